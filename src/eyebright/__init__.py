@@ -1,0 +1,1 @@
+"""Labelled pictures in, a model you can trust and ship out."""

@@ -1,0 +1,1 @@
+"""One kind of field of a sample each: what must agree lives together."""

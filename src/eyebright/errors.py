@@ -1,0 +1,97 @@
+"""Every error that Eyebright raises on purpose, and how it words itself.
+
+    EyebrightError
+    ├── InputError            bad input: what was asked, what is there, what to do   (exit code 2)
+    │   ├── PictureError      a picture that cannot be read; carries its path
+    │   ├── TableError        a table of labels that cannot be understood; carries path and row
+    │   ├── LabelError        a label that is not in the vocabulary
+    │   └── DataError         a data block, split or batch that cannot work
+    ├── ArtifactError         a model folder that cannot be read or written
+    ├── WeightsError          pretrained weights that cannot be had
+    ├── DownloadError         a download that failed or whose checksum is wrong
+    └── TrainingError         training that cannot go on (a loss that is not a number, a resume that does not fit)
+
+Messages are one sentence, lower case, and say what was asked, what is there and what to do.
+An unknown keyword is a ``TypeError`` and a value of the wrong kind a ``ValueError``, as in any Python library.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class EyebrightError(Exception):
+    """The root of the tree: catch it to catch everything that Eyebright raises on purpose."""
+
+    exit_code = 2
+
+
+class InputError(EyebrightError, ValueError):
+    """Bad input: the message says what was asked, what is there and what to do."""
+
+
+class PictureError(InputError):
+    """A picture that cannot be read.
+
+    Args:
+        path: where the picture is, or a description of where it came from.
+        reason: what is wrong with it, without the path.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"cannot read picture '{path}': {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
+        return PictureError, (self.path, self.reason)
+
+
+class TableError(InputError):
+    """A table of labels that cannot be understood."""
+
+
+class LabelError(InputError):
+    """A label that is not in the vocabulary."""
+
+
+class DataError(InputError):
+    """A data block, a split or a batch that cannot work."""
+
+
+class ArtifactError(EyebrightError):
+    """A model folder that cannot be read or written."""
+
+
+class WeightsError(EyebrightError):
+    """Pretrained weights that cannot be had."""
+
+
+class DownloadError(EyebrightError):
+    """A download that failed, or whose checksum is wrong."""
+
+
+class TrainingError(EyebrightError):
+    """Training that cannot go on."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'hazy'?"`` when one of ``known`` is near ``word``, else the empty string."""
+    near = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def listing(names: Iterable[object], *, most: int = 12) -> str:
+    """``"'bus', 'car', ... (20 in all)"``: some names for a message, never an endless line."""
+    every = [f"'{name}'" for name in names]
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown}, ... ({len(every)} in all)"
+
+
+def unknown_keyword(caller: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
+    """The ``TypeError`` for keywords that ``caller`` does not have; it names the nearest real one."""
+    known = sorted(known)
+    first = next(iter(given))
+    return TypeError(
+        f"{caller} has no keyword '{first}'.{did_you_mean(first, known)} It has: {', '.join(known)}"
+    )

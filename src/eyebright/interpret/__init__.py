@@ -1,0 +1,1 @@
+"""What a model's answers say, as values; `report` and `plot` draw them."""

@@ -1,0 +1,1 @@
+"""Bytes to values and back: pictures, tables of labels, files, downloads."""

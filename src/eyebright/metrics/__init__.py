@@ -1,0 +1,1 @@
+"""Scores, computed exactly over the whole set from declared inputs."""

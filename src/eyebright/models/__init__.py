@@ -1,0 +1,1 @@
+"""Backbones, heads and what is frozen of them."""

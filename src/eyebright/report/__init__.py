@@ -1,0 +1,1 @@
+"""A report that a person can look at: one self-contained file."""

@@ -1,0 +1,1 @@
+"""What watches a training: each takes an event and returns nothing."""

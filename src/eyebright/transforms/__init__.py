@@ -1,0 +1,1 @@
+"""Random choices that become a warp and a lighting."""

@@ -1,0 +1,211 @@
+"""The values that everything else speaks in, and the one coordinate convention.
+
+Coordinates are continuous pixels: (0, 0) is the top-left *corner* of the picture, the centre of the first
+pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, y); sizes are (height, width).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright.errors import InputError, LabelError, did_you_mean, listing
+
+
+class Size(NamedTuple):
+    """The size of a picture in pixels, always (height, width)."""
+
+    height: int
+    width: int
+
+    @staticmethod
+    def of(value: "int | Sequence[int] | Size") -> "Size":
+        """A size from one number (square) or from (height, width).
+
+        Raises:
+            InputError: ``value`` is neither, or smaller than one pixel.
+        """
+        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+            size = Size(int(value), int(value))
+        elif isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+            size = Size(int(value[0]), int(value[1]))
+        else:
+            raise InputError(f"a size is one number or (height, width), got {value!r}")
+        if min(size) < 1:
+            raise InputError(f"a size needs at least 1 x 1 pixel, got {size}")
+        return size
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Points on one picture.
+
+    Args:
+        xy: shape (n, 2), (x, y) in continuous pixels.
+        visible: shape (n,); False for a point that is unknown or has left the picture. Its ``xy`` has no meaning.
+    """
+
+    xy: Float[Tensor, "n 2"]
+    visible: Bool[Tensor, " n"]
+
+    @staticmethod
+    def of(value: Any) -> "Points":
+        """Points from an array of shape (n, 2), or (2,) for one point; rows with NaN are not visible.
+
+        Raises:
+            InputError: another shape.
+        """
+        if isinstance(value, Points):
+            return value
+        xy = torch.as_tensor(value if isinstance(value, Tensor) else np.asarray(value, dtype=np.float64))
+        xy = xy.to(torch.float64)
+        if xy.ndim == 1 and xy.shape[0] == 2:
+            xy = xy[None]
+        if xy.ndim != 2 or xy.shape[1] != 2:
+            raise InputError(f"points have the shape (n, 2), one (x, y) a row; got {tuple(xy.shape)}")
+        return Points(xy, torch.isfinite(xy).all(dim=1))
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Points) or len(self) != len(other):
+            return False
+        same = bool((self.visible == other.visible).all())
+        return same and bool((self.xy[self.visible] == other.xy[other.visible]).all())
+
+    __hash__ = None  # type: ignore[assignment]  # holds tensors
+
+
+class Vocab(Sequence[str]):
+    """The names of the classes in the order of the model's outputs; immutable.
+
+    Indexing takes what a notebook has at hand: a number or a slice, or a list, a mask or a tensor of either.
+
+    >>> Vocab(["bus", "car", "cat"])[torch.tensor([2, 0])]
+    ['cat', 'bus']
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(str(name) for name in names)
+        self._index = {name: i for i, name in enumerate(self._names)}
+        if len(self._index) != len(self._names):
+            twice = sorted({n for n in self._names if self._names.count(n) > 1})
+            raise LabelError(f"a vocabulary holds each name once; {listing(twice)} stand there twice")
+
+    @overload
+    def __getitem__(self, key: int) -> str: ...
+    @overload
+    def __getitem__(self, key: Any) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return list(self._names[key])
+        array = np.asarray(key.cpu() if isinstance(key, Tensor) else key)
+        if array.ndim == 0:
+            return self._names[int(array)]
+        if array.dtype == np.bool_:
+            array = array.nonzero()[0]
+        return [self._names[int(i)] for i in array.reshape(-1)]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Vocab):
+            return self._names == other._names
+        return isinstance(other, (list, tuple)) and self._names == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._names)
+
+    def __repr__(self) -> str:
+        return f"(#{len(self)}) {list(self._names)}"
+
+    def position(self, name: object) -> int:
+        """The index of ``name`` in the model's outputs.
+
+        Raises:
+            LabelError: the name is unknown; the message names the nearest known one.
+        """
+        try:
+            return self._index[name]  # type: ignore[index]
+        except KeyError:
+            raise LabelError(
+                f"unknown label '{name}'.{did_you_mean(str(name), self)} "
+                f"The {len(self)} known: {listing(self)}"
+            ) from None
+
+    @property
+    def o2i(self) -> Mapping[str, int]:
+        """Name to index, under the name that the book uses."""
+        return dict(self._index)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From probabilities to decisions: one threshold for all classes, or one for each.
+
+    A label is given when its probability is *greater than* its threshold (strictly, as in the book).
+    The same value is used by metrics, predictions, plots and the saved model.
+
+    Args:
+        values: one number in [0, 1], or one for each class in the order of the vocabulary.
+        metric: the metric that they were tuned for; None when they were set by hand.
+    """
+
+    values: float | tuple[float, ...] = 0.5
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        every = self.values if isinstance(self.values, tuple) else (self.values,)
+        wrong = [value for value in every if not 0 <= value <= 1]
+        if wrong:
+            raise InputError(f"a threshold lies in [0, 1], got {wrong[0]}")
+
+    def decide(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
+        """True where a probability is above its threshold.
+
+        Raises:
+            InputError: there are per-class thresholds for another number of classes.
+        """
+        return probabilities > self.per_class(probabilities.shape[-1]).to(
+            dtype=probabilities.dtype, device=probabilities.device
+        )
+
+    def per_class(self, classes: int) -> Float[Tensor, " k"]:
+        """One threshold for each of ``classes`` classes."""
+        if not isinstance(self.values, tuple):
+            return torch.full((classes,), self.values)
+        if len(self.values) != classes:
+            raise InputError(f"there are thresholds for {len(self.values)} classes, not for {classes}")
+        return torch.tensor(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDescription:
+    """What a model wants to be fed: it belongs to the model, so training and serving use the same.
+
+    Args:
+        size: the picture size that it was made or trained for.
+        mean: of each channel, for values in [0, 1].
+        std: of each channel, for values in [0, 1].
+        interpolation: ``"bilinear"`` or ``"bicubic"``, for resizing whole pictures.
+    """
+
+    size: Size
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"

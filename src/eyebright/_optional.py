@@ -25,6 +25,4 @@ def need(module: str, *, extra: str, purpose: str) -> ModuleType:
         if missing.name is None or missing.name.split(".")[0] != module.split(".")[0]:
             raise
         package = module.split(".")[0]
-        raise MissingExtraError(
-            f"{purpose} needs the package '{package}': pip install 'eyebright[{extra}]'"
-        ) from None
+        raise MissingExtraError(f"{purpose} needs the package '{package}': pip install 'eyebright[{extra}]'") from None

@@ -92,6 +92,4 @@ def unknown_keyword(caller: str, given: Iterable[str], known: Iterable[str]) -> 
     """The ``TypeError`` for keywords that ``caller`` does not have; it names the nearest real one."""
     known = sorted(known)
     first = next(iter(given))
-    return TypeError(
-        f"{caller} has no keyword '{first}'.{did_you_mean(first, known)} It has: {', '.join(known)}"
-    )
+    return TypeError(f"{caller} has no keyword '{first}'.{did_you_mean(first, known)} It has: {', '.join(known)}")

@@ -62,9 +62,7 @@ class Warp:
     @staticmethod
     def resize(source: Size, size: Size) -> "Warp":
         """The whole picture, stretched to ``size``."""
-        return Warp(
-            np.diag([size.width / source.width, size.height / source.height, 1.0]), source, size
-        )
+        return Warp(np.diag([size.width / source.width, size.height / source.height, 1.0]), source, size)
 
     @staticmethod
     def crop(source: Size, size: Size, *, left: float, top: float) -> "Warp":
@@ -124,14 +122,12 @@ class Warp:
             InputError: ``after`` is for pictures of another size than this one gives.
         """
         if self.size != after.source:
-            raise InputError(
-                f"a warp for {after.source} pictures cannot follow one that gives {self.size}"
-            )
+            raise InputError(f"a warp for {after.source} pictures cannot follow one that gives {self.size}")
         return Warp(after.matrix @ self.matrix, self.source, after.size)
 
     def inverse(self) -> "Warp":
         """The way back: from the output's pixels to the source's."""
-        return Warp(np.linalg.inv(self.matrix), self.size, self.source)
+        return Warp(np.linalg.inv(self.matrix).astype(np.float64), self.size, self.source)
 
     @property
     def mirrored(self) -> bool:
@@ -289,9 +285,7 @@ def _gaussian(sigma: float) -> np.ndarray[Any, np.dtype[np.float64]]:
     return kernel / kernel.sum()
 
 
-def _prefilter_batch(
-    images: Float[Tensor, "b c h w"], scales: Float[Tensor, "b 2"]
-) -> Float[Tensor, "b c h w"]:
+def _prefilter_batch(images: Float[Tensor, "b c h w"], scales: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
     sigmas = [[_sigma(float(s)) for s in row] for row in scales.tolist()]
     largest = max(max(row) for row in sigmas)
     if largest == 0:
@@ -344,9 +338,7 @@ def _about_centre(
     return to @ middle @ _shift(-source.width / 2, -source.height / 2)
 
 
-def _four_points(
-    before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _four_points(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The homography through four pairs of points: 8 linear equations (Hartley & Zisserman, 2003, section 4.1)."""
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(before.tolist(), after.tolist(), strict=True):

@@ -144,8 +144,7 @@ class Vocab(Sequence[str]):
             return self._index[name]  # type: ignore[index]
         except KeyError:
             raise LabelError(
-                f"unknown label '{name}'.{did_you_mean(str(name), self)} "
-                f"The {len(self)} known: {listing(self)}"
+                f"unknown label '{name}'.{did_you_mean(str(name), self)} The {len(self)} known: {listing(self)}"
             ) from None
 
     @property

@@ -1,0 +1,248 @@
+"""From the bytes of a picture to 8-bit RGB, with one sentence for whatever can be wrong with them.
+
+Pillow decodes; this file decides what its answers mean. The format is told by the first bytes, never by the name, and
+only the formats below are tried: a data set has no business starting Ghostscript. The readers are called directly,
+not through ``Image.open``, because that one warns or raises by a process-wide pixel limit of its own; `MAX_PIXELS` is
+checked here, before any pixel is decoded.
+
+What becomes 8-bit RGB, and how:
+
+* grey and black-and-white: three equal channels;
+* palettes: their colours;
+* transparency (an alpha channel, a transparent palette entry or colour): laid over white;
+* CMYK, YCbCr, LAB: Pillow's conversion, colour profiles are not applied;
+* 16 bits: all of 0 to 65,535 is scaled to 0 to 255 (Pillow itself keeps the high byte of 16-bit colour);
+* floats: 0 is black and 1 is white; a picture that leaves [0, 1] is stretched from its lowest to its highest value,
+  NaN is black;
+* 32-bit integers: stretched in the same way, as nothing says what their white is;
+* animations and multi-page files: the first picture.
+"""
+
+import io
+import os
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Num, UInt8
+from PIL import ExifTags, Image
+from PIL.ImageFile import ImageFile
+
+from eyebright.errors import PictureError
+from eyebright.types import Size
+
+MAX_PIXELS = 200_000_000
+"""A picture of more pixels is never decoded: 200 million are 600 MB."""
+
+Source = str | bytes
+"""A path, or the bytes of a whole file."""
+
+
+class Header(NamedTuple):
+    """What is known of a picture before its pixels are decoded.
+
+    Args:
+        stored: the size of the pixels as they lie in the file.
+        orientation: EXIF's number for how they are turned, 1 (upright) to 8.
+        reducible: the decoder can shrink by 2, 4 or 8 while decoding (JPEG).
+    """
+
+    stored: Size
+    orientation: int
+    reducible: bool
+
+
+def read_header(source: Source) -> Header:
+    """Size and orientation of a picture; its pixels are not decoded.
+
+    Raises:
+        PictureError: there is no such picture, it is of no known format, or it has more than `MAX_PIXELS`.
+    """
+    with _reading(source), _bytes_of(source) as file:
+        image = _identify(source, file)
+        return Header(Size(image.height, image.width), _orientation(image, file), image.format in _REDUCIBLE)
+
+
+def decode(source: Source, *, reduce: int = 1) -> Image.Image:
+    """The pixels of a picture as 8-bit RGB, not yet turned upright.
+
+    Args:
+        source: a path, or the bytes of a whole file.
+        reduce: 1, 2, 4 or 8; above 1 only for a picture whose header is `Header.reducible` and that has at least
+            ``reduce`` pixels along both sides. ``reduce`` pixels become exactly one; sizes are rounded up.
+
+    Raises:
+        PictureError: the picture cannot be read, is cut off or damaged.
+    """
+    with _reading(source), _bytes_of(source) as file:
+        image = _identify(source, file)
+        if reduce > 1:
+            image.draft(None, (image.width // reduce, image.height // reduce))
+        image.load()
+        return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A loaded Pillow picture of any mode as 8-bit RGB, by the rules at the top of this file."""
+    if image.mode.startswith("I;16"):
+        return _from_16_bit(np.asarray(image), image.info.get("transparency"))
+    if image.mode == "I" and image.format in _SIXTEEN_BIT_IN_I:
+        return _from_16_bit(np.asarray(image), image.info.get("transparency"))
+    if image.mode in ("I", "F"):
+        return _stretched(np.asarray(image))
+    if image.has_transparency_data:
+        return _on_white(image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def describe_source(source: Source) -> str:
+    """The path, or ``"<bytes>"``: how an error names the picture."""
+    return source if isinstance(source, str) else "<bytes>"
+
+
+# Pillow's names. AVIF is there since Pillow 11.3, HEIF when the package pillow-heif was registered by the user.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
+_REDUCIBLE = ("JPEG", "MPO")
+_SIXTEEN_BIT_IN_I = ("PNG", "PPM")
+
+
+def _identify(source: Source, file: IO[bytes]) -> ImageFile:
+    """The picture in ``file`` with its header read."""
+    prefix = file.read(16)
+    name = describe_source(source)
+    if not prefix:
+        raise PictureError(name, "it is empty (0 bytes)")
+    Image.init()
+    for format_name in _FORMATS:
+        factory, accept = Image.OPEN.get(format_name, (None, None))
+        if factory is None or accept is None or accept(prefix) is not True:
+            continue
+        file.seek(0)
+        image = factory(file, "")
+        if image.width * image.height > MAX_PIXELS:
+            size = f"{image.width} x {image.height}"
+            raise PictureError(name, f"it has {size} pixels, more than the {MAX_PIXELS:,} that are read; shrink it")
+        return image
+    raise PictureError(name, _not_a_picture(prefix))
+
+
+def _not_a_picture(prefix: bytes) -> str:
+    if prefix[4:8] == b"ftyp":
+        return "it is a HEIC, AVIF or video file that cannot be read here; convert it to JPEG or PNG"
+    begins = prefix.decode("ascii", errors="replace").replace("\ufffd", ".")
+    return f"it is not a picture in a known format (JPEG, PNG, WebP, BMP, GIF, TIFF); it begins with {begins!r}"
+
+
+def _orientation(image: ImageFile, file: IO[bytes]) -> int:
+    """EXIF's orientation, 1 where there is none or it makes no sense."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns the pixels of a TIFF upright itself, and gives their upright size
+    try:
+        # Not the PNG reader's own getexif: it decodes the whole picture to look for a chunk behind the pixels.
+        exif = Image.Image.getexif(image)
+        if image.format == "PNG" and "exif" not in image.info and (late := _exif_chunk(file)):
+            exif.load(late)
+    except Exception:  # damaged EXIF raises nearly anything; the picture itself can be fine
+        return 1
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _exif_chunk(file: IO[bytes]) -> bytes | None:
+    """The EXIF block of a PNG wherever it stands: it may come behind the pixels (PNG 3rd edition, 11.3.3.1)."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"eXIf":
+            return file.read(length)
+        file.seek(length + 4, os.SEEK_CUR)
+    return None
+
+
+# ---------------------------------------------------------------------- kinds of pixels
+
+
+def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None) -> Image.Image:
+    """0 to 65,535 as 0 to 255, rounded; pixels of the ``transparent`` value are white."""
+    scaled = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if transparent is not None:
+        scaled[grey == transparent] = 255
+    return Image.fromarray(scaled).convert("RGB")
+
+
+def _stretched(grey: Num[np.ndarray, "h w"]) -> Image.Image:
+    """Values in [0, 1] as 0 to 255, any other range from its own lowest to its own highest value."""
+    values = grey.astype(np.float64)
+    finite = np.isfinite(values)
+    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 1.0)
+    if grey.dtype.kind == "f" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scaled = (np.where(finite, values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
+    return Image.fromarray(np.rint(scaled * 255).astype(np.uint8)).convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return white.convert("RGB")
+
+
+def rgb_of_array(array: np.ndarray[Any, Any], name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Pixels that are already in memory, as 8-bit RGB; the array is copied.
+
+    Args:
+        array: h w, h w 1, h w 3 or h w 4; uint8, bool, or floats in [0, 1].
+        name: how an error names it.
+
+    Raises:
+        PictureError: another shape or kind of number.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise PictureError(name, f"an array of h w, h w 1, h w 3 or h w 4 was expected, got {array.shape}")
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
+        array = np.rint(array * 255.0).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise PictureError(name, f"uint8 or floats in [0, 1] were expected, got {array.dtype} outside of them")
+    return np.array(to_rgb(Image.fromarray(np.ascontiguousarray(array))))
+
+
+# ---------------------------------------------------------------------- what can go wrong
+
+
+@contextmanager
+def _bytes_of(source: Source) -> Generator[IO[bytes]]:
+    with Path(source).open("rb") if isinstance(source, str) else io.BytesIO(source) as file:
+        yield file
+
+
+@contextmanager
+def _reading(source: Source) -> Generator[None]:
+    """Whatever goes wrong inside becomes a `PictureError` with the path."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
+        raise PictureError(describe_source(source), _reason(source, error)) from error
+
+
+def _reason(source: Source, error: Exception) -> str:
+    if isinstance(source, str) and Path(source).is_dir():  # Windows says permission denied
+        return "it is a folder; get_image_files(folder) lists the pictures inside"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, PermissionError):
+        return "there is no permission to read it"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to decode it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    kind = "cut off" if "truncated" in str(error).lower() else "damaged"
+    return f"the file is {kind} ({str(error) or type(error).__name__})"

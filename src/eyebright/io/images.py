@@ -1,0 +1,239 @@
+"""A picture on disk or in memory: its header is read at once, its pixels when they are asked for.
+
+A `Picture` is a small value that pickles, can be read from many threads and holds no open file. Its pixels always come
+upright and as 8-bit RGB (`eyebright.io.decode` says how other kinds become that). Big JPEGs are decoded at the smallest
+scale that still has more detail than asked for, which saves most of the work: a JPEG can be shrunk by 2, 4 or 8 while
+its cosine blocks are turned into pixels.
+"""
+
+import io
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from eyebright.errors import InputError, PictureError
+from eyebright.geometry import Interpolation, PadMode, Warp
+from eyebright.io.decode import Header, Source, decode, describe_source, read_header, rgb_of_array, to_rgb
+from eyebright.types import Size
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+PictureSource = str | Path | bytes | np.ndarray[Any, Any] | Tensor | Image.Image
+
+_OVERSAMPLING = 1.5  # decoded pixels for each output pixel: the mean error is then below 1 of 255 (1.0: 2.6 of 255)
+_NOTEBOOK_SIDE = 1024  # pixels; what a notebook shows of a larger picture
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Picture:
+    """A picture, upright and RGB, whose pixels are decoded on demand.
+
+    Args:
+        path: where it lies; None for a picture in memory.
+        shape: its upright (height, width).
+    """
+
+    path: str | None
+    shape: Size
+    _source: Source | Pixels
+    _header: Header | None  # None when the source is pixels
+
+    @staticmethod
+    def create(source: "PictureSource | Picture") -> "Picture":
+        """A picture from wherever it is.
+
+        Args:
+            source: a path, the bytes of a picture file, an array (h w, h w 1, h w 3 or h w 4; uint8 or floats in
+                [0, 1]), a tensor (h w or c h w, of the same kinds) or a Pillow picture.
+
+        Raises:
+            PictureError: it cannot be read, or is no picture; the message carries the path.
+        """
+        match source:
+            case Picture():
+                return source
+            case str() | Path():
+                return _from_file(str(source), path=str(source))
+            case bytes():
+                return _from_file(source, path=None)
+            case Tensor():
+                array = source.detach().cpu()
+                return _from_pixels(array.permute(1, 2, 0).numpy() if array.ndim == 3 else array.numpy(), "<tensor>")
+            case np.ndarray():
+                return _from_pixels(source, "<array>")
+            case Image.Image():
+                return _from_pillow(source)
+            case _:
+                raise InputError(f"a picture is a path, bytes, array, tensor or Pillow picture, not {type(source)}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height): Pillow's order, as in the book. `shape` is (height, width)."""
+        return self.shape.width, self.shape.height
+
+    @property
+    def mode(self) -> str:
+        """Always ``"RGB"``: what the pixels come as."""
+        return "RGB"
+
+    def pixels(self, reduce: int = 1) -> Pixels:
+        """The pixels, upright, as a new array of shape (height, width, 3).
+
+        Args:
+            reduce: 1, 2, 4 or 8. A JPEG is decoded with exactly ``reduce`` source pixels for each pixel; its size is
+                rounded up, and what is left over lies at the right and bottom *of the stored picture* (before it is
+                turned upright). Other formats come whole, and a JPEG never smaller than one pixel: the array says
+                its size.
+
+        Raises:
+            PictureError: the picture cannot be read, is cut off or damaged.
+            InputError: another ``reduce``.
+        """
+        if reduce not in (1, 2, 4, 8):
+            raise InputError(f"a picture is decoded at 1/1, 1/2, 1/4 or 1/8, not at 1/{reduce}")
+        return np.array(self._decoded(self._possible(reduce)))
+
+    def through(
+        self, warp: Warp, *, pad: PadMode = "reflection", interpolation: Interpolation = "bilinear"
+    ) -> UInt8[np.ndarray, "h2 w2 3"]:
+        """The picture seen through a warp, resampled once, decoded no larger than that needs.
+
+        Args:
+            warp: from this picture's `shape` to the size that is wanted.
+            pad: what lies outside the picture: zeros, its border, or its reflection.
+            interpolation: bilinear or bicubic.
+
+        Raises:
+            PictureError: the picture cannot be read, is cut off or damaged.
+            InputError: the warp is for pictures of another size.
+        """
+        if warp.source != self.shape:
+            raise InputError(f"a warp for {warp.source} pictures got {self}, which is {self.shape}")
+        reduce = self._possible(_reduction(warp))
+        image = np.asarray(self._decoded(reduce))
+        if self._header is not None and reduce > 1:
+            warp = _from_reduced(warp, self._header, reduce)
+        return warp.pixels(image, pad=pad, interpolation=interpolation)
+
+    def to_thumb(self, h: int, w: int | None = None) -> Image.Image:
+        """A Pillow picture of at most ``h`` x ``w`` pixels (a square by default) in the same proportions."""
+        scale = min(h / self.shape.height, (w or h) / self.shape.width, 1.0)
+        size = Size(max(round(scale * self.shape.height), 1), max(round(scale * self.shape.width), 1))
+        return Image.fromarray(self.through(Warp.resize(self.shape, size), interpolation="bicubic"))
+
+    def __repr__(self) -> str:
+        return f"PILImage mode={self.mode} size={self.shape.width}x{self.shape.height}"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        file = io.BytesIO()
+        self.to_thumb(_NOTEBOOK_SIDE).save(file, format="PNG")
+        return file.getvalue()
+
+    def _possible(self, reduce: int) -> int:
+        """The largest reduction up to ``reduce`` that the format and the size of this picture allow."""
+        if self._header is None or not self._header.reducible:
+            return 1
+        while reduce > min(self.shape):
+            reduce //= 2
+        return reduce
+
+    def _decoded(self, reduce: int) -> Image.Image | Pixels:
+        """The pixels upright, at a possible reduction."""
+        if isinstance(self._source, np.ndarray):
+            return self._source
+        assert self._header is not None  # only pixels have none
+        image = decode(self._source, reduce=reduce)
+        if image.size != tuple(reversed(_reduced(self._header.stored, reduce))):
+            raise PictureError(describe_source(self._source), "it has changed since it was first looked at")
+        method = _UPRIGHT[self._header.orientation][0]
+        return image if method is None else image.transpose(method)
+
+
+def verify(paths: Iterable[str | Path], threads: int | None = None) -> list[PictureError]:
+    """What is wrong with each picture that cannot be read, in the order of ``paths``; all others are fine.
+
+    Every picture is decoded to its end, so that a file that is cut off is found.
+
+    Args:
+        paths: the pictures.
+        threads: how many to decode at the same time; by default as many as there are processors.
+    """
+    pool = ThreadPoolExecutor(threads or os.cpu_count())
+    try:
+        return [error for error in pool.map(_problem, paths) if error is not None]
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for the rest
+
+
+def _problem(path: str | Path) -> PictureError | None:
+    try:
+        Picture.create(path).pixels(reduce=8)
+    except PictureError as error:
+        return error
+    return None
+
+
+def _from_file(source: Source, *, path: str | None) -> Picture:
+    header = read_header(source)
+    stored = header.stored
+    turned = header.orientation >= 5
+    return Picture(path, Size(stored.width, stored.height) if turned else stored, source, header)
+
+
+def _from_pixels(array: np.ndarray[Any, Any], name: str) -> Picture:
+    pixels = rgb_of_array(array, name)
+    return Picture(None, Size(*pixels.shape[:2]), pixels, None)
+
+
+def _from_pillow(image: Image.Image) -> Picture:
+    try:
+        pixels = np.array(to_rgb(ImageOps.exif_transpose(image)))
+    except Exception as error:  # it may be a lazy one, of a file that is damaged
+        raise PictureError("<Pillow picture>", str(error)) from error
+    return Picture(None, Size(*pixels.shape[:2]), pixels, None)
+
+
+# EXIF's orientation: how Pillow turns the stored pixels upright, and the same as a number of `Warp.dihedral`.
+_UPRIGHT = {
+    1: (None, 0),
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, 1),
+    3: (Image.Transpose.ROTATE_180, 4),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, 2),
+    5: (Image.Transpose.TRANSPOSE, 6),
+    6: (Image.Transpose.ROTATE_270, 5),
+    7: (Image.Transpose.TRANSVERSE, 7),
+    8: (Image.Transpose.ROTATE_90, 3),
+}
+
+
+def _reduced(stored: Size, reduce: int) -> Size:
+    """The size that libjpeg decodes to: rounded up."""
+    return Size(-(-stored.height // reduce), -(-stored.width // reduce))
+
+
+def _reduction(warp: Warp) -> int:
+    """The largest reduction that leaves 1.5 decoded pixels for each output pixel along both axes."""
+    scale = max(warp.scale())
+    return next((reduce for reduce in (8, 4, 2) if reduce * scale * _OVERSAMPLING <= 1), 1)
+
+
+def _from_reduced(warp: Warp, header: Header, reduce: int) -> Warp:
+    """The same warp for the picture decoded at ``reduce`` and turned upright.
+
+    Sizes are rounded up before the picture is turned, so that the way leads back through the stored pixels.
+    """
+    symmetry = _UPRIGHT[header.orientation][1]
+    decoded = Warp.dihedral(_reduced(header.stored, reduce), symmetry)
+    enlarge = np.diag([reduce, reduce, 1.0])
+    upright = Warp.dihedral(header.stored, symmetry)
+    matrix = warp.matrix @ upright.matrix @ enlarge @ decoded.inverse().matrix
+    return Warp(matrix, decoded.size, warp.size)

@@ -1,7 +1,7 @@
-"""Metrics of points and of numbers: how far predictions are from the truth, over a whole set.
+"""Metrics of points: how far they are from where they should be, over a whole set.
 
-Targets that are NaN are points that nobody sees (or numbers that nobody knows): they are left out, and each one that is
-known counts once, whatever picture it is on. A prediction that is NaN is not left out: it makes the metric NaN.
+Targets that are NaN are points that nobody sees: they are left out, and each one that is seen counts once, whatever
+picture it is on. A prediction that is NaN is not left out: it makes the metric NaN.
 """
 
 from jaxtyping import Float
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
+from eyebright.metrics.values import matched
 
 
 def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p"]:
@@ -21,7 +22,7 @@ def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2
     Raises:
         InputError: the shapes do not fit.
     """
-    predicted, target = _pairs(predicted, target)
+    predicted, target = matched(predicted, target)
     if target.ndim != 3 or target.shape[2] != 2:
         raise InputError(f"points have the shape (pictures, points, 2), got targets of {tuple(target.shape)}")
     return (predicted - target).square().sum(dim=2).sqrt()
@@ -40,38 +41,13 @@ def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, ra
         target: as in `point_errors`.
         radius: in the units given.
     """
-    return float((_of_known_points(predicted, target) <= radius).double().mean())
+    errors = _of_known_points(predicted, target)
+    return float((errors <= radius).double().mean())
 
 
-def mean_absolute_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The mean distance of numbers from their targets, in the units given."""
-    return float(_of_known_numbers(predicted, target).abs().mean())
-
-
-def root_mean_squared_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The square root of the mean squared distance of numbers from their targets, in the units given."""
-    return float(_of_known_numbers(predicted, target).square().mean().sqrt())
-
-
-mean_point_error = Metric("point_error", point_error, takes="values", higher_is_better=False)
-mae = Metric("mae", mean_absolute_error, takes="values", higher_is_better=False)
-rmse = Metric("rmse", root_mean_squared_error, takes="values", higher_is_better=False)
+point_distance = Metric("point_error", point_error, takes="values", higher_is_better=False)
 
 
 def _of_known_points(predicted: Tensor, target: Tensor) -> Tensor:
-    return point_errors(predicted, target)[~target.cpu().isnan().any(dim=-1)]
-
-
-def _of_known_numbers(predicted: Tensor, target: Tensor) -> Tensor:
-    predicted, target = _pairs(predicted, target)
-    return (predicted - target)[~target.isnan()]
-
-
-def _pairs(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The prediction in the shape of the target, and the target; both float64 on the CPU."""
-    if len(predicted) != len(target) or predicted.numel() != target.numel():
-        raise InputError(
-            f"predictions of the shape {tuple(predicted.shape)} and targets of the shape {tuple(target.shape)} do not "
-            "fit: each picture needs as many targets as outputs"
-        )
-    return predicted.detach().cpu().double().reshape(target.shape), target.cpu().double()
+    errors = point_errors(predicted, target)
+    return errors[~target.cpu().isnan().any(dim=-1)]

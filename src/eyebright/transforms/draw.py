@@ -1,0 +1,144 @@
+"""What a transform is: a value that draws one random change of a picture.
+
+A transform describes a distribution; `Transform.draw` gives one `Draw` from it: a `Warp` (geometry), a `Lighting`
+(brightness and contrast), and whatever else happens to the pixels afterwards. Draws compose, so a whole list of
+transforms is still one warp and one look-up table, and whoever runs it (OpenCV on the CPU, a batched resample on a
+device) resamples the pixels once. Nothing here touches a pixel or a global generator.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from eyebright.geometry import Interpolation, PadMode, Warp
+from eyebright.types import Size
+
+PixelChange = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
+
+_NEAREST_TO_BLACK = 1e-7  # as in the book: the logit of pure black and pure white must stay finite
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Brightness and contrast as one affine map of the logit: ``sigmoid(gain * logit(x) + offset)``.
+
+    In logit space no value leaves [0, 1], so nothing is clipped, and any number of changes compose into one.
+
+    Args:
+        gain: contrast; 1 leaves it, more than 1 drives values away from 0.5.
+        offset: brightness; 0 leaves it, ``logit(0.6)`` makes mid-grey 0.6.
+    """
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def then(self, after: "Lighting") -> "Lighting":
+        """This change followed by ``after``, as one change."""
+        return Lighting(after.gain * self.gain, after.gain * self.offset + after.offset)
+
+    @property
+    def is_identity(self) -> bool:
+        """True when nothing changes."""
+        return self.gain == 1 and self.offset == 0
+
+    def table(self) -> UInt8[np.ndarray, " 256"]:
+        """The new value of each of the 256 grey levels: for ``table[image]`` or ``cv2.LUT``."""
+        if self.is_identity:
+            return np.arange(256, dtype=np.uint8)
+        lit = self.apply(torch.linspace(0, 1, 256, dtype=torch.float64))
+        return (lit * 255).round().to(torch.uint8).numpy()
+
+    def apply(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The values after the change.
+
+        Args:
+            x: values in [0, 1], any shape.
+        """
+        if self.is_identity:
+            return x
+        return lit(x, self.gain, self.offset)
+
+
+def lit(
+    x: Float[Tensor, "*shape"], gain: float | Float[Tensor, "..."], offset: float | Float[Tensor, "..."]
+) -> Float[Tensor, "*shape"]:
+    """``sigmoid(gain * logit(x) + offset)``, with gain and offset numbers or tensors that broadcast against ``x``."""
+    wide = x if x.dtype == torch.float64 else x.to(torch.float32)  # 1 - 1e-7 is 1 in 16 bits
+    return torch.sigmoid(gain * torch.logit(wide, eps=_NEAREST_TO_BLACK) + offset).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One drawn change of one picture, in the order in which it happens.
+
+    Args:
+        warp: the geometry, for points and pixels alike; the pixels are resampled once.
+        lighting: brightness and contrast.
+        changes: what happens to the warped and lit pixels after that: functions of a uint8 picture of shape (c, h, w)
+            that keep its shape.
+        pad: what lies outside the picture; None when no transform said it.
+        interpolation: how pixels are resampled; None when no transform said it.
+    """
+
+    warp: Warp
+    lighting: Lighting = Lighting()
+    changes: tuple[PixelChange, ...] = ()
+    pad: PadMode | None = None
+    interpolation: Interpolation | None = None
+
+    def then(self, after: "Draw") -> "Draw":
+        """This change followed by ``after``, still as one; of pad and interpolation the first one said counts."""
+        return Draw(
+            self.warp.then(after.warp),
+            self.lighting.then(after.lighting),
+            self.changes + after.changes,
+            self.pad or after.pad,
+            self.interpolation or after.interpolation,
+        )
+
+
+class Transform(ABC):
+    """A distribution of changes. Subclasses are immutable values; all randomness comes from the generator."""
+
+    @abstractmethod
+    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+        """One change for a picture.
+
+        Args:
+            size: of the picture.
+            generator: where the randomness comes from; None for the validation view, which has none.
+        """
+
+
+def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> Draw:
+    """One change for a picture from all transforms in their order: one warp, one lighting.
+
+    Args:
+        transforms: each sees the size that the one before it gives.
+        size: of the picture.
+        generator: where the randomness comes from; None for the validation view, which has none.
+    """
+    drawn = Draw(Warp.identity(size))
+    for transform in transforms:
+        drawn = drawn.then(transform.draw(drawn.warp.size, generator))
+    return drawn
+
+
+def output_size(transforms: Sequence[Transform]) -> Size | None:
+    """The size of every picture that comes out, or None when it depends on the picture or on the draw.
+
+    Found by drawing for pictures of unlike shapes, so that no transform can say one size and draw another.
+    """
+    generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_TRIES))]
+    sizes = {draw_all(transforms, size, generator).warp.size for generator in generators for size in _UNLIKE}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+_UNLIKE = (Size(300, 400), Size(401, 299))
+_TRIES = 16

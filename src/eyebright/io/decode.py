@@ -234,7 +234,7 @@ def _reading(source: Source) -> Generator[None]:
 
 
 def _reason(source: Source, error: Exception) -> str:
-    if isinstance(source, str) and Path(source).is_dir():  # Windows says permission denied
+    if isinstance(source, str) and os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         return "it is a folder; get_image_files(folder) lists the pictures inside"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"

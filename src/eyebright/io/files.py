@@ -69,8 +69,8 @@ def _check(root: Path, folders: Sequence[str] | None) -> None:
     for name in folders or ():
         if not (root / name).is_dir():
             inside = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-            there = f"it has the folders {listing(inside)}" if inside else "it has no folders"
-            raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} There {there}")
+            there = f"It has the folders {listing(inside)}" if inside else "It has no folders"
+            raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} {there}")
 
 
 def _names(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str]]:

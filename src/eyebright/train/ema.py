@@ -1,0 +1,53 @@
+"""The running average of the weights, which often generalises better than the last ones (arXiv:1306.4206, Polyak).
+
+Early on the decay is smaller, min(decay, (1 + n) / (10 + n)) after n updates, so that the first weights do not linger.
+"""
+
+import contextlib
+from collections.abc import Generator
+
+import torch
+from torch import nn
+
+
+class AveragedWeights:
+    """A running average of a model's parameters and buffers.
+
+    Args:
+        model: the model that is trained.
+        decay: the weight of the past at every update, for example 0.999.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._live = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+        self._decay = decay
+        self.average = {name: tensor.clone() for name, tensor in self._live.items()}
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes the weights of now into the average."""
+        self.updates += 1
+        decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
+        for name, live in self._live.items():
+            if live.is_floating_point():
+                self.average[name].lerp_(live, 1 - decay)
+            else:
+                self.average[name].copy_(live)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchanges the model's weights and the average."""
+        for name, live in self._live.items():
+            kept = live.clone()
+            live.copy_(self.average[name])
+            self.average[name].copy_(kept)
+
+    @contextlib.contextmanager
+    def in_the_model(self) -> Generator[None, None, None]:
+        """The model holds the averaged weights inside the ``with``."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()

@@ -1,0 +1,91 @@
+"""The optimizer of one plan: torch's fused AdamW or SGD, set group by group as the book does.
+
+Each parameter group becomes two in torch, because norm layers and biases get no weight decay; ``param_groups`` shows
+the groups of the book. Torch's AdamW with betas (momentum, 0.99) and eps 1e-5 *is* the book's Adam.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Kind = Literal["adamw", "sgd"]
+
+FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
+
+
+class GroupedOptimizer:
+    """Torch's optimizer over parameter groups of which norm layers and biases (all with one axis) do not decay.
+
+    Args:
+        groups: all parameters, body first, head last; frozen ones too.
+        kind: ``"adamw"`` or ``"sgd"``.
+        weight_decay: decoupled from the gradient (arXiv:1711.05101).
+    """
+
+    def __init__(
+        self, groups: Sequence[Sequence[nn.Parameter]], *, kind: Kind = "adamw", weight_decay: float = 0.01
+    ) -> None:
+        self._groups = [list(group) for group in groups]
+        halves: list[dict[str, Any]] = []
+        for group in self._groups:
+            halves.append({"params": [p for p in group if p.ndim > 1], "weight_decay": weight_decay})
+            halves.append({"params": [p for p in group if p.ndim <= 1], "weight_decay": 0.0})
+        self.torch = _make(kind, halves)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups as the book counts them: parameters, learning rate, momentum and weight decay of each."""
+        decaying = self.torch.param_groups[::2]
+        return [
+            {"params": group, "lr": half["lr"], "mom": _momentum(half), "weight_decay": half["weight_decay"]}
+            for group, half in zip(self._groups, decaying, strict=True)
+        ]
+
+    def set(self, lrs: Sequence[float], momentum: float) -> None:
+        """Sets the learning rate of each group, and the momentum of all."""
+        for number, half in enumerate(self.torch.param_groups):
+            half["lr"] = lrs[number // 2]
+            if "betas" in half:
+                half["betas"] = (momentum, half["betas"][1])
+            else:
+                half["momentum"] = momentum
+
+    def gradients(self) -> list[Tensor]:
+        """The gradients that there are."""
+        return [p.grad for group in self._groups for p in group if p.grad is not None]
+
+    def drop_gradients(self) -> None:
+        """Forgets the gradients."""
+        self.torch.zero_grad(set_to_none=True)
+
+
+class DecoupledSGD(torch.optim.SGD):
+    """SGD whose weight decay shrinks the weights and leaves the momentum alone (arXiv:1711.05101, algorithm 1)."""
+
+    def __init__(self, halves: list[dict[str, Any]], *, momentum: float, fused: bool) -> None:
+        self._decay = [half["weight_decay"] for half in halves]
+        super().__init__([{**half, "weight_decay": 0.0} for half in halves], lr=0.0, momentum=momentum, fused=fused)
+        # The loss scaler then looks at the gradients itself, and a skipped update skips the decay too.
+        self._step_supports_amp_scaling = False
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update."""
+        for half, decay in zip(self.param_groups, self._decay, strict=True):
+            for parameter in half["params"] if decay else ():
+                if parameter.grad is not None:
+                    parameter.mul_(1 - half["lr"] * decay)
+        return super().step(closure)
+
+
+def _make(kind: Kind, halves: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    fused = all(p.device.type in FUSED for half in halves for p in half["params"])
+    if kind == "sgd":
+        return DecoupledSGD(halves, momentum=0.9, fused=fused)
+    return torch.optim.AdamW(halves, lr=0.0, betas=(0.9, 0.99), eps=1e-5, fused=fused)
+
+
+def _momentum(half: dict[str, Any]) -> float:
+    return half["betas"][0] if "betas" in half else half["momentum"]

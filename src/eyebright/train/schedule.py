@@ -1,0 +1,210 @@
+"""How the learning rate and the momentum move during training: pure functions of the position in [0, 1].
+
+The position is the share of a plan's batches that are done *before* the batch, as in the book. A ``Schedule`` is data
+(a frozen dataclass that JSON can hold), not a function, so that a checkpoint can hold it.
+"""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eyebright.errors import InputError, TrainingError, listing
+
+Curve = Callable[[float], float]
+Momenta = tuple[float, float, float]
+
+BOOK_MOMENTA: Momenta = (0.95, 0.85, 0.95)
+
+
+class Schedule(ABC):
+    """From the position in [0, 1] to the share of each group's peak learning rate, and to the momentum."""
+
+    @abstractmethod
+    def factor(self, position: float) -> float:
+        """What the peak learning rates are multiplied by."""
+
+    @abstractmethod
+    def momentum(self, position: float) -> float:
+        """Momentum of SGD, beta1 of AdamW."""
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up on a cosine, down on a cosine, the momentum the other way round (arXiv:1803.09820, cosines as in the book).
+
+    Args:
+        div: the first learning rate is the peak divided by this.
+        div_final: the last one is the peak divided by this.
+        pct_start: the share of the batches that goes up, in (0, 1).
+        moms: momentum at the start, at the peak of the learning rate and at the end.
+    """
+
+    div: float = 25.0
+    div_final: float = 1e5
+    pct_start: float = 0.25
+    moms: Momenta = BOOK_MOMENTA
+
+    def __post_init__(self) -> None:
+        _check_share("pct_start", self.pct_start)
+
+    def factor(self, position: float) -> float:
+        """What the peak learning rates are multiplied by."""
+        return combined_cos(self.pct_start, 1 / self.div, 1.0, 1 / self.div_final)(position)
+
+    def momentum(self, position: float) -> float:
+        """The momentum."""
+        return combined_cos(self.pct_start, *self.moms)(position)
+
+
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """Flat at the peak, then down on a cosine.
+
+    Args:
+        div_final: the last learning rate is the peak divided by this.
+        pct_start: the share of the batches that stays flat, in (0, 1).
+        mom: the momentum, all the time.
+    """
+
+    div_final: float = 1e5
+    pct_start: float = 0.75
+    mom: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_share("pct_start", self.pct_start)
+
+    def factor(self, position: float) -> float:
+        """What the peak learning rates are multiplied by."""
+        return combined_cos(self.pct_start, 1.0, 1.0, 1 / self.div_final)(position)
+
+    def momentum(self, position: float) -> float:
+        """The momentum."""
+        return self.mom
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The peak learning rate and one momentum, all the time."""
+
+    mom: float = 0.9
+
+    def factor(self, position: float) -> float:
+        """What the peak learning rates are multiplied by."""
+        return 1.0
+
+    def momentum(self, position: float) -> float:
+        """The momentum."""
+        return self.mom
+
+
+def schedule_to_json(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as JSON: the name of its class and its fields."""
+    if not dataclasses.is_dataclass(schedule):
+        raise TrainingError(f"a schedule is a frozen dataclass, so that a checkpoint can hold it; got {schedule!r}")
+    return {"name": type(schedule).__name__, **dataclasses.asdict(schedule)}
+
+
+def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
+    """The schedule that ``schedule_to_json`` wrote.
+
+    Raises:
+        TrainingError: a schedule of another kind.
+    """
+    known = {kind.__name__: kind for kind in (OneCycle, FlatCosine, Constant)}
+    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    name = fields.pop("name", None)
+    if name not in known:
+        raise TrainingError(f"unknown schedule '{name}'; the known: {listing(known)}")
+    return known[name](**fields)
+
+
+def sched_lin(start: float, end: float, pos: float) -> float:
+    """From ``start`` to ``end`` on a line."""
+    return start + pos * (end - start)
+
+
+def sched_cos(start: float, end: float, pos: float) -> float:
+    """From ``start`` to ``end`` on half a cosine."""
+    return start + (1 + math.cos(math.pi * (1 - pos))) * (end - start) / 2
+
+
+def sched_exp(start: float, end: float, pos: float) -> float:
+    """From ``start`` to ``end`` by equal factors."""
+    return start * (end / start) ** pos
+
+
+def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
+    """One curve out of several: each takes its share of [0, 1].
+
+    Args:
+        pcts: the shares; they add up to 1.
+        scheds: one curve for each share, each of a position in [0, 1].
+    """
+    if len(pcts) != len(scheds) or min(pcts) < 0 or not math.isclose(sum(pcts), 1.0):
+        raise InputError(f"{len(scheds)} schedules need as many shares that add up to 1, got {list(pcts)}")
+
+    def curve(pos: float) -> float:
+        start = 0.0
+        for share, sched in zip(pcts[:-1], scheds[:-1], strict=True):
+            if pos < start + share:
+                return sched((pos - start) / share)
+            start += share
+        return scheds[-1]((pos - start) / pcts[-1])
+
+    return curve
+
+
+def combined_cos(pct: float, start: float, middle: float, end: float) -> Curve:
+    """From ``start`` to ``middle`` on a cosine for a share ``pct``, then to ``end`` on another."""
+    up, down = (lambda pos: sched_cos(start, middle, pos)), (lambda pos: sched_cos(middle, end, pos))
+    return combine_scheds([pct, 1 - pct], [up, down])
+
+
+def even_mults(start: float, stop: float, n: int) -> list[float]:
+    """``n`` numbers from ``start`` to ``stop`` by equal factors; ``stop`` alone when ``n`` is 1."""
+    if n == 1:
+        return [stop]
+    step = (stop / start) ** (1 / (n - 1))
+    return [start * step**i for i in range(n)]
+
+
+def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
+    """The learning rate of each of ``n`` parameter groups, as the book writes them.
+
+    Args:
+        lr: one number for all; ``slice(a, b)`` for equal factors from ``a`` to ``b``; ``slice(b)`` for ``b`` in the
+            last group and ``b / 10`` in the others; or ``n`` numbers.
+        n: the number of parameter groups.
+
+    Raises:
+        InputError: another form, or a learning rate that is not a positive number.
+    """
+    if isinstance(lr, slice):
+        rates = _slice_rates(lr, n)
+    elif isinstance(lr, Sequence):
+        rates = [float(rate) for rate in lr]
+    else:
+        rates = [float(lr)] * n
+    if len(rates) != n:
+        raise InputError(f"there are {n} parameter groups and {len(rates)} learning rates; give one number or {n}")
+    if not all(rate > 0 and math.isfinite(rate) for rate in rates):
+        raise InputError(f"a learning rate is a positive number, got {lr}")
+    return tuple(rates)
+
+
+def _slice_rates(lr: slice, n: int) -> list[float]:
+    if lr.stop is None or lr.step is not None:
+        raise InputError(f"learning rates are written slice(last) or slice(first, last), got {lr}")
+    if lr.start is None:
+        return [lr.stop / 10] * (n - 1) + [float(lr.stop)]
+    if lr.start <= 0 or lr.stop <= 0:
+        raise InputError(f"a learning rate is a positive number, got {lr}")
+    return even_mults(float(lr.start), float(lr.stop), n)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise InputError(f"{name} is a share of the batches between 0 and 1, got {value}")

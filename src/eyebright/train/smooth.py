@@ -1,0 +1,31 @@
+"""The running average that makes a noisy loss readable: in the progress bar, in plots and in the learning-rate finder.
+
+It is not the ``train_loss`` of the table: that is the exact mean over the epoch's pictures.
+"""
+
+from collections.abc import Iterable
+
+
+class SmoothLoss:
+    """Exponentially weighted mean of what was added, corrected for its start as in Adam (arXiv:1412.6980, section 3).
+
+    Args:
+        beta: the weight of the past; 0.98 as in the book.
+    """
+
+    def __init__(self, beta: float = 0.98) -> None:
+        self._beta = beta
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, loss: float) -> float:
+        """The mean with this loss in it."""
+        self._sum = self._beta * self._sum + (1 - self._beta) * loss
+        self._count += 1
+        return self._sum / (1 - self._beta**self._count)
+
+
+def smoothed(losses: Iterable[float], *, beta: float = 0.98) -> list[float]:
+    """The smoothed curve of some losses, for plotting."""
+    smooth = SmoothLoss(beta)
+    return [smooth.add(loss) for loss in losses]

@@ -1,0 +1,98 @@
+"""Which parts of a model learn: three groups, from the picture to the answer, and what freezing them means.
+
+As in the book, norm layers of a frozen part go on learning (``train_bn=True``): their weights get gradients and their
+running statistics follow the new pictures. With ``train_bn=False`` a frozen part is really frozen: no gradients, and
+evaluation mode, so that no dropout acts in it and no statistic moves.
+"""
+
+from torch import nn
+
+from eyebright.errors import InputError
+from eyebright.models.backbones import TimmBody
+from eyebright.models.build import PictureModel
+from eyebright.models.heads import NORM_LAYERS
+
+
+def parameter_groups(model: PictureModel) -> list[list[nn.Parameter]]:
+    """The parameters in three groups: the body's earlier half, its later half, the head.
+
+    A ResNet is cut as in the book: stem and the first two stages, the last two stages. A timm body is cut between the
+    stages (or blocks) that timm itself numbers.
+    """
+    return [*_body_halves(model.body), list(model.head.parameters())]
+
+
+def freeze_to(model: PictureModel, n: int, *, train_bn: bool = True) -> None:
+    """Freezes the groups before group ``n``; those from ``n`` on learn.
+
+    Args:
+        model: changed in place.
+        n: 0 lets everything learn, -1 (or 2) only the head.
+        train_bn: norm layers of frozen groups go on learning.
+
+    Raises:
+        InputError: there is no group ``n``.
+    """
+    groups = parameter_groups(model)
+    if not -len(groups) <= n < len(groups):
+        raise InputError(f"cannot freeze up to group {n}: there are {len(groups)} groups, 0 to {len(groups) - 1}")
+    norms = {id(parameter) for parameter in _norm_parameters(model)} if train_bn else set[int]()
+    for place, group in enumerate(groups):
+        for parameter in group:
+            parameter.requires_grad_(place >= n % len(groups) or id(parameter) in norms)
+
+
+def set_training_mode(model: PictureModel, *, train_bn: bool = True) -> None:
+    """Puts the model in training mode; with ``train_bn=False`` its frozen parts in evaluation mode.
+
+    Args:
+        model: changed in place; call it at the start of an epoch instead of ``model.train()``.
+        train_bn: as given to :func:`freeze_to`.
+    """
+    model.train()
+    if not train_bn:
+        _rest_frozen(model)
+
+
+def _body_halves(body: nn.Module) -> list[list[nn.Parameter]]:
+    if isinstance(body, TimmBody):
+        units = _timm_units(body.model)
+        half = (len(units) + 1) // 2
+        first = {id(parameter) for unit in units[:half] for parameter in unit}
+    else:
+        assert isinstance(body, nn.Sequential)
+        first = {id(parameter) for parameter in body[:6].parameters()}
+    return [
+        [parameter for parameter in body.parameters() if id(parameter) in first],
+        [parameter for parameter in body.parameters() if id(parameter) not in first],
+    ]
+
+
+def _timm_units(model: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters of a timm model by stage or block, from the picture on."""
+    from timm.models import group_parameters
+
+    if hasattr(model, "group_matcher"):
+        layers = group_parameters(model, model.group_matcher(coarse=True), return_values=True)  # type: ignore[operator]
+        return [layers[place] for place in sorted(layers)]
+    units = [part for child in model.children() for part in _parts(child)]
+    return [parameters for unit in units if (parameters := list(unit.parameters()))]
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    return list(module.children()) if isinstance(module, (nn.Sequential, nn.ModuleList)) else [module]
+
+
+def _norm_parameters(model: nn.Module) -> list[nn.Parameter]:
+    norms = [module for module in model.modules() if isinstance(module, NORM_LAYERS)]
+    return [parameter for norm in norms for parameter in norm.parameters(recurse=False)]
+
+
+def _rest_frozen(module: nn.Module) -> None:
+    """Evaluation mode for the largest parts of ``module`` in which nothing learns, with all that is inside them."""
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        module.eval()
+        return
+    for child in module.children():
+        _rest_frozen(child)

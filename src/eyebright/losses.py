@@ -162,6 +162,21 @@ class MSELossFlat(FlattenedLoss):
         return errors.square().flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
+def picture_losses(
+    loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]
+) -> Float[Tensor, " n"]:
+    """The loss of each picture alone, with any loss; NaN for a picture in which nothing counts.
+
+    Args:
+        loss: one of the losses here; or any callable, which is given one picture at a time.
+        pred: the model's outputs.
+        target: the targets.
+    """
+    if isinstance(loss, FlattenedLoss):
+        return loss.per_picture(pred, target)
+    return torch.stack([loss(pred[i : i + 1], target[i : i + 1]) for i in range(len(pred))])
+
+
 class MeanLoss:
     """The exact loss over a set, added up batch by batch.
 

@@ -85,7 +85,7 @@ def precision_recall_curve(scores: Float[Tensor, " n"], target: Shaped[Tensor, "
     """One class's precision and recall at each of its different scores.
 
     The points are scikit-learn's in reverse order and without its added (1, 0). The thresholds are the next lower
-    score (the last is the lowest float), because here a decision is strictly greater than its threshold.
+    score (the last is minus infinity), because here a decision is strictly greater than its threshold.
 
     Raises:
         InputError: the shapes differ, a score is NaN, or a target is neither 0 nor 1.
@@ -98,7 +98,7 @@ def precision_recall_curve(scores: Float[Tensor, " n"], target: Shaped[Tensor, "
     last[:-1] = ranked[:-1] != ranked[1:]
     hits = positive[order].cumsum(0)[last].double()
     given = last.nonzero()[:, 0].double() + 1
-    lower = torch.cat([ranked[last][1:], torch.tensor([torch.finfo(ranked.dtype).min], dtype=ranked.dtype)])
+    lower = torch.cat([ranked[last][1:], ranked.new_tensor([-torch.inf])])
     return PrecisionRecall(hits / given, hits / positive.sum(), lower)
 
 

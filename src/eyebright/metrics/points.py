@@ -1,7 +1,7 @@
 """Metrics of points: how far they are from where they should be, over a whole set.
 
 Targets that are NaN are points that nobody sees: they are left out, and each one that is seen counts once, whatever
-picture it is on. A prediction that is NaN is not left out: it makes the metric NaN.
+picture it is on. A prediction that is NaN is not left out: it makes a distance NaN, and is no correct keypoint.
 """
 
 from jaxtyping import Float

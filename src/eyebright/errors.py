@@ -16,8 +16,14 @@ An unknown keyword is a ``TypeError`` and a value of the wrong kind a ``ValueErr
 """
 
 import difflib
-from collections.abc import Iterable
+import functools
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class EyebrightError(Exception):
@@ -88,8 +94,17 @@ def listing(names: Iterable[object], *, most: int = 12) -> str:
     return shown if len(every) <= most else f"{shown}, ... ({len(every)} in all)"
 
 
-def unknown_keyword(caller: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
-    """The ``TypeError`` for keywords that ``caller`` does not have; it names the nearest real one."""
-    known = sorted(known)
-    first = next(iter(given))
-    return TypeError(f"{caller} has no keyword '{first}'.{did_you_mean(first, known)} It has: {', '.join(known)}")
+def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function; an unknown keyword is a ``TypeError`` that names the nearest real one."""
+    known = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    caller = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        unknown = next((name for name in kwargs if name not in known), None)
+        if unknown is not None:
+            nearest = did_you_mean(unknown, known)
+            raise TypeError(f"{caller} has no keyword '{unknown}'.{nearest} It has: {', '.join(known)}")
+        return function(*args, **kwargs)
+
+    return call

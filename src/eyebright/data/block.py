@@ -1,0 +1,180 @@
+"""The data block of the book: what a sample is, said once, declaratively.
+
+Each stage can be looked at before the next: `DataBlock.datasets` gives items one by one, `DataBlock.dataloaders`
+gives batches, `DataBlock.summary` walks one sample and one batch and says what each step does.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eyebright.blocks.base import Block, TargetBlock, as_block
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.datasets import Datasets, Fields
+from eyebright.data.describe import describe
+from eyebright.data.items import Getter
+from eyebright.data.loaders import Loader, default_device
+from eyebright.data.pipeline import Pipeline
+from eyebright.data.split import RandomSplitter, Splitter, checked_split
+from eyebright.errors import DataError, InputError, checked_keywords
+
+DEFAULT_BATCH = 64
+
+
+@dataclass(frozen=True, init=False)
+class DataBlock:
+    """A recipe for data: which fields, where they come from, how they are split and transformed.
+
+    Args:
+        blocks: an input and a target, as in ``(ImageBlock, MultiCategoryBlock)``; None: whatever the getters give.
+        get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
+        get_x: from an item to the picture; None: the item itself.
+        get_y: from an item to the target; None: the item itself.
+        splitter: from items to (train, valid) positions; None: a random fifth validates, the same one each time.
+        item_tfms: transforms of each picture, for example ``Resize(460)``.
+        batch_tfms: transforms that follow, for example ``aug_transforms(size=224)``; together they resample once.
+
+    Raises:
+        DataError: the blocks are not an input and a target.
+    """
+
+    blocks: tuple[Block, ...]
+    get_items: Callable[[Any], Any] | None
+    get_x: Getter | None
+    get_y: Getter | None
+    splitter: Splitter | None
+    item_tfms: Any
+    batch_tfms: Any
+
+    @checked_keywords
+    def __init__(
+        self,
+        blocks: Sequence[Any] | None = None,
+        *,
+        get_items: Callable[[Any], Any] | None = None,
+        get_x: Getter | None = None,
+        get_y: Getter | None = None,
+        splitter: Splitter | None = None,
+        item_tfms: Any = None,
+        batch_tfms: Any = None,
+    ) -> None:
+        made = tuple(as_block(block) for block in blocks or ())
+        if made and not (len(made) == 2 and not isinstance(made[0], TargetBlock) and isinstance(made[1], TargetBlock)):
+            raise DataError(
+                "blocks are an input and a target, for example (ImageBlock, MultiCategoryBlock); "
+                f"got {tuple(type(block).__name__ for block in made)}"
+            )
+        for name, value in (("blocks", made), ("get_items", get_items), ("get_x", get_x), ("get_y", get_y)):
+            object.__setattr__(self, name, value)
+        for name, value in (("splitter", splitter), ("item_tfms", item_tfms), ("batch_tfms", batch_tfms)):
+            object.__setattr__(self, name, value)
+
+    def new(self, **changes: Any) -> "DataBlock":
+        """Another data block, with some fields changed."""
+        same = {field.name: getattr(self, field.name) for field in fields(self)}
+        return DataBlock(**{**same, **changes})
+
+    def datasets(self, source: Any) -> Datasets:
+        """The items of ``source``, split, with the target fitted on the training side.
+
+        Raises:
+            DataError: no items, a split that cannot work, an item that cannot be read, an unknown label.
+        """
+        items = source if self.get_items is None else self.get_items(source)
+        if len(items) == 0:
+            raise DataError(f"there are no items in {str(source)[:200]}")
+        splits = checked_split(self.splitter or RandomSplitter(seed=0), items)
+        image, target = self.blocks if self.blocks else (None, None)
+        assert target is None or isinstance(target, TargetBlock)
+        return Datasets(items, splits, Fields(self.get_x, self.get_y, image, target))
+
+    @checked_keywords
+    def dataloaders(
+        self,
+        source: Any,
+        path: str | Path = ".",
+        *,
+        bs: int | None = None,
+        val_bs: int | None = None,
+        shuffle: bool = True,
+        drop_last: bool | None = None,
+        num_workers: int | None = None,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+        skip_bad: bool = False,
+    ) -> DataLoaders:
+        """Batches of both sides.
+
+        Args:
+            source: what `datasets` takes.
+            path: where a learner keeps its files.
+            bs: pictures in a training batch; None: 64, or all of them where there are fewer.
+            val_bs: pictures in a validation batch; None: as many.
+            shuffle: another order of the training pictures in each epoch.
+            drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
+            num_workers: threads that read; None: one for each processor.
+            device: where batches go; None: an accelerator where there is one.
+            seed: of the order and of the augmentations.
+            skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.
+
+        Raises:
+            DataError: see `datasets`; a batch larger than the training side; nothing to validate.
+        """
+        if not self.blocks:
+            raise DataError(
+                "batches need blocks that say what the fields are, for example blocks=(ImageBlock, MultiCategoryBlock)"
+            )
+        datasets = self.datasets(source)
+        size = _batch_size(bs, len(datasets.train))
+        if not len(datasets.valid):
+            raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
+        place = default_device(device)
+        pipeline = Pipeline.of(self.item_tfms, self.batch_tfms, place)
+        skipped: dict[str, str] | None = {} if skip_bad else None
+
+        def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
+            return Loader(
+                datasets.subset(side),
+                pipeline,
+                bs=bs,
+                training=side == 0,
+                shuffle=shuffle,
+                drop_last=drop_last,
+                workers=num_workers,
+                seed=seed,
+                device=place,
+                skipped=skipped,
+            )
+
+        train = loader(0, size, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)
+        valid = loader(1, val_bs or size, shuffle=False, drop_last=False)
+        return DataLoaders(train, valid, datasets, path=path)
+
+    def summary(self, source: Any, bs: int = 4, *, show_batch: bool = False) -> None:
+        """Write to the terminal what each step does to one sample and one batch; where one fails, which and what to do.
+
+        Args:
+            source: what `datasets` takes.
+            bs: pictures in the batch that is tried.
+            show_batch: draw the batch too.
+        """
+        for line in describe(self, source, bs):
+            sys.stdout.write(line + "\n")
+        if show_batch:
+            self.dataloaders(source, bs=bs).show_batch()
+
+
+def _batch_size(bs: int | None, pictures: int) -> int:
+    if bs is None:
+        return min(DEFAULT_BATCH, pictures)
+    if bs < 1:
+        raise InputError(f"a batch holds at least one picture, got bs={bs}")
+    if bs > pictures:
+        raise DataError(
+            f"a batch of {bs} is larger than the training side with its {pictures} pictures; give bs={pictures} or less"
+        )
+    return bs

@@ -1,0 +1,170 @@
+"""Both sides of a split as batches: what a learner takes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from eyebright.blocks.base import TargetBlock
+from eyebright.data.datasets import Dataset, Datasets, Fields
+from eyebright.data.loaders import Loader
+from eyebright.data.pipeline import Pipeline, to_pictures
+from eyebright.errors import DataError
+from eyebright.geometry import Warp
+from eyebright.plot import draw_points, show_pictures
+from eyebright.types import Size, Vocab
+
+
+class DataLoaders:
+    """A training and a validation loader that were made from one data block.
+
+    Args:
+        train: draws augmentations and another order in each epoch.
+        valid: every picture once, in the data set's order.
+        datasets: what they read.
+        path: where a learner keeps its files.
+    """
+
+    def __init__(self, train: Loader, valid: Loader, datasets: Datasets, *, path: str | Path = ".") -> None:
+        self.train = train
+        self.valid = valid
+        self.datasets = datasets
+        self.path = Path(path)
+
+    def __iter__(self) -> Iterator[Loader]:
+        return iter((self.train, self.valid))
+
+    def __getitem__(self, which: int) -> Loader:
+        return (self.train, self.valid)[which]
+
+    @property
+    def train_ds(self) -> Dataset:
+        """The training side, one by one."""
+        return self.train.dataset
+
+    @property
+    def valid_ds(self) -> Dataset:
+        """The validation side, one by one."""
+        return self.valid.dataset
+
+    @property
+    def target(self) -> TargetBlock:
+        """The target block, fitted on the training side.
+
+        Raises:
+            DataError: the data block has no target.
+        """
+        target = self.datasets.fields.target
+        if target is None:
+            raise DataError(
+                "there is no target to learn; give the data block an input and a target, "
+                "for example blocks=(ImageBlock, MultiCategoryBlock)"
+            )
+        return target
+
+    @property
+    def vocab(self) -> Vocab:
+        """The names of the classes."""
+        return self.datasets.vocab
+
+    @property
+    def c(self) -> int:
+        """How many outputs a model needs."""
+        return self.target.width
+
+    @property
+    def loss_func(self) -> nn.Module:
+        """The target's default loss."""
+        return self.target.loss()
+
+    @property
+    def bs(self) -> int:
+        """Pictures in a training batch."""
+        return self.train.bs
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches go."""
+        return self.train.device
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What happens to each picture."""
+        return self.train.pipeline
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Pictures that were left out so far because they cannot be read: path to reason."""
+        return self.train.skipped or {}
+
+    @property
+    def size(self) -> Size:
+        """The size of the pictures in a batch."""
+        return self.pipeline.size or Size(*self.valid.one_batch()[0].shape[-2:])
+
+    def one_batch(self) -> tuple[Tensor, Tensor | None]:
+        """(x, y) of a first training batch."""
+        return self.train.one_batch()
+
+    def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
+        """A loader of other items, seen as validation pictures are; without targets unless ``with_labels``."""
+        fields = self.datasets.fields
+        if not with_labels:
+            fields = Fields(fields.get_x, None, fields.image, None)
+        dataset = Dataset(items, range(len(items)), fields)
+        valid = self.valid
+        return Loader(
+            dataset,
+            valid.pipeline,
+            bs=valid.bs,
+            training=False,
+            workers=valid.workers,
+            seed=valid.seed,
+            device=valid.device,
+            skipped=valid.skipped,
+        )
+
+    def show_batch(
+        self,
+        b: tuple[Tensor, Tensor | None] | None = None,
+        max_n: int = 9,
+        *,
+        nrows: int | None = None,
+        ncols: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        unique: bool = False,
+    ) -> None:
+        """Draw a training batch as the network sees it, with its targets.
+
+        Args:
+            b: (x, y); None takes a new batch.
+            max_n: how many pictures at most.
+            nrows: rows of the grid.
+            ncols: columns of the grid.
+            figsize: width and height in inches; None: 3 inches a picture.
+            unique: the same picture each time, to see what augmentation does to it.
+        """
+        count = min(max_n, nrows * ncols) if nrows and ncols else max_n
+        if b is None:
+            b = self._same_picture(count) if unique else self.train.one_batch()
+        x, y = b[0][:count], None if b[1] is None else b[1][:count]
+        values = self.values(y, Size(*x.shape[-2:])) if y is not None else [None] * len(x)
+        marks = [None if value is None else self.target.marks(value) for value in values]
+        titles = [
+            "" if value is None or mark is not None else self.target.words(value)
+            for value, mark in zip(values, marks, strict=True)
+        ]
+        figure = show_pictures(list(to_pictures(x)), titles, rows=nrows, columns=ncols, figsize=figsize)
+        for ax, mark in zip(figure.axes, marks, strict=False):
+            if mark is not None:
+                draw_points(ax, mark.xy, mark.visible)
+
+    def values(self, y: Shaped[Tensor, "b ..."], size: Size) -> list[Any]:
+        """What a person would write for encoded targets (or activated outputs) of pictures of ``size``."""
+        return [self.target.decode(row.cpu(), view=Warp.identity(size)) for row in y]
+
+    def _same_picture(self, count: int) -> tuple[Tensor, Tensor | None]:
+        return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])

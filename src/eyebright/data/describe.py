@@ -1,0 +1,141 @@
+"""A walk through a data block: one sample, one batch, every step with what it gives.
+
+It never raises for what is wrong with the data: where a step fails, the walk ends there and says which file, which
+step and what to do.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eyebright.data.datasets import Datasets
+from eyebright.data.items import item_at, where
+from eyebright.data.pipeline import Look, Pipeline
+from eyebright.errors import EyebrightError
+from eyebright.geometry import Warp
+from eyebright.transforms.draw import draw_all
+from eyebright.types import Points
+
+if TYPE_CHECKING:
+    from eyebright.data.block import DataBlock
+
+
+def describe(block: "DataBlock", source: Any, bs: int) -> Iterator[str]:
+    """The lines of the walk.
+
+    Args:
+        block: the data block.
+        source: what its ``datasets`` takes.
+        bs: pictures in the batch that is tried.
+    """
+    try:
+        yield f"Collecting items from {_source(source)}"
+        datasets = block.datasets(source)
+        yield f"Found {len(datasets)} items"
+        yield f"2 datasets of sizes {len(datasets.train)},{len(datasets.valid)}"
+        yield from _fitted(datasets)
+        yield from _one_sample(datasets)
+        if block.blocks:
+            pipeline = Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cpu"))
+            yield from _one_batch(datasets, pipeline, min(bs, len(datasets.train)))
+    except EyebrightError as error:
+        yield ""
+        yield f"Stopped here: {error}"
+    except Exception as error:  # the user's own getters may raise anything
+        yield ""
+        yield f"Stopped here: {type(error).__name__}: {error}"
+
+
+def _fitted(datasets: Datasets) -> Iterator[str]:
+    target = datasets.fields.target
+    if target is None:
+        return
+    names = target.classes
+    yield f"Target: {type(target).__name__} with {target.width} outputs" + (f": {_short(list(names))}" if names else "")
+    if names is not None:
+        bare = sum(not datasets.train.value(i) for i in range(len(datasets.train)))
+        if bare:
+            yield f"  {bare} training pictures have no label"
+
+
+def _one_sample(datasets: Datasets) -> Iterator[str]:
+    fields, train = datasets.fields, datasets.train
+    position = train.positions[0]
+    item = item_at(datasets.items, position)
+    yield ""
+    yield f"Building one sample, from {where(datasets.items, position)}"
+    for name, getter, block in (("x", fields.get_x, fields.image), ("y", fields.get_y, fields.target)):
+        yield f"  {name}: starting from {_short(item)}"
+        raw = item
+        if getter is not None:
+            raw = getter(item)
+            yield f"     applying {_name(getter)} gives {_short(raw)}"
+        if block is not None:
+            yield f"     applying {type(block).__name__} gives {_short(block.read(raw))}"
+    x, y = train[0]
+    yield f"Final sample: ({_short(x)}, {_short(y)})"
+
+
+def _one_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]:
+    fields, train = datasets.fields, datasets.train
+    yield ""
+    yield "Building one batch"
+    sample = train.sample(0)
+    generator = np.random.default_rng(0)
+    yield f"  a picture of {_size(sample.picture.shape)}"
+    whole = draw_all([], sample.picture.shape, None)
+    for transform in pipeline.transforms:
+        whole = whole.then(transform.draw(whole.warp.size, generator))
+        yield f"     applying {transform!r} gives {_size(whole.warp.size)}"
+    yield f"  all of it as one resample, from {_size(whole.warp.source)} to {_size(whole.warp.size)}"
+    yield f"Adding the next {bs - 1} samples" if bs > 1 else "A batch of one"
+    looks: list[Look] = []
+    targets: list[Tensor] = []
+    for i in range(bs):
+        sample = train.sample(i)
+        look = pipeline.look(sample.picture, np.random.default_rng([0, i]))
+        looks.append(look)
+        if fields.target is not None:
+            targets.append(fields.target.encode(sample.value, look.view))
+    yield "Collating them in a batch"
+    x = pipeline.finish(looks, torch.device("cpu"))
+    if pipeline.normalize is not None:
+        yield f"  the model will apply {pipeline.normalize!r}"
+    y = torch.stack(targets) if targets else None
+    yield f"One batch: x {_tensor(x)}" + (f", y {_tensor(y)}" if y is not None else "")
+
+
+def _source(source: Any) -> str:
+    columns = getattr(source, "columns", None)
+    return _short(source) if columns is None else f"a table with the columns {_short(list(columns))}"
+
+
+def _name(getter: Any) -> str:
+    name = getattr(getter, "__name__", None)
+    return "your function" if name == "<lambda>" else name or repr(getter)
+
+
+def _tensor(x: Tensor) -> str:
+    return f"{'x'.join(map(str, x.shape))} {str(x.dtype).removeprefix('torch.')}"
+
+
+def _size(size: tuple[int, int]) -> str:
+    height, width = size
+    return f"{height}x{width} (height x width)"
+
+
+def _short(value: Any) -> str:
+    """The value on one line of bearable length."""
+    if isinstance(value, Points):
+        value = [tuple(round(v, 1) for v in xy) for xy in value.xy.tolist()]
+    elif isinstance(value, Warp):
+        value = value.size
+    elif isinstance(value, frozenset):
+        value = sorted(value)
+    elif hasattr(value, "to_dict") and hasattr(value, "index"):
+        value = dict(list(value.to_dict().items())[:6])
+    text = " ".join(str(value).split())
+    return text if len(text) <= 200 else text[:197] + "..."

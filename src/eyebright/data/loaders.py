@@ -1,0 +1,199 @@
+"""Batches: read, warp and encode on threads, finish on the device.
+
+Threads, because decoding and warping release the interpreter lock: nothing is copied between processes, getters may
+be lambdas, and no worker has to start (measured: ``benchmarks/loader.py``, argued in ``docs/why.md``).
+
+Randomness is counted: a sample's augmentation comes from (seed, epoch, position) alone, so it is the same whatever
+the number of threads, and any batch can be made again.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from eyebright.data.datasets import Dataset
+from eyebright.data.pipeline import Look, Pipeline
+from eyebright.errors import DataError, PictureError
+from eyebright.geometry import Warp
+
+CHUNK = 8  # pictures that one thread takes at once
+AHEAD = 2  # batches that are read ahead of the one in use
+
+
+class Batch(NamedTuple):
+    """One batch.
+
+    Args:
+        x: pictures, float32, on the device.
+        y: encoded targets, on the device; None where there are none.
+        positions: of the items in the data set's source.
+        views: for each picture the warp from the user's pixels to x.
+    """
+
+    x: Float[Tensor, "b c h w"]
+    y: Shaped[Tensor, "b ..."] | None
+    positions: list[int]
+    views: list[Warp]
+
+
+class _Seen(NamedTuple):
+    look: Look
+    target: Tensor | None
+    position: int
+
+
+class Loader:
+    """Batches of one side of a split.
+
+    Args:
+        dataset: where samples come from.
+        pipeline: what happens to each picture.
+        bs: pictures in a batch.
+        training: draw augmentations; otherwise every picture has its one validation view.
+        shuffle: another order in each epoch.
+        drop_last: leave out the last batch when it is not full.
+        workers: threads; 0 reads in the calling thread.
+        seed: of the order and of the augmentations.
+        device: where batches go.
+        skipped: None: an unreadable picture is an error. A dict: it is left out and stands here, path to reason.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        pipeline: Pipeline,
+        *,
+        bs: int,
+        training: bool,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        workers: int | None = None,
+        seed: int = 0,
+        device: torch.device | None = None,
+        skipped: dict[str, str] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.pipeline = pipeline
+        self.bs = bs
+        self.training = training
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.workers = processors() if workers is None else workers
+        self.seed = seed
+        self.device = device or torch.device("cpu")
+        self.skipped = skipped
+        self._pool: ThreadPoolExecutor | None = None
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.dataset), self.bs)
+        return full + (1 if rest and not self.drop_last else 0)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """(x, y) of every batch; each time a new epoch."""
+        self._epoch += 1
+        for batch in self.batches(self._epoch - 1):
+            yield batch.x, batch.y
+
+    def one_batch(self) -> tuple[Tensor, Tensor | None]:
+        """(x, y) of a first batch.
+
+        Raises:
+            DataError: there are fewer pictures than a batch needs.
+        """
+        batch = next(iter(self), None)
+        if batch is None:
+            raise DataError(f"there is no batch: {len(self.dataset)} pictures and a batch size of {self.bs}")
+        return batch
+
+    def batches(self, epoch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch: the same ones for the same epoch."""
+        pending: deque[list[Future[list[_Seen]]]] = deque()
+        try:
+            for group in self._groups(epoch):
+                pending.append([self._submit(group[i : i + CHUNK], epoch) for i in range(0, len(group), CHUNK)])
+                if len(pending) > AHEAD:
+                    yield from self._collect(pending.popleft())
+            while pending:
+                yield from self._collect(pending.popleft())
+        finally:
+            for futures in pending:
+                for future in futures:
+                    future.cancel()
+
+    def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
+        """What becomes of the i-th picture in an epoch, and its encoded target."""
+        sample = self.dataset.sample(i)
+        generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
+        look = self.pipeline.look(sample.picture, generator)
+        target = self.dataset.fields.target
+        return look, None if target is None else target.encode(sample.value, look.view)
+
+    def batch_of(self, looks: Sequence[tuple[Look, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+        """Samples that were made one by one, as (x, y)."""
+        batch = self._finish([_Seen(look, target, 0) for look, target in looks])
+        return batch.x, batch.y
+
+    def _groups(self, epoch: int) -> list[list[int]]:
+        order = np.arange(len(self.dataset))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
+        return [order[i * self.bs : (i + 1) * self.bs].tolist() for i in range(len(self))]
+
+    def _submit(self, chunk: list[int], epoch: int) -> "Future[list[_Seen]]":
+        if self.workers == 0:
+            done: Future[list[_Seen]] = Future()
+            done.set_result(self._see(chunk, epoch))
+            return done
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.workers, "eyebright-loader", initializer=_one_thread_each)
+        return self._pool.submit(self._see, chunk, epoch)
+
+    def _see(self, chunk: list[int], epoch: int) -> list[_Seen]:
+        seen: list[_Seen] = []
+        for i in chunk:
+            try:
+                look, target = self.sample(i, epoch)
+            except PictureError as error:
+                if self.skipped is None:
+                    raise
+                self.skipped[error.path] = error.reason
+                continue
+            seen.append(_Seen(look, target, self.dataset.positions[i]))
+        return seen
+
+    def _collect(self, futures: "list[Future[list[_Seen]]]") -> Iterator[Batch]:
+        seen = [one for future in futures for one in future.result()]
+        if seen:
+            yield self._finish(seen)
+
+    def _finish(self, seen: list[_Seen]) -> Batch:
+        x = self.pipeline.finish([one.look for one in seen], self.device)
+        targets = [one.target for one in seen if one.target is not None]
+        y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
+        return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_device(name: Any = None) -> torch.device:
+    """The device that was named, or the accelerator where there is one, or the CPU."""
+    if name is not None:
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _one_thread_each() -> None:
+    """Pictures are spread over our threads already; OpenCV's own pool on top of them only gets in the way."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,147 @@
+"""From a picture to what the network sees, with one resample.
+
+The transforms only draw: a warp, a lighting. Where a draw is executed is decided here, not by the user. On a CPU
+everything that was drawn is composed and run straight from the decoded pixels: one warp, one look-up table. With an
+accelerator the item's part (which gives pictures of one size) runs on the CPU and the batch's part on the device,
+again as one warp. Pictures travel as uint8 until they are on the device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from eyebright.errors import DataError
+from eyebright.geometry import Warp, warp_batch
+from eyebright.io.images import Picture
+from eyebright.transforms.draw import Draw, PixelChange, Transform, draw_all, output_size
+from eyebright.transforms.lighting import light_batch
+from eyebright.transforms.normalize import Normalize
+from eyebright.transforms.torchvision import PixelTransform, as_transform
+from eyebright.types import Size
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A picture as it leaves the CPU.
+
+    Args:
+        pixels: uint8, height x width x 3.
+        view: the warp from the user's picture to what the network will see, the device's part included.
+        later: what the device still has to do; None: nothing.
+    """
+
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    view: Warp
+    later: Draw | None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What happens to every picture, and where.
+
+    Args:
+        host: transforms that run on the CPU, one picture at a time.
+        device: transforms that run on the device, a batch at a time.
+    """
+
+    host: tuple[Transform, ...] = ()
+    device: tuple[Transform, ...] = ()
+
+    @staticmethod
+    def of(item_tfms: Any, batch_tfms: Any, device: torch.device) -> "Pipeline":
+        """The pipeline for the user's transforms (one, a list, or None) on this device.
+
+        Raises:
+            InputError: something in the lists is not a transform.
+            DataError: two of them normalise.
+        """
+        item = tuple(map(as_transform, _as_list(item_tfms)))
+        batch = tuple(map(as_transform, _as_list(batch_tfms)))
+        if sum(isinstance(transform, Normalize) for transform in item + batch) > 1:
+            raise DataError("there are two Normalize transforms; a picture is normalised once")
+        # A device takes over only where every picture has one size by then, and no change of uint8 pixels follows.
+        needs_host = any(isinstance(transform, PixelTransform) for transform in batch)
+        if device.type == "cpu" or needs_host or output_size(item) is None:
+            return Pipeline(item + batch)
+        return Pipeline(item, batch)
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """All of them, in order."""
+        return self.host + self.device
+
+    @property
+    def size(self) -> Size | None:
+        """The size of every picture that comes out; None when it depends on the picture."""
+        return output_size(self.transforms)
+
+    @property
+    def normalize(self) -> Normalize | None:
+        """The mean and standard deviation that the user declared; None leaves them to the model."""
+        return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)
+
+    def look(self, picture: Picture, generator: np.random.Generator | None) -> Look:
+        """One picture, through the CPU's part.
+
+        Args:
+            picture: not yet decoded; decoding knows how much of it is needed.
+            generator: draws the augmentation; None: the validation view.
+        """
+        now = draw_all(self.host, picture.shape, generator)
+        later = draw_all(self.device, now.warp.size, generator) if self.device else None
+        pixels = picture.through(now.warp, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
+        if not now.lighting.is_identity:
+            pixels = cv2.LUT(pixels, now.lighting.table())
+        view = now.warp if later is None else now.warp.then(later.warp)
+        return Look(_changed(pixels, now.changes), view, later)
+
+    def finish(self, looks: Sequence[Look], device: torch.device) -> Float[Tensor, "b c h w"]:
+        """A batch on the device: float32 in [0, 1].
+
+        Raises:
+            DataError: the pictures do not all have the same size.
+        """
+        x = _stack([look.pixels for look in looks]).to(device, non_blocking=True).float().div_(255)
+        later = [look.later for look in looks if look.later is not None]
+        if not later:
+            return x
+        x = warp_batch(x, [draw.warp for draw in later], pad=later[0].pad or "reflection")
+        return light_batch(x, [draw.lighting for draw in later])
+
+
+def to_pictures(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
+    """A finished batch as pictures that a person can look at."""
+    return x.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _changed(pixels: UInt8[np.ndarray, "h w c"], changes: Sequence[PixelChange]) -> UInt8[np.ndarray, "h w c"]:
+    if not changes:
+        return pixels
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    for change in changes:
+        image = change(image)
+    return image.permute(1, 2, 0).numpy()
+
+
+def _stack(pixels: list[np.ndarray[Any, Any]]) -> Shaped[Tensor, "b c h w"]:
+    """One uint8 tensor in channels_last order, which is how pictures lie in memory anyway."""
+    shapes = {p.shape for p in pixels}
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{h}x{w}" for h, w, _ in sorted(shapes)[:3])
+        raise DataError(
+            f"pictures of different sizes ({sizes}, ...) cannot share a batch; "
+            "give every picture one size, for example item_tfms=Resize(224)"
+        )
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+
+
+def _as_list(tfms: Any) -> list[Any]:
+    if tfms is None:
+        return []
+    return list(tfms) if isinstance(tfms, (list, tuple)) else [tfms]

@@ -1,0 +1,181 @@
+"""The data block: staged, checked, and clear about what is wrong."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.items import ColReader, RegexLabeller, using_attr
+from eyebright.data.split import ColSplitter, IndexSplitter
+from eyebright.errors import DataError
+from eyebright.io.files import get_image_files
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    return coloured_squares(folder, 24)
+
+
+def block(folder: Path, **changes: object) -> DataBlock:
+    return DataBlock(
+        blocks=(ImageBlock, MultiCategoryBlock),
+        get_x=ColReader("fname", pref=folder),
+        get_y=ColReader("labels", label_delim=" "),
+        splitter=ColSplitter(),
+        item_tfms=Resize(32),
+    ).new(**changes)
+
+
+def test_an_empty_block_gives_the_row_twice(table: pd.DataFrame) -> None:
+    x, y = DataBlock().datasets(table).train[0]
+    assert x["fname"] == y["fname"]
+
+
+def test_an_item_is_a_picture_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
+    datasets = block(folder).datasets(table)
+    picture, target = datasets.train[1]
+    assert "RGB size=64x48" in repr(picture)
+    assert type(target) is torch.Tensor
+    truth = table[~table["is_valid"]].iloc[1]["labels"].split(" ")
+    assert sorted(datasets.train.vocab[torch.where(target == 1.0)[0]]) == sorted(truth)
+
+
+def test_labels_come_from_file_names_too(folder: Path, tmp_path: Path) -> None:
+    for name in ("great_pyrenees_1", "pug_2", "pug_3", "great_pyrenees_4", "pug_5"):
+        (tmp_path / f"{name}.png").write_bytes((folder / "000.png").read_bytes())
+    pets = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        get_y=using_attr(RegexLabeller(r"(.+)_\d+.png$"), "name"),
+        splitter=IndexSplitter([0]),
+    )
+    assert list(pets.datasets(tmp_path).vocab) == ["great_pyrenees", "pug"]
+
+
+def test_each_datasets_has_its_own_vocabulary_unlike_the_book(folder: Path, table: pd.DataFrame) -> None:
+    squares = block(folder)
+    assert list(squares.datasets(table).vocab) == ["blue", "green", "red"]
+    only_red = table.assign(labels="red")
+    assert list(squares.datasets(only_red).vocab) == ["red"]
+
+
+def test_a_label_that_only_validation_has_is_an_error_with_its_row(folder: Path, table: pd.DataFrame) -> None:
+    changed = table.copy()
+    changed.loc[3, "labels"] = "purple"
+    with pytest.raises(DataError, match="row 3: unknown label 'purple'.*only on validation pictures"):
+        block(folder).datasets(changed)
+
+
+def test_a_misspelt_label_names_the_nearest_and_its_row(folder: Path, table: pd.DataFrame) -> None:
+    changed = table.copy()
+    changed.loc[7, "labels"] = "gren"
+    with pytest.raises(DataError, match="row 7: unknown label 'gren'. Did you mean 'green'"):
+        block(folder).datasets(changed)
+
+
+def test_a_getter_that_fails_says_where_and_how(folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="row 0: get_y raised KeyError: 'lables'"):
+        block(folder, get_y=lambda row: row["lables"]).datasets(table)
+
+
+def test_a_misspelt_column_names_the_nearest(folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="no column 'lables'. Did you mean 'labels'"):
+        block(folder, get_y=ColReader("lables", label_delim=" ")).datasets(table)
+
+
+def test_no_items_at_all_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="no items"):
+        block(folder).datasets(table.iloc[:0])
+
+
+@pytest.mark.parametrize(("valid", "message"), [(True, "nothing to train on: all 24"), (False, "nothing to validate")])
+def test_a_split_that_leaves_one_side_empty_is_an_error(
+    folder: Path, table: pd.DataFrame, valid: bool, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        block(folder).dataloaders(table.assign(is_valid=valid))
+
+
+def test_a_batch_larger_than_the_training_side_is_an_error_but_the_default_fits(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    with pytest.raises(DataError, match="batch of 64 is larger than the training side with its 18 pictures"):
+        block(folder).dataloaders(table, bs=64)
+    assert block(folder).dataloaders(table).bs == 18
+
+
+def test_an_unknown_keyword_names_the_nearest_unlike_the_book(folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(TypeError, match="no keyword 'shufle'. Did you mean 'shuffle'"):
+        block(folder).dataloaders(table, shufle=False)
+    with pytest.raises(TypeError, match="no keyword 'item_tfm'. Did you mean 'item_tfms'"):
+        DataBlock(item_tfm=Resize(32))
+
+
+def test_blocks_that_are_not_an_input_and_a_target_are_refused() -> None:
+    with pytest.raises(DataError, match="an input and a target"):
+        DataBlock(blocks=(MultiCategoryBlock, ImageBlock))
+    with pytest.raises(DataError, match="blocks are ImageBlock"):
+        DataBlock(blocks=("image", "label"))
+
+
+def test_new_gives_another_block_and_keeps_the_rest_unlike_the_book(folder: Path) -> None:
+    first = block(folder, batch_tfms=aug_transforms(size=32))
+    second = first.new(item_tfms=Resize(64))
+    assert second is not first
+    assert second.batch_tfms == first.batch_tfms
+    assert first.item_tfms == Resize(32)
+
+
+def test_the_summary_walks_one_sample_and_one_batch(
+    folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block(folder, batch_tfms=aug_transforms(size=24)).summary(table)
+    said = capsys.readouterr().out
+    bare = int((table[~table["is_valid"]]["labels"] == "").sum())
+    for words in (
+        "Found 24 items",
+        "2 datasets of sizes 18,6",
+        f"{bare} training pictures have no label",
+        "applying ImageBlock gives PILImage mode=RGB size=64x48",
+        "one resample, from 48x64 (height x width) to 24x24",
+        "One batch: x 4x3x24x24 float32, y 4x3 float32",
+    ):
+        assert words in said
+
+
+def test_the_summary_ends_where_a_step_fails_and_says_what_to_do(
+    folder: Path, table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = coloured_squares(tmp_path, 24, size=(40, 40))
+    mixed = pd.concat([table[:1].assign(fname=str(folder / "000.png")), other[1:].assign(is_valid=False)])
+    mixed["fname"] = [name if name.startswith("/") else str(tmp_path / name) for name in mixed["fname"]]
+    block(folder, get_x=ColReader("fname"), item_tfms=None).summary(mixed)
+    said = capsys.readouterr().out
+    assert "Stopped here: pictures of different sizes" in said
+    assert "Resize(224)" in said
+
+
+def test_points_need_no_vocabulary_and_read_only_what_is_needed(folder: Path, table: pd.DataFrame) -> None:
+    asked: list[str] = []
+
+    def centre(row: pd.Series) -> list[float]:
+        asked.append(row["fname"])
+        return [row["x"], row["y"]]
+
+    datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=centre).datasets(table)
+    assert len(asked) == 1
+    assert datasets.train[1][1].shape == (1, 2)

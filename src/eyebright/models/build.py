@@ -18,7 +18,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from eyebright.errors import InputError
-from eyebright.models.backbones import architecture_name, create_body, input_description
+from eyebright.models.architectures import architecture_name, input_description
+from eyebright.models.backbones import create_body
 from eyebright.models.heads import Initialiser, create_head, initialise
 from eyebright.models.weights import find_weights
 from eyebright.types import InputDescription, Size
@@ -82,16 +83,11 @@ class ModelDescription:
             InputError: a field is missing, unknown or of the wrong kind.
         """
         try:
-            description = ModelDescription(**{**data, "input": _input_from_json(data["input"])})
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+            fields["input"] = _input_from_json(data["input"])
+            return ModelDescription(**fields)
         except (KeyError, TypeError) as error:
             raise InputError(f"this is not the description of a model: {error}") from error
-        return dataclasses.replace(
-            description,
-            lin_ftrs=_tuple(description.lin_ftrs),
-            ps=_tuple(description.ps),
-            y_range=_tuple(description.y_range),
-            output_shape=_tuple(description.output_shape),
-        )
 
 
 def describe(
@@ -177,9 +173,10 @@ class PictureModel(nn.Sequential):
         for name, values in (("mean", description.input.mean), ("std", description.input.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # nn.Sequential calls it ``input``
         self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b k"] | Float[Tensor, "b *answer"]:
+    ) -> Float[Tensor, "b *answer"]:
+        """One answer for each picture; logits, unless the description has a ``y_range``."""
         x = self.normalise(x)
         with torch.no_grad() if self._body_is_frozen(x) else nullcontext():
             x = self.body(x)
@@ -217,14 +214,11 @@ def build_model(
         InputError: the backbone cannot work with what is described.
         WeightsError: pretrained weights were asked for and cannot be had, or do not fit.
     """
-    weights = find_weights(description.arch, required=pretrained is True) if pretrained else None
-    backbone = create_body(
-        description.arch,
-        n_in=description.n_in,
-        size=description.input.size,
-        state=None if weights is None else weights.state,
-        origin="the weights" if weights is None else weights.origin,
-    )
+    arch = architecture_name(description.arch)
+    weights = find_weights(arch, required=pretrained is True) if pretrained else None
+    backbone = create_body(arch, size=description.input.size, n_in=description.n_in, weights=weights)
+    if not description.pool and not backbone.pooled:
+        raise InputError(f"the backbone '{arch}' gives maps, which the head must pool: leave pool at True")
     head = create_head(
         backbone.width,
         description.classes,
@@ -249,8 +243,3 @@ def _input_from_json(data: Mapping[str, Any]) -> InputDescription:
         std=tuple(data["std"]),
         interpolation=data["interpolation"],
     )
-
-
-def _tuple(value: Any) -> Any:
-    """Lists as tuples, since JSON has no tuples; anything else as it is."""
-    return tuple(value) if isinstance(value, list) else value

@@ -5,12 +5,15 @@ running statistics follow the new pictures. With ``train_bn=False`` a frozen par
 evaluation mode, so that no dropout acts in it and no statistic moves.
 """
 
+from typing import Any
+
 from torch import nn
 
 from eyebright.errors import InputError
-from eyebright.models.backbones import TimmBody
+from eyebright.models.architectures import TORCHVISION
 from eyebright.models.build import PictureModel
 from eyebright.models.heads import NORM_LAYERS
+from eyebright.models.timm_body import TimmBody
 
 
 def parameter_groups(model: PictureModel) -> list[list[nn.Parameter]]:
@@ -19,7 +22,7 @@ def parameter_groups(model: PictureModel) -> list[list[nn.Parameter]]:
     A ResNet is cut as in the book: stem and the first two stages, the last two stages. A timm body is cut between the
     stages (or blocks) that timm itself numbers.
     """
-    return [*_body_halves(model.body), list(model.head.parameters())]
+    return [*_body_halves(model), list(model.head.parameters())]
 
 
 def freeze_to(model: PictureModel, n: int, *, train_bn: bool = True) -> None:
@@ -54,33 +57,43 @@ def set_training_mode(model: PictureModel, *, train_bn: bool = True) -> None:
         _rest_frozen(model)
 
 
-def _body_halves(body: nn.Module) -> list[list[nn.Parameter]]:
-    if isinstance(body, TimmBody):
-        units = _timm_units(body.model)
-        half = (len(units) + 1) // 2
-        first = {id(parameter) for unit in units[:half] for parameter in unit}
-    else:
-        assert isinstance(body, nn.Sequential)
-        first = {id(parameter) for parameter in body[:6].parameters()}
-    return [
-        [parameter for parameter in body.parameters() if id(parameter) in first],
-        [parameter for parameter in body.parameters() if id(parameter) not in first],
-    ]
+def _body_halves(model: PictureModel) -> list[list[nn.Parameter]]:
+    units = _units(model)
+    first = {id(parameter) for unit in units[: (len(units) + 1) // 2] for parameter in unit}
+    every = list(model.body.parameters())
+    return [[p for p in every if id(p) in first], [p for p in every if id(p) not in first]]
 
 
-def _timm_units(model: nn.Module) -> list[list[nn.Parameter]]:
-    """The parameters of a timm model by stage or block, from the picture on."""
+def _units(model: PictureModel) -> list[list[nn.Parameter]]:
+    """The body's parameters by stage or block, from the picture on."""
+    if model.description.arch in TORCHVISION:
+        return [list(part.parameters()) for part in _resnet_units(model.body)]
+    if isinstance(model.body, TimmBody):
+        return _timm_units(model.body.model)
+    return _child_units(model.body)
+
+
+def _resnet_units(body: Any) -> list[nn.Module]:
+    """The stem and the four stages."""
+    return [body[:4], body.layer1, body.layer2, body.layer3, body.layer4]
+
+
+def _timm_units(model: Any) -> list[list[nn.Parameter]]:
     from timm.models import group_parameters
 
-    if hasattr(model, "group_matcher"):
-        layers = group_parameters(model, model.group_matcher(coarse=True), return_values=True)  # type: ignore[operator]
-        return [layers[place] for place in sorted(layers)]
-    units = [part for child in model.children() for part in _parts(child)]
-    return [parameters for unit in units if (parameters := list(unit.parameters()))]
+    if not hasattr(model, "group_matcher"):
+        return _child_units(model)
+    layers = group_parameters(model, model.group_matcher(coarse=True), return_values=True)
+    return [layers[place] for place in sorted(layers)]
 
 
-def _parts(module: nn.Module) -> list[nn.Module]:
-    return list(module.children()) if isinstance(module, (nn.Sequential, nn.ModuleList)) else [module]
+def _child_units(module: nn.Module) -> list[list[nn.Parameter]]:
+    """Child by child, and what stands in a list or a sequence item by item."""
+    lists = (nn.Sequential, nn.ModuleList)
+    parts = [
+        part for child in module.children() for part in (child.children() if isinstance(child, lists) else [child])
+    ]
+    return [parameters for part in parts if (parameters := list(part.parameters()))]
 
 
 def _norm_parameters(model: nn.Module) -> list[nn.Parameter]:

@@ -41,6 +41,7 @@ class AdaptiveConcatPool2d(nn.Module):
         self.mp = nn.AdaptiveMaxPool2d(size)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 s s"]:
+        """Twice the channels of ``x``."""
         return torch.cat([self.mp(x), self.ap(x)], dim=1)
 
 
@@ -57,9 +58,11 @@ class SigmoidRange(nn.Module):
         self.low, self.high = low, high
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """``x`` between low and high."""
         return sigmoid_range(x, self.low, self.high)
 
     def extra_repr(self) -> str:
+        """What stands between the brackets of the layer's name."""
         return f"low={self.low}, high={self.high}"
 
 
@@ -122,7 +125,7 @@ def initialise(module: nn.Module, init: Initialiser = nn.init.kaiming_normal_) -
 
 
 def _dropouts(ps: float | Sequence[float], linears: int) -> list[float]:
-    every = list(ps) if isinstance(ps, Sequence) else [ps]
+    every = [float(p) for p in ps] if isinstance(ps, Sequence) else [float(ps)]
     if len(every) == 1:
         return [every[0] / 2] * (linears - 1) + every
     if len(every) != linears:

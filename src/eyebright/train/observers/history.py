@@ -1,0 +1,41 @@
+"""The scores of every epoch as a CSV file."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from eyebright.errors import TrainingError
+from eyebright.io.atomic import write_atomically
+from eyebright.train.events import EpochDone, Event, Observer
+from eyebright.train.run import Run
+
+
+def history_csv(run: Run, path: str | Path) -> Observer:
+    """An observer that writes the run's history to ``path`` after every epoch, the epochs before a resume too."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, EpochDone) and run.device.is_main:
+            write_history(run.history, path)
+
+    return observe
+
+
+def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> None:
+    """Writes one row for each epoch, with all columns that any epoch has.
+
+    Raises:
+        TrainingError: the file cannot be written.
+    """
+    columns = list(dict.fromkeys(name for row in history for name in row))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, columns, restval="")
+            table.writeheader()
+            table.writerows(history)
+
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(path), write)
+    except OSError as reason:
+        raise TrainingError(f"cannot write the history '{path}': {reason}") from None

@@ -1,0 +1,212 @@
+"""A checkpoint: everything that a run is, in one file that only tensors and JSON can be read from.
+
+The file is safetensors with the JSON in its header, so the two cannot disagree; it is written under another name,
+flushed to the disk and renamed, so it is always the old one or the new one. Taken at the end of an epoch (when
+``EpochDone`` comes), it continues to the very weights of an uninterrupted run: in float32 on a CPU, bit for bit.
+"""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from eyebright.errors import TrainingError, listing
+from eyebright.io.atomic import write_atomically
+from eyebright.train.plan import Plan
+from eyebright.train.run import Run
+
+FORMAT = 1
+
+Tensors = dict[str, Tensor]
+Description = dict[str, Any]
+
+
+def save_checkpoint(run: Run, path: str | Path) -> None:
+    """Writes the run to ``path``; the processes wait for the one that writes.
+
+    Raises:
+        TrainingError: the disk is full, read-only, or the like; a checkpoint that was there before still is.
+    """
+    path = Path(path)
+    tensors, description = run_state(run)
+    header = {"eyebright": json.dumps(description)}
+    if run.device.is_main:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+        except (OSError, SafetensorError) as reason:
+            kept = "the one from before is still there" if path.exists() else "free some space or choose another place"
+            raise TrainingError(f"cannot write the checkpoint '{path}': {reason}; {kept}") from None
+    run.device.wait()
+
+
+def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None = None) -> None:
+    """Puts the run where the one in the file stood; ``train`` then goes on from there.
+
+    Args:
+        run: a run of the same model, seed and data, on any device.
+        path: what ``save_checkpoint`` wrote.
+        plans: what is to be trained; None for what the checkpoint was training.
+
+    Raises:
+        TrainingError: there is no such file, it is not whole, or it does not fit this run; the run is unchanged.
+    """
+    tensors, description = read_checkpoint(path)
+    restore(run, tensors, description, plans=plans)
+
+
+def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
+    """The tensors and the JSON of a checkpoint.
+
+    Raises:
+        TrainingError: there is no such file, or it is not a whole checkpoint.
+    """
+    if not Path(path).is_file():
+        raise TrainingError(f"there is no checkpoint '{path}': train without resuming first")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("eyebright")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        description: Description = json.loads(text or "{}")
+    except (OSError, SafetensorError, ValueError) as reason:
+        raise TrainingError(f"'{path}' is not a whole checkpoint ({reason}): start training again") from None
+    if description.get("format") != FORMAT:
+        raise TrainingError(
+            f"'{path}' is not a checkpoint of format {FORMAT} (it says {description.get('format')}):"
+            " resume with the version of eyebright that wrote it"
+        )
+    return tensors, description
+
+
+def run_state(run: Run) -> tuple[Tensors, Description]:
+    """Everything that a run is: tensors by name, and the rest as JSON."""
+    tensors = {f"model/{name}": tensor for name, tensor in run.model.state_dict().items()}
+    if run.under_way:
+        state = run.live_optimizer.torch.state
+        for name, parameter in run.model.named_parameters():
+            tensors |= {f"optimizer/{name}/{key}": value for key, value in state.get(parameter, {}).items()}
+        if run.average:
+            tensors |= {f"average/{name}": tensor for name, tensor in run.average.average.items()}
+    tensors["curve/losses"] = torch.tensor(run.losses, dtype=torch.float64)
+    tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(len(run.lrs), -1)
+    # One copy each: safetensors takes neither shared nor strided memory.
+    tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    return tensors, _description(run)
+
+
+def restore(
+    run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any], *, plans: Sequence[Plan] | None = None
+) -> None:
+    """Puts the run where ``run_state`` found another one.
+
+    Raises:
+        TrainingError: it does not fit this run; the run is unchanged.
+    """
+    saved_plans = tuple(Plan.from_json(plan) for plan in description["plans"])
+    _check_same(run, description, saved_plans, plans)
+    _check_tensors(run, tensors)
+    run.device.settle(description["precision"], "as in the checkpoint")
+    _fill(run.model.state_dict(), tensors, "model/")
+    run.begin(*saved_plans)
+    for name in ("phase", "done", "epoch", "step", "stopped", "history"):
+        setattr(run, name, description[name])
+    run.losses = tensors["curve/losses"].tolist()
+    run.lrs = [tuple(rates) for rates in tensors["curve/lrs"].tolist()]
+    if description["under_way"]:
+        run.enter_phase()
+        _restore_phase(run, tensors, description)
+
+
+def _description(run: Run) -> Description:
+    return {
+        "format": FORMAT,
+        "versions": {"eyebright": metadata.version("eyebright"), "torch": torch.__version__}
+        | {"python": platform.python_version()},
+        "about": run.about,
+        "seed": run.seed,
+        "precision": run.device.precision,
+        "scaler": run.device.scaler.state_dict() if run.device.scaler else None,
+        "plans": [plan.to_json() for plan in run.plans],
+        "phase": run.phase,
+        "done": run.done,
+        "epoch": run.epoch,
+        "step": run.step,
+        "stopped": run.stopped,
+        "under_way": run.under_way,
+        "averaged": run.average.updates if run.average else None,
+        "history": run.history,
+    }
+
+
+def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:
+    differences = [
+        f"{name} was {description['about'].get(name)!r} and is {value!r}"
+        for name, value in json.loads(json.dumps(run.about)).items()
+        if description["about"].get(name) != value
+    ]
+    if description["seed"] != run.seed:
+        differences.append(f"the seed was {description['seed']} and is {run.seed}")
+    if asked is not None and tuple(asked) != tuple(saved):
+        differences.append(_plan_difference(saved, asked))
+    if differences:
+        raise TrainingError(
+            f"the checkpoint does not fit what is to be trained: {'; '.join(differences)};"
+            " resume with what it was made with, or start again without it"
+        )
+
+
+def _plan_difference(saved: Sequence[Plan], asked: Sequence[Plan]) -> str:
+    if len(saved) != len(asked):
+        return f"it was training {len(saved)} plans and {len(asked)} are asked for"
+    pairs = [(old.to_json(), new.to_json()) for old, new in zip(saved, asked, strict=True)]
+    fields = [(name, old[name], new[name]) for old, new in pairs for name in old if old[name] != new[name]]
+    return "; ".join(f"{name} was {old} and is {new}" for name, old, new in fields)
+
+
+def _check_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
+    ours = {name: tuple(tensor.shape) for name, tensor in run.model.state_dict().items()}
+    theirs = {
+        name.removeprefix("model/"): tuple(tensor.shape)
+        for name, tensor in tensors.items()
+        if name.startswith("model/")
+    }
+    wrong = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if wrong:
+        shapes = f"'{wrong[0]}' has the shape {theirs.get(wrong[0])} there and {ours.get(wrong[0])} here"
+        raise TrainingError(
+            f"the checkpoint is of another model: {len(wrong)} of its {len(theirs)} tensors do not fit"
+            f" ({listing(wrong, most=3)}; {shapes})"
+        )
+
+
+def _restore_phase(run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    for name, parameter in run.model.named_parameters():
+        prefix = f"optimizer/{name}/"
+        saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        if saved:
+            run.live_optimizer.torch.state[parameter] = {key: _like(value, parameter) for key, value in saved.items()}
+    if run.average:
+        _fill(run.average.average, tensors, "average/")
+        run.average.updates = description["averaged"]
+    if run.device.scaler and description["scaler"]:
+        run.device.scaler.load_state_dict(description["scaler"])
+
+
+def _fill(targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor], prefix: str) -> None:
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(tensors[prefix + name])
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """On the parameter's device and, where it has its shape, in its memory layout: the fused kernels count on that."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)

@@ -86,7 +86,7 @@ def decision_intervals(
         raise InputError(f"decisions of {tuple(decisions.shape)} and targets of {tuple(target.shape)} differ")
     given, there = decisions.cpu() == 1, target.cpu() == 1
     right = given & there
-    alone = 2 * right.sum(1) / (given.sum(1) + there.sum(1)).clamp(min=1)
+    alone = 2 * right.sum(1).double() / (given.sum(1) + there.sum(1)).clamp(min=1)
     totals = torch.cat([right, given, there, alone[:, None]], dim=1)
     pictures, classes = decisions.shape
 
@@ -131,9 +131,9 @@ class _Ranking:
 
     def average_precisions(self, drawn: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " s"]:
         """The average precision in each draw; NaN where it has no positives."""
-        weights = drawn[self.hits]
-        given = np.cumsum(drawn[self.order], axis=0, dtype=np.float32)[self.given]
-        right = np.cumsum(weights, axis=0, dtype=np.float32)[self.right]
-        reached = (weights * right / np.maximum(given, 1)).sum(axis=0, dtype=np.float64)
-        positives = weights.sum(axis=0, dtype=np.float64)
+        weights = drawn[self.hits].astype(np.float64)
+        given = np.cumsum(drawn[self.order], axis=0)[self.given]  # whole numbers: exact in float32
+        right = np.cumsum(weights, axis=0)[self.right]
+        reached = (weights * right / np.maximum(given, 1)).sum(axis=0)
+        positives = weights.sum(axis=0)
         return np.where(positives > 0, reached / np.maximum(positives, 1), np.nan)

@@ -1,0 +1,262 @@
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as oracle
+from torch import Tensor
+
+from eyebright.errors import InputError
+from eyebright.metrics import labels as ours
+from eyebright.types import Thresholds
+
+AVERAGES = ("micro", "macro", "samples")
+
+
+def twice(matrix: Tensor) -> np.ndarray:
+    """The matrix with each column twice, which changes no average; scikit-learn reads one column as something else."""
+    return torch.cat([matrix, matrix], dim=1).numpy().astype(int)
+
+
+def known_classes(target: Tensor) -> list[int]:
+    return target.any(dim=0).nonzero()[:, 0].tolist()
+
+
+# ------------------------------------------------------------------------------- rankings
+
+
+def test_average_precision_is_scikit_learns_for_each_class_with_positives(labels):
+    each = ours.average_precision(labels.scores, labels.target)
+    for c in known_classes(labels.target):
+        expected = oracle.average_precision_score(labels.target[:, c].numpy(), labels.scores[:, c].numpy())
+        assert float(each[c]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_class_without_positives_has_no_average_precision(labels):
+    each = ours.average_precision(labels.scores, labels.target)
+    assert torch.equal(each.isnan(), ~labels.target.any(dim=0))
+
+
+def test_the_mean_skips_absent_classes_or_counts_them_as_zero_like_scikit_learn(labels):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # scikit-learn warns of each absent class
+        expected = oracle.average_precision_score(twice(labels.target), torch.cat([labels.scores] * 2, 1).numpy())
+    zero = ours.mean_average_precision(labels.scores, labels.target, absent="zero")
+    skip = ours.mean_average_precision(labels.scores, labels.target)
+    present = len(known_classes(labels.target))
+    assert zero == pytest.approx(expected, abs=1e-12)
+    if present == 0:
+        assert math.isnan(skip)
+    else:
+        assert skip == pytest.approx(zero * labels.target.shape[1] / present, abs=1e-12)
+
+
+def test_tied_scores_give_the_share_of_positives_in_any_order():
+    target = torch.tensor([1, 0, 0, 0, 1, 0, 0, 0])[:, None]
+    scores = torch.full((8, 1), 0.5)
+    for order in (torch.arange(8), target[:, 0].argsort(), target[:, 0].argsort(descending=True)):
+        assert float(ours.average_precision(scores, target[order])) == 0.25
+
+
+def test_the_order_of_the_pictures_never_matters(labels):
+    order = torch.from_numpy(np.random.default_rng(1).permutation(len(labels.scores)))
+    before = ours.average_precision(labels.scores, labels.target)
+    after = ours.average_precision(labels.scores[order], labels.target[order])
+    torch.testing.assert_close(before, after, equal_nan=True, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("transform", [torch.exp, torch.logit, lambda x: 3 * x - 7], ids=["exp", "logit", "affine"])
+def test_a_monotone_change_of_the_scores_never_matters(labels, transform):
+    scores = labels.scores.double()
+    before = ours.average_precision(scores, labels.target)
+    after = ours.average_precision(transform(scores), labels.target)
+    torch.testing.assert_close(before, after, equal_nan=True, rtol=0, atol=0)
+
+
+def test_the_kind_of_number_that_targets_are_never_matters(plain):
+    expected = ours.mean_average_precision(plain.scores, plain.target)
+    for dtype in (torch.float32, torch.int64, torch.uint8):
+        assert ours.mean_average_precision(plain.scores, plain.target.to(dtype)) == expected
+
+
+def test_bfloat16_scores_are_ranked_with_their_own_ties(plain):
+    coarse = plain.scores.bfloat16()
+    assert ours.mean_average_precision(coarse, plain.target) == ours.mean_average_precision(
+        coarse.double(), plain.target
+    )
+
+
+def test_precision_and_recall_over_the_ranking_are_scikit_learns(labels):
+    for c in known_classes(labels.target):
+        scores, target = labels.scores[:, c], labels.target[:, c]
+        curve = ours.precision_recall_curve(scores, target)
+        precision, recall, _ = oracle.precision_recall_curve(target.numpy(), scores.numpy())
+        np.testing.assert_allclose(curve.precision.numpy(), precision[:-1][::-1], atol=1e-12)
+        np.testing.assert_allclose(curve.recall.numpy(), recall[:-1][::-1], atol=1e-12)
+
+
+def test_each_threshold_of_the_curve_decides_its_own_point(labels):
+    scores, target = labels.scores[:, 0], labels.target[:, 0]
+    curve = ours.precision_recall_curve(scores, target)
+    for precision, threshold in zip(curve.precision, curve.thresholds, strict=True):
+        assert float(target[scores > threshold].double().mean()) == pytest.approx(float(precision), abs=1e-12)
+
+
+def test_without_positives_recall_is_unknown_and_precision_zero():
+    curve = ours.precision_recall_curve(torch.tensor([0.2, 0.7]), torch.tensor([0, 0]))
+    assert curve.precision.tolist() == [0, 0]
+    assert curve.recall.isnan().all()
+
+
+# ------------------------------------------------------------------------------- decisions
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_precision_recall_and_f1_are_scikit_learns(labels, average):
+    expected = oracle.precision_recall_fscore_support(
+        twice(labels.target), twice(labels.decisions), average=average, zero_division=0
+    )
+    for metric, value in zip((ours.precision, ours.recall, ours.f1), expected, strict=False):
+        assert metric(labels.decisions, labels.target, average=average) == pytest.approx(value, abs=1e-12)
+
+
+def test_hamming_loss_and_subset_accuracy_are_scikit_learns(labels):
+    target, decisions = twice(labels.target), twice(labels.decisions)
+    assert ours.hamming_loss(labels.decisions, labels.target) == pytest.approx(oracle.hamming_loss(target, decisions))
+    assert ours.subset_accuracy(labels.decisions, labels.target) == pytest.approx(
+        oracle.accuracy_score(target, decisions)
+    )
+
+
+def test_the_table_of_classes_is_scikit_learns(labels):
+    rows = ours.per_class(labels.scores, labels.target, Thresholds(0.5))
+    for c, row in enumerate(rows):
+        target, decisions = labels.target[:, c].numpy(), labels.decisions[:, c].numpy()
+        precision, recall, f1, _ = oracle.precision_recall_fscore_support(
+            target, decisions, average="binary", zero_division=0
+        )
+        assert (row.precision, row.recall, row.f1) == pytest.approx((precision, recall, f1), abs=1e-12)
+        assert (row.positives, row.given, row.threshold) == (target.sum(), decisions.sum(), 0.5)
+        assert math.isnan(row.average_precision) == (row.positives == 0)
+
+
+def test_the_table_of_classes_decides_each_class_at_its_own_threshold(plain):
+    thresholds = Thresholds((0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
+    rows = ours.per_class(plain.scores, plain.target, thresholds)
+    assert [row.given for row in rows] == [int((plain.scores[:, c] > 0.1 * (c + 1)).sum()) for c in range(6)]
+    assert [row.threshold for row in rows] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+def test_the_recipes_fixture_gives_the_standard_values(recipes):
+    decisions = recipes.scores > 0.2
+    expected = {
+        "micro": (1.0, 0.7, 0.823529),
+        "macro": (1.0, 0.666667, 0.783333),
+        "samples": (1.0, 0.729167, 0.830952),
+    }
+    for average, values in expected.items():
+        found = [m(decisions, recipes.target, average=average) for m in (ours.precision, ours.recall, ours.f1)]
+        assert found == pytest.approx(values, abs=1e-6)
+    assert ours.average_precision(recipes.scores, recipes.target).tolist() == pytest.approx(
+        [1, 0.916667, 0.75, 0.75], abs=1e-6
+    )
+    assert 1 - ours.hamming_loss(decisions, recipes.target) == 0.8125
+    assert ours.subset_accuracy(decisions, recipes.target) == 0.25
+
+
+def test_the_recipes_worked_table_gives_its_values():
+    target = torch.tensor([[1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0]])
+    decisions = torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]])
+    assert 1 - ours.hamming_loss(decisions, target) == pytest.approx(0.85)
+    assert ours.subset_accuracy(decisions, target) == pytest.approx(0.4)
+    f1 = [ours.f1(decisions, target, average=average) for average in AVERAGES]
+    assert f1 == pytest.approx([0.8571, 0.8310, 0.8648], abs=5e-4)
+
+
+def test_the_books_library_agrees_on_decisions(gold):
+    probabilities, target = torch.tensor(gold["inp"]).sigmoid(), torch.tensor(gold["targ"])
+    decisions = probabilities >= 0.5  # its sklearn metrics decide with >=, and one logit here is exactly 0
+    assert ours.f1(decisions, target, average="macro") == pytest.approx(gold["F1ScoreMulti"])
+    assert ours.precision(decisions, target, average="macro") == pytest.approx(gold["PrecisionMulti"])
+    assert ours.recall(decisions, target, average="macro") == pytest.approx(gold["RecallMulti"])
+    assert ours.hamming_loss(decisions, target) == pytest.approx(gold["HammingLossMulti"])
+    assert ours.f1(probabilities > 0.2, target, average="micro") == pytest.approx(gold["F1ScoreMulti_t2_micro"])
+    assert ours.mean_average_precision(probabilities, target) == pytest.approx(gold["APScoreMulti"])
+
+
+# ------------------------------------------------------------------------------- the book's
+
+
+@pytest.mark.parametrize("thresh", [0.1, 0.2, 0.5, 0.9, 0.99])
+def test_accuracy_multi_is_the_books(gold, thresh):
+    logits, target = torch.tensor(gold["inp"]), torch.tensor(gold["targ"])
+    expected = gold["accuracy_multi"][f"thresh={thresh},sigmoid=True"]
+    assert float(ours.accuracy_multi(logits, target, thresh)) == pytest.approx(expected)
+    assert float(ours.accuracy_multi(logits.sigmoid(), target, thresh, sigmoid=False)) == pytest.approx(expected)
+
+
+def test_a_probability_at_the_threshold_is_a_no():
+    assert float(ours.accuracy_multi(torch.tensor([[0.5]]), torch.tensor([[0.0]]), sigmoid=False)) == 1
+
+
+def test_accuracy_multi_is_one_minus_the_hamming_loss(labels):
+    found = ours.accuracy_multi(labels.scores, labels.target, sigmoid=False)
+    assert float(found) == pytest.approx(1 - ours.hamming_loss(labels.decisions, labels.target))
+
+
+def test_accuracy_and_error_rate_are_the_books(gold):
+    logits, target = torch.tensor(gold["inp"]), torch.tensor(gold["class targets"])
+    assert float(ours.accuracy(logits, target)) == pytest.approx(gold["accuracy"])
+    assert float(ours.error_rate(logits, target)) == pytest.approx(gold["error_rate"])
+    assert float(ours.accuracy(logits.T, target, axis=0)) == pytest.approx(gold["accuracy"])
+
+
+def test_accuracy_is_scikit_learns():
+    generator = np.random.default_rng(0)
+    logits, target = torch.tensor(generator.normal(size=(200, 7))), torch.tensor(generator.integers(7, size=200))
+    expected = oracle.accuracy_score(target.numpy(), logits.argmax(dim=1).numpy())
+    assert float(ours.accuracy(logits, target)) == pytest.approx(expected)
+
+
+# ------------------------------------------------------------------------------- what is refused
+
+
+def test_targets_of_another_shape_are_refused(plain):
+    with pytest.raises(InputError, match=r"got \(6, 60\) and \(60, 6\)"):
+        ours.accuracy_multi(plain.scores, plain.target.T)
+    with pytest.raises(InputError, match="one row for each picture"):
+        ours.mean_average_precision(plain.scores, plain.target[:, :5])
+    with pytest.raises(InputError, match=r"choices of the shape \(60,\)"):
+        ours.accuracy(plain.scores, plain.target)
+
+
+def test_an_empty_set_is_refused():
+    with pytest.raises(InputError, match="one row for each picture"):
+        ours.hamming_loss(torch.zeros(0, 3, dtype=torch.bool), torch.zeros(0, 3))
+
+
+def test_probabilities_are_not_decisions(plain):
+    with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
+        ours.f1(plain.scores, plain.target, average="micro")
+
+
+def test_targets_other_than_zero_and_one_are_refused(plain):
+    with pytest.raises(InputError, match="targets are 0 or 1"):
+        ours.hamming_loss(plain.decisions, plain.target * 2)
+
+
+def test_scores_that_are_not_numbers_have_no_ranking(plain):
+    broken = plain.scores.clone()
+    broken[3, 2] = torch.nan
+    with pytest.raises(InputError, match="NaN"):
+        ours.average_precision(broken, plain.target)
+    with pytest.raises(InputError, match="NaN"):
+        ours.precision_recall_curve(broken[:, 2], plain.target[:, 2])
+
+
+def test_unknown_options_are_refused(plain):
+    with pytest.raises(InputError, match="'micro', 'macro' or 'samples', got 'weighted'"):
+        ours.f1(plain.decisions, plain.target, average="weighted")
+    with pytest.raises(InputError, match="'skip' or 'zero', got 'one'"):
+        ours.mean_average_precision(plain.scores, plain.target, absent="one")

@@ -4,38 +4,25 @@ Resizing, cropping, padding, flipping, rotating, zooming and perspective are all
 Warps compose by a product, so a chain of them still resamples the pixels once, and points and pixels cannot
 drift apart. The coordinate convention is that of `eyebright.types`: (0, 0) is the top-left corner.
 
-Shrinking is antialiased. Axis-aligned warps inside the picture use Pillow's exact filters (the ones that pretrained
-models were measured with); every other warp is a Gaussian prefilter of the same variance and one perspective resample.
+How pixels are resampled through such a matrix is `eyebright.resample`.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from eyebright.errors import InputError
+from eyebright.resample import Interpolation, Matrix, PadMode, jacobian, resample, resample_batch, shift
 from eyebright.types import Points, Size
 
-PadMode = Literal["zeros", "border", "reflection"]
-Interpolation = Literal["bilinear", "bicubic"]
-
-_CV2_BORDER = {
-    "zeros": cv2.BORDER_CONSTANT,
-    "border": cv2.BORDER_REPLICATE,
-    "reflection": cv2.BORDER_REFLECT,
-}
-_CV2_FILTER = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
-_PIL_FILTER = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _EPSILON = 1e-6  # pixels; far below what 8 bits can show
+_DTYPES = ("uint8", "float32")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +35,7 @@ class Warp:
         size: size of the pictures that come out.
     """
 
-    matrix: np.ndarray[Any, np.dtype[np.float64]]
+    matrix: Matrix
     source: Size
     size: Size
 
@@ -67,7 +54,7 @@ class Warp:
     @staticmethod
     def crop(source: Size, size: Size, *, left: float, top: float) -> "Warp":
         """The box of ``size`` whose corner lies at (left, top); outside the picture it pads."""
-        return Warp(_shift(-left, -top), source, size)
+        return Warp(shift(-left, -top), source, size)
 
     @staticmethod
     def flip(source: Size) -> "Warp":
@@ -97,9 +84,15 @@ class Warp:
 
     @staticmethod
     def zoom(source: Size, factor: float, *, x: float = 0.5, y: float = 0.5) -> "Warp":
-        """Enlarged by ``factor`` about the point at the fraction (x, y) of the picture, which stays in place."""
+        """Enlarged by ``factor`` about the point at the fraction (x, y) of the picture, which stays in place.
+
+        Raises:
+            InputError: the factor is not greater than 0.
+        """
+        if not factor > 0:
+            raise InputError(f"a zoom's factor is greater than 0, got {factor}")
         keep = (1 - factor) * np.array([x * source.width, y * source.height])
-        return Warp(_shift(*keep) @ np.diag([factor, factor, 1.0]), source, source)
+        return Warp(shift(*keep) @ np.diag([factor, factor, 1.0]), source, source)
 
     @staticmethod
     def perspective(source: Size, corners: Sequence[tuple[float, float]]) -> "Warp":
@@ -108,10 +101,16 @@ class Warp:
         Args:
             source: size of the picture; the size stays.
             corners: where the top-left, top-right, bottom-right and bottom-left corners go, in pixels.
+
+        Raises:
+            InputError: the corners are not those of a convex shape: no picture looks like that from anywhere.
         """
+        after = np.asarray(corners, dtype=np.float64)
+        if after.shape != (4, 2) or not _convex(after):
+            raise InputError(f"a perspective needs the four corners of a convex shape, got {after.tolist()}")
         w, h = source.width, source.height
         before = np.array([(0, 0), (w, 0), (w, h), (0, h)], dtype=np.float64)
-        return Warp(_four_points(before, np.asarray(corners, dtype=np.float64)), source, source)
+        return Warp(_four_points(before, after), source, source)
 
     # ------------------------------------------------------------------ algebra
 
@@ -132,12 +131,12 @@ class Warp:
     @property
     def mirrored(self) -> bool:
         """True when the warp exchanges left and right (or top and bottom): names of sides must swap."""
-        return bool(np.linalg.det(self.matrix) * self.matrix[2, 2] < 0)
+        return bool(np.linalg.det(jacobian(self.matrix, self.size)) < 0)
 
     def scale(self) -> tuple[float, float]:
-        """Output pixels for each source pixel along x and along y, where the output's centre comes from."""
-        jacobian = self._jacobian()
-        return float(np.hypot(*jacobian[:, 0])), float(np.hypot(*jacobian[:, 1]))
+        """Output pixels for each source pixel along x and y, where the output's centre comes from."""
+        at_centre = jacobian(self.matrix, self.size)
+        return float(np.hypot(*at_centre[:, 0])), float(np.hypot(*at_centre[:, 1]))
 
     # ------------------------------------------------------------------ what it does
 
@@ -147,10 +146,11 @@ class Warp:
         xy = points.xy.to(torch.float64)
         ones = torch.ones(len(xy), 1, dtype=torch.float64)
         moved = torch.cat([xy, ones], dim=1) @ matrix.T
-        moved = moved[:, :2] / moved[:, 2:]
+        depth, moved = moved[:, 2], moved[:, :2] / moved[:, 2:]
+        in_front = depth * self._depth() > 0
         edge = torch.tensor([self.size.width, self.size.height], dtype=torch.float64)
         inside = ((moved >= -_EPSILON) & (moved <= edge + _EPSILON)).all(dim=1)
-        return Points(moved, points.visible & inside)
+        return Points(moved, points.visible & inside & in_front)
 
     def pixels(
         self,
@@ -162,67 +162,22 @@ class Warp:
         """The picture seen through the warp, resampled once; shrinking is antialiased.
 
         Args:
-            image: uint8 (or float32) of the size ``source``.
+            image: uint8 or float32, of the size ``source``.
             pad: what lies outside the picture: zeros, its border, or its reflection.
             interpolation: bilinear or bicubic.
 
         Raises:
-            InputError: the picture is not of the size ``source``.
+            InputError: the picture is of another size, shape or type.
         """
-        if image.shape[:2] != (self.source.height, self.source.width):
-            raise InputError(f"a warp for {self.source} pictures got one of {image.shape[:2]}")
-        box = self._box_inside()
-        if box is not None and image.dtype == np.uint8 and image.shape[2] in (1, 3, 4):
-            return self._resize_box(image, box, interpolation)
-        matrix = _shift(-0.5, -0.5) @ self.matrix @ _shift(0.5, 0.5)
-        out = cv2.warpPerspective(
-            _prefilter(image, *self.scale()),
-            matrix,
-            (self.size.width, self.size.height),
-            flags=_CV2_FILTER[interpolation],
-            borderMode=_CV2_BORDER[pad],
-        )
-        return out.reshape(self.size.height, self.size.width, image.shape[2])
+        if image.ndim != 3 or image.shape[:2] != self.source:
+            raise InputError(f"a warp for {self.source} pictures got an array of shape {image.shape}")
+        if image.dtype.name not in _DTYPES:
+            raise InputError(f"a warp moves pixels of type uint8 or float32, got {image.dtype}")
+        return resample(image, self.matrix, self.size, pad=pad, interpolation=interpolation)
 
-    # ------------------------------------------------------------------ how
-
-    def _jacobian(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """d(output)/d(source), 2x2, at the source of the output's centre."""
-        centre = np.array([self.size.width / 2, self.size.height / 2, 1.0])
-        x, y, one = np.linalg.solve(self.matrix, centre)
-        source = np.array([x / one, y / one, 1.0])
-        u, v, w = self.matrix @ source
-        m = self.matrix
-        return np.array([m[0, :2] / w - u * m[2, :2] / w**2, m[1, :2] / w - v * m[2, :2] / w**2])
-
-    def _box_inside(self) -> tuple[float, float, float, float] | None:
-        """(left, top, right, bottom) in the source when the output is just that box, resized (and flipped)."""
-        (a, b, tx), (c, d, ty), (p, q, one) = self.matrix.tolist()
-        if abs(b) + abs(c) + abs(p) + abs(q) > 1e-12 or one == 0 or a == 0 or d == 0:
-            return None
-        xs = sorted((-tx / a, (self.size.width * one - tx) / a))
-        ys = sorted((-ty / d, (self.size.height * one - ty) / d))
-        left, top, right, bottom = xs[0], ys[0], xs[1], ys[1]
-        outside = max(-left, -top, right - self.source.width, bottom - self.source.height)
-        if outside > _EPSILON:
-            return None
-        w, h = self.source.width, self.source.height
-        return max(left, 0.0), max(top, 0.0), min(right, w), min(bottom, h)
-
-    def _resize_box(
-        self,
-        image: np.ndarray[Any, Any],
-        box: tuple[float, float, float, float],
-        interpolation: Interpolation,
-    ) -> np.ndarray[Any, Any]:
-        grey = image.shape[2] == 1
-        picture = Image.fromarray(image[:, :, 0] if grey else image)
-        size = (self.size.width, self.size.height)
-        out = np.asarray(picture.resize(size, _PIL_FILTER[interpolation], box=box))
-        out = out[:, :, None] if grey else out
-        step_x = -1 if self.matrix[0, 0] < 0 else 1
-        step_y = -1 if self.matrix[1, 1] < 0 else 1
-        return np.ascontiguousarray(out[::step_y, ::step_x])
+    def _depth(self) -> float:
+        """The third coordinate at the output's centre: what has the other sign lies behind the eye."""
+        return 1 / float(np.linalg.solve(self.matrix, [self.size.width / 2, self.size.height / 2, 1.0])[2])
 
 
 def warp_batch(
@@ -236,81 +191,15 @@ def warp_batch(
         images: pictures of the warps' common source size.
         warps: one for each picture, all with the same source and the same output size.
         pad: what lies outside a picture.
+
+    Raises:
+        InputError: there is not one warp for each picture, or they are of different sizes.
     """
-    source, size = warps[0].source, warps[0].size
-    if any(w.source != source or w.size != size for w in warps) or len(warps) != len(images):
+    if not len(images) or len(warps) != len(images) or len({(warp.source, warp.size) for warp in warps}) > 1:
         raise InputError("a batch needs one warp for each picture, all between the same two sizes")
-    if images.shape[-2:] != (source.height, source.width):
-        raise InputError(f"warps for {source} pictures got some of {tuple(images.shape[-2:])}")
-    back = np.stack([np.linalg.inv(w.matrix) for w in warps])
-    grid = _sampling_grid(torch.as_tensor(back, dtype=torch.float32).to(images.device), source, size)
-    scales = torch.tensor([w.scale() for w in warps])
-    smooth = _prefilter_batch(images, scales)
-    return functional.grid_sample(smooth, grid, "bilinear", pad, align_corners=False)
-
-
-def _sampling_grid(back: Float[Tensor, "b 3 3"], source: Size, size: Size) -> Float[Tensor, "b h w 2"]:
-    """Where each output pixel's centre comes from, in grid_sample's [-1, 1] (corners at -1 and 1)."""
-    y = torch.arange(size.height, device=back.device, dtype=back.dtype) + 0.5
-    x = torch.arange(size.width, device=back.device, dtype=back.dtype) + 0.5
-    ones = torch.ones(size.height, size.width, device=back.device, dtype=back.dtype)
-    out = torch.stack([x.expand(size.height, -1), y[:, None].expand(-1, size.width), ones], dim=-1)
-    at = torch.einsum("hwi,bji->bhwj", out, back)
-    span = torch.tensor([2 / source.width, 2 / source.height], device=back.device, dtype=back.dtype)
-    return at[..., :2] / at[..., 2:] * span - 1
-
-
-# The antialias filter. Pillow's bilinear filter at a shrink factor s is a triangle of half-width s, whose variance is
-# s^2/6; the bilinear resample itself brings 1/6. A Gaussian with the remaining (s^2 - 1)/6 gives the same blur.
-
-
-def _sigma(scale: float) -> float:
-    shrink = 1 / scale
-    return math.sqrt((shrink * shrink - 1) / 6) if shrink > 1.02 else 0.0
-
-
-def _prefilter(image: np.ndarray[Any, Any], scale_x: float, scale_y: float) -> np.ndarray[Any, Any]:
-    x, y = _sigma(scale_x), _sigma(scale_y)
-    if x == 0 and y == 0:
-        return image
-    kernel_x, kernel_y = _gaussian(x), _gaussian(y)
-    return cv2.sepFilter2D(image, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT)
-
-
-@functools.lru_cache(maxsize=256)
-def _gaussian(sigma: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    radius = max(math.ceil(3 * sigma), 1) if sigma > 0 else 0
-    at = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (at / max(sigma, 1e-9)) ** 2)
-    return kernel / kernel.sum()
-
-
-def _prefilter_batch(images: Float[Tensor, "b c h w"], scales: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
-    sigmas = [[_sigma(float(s)) for s in row] for row in scales.tolist()]
-    largest = max(max(row) for row in sigmas)
-    if largest == 0:
-        return images
-    b, c, h, w = images.shape
-    radius = min(math.ceil(3 * largest), h - 1, w - 1)
-    flat = images.reshape(1, b * c, h, w)
-    for axis in (0, 1):
-        weights = torch.stack([_centred(_gaussian(row[axis]), radius) for row in sigmas])
-        weights = weights.to(images).repeat_interleave(c, dim=0)
-        shape = (b * c, 1, 1, 2 * radius + 1) if axis == 0 else (b * c, 1, 2 * radius + 1, 1)
-        sides = (radius, radius, 0, 0) if axis == 0 else (0, 0, radius, radius)
-        padded = functional.pad(flat, sides, mode="replicate")
-        flat = functional.conv2d(padded, weights.reshape(shape), groups=b * c)
-    return flat.reshape(b, c, h, w)
-
-
-def _centred(kernel: np.ndarray[Any, Any], radius: int) -> Tensor:
-    """The kernel in the middle of 2 * radius + 1 taps (its far tails cut where it does not fit)."""
-    half = len(kernel) // 2
-    keep = kernel[max(half - radius, 0) : half + radius + 1]
-    out = torch.zeros(2 * radius + 1, dtype=torch.float64)
-    start = radius - len(keep) // 2
-    out[start : start + len(keep)] = torch.as_tensor(keep / keep.sum())
-    return out
+    if images.shape[-2:] != warps[0].source:
+        raise InputError(f"warps for {warps[0].source} pictures got some of {tuple(images.shape[-2:])}")
+    return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad=pad)
 
 
 _DIHEDRAL = (
@@ -325,20 +214,22 @@ _DIHEDRAL = (
 )
 
 
-def _shift(x: float, y: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
-
-
-def _about_centre(
-    linear: tuple[tuple[float, float], tuple[float, float]], source: Size, size: Size
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _about_centre(linear: tuple[tuple[float, float], tuple[float, float]], source: Size, size: Size) -> Matrix:
     (a, b), (c, d) = linear
     middle = np.array([[a, b, 0.0], [c, d, 0.0], [0.0, 0.0, 1.0]])
-    to = _shift(size.width / 2, size.height / 2)
-    return to @ middle @ _shift(-source.width / 2, -source.height / 2)
+    to = shift(size.width / 2, size.height / 2)
+    return to @ middle @ shift(-source.width / 2, -source.height / 2)
 
 
-def _four_points(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _convex(corners: Float[np.ndarray, "4 2"]) -> bool:
+    """True when the path through the corners always turns the same way."""
+    sides = np.roll(corners, -1, axis=0) - corners
+    after = np.roll(sides, -1, axis=0)
+    turns = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
+    return bool((turns > 0).all() or (turns < 0).all())
+
+
+def _four_points(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> Matrix:
     """The homography through four pairs of points: 8 linear equations (Hartley & Zisserman, 2003, section 4.1)."""
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(before.tolist(), after.tolist(), strict=True):

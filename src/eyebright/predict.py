@@ -107,7 +107,7 @@ class Predictor:
     def __init__(self, manifest: Manifest, model: PictureModel, *, device: str | torch.device | None = None) -> None:
         self.manifest = manifest
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @property
     def target(self) -> TargetBlock:

@@ -109,23 +109,16 @@ class DataLoaders:
         """(x, y) of a first training batch."""
         return self.train.one_batch()
 
+    def ordered(self, which: int) -> Loader:
+        """A side (0: training, 1: validation) whole, in order, each picture seen as a validation picture is."""
+        return self.valid if which == 1 else self._looking(self.train.dataset)
+
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of other items, seen as validation pictures are; without targets unless ``with_labels``."""
         fields = self.datasets.fields
         if not with_labels:
             fields = Fields(fields.get_x, None, fields.image, None)
-        dataset = Dataset(items, range(len(items)), fields)
-        valid = self.valid
-        return Loader(
-            dataset,
-            valid.pipeline,
-            bs=valid.bs,
-            training=False,
-            workers=valid.workers,
-            seed=valid.seed,
-            device=valid.device,
-            skipped=valid.skipped,
-        )
+        return self._looking(Dataset(items, range(len(items)), fields))
 
     def show_batch(
         self,
@@ -168,3 +161,16 @@ class DataLoaders:
 
     def _same_picture(self, count: int) -> tuple[Tensor, Tensor | None]:
         return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])
+
+    def _looking(self, dataset: Dataset) -> Loader:
+        valid = self.valid
+        return Loader(
+            dataset,
+            valid.pipeline,
+            bs=valid.bs,
+            training=False,
+            workers=valid.workers,
+            seed=valid.seed,
+            device=valid.device,
+            skipped=valid.skipped,
+        )

@@ -1,7 +1,9 @@
 """Items that can be looked at one by one, before any batch is made."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from eyebright.blocks.base import Block, TargetBlock
@@ -152,6 +154,17 @@ class Datasets:
         """0: the training side, 1: the validation side."""
         return (self.train, self.valid)[which]
 
+    def fingerprint(self) -> str:
+        """A hash of the split, the items and their targets: the same for the same data, on any machine."""
+        digest = hashlib.sha256()
+        for side in (self.train, self.valid):
+            for i in range(len(side)):
+                value = side.value(i)
+                words = str(value) if self.fields.target is None else self.fields.target.words(value)
+                digest.update(f"{_name(side.source, side.positions[i])}\t{words}\n".encode())
+            digest.update(b"\n")
+        return digest.hexdigest()[:16]
+
     def _fit(self, target: TargetBlock) -> None:
         fitted = target.fit(self.train.value(i) for i in range(len(self.train)))
         self.fields = Fields(self.fields.get_x, self.fields.get_y, self.fields.image, fitted)
@@ -175,3 +188,8 @@ def _vocab(target: TargetBlock | None) -> Vocab:
     if target is None or target.classes is None:
         raise DataError("there is no vocabulary: the target is not a category")
     return target.classes
+
+
+def _name(items: Any, position: int) -> str:
+    item = item_at(items, position)
+    return Path(item).name if isinstance(item, (str, Path)) else str(position)

@@ -9,7 +9,7 @@ the number of threads, and any batch can be made again.
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -114,7 +114,7 @@ class Loader:
             raise DataError(f"there is no batch: {len(self.dataset)} pictures and a batch size of {self.bs}")
         return batch
 
-    def batches(self, epoch: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int = 0) -> Generator[Batch, None, None]:
         """The batches of one epoch: the same ones for the same epoch."""
         pending: deque[list[Future[list[_Seen]]]] = deque()
         try:

@@ -1,0 +1,59 @@
+"""A model's outputs and scores over a whole set, without learning from it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from eyebright.losses import MeanLoss
+from eyebright.metrics.meter import Meter, Metric
+from eyebright.train.device import Device
+from eyebright.train.run import Batch, Scores
+from eyebright.types import Thresholds
+
+
+def outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
+    """The model's raw outputs (float32) and the targets of each batch, in evaluation mode.
+
+    The mode that the model was in comes back, also when the caller stops early.
+    """
+    was_training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        for batch in batches:
+            pictures, targets = device.move(batch)
+            with torch.inference_mode(), device.autocast():
+                logits = model(pictures)
+            yield device.gather(logits.float()), device.gather(targets)
+    finally:
+        for module in was_training:
+            module.training = True
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    device: Device,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    metrics: Sequence[Metric],
+    activate: Callable[[Tensor], Tensor],
+    thresholds: Thresholds | None = None,
+) -> Scores:
+    """``valid_loss`` and every metric by name, exact over all pictures of ``batches``.
+
+    Args:
+        model: on the device.
+        batches: pictures and encoded targets.
+        device: where, and in which numbers.
+        loss: of raw outputs and targets.
+        metrics: what else to compute.
+        activate: from raw outputs to probabilities or values.
+        thresholds: for metrics of decisions; None: 0.5.
+    """
+    mean, meter = MeanLoss(loss), Meter(metrics)
+    for logits, targets in outputs(model, batches, device):
+        mean.add(logits, targets)
+        meter.add(logits, targets)
+    scores = {"valid_loss": mean.value}
+    return scores | meter.result(activate, thresholds) if metrics else scores

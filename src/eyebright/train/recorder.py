@@ -1,0 +1,55 @@
+"""What a training has been through, under the book's names: a view of the run, with no state of its own."""
+
+from typing import TYPE_CHECKING
+
+from eyebright import plot
+from eyebright.train.run import Run
+from eyebright.train.smooth import smoothed
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+
+class Recorder:
+    """The losses, learning rates and scores of a run's last fit.
+
+    Args:
+        run: what is recorded; the recorder always shows how it stands now.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The columns of the table of epochs."""
+        last = self._run.history[-1] if self._run.history else {"train_loss": 0, "valid_loss": 0}
+        return ["epoch", *(name for name in last if name not in ("epoch", "seconds")), "time"]
+
+    @property
+    def values(self) -> list[list[float]]:
+        """For each epoch: the training loss, the validation loss, then every metric."""
+        return [[value for name, value in row.items() if name not in ("epoch", "seconds")] for row in self._run.history]
+
+    @property
+    def losses(self) -> list[float]:
+        """The training loss of each batch, smoothed as in the book."""
+        return smoothed(self._run.losses)
+
+    @property
+    def lrs(self) -> list[float]:
+        """The head's learning rate of each batch."""
+        return [rates[-1] for rates in self._run.lrs]
+
+    def plot_loss(
+        self, skip_start: int = 5, *, log: bool = False, ax: "matplotlib.axes.Axes | None" = None
+    ) -> "matplotlib.axes.Axes":
+        """The learning curve: the smoothed training loss, and the validation loss at the end of each epoch."""
+        epochs = len(self._run.history)
+        steps = len(self._run.losses) / epochs if epochs else 0.0
+        valid = [
+            (round(steps * (i + 1)), row["valid_loss"])
+            for i, row in enumerate(self._run.history)
+            if "valid_loss" in row
+        ]
+        return plot.plot_loss(self.losses, valid, skip_start=skip_start, log=log, ax=ax)

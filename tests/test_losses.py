@@ -118,7 +118,7 @@ def test_squared_error_is_pytorchs_over_the_known_targets():
 
 def test_weights_may_be_plain_lists():
     pred, target = random_batch("classes", 10)
-    assert CrossEntropyLossFlat([1, 2, 3, 4, 5])(pred, target) == CrossEntropyLossFlat(WEIGHT)(pred, target)
+    assert CrossEntropyLossFlat([1.0, 2.0, 3.0, 4.0, 5.0])(pred, target) == CrossEntropyLossFlat(WEIGHT)(pred, target)
 
 
 # ------------------------------------------------------------------------------- over a set

@@ -167,7 +167,7 @@ def test_the_recipes_fixture_gives_the_standard_values(recipes):
 
 def test_the_recipes_worked_table_gives_its_values():
     target = torch.tensor([[1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0]])
-    decisions = torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]])
+    decisions = torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]).bool()
     assert 1 - ours.hamming_loss(decisions, target) == pytest.approx(0.85)
     assert ours.subset_accuracy(decisions, target) == pytest.approx(0.4)
     f1 = [ours.f1(decisions, target, average=average) for average in AVERAGES]

@@ -16,7 +16,7 @@ A class without positives says nothing about its threshold and keeps the global 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -48,24 +48,24 @@ def tune_thresholds(
         probabilities: in [0, 1].
         target: 1 where the picture has the label, else 0.
         metric: ``"f1_macro"``, ``"f1_micro"``, ``"f1_samples"``, ``"hamming_loss"``, ``"accuracy_multi"`` or
-            ``"subset_accuracy"``. Note that F1 gives labels more readily than the other three.
+            ``"subset_accuracy"``. F1 gives labels more readily than the last three; and ``"f1_samples"`` does not mind
+            labels on pictures that have none, so where there are such pictures take another.
         per_class: one threshold for each class; False: one for all.
 
     Raises:
         InputError: an unknown metric, probabilities outside [0, 1], shapes that differ, or no picture has any label.
     """
-    objective = _objective(metric)
-    scores, positive = _arrays(probabilities, target)
-    if not positive.any():
+    task = _task(probabilities, target, metric)
+    if not task.tuned:
         raise InputError("thresholds cannot be tuned: none of these pictures has a label")
-    single = _best_for_all(scores, positive, objective)
+    cuts, scores = _staircase(task)
+    single = cuts.best(scores)
     if not per_class:
         return Thresholds(single, metric=metric)
-    # Classes without positives stay at the single threshold; what they give still counts.
-    start = np.full(scores.shape[1], single)
-    tuned = np.flatnonzero(positive.any(axis=0))
-    solve = {"classes": _each_alone, "all": _by_ratio, "pictures": _class_after_class}[objective.shared]
-    return Thresholds(tuple(solve(scores, positive, objective, start, tuned).tolist()), metric=metric)
+    # Classes without positives stay where all start, at the single threshold; what they give still counts.
+    start = np.full(probabilities.shape[1], single, dtype=np.float32)
+    solve = {"classes": _each_alone, "all": _by_ratio, "pictures": _class_after_class}[task.objective.group]
+    return Thresholds(tuple(solve(task, start).tolist()), metric=metric)
 
 
 def cross_fitted_score(
@@ -139,11 +139,11 @@ def threshold_curve(
     Raises:
         InputError: an unknown metric, probabilities outside [0, 1], or shapes that differ.
     """
-    objective = _objective(metric)
-    cuts, scores = _staircase(*_arrays(probabilities, target), objective)
+    task = _task(probabilities, target, metric)
+    cuts, scores = _staircase(task)
     at = torch.linspace(0, 1, 101) if thresholds is None else thresholds.cpu()
     values = torch.from_numpy(scores[cuts.at(at.numpy())])
-    return ThresholdCurve(at, values if objective.score.higher_is_better else 1 - values, metric)
+    return ThresholdCurve(at, values if task.objective.score.higher_is_better else 1 - values, metric)
 
 
 # ------------------------------------------------------------------------------- what is made best
@@ -154,12 +154,12 @@ class _Objective:
     """A metric as the mean, over groups of decisions, of a value in [0, 1] that grows with quality.
 
     Args:
-        shared: what one group is: the decisions on a class, on a picture, or all.
+        group: what one group is: the decisions on a class, on a picture, or all.
         value: from (labels right, labels given, labels there, decisions) of a group.
         score: the metric as it is reported, of decisions.
     """
 
-    shared: Literal["classes", "pictures", "all"]
+    group: Literal["classes", "pictures", "all"]
     value: Callable[[Array, Array, Array, int], Array]
     score: Metric
 
@@ -199,8 +199,33 @@ def _objective(metric: str) -> _Objective:
     return _OBJECTIVES[metric]
 
 
-def _arrays(probabilities: Tensor, target: Tensor) -> tuple[Array, Array]:
-    """The probabilities as float32 (thresholds are compared in it), and the targets as booleans."""
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is to be tuned, a class a row: most of the work is done class by class.
+
+    Args:
+        scores: probabilities, (k, n), float32, in which thresholds are compared.
+        positive: targets, (k, n), booleans.
+        objective: what is made best.
+    """
+
+    scores: Array
+    positive: Array
+    objective: _Objective
+
+    @property
+    def tuned(self) -> list[int]:
+        """The classes with positives; the others say nothing about their threshold."""
+        return np.flatnonzero(self.positive.any(axis=1)).tolist()
+
+    def cuts(self, c: int) -> Cuts:
+        """The cuts of one class."""
+        return Cuts.of(self.scores[c])
+
+
+def _task(probabilities: Tensor, target: Tensor, metric: str) -> _Task:
+    """The task, when its parts fit."""
+    objective = _objective(metric)
     if probabilities.ndim != 2 or probabilities.shape != target.shape or probabilities.numel() == 0:
         raise InputError(
             "probabilities and targets have one row for each picture and one column for each class; "
@@ -210,103 +235,95 @@ def _arrays(probabilities: Tensor, target: Tensor) -> tuple[Array, Array]:
         raise InputError("probabilities lie in [0, 1]; these do not (logits become probabilities by the sigmoid)")
     if not bool(((target == 0) | (target == 1)).all()):
         raise InputError("targets are 0 or 1, got other numbers")
-    return probabilities.detach().cpu().float().numpy(), (target.cpu() == 1).numpy()
+    scores, positive = probabilities.detach().cpu().float().T.contiguous(), target.cpu().T.contiguous() == 1
+    return _Task(scores.numpy(), positive.numpy(), objective)
 
 
 # ------------------------------------------------------------------------------- one threshold for all
 
 
-def _best_for_all(scores: Array, positive: Array, objective: _Objective) -> float:
-    cuts, values = _staircase(scores, positive, objective)
-    return cuts.best(values)
-
-
-def _staircase(scores: Array, positive: Array, objective: _Objective) -> tuple[Cuts, Array]:
+def _staircase(task: _Task) -> tuple[Cuts, Array]:
     """The cuts of all probabilities together, and the objective at each.
 
     Within a group, sorted, each decision adds the difference that it makes to the group's value. These differences,
     summed along the ranking of all decisions, are the objective.
     """
-    shape = {"classes": scores.T.shape, "pictures": scores.shape, "all": (1, scores.size)}[objective.shared]
-    turn = objective.shared == "classes"
-    grouped = (scores.T if turn else scores).reshape(shape)
-    order = np.argsort(-grouped, axis=1)
-    ranked = np.take_along_axis(grouped, order, axis=1)
-    right = np.cumsum(np.take_along_axis((positive.T if turn else positive).reshape(shape), order, axis=1), axis=1)
-    there = right[:, -1:]
-    given = np.arange(1, shape[1] + 1)
-    nothing = objective.value(np.zeros_like(there), np.zeros_like(there), there, shape[1])
-    steps = np.diff(objective.value(right, given, there, shape[1]), axis=1, prepend=nothing)
-    cuts = Cuts.of(ranked.reshape(-1))
-    return cuts, (nothing.sum() + cuts.totals(steps.reshape(-1))) / shape[0]
+
+    def grouped(matrix: Array) -> Array:
+        return {"classes": matrix, "pictures": matrix.T, "all": matrix.reshape(1, -1)}[task.objective.group]
+
+    order = np.argsort(-grouped(task.scores), axis=1)
+    groups, decisions = order.shape
+    right = np.cumsum(np.take_along_axis(grouped(task.positive), order, axis=1), axis=1)
+    there, none = right[:, -1:], np.zeros((groups, 1), dtype=right.dtype)
+    nothing = task.objective.value(none, none, there, decisions)
+    values = task.objective.value(right, np.arange(1, decisions + 1), there, decisions)
+    steps = np.diff(values, axis=1, prepend=nothing)
+    cuts = Cuts.of(np.take_along_axis(grouped(task.scores), order, axis=1).reshape(-1))
+    return cuts, (nothing.sum() + cuts.totals(steps.reshape(-1))) / groups
 
 
 # ------------------------------------------------------------------------------- one threshold for each class
 
 
-def _each_alone(scores: Array, positive: Array, objective: _Objective, start: Array, tuned: Array) -> Array:
+def _each_alone(task: _Task, start: Array) -> Array:
     """Exact where the objective is a mean over classes."""
     best = start.copy()
-    for c in tuned:
-        cuts = Cuts.of(np.ascontiguousarray(scores[:, c]))
-        right = cuts.totals(positive[:, c])
-        best[c] = cuts.best(objective.value(right, cuts.given, positive[:, c].sum(), len(scores)))
+    for c in task.tuned:
+        cuts = task.cuts(c)
+        right, there = cuts.totals(task.positive[c]), task.positive[c].sum(keepdims=True)
+        best[c] = cuts.best(task.objective.value(right, cuts.given, there, task.scores.shape[1]))
     return best
 
 
-def _by_ratio(scores: Array, positive: Array, objective: _Objective, start: Array, tuned: Array) -> Array:
+def _by_ratio(task: _Task, start: Array) -> Array:
     """Exact for micro-F1, the greatest 2 * right / (given + there), by Dinkelbach's method.
 
     The ratio is at least r when 2 * right - r * given, summed over the classes, is at least r * there; and that sum is
     greatest when each class's share of it is. So r rises to the ratio of those cuts until it rises no more.
     """
-    best = start.copy()
-    cuts = [Cuts.of(np.ascontiguousarray(scores[:, c])) for c in tuned]
-    right = [cut.totals(positive[:, c]) for cut, c in zip(cuts, tuned, strict=True)]
-    fixed = np.setdiff1d(np.arange(scores.shape[1]), tuned)
-    constant = positive.sum() + (scores[:, fixed] > start[fixed]).sum()
+    cuts = {c: task.cuts(c) for c in task.tuned}
+    right = {c: cut.totals(task.positive[c]) for c, cut in cuts.items()}
+    held = [c for c in range(len(start)) if c not in cuts]
+    constant = task.positive.sum() + (task.scores[held] > start[held, None]).sum()
     ratio, risen = 0.0, True
     while risen:
-        chosen = [np.argmax(2 * r - ratio * cut.given) for cut, r in zip(cuts, right, strict=True)]
-        hits = sum(r[at] for r, at in zip(right, chosen, strict=True))
-        given = sum(cut.given[at] for cut, at in zip(cuts, chosen, strict=True))
-        risen = 2 * hits / (given + constant) > ratio
-        ratio = max(ratio, 2 * hits / (given + constant))
-    for c, cut, r in zip(tuned, cuts, right, strict=True):
-        best[c] = cut.best(2 * r - ratio * cut.given)
+        chosen = {c: np.argmax(2 * right[c] - ratio * cut.given) for c, cut in cuts.items()}
+        hits = sum(right[c][at] for c, at in chosen.items())
+        given = sum(cuts[c].given[at] for c, at in chosen.items())
+        reached = float(2 * hits / (given + constant))
+        risen, ratio = reached > ratio, max(reached, ratio)
+    best = start.copy()
+    for c, cut in cuts.items():
+        best[c] = cut.best(2 * right[c] - ratio * cut.given)
     return best
 
 
-def _class_after_class(scores: Array, positive: Array, objective: _Objective, start: Array, tuned: Array) -> Array:
-    """The best local optimum from three starts, where the objective is a mean over pictures."""
-    starts = [
-        start,
-        _each_alone(scores, positive, _OBJECTIVES["f1_macro"], start, tuned),
-        _each_alone(scores, positive, _OBJECTIVES["hamming_loss"], start, tuned),
+def _class_after_class(task: _Task, start: Array) -> Array:
+    """The best of the local optima from three starts, where the objective is a mean over pictures."""
+    starts = [start] + [
+        _each_alone(replace(task, objective=_OBJECTIVES[m]), start) for m in ("f1_macro", "hamming_loss")
     ]
-    cuts = {c: Cuts.of(np.ascontiguousarray(scores[:, c])) for c in tuned.tolist()}
-    ends = [_ascend(scores, positive, objective, s, cuts) for s in starts]
+    cuts = {c: task.cuts(c) for c in task.tuned}
+    ends = [_ascend(task, start, cuts=cuts) for start in starts]
     return max(ends, key=lambda end: end[0])[1]
 
 
-def _ascend(
-    scores: Array, positive: Array, objective: _Objective, start: Array, cuts: dict[int, Cuts]
-) -> tuple[float, Array]:
-    """The objective and the thresholds when no class alone can make it better."""
+def _ascend(task: _Task, start: Array, *, cuts: dict[int, Cuts]) -> tuple[float, Array]:
+    """The objective, and the thresholds, when no class alone can make it better."""
+    value, (classes, pictures) = task.objective.value, task.scores.shape
     best = start.copy()
-    decisions = scores > best.astype(np.float32)
-    right, given, there = (decisions & positive).sum(1), decisions.sum(1), positive.sum(1)
-    classes = scores.shape[1]
-    reached, before = float(objective.value(right, given, there, classes).mean()), -1.0
+    decisions = task.scores > best[:, None]
+    right, given, there = (decisions & task.positive).sum(0), decisions.sum(0), task.positive.sum(0)
+    reached, before = float(value(right, given, there, classes).mean()), -1.0
     while reached > before + 1e-9:
         before = reached
         for c, cut in cuts.items():
-            has, gave = positive[:, c], decisions[:, c]
-            right, given = right - (has & gave), given - gave
-            without = objective.value(right, given, there, classes)
-            worth = objective.value(right + has, given + 1, there, classes) - without
-            best[c] = cut.best(cut.totals(worth) / len(scores))
-            decisions[:, c] = scores[:, c] > np.float32(best[c])
-            right, given = right + (has & decisions[:, c]), given + decisions[:, c]
-        reached = float(objective.value(right, given, there, classes).mean())
+            has = task.positive[c]
+            right, given = right - (has & decisions[c]), given - decisions[c]
+            worth = value(right + has, given + 1, there, classes) - value(right, given, there, classes)
+            best[c] = cut.best(cut.totals(worth) / pictures)
+            decisions[c] = task.scores[c] > best[c]
+            right, given = right + (has & decisions[c]), given + decisions[c]
+        reached = float(value(right, given, there, classes).mean())
     return reached, best

@@ -194,7 +194,7 @@ def accuracy_multi(
     return (~_wrong(probabilities > thresh, targ)).double().mean()
 
 
-def accuracy(inp: Float[Tensor, "n ..."], targ: Shaped[Tensor, "n ..."], axis: int = -1) -> Float[Tensor, ""]:
+def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
     """The share of the pictures whose likeliest class is the true one, as in the book.
 
     Args:
@@ -211,7 +211,7 @@ def accuracy(inp: Float[Tensor, "n ..."], targ: Shaped[Tensor, "n ..."], axis: i
     return (chosen == targ).double().mean()
 
 
-def error_rate(inp: Float[Tensor, "n ..."], targ: Shaped[Tensor, "n ..."], axis: int = -1) -> Float[Tensor, ""]:
+def error_rate(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
     """1 - `accuracy`."""
     return 1 - accuracy(inp, targ, axis=axis)
 

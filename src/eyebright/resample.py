@@ -106,13 +106,13 @@ def _crop_to_seen(image: Pixels, matrix: Matrix, size: Size) -> tuple[Pixels, Ma
     corners = np.linalg.inv(matrix) @ np.array([(0, 0, 1), (w, 0, 1), (0, h, 1), (w, h, 1)]).T
     if corners[2].min() * corners[2].max() <= 0:  # the horizon is in the output: it shows the source to infinity
         return image, matrix
-    at, reach = corners[:2] / corners[2], _shrink(matrix, size)
-    left, right = _seen(at[0], image.shape[1], 2 * reach[0] + 3)
-    top, bottom = _seen(at[1], image.shape[0], 2 * reach[1] + 3)
+    at, shrink = corners[:2] / corners[2], _shrink(matrix, size)
+    left, right = _seen(at[0], image.shape[1], _reach(shrink[0]))
+    top, bottom = _seen(at[1], image.shape[0], _reach(shrink[1]))
     return image[top:bottom, left:right], matrix @ shift(left, top)
 
 
-def _seen(at: Matrix, length: int, reach: float) -> tuple[int, int]:
+def _seen(at: Matrix, length: int, reach: int) -> tuple[int, int]:
     low, high = float(at.min()) - reach, float(at.max()) + reach
     if low < 0:
         high = max(high, -low)
@@ -206,53 +206,65 @@ def _gaussian(sigma: float) -> Matrix:
     return kernel / kernel.sum()
 
 
+def _reach(shrink: float) -> int:
+    """Source pixels from the middle of an output pixel to the end of the filter that makes it."""
+    return math.ceil(2 * shrink) + 2
+
+
 def _antialiased(image: Pixels, matrix: Matrix, size: Size, pad: PadMode) -> tuple[Pixels, Matrix]:
     """The picture reduced and blurred so that sampling it at the output's pixels does not alias."""
-    source, shrink = Size(*image.shape[:2]), _shrink(matrix, size)
+    shrink = _shrink(matrix, size)
+    if max(shrink) <= 1:
+        return image, matrix
+    if pad != "reflection":  # what lies outside is blurred too; a reflection of the blurred picture is that already
+        x, y = (_reach(s) for s in shrink)
+        image, matrix = _bordered(image, (y, y, x, x), pad), matrix @ shift(-x, -y)
+    source = Size(*image.shape[:2])
     small = _reduced(source, shrink)
     factors = source.width / small.width, source.height / small.height
     if small != source:
         image = _resize_box(image, (0, 0, source.width, source.height), small, pad, "bilinear")
-        matrix = matrix @ np.diag([*factors, 1.0])
     kernel_x, kernel_y = (_blur(s, factor) for s, factor in zip(shrink, factors, strict=True))
-    x, y = len(kernel_x) // 2, len(kernel_y) // 2
-    if x == y == 0:
-        return image, matrix
-    if pad != "reflection":  # what lies outside is blurred too; a reflection of the blurred picture is that already
-        image, matrix = _bordered(image, (y, y, x, x), pad), matrix @ shift(-x, -y)
     out = cv2.sepFilter2D(image, -1, kernel_x, kernel_y, borderType=_CV2_BORDER[pad])
-    return out.reshape(image.shape), matrix
+    return out.reshape(image.shape), matrix @ np.diag([*factors, 1.0])
 
 
 def _antialiased_batch(
     images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, pad: PadMode
 ) -> tuple[Float[Tensor, "b c h3 w3"], list[Matrix]]:
     """The same for a batch: reduced as far as the picture that needs most pixels allows, then each with its blur."""
-    source, shrinks = Size(*images.shape[-2:]), [_shrink(matrix, size) for matrix in matrices]
-    small = _reduced(source, (min(x for x, _ in shrinks), min(y for _, y in shrinks)))
+    shrinks = [_shrink(matrix, size) for matrix in matrices]
+    x = y = 0
+    if pad != "reflection":
+        x, y = (_reach(max(of_one)) for of_one in zip(*shrinks, strict=True))
+        images = _extended(_extended(images, x, 3, pad), y, 2, pad)
+    source = Size(*images.shape[-2:])
+    least_x, least_y = (min(of_one) for of_one in zip(*shrinks, strict=True))
+    small = _reduced(source, (least_x, least_y))
     factors = source.width / small.width, source.height / small.height
     if small != source:
         images = functional.interpolate(images, list(small), mode="bilinear", antialias=True)
     for axis in (0, 1):
-        kernels = [_blur(of_each[axis], factors[axis]) for of_each in shrinks]
+        kernels = [_blur(shrink[axis], factors[axis]) for shrink in shrinks]
         images = _convolved(images, kernels, axis=3 - axis, pad=pad)
-    x, y = (images.shape[3] - small.width) // 2, (images.shape[2] - small.height) // 2
-    change = np.diag([*factors, 1.0]) @ shift(-x, -y)
+    change = shift(-x, -y) @ np.diag([*factors, 1.0])
     return images, [matrix @ change for matrix in matrices]
 
 
 def _convolved(
     images: Float[Tensor, "b c h w"], kernels: Sequence[Matrix], *, axis: int, pad: PadMode
-) -> Float[Tensor, "b c h3 w3"]:
-    """Each picture convolved with its kernel along an axis; larger by its blurred border, but for a reflection."""
+) -> Float[Tensor, "b c h w"]:
+    """Each picture convolved with its own kernel along an axis."""
     radius = max(len(kernel) for kernel in kernels) // 2
     if radius == 0:
         return images
     weights = torch.tensor(np.stack([np.pad(kernel, radius - len(kernel) // 2) for kernel in kernels])).to(images)
-    padded = _extended(images, radius if pad == "reflection" else 2 * radius, axis, pad)
-    length = padded.shape[axis] - 2 * radius
-    shifted = (padded.narrow(axis, k, length) * weights[:, k, None, None, None] for k in range(2 * radius + 1))
-    return functools.reduce(torch.add, shifted)
+    first, *others = weights[:, :, None, None, None].unbind(1)
+    padded, length = _extended(images, radius, axis, pad), images.shape[axis]
+    out = padded.narrow(axis, 0, length) * first
+    for k, weight in enumerate(others, start=1):
+        out.addcmul_(padded.narrow(axis, k, length), weight)
+    return out
 
 
 def _extended(images: Float[Tensor, "b c h w"], by: int, axis: int, pad: PadMode) -> Float[Tensor, "b c h3 w3"]:

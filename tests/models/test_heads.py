@@ -1,0 +1,107 @@
+"""The head against the book's: its layers, its numbers of parameters, how it is drawn."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from eyebright.errors import InputError
+from eyebright.models.heads import AdaptiveConcatPool2d, SigmoidRange, create_head, initialise, sigmoid_range
+
+GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g02_heads.json").read_text())
+WIDTH = {"resnet18": 512, "resnet34": 512, "resnet50": 2048}
+VARIANTS = {
+    "resnet18,n_out=2,y_range=(-1,1)": {"y_range": (-1, 1)},
+    "resnet34,n_out=37,concat_pool=False": {"concat_pool": False},
+    "resnet34,n_out=37,lin_ftrs=[]": {"lin_ftrs": []},
+    "resnet34,37,lin_ftrs=[256,128],ps=[.1,.2,.3],lin_first,bn_final": {
+        "lin_ftrs": [256, 128],
+        "ps": [0.1, 0.2, 0.3],
+        "lin_first": True,
+        "bn_final": True,
+    },
+}
+
+
+def same_wording(text: str) -> str:
+    """The layers as text, in the wording that all versions of torch and the book's library share."""
+    return re.sub(r"Flatten\(.*\)", "Flatten()", re.sub(r"affine=True, bias=True", "affine=True", text))
+
+
+@pytest.mark.parametrize("name", GOLD["archs"])
+def test_the_layers_are_those_of_the_book(name: str) -> None:
+    gold = GOLD["archs"][name]
+    arch, classes = name.split(",")[0], int(re.search(r",(?:n_out=)?(\d+)", name)[1])  # type: ignore[index]
+    head = create_head(WIDTH[arch], classes, **VARIANTS.get(name, {}))
+    assert same_wording(repr(head)) == same_wording(gold["head_repr"])
+    assert {key: list(tensor.shape) for key, tensor in head.state_dict().items()} == gold["state_dict_head"]
+    assert sum(parameter.numel() for parameter in head.parameters()) == gold["head"]
+
+
+def test_the_pool_puts_the_maximum_before_the_average() -> None:
+    maps = torch.arange(16.0).view(2, 2, 2, 2)
+    expected = GOLD["AdaptiveConcatPool2d on arange(16).view(2,2,2,2)"]
+    assert AdaptiveConcatPool2d()(maps).flatten(1).tolist() == expected
+
+
+def test_drawn_weights_have_the_books_spread() -> None:
+    torch.manual_seed(0)
+    head = create_head(512, 37)
+    initialise(head)
+    stds = [layer.weight.std().item() for layer in head if isinstance(layer, nn.Linear)]
+    assert stds == pytest.approx(GOLD["head init expected sqrt(2/fan_in)"], rel=0.02)
+    assert stds == pytest.approx(GOLD["head init std, mean of 20 (Linear 1024->512, Linear 512->37)"], rel=0.02)
+
+
+def test_norm_layers_start_as_in_the_book_and_are_not_drawn() -> None:
+    head = create_head(512, 37)
+    initialise(head)
+    norms = [layer for layer in head if isinstance(layer, nn.BatchNorm1d)]
+    for norm, gold in zip(norms, GOLD["head bn init"], strict=True):
+        assert (norm.weight == gold["weight"]).all()
+        assert (norm.bias == gold["bias"]).all()
+        assert (norm.momentum, norm.eps) == (gold["momentum"], gold["eps"])
+
+
+def test_drawing_sets_biases_to_zero_and_takes_any_initialiser() -> None:
+    head = create_head(8, 3, [4], lin_first=True)
+    initialise(head, nn.init.ones_)
+    last = head[-1]
+    assert isinstance(last, nn.Linear)
+    assert (last.weight == 1).all()
+    assert (last.bias == 0).all()
+
+
+def test_without_a_first_norm_the_first_linear_layer_has_a_bias() -> None:
+    first, second = (layer for layer in create_head(8, 3, first_bn=False) if isinstance(layer, nn.Linear))
+    assert first.bias is not None
+    assert second.bias is None
+
+
+def test_vectors_need_no_pooling_and_are_not_doubled() -> None:
+    head = create_head(8, 3, pool=False)
+    assert isinstance(head[0], nn.BatchNorm1d)
+    assert head.eval()(torch.zeros(2, 8)).shape == (2, 3)
+
+
+def test_without_dropout_there_is_no_dropout_layer() -> None:
+    assert not [layer for layer in create_head(8, 3, ps=0).modules() if isinstance(layer, nn.Dropout)]
+
+
+@pytest.mark.parametrize("lin_first", [False, True])
+def test_too_few_dropouts_are_refused(lin_first: bool) -> None:
+    with pytest.raises(
+        InputError, match=r"the head has 3 linear layers, so ps holds 3 dropouts or one; got \[0.1, 0.2\]"
+    ):
+        create_head(8, 3, [16, 16], [0.1, 0.2], lin_first=lin_first)
+
+
+def test_the_range_is_open_and_centred() -> None:
+    x = torch.tensor([-math.inf, 0.0, math.inf])
+    assert sigmoid_range(x, -1, 3).tolist() == [-1, 1, 3]
+    assert torch.equal(SigmoidRange(-1, 3)(x), sigmoid_range(x, -1, 3))
+    assert repr(SigmoidRange(-1, 1)) == "SigmoidRange(low=-1, high=1)"

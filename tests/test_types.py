@@ -1,0 +1,164 @@
+"""The values that everything speaks in: sizes, points, vocabularies, thresholds."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from eyebright.errors import InputError, LabelError
+from eyebright.types import Points, Size, Thresholds, Vocab
+
+# ---------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize("value", [224, np.int64(224), (224, 224), [224, 224], Size(224, 224)])
+def test_a_size_from_one_number_is_square(value: object) -> None:
+    assert Size.of(value) == Size(224, 224)
+
+
+def test_a_size_is_height_then_width() -> None:
+    size = Size.of((240, 320))
+    assert (size.height, size.width) == (240, 320)
+    assert str(size) == "240x320"
+
+
+@pytest.mark.parametrize("value", [True, "224", 2.5, (1, 2, 3), None])
+def test_what_is_no_size_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match=r"a size is one number or \(height, width\)"):
+        Size.of(value)
+
+
+@pytest.mark.parametrize("value", [0, -3, (0, 4), (4, -1)])
+def test_a_size_without_pixels_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="a size needs at least 1 x 1 pixel"):
+        Size.of(value)
+
+
+# ---------------------------------------------------------------------- points
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3, 4]], np.array([[1.0, 2], [3, 4]]), torch.tensor([[1, 2], [3, 4]])])
+def test_points_are_rows_of_x_and_y(value: object) -> None:
+    points = Points.of(value)
+    assert points.xy.dtype == torch.float64
+    assert points.xy.tolist() == [[1, 2], [3, 4]]
+    assert points.visible.all()
+    assert len(points) == 2
+
+
+def test_one_point_may_stand_alone() -> None:
+    assert Points.of((3.5, 4)).xy.tolist() == [[3.5, 4]]
+
+
+def test_points_pass_through_unchanged() -> None:
+    points = Points.of([[1, 2]])
+    assert Points.of(points) is points
+
+
+@pytest.mark.parametrize("missing", [float("nan"), float("inf")])
+def test_a_point_that_is_not_known_is_not_visible(missing: float) -> None:
+    assert Points.of([[1, 2], [missing, 3], [3, missing]]).visible.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], [[1, 2, 3]], [[[1, 2]]], 5])
+def test_what_is_no_list_of_points_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match=r"points have the shape \(n, 2\)"):
+        Points.of(value)
+
+
+def test_no_points_are_points_too() -> None:
+    assert len(Points.of(np.zeros((0, 2)))) == 0
+
+
+def test_points_are_equal_where_they_are_visible() -> None:
+    assert Points.of([[1, 2], [np.nan, 3]]) == Points.of([[1, 2], [5, np.nan]])
+    assert Points.of([[1, 2]]) != Points.of([[1, 2.5]])
+    assert Points.of([[1, 2]]) != Points.of([[1, 2], [3, 4]])
+    assert Points.of([[1, 2], [3, 4]]) != Points.of([[1, 2], [np.nan, 4]])
+    assert Points.of([[1, 2]]) != [[1, 2]]
+
+
+# ---------------------------------------------------------------------- vocabularies
+
+NAMES = ["bus", "car", "cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        (slice(1, 3), ["car", "cat"]),
+        ([2, 0], ["cat", "bus"]),
+        (torch.tensor([2, 0]), ["cat", "bus"]),
+        (torch.where(torch.tensor([0.0, 1, 0, 1]) == 1)[0], ["car", "dog"]),
+        (torch.tensor([True, False, False, True]), ["bus", "dog"]),
+        ([True, False, False, True], ["bus", "dog"]),
+        (np.array([], dtype=int), []),
+    ],
+)
+def test_a_vocabulary_is_indexed_by_what_is_at_hand(key: object, names: list[str]) -> None:
+    assert Vocab(NAMES)[key] == names
+
+
+@pytest.mark.parametrize("key", [2, -2, np.int64(2), torch.tensor(2)])
+def test_one_number_gives_one_name(key: object) -> None:
+    assert Vocab(NAMES)[key] == "cat"
+
+
+def test_a_vocabulary_is_a_sequence() -> None:
+    vocab = Vocab(NAMES)
+    assert list(vocab) == NAMES
+    assert len(vocab) == 4
+    assert "cat" in vocab
+    assert "cow" not in vocab
+    assert vocab == NAMES
+    assert vocab == tuple(NAMES)
+    assert vocab != NAMES[::-1]
+    assert hash(vocab) == hash(Vocab(NAMES))
+    assert pickle.loads(pickle.dumps(vocab)) == vocab
+    assert repr(vocab) == "(#4) ['bus', 'car', 'cat', 'dog']"
+
+
+def test_names_and_positions_are_inverse() -> None:
+    vocab = Vocab(NAMES)
+    assert [vocab.position(name) for name in vocab] == [0, 1, 2, 3]
+    assert vocab.o2i == {"bus": 0, "car": 1, "cat": 2, "dog": 3}
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(LabelError, match="unknown label 'catt'. Did you mean 'cat'\\? The 4 known: 'bus', 'car'"):
+        Vocab(NAMES).position("catt")
+
+
+def test_a_name_stands_once() -> None:
+    with pytest.raises(LabelError, match="holds each name once; 'bus', 'cat' stand there twice"):
+        Vocab(["cat", "bus", "cat", "dog", "bus"])
+
+
+# ---------------------------------------------------------------------- thresholds
+
+
+def test_a_decision_is_strictly_above_the_threshold() -> None:
+    probabilities = torch.tensor([[0.5, 0.5000001, 0.4], [0.9, 0.1, 0.5]])
+    assert Thresholds().decide(probabilities).tolist() == [[False, True, False], [True, False, False]]
+
+
+def test_each_class_may_have_its_own_threshold() -> None:
+    probabilities = torch.tensor([[0.3, 0.3, 0.3], [0.8, 0.8, 0.8]])
+    decided = Thresholds((0.2, 0.5, 0.9)).decide(probabilities)
+    assert decided.tolist() == [[True, False, False], [True, True, False]]
+
+
+def test_one_threshold_serves_all_classes() -> None:
+    assert Thresholds(0.25).per_class(3).tolist() == [0.25, 0.25, 0.25]
+
+
+def test_thresholds_for_other_classes_are_refused() -> None:
+    with pytest.raises(InputError, match="there are thresholds for 2 classes, not for 3"):
+        Thresholds((0.2, 0.3)).decide(torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("values", [-0.1, 1.5, (0.5, 2.0), float("nan")])
+def test_a_threshold_is_a_probability(values: object) -> None:
+    with pytest.raises(InputError, match=r"a threshold lies in \[0, 1\], got"):
+        Thresholds(values)

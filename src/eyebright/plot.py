@@ -1,0 +1,234 @@
+"""Values drawn on axes: pictures in a grid, points on a picture, and the curves of training and of thresholds.
+
+Values go in and figures come out; nothing is computed here that could be right or wrong. Matplotlib is imported where
+it is used, because only drawing needs it. A new figure is made through pyplot, so that it becomes ``plt.gcf()`` and a
+notebook shows it by itself.
+
+Axes that `show_pictures` makes speak the coordinates of `eyebright.types`: the top-left corner of a picture is (0, 0),
+and the centre of its first pixel is (0.5, 0.5).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from eyebright._optional import need
+from eyebright.errors import InputError
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
+
+_INCHES = 3  # for each picture of a grid
+
+
+def show_pictures(
+    pictures: Sequence[Any],
+    titles: Sequence[str | Sequence[str]],
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    figsize: tuple[float, float] | None = None,
+    colors: Sequence[str] | None = None,
+) -> "matplotlib.figure.Figure":
+    """A figure of pictures in a grid, each under its title; it has one axes for each place of the grid.
+
+    Without ``rows`` and ``columns`` the grid is the book's: ``int(sqrt(n))`` rows, and as many columns as it takes.
+
+    Args:
+        pictures: uint8 arrays of shape (h, w, 3), or Pillow images.
+        titles: one for each picture; several labels of one picture are joined by ``;``.
+        rows: number of rows.
+        columns: number of columns.
+        figsize: width and height in inches; 3 inches for each place of the grid when not given.
+        colors: of the titles, one for each picture.
+
+    Raises:
+        InputError: nothing to show, or not one title (and color) for each picture.
+    """
+    for name, values in (("titles", titles), ("colors", colors)):
+        if values is not None and len(values) != len(pictures):
+            raise InputError(f"{len(pictures)} pictures need as many {name}, got {len(values)}")
+    rows, columns = _grid(len(pictures), rows, columns)
+    size = figsize or (columns * _INCHES, rows * _INCHES)
+    figure, axes = _pyplot().subplots(rows, columns, figsize=size, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        pixels = np.asarray(picture)
+        ax.imshow(pixels, extent=(0, pixels.shape[1], pixels.shape[0], 0))
+        title = titles[i]
+        text = title if isinstance(title, str) else ";".join(title)
+        ax.set_title(text, color=colors[i] if colors else None, parse_math=False)
+    return figure
+
+
+def draw_points(
+    ax: "matplotlib.axes.Axes",
+    xy: Float[Tensor, "n 2"],
+    visible: Bool[Tensor, " n"] | None = None,
+    *,
+    color: str = "red",
+    marker: str = "o",
+) -> None:
+    """Draws points over a picture of `show_pictures`; those that are not visible are left out.
+
+    Args:
+        ax: the axes that hold the picture; their limits stay.
+        xy: (x, y) in the pixels of the picture.
+        visible: which of them are known; all when not given.
+        color: of the points.
+        marker: Matplotlib's sign for their shape, for example ``"x"`` for predictions.
+    """
+    shown = xy if visible is None else xy[visible]
+    ax.autoscale(enable=False)
+    ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=35, c=color, marker=marker)
+
+
+def plot_loss(
+    losses: Sequence[float],
+    valid: Sequence[tuple[int, float]] = (),
+    *,
+    skip_start: int = 5,
+    log: bool = False,
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.axes.Axes":
+    """The learning curve: the training loss as a line, the validation loss as points.
+
+    Args:
+        losses: the (smoothed) training loss after each step.
+        valid: (number of steps done, validation loss) for each time that it was measured.
+        skip_start: number of first steps that are left out, because a fresh head's loss hides all later ones.
+        log: loss on a logarithmic axis.
+        ax: where to draw; a new figure when not given.
+    """
+    ax = _axes(ax)
+    ax.plot(range(skip_start, len(losses)), losses[skip_start:], label="train")
+    points = [(step, loss) for step, loss in valid if step >= skip_start]
+    if points:
+        ax.plot([step for step, _ in points], [loss for _, loss in points], "o-", label="valid")
+    ax.set(title="learning curve", xlabel="steps", ylabel="loss", yscale="log" if log else "linear")
+    ax.legend()
+    return ax
+
+
+def plot_lr_find(
+    lrs: Sequence[float],
+    losses: Sequence[float],
+    suggestions: Mapping[str, float],
+    *,
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.axes.Axes":
+    """The loss at each learning rate that was tried, with the suggested rates marked on the curve.
+
+    Args:
+        lrs: learning rates, rising.
+        losses: the (smoothed) loss at each.
+        suggestions: name and rate of each suggestion, for example ``{"valley": 1e-3}``.
+        ax: where to draw; a new figure when not given.
+    """
+    ax = _axes(ax)
+    ax.plot(lrs, losses)
+    for name, rate in suggestions.items():
+        loss = float(np.interp(math.log(rate), np.log(lrs), losses))
+        ax.plot([rate], [loss], "o", label=f"{name} {rate:.2g}")
+    ax.set(xlabel="learning rate", ylabel="loss", xscale="log")
+    if suggestions:
+        ax.legend()
+    return ax
+
+
+def plot_threshold_curve(
+    thresholds: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    chosen: float | None = None,
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.axes.Axes":
+    """Scores against the threshold that turns probabilities into decisions.
+
+    Args:
+        thresholds: in [0, 1], rising.
+        curves: name of each score and its value at every threshold.
+        chosen: the threshold in use, drawn as a vertical line.
+        ax: where to draw; a new figure when not given.
+    """
+    ax = _axes(ax)
+    for name, scores in curves.items():
+        ax.plot(thresholds, scores, label=name)
+    if chosen is not None:
+        ax.axvline(chosen, color="grey", linestyle="--", label=f"in use: {chosen:.2f}")
+    ax.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.02))
+    ax.legend()
+    return ax
+
+
+def plot_precision_recall(
+    recall: Sequence[float],
+    precision: Sequence[float],
+    *,
+    label: str | None = None,
+    ax: "matplotlib.axes.Axes | None" = None,
+) -> "matplotlib.axes.Axes":
+    """Precision against recall as steps, the way that average precision sums them.
+
+    Args:
+        recall: from 0 up to 1.
+        precision: at each recall; it holds for the step that ends there.
+        label: name of the curve in the legend.
+        ax: where to draw; a new figure when not given.
+    """
+    ax = _axes(ax)
+    ax.step(recall, precision, where="pre", label=label)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    if label is not None:
+        ax.legend()
+    return ax
+
+
+def plot_function(
+    f: Callable[[Tensor], Tensor],
+    tx: str | None = None,
+    ty: str | None = None,
+    title: str | None = None,
+    min: float = -2,  # noqa: A002  # the book's names
+    max: float = 2,  # noqa: A002
+    figsize: tuple[float, float] = (6, 4),
+) -> None:
+    """Draws a function of one number, as in the book.
+
+    Args:
+        f: takes a tensor of numbers and gives as many.
+        tx: text under the x axis.
+        ty: text beside the y axis.
+        title: over the figure.
+        min: where x begins.
+        max: where x ends.
+        figsize: width and height in inches.
+    """
+    x = torch.linspace(min, max, 100)
+    ax = _pyplot().subplots(figsize=figsize)[1]
+    ax.plot(x.tolist(), f(x).tolist())
+    ax.set(xlabel=tx or "", ylabel=ty or "", title=title or "")
+
+
+def _grid(n: int, rows: int | None, columns: int | None) -> tuple[int, int]:
+    """The book's grid for ``n`` pictures: (rows, columns)."""
+    if n == 0:
+        raise InputError("there are no pictures to show")
+    if rows is None:
+        rows = int(math.sqrt(n)) if columns is None else math.ceil(n / columns)
+    return rows, columns or math.ceil(n / rows)
+
+
+def _axes(given: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":
+    return _pyplot().subplots()[1] if given is None else given
+
+
+def _pyplot() -> Any:
+    return need("matplotlib.pyplot", extra="report", purpose="drawing a figure")

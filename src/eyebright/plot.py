@@ -39,6 +39,7 @@ def show_pictures(
     """A figure of pictures in a grid, each under its title; it has one axes for each place of the grid.
 
     Without ``rows`` and ``columns`` the grid is the book's: ``int(sqrt(n))`` rows, and as many columns as it takes.
+    Pictures for which a given grid has no place are left out.
 
     Args:
         pictures: uint8 arrays of shape (h, w, 3), or Pillow images.
@@ -59,12 +60,12 @@ def show_pictures(
     figure, axes = _pyplot().subplots(rows, columns, figsize=size, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    for i, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
         pixels = np.asarray(picture)
         ax.imshow(pixels, extent=(0, pixels.shape[1], pixels.shape[0], 0))
-        title = titles[i]
-        text = title if isinstance(title, str) else ";".join(title)
-        ax.set_title(text, color=colors[i] if colors else None, parse_math=False)
+        ax.set_title(title if isinstance(title, str) else ";".join(title), parse_math=False)
+    for ax, color in zip(axes.flat, colors or (), strict=False):
+        ax.title.set_color(color)
     return figure
 
 

@@ -1,0 +1,169 @@
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+from eyebright import plot
+from eyebright._optional import MissingExtraError
+from eyebright.errors import InputError
+
+BOOK = json.loads((Path(__file__).parent / "gold" / "g09_learner.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def no_window() -> Iterator[None]:
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+def pictures(count: int, height: int = 4, width: int = 6) -> list[np.ndarray]:
+    return [np.full((height, width, 3), 40 * i % 255, dtype=np.uint8) for i in range(count)]
+
+
+# ------------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize(
+    ("case", "count", "given"),
+    [
+        ("show_batch(nrows=1,ncols=5)", 8, {"rows": 1, "columns": 5}),
+        ("show_batch() (bs=8)", 8, {}),
+        ("show_batch() (bs=16, max_n=9)", 9, {}),
+        ("show_batch(max_n=6,figsize=(8,6))", 6, {"figsize": (8, 6)}),
+        ("show_batch(unique)", 3, {}),
+        ("show_batch(nrows=5,ncols=5): max_n caps at 9", 8, {"rows": 5, "columns": 5}),
+        ("point show_results(ds_idx=1,nrows=3,figsize=(6,8))", 6, {"rows": 3, "figsize": (6, 8)}),
+    ],
+)
+def test_pictures_stand_in_the_books_grid(case, count, given):
+    figure = plot.show_pictures(pictures(count), [""] * count, **given)
+    assert len(figure.axes) == BOOK[case]["n_axes"]
+    assert figure.get_size_inches().tolist() == BOOK[case]["figsize"]
+
+
+def test_a_figure_of_pictures_becomes_the_current_one():
+    figure = plot.show_pictures(pictures(2), ["a", "b"])
+    assert plt.gcf() is figure
+
+
+def test_a_given_number_of_columns_takes_as_many_rows_as_needed():
+    figure = plot.show_pictures(pictures(5), [""] * 5, columns=2)
+    assert figure.axes[0].get_gridspec().get_geometry() == (3, 2)
+
+
+def test_several_labels_are_joined_by_a_semicolon_and_no_axes_are_drawn():
+    figure = plot.show_pictures(pictures(2), [("car", "dog"), "cat"], colors=["red", "green"])
+    assert [ax.get_title() for ax in figure.axes] == ["car;dog", "cat"]
+    assert [ax.title.get_color() for ax in figure.axes] == ["red", "green"]
+    assert not any(ax.axison for ax in figure.axes)
+
+
+def test_a_title_with_dollar_signs_is_not_taken_for_a_formula():
+    figure = plot.show_pictures(pictures(1), ["$\\nonsense$"])
+    figure.canvas.draw()
+    assert figure.axes[0].get_title() == "$\\nonsense$"
+
+
+@pytest.mark.parametrize("given", [{"titles": ["a"]}, {"titles": ["a", "b"], "colors": ["red"]}])
+def test_there_is_one_title_and_color_for_each_picture(given):
+    with pytest.raises(InputError, match="2 pictures need as many"):
+        plot.show_pictures(pictures(2), **given)
+
+
+def test_nothing_to_show_is_said():
+    with pytest.raises(InputError, match="no pictures to show"):
+        plot.show_pictures([], [])
+
+
+def test_a_point_is_drawn_on_the_pixel_that_it_names():
+    picture = np.zeros((20, 30, 3), dtype=np.uint8)
+    picture[13, 24] = 255
+    figure = plot.show_pictures([picture], [""])
+    ax = figure.axes[0]
+    figure.canvas.draw()
+    screen = np.asarray(figure.canvas.buffer_rgba())
+    column, row = ax.transData.transform((24.5, 13.5))
+    assert screen[screen.shape[0] - round(row), round(column), :3].tolist() == [255, 255, 255]
+    plot.draw_points(ax, torch.tensor([[24.5, 13.5]]))
+    assert ax.collections[0].get_offsets().tolist() == [[24.5, 13.5]]
+
+
+def test_points_that_are_not_visible_are_left_out_and_the_picture_keeps_its_place():
+    ax = plot.show_pictures(pictures(1), [""]).axes[0]
+    before = (ax.get_xlim(), ax.get_ylim())
+    plot.draw_points(ax, torch.tensor([[1.0, 2.0], [3.0, 1.0], [90.0, 90.0]]), torch.tensor([True, False, True]))
+    assert ax.collections[0].get_offsets().tolist() == [[1, 2], [90, 90]]
+    assert (ax.get_xlim(), ax.get_ylim()) == before == ((0, 6), (4, 0))
+
+
+# ------------------------------------------------------------------------------- curves
+
+
+def test_the_learning_curve_leaves_the_first_steps_out():
+    ax = plot.plot_loss([9.0, 8.0, 2.0, 1.5, 1.0], [(1, 8.5), (5, 1.2)], skip_start=2)
+    train, valid = ax.lines
+    assert train.get_xydata().tolist() == [[2, 2.0], [3, 1.5], [4, 1.0]]
+    assert valid.get_xydata().tolist() == [[5, 1.2]]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("learning curve", "steps", "loss")
+
+
+def test_a_curve_is_drawn_where_it_is_told():
+    mine = plt.subplots()[1]
+    assert plot.plot_loss([1.0] * 9, ax=mine, log=True) is mine
+    assert mine.get_yscale() == "log"
+    assert plt.get_fignums() == [mine.figure.number]
+
+
+def test_suggested_rates_lie_on_the_curve():
+    lrs = [1e-4, 1e-3, 1e-2, 1e-1]
+    ax = plot.plot_lr_find(lrs, [4.0, 3.0, 1.0, 5.0], {"valley": 1e-3, "steep": 10**-2.5})
+    assert ax.get_xscale() == "log"
+    marks = [line.get_xydata()[0].tolist() for line in ax.lines[1:]]
+    assert marks == [[1e-3, pytest.approx(3.0)], [10**-2.5, pytest.approx(2.0)]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["valley 0.001", "steep 0.0032"]
+
+
+def test_a_learning_rate_search_without_suggestions_has_no_legend():
+    assert plot.plot_lr_find([1e-3, 1e-2], [1.0, 2.0], {}).get_legend() is None
+
+
+def test_the_threshold_in_use_is_marked():
+    ax = plot.plot_threshold_curve([0, 0.5, 1], {"F1": [0.1, 0.9, 0], "recall": [1, 0.8, 0]}, chosen=0.25)
+    assert [line.get_label() for line in ax.lines] == ["F1", "recall", "in use: 0.25"]
+    assert list(ax.lines[2].get_xdata()) == [0.25, 0.25]
+
+
+def test_the_area_under_precision_over_recall_is_the_average_precision():
+    generator = np.random.default_rng(0)
+    target, scores = generator.integers(0, 2, 40), generator.random(40).round(1)
+    precision, recall, _ = precision_recall_curve(target, scores)
+    ax = plot.plot_precision_recall(recall[::-1].tolist(), precision[::-1].tolist(), label="cat")
+    line = ax.lines[0]
+    assert line.get_drawstyle() == "steps-pre"
+    x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    assert np.sum(np.diff(x) * y[1:]) == pytest.approx(average_precision_score(target, scores))
+
+
+def test_a_function_is_drawn_over_its_range():
+    plot.plot_function(torch.sigmoid, "x", "y", "sigmoid", min=-4, max=4)
+    figure = plt.gcf()
+    ax = figure.axes[0]
+    x, y = ax.lines[0].get_xydata().T
+    assert (x[0], x[-1], len(x)) == (-4, 4, 100)
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-x)), rtol=1e-6)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("x", "y", "sigmoid")
+    assert figure.get_size_inches().tolist() == [6, 4]
+
+
+def test_without_matplotlib_the_pip_line_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(MissingExtraError, match=r"drawing a figure needs .*pip install 'eyebright\[report\]'"):
+        plot.plot_loss([1.0])

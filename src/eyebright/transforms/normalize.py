@@ -32,8 +32,10 @@ class Normalize(Transform):
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.mean) != len(self.std):
-            raise InputError(f"there are {len(self.mean)} means for {len(self.std)} standard deviations")
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise InputError(
+                f"there are {len(self.mean)} means for {len(self.std)} standard deviations; each channel needs one"
+            )
         if min(self.std) <= 0:
             raise InputError(f"standard deviations are greater than 0, got {self.std}")
 

@@ -71,18 +71,18 @@ def aug_transforms(
         raise InputError("batch=True makes one draw for a whole batch; here each picture has its own: leave it out")
     if min_scale != 1 and size is None:
         raise InputError(f"min_scale={min_scale} takes a random box of the picture; say with size= what it becomes")
+    interpolation = None if mode == "bilinear" else mode
     chosen: list[Transform] = []
     if do_flip:
         chosen.append(Dihedral(keep_size=size is None) if flip_vert else Flip())
     if max_warp * mult:
-        chosen.append(PerspectiveWarp(max_warp * mult, p=p_affine, pad_mode=pad_mode))
+        chosen.append(PerspectiveWarp(max_warp * mult, p_affine, pad_mode, interpolation))
     if max_rotate * mult:
-        chosen.append(Rotate(max_rotate * mult, p=p_affine, pad_mode=pad_mode))
+        chosen.append(Rotate(max_rotate * mult, p_affine, pad_mode, interpolation))
     if min_zoom < 1 or max_zoom > 1:
-        chosen.append(Zoom(min_zoom, max_zoom, p=p_affine, pad_mode=pad_mode))
+        chosen.append(Zoom(min_zoom, max_zoom, p_affine, pad_mode, interpolation))
     if max_lighting * mult:
         chosen += [Brightness(max_lighting * mult, p=p_lighting), Contrast(max_lighting * mult, p=p_lighting)]
-    interpolation = None if mode == "bilinear" else mode
     return [*chosen, *_to_size(size, min_scale, interpolation), *_extra(xtra_tfms)]
 
 

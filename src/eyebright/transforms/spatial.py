@@ -38,9 +38,7 @@ class Resize(Transform):
     def __post_init__(self) -> None:
         Size.of(self.size)
         _one_of("method", self.method, get_args(ResizeMethod))
-        _one_of("pad_mode", self.pad_mode, get_args(PadMode))
-        if self.interpolation is not None:
-            _one_of("interpolation", self.interpolation, get_args(Interpolation))
+        _check(1, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """The warp to the size, at a random place of what can move; the middle for the validation view."""
@@ -123,7 +121,7 @@ class Flip(Transform):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        _probability(self.p)
+        _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A flip or nothing; nothing for the validation view."""
@@ -144,7 +142,7 @@ class Dihedral(Transform):
     keep_size: bool = False
 
     def __post_init__(self) -> None:
-        _probability(self.p)
+        _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A symmetry; nothing for the validation view."""
@@ -162,20 +160,23 @@ class Rotate(Transform):
         max_deg: the largest angle, in degrees.
         p: how often.
         pad_mode: what lies outside the picture.
+        interpolation: how pixels are resampled; None leaves it to the model.
     """
 
     max_deg: float = 10.0
     p: float = 0.5
     pad_mode: PadMode | None = None
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _probability(self.p)
+        _check(self.p, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A turn; none for the validation view."""
         if generator is None or not _happens(self.p, generator):
-            return Draw(Warp.identity(size), pad=self.pad_mode)
-        return Draw(Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg)), pad=self.pad_mode)
+            return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
+        warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
+        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -187,24 +188,27 @@ class Zoom(Transform):
         max_zoom: the largest factor.
         p: how often.
         pad_mode: what lies outside the picture.
+        interpolation: how pixels are resampled; None leaves it to the model.
     """
 
     min_zoom: float = 1.0
     max_zoom: float = 1.1
     p: float = 0.5
     pad_mode: PadMode | None = None
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _probability(self.p)
+        _check(self.p, self.pad_mode, self.interpolation)
         if not 0 < self.min_zoom <= self.max_zoom:
             raise InputError(f"zooms are 0 < min <= max, got {self.min_zoom} to {self.max_zoom}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A zoom; none for the validation view."""
         if generator is None or not _happens(self.p, generator):
-            return Draw(Warp.identity(size), pad=self.pad_mode)
+            return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
         x, y = generator.random(2).tolist()
-        return Draw(Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y), pad=self.pad_mode)
+        warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
+        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -215,24 +219,27 @@ class PerspectiveWarp(Transform):
     evenly and each present with probability ``p``, in fractions of half the picture. (The book's ``Warp``.)
 
     Args:
-        magnitude: the largest tilt; below 1.
+        magnitude: the largest tilt; below 0.5, where two tilts together would fold the picture.
         p: how often there is a tilt, for each of the two.
         pad_mode: what lies outside the picture.
+        interpolation: how pixels are resampled; None leaves it to the model.
     """
 
     magnitude: float = 0.2
     p: float = 0.5
     pad_mode: PadMode | None = None
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _probability(self.p)
+        _check(self.p, self.pad_mode, self.interpolation)
         if not 0 <= self.magnitude < 0.5:
             raise InputError(f"a perspective's magnitude lies in [0, 0.5), got {self.magnitude}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A tilt; none for the validation view."""
         x, y = self._tilt(generator), self._tilt(generator)
-        return Draw(tilted(size, x=x, y=y) if x or y else Warp.identity(size), pad=self.pad_mode)
+        warp = tilted(size, x=x, y=y) if x or y else Warp.identity(size)
+        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
 
     def _tilt(self, generator: np.random.Generator | None) -> float:
         if generator is None or not _happens(self.p, generator):
@@ -273,9 +280,13 @@ def _happens(p: float, generator: np.random.Generator | None) -> bool:
     return generator is not None and generator.random() < p
 
 
-def _probability(p: float) -> None:
+def _check(p: float, pad_mode: str | None = None, interpolation: str | None = None) -> None:
     if not 0 <= p <= 1:
         raise InputError(f"p is a probability in [0, 1], got {p}")
+    if pad_mode is not None:
+        _one_of("pad_mode", pad_mode, get_args(PadMode))
+    if interpolation is not None:
+        _one_of("interpolation", interpolation, get_args(Interpolation))
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def as_transform(value: object) -> Transform:
     """
     if isinstance(value, Transform):
         return value
-    if callable(value) and type(value).__module__.startswith("torchvision.transforms"):
+    if callable(value) and _is_torchvision(value):
         return PixelTransform(cast(PixelChange, value))
     raise InputError(
         f"{value!r} is not a transform: use one of eyebright's or torchvision's, or PixelTransform(function) for a "
@@ -107,12 +107,13 @@ class _OwnRandomness(TorchFunctionMode):
 
 
 def _parts(transform: object) -> Iterator[object]:
-    """The transform itself and those inside it (``Compose``, ``RandomApply``, ``RandomChoice``, ``RandomOrder``)."""
+    """The transform itself and those inside it (``Compose``, ``RandomApply``, ``nn.Sequential``, ...)."""
     yield transform
-    inside = getattr(transform, "transforms", ())
-    if _is_torchvision(transform) and isinstance(inside, Iterable):
-        for part in inside:
-            yield from _parts(part)
+    inside = list(transform.children()) if isinstance(transform, torch.nn.Module) else []
+    if _is_torchvision(transform):
+        inside += getattr(transform, "transforms", [])
+    for part in inside:
+        yield from _parts(part)
 
 
 def _refuse_what_does_not_fit(part: object) -> None:

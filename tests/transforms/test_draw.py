@@ -1,0 +1,91 @@
+"""Draws compose into one warp and one lighting."""
+
+import numpy as np
+import pytest
+import torch
+
+from eyebright.geometry import Warp
+from eyebright.transforms.draw import Draw, Lighting, Transform, draw_all, output_size
+from eyebright.transforms.lighting import Brightness, Contrast
+from eyebright.transforms.normalize import Normalize
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Dihedral, Flip, RandomResizedCrop, Resize, Rotate
+from eyebright.types import Size
+
+SIZE = Size(60, 90)
+
+
+def test_all_transforms_are_one_warp_of_the_chain() -> None:
+    chain = [Resize(64), Flip(1), Rotate(10, p=1)]
+    at_once = draw_all(chain, SIZE, np.random.default_rng(5))
+    generator, step_by_step = np.random.default_rng(5), Warp.identity(SIZE)
+    for transform in chain:
+        step_by_step = step_by_step.then(transform.draw(step_by_step.size, generator).warp)
+    assert np.allclose(at_once.warp.matrix, step_by_step.matrix, rtol=1e-12)
+    assert (at_once.warp.source, at_once.warp.size) == (SIZE, Size(64, 64))
+
+
+def test_no_transforms_change_nothing() -> None:
+    draw = draw_all([], SIZE, np.random.default_rng(0))
+    assert np.array_equal(draw.warp.matrix, np.eye(3))
+    assert draw.lighting.is_identity
+    assert (draw.changes, draw.pad, draw.interpolation) == ((), None, None)
+
+
+def test_of_padding_and_interpolation_the_first_one_said_counts() -> None:
+    warp = Warp.identity(SIZE)
+    said = Draw(warp, pad="zeros").then(Draw(warp, pad="border", interpolation="bicubic"))
+    assert (said.pad, said.interpolation) == ("zeros", "bicubic")
+    assert Draw(warp).then(said).pad == "zeros"
+
+
+def test_lightings_and_changes_follow_one_another() -> None:
+    warp = Warp.identity(SIZE)
+    first = Draw(warp, Lighting(offset=0.5), changes=(torch.clone,))
+    second = Draw(warp, Lighting(gain=2.0), changes=(torch.neg,))
+    both = first.then(second)
+    assert both.lighting == Lighting(gain=2.0, offset=1.0)
+    assert both.changes == (torch.clone, torch.neg)
+
+
+def test_a_transform_of_ones_own_is_one_method() -> None:
+    class UpsideDown(Transform):
+        def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+            return Draw(Warp.dihedral(size, 2))
+
+    image = np.arange(SIZE.height * SIZE.width * 3, dtype=np.uint8).reshape(*SIZE, 3)
+    draw = draw_all([UpsideDown(), UpsideDown(), UpsideDown()], SIZE, None)
+    assert np.array_equal(draw.warp.pixels(image), image[::-1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_draws_come_from_the_generator_alone(seed: int) -> None:
+    transforms = [Resize(64), *aug_transforms(size=32, min_scale=0.5, flip_vert=True)]
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    first = draw_all(transforms, SIZE, np.random.default_rng(seed))
+    np.random.default_rng(1).random(10)
+    second = draw_all(transforms, SIZE, np.random.default_rng(seed))
+    assert np.array_equal(first.warp.matrix, second.warp.matrix)
+    assert first.lighting == second.lighting
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("transforms", "size"),
+    [
+        ([], None),
+        ([Flip(), Rotate()], None),
+        ([Resize(64)], Size(64, 64)),
+        ([Resize((24, 40)), *aug_transforms()], Size(24, 40)),
+        ([Resize((24, 40)), *aug_transforms(flip_vert=True)], Size(24, 40)),
+        ([Resize((24, 40)), Dihedral()], None),
+        ([Resize(64), Dihedral()], Size(64, 64)),
+        ([Dihedral(), RandomResizedCrop((24, 40))], Size(24, 40)),
+        ([Resize(460), *aug_transforms(size=224, min_scale=0.75)], Size(224, 224)),
+        ([Resize(64), Brightness(), Contrast(), Normalize((0.5,), (0.5,))], Size(64, 64)),
+    ],
+    ids=str,
+)
+def test_the_size_that_comes_out_is_known(transforms: list[Transform], size: Size | None) -> None:
+    assert output_size(transforms) == size

@@ -1,0 +1,141 @@
+"""Lighting against the book's recorded values, and its three forms against one another."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eyebright.errors import InputError
+from eyebright.transforms.draw import Lighting
+from eyebright.transforms.lighting import Brightness, Contrast, light_batch
+from eyebright.types import Size
+
+GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g07_augment.json").read_text())
+
+SIZE = Size(30, 40)
+DRAWS = 4000
+LIGHTINGS = [Lighting(), Lighting(offset=0.4), Lighting(gain=0.7), Lighting(1.25, -0.4), Lighting(0.8, 1.1)]
+
+
+def brightness(grey: float) -> Lighting:
+    return Lighting(offset=math.log(grey / (1 - grey)))
+
+
+@pytest.mark.parametrize(
+    ("name", "lighting"),
+    [
+        ("brightness(draw=.6)", brightness(0.6)),
+        ("brightness(draw=.4)", brightness(0.4)),
+        ("contrast(draw=1.2)", Lighting(gain=1.2)),
+        ("contrast(draw=.8)", Lighting(gain=0.8)),
+        ("brightness then contrast composed (.6,1.2) == one sigmoid", brightness(0.6).then(Lighting(gain=1.2))),
+        ("sequential", brightness(0.6).then(Lighting(gain=1.2))),
+    ],
+)
+def test_lighting_is_the_books(name: str, lighting: Lighting) -> None:
+    out = lighting.apply(torch.tensor(GOLD["lighting input"]))
+    assert torch.allclose(out, torch.tensor(GOLD[name]), rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("first", LIGHTINGS)
+@pytest.mark.parametrize("second", LIGHTINGS)
+def test_two_lightings_are_one(first: Lighting, second: Lighting) -> None:
+    x = torch.linspace(0.02, 0.98, 50, dtype=torch.float64)
+    assert torch.allclose(first.then(second).apply(x), second.apply(first.apply(x)), atol=1e-9)
+
+
+@pytest.mark.parametrize("lighting", LIGHTINGS)
+def test_the_table_and_the_tensor_agree_within_rounding(lighting: Lighting) -> None:
+    table = lighting.table()
+    assert table.dtype == np.uint8
+    assert table.shape == (256,)
+    exact = lighting.apply(torch.arange(256) / 255) * 255
+    assert np.abs(table - exact.numpy()).max() <= 0.501
+
+
+def test_no_lighting_changes_nothing() -> None:
+    assert Lighting().table().tolist() == list(range(256))
+    x = torch.rand(3, 4)
+    assert Lighting().apply(x) is x
+    assert Lighting().is_identity
+    assert not Lighting(offset=0.1).is_identity
+    assert not Lighting(gain=1.1).is_identity
+
+
+@pytest.mark.parametrize("lighting", LIGHTINGS)
+def test_order_is_kept_and_nothing_leaves_the_range(lighting: Lighting) -> None:
+    table = lighting.table().astype(int)
+    assert (np.diff(table) >= 0).all()
+    assert (table[0], table[255]) == (0, 255)
+    out = lighting.apply(torch.tensor([0.0, 1.0]))
+    assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_lighting_in_16_bits_is_finite_at_black_and_white(dtype: torch.dtype) -> None:
+    x = torch.tensor([0.0, 0.5, 1.0], dtype=dtype)
+    out = Lighting(2.0, -1.0).apply(x)
+    assert out.dtype == dtype
+    assert torch.allclose(out.float(), torch.tensor([0, torch.tensor(-1.0).sigmoid(), 1]), atol=0.01)
+
+
+def test_a_batch_is_its_pictures_one_by_one() -> None:
+    images = torch.rand(len(LIGHTINGS), 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    together = light_batch(images, LIGHTINGS)
+    for image, lighting, out in zip(images, LIGHTINGS, together, strict=True):
+        assert torch.allclose(out, lighting.apply(image), atol=1e-6)
+
+
+def test_a_batch_in_16_bits_keeps_its_type() -> None:
+    images = torch.rand(2, 3, 4, 5).half()
+    assert light_batch(images, [Lighting(1.2), Lighting()]).dtype == torch.float16
+
+
+def test_a_batch_without_lighting_is_left_alone() -> None:
+    images = torch.rand(2, 3, 4, 5)
+    assert light_batch(images, [Lighting(), Lighting()]) is images
+
+
+def test_a_batch_needs_a_lighting_for_each_picture() -> None:
+    with pytest.raises(InputError, match="one lighting for each picture; got 1 for 2"):
+        light_batch(torch.rand(2, 3, 4, 5), [Lighting()])
+
+
+def spread(values: np.ndarray, low: float, high: float) -> float:
+    """The largest distance of sorted values from an even spread (Kolmogorov-Smirnov)."""
+    expected = (np.arange(len(values)) + 0.5) / len(values)
+    return float(np.abs((np.sort(values) - low) / (high - low) - expected).max())
+
+
+def test_brightness_moves_mid_grey_evenly_as_often_as_said() -> None:
+    generator = np.random.default_rng(0)
+    offsets = np.array([Brightness(0.2, p=0.75).draw(SIZE, generator).lighting.offset for _ in range(DRAWS)])
+    grey = 1 / (1 + np.exp(-offsets[offsets != 0]))
+    assert len(grey) / DRAWS == pytest.approx(0.75, abs=0.03)
+    assert spread(grey, 0.4, 0.6) < 1.95 / math.sqrt(len(grey))
+
+
+def test_contrast_is_even_on_a_logarithmic_scale() -> None:
+    generator = np.random.default_rng(0)
+    gains = np.array([Contrast(0.2, p=0.75).draw(SIZE, generator).lighting.gain for _ in range(DRAWS)])
+    logs = np.log(gains[gains != 1])
+    assert len(logs) / DRAWS == pytest.approx(0.75, abs=0.03)
+    assert spread(logs, math.log(0.8), -math.log(0.8)) < 1.95 / math.sqrt(len(logs))
+
+
+@pytest.mark.parametrize("kind", [Brightness, Contrast])
+def test_validation_keeps_its_light(kind: type[Brightness] | type[Contrast]) -> None:
+    draw = kind(p=1).draw(SIZE, None)
+    assert draw.lighting.is_identity
+    assert np.array_equal(draw.warp.matrix, np.eye(3))
+
+
+@pytest.mark.parametrize("kind", [Brightness, Contrast])
+def test_lighting_out_of_range_is_refused(kind: type[Brightness] | type[Contrast]) -> None:
+    with pytest.raises(InputError, match=r"max_lighting lies in \[0, 1\), got 1"):
+        kind(1)
+    with pytest.raises(InputError, match=r"p is a probability in \[0, 1\], got 3"):
+        kind(0.2, p=3)

@@ -95,6 +95,31 @@ def TrainTestSplitter(
     return splitter
 
 
+def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
+    """A random share for validation in which every label keeps its share, and none is without a training picture.
+
+    Rare labels are dealt first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
+
+    Args:
+        labels: of each item; also none, one or several.
+        valid_pct: the share that validates.
+        seed: None draws a new split each time.
+    """
+    several = [frozenset(one) for one in labels]
+
+    def splitter(items: Any) -> Split:
+        if len(several) != len(items):
+            raise DataError(f"there are labels for {len(several)} items, and there are {len(items)} items")
+        order = _permutation(len(items), seed)
+        valid = _dealt(several, order, valid_pct)
+        for holding in _holders(several, order).values():
+            if valid.issuperset(holding):
+                valid.discard(holding[0])
+        return [i for i in order if i not in valid], [i for i in order if i in valid]
+
+    return splitter
+
+
 def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     """The named positions validate."""
     chosen = sorted({int(i) for i in valid_idx})
@@ -221,6 +246,29 @@ def _permutation(n: int, seed: int | None) -> list[int]:
     else:
         generator.manual_seed(seed)
     return torch.randperm(n, generator=generator).tolist()
+
+
+def _dealt(labels: Sequence[frozenset[str]], order: Sequence[int], share: float) -> set[int]:
+    """The positions that validate: of each label, from the rarest on, what is still missing to its share."""
+    holders = sorted(_holders(labels, order).items(), key=lambda item: (len(item[1]), item[0]))
+    bare = [i for i in order if not labels[i]]
+    valid: set[int] = set()
+    dealt: set[int] = set()
+    for holding in [*(held for _, held in holders), bare]:
+        free = [i for i in holding if i not in dealt]
+        missing = round(share * len(holding)) - sum(i in valid for i in holding)
+        valid.update(free[: max(missing, 0)])
+        dealt.update(free)
+    return valid
+
+
+def _holders(labels: Sequence[frozenset[str]], order: Sequence[int]) -> dict[str, list[int]]:
+    """For each label the positions that have it, in order."""
+    holders: dict[str, list[int]] = {}
+    for i in order:
+        for label in labels[i]:
+            holders.setdefault(label, []).append(i)
+    return holders
 
 
 def _groups(stratify: Sequence[Any] | None, n: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:

@@ -1,0 +1,85 @@
+"""The command ``eyebright``: its commands, and how errors and interrupts become a sentence and an exit code.
+
+Exit codes: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted. Nothing heavy is imported before a command runs, so
+``--help`` is quick.
+"""
+
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from eyebright.cli.predict import predict
+from eyebright.cli.train import train
+
+app = typer.Typer(
+    name="eyebright",
+    help="Labelled pictures in, a model you can trust and ship out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(train)
+app.command()(predict)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Labelled pictures in, a model you can trust and ship out."""
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("eyebright"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    sys.exit(run([argument for argument in arguments if argument != "--debug"], debug=debug))
+
+
+def run(arguments: list[str], *, debug: bool = False) -> int:
+    """The exit code of one command line.
+
+    Args:
+        arguments: what stands behind ``eyebright``.
+        debug: show the traceback of an error.
+    """
+    try:
+        code: Any = typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted; what was saved before is unchanged", err=True)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _told(error)
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """The exit code for an error, after it was put into one sentence."""
+    from eyebright._optional import MissingExtraError
+    from eyebright.errors import EyebrightError
+
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: typer words it
+        error.show()  # type: ignore[attr-defined]
+        return int(error.exit_code)  # type: ignore[attr-defined]
+    if isinstance(error, (EyebrightError, MissingExtraError)):
+        typer.echo(f"error: {error}", err=True)
+        return 2
+    if isinstance(error, OSError):
+        where = f" '{error.filename}'" if error.filename else ""
+        typer.echo(f"error: {error.strerror or error}{where}", err=True)
+        return 2
+    typer.echo(
+        f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows", err=True
+    )
+    return 1

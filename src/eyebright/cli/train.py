@@ -1,0 +1,107 @@
+"""``eyebright train``: labelled pictures in, a model folder with its report out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DATA = "Data"
+TRAINING = "Training"
+MACHINE = "Machine"
+
+
+def train(
+    source: Annotated[
+        Path, typer.Argument(help="A table of labels (CSV, TSV), or a folder with a folder for each class.")
+    ],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    *,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the table's file names start from; else the table's own.", rich_help_panel=DATA),
+    ] = None,
+    files: Annotated[
+        str | None, typer.Option(help="Column with the pictures' names; else found.", rich_help_panel=DATA)
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Column with the labels; else found.", rich_help_panel=DATA)
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands between two labels; '' for one class a picture; else found.", rich_help_panel=DATA
+        ),
+    ] = None,
+    valid_pct: Annotated[
+        float,
+        typer.Option(min=0.01, max=0.9, help="Share that validates, where the data do not say.", rich_help_panel=DATA),
+    ] = 0.2,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable pictures out and list them.", rich_help_panel=DATA)
+    ] = False,
+    arch: Annotated[
+        str, typer.Option(help="Backbone: any timm name, or resnet18, resnet34, resnet50.", rich_help_panel=TRAINING)
+    ] = "tf_efficientnet_lite0",
+    size: Annotated[
+        int, typer.Option(min=32, help="Pixels of the pictures that the model sees.", rich_help_panel=TRAINING)
+    ] = 224,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs with everything.", rich_help_panel=TRAINING)] = 5,
+    freeze_epochs: Annotated[
+        int, typer.Option(min=0, help="Epochs before that, with the head alone.", rich_help_panel=TRAINING)
+    ] = 1,
+    lr: Annotated[float, typer.Option(help="The head's peak learning rate.", rich_help_panel=TRAINING)] = 2e-3,
+    bs: Annotated[
+        int | None,
+        typer.Option(help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
+    ] = None,
+    threshold_metric: Annotated[
+        str, typer.Option(help="What the thresholds should make best.", rich_help_panel=TRAINING)
+    ] = "f1_macro",
+    seed: Annotated[
+        int, typer.Option(help="Of the split and of all chance in training.", rich_help_panel=TRAINING)
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the model folder.", rich_help_panel=TRAINING)
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help="auto measures; or float32, bfloat16, float16.", rich_help_panel=MACHINE)
+    ] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else the best there is.", rich_help_panel=MACHINE)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Threads that read; else one a processor.", rich_help_panel=MACHINE)
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No progress, only what was found out.", rich_help_panel=MACHINE)
+    ] = False,
+) -> None:
+    """Train a model, tune its thresholds, write its report and save it.
+
+    Examples:
+      eyebright train labels.csv --images photos/ --out model/    (any number of labels a picture)
+      eyebright train photos/ --out model/                        (a folder for each class)
+    """
+    from eyebright.jobs import Options, read_source, train_model
+
+    options = Options(
+        arch=arch,
+        size=size,
+        epochs=epochs,
+        freeze_epochs=freeze_epochs,
+        lr=lr,
+        bs=bs,
+        valid_pct=valid_pct,
+        seed=seed,
+        threshold_metric=threshold_metric,
+        precision=precision,
+        device=device,
+        workers=workers,
+        skip_bad=skip_bad,
+        progress="quiet" if quiet else "auto",
+    )
+    found = read_source(source, images=images, files=files, labels=labels, delimiter=delimiter)
+    train_model(found, out, options=options, resume=resume, say=typer.echo)
+    typer.echo(
+        f"model: {out}   report: {out / 'report.html'}   next: eyebright predict {out} PICTURES --out predictions.csv"
+    )

@@ -1,0 +1,230 @@
+"""The whole way, once: labelled pictures on a disk in, a model folder with its report out.
+
+What the command line does is done here, so that a script can do the same in one call.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.sources import Source, folder_source, readable, table_source
+from eyebright.data.split import LabelSplitter, MaskSplitter
+from eyebright.errors import ArtifactError, InputError, checked_keywords
+from eyebright.learner import Learner, vision_learner
+from eyebright.report.classes import ClassAnswers
+from eyebright.report.data import Answers, ReportData
+from eyebright.report.html import write_report
+from eyebright.report.labels import LabelAnswers
+from eyebright.train.observers.history import write_history
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+
+DEFAULT_BATCH = 32
+CHECKPOINT = "checkpoint.safetensors"
+REPORT = "report.html"
+HISTORY = "history.csv"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be said about a training; the defaults suit a few thousand photographs.
+
+    Args:
+        arch: the backbone, any timm name or torchvision's ``resnet18/34/50``.
+        size: of the pictures that the model sees, in pixels.
+        epochs: with everything.
+        freeze_epochs: before that, with the head alone.
+        lr: the head's peak learning rate while the body is frozen.
+        bs: pictures in a batch; None: 32, or all of them where there are fewer.
+        valid_pct: the share that validates where the source does not say.
+        seed: of the split, of the order and of all chance in training.
+        threshold_metric: what the thresholds should make best.
+        train_bn: whether norm layers of the frozen body learn.
+        precision: the number format; ``"auto"`` measures.
+        device: where to train; None: an accelerator where there is one.
+        workers: threads that read; None: one for each processor.
+        skip_bad: leave unreadable pictures out and list them.
+        progress: ``"auto"``, ``"bar"``, ``"lines"`` or ``"quiet"``.
+    """
+
+    arch: str = "tf_efficientnet_lite0"
+    size: int = 224
+    epochs: int = 5
+    freeze_epochs: int = 1
+    lr: float = 2e-3
+    bs: int | None = None
+    valid_pct: float = 0.2
+    seed: int = 0
+    threshold_metric: str = "f1_macro"
+    train_bn: bool = True
+    precision: str = "auto"
+    device: str | None = None
+    workers: int | None = None
+    skip_bad: bool = False
+    progress: str = "auto"
+
+
+@checked_keywords
+def read_source(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    files: str | None = None,
+    labels: str | None = None,
+    delimiter: str | None = None,
+) -> Source:
+    """The labelled pictures of a table, or of a folder for each class.
+
+    Args:
+        path: a CSV or TSV file, or a folder.
+        images: the folder that a table's file names start from.
+        files: the table's column with the pictures' names.
+        labels: the table's column with the labels.
+        delimiter: what stands between two labels.
+
+    Raises:
+        InputError: there is nothing, or nothing that can be understood.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
+    if not path.is_dir():
+        return table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
+    if images is not None:
+        raise InputError(
+            f"'{path}' is a folder for each class, which needs no --images; give a table, or leave --images out"
+        )
+    return folder_source(path)
+
+
+def train_model(
+    source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
+) -> Learner:
+    """The trained learner; its model, report and history lie in ``out``.
+
+    A model that was in ``out`` before stays until the new one is whole. After every epoch a checkpoint holds
+    everything, so that ``resume`` ends with the same weights as if nothing had happened.
+
+    Args:
+        source: the labelled pictures.
+        out: the model folder; is made where it is missing.
+        options: what can be said about a training.
+        resume: go on from the checkpoint in ``out``.
+        say: is told, a sentence at a time, what was understood and what was done.
+
+    Raises:
+        EyebrightError: what is wrong, and what to do.
+    """
+    out, options = Path(out), options or Options()
+    _writable(out)
+    for sentence in source.said:
+        say(sentence)
+    source = readable(source, skip_bad=options.skip_bad)
+    dls = _dataloaders(source, options)
+    say(f"{len(dls.train_ds)} pictures train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
+    learner = vision_learner(
+        dls,
+        options.arch,
+        metrics=dls.target.metrics(),
+        train_bn=options.train_bn,
+        precision=options.precision,
+        seed=options.seed,
+        progress=options.progress,
+    )
+    say(f"{options.arch} with the weights from {learner.model.origin}")
+    learner.fine_tune(options.epochs, options.lr, options.freeze_epochs, checkpoint=out / CHECKPOINT, resume=resume)
+    say(f"trained in {learner.run.device.why}")
+    return finish(learner, source, out, options=options, say=say)
+
+
+def finish(learner: Learner, source: Source, out: Path, *, options: Options, say: Say) -> Learner:
+    """The learner with its thresholds tuned, its report written and its model saved; the checkpoint is gone then."""
+    if isinstance(learner.dls.target, MultiCategoryBlock):
+        thresholds = learner.tune_thresholds(options.threshold_metric)
+        each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
+        say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
+    skipped = {**source.skipped, **learner.dls.skipped}
+    report = _report(learner, source, options, skipped)
+    write_history(learner.run.history, out / HISTORY)
+    write_report(report, out / REPORT)
+    learner.save_model(out)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    for row in report.scores:
+        say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
+    for path, reason in skipped.items():
+        say(f"left out: {path}: {reason}")
+    return learner
+
+
+def _writable(out: Path) -> None:
+    """Find out before an hour of training that nothing can be saved."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ArtifactError(f"cannot write into '{out}': {error.strerror or error}") from None
+
+
+def _dataloaders(source: Source, options: Options) -> DataLoaders:
+    multi = source.kind == "multi"
+    split = source.split
+    labels = [picture.labels for picture in source.pictures]
+    block = DataBlock(
+        blocks=(ImageBlock, MultiCategoryBlock if multi else CategoryBlock),
+        get_x=lambda picture: picture.path,
+        get_y=lambda picture: picture.labels,
+        splitter=LabelSplitter(labels, options.valid_pct, options.seed) if split is None else MaskSplitter(split),
+        item_tfms=Resize(options.size * 8 // 7),
+        batch_tfms=aug_transforms(size=options.size, min_scale=0.75),
+    )
+    trained = len(source.pictures) if split is None else split.count(False)
+    return block.dataloaders(
+        list(source.pictures),
+        bs=options.bs or min(DEFAULT_BATCH, max(trained // 4, 1)),
+        num_workers=options.workers,
+        device=options.device,
+        seed=options.seed,
+        skip_bad=options.skip_bad,
+    )
+
+
+def _report(learner: Learner, source: Source, options: Options, skipped: dict[str, str]) -> ReportData:
+    answers = _answers(learner)
+    paths = [picture.path for picture in learner.dls.valid_ds.items]
+    dls = learner.dls
+    how = (
+        "as the data say" if source.split is not None else f"at random, seed {options.seed}, every label on both sides"
+    )
+    manifest = learner.manifest()
+    return ReportData(
+        title=f"{options.arch} on {len(source.pictures)} pictures",
+        answers=answers,
+        paths=[path for path in paths if str(path) not in skipped],
+        scores=answers.scores(),
+        history=learner.run.history,
+        said=source.said,
+        split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds))), ("divided", how)],
+        skipped=list(skipped.items()),
+        settings=[(name, str(value)) for name, value in asdict(options).items()],
+        versions=list(manifest.versions.items()),
+    )
+
+
+def _answers(learner: Learner) -> Answers:
+    target = learner.dls.target
+    predictions, targets = learner.get_preds()
+    trained = [target.encode(learner.dls.train_ds.value(i)) for i in range(len(learner.dls.train_ds))]
+    if isinstance(target, MultiCategoryBlock):
+        return LabelAnswers(list(target.classes), predictions, targets, learner.thresholds, torch.stack(trained))
+    return ClassAnswers(list(learner.dls.vocab), predictions, targets, torch.stack(trained))

@@ -130,7 +130,7 @@ def _torch_device(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as reason:
-        there = torch.accelerator.current_accelerator()
+        there = torch.accelerator.current_accelerator(check_available=True)
         raise InputError(f"cannot use the device '{name}' ({reason}); there is 'cpu'{there and f', {there}'}") from None
     return device
 

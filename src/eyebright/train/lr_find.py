@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eyebright.errors import InputError, TrainingError
 from eyebright.train.plan import Plan
-from eyebright.train.run import Batch, Batches, Run
+from eyebright.train.run import Batch, Batches, Run, Window
 from eyebright.train.schedule import sched_exp
 from eyebright.train.smooth import SmoothLoss
 from eyebright.train.step import LossNotFiniteError, Step, step
@@ -141,7 +141,7 @@ def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
     gradients = [parameter.grad for parameter in parameters]
     modes = [(module, module.training) for module in run.model.modules()]
     scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
-    scratch = dataclasses.replace(run, freeze=None, waiting=0)
+    scratch = dataclasses.replace(run, freeze=None, window=Window())
     try:
         scratch.begin(plan)
         scratch.enter_phase()

@@ -98,13 +98,10 @@ def fine_tune_plans(  # the book's own signature
         div: the first learning rate is the peak divided by this, when everything learns.
         moms: momentum at the start, at the peak and at the end, in both.
     """
-    head = Plan(
-        max(1, freeze_epochs),
-        lr_groups(slice(base_lr), groups),
-        OneCycle(pct_start=0.99, moms=moms),
-        frozen_to=groups - 1,
-    )
     last = base_lr / 2
     rates = lr_groups(slice(last / lr_mult, last), groups)
     everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))
-    return (head, everything) if freeze_epochs else (everything,)
+    if freeze_epochs == 0:
+        return (everything,)
+    schedule = OneCycle(pct_start=0.99, moms=moms)
+    return Plan(freeze_epochs, lr_groups(slice(base_lr), groups), schedule, frozen_to=groups - 1), everything

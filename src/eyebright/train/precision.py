@@ -39,7 +39,7 @@ def choose_precision(
     """
     if not _multiplies_bfloat16(device.torch_device):
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
-    trial = copy.deepcopy(model)
+    trial = copy.deepcopy(model).train()
     pictures, targets = device.move((batch[0][:PICTURES], batch[1][:PICTURES]))
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with device.randomness(0, 0):

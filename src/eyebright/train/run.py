@@ -23,6 +23,21 @@ Validate = Callable[[], Scores]
 
 
 @dataclass
+class Window:
+    """The batches whose gradients wait to become one update.
+
+    Args:
+        batches: how many wait.
+        pictures: how many they hold.
+        expected: how many pictures a full window holds, if its batches are all as large as its first.
+    """
+
+    batches: int = 0
+    pictures: int = 0
+    expected: int = 0
+
+
+@dataclass
 class Run:
     """One model in training.
 
@@ -74,8 +89,7 @@ class Run:
     average: AveragedWeights | None = None
 
     under_way: bool = field(default=False, repr=False)
-    waiting: int = field(default=0, repr=False)
-    expected: int = field(default=0, repr=False)
+    window: Window = field(default_factory=Window, repr=False)
     learnt: list[tuple[float, int]] = field(default_factory=list, repr=False)
     started: float = field(default=0.0, repr=False)
     forward: nn.Module = field(init=False, repr=False)
@@ -166,7 +180,7 @@ class Run:
 
     def drop_gradients(self) -> None:
         """Forgets gradients that have not become an update, so that no half-done step outlives an interrupt."""
-        self.waiting = 0
+        self.window = Window()
         if self.optimizer:
             self.optimizer.drop_gradients()
 

@@ -95,7 +95,7 @@ def run_state(run: Run) -> tuple[Tensors, Description]:
         if run.average:
             tensors |= {f"average/{name}": tensor for name, tensor in run.average.average.items()}
     tensors["curve/losses"] = torch.tensor(run.losses, dtype=torch.float64)
-    tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(len(run.lrs), -1)
+    tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(-1, len(run.groups))
     # One copy each: safetensors takes neither shared nor strided memory.
     tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     return tensors, _description(run)
@@ -179,7 +179,7 @@ def _check_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
     }
     wrong = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if wrong:
-        shapes = f"'{wrong[0]}' has the shape {theirs.get(wrong[0])} there and {ours.get(wrong[0])} here"
+        shapes = f"'{wrong[0]}' has the shape {theirs.get(wrong[0], 'none')} there, {ours.get(wrong[0], 'none')} here"
         raise TrainingError(
             f"the checkpoint is of another model: {len(wrong)} of its {len(theirs)} tensors do not fit"
             f" ({listing(wrong, most=3)}; {shapes})"

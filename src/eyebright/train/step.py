@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from eyebright.errors import TrainingError
-from eyebright.train.run import Batch, Run
+from eyebright.train.run import Batch, Run, Window
 
 Step = Callable[[Run, Batch], float]
 
@@ -38,27 +38,30 @@ def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
     """
-    if run.waiting == 0:
-        run.expected = pictures * run.plan.accumulate
-    run.device.backward(loss * (pictures / run.expected))
+    window = run.window
+    if window.batches == 0:
+        window.expected = pictures * run.plan.accumulate
+    run.device.backward(loss * (pictures / window.expected))
     value = float(loss.detach())
     if not math.isfinite(value):
         raise LossNotFiniteError(_what_to_try(run, value))
-    run.waiting += pictures
-    if run.waiting >= run.expected:
+    window.batches += 1
+    window.pictures += pictures
+    if window.batches == run.plan.accumulate:
         update(run)
     return value
 
 
 def update(run: Run) -> None:
     """Makes the gradients that wait into one update: that of all their pictures together, however many there are."""
-    if run.waiting == 0:
+    window = run.window
+    if window.batches == 0:
         return
-    if run.waiting != run.expected:  # the last window of an epoch may be a partial one
+    if window.pictures != window.expected:
         for gradient in run.live_optimizer.gradients():
-            gradient.mul_(run.expected / run.waiting)
+            gradient.mul_(window.expected / window.pictures)
     run.device.update(run.live_optimizer, run.plan.clip)
-    run.waiting = 0
+    run.window = Window()
     if run.average:
         run.average.update()
 

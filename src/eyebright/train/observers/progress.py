@@ -130,13 +130,12 @@ class _Bar:
 class _Lines:
     """The table, and between its rows a sign of life, rarely."""
 
-    def __init__(self, say: Say, table: _Table, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, say: Say, table: _Table) -> None:
         self._say = say
         self._table = table
-        self._now = now
         self._smooth = SmoothLoss()
         self._epoch = ""
-        self._started = self._spoken = now()
+        self._started = self._spoken = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -144,20 +143,20 @@ class _Lines:
                 self._smooth = SmoothLoss()
             case EpochStarted(epoch=epoch, epochs=epochs):
                 self._epoch = f"epoch {epoch + 1}/{epochs}"
-                self._started = self._now()
+                self._started = time.monotonic()
             case StepDone(step=step, steps=steps, loss=loss):
                 smooth = self._smooth.add(loss)
-                if self._now() - self._spoken >= HEARTBEAT:
-                    left = (self._now() - self._started) / step * (steps - step)
+                if time.monotonic() - self._spoken >= HEARTBEAT:
+                    left = (time.monotonic() - self._started) / step * (steps - step)
                     self._speak(f"{self._epoch}, step {step}/{steps}: loss {smooth:.4f}, {clock(left)} left")
             case EpochDone():
-                self._spoken = self._now()
+                self._spoken = time.monotonic()
             case _:
                 pass
         self._table(event)
 
     def _speak(self, line: str) -> None:
-        self._spoken = self._now()
+        self._spoken = time.monotonic()
         self._say(line)
 
 

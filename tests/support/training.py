@@ -1,0 +1,73 @@
+"""A model, a run and batches small enough that a test can train them many times."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eyebright.train.device import Device
+from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.run import Batch, Run
+
+STEPS = 3
+
+
+def tiny_model(seed: int = 0, *, dropout: float = 0.3) -> nn.Sequential:
+    """A convolutional net with norm layers, dropout and a head, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(8, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
+            nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(16, 2)),
+        )
+
+
+def tiny_run(model: nn.Sequential | None = None, **fields: Any) -> Run:
+    """A run of the tiny model in three groups, that freezes what its plans say."""
+    device = fields.pop("device", None) or Device("cpu", "float32")
+    model = tiny_model() if model is None else model
+    device.place(model)
+    groups = [list(part.parameters()) for part in model]
+
+    def freeze(plan: Plan) -> None:
+        for number, group in enumerate(groups):
+            for parameter in group:
+                parameter.requires_grad_(number >= plan.frozen_to)
+
+    return Run(model, fields.pop("loss", squared_error), groups, device, freeze=freeze, **fields)
+
+
+def tiny_plans() -> tuple[Plan, ...]:
+    """Two epochs of the head, then two of everything."""
+    return fine_tune_plans(3, 2, 1e-2, freeze_epochs=2)
+
+
+def tiny_batches(epoch: int) -> Iterator[Batch]:
+    """Three batches of 8, 8 and 4 pictures, in another order each epoch."""
+    pictures, targets = tiny_pictures()
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(epoch))
+    for part in order.split(8):
+        yield pictures[part], targets[part]
+
+
+def tiny_pictures() -> tuple[Tensor, Tensor]:
+    """Twenty pictures and what there is to say about each."""
+    generator = torch.Generator().manual_seed(1)
+    pictures = torch.rand(20, 3, 12, 12, generator=generator)
+    return pictures, torch.stack([pictures[:, 0].mean((1, 2)), pictures[:, 1].std((1, 2))], dim=1)
+
+
+def in_another_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What Python did with these arguments; it finds this module, and uses as many threads as this process."""
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    return subprocess.run([sys.executable, *arguments], check=False, env=environment, capture_output=True, text=True)
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """The loss of the tiny model."""
+    return nn.functional.mse_loss(output, target)

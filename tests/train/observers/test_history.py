@@ -1,0 +1,39 @@
+"""The history as a CSV file."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from eyebright.errors import TrainingError
+from eyebright.train.loop import train, watch
+from eyebright.train.observers.checkpoint import checkpoint
+from eyebright.train.observers.history import history_csv, write_history
+from eyebright.train.state import load_checkpoint
+from support.training import STEPS, tiny_batches, tiny_plans, tiny_run
+
+
+def test_the_file_has_a_row_for_each_epoch_also_of_those_before_a_resume(tmp_path: Path) -> None:
+    file, path = tmp_path / "logs" / "history.csv", tmp_path / "run.safetensors"
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    for _, event in zip(range(14), train(run, tiny_batches, steps=STEPS, validate=lambda: {"f1": 0.5}), strict=False):
+        checkpoint(run, path)(event)
+    resumed = tiny_run()
+    load_checkpoint(resumed, path)
+    watch(train(resumed, tiny_batches, steps=STEPS, validate=lambda: {"f1": 0.5}), [history_csv(resumed, file)])
+    table = pd.read_csv(file)
+    assert list(table) == ["epoch", "train_loss", "f1", "seconds"]
+    assert table["epoch"].tolist() == [0, 1, 2, 3]
+    assert table["train_loss"].tolist() == pytest.approx([row["train_loss"] for row in resumed.history])
+
+
+def test_epochs_may_have_different_scores(tmp_path: Path) -> None:
+    write_history([{"epoch": 0, "a": 1.0}, {"epoch": 1, "b": 2.0}], tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_text() == "epoch,a,b\n0,1.0,\n1,,2.0\n"
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"cannot write the history '.*file/history.csv'"):
+        write_history([{"epoch": 0}], tmp_path / "file" / "history.csv")

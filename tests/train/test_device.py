@@ -1,0 +1,123 @@
+"""The seam to devices, number formats and processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from eyebright.errors import InputError
+from eyebright.train.device import Device
+from support.training import in_another_process, tiny_model
+
+
+def test_a_precision_nobody_knows_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(InputError, match="unknown precision 'bfloat'. Did you mean 'bfloat16'\\? The known: 'auto'"):
+        Device("cpu", "bfloat")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", "kitchen"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"cannot use the device '{name}' .*; there is 'cpu'"):
+        Device(name)
+
+
+def test_without_a_name_the_best_device_is_taken() -> None:
+    best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    assert Device().torch_device.type == best.type
+
+
+def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
+    device = Device("cpu", "float16")
+    assert (device.precision, device.scaler) == ("bfloat16", None)
+    assert device.why == "bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not 'cpu'"
+
+
+def test_auto_is_float32_until_something_is_chosen_and_then_it_stays() -> None:
+    device = Device("cpu")
+    assert (device.precision, device.settled) == ("float32", False)
+    device.settle("bfloat16", "2.4 times faster")
+    assert (device.precision, device.why) == ("bfloat16", "bfloat16: 2.4 times faster")
+    device.settle("float32", "another opinion")
+    assert device.precision == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("auto", torch.float32)]
+)
+def test_autocast_computes_in_the_chosen_precision(precision: str, expected: torch.dtype) -> None:
+    with Device("cpu", precision).autocast():
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == expected
+
+
+def test_models_and_pictures_have_their_channels_last() -> None:
+    device = Device("cpu")
+    model = device.place(tiny_model())
+    pictures, targets = device.move((torch.ones(2, 3, 4, 4), torch.ones(2, 2)))
+    assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)
+    assert pictures.is_contiguous(memory_format=torch.channels_last)
+    assert targets.shape == (2, 2)
+
+
+def test_random_numbers_depend_on_the_seed_and_the_step_and_the_global_generator_rests() -> None:
+    device = Device("cpu")
+
+    def draw(seed: int, step: int) -> list[float]:
+        with device.randomness(seed, step):
+            return torch.rand(3).tolist()
+
+    before = torch.get_rng_state()
+    draws = [draw(0, 0), draw(0, 1), draw(1, 0), draw(0, 1 << 40)]
+    assert draw(0, 1) == draws[1]
+    assert len({tuple(each) for each in draws}) == 4
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_process_gathers_what_it_has() -> None:
+    device = Device("cpu")
+    rows = torch.arange(6).reshape(3, 2)
+    assert (device.processes, device.rank, device.is_main) == (1, 0, True)
+    assert device.gather(rows) is rows
+
+
+def test_two_processes_learn_like_one_and_gather_every_row_once(tmp_path: Path) -> None:
+    program = tmp_path / "two.py"
+    program.write_text(f"""
+import json
+import os
+from pathlib import Path
+import torch
+from torch import nn
+from eyebright.train.device import Device
+from eyebright.train.loop import train
+from eyebright.train.plan import Plan
+from eyebright.train.run import Run
+from eyebright.train.schedule import Constant
+
+device = Device("cpu", "float32")
+rows = torch.arange(5)[device.rank :: device.processes]   # three rows here, two there
+gathered = device.gather(rows).tolist()
+pictures = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+mine = pictures[device.rank :: device.processes]
+model = nn.Linear(3, 1)
+nn.init.constant_(model.weight, 0.1)
+nn.init.zeros_(model.bias)
+run = Run(model, nn.MSELoss(), [list(model.parameters())], device)
+run.begin(Plan(2, (0.1,), Constant()))
+list(train(run, lambda epoch: [(mine, mine.sum(1, keepdim=True))], steps=1))
+result = [device.processes, gathered, model.weight.tolist(), [row["train_loss"] for row in run.history]]
+Path({str(tmp_path)!r}, f"{{device.processes}}-{{device.rank}}.json").write_text(json.dumps(result))
+device.wait()
+os._exit(0)  # torch's own taking down of its threads is now and then a crash, and not what is tested
+""")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for arguments in ([], launch):
+        done = in_another_process(*arguments, str(program))
+        assert done.returncode == 0, done.stderr
+    alone, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    assert first == second
+    assert first[0] == 2
+    assert sorted(first[1]) == alone[1] == [0, 1, 2, 3, 4]
+    torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(alone[2]))
+    assert first[3] == pytest.approx(alone[3])

@@ -1,0 +1,216 @@
+"""The loop: what it says, in which order, and in which state it leaves things."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from eyebright.errors import TrainingError
+from eyebright.train.events import EpochDone, Event, Finished, StepDone, ValidationStarted
+from eyebright.train.loop import train, watch
+from eyebright.train.plan import Plan
+from eyebright.train.run import Batch, Run, Window
+from eyebright.train.schedule import Constant
+from support.training import STEPS, squared_error, tiny_batches, tiny_model, tiny_pictures, tiny_plans, tiny_run
+
+
+def scores_of(model: nn.Module) -> dict[str, float]:
+    model.eval()
+    pictures, targets = tiny_pictures()
+    with torch.no_grad():
+        return {"valid_loss": float(squared_error(model(pictures), targets))}
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+
+
+def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_the_events_of_a_fine_tuning_come_in_order() -> None:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    events = list(train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)))
+    epoch = ["EpochStarted", *["StepDone"] * STEPS, "ValidationStarted", "EpochDone"]
+    phase = ["PhaseStarted", *epoch, *epoch]
+    assert [type(event).__name__ for event in events] == [*phase, *phase, "Finished"]
+    assert [event.epoch for event in events if isinstance(event, EpochDone)] == [0, 1, 0, 1]
+    assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2, 3] * 4
+    assert events[-1] == Finished("done")
+    assert (run.epoch, run.step, run.finished) == (4, 12, True)
+    assert [row["epoch"] for row in run.history] == [0, 1, 2, 3]
+    assert list(run.history[0]) == ["epoch", "train_loss", "valid_loss", "seconds"]
+
+
+def test_training_learns() -> None:
+    run = tiny_run(tiny_model(dropout=0.0))
+    run.begin(Plan(30, (1e-2, 1e-2, 1e-2)))
+    list(train(run, tiny_batches, steps=STEPS))
+    assert run.history[-1]["train_loss"] < 0.1 * run.history[0]["train_loss"]
+
+
+def test_the_train_loss_is_the_exact_mean_over_the_pictures_of_the_epoch() -> None:
+    run = tiny_run(tiny_model(dropout=0.0))
+    nn.init.zeros_(run.model[2][2].weight)  # type: ignore[index]
+    nn.init.zeros_(run.model[2][2].bias)  # type: ignore[index]
+    run.begin(Plan(1, (1e-30,) * 3, Constant()))
+    list(train(run, tiny_batches, steps=STEPS))
+    assert run.history[0]["train_loss"] == pytest.approx(float(tiny_pictures()[1].square().mean()), rel=1e-6)
+
+
+def test_the_frozen_plan_leaves_the_body_alone() -> None:
+    run = tiny_run()
+    run.begin(tiny_plans()[0])
+    before = weights(run)
+    list(train(run, tiny_batches, steps=STEPS))
+    after = weights(run)
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name]) and "running" not in name}
+    assert {name.split(".")[0] for name in moved if "num_batches" not in name} == {"2"}
+
+
+def test_the_batches_are_asked_for_by_the_number_of_the_epoch_through_all_plans() -> None:
+    asked: list[int] = []
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        asked.append(epoch)
+        return tiny_batches(epoch)
+
+    run = tiny_run()
+    for _ in range(2):
+        run.begin(*tiny_plans())
+        list(train(run, batches, steps=STEPS))
+    assert asked == list(range(8))
+
+
+def test_training_mode_is_set_at_the_start_of_every_epoch() -> None:
+    modes: list[bool] = []
+    run = tiny_run()
+    run.set_training_mode = lambda: modes.append(run.model.train().training)
+    run.begin(*tiny_plans())
+    for event in train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)):
+        if isinstance(event, ValidationStarted):
+            assert run.model.training
+        if isinstance(event, EpochDone):
+            assert not run.model.training
+    assert modes == [True] * 4
+
+
+def test_global_generators_are_left_alone() -> None:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
+    list(train(run, tiny_batches, steps=STEPS))
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_global_generators_do() -> None:
+    runs = [tiny_run(seed=3), tiny_run(seed=3), tiny_run(seed=4)]
+    for number, run in enumerate(runs):
+        torch.manual_seed(number)
+        run.begin(*tiny_plans())
+        for _ in train(run, tiny_batches, steps=STEPS):
+            torch.rand(number + 1)
+    assert_same(weights(runs[0]), weights(runs[1]))
+    assert not torch.equal(weights(runs[0])["2.2.weight"], weights(runs[2])["2.2.weight"])
+
+
+def test_the_watcher_may_stop_the_run_after_any_step() -> None:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    seen: list[Event] = []
+
+    def stop_early(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, StepDone) and run.step == 2:
+            run.stop("enough")
+
+    watch(train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)), [stop_early])
+    assert [type(event).__name__ for event in seen[-3:]] == ["ValidationStarted", "EpochDone", "Finished"]
+    assert seen[-1] == Finished("enough")
+    assert (run.step, len(run.history), run.finished) == (2, 1, True)
+
+
+def test_after_a_break_between_epochs_training_goes_on_as_if_nothing_had_been() -> None:
+    whole, parts = tiny_run(), tiny_run()
+    for run in (whole, parts):
+        run.begin(*tiny_plans())
+    list(train(whole, tiny_batches, steps=STEPS))
+    while not parts.finished:
+        for event in train(parts, tiny_batches, steps=STEPS):
+            if isinstance(event, EpochDone):
+                break
+    assert_same(weights(whole), weights(parts))
+    assert whole.losses == parts.losses
+
+
+@pytest.mark.parametrize("where", [StepDone, ValidationStarted])
+def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
+    run = tiny_run()
+    run.begin(Plan(2, (1e-2,) * 3, accumulate=2, ema=0.9))
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, where):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(train(run, tiny_batches, steps=STEPS), [interrupt])
+    assert all(parameter.grad is None for parameter in run.model.parameters())
+    assert (run.done, run.history, run.window) == (0, [], Window())
+
+
+def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
+    run = tiny_run()
+    run.begin(Plan(2, (1e-2,) * 3, ema=0.9))
+    own: list[Tensor] = []
+
+    def validate() -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    def observe(event: Event) -> None:
+        if isinstance(event, ValidationStarted):
+            own.append(run.model.state_dict()["2.2.weight"].clone())
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(train(run, tiny_batches, steps=STEPS, validate=validate), [observe])
+    assert torch.equal(run.model.state_dict()["2.2.weight"], own[0])
+
+
+def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
+    run = tiny_run()
+    run.begin(Plan(2, (1e-2,) * 3, ema=0.9))
+    averages: list[Tensor] = []
+    validated: list[Tensor] = []
+    events = train(
+        run,
+        tiny_batches,
+        steps=STEPS,
+        validate=lambda: {"valid_loss": float(not validated.append(run.model.state_dict()["2.2.weight"].clone()))},
+    )
+    for event in events:
+        if isinstance(event, EpochDone):
+            assert run.average is not None
+            averages.append(run.average.average["2.2.weight"].clone())
+    assert all(torch.equal(*pair) for pair in zip(averages, validated, strict=True))
+    assert torch.equal(run.model.state_dict()["2.2.weight"], averages[-1])
+
+
+def test_no_batch_at_all_is_an_error_that_says_so() -> None:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    with pytest.raises(TrainingError, match="no batch to learn from: are there fewer training pictures than the batch"):
+        list(train(run, lambda epoch: [], steps=0))
+
+
+def test_a_run_without_a_plan_says_what_to_do() -> None:
+    with pytest.raises(TrainingError, match="begins with at least one plan"):
+        tiny_run().begin()
+    with pytest.raises(TrainingError, match="no plan is in work: call begin"):
+        _ = tiny_run().live_optimizer

@@ -1,0 +1,147 @@
+"""The learning-rate finder: the book's suggestions, and nothing else changed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eyebright.errors import InputError, TrainingError
+from eyebright.train.loop import train
+from eyebright.train.lr_find import lr_find, suggest
+from eyebright.train.plan import Plan
+from eyebright.train.run import Batch, Run
+from eyebright.train.step import step
+from support.training import STEPS, tiny_batches, tiny_model, tiny_pictures, tiny_plans, tiny_run
+
+GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g04_lrfind.json").read_text())
+LRS = np.array([1e-7 * 1e8 ** (i / 100) for i in range(100)])
+FALL = 2 - 1.5 / (1 + np.exp(-2.5 * (np.log10(LRS) + 3)))
+CURVES = {
+    "sigmoid drop then blow-up": FALL + np.exp(3.5 * np.log10(LRS)),
+    "noisy": FALL + np.exp(3.5 * np.log10(LRS)) + 0.05 * np.sin(1.7 * np.arange(100)),
+    "monotone down": FALL,
+    "flat": np.ones(100),
+}
+
+
+@pytest.mark.parametrize("rule", ["valley", "slide", "minimum", "steep"])
+@pytest.mark.parametrize("curve", CURVES)
+def test_the_suggestions_are_those_of_the_book(curve: str, rule: str) -> None:
+    expected = GOLD["suggestions (on [10:-5] of 100 points)"][curve][rule][0]
+    assert getattr(suggest(LRS.tolist(), CURVES[curve].tolist()), rule) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_curve_that_hardly_falls_is_said_to_mean_little() -> None:
+    assert suggest(LRS.tolist(), [1.0] * 100).said == "the loss fell by 0 only: these suggestions mean little"
+    assert suggest(LRS.tolist(), CURVES["noisy"].tolist()).said is None
+
+
+def snapshot(run: Run) -> dict[str, object]:
+    return {
+        **{name: tensor.clone() for name, tensor in run.model.state_dict().items()},
+        **{f"grad {name}": p.grad for name, p in run.model.named_parameters()},
+        **{f"mode {name}": module.training for name, module in run.model.named_modules()},
+        "generator": torch.get_rng_state(),
+        "counters": torch.tensor([run.step, run.epoch, run.done, run.phase, len(run.losses), len(run.history)]),
+    }
+
+
+def assert_unchanged(before: dict[str, object], run: Run) -> None:
+    for name, value in snapshot(run).items():
+        expected = before[name]
+        same = torch.equal(value, expected) if isinstance(value, torch.Tensor) else value is expected
+        assert same, name
+
+
+def run_in_an_odd_state() -> Run:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    list(train(run, tiny_batches, steps=STEPS))
+    run.model[0].eval()  # type: ignore[index]
+    for parameter in run.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    return run
+
+
+def test_the_run_is_afterwards_as_it_was_before() -> None:
+    run = run_in_an_odd_state()
+    before = snapshot(run)
+    found = lr_find(run, tiny_batches)
+    assert len(found.lrs) == len(found.losses) > 50
+    assert found.lrs == pytest.approx(LRS[: len(found.lrs)].tolist())
+    assert 1e-7 <= found.valley <= 10
+    assert_unchanged(before, run)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_the_run_is_as_before_when_something_breaks_off(error: type[BaseException]) -> None:
+    def breaking(run: Run, batch: Batch) -> float:
+        if len(steps) == 20:
+            raise error("broken off")
+        steps.append(1)
+        return step(run, batch)
+
+    steps: list[int] = []
+    run = run_in_an_odd_state()
+    before = snapshot(run)
+    with pytest.raises(error, match="broken off"):
+        lr_find(run, tiny_batches, step=breaking)
+    assert_unchanged(before, run)
+
+
+def test_training_after_it_is_training_without_it() -> None:
+    plain, after = tiny_run(), tiny_run()
+    lr_find(after, tiny_batches)
+    for run in (plain, after):
+        run.begin(*tiny_plans())
+        list(train(run, tiny_batches, steps=STEPS))
+    assert plain.losses == after.losses
+
+
+def test_it_unpacks_into_two_values_as_in_the_book() -> None:
+    found = suggest(LRS.tolist(), CURVES["noisy"].tolist())
+    lr_min, lr_steep = found
+    assert (lr_min, lr_steep) == (found.minimum, found.steep)
+
+
+def test_it_stops_when_the_loss_runs_away() -> None:
+    run = tiny_run(tiny_model(dropout=0.0))
+    found = lr_find(run, tiny_batches, end_lr=1e5, num_it=200)
+    assert len(found.lrs) < 200
+    assert found.losses[-1] > 4 * min(found.losses)
+    assert np.isfinite(found.losses).all()
+
+
+def test_a_loss_that_becomes_infinite_ends_the_search_without_an_error() -> None:
+    def batches(epoch: int) -> Iterator[Batch]:
+        pictures, targets = tiny_pictures()
+        yield pictures, targets * (float("inf") if epoch == 40 else 1.0)
+
+    found = lr_find(tiny_run(), batches, stop_div=False)
+    assert len(found.lrs) == 40
+
+
+@pytest.mark.parametrize("steps", [3, 14])
+def test_a_curve_too_short_to_read_is_an_error(steps: int) -> None:
+    with pytest.raises(TrainingError, match=f"ran away after {steps} of 100 steps, too early"):
+        suggest(LRS[:steps].tolist(), [1.0] * steps)
+
+
+def test_no_batch_and_impossible_rates_are_errors() -> None:
+    with pytest.raises(TrainingError, match="no batch to learn from"):
+        lr_find(tiny_run(), lambda epoch: [])
+    with pytest.raises(InputError, match="grow from a positive start_lr to end_lr, got 1.0 and 0.1"):
+        lr_find(tiny_run(), tiny_batches, start_lr=1.0, end_lr=0.1)
+
+
+def test_the_optimizer_of_the_plan_is_used() -> None:
+    run = tiny_run(nn.Sequential(*tiny_model()))
+    curves = [
+        lr_find(run, tiny_batches, plan=Plan(1, (1e-3,) * 3, optimizer=kind), num_it=30).losses
+        for kind in ("adamw", "sgd")
+    ]
+    assert curves[0] != curves[1]

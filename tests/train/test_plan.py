@@ -1,0 +1,55 @@
+"""Plans are data: they compare, go through JSON, and refuse what cannot be."""
+
+import json
+from typing import Any
+
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.schedule import Constant, FlatCosine, OneCycle
+
+PLANS = [
+    Plan(3, (1e-3,)),
+    Plan(1, (1e-4, 1e-3), FlatCosine(), optimizer="sgd", weight_decay=0.1, clip=1.0, accumulate=4, ema=0.99),
+    Plan(2, (1e-5, 1e-4, 1e-3), Constant(0.8), train_bn=False, frozen_to=2),
+]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epochs": 0}, "at least 1 epoch, got 0"),
+        ({"accumulate": 0}, "at least 1 batch, got accumulate=0"),
+        ({"clip": 0.0}, "a positive number or None, got 0.0"),
+        ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion'; the known: 'adamw', 'sgd'"),
+        ({"frozen_to": 1}, "cannot freeze up to group 1: there are 1 groups"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Plan(**{"epochs": 1, "lr": (1e-3,), **fields})
+
+
+def test_fine_tuning_is_the_head_alone_and_then_everything_at_half_the_rate() -> None:
+    head, everything = fine_tune_plans(3, 5, 2e-3)
+    assert (head.epochs, head.frozen_to, head.lr) == (1, 2, (2e-4, 2e-4, 2e-3))
+    assert (everything.epochs, everything.frozen_to) == (5, 0)
+    assert everything.lr == pytest.approx((1e-5, 1e-4, 1e-3))
+    assert head.schedule == OneCycle(pct_start=0.99)
+    assert everything.schedule == OneCycle(div=5.0, pct_start=0.3)
+
+
+def test_fine_tuning_without_frozen_epochs_is_one_plan() -> None:
+    assert fine_tune_plans(3, 5, freeze_epochs=0) == fine_tune_plans(3, 5)[1:]
+
+
+def test_fine_tuning_refuses_a_negative_number_of_frozen_epochs() -> None:
+    with pytest.raises(InputError, match="at least 1 epoch, got -1"):
+        fine_tune_plans(3, 5, freeze_epochs=-1)

@@ -1,0 +1,70 @@
+"""The choice of precision: it measures, says what it measured, and changes nothing."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from eyebright.train import precision
+from eyebright.train.device import Device
+from eyebright.train.precision import choose_precision
+from support.training import squared_error, tiny_model, tiny_pictures
+
+CAPABLE = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+@pytest.fixture
+def on_a_capable_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "name", "sentence"),
+    [
+        (2.4, 1.0, "bfloat16", "2.4 times faster than float32 here for this model"),
+        (1.0, 1.2, "float32", "bfloat16 would take 1.2 times as long here for this model"),
+        (1.05, 1.0, "float32", "bfloat16 would take 1.0 times as long here for this model"),
+    ],
+)
+def test_the_faster_one_is_chosen_and_the_measurement_said(
+    slow: float, fast: float, name: str, sentence: str, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {torch.float32: slow, torch.bfloat16: fast}
+    monkeypatch.setattr(precision, "_seconds", lambda model, batch, loss, dtype: times[dtype])
+    choice = choose_precision(tiny_model(), tiny_pictures(), squared_error, Device("cpu"))
+    assert choice == (name, sentence)
+
+
+def test_without_fast_bfloat16_it_is_float32_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    choice = choose_precision(tiny_model(), tiny_pictures(), squared_error, Device("cpu"))
+    assert choice == ("float32", "this cpu has no fast bfloat16")
+
+
+@pytest.mark.skipif(not CAPABLE, reason="this processor has no fast bfloat16, so nothing would be timed")
+def test_the_model_its_gradients_and_the_generators_stay_as_they_are() -> None:
+    model = tiny_model().eval()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    name, sentence = choose_precision(model, tiny_pictures(), squared_error, Device("cpu"))
+    assert name in sentence + " bfloat16 float32"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(p.grad is not None and bool((p.grad == 1).all()) for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not model.training
+
+
+def test_the_time_is_limited_and_at_most_sixteen_pictures_are_used(on_a_capable_processor: None) -> None:
+    class Slow(nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+            sizes.append(len(input))
+            time.sleep(0.05)
+            return super().forward(input)
+
+    sizes: list[int] = []
+    model = Slow(2, 1)
+    choose_precision(model, (torch.ones(40, 2), torch.ones(40, 1)), squared_error, Device("cpu"))
+    assert sizes == [16] * 6

@@ -1,0 +1,179 @@
+"""Checkpoints: nothing is lost, nothing half written, and a resumed run is the uninterrupted one bit for bit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from eyebright.errors import TrainingError
+from eyebright.train.device import Device
+from eyebright.train.events import EpochDone
+from eyebright.train.loop import train
+from eyebright.train.plan import Plan
+from eyebright.train.run import Run
+from eyebright.train.state import load_checkpoint, read_checkpoint, save_checkpoint
+from support.training import STEPS, in_another_process, tiny_batches, tiny_model, tiny_plans, tiny_run
+
+KINDS: dict[str, tuple[Plan, ...]] = {
+    "fine-tuning": tiny_plans(),
+    "sgd": (Plan(3, (1e-2,) * 3, optimizer="sgd"),),
+    "averaged, accumulated and clipped": (Plan(3, (1e-2,) * 3, ema=0.9, accumulate=2, clip=0.1),) * 2,
+}
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+
+
+def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def trained(plans: tuple[Plan, ...], *, save_after: int, path: Path) -> Run:
+    """A run that goes through to the end, and is saved after some epochs on its way."""
+    run = tiny_run()
+    run.begin(*plans)
+    for event in train(run, tiny_batches, steps=STEPS):
+        if isinstance(event, EpochDone) and run.epoch == save_after:
+            save_checkpoint(run, path)
+    return run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_run_equals_the_uninterrupted_one_whatever_the_epoch(kind: str, tmp_path: Path) -> None:
+    plans = KINDS[kind]
+    for epoch in range(1, sum(plan.epochs for plan in plans) + 1):
+        whole = trained(plans, save_after=epoch, path=tmp_path / "run.safetensors")
+        resumed = tiny_run(tiny_model(seed=9))
+        load_checkpoint(resumed, tmp_path / "run.safetensors", plans=plans)
+        list(train(resumed, tiny_batches, steps=STEPS))
+        assert_same(weights(resumed), weights(whole))
+        assert (resumed.losses, resumed.lrs) == (whole.losses, whole.lrs)
+        assert [row["train_loss"] for row in resumed.history] == [row["train_loss"] for row in whole.history]
+        assert (resumed.epoch, resumed.step, resumed.finished) == (whole.epoch, whole.step, True)
+
+
+@pytest.mark.parametrize("dies_after", [1, 3])
+def test_a_killed_training_resumes_to_the_weights_of_one_that_lived(dies_after: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    program = f"""
+import os
+from eyebright.train.events import StepDone
+from eyebright.train.loop import train, watch
+from eyebright.train.observers.checkpoint import checkpoint
+from support.training import STEPS, in_another_process, tiny_batches, tiny_plans, tiny_run
+
+run = tiny_run()
+run.begin(*tiny_plans())
+die = lambda event: os._exit(9) if isinstance(event, StepDone) and run.step == {dies_after} * STEPS + 2 else None
+watch(train(run, tiny_batches, steps=STEPS), [checkpoint(run, {str(path)!r}), die])
+"""
+    died = in_another_process("-c", program)
+    assert died.returncode == 9, died.stderr
+    resumed, whole = tiny_run(tiny_model(seed=9)), trained(tiny_plans(), save_after=0, path=path)
+    load_checkpoint(resumed, path)
+    assert (resumed.epoch, resumed.phase) == (dies_after, dies_after // 2)
+    list(train(resumed, tiny_batches, steps=STEPS))
+    assert_same(weights(resumed), weights(whole))
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained(tiny_plans(), save_after=1, path=path)
+    before = path.read_bytes()
+    program = f"""
+import resource, signal
+from eyebright.errors import TrainingError
+from eyebright.train.state import save_checkpoint
+from support.training import tiny_run
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    save_checkpoint(tiny_run(), {str(path)!r})
+except TrainingError as error:
+    print(error)
+"""
+    said = in_another_process("-c", program)
+    assert "cannot write the checkpoint" in said.stdout, said.stderr
+    assert "File too large" in said.stdout
+    assert "the one from before is still there" in said.stdout
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(
+        TrainingError, match=r"cannot write the checkpoint '.*file/run.safetensors'.*choose another place"
+    ):
+        save_checkpoint(tiny_run(), tmp_path / "file" / "run.safetensors")
+
+
+def test_the_file_holds_tensors_and_json_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "run.safetensors"
+    trained(tiny_plans(), save_after=3, path=path)
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["eyebright"])
+    assert description["phase"] == 1
+    assert description["done"] == 1
+    assert set(description["versions"]) == {"eyebright", "torch", "python"}
+    assert description["precision"] == "float32"
+
+
+def test_the_precision_of_the_checkpoint_is_taken_over_where_none_was_asked_for(tmp_path: Path) -> None:
+    run = tiny_run(device=Device("cpu", "bfloat16"))
+    run.begin(*tiny_plans())
+    save_checkpoint(run, tmp_path / "run.safetensors")
+    auto, asked = tiny_run(device=Device("cpu")), tiny_run(device=Device("cpu", "float32"))
+    for resumed in (auto, asked):
+        load_checkpoint(resumed, tmp_path / "run.safetensors")
+    assert auto.device.precision == "bfloat16"
+    assert auto.device.why == "bfloat16: as in the checkpoint"
+    assert asked.device.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("fields", "plans", "message"),
+    [
+        ({"seed": 5}, None, "the seed was 0 and is 5"),
+        ({"about": {"arch": "resnet18"}}, None, "arch was None and is 'resnet18'"),
+        ({}, tiny_plans()[:1], "it was training 2 plans and 1 are asked for"),
+        ({}, (tiny_plans()[0], Plan(7, (1e-3,) * 3)), "epochs was 2 and is 7; lr was"),
+        (
+            {"model": nn.Sequential(*tiny_model()[:2], nn.Linear(16, 3))},
+            None,
+            "of another model: 4 of its 14 tensors do not fit .*shape \\(2,\\) there, none here",
+        ),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    fields: dict[str, Any], plans: tuple[Plan, ...] | None, message: str, tmp_path: Path
+) -> None:
+    trained(tiny_plans(), save_after=1, path=tmp_path / "run.safetensors")
+    run = tiny_run(**fields)
+    before = weights(run)
+    with pytest.raises(TrainingError, match=message):
+        load_checkpoint(run, tmp_path / "run.safetensors", plans=plans)
+    assert_same(weights(run), before)
+    assert run.plans == ()
+
+
+def test_a_checkpoint_that_is_not_there_not_whole_or_not_ours_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(TrainingError, match="there is no checkpoint '.*run.safetensors': train without resuming first"):
+        read_checkpoint(path)
+    trained(tiny_plans(), save_after=1, path=path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(TrainingError, match="is not a whole checkpoint"):
+        read_checkpoint(path)
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(TrainingError, match=r"is not a checkpoint of format 1 \(it says None\)"):
+        read_checkpoint(path)

@@ -1,0 +1,104 @@
+"""One step: accumulation is exact, clipping is right, and a loss that is not finite harms nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from eyebright.errors import TrainingError
+from eyebright.train.device import Device
+from eyebright.train.loop import train
+from eyebright.train.plan import Plan
+from eyebright.train.run import Batch, Run
+from eyebright.train.schedule import Constant
+from eyebright.train.step import LossNotFiniteError, step
+
+PICTURES = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+TARGETS = PICTURES.sum(1, keepdim=True)
+
+
+def linear_run(*plans: Plan) -> Run:
+    model = nn.Linear(3, 1)
+    nn.init.constant_(model.weight, 0.1)
+    nn.init.zeros_(model.bias)
+    run = Run(model, nn.MSELoss(), [list(model.parameters())], Device("cpu", "float32"))
+    run.begin(*plans)
+    return run
+
+
+def sgd(**fields: float | int) -> Plan:
+    return Plan(1, (0.1,), Constant(mom=0.0), optimizer="sgd", weight_decay=0.0, **fields)  # type: ignore[arg-type]
+
+
+def trained(plan: Plan, sizes: list[int]) -> Tensor:
+    """The weight after one epoch over batches of these sizes."""
+    run = linear_run(plan)
+    batches = list(zip(PICTURES.split(sizes), TARGETS.split(sizes), strict=True))
+    list(train(run, lambda epoch: batches, steps=len(batches)))
+    return run.model.weight.detach()  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("sizes", [[8, 8, 4], [4, 8, 8], [7, 13], [20]])
+def test_a_window_of_batches_learns_like_one_batch_of_all_their_pictures(sizes: list[int], optimizer: str) -> None:
+    def plan(accumulate: int) -> Plan:
+        return Plan(1, (0.1,), Constant(), optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
+
+    torch.testing.assert_close(trained(plan(len(sizes)), sizes), trained(plan(1), [20]))
+
+
+def test_the_last_window_of_an_epoch_may_be_a_partial_one() -> None:
+    torch.testing.assert_close(trained(sgd(accumulate=2), [4, 4, 4, 4, 4]), trained(sgd(), [8, 8, 4]))
+    torch.testing.assert_close(trained(sgd(accumulate=8), [8, 8, 4]), trained(sgd(), [20]))
+
+
+def test_a_gradient_is_no_longer_than_clip_says() -> None:
+    start = torch.full((1, 3), 0.1)
+    free, clipped = trained(sgd(), [20]) - start, trained(sgd(clip=0.5), [20]) - start
+    run = linear_run(sgd())
+    nn.functional.mse_loss(run.model(PICTURES), TARGETS).backward()
+    length = torch.cat([p.grad.flatten() for p in run.model.parameters() if p.grad is not None]).norm()
+    assert length > 0.5
+    torch.testing.assert_close(clipped, free * 0.5 / length)
+
+
+def test_a_gradient_shorter_than_clip_is_left_alone() -> None:
+    torch.testing.assert_close(trained(sgd(clip=1e6), [20]), trained(sgd(), [20]))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: float) -> None:
+    def batches(epoch: int) -> Iterator[Batch]:
+        for number in range(4):
+            yield PICTURES, TARGETS * value if (epoch, number) == (1, 2) else TARGETS
+
+    run = linear_run(Plan(3, (0.01,)))
+    weights: list[Tensor] = []
+
+    def noting(run: Run, batch: Batch) -> float:
+        weights.append(run.model.weight.detach().clone())  # type: ignore[union-attr, operator]
+        return step(run, batch)
+
+    with pytest.raises(
+        LossNotFiniteError, match=rf"became {value} in epoch 1, step 2 \(step 6 in all\).*try a lower le"
+    ):
+        list(train(run, batches, steps=4, step=noting))
+    assert torch.equal(run.model.weight, weights[-1])  # type: ignore[arg-type]
+    assert all(parameter.grad is None for parameter in run.model.parameters())
+
+
+def test_what_to_try_depends_on_what_was_tried() -> None:
+    run = linear_run(Plan(1, (0.1,), clip=1.0))
+    with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
+        list(train(run, lambda epoch: [(PICTURES, TARGETS * float("nan"))], steps=1))
+
+
+def test_another_step_changes_the_mathematics() -> None:
+    def doubled(run: Run, batch: Batch) -> float:
+        return step(run, (batch[0], 2 * batch[1]))
+
+    run, twice = linear_run(sgd()), linear_run(sgd())
+    list(train(run, lambda epoch: [(PICTURES, 2 * TARGETS)], steps=1))
+    list(train(twice, lambda epoch: [(PICTURES, TARGETS)], steps=1, step=doubled))
+    assert torch.equal(run.model.weight, twice.model.weight)  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ def _unpack(archive: Path, to: Path) -> Path:
 
 def _extract_tar(archive: Path, to: Path) -> None:
     with tarfile.open(archive) as tar:
-        tar.extractall(to, filter=_only_inside)
+        tar.extractall(str(to), filter=_only_inside)
 
 
 def _only_inside(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:

@@ -24,10 +24,10 @@ import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Num, UInt8
+from jaxtyping import Num, Shaped, UInt8
 from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 
@@ -39,6 +39,8 @@ MAX_PIXELS = 200_000_000
 
 Source = str | bytes
 """A path, or the bytes of a whole file."""
+
+_File = io.BufferedReader | io.BytesIO
 
 
 class Header(NamedTuple):
@@ -109,7 +111,7 @@ _REDUCIBLE = ("JPEG", "MPO")
 _SIXTEEN_BIT_IN_I = ("PNG", "PPM")
 
 
-def _identify(source: Source, file: IO[bytes]) -> ImageFile:
+def _identify(source: Source, file: _File) -> ImageFile:
     """The picture in ``file`` with its header read."""
     prefix = file.read(16)
     name = describe_source(source)
@@ -136,7 +138,7 @@ def _not_a_picture(prefix: bytes) -> str:
     return f"it is not a picture in a known format (JPEG, PNG, WebP, BMP, GIF, TIFF); it begins with {begins!r}"
 
 
-def _orientation(image: ImageFile, file: IO[bytes]) -> int:
+def _orientation(image: ImageFile, file: _File) -> int:
     """EXIF's orientation, 1 where there is none or it makes no sense."""
     if image.format == "TIFF":
         return 1  # Pillow turns the pixels of a TIFF upright itself, and gives their upright size
@@ -151,7 +153,7 @@ def _orientation(image: ImageFile, file: IO[bytes]) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _exif_chunk(file: IO[bytes]) -> bytes | None:
+def _exif_chunk(file: _File) -> bytes | None:
     """The EXIF block of a PNG wherever it stands: it may come behind the pixels (PNG 3rd edition, 11.3.3.1)."""
     file.seek(8)
     while len(head := file.read(8)) == 8:
@@ -190,7 +192,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return white.convert("RGB")
 
 
-def rgb_of_array(array: np.ndarray[Any, Any], name: str) -> UInt8[np.ndarray, "h w 3"]:
+def rgb_of_array(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "h w 3"]:
     """Pixels that are already in memory, as 8-bit RGB; the array is copied.
 
     Args:
@@ -217,7 +219,7 @@ def rgb_of_array(array: np.ndarray[Any, Any], name: str) -> UInt8[np.ndarray, "h
 
 
 @contextmanager
-def _bytes_of(source: Source) -> Generator[IO[bytes]]:
+def _bytes_of(source: Source) -> Generator[_File]:
     with Path(source).open("rb") if isinstance(source, str) else io.BytesIO(source) as file:
         yield file
 

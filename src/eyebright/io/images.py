@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -25,7 +25,7 @@ from eyebright.io.decode import Header, Source, decode, describe_source, read_he
 from eyebright.types import Size
 
 Pixels = UInt8[np.ndarray, "h w 3"]
-PictureSource = str | Path | bytes | np.ndarray[Any, Any] | Tensor | Image.Image
+PictureSource = str | Path | bytes | Shaped[np.ndarray, "..."] | Tensor | Image.Image
 
 # Decoded pixels for each output pixel. The mean difference to a full decode is then below 1 of 255 on most photographs
 # and on average (1.0: 2.6 of 255); more would leave the cheap scales to thumbnails.
@@ -191,7 +191,7 @@ def _from_file(source: Source, *, path: str | None) -> Picture:
     return Picture(path, Size(stored.width, stored.height) if turned else stored, source, header)
 
 
-def _from_pixels(array: np.ndarray[Any, Any], name: str) -> Picture:
+def _from_pixels(array: Shaped[np.ndarray, "..."], name: str) -> Picture:
     pixels = rgb_of_array(array, name)
     return Picture(None, Size(*pixels.shape[:2]), pixels, None)
 

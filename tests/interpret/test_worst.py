@@ -45,6 +45,12 @@ def test_the_greatest_losses_come_first_and_equal_ones_in_the_pictures_order():
     assert [case.index for case in cases] == [3, 2, 5, 0, 4]
 
 
+def test_many_equal_losses_stay_in_the_pictures_order():
+    ones = torch.ones(500, 1)
+    cases = worst_labels(torch.ones(500), ones, ones, vocab=["a"], thresholds=Thresholds(), most=500)
+    assert [case.index for case in cases] == list(range(500))
+
+
 def test_with_one_label_per_picture_the_true_one_is_missing_and_the_likeliest_extra():
     target = torch.tensor([0, 1, 0])
     logits = PROBABILITIES.log()

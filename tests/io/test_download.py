@@ -116,6 +116,15 @@ def test_a_data_set_is_downloaded_and_unpacked_once(pets, site, tmp_path):
     assert visible(tmp_path / "home" / "archive") == ["oxford-iiit-pet.tgz"]
 
 
+@pytest.mark.parametrize(("terminal", "expected"), [("1", True), ("", False)])
+def test_a_bar_is_shown_in_a_terminal_and_nothing_in_a_log(terminal, expected, pets, monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", terminal)  # rich takes it for a terminal
+    untar_data(pets)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert ("oxford-iiit-pet.tgz" in err) is expected
+
+
 def test_a_folder_of_unpacked_sets_is_looked_into_first(pets, site, tmp_path, monkeypatch):
     there = tmp_path / "sets" / "oxford-iiit-pet"
     there.mkdir(parents=True)

@@ -53,13 +53,19 @@ def test_the_same_picture_comes_from_a_path_bytes_an_array_a_tensor_and_pillow(t
     path = tmp_path / "with spaces and ümlauts.png"
     path.write_bytes(encode(rgb, "PNG"))
     tensor = torch.from_numpy(rgb).permute(2, 0, 1)
-    sources = [path, str(path), path.read_bytes(), rgb, tensor, tensor / 255, Image.fromarray(rgb)]
+    floats = (tensor / 255).requires_grad_()
+    sources = [path, str(path), path.read_bytes(), rgb, tensor, floats, Image.fromarray(rgb)]
     for picture in map(Picture.create, sources):
         assert np.array_equal(picture.pixels(), rgb)
         assert (picture.shape, picture.size, picture.mode) == (Size(20, 30), (30, 20), "RGB")
         assert repr(picture) == "PILImage mode=RGB size=30x20"
     assert Picture.create(path).path == str(path)
     assert Picture.create(rgb).path is None
+
+
+def test_a_bfloat16_tensor_is_a_picture_too():
+    picture = Picture.create(torch.tensor([[0.0, 0.5, 1.0]], dtype=torch.bfloat16))
+    assert picture.pixels()[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_a_picture_made_from_a_picture_is_that_picture(gradient):

@@ -171,6 +171,9 @@ def _locked(path: Path) -> Generator[None]:
 
 @contextmanager
 def _bar(name: str) -> Generator[OnProgress]:
+    """A bar in a terminal or a notebook, nothing in a log file."""
+    console = Console(stderr=True)
+    seen = console.is_terminal or console.is_jupyter
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -178,6 +181,6 @@ def _bar(name: str) -> Generator[OnProgress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not seen) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -67,8 +67,7 @@ class Picture:
             case bytes():
                 return _from_file(source, path=None)
             case Tensor():
-                array = source.detach().cpu()
-                return _from_pixels(array.permute(1, 2, 0).numpy() if array.ndim == 3 else array.numpy(), "<tensor>")
+                return _from_tensor(source)
             case np.ndarray():
                 return _from_pixels(source, "<array>")
             case Image.Image():
@@ -194,6 +193,12 @@ def _from_file(source: Source, *, path: str | None) -> Picture:
 def _from_pixels(array: Shaped[np.ndarray, "..."], name: str) -> Picture:
     pixels = rgb_of_array(array, name)
     return Picture(None, Size(*pixels.shape[:2]), pixels, None)
+
+
+def _from_tensor(tensor: Tensor) -> Picture:
+    values = tensor.detach().cpu()
+    values = values.float() if values.is_floating_point() else values  # numpy has no bfloat16
+    return _from_pixels((values.permute(1, 2, 0) if values.ndim == 3 else values).numpy(), "<tensor>")
 
 
 def _from_pillow(image: Image.Image) -> Picture:

@@ -49,7 +49,8 @@ class Options:
         valid_pct: the share that validates where the source does not say.
         seed: of the split, of the order and of all chance in training.
         threshold_metric: what the thresholds should make best.
-        train_bn: whether norm layers of the frozen body learn.
+        keep_statistics: batch norms of the body keep the statistics of their pretraining, and a frozen body is really
+            frozen; False trains them as the book does.
         precision: the number format; ``"auto"`` measures.
         device: where to train; None: an accelerator where there is one.
         workers: threads that read; None: one for each processor.
@@ -66,7 +67,7 @@ class Options:
     valid_pct: float = 0.2
     seed: int = 0
     threshold_metric: str = "f1_macro"
-    train_bn: bool = True
+    keep_statistics: bool = True
     precision: str = "auto"
     device: str | None = None
     workers: int | None = None
@@ -136,7 +137,8 @@ def train_model(
         dls,
         options.arch,
         metrics=dls.target.metrics(),
-        train_bn=options.train_bn,
+        train_bn=not options.keep_statistics,
+        keep_statistics=options.keep_statistics,
         precision=options.precision,
         seed=options.seed,
         progress=options.progress,

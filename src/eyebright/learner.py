@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from eyebright.artifact import Manifest, save_model
+from eyebright.blocks.kinds import block_to_json
 from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Loader
@@ -68,6 +69,7 @@ class Learner:
         wd: weight decay, decoupled; norm layers and biases have none.
         moms: momentum at the start, the peak and the end of a one-cycle.
         train_bn: whether norm layers of a frozen body learn, as in the book; False freezes all of it, statistics too.
+        keep_statistics: batch norms of the body keep the statistics of their pretraining in every phase.
         precision: ``"auto"`` measures which is faster here; or ``"float32"``, ``"bfloat16"``, ``"float16"``.
         seed: of dropout; the data have their own.
         observers: watch every fit.
@@ -86,6 +88,7 @@ class Learner:
         wd: float = 0.01,
         moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
         train_bn: bool = True,
+        keep_statistics: bool = False,
         precision: str = "auto",
         seed: int = 0,
         observers: Sequence[Observer] = (),
@@ -108,8 +111,13 @@ class Learner:
             device,
             seed=seed,
             freeze=lambda plan: freeze_to(model, plan.frozen_to, train_bn=plan.train_bn),
-            set_training_mode=lambda: set_training_mode(model, train_bn=self.train_bn),
-            about={"model": model.description.to_json()},
+            set_training_mode=lambda: set_training_mode(model, train_bn=train_bn, keep_statistics=keep_statistics),
+            about={
+                "model": model.description.to_json(),
+                "target": block_to_json(dls.target),
+                "data": dls.datasets.fingerprint(),
+                "keep_statistics": keep_statistics,
+            },
         )
         self.recorder = Recorder(self.run)
         self._frozen_to = 0
@@ -488,6 +496,7 @@ def vision_learner(
     wd: float = 0.01,
     moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
     train_bn: bool = True,
+    keep_statistics: bool = False,
     concat_pool: bool = True,
     pool: bool = True,
     lin_ftrs: Sequence[int] | None = None,
@@ -516,6 +525,7 @@ def vision_learner(
         wd: weight decay.
         moms: momentum of a one-cycle.
         train_bn: whether norm layers of a frozen body learn.
+        keep_statistics: batch norms of the body keep the statistics of their pretraining.
         concat_pool: the head pools with maximum and average, as in the book.
         pool: the head pools.
         lin_ftrs: widths of the head's hidden layers.
@@ -561,6 +571,7 @@ def vision_learner(
         wd=wd,
         moms=moms,
         train_bn=train_bn,
+        keep_statistics=keep_statistics,
         precision=precision,
         seed=seed,
         observers=observers,

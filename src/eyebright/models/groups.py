@@ -2,7 +2,8 @@
 
 As in the book, norm layers of a frozen part go on learning (``train_bn=True``): their weights get gradients and their
 running statistics follow the new pictures. With ``train_bn=False`` a frozen part is really frozen: no gradients, and
-evaluation mode, so that no dropout acts in it and no statistic moves.
+evaluation mode, so that no dropout acts in it and no statistic moves. And the statistics of the whole body may be kept
+in every phase: a few hundred pictures, in small batches, estimate them worse than the millions of the pretraining did.
 """
 
 from typing import Any
@@ -45,16 +46,22 @@ def freeze_to(model: PictureModel, n: int, *, train_bn: bool = True) -> None:
             parameter.requires_grad_(place >= n % len(groups) or id(parameter) in norms)
 
 
-def set_training_mode(model: PictureModel, *, train_bn: bool = True) -> None:
+def set_training_mode(model: PictureModel, *, train_bn: bool = True, keep_statistics: bool = False) -> None:
     """Puts the model in training mode; with ``train_bn=False`` its frozen parts in evaluation mode.
 
     Args:
         model: changed in place; call it at the start of an epoch instead of ``model.train()``.
         train_bn: as given to :func:`freeze_to`.
+        keep_statistics: batch norms of the body normalise with their running statistics and leave them as they are,
+            also where their weights learn.
     """
     model.train()
     if not train_bn:
         _rest_frozen(model)
+    if keep_statistics:
+        for module in model.body.modules():
+            if hasattr(module, "running_mean"):
+                module.eval()
 
 
 def _body_halves(model: PictureModel) -> list[list[nn.Parameter]]:

@@ -1,0 +1,232 @@
+"""The command line: the whole way, and one clear sentence for everything that is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from eyebright.cli.main import run
+from eyebright.models import build
+from eyebright.predict import load_predictor
+from support.learners import SMALL
+from support.pictures import coloured_squares
+
+QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
+
+
+@pytest.fixture(autouse=True)
+def no_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small network has no weights that a package brings; the command line always asks for some."""
+    made = build.build_model
+    monkeypatch.setattr("eyebright.learner.build_model", lambda d, *, pretrained, init: made(d, init=init))
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    table = coloured_squares(tmp_path / "photos", 40)
+    table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
+    return tmp_path
+
+
+def train(folder: Path, *more: str, source: str = "labels.csv", images: str | None = "photos") -> int:
+    where = [] if images is None else ["--images", str(folder / images)]
+    return run(["train", str(folder / source), *where, "--out", str(folder / "model"), *QUICK, *more])
+
+
+def test_labelled_pictures_become_a_model_that_predicts_the_same_numbers(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(squares) == 0
+    said = capsys.readouterr().out
+    assert "split at ' '" in said
+    assert "30 pictures train, 10 validate" in said
+    assert "thresholds tuned for f1_macro" in said
+    assert sorted(path.name for path in (squares / "model").iterdir()) == [
+        "history.csv", "manifest.json", "model.safetensors", "report.html",
+    ]  # fmt: skip
+    assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
+    table = pd.read_csv(squares / "p.csv", keep_default_na=False)
+    assert list(table.columns) == ["path", "labels", "blue", "green", "red"]
+    assert len(table) == 40
+    predictor = load_predictor(squares / "model")
+    one = predictor.predict(table["path"][7])[0]
+    assert one.scores.tolist() == pytest.approx(table.iloc[7][["blue", "green", "red"]].tolist(), abs=1e-5)
+    assert table["labels"][7] == predictor.target.words(one.answer)
+
+
+def test_a_folder_for_each_class_is_one_label_per_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, colour in (("red", (200, 0, 0)), ("sky blue", (0, 100, 200))):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (40, 40), colour).save(tmp_path / "photos" / name / f"{i}.png")
+    assert train(tmp_path, source="photos", images=None) == 0
+    assert "20 pictures in 2 folders, one for each class: 'red', 'sky blue'" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert manifest["target"]["kind"] == "category"
+    assert manifest["data"]["valid"] == 4
+
+
+def test_a_second_training_gives_the_same_weights(squares: Path) -> None:
+    assert train(squares) == 0
+    first = load_predictor(squares / "model").model.state_dict()
+    assert train(squares) == 0
+    second = load_predictor(squares / "model").model.state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in second.items())
+
+
+def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert train(squares, "--epochs", "2") == 0
+    whole = load_predictor(squares / "model").model.state_dict()
+    (squares / "model" / "model.safetensors").unlink()
+
+    from eyebright.train import state
+
+    saved = state.save_checkpoint
+
+    def kill_after_the_first(run: object, path: Path) -> None:
+        saved(run, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eyebright.train.observers.checkpoint.save_checkpoint", kill_after_the_first)
+    assert train(squares, "--epochs", "2") == 130
+    monkeypatch.undo()
+    made = build.build_model
+    monkeypatch.setattr("eyebright.learner.build_model", lambda d, *, pretrained, init: made(d, init=init))
+    assert train(squares, "--epochs", "2", "--resume") == 0
+    resumed = load_predictor(squares / "model").model.state_dict()
+    assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())
+
+
+def write(folder: Path, text: str | bytes) -> None:
+    (folder / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def png(path: Path, size: tuple[int, int] = (40, 40)) -> None:
+    Image.fromarray(np.zeros((*size, 3), np.uint8)).save(path)
+
+
+def spoil(squares: Path, name: str) -> str:
+    """Makes the set of squares wrong in one way; what the message must say."""
+    photos = squares / "photos"
+    first = photos / "001.png"
+    if name == "a missing picture":
+        first.unlink()
+        return "001.png' (labels.csv line 3): there is no such file"
+    if name == "a truncated picture":
+        first.write_bytes(first.read_bytes()[:300])
+        return "001.png"
+    if name == "a text named .png":
+        first.write_text("I am no picture")
+        return "001.png"
+    if name == "an empty file":
+        first.write_bytes(b"")
+        return "001.png"
+    if name == "an empty table":
+        write(squares, "")
+        return "labels.csv"
+    if name == "no label column":
+        write(squares, "fname\n001.png\n")
+        return "labels.csv"
+    if name == "a picture twice":
+        write(squares, "fname,labels\n001.png,a\n002.png,b\n001.png,b\n")
+        return "001.png"
+    if name == "a label only in validation":
+        write(squares, "fname,labels,is_valid\n001.png,a,False\n002.png,a b,True\n")
+        return "002.png"
+    if name == "all rows valid":
+        write(squares, "fname,labels,is_valid\n001.png,a,True\n002.png,b,True\n")
+        return "nothing to train on: all 2"
+    if name == "no row valid":
+        write(squares, "fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n")
+        return "nothing to validate"
+    if name == "a batch too large":
+        return "batch of 800 is larger than the training side with its 30 pictures"
+    if name == "numbers as labels":
+        write(squares, "fname,labels\n001.png,0.125\n002.png,3.75\n003.png,1.5\n")
+        return "labels.csv"
+    if name == "not UTF-8":
+        write(squares, "fname,labels\n001.png,caf\xe9\n".encode("latin-1"))
+        return "UTF-8"
+    assert name == "no labels at all"
+    write(squares, "fname,labels,is_valid\n001.png,,False\n002.png,,True\n")
+    return "label"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "a missing picture", "a truncated picture", "a text named .png", "an empty file", "an empty table",
+        "no label column", "a picture twice", "a label only in validation", "all rows valid", "no row valid",
+        "a batch too large", "numbers as labels", "not UTF-8", "no labels at all",
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_leaves_the_old_model(
+    squares: Path, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (squares / "model").mkdir()
+    (squares / "model" / "model.safetensors").write_text("the old model")
+    says = spoil(squares, wrong)
+    more = ["--bs", "800"] if wrong == "a batch too large" else ["--bs", "1"] if "valid" in wrong else []
+    assert train(squares, *more) == 2
+    error = capsys.readouterr().err.strip()
+    assert says in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert "Traceback" not in error
+    assert (squares / "model" / "model.safetensors").read_text() == "the old model"
+
+
+def test_bad_pictures_are_left_out_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (squares / "photos" / "001.png").unlink()
+    (squares / "photos" / "002.png").write_bytes((squares / "photos" / "002.png").read_bytes()[:300])
+    assert train(squares, "--skip-bad") == 0
+    said = capsys.readouterr().out
+    for name in ("001.png", "002.png"):
+        assert any(line.startswith("left out: ") and name in line for line in said.splitlines())
+        assert name in (squares / "model" / "report.html").read_text()
+
+
+def test_unicode_and_spaces_in_names_are_fine(squares: Path) -> None:
+    (squares / "photos").rename(squares / "schöne bilder 图")
+    assert train(squares, images="schöne bilder 图") == 0
+
+
+def test_a_place_that_cannot_be_written_is_found_out_before_training(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (squares / "model").write_text("a file")
+    assert train(squares) == 2
+    assert "cannot write into" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "nowhere.csv", "--out", "m"], "there is no 'nowhere.csv'"),
+        (["predict", "nowhere", "a.jpg"], "no model folder 'nowhere'"),
+        (["trian"], "No such command 'trian'"),
+        (["train", "x.csv"], "Missing option '--out'"),
+    ],
+)
+def test_wrong_arguments_are_exit_code_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "nowhere.csv", "--out", "m"], debug=True) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_predicting_goes_on_past_unreadable_pictures(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(squares) == 0
+    (squares / "photos" / "003.png").write_bytes(b"")
+    assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
+    said = capsys.readouterr()
+    assert "39 pictures answered" in said.out
+    assert "003.png" in said.err
+    assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2

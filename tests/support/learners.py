@@ -1,0 +1,42 @@
+"""Learners that are small enough to be trained in a test."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.items import ColReader
+from eyebright.data.split import ColSplitter
+from eyebright.learner import Learner, vision_learner
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+
+SMALL = "test_resnet"  # timm's own network for tests: 470,000 parameters
+
+
+def squares_block(folder: Path, **changes: Any) -> DataBlock:
+    """The data block of `support.pictures.coloured_squares`: which colours are on the picture."""
+    return DataBlock(
+        blocks=(ImageBlock, MultiCategoryBlock),
+        get_x=ColReader("fname", pref=folder),
+        get_y=ColReader("labels", label_delim=" "),
+        splitter=ColSplitter(),
+        item_tfms=Resize(40),
+        batch_tfms=aug_transforms(size=32),
+    ).new(**changes)
+
+
+def small_learner(dls: DataLoaders, **options: Any) -> Learner:
+    """A learner with timm's network for tests, without pretrained weights, in float32, silent."""
+    how = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
+    return vision_learner(dls, SMALL, **how)
+
+
+def squares_learner(folder: Path, table: pd.DataFrame, *, seed: int = 0, **options: Any) -> Learner:
+    """A small learner on coloured squares."""
+    dls = squares_block(folder).dataloaders(table, bs=8, seed=seed, num_workers=2)
+    return small_learner(dls, seed=seed, **options)

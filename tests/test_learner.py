@@ -1,0 +1,237 @@
+"""The front door: the book's verbs do what the book says, and stay right where it is wrong."""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, f1_score
+
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.data.items import ColReader
+from eyebright.errors import InputError, PictureError, TrainingError
+from eyebright.learner import Learner
+from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
+from eyebright.train.events import EpochDone, Event
+from eyebright.transforms.normalize import Normalize, imagenet_stats
+from support.learners import small_learner, squares_block, squares_learner
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    return coloured_squares(folder, 48)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, table: pd.DataFrame) -> Learner:
+    learner = squares_learner(folder, table, metrics=[mean_ap, f1_macro])
+    learner.fine_tune(2, 5e-3)
+    return learner
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+
+
+def test_fine_tune_trains_the_head_alone_and_then_everything(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.fine_tune(2, 1e-2)
+    first, second = learner.run.plans
+    assert (first.frozen_to, first.epochs, second.frozen_to, second.epochs) == (2, 1, 0, 2)
+    assert [len(learner.run.history), len(learner.run.lrs)] == [3, 3 * len(learner.dls.train)]
+    assert learner.run.lrs[0] == pytest.approx((4e-5, 4e-5, 4e-4))  # gold: fine_tune(2, base_lr=1e-2)
+    assert learner.run.lrs[len(learner.dls.train)] == pytest.approx((1e-5, 1e-4, 1e-3))
+
+
+def test_every_parameter_of_an_unfrozen_model_moves_and_only_the_head_of_a_really_frozen_one(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = squares_learner(folder, table, train_bn=False)
+    learner.freeze()
+    before = weights(learner)
+    learner.fit(1, 1e-2)
+    moved = {name for name, tensor in weights(learner).items() if not torch.equal(tensor, before[name])}
+    assert all(name.startswith("head.") for name in moved)
+    learner.unfreeze()
+    learner.fit(1, 1e-2)
+    still = [name for name, tensor in learner.model.named_parameters() if torch.equal(tensor, before[name])]
+    assert still == []
+
+
+def test_the_scores_of_training_are_those_of_scikit_learn_over_the_whole_set(trained: Learner) -> None:
+    probabilities, targets = trained.get_preds()
+    loss, ap, f1 = trained.validate()
+    assert ap == pytest.approx(average_precision_score(targets, probabilities))
+    assert f1 == pytest.approx(f1_score(targets, probabilities > 0.5, average="macro", zero_division=0))
+    assert loss == pytest.approx(torch.nn.functional.binary_cross_entropy(probabilities, targets).item(), rel=1e-4)
+    assert trained.run.history[-1]["valid_loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_predictions_stand_in_the_order_of_the_data(trained: Learner, table: pd.DataFrame) -> None:
+    _, targets = trained.get_preds()
+    truth = table[table["is_valid"]]["labels"]
+    for row, labels in zip(targets, truth, strict=True):
+        assert trained.dls.target.decode(row) == frozenset(labels.split())
+
+
+def test_the_training_side_is_predicted_without_augmentation_unlike_the_book(trained: Learner) -> None:
+    first, targets = trained.get_preds(ds_idx=0)
+    again, _ = trained.get_preds(ds_idx=0)
+    assert torch.equal(first, again)
+    assert len(targets) == len(trained.dls.train_ds)
+
+
+def test_get_preds_gives_what_is_asked_for_in_the_book_s_order(trained: Learner) -> None:
+    x, probabilities, targets, decoded, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
+    assert x.shape == (len(targets), 3, 32, 32)
+    assert decoded == [trained.dls.target.decode(row) for row in probabilities]
+    assert losses.mean().item() == pytest.approx(trained.validate()[0], rel=1e-5)
+
+
+def test_the_loss_does_not_depend_on_the_metric(trained: Learner) -> None:
+    own = trained.metrics
+    try:
+        trained.metrics = partial(accuracy_multi, thresh=0.1)
+        low = trained.validate()
+        trained.metrics = partial(accuracy_multi, thresh=0.99)
+        high = trained.validate()
+    finally:
+        trained.metrics = own
+    assert low[0] == pytest.approx(high[0])
+    probabilities, targets = trained.get_preds()
+    assert high[1] == pytest.approx(((probabilities > 0.99) == targets.bool()).float().mean().item())
+
+
+def test_tuned_thresholds_are_used_by_metrics_and_decisions_from_then_on(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table, metrics=f1_macro)
+    learner.fit(1, 1e-3)
+    before = learner.validate()[1]
+    thresholds = learner.tune_thresholds()
+    probabilities, targets = learner.get_preds()
+    tuned = f1_score(targets, thresholds.decide(probabilities), average="macro", zero_division=0)
+    assert learner.validate()[1] == pytest.approx(tuned)
+    assert tuned >= before
+    assert learner.manifest().thresholds == thresholds
+
+
+def test_a_training_that_was_cut_off_ends_with_the_very_weights_of_one_that_was_not(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = squares_learner(folder, table)
+    whole.fine_tune(2, 5e-3)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    for epochs_before in (1, 2):  # in the frozen phase's end, and in the middle of the other
+
+        def cut_off(event: Event, seen: list[Event] = [], last: int = epochs_before) -> None:  # noqa: B006
+            seen += [event] if isinstance(event, EpochDone) else []
+            if len(seen) == last:
+                seen.clear()
+                raise KeyboardInterrupt
+
+        first = squares_learner(folder, table)
+        with pytest.raises(KeyboardInterrupt):
+            # The checkpoint observer comes after ours, so the cut comes one event later.
+            first.fine_tune(2, 5e-3, checkpoint=checkpoint, cbs=[_after_checkpoint(cut_off)])
+        second = squares_learner(folder, table)
+        second.fine_tune(2, 5e-3, checkpoint=checkpoint, resume=True)
+        for name, tensor in weights(second).items():
+            assert torch.equal(tensor, whole.model.state_dict()[name]), name
+        assert [row["train_loss"] for row in second.run.history] == [row["train_loss"] for row in whole.run.history]
+
+
+def _after_checkpoint(cut_off: object) -> object:
+    """Delays an observer by one event, so that the epoch's checkpoint is on the disk."""
+    waiting: list[Event] = []
+
+    def observe(event: Event) -> None:
+        for earlier in waiting:
+            cut_off(earlier)
+        waiting[:] = [event]
+
+    return observe
+
+
+def test_another_plan_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    learner = squares_learner(folder, table)
+    learner.fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors")
+    with pytest.raises(TrainingError, match="epochs"):
+        learner.fit(3, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
+
+
+def test_looking_for_a_learning_rate_changes_nothing(folder: Path, table: pd.DataFrame) -> None:
+    pytest.importorskip("matplotlib")
+    plain, looked = squares_learner(folder, table), squares_learner(folder, table)
+    lr_min, lr_steep = looked.lr_find(num_it=20, show_plot=False)
+    assert 1e-7 <= lr_min <= 10
+    assert 1e-7 <= lr_steep <= 10
+    plain.fit(1, 1e-3)
+    looked.fit(1, 1e-3)
+    assert all(torch.equal(tensor, looked.model.state_dict()[name]) for name, tensor in weights(plain).items())
+
+
+def test_training_leaves_the_global_generator_alone(folder: Path, table: pd.DataFrame) -> None:
+    state = torch.get_rng_state()
+    squares_learner(folder, table).fit(1, 1e-3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder: Path, table: pd.DataFrame) -> None:
+    block = squares_block(folder)
+    declared = block.new(batch_tfms=[*block.batch_tfms, Normalize.from_stats(*imagenet_stats)])
+    learner = small_learner(declared.dataloaders(table, bs=8))
+    x, _ = learner.dls.one_batch()
+    assert 0 <= x.min() <= x.max() <= 1
+    mean = torch.tensor(imagenet_stats[0])[:, None, None]
+    std = torch.tensor(imagenet_stats[1])[:, None, None]
+    assert torch.allclose(learner.model.normalise(x), (x - mean) / std, atol=1e-6)
+    assert learner.manifest().model.input.mean == imagenet_stats[0]
+
+
+def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
+    learner = small_learner(block.dataloaders(marked, bs=8), y_range=(-1, 1))
+    learner.fit(1, 1e-3)
+    predictions, targets = learner.get_preds()
+    assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
+    row = marked[marked["is_valid"]].iloc[0]
+    answer = learner.predict(folder / row["fname"])
+    view = next(learner.dls.valid.batches()).views[0]
+    expected = learner.dls.target.decode(predictions[0], view=view)
+    assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
+
+
+def test_one_picture_is_answered_like_many(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+    probabilities, _ = trained.get_preds()
+    answer = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
+    assert torch.allclose(answer.scores, probabilities[0], atol=1e-5)
+    assert answer.decoded == trained.dls.target.decode(probabilities[0])
+    with pytest.raises(PictureError, match="nowhere.png"):
+        trained.predict("nowhere.png")
+
+
+def test_thresholds_are_for_sets_of_labels(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
+    with pytest.raises(InputError, match="a PointBlock has none"):
+        small_learner(block.dataloaders(marked, bs=8)).tune_thresholds()
+
+
+def test_unknown_keywords_name_the_nearest_unlike_the_book(trained: Learner) -> None:
+    with pytest.raises(TypeError, match="no keyword 'freeze_epoch'. Did you mean 'freeze_epochs'"):
+        trained.fine_tune(1, freeze_epoch=1)
+
+
+def test_the_recorder_speaks_the_book_s_names(trained: Learner) -> None:
+    assert trained.recorder.metric_names == ["epoch", "train_loss", "valid_loss", "mAP", "f1_macro", "time"]
+    assert len(trained.recorder.values) == 3
+    assert trained.recorder.values[-1][1] == trained.run.history[-1]["valid_loss"]
+    assert len(trained.recorder.losses) == len(trained.recorder.lrs) == len(trained.run.losses)

@@ -1,0 +1,73 @@
+"""How the training went: its losses and scores after each epoch."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from eyebright.report.charts import WIDE, Axis, Chart, Series, Style, draw_chart
+from eyebright.report.sections import Cell, Charts, Section, Table
+from eyebright.report.words import number_text
+
+_LOSSES = ("train_loss", "valid_loss")
+_NO_SCORES = ("epoch", "seconds", "time", "lr", "step", "steps")
+_MOST_TICKS = 10
+_STYLES: tuple[Style, ...] = ("first", "second", "third")
+
+
+def history_section(history: Sequence[dict[str, float]]) -> list[Section]:
+    """The section on training; none when there is no history.
+
+    Args:
+        history: one row an epoch. ``train_loss`` and ``valid_loss`` are drawn together, and beside them the first three
+            columns whose values lie in [0, 1]; the table holds every column.
+    """
+    if not history:
+        return []
+    names = list(dict.fromkeys(name for row in history for name in row))
+    losses = [name for name in _LOSSES if name in names]
+    scores = [name for name in names if name not in (*_LOSSES, *_NO_SCORES) and _is_share(history, name)][:3]
+    charts = [_chart(title, history, group) for title, group in (("Loss", losses), ("Scores", scores)) if group]
+    table = Table("Every epoch", names, [[_cell(name, row.get(name, math.nan)) for name in names] for row in history])
+    return [Section("Training", "training", [*([Charts(charts)] if charts else []), table])]
+
+
+def _chart(title: str, history: Sequence[dict[str, float]], names: Sequence[str]) -> Chart:
+    epochs = _epochs(history)
+    columns = {name: [row.get(name, math.nan) for row in history] for name in names}
+    last = ", ".join(f"{name} ends at {number_text(values[-1])}" for name, values in columns.items())
+    shares = title == "Scores"
+    series = [
+        Series(epochs, values, style, shape)
+        for style, values in zip(_STYLES, columns.values(), strict=False)
+        for shape in ("line", "dots")
+    ]
+    return draw_chart(
+        title,
+        series,
+        x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MOST_TICKS)]),
+        y=Axis("")
+        if shares
+        else Axis.around("", [value for column in columns.values() for value in column], zero=True),
+        words=f"{title} after each of {len(history)} epochs: {last}.",
+        legend=list(zip(_STYLES, names, strict=False)),
+        size=WIDE,
+    )
+
+
+def _epochs(history: Sequence[dict[str, float]]) -> list[float]:
+    """The numbers of the epochs as the history counts them; from 1 where it does not, or starts again."""
+    counted = [row.get("epoch", math.nan) for row in history]
+    rising = all(a < b for a, b in itertools.pairwise(counted))
+    return counted if rising and counted[0] == counted[0] else [i + 1 for i in range(len(history))]
+
+
+def _cell(name: str, value: float) -> Cell:
+    if name == "epoch" and value == value:
+        return Cell.of(int(value))
+    return Cell.of(value, decimals={"seconds": 1}.get(name, 4))
+
+
+def _is_share(history: Sequence[dict[str, float]], name: str) -> bool:
+    """True when the column's numbers all lie in [0, 1], as scores do."""
+    values = [row[name] for row in history if name in row]
+    return all(0 <= value <= 1 for value in values if value == value)

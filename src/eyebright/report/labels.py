@@ -1,0 +1,164 @@
+"""Any number of labels for each picture: how each class fares, and the worst mistakes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from eyebright.errors import DataError
+from eyebright.interpret.worst import LabelCase, worst_labels
+from eyebright.metrics.interval import Interval
+from eyebright.metrics.label_intervals import RankingIntervals, ranking_intervals
+from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.report.data import Answers, ScoreRow
+from eyebright.report.label_curves import precision_recall_section, threshold_section
+from eyebright.report.label_scores import LabelScores, draws_for
+from eyebright.report.pictures import short_names, thumbnail
+from eyebright.report.sections import Card, Cell, Gallery, Section, Standing, Table, Tag
+from eyebright.report.words import NOTHING, count_text
+from eyebright.types import Thresholds
+
+_MOST_CARDS = 24
+_ENOUGH = 10  # pictures with the label; drawing again from fewer says nothing about others (from one: 1.00 to 1.00)
+_LEGEND = (
+    Tag("in the data, not said", "missing"),
+    Tag("said, not in the data", "extra"),
+    Tag("in the data, and said", "right"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelAnswers(Answers):
+    """Answers of a model that gives each picture any number of labels, also none.
+
+    Args:
+        vocab: the classes.
+        probabilities: of each class for each picture.
+        targets: 1 where the picture has the label, else 0.
+        thresholds: in use.
+        training_targets: the targets of the pictures that were learnt from, for the baseline; None when not at hand.
+        tuned_here: False when the thresholds were tuned on other pictures than these; scores are then unbiased.
+    """
+
+    vocab: Sequence[str]
+    probabilities: Float[Tensor, "n k"]
+    targets: Shaped[Tensor, "n k"]
+    thresholds: Thresholds
+    training_targets: Shaped[Tensor, "m k"] | None = None
+    tuned_here: bool = True
+
+    def __post_init__(self) -> None:
+        shape = (len(self.probabilities), len(self.vocab))
+        if self.probabilities.shape != shape or self.targets.shape != shape:
+            raise DataError(
+                f"probabilities and targets need one column for each of the {len(self.vocab)} classes, "
+                f"got {tuple(self.probabilities.shape)} and {tuple(self.targets.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def summary(self) -> str:
+        """How many pictures and labels."""
+        empty = int((self.targets.sum(dim=1) == 0).sum())
+        without = f"; {count_text(empty, 'picture')} without any" if empty else ""
+        return f"{count_text(len(self), 'picture')}, any of {count_text(len(self.vocab), 'label')} each{without}"
+
+    def scores(self) -> list[ScoreRow]:
+        """Mean average precision, F1 in three averages, pictures all right, and decisions wrong."""
+        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training_targets, self.tuned_here)
+        return scores.rows(self._rankings)
+
+    def sections(self, paths: Sequence[str]) -> list[Section]:
+        """A table of labels, the worst mistakes, and the curves that thresholds are chosen by."""
+        rows = per_class(self.probabilities, self.targets, self.thresholds)
+        return [
+            Section("Labels", "labels", [self._table(rows)], self._threshold_words()),
+            *self._worst(paths),
+            precision_recall_section(self.vocab, self.probabilities, self.targets, rows),
+            threshold_section(self.vocab, self.probabilities, self.targets, rows),
+        ]
+
+    @cached_property
+    def _rankings(self) -> RankingIntervals:
+        return ranking_intervals(self.probabilities, self.targets, samples=draws_for(self.probabilities.numel()))
+
+    # ------------------------------------------------------------------ the table
+
+    def _threshold_words(self) -> str:
+        each = "one for each label" if isinstance(self.thresholds.values, tuple) else "the same for all labels"
+        how = "set by hand"
+        if self.thresholds.metric is not None:
+            pictures = "these same pictures" if self.tuned_here else "other pictures"
+            how = f"tuned for {self.thresholds.metric} on {pictures}"
+        return f"Precision, recall and F1 are those at the thresholds in use: {each}, {how}."
+
+    def _table(self, scores: Sequence[ClassScores]) -> Table:
+        columns = ["label", "pictures", "AP", "AP, 95 %", "precision", "recall", "F1", "threshold", "given"]
+        intervals = self._rankings.classes
+        rows = [_table_row(*one) for one in zip(self.vocab, scores, intervals, strict=True)]
+        if self.training_targets is not None:
+            columns.append("in training")
+            learnt = self.training_targets.sum(dim=0).int().tolist()
+            rows = [[*row, Cell.of(count)] for row, count in zip(rows, learnt, strict=True)]
+        caption = (
+            "Every label: how many pictures have it, how rightly they were found, and how many were given it. Average "
+            f"precision (AP) has a 95 % interval where at least {_ENOUGH} pictures have the label."
+        )
+        return Table(caption, columns, rows)
+
+    # ------------------------------------------------------------------ the pictures
+
+    def _worst(self, paths: Sequence[str]) -> list[Section]:
+        true = self.targets == 1
+        wrong = (self.thresholds.decide(self.probabilities) != true).any(dim=1)
+        losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none").sum(dim=1)
+        cases = worst_labels(
+            torch.where(wrong, losses, torch.nan),  # leaves the pictures out that are all right
+            self.probabilities,
+            true,
+            vocab=self.vocab,
+            thresholds=self.thresholds,
+            most=_MOST_CARDS,
+        )
+        if not cases:
+            return []
+        names = short_names(paths, [case.index for case in cases])
+        cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
+        words = (
+            f"{count_text(int(wrong.sum()), 'picture')} with a label too many or too few at the thresholds in use. "
+            f"Here are the {len(cards)} that surprised the model most: those with the highest loss."
+        )
+        return [Section("The worst mistakes", "worst", [Gallery(cards, _LEGEND)], words)]
+
+    def _card(self, case: LabelCase, path: str, name: str) -> Card:
+        true = [self.vocab[int(at)] for at in self.targets[case.index].nonzero()[:, 0].tolist()]
+        right = [label for label in true if label not in case.missing]
+        groups: list[tuple[Standing, Sequence[str]]] = [
+            ("missing", case.missing),
+            ("extra", case.extra),
+            ("right", right),
+        ]
+        tags = [Tag(f"{label} {case.probabilities[label]:.2f}", what) for what, labels in groups for label in labels]
+        words = [f"{what}: {', '.join(labels)}" for what, labels in groups if labels]
+        return Card(name, path, thumbnail(path), f"{name}; {'; '.join(words)}", tags)
+
+
+def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
+    """The cells of one label; empty where nothing is known: recall of nothing, precision of what was never given."""
+    enough, there, given = row.positives >= _ENOUGH, row.positives > 0, row.given > 0
+    return [
+        Cell(name),
+        Cell.of(row.positives),
+        Cell.of(row.average_precision, bar=True),
+        Cell(f"{interval.low:.2f} to {interval.high:.2f}", interval.high - interval.low) if enough else Cell(NOTHING),
+        Cell.of(row.precision) if given else Cell(NOTHING),
+        Cell.of(row.recall) if there else Cell(NOTHING),
+        Cell.of(row.f1) if there or given else Cell(NOTHING),
+        Cell.of(row.threshold, decimals=2),
+        Cell.of(row.given),
+    ]

@@ -1,0 +1,37 @@
+"""Small pictures that lie inside the page itself, as ``data:`` addresses."""
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from eyebright.errors import PictureError
+from eyebright.io.images import Picture
+from eyebright.report.sections import Thumbnail
+
+_SIDE = 360  # pixels; sharp at the size that a card has
+_QUALITY = 78  # of the JPEG: about 20 kB for each thumbnail
+
+
+def thumbnail(path: str) -> Thumbnail:
+    """The picture made small, or the reason why it cannot be shown: a report is written even when pictures are gone."""
+    try:
+        picture = Picture.create(path)
+        small = picture.to_thumb(_SIDE)
+    except PictureError as error:
+        return Thumbnail("", 0, 0, trouble=error.reason)
+    file = io.BytesIO()
+    small.save(file, format="JPEG", quality=_QUALITY, optimize=True)
+    address = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return Thumbnail(address, small.width, small.height, scale=small.width / picture.shape.width)
+
+
+def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:
+    """The paths at ``chosen``, without the folder that all ``paths`` share."""
+    folders = {str(Path(path).parent) for path in paths}
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError:  # absolute and relative ones, or several drives
+        return [str(paths[i]) for i in chosen]
+    return [os.path.relpath(paths[i], common) if common else str(paths[i]) for i in chosen]

@@ -1,0 +1,62 @@
+import math
+
+from eyebright.report.history import history_section
+from eyebright.report.sections import Charts, Table
+
+
+def blocks(history):
+    (section,) = history_section(history)
+    return section.blocks
+
+
+def test_no_history_is_no_section():
+    assert history_section([]) == []
+
+
+def test_losses_are_drawn_together_and_scores_beside_them():
+    rows = [
+        {
+            "epoch": 0,
+            "train_loss": 0.7,
+            "valid_loss": 2.6,
+            "perplexity": 9.0,
+            "mAP": 0.5,
+            "f1": math.nan,
+            "seconds": 3.0,
+        },
+        {"epoch": 1, "train_loss": 0.4, "valid_loss": 1.5, "perplexity": 7.0, "mAP": 0.7, "f1": 0.9, "seconds": 3.1},
+    ]
+    charts, table = blocks(rows)
+    assert isinstance(charts, Charts)
+    assert [chart.legend for chart in charts.charts] == [
+        [("first", "train_loss"), ("second", "valid_loss")],
+        [("first", "mAP"), ("second", "f1")],
+    ]
+    assert isinstance(table, Table)
+    assert list(table.columns) == list(rows[0])
+    assert [cell.text for cell in table.rows[0]] == ["0", "0.7000", "2.6000", "9.0000", "0.5000", "–", "3.0"]
+
+
+def test_epochs_are_numbered_as_the_history_counts_them():
+    charts, _ = blocks(
+        [{"epoch": 3, "train_loss": 1.0}, {"epoch": 4, "train_loss": 0.5}, {"epoch": 5, "train_loss": 0.2}]
+    )
+    assert [tick.text for tick in charts.charts[0].x_ticks] == ["3", "4", "5"]
+
+
+def test_epochs_that_start_again_are_counted_through():
+    charts, _ = blocks(
+        [{"epoch": 0, "train_loss": 1.0}, {"epoch": 0, "train_loss": 0.5}, {"epoch": 1, "train_loss": 0.2}]
+    )
+    assert [tick.text for tick in charts.charts[0].x_ticks] == ["1", "2", "3"]
+
+
+def test_one_epoch_and_hundreds_are_drawn_with_few_ticks():
+    for epochs in (1, 300):
+        charts, _ = blocks([{"train_loss": 1.0 / (i + 1)} for i in range(epochs)])
+        assert 1 <= len(charts.charts[0].x_ticks) <= 10
+
+
+def test_a_history_without_losses_and_scores_is_a_table_alone():
+    (table,) = blocks([{"epoch": 0, "seconds": 2.0}])
+    assert isinstance(table, Table)

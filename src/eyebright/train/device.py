@@ -6,11 +6,11 @@ autocast and loss scaling belong to one ``Device``, so two models of one program
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Generator, Sequence
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,13 +87,16 @@ class Device:
     @contextlib.contextmanager
     def randomness(self, seed: int, step: int) -> Generator[None, None, None]:
         """Random numbers (dropout) that depend on the seed, the step and the process only; global generators rest."""
-        number = int(np.random.SeedSequence((seed, step, self.rank)).generate_state(1, np.uint64)[0])
-        forked = [self.torch_device] if self.torch_device.type in ("cuda", "xpu") else []
-        with torch.random.fork_rng(forked, device_type=self.torch_device.type if forked else "cuda"):
-            torch.default_generator.manual_seed(number)
-            if forked:
-                torch.get_device_module(self.torch_device).manual_seed(number)
+        counted = hashlib.blake2b(f"{seed} {step} {self.rank}".encode(), digest_size=8)
+        generators = _global_generators(self.torch_device)
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(int.from_bytes(counted.digest()))
             yield
+        finally:
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The model to call in training: itself, or wrapped so that the processes share their gradients."""
@@ -124,15 +127,19 @@ class Device:
 
 
 def _torch_device(name: str | None) -> torch.device:
-    if name is None:
-        return _state(cpu=not torch.accelerator.is_available()).device
+    device = _state(cpu=not torch.accelerator.is_available()).device if name is None else name
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        return torch.empty(0, device=device).device  # with its number, where it has one
     except (RuntimeError, AssertionError) as reason:
-        there = torch.accelerator.current_accelerator(check_available=True)
-        raise InputError(f"cannot use the device '{name}' ({reason}); there is 'cpu'{there and f', {there}'}") from None
-    return device
+        best = torch.accelerator.current_accelerator(check_available=True)
+        there = listing(["cpu", best] if best else ["cpu"])
+        raise InputError(f"cannot use the device '{name}'; there is {there} ({reason})") from None
+
+
+def _global_generators(device: torch.device) -> list[torch.Generator]:
+    if device.type not in ("cuda", "xpu"):
+        return [torch.default_generator]
+    return [torch.default_generator, torch.get_device_module(device).default_generators[device.index]]
 
 
 def _processes(device: torch.device) -> tuple[int, int]:

@@ -58,7 +58,9 @@ class GroupedOptimizer:
 
     def drop_gradients(self) -> None:
         """Forgets the gradients."""
-        self.torch.zero_grad(set_to_none=True)
+        for group in self._groups:
+            for parameter in group:
+                parameter.grad = None
 
 
 class DecoupledSGD(torch.optim.SGD):

@@ -4,7 +4,9 @@ The position is the share of a plan's batches that are done *before* the batch, 
 (a frozen dataclass that JSON can hold), not a function, so that a checkpoint can hold it.
 """
 
+import bisect
 import dataclasses
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -149,16 +151,17 @@ def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
         raise InputError(f"{len(scheds)} schedules need as many shares that add up to 1, got {list(pcts)}")
 
     # Single precision, as in the book: near the end of a cosine the two differ by more than 1e-6 otherwise.
-    ends = np.cumsum(np.array([0, *pcts], dtype=np.float32))
+    ends = [float(end) for end in np.cumsum(np.array([0, *pcts], dtype=np.float32))]
 
     def curve(pos: float) -> float:
-        place = np.float32(pos)
-        index = min(int(np.searchsorted(ends, place, side="right")), len(scheds)) - 1
-        return scheds[index](float((place - ends[index]) / (ends[index + 1] - ends[index])))
+        index = min(bisect.bisect_right(ends, pos), len(scheds)) - 1
+        share = np.float32(ends[index + 1]) - np.float32(ends[index])
+        return scheds[index](float((np.float32(pos) - np.float32(ends[index])) / share))
 
     return curve
 
 
+@functools.cache
 def combined_cos(pct: float, start: float, middle: float, end: float) -> Curve:
     """From ``start`` to ``middle`` on a cosine for a share ``pct``, then to ``end`` on another."""
     up, down = (lambda pos: sched_cos(start, middle, pos)), (lambda pos: sched_cos(middle, end, pos))

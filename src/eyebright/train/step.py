@@ -41,7 +41,8 @@ def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
     window = run.window
     if window.batches == 0:
         window.expected = pictures * run.plan.accumulate
-    run.device.backward(loss * (pictures / window.expected))
+    share = pictures / window.expected
+    run.device.backward(loss if share == 1.0 else loss * share)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise LossNotFiniteError(_what_to_try(run, value))

@@ -56,7 +56,7 @@ def test_the_children_of_a_resnet_body_are_those_of_the_book() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_nfnet", "test_maxvit"])
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_nfnet", "test_byobnet"])
 def test_a_timm_model_of_maps_gives_its_own_features(name: str) -> None:
     model = timm_model(name)
     backbone = body_like(model, name)

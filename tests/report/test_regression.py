@@ -50,7 +50,7 @@ def test_the_worst_picture_is_furthest_off_for_the_spread_of_its_number(answers,
 
 def test_each_known_picture_is_a_dot(answers, paths):
     charts = answers.sections(paths)[0].blocks[0].charts
-    assert [chart.title for chart in charts] == ["age", "height"]
+    assert [chart.caption.title for chart in charts] == ["age", "height"]
     assert charts[0].paths[1].data.count("M") == 59
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 Style = Literal["first", "second", "third", "guide", "chosen"]
 Shape = Literal["line", "steps", "dots", "bars"]
@@ -92,13 +93,28 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing: everything in its own units, ``width`` by ``height``, y downwards.
+class Caption:
+    """What is said about a chart.
 
     Args:
         title: over the chart.
         words: what can be read from it, for those who cannot see it.
         note: a few words beside the title, for example the area under the curve.
+        legend: what each style of path means, where the chart has a legend of its own.
+    """
+
+    title: str
+    words: str
+    note: str = ""
+    legend: Sequence[tuple[Style, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing: everything in its own units, ``width`` by ``height``, y downwards.
+
+    Args:
+        caption: what is said about it.
         width: of the whole drawing.
         height: of the whole drawing.
         left: where the axes' field begins.
@@ -110,12 +126,9 @@ class Chart:
         x_ticks: numbers under the x axis.
         y_ticks: numbers beside the y axis.
         paths: lines, dots and bars.
-        legend: what each style of path means.
     """
 
-    title: str
-    words: str
-    note: str
+    caption: Caption
     width: float
     height: float
     left: float
@@ -127,39 +140,23 @@ class Chart:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     paths: Sequence[Path]
-    legend: Sequence[tuple[Style, str]]
 
 
-def draw_chart(
-    title: str,
-    series: Sequence[Series],
-    *,
-    x: Axis,
-    y: Axis,
-    words: str,
-    note: str = "",
-    legend: Sequence[tuple[Style, str]] = (),
-    size: tuple[int, int] = SMALL,
-) -> Chart:
+def draw_chart(caption: Caption, series: Sequence[Series], *, x: Axis, y: Axis, size: tuple[int, int] = SMALL) -> Chart:
     """A chart of ``series``; values outside the axes are drawn at their edge, values that are no numbers are left out.
 
     Args:
-        title: over the chart.
+        caption: what is said about it.
         series: what is drawn, the last on top.
         x: the range to the right.
         y: the range upwards.
-        words: what can be read from it, for those who cannot see it.
-        note: a few words beside the title.
-        legend: what each style means, where the chart has a legend of its own.
         size: width and height of the drawing in its own units.
     """
     numbers = _DIGIT * max(len(_tick(at)) for at in y.ticks)
     left = (_LABEL if y.label else 0) + numbers + 6
     field = _Field(x, y, left, _TOP, size[0] - _RIGHT, size[1] - _BOTTOM)
     return Chart(
-        title=title,
-        words=words,
-        note=note,
+        caption=caption,
         width=size[0],
         height=size[1],
         left=field.left,
@@ -168,10 +165,9 @@ def draw_chart(
         bottom=field.bottom,
         x_label=x.label,
         y_label=y.label,
-        x_ticks=[Tick(round(float(field.across(at)), 1), _tick(at)) for at in x.ticks],
-        y_ticks=[Tick(round(float(field.up(at)), 1), _tick(at)) for at in y.ticks],
+        x_ticks=_ticks(x, field.across(x.ticks)),
+        y_ticks=_ticks(y, field.up(y.ticks)),
         paths=[Path(field.path(one), one.style, one.shape) for one in series],
-        legend=legend,
     )
 
 
@@ -202,10 +198,10 @@ class _Field:
     right: float
     bottom: float
 
-    def across(self, values: float | Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def across(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
         return self.left + _share(values, self.x) * (self.right - self.left)
 
-    def up(self, values: float | Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def up(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
         return self.bottom - _share(values, self.y) * (self.bottom - self.top)
 
     def path(self, series: Series) -> str:
@@ -228,7 +224,11 @@ class _Field:
         return "".join(f"M{a + 0.4:.1f} {self.bottom:.1f}V{y:.1f}H{b - 0.4:.1f}V{self.bottom:.1f}Z" for a, b, y in bars)
 
 
-def _share(values: float | Sequence[float], axis: Axis) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _ticks(axis: Axis, places: Float[np.ndarray, " n"]) -> list[Tick]:
+    return [Tick(round(place, 1), _tick(at)) for place, at in zip(places.tolist(), axis.ticks, strict=True)]
+
+
+def _share(values: Sequence[float], axis: Axis) -> Float[np.ndarray, " n"]:
     return ((np.asarray(values, dtype=np.float64) - axis.low) / (axis.high - axis.low)).clip(0, 1)
 
 

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from eyebright.report.charts import WIDE, Axis, Chart, Series, Style, draw_chart
+from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
 from eyebright.report.sections import Cell, Charts, Section, Table
 from eyebright.report.words import number_text
 
@@ -42,14 +42,16 @@ def _chart(title: str, history: Sequence[dict[str, float]], names: Sequence[str]
         for shape in ("line", "dots")
     ]
     return draw_chart(
-        title,
+        Caption(
+            title,
+            f"{title} after each of {len(history)} epochs: {last}.",
+            legend=list(zip(_STYLES, names, strict=False)),
+        ),
         series,
         x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MOST_TICKS)]),
         y=Axis("")
         if shares
         else Axis.around("", [value for column in columns.values() for value in column], zero=True),
-        words=f"{title} after each of {len(history)} epochs: {last}.",
-        legend=list(zip(_STYLES, names, strict=False)),
         size=WIDE,
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eyebright.interpret.thresholds import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
-from eyebright.report.charts import WIDE, Axis, Chart, Series, Style, draw_chart, thinned
+from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, thinned
 from eyebright.report.sections import Charts, Section
 from eyebright.report.words import score_text
 
@@ -18,6 +18,7 @@ _RANKING: Sequence[tuple[Style, str]] = (
     ("chosen", "the threshold in use"),
     ("guide", "guessing"),
 )
+_AVERAGES: Sequence[tuple[Style, str]] = (("first", "macro F1"), ("second", "micro F1"))
 _MOVING: Sequence[tuple[Style, str]] = (
     ("first", "F1"),
     ("second", "precision"),
@@ -93,8 +94,12 @@ def _precision_recall(name: str, chances: Tensor, targets: Tensor, row: ClassSco
     share = row.positives / len(targets)
     here = [Series([row.recall], [row.precision], "chosen", "dots")] if row.given else []
     ap = score_text(row.average_precision)
+    words = (
+        f"{name}: average precision {ap}; at the threshold in use precision {score_text(row.precision)} "
+        f"at recall {score_text(row.recall)}."
+    )
     return draw_chart(
-        name,
+        Caption(name, words, f"AP {ap}"),
         [
             Series([0, 1], [share, share], "guide"),
             Series([recall[i] for i in keep], [precision[i] for i in keep], "first", "steps"),
@@ -102,9 +107,6 @@ def _precision_recall(name: str, chances: Tensor, targets: Tensor, row: ClassSco
         ],
         x=Axis("recall"),
         y=Axis("precision"),
-        note=f"AP {ap}",
-        words=f"{name}: average precision {ap}; at the threshold in use precision {score_text(row.precision)} "
-        f"at recall {score_text(row.recall)}.",
     )
 
 
@@ -119,17 +121,18 @@ def _thresholds(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -
         ("third", [0.0, 0.0, *curve.recall.tolist()]),
         ("first", [0.0, 0.0, *f1.scores.tolist()]),
     ]
+    words = (
+        f"{name}: F1 {score_text(row.f1)} at the threshold in use, {row.threshold:.2f}; "
+        f"at best {score_text(float(f1.scores.max()))}."
+    )
     return draw_chart(
-        name,
+        Caption(name, words, f"F1 {score_text(row.f1)}"),
         [
             Series([row.threshold, row.threshold], [0, 1], "chosen"),
             *(Series([at[i] for i in keep], [values[i] for i in keep], style, "steps") for style, values in lines),
         ],
         x=Axis("threshold"),
         y=Axis(""),
-        note=f"F1 {score_text(row.f1)}",
-        words=f"{name}: F1 {score_text(row.f1)} at the threshold in use, {row.threshold:.2f}; "
-        f"at best {score_text(float(f1.scores.max()))}.",
     )
 
 
@@ -137,15 +140,14 @@ def _one_for_all(probabilities: Tensor, targets: Tensor) -> Chart:
     macro = threshold_curve(probabilities, targets, metric="f1_macro")
     micro = threshold_curve(probabilities, targets, metric="f1_micro")
     best = int(macro.scores.argmax())
+    words = f"Macro F1 is highest, {score_text(float(macro.scores[best]))}, at {float(macro.thresholds[best]):.2f}."
     return draw_chart(
-        "One threshold for all labels",
+        Caption("One threshold for all labels", words, legend=_AVERAGES),
         [
             Series(micro.thresholds.tolist(), micro.scores.tolist(), "second"),
             Series(macro.thresholds.tolist(), macro.scores.tolist(), "first"),
         ],
         x=Axis("threshold", ticks=(0, 0.25, 0.5, 0.75, 1)),
         y=Axis("F1"),
-        words=f"Macro F1 is highest, {score_text(float(macro.scores[best]))}, at {float(macro.thresholds[best]):.2f}.",
-        legend=(("first", "macro F1"), ("second", "micro F1")),
         size=WIDE,
     )

@@ -12,7 +12,7 @@ from eyebright.errors import DataError
 from eyebright.interpret.worst import PointCase, worst_points
 from eyebright.metrics.interval import bootstrap
 from eyebright.metrics.points import point_error, point_errors
-from eyebright.report.charts import MOST_POINTS, WIDE, Axis, Chart, Series, draw_chart
+from eyebright.report.charts import MOST_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.report.data import Answers, ScoreRow
 from eyebright.report.pictures import short_names, thumbnail
 from eyebright.report.sections import Card, Cell, Charts, Gallery, Section, Spot, Table, Tag
@@ -101,12 +101,14 @@ class PointAnswers(Answers):
         beyond = int((self._known > reach.high).sum())
         half = number_text(_median(self._known))
         return draw_chart(
-            "How many are how far off",
+            Caption(
+                "How many are how far off",
+                f"{count_text(len(self._known), 'distance')}, half of them up to {half} pixels.",
+                f"{beyond:,} further off, in the last bar" if beyond else "",
+            ),
             [Series(edges.tolist(), counts.tolist(), "first", "bars")],
             x=reach,
             y=Axis.around("points", counts.tolist(), zero=True, whole=True),
-            note=f"{beyond:,} further off, in the last bar" if beyond else "",
-            words=f"{count_text(len(self._known), 'distance')}, half of them up to {half} pixels.",
             size=WIDE,
         )
 
@@ -116,11 +118,10 @@ class PointAnswers(Answers):
         share = np.searchsorted(self._known.numpy(), at, side="right") / len(self._known)
         half, most = (number_text(_quantile(self._known, part)) for part in (0.5, 0.9))
         return draw_chart(
-            "Share within a distance",
+            Caption("Share within a distance", f"Half of the points are within {half} pixels, 90 % within {most}."),
             [Series(at.tolist(), share.tolist(), "first")],
             x=reach,
             y=Axis("share of points"),
-            words=f"Half of the points are within {half} pixels, 90 % within {most}.",
             size=WIDE,
         )
 

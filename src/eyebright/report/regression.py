@@ -9,7 +9,7 @@ from torch import Tensor
 from eyebright.errors import DataError
 from eyebright.metrics.interval import bootstrap
 from eyebright.metrics.values import mae, rmse
-from eyebright.report.charts import WIDE, Axis, Chart, Series, draw_chart
+from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.report.data import Answers, ScoreRow
 from eyebright.report.pictures import short_names, thumbnail
 from eyebright.report.sections import Card, Cell, Charts, Gallery, Section, Table, Tag
@@ -88,11 +88,10 @@ class NumberAnswers(Answers):
         x, y = Axis.around("true", [*shown_true, *shown_said]), Axis.around("said", [*shown_true, *shown_said])
         error = number_text(mae(said[:, None], true[:, None]))
         return draw_chart(
-            name,
+            Caption(name, f"{name}: what was said over what is true; the mean absolute error is {error}."),
             [Series([x.low, x.high], [x.low, x.high], "guide"), Series(shown_true, shown_said, "first", "dots")],
             x=x,
             y=y,
-            words=f"{name}: what was said over what is true; the mean absolute error is {error}.",
             size=WIDE,
         )
 

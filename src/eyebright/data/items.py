@@ -108,7 +108,7 @@ def where(items: Any, position: int) -> str:
     if isinstance(items, (pd.DataFrame, pd.Series)):
         return f"row {position}"
     item = items[position]
-    return f"'{item}'" if isinstance(item, (str, Path)) else f"item {position} ({str(item)[:80]})"
+    return f"'{item}'" if isinstance(item, (str, Path)) else str(item)[:300]
 
 
 def _column(row: Any, col: str | int) -> Any:

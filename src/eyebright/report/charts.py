@@ -1,8 +1,7 @@
 """Numbers to the coordinates of a drawing: small charts that a page can hold many of.
 
 A chart is a value: where its lines run, where its ticks and marks are, and what it says in words. ``page.html`` writes
-it as inline SVG. Matplotlib's SVG was tried for this: it is thirty times larger, carries its own fonts, and does not
-follow the reader's light or dark page.
+it as inline SVG. Matplotlib's SVG carries its own fonts and does not follow the reader's light or dark page.
 """
 
 import math

@@ -11,7 +11,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, and rename it to ``path``."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what the user's umask gives new files; some writers make private ones
         write(temporary)
+        temporary.chmod(mode)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

@@ -85,7 +85,7 @@ class ModelDescription:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             fields["input"] = _input_from_json(data["input"])
             return ModelDescription(**fields)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise InputError(f"this is not the description of a model: {error}") from error
 
 

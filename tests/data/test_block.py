@@ -12,11 +12,12 @@ from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.items import ColReader, RegexLabeller, using_attr
-from eyebright.data.split import ColSplitter, IndexSplitter
+from eyebright.data.split import IndexSplitter
 from eyebright.errors import DataError
 from eyebright.io.files import get_image_files
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from support.learners import squares_block
 from support.pictures import coloured_squares
 
 
@@ -31,13 +32,7 @@ def table(folder: Path) -> pd.DataFrame:
 
 
 def block(folder: Path, **changes: object) -> DataBlock:
-    return DataBlock(
-        blocks=(ImageBlock, MultiCategoryBlock),
-        get_x=ColReader("fname", pref=folder),
-        get_y=ColReader("labels", label_delim=" "),
-        splitter=ColSplitter(),
-        item_tfms=Resize(32),
-    ).new(**changes)
+    return squares_block(folder, **{"item_tfms": Resize(32), "batch_tfms": None, **changes})
 
 
 def test_an_empty_block_gives_the_row_twice(table: pd.DataFrame) -> None:

@@ -9,15 +9,13 @@ import torch
 from PIL import Image
 
 from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.blocks.points import PointBlock
-from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.items import ColReader
-from eyebright.data.split import ColSplitter
 from eyebright.errors import DataError, PictureError
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from support.learners import squares_block
 from support.pictures import coloured_squares
 
 
@@ -31,36 +29,25 @@ def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 40)
 
 
-def block(folder: Path, **changes: object) -> DataBlock:
-    return DataBlock(
-        blocks=(ImageBlock, MultiCategoryBlock),
-        get_x=ColReader("fname", pref=folder),
-        get_y=ColReader("labels", label_delim=" "),
-        splitter=ColSplitter(),
-        item_tfms=Resize(40),
-        batch_tfms=aug_transforms(size=32),
-    ).new(**changes)
-
-
 def epoch(dls: DataLoaders, number: int) -> list[torch.Tensor]:
     return [batch.x for batch in dls.train.batches(number)]
 
 
 def test_an_epoch_is_the_same_with_any_number_of_threads(folder: Path, table: pd.DataFrame) -> None:
-    reference = epoch(block(folder).dataloaders(table, bs=8, num_workers=0), 3)
+    reference = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=0), 3)
     for workers in (1, 4):
-        again = epoch(block(folder).dataloaders(table, bs=8, num_workers=workers), 3)
+        again = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=workers), 3)
         assert all(torch.equal(one, other) for one, other in zip(reference, again, strict=True))
 
 
 def test_another_epoch_or_seed_draws_other_pictures(folder: Path, table: pd.DataFrame) -> None:
-    dls = block(folder).dataloaders(table, bs=8)
+    dls = squares_block(folder).dataloaders(table, bs=8)
     assert not torch.equal(epoch(dls, 0)[0], epoch(dls, 1)[0])
-    assert not torch.equal(epoch(dls, 0)[0], epoch(block(folder).dataloaders(table, bs=8, seed=1), 0)[0])
+    assert not torch.equal(epoch(dls, 0)[0], epoch(squares_block(folder).dataloaders(table, bs=8, seed=1), 0)[0])
 
 
 def test_loading_leaves_the_global_generators_alone(folder: Path, table: pd.DataFrame) -> None:
-    dls = block(folder).dataloaders(table, bs=8)
+    dls = squares_block(folder).dataloaders(table, bs=8)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     epoch(dls, 0)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -70,7 +57,7 @@ def test_loading_leaves_the_global_generators_alone(folder: Path, table: pd.Data
 def test_an_epoch_shows_every_training_picture_at_most_once_and_drops_what_does_not_fill_a_batch(
     folder: Path, table: pd.DataFrame
 ) -> None:
-    dls = block(folder).dataloaders(table, bs=8)
+    dls = squares_block(folder).dataloaders(table, bs=8)
     positions = [p for batch in dls.train.batches(0) for p in batch.positions]
     assert len(positions) == len(set(positions)) == 24
     assert set(positions) <= set(dls.train_ds.positions)
@@ -78,14 +65,14 @@ def test_an_epoch_shows_every_training_picture_at_most_once_and_drops_what_does_
 
 
 def test_validation_comes_in_order_whole_and_always_the_same(folder: Path, table: pd.DataFrame) -> None:
-    dls = block(folder).dataloaders(table, bs=8)
+    dls = squares_block(folder).dataloaders(table, bs=8)
     batches = list(dls.valid.batches(0))
     assert [p for batch in batches for p in batch.positions] == dls.valid_ds.positions
     assert all(torch.equal(a.x, b.x) for a, b in zip(batches, dls.valid.batches(7), strict=True))
 
 
 def test_a_batch_is_plain_float_tensors_in_channels_last_order(folder: Path, table: pd.DataFrame) -> None:
-    x, y = block(folder).dataloaders(table, bs=8).one_batch()
+    x, y = squares_block(folder).dataloaders(table, bs=8).one_batch()
     assert type(x) is torch.Tensor
     assert type(y) is torch.Tensor
     assert x.shape == (8, 3, 32, 32)
@@ -102,7 +89,7 @@ def test_pixels_and_points_of_a_batch_agree(folder: Path, table: pd.DataFrame) -
         yy, xx = np.mgrid[:48, :64] + 0.5
         blob = 255 * np.exp(-((xx - row.x) ** 2 + (yy - row.y) ** 2) / 4.5)
         Image.fromarray(np.repeat(blob[:, :, None], 3, 2).round().astype(np.uint8)).save(white / row.fname)
-    points = block(
+    points = squares_block(
         white,
         blocks=(ImageBlock, PointBlock),
         get_y=ColReader(["x", "y"]),
@@ -126,7 +113,7 @@ def test_pixels_and_points_of_a_batch_agree(folder: Path, table: pd.DataFrame) -
 def test_pictures_of_different_sizes_say_what_to_do(tmp_path: Path) -> None:
     table = pd.concat([coloured_squares(tmp_path / "a", 8), coloured_squares(tmp_path / "b", 8, size=(40, 40))])
     table["fname"] = ["a/" + name for name in table["fname"][:8]] + ["b/" + name for name in table["fname"][8:]]
-    dls = block(tmp_path, item_tfms=None, batch_tfms=None).dataloaders(table, bs=8)
+    dls = squares_block(tmp_path, item_tfms=None, batch_tfms=None).dataloaders(table, bs=8)
     with pytest.raises(DataError, match=r"different sizes \(40x40, 48x64.*Resize\(224\)"):
         list(dls.train.batches(0))
 
@@ -138,13 +125,13 @@ def broken(tmp_path: Path) -> pd.DataFrame:
 
 
 def test_an_unreadable_picture_stops_with_its_path(tmp_path: Path) -> None:
-    dls = block(tmp_path).dataloaders(broken(tmp_path), bs=4)
+    dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4)
     with pytest.raises(PictureError, match="002.png"):
         list(dls.train.batches(0))
 
 
 def test_an_unreadable_picture_is_left_out_and_listed_when_asked_for(tmp_path: Path) -> None:
-    dls = block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
+    dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
     positions = [p for batch in dls.train.batches(0) for p in batch.positions]
     assert 2 not in positions
     assert len(positions) == 11
@@ -152,14 +139,14 @@ def test_an_unreadable_picture_is_left_out_and_listed_when_asked_for(tmp_path: P
 
 
 def test_unique_batches_show_one_picture_in_many_ways(folder: Path, table: pd.DataFrame) -> None:
-    train = block(folder).dataloaders(table, bs=8).train
+    train = squares_block(folder).dataloaders(table, bs=8).train
     x, y = train.batch_of([train.sample(0, number) for number in range(4)])
     assert all(torch.equal(row, y[0]) for row in y)
     assert not torch.equal(x[0], x[1])
 
 
 def test_other_items_are_seen_as_validation_pictures_are(folder: Path, table: pd.DataFrame) -> None:
-    dls = block(folder).dataloaders(table, bs=8)
+    dls = squares_block(folder).dataloaders(table, bs=8)
     rows = table[table["is_valid"]].reset_index(drop=True)
     test = dls.test_dl(rows)
     assert next(iter(test))[1] is None

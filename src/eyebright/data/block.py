@@ -162,7 +162,15 @@ class DataBlock:
             bs: pictures in the batch that is tried.
             show_batch: draw the batch too.
         """
-        for line in describe(self, source, bs):
+        walk = describe(
+            source,
+            datasets=lambda: self.datasets(source),
+            pipeline=(lambda: Pipeline.of(self.item_tfms, self.batch_tfms, torch.device("cpu")))
+            if self.blocks
+            else None,
+            bs=bs,
+        )
+        for line in walk:
             sys.stdout.write(line + "\n")
         if show_batch:
             self.dataloaders(source, bs=bs).show_batch()

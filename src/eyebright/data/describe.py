@@ -4,8 +4,8 @@ It never raises for what is wrong with the data: where a step fails, the walk en
 step and what to do.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,28 +19,27 @@ from eyebright.geometry import Warp
 from eyebright.transforms.draw import draw_all
 from eyebright.types import Points
 
-if TYPE_CHECKING:
-    from eyebright.data.block import DataBlock
 
-
-def describe(block: "DataBlock", source: Any, bs: int) -> Iterator[str]:
+def describe(
+    source: Any, *, datasets: Callable[[], Datasets], pipeline: Callable[[], Pipeline] | None, bs: int
+) -> Iterator[str]:
     """The lines of the walk.
 
     Args:
-        block: the data block.
-        source: what its ``datasets`` takes.
+        source: where the items come from, only to name it.
+        datasets: makes the data sets; what is wrong with the items is found out there.
+        pipeline: makes the pipeline; None: there are no pictures to batch.
         bs: pictures in the batch that is tried.
     """
     try:
         yield f"Collecting items from {_source(source)}"
-        datasets = block.datasets(source)
-        yield f"Found {len(datasets)} items"
-        yield f"2 datasets of sizes {len(datasets.train)},{len(datasets.valid)}"
-        yield from _fitted(datasets)
-        yield from _one_sample(datasets)
-        if block.blocks:
-            pipeline = Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cpu"))
-            yield from _one_batch(datasets, pipeline, min(bs, len(datasets.train)))
+        both = datasets()
+        yield f"Found {len(both)} items"
+        yield f"2 datasets of sizes {len(both.train)},{len(both.valid)}"
+        yield from _fitted(both)
+        yield from _one_sample(both)
+        if pipeline is not None:
+            yield from _one_batch(both, pipeline(), min(bs, len(both.train)))
     except EyebrightError as error:
         yield ""
         yield f"Stopped here: {error}"

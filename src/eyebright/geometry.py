@@ -10,7 +10,6 @@ How pixels are resampled through such a matrix is `eyebright.resample`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -229,7 +228,7 @@ def _convex(corners: Float[np.ndarray, "4 2"]) -> bool:
     return bool((turns > 0).all() or (turns < 0).all())
 
 
-def _four_points(before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> Matrix:
+def _four_points(before: Float[np.ndarray, "4 2"], after: Float[np.ndarray, "4 2"]) -> Matrix:
     """The homography through four pairs of points: 8 linear equations (Hartley & Zisserman, 2003, section 4.1)."""
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(before.tolist(), after.tolist(), strict=True):

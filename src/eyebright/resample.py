@@ -26,7 +26,7 @@ from eyebright.types import Size
 PadMode = Literal["zeros", "border", "reflection"]
 Interpolation = Literal["bilinear", "bicubic"]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
-Pixels = np.ndarray[Any, Any]
+Pixels = np.ndarray[Any, np.dtype[Any]]
 
 _CV2_BORDER = {
     "zeros": cv2.BORDER_CONSTANT,

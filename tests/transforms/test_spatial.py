@@ -29,14 +29,15 @@ AUGMENT = json.loads((Path(__file__).parents[1] / "gold" / "g07_augment.json").r
 DRAWS = 4000
 
 
-class At:
+class At(np.random.Generator):
     """A generator that says what it was told: the place of a crop."""
 
     def __init__(self, *place: float) -> None:
+        super().__init__(np.random.PCG64(0))
         self.place = np.array(place)
 
-    def random(self, count: int) -> np.ndarray:
-        assert count == len(self.place)
+    def random(self, size: int) -> np.ndarray:
+        assert size == len(self.place)
         return self.place
 
 

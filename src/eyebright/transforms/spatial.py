@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -139,7 +139,7 @@ class Dihedral(Transform):
     """
 
     p: float = 0.5
-    keep_size: bool = False
+    keep_size: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _check(self.p)

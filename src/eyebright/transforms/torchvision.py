@@ -8,7 +8,7 @@ Transforms that move pixels are refused: torchvision would move the pixels and n
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -38,7 +38,7 @@ class PixelTransform(Transform):
     """
 
     transform: PixelChange
-    always: bool = False
+    always: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         for part in _parts(self.transform):

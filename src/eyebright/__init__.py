@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from eyebright.jobs import read_source as read_source
     from eyebright.jobs import train_model as train_model
     from eyebright.learner import Learner as Learner
-    from eyebright.learner import vision_learner as vision_learner
     from eyebright.metrics.labels import (
         accuracy as accuracy,
     )
@@ -80,6 +79,8 @@ if TYPE_CHECKING:
     from eyebright.types import Points as Points
     from eyebright.types import Size as Size
     from eyebright.types import Thresholds as Thresholds
+    from eyebright.vision import load_learner as load_learner
+    from eyebright.vision import vision_learner as vision_learner
 
 _HOMES = {
     "CategoryBlock": "eyebright.blocks.category",
@@ -118,13 +119,14 @@ _HOMES = {
     "error_rate": "eyebright.metrics.labels",
     "get_image_files": "eyebright.io.files",
     "imagenet_stats": "eyebright.transforms.normalize",
+    "load_learner": "eyebright.vision",
     "load_predictor": "eyebright.predict",
     "parent_label": "eyebright.data.items",
     "read_source": "eyebright.jobs",
     "train_model": "eyebright.jobs",
     "untar_data": "eyebright.io.download",
     "using_attr": "eyebright.data.items",
-    "vision_learner": "eyebright.learner",
+    "vision_learner": "eyebright.vision",
 }
 
 __all__ = [
@@ -164,6 +166,7 @@ __all__ = [
     "error_rate",
     "get_image_files",
     "imagenet_stats",
+    "load_learner",
     "load_predictor",
     "parent_label",
     "read_source",

@@ -18,7 +18,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.sources import Source, folder_source, readable, table_source
 from eyebright.data.split import LabelSplitter, MaskSplitter
 from eyebright.errors import ArtifactError, InputError, checked_keywords
-from eyebright.learner import Learner, vision_learner
+from eyebright.learner import Learner
 from eyebright.report.classes import ClassAnswers
 from eyebright.report.data import Answers, ReportData
 from eyebright.report.html import write_report
@@ -26,6 +26,7 @@ from eyebright.report.labels import LabelAnswers
 from eyebright.train.observers.history import write_history
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from eyebright.vision import vision_learner
 
 DEFAULT_BATCH = 32
 CHECKPOINT = "checkpoint.safetensors"

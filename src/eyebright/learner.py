@@ -1,43 +1,36 @@
 """The front door: a model, its data and the book's verbs. What they do stands in the rooms below."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from eyebright.artifact import Manifest, save_model
-from eyebright.blocks.kinds import block_to_json
 from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Loader
+from eyebright.data.show import show_answers
 from eyebright.errors import InputError, PictureError, checked_keywords
 from eyebright.interpret.thresholds import tune_thresholds
 from eyebright.losses import picture_losses
 from eyebright.metrics.meter import Metric, as_metric
-from eyebright.models.build import PictureModel, build_model, describe
-from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
+from eyebright.models.build import PictureModel
 from eyebright.models.summary import ModelSummary, summarise
 from eyebright.plot import plot_lr_find
 from eyebright.predict import Prediction, Predictor
-from eyebright.train.device import Device
-from eyebright.train.evaluate import evaluate, outputs
 from eyebright.train.events import Observer
-from eyebright.train.loop import train, watch
-from eyebright.train.lr_find import LRFind, lr_find
-from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
-from eyebright.train.observers.progress import show_progress
+from eyebright.train.lr_find import LRFind
+from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.plan import Plan, fine_tune_plans
-from eyebright.train.precision import choose_precision
 from eyebright.train.recorder import Recorder
-from eyebright.train.run import Batch, Run
+from eyebright.train.run import Run
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule, lr_groups
-from eyebright.train.state import load_checkpoint
-from eyebright.types import InputDescription, Thresholds
+from eyebright.training import Loss, Training
+from eyebright.types import Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
@@ -82,7 +75,7 @@ class Learner:
         dls: DataLoaders,
         model: PictureModel,
         *,
-        loss_func: Callable[[Tensor, Tensor], Tensor] | None = None,
+        loss_func: Loss | None = None,
         metrics: AnyMetric | Sequence[AnyMetric] | None = None,
         lr: float = 1e-3,
         wd: float = 0.01,
@@ -94,33 +87,21 @@ class Learner:
         observers: Sequence[Observer] = (),
         progress: str = "auto",
     ) -> None:
-        self.dls = dls
-        self.loss_func = loss_func or dls.loss_func
-        self.lr, self.wd, self.moms, self.train_bn = lr, wd, moms, train_bn
+        self.lr, self.wd, self.moms = lr, wd, moms
         self.observers = list(observers)
         self.progress = progress
         self.thresholds = Thresholds()
         self.metrics = metrics
-        device = Device(str(dls.device), precision)
-        self.model = model
-        device.place(model)
-        self.run = Run(
+        self.training = Training(
+            dls,
             model,
-            self.loss_func,
-            parameter_groups(model),
-            device,
+            loss=loss_func or dls.loss_func,
+            precision=precision,
             seed=seed,
-            freeze=lambda plan: freeze_to(model, plan.frozen_to, train_bn=plan.train_bn),
-            set_training_mode=lambda: set_training_mode(model, train_bn=train_bn, keep_statistics=keep_statistics),
-            about={
-                "model": model.description.to_json(),
-                "target": block_to_json(dls.target),
-                "data": dls.datasets.fingerprint(),
-                "keep_statistics": keep_statistics,
-            },
+            train_bn=train_bn,
+            keep_statistics=keep_statistics,
         )
         self.recorder = Recorder(self.run)
-        self._frozen_to = 0
 
     # ------------------------------------------------------------------ what is asked of it
 
@@ -135,7 +116,41 @@ class Learner:
             given = []
         self._metrics = [as_metric(one) for one in (given if isinstance(given, Sequence) else [given])]
 
-    # ------------------------------------------------------------------ freezing
+    @property
+    def dls(self) -> DataLoaders:
+        """The data."""
+        return self.training.dls
+
+    @property
+    def data(self) -> DataLoaders:
+        """The data, under the name of the recipes."""
+        return self.dls
+
+    @property
+    def model(self) -> PictureModel:
+        """The network."""
+        return self.training.model
+
+    @property
+    def run(self) -> Run:
+        """Where training stands."""
+        return self.training.run
+
+    @property
+    def loss_func(self) -> Loss:
+        """Of raw outputs and targets; setting it changes training and validation."""
+        return self.training.loss
+
+    @loss_func.setter
+    def loss_func(self, given: Loss) -> None:
+        self.training.loss = given
+
+    @property
+    def opt(self) -> GroupedOptimizer:
+        """The optimizer of the last fit; before any, one like that which the next fit will make."""
+        return self.training.optimizer(self.wd)
+
+    # ------------------------------------------------------------------ freezing and precision
 
     def freeze(self) -> None:
         """Only the head learns (and norm layers, with ``train_bn``)."""
@@ -147,8 +162,19 @@ class Learner:
 
     def freeze_to(self, n: int) -> None:
         """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
-        freeze_to(self.model, n, train_bn=self.train_bn)
-        self._frozen_to = n % len(self.run.groups)
+        self.training.freeze_to(n)
+
+    def to_fp16(self) -> "Learner":
+        """The same learner, which computes in float16 from now on (without a GPU in bfloat16); weights stay float32."""
+        return self._with_precision("float16")
+
+    def to_bf16(self) -> "Learner":
+        """The same learner, which computes in bfloat16 from now on; weights stay float32."""
+        return self._with_precision("bfloat16")
+
+    def to_fp32(self) -> "Learner":
+        """The same learner, which computes in float32 from now on."""
+        return self._with_precision("float32")
 
     # ------------------------------------------------------------------ training
 
@@ -260,7 +286,7 @@ class Learner:
         )
         decay = self.wd if wd is None else wd
         self._fit(
-            [replace(plan, weight_decay=decay, train_bn=self.train_bn) for plan in plans],
+            [replace(plan, weight_decay=decay, train_bn=self.training.train_bn) for plan in plans],
             cbs,
             checkpoint,
             resume=resume,
@@ -279,16 +305,8 @@ class Learner:
 
         Unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
         """
-        self._settle_precision()
-        found = lr_find(
-            self.run,
-            self._train_batches,
-            start_lr=start_lr,
-            end_lr=end_lr,
-            num_it=num_it,
-            stop_div=stop_div,
-            plan=self._plan(1, end_lr, None, Constant()),
-        )
+        plan = self._plan(1, end_lr, None, Constant())
+        found = self.training.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan)
         if show_plot:
             suggestions = {name: getattr(found, name) for name in ("valley", "slide", "minimum", "steep")}
             plot_lr_find(found.lrs, found.losses, suggestions)
@@ -297,17 +315,19 @@ class Learner:
     # ------------------------------------------------------------------ answers
 
     def validate(
-        self, ds_idx: int = 1, dl: Loader | None = None, *, metrics: Sequence[AnyMetric] | None = None
+        self, ds_idx: int | Loader = 1, dl: Loader | None = None, *, metrics: Sequence[AnyMetric] | None = None
     ) -> list[float]:
         """The loss and every metric, exact over the whole set.
 
         Args:
-            ds_idx: 1 for the validation side, 0 for the training side (seen as validation pictures are).
+            ds_idx: 1 for the validation side, 0 for the training side (seen as validation pictures are); or a loader,
+                as in the recipes.
             dl: another loader.
             metrics: instead of the learner's own.
         """
         asked = self.metrics if metrics is None else [as_metric(one) for one in metrics]
-        return list(self._scores(dl or self.dls.ordered(ds_idx), asked).values())
+        loader = self._loader(ds_idx, dl)
+        return list(self.training.scores(loader, asked, self.thresholds).values())
 
     def get_preds(
         self,
@@ -329,8 +349,8 @@ class Learner:
             with_loss: the loss of each picture too, last.
             act: from raw outputs to predictions; None: the target block's activation.
         """
-        loader = dl or self.dls.ordered(ds_idx)
-        logits, targets = self._outputs(loader)
+        loader = self._loader(ds_idx, dl)
+        logits, targets = self.training.outputs(loader)
         predictions = (act or self.dls.target.activate)(logits)
         given: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
         given += [predictions, targets]
@@ -346,11 +366,7 @@ class Learner:
         Raises:
             PictureError: it cannot be read.
         """
-        answers = self.predictor().predict(item)
-        for path, reason in answers.skipped.items():
-            raise PictureError(path, reason)
-        one: Prediction = answers[0]
-        return Answer(one.answer, self.dls.target.encode(one.answer), one.scores)
+        return answer_for(self.predictor(), item)
 
     def predictor(self) -> Predictor:
         """A predictor of the model as it is now."""
@@ -372,11 +388,59 @@ class Learner:
         self.thresholds = tune_thresholds(probabilities, targets, metric=metric, per_class=per_class)
         return self.thresholds
 
+    def interpret(self, ds_idx: int = 1) -> "Interpretation":
+        """The predictions of a side, its targets and the loss of each picture."""
+        return Interpretation(*self.get_preds(ds_idx, with_loss=True))
+
     # ------------------------------------------------------------------ seeing and saving
 
-    def summary(self) -> ModelSummary:
-        """The model layer by layer: shapes, parameters, what learns."""
-        return summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
+    def show_results(
+        self,
+        ds_idx: int = 1,
+        dl: Loader | None = None,
+        max_n: int = 9,
+        *,
+        nrows: int | None = None,
+        ncols: int | None = None,
+        rows: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Draw pictures with their targets and predictions.
+
+        Labels stand over the picture, the target's first, green where the two agree and red where not. Points are
+        drawn on the user's own picture, the target beside the prediction.
+
+        Args:
+            ds_idx: 1 for the validation side, 0 for the training side; some of its pictures are drawn by chance.
+            dl: another loader, of which the first pictures are drawn.
+            max_n: how many pictures at most.
+            nrows: rows of the grid.
+            ncols: columns of the grid, for points of pairs.
+            rows: as many rows and columns, as in the recipes.
+            figsize: width and height in inches; None: 3 inches a picture.
+            seed: of the chance: the same pictures each time; another seed shows others.
+        """
+        if rows is not None:
+            max_n, nrows, ncols = rows * rows, rows, rows
+        loader = dl or self.dls.some(ds_idx, max_n, seed=seed)
+        with closing(loader.batches()) as batches:
+            batch = next(batches)
+        show_answers(
+            loader.dataset,
+            batch,
+            self.dls.target.activate(self.training.batch_outputs(batch)),
+            thresholds=self.thresholds,
+            most=max_n,
+            grid=(nrows, ncols),
+            figsize=figsize,
+        )
+
+    def summary(self) -> "LearnerSummary":
+        """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
+        layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
+        optimizer = type(self.opt.torch).__name__
+        return LearnerSummary(layers, optimizer, repr(self.loss_func), self.training.frozen_to)
 
     def manifest(self) -> Manifest:
         """Everything that the model is, except its weights."""
@@ -410,6 +474,23 @@ class Learner:
         """
         return save_model(folder, self.manifest(), self.model.state_dict())
 
+    def export(self, fname: str | Path = "export") -> Path:
+        """The folder that `load_learner` reads, inside ``dls.path``; see `save_model`.
+
+        Args:
+            fname: the folder's name.
+
+        Raises:
+            InputError: the name is that of a pickle.
+            ArtifactError: the folder cannot be written.
+        """
+        if Path(fname).suffix in (".pkl", ".pth", ".pt"):
+            raise InputError(
+                f"'{fname}' is the name of a pickle, which can run code when it is loaded; a model is saved as a "
+                f"folder here: export('{Path(fname).stem}')"
+            )
+        return self.save_model(self.dls.path / fname)
+
     # ------------------------------------------------------------------ how
 
     def _plan(self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule) -> Plan:
@@ -418,173 +499,77 @@ class Learner:
             lr_groups(self.lr if lr is None else lr, len(self.run.groups)),
             schedule,
             weight_decay=self.wd if wd is None else wd,
-            train_bn=self.train_bn,
-            frozen_to=self._frozen_to,
+            train_bn=self.training.train_bn,
+            frozen_to=self.training.frozen_to,
         )
 
     def _fit(
         self, plans: Sequence[Plan], cbs: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
     ) -> None:
-        observers = [*self.observers, *cbs]
-        if checkpoint is not None:
-            observers.append(save_after_epochs(self.run, checkpoint))
-        if resume:
-            if checkpoint is None:
-                raise InputError("to resume, name the checkpoint that a training wrote")
-            load_checkpoint(self.run, checkpoint, plans=plans)
-        else:
-            self._settle_precision(plans[-1].frozen_to)
-            self.run.begin(*plans)
-        events = train(
-            self.run,
-            self._train_batches,
-            steps=len(self.dls.train),
-            validate=lambda: self._scores(self.dls.valid, self.metrics),
-        )
-        with show_progress(self.progress) as progress:
-            watch(events, [progress, *observers])
-        self._frozen_to = plans[-1].frozen_to
-
-    def _settle_precision(self, frozen_to: int | None = None) -> None:
-        device = self.run.device
-        if device.settled:
-            return
-        asked = self._frozen_to if frozen_to is None else frozen_to
-        freeze_to(self.model, asked, train_bn=self.train_bn)
-        batch = next(self._train_batches(self.run.epoch))
-        device.settle(*choose_precision(self.model, batch, self.loss_func, device))
-        freeze_to(self.model, self._frozen_to, train_bn=self.train_bn)
-
-    def _train_batches(self, epoch: int) -> Generator[Batch, None, None]:
-        return _pairs(self.dls.train, epoch)
-
-    def _scores(self, loader: Loader, metrics: Sequence[Metric]) -> dict[str, float]:
-        return evaluate(
-            self.model,
-            _pairs(loader),
-            self.run.device,
-            loss=self.loss_func,
-            metrics=metrics,
-            activate=self.dls.target.activate,
-            thresholds=self.thresholds,
+        self.training.fit(
+            plans,
+            [*self.observers, *cbs],
+            lambda: self.training.scores(self.dls.valid, self.metrics, self.thresholds),
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=self.progress,
         )
 
-    def _outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
-        seen = list(outputs(self.model, _pairs(loader), self.run.device))
-        return torch.cat([logits.cpu() for logits, _ in seen]), torch.cat([targets.cpu() for _, targets in seen])
+    def _with_precision(self, precision: str) -> "Learner":
+        self.training.use_precision(precision)
+        return self
+
+    def _loader(self, side: int | Loader, other: Loader | None) -> Loader:
+        if isinstance(side, Loader):
+            return side
+        return other or self.dls.ordered(side)
 
 
-def _pairs(loader: Loader, epoch: int = 0) -> Generator[Batch, None, None]:
-    with closing(loader.batches(epoch)) as batches:
-        for batch in batches:
-            if batch.y is None:
-                raise InputError("these pictures have no targets; for new pictures use predict")
-            yield batch.x, batch.y
-
-
-@checked_keywords
-def vision_learner(
-    dls: DataLoaders,
-    arch: str | Callable[..., nn.Module],
-    normalize: bool = True,  # noqa: FBT001  # the book's signature
-    n_out: int | None = None,
-    pretrained: bool = True,  # noqa: FBT001
-    *,
-    loss_func: Callable[[Tensor, Tensor], Tensor] | None = None,
-    metrics: AnyMetric | Sequence[AnyMetric] | None = None,
-    lr: float = 1e-3,
-    wd: float = 0.01,
-    moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
-    train_bn: bool = True,
-    keep_statistics: bool = False,
-    concat_pool: bool = True,
-    pool: bool = True,
-    lin_ftrs: Sequence[int] | None = None,
-    ps: float | Sequence[float] = 0.5,
-    first_bn: bool = True,
-    bn_final: bool = False,
-    lin_first: bool = False,
-    y_range: Sequence[float] | None = None,
-    init: Callable[[Tensor], Any] | None = nn.init.kaiming_normal_,
-    precision: str = "auto",
-    seed: int = 0,
-    observers: Sequence[Observer] = (),
-    progress: str = "auto",
-) -> Learner:
-    """A learner whose model is a pretrained backbone with the book's head; frozen up to the head when pretrained.
+class Interpretation(NamedTuple):
+    """What `Learner.interpret` gives.
 
     Args:
-        dls: the data.
-        arch: any timm name, or torchvision's ``resnet18``, ``resnet34``, ``resnet50`` as name or function.
-        normalize: the model normalises its input, as its weights want it or as a ``Normalize`` of the data says.
-        n_out: outputs; None: what the target needs.
-        pretrained: start from pretrained weights.
-        loss_func: see `Learner`, as ``metrics``, ``lr``, ``wd``, ``moms``, ``train_bn``, ``precision``, ``observers``.
-        metrics: what validation computes besides the loss.
-        lr: the learning rate where a call names none.
-        wd: weight decay.
-        moms: momentum of a one-cycle.
-        train_bn: whether norm layers of a frozen body learn.
-        keep_statistics: batch norms of the body keep the statistics of their pretraining.
-        concat_pool: the head pools with maximum and average, as in the book.
-        pool: the head pools.
-        lin_ftrs: widths of the head's hidden layers.
-        ps: dropout of the head.
-        first_bn: a norm before the head's first layer.
-        bn_final: a norm behind its last one.
-        lin_first: each layer before its norm and dropout.
-        y_range: the outputs lie between these two, by a scaled sigmoid.
-        init: how the head's weights are initialised; None leaves torch's own.
-        precision: the number format of training.
-        seed: of the head's first weights and of dropout.
-        observers: watch every fit.
-        progress: what a person sees of a fit.
+        preds: activated predictions: probabilities, or values.
+        y_true: targets.
+        losses: of each picture.
+    """
+
+    preds: Tensor
+    y_true: Tensor
+    losses: Tensor
+
+
+@dataclass(frozen=True, repr=False)
+class LearnerSummary:
+    """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
+
+    Args:
+        model: its layers.
+        optimizer: its name.
+        loss: its name.
+        frozen_to: the groups before this one are frozen.
+    """
+
+    model: ModelSummary
+    optimizer: str
+    loss: str
+    frozen_to: int
+
+    def __str__(self) -> str:
+        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
+        return f"{self.model}\n\nOptimizer used: {self.optimizer}\nLoss function: {self.loss}\n\n{frozen}\n"
+
+    __repr__ = __str__
+
+
+def answer_for(predictor: Predictor, item: Any) -> Answer:
+    """The predictor's answer for one picture.
 
     Raises:
-        InputError: there is no such architecture.
-        WeightsError: pretrained weights cannot be had.
+        PictureError: it cannot be read.
     """
-    width = n_out or dls.c
-    description = describe(
-        arch,
-        width,
-        size=dls.size,
-        concat_pool=concat_pool,
-        lin_ftrs=lin_ftrs,
-        ps=ps,
-        bn_final=bn_final,
-        first_bn=first_bn,
-        lin_first=lin_first,
-        y_range=y_range,
-        pool=pool,
-    )
-    description = replace(description, input=_input(description.input, dls, normalize=normalize))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build_model(description, pretrained=pretrained, init=init)
-    learner = Learner(
-        dls,
-        model,
-        loss_func=loss_func,
-        metrics=metrics,
-        lr=lr,
-        wd=wd,
-        moms=moms,
-        train_bn=train_bn,
-        keep_statistics=keep_statistics,
-        precision=precision,
-        seed=seed,
-        observers=observers,
-        progress=progress,
-    )
-    if pretrained:
-        learner.freeze()
-    return learner
-
-
-def _input(own: InputDescription, dls: DataLoaders, *, normalize: bool) -> InputDescription:
-    """The model's input: what the data declare goes before what the weights want."""
-    declared = dls.pipeline.normalize
-    if declared is not None:
-        return replace(own, mean=declared.mean, std=declared.std)
-    return own if normalize else replace(own, mean=(0.0,) * len(own.mean), std=(1.0,) * len(own.std))
+    answers = predictor.predict(item)
+    for path, reason in answers.skipped.items():
+        raise PictureError(path, reason)
+    one: Prediction = answers[0]
+    return Answer(one.answer, predictor.target.encode(one.answer), one.scores)

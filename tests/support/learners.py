@@ -11,9 +11,10 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.items import ColReader
 from eyebright.data.split import ColSplitter
-from eyebright.learner import Learner, vision_learner
+from eyebright.learner import Learner
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from eyebright.vision import vision_learner
 
 SMALL = "test_resnet"  # timm's own network for tests: 470,000 parameters
 

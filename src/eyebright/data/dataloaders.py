@@ -4,17 +4,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from eyebright.blocks.base import TargetBlock
 from eyebright.data.datasets import Dataset, Datasets, Fields
 from eyebright.data.loaders import Loader
-from eyebright.data.pipeline import Pipeline, to_pictures
+from eyebright.data.pipeline import Pipeline
+from eyebright.data.show import show_targets
 from eyebright.errors import DataError
-from eyebright.geometry import Warp
-from eyebright.plot import draw_points, show_pictures
 from eyebright.types import Size, Vocab
 
 
@@ -49,6 +48,16 @@ class DataLoaders:
     def valid_ds(self) -> Dataset:
         """The validation side, one by one."""
         return self.valid.dataset
+
+    @property
+    def train_dl(self) -> Loader:
+        """The training side, under the name of the recipes."""
+        return self.train
+
+    @property
+    def valid_dl(self) -> Loader:
+        """The validation side, under the name of the recipes."""
+        return self.valid
 
     @property
     def target(self) -> TargetBlock:
@@ -111,14 +120,27 @@ class DataLoaders:
 
     def ordered(self, which: int) -> Loader:
         """A side (0: training, 1: validation) whole, in order, each picture seen as a validation picture is."""
-        return self.valid if which == 1 else self._looking(self.train.dataset)
+        return self.valid if which == 1 else self._looking(self.train.dataset, self.valid.bs)
+
+    def some(self, which: int, count: int, *, seed: int = 0) -> Loader:
+        """A few pictures of a side in one batch, chosen by chance, each seen as a validation picture is.
+
+        Args:
+            which: 0: training, 1: validation.
+            count: how many, or all where there are fewer.
+            seed: of the chance: the same pictures each time.
+        """
+        whole = self.datasets.subset(which)
+        count = min(count, len(whole))
+        chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
+        return self._looking(Dataset(whole.source, [whole.positions[i] for i in chosen], whole.fields), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of other items, seen as validation pictures are; without targets unless ``with_labels``."""
         fields = self.datasets.fields
         if not with_labels:
             fields = Fields(fields.get_x, None, fields.image, None)
-        return self._looking(Dataset(items, range(len(items)), fields))
+        return self._looking(Dataset(items, range(len(items)), fields), self.valid.bs)
 
     def show_batch(
         self,
@@ -144,30 +166,17 @@ class DataLoaders:
         if b is None:
             b = self._same_picture(count) if unique else self.train.one_batch()
         x, y = b[0][:count], None if b[1] is None else b[1][:count]
-        values = self.values(y, Size(*x.shape[-2:])) if y is not None else [None] * len(x)
-        marks = [None if value is None else self.target.marks(value) for value in values]
-        titles = [
-            "" if value is None or mark is not None else self.target.words(value)
-            for value, mark in zip(values, marks, strict=True)
-        ]
-        figure = show_pictures(list(to_pictures(x)), titles, rows=nrows, columns=ncols, figsize=figsize)
-        for ax, mark in zip(figure.axes, marks, strict=False):
-            if mark is not None:
-                draw_points(ax, mark.xy, mark.visible)
-
-    def values(self, y: Shaped[Tensor, "b ..."], size: Size) -> list[Any]:
-        """What a person would write for encoded targets (or activated outputs) of pictures of ``size``."""
-        return [self.target.decode(row.cpu(), view=Warp.identity(size)) for row in y]
+        show_targets(x, y, self.datasets.fields.target, grid=(nrows, ncols), figsize=figsize)
 
     def _same_picture(self, count: int) -> tuple[Tensor, Tensor | None]:
         return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])
 
-    def _looking(self, dataset: Dataset) -> Loader:
+    def _looking(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid
         return Loader(
             dataset,
             valid.pipeline,
-            bs=valid.bs,
+            bs=bs,
             training=False,
             workers=valid.workers,
             seed=valid.seed,

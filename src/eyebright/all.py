@@ -1,0 +1,197 @@
+"""The notebook face: ``from eyebright.all import *`` gives what the cells of the book's chapters 5 and 6 use.
+
+A reader changes the import line of a notebook and runs it. That is what star imports are for, and the only thing: code
+imports from the defining modules. No name here shadows a builtin, and only `F` and `L` have one letter, as everywhere.
+
+Only this module brings fastcore in, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as the book
+needs it.
+"""
+
+import math
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the name that everybody uses
+from torchvision.models import resnet18, resnet34, resnet50
+
+from eyebright._deprecate import renamed
+from eyebright._optional import need
+from eyebright.artifact import Manifest
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.blocks.regression import RegressionBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.datasets import Dataset, Datasets
+from eyebright.data.factory import ImageDataLoaders
+from eyebright.data.items import ColReader, RegexLabeller, parent_label, using_attr
+from eyebright.data.split import (
+    ColSplitter,
+    EndSplitter,
+    FileSplitter,
+    FuncSplitter,
+    GrandparentSplitter,
+    IndexSplitter,
+    LabelSplitter,
+    MaskSplitter,
+    RandomSplitter,
+    RandomSubsetSplitter,
+    TrainTestSplitter,
+)
+from eyebright.errors import EyebrightError
+from eyebright.interpret.thresholds import threshold_curve, tune_thresholds
+from eyebright.io.download import URLs, untar_data
+from eyebright.io.files import get_image_files
+from eyebright.io.images import Picture
+from eyebright.learner import Learner
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
+from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
+from eyebright.metrics.meter import Metric
+from eyebright.metrics.points import point_distance
+from eyebright.plot import plot_function, plot_threshold_curve
+from eyebright.predict import Predictor, load_predictor
+from eyebright.transforms.normalize import Normalize, imagenet_stats
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
+from eyebright.types import Points, Size, Thresholds
+from eyebright.vision import load_learner, vision_learner
+
+if TYPE_CHECKING:
+    import matplotlib.pyplot as plt
+    from fastcore.foundation import L
+else:
+    plt = need("matplotlib.pyplot", extra="notebook", purpose="a notebook")
+    L = need("fastcore.foundation", extra="notebook", purpose="a notebook").L
+    need("fastcore.xtras", extra="notebook", purpose="a notebook")  # Path.ls and Path.BASE_PATH
+
+PILImage = Picture
+"""The book's name of a picture."""
+
+cnn_learner = renamed("cnn_learner", vision_learner)
+"""The old name of `vision_learner`."""
+
+models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50)
+"""The backbones that are given as functions; every other one is given by its timm name."""
+
+
+def tensor(x: Any, *rest: Any) -> Shaped[Tensor, "..."]:
+    """A tensor of numbers, a list, an array or a pandas column; numbers with a point become float32, as in the book."""
+    given = (x, *rest) if rest else x
+    made = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+    return made.float() if made.dtype in (torch.float64, torch.uint16) else made
+
+
+def to_cpu(b: Any) -> Any:
+    """The batch on the CPU: a tensor, or lists, tuples and dicts of them; what else is in it stays as it is."""
+    match b:
+        case Tensor():
+            return b.cpu()
+        case list() | tuple():
+            moved = [to_cpu(one) for one in b]
+            return type(b)(*moved) if hasattr(b, "_fields") else type(b)(moved)
+        case dict():
+            return {name: to_cpu(one) for name, one in b.items()}
+        case _:
+            return b
+
+
+def sigmoid_range(x: Float[Tensor, "..."], lo: float, hi: float) -> Float[Tensor, "..."]:
+    """The sigmoid, stretched to lie between ``lo`` and ``hi``."""
+    return torch.sigmoid(x) * (hi - lo) + lo
+
+
+__all__ = [  # Python's own order
+    "BCEWithLogitsLossFlat",
+    "CategoryBlock",
+    "ColReader",
+    "ColSplitter",
+    "CrossEntropyLossFlat",
+    "DataBlock",
+    "DataLoaders",
+    "Dataset",
+    "Datasets",
+    "Dihedral",
+    "EndSplitter",
+    "EyebrightError",
+    "F",
+    "FileSplitter",
+    "Flip",
+    "FuncSplitter",
+    "GrandparentSplitter",
+    "ImageBlock",
+    "ImageDataLoaders",
+    "IndexSplitter",
+    "L",
+    "LabelSplitter",
+    "Learner",
+    "MSELossFlat",
+    "Manifest",
+    "MaskSplitter",
+    "Metric",
+    "MultiCategoryBlock",
+    "Normalize",
+    "PILImage",
+    "Path",
+    "PerspectiveWarp",
+    "Picture",
+    "PointBlock",
+    "Points",
+    "Predictor",
+    "RandomResizedCrop",
+    "RandomSplitter",
+    "RandomSubsetSplitter",
+    "RegexLabeller",
+    "RegressionBlock",
+    "Resize",
+    "Rotate",
+    "Size",
+    "Thresholds",
+    "TrainTestSplitter",
+    "URLs",
+    "Zoom",
+    "accuracy",
+    "accuracy_multi",
+    "aug_transforms",
+    "cnn_learner",
+    "error_rate",
+    "f1_macro",
+    "f1_micro",
+    "f1_samples",
+    "get_image_files",
+    "imagenet_stats",
+    "load_learner",
+    "load_predictor",
+    "math",
+    "mean_ap",
+    "models",
+    "nn",
+    "np",
+    "parent_label",
+    "partial",
+    "pd",
+    "plot_function",
+    "plot_threshold_curve",
+    "plt",
+    "point_distance",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "sigmoid_range",
+    "tensor",
+    "threshold_curve",
+    "to_cpu",
+    "torch",
+    "tune_thresholds",
+    "untar_data",
+    "using_attr",
+    "vision_learner",
+]

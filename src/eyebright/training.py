@@ -1,0 +1,201 @@
+"""A model in training, with its data: what is frozen, in which numbers it is computed, and how a fit goes.
+
+The room between the loop, which knows nothing of data sets, and `eyebright.learner`, which gives it the book's verbs.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from eyebright.blocks.kinds import block_to_json
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.loaders import Batch, Loader
+from eyebright.errors import InputError
+from eyebright.metrics.meter import Metric
+from eyebright.models.build import PictureModel
+from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
+from eyebright.train.device import Device
+from eyebright.train.evaluate import evaluate, outputs
+from eyebright.train.events import Observer
+from eyebright.train.loop import train, watch
+from eyebright.train.lr_find import LRFind, lr_find
+from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
+from eyebright.train.observers.progress import show_progress
+from eyebright.train.optimizer import GroupedOptimizer
+from eyebright.train.plan import Plan
+from eyebright.train.precision import choose_precision
+from eyebright.train.run import Run
+from eyebright.train.state import load_checkpoint
+from eyebright.types import Thresholds
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Pairs = Generator[tuple[Tensor, Tensor], None, None]
+
+
+class Training:
+    """A model, its data, and where its training stands.
+
+    Args:
+        dls: the training and the validation side.
+        model: is moved to the device of the data.
+        loss: of raw outputs and targets.
+        precision: ``"auto"`` measures before the first fit.
+        seed: of dropout.
+        train_bn: whether norm layers of a frozen body learn.
+        keep_statistics: batch norms of the body keep the statistics of their pretraining.
+    """
+
+    def __init__(
+        self,
+        dls: DataLoaders,
+        model: PictureModel,
+        *,
+        loss: Loss,
+        precision: str,
+        seed: int,
+        train_bn: bool,
+        keep_statistics: bool,
+    ) -> None:
+        self.dls = dls
+        self.model = model
+        self.train_bn = train_bn
+        self.frozen_to = 0
+        self._loss = loss
+        device = Device(str(dls.device), precision)
+        device.place(model)
+        self.run = Run(
+            model,
+            loss,
+            parameter_groups(model),
+            device,
+            seed=seed,
+            freeze=lambda plan: freeze_to(model, plan.frozen_to, train_bn=plan.train_bn),
+            set_training_mode=lambda: set_training_mode(model, train_bn=train_bn, keep_statistics=keep_statistics),
+            about={
+                "model": model.description.to_json(),
+                "target": block_to_json(dls.target),
+                "data": dls.datasets.fingerprint(),
+                "keep_statistics": keep_statistics,
+            },
+        )
+
+    @property
+    def loss(self) -> Loss:
+        """Of raw outputs and targets; setting it changes training and validation."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, given: Loss) -> None:
+        self._loss = self.run.loss = given
+
+    def freeze_to(self, n: int) -> None:
+        """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
+        freeze_to(self.model, n, train_bn=self.train_bn)
+        self.frozen_to = n % len(self.run.groups)
+
+    def use_precision(self, precision: str) -> None:
+        """From now on compute in these numbers; the weights stay float32."""
+        self.run.device = Device(str(self.run.device.torch_device), precision)
+
+    def optimizer(self, weight_decay: float) -> GroupedOptimizer:
+        """The optimizer of the last fit; before any, one like that which the next fit will make."""
+        return self.run.optimizer or GroupedOptimizer(self.run.groups, weight_decay=weight_decay)
+
+    def fit(
+        self,
+        plans: Sequence[Plan],
+        observers: Sequence[Observer],
+        validate: Callable[[], dict[str, float]],
+        *,
+        checkpoint: str | Path | None,
+        resume: bool,
+        progress: str,
+    ) -> None:
+        """Train one plan after another.
+
+        Args:
+            plans: what is to be done.
+            observers: watch it.
+            validate: the scores after each epoch.
+            checkpoint: a file that holds everything at the end of each epoch.
+            resume: go on from that file instead of beginning.
+            progress: what a person sees.
+        """
+        watching = list(observers)
+        if checkpoint is not None:
+            watching.append(save_after_epochs(self.run, checkpoint))
+        if resume:
+            if checkpoint is None:
+                raise InputError("to resume, name the checkpoint that a training wrote")
+            load_checkpoint(self.run, checkpoint, plans=plans)
+        else:
+            self._settle_precision(plans[-1].frozen_to)
+            self.run.begin(*plans)
+        events = train(self.run, self._batches, steps=len(self.dls.train), validate=validate)
+        with show_progress(progress) as shown:
+            watch(events, [shown, *watching])
+        self.frozen_to = plans[-1].frozen_to
+
+    def lr_find(self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan) -> LRFind:
+        """Losses at growing learning rates; everything is afterwards as it was before."""
+        self._settle_precision(self.frozen_to)
+        return lr_find(
+            self.run,
+            self._batches,
+            start_lr=start_lr,
+            end_lr=end_lr,
+            num_it=num_it,
+            stop_div=stop_div,
+            plan=plan,
+        )
+
+    def scores(self, loader: Loader, metrics: Sequence[Metric], thresholds: Thresholds) -> dict[str, float]:
+        """The loss and every metric, exact over all pictures of the loader."""
+        return evaluate(
+            self.model,
+            _pairs(loader),
+            self.run.device,
+            loss=self._loss,
+            metrics=metrics,
+            activate=self.dls.target.activate,
+            thresholds=thresholds,
+        )
+
+    def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
+        """The raw outputs and the targets of all pictures of the loader, in its order."""
+        seen = list(outputs(self.model, _pairs(loader), self.run.device))
+        return torch.cat([logits.cpu() for logits, _ in seen]), torch.cat([targets.cpu() for _, targets in seen])
+
+    def batch_outputs(self, batch: Batch) -> Float[Tensor, "b ..."]:
+        """The raw outputs for one batch."""
+        [(logits, _)] = outputs(self.model, [_pair(batch)], self.run.device)
+        return logits.cpu()
+
+    def _settle_precision(self, frozen_to: int) -> None:
+        """Measures which numbers are faster, on the model as it will be trained."""
+        device = self.run.device
+        if device.settled:
+            return
+        freeze_to(self.model, frozen_to, train_bn=self.train_bn)
+        with closing(self._batches(self.run.epoch)) as batches:
+            device.settle(*choose_precision(self.model, next(batches), self._loss, device))
+        freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
+
+    def _batches(self, epoch: int) -> Pairs:
+        return _pairs(self.dls.train, epoch)
+
+
+def _pairs(loader: Loader, epoch: int = 0) -> Pairs:
+    with closing(loader.batches(epoch)) as batches:
+        for batch in batches:
+            yield _pair(batch)
+
+
+def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
+    if batch.y is None:
+        raise InputError("these pictures have no targets; for new pictures use predict")
+    return batch.x, batch.y

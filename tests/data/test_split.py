@@ -134,3 +134,29 @@ def test_a_column_that_does_not_say_true_or_false_is_refused() -> None:
     with pytest.raises(DataError, match="holds 'maybe'"):
         split.ColSplitter()(pd.DataFrame({"is_valid": ["maybe"]}))
     assert split.ColSplitter("part", on="test")(pd.DataFrame({"part": ["train", "test"]})) == ([0], [1])
+
+
+def test_dealing_by_label_keeps_every_label_in_training_and_its_share_in_validation() -> None:
+    random = np.random.default_rng(0)
+    common = [
+        [name for name, share in (("a", 0.5), ("b", 0.3), ("c", 0.1)) if random.random() < share] for _ in range(400)
+    ]
+    labels = [*common, ["once"], ["twice"], ["twice", "a"]]
+    for seed in range(5):
+        train, valid = split.LabelSplitter(labels, 0.2, seed)(labels)
+        assert sorted(train + valid) == list(range(len(labels)))
+        for name in ("a", "b", "c"):
+            holding = [i for i, one in enumerate(labels) if name in one]
+            share = len(set(holding) & set(valid)) / len(holding)
+            assert share == pytest.approx(0.2, abs=0.03)
+        for name in ("once", "twice"):
+            assert any(name in labels[i] for i in train)
+        bare = [i for i, one in enumerate(labels) if not one]
+        assert len(set(bare) & set(valid)) / len(bare) == pytest.approx(0.2, abs=0.05)
+
+
+def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
+    labels = [[name] for name in "aaaaaaaaaabbbbb"]
+    first, again, other = (split.LabelSplitter(labels, 0.4, seed)(labels) for seed in (1, 1, 2))
+    assert first == again != other
+    assert sorted(labels[i][0] for i in first[1]) == ["a"] * 4 + ["b"] * 2

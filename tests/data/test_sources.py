@@ -1,0 +1,71 @@
+"""What lies on a disk, as labelled pictures."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from eyebright.data.sources import folder_source, readable, table_source
+from eyebright.errors import InputError
+from support.pictures import coloured_squares
+
+
+def pictures(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(root / name)
+    return root
+
+
+def test_a_folder_for_each_class(tmp_path: Path) -> None:
+    source = folder_source(pictures(tmp_path, "dog/2.png", "cat/1.png", "cat/3.png"))
+    assert [(one.path.name, one.labels) for one in source.pictures] == [
+        ("1.png", ("cat",)), ("3.png", ("cat",)), ("2.png", ("dog",)),
+    ]  # fmt: skip
+    assert (source.kind, source.split) == ("single", None)
+
+
+def test_folders_may_say_the_split(tmp_path: Path) -> None:
+    source = folder_source(pictures(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"))
+    assert {one.path.name: one.valid for one in source.pictures} == {"1.png": False, "2.png": False, "3.png": True}
+    assert "1 pictures outside of the folders" in source.said[-1]
+    assert source.split == [False, False, True]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    source = folder_source(pictures(tmp_path, "train/1.png", "bus/2.png"))
+    assert [one.labels for one in source.pictures] == [("bus",), ("train",)]
+
+
+def test_a_picture_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1.png' lies in no class folder"):
+        folder_source(pictures(tmp_path, "1.png", "cat/2.png"))
+
+
+def test_a_table_names_its_lines(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path / "photos", 6)
+    table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
+    source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+    assert str(source.pictures[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
+    assert source.split == table["is_valid"].tolist()
+    assert [one.labels for one in source.pictures] == [tuple(labels.split()) for labels in table["labels"]]
+
+
+def test_a_folder_of_pictures_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
+    with pytest.raises(InputError, match="no folder of pictures .*; name it with --images"):
+        table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+
+
+def test_pictures_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Path) -> None:
+    source = folder_source(pictures(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
+    (tmp_path / "cat" / "1.png").write_bytes(b"")
+    (tmp_path / "dog" / "3.png").write_text("text")
+    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; --skip-bad"):
+        readable(source, skip_bad=False)
+    rest = readable(source, skip_bad=True)
+    assert [one.path.name for one in rest.pictures] == ["2.png"]
+    assert sorted(Path(path).name for path in rest.skipped) == ["1.png", "3.png"]
+    (tmp_path / "cat" / "2.png").write_bytes(b"")
+    with pytest.raises(InputError, match="none of the 3 pictures can be read"):
+        readable(source, skip_bad=True)

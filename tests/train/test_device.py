@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eyebright.errors import InputError
 from eyebright.train.device import Device
+from eyebright.train.optimizer import GroupedOptimizer
 from support.training import in_another_process, tiny_model
 
 
@@ -121,3 +123,23 @@ os._exit(0)  # torch's own taking down of its threads is now and then a crash, a
     assert sorted(first[1]) == alone[1] == [0, 1, 2, 3, 4]
     torch.testing.assert_close(torch.tensor(first[2]), torch.tensor(alone[2]))
     assert first[3] == pytest.approx(alone[3])
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_scaled_gradients_learn_like_plain_ones_and_a_step_that_overflows_is_skipped(
+    kind: Literal["adamw", "sgd"], clip: float | None
+) -> None:
+    def learn(scaler: torch.amp.GradScaler | None) -> Tensor:
+        device = Device("cpu", "float32")
+        device.scaler = scaler
+        weight = nn.Parameter(torch.tensor([[1.0, -2.0]]))
+        optimizer = GroupedOptimizer([[weight]], kind=kind, weight_decay=0.1)
+        optimizer.set([0.1], 0.9)
+        for factor in (1.0, 1e38, 1.0) if scaler else (1.0, 1.0):  # 1e38 overflows when it is scaled up
+            device.backward((weight * torch.tensor([[3.0, 4.0]])).sum() * factor)
+            device.update(optimizer, clip)
+            assert weight.grad is None
+        return weight.detach()
+
+    torch.testing.assert_close(learn(torch.amp.GradScaler("cpu")), learn(None))

@@ -62,6 +62,8 @@ def test_the_train_loss_is_the_exact_mean_over_the_pictures_of_the_epoch() -> No
     run.begin(Plan(1, (1e-30,) * 3, Constant()))
     list(train(run, tiny_batches, steps=STEPS))
     assert run.history[0]["train_loss"] == pytest.approx(float(tiny_pictures()[1].square().mean()), rel=1e-6)
+    weighted = sum(loss * pictures for loss, pictures in zip(run.losses, (8, 8, 4), strict=True)) / 20
+    assert run.history[0]["train_loss"] == pytest.approx(weighted, rel=1e-12)
 
 
 def test_the_frozen_plan_leaves_the_body_alone() -> None:
@@ -212,5 +214,7 @@ def test_no_batch_at_all_is_an_error_that_says_so() -> None:
 def test_a_run_without_a_plan_says_what_to_do() -> None:
     with pytest.raises(TrainingError, match="begins with at least one plan"):
         tiny_run().begin()
+    with pytest.raises(TrainingError, match="no plan is in work: call begin"):
+        _ = tiny_run().plan
     with pytest.raises(TrainingError, match="no plan is in work: call begin"):
         _ = tiny_run().live_optimizer

@@ -36,18 +36,19 @@ class AveragedWeights:
                 self.average[name].copy_(live)
 
     @torch.no_grad()
-    def swap(self) -> None:
-        """Exchanges the model's weights and the average."""
+    def take_over(self) -> None:
+        """Makes the averaged weights the model's."""
         for name, live in self._live.items():
-            kept = live.clone()
             live.copy_(self.average[name])
-            self.average[name].copy_(kept)
 
     @contextlib.contextmanager
     def in_the_model(self) -> Generator[None, None, None]:
-        """The model holds the averaged weights inside the ``with``."""
-        self.swap()
+        """The model holds the averaged weights inside the ``with``, and its own again after it."""
+        own = {name: live.clone() for name, live in self._live.items()}
         try:
+            self.take_over()
             yield
         finally:
-            self.swap()
+            with torch.no_grad():
+                for name, live in self._live.items():
+                    live.copy_(own[name])

@@ -104,7 +104,13 @@ class Run:
 
     @property
     def plan(self) -> Plan:
-        """The plan in work."""
+        """The plan in work.
+
+        Raises:
+            TrainingError: there is none.
+        """
+        if self.finished:
+            raise TrainingError("no plan is in work: call begin with one, then go through train")
         return self.plans[self.phase]
 
     @property
@@ -131,7 +137,7 @@ class Run:
     def leave_phase(self) -> None:
         """Closes the plan in work: the averaged weights, where there are any, become the model's."""
         if self.average:
-            self.average.swap()
+            self.average.take_over()
         self.phase = len(self.plans) if self.stopped else self.phase + 1
         self.done, self.average, self.under_way = 0, None, False
 
@@ -188,6 +194,6 @@ class Run:
         if not self.learnt:
             raise TrainingError("no batch to learn from: are there fewer training pictures than the batch size?")
         total = math.fsum(loss * pictures for loss, pictures in self.learnt)
-        sums = torch.tensor([[total, sum(pictures for _, pictures in self.learnt)]])
+        sums = torch.tensor([[total, sum(pictures for _, pictures in self.learnt)]], dtype=torch.float64)
         total, pictures = self.device.gather(sums).sum(0).tolist()
         return total / pictures

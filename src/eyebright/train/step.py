@@ -1,7 +1,9 @@
 """What learning from one batch means. Change the mathematics by passing another ``step`` to ``train``.
 
-def mixed(run: Run, batch: Batch) -> float:     # for example: mixup
-    return step(run, mixup(batch))
+    def mixed(run: Run, batch: Batch) -> float:     # for example: mixup
+        return step(run, mixup(batch))
+
+A step of one's own that computes another loss ends with ``learn_from``: accumulation, clipping and averages are there.
 """
 
 import math
@@ -45,6 +47,7 @@ def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
     run.device.backward(loss if share == 1.0 else loss * share)
     value = float(loss.detach())
     if not math.isfinite(value):
+        run.drop_gradients()
         raise LossNotFiniteError(_what_to_try(run, value))
     window.batches += 1
     window.pictures += pictures

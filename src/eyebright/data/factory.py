@@ -325,7 +325,7 @@ class ImageDataLoaders:
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_fname")
         return ImageDataLoaders.from_df(
-            pd.read_csv(file, header=header, delimiter=delimiter, quoting=quoting),
+            pd.read_csv(file, header=header, sep=delimiter or ",", quoting=quoting),
             path,
             valid_pct,
             seed,

@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from eyebright import plot
 from eyebright.train.run import Run
 from eyebright.train.smooth import smoothed
@@ -40,6 +43,15 @@ class Recorder:
     def lrs(self) -> list[float]:
         """The head's learning rate of each batch."""
         return [rates[-1] for rates in self._run.lrs]
+
+    @property
+    def metrics(self) -> list[list[Tensor]]:
+        """For each epoch its metrics without the losses, as tensors, under the name of the recipes."""
+        return [[torch.tensor(value) for value in row[2:]] for row in self.values]
+
+    def plot_losses(self, skip_start: int = 0, *, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The learning curve from its very beginning, under the name of the recipes."""
+        return self.plot_loss(skip_start, ax=ax)
 
     def plot_loss(
         self, skip_start: int = 5, *, log: bool = False, ax: "matplotlib.axes.Axes | None" = None

@@ -86,7 +86,7 @@ models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50
 def tensor(x: Any, *rest: Any) -> Shaped[Tensor, "..."]:
     """A tensor of numbers, a list, an array or a pandas column; numbers with a point become float32, as in the book."""
     given = (x, *rest) if rest else x
-    made = given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+    made = given if isinstance(given, Tensor) else torch.as_tensor(np.array(given))
     return made.float() if made.dtype in (torch.float64, torch.uint16) else made
 
 

@@ -1,0 +1,103 @@
+"""Pictures drawn with targets and predictions: the right words, colours and places."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.items import ColReader
+from eyebright.data.show import show_answers
+from eyebright.errors import InputError
+from eyebright.types import Points, Thresholds
+from support.learners import squares_block
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(autouse=True)
+def no_window() -> Iterator[None]:
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    return coloured_squares(folder, 32)
+
+
+def shown(dls: DataLoaders, predictions: torch.Tensor, **how: object) -> list[tuple[str, str]]:
+    batch = next(dls.valid.batches())
+    show_answers(dls.valid_ds, batch, predictions, thresholds=Thresholds(), **how)  # type: ignore[arg-type]
+    return [(ax.get_title(), ax.title.get_color()) for ax in plt.gcf().axes if ax.images]
+
+
+def test_sets_of_labels_stand_target_first_and_are_green_only_when_all_are_right(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    predictions = next(dls.valid.batches()).y.clone()
+    predictions[1, 0] = 1 - predictions[1, 0]
+    titles = shown(dls, predictions, most=9)
+    truth = table[table["is_valid"]]["labels"]
+    assert [title.split("\n")[0] for title, _ in titles] == [
+        ";".join(sorted(labels.split())) or "(no label)" for labels in truth
+    ]
+    assert [color for _, color in titles] == ["green", "red"] + ["green"] * (len(truth) - 2)
+    assert all((title.split("\n")[0] == title.split("\n")[1]) == (color == "green") for title, color in titles)
+
+
+def test_one_label_is_the_most_probable_one(folder: Path, table: pd.DataFrame) -> None:
+    named = table.assign(kind=["a", "b"] * 16)
+    block = squares_block(folder, blocks=(ImageBlock, CategoryBlock), get_y=ColReader("kind"))
+    dls = block.dataloaders(named, bs=8)
+    titles = shown(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]), most=2)
+    assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth picture validates: all are b
+
+
+def test_points_are_drawn_on_the_user_s_own_picture_target_beside_prediction(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
+    dls = block.dataloaders(marked, bs=8)
+    batch = next(dls.valid.batches())
+    middle = torch.zeros(len(batch.x), 1, 2)
+    shown(dls, middle, most=9, grid=(3, None), figsize=(6, 8))
+    axes = plt.gcf().axes
+    assert len(axes) == 6  # the book's figure
+    row = marked[marked["is_valid"]].iloc[0]
+    assert axes[0].images[0].get_array().shape == (48, 64, 3)
+    np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])
+    height, width = batch.views[0].size
+    seen = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
+    np.testing.assert_allclose(
+        axes[1].collections[0].get_offsets(), batch.views[0].inverse().points(Points.of(seen)).xy, atol=1e-6
+    )
+
+
+def test_pictures_without_targets_have_nothing_to_compare(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    loader = dls.test_dl(table)
+    with pytest.raises(InputError, match="no targets to show predictions beside"):
+        show_answers(loader.dataset, next(loader.batches()), torch.zeros(8, 3), thresholds=Thresholds(), most=4)
+
+
+def test_some_pictures_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    first, again, other = (dls.some(0, 6, seed=seed).dataset.positions for seed in (0, 0, 1))
+    assert first == again != other
+    assert len(set(first)) == 6
+    assert set(first) <= set(dls.train_ds.positions)
+    assert len(dls.some(1, 100).dataset) == len(dls.valid_ds)

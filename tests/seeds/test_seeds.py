@@ -1,0 +1,142 @@
+"""The documents that the library is measured by: every code cell of each, in its order, with only the import changed.
+
+The cells run on small pictures in the layouts of the real sets, with timm's small network in the place of the ResNets
+(the real ones need weights and minutes); and, where the real pictures are there, on those.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from eyebright.learner import Learner
+from support.learners import SMALL
+
+CELLS = sorted((Path(__file__).parent / "cells").glob("seed_*.py"))
+SIZE = (24, 32)
+SMALLER = {"128": "32", "224": "32", "240": "24", "300": "32", "320": "32", "460": "48"}
+"""What the cells say of sizes, and what they say for pictures of 24 x 32."""
+
+
+@pytest.fixture(autouse=True)
+def no_window() -> Iterator[None]:
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def small_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sets with the layouts and the names of the real ones."""
+    root = tmp_path_factory.mktemp("sets")
+    random = np.random.default_rng(0)
+    _pascal(root / "pascal_2007", random)
+    _fridge(root / "multilabelFridgeObjects", random)
+    _pets(root / "oxford-iiit-pet" / "images", random)
+    _biwi(root / "biwi_head_pose", random)
+    return root
+
+
+@pytest.mark.parametrize("cells", CELLS, ids=lambda path: path.stem)
+def test_every_cell_of_the_document_runs_and_shows_what_the_document_shows(
+    cells: Path, small_sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EYEBRIGHT_DATA", str(small_sets))
+    smaller = re.sub(r"\b(\d{3})\b", lambda size: SMALLER.get(size[1], size[1]), cells.read_text())
+    run(smaller.replace("learn.lr_find()", "learn.lr_find(num_it=20)"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cells", [path for path in CELLS if path.stem in ("seed_000", "seed_004")], ids=lambda p: p.stem
+)
+def test_the_cells_run_on_the_real_pictures(cells: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYEBRIGHT_DATA", str(shared_data))
+    run(cells.read_text())
+
+
+def run(cells: str) -> None:
+    """Run the cells one after another in one namespace, like a notebook; a failure names its cell."""
+    names: dict[str, Any] = {"pytest_approx": pytest.approx}
+    for number, cell in enumerate(re.split(r"(?m)^# %%\n", cells)[1:], 1):
+        try:
+            exec(compile(cell, f"cell {number}", "exec"), names)
+        except Exception as error:
+            error.add_note(f"in cell {number}:\n{cell}")
+            raise
+        for learner in ("cnn_learner", "vision_learner"):
+            if learner in names and not hasattr(names[learner], "small"):
+                names[learner] = small(names[learner])
+        if number % 10 == 0:
+            plt.close("all")
+
+
+def small(make: Callable[..., Learner]) -> Callable[..., Learner]:
+    """The same function, for the small network; it is frozen up to the head as pretrained ones are."""
+
+    def made(data: Any, arch: Any, **options: Any) -> Learner:
+        assert callable(arch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what the old name says is tested elsewhere
+            learner = make(data, SMALL, pretrained=False, precision="float32", progress="quiet", **options)
+        learner.freeze()
+        return learner
+
+    made.small = True  # type: ignore[attr-defined]
+    return made
+
+
+def _picture(path: Path, random: np.random.Generator, marks: list[tuple[int, int, int]] = []) -> None:  # noqa: B006
+    """Noise with a bright spot for each (x, y, channel)."""
+    pixels = random.integers(60, 120, (*SIZE, 3), dtype=np.uint8)
+    for x, y, channel in marks:
+        pixels[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3, channel] = 250
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _labelled(folder: Path, random: np.random.Generator, names: list[str], count: int) -> list[tuple[str, str]]:
+    rows = []
+    for i in range(count):
+        chosen = [name for name in names if random.random() < 0.4] or [names[i % len(names)]]
+        _picture(
+            folder / f"{i:06}.jpg", random, [(5 + 8 * names.index(name), 12, names.index(name)) for name in chosen]
+        )
+        rows.append((f"{i:06}.jpg", " ".join(chosen)))
+    return rows
+
+
+def _pascal(root: Path, random: np.random.Generator) -> None:
+    rows = _labelled(root / "train", random, ["bird", "car", "person"], 260)
+    lines = [f"{name},{labels},{i % 4 == 3}" for i, (name, labels) in enumerate(rows)]
+    (root / "train.csv").write_text("\n".join(["fname,labels,is_valid", *lines]))
+
+
+def _fridge(root: Path, random: np.random.Generator) -> None:
+    rows = _labelled(root / "images", random, ["can", "carton", "milk_bottle"], 60)
+    (root / "labels.csv").write_text("\n".join(["filename,labels", *(f"{name},{labels}" for name, labels in rows)]))
+
+
+def _pets(folder: Path, random: np.random.Generator) -> None:
+    for i in range(90):
+        breed = ("Bombay", "beagle", "saint_bernard")[i % 3]
+        _picture(folder / f"{breed}_{i}.jpg", random, [(16, 12, i % 3)])
+
+
+def _biwi(root: Path, random: np.random.Generator) -> None:
+    """Heads at a point, which the pose file says in millimetres through a camera of which one pixel is one at 1 m."""
+    for person in ("01", "07", "13"):
+        for i in range(36):
+            x, y = (int(random.integers(4, side - 4)) for side in reversed(SIZE))
+            _picture(root / person / f"frame_{i:05}_rgb.jpg", random, [(x, y, 0)])
+            pose = f"1 0 0 \n0 1 0 \n0 0 1 \n\n{x - 16} {y - 12} 1000 \n"
+            (root / person / f"frame_{i:05}_pose.txt").write_text(pose)
+        calibration = "1000 0 16\n0 1000 12\n0 0 1\n\n0 0 0 0 \n\n1 0 0\n0 1 0\n0 0 1\n\n0 0 0\n\n640 480\n"
+        (root / person / "rgb.cal").write_text(calibration)

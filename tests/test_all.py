@@ -1,0 +1,124 @@
+"""The notebook face: the names that the book's cells use, and what they do."""
+
+import builtins
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import eyebright
+from eyebright import all as notebook
+from eyebright._deprecate import renamed
+
+BOOK = """
+    CategoryBlock DataBlock F FuncSplitter ImageBlock ImageDataLoaders L MultiCategoryBlock Normalize PILImage Path
+    PointBlock RandomResizedCrop RandomSplitter RegexLabeller Resize URLs accuracy_multi aug_transforms cnn_learner
+    error_rate get_image_files imagenet_stats math nn np partial pd plot_function plt resnet18 resnet34 resnet50
+    sigmoid_range tensor to_cpu torch untar_data using_attr vision_learner
+""".split()  # noqa: SIM905  # easier to read
+
+
+def test_the_names_of_the_book_s_cells_are_there() -> None:
+    assert set(BOOK) <= set(notebook.__all__)
+
+
+def test_the_names_are_sorted_and_each_is_there() -> None:
+    assert notebook.__all__ == sorted(set(notebook.__all__))
+    assert all(getattr(notebook, name) is not None for name in notebook.__all__)
+
+
+def test_no_name_shadows_a_builtin_and_only_l_and_f_have_one_letter() -> None:
+    assert not set(notebook.__all__) & set(dir(builtins))
+    assert {name for name in notebook.__all__ if len(name) == 1} == {"L", "F"}
+    assert not [name for name in notebook.__all__ if name.startswith("_")]
+
+
+def test_a_name_of_the_package_means_the_same_in_the_notebook() -> None:
+    for name in set(notebook.__all__) & set(eyebright.__all__):
+        assert getattr(notebook, name) is getattr(eyebright, name)
+
+
+def test_an_old_name_does_its_work_and_tells_the_new_one_at_the_caller_s_line() -> None:
+    def vision(number: int, *, more: int = 0) -> int:
+        return number + more
+
+    old = renamed("cnn", vision)
+    with pytest.warns(FutureWarning, match="cnn is called vision now") as caught:
+        assert old(2, more=1) == 3
+    assert Path(caught[0].filename) == Path(__file__)
+    assert old.__name__ == "cnn"
+
+
+def test_the_old_name_of_vision_learner_does_not_stop_a_notebook_that_refuses_deprecations() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        warnings.simplefilter("error", PendingDeprecationWarning)
+        with pytest.warns(FutureWarning, match="cnn_learner is called vision_learner now"), pytest.raises(TypeError):
+            notebook.cnn_learner()
+
+
+def test_tensor_takes_what_a_notebook_has_at_hand_and_makes_doubles_single() -> None:
+    for given in (
+        [1.0, 2.0],
+        (1.0, 2.0),
+        np.array([1.0, 2.0]),
+        pd.Series([1.0, 2.0]),
+        torch.tensor([1.0, 2.0]).double(),
+    ):
+        assert torch.equal(notebook.tensor(given), torch.tensor([1.0, 2.0]))
+    assert torch.equal(notebook.tensor(1, 2, 3), torch.tensor([1, 2, 3]))
+    assert notebook.tensor([np.float64(0.5), 2]).dtype == torch.float32
+    assert notebook.tensor([[True], [False]]).dtype == torch.bool
+    assert notebook.tensor(np.array([7], dtype=np.uint16)).dtype == torch.float32
+
+
+def test_to_cpu_keeps_the_form_of_a_batch() -> None:
+    moved = notebook.to_cpu(([torch.zeros(1), None], {"name": torch.ones(1), "path": "a.jpg"}))
+    assert isinstance(moved, tuple)
+    assert [type(part) for part in moved] == [list, dict]
+    assert moved[1]["path"] == "a.jpg"
+    assert torch.equal(moved[0][0], torch.zeros(1))
+    assert moved[0][1] is None
+
+
+def test_a_stretched_sigmoid_lies_between_its_ends() -> None:
+    values = notebook.sigmoid_range(torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0]), -1, 1)
+    assert torch.allclose(values, torch.tensor([-1.0, -0.462117, 0.0, 0.462117, 1.0]), atol=1e-6)  # gold g03
+
+
+def test_the_models_are_torchvision_s_functions() -> None:
+    import torchvision
+
+    for name in ("resnet18", "resnet34", "resnet50"):
+        assert getattr(notebook.models, name) is getattr(notebook, name) is getattr(torchvision.models, name)
+
+
+def test_paths_list_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in tmp_path.ls().sorted()] == ["a.txt", "b.txt"]  # type: ignore[attr-defined]
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_without_fastcore_the_error_names_the_pip_line() -> None:
+    code = """
+import sys
+sys.modules["fastcore.foundation"] = None
+try:
+    import eyebright.all
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install 'eyebright[notebook]'" in python(code)
+
+
+def test_only_the_notebook_face_brings_fastcore_in() -> None:
+    assert python("import sys, eyebright.vision, eyebright.jobs; print('fastcore' in sys.modules)") == "False\n"

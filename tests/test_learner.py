@@ -3,19 +3,23 @@
 from functools import partial
 from pathlib import Path
 
+import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from sklearn.metrics import average_precision_score, f1_score
 
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.items import ColReader
-from eyebright.errors import InputError, PictureError, TrainingError
+from eyebright.errors import ArtifactError, InputError, PictureError, TrainingError
 from eyebright.learner import Learner
 from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.train.events import EpochDone, Event
 from eyebright.transforms.normalize import Normalize, imagenet_stats
+from eyebright.vision import load_learner
 from support.learners import small_learner, squares_block, squares_learner
 from support.pictures import coloured_squares
 
@@ -235,3 +239,96 @@ def test_the_recorder_speaks_the_book_s_names(trained: Learner) -> None:
     assert len(trained.recorder.values) == 3
     assert trained.recorder.values[-1][1] == trained.run.history[-1]["valid_loss"]
     assert len(trained.recorder.losses) == len(trained.recorder.lrs) == len(trained.run.losses)
+
+
+def test_the_optimizer_shows_its_three_groups_before_any_fit_and_after(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.unfreeze()
+    assert [len(group["params"]) for group in learner.opt.param_groups] == [len(group) for group in learner.run.groups]
+    learner.fit(1, slice(1e-5, 1e-3))
+    assert [group["lr"] for group in learner.opt.param_groups] == pytest.approx([1e-5, 1e-4, 1e-3])
+
+
+def test_the_number_format_is_changed_by_a_call_and_weights_stay_single(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    assert learner.to_bf16() is learner
+    assert learner.run.device.precision == "bfloat16"
+    learner.fit(1, 1e-3)
+    assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
+    if learner.run.device.torch_device.type == "cpu":
+        assert "float16 was asked for" in learner.to_fp16().run.device.why
+    assert learner.to_fp32().run.device.precision == "float32"
+
+
+def test_another_loss_is_used_for_learning_and_for_validation(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.loss_func = lambda outputs, targets: outputs.sum() * 0 + 7
+    learner.fit(1, 1e-3)
+    assert learner.recorder.losses == pytest.approx([7.0] * len(learner.dls.train))
+    assert learner.validate() == [7.0]
+
+
+def test_the_summary_says_what_is_frozen_and_how_it_is_trained(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.freeze()
+    frozen = str(learner.summary())
+    learnt = sum(parameter.numel() for parameter in learner.model.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in learner.model.parameters())
+    assert f"Total params: {total:,}\nTotal trainable params: {learnt:,}\n" in frozen
+    assert frozen.rstrip().endswith(
+        "Optimizer used: AdamW\nLoss function: FlattenedLoss of BCEWithLogitsLoss()\n\n"
+        "Model frozen up to parameter group #2"
+    )
+    learner.unfreeze()
+    assert "Total non-trainable params: 0" in str(learner.summary())
+    assert str(learner.summary()).rstrip().endswith("Model unfrozen")
+
+
+def test_an_exported_model_answers_as_before_and_nothing_of_it_is_run(
+    trained: Learner, folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    trained.dls.path = tmp_path
+    assert trained.export() == tmp_path / "export"
+    assert {file.suffix for file in (tmp_path / "export").iterdir()} == {".safetensors", ".json"}
+    saved = load_learner(tmp_path / "export")
+    picture = folder / table["fname"][3]
+    decoded, decision, scores = saved.predict(picture)
+    assert decoded == trained.predict(picture).decoded
+    assert torch.equal(decision, trained.dls.target.encode(decoded))
+    assert torch.allclose(scores, trained.predict(picture).scores, atol=1e-5)
+    assert saved.vocab == trained.dls.vocab
+    assert not saved.model.training
+    with pytest.raises(InputError, match=r"'bears.pkl' is the name of a pickle.*export\('bears'\)"):
+        trained.export("bears.pkl")
+    with pytest.raises(ArtifactError, match="can run code"):
+        load_learner(tmp_path / "bears.pkl")
+
+
+def test_results_are_shown_for_some_pictures_of_a_side_or_the_first_of_a_loader(trained: Learner) -> None:
+    mpl.use("Agg")
+    trained.show_results(max_n=4, nrows=2, ncols=2, figsize=(5, 5))
+    assert len(plt.gcf().axes) == 4
+    assert tuple(plt.gcf().get_size_inches()) == (5, 5)
+    assert all("\n" in ax.get_title() for ax in plt.gcf().axes)
+    trained.show_results(rows=2)
+    assert len(plt.gcf().axes) == 4
+    trained.show_results(dl=trained.dls.valid, max_n=3)
+    truth = [trained.dls.target.words(trained.dls.valid_ds.value(i)) or "(no label)" for i in range(3)]
+    assert [ax.get_title().split("\n")[0] for ax in plt.gcf().axes[:3]] == truth
+    plt.close("all")
+
+
+def test_the_learning_curve_has_the_losses_of_every_step_and_epoch(trained: Learner) -> None:
+    mpl.use("Agg")
+    ax = trained.recorder.plot_losses()
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), trained.recorder.losses)
+    valid = [row["valid_loss"] for row in trained.run.history]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), valid)
+    assert len(trained.recorder.plot_loss().lines[0].get_ydata()) == len(trained.recorder.losses) - 5
+    plt.close("all")
+
+
+def test_the_predictions_of_a_side_come_with_targets_and_losses(trained: Learner) -> None:
+    interp = trained.interpret()
+    assert torch.equal(interp.preds, trained.get_preds()[0])
+    assert interp.losses.mean().item() == pytest.approx(trained.validate(trained.data.valid_dl)[0], rel=1e-5)

@@ -11,6 +11,7 @@ import torch
 from matplotlib import pyplot as plt
 from sklearn.metrics import average_precision_score, f1_score
 
+from eyebright.answers import load_learner
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.items import ColReader
@@ -19,7 +20,6 @@ from eyebright.learner import Learner
 from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.train.events import EpochDone, Event
 from eyebright.transforms.normalize import Normalize, imagenet_stats
-from eyebright.vision import load_learner
 from support.learners import small_learner, squares_block, squares_learner
 from support.pictures import coloured_squares
 

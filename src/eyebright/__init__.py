@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eyebright.answers import load_learner as load_learner
     from eyebright.blocks.category import CategoryBlock as CategoryBlock
     from eyebright.blocks.image import ImageBlock as ImageBlock
     from eyebright.blocks.multicategory import MultiCategoryBlock as MultiCategoryBlock
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from eyebright.types import Points as Points
     from eyebright.types import Size as Size
     from eyebright.types import Thresholds as Thresholds
-    from eyebright.vision import load_learner as load_learner
     from eyebright.vision import vision_learner as vision_learner
 
 _HOMES = {
@@ -119,7 +119,7 @@ _HOMES = {
     "error_rate": "eyebright.metrics.labels",
     "get_image_files": "eyebright.io.files",
     "imagenet_stats": "eyebright.transforms.normalize",
-    "load_learner": "eyebright.vision",
+    "load_learner": "eyebright.answers",
     "load_predictor": "eyebright.predict",
     "parent_label": "eyebright.data.items",
     "read_source": "eyebright.jobs",

@@ -23,6 +23,7 @@ from torchvision.models import resnet18, resnet34, resnet50
 
 from eyebright._deprecate import renamed
 from eyebright._optional import need
+from eyebright.answers import load_learner
 from eyebright.artifact import Manifest
 from eyebright.blocks.category import CategoryBlock
 from eyebright.blocks.image import ImageBlock
@@ -63,7 +64,7 @@ from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
 from eyebright.types import Points, Size, Thresholds
-from eyebright.vision import load_learner, vision_learner
+from eyebright.vision import vision_learner
 
 if TYPE_CHECKING:
     import matplotlib.pyplot as plt

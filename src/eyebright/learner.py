@@ -2,26 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from eyebright.answers import Answer, Interpretation, answer_for
 from eyebright.artifact import Manifest, save_model
 from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Loader
 from eyebright.data.show import show_answers
-from eyebright.errors import InputError, PictureError, checked_keywords
+from eyebright.errors import InputError, checked_keywords
 from eyebright.interpret.thresholds import tune_thresholds
 from eyebright.losses import picture_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import PictureModel
-from eyebright.models.summary import ModelSummary, summarise
 from eyebright.plot import plot_lr_find
-from eyebright.predict import Prediction, Predictor
+from eyebright.predict import Predictor
 from eyebright.train.events import Observer
 from eyebright.train.lr_find import LRFind
 from eyebright.train.optimizer import GroupedOptimizer
@@ -29,25 +29,11 @@ from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule, lr_groups
-from eyebright.training import Loss, Training
+from eyebright.training import Loss, Training, TrainingSummary
 from eyebright.types import Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
-
-
-class Answer(NamedTuple):
-    """What `Learner.predict` gives, in the book's order.
-
-    Args:
-        decoded: what a person would write.
-        decision: the same as a tensor.
-        scores: probabilities, or values.
-    """
-
-    decoded: Any
-    decision: Tensor
-    scores: Tensor
 
 
 class Learner:
@@ -388,7 +374,7 @@ class Learner:
         self.thresholds = tune_thresholds(probabilities, targets, metric=metric, per_class=per_class)
         return self.thresholds
 
-    def interpret(self, ds_idx: int = 1) -> "Interpretation":
+    def interpret(self, ds_idx: int = 1) -> Interpretation:
         """The predictions of a side, its targets and the loss of each picture."""
         return Interpretation(*self.get_preds(ds_idx, with_loss=True))
 
@@ -436,11 +422,9 @@ class Learner:
             figsize=figsize,
         )
 
-    def summary(self) -> "LearnerSummary":
+    def summary(self) -> TrainingSummary:
         """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
-        layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
-        optimizer = type(self.opt.torch).__name__
-        return LearnerSummary(layers, optimizer, repr(self.loss_func), self.training.frozen_to)
+        return self.training.summary(self.wd)
 
     def manifest(self) -> Manifest:
         """Everything that the model is, except its weights."""
@@ -523,53 +507,3 @@ class Learner:
         if isinstance(side, Loader):
             return side
         return other or self.dls.ordered(side)
-
-
-class Interpretation(NamedTuple):
-    """What `Learner.interpret` gives.
-
-    Args:
-        preds: activated predictions: probabilities, or values.
-        y_true: targets.
-        losses: of each picture.
-    """
-
-    preds: Tensor
-    y_true: Tensor
-    losses: Tensor
-
-
-@dataclass(frozen=True, repr=False)
-class LearnerSummary:
-    """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
-
-    Args:
-        model: its layers.
-        optimizer: its name.
-        loss: its name.
-        frozen_to: the groups before this one are frozen.
-    """
-
-    model: ModelSummary
-    optimizer: str
-    loss: str
-    frozen_to: int
-
-    def __str__(self) -> str:
-        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
-        return f"{self.model}\n\nOptimizer used: {self.optimizer}\nLoss function: {self.loss}\n\n{frozen}\n"
-
-    __repr__ = __str__
-
-
-def answer_for(predictor: Predictor, item: Any) -> Answer:
-    """The predictor's answer for one picture.
-
-    Raises:
-        PictureError: it cannot be read.
-    """
-    answers = predictor.predict(item)
-    for path, reason in answers.skipped.items():
-        raise PictureError(path, reason)
-    one: Prediction = answers[0]
-    return Answer(one.answer, predictor.target.encode(one.answer), one.scores)

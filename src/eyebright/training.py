@@ -5,6 +5,7 @@ The room between the loop, which knows nothing of data sets, and `eyebright.lear
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
 from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
+from eyebright.models.summary import ModelSummary, summarise
 from eyebright.train.device import Device
 from eyebright.train.evaluate import evaluate, outputs
 from eyebright.train.events import Observer
@@ -175,6 +177,12 @@ class Training:
         [(logits, _)] = outputs(self.model, [_pair(batch)], self.run.device)
         return logits.cpu()
 
+    def summary(self, weight_decay: float) -> "TrainingSummary":
+        """The model layer by layer, and how it is trained."""
+        layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
+        optimizer = type(self.optimizer(weight_decay).torch).__name__
+        return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
+
     def _settle_precision(self, frozen_to: int) -> None:
         """Measures which numbers are faster, on the model as it will be trained."""
         device = self.run.device
@@ -187,6 +195,29 @@ class Training:
 
     def _batches(self, epoch: int) -> Pairs:
         return _pairs(self.dls.train, epoch)
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingSummary:
+    """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
+
+    Args:
+        model: its layers.
+        optimizer: its name.
+        loss: its name.
+        frozen_to: the groups before this one are frozen.
+    """
+
+    model: ModelSummary
+    optimizer: str
+    loss: str
+    frozen_to: int
+
+    def __str__(self) -> str:
+        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
+        return f"{self.model}\n\nOptimizer used: {self.optimizer}\nLoss function: {self.loss}\n\n{frozen}\n"
+
+    __repr__ = __str__
 
 
 def _pairs(loader: Loader, epoch: int = 0) -> Pairs:

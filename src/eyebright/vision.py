@@ -1,8 +1,7 @@
-"""Where learners come from: an architecture and data, or the folder of a model that was trained."""
+"""A learner from an architecture and data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
-from eyebright.learner import Answer, AnyMetric, Learner, answer_for
+from eyebright.learner import AnyMetric, Learner
 from eyebright.models.build import build_model, describe
-from eyebright.predict import Predictor, load_predictor
 from eyebright.train.events import Observer
-from eyebright.types import InputDescription, Vocab
+from eyebright.types import InputDescription
 
 
 @checked_keywords
@@ -115,48 +113,6 @@ def vision_learner(
     if pretrained:
         learner.freeze()
     return learner
-
-
-class SavedLearner:
-    """A model from its folder, under the book's names; it answers, and learns no more.
-
-    Args:
-        predictor: does the work; with many pictures call it directly.
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-
-    @property
-    def model(self) -> nn.Module:
-        """The network."""
-        return self.predictor.model
-
-    @property
-    def vocab(self) -> Vocab | None:
-        """The names of the classes, where there are some."""
-        return self.predictor.vocab
-
-    def predict(self, item: Any) -> Answer:
-        """The answer for one picture: a path, bytes, an array, a tensor or a Pillow image.
-
-        Raises:
-            PictureError: it cannot be read.
-        """
-        return answer_for(self.predictor, item)
-
-
-def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: FBT001  # the book's signature
-    """The model that `Learner.export` saved; nothing in its folder is run, unlike the book's pickle.
-
-    Args:
-        fname: the folder.
-        cpu: answer on the CPU; False: on the accelerator where there is one.
-
-    Raises:
-        ArtifactError: there is no whole model, or it is a file that could run code.
-    """
-    return SavedLearner(load_predictor(fname, device="cpu" if cpu else None))
 
 
 def _input(own: InputDescription, dls: DataLoaders, *, normalize: bool) -> InputDescription:

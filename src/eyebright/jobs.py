@@ -24,8 +24,10 @@ from eyebright.report.data import Answers, ReportData
 from eyebright.report.html import write_report
 from eyebright.report.labels import LabelAnswers
 from eyebright.train.observers.history import write_history
+from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from eyebright.types import Size
 from eyebright.vision import vision_learner
 
 DEFAULT_BATCH = 32
@@ -42,7 +44,7 @@ class Options:
 
     Args:
         arch: the backbone, any timm name or torchvision's ``resnet18/34/50``.
-        size: of the pictures that the model sees, in pixels.
+        size: of the pictures that the model sees, in pixels: one number, or (height, width).
         epochs: with everything.
         freeze_epochs: before that, with the head alone.
         lr: the head's peak learning rate while the body is frozen.
@@ -60,7 +62,7 @@ class Options:
     """
 
     arch: str = "tf_efficientnet_lite0"
-    size: int = 224
+    size: int | tuple[int, int] = 224
     epochs: int = 5
     freeze_epochs: int = 1
     lr: float = 2e-3
@@ -183,13 +185,14 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
     multi = source.kind == "multi"
     split = source.split
     labels = [picture.labels for picture in source.pictures]
+    item_tfms, batch_tfms = _transforms(options.size, whole=multi)
     block = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock if multi else CategoryBlock),
         get_x=lambda picture: picture.path,
         get_y=lambda picture: picture.labels,
         splitter=LabelSplitter(labels, options.valid_pct, options.seed) if split is None else MaskSplitter(split),
-        item_tfms=Resize(options.size * 8 // 7),
-        batch_tfms=aug_transforms(size=options.size, min_scale=0.75),
+        item_tfms=item_tfms,
+        batch_tfms=batch_tfms,
     )
     trained = len(source.pictures) if split is None else split.count(False)
     return block.dataloaders(
@@ -200,6 +203,20 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
         seed=options.seed,
         skip_bad=options.skip_bad,
     )
+
+
+def _transforms(size: int | tuple[int, int], *, whole: bool) -> tuple[Transform, list[Transform]]:
+    """How pictures are brought to one size, and what is drawn in training.
+
+    Args:
+        size: of the pictures that the model sees.
+        whole: with any number of labels the thing may stand at the edge: the whole picture stays to be seen. With one
+            label its middle is enough, and random crops teach more.
+    """
+    if whole:
+        return Resize(size, method="pad", pad_mode="zeros"), aug_transforms()
+    presized = tuple(side * 8 // 7 for side in Size.of(size))
+    return Resize(presized), aug_transforms(size=size, min_scale=0.75)
 
 
 def _report(learner: Learner, source: Source, options: Options, skipped: dict[str, str]) -> ReportData:

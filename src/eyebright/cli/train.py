@@ -43,8 +43,11 @@ def train(
         str, typer.Option(help="Backbone: any timm name, or resnet18, resnet34, resnet50.", rich_help_panel=TRAINING)
     ] = "tf_efficientnet_lite0",
     size: Annotated[
-        int, typer.Option(min=32, help="Pixels of the pictures that the model sees.", rich_help_panel=TRAINING)
-    ] = 224,
+        str,
+        typer.Option(
+            help="Pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.", rich_help_panel=TRAINING
+        ),
+    ] = "224",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs with everything.", rich_help_panel=TRAINING)] = 5,
     freeze_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs before that, with the head alone.", rich_help_panel=TRAINING)
@@ -86,7 +89,7 @@ def train(
 
     options = Options(
         arch=arch,
-        size=size,
+        size=_size(size),
         epochs=epochs,
         freeze_epochs=freeze_epochs,
         lr=lr,
@@ -105,3 +108,12 @@ def train(
     typer.echo(
         f"model: {out}   report: {out / 'report.html'}   next: eyebright predict {out} PICTURES --out predictions.csv"
     )
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) >= 32 for part in parts):
+        raise typer.BadParameter(
+            f"a size is 224 or 192x256, at least 32 pixels each way, got '{text}'", param_hint="--size"
+        )
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

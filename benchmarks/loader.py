@@ -1,0 +1,169 @@
+"""How fast pictures come: threads against worker processes, and what each stage of one picture costs.
+
+    python benchmarks/loader.py labels.csv --images photos/ [--train] [--json out.json]
+
+Both run the very same pipeline on the CPU, to the same float batches. Worker processes are torch's, stay alive between
+epochs and send uint8. With ``--train`` the model learns from every batch, so that reading competes with training for
+the processors and for the interpreter's lock, as it does in earnest.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from multiprocessing import active_children
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import measure
+import sides
+import torch
+from peers.eyebright_side import dataloaders, make_learner
+from stages import stage_times
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from eyebright.data.loaders import Loader
+from eyebright.data.pipeline import Pipeline
+
+WORKERS = (1, 2, 4)
+
+Batches = Callable[[], Iterable[Tensor]]
+Use = Callable[[Tensor], None]
+
+
+def main() -> None:
+    parser = sides.parser(__doc__)
+    parser.add_argument("--train", action="store_true", help="learn from each batch with --arch")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each way reads all pictures")
+    arguments = parser.parse_args()
+    measure.warn_if_busy()
+    told = sides.settings(arguments, "unfrozen", *sides.labelled(arguments.data, arguments.images))
+    cv2.setNumThreads(1)  # pictures are spread over workers already, in every way that is compared
+    read = dataloaders(told).train
+    read.pipeline, read.device = Pipeline(read.pipeline.transforms), torch.device("cpu")
+    read.sample(0)  # what is loaded with the first picture counts for no way
+    use = learn_with(make_learner(told).model) if arguments.train else lambda _: None
+    ways = {f"processes {n}": processes(read, n) for n in WORKERS}
+    ways |= {f"threads {n}": threads(read, n) for n in (0, *WORKERS)}
+    started = {name: first_pass(batches) for name, batches in ways.items()}
+    rates = measure.alternate({name: passes(batches, use) for name, batches in ways.items()}, range(arguments.rounds))
+    results = {name: started[name] | {"pictures/s": measure.spread(rates[name])} for name in ways}
+    ratios = {str(n): measure.ratios(rates[f"threads {n}"], rates[f"processes {n}"]) for n in WORKERS}
+    stages = stage_times(read, arguments.rounds)
+    report(results, ratios, stages)
+    measured = {"ways": results, "threads over processes": ratios, "milliseconds": stages}
+    settings = sides.told_without_pictures(told) | {"train": arguments.train}
+    measure.save(arguments.json, {"settings": settings, **measured})
+
+
+class Looks(Dataset[tuple[Tensor, Tensor | None]]):
+    """The loader's samples one by one, for torch's worker processes."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader.dataset)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor | None]:
+        look, target = self.loader.sample(i)
+        return torch.from_numpy(look.pixels), target
+
+
+def processes(loader: Loader, workers: int) -> Batches:
+    """Passes over the data with torch's worker processes."""
+    made = DataLoader(
+        Looks(loader),
+        batch_size=loader.bs,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=True,
+        worker_init_fn=one_thread,
+    )
+    return lambda: (x.permute(0, 3, 1, 2).float().div_(255) for x, _ in made)
+
+
+def one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def threads(loader: Loader, workers: int) -> Batches:
+    """Passes over the data with Eyebright's threads; 0 reads in the thread that asks."""
+    made = Loader(
+        loader.dataset,
+        loader.pipeline,
+        bs=loader.bs,
+        training=True,
+        shuffle=True,
+        drop_last=True,
+        workers=workers,
+        device=loader.device,
+    )
+    return lambda: map(itemgetter(0), made)
+
+
+def learn_with(model: torch.nn.Module) -> Use:
+    """Learning from a batch: forward and backward, with any loss."""
+    device = next(model.parameters()).device
+    model.train().requires_grad_()
+
+    def use(x: Tensor) -> None:
+        model(x.to(device)).square().mean().backward()
+        model.zero_grad()
+
+    return use
+
+
+def first_pass(batches: Batches) -> dict[str, Any]:
+    """Seconds to the first batch, and the memory that new processes have for themselves when all pictures are read."""
+    before = active_children()
+    started = time.perf_counter()
+    several = iter(batches())
+    next(several)
+    seconds = time.perf_counter() - started
+    for _ in several:
+        pass
+    own = [private_megabytes(child.pid) for child in active_children() if child not in before]
+    return {"first batch, s": seconds, "MB of processes": sum(own) if own else None}
+
+
+def private_megabytes(process: int | None) -> float:
+    """Memory that a process shares with no other; NaN where the system does not tell."""
+    told = Path(f"/proc/{process}/smaps_rollup")
+    if not told.exists():
+        return float("nan")
+    lines = [line.split() for line in told.read_text().splitlines()]
+    return sum(int(words[1]) for words in lines if words[0].startswith("Private_")) / 1024
+
+
+def passes(batches: Batches, use: Use) -> Callable[[int], float]:
+    """Pictures per second of a whole pass."""
+
+    def one(_: int) -> float:
+        started, pictures = time.perf_counter(), 0
+        for x in batches():
+            use(x)
+            pictures += len(x)
+        return pictures / (time.perf_counter() - started)
+
+    return one
+
+
+def report(
+    results: Mapping[str, Mapping[str, Any]],
+    ratios: Mapping[str, measure.Spread],
+    stages: Mapping[str, measure.Spread],
+) -> None:
+    """Print the three tables."""
+    columns = ["way", *next(iter(results.values()))]
+    print(measure.table(columns, [[name, *one.values()] for name, one in results.items()]))
+    print("\nTimes as many pictures with threads as with processes, round by round:\n")
+    print(measure.table(["workers", "ratio"], list(ratios.items())))
+    print("\nMilliseconds of one picture on one thread:\n")
+    print(measure.table(["stage", "ms"], list(stages.items())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The two sides of a comparison: each runs in its own process and speaks JSON."""

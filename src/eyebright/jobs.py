@@ -48,6 +48,8 @@ class Options:
         epochs: with everything.
         freeze_epochs: before that, with the head alone.
         lr: the head's peak learning rate while the body is frozen.
+        lr_mult: then the first layers' peak is the head's divided by this.
+        dropout: of the head.
         bs: pictures in a batch; None: 32, or all of them where there are fewer.
         valid_pct: the share that validates where the source does not say.
         seed: of the split, of the order and of all chance in training.
@@ -65,7 +67,9 @@ class Options:
     size: int | tuple[int, int] = 224
     epochs: int = 5
     freeze_epochs: int = 1
-    lr: float = 2e-3
+    lr: float = 3e-3
+    lr_mult: float = 20.0
+    dropout: float = 0.25
     bs: int | None = None
     valid_pct: float = 0.2
     seed: int = 0
@@ -142,12 +146,20 @@ def train_model(
         metrics=dls.target.metrics(),
         train_bn=not options.keep_statistics,
         keep_statistics=options.keep_statistics,
+        ps=options.dropout,
         precision=options.precision,
         seed=options.seed,
         progress=options.progress,
     )
     say(f"{options.arch} with the weights from {learner.model.origin}")
-    learner.fine_tune(options.epochs, options.lr, options.freeze_epochs, checkpoint=out / CHECKPOINT, resume=resume)
+    learner.fine_tune(
+        options.epochs,
+        options.lr,
+        options.freeze_epochs,
+        options.lr_mult,
+        checkpoint=out / CHECKPOINT,
+        resume=resume,
+    )
     say(f"trained in {learner.run.device.why}")
     return finish(learner, source, out, options=options, say=say)
 

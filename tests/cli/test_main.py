@@ -117,7 +117,7 @@ def picture(content: Callable[[bytes], bytes]) -> Spoil:
 
 
 WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
-    "a missing picture": (lambda f: (f / "photos" / "001.png").unlink(), "001.png (labels.csv line 3): there is no", []),
+    "a missing picture": (lambda f: (f / "photos/001.png").unlink(), "001.png (labels.csv line 3): there is no", []),
     "a truncated picture": (picture(lambda whole: whole[:300]), "001.png", []),
     "a text named .png": (picture(lambda _: b"I am no picture"), "001.png (labels.csv line 3)", []),
     "an empty file": (picture(lambda _: b""), "001.png (labels.csv line 3)", []),

@@ -332,3 +332,29 @@ def test_the_predictions_of_a_side_come_with_targets_and_losses(trained: Learner
     interp = trained.interpret()
     assert torch.equal(interp.preds, trained.get_preds()[0])
     assert interp.losses.mean().item() == pytest.approx(trained.validate(trained.data.valid_dl)[0], rel=1e-5)
+
+
+def test_after_a_few_steps_validation_sees_statistics_of_the_weights_of_now_unlike_the_book(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = squares_learner(folder, table)
+    learner.fit(1, 1e-3)
+    seen: list[torch.Tensor] = []
+    norm = next(module for module in learner.model.modules() if hasattr(module, "running_mean"))
+    hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].float()))
+    learner.model.eval()
+    with torch.no_grad():
+        for batch in learner.dls.train.batches(0):
+            learner.model(batch.x)
+    hook.remove()
+    # The first norm's input does not depend on other statistics: its own are the mean over the batches.
+    assert torch.allclose(norm.running_mean, torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0), atol=1e-4)
+
+
+def test_kept_statistics_are_not_settled(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table, keep_statistics=True)
+    before = weights(learner)
+    learner.fit(1, 1e-3)
+    body = [name for name in before if name.startswith("body.") and "running" in name]
+    assert body
+    assert all(torch.equal(learner.model.state_dict()[name], before[name]) for name in body)

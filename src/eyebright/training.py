@@ -32,7 +32,11 @@ from eyebright.train.plan import Plan
 from eyebright.train.precision import choose_precision
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint
+from eyebright.train.statistics import settle_statistics
 from eyebright.types import Thresholds
+
+SHORT_EPOCH = 32
+"""Epochs of fewer steps are too short for the running statistics of batch norms."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Pairs = Generator[tuple[Tensor, Tensor], None, None]
@@ -65,6 +69,7 @@ class Training:
         self.dls = dls
         self.model = model
         self.train_bn = train_bn
+        self.keep_statistics = keep_statistics
         self.frozen_to = 0
         self._loss = loss
         device = Device(str(dls.device), precision)
@@ -137,7 +142,12 @@ class Training:
         else:
             self._settle_precision(plans[-1].frozen_to)
             self.run.begin(*plans)
-        events = train(self.run, self._batches, steps=len(self.dls.train), validate=validate)
+
+        def settled() -> dict[str, float]:
+            self._settle_statistics()
+            return validate()
+
+        events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
         with show_progress(progress) as shown:
             watch(events, [shown, *watching])
         self.frozen_to = plans[-1].frozen_to
@@ -182,6 +192,13 @@ class Training:
         layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
+
+    def _settle_statistics(self) -> None:
+        """After a short epoch, statistics of batch norms for the weights of now."""
+        if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
+            return
+        with closing(self._batches(self.run.epoch)) as batches:
+            settle_statistics(self.model, batches, self.run.device)
 
     def _settle_precision(self, frozen_to: int) -> None:
         """Measures which numbers are faster, on the model as it will be trained."""

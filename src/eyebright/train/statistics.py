@@ -1,0 +1,43 @@
+"""The running statistics of batch norms, counted anew for the weights of now.
+
+In training a batch norm sees its batch; in evaluation it uses a running average that remembers some ten to twenty
+steps. When an epoch is shorter than that, the average belongs to weights of long ago, and where a network starts from
+scratch to no weights at all: the training loss falls while validation shows noise. Counting the statistics anew over
+some batches repairs it, and changes nothing in what is learnt ("precise batch norm": Wu and Johnson, 2021,
+arXiv:2105.07576, section 3).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from eyebright.train.device import Device
+from eyebright.train.run import Batch
+
+
+def settle_statistics(model: nn.Module, batches: Iterable[Batch], device: Device) -> None:
+    """Gives every batch norm that is in training mode the statistics of these batches, seen without dropout.
+
+    Args:
+        model: on the device; its modes stay as they are.
+        batches: of training.
+        device: where, and in which numbers.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    norms = [module for module, training in modes if training and getattr(module, "running_mean", None) is not None]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()  # type: ignore[operator]
+            norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
+            norm.train()
+        with torch.no_grad(), device.autocast():
+            for batch in batches if norms else ():
+                model(device.move(batch)[0])
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, training in modes:
+            module.training = training

@@ -12,7 +12,6 @@ from textures import Surface, smooth_noise
 
 # Longest side against the largest thing's.
 SIZES: dict[str, float] = {
-    "apple": 0.72,
     "banana": 0.98,
     "bread": 1.0,
     "carrot": 1.0,

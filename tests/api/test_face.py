@@ -19,7 +19,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def loaded(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    return {name.split(".")[0] for name in out.split()}
+    return {name.split(".")[0] for name in out.splitlines()[-1].split()}  # the code may have printed before
 
 
 def test_importing_eyebright_loads_nothing_heavy() -> None:

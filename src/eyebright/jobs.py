@@ -67,9 +67,9 @@ class Options:
     size: int | tuple[int, int] = 224
     epochs: int = 5
     freeze_epochs: int = 1
-    lr: float = 3e-3
-    lr_mult: float = 20.0
-    dropout: float = 0.25
+    lr: float = 2e-3
+    lr_mult: float = 100.0
+    dropout: float = 0.5
     bs: int | None = None
     valid_pct: float = 0.2
     seed: int = 0

@@ -52,11 +52,11 @@ def train(
     freeze_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs before that, with the head alone.", rich_help_panel=TRAINING)
     ] = 1,
-    lr: Annotated[float, typer.Option(help="The head's peak learning rate.", rich_help_panel=TRAINING)] = 3e-3,
+    lr: Annotated[float, typer.Option(help="The head's peak learning rate.", rich_help_panel=TRAINING)] = 2e-3,
     lr_mult: Annotated[
         float, typer.Option(min=1, help="How much smaller the first layers' rate is.", rich_help_panel=TRAINING)
-    ] = 20.0,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of the head.", rich_help_panel=TRAINING)] = 0.25,
+    ] = 100.0,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of the head.", rich_help_panel=TRAINING)] = 0.5,
     bs: Annotated[
         int | None,
         typer.Option(help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),

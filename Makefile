@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo/out
 # What suits small, bright drawings; photographs want the defaults.
-DEMO_OPTIONS ?= --size 112x144 --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
+DEMO_OPTIONS ?= --size 112x144 --whole --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
 
 .PHONY: demo test check clean
 

@@ -45,6 +45,7 @@ class Options:
     Args:
         arch: the backbone, any timm name or torchvision's ``resnet18/34/50``.
         size: of the pictures that the model sees, in pixels: one number, or (height, width).
+        whole: show the whole picture, padded, instead of crops of it: for things that stand at the edge.
         epochs: with everything.
         freeze_epochs: before that, with the head alone.
         lr: the head's peak learning rate while the body is frozen.
@@ -65,6 +66,7 @@ class Options:
 
     arch: str = "tf_efficientnet_lite0"
     size: int | tuple[int, int] = 224
+    whole: bool = False
     epochs: int = 5
     freeze_epochs: int = 1
     lr: float = 2e-3
@@ -197,7 +199,7 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
     multi = source.kind == "multi"
     split = source.split
     labels = [picture.labels for picture in source.pictures]
-    item_tfms, batch_tfms = _transforms(options.size, whole=multi)
+    item_tfms, batch_tfms = _transforms(options.size, whole=options.whole)
     block = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock if multi else CategoryBlock),
         get_x=lambda picture: picture.path,
@@ -222,8 +224,7 @@ def _transforms(size: int | tuple[int, int], *, whole: bool) -> tuple[Transform,
 
     Args:
         size: of the pictures that the model sees.
-        whole: with any number of labels the thing may stand at the edge: the whole picture stays to be seen. With one
-            label its middle is enough, and random crops teach more.
+        whole: the whole picture stays to be seen; else random crops, which teach more where the middle says it.
     """
     if whole:
         return Resize(size, method="pad", pad_mode="zeros"), aug_transforms()

@@ -48,6 +48,10 @@ def train(
             help="Pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.", rich_help_panel=TRAINING
         ),
     ] = "224",
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Show whole pictures, padded, instead of crops.", rich_help_panel=TRAINING),
+    ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs with everything.", rich_help_panel=TRAINING)] = 5,
     freeze_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs before that, with the head alone.", rich_help_panel=TRAINING)
@@ -94,6 +98,7 @@ def train(
     options = Options(
         arch=arch,
         size=_size(size),
+        whole=whole,
         epochs=epochs,
         freeze_epochs=freeze_epochs,
         lr=lr,

@@ -164,6 +164,7 @@ class Learner:
 
     # ------------------------------------------------------------------ training
 
+    @checked_keywords
     def fit(
         self,
         n_epoch: int,
@@ -186,6 +187,7 @@ class Learner:
         """
         self._fit([self._plan(n_epoch, lr, wd, Constant())], cbs, checkpoint, resume=resume)
 
+    @checked_keywords
     def fit_one_cycle(
         self,
         n_epoch: int,
@@ -217,6 +219,7 @@ class Learner:
         schedule = OneCycle(div=div, div_final=div_final, pct_start=pct_start, moms=moms or self.moms)
         self._fit([self._plan(n_epoch, lr_max, wd, schedule)], cbs, checkpoint, resume=resume)
 
+    @checked_keywords
     def fit_flat_cos(
         self,
         n_epoch: int,
@@ -278,6 +281,7 @@ class Learner:
             resume=resume,
         )
 
+    @checked_keywords
     def lr_find(
         self,
         start_lr: float = 1e-7,
@@ -300,6 +304,7 @@ class Learner:
 
     # ------------------------------------------------------------------ answers
 
+    @checked_keywords
     def validate(
         self, ds_idx: int | Loader = 1, dl: Loader | None = None, *, metrics: Sequence[AnyMetric] | None = None
     ) -> list[float]:
@@ -315,6 +320,7 @@ class Learner:
         loader = self._loader(ds_idx, dl)
         return list(self.training.scores(loader, asked, self.thresholds).values())
 
+    @checked_keywords
     def get_preds(
         self,
         ds_idx: int = 1,
@@ -380,6 +386,7 @@ class Learner:
 
     # ------------------------------------------------------------------ seeing and saving
 
+    @checked_keywords
     def show_results(
         self,
         ds_idx: int = 1,

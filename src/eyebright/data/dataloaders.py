@@ -13,7 +13,7 @@ from eyebright.data.datasets import Dataset, Datasets, Fields
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.show import show_targets
-from eyebright.errors import DataError
+from eyebright.errors import DataError, checked_keywords
 from eyebright.types import Size, Vocab
 
 
@@ -142,6 +142,7 @@ class DataLoaders:
             fields = Fields(fields.get_x, None, fields.image, None)
         return self._looking(Dataset(items, range(len(items)), fields), self.valid.bs)
 
+    @checked_keywords
     def show_batch(
         self,
         b: tuple[Tensor, Tensor | None] | None = None,

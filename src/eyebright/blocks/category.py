@@ -25,7 +25,7 @@ class CategoryBlock(TargetBlock):
 
     Args:
         vocab: the classes, in the order of the outputs; None: the sorted labels of the training pictures.
-        sort: False keeps the order of first appearance (a pandas Categorical keeps its own order).
+        sort: False keeps the order of first appearance.
         add_na: True adds the class ``#na#`` for pictures without a label; without it they are an error.
     """
 

@@ -331,7 +331,7 @@ class Learner:
         with_loss: bool = False,
         act: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Any, ...]:
-        """(inputs,) predictions, targets (, decoded) (, losses), in the data set's order.
+        """(inputs,) predictions, targets (, decoded) (, losses), in the data set's order; without targets, None.
 
         Args:
             ds_idx: 1 for the validation side, 0 for the training side (seen as validation pictures are: no chance).
@@ -349,6 +349,8 @@ class Learner:
         if with_decoded:
             given.append([self.dls.target.decode(row, thresholds=self.thresholds) for row in predictions])
         if with_loss:
+            if targets is None:
+                raise InputError("these pictures have no targets, so there is no loss; leave with_loss out")
             given.append(picture_losses(self.loss_func, logits, targets))
         return tuple(given)
 

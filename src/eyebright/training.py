@@ -177,10 +177,13 @@ class Training:
             thresholds=thresholds,
         )
 
-    def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
-        """The raw outputs and the targets of all pictures of the loader, in its order."""
-        seen = list(outputs(self.model, _pairs(loader), self.run.device))
-        return torch.cat([logits.cpu() for logits, _ in seen]), torch.cat([targets.cpu() for _, targets in seen])
+    def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."] | None]:
+        """The raw outputs and the targets of all pictures of the loader, in its order; None where it has no targets."""
+        with closing(loader.batches()) as batches:
+            pairs = ((x, x.new_empty(len(x), 0) if y is None else y) for x, y, *_ in batches)
+            seen = list(outputs(self.model, pairs, self.run.device))
+        logits, targets = (torch.cat([one.cpu() for one in column]) for column in zip(*seen, strict=True))
+        return logits, None if loader.dataset.fields.target is None else targets
 
     def batch_outputs(self, batch: Batch) -> Float[Tensor, "b ..."]:
         """The raw outputs for one batch."""

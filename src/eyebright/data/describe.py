@@ -36,6 +36,8 @@ def describe(
         both = datasets()
         yield f"Found {len(both)} items"
         yield f"2 datasets of sizes {len(both.train)},{len(both.valid)}"
+        if left := len(both) - len(both.train) - len(both.valid):
+            yield f"  {left} items are on neither side"
         yield from _fitted(both)
         yield from _one_sample(both)
         if pipeline is not None:

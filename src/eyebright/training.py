@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from eyebright.blocks.kinds import block_to_json
 from eyebright.data.dataloaders import DataLoaders
@@ -132,6 +132,7 @@ class Training:
             resume: go on from that file instead of beginning.
             progress: what a person sees.
         """
+        self._refuse_lone_pictures()
         watching = list(observers)
         if checkpoint is not None:
             watching.append(save_after_epochs(self.run, checkpoint))
@@ -154,6 +155,7 @@ class Training:
 
     def lr_find(self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan) -> LRFind:
         """Losses at growing learning rates; everything is afterwards as it was before."""
+        self._refuse_lone_pictures()
         self._settle_precision(self.frozen_to)
         return lr_find(
             self.run,
@@ -195,6 +197,16 @@ class Training:
         layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
+
+    def _refuse_lone_pictures(self) -> None:
+        """The head's batch norms have nothing to compare the only picture of a batch with."""
+        train = self.dls.train
+        lone = train.bs == 1 or (not train.drop_last and len(train.dataset) % train.bs == 1)
+        if lone and any(isinstance(layer, nn.BatchNorm1d) for layer in self.model.head.modules()):
+            raise InputError(
+                f"batches of {train.bs} out of {len(train.dataset)} pictures leave one alone in a batch, which "
+                "the head's batch norms cannot learn from; give bs=2 or more, and drop_last=True where one is left over"
+            )
 
     def _settle_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""

@@ -1,0 +1,136 @@
+"""From a folder or a table to batches. The rows are those of ``README.md`` in this folder."""
+
+import multiprocessing
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.items import ColReader
+from eyebright.data.split import RandomSplitter, checked_split
+from eyebright.errors import DataError, InputError
+from eyebright.io.files import get_image_files
+from support.learners import small_learner, squares_block
+
+BOOKS_FRAMES = 21
+"""How deep the traceback of a failing label function is in the book's library."""
+
+
+def split_at_spaces(row: Any) -> list[str]:
+    """As the book's readers write it."""
+    return row["labels"].split(" ")
+
+
+@pytest.mark.parametrize(
+    ("empty", "get_y"),
+    [("", split_at_spaces), ("", ColReader("labels", label_delim=" ")), (np.nan, ColReader("labels", label_delim=" "))],
+)
+def test_a_picture_without_labels_makes_no_empty_class(
+    folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
+) -> None:
+    """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""
+    bare = (table["labels"] == "") & ~table["is_valid"]
+    datasets = squares_block(folder, get_y=get_y).datasets(table.replace({"labels": {"": empty}}))
+    assert list(datasets.vocab) == ["blue", "green", "red"]
+    without = [i for i, position in enumerate(datasets.train.positions) if bare[position]]
+    assert without
+    assert all(not datasets.train[i][1].any() for i in without)
+
+
+def test_a_sampler_is_refused_and_not_ignored(folder: Path, table: pd.DataFrame) -> None:
+    """Row 7: any keyword that the loaders do not know is swallowed, so a sampler has no effect."""
+    with pytest.raises(TypeError, match="no keyword 'sampler'. It has: source, path, bs"):
+        squares_block(folder).dataloaders(table, sampler=[0, 1])
+
+
+def test_a_failing_label_function_names_the_picture_and_is_near_in_the_traceback(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    """Row 11: the message is the function's own, without the picture, 21 frames down."""
+
+    def broken(picture: Path) -> str:
+        if picture.name == "005.png":
+            raise ValueError("bad label")
+        return "a"
+
+    block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=broken)
+    with pytest.raises(DataError, match=r"005.png': get_y raised ValueError: bad label") as error:
+        block.dataloaders(folder)
+    assert len(traceback.extract_tb(error.tb)) < BOOKS_FRAMES
+
+
+def test_a_summary_needs_no_four_training_pictures(
+    folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row 11: ``IndexError: list index out of range`` with fewer."""
+    squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
+    assert "One batch: x 3x3x32x32" in capsys.readouterr().out
+
+
+def test_items_on_neither_side_are_counted(
+    folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row 11: a split that forgets most items is accepted in silence."""
+    squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
+    assert "20 items are on neither side" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", [{"bs": 1}, {"bs": 17, "drop_last": False}])
+def test_one_picture_alone_in_a_batch_is_said_before_training(
+    folder: Path, table: pd.DataFrame, how: dict[str, Any]
+) -> None:
+    """Row 11: torch's ``Expected more than 1 value per channel``, from deep inside the network."""
+    learner = small_learner(squares_block(folder).dataloaders(table, **how))
+    for verb in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
+        with pytest.raises(InputError, match=f"batches of {how['bs']} out of 18 pictures leave one alone"):
+            verb()
+
+
+def test_the_same_seed_splits_the_same_files_whatever_order_the_disk_lists_them_in(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 13: files come in the order of the disk, so one seed gives another split on another machine."""
+
+    def validating() -> set[Path]:
+        files = get_image_files(folder)
+        return {files[i] for i in checked_split(RandomSplitter(seed=42), files)[1]}
+
+    expected, walk = validating(), os.walk
+
+    def backwards(*where: Any, **how: Any) -> Any:
+        return ((at, inside[::-1], names[::-1]) for at, inside, names in walk(*where, **how))
+
+    monkeypatch.setattr(os, "walk", backwards)
+    assert validating() == expected
+
+
+def test_reading_keeps_its_threads_and_starts_no_process(folder: Path, table: pd.DataFrame) -> None:
+    """Rows 21 and 22: worker processes start anew in each epoch, and do not exist on macOS and in Windows notebooks."""
+    lock = threading.Lock()  # a getter that no process could be given
+
+    def get_x(row: Any) -> Path:
+        with lock:
+            return folder / row["fname"]
+
+    before = reading_threads()
+    train = squares_block(folder, get_x=get_x).dataloaders(table, bs=8, num_workers=2).train
+    list(train.batches(0))
+    first = reading_threads() - before
+    list(train.batches(1))
+    assert first
+    assert first <= reading_threads()
+    assert len(reading_threads() - before) <= 2
+    assert multiprocessing.active_children() == []
+
+
+def reading_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("eyebright-loader")}

@@ -1,0 +1,144 @@
+"""Names, signatures and imports. The rows are those of ``README.md`` in this folder."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import eyebright
+from eyebright import all as notebook
+from eyebright import recipes
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.split import RandomSplitter
+from eyebright.learner import Learner
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import RandomResizedCrop, Resize
+from support.learners import small_learner, squares_block, squares_learner
+from support.training import in_another_process
+
+
+@pytest.fixture(scope="module")
+def learner(folder: Path, table: pd.DataFrame) -> Learner:
+    return squares_learner(folder, table)
+
+
+def test_torchs_own_losses_take_the_outputs_and_targets_of_a_batch(folder: Path, table: pd.DataFrame) -> None:
+    """Row 4: both are subclasses of Tensor, and ``nn.BCEWithLogitsLoss()(learn.model(x), y)`` is a TypeError."""
+    learner = squares_learner(folder, table)
+    x, y = learner.dls.one_batch()
+    outputs = learner.model(x)
+    assert type(x) is type(y) is type(outputs) is torch.Tensor
+    assert torch.allclose(nn.BCEWithLogitsLoss()(outputs, y), learner.loss_func(outputs, y))
+
+    block = squares_block(folder, blocks=(ImageBlock, CategoryBlock), get_y=lambda row: row["labels"] or "none")
+    single = small_learner(block.dataloaders(table[~table["labels"].str.contains(" ")], bs=4))
+    x, y = single.dls.one_batch()
+    assert torch.isfinite(functional.cross_entropy(single.model(x), y))
+    assert (x + y[:, None, None, None]).shape == x.shape
+
+
+SWALLOWED: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
+    "dataloaders": (lambda learn, data: squares_block(Path()).dataloaders(data, batch_sise=4), "batch_sise"),
+    "DataBlock": (lambda learn, data: DataBlock(item_tfm=Resize(32)), "item_tfm'. Did you mean 'item_tfms'"),
+    "new": (lambda learn, data: DataBlock().new(spliter=None), "spliter'. Did you mean 'splitter'"),
+    "show_batch": (lambda learn, data: learn.dls.show_batch(nrow=1), "nrow'. Did you mean 'nrows'"),
+    "vision_learner": (
+        lambda learn, data: small_learner(learn.dls, loss_fn=None),
+        "loss_fn'. Did you mean 'loss_func'",
+    ),
+    "fit": (lambda learn, data: learn.fit(1, cb=[]), "cb'. Did you mean 'cbs'"),
+    "fit_one_cycle": (lambda learn, data: learn.fit_one_cycle(1, lr=1e-3), "lr'. It has: n_epoch, lr_max"),
+    "fine_tune": (lambda learn, data: learn.fine_tune(1, lr_max=1e-3), "lr_max'. .*It has: epochs, base_lr"),
+    "lr_find": (lambda learn, data: learn.lr_find(num_its=9), "num_its'. Did you mean 'num_it'"),
+    "validate": (lambda learn, data: learn.validate(metric=None), "metric'. Did you mean 'metrics'"),
+    "get_preds": (lambda learn, data: learn.get_preds(with_inputs=True), "with_inputs'. Did you mean 'with_input'"),
+    "show_results": (lambda learn, data: learn.show_results(max=4), "max'. Did you mean 'max_n'"),
+    "aug_transforms": (lambda learn, data: aug_transforms(max_rotat=5), "max_rotat'. Did you mean 'max_rotate'"),
+    "Resize": (lambda learn, data: Resize(32, methd="pad"), "methd"),  # type: ignore[call-arg]
+    "RandomResizedCrop": (lambda learn, data: RandomResizedCrop(32, minscale=0.3), "minscale"),  # type: ignore[call-arg]
+    "RandomSplitter": (lambda learn, data: RandomSplitter(valid=0.3), "valid"),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("name", SWALLOWED)
+def test_no_function_swallows_a_keyword_that_it_does_not_know(name: str, learner: Learner, table: pd.DataFrame) -> None:
+    """Row 10: ``dataloaders(df, batch_sise=4)`` gives batches of 64, and the library's own typo goes unnoticed."""
+    call, says = SWALLOWED[name]
+    with pytest.raises(TypeError, match=says):
+        call(learner, table)
+
+
+def public() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every function and every method that a user can reach from the three faces."""
+    for face in (eyebright, notebook, recipes):
+        for name in face.__all__:
+            thing = getattr(face, name)
+            if not str(getattr(thing, "__module__", "")).startswith("eyebright"):
+                continue
+            if not inspect.isclass(thing):
+                yield name, thing
+                continue
+            for attribute, member in vars(thing).items():
+                function = getattr(member, "__func__", member)
+                if inspect.isfunction(function) and not attribute.startswith("_"):
+                    yield f"{name}.{attribute}", function
+
+
+def test_every_parameter_and_every_result_of_the_faces_has_a_type() -> None:
+    """Row 24: of the 30 parameters of ``vision_learner`` none is annotated, and no ``py.typed`` is shipped."""
+    functions = dict(public())
+    assert len(functions) > 100
+    for name, function in functions.items():
+        signature = inspect.signature(function)
+        bare = [
+            parameter.name
+            for parameter in signature.parameters.values()
+            if parameter.annotation is parameter.empty and parameter.name not in ("self", "cls")
+        ]
+        assert bare == [], name
+        assert signature.return_annotation is not signature.empty, name
+        assert not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()) or name == "DataBlock.new", name
+    assert (Path(eyebright.__file__).parent / "py.typed").is_file()
+
+
+def test_the_verbs_of_a_learner_stand_in_its_class() -> None:
+    """Row 24: 28 methods are attached from elsewhere, where no editor finds them."""
+    for name, member in vars(Learner).items():
+        if inspect.isfunction(member):
+            assert (member.__module__, member.__qualname__) == ("eyebright.learner", f"Learner.{name}")
+
+
+def test_a_star_import_brings_tens_of_names_and_not_thousands() -> None:
+    """Row 24: 1,439 names, with helpers of every room among them."""
+    assert len(notebook.__all__) < 100
+    assert len(recipes.__all__) < 50
+
+
+def test_other_peoples_classes_stay_as_they_are() -> None:
+    """Row 24: pictures of Pillow, tensors, paths and tables get new methods."""
+    code = """
+import pathlib, pandas, PIL.Image, torch
+classes = PIL.Image.Image, torch.Tensor, pandas.DataFrame, pathlib.Path
+before = [dict(vars(one)) for one in classes]
+import eyebright.jobs
+print([one.__name__ for one, then in zip(classes, before) if dict(vars(one)) != then])
+"""
+    assert in_another_process("-W", "ignore", "-c", code).stdout == "[]\n"
+
+
+def test_no_requirement_is_pinned_and_none_is_there_for_something_else() -> None:
+    """Row 27: installing brings spaCy, SciPy, scikit-learn and Matplotlib, and holds one package at one version."""
+    core = [one for one in metadata.requires("eyebright") or [] if "extra ==" not in one]
+    assert core
+    assert not [one for one in core if "==" in one]
+    others = ("spacy", "scipy", "scikit-learn", "matplotlib", "fastcore", "jinja2")
+    assert not [one for one in core if one.startswith(others)]

@@ -1,0 +1,125 @@
+"""What leaves the training: saved models and answers. The rows are those of ``README.md`` in this folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from eyebright.artifact import MANIFEST, WEIGHTS
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.data.block import DataBlock
+from eyebright.models.build import build_model, describe
+from eyebright.predict import load_predictor
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Thresholds
+from support.learners import small_learner, squares_learner
+from support.training import in_another_process
+
+FIRST_SCHEMA: dict[str, Any] = {
+    "schema": 1,
+    "created": "2025-01-01T00:00:00+00:00",
+    "model": {
+        "arch": "test_resnet",
+        "classes": 2,
+        "input": {"size": [32, 32], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear"},
+        "n_in": 3,
+        "concat_pool": True,
+        "lin_ftrs": None,
+        "ps": 0.5,
+        "bn_final": False,
+        "first_bn": True,
+        "lin_first": False,
+        "y_range": None,
+        "pool": True,
+        "output_shape": None,
+    },
+    "target": {"kind": "multicategory", "encoded": False, "vocab": ["bus", "car"]},
+    "thresholds": {"values": [0.25, 0.75], "metric": "f1_macro"},
+    "view": [{"kind": "Resize", "size": 32, "method": "crop", "pad_mode": "reflection", "interpolation": None}],
+    "scores": {"mAP": 0.5},
+    "training": {"seed": 0},
+    "data": {"train": 3},
+    "versions": {"eyebright": "0.0.1", "torch": "2.0.0", "timm": "0.9.0"},
+}
+"""A manifest as the first schema has it: it stays readable whatever becomes of the code."""
+
+ELSEWHERE = """
+import sys
+from eyebright.answers import load_learner
+print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
+"""
+
+
+def test_a_model_whose_data_came_through_lambdas_and_closures_is_exported(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Row 2: getters and splitters are pickled with the model, which fails, or ships their code."""
+    column = "labels"
+
+    def splitter(rows: pd.DataFrame) -> tuple[list[int], list[int]]:
+        return [i for i in range(len(rows)) if i % 4], [i for i in range(len(rows)) if not i % 4]
+
+    block = DataBlock(
+        (ImageBlock, MultiCategoryBlock),
+        get_x=lambda row: folder / row["fname"],
+        get_y=lambda row: row[column].split(),
+        splitter=splitter,
+        item_tfms=Resize(32),
+    )
+    learner = small_learner(block.dataloaders(table, tmp_path, bs=6))
+    picture = folder / "001.png"
+    exported = learner.export("model")
+    elsewhere = in_another_process("-W", "ignore", "-c", ELSEWHERE, str(exported), str(picture))
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    scores = [float(score) for score in elsewhere.stdout.split()]
+    assert scores == pytest.approx(learner.predict(picture).scores.tolist(), abs=1e-5)
+
+
+def test_a_model_that_another_version_saved_is_still_read(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    """Row 3: an export names classes of the library, so another version of it or of a dependency cannot read it."""
+    model = build_model(describe("test_resnet", 2, size=32)).eval()
+    save_file(model.state_dict(), tmp_path / WEIGHTS)
+    (tmp_path / MANIFEST).write_text(json.dumps(FIRST_SCHEMA))
+    predictor = load_predictor(tmp_path)
+    assert predictor.thresholds == Thresholds((0.25, 0.75), metric="f1_macro")
+    [one] = predictor.predict(torch.full((3, 32, 32), 0.5))
+    with torch.no_grad():
+        expected = model(torch.full((1, 3, 32, 32), 128 / 255)).sigmoid()[0]
+    assert torch.allclose(one.scores, expected, atol=1e-5)
+
+
+def test_a_manifest_names_nothing_of_the_code(folder: Path, table: pd.DataFrame) -> None:
+    """Row 3: what is saved is words and numbers; no module is named, so none can be moved away."""
+    manifest = squares_learner(folder, table).manifest().to_json()
+    manifest.pop("versions")
+    assert "eyebright" not in json.dumps(manifest)
+    assert "torch." not in json.dumps(manifest)
+
+
+def test_answers_for_many_pictures_say_which_picture_they_are_for(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Row 23: predictions are a bare tensor in the order of a loader, and one picture takes a whole learner's round."""
+    learner = squares_learner(folder, table)
+    predictor = load_predictor(learner.save_model(tmp_path / "model"))
+    asked = [folder / name for name in reversed(table["fname"][:5])] + [tmp_path / "nowhere.png"]
+    answers = predictor.predict(asked, bs=2)
+    assert answers.to_frame()["path"].tolist() == [str(path) for path in asked[:5]]
+    assert list(answers.skipped) == [str(tmp_path / "nowhere.png")]
+    alone = predictor.predict(asked[0])[0]
+    assert torch.allclose(alone.scores, answers[0].scores, atol=1e-5)
+
+
+def test_what_is_deployed_has_its_normalisation_inside(folder: Path, table: pd.DataFrame) -> None:
+    """Row 25: normalising is left behind with the data, so whoever deploys the network has to repeat it."""
+    model = squares_learner(folder, table).model.eval()
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    exported = torch.export.export(model, (pictures,)).module()
+    with torch.no_grad():
+        inside = model.head(model.body((pictures - 0.5) / 0.5))  # what this backbone wants
+        assert torch.allclose(exported(pictures), inside, atol=1e-5)

@@ -1,0 +1,129 @@
+"""Learning, and deciding what was learnt. The rows are those of ``README.md`` in this folder."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from sklearn.metrics import f1_score
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.learner import Learner
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, balanced_pos_weight
+from eyebright.metrics.labels import f1_macro
+from eyebright.predict import load_predictor
+from eyebright.types import Thresholds
+from support.learners import small_learner, squares_block, squares_learner
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+
+
+def same(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, others[name]) for name, tensor in some.items())
+
+
+def test_a_weight_for_each_label_trains_and_validates_exactly(folder: Path, table: pd.DataFrame) -> None:
+    """Row 6: ``BCEWithLogitsLossFlat(weight=...)`` is a RuntimeError, since labels are flattened before they weigh."""
+    learner = squares_learner(folder, table)
+    _, targets = learner.get_preds(ds_idx=0)
+    given = {"weight": torch.tensor([1.0, 2.0, 3.0]), "pos_weight": balanced_pos_weight(targets)}
+    learner.loss_func = BCEWithLogitsLossFlat(**given)
+    learner.fit(1, 1e-3)
+    probabilities, targets = learner.get_preds()
+    expected = torch.nn.BCEWithLogitsLoss(**given)(probabilities.logit(), targets)
+    assert learner.validate()[0] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_weighted_loss_of_a_set_does_not_depend_on_its_batches(folder: Path, table: pd.DataFrame) -> None:
+    """Row 6: batch losses are averaged by their number of pictures, whatever those weigh: 2.783 for 2.668."""
+    block = squares_block(
+        folder, blocks=(ImageBlock, CategoryBlock), get_y=lambda row: row["labels"].split(" ")[0] or "none"
+    )
+    losses = []
+    for val_bs in (1, 4, 6):
+        learner = small_learner(block.dataloaders(table, bs=6, val_bs=val_bs))
+        learner.loss_func = CrossEntropyLossFlat([1.0, 5.0, 2.0, 9.0])
+        losses.append(learner.validate()[0])
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+
+
+def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Row 8: the metric has its own threshold; answers, pictures' titles and the exported model keep 0.5."""
+    mpl.use("Agg")
+    learner = squares_learner(folder, table, metrics=f1_macro)
+    probabilities, targets = learner.get_preds()
+    learner.thresholds = Thresholds(tuple(probabilities.quantile(0.4, dim=0).tolist()))
+    decided = learner.thresholds.decide(probabilities)
+    assert not torch.equal(decided, probabilities > 0.5)
+
+    assert learner.validate()[1] == pytest.approx(f1_score(targets, decided, average="macro", zero_division=0))
+    answers = [frozenset(learner.dls.vocab[row]) for row in decided]
+    assert learner.get_preds(with_decoded=True)[2] == answers
+    learner.show_results(dl=learner.dls.valid, max_n=6)
+    titles = [ax.get_title().split("\n")[1] for ax in plt.gcf().axes]
+    plt.close("all")
+    assert titles == [learner.dls.target.words(answer) or "(no label)" for answer in answers]
+    pictures = [folder / name for name in table[table["is_valid"]]["fname"]]
+    saved = load_predictor(learner.save_model(tmp_path / "model"))
+    assert [one.answer for one in saved.predict(pictures)] == answers
+    assert learner.predict(pictures[0]).decoded == answers[0]
+
+
+def test_training_ends_with_the_same_weights_whatever_the_workers_and_the_global_generators(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    """Row 14: with the same seed, training with two workers is another training than with none."""
+    ends = []
+    for workers, seed in ((0, 1), (2, 99)):
+        torch.manual_seed(seed)
+        learner = small_learner(squares_block(folder).dataloaders(table, bs=6, num_workers=workers))
+        learner.fine_tune(1, 1e-3)
+        ends.append(weights(learner))
+    assert same(*ends)
+
+
+def test_looking_for_a_learning_rate_writes_nothing(
+    folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 16: a checkpoint is written under the learner's path, which may be read-only or that of another run."""
+    monkeypatch.chdir(tmp_path)
+    dls = squares_block(folder).dataloaders(table, tmp_path / "nowhere", bs=6)
+    small_learner(dls).lr_find(num_it=20, show_plot=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_making_a_learner_changes_no_data(folder: Path, table: pd.DataFrame) -> None:
+    """Row 20: each learner of pretrained weights adds another Normalize to the data that it is given."""
+    dls = squares_block(folder).dataloaders(table, bs=6)
+    before, pipeline = dls.valid.one_batch()[0], dls.pipeline
+    first, second = small_learner(dls), small_learner(dls)
+    after = dls.valid.one_batch()[0]
+    assert dls.pipeline is pipeline
+    assert torch.equal(before, after)
+    assert torch.equal(first.model.normalise(after), second.model.normalise(after))
+
+
+def test_a_fit_inherits_neither_momentum_nor_weight_decay_from_the_one_before(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    """Found beside the rows: momentum stays where the last schedule left it, a weight decay that was given stays."""
+    learner = squares_learner(folder, table)
+    learner.fit_one_cycle(1, 1e-3, wd=0.3)
+    assert learner.opt.param_groups[0]["weight_decay"] == 0.3
+    learner.fit(1, 1e-3)
+    assert {group["mom"] for group in learner.opt.param_groups} == {0.9}
+    assert {group["weight_decay"] for group in learner.opt.param_groups} == {0.01}
+
+
+def test_after_training_no_gradient_keeps_its_memory(folder: Path, table: pd.DataFrame) -> None:
+    """Also seen: memory of the device that is still held after training."""
+    learner = squares_learner(folder, table)
+    learner.fit(1, 1e-3)
+    assert all(parameter.grad is None for parameter in learner.model.parameters())

@@ -19,10 +19,10 @@ from eyebright.data.items import ColReader
 from eyebright.data.split import RandomSplitter, checked_split
 from eyebright.errors import DataError, InputError
 from eyebright.io.files import get_image_files
+from support.gold import gold
 from support.learners import small_learner, squares_block
 
-BOOKS_FRAMES = 21
-"""How deep the traceback of a failing label function is in the book's library."""
+TRAPS = gold("g08_datablock")["traps"]
 
 
 def split_at_spaces(row: Any) -> list[str]:
@@ -38,6 +38,7 @@ def test_a_picture_without_labels_makes_no_empty_class(
     folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
 ) -> None:
     """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""
+    assert gold("g05_split_vocab")["''.split(' ') -> [''] : phantom '' class"]["vocab"] == ["", "a", "b"]
     bare = (table["labels"] == "") & ~table["is_valid"]
     datasets = squares_block(folder, get_y=get_y).datasets(table.replace({"labels": {"": empty}}))
     assert list(datasets.vocab) == ["blue", "green", "red"]
@@ -48,6 +49,7 @@ def test_a_picture_without_labels_makes_no_empty_class(
 
 def test_a_sampler_is_refused_and_not_ignored(folder: Path, table: pd.DataFrame) -> None:
     """Row 7: any keyword that the loaders do not know is swallowed, so a sampler has no effect."""
+    assert TRAPS["unknown kwargs to dataloaders() are silently ignored"] == {"err": None, "bs": 64}
     with pytest.raises(TypeError, match="no keyword 'sampler'. It has: source, path, bs"):
         squares_block(folder).dataloaders(table, sampler=[0, 1])
 
@@ -57,6 +59,9 @@ def test_a_failing_label_function_names_the_picture_and_is_near_in_the_traceback
 ) -> None:
     """Row 11: the message is the function's own, without the picture, 21 frames down."""
 
+    frames, message, named = gold("g12_extra")["user get_y error: frames, message"]
+    assert (message, named) == ("ValueError: bad label", "item path in message: False")
+
     def broken(picture: Path) -> str:
         if picture.name == "005.png":
             raise ValueError("bad label")
@@ -65,13 +70,14 @@ def test_a_failing_label_function_names_the_picture_and_is_near_in_the_traceback
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=broken)
     with pytest.raises(DataError, match=r"005.png': get_y raised ValueError: bad label") as error:
         block.dataloaders(folder)
-    assert len(traceback.extract_tb(error.tb)) < BOOKS_FRAMES
+    assert len(traceback.extract_tb(error.tb)) < frames
 
 
 def test_a_summary_needs_no_four_training_pictures(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 11: ``IndexError: list index out of range`` with fewer."""
+    """Row 11: ``IndexError`` with fewer."""
+    assert TRAPS["summary with fewer than 4 train items"] == "IndexError: list index out of range"
     squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
     assert "One batch: x 3x3x32x32" in capsys.readouterr().out
 
@@ -80,6 +86,7 @@ def test_items_on_neither_side_are_counted(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Row 11: a split that forgets most items is accepted in silence."""
+    assert TRAPS["items in no split: dropped silently"] == {"err": None, "used": 4, "found": 60}
     squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
     assert "20 items are on neither side" in capsys.readouterr().out
 
@@ -88,7 +95,8 @@ def test_items_on_neither_side_are_counted(
 def test_one_picture_alone_in_a_batch_is_said_before_training(
     folder: Path, table: pd.DataFrame, how: dict[str, Any]
 ) -> None:
-    """Row 11: torch's ``Expected more than 1 value per channel``, from deep inside the network."""
+    """Row 11: torch says it, from deep inside the network."""
+    assert gold("g13_misc")["bs=1 in train mode"].startswith("ValueError: Expected more than 1 value per channel")
     learner = small_learner(squares_block(folder).dataloaders(table, **how))
     for verb in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
         with pytest.raises(InputError, match=f"batches of {how['bs']} out of 18 pictures leave one alone"):
@@ -99,6 +107,8 @@ def test_the_same_seed_splits_the_same_files_whatever_order_the_disk_lists_them_
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 13: files come in the order of the disk, so one seed gives another split on another machine."""
+
+    assert gold("g05_split_vocab")["get_image_files sorts?"] is False
 
     def validating() -> set[Path]:
         files = get_image_files(folder)
@@ -115,6 +125,7 @@ def test_the_same_seed_splits_the_same_files_whatever_order_the_disk_lists_them_
 
 def test_reading_keeps_its_threads_and_starts_no_process(folder: Path, table: pd.DataFrame) -> None:
     """Rows 21 and 22: worker processes start anew in each epoch, and do not exist on macOS and in Windows notebooks."""
+    assert gold("g12_extra")["DataLoader defaults"]["persistent"] is False
     lock = threading.Lock()  # a getter that no process could be given
 
     def get_x(row: Any) -> Path:

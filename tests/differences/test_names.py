@@ -22,6 +22,7 @@ from eyebright.data.split import RandomSplitter
 from eyebright.learner import Learner
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
+from support.gold import gold
 from support.learners import small_learner, squares_block, squares_learner
 from support.training import in_another_process
 
@@ -33,6 +34,11 @@ def learner(folder: Path, table: pd.DataFrame) -> Learner:
 
 def test_torchs_own_losses_take_the_outputs_and_targets_of_a_batch(folder: Path, table: pd.DataFrame) -> None:
     """Row 4: both are subclasses of Tensor, and ``nn.BCEWithLogitsLoss()(learn.model(x), y)`` is a TypeError."""
+    recorded = gold("g13_misc")
+    assert recorded["type of learn.model(x) on a batch"] == "TensorImage"
+    for name in ("F.cross_entropy(learn.model(x), y)", "nn.BCEWithLogitsLoss()(activs, TensorMultiCategory)"):
+        assert recorded[name].startswith("TypeError: no implementation found")
+    assert recorded["TensorImage + TensorCategory"].startswith("TypeError")
     learner = squares_learner(folder, table)
     x, y = learner.dls.one_batch()
     outputs = learner.model(x)
@@ -95,6 +101,8 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 def test_every_parameter_and_every_result_of_the_faces_has_a_type() -> None:
     """Row 24: of the 30 parameters of ``vision_learner`` none is annotated, and no ``py.typed`` is shipped."""
+    theirs = gold("g11_state")
+    assert (theirs["annotations"]["vision_learner"]["annotated"], theirs["py.typed shipped?"]) == (0, False)
     functions = dict(public())
     assert len(functions) > 100
     for name, function in functions.items():
@@ -112,6 +120,7 @@ def test_every_parameter_and_every_result_of_the_faces_has_a_type() -> None:
 
 def test_the_verbs_of_a_learner_stand_in_its_class() -> None:
     """Row 24: 28 methods are attached from elsewhere, where no editor finds them."""
+    assert len(gold("g11_state")["Learner methods added by @patch in other modules"]) == 28
     for name, member in vars(Learner).items():
         if inspect.isfunction(member):
             assert (member.__module__, member.__qualname__) == ("eyebright.learner", f"Learner.{name}")
@@ -125,6 +134,9 @@ def test_a_star_import_brings_tens_of_names_and_not_thousands() -> None:
 
 def test_other_peoples_classes_stay_as_they_are() -> None:
     """Row 24: pictures of Pillow, tensors, paths and tables get new methods."""
+    assert {"Image.Image", "Path", "Tensor", "pd.DataFrame"} < set(
+        gold("g11_state")["monkey-patched third-party classes"]
+    )
     code = """
 import pathlib, pandas, PIL.Image, torch
 classes = PIL.Image.Image, torch.Tensor, pandas.DataFrame, pathlib.Path

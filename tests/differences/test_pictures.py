@@ -20,6 +20,7 @@ from eyebright.transforms.lighting import Brightness
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Points, Size
+from support.gold import gold
 from support.learners import squares_block
 
 CHAPTER_5 = {"item_tfms": Resize(460), "batch_tfms": aug_transforms(size=224, min_scale=0.75)}
@@ -59,6 +60,8 @@ def test_the_recipe_of_chapter_five_resamples_each_picture_once(
     folder: Path, table: pd.DataFrame, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 21: presizing, augmenting and cropping are three resamples there, also of validation pictures."""
+    recipe = f"aug_transforms(size=224,min_scale=.75) {'train  <- book ch.5' if training else 'valid'}"
+    assert len(gold("g07_augment")["resamplings"][recipe]["grid_samples"]) == 2, "and presizing before them"
     resampled: list[Any] = []
     real = geometry.resample
 
@@ -75,6 +78,7 @@ def test_the_recipe_of_chapter_five_resamples_each_picture_once(
 
 def test_a_validation_picture_of_the_right_size_keeps_its_very_pixels(folder: Path, table: pd.DataFrame) -> None:
     """Row 21: validation pictures go through a resample that moves nothing, and costs time and sharpness."""
+    assert gold("g07_augment")["validation identity resample: max |diff|"] > 0
     dls = squares_block(folder, item_tfms=None, batch_tfms=aug_transforms()).dataloaders(table, bs=4)
     x, _ = dls.valid.one_batch()
     expected = np.stack([Picture.create(folder / name).pixels() for name in table[table["is_valid"]]["fname"][:4]])
@@ -83,6 +87,9 @@ def test_a_validation_picture_of_the_right_size_keeps_its_very_pixels(folder: Pa
 
 def test_each_picture_has_a_random_crop_of_its_own_and_keeps_all_its_points(folder: Path, table: pd.DataFrame) -> None:
     """Row 19: one box is drawn for a whole batch, and it cuts the points' tensor as if that were a picture."""
+    lost = gold("g06_geometry")["RandomResizedCropGPU on points"]
+    assert (lost["in_shape"], lost["out_shape"]) == ([2, 3, 2], [2, 0, 0])
+    assert list(gold("g06_geometry")["RandomResizedCropGPU draws ONE box per batch"]) == ["tl", "cp"]
     marked = table.assign(x=32.0, y=24.0)
     block = squares_block(
         folder,
@@ -103,6 +110,10 @@ def test_each_picture_has_a_random_crop_of_its_own_and_keeps_all_its_points(fold
 
 def test_two_transforms_of_one_class_both_happen(folder: Path, table: pd.DataFrame) -> None:
     """Found beside the rows: of two transforms of one class only the last is kept, without a word."""
+    traps = gold("g08_datablock")["traps"]
+    kept = traps["two item_tfms of the same class: only the last survives"]
+    assert [name.split(",")[0] for name in kept] == ["Resize -- {'size': (12", "ToTensor"]
+    assert sum(name.startswith("Brightness") for name in traps["two Brightness in batch_tfms"]) == 1
     block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
     batch = next(block.dataloaders(table, bs=4).valid.batches())
     seen = batch.views[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy

@@ -17,6 +17,7 @@ from eyebright.models.build import build_model, describe
 from eyebright.predict import load_predictor
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Thresholds
+from support.gold import gold
 from support.learners import small_learner, squares_learner
 from support.training import in_another_process
 
@@ -59,6 +60,8 @@ def test_a_model_whose_data_came_through_lambdas_and_closures_is_exported(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Row 2: getters and splitters are pickled with the model, which fails, or ships their code."""
+    pickled = gold("g11_state")["export.pkl: distinct importable globals the pickle calls"]
+    assert pickled.startswith('{"n_distinct_globals": 87')
     column = "labels"
 
     def splitter(rows: pd.DataFrame) -> tuple[list[int], list[int]]:

@@ -1,5 +1,6 @@
 """Learning, and deciding what was learnt. The rows are those of ``README.md`` in this folder."""
 
+import json
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, balanc
 from eyebright.metrics.labels import f1_macro
 from eyebright.predict import load_predictor
 from eyebright.types import Thresholds
+from support.gold import gold
 from support.learners import small_learner, squares_block, squares_learner
 
 
@@ -56,10 +58,12 @@ def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Row 8: the metric has its own threshold; answers, pictures' titles and the exported model keep 0.5."""
+    theirs = "decodes threshold is loss_func.thresh (0.5), metric thresh .2 is not used for predictions"
+    assert gold("g09_learner")[theirs] == 0.5
     mpl.use("Agg")
     learner = squares_learner(folder, table, metrics=f1_macro)
     probabilities, targets = learner.get_preds()
-    learner.thresholds = Thresholds(tuple(probabilities.quantile(0.4, dim=0).tolist()))
+    learner.thresholds = Thresholds(tuple(probabilities.quantile(0.5, dim=0).tolist()))
     decided = learner.thresholds.decide(probabilities)
     assert not torch.equal(decided, probabilities > 0.5)
 
@@ -80,6 +84,8 @@ def test_training_ends_with_the_same_weights_whatever_the_workers_and_the_global
     folder: Path, table: pd.DataFrame
 ) -> None:
     """Row 14: with the same seed, training with two workers is another training than with none."""
+    recorded = json.loads(gold("g11_state")["set_seed(1,True) twice: identical losses?"])
+    assert recorded == {"same_nw0": True, "same_nw2": True, "nw0_equals_nw2": False}
     ends = []
     for workers, seed in ((0, 1), (2, 99)):
         torch.manual_seed(seed)
@@ -93,6 +99,7 @@ def test_looking_for_a_learning_rate_writes_nothing(
     folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 16: a checkpoint is written under the learner's path, which may be read-only or that of another run."""
+    assert gold("g04_lrfind")["read-only path"].startswith("FileNotFoundError")
     monkeypatch.chdir(tmp_path)
     dls = squares_block(folder).dataloaders(table, tmp_path / "nowhere", bs=6)
     small_learner(dls).lr_find(num_it=20, show_plot=False)
@@ -101,6 +108,9 @@ def test_looking_for_a_learning_rate_writes_nothing(
 
 def test_making_a_learner_changes_no_data(folder: Path, table: pd.DataFrame) -> None:
     """Row 20: each learner of pretrained weights adds another Normalize to the data that it is given."""
+    extra = gold("g12_extra")
+    assert extra["vision_learner(pretrained) adds Normalize to the caller dls in place"] == [1, 2, 2]
+    assert extra["second learner on the same dls adds again?"] == 2
     dls = squares_block(folder).dataloaders(table, bs=6)
     before, pipeline = dls.valid.one_batch()[0], dls.pipeline
     first, second = small_learner(dls), small_learner(dls)
@@ -114,6 +124,9 @@ def test_a_fit_inherits_neither_momentum_nor_weight_decay_from_the_one_before(
     folder: Path, table: pd.DataFrame
 ) -> None:
     """Found beside the rows: momentum stays where the last schedule left it, a weight decay that was given stays."""
+    extra = gold("g12_extra")
+    assert extra["mom used by fit(): fresh vs after fit_one_cycle"] == pytest.approx([0.9, 0.9413], abs=1e-4)
+    assert extra["wd=0.3 given to one fit sticks in the next"] == 0.3
     learner = squares_learner(folder, table)
     learner.fit_one_cycle(1, 1e-3, wd=0.3)
     assert learner.opt.param_groups[0]["weight_decay"] == 0.3

@@ -1,0 +1,346 @@
+"""The learner's verbs, what they give and how they look, against the book's library (g02, g04, g09, g11, g12, g13)."""
+
+import ast
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from torch import nn
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.items import ColReader, RegexLabeller, using_attr
+from eyebright.data.split import ColSplitter, FuncSplitter, RandomSplitter
+from eyebright.io.files import get_image_files
+from eyebright.learner import Learner
+from eyebright.metrics.labels import accuracy_multi, error_rate
+from eyebright.train.lr_find import MOMENTUM
+from eyebright.train.schedule import sched_exp
+from eyebright.train.smooth import smoothed
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import RandomResizedCrop, Resize
+from eyebright.vision import vision_learner
+from support.gold import GOLD as FOLDER
+from support.gold import gold
+from support.learners import small_learner
+
+BOOK, EXTRA, HEADS = gold("g09_learner"), gold("g12_extra"), gold("g02_heads")
+QUIET: dict[str, Any] = {"pretrained": False, "precision": "float32", "progress": "quiet"}
+
+
+@pytest.fixture(autouse=True)
+def no_window() -> Iterator[None]:
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def several(voc: Path, voc_table: pd.DataFrame) -> DataLoaders:
+    """The data of chapter 6."""
+    block = DataBlock(
+        (ImageBlock, MultiCategoryBlock),
+        splitter=ColSplitter(),
+        get_x=ColReader("fname", pref=voc),
+        get_y=ColReader("labels", label_delim=" "),
+        item_tfms=RandomResizedCrop(32, min_scale=0.35),
+    )
+    return block.dataloaders(voc_table, bs=8)
+
+
+@pytest.fixture(scope="module")
+def breeds(pets: Path) -> DataLoaders:
+    """The data of chapter 5."""
+    block = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        get_y=using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name"),
+        splitter=RandomSplitter(seed=42),
+        item_tfms=Resize(32),
+    )
+    return block.dataloaders(pets, bs=8)
+
+
+@pytest.fixture(scope="module")
+def centres(pets: Path) -> DataLoaders:
+    """The data of chapter 6's second half: one point."""
+    block = DataBlock(
+        (ImageBlock, PointBlock),
+        get_items=get_image_files,
+        get_y=lambda _: torch.tensor([30.0, 20.0]),
+        splitter=FuncSplitter(lambda picture: "pug" in picture.name),
+        item_tfms=Resize(36),
+        batch_tfms=aug_transforms(size=(24, 32)),
+    )
+    return block.dataloaders(pets, bs=4)
+
+
+@pytest.fixture(scope="module")
+def trained(several: DataLoaders) -> Learner:
+    learner = small_learner(several, metrics=partial(accuracy_multi, thresh=0.2))
+    learner.fit_one_cycle(2, 1e-3)
+    return learner
+
+
+# ------------------------------------------------------------------ what a fit leaves
+
+
+def test_the_table_and_the_rates_of_a_fit_are_the_books(trained: Learner) -> None:
+    recorder = trained.recorder
+    assert recorder.metric_names == BOOK["metric_names"]
+    assert [metric.name for metric in trained.metrics] == BOOK["metric name of a partial"]
+    assert [len(row) for row in recorder.values] == [len(row) for row in BOOK["values"]]
+    steps = BOOK["len(lrs),len(losses),iters"]
+    assert [len(recorder.lrs), len(recorder.losses)] == steps[:2]
+    assert [len(trained.dls.train) * epoch for epoch in (1, 2)] == steps[2]
+    assert recorder.lrs == pytest.approx(BOOK["lrs recorded = last group only"], rel=1e-6)
+
+
+def test_the_curve_is_the_books_smoothed_loss_and_the_table_has_the_mean_unlike_the_book() -> None:
+    raw, logged = EXTRA["raw batch losses (2 epochs x 7)"], EXTRA["logged train_loss per epoch"]
+    curve = smoothed(raw)
+    assert [curve[6], curve[13]] == pytest.approx(logged, rel=1e-5)
+    assert [np.mean(raw[:7]), np.mean(raw[7:])] == pytest.approx(EXTRA["epoch means"])
+    assert EXTRA["epoch means"][1] < logged[1] / 1.9, "its table still remembers the epoch before"
+
+
+def test_validation_is_the_loss_and_the_metrics_as_in_the_book(several: DataLoaders) -> None:
+    learner = small_learner(several, metrics=partial(accuracy_multi, thresh=0.2))
+    _, count, theirs = BOOK["validate() type/len"]
+    found = learner.validate()
+    assert (type(found), len(found)) == (list, count)
+    learner.metrics = partial(accuracy_multi, thresh=0.1)
+    assert learner.validate()[0] == found[0]
+    assert theirs.split(",")[0] == BOOK["validate after learn.metrics=partial"].split(",")[0]
+
+
+def test_the_defaults_are_the_books(several: DataLoaders) -> None:
+    theirs, learner = BOOK["Learner defaults"], small_learner(several)
+    assert (learner.lr, list(learner.moms)) == (theirs["lr"], theirs["moms"])
+    assert learner.training.train_bn is theirs["train_bn"]
+    [given, *_] = HEADS["hypers after create_opt"]
+    assert theirs["wd"] == "None", "which its Adam takes for the number that stands here"
+    assert learner.wd == given["wd"]
+    for half in learner.opt.torch.param_groups:
+        assert half["betas"] == (given["mom"], given["sqr_mom"])
+        assert half["eps"] == given["eps"]
+
+
+# ------------------------------------------------------------------ answers
+
+
+def test_predictions_are_the_books_but_decisions_are_words(trained: Learner) -> None:
+    theirs, shapes = BOOK["get_preds"], BOOK["get_preds(with_input,with_decoded,with_loss) order"]
+    predictions, targets = trained.get_preds()
+    assert [list(predictions.shape), list(targets.shape)] == theirs["shapes"]
+    assert bool(((predictions >= 0) & (predictions <= 1)).all()) is theirs["in01"]
+    assert str(predictions.device) == theirs["device"]
+    x, same, truth, words, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
+    assert [list(one.shape) for one in (x, same, truth)] + [[len(words), 4], list(losses.shape)] == shapes
+    assert words == [frozenset(trained.dls.vocab[row > 0.5]) for row in predictions]
+
+
+def test_the_training_side_is_predicted_whole_and_twice_alike_unlike_the_book(trained: Learner) -> None:
+    whole = "get_preds(ds_idx=0): uses all 32 train items, no shuffle; but with RANDOM train augmentation?"
+    first, second = trained.get_preds(ds_idx=0)[0], trained.get_preds(ds_idx=0)[0]
+    assert len(first) == BOOK[whole]["n"]
+    assert BOOK["two get_preds(ds_idx=0) agree?"] is False
+    assert torch.equal(first, second)
+
+
+def test_points_are_predicted_in_the_shape_of_their_targets_unlike_the_book(centres: DataLoaders) -> None:
+    learner = vision_learner(centres, "test_resnet", y_range=(-1, 1), **QUIET)
+    predictions, targets = learner.get_preds()
+    assert BOOK["point get_preds"] == [[20, 2], [20, 1, 2]]
+    assert list(predictions.shape) == list(targets.shape) == BOOK["point get_preds"][1]
+
+
+def test_one_answer_is_words_a_decision_and_probabilities_as_in_the_book(trained: Learner, voc: Path) -> None:
+    words, given, sure = ast.literal_eval(BOOK["predict(path)"].replace("tensor", ""))
+    assert words == [name for name, one in zip(trained.dls.vocab, given, strict=True) if one]
+    assert given == [score > 0.5 for score in sure]
+    decoded, decision, scores = trained.predict(voc / "000001.jpg")
+    assert decoded == frozenset(name for name, one in zip(trained.dls.vocab, decision, strict=True) if one)
+    assert decision.shape == (len(given),)
+    assert torch.equal(decision.bool(), scores > 0.5)
+
+
+def test_pictures_of_every_kind_and_without_targets_are_answered_as_in_the_book(
+    breeds: DataLoaders, pets: Path
+) -> None:
+    learner = small_learner(breeds)
+    shape, targets = EXTRA["get_preds on unlabeled test_dl"]
+    files = get_image_files(pets)[:3]
+    found = learner.get_preds(dl=breeds.test_dl(files))
+    assert [list(found[0].shape), str(found[1])] == [shape, targets]
+    named = learner.get_preds(dl=breeds.test_dl([str(files[0])]))
+    assert list(named[0].shape) == EXTRA["test_dl with str paths (training used Path)"]
+    assert torch.allclose(named[0][0], found[0][0], atol=1e-6)
+    for kind, picture in (("ndarray", np.zeros((40, 40, 3), dtype=np.uint8)), ("str", str(files[0]))):
+        assert str(learner.predict(picture).scores.shape) == EXTRA[f"predict({kind})"]
+    assert [len(breeds.train), len(breeds.valid)] == EXTRA["len(train), len(valid) for 48/12 items at bs 8"]
+
+
+# ------------------------------------------------------------------ figures
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("show_batch(nrows=1,ncols=5)", {"nrows": 1, "ncols": 5}),
+        ("show_batch() (bs=8)", {}),
+        ("show_batch(max_n=6,figsize=(8,6))", {"max_n": 6, "figsize": (8, 6)}),
+        ("show_batch(unique)", {"unique": True, "nrows": 1, "ncols": 3}),
+        ("show_batch(nrows=5,ncols=5): max_n caps at 9", {"nrows": 5, "ncols": 5}),
+    ],
+)
+def test_a_batch_is_shown_in_the_books_layout(name: str, how: dict[str, Any], several: DataLoaders) -> None:
+    several.show_batch(**how)
+    figure, theirs = plt.gcf(), BOOK[name]
+    assert len(figure.axes) == theirs["n_axes"]
+    shown = [ax.get_title() for ax in figure.axes if ax.images]
+    assert len(shown) == min(8, len([title for title in theirs["titles"] if title]) or 8)
+    known = {";".join(sorted(labels)) for labels in (several.train_ds.value(i) for i in range(32))}
+    assert set(shown) <= known
+    if "unique" in how:
+        assert len(set(shown)) == len(set(theirs["titles"])) == 1
+    if "figsize" in how:
+        assert figure.get_size_inches().tolist() == theirs["figsize"]
+
+
+@pytest.mark.parametrize("kind", ["multi-label", "single-label"])
+def test_results_are_shown_in_the_books_layout(kind: str, several: DataLoaders, breeds: DataLoaders) -> None:
+    theirs = BOOK[f"show_results {kind}"]
+    small_learner(several if kind == "multi-label" else breeds).show_results(max_n=4, figsize=(6, 6))
+    titles = [ax.get_title() for ax in plt.gcf().axes]
+    assert len(titles) == theirs["n_axes"]
+    assert [title.count("\n") for title in titles] == [title.count("\n") for title in theirs["titles"]] == [1] * 4
+
+
+def test_points_are_shown_in_the_books_layout(centres: DataLoaders) -> None:
+    centres.show_batch(max_n=9, figsize=(8, 6))
+    theirs = BOOK["point show_batch"]
+    assert (len(plt.gcf().axes), plt.gcf().get_size_inches().tolist()) == (theirs["n_axes"], theirs["figsize"])
+    small_learner(centres, y_range=(-1, 1)).show_results(ds_idx=1, nrows=3, figsize=(6, 8))
+    figure, theirs = plt.gcf(), BOOK["point show_results(ds_idx=1,nrows=3,figsize=(6,8))"]
+    assert (len(figure.axes), figure.get_size_inches().tolist()) == (theirs["n_axes"], theirs["figsize"])
+    assert figure.get_suptitle() == theirs["suptitle"]
+
+
+def test_curves_have_the_books_names(breeds: DataLoaders) -> None:
+    learner = small_learner(breeds)
+    learner.fit(1, 1e-4)
+    ax, theirs = learner.recorder.plot_loss(), BOOK["plot_loss"]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == (theirs["title"], theirs["x"], theirs["y"])
+    assert [line.get_label() for line in ax.lines] == theirs["lines"]
+    learner.lr_find(num_it=20)
+    ax, theirs = plt.gca(), BOOK["lr_find plot"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (theirs["x"].lower(), theirs["y"].lower())
+    assert ax.get_xscale() == theirs["scale"]
+    marked = [str(line.get_label()).split()[0] for line in ax.lines[1:]]
+    assert theirs["labels"][1:] == ["valley"]
+    assert marked == ["valley", "slide", "minimum", "steep"], "all four"
+
+
+# ------------------------------------------------------------------ models
+
+
+@pytest.fixture(scope="module")
+def chapter_5_learner(pets: Path) -> Learner:
+    """The network of chapter 5, of 37 breeds."""
+    breeds = [f"breed {i:02}" for i in range(37)]
+    block = DataBlock(
+        (ImageBlock, CategoryBlock(breeds)),
+        get_items=get_image_files,
+        get_y=lambda picture: breeds[int(picture.stem.split("_")[1]) % 37],
+        splitter=RandomSplitter(seed=42),
+        item_tfms=Resize(32),
+    )
+    return vision_learner(block.dataloaders(pets, bs=8), "resnet34", metrics=error_rate, **QUIET)
+
+
+def test_what_learns_and_what_decays_is_the_books(chapter_5_learner: Learner) -> None:
+    learner, flags = chapter_5_learner, HEADS["state flags"]
+    learner.unfreeze()
+    assert (
+        any(not p.requires_grad for p in learner.model.parameters())
+        is HEADS["pretrained=False => frozen?"]["any_frozen"]
+    )
+    halves = learner.opt.torch.param_groups
+    assert sum(len(half["params"]) for half in halves) == flags["all"]
+    assert sum(len(half["params"]) for half in halves if half["weight_decay"] == 0) == flags["do_wd False params"]
+    assert len(learner.opt.param_groups) == HEADS["n_groups"]
+    learner.freeze()
+    norms = [m for m in learner.model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    learning = [p for norm in norms for p in norm.parameters() if p.requires_grad]
+    assert len(learning) == flags["force_train params"]
+    learner.freeze_to(1)
+    assert learner.training.frozen_to == HEADS["freeze_to(1) frozen_idx"]
+
+
+@pytest.mark.parametrize("state", ["frozen", "unfrozen"])
+def test_the_end_of_the_summary_is_the_books_without_an_address_and_callbacks(
+    chapter_5_learner: Learner, state: str
+) -> None:
+    theirs = (FOLDER / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used: ")[1]
+    learner = chapter_5_learner
+    (learner.freeze if state == "frozen" else learner.unfreeze)()
+    ours = str(learner.summary()).split("\n\nOptimizer used: ")[1]
+    optimizer, rest = theirs.split("\n", 1)
+    assert optimizer.startswith("<function Adam at 0x")
+    assert ours == "AdamW\n" + rest.split("\n\nCallbacks:")[0] + "\n"
+    assert repr(learner.dls.loss_func) == HEADS["dls.loss_func"]
+    assert repr(learner.loss_func) == HEADS["learn.loss_func"]
+
+
+@pytest.mark.parametrize("train_bn", [True, False])
+def test_norm_layers_of_a_frozen_body_learn_as_in_the_book_or_nothing_moves_unlike_the_book(
+    breeds: DataLoaders, train_bn: bool
+) -> None:
+    theirs = EXTRA[f"{'frozen epoch' if train_bn else 'train_bn=False'}: body tensors that changed"]
+    learner = vision_learner(breeds, "resnet18", train_bn=train_bn, **QUIET)
+    learner.freeze()
+    before = {name: tensor.clone() for name, tensor in learner.model.body.state_dict().items()}
+    learner.fit_one_cycle(1, 1e-2)
+    norms = {name for name, module in learner.model.body.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    changed: dict[str, list[int]] = {}
+    for name, tensor in learner.model.body.state_dict().items():
+        owner, _, field = name.rpartition(".")
+        counted = changed.setdefault(f"{'bn' if owner in norms else 'conv'}.{field}", [0, 0])
+        counted[0] += not torch.equal(tensor, before[name])
+        counted[1] += 1
+    if train_bn:
+        assert changed == theirs
+    else:
+        assert {kind: found[0] for kind, found in theirs.items() if found[0]} == {
+            "bn.num_batches_tracked": 20,
+            "bn.running_mean": 20,
+            "bn.running_var": 20,
+        }
+        assert {kind: found[0] for kind, found in changed.items()} == dict.fromkeys(theirs, 0)
+
+
+# ------------------------------------------------------------------ looking for a learning rate
+
+
+def test_the_rates_that_are_tried_are_the_books(breeds: DataLoaders) -> None:
+    recorded = gold("g04_lrfind")
+    tried = [sched_exp(1e-7, 10, i / 100) for i in range(100)]
+    assert tried[:5] == pytest.approx(recorded["lr grid head"], rel=1e-12)
+    printed = recorded["seed 004 values on the grid"]
+    assert tried[printed["0.0063095735 = i"]] == pytest.approx(printed["value"], rel=1e-12)
+    assert tried[printed["0.1 = i"]] == pytest.approx(printed["v"], rel=1e-12)
+    assert recorded["toy lr_find"]["mom"] == [MOMENTUM]
+    found = small_learner(breeds).lr_find(num_it=20, show_plot=False).lrs
+    assert found == pytest.approx([sched_exp(1e-7, 10, i / 20) for i in range(len(found))], rel=1e-12)

@@ -1,0 +1,174 @@
+"""Splitters, vocabularies, getters and files against those of the book's library (g05)."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.blocks.regression import RegressionBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.items import ColReader, RegexLabeller, using_attr
+from eyebright.data.split import GrandparentSplitter, IndexSplitter, RandomSplitter
+from eyebright.errors import DataError, InputError, LabelError
+from eyebright.io.files import get_image_files
+from eyebright.recipes.image_list import ImageList
+from support.gold import gold
+
+GOLD = gold("g05_split_vocab")
+CATEGORIES = GOLD["CategoryMap"]
+
+
+def fitted(labels: list[object], **how: bool) -> CategoryBlock:
+    block = CategoryBlock(**how)
+    return block.fit([block.read(label) for label in labels])
+
+
+# ------------------------------------------------------------------ splits
+
+
+def test_pictures_in_neither_folder_are_left_out_as_in_the_book() -> None:
+    paths = [Path(name) for name in ("train/a/1.jpg", "valid/a/2.jpg", "train/b/3.jpg", "test/b/4.jpg")]
+    assert list(GrandparentSplitter()(paths)) == GOLD["GrandparentSplitter (test/ silently dropped)"]
+
+
+def test_without_a_seed_a_split_does_not_follow_the_global_generator_unlike_the_book() -> None:
+    assert GOLD["RandomSplitter() after torch.manual_seed(0), n=10"] == [[7, 5, 3, 9, 0, 8, 6, 2], [4, 1]]
+    splits = []
+    for _ in range(4):
+        torch.manual_seed(0)
+        splits.append(RandomSplitter()(range(100)))
+    assert any(split != splits[0] for split in splits)
+
+
+def test_a_block_without_a_splitter_splits_the_same_way_each_time_unlike_the_book() -> None:
+    items = list(range(100))
+    first, second = (DataBlock().datasets(items).splits for _ in range(2))
+    assert first == second == RandomSplitter(seed=0)(items)
+
+
+def test_the_training_side_of_the_recipes_split_is_theirs() -> None:
+    expected = GOLD["v1 split_by_rand_pct(0.2,seed=10) n=128 (seed 001: 103/25)"]
+    images = ImageList.from_df(pd.DataFrame({"name": range(128), "label": "a"}), ".")
+    train, valid = images.split_by_rand_pct(0.2, seed=10).splitter(images.items)
+    assert hashlib.sha256(json.dumps(list(train)).encode()).hexdigest() == expected["sha256_train"]
+    assert valid == expected["valid"]
+
+
+# ------------------------------------------------------------------ vocabularies
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "how"),
+    [
+        ("sort=False", ["b", "a", "C"], {"sort": False}),
+        ("add_na", ["b", "a"], {"add_na": True}),
+        ("ints [3,1,2]", [3, 1, 2], {}),
+        ("bools", [True, False], {}),
+    ],
+)
+def test_names_and_numbers_of_classes_are_the_books(name: str, labels: list[object], how: dict[str, bool]) -> None:
+    vocab = fitted(labels, **how).classes
+    assert list(vocab) == CATEGORIES[name]["items"]
+    assert vocab.o2i == CATEGORIES[name]["o2i"]
+
+
+def test_the_order_is_that_of_the_characters_and_the_empty_class_is_none_unlike_the_book() -> None:
+    expected = CATEGORIES["['b','a','C','a10','a2','']"]["items"]
+    assert list(fitted(["b", "a", "C", "a10", "a2"]).classes) == expected[1:]
+    assert expected[0] == ""
+    with pytest.raises(LabelError, match="has no label"):
+        fitted(["b", ""])
+
+
+def test_texts_beside_numbers_are_sorted_as_texts_where_the_book_fails() -> None:
+    assert CATEGORIES["mixed str/int"].startswith("TypeError")
+    assert list(fitted(["b", 1]).classes) == ["1", "b"]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_class_is_said_where_the_book_fails_or_drops_it(missing: object) -> None:
+    assert CATEGORIES["strings with None"].startswith("TypeError")
+    assert CATEGORIES["floats with nan"]["items"] == ["1.0", "2.0"]
+    with pytest.raises(LabelError, match="a picture has no label, and a CategoryBlock needs one"):
+        fitted(["b", missing, "a"])
+
+
+def test_the_vocabulary_is_that_of_the_training_side_and_a_strange_label_is_found_at_once() -> None:
+    assert GOLD["Categorize vocab comes from the training subset only"] == ["cat", "dog"]
+    assert "'ant' was not included" in GOLD["unseen label in valid raises lazily"]
+    table = pd.DataFrame({"label": ["cat", "dog", "cat", "dog"], "fname": "a.png"})
+    block = DataBlock((ImageBlock, CategoryBlock), get_y=ColReader("label"), splitter=IndexSplitter([2, 3]))
+    assert list(block.datasets(table).vocab) == ["cat", "dog"]
+    with pytest.raises(DataError, match="row 3: unknown label 'ant'.*only on validation pictures"):
+        block.datasets(table.assign(label=["cat", "dog", "cat", "ant"]))
+
+
+def test_given_vocabularies_keep_their_order() -> None:
+    assert list(CategoryBlock(["b", "a"], sort=False).classes) == GOLD["Categorize(vocab=['b','a'],sort=False)"]
+    expected = GOLD["MultiCategorize(vocab=['b','a']) keeps order"]
+    assert list(MultiCategoryBlock(vocab=["b", "a"]).classes) == expected
+
+
+# ------------------------------------------------------------------ getters
+
+
+def test_an_empty_value_is_an_empty_list_and_so_is_a_missing_one_unlike_the_book() -> None:
+    reader = ColReader("labels", label_delim=" ")
+    assert reader({"labels": ""}) == GOLD['ColReader(label_delim) on ""'] == []
+    assert GOLD["ColReader(label_delim) on NaN"].startswith("TypeError")
+    assert reader({"labels": float("nan")}) == []
+
+
+def test_an_expression_finds_the_label_in_a_name_as_in_the_book() -> None:
+    labeller = RegexLabeller(r"(.+)_\d+.jpg$")
+    assert {name: labeller(name) for name in GOLD["RegexLabeller"]} == GOLD["RegexLabeller"]
+    by_name = using_attr(labeller, "name")
+    assert by_name(Path("/x/images/Bombay_111.jpg")) == GOLD["using_attr(RegexLabeller)(Path)"]
+    assert GOLD["RegexLabeller miss"].startswith("AssertionError")
+    with pytest.raises(DataError, match=r"does not fit 'x.png'"):
+        labeller("x.png")
+
+
+def test_numbers_are_encoded_and_counted_as_in_the_book() -> None:
+    expected = GOLD["RegressionSetup"]
+    one, several = RegressionBlock(), RegressionBlock()
+    assert str(one.encode(one.read(1.5))) == expected["float"].replace("(1.5000)", "([1.5000])"), "with an axis"
+    assert one.fit([one.read(1.5)]).width == expected["c scalar"]
+    assert several.fit([several.read([1, 2])]).width == expected["c list"]
+
+
+def test_encoded_rows_without_names_are_said() -> None:
+    assert GOLD["MultiCategoryBlock(encoded=True) without vocab"].startswith("TypeError")
+    with pytest.raises(InputError, match=r"needs the names of the columns: vocab=\[...\]"):
+        MultiCategoryBlock(encoded=True)
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_the_pictures_of_a_folder_are_the_books_but_sorted_and_without_drawings(tmp_path: Path) -> None:
+    for name in (
+        "b.jpg",
+        "a.jpg",
+        "c.JPG",
+        ".hid.jpg",
+        "n.txt",
+        "z.tiff",
+        "w.webp",
+        "s.svg",
+        ".cache/h.jpg",
+        "sub/d.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    theirs = GOLD["get_image_files: names returned (order = filesystem order, unsorted)"]
+    ours = get_image_files(tmp_path)
+    assert {file.name for file in ours} == set(theirs) - {"s.svg"}
+    assert [str(file) for file in ours] == sorted(str(file) for file in ours)
+    assert theirs != sorted(theirs)

@@ -6,6 +6,8 @@ evaluation mode, so that no dropout acts in it and no statistic moves. And the s
 in every phase: a few hundred pictures, in small batches, estimate them worse than the millions of the pretraining did.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -62,6 +64,17 @@ def set_training_mode(model: PictureModel, *, train_bn: bool = True, keep_statis
         for module in model.body.modules():
             if hasattr(module, "running_mean"):
                 module.eval()
+
+
+@contextmanager
+def modes_restored(model: nn.Module) -> Generator[None, None, None]:
+    """After the ``with`` every module is in training or evaluation mode as it was before."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _body_halves(model: PictureModel) -> list[list[nn.Parameter]]:

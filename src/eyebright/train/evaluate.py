@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from eyebright.losses import MeanLoss
 from eyebright.metrics.meter import Meter, Metric
+from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
 from eyebright.train.run import Batch, Scores
 from eyebright.types import Thresholds
@@ -17,17 +18,13 @@ def outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Itera
 
     The mode that the model was in comes back, also when the caller stops early.
     """
-    was_training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
+    with modes_restored(model):
+        model.eval()
         for batch in batches:
             pictures, targets = device.move(batch)
             with torch.inference_mode(), device.autocast():
                 logits = model(pictures)
             yield device.gather(logits.float()), device.gather(targets)
-    finally:
-        for module in was_training:
-            module.training = True
 
 
 def evaluate(

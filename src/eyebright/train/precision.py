@@ -34,7 +34,7 @@ def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device)
     generators stay as they are.
 
     Args:
-        model: as it will be trained: what is frozen stays frozen.
+        model: as it will be trained: what is frozen is frozen, and every module is in the mode that it will be in.
         batch: of training, on any device; a CPU looks at eight pictures of it only.
         loss: as in training.
         device: where the model is.
@@ -43,7 +43,7 @@ def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device)
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
     few = slice(PICTURES if device.torch_device.type == "cpu" else None)
     pictures, targets = device.move((batch[0][few], batch[1][few]))
-    trial = copy.deepcopy(model).train()
+    trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with device.randomness(0, 0), _one_thread():
         started = time.perf_counter()

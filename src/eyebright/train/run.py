@@ -52,6 +52,8 @@ class Run:
         seed: all randomness of training comes from it and from counters.
         freeze: called with each plan when it begins or goes on: freezes what the plan says.
         set_training_mode: called at the start of each epoch: training mode, but for what is frozen.
+        view: called when a plan begins or goes on: gives what a step calls in the place of the model, with the same
+            parameters and less to compute.
         about: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
         plans: what is to be done, one after another.
         phase: which of the plans is in work.
@@ -74,6 +76,7 @@ class Run:
     seed: int = 0
     freeze: Callable[[Plan], None] | None = None
     set_training_mode: Callable[[], None] | None = None
+    view: Callable[[], nn.Module] | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     plans: tuple[Plan, ...] = ()
@@ -132,7 +135,7 @@ class Run:
             )
             self.average = AveragedWeights(self.model, self.plan.ema) if self.plan.ema else None
             self.under_way = True
-        self.forward = self.device.parallel(self.model)
+        self.forward = self.device.parallel(self.view() if self.view else self.model)
 
     def leave_phase(self) -> None:
         """Closes the plan in work: the averaged weights, where there are any, become the model's."""

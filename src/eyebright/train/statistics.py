@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
 from eyebright.train.run import Batch
 
@@ -24,20 +25,18 @@ def settle_statistics(model: nn.Module, batches: Iterable[Batch], device: Device
         batches: of training.
         device: where, and in which numbers.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    norms = [module for module, training in modes if training and getattr(module, "running_mean", None) is not None]
+    norms = [m for m in model.modules() if m.training and getattr(m, "running_mean", None) is not None]
     momenta = [norm.momentum for norm in norms]
-    model.eval()
-    try:
-        for norm in norms:
-            norm.reset_running_stats()  # type: ignore[operator]
-            norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
-            norm.train()
-        with torch.no_grad(), device.autocast():
-            for batch in batches if norms else ():
-                model(device.move(batch)[0])
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, training in modes:
-            module.training = training
+    with modes_restored(model):
+        model.eval()
+        try:
+            for norm in norms:
+                norm.reset_running_stats()  # type: ignore[operator]
+                norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
+                norm.train()
+            with torch.no_grad(), device.autocast():
+                for batch in batches if norms else ():
+                    model(device.move(batch)[0])
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum

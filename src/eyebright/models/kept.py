@@ -1,0 +1,85 @@
+"""A network for training whose kept batch norms cost nothing: the convolution before each does their work.
+
+A batch norm that keeps its statistics is, in every step, one multiplication and one addition for each channel, and the
+convolution before it can do both with other weights. These are computed anew in each step from the parameters
+themselves, so the same things learn, from the same gradients; only the passes over the large maps are saved.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from eyebright.models.folded import pairs_of, rest_of
+from eyebright.types import Size
+
+
+def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
+    """What a training step calls in the place of the model, whose parameters, buffers and dropouts it shares.
+
+    Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and
+    b' = beta + (b - mean) * gamma / sqrt(var + eps) (Jacob et al. 2018, arXiv:1712.05877, equation 14). It is the model
+    itself where there are none. Make it when the modes of the modules are as they will be in training.
+
+    Args:
+        model: stays as it is.
+        size: of pictures that it can work with.
+        n_in: channels of the pictures.
+    """
+    pairs = [
+        pair
+        for pair in pairs_of(model, size, n_in=n_in)
+        if not model.get_submodule(pair.norm).training and rest_of(model.get_submodule(pair.norm)) is not None
+    ]
+    if not pairs:
+        return model
+    view = copy.deepcopy(model, _shared(model, [name for pair in pairs for name in pair]))
+    for conv, norm in pairs:
+        view.set_submodule(conv, _NormedConvolution(model.get_submodule(conv), model.get_submodule(norm)))
+        view.set_submodule(norm, rest_of(model.get_submodule(norm)) or nn.Identity())
+    return view
+
+
+class _NormedConvolution(nn.Module):
+    """A convolution and the batch norm behind it in one.
+
+    Args:
+        conv: of any kind that uses a ``weight`` and a ``bias``.
+        norm: uses its running statistics.
+    """
+
+    def __init__(self, conv: nn.Module, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv: Any = conv
+        self.norm: Any = norm
+        # Computes as the convolution does, with weights that are put into it: it has no parameters of its own.
+        bare: Any = copy.copy(conv)
+        bare._parameters = {}
+        self._bare = [bare]  # in a list, so that it is not a part of this module
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+        """The normed maps."""
+        conv, norm, [bare] = self.conv, self.norm, self._bare
+        scale = torch.rsqrt(norm.running_var + norm.eps)
+        if norm.affine:
+            scale = scale * norm.weight
+        shift = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
+        bare.weight = conv.weight * scale.view(-1, 1, 1, 1)
+        bare.bias = shift * scale + norm.bias if norm.affine else shift * scale
+        normed = bare(x)
+        del bare.weight, bare.bias  # they hold the graph of this step
+        return normed
+
+
+def _shared(model: nn.Module, names: list[str]) -> dict[int, Any]:
+    """What a deep copy takes as it is: all tensors, and every module that has none of these names in it."""
+    copied = {name for long in names for name in _with_parents(long)}
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    return shared | {id(module): module for name, module in model.named_modules() if name not in copied}
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) + 1)]

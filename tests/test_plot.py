@@ -44,9 +44,55 @@ def pictures(count: int, height: int = 4, width: int = 6) -> list[np.ndarray]:
     ],
 )
 def test_pictures_stand_in_the_books_grid(case, count, given):
-    figure = plot.show_pictures(pictures(count), [""] * count, **given)
+    figure = plot.show_pictures(pictures(count, 6, 6), [""] * count, **given)
     assert len(figure.axes) == BOOK[case]["n_axes"]
     assert figure.get_size_inches().tolist() == BOOK[case]["figsize"]
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [(60, 80, (6, 4.5)), (80, 60, (4.5, 6)), (9, 90, (6, 3))])
+def test_the_places_of_a_grid_have_the_shape_of_the_pictures(height, width, expected):
+    figure = plot.show_pictures(pictures(4, height, width), [""] * 4)
+    assert figure.get_size_inches().tolist() == pytest.approx(expected)
+
+
+LONG = [
+    "agriculture;blooming;blow_down;clear;cloudy;conventional_mine;cultivation;habitation;haze;primary",
+    "american_pit_bull_terrier_with_a_name_that_nothing_breaks_and_that_does_not_end",
+    "cat",
+]
+
+
+@pytest.mark.parametrize("figsize", [None, (6, 6), (9, 3), (4, 8)])
+@pytest.mark.parametrize("below", ["", "\nagriculture;blooming;blow_down;clear;cloudy;conventional_mine"])
+def test_titles_touch_neither_each_other_nor_another_picture(figsize, below):
+    titles = [title + below for title in LONG * 3]
+    figure = plot.show_pictures(pictures(9, 8, 8), titles, figsize=figsize)
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    places = [ax.get_window_extent() for ax in figure.axes]
+    for i, box in enumerate(boxes):
+        others = [other for j, other in enumerate(boxes + places) if j % len(boxes) != i]
+        assert not any(box.shrunk(0.98, 0.9).overlaps(other) for other in others), titles[i]
+
+
+def test_a_long_title_is_told_in_full_where_lines_can_be_broken():
+    figure = plot.show_pictures(pictures(1), [LONG[0]])
+    title = figure.axes[0].get_title()
+    assert title.count("\n") >= 1
+    assert title.replace("\n", "") == LONG[0]
+
+
+def test_lines_that_were_given_stay_lines():
+    figure = plot.show_pictures(pictures(1), [f"{LONG[0]}\ncat"])
+    first, second = figure.axes[0].get_title().split("\n")
+    assert first.endswith("…")
+    assert LONG[0].startswith(first[:-1])
+    assert second == "cat"
+
+
+def test_short_titles_have_the_usual_letters():
+    figure = plot.show_pictures(pictures(9, 6, 6), ["car;person"] * 9)
+    assert {ax.title.get_fontsize() for ax in figure.axes} == {12}
 
 
 def test_a_figure_of_pictures_becomes_the_current_one():
@@ -129,6 +175,17 @@ def test_suggested_rates_lie_on_the_curve():
     marks = [line.get_xydata()[0].tolist() for line in ax.lines[1:]]
     assert marks == [[1e-3, pytest.approx(3.0)], [10**-2.5, pytest.approx(2.0)]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["valley 0.001", "steep 0.0032"]
+
+
+def test_a_loss_that_runs_away_does_not_flatten_what_is_to_be_read():
+    losses = [1.0, 0.9, 0.7, 0.6, 0.8, 2.4]
+    ax = plot.plot_lr_find([10.0**i for i in range(-6, 0)], losses, {})
+    low, high = ax.get_ylim()
+    assert low < 0.6
+    assert 1.0 < high < 2.4
+    calm = plot.plot_lr_find([1e-3, 1e-2, 1e-1], [1.0, 0.9, 0.8], {}).get_ylim()
+    assert calm[0] < 0.8
+    assert calm[1] > 1.0
 
 
 def test_a_learning_rate_search_without_suggestions_has_no_legend():

@@ -9,8 +9,9 @@ and the centre of its first pixel is (0.5, 0.5).
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-_INCHES = 3  # for each picture of a grid
+_INCHES = 3  # for the longer side of each picture of a grid
+_LETTERS = (12.0, 10.5, 9.0)  # points: the sizes of titles, down to what is still read with ease
+_WIDTH, _LEADING = 0.62, 1.3  # of a letter and of its line, as shares of its size
+_MOST_LINES = 4  # of a title
+_TITLE = 0.45  # inches that titles take where pictures are wider than high
+_SHARE = 0.4  # of the height of a place, that titles of many lines may take
 
 
 def show_pictures(
@@ -39,14 +45,16 @@ def show_pictures(
     """A figure of pictures in a grid, each under its title; it has one axes for each place of the grid.
 
     Without ``rows`` and ``columns`` the grid is the book's: ``int(sqrt(n))`` rows, and as many columns as it takes.
-    Pictures for which a given grid has no place are left out.
+    Pictures for which a given grid has no place are left out. A title that is too wide for its place gets smaller
+    letters, then several lines (one that has lines already keeps them), and is cut at last.
 
     Args:
         pictures: uint8 arrays of shape (h, w, 3), or Pillow images.
         titles: one for each picture; several labels of one picture are joined by ``;``.
         rows: number of rows.
         columns: number of columns.
-        figsize: width and height in inches; 3 inches for each place of the grid when not given.
+        figsize: width and height in inches; when not given, 3 inches for the longer side of each place of the grid,
+            whose shape is that of the pictures.
         colors: of the titles, one for each picture.
 
     Raises:
@@ -56,14 +64,19 @@ def show_pictures(
         if values is not None and len(values) != len(pictures):
             raise InputError(f"{len(pictures)} pictures need as many {name}, got {len(values)}")
     rows, columns = _grid(len(pictures), rows, columns)
-    size = figsize or (columns * _INCHES, rows * _INCHES)
-    figure, axes = _pyplot().subplots(rows, columns, figsize=size, squeeze=False)
+    every = [np.asarray(picture) for picture in pictures]
+    words = [title if isinstance(title, str) else ";".join(title) for title in titles]
+    ratio = _ratio(every)
+    line = _TITLE if any(words) else 0
+    width, height = figsize or (columns * _INCHES / max(ratio, 1), rows * min(_INCHES * ratio + line, _INCHES))
+    type_ = _type_for(words, (width / columns, height / rows), ratio)
+    # Pictures have a shape of their own, and this layout lets them stand close together.
+    figure, axes = _pyplot().subplots(rows, columns, figsize=(width, height), squeeze=False, layout="compressed")
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        pixels = np.asarray(picture)
+    for ax, pixels, title in zip(axes.flat, every, words, strict=False):
         ax.imshow(pixels, extent=(0, pixels.shape[1], pixels.shape[0], 0))
-        ax.set_title(title if isinstance(title, str) else ";".join(title), parse_math=False)
+        ax.set_title(type_.fitted(title), fontsize=type_.letters, parse_math=False)
     for ax, color in zip(axes.flat, colors or (), strict=False):
         ax.title.set_color(color)
     return figure
@@ -87,8 +100,10 @@ def draw_points(
         marker: Matplotlib's sign for their shape, for example ``"x"`` for predictions.
     """
     shown = xy if visible is None else xy[visible]
+    effects = need("matplotlib.patheffects", extra="report", purpose="drawing a figure")
     ax.autoscale(enable=False)
-    ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=35, c=color, marker=marker)
+    drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=35, c=color, marker=marker)
+    drawn.set_path_effects([effects.withStroke(linewidth=3.5, foreground="white")])  # to be seen on any picture
 
 
 def plot_loss(
@@ -139,6 +154,11 @@ def plot_lr_find(
         loss = float(np.interp(math.log(rate), np.log(lrs), losses))
         ax.plot([rate], [loss], "o", label=f"{name} {rate:.2g}")
     ax.set(xlabel="learning rate", ylabel="loss", xscale="log")
+    # The end, where the loss runs away, would press everything that is to be read into one line.
+    before = losses[: int(np.argmin(losses)) + 1]
+    top = min(losses) + 2 * (max(before) - min(losses))
+    if min(losses) < top < max(losses):
+        ax.set_ylim(min(losses) - 0.05 * (top - min(losses)), top)
     if suggestions:
         ax.legend()
     return ax
@@ -225,6 +245,58 @@ def _grid(n: int, rows: int | None, columns: int | None) -> tuple[int, int]:
     if rows is None:
         rows = int(math.sqrt(n)) if columns is None else math.ceil(n / columns)
     return rows, columns or math.ceil(n / rows)
+
+
+def _ratio(pictures: Sequence[Any]) -> float:
+    """Height over width of a place for these pictures: their mean, in which a strip does not count for too much."""
+    return float(np.mean([np.clip(pixels.shape[0] / pixels.shape[1], 0.5, 2) for pixels in pictures]))
+
+
+class _Type(NamedTuple):
+    """How titles are set: the size of letters in points, how many make a line, and how many lines there may be."""
+
+    letters: float
+    line: int
+    lines: int
+
+    @staticmethod
+    def over(place: tuple[float, float], ratio: float, letters: float, lines: int) -> "_Type":
+        """So many lines of such letters over a picture; arguments as in `_type_for`."""
+        left = place[1] - lines * letters * _LEADING / 72 - 0.15
+        room = min(place[0], max(left, 0.2) / ratio) - 0.05
+        return _Type(letters, max(int(room * 72 / (letters * _WIDTH)), 4), lines)
+
+    def fits(self, title: str) -> bool:
+        return len(self._broken(title)) <= max(self.lines, title.count("\n") + 1)
+
+    def fitted(self, title: str) -> str:
+        """The title; what is too much for its lines is cut."""
+        lines = self._broken(title)
+        if "\n" in title:
+            lines = title.split("\n")
+        elif len(lines) > self.lines:
+            lines = [*lines[: self.lines - 1], "".join(lines[self.lines - 1 :])]
+        return "\n".join(line if len(line) <= self.line else line[: self.line - 1] + "…" for line in lines)
+
+    def _broken(self, title: str) -> list[str]:
+        """Lines that break after a label, or in it where it is longer than a line."""
+        spaced = [textwrap.wrap(line.replace(";", "; "), self.line) or [""] for line in title.split("\n")]
+        return [line.replace("; ", ";") for lines in spaced for line in lines]
+
+
+def _type_for(titles: Sequence[str], place: tuple[float, float], ratio: float) -> _Type:
+    """The largest letters and the fewest lines in which all titles fit over their pictures.
+
+    Args:
+        titles: some may have lines already.
+        place: width and height in inches of a place of the grid; lines of titles take from the picture's height.
+        ratio: height over width of the pictures.
+    """
+    given = max(title.count("\n") for title in titles) + 1
+    most = min(_MOST_LINES, int(place[1] * _SHARE * 72 / (_LETTERS[-1] * _LEADING))) if given == 1 else 0
+    sizes = [*((letters, given) for letters in _LETTERS), *((_LETTERS[-1], lines) for lines in range(2, most + 1))]
+    types = [_Type.over(place, ratio, letters, lines) for letters, lines in sizes]
+    return next((one for one in types if all(map(one.fits, titles))), types[-1])
 
 
 def _axes(given: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eyebright import markup
 from eyebright.answers import Answer, Interpretation, answer_for
 from eyebright.artifact import Manifest, save_model
 from eyebright.blocks.multicategory import MultiCategoryBlock
@@ -20,7 +21,6 @@ from eyebright.interpret.thresholds import tune_thresholds
 from eyebright.losses import picture_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import PictureModel
-from eyebright.plot import plot_lr_find
 from eyebright.predict import Predictor
 from eyebright.train.events import Observer
 from eyebright.train.lr_find import LRFind
@@ -29,6 +29,7 @@ from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule, lr_groups
+from eyebright.train.table import history_rows
 from eyebright.training import Loss, Training, TrainingSummary
 from eyebright.types import Thresholds
 
@@ -52,7 +53,8 @@ class Learner:
         precision: ``"auto"`` measures which is faster here; or ``"float32"``, ``"bfloat16"``, ``"float16"``.
         seed: of dropout; the data have their own.
         observers: watch every fit.
-        progress: what a person sees: ``"auto"`` (a bar and a table in a terminal, lines in a log), ``"quiet"``.
+        progress: what a person sees: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log),
+            ``"quiet"``.
     """
 
     @checked_keywords
@@ -88,6 +90,13 @@ class Learner:
             keep_statistics=keep_statistics,
         )
         self.recorder = Recorder(self.run)
+
+    def __repr__(self) -> str:
+        return "\n".join(["Learner", *(f"  {name}: {value}" for name, value in self._facts().items())])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return markup.block("Learner", markup.pairs(self._facts()))
 
     # ------------------------------------------------------------------ what is asked of it
 
@@ -296,10 +305,9 @@ class Learner:
         Unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
         """
         plan = self._plan(1, end_lr, None, Constant())
-        found = self.training.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan)
+        found = self.training.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
         if show_plot:
-            suggestions = {name: getattr(found, name) for name in ("valley", "slide", "minimum", "steep")}
-            plot_lr_find(found.lrs, found.losses, suggestions)
+            found.plot()
         return found
 
     # ------------------------------------------------------------------ answers
@@ -379,7 +387,8 @@ class Learner:
         if not isinstance(self.dls.target, MultiCategoryBlock):
             raise InputError(f"thresholds decide which labels are given; a {type(self.dls.target).__name__} has none")
         probabilities, targets = self.get_preds()
-        self.thresholds = tune_thresholds(probabilities, targets, metric=metric, per_class=per_class)
+        tuned = tune_thresholds(probabilities, targets, metric=metric, per_class=per_class)
+        self.thresholds = replace(tuned, names=tuple(self.dls.vocab))
         return self.thresholds
 
     def interpret(self, ds_idx: int = 1) -> Interpretation:
@@ -485,6 +494,12 @@ class Learner:
         return self.save_model(self.dls.path / fname)
 
     # ------------------------------------------------------------------ how
+
+    def _facts(self) -> dict[str, str]:
+        scores = history_rows(self.run.history)[-1].scores if self.run.history else {}
+        last = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        metrics = ", ".join(metric.name for metric in self.metrics) or "none"
+        return {**self.training.facts(), "metrics": metrics, "scores": last or "nothing has been trained yet"}
 
     def _plan(self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule) -> Plan:
         return Plan(

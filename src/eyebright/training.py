@@ -4,7 +4,7 @@ The room between the loop, which knows nothing of data sets, and `eyebright.lear
 """
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from eyebright import markup
 from eyebright.blocks.kinds import block_to_json
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Batch, Loader
@@ -149,23 +150,27 @@ class Training:
             return validate()
 
         events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
-        with show_progress(progress) as shown:
+        with self._show_progress(progress) as shown:
             watch(events, [shown, *watching])
         self.frozen_to = plans[-1].frozen_to
 
-    def lr_find(self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan) -> LRFind:
+    def lr_find(
+        self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
+    ) -> LRFind:
         """Losses at growing learning rates; everything is afterwards as it was before."""
         self._refuse_lone_pictures()
         self._settle_precision(self.frozen_to)
-        return lr_find(
-            self.run,
-            self._batches,
-            start_lr=start_lr,
-            end_lr=end_lr,
-            num_it=num_it,
-            stop_div=stop_div,
-            plan=plan,
-        )
+        with self._show_progress(progress) as shown:
+            return lr_find(
+                self.run,
+                self._batches,
+                start_lr=start_lr,
+                end_lr=end_lr,
+                num_it=num_it,
+                stop_div=stop_div,
+                plan=plan,
+                observe=shown,
+            )
 
     def scores(self, loader: Loader, metrics: Sequence[Metric], thresholds: Thresholds) -> dict[str, float]:
         """The loss and every metric, exact over all pictures of the loader."""
@@ -208,6 +213,22 @@ class Training:
                 "the head's batch norms cannot learn from; give bs=2 or more, and drop_last=True where one is left over"
             )
 
+    def facts(self) -> dict[str, str]:
+        """What is trained, on what and how, for people."""
+        every = list(self.model.parameters())
+        learn = sum(parameter.numel() for parameter in every if parameter.requires_grad)
+        total = sum(parameter.numel() for parameter in every)
+        return {
+            "model": f"{self.model.description.arch}: {total:,} parameters, of which {learn:,} learn",
+            "weights": self.model.origin or "random at the start",
+            "data": repr(self.dls),
+            "loss": repr(self._loss),
+            "numbers": self.run.device.why,
+        }
+
+    def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
+        return show_progress(how if self.run.device.is_main else "quiet")
+
     def _settle_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
@@ -246,10 +267,18 @@ class TrainingSummary:
     frozen_to: int
 
     def __str__(self) -> str:
-        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
-        return f"{self.model}\n\nOptimizer used: {self.optimizer}\nLoss function: {self.loss}\n\n{frozen}\n"
+        optimizer, loss, frozen = self._lines()
+        return f"{self.model}\n\n{optimizer}\n{loss}\n\n{frozen}\n"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return markup.block("", self.model.to_html(), *map(markup.sentence, self._lines()))
+
+    def _lines(self) -> tuple[str, str, str]:
+        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
+        return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
 
 
 def _pairs(loader: Loader, epoch: int = 0) -> Pairs:

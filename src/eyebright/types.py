@@ -5,7 +5,7 @@ pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from eyebright import markup
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
 
 
@@ -163,16 +164,27 @@ class Thresholds:
     Args:
         values: one number in [0, 1], or one for each class in the order of the vocabulary.
         metric: the metric that they were tuned for; None when they were set by hand.
+        names: of the classes, only for people to read; None where they are not known.
     """
 
     values: float | tuple[float, ...] = 0.5
     metric: str | None = None
+    names: tuple[str, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         every = self.values if isinstance(self.values, tuple) else (self.values,)
         wrong = [value for value in every if not 0 <= value <= 1]
         if wrong:
             raise InputError(f"a threshold lies in [0, 1], got {wrong[0]}")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        title = "Thresholds" if self.metric is None else f"Thresholds, tuned for {self.metric}"
+        if not isinstance(self.values, tuple):
+            return markup.block(title, markup.sentence(f"{self.values:.3f} for every class"))
+        names = self.names if self.names and len(self.names) == len(self.values) else range(len(self.values))
+        rows = [(name, f"{value:.3f}") for name, value in zip(names, self.values, strict=True)]
+        return markup.block(title, markup.table(("class", "threshold"), rows))
 
     def decide(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
         """True where a probability is above its threshold.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.blocks.base import TargetBlock
+from eyebright.data.contents import sides_html
 from eyebright.data.datasets import Dataset, Datasets, Fields
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
@@ -32,6 +33,24 @@ class DataLoaders:
         self.valid = valid
         self.datasets = datasets
         self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"DataLoaders: {self.bs} in a batch, {self._sizes()}, {self.device}; {self.datasets!r}"
+
+    def to_html(self, name: str = "DataLoaders") -> str:
+        """What is in them, for a notebook."""
+        facts: list[tuple[object, ...]] = [
+            ("batches", *(f"{len(side):,}" for side in self)),
+            ("in a batch", *(side.bs for side in self)),
+        ]
+        if self.skipped:
+            facts.append(("left out so far", len(self.skipped), ""))
+        sides = {"train": self.train_ds, "validate": self.valid_ds}
+        return sides_html(f"{name}: {self._sizes()}, {self.device}", sides, facts)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.to_html()
 
     def __iter__(self) -> Iterator[Loader]:
         return iter((self.train, self.valid))
@@ -168,6 +187,10 @@ class DataLoaders:
             b = self._same_picture(count) if unique else self.train.one_batch()
         x, y = b[0][:count], None if b[1] is None else b[1][:count]
         show_targets(x, y, self.datasets.fields.target, grid=(nrows, ncols), figsize=figsize)
+
+    def _sizes(self) -> str:
+        size = self.pipeline.size
+        return "pictures of their own sizes" if size is None else f"pictures of {size}"
 
     def _same_picture(self, count: int) -> tuple[Tensor, Tensor | None]:
         return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])

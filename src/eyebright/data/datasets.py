@@ -1,12 +1,13 @@
 """Items that can be looked at one by one, before any batch is made."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eyebright.blocks.base import Block, TargetBlock
+from eyebright.data.contents import sides_html, sides_text, target_text
 from eyebright.data.items import item_at, take, where
 from eyebright.errors import DataError, EyebrightError, LabelError, PictureError
 from eyebright.io.images import Picture
@@ -86,6 +87,13 @@ class Dataset(Sequence[tuple[Any, Any]]):
         y = self.value(i)
         return x, self.fields.target.encode(y) if self.fields.target is not None else y
 
+    def __repr__(self) -> str:
+        return f"Dataset: {sides_text({'pictures': self})}; {target_text(self.fields.target)}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return sides_html("Dataset", {"": self})
+
     @property
     def items(self) -> Any:
         """The items of this side."""
@@ -99,6 +107,11 @@ class Dataset(Sequence[tuple[Any, Any]]):
             DataError: the target has none.
         """
         return _vocab(self.fields.target)
+
+    @property
+    def known(self) -> Mapping[int, Any]:
+        """The targets that have been read so far, by the item's position among all items."""
+        return self._values
 
     def value(self, i: int) -> Any:
         """What the target block read of the i-th item."""
@@ -141,6 +154,14 @@ class Datasets:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __repr__(self) -> str:
+        sides = sides_text({"to train": self.train, "to validate": self.valid})
+        return f"Datasets: {sides}; {target_text(self.fields.target)}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return sides_html("Datasets", {"train": self.train, "validate": self.valid})
 
     def __getitem__(self, position: int) -> tuple[Any, Any]:
         return Dataset(self.items, range(len(self.items)), self.fields)[position]

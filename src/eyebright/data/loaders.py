@@ -93,6 +93,10 @@ class Loader:
         self._pool: ThreadPoolExecutor | None = None
         self._epoch = 0
 
+    def __repr__(self) -> str:
+        how = "augmented" if self.training else "as they are"
+        return f"Loader: {len(self)} batches of {self.bs} pictures, {how}, on {self.device}"
+
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.bs)
         return full + (1 if rest and not self.drop_last else 0)

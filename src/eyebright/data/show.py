@@ -6,6 +6,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.blocks.base import TargetBlock
+from eyebright.data.contents import NO_LABEL
 from eyebright.data.datasets import Dataset
 from eyebright.data.loaders import Batch
 from eyebright.data.pipeline import to_pictures
@@ -17,7 +18,6 @@ from eyebright.types import Points, Size, Thresholds
 Grid = tuple[int | None, int | None]
 """(rows, columns); None leaves it open."""
 
-NO_LABEL = "(no label)"
 _MOST_PAIRS = 6  # pictures beside themselves, when no grid is given
 
 
@@ -102,7 +102,7 @@ def _show_words(
         for truth, answer in zip(right, given, strict=True)
     ]
     colors = ["green" if truth == answer else "red" for truth, answer in zip(right, given, strict=True)]
-    figure = show_pictures(
+    show_pictures(
         list(to_pictures(batch.x[: len(predictions)])),
         titles,
         rows=grid[0],
@@ -110,7 +110,6 @@ def _show_words(
         figsize=figsize,
         colors=None if target.classes is None else colors,
     )
-    figure.tight_layout()
 
 
 def _show_pairs(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from eyebright import markup
 from eyebright.errors import InputError, PictureError, listing
 from eyebright.io.files import get_image_files
 from eyebright.io.images import Picture
@@ -12,6 +13,8 @@ from eyebright.io.tables import read_labels
 
 TRAIN_FOLDERS = ("train", "training")
 VALID_FOLDERS = ("valid", "val", "validation")
+
+_SHOWN = 5  # pictures, in a notebook
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Labelled:
         return f"{self.path} ({self.told})" if self.told else str(self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Source:
     """The labelled pictures of a disk.
 
@@ -49,6 +52,21 @@ class Source:
     kind: Literal["multi", "single"]
     said: tuple[str, ...]
     skipped: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __repr__(self) -> str:
+        return "; ".join([f"Source: {len(self.pictures)} pictures", *self.said])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it was understood, its first pictures, and which were left out."""
+        rows = [(picture.path, ", ".join(picture.labels)) for picture in self.pictures[:_SHOWN]]
+        left_out = len(self.pictures) - len(rows)
+        skipped = markup.table(("left out", "because"), list(self.skipped.items()), words=2) if self.skipped else ""
+        return markup.block(
+            f"Source: {len(self.pictures):,} pictures",
+            *map(markup.sentence, self.said),
+            markup.table(("picture", "labels"), rows, words=2, left_out=left_out),
+            skipped,
+        )
 
     @property
     def split(self) -> list[bool] | None:

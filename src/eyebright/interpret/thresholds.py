@@ -17,18 +17,22 @@ A class without positives says nothing about its threshold and keeps the global 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from eyebright import plot
 from eyebright.errors import InputError, did_you_mean
 from eyebright.interpret.cuts import Array, Cuts
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, hamming_loss, subset
 from eyebright.metrics.meter import Metric
 from eyebright.types import Thresholds
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 
 def tune_thresholds(
@@ -106,7 +110,7 @@ def cross_fitted_score(
     return score(decisions, target)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ThresholdCurve:
     """A metric over the threshold, one threshold for all classes.
 
@@ -119,6 +123,23 @@ class ThresholdCurve:
     thresholds: Float[Tensor, " t"]
     scores: Float[Tensor, " t"]
     metric: str
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """(threshold, score): the first of the thresholds with the best score."""
+        better = _objective(self.metric).score.higher_is_better
+        at = int(self.scores.argmax() if better else self.scores.argmin())
+        return float(self.thresholds[at]), float(self.scores[at])
+
+    def plot(self, *, chosen: float | None = None, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The curve, with the threshold in use marked where there is one."""
+        return plot.plot_threshold_curve(
+            self.thresholds.tolist(), {self.metric: self.scores.tolist()}, chosen=chosen, ax=ax
+        )
+
+    def __repr__(self) -> str:
+        threshold, score = self.best
+        return f"ThresholdCurve of {self.metric}: best {score:.4f} at {threshold:.2f}"
 
 
 def threshold_curve(

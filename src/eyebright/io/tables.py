@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eyebright import markup
 from eyebright.errors import listing
 from eyebright.io.columns import ON, find_file_column, find_label_columns, find_split_column
 from eyebright.io.label_text import ColumnLabels, Kind, plain_name, read_label_column
 from eyebright.io.rows import TextTable, read_rows
 
+_SHOWN = 5  # pictures, in a notebook
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class LabelTable:
     """Which picture has which labels.
 
@@ -41,6 +44,19 @@ class LabelTable:
     lines: list[int]
     columns: tuple[str, ...]
     said: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "; ".join([f"LabelTable: {len(self.files)} pictures", *self.said])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it was understood, and its first pictures."""
+        pairs = zip(self.files[:_SHOWN], self.labels[:_SHOWN], strict=True)
+        rows = [(file, ", ".join(labels)) for file, labels in pairs]
+        return markup.block(
+            f"LabelTable: {len(self.files):,} pictures",
+            *map(markup.sentence, self.said),
+            markup.table(("picture", "labels"), rows, words=2, left_out=len(self.files) - len(rows)),
+        )
 
 
 def read_labels(

@@ -6,6 +6,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
+from eyebright import markup
 from eyebright.models.build import PictureModel
 
 WIDTH = 76
@@ -27,8 +28,13 @@ class LayerSummary:
     parameters: int
     trainable: bool | None
 
+    @property
+    def counted(self) -> tuple[str, str]:
+        """How many parameters it has and whether they learn, in words; nothing where it has none."""
+        return ("", "") if self.trainable is None else (str(self.parameters), str(self.trainable))
+
     def __str__(self) -> str:
-        count, learns = ("", "") if self.trainable is None else (str(self.parameters), str(self.trainable))
+        count, learns = self.counted
         return f"{self.name:<20} {'':<20} {count:<10} {learns:<10}"
 
 
@@ -70,6 +76,25 @@ class ModelSummary:
                 f"Total non-trainable params: {self.total - self.trainable:,}",
             ]
         )
+
+    def to_html(self) -> str:
+        """The same table for a notebook, with the shape beside the first layer that gives it."""
+        rows = [
+            (layer.name, "" if place else _shape(shape), *layer.counted)
+            for shape, layers in groupby(self.layers, key=lambda layer: layer.shape)
+            for place, layer in enumerate(layers)
+        ]
+        return markup.block(
+            f"{self.model} (input {_shape(self.input_shape)})",
+            markup.table(("layer", "output shape", "parameters", "trainable"), rows, words=2),
+            markup.sentence(
+                f"{self.total:,} parameters: {self.trainable:,} learn, {self.total - self.trainable:,} do not"
+            ),
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.to_html()
 
 
 def summarise(model: PictureModel, sample_shape: tuple[int, ...]) -> ModelSummary:

@@ -83,3 +83,7 @@ class ImageDataBunch:
     def __repr__(self) -> str:
         sides = f"Train: {len(self.dls.train_ds)} items; Valid: {len(self.dls.valid_ds)} items"
         return f"ImageDataBunch; {sides}; {self.c} outputs; Path: {self.path}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.dls.to_html("ImageDataBunch")

@@ -14,6 +14,20 @@ class PhaseStarted:
     phases: int
     plan: Plan
 
+    @property
+    def title(self) -> str:
+        """What the plan is called beside others; nothing where it is the only one."""
+        if self.phases == 1:
+            return ""
+        return "the head alone" if self.plan.frozen_to else "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStarted:
+    """A search for a learning rate begins, of at most so many steps."""
+
+    steps: int
+
 
 @dataclass(frozen=True, slots=True)
 class EpochStarted:
@@ -62,6 +76,11 @@ class Finished:
 
     reason: str
 
+    @property
+    def said(self) -> str:
+        """A sentence where training ended early; nothing where it is done."""
+        return "" if self.reason == "done" else f"stopped early: {self.reason}"
 
-Event = PhaseStarted | EpochStarted | StepDone | ValidationStarted | EpochDone | Finished
+
+Event = PhaseStarted | SearchStarted | EpochStarted | StepDone | ValidationStarted | EpochDone | Finished
 Observer = Callable[[Event], None]

@@ -10,17 +10,23 @@ import itertools
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eyebright import markup, plot
 from eyebright.errors import InputError, TrainingError
+from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.plan import Plan
 from eyebright.train.run import Batch, Batches, Run, Window
 from eyebright.train.schedule import sched_exp
 from eyebright.train.smooth import SmoothLoss
 from eyebright.train.step import LossNotFiniteError, Step, step
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 FEWEST = 6
 MOMENTUM = 0.9
@@ -28,7 +34,7 @@ MOMENTUM = 0.9
 Curve = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LRFind:
     """The curve of a mock training and what may be read from it.
 
@@ -54,6 +60,30 @@ class LRFind:
         """Two values, as the book unpacks them: ``lr_min, lr_steep = ...``."""
         return iter((self.minimum, self.steep))
 
+    @property
+    def suggestions(self) -> dict[str, float]:
+        """The four suggested learning rates by name."""
+        return {"valley": self.valley, "slide": self.slide, "minimum": self.minimum, "steep": self.steep}
+
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """The curve with its suggestions marked, on the axes given or on new ones."""
+        ax = plot.plot_lr_find(self.lrs, self.losses, self.suggestions, ax=ax)
+        ax.set_title(self.said or "", fontsize="medium")
+        return ax
+
+    def __repr__(self) -> str:
+        rates = ", ".join(f"{name}={rate:.2g}" for name, rate in self.suggestions.items())
+        return f"LRFind({rates}; {len(self.lrs)} steps)" + (f": {self.said}" if self.said else "")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the suggestions, and how well the loss did there."""
+        rates = [
+            (name, f"{rate:.2g}", f"{np.interp(np.log(rate), np.log(self.lrs), self.losses):.4f}")
+            for name, rate in self.suggestions.items()
+        ]
+        table = markup.table(("suggestion", "learning rate", "loss there"), rates)
+        return markup.block("Learning rates", table, markup.sentence(self.said) if self.said else "")
+
 
 def lr_find(  # the book's own arguments, and the step
     run: Run,
@@ -65,6 +95,7 @@ def lr_find(  # the book's own arguments, and the step
     stop_div: bool = True,
     plan: Plan | None = None,
     step: Step = step,
+    observe: Observer = lambda event: None,
 ) -> LRFind:
     """The curve of the loss while the learning rate grows by equal factors, and four suggestions.
 
@@ -77,6 +108,7 @@ def lr_find(  # the book's own arguments, and the step
         stop_div: stop when the smoothed loss is four times its lowest value.
         plan: whose optimizer, weight decay and clipping are used; its rates and epochs are not.
         step: learns from one batch.
+        observe: is told of the search and of each of its steps.
 
     Raises:
         TrainingError: the loss ran away before there was anything to read from the curve, or there was no batch.
@@ -88,6 +120,7 @@ def lr_find(  # the book's own arguments, and the step
     losses: list[float] = []
     smooth = SmoothLoss()
     plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
+    observe(SearchStarted(num_it))
     with _scratch(run, dataclasses.replace(plan, accumulate=1, ema=None)) as scratch:
         for index, batch in zip(range(num_it), _endless(batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
@@ -99,6 +132,7 @@ def lr_find(  # the book's own arguments, and the step
                 break
             lrs.append(lr)
             losses.append(smooth.add(loss))
+            observe(StepDone(index + 1, num_it, loss, (lr,) * len(run.groups)))
             if stop_div and losses[-1] > 4 * min(losses):
                 break
     return suggest(lrs, losses, num_it)

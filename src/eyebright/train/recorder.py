@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eyebright import plot
+from eyebright import markup, plot
 from eyebright.train.run import Run
 from eyebright.train.smooth import smoothed
+from eyebright.train.table import epoch_cells, epoch_columns, history_rows, text_table
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -22,6 +23,16 @@ class Recorder:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+
+    def __repr__(self) -> str:
+        rows = history_rows(self._run.history)
+        return text_table(rows) if rows else f"{type(self).__name__}: nothing has been trained yet"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table of epochs, through all plans of the last fit."""
+        rows = history_rows(self._run.history)
+        columns = epoch_columns(rows)
+        return markup.block("", markup.table(columns, [epoch_cells(row, columns) for row in rows], words=0))
 
     @property
     def metric_names(self) -> list[str]:

@@ -7,9 +7,18 @@ import pytest
 from rich.console import Console
 
 from eyebright.errors import InputError
-from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, PhaseStarted, StepDone, ValidationStarted
+from eyebright.train.events import (
+    EpochDone,
+    EpochStarted,
+    Event,
+    Finished,
+    PhaseStarted,
+    SearchStarted,
+    StepDone,
+    ValidationStarted,
+)
 from eyebright.train.observers import progress
-from eyebright.train.observers.progress import clock, show_progress
+from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
 
 HEAD, EVERYTHING = fine_tune_plans(3, 2)
@@ -99,6 +108,29 @@ def test_a_bar_is_taken_off_when_training_breaks_off() -> None:
     assert console.file.getvalue().endswith("\x1b[?25h\r\x1b[1A\x1b[2K")  # type: ignore[attr-defined]
 
 
+def search(steps: int) -> list[Event]:
+    return [SearchStarted(steps), *(StepDone(step, steps, 0.5, (1e-3,)) for step in range(1, steps + 1))]
+
+
+def test_a_search_for_a_learning_rate_has_a_bar_that_leaves_nothing() -> None:
+    text = shown("bar", search(6), terminal=True, pause=0.15)
+    assert "learning rates" in text
+    assert "4/6" in text
+    assert text.split("\x1b[2K")[-1].strip() == ""
+
+
+def test_a_search_for_a_learning_rate_gives_signs_of_life_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=40)
+    with show_progress("lines", console=console) as observe:
+        for event in search(40):
+            observe(event)
+            now[0] += 1.0
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines == ["learning rates, step 30/40: loss 0.5000, 00:10 left"]
+
+
 def test_quiet_is_quiet() -> None:
     assert shown("quiet", EVENTS, terminal=True) == ""
 
@@ -106,10 +138,3 @@ def test_quiet_is_quiet() -> None:
 def test_an_unknown_way_to_show_is_refused() -> None:
     with pytest.raises(InputError, match="unknown progress 'line'. Did you mean 'lines'\\?"), show_progress("line"):
         pass
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "00:00"), (59.6, "01:00"), (65, "01:05"), (3599, "59:59"), (3665, "1:01:05")]
-)
-def test_times_are_minutes_and_seconds(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

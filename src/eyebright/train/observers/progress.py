@@ -1,11 +1,12 @@
-"""What a person sees of a training: a bar and a growing table in a terminal, plain lines in a log.
+"""What a person sees of a training: a table that grows, with a bar below it where something can be drawn again.
 
-The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan.
+The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan. Notebooks
+have a room of their own, `eyebright.train.observers.notebook`.
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -18,12 +19,15 @@ from eyebright.train.events import (
     Finished,
     Observer,
     PhaseStarted,
+    SearchStarted,
     StepDone,
     ValidationStarted,
 )
-from eyebright.train.smooth import SmoothLoss
+from eyebright.train.observers.notebook import NotebookTable, in_notebook, notebook_output
+from eyebright.train.observers.work import Work
+from eyebright.train.table import EpochRow, epoch_cells, epoch_columns, text_line
 
-MODES = ("auto", "bar", "lines", "quiet")
+MODES = ("auto", "bar", "lines", "notebook", "quiet")
 HEARTBEAT = 30.0
 
 Say = Callable[[str], None]
@@ -34,19 +38,27 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
     """An observer that shows the training, inside a ``with`` because a bar must be taken off the screen again.
 
     Args:
-        mode: ``"bar"`` for a terminal, ``"lines"`` for a log, ``"quiet"`` for nothing; ``"auto"`` looks where it writes
-            to.
-        console: where to; None for standard output.
+        mode: ``"bar"`` for a terminal, ``"notebook"`` for the output of a cell, ``"lines"`` for a log, ``"quiet"`` for
+            nothing; ``"auto"`` looks where it writes to.
+        console: where to; None for standard output, or for the notebook that runs this code.
+
+    Raises:
+        InputError: an unknown mode, or ``"notebook"`` where there is none.
     """
     if mode not in MODES:
         raise InputError(f"unknown progress '{mode}'.{did_you_mean(mode, MODES)} The known: {listing(MODES)}")
-    console = console or Console()
+    if mode == "auto" and console is None and in_notebook():
+        mode = "notebook"
+    console = console or Console(force_jupyter=False)
     if mode == "auto":
         mode = "bar" if console.is_terminal and not console.is_dumb_terminal else "lines"
     if mode == "quiet":
         yield lambda event: None
     elif mode == "lines":
         yield _Lines(_plain(console), _Table(_plain(console)))
+    elif mode == "notebook":
+        with closing(NotebookTable(notebook_output())) as table:
+            yield table
     else:
         with Progress(
             TextColumn("{task.description}"),
@@ -60,61 +72,55 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
             yield _Bar(bar, _Table(_plain(bar.console)))
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds, ``"01:05"``; with hours where there are any, ``"1:01:05"``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
-
-
 class _Table:
     """One line for each epoch, under a header at the first of each plan."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self._columns: tuple[str, ...] = ()
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case PhaseStarted(phases=phases, plan=plan):
-                self._columns = ()
-                if phases > 1:
-                    self._say("the head alone" if plan.frozen_to else "everything")
-            case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
-                self._row(epoch, scores, seconds)
-            case Finished(reason=reason) if reason != "done":
-                self._say(f"stopped early: {reason}")
-            case _:
-                pass
-
-    def _row(self, epoch: int, scores: Mapping[str, float], seconds: float) -> None:
-        columns = ("epoch", *scores, "time")
-        if columns != self._columns:
-            self._columns = columns
-            self._say(_line(columns, columns))
-        self._say(_line(columns, (str(epoch), *(f"{score:.6f}" for score in scores.values()), clock(seconds))))
-
-
-class _Bar:
-    """The table, and a bar below it for the epoch in work."""
-
-    def __init__(self, progress: Progress, table: _Table) -> None:
-        self._progress = progress
-        self._table = table
-        self._smooth = SmoothLoss()
-        self._task: TaskID | None = None
+        self._columns: list[str] = []
 
     def __call__(self, event: Event) -> None:
         match event:
             case PhaseStarted():
-                self._smooth = SmoothLoss()
-            case EpochStarted(epoch=epoch, epochs=epochs, steps=steps):
+                self._columns = []
+                self._say_if_any(event.title)
+            case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
+                self._row(EpochRow(epoch, scores, seconds))
+            case Finished():
+                self._say_if_any(event.said)
+            case _:
+                pass
+
+    def _row(self, row: EpochRow) -> None:
+        columns = epoch_columns([row])
+        if columns != self._columns:
+            self._columns = columns
+            self._say(text_line(columns, columns))
+        self._say(text_line(columns, epoch_cells(row, columns)))
+
+    def _say_if_any(self, sentence: str) -> None:
+        if sentence:
+            self._say(sentence)
+
+
+class _Bar:
+    """The table, and a bar below it for what is in work."""
+
+    def __init__(self, progress: Progress, table: _Table) -> None:
+        self._progress = progress
+        self._table = table
+        self._work = Work()
+        self._task: TaskID | None = None
+
+    def __call__(self, event: Event) -> None:
+        self._work.note(event)
+        match event:
+            case EpochStarted() | SearchStarted():
                 self._take_off()
-                self._task = self._progress.add_task(f"epoch {epoch + 1}/{epochs}", total=steps, loss="")
-            case StepDone(step=step, loss=loss) if self._task is not None:
-                self._progress.update(self._task, completed=step, loss=f"loss {self._smooth.add(loss):.4f}")
-            case ValidationStarted() if self._task is not None:
-                self._progress.update(self._task, description="validating")
+                self._task = self._progress.add_task(self._work.name, total=self._work.steps, loss="")
+            case StepDone() | ValidationStarted() if self._task is not None:
+                work = self._work
+                self._progress.update(self._task, description=work.name, completed=work.step, loss=work.said)
             case EpochDone() | Finished():
                 self._take_off()
             case _:
@@ -133,22 +139,15 @@ class _Lines:
     def __init__(self, say: Say, table: _Table) -> None:
         self._say = say
         self._table = table
-        self._smooth = SmoothLoss()
-        self._epoch = ""
-        self._started = self._spoken = time.monotonic()
+        self._work = Work()
+        self._spoken = time.monotonic()
 
     def __call__(self, event: Event) -> None:
+        self._work.note(event)
         match event:
-            case PhaseStarted():
-                self._smooth = SmoothLoss()
-            case EpochStarted(epoch=epoch, epochs=epochs):
-                self._epoch = f"epoch {epoch + 1}/{epochs}"
-                self._started = time.monotonic()
-            case StepDone(step=step, steps=steps, loss=loss):
-                smooth = self._smooth.add(loss)
-                if time.monotonic() - self._spoken >= HEARTBEAT:
-                    left = (time.monotonic() - self._started) / step * (steps - step)
-                    self._speak(f"{self._epoch}, step {step}/{steps}: loss {smooth:.4f}, {clock(left)} left")
+            case StepDone() if time.monotonic() - self._spoken >= HEARTBEAT:
+                work = self._work
+                self._speak(f"{work.name}, step {work.step}/{work.steps}: {work.said}, {work.left}")
             case EpochDone():
                 self._spoken = time.monotonic()
             case _:
@@ -158,11 +157,6 @@ class _Lines:
     def _speak(self, line: str) -> None:
         self._spoken = time.monotonic()
         self._say(line)
-
-
-def _line(columns: tuple[str, ...], values: tuple[str, ...]) -> str:
-    """The values under their columns, numbers to the right."""
-    return "  ".join(value.rjust(max(len(column), 8)) for column, value in zip(columns, values, strict=True))
 
 
 def _plain(console: Console) -> Say:

@@ -1,0 +1,51 @@
+"""What is in work at the moment, as the events tell it: for bars and for signs of life."""
+
+import time
+
+from eyebright.train.events import EpochStarted, Event, PhaseStarted, SearchStarted, StepDone, ValidationStarted
+from eyebright.train.smooth import SmoothLoss
+from eyebright.train.table import clock
+
+
+class Work:
+    """An epoch, its validation, or a search for a learning rate."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.step = self.steps = 0
+        self.loss: float | None = None
+        self._smooth = SmoothLoss()
+        self._started = time.monotonic()
+
+    def note(self, event: Event) -> None:
+        """Takes in what has happened."""
+        match event:
+            case PhaseStarted():
+                self._smooth = SmoothLoss()
+            case EpochStarted(epoch=epoch, epochs=epochs, steps=steps):
+                self._begin(f"epoch {epoch + 1}/{epochs}", steps)
+            case SearchStarted(steps=steps):
+                self._smooth = SmoothLoss()
+                self._begin("learning rates", steps)
+            case StepDone(step=step, loss=loss):
+                self.step, self.loss = step, self._smooth.add(loss)
+            case ValidationStarted():
+                self.name = "validating"
+            case _:
+                pass
+
+    @property
+    def said(self) -> str:
+        """The smoothed loss in words; nothing before the first step."""
+        return "" if self.loss is None else f"loss {self.loss:.4f}"
+
+    @property
+    def left(self) -> str:
+        """The time that the other steps will take; nothing before the first step."""
+        if self.step == 0:
+            return ""
+        return f"{clock((time.monotonic() - self._started) / self.step * (self.steps - self.step))} left"
+
+    def _begin(self, name: str, steps: int) -> None:
+        self.name, self.steps, self.step, self.loss = name, steps, 0, None
+        self._started = time.monotonic()

@@ -4,9 +4,11 @@ A predictor sees a picture exactly as a validation picture was seen, decides wit
 keeps going past pictures that it cannot read: it lists them.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +20,20 @@ from torch import Tensor
 
 from eyebright.artifact import Manifest, load_model
 from eyebright.blocks.base import TargetBlock
-from eyebright.errors import ArtifactError, PictureError
+from eyebright.errors import ArtifactError, InputError, PictureError
 from eyebright.geometry import Warp
+from eyebright.io.atomic import write_atomically
 from eyebright.io.images import Picture
 from eyebright.models.build import PictureModel, build_model
+from eyebright.runtime.choose import Name, Saved, Wish, choose_runtime
+from eyebright.runtime.onnx_export import export_onnx, fingerprint
+from eyebright.runtime.runtime import Precision, Runtime
+from eyebright.runtime.torch_runtime import runner
 from eyebright.transforms.draw import draw_all, output_size
 from eyebright.types import Points, Thresholds, Vocab
+
+GRAPH = "model.onnx"  # in a model folder, when `save_onnx` was asked for it
+_AHEAD = 2  # batches that are read while the model works on another
 
 
 @dataclass(frozen=True)
@@ -100,14 +110,28 @@ class Predictor:
 
     Args:
         manifest: what the model is.
-        model: it, with its weights.
-        device: where it runs.
+        model: it, with its weights; or what builds it, in case somebody asks for it.
+        device: where it runs, if no runtime is given.
+        runtime: what computes its outputs; None: the model itself, as it is.
     """
 
-    def __init__(self, manifest: Manifest, model: PictureModel, *, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        model: PictureModel | Callable[[], PictureModel],
+        *,
+        device: str | torch.device | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
         self.manifest = manifest
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._given = model
+        self.runtime = runtime or self._as_it_is(Wish(device=None if device is None else torch.device(device)).place)
+        self._size = output_size(manifest.view)
+
+    @cached_property
+    def model(self) -> PictureModel:
+        """The network, as it was saved."""
+        return self._given if isinstance(self._given, PictureModel) else self._given()
 
     @property
     def target(self) -> TargetBlock:
@@ -124,73 +148,134 @@ class Predictor:
         """From probabilities to decisions."""
         return self.manifest.thresholds
 
-    def predict(self, sources: Any, *, bs: int = 32, workers: int = 2) -> Predictions:
+    def predict(self, sources: Any, *, bs: int = 32, workers: int | None = None) -> Predictions:
         """The answers for pictures.
 
         Args:
             sources: one picture or several, each a path, bytes, an array, a tensor or a Pillow image.
             bs: pictures in a batch.
-            workers: threads that read.
+            workers: threads that read; None: as many as torch uses.
         """
         several = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         found: list[Prediction] = []
         skipped: dict[str, str] = {}
-        # Pictures share a batch only where they come out at one size.
-        step = bs if output_size(self.manifest.view) is not None else 1
-        with ThreadPoolExecutor(workers) as pool:
-            groups = [several[i : i + step] for i in range(0, len(several), step)]
-            ahead = [pool.submit(self._look_all, group) for group in groups[:2]]
-            for i in range(len(groups)):
-                looks, failed = ahead[i].result()
-                if i + 2 < len(groups):
-                    ahead.append(pool.submit(self._look_all, groups[i + 2]))
-                skipped.update(failed)
-                found += self._answers(looks) if looks else []
+        for seen in self._batches(several, bs, workers or torch.get_num_threads()):
+            skipped.update((one.path, one.reason) for one in seen if isinstance(one, PictureError))
+            looks = [one for one in seen if isinstance(one, _Look)]
+            found += self._answers(looks) if looks else []
         return Predictions(found, skipped, self.target)
 
-    def _look_all(self, group: list[Any]) -> tuple[list[_Look], dict[str, str]]:
-        looks: list[_Look] = []
-        failed: dict[str, str] = {}
-        for source in group:
-            try:
-                looks.append(self._look(source))
-            except PictureError as error:
-                failed[error.path] = error.reason
-        return looks, failed
+    def _as_it_is(self, device: torch.device) -> Runtime:
+        model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        return Runtime("torch", "float32", "the model itself", runner(model, device))
 
-    def _look(self, source: Any) -> _Look:
-        picture = Picture.create(source)
-        draw = draw_all(self.manifest.view, picture.shape, None)
-        pixels = picture.through(
-            draw.warp, pad=draw.pad or "reflection", interpolation=draw.interpolation or "bilinear"
-        )
+    def _batches(self, sources: list[Any], bs: int, workers: int) -> Iterator[list[_Look | PictureError]]:
+        """Pictures as the model sees them, read while it works on those before."""
+        if len(sources) == 1:  # no thread could help
+            yield [self._look(sources[0])]
+            return
+        # Pictures share a batch only where they come out at one size.
+        step = bs if self._size is not None else 1
+        pending: deque[list[Future[_Look | PictureError]]] = deque()
+        pool = ThreadPoolExecutor(workers, "eyebright-predict")
+        try:
+            for i in range(0, len(sources), step):
+                pending.append([pool.submit(self._look, source) for source in sources[i : i + step]])
+                if len(pending) * step > _AHEAD * bs:
+                    yield [future.result() for future in pending.popleft()]
+            while pending:
+                yield [future.result() for future in pending.popleft()]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _look(self, source: Any) -> _Look | PictureError:
+        try:
+            picture = Picture.create(source)
+            draw = draw_all(self.manifest.view, picture.shape, None)
+            pixels = picture.through(
+                draw.warp, pad=draw.pad or "reflection", interpolation=draw.interpolation or "bilinear"
+            )
+        except PictureError as error:
+            return error
         return _Look(str(source) if isinstance(source, (str, Path)) else picture.path or "picture", pixels, draw.warp)
 
     def _answers(self, looks: list[_Look]) -> list[Prediction]:
-        x = torch.from_numpy(np.stack([look.pixels for look in looks])).permute(0, 3, 1, 2)
-        with torch.inference_mode():
-            scores = self.target.activate(self.model(x.to(self.device).float().div_(255)).float()).cpu()
+        outputs = self.runtime.run(np.stack([look.pixels for look in looks]))
         return [
             Prediction(look.name, self.target.decode(row, thresholds=self.thresholds, view=look.view), row)
-            for look, row in zip(looks, scores, strict=True)
+            for look, row in zip(looks, self.target.activate(outputs), strict=True)
         ]
 
 
-def load_predictor(folder: str | Path, *, device: str | torch.device | None = None) -> Predictor:
+def load_predictor(
+    folder: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    runtime: Name = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> Predictor:
     """The predictor of a model folder; nothing in the folder is run.
+
+    Args:
+        folder: what was saved.
+        device: where the model runs; None: on the accelerator where there is one.
+        runtime: ``"torch"``, ``"onnx"`` (exactly the same numbers up to rounding; exported first, which takes about ten
+            seconds, unless `save_onnx` has done it), or ``"auto"``: ONNX Runtime where `save_onnx` has found it faster,
+            else torch.
+        precision: ``"bfloat16"`` is faster than ``"float32"`` on some machines and changes probabilities by up to a few
+            hundredths: see ``benchmarks/README.md``.
+        threads: processors that a batch may use; None: as many as torch does.
 
     Raises:
         ArtifactError: there is no whole model of a schema that this version reads.
+        InputError: there is no such runtime or precision, or they do not go together.
+        MissingExtraError: ONNX Runtime was asked for and is not installed.
     """
+    wish = Wish(runtime, precision, None if device is None else torch.device(device), threads)
+    folder = Path(folder)
     manifest, state = load_model(folder)
-    model = build_model(manifest.model, pretrained=False)
+
+    def model() -> PictureModel:
+        return _built(folder, manifest, state)
+
+    saved = Saved(folder / GRAPH, output_size(manifest.view), model, lambda: fingerprint(manifest.model, state))
+    return Predictor(manifest, model, runtime=choose_runtime(saved, wish))
+
+
+def save_onnx(folder: str | Path) -> Path:
+    """The ONNX graph that now lies in a model folder, where `load_predictor` finds it.
+
+    It takes the bytes of pictures (``pictures``: uint8, batch x height x width x 3), brought to the model's size and
+    not normalised, and gives the model's outputs before the activation (``answers``). Any ONNX runtime can use it.
+
+    Raises:
+        ArtifactError: there is no whole model, torch cannot export it, or the disk is full.
+        InputError: the model takes pictures of many sizes.
+        MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
+    """
+    folder = Path(folder)
+    manifest, state = load_model(folder)
+    size = output_size(manifest.view)
+    if size is None:
+        raise InputError(f"an ONNX graph is for pictures of one size, and the view in '{folder}' gives them many")
+    graph = export_onnx(_built(folder, manifest, state), size, fingerprint=fingerprint(manifest.model, state))
+    try:
+        write_atomically(folder / GRAPH, lambda path: path.write_bytes(graph))
+    except OSError as error:
+        raise ArtifactError(f"cannot save '{folder / GRAPH}': {error.strerror or error}") from None
+    return folder / GRAPH
+
+
+def _built(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> PictureModel:
+    model = build_model(manifest.model, pretrained=False, init=None)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise ArtifactError(
             f"the weights in '{folder}' do not fit its manifest: {str(error).splitlines()[-1].strip()}"
         ) from None
-    return Predictor(manifest, model, device=device)
+    return model.eval()
 
 
 def _free(name: str) -> str:

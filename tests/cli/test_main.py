@@ -13,6 +13,7 @@ from eyebright.cli.main import run
 from eyebright.models import build
 from eyebright.predict import load_predictor
 from support.learners import SMALL
+from support.models import model_folder
 from support.pictures import coloured_squares
 
 QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
@@ -209,3 +210,19 @@ def test_predicting_goes_on_past_unreadable_pictures(squares: Path, capsys: pyte
     assert "39 pictures answered" in said.out
     assert "003.png" in said.err
     assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2
+
+
+def test_predicting_says_on_request_what_computed_the_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    given = ["predict", str(model_folder(tmp_path / "model")), str(tmp_path / "a.png"), "--device", "cpu"]
+    assert run(given) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert run([*given, "--verbose"]) == 0
+    assert capsys.readouterr() == (said.out, "torch, float32: there is no model.onnx in the model's folder\n")
+    assert run([*given, "--runtime", "torch", "--precision", "bfloat16", "--verbose"]) == 0
+    assert capsys.readouterr().err == "torch, bfloat16: as asked\n"
+    assert run([*given, "--runtime", "onx"]) == 2
+    assert "unknown runtime 'onx'. Did you mean 'onnx'?" in capsys.readouterr().err

@@ -1,9 +1,13 @@
 """``eyebright predict``: a model folder and pictures in, a table of answers out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from eyebright.runtime.choose import Name
+    from eyebright.runtime.runtime import Precision
 
 
 def predict(
@@ -13,6 +17,9 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="CSV to write: path, labels, a probability column a label.")] = None,
     bs: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 32,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else the best there is.")] = None,
+    runtime: Annotated[str, typer.Option(help="torch, onnx, or auto: the faster of what the folder has.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say what computed the answers.")] = False,
 ) -> None:
     """Answer for pictures; those that cannot be read are listed and left out.
 
@@ -24,7 +31,12 @@ def predict(
     from eyebright.predict import load_predictor
 
     files = [file for given in pictures for file in (get_image_files(given) if given.is_dir() else [given])]
-    answers = load_predictor(model, device=device).predict(files, bs=bs)
+    predictor = load_predictor(
+        model, device=device, runtime=cast("Name", runtime), precision=cast("Precision", precision)
+    )
+    if verbose:
+        typer.echo(str(predictor.runtime), err=True)
+    answers = predictor.predict(files, bs=bs)
     if out is None:
         typer.echo(repr(answers))
     else:

@@ -1,0 +1,1 @@
+"""What computes a saved model's outputs: torch, or ONNX Runtime."""

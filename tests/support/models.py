@@ -1,0 +1,44 @@
+"""Model folders that nobody has trained, for tests of what is done with them."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eyebright.artifact import Manifest, save_model
+from eyebright.blocks.category import CategoryBlock
+from eyebright.models.build import PictureModel, build_model, describe
+from eyebright.runtime.onnx_export import export_onnx, fingerprint
+from eyebright.runtime.runtime import Pixels
+from eyebright.transforms.draw import Transform
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Size
+
+SIZE = Size(32, 40)
+CLASSES = ["blue", "green", "red"]
+
+
+def small_model(seed: int = 0) -> PictureModel:
+    """timm's network for tests with a head for three classes; the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_model(describe("test_resnet", len(CLASSES), size=SIZE)).eval()
+
+
+def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (Resize(SIZE),)) -> Path:
+    """A folder with the small model in it."""
+    model = small_model(seed)
+    return save_model(folder, Manifest(model.description, CategoryBlock(vocab=CLASSES), view), model.state_dict())
+
+
+@functools.cache
+def small_graph() -> bytes:
+    """The small model as an ONNX graph: made once, since it takes seconds."""
+    model = small_model()
+    return export_onnx(model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()))
+
+
+def pixels(count: int) -> Pixels:
+    """That many pictures of the size of the small model, always the same ones."""
+    return np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)

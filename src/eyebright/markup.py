@@ -83,4 +83,4 @@ def _row(tag: str, cells: Sequence[object], words: int) -> str:
 def _figure(shown: tuple[bytes | None, str]) -> str:
     jpeg, words = shown
     image = "" if jpeg is None else f'<img src="{address(jpeg)}" alt="{escape(words)}"><br>'
-    return f'<div style="max-width:10em;overflow-wrap:anywhere">{image}{escape(words)}</div>'
+    return f'<div style="max-width:12em;overflow-wrap:anywhere">{image}{escape(words)}</div>'

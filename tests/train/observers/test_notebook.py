@@ -87,7 +87,7 @@ def test_the_epoch_in_work_has_a_bar_below_the_rows_so_far(now: list[float]) -> 
     pages = [Page(html) for html, _ in outputs.states[0]]
     third = next(page for page in pages if "3/4" in page.text)
     assert next(attributes for tag, attributes in third.tags if tag == "progress")["value"] == "3"
-    assert "epoch 1/2  3/4  loss 0.5000  00:01 left" in third.text
+    assert "epoch 1/2 · 3/4 · loss 0.5000 · 00:01 left" in third.text
     assert third.rows == []
     assert any("validating" in page.text for page in pages)
     assert any("epoch 2/2" in page.text and len(page.rows) == 2 for page in pages)
@@ -122,7 +122,7 @@ def test_a_training_that_breaks_off_leaves_its_rows_without_a_bar(now: list[floa
 
 def test_a_search_for_a_learning_rate_leaves_nothing(now: list[float]) -> None:
     outputs = watched([SearchStarted(2), StepDone(1, 2, 0.5, (1e-7,)), StepDone(2, 2, 0.4, (1e-6,))], now, seconds=1)
-    assert "learning rates  1/2  loss 0.5000" in Page(outputs.states[0][1][0]).text
+    assert "learning rates · 1/2 · loss 0.5000" in Page(outputs.states[0][1][0]).text
     assert Page(outputs.states[0][-1][0]).text == ""
 
 

@@ -17,9 +17,12 @@ from eyebright.train.events import (
     StepDone,
     ValidationStarted,
 )
+from eyebright.train.lr_find import lr_find
 from eyebright.train.observers import progress
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.smooth import smoothed
+from support.training import tiny_batches, tiny_run
 
 HEAD, EVERYTHING = fine_tune_plans(3, 2)
 
@@ -110,6 +113,16 @@ def test_a_bar_is_taken_off_when_training_breaks_off() -> None:
 
 def search(steps: int) -> list[Event]:
     return [SearchStarted(steps), *(StepDone(step, steps, 0.5, (1e-3,)) for step in range(1, steps + 1))]
+
+
+def test_a_search_tells_of_each_of_its_steps() -> None:
+    events: list[Event] = []
+    found = lr_find(tiny_run(), tiny_batches, num_it=12, end_lr=1e-3, observe=events.append)
+    assert events[0] == SearchStarted(12)
+    steps = [event for event in events[1:] if isinstance(event, StepDone)]
+    assert [step.step for step in steps] == list(range(1, 13))
+    assert [step.lrs[-1] for step in steps] == found.lrs
+    assert smoothed(step.loss for step in steps) == found.losses
 
 
 def test_a_search_for_a_learning_rate_has_a_bar_that_leaves_nothing() -> None:

@@ -89,7 +89,7 @@ class NotebookTable:
 
     def _words(self) -> str:
         work = self._work
-        return "  ".join(filter(None, [work.name, f"{work.step}/{work.steps}", work.said, work.left]))
+        return " · ".join(filter(None, [work.name, f"{work.step}/{work.steps}", work.said, work.left]))
 
     def _draw(self, working: str) -> None:
         columns = epoch_columns(self._rows)

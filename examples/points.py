@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("points-model"))
     parser.add_argument("--person", default="13", help="who validates")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--lr", type=float, default=5e-3)
-    parser.add_argument("--height", type=int, default=120)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--lr", type=float, default=1e-2)
+    parser.add_argument("--height", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -60,7 +60,7 @@ def main() -> None:
         batch_tfms=aug_transforms(size=(arguments.height, arguments.height * 4 // 3)),
     ).dataloaders(arguments.folder, bs=16, seed=arguments.seed)
     learn = vision_learner(
-        dls, "tf_efficientnet_lite0", y_range=(-1.1, 1.1), train_bn=False, keep_statistics=True, seed=arguments.seed
+        dls, "tf_efficientnet_lite0", y_range=(-1, 1), train_bn=False, keep_statistics=True, seed=arguments.seed
     )
     learn.fine_tune(arguments.epochs, arguments.lr)
     learn.save_model(arguments.out)

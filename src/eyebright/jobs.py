@@ -24,6 +24,7 @@ from eyebright.report.data import Answers, ReportData
 from eyebright.report.html import write_report
 from eyebright.report.labels import LabelAnswers
 from eyebright.train.observers.history import write_history
+from eyebright.train.profile import profile_lines
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
@@ -61,6 +62,7 @@ class Options:
         device: where to train; None: an accelerator where there is one.
         workers: threads that read; None: one for each processor.
         skip_bad: leave unreadable pictures out and list them.
+        profile: say where the time of training went.
         progress: ``"auto"``, ``"bar"``, ``"lines"`` or ``"quiet"``.
     """
 
@@ -81,6 +83,7 @@ class Options:
     device: str | None = None
     workers: int | None = None
     skip_bad: bool = False
+    profile: bool = False
     progress: str = "auto"
 
 
@@ -163,6 +166,9 @@ def train_model(
         resume=resume,
     )
     say(f"trained in {learner.run.device.why}")
+    if options.profile:
+        for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
+            say(line)
     return finish(learner, source, out, options=options, say=say)
 
 

@@ -19,7 +19,8 @@ from eyebright.data.loaders import Batch, Loader
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
-from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
+from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
+from eyebright.models.kept import training_view
 from eyebright.models.summary import ModelSummary, summarise
 from eyebright.train.device import Device
 from eyebright.train.evaluate import evaluate, outputs
@@ -82,7 +83,8 @@ class Training:
             device,
             seed=seed,
             freeze=lambda plan: freeze_to(model, plan.frozen_to, train_bn=plan.train_bn),
-            set_training_mode=lambda: set_training_mode(model, train_bn=train_bn, keep_statistics=keep_statistics),
+            set_training_mode=self._set_training_mode,
+            view=self._view,
             about={
                 "model": model.description.to_json(),
                 "target": block_to_json(dls.target),
@@ -229,6 +231,14 @@ class Training:
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")
 
+    def _set_training_mode(self) -> None:
+        set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
+
+    def _view(self) -> nn.Module:
+        """What a step calls: the model, with the norms that keep their statistics folded into convolutions."""
+        self._set_training_mode()
+        return training_view(self.model, self.model.description.input.size, n_in=self.model.description.n_in)
+
     def _settle_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
@@ -242,8 +252,8 @@ class Training:
         if device.settled:
             return
         freeze_to(self.model, frozen_to, train_bn=self.train_bn)
-        with closing(self._batches(self.run.epoch)) as batches:
-            device.settle(*choose_precision(self.model, next(batches), self._loss, device))
+        with modes_restored(self.model), closing(self._batches(self.run.epoch)) as batches:
+            device.settle(*choose_precision(self._view(), next(batches), self._loss, device))
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _batches(self, epoch: int) -> Pairs:

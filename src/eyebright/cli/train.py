@@ -83,6 +83,9 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that read; else one a processor.", rich_help_panel=MACHINE)
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time of training went.", rich_help_panel=MACHINE)
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="No progress, only what was found out.", rich_help_panel=MACHINE)
     ] = False,
@@ -112,6 +115,7 @@ def train(
         device=device,
         workers=workers,
         skip_bad=skip_bad,
+        profile=profile,
         progress="quiet" if quiet else "auto",
     )
     found = read_source(source, images=images, files=files, labels=labels, delimiter=delimiter)

@@ -8,6 +8,7 @@ the number of threads, and any batch can be made again.
 """
 
 import os
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.pipeline import Look, Pipeline
 from eyebright.errors import DataError, PictureError
 from eyebright.geometry import Warp
+from eyebright.laps import Laps
 
 CHUNK = 8  # pictures that one thread takes at once
 AHEAD = 2  # batches that are read ahead of the one in use
@@ -90,6 +92,7 @@ class Loader:
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
+        self.laps = Laps(time.thread_time)  # what the reading threads did, in seconds of their own work
         self._pool: ThreadPoolExecutor | None = None
         self._epoch = 0
 
@@ -137,7 +140,7 @@ class Loader:
         """What becomes of the i-th picture in an epoch, and its encoded target."""
         sample = self.dataset.sample(i)
         generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
-        look = self.pipeline.look(sample.picture, generator)
+        look = self.pipeline.look(sample.picture, generator, self.laps)
         target = self.dataset.fields.target
         return look, None if target is None else target.encode(sample.value, look.view)
 
@@ -180,7 +183,8 @@ class Loader:
             yield self._finish(seen)
 
     def _finish(self, seen: list[_Seen]) -> Batch:
-        x = self.pipeline.finish([one.look for one in seen], self.device)
+        with self.laps("stacking"):
+            x = self.pipeline.finish([one.look for one in seen], self.device)
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])

@@ -19,6 +19,7 @@ from torch import Tensor
 from eyebright.errors import DataError
 from eyebright.geometry import Warp, warp_batch
 from eyebright.io.images import Picture
+from eyebright.laps import Laps
 from eyebright.transforms.draw import Draw, PixelChange, Transform, draw_all, output_size
 from eyebright.transforms.lighting import light_batch
 from eyebright.transforms.normalize import Normalize
@@ -86,20 +87,26 @@ class Pipeline:
         """The mean and standard deviation that the user declared; None leaves them to the model."""
         return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)
 
-    def look(self, picture: Picture, generator: np.random.Generator | None) -> Look:
+    def look(self, picture: Picture, generator: np.random.Generator | None, laps: Laps | None = None) -> Look:
         """One picture, through the CPU's part.
 
         Args:
             picture: not yet decoded; decoding knows how much of it is needed.
             generator: draws the augmentation; None: the validation view.
+            laps: is told how long decoding took, and augmenting.
         """
-        now = draw_all(self.host, picture.shape, generator)
-        later = draw_all(self.device, now.warp.size, generator) if self.device else None
-        pixels = picture.through(now.warp, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
-        if not now.lighting.is_identity:
-            pixels = cv2.LUT(pixels, now.lighting.table())
+        laps = laps or Laps()
+        with laps("decoding"):
+            now = draw_all(self.host, picture.shape, generator)
+            later = draw_all(self.device, now.warp.size, generator) if self.device else None
+            pixels, warp = picture.decoded_for(now.warp)
+        with laps("augmenting"):
+            pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
+            if not now.lighting.is_identity:
+                pixels = cv2.LUT(pixels, now.lighting.table())
+            pixels = _changed(pixels, now.changes)
         view = now.warp if later is None else now.warp.then(later.warp)
-        return Look(_changed(pixels, now.changes), view, later)
+        return Look(pixels, view, later)
 
     def finish(self, looks: Sequence[Look], device: torch.device) -> Float[Tensor, "b c h w"]:
         """A batch on the device: float32 in [0, 1].

@@ -116,13 +116,26 @@ class Picture:
             PictureError: the picture cannot be read, is cut off or damaged.
             InputError: the warp is for pictures of another size.
         """
+        image, warp = self.decoded_for(warp)
+        return warp.pixels(image, pad=pad, interpolation=interpolation)
+
+    def decoded_for(self, warp: Warp) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
+        """The pixels, no more of them than the warp needs, and the same warp from these pixels.
+
+        Args:
+            warp: from this picture's `shape` to the size that is wanted.
+
+        Raises:
+            PictureError: the picture cannot be read, is cut off or damaged.
+            InputError: the warp is for pictures of another size.
+        """
         if warp.source != self.shape:
             raise InputError(f"a warp for {warp.source} pictures got {self}, which is {self.shape}")
         reduce = self._possible(_reduction(warp))
         image = np.asarray(self._decoded(reduce))
         if self._header is not None and reduce > 1:
             warp = _from_reduced(warp, self._header, reduce)
-        return warp.pixels(image, pad=pad, interpolation=interpolation)
+        return image, warp
 
     def to_thumb(self, h: int, w: int | None = None) -> Image.Image:
         """A Pillow picture of at most ``h`` x ``w`` pixels (a square by default) in the same proportions."""

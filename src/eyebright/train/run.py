@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import TrainingError
+from eyebright.laps import Laps
 from eyebright.train.device import Device
 from eyebright.train.ema import AveragedWeights
 from eyebright.train.optimizer import GroupedOptimizer
@@ -67,6 +68,7 @@ class Run:
         lrs: that each batch was learnt with, one for each group.
         optimizer: of the plan in work, or of the last one.
         average: of the weights, where the plan asks for one.
+        laps: where the seconds of training went.
     """
 
     model: nn.Module
@@ -91,6 +93,7 @@ class Run:
     optimizer: GroupedOptimizer | None = None
     average: AveragedWeights | None = None
 
+    laps: Laps = field(default_factory=Laps, repr=False)
     under_way: bool = field(default=False, repr=False)
     window: Window = field(default_factory=Window, repr=False)
     learnt: list[tuple[float, int]] = field(default_factory=list, repr=False)
@@ -168,9 +171,10 @@ class Run:
         """The epoch's scores; the run then stands at a boundary where it can be saved."""
         scores = {"train_loss": self._mean_loss()}
         if validate:
-            with self.average.in_the_model() if self.average else contextlib.nullcontext():
+            with self.laps("validating"), self.average.in_the_model() if self.average else contextlib.nullcontext():
                 scores |= validate()
         seconds = time.perf_counter() - self.started
+        self.laps.add("epoch", seconds)
         self.history.append({"epoch": len(self.history), **scores, "seconds": seconds})
         self.done += 1
         self.epoch += 1

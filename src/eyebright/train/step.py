@@ -23,10 +23,12 @@ class LossNotFiniteError(TrainingError):
 
 def step(run: Run, batch: Batch) -> float:
     """The loss on one batch, after learning from it."""
-    pictures, targets = run.device.move(batch)
-    with run.device.autocast():
-        output = run.forward(pictures)
-    return learn_from(run, run.loss(output.float(), targets), len(pictures))
+    with run.laps("forward"):
+        pictures, targets = run.device.move(batch)
+        with run.device.autocast():
+            output = run.forward(pictures)
+        loss = run.loss(output.float(), targets)
+    return learn_from(run, loss, len(pictures))
 
 
 def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
@@ -44,8 +46,9 @@ def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
     if window.batches == 0:
         window.expected = pictures * run.plan.accumulate
     share = pictures / window.expected
-    run.device.backward(loss if share == 1.0 else loss * share)
-    value = float(loss.detach())
+    with run.laps("backward"):
+        run.device.backward(loss if share == 1.0 else loss * share)
+        value = float(loss.detach())
     if not math.isfinite(value):
         run.drop_gradients()
         raise LossNotFiniteError(_what_to_try(run, value))
@@ -64,10 +67,11 @@ def update(run: Run) -> None:
     if window.pictures != window.expected:
         for gradient in run.live_optimizer.gradients():
             gradient.mul_(window.expected / window.pictures)
-    run.device.update(run.live_optimizer, run.plan.clip)
-    run.window = Window()
-    if run.average:
-        run.average.update()
+    with run.laps("optimizer"):
+        run.device.update(run.live_optimizer, run.plan.clip)
+        run.window = Window()
+        if run.average:
+            run.average.update()
 
 
 def _what_to_try(run: Run, value: float) -> str:

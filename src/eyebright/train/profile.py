@@ -1,0 +1,31 @@
+"""Where the time of training went, as a small table that a person can act on."""
+
+from eyebright.laps import Laps
+from eyebright.train.run import Run
+
+PARTS = ("waiting for pictures", "forward", "backward", "optimizer", "validating")
+
+
+def profile_lines(run: Run, reading: Laps, threads: int) -> list[str]:
+    """The table's lines: seconds and share of each part of training, and what the reading threads did meanwhile.
+
+    On a GPU the work of the forward pass is waited for in the backward pass; their sum is right.
+
+    Args:
+        run: has been trained.
+        reading: of the loader that it learnt from, in seconds of the threads' own work.
+        threads: that read.
+    """
+    total = run.laps.seconds.get("epoch", 0.0)
+    if not total:
+        return ["nothing has been trained, so there is nothing to say about time"]
+    spent = {name: run.laps.seconds.get(name, 0.0) for name in PARTS}
+    spent["everything else"] = max(total - sum(spent.values()), 0.0)
+    width = max(map(len, spent))
+    lines = [f"where {total:.1f} s of training went"]
+    lines += [f"  {name.ljust(width)} {seconds:8.1f} s {seconds / total:6.1%}" for name, seconds in spent.items()]
+    beside = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in reading.seconds.items())
+    if beside:
+        readers = "the training thread itself" if threads == 0 else f"{threads} reading thread{'s' * (threads > 1)}"
+        lines.append(f"processor time of {readers}, meanwhile: {beside}")
+    return lines

@@ -34,12 +34,15 @@ def test_no_label_is_a_row_of_zeros_and_never_a_class_of_its_own(nothing: object
 
 
 def test_a_text_that_was_not_split_is_an_error_and_not_one_class_per_letter() -> None:
+    assert GOLD["label as plain string 'cat' (forgot to split): vocab"] == list("acdgot")
     with pytest.raises(LabelError, match="text 'bus car'; split it"):
         MultiCategoryBlock().read("bus car")
 
 
 @pytest.mark.parametrize("vocab", [np.array(["b", "a"]), pd.Series(["b", "a"]), ("b", "a")])
 def test_a_vocabulary_may_be_an_array_or_a_series_and_keeps_its_order(vocab: object) -> None:
+    for kind in ("np.array", "pd.Series"):
+        assert GOLD[f"MultiCategorize(vocab={kind})"].startswith("ValueError")
     assert list(MultiCategoryBlock(vocab=vocab).classes) == ["b", "a"]
 
 

@@ -57,6 +57,7 @@ def test_a_column_splits_as_in_the_book() -> None:
 
 
 def test_a_seed_leaves_the_global_generator_alone_unlike_the_book() -> None:
+    assert GOLD["RandomSplitter(seed=) reseeds torch global RNG"] is True
     torch.manual_seed(123)
     expected = torch.rand(1)
     torch.manual_seed(123)

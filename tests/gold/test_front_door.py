@@ -289,6 +289,13 @@ def test_what_learns_and_what_decays_is_the_books(chapter_5_learner: Learner) ->
     assert learner.training.frozen_to == HEADS["freeze_to(1) frozen_idx"]
 
 
+def test_an_untrained_network_is_normalised_too_unlike_the_book(chapter_5_learner: Learner) -> None:
+    assert HEADS["normalize added when pretrained=False"] is False
+    grey = torch.full((1, 3, 4, 4), 0.5)
+    expected = torch.tensor(gold("g07_augment")["Normalize(.5)"])  # with ImageNet's numbers
+    assert torch.allclose(chapter_5_learner.model.normalise(grey)[0, :, 0, 0], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("state", ["frozen", "unfrozen"])
 def test_the_end_of_the_summary_is_the_books_without_an_address_and_callbacks(
     chapter_5_learner: Learner, state: str

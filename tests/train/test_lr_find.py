@@ -68,6 +68,7 @@ def run_in_an_odd_state() -> Run:
 
 
 def test_the_run_is_afterwards_as_it_was_before() -> None:
+    assert GOLD["RNG state restored"] == {"python": True, "torch": False}, "which is not so in the book"
     run = run_in_an_odd_state()
     before = snapshot(run)
     found = lr_find(run, tiny_batches)
@@ -85,6 +86,7 @@ def test_the_run_is_as_before_when_something_breaks_off(error: type[BaseExceptio
         steps.append(1)
         return step(run, batch)
 
+    assert GOLD["weights restored after KeyboardInterrupt"] is False, "in the book"
     steps: list[int] = []
     run = run_in_an_odd_state()
     before = snapshot(run)

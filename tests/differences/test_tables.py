@@ -1,0 +1,33 @@
+"""The pages that say which test holds what, against the tests that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+PAGES = {
+    "the rows": Path(__file__).with_name("README.md"),
+    "the page for readers of the book": TESTS.parent / "docs" / "coming-from-fastai.md",
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", page.read_text(encoding="utf-8"))
+    assert len(named) > 20
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (TESTS / file).is_file() or f"def {name}(" not in (TESTS / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
+def test_every_row_is_in_the_table_and_every_test_of_this_folder_is_named() -> None:
+    page = PAGES["the rows"].read_text(encoding="utf-8")
+    assert [int(row) for row in re.findall(r"(?m)^\| (\d+) \|", page)] == list(range(1, 28))
+    for file in Path(__file__).parent.glob("test_*.py"):
+        if file != Path(__file__):
+            for name in re.findall(r"(?m)^def (test_\w+)\(", file.read_text(encoding="utf-8")):
+                assert f"`differences/{file.name}::{name}`" in page, name

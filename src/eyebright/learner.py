@@ -528,6 +528,6 @@ class Learner:
         return self
 
     def _loader(self, side: int | Loader, other: Loader | None) -> Loader:
-        if isinstance(side, Loader):
-            return side
-        return other or self.dls.ordered(side)
+        loader = side if isinstance(side, Loader) else other or self.dls.ordered(side)
+        # The training loader shuffles, augments and leaves pictures out; answers are for all of them, in order.
+        return self.dls.ordered(0) if loader is self.dls.train else loader

@@ -159,6 +159,15 @@ def test_the_training_side_is_predicted_whole_and_twice_alike_unlike_the_book(tr
     assert torch.equal(first, second)
 
 
+def test_pictures_of_a_loader_that_shuffles_are_answered_in_the_data_sets_order_as_in_the_book(
+    trained: Learner,
+) -> None:
+    assert BOOK["get_preds on shuffled dl is re-ordered to dataset order"] is True
+    for found, expected in zip(trained.get_preds(dl=trained.dls.train), trained.get_preds(ds_idx=0), strict=True):
+        assert torch.equal(found, expected)
+    assert trained.validate(trained.dls.train) == trained.validate(0)
+
+
 def test_points_are_predicted_in_the_shape_of_their_targets_unlike_the_book(centres: DataLoaders) -> None:
     learner = vision_learner(centres, "test_resnet", y_range=(-1, 1), **QUIET)
     predictions, targets = learner.get_preds()

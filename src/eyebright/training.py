@@ -6,6 +6,7 @@ The room between the loop, which knows nothing of data sets, and `eyebright.lear
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -39,6 +40,9 @@ from eyebright.types import Thresholds
 
 SHORT_EPOCH = 32
 """Epochs of fewer steps are too short for the running statistics of batch norms."""
+
+ENOUGH_BATCHES = 8
+"""To count the statistics anew: each channel then has seen some hundred pictures."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Pairs = Generator[tuple[Tensor, Tensor], None, None]
@@ -244,7 +248,7 @@ class Training:
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
         with closing(self._batches(self.run.epoch)) as batches:
-            settle_statistics(self.model, batches, self.run.device)
+            settle_statistics(self.model, islice(batches, ENOUGH_BATCHES), self.run.device)
 
     def _settle_precision(self, frozen_to: int) -> None:
         """Measures which numbers are faster, on the model as it will be trained."""

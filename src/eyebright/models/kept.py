@@ -38,7 +38,8 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
     view = copy.deepcopy(model, _shared(model, [name for pair in pairs for name in pair]))
     for conv, norm in pairs:
         view.set_submodule(conv, _NormedConvolution(model.get_submodule(conv), model.get_submodule(norm)))
-        view.set_submodule(norm, rest_of(model.get_submodule(norm)) or nn.Identity())
+        rest = rest_of(model.get_submodule(norm)) or nn.Identity()
+        view.set_submodule(norm, nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest)
     return view
 
 
@@ -71,6 +72,15 @@ class _NormedConvolution(nn.Module):
         normed = bare(x)
         del bare.weight, bare.bias  # they hold the graph of this step
         return normed
+
+
+def _with_a_copy(activation: nn.Module) -> nn.Module:
+    """The activation, not in place: all but ReLU copy what they destroy in place, since the gradient needs it."""
+    if isinstance(activation, nn.ReLU) or not getattr(activation, "inplace", False):
+        return activation
+    twin: Any = copy.copy(activation)
+    twin.inplace = False
+    return twin
 
 
 def _shared(model: nn.Module, names: list[str]) -> dict[int, Any]:

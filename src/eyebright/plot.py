@@ -102,8 +102,8 @@ def draw_points(
     shown = xy if visible is None else xy[visible]
     effects = need("matplotlib.patheffects", extra="report", purpose="drawing a figure")
     ax.autoscale(enable=False)
-    drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=35, c=color, marker=marker)
-    drawn.set_path_effects([effects.withStroke(linewidth=3.5, foreground="white")])  # to be seen on any picture
+    drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
+    drawn.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # to be seen on any picture
 
 
 def plot_loss(

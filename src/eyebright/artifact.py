@@ -110,13 +110,16 @@ class Manifest:
                 f"this version reads schema {SCHEMA}, and the manifest says {schema!r}; update eyebright"
             )
         try:
+            target = block_from_json(data["target"])
             values = data["thresholds"]["values"]
             return Manifest(
                 model=ModelDescription.from_json(data["model"]),
-                target=block_from_json(data["target"]),
+                target=target,
                 view=view_from_json(data["view"]),
                 thresholds=Thresholds(
-                    tuple(values) if isinstance(values, list) else values, data["thresholds"]["metric"]
+                    tuple(values) if isinstance(values, list) else values,
+                    data["thresholds"]["metric"],
+                    names=tuple(target.classes) if target.classes else None,
                 ),
                 scores=data["scores"],
                 training=data["training"],

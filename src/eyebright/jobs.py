@@ -63,7 +63,7 @@ class Options:
         workers: threads that read; None: one for each processor.
         skip_bad: leave unreadable pictures out and list them.
         profile: say where the time of training went.
-        progress: ``"auto"``, ``"bar"``, ``"lines"`` or ``"quiet"``.
+        progress: ``"auto"``, ``"bar"``, ``"notebook"``, ``"lines"`` or ``"quiet"``.
     """
 
     arch: str = "tf_efficientnet_lite0"

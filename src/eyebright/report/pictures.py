@@ -1,11 +1,11 @@
 """Small pictures that lie inside the page itself, as ``data:`` addresses."""
 
-import base64
 import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from eyebright import markup
 from eyebright.errors import PictureError
 from eyebright.io.images import Picture
 from eyebright.report.sections import Thumbnail
@@ -23,8 +23,9 @@ def thumbnail(path: str) -> Thumbnail:
         return Thumbnail("", 0, 0, trouble=error.reason)
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=_QUALITY, optimize=True)
-    address = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Thumbnail(address, small.width, small.height, scale=small.width / picture.shape.width)
+    return Thumbnail(
+        markup.address(file.getvalue()), small.width, small.height, scale=small.width / picture.shape.width
+    )
 
 
 def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:

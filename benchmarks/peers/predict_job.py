@@ -1,0 +1,103 @@
+"""What a side of the comparison of predictions is told and what it answers: one JSON each way.
+
+Imports neither library, because each side may run under an interpreter that has only its own.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, TypedDict
+
+WARM = 3  # answers before the first that is timed
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Pictures, and a model that two libraries can build.
+
+    Args:
+        pictures: paths.
+        ready: paths of pictures that have the model's size already, without losses.
+        arch: of the backbone.
+        size: height and width of what the model sees.
+        classes: names.
+        stats: mean and standard deviation that pictures are normalised with.
+        folder: of the model, as Eyebright saved it.
+        weights: a file with its tensors, in the order of its state dict.
+        singles: pictures that are answered one by one.
+        bs: pictures in a batch of all the pictures.
+        runtime: of Eyebright.
+        precision: of Eyebright.
+        started: when the process was asked for, seconds since 1970.
+    """
+
+    pictures: list[str]
+    ready: list[str]
+    arch: str
+    size: tuple[int, int]
+    classes: list[str]
+    stats: tuple[list[float], list[float]]
+    folder: str
+    weights: str
+    singles: int
+    bs: int
+    runtime: str = "auto"
+    precision: str = "float32"
+    started: float = 0.0
+
+
+class Answer(TypedDict):
+    """What a side measured.
+
+    ``first`` is the time from the start of the process to the first answer, ``singles`` are the milliseconds of single
+    answers and ``working`` those that processors worked for them, ``batch`` the seconds of all pictures in batches;
+    ``bare`` is what reading alone and the model alone took for the same pictures, where that was measured. ``scores``
+    are the probabilities of the single answers, ``exact`` those for the pictures that need no resizing.
+    """
+
+    first: float
+    singles: list[float]
+    working: list[float]
+    batch: float
+    bare: tuple[float, float] | None
+    scores: list[list[float]]
+    exact: list[list[float]]
+    versions: dict[str, str]
+    said: str
+
+
+def read_settings() -> Settings:
+    """The settings from standard input."""
+    return Settings(**json.load(sys.stdin))
+
+
+def timed_answers(settings: Settings, answer: Callable[[str], list[float]]) -> dict[str, Any]:
+    """``first``, ``singles``, ``working``, ``scores`` and ``exact`` of a side.
+
+    Args:
+        settings: what to answer.
+        answer: gives the probabilities for the picture at a path.
+    """
+    answer(settings.pictures[0])
+    first = time.time() - settings.started
+    for path in settings.pictures[:WARM]:
+        answer(path)
+    singles: list[float] = []
+    working: list[float] = []
+    scores: list[list[float]] = []
+    for i in range(settings.singles):
+        started, worked = time.perf_counter(), time.process_time()
+        scores.append(answer(settings.pictures[i % len(settings.pictures)]))
+        singles.append(1000 * (time.perf_counter() - started))
+        working.append(1000 * (time.process_time() - worked))
+    exact = [answer(path) for path in settings.ready]
+    return {"first": first, "singles": singles, "working": working, "scores": scores, "exact": exact}
+
+
+def give_answer(answer: dict[str, Any], *libraries: str) -> None:
+    """Print the answer, with the versions of what was used, as one line of JSON."""
+    versions = {name: version(name) for name in (*libraries, "torch", "torchvision", "timm")}
+    print(json.dumps({**answer, "versions": versions}))

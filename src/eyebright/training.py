@@ -28,6 +28,7 @@ from eyebright.train.evaluate import evaluate, outputs
 from eyebright.train.events import Observer
 from eyebright.train.loop import train, watch
 from eyebright.train.lr_find import LRFind, lr_find
+from eyebright.train.memory import freed_memory_kept
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
@@ -156,7 +157,7 @@ class Training:
             return validate()
 
         events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
-        with self._show_progress(progress) as shown:
+        with freed_memory_kept(self.run.device.torch_device), self._show_progress(progress) as shown:
             watch(events, [shown, *watching])
         self.frozen_to = plans[-1].frozen_to
 

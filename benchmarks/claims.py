@@ -72,6 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--arch", default="tf_efficientnet_lite0")
     parser.add_argument("--no-pretrained", action="store_true", help="random weights, to try the script")
+    parser.add_argument("--book", action="store_true", help="norm layers learn and count, as in the book")
     parser.add_argument("--json", type=Path, help="write everything that was measured there")
     return parser.parse_args()
 
@@ -252,13 +253,13 @@ def train_pascal(told: argparse.Namespace, seed: int) -> Learner:
 
 
 def learner(dls: DataLoaders, told: argparse.Namespace, seed: int) -> Learner:
-    """Batch norms keep the statistics of their pretraining, as on the command line."""
+    """Norm layers of the body keep their pretrained statistics, as on the command line; or they learn, as in the book."""
     learn = vision_learner(
         dls,
         told.arch,
         pretrained=not told.no_pretrained,
-        train_bn=False,
-        keep_statistics=True,
+        train_bn=told.book,
+        keep_statistics=not told.book,
         precision="float32",
         seed=seed,
         progress="quiet",

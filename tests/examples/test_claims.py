@@ -57,6 +57,17 @@ def test_the_script_prints_a_row_for_each_side_and_keeps_what_it_measured(
         assert row in kept
 
 
+@pytest.mark.parametrize(("more", "kept"), [([], True), (["--book"], False)])
+def test_norm_layers_learn_only_where_the_book_is_asked_for(
+    more: list[str], kept: bool, claims: dict[str, Any], small_sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["claims.py", "thresholds", "--data", str(small_sets / "pascal_2007"), *more])
+    told = claims["parse"]()
+    told.arch, told.no_pretrained, told.freeze_epochs, told.size = SMALL, True, 1, 32
+    learn = claims["train_pascal"](told, 0)
+    assert (learn.training.keep_statistics, learn.training.train_bn) == (kept, not kept)
+
+
 def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, Any]) -> None:
     y, x = np.mgrid[:96, :96]
     smooth = np.stack([x * 2 + 20, y * 2 + 20, x + y + 20], axis=2).astype(np.uint8)  # resampling changes it little

@@ -253,7 +253,7 @@ def train_pascal(told: argparse.Namespace, seed: int) -> Learner:
 
 
 def learner(dls: DataLoaders, told: argparse.Namespace, seed: int) -> Learner:
-    """Norm layers of the body keep their pretrained statistics, as on the command line; or they learn, as in the book."""
+    """Norm layers of the body keep their pretrained statistics (the command line's way), or learn (the book's)."""
     learn = vision_learner(
         dls,
         told.arch,

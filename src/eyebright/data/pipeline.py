@@ -20,10 +20,10 @@ from eyebright.errors import DataError
 from eyebright.geometry import Warp, warp_batch
 from eyebright.io.images import Picture
 from eyebright.laps import Laps
-from eyebright.transforms.draw import Draw, PixelChange, Transform, draw_all, output_size
+from eyebright.transforms.draw import Draw, PixelChange, Transform, changes_pixels, draw_all, output_size
 from eyebright.transforms.lighting import light_batch
 from eyebright.transforms.normalize import Normalize
-from eyebright.transforms.torchvision import PixelTransform, as_transform
+from eyebright.transforms.torchvision import as_transform
 from eyebright.types import Size
 
 
@@ -67,8 +67,7 @@ class Pipeline:
         if sum(isinstance(transform, Normalize) for transform in item + batch) > 1:
             raise DataError("there are two Normalize transforms; a picture is normalised once")
         # A device takes over only where every picture has one size by then, and no change of uint8 pixels follows.
-        needs_host = any(isinstance(transform, PixelTransform) for transform in batch)
-        if device.type == "cpu" or needs_host or output_size(item) is None:
+        if device.type == "cpu" or changes_pixels(batch) or output_size(item) is None:
             return Pipeline(item + batch)
         return Pipeline(item, batch)
 
@@ -94,11 +93,20 @@ class Pipeline:
             picture: not yet decoded; decoding knows how much of it is needed.
             generator: draws the augmentation; None: the validation view.
             laps: is told how long decoding took, and augmenting.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            DataError: a transform of the device's part wants to change pixels, and never did when it was tried.
         """
         laps = laps or Laps()
         with laps("decoding"):
             now = draw_all(self.host, picture.shape, generator)
             later = draw_all(self.device, now.warp.size, generator) if self.device else None
+            if later is not None and later.changes:
+                raise DataError(
+                    "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
+                    "give it in item_tfms"
+                )
             pixels, warp = picture.decoded_for(now.warp)
         with laps("augmenting"):
             pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")

@@ -7,7 +7,7 @@ device) resamples the pixels once. Nothing here touches a pixel or a global gene
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,10 +135,19 @@ def output_size(transforms: Sequence[Transform]) -> Size | None:
 
     Found by drawing for pictures of unlike shapes, so that no transform can say one size and draw another.
     """
-    generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_TRIES))]
-    sizes = {draw_all(transforms, size, generator).warp.size for generator in generators for size in _UNLIKE}
+    sizes = {draw.warp.size for draw in _tries(transforms)}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def changes_pixels(transforms: Sequence[Transform]) -> bool:
+    """True when some draw changes pixels after warp and lighting; found by drawing, as in `output_size`."""
+    return any(draw.changes for draw in _tries(transforms))
 
 
 _UNLIKE = (Size(300, 400), Size(401, 299))
 _TRIES = 16
+
+
+def _tries(transforms: Sequence[Transform]) -> Iterator[Draw]:
+    generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_TRIES))]
+    return (draw_all(transforms, size, generator) for generator in generators for size in _UNLIKE)

@@ -48,3 +48,14 @@ def test_the_model_holds_the_average_inside_the_with_only() -> None:
     assert torch.equal(inside[0], first)
     assert model.weight.item() == 7.0
     assert torch.equal(average.average["weight"], first)
+
+
+def test_statistics_that_are_counted_anew_for_the_average_stay_with_it() -> None:
+    model = nn.BatchNorm1d(2)
+    average = AveragedWeights(model, 0.9)
+    assert model.running_mean is not None
+    with average.in_the_model():
+        model.running_mean.fill_(5.0)
+    assert torch.equal(model.running_mean, torch.zeros(2))
+    average.take_over()
+    assert torch.equal(model.running_mean, torch.full((2,), 5.0))

@@ -43,11 +43,17 @@ class AveragedWeights:
 
     @contextlib.contextmanager
     def in_the_model(self) -> Generator[None, None, None]:
-        """The model holds the averaged weights inside the ``with``, and its own again after it."""
+        """The model holds the averaged weights inside the ``with``, and its own again after it.
+
+        Statistics of batch norms that are counted anew inside belong to the averaged weights, and stay with them.
+        """
         own = {name: live.clone() for name, live in self._live.items()}
         try:
             self.take_over()
             yield
+            with torch.no_grad():
+                for name, live in self._live.items():
+                    self.average[name].copy_(live)
         finally:
             with torch.no_grad():
                 for name, live in self._live.items():

@@ -1,7 +1,8 @@
 """Batches: read, warp and encode on threads, finish on the device.
 
 Threads, because decoding and warping release the interpreter lock: nothing is copied between processes, getters may
-be lambdas, and no worker has to start (measured: ``benchmarks/loader.py``, argued in ``docs/why.md``).
+be lambdas, and no worker has to start. Processes read somewhat more pictures, which training hardly ever waits for
+(measured: ``benchmarks/loader.py``, argued in ``docs/why.md``).
 
 Randomness is counted: a sample's augmentation comes from (seed, epoch, position) alone, so it is the same whatever
 the number of threads, and any batch can be made again.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from eyebright import markup, plot
 from eyebright.errors import InputError, TrainingError
+from eyebright.laps import Laps
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.plan import Plan
 from eyebright.train.run import Batch, Batches, Run, Window
@@ -111,6 +112,7 @@ def lr_find(  # the book's own arguments, and the step
         observe: is told of the search and of each of its steps.
 
     Raises:
+        InputError: not 0 < start_lr < end_lr.
         TrainingError: the loss ran away before there was anything to read from the curve, or there was no batch.
     """
     if not 0 < start_lr < end_lr:
@@ -175,7 +177,7 @@ def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
     gradients = [parameter.grad for parameter in parameters]
     modes = [(module, module.training) for module in run.model.modules()]
     scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
-    scratch = dataclasses.replace(run, freeze=None, window=Window())
+    scratch = dataclasses.replace(run, freeze=None, window=Window(), laps=Laps())
     try:
         scratch.begin(plan)
         scratch.enter_phase()

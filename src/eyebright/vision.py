@@ -93,7 +93,7 @@ def vision_learner(
     )
     description = replace(description, input=_input(description.input, dls, normalize=normalize))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator too, for good
         model = build_model(description, pretrained=pretrained, init=init)
     learner = Learner(
         dls,

@@ -55,6 +55,23 @@ def test_fine_tune_trains_the_head_alone_and_then_everything(folder: Path, table
     assert learner.run.lrs[len(learner.dls.train)] == pytest.approx((1e-5, 1e-4, 1e-3))
 
 
+def test_a_training_that_ends_early_leaves_frozen_what_it_says(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+
+    def stop_after(epochs: int) -> None:
+        def stop(event: Event) -> None:
+            if isinstance(event, EpochDone) and len(learner.run.history) == epochs:
+                learner.run.stop("enough")
+
+        learner.fine_tune(2, 1e-2, cbs=[stop])
+
+    stop_after(1)
+    assert learner.training.frozen_to == 2
+    stop_after(2)
+    assert learner.training.frozen_to == 0
+    assert all(parameter.requires_grad for parameter in learner.model.parameters())
+
+
 def test_every_parameter_of_an_unfrozen_model_moves_and_only_the_head_of_a_really_frozen_one(
     folder: Path, table: pd.DataFrame
 ) -> None:
@@ -185,6 +202,15 @@ def test_training_leaves_the_global_generator_alone(folder: Path, table: pd.Data
     state = torch.get_rng_state()
     squares_learner(folder, table).fit(1, 1e-3)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_making_a_learner_seeds_no_accelerator(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    squares_learner(folder, table, seed=3)
+    assert seeds == []
 
 
 def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder: Path, table: pd.DataFrame) -> None:

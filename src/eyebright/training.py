@@ -87,7 +87,7 @@ class Training:
             parameter_groups(model),
             device,
             seed=seed,
-            freeze=lambda plan: freeze_to(model, plan.frozen_to, train_bn=plan.train_bn),
+            freeze=self._freeze,
             set_training_mode=self._set_training_mode,
             view=self._view,
             about={
@@ -159,7 +159,6 @@ class Training:
         events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
         with freed_memory_kept(self.run.device.torch_device), self._show_progress(progress) as shown:
             watch(events, [shown, *watching])
-        self.frozen_to = plans[-1].frozen_to
 
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
@@ -235,6 +234,11 @@ class Training:
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")
+
+    def _freeze(self, plan: Plan) -> None:
+        """As the plan says; noted when it happens, because a training can end in any of its plans."""
+        freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
+        self.frozen_to = plan.frozen_to
 
     def _set_training_mode(self) -> None:
         set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)

@@ -104,9 +104,20 @@ def test_latin1_names_the_line_and_how_to_convert_it(read):
         read("file,labels\na.jpg,cat\nb.jpg,Käfer\n".encode("latin1"))
 
 
-def test_utf16_is_not_utf8(read):
-    with pytest.raises(TableError, match="line 1: the file is not UTF-8"):
-        read("file,labels\na.jpg,cat\n".encode("utf-16"))
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf16_is_not_utf8_and_says_how_to_convert_it(code, read):
+    with pytest.raises(TableError, match="line 1: the file holds NUL bytes.*iconv -f utf-16 -t utf-8"):
+        read("file,labels\na.jpg,cat\n".encode(code))
+
+
+def test_a_nul_byte_names_its_line(read):
+    with pytest.raises(TableError, match="line 3: the file holds NUL bytes"):
+        read("file,labels\na.jpg,cat\nb.jpg,d\0g\n")
+
+
+def test_a_value_without_end_names_its_line_and_says_why(read):
+    with pytest.raises(TableError, match="line 3: a value of more than 131,072 characters.*quotation mark not closed"):
+        read(f"file,labels\na.jpg,cat\nb.jpg,{'x' * 1_000_000}\n")
 
 
 def test_an_excel_workbook_says_so(read):

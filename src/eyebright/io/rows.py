@@ -89,6 +89,12 @@ def _text(path: Path) -> str:
         raise TableError(f"cannot read '{path}': {error.strerror}") from error
     if data.startswith(b"PK\x03\x04"):
         raise TableError(f"'{path}' is an Excel workbook or another zip file; save the sheet as CSV (UTF-8)")
+    if b"\0" in data:  # UTF-8 never has one; UTF-16 and UTF-32 are full of them
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise TableError(
+            f"'{path}' line {line}: the file holds NUL bytes, so it is no text or another kind than UTF-8; save it as "
+            "'CSV UTF-8', or convert it, for example with: iconv -f utf-16 -t utf-8"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,6 +124,9 @@ def _parsed(path: str, text: str, separator: str) -> tuple[list[_Row], list[int]
                 lines.append(begins)
             begins = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            long = f"a value of more than {csv.field_size_limit():,} characters is no label and no name of a picture"
+            raise TableError(f"'{path}' line {begins}: {long}; is a quotation mark not closed?") from None
         raise TableError(f"'{path}' line {begins}: a quotation mark is misplaced or not closed ({error})") from None
     return rows, lines
 

@@ -194,6 +194,12 @@ def test_the_same_picture_for_training_and_validation_is_a_leak(read):
         read("file,label,is_valid\na.jpg,cat,True\na.jpg,cat,False\n")
 
 
+@pytest.mark.parametrize("other", ["./a.jpg", "x/../a.jpg", "x\\..\\a.jpg", ".//a.jpg"])
+def test_the_same_picture_by_another_path_is_the_same_picture(other, read):
+    with pytest.raises(TableError, match=r"line 3: picture '.*a.jpg' is for training and for validation \(see line 2"):
+        read(f"file,label,is_valid\na.jpg,cat,True\n{other},cat,False\n")
+
+
 # ------------------------------------------------------------------ what cannot be understood
 
 
@@ -218,6 +224,14 @@ def test_a_column_that_is_not_there_names_the_nearest(read):
             TableError, match=r"there is no column '.*'. Did you mean '(file|labels)'\? It has 'file', 'labels'"
         ):
             read(text, **options)
+
+
+@pytest.mark.parametrize(("labels", "part"), [("file", "names the pictures"), ("is_valid", "says what to validate on")])
+def test_a_column_cannot_play_two_parts(labels, part, read):
+    with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
+        read("file,label,is_valid\na.jpg,cat,True\n", labels=labels)
+    with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
+        read("file,label,is_valid\na.jpg,cat,True\n", labels=[labels])
 
 
 def test_a_picture_without_a_name_names_its_line(read):

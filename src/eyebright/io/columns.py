@@ -81,12 +81,13 @@ def find_label_columns(table: TextTable, asked: str | Sequence[str] | None, take
         taken: the columns that play another part.
 
     Raises:
-        TableError: there is none, or not the one that was asked for; the message names those that are there.
+        TableError: there is none, or not the one that was asked for; the message names those that are there. Or the one
+            that was asked for plays another part.
     """
     if isinstance(asked, str):
-        return _existing(table, asked)
+        return _free(table, asked, taken)
     if asked is not None:
-        return [_zero_or_one(table, _existing(table, name)) for name in asked]
+        return [_zero_or_one(table, _free(table, name, taken)) for name in asked]
     left = [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
     known = _of_names(left, [*PLURALS, *SINGULARS])
     if known:
@@ -98,6 +99,13 @@ def find_label_columns(table: TextTable, asked: str | Sequence[str] | None, take
         return left[0]
     others = f"there are {listing(left)}; call one 'labels', or say which it is" if left else "there is no other column"
     raise table.error(f"no column holds labels: {others}")
+
+
+def _free(table: TextTable, name: str, taken: Sequence[str]) -> str:
+    if name in taken:
+        part = "says what to validate on" if plain_name(name) in SPLIT_NAMES else "names the pictures"
+        raise table.error(f"column '{name}' {part}, and cannot hold the labels as well")
+    return _existing(table, name)
 
 
 def _existing(table: TextTable, name: str) -> str:

@@ -10,6 +10,7 @@ An ``is_valid`` column (true/false) or a ``split`` column (train/valid/test) is 
 a sentence in `LabelTable.said`; what cannot be understood is an error with its line.
 """
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ def _each_once(
     """The positions of the rows that name a picture for the first time; a repetition must say the same."""
     first: dict[str, int] = {}
     for i, name in enumerate(names):
-        before = first.setdefault(name, i)
+        before = first.setdefault(posixpath.normpath(name), i)  # './a.jpg' is 'a.jpg'; links are not looked into
         if before == i:
             continue
         if set(labels[i]) != set(labels[before]):

@@ -143,6 +143,12 @@ def test_a_decision_is_strictly_above_the_threshold() -> None:
     assert Thresholds().decide(probabilities).tolist() == [[False, True, False], [True, False, False]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_probability_at_its_threshold_is_no_decision_in_any_precision(dtype: torch.dtype) -> None:
+    for value in (0.1, 0.3, 0.7, 0.9):
+        assert not Thresholds(value).decide(torch.tensor([value], dtype=dtype)).item()
+
+
 def test_each_class_may_have_its_own_threshold() -> None:
     probabilities = torch.tensor([[0.3, 0.3, 0.3], [0.8, 0.8, 0.8]])
     decided = Thresholds((0.2, 0.5, 0.9)).decide(probabilities)

@@ -197,12 +197,16 @@ class Thresholds:
         )
 
     def per_class(self, classes: int) -> Float[Tensor, " k"]:
-        """One threshold for each of ``classes`` classes."""
+        """One threshold for each of ``classes`` classes, float64: none is rounded to below what it says.
+
+        Raises:
+            InputError: there are per-class thresholds for another number of classes.
+        """
         if not isinstance(self.values, tuple):
-            return torch.full((classes,), self.values)
+            return torch.full((classes,), self.values, dtype=torch.float64)
         if len(self.values) != classes:
             raise InputError(f"there are thresholds for {len(self.values)} classes, not for {classes}")
-        return torch.tensor(self.values)
+        return torch.tensor(self.values, dtype=torch.float64)
 
 
 @dataclass(frozen=True, slots=True)

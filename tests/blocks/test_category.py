@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from eyebright.blocks.category import CategoryBlock
@@ -40,7 +42,7 @@ def test_numbers_are_labels_too() -> None:
     assert list(fit([3, 1, 2]).classes) == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), "", []])
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, "", []])
 def test_a_picture_without_a_label_is_an_error(missing: object) -> None:
     with pytest.raises(LabelError, match="no label|got 0"):
         CategoryBlock().read(missing)

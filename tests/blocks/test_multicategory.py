@@ -25,7 +25,7 @@ def test_vocabulary_and_rows_equal_the_book() -> None:
     assert [sorted(block.decode(row)) for row in rows] == gold["decoded"]
 
 
-@pytest.mark.parametrize("nothing", [None, float("nan"), "", " ", [], [""], [None]])
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.float32("nan"), pd.NA, "", " ", [], [""], [None], [pd.NA]])
 def test_no_label_is_a_row_of_zeros_and_never_a_class_of_its_own(nothing: object) -> None:
     block = MultiCategoryBlock()
     block = block.fit([block.read(nothing), block.read(["a"])])

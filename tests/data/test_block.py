@@ -92,6 +92,12 @@ def test_a_misspelt_column_names_the_nearest(folder: Path, table: pd.DataFrame) 
         block(folder, get_y=ColReader("lables", label_delim=" ")).datasets(table)
 
 
+def test_a_row_without_the_name_of_its_picture_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+    bare = table.assign(fname=[None, *table["fname"][1:]])
+    with pytest.raises(DataError, match="row 0: nothing stands in column 'fname'"):
+        block(folder).datasets(bare).train[0]
+
+
 def test_no_items_at_all_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="no items"):
         block(folder).datasets(table.iloc[:0])

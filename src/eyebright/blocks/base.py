@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import pandas as pd
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
@@ -135,5 +136,5 @@ def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
 
 
 def is_missing(raw: Any) -> bool:
-    """True for None and NaN: how a table says that nothing stands there."""
-    return raw is None or (isinstance(raw, float) and raw != raw)
+    """True for None, NaN of any width, pandas' NA and NaT: how a table says that nothing stands there."""
+    return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from eyebright.blocks.base import is_missing
 from eyebright.errors import DataError, did_you_mean, listing
 
 Getter = Callable[[Any], Any]
@@ -25,6 +26,9 @@ class ColReader:
         pref: put before the value; a folder for a column of file names.
         suff: put behind the value, for example ``".jpg"``.
         label_delim: splits the value into a list of labels; an empty or missing value is an empty list.
+
+    Raises:
+        DataError: when called with a row that has no such column, or nothing in it to put ``pref`` or ``suff`` to.
     """
 
     cols: str | int | Sequence[str | int]
@@ -33,7 +37,7 @@ class ColReader:
     label_delim: str | None = None
 
     def __call__(self, row: Any) -> Any:
-        """The value, or a list of values for several columns."""
+        """The value (None where nothing stands), or a list of values for several columns."""
         if isinstance(self.cols, (str, int)):
             return self._one(row, self.cols)
         return [self._one(row, col) for col in self.cols]
@@ -41,8 +45,12 @@ class ColReader:
     def _one(self, row: Any, col: str | int) -> Any:
         value = _column(row, col)
         if self.label_delim is not None:
-            text = "" if pd.isna(value) else str(value)
+            text = "" if is_missing(value) else str(value)
             return [label for label in text.split(self.label_delim) if label]
+        if is_missing(value):
+            if self.pref or self.suff:
+                raise DataError(f"nothing stands in column '{col}'; fill it in, or leave the row out")
+            return None
         if isinstance(self.pref, Path):
             return self.pref / f"{value}{self.suff}"
         return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value

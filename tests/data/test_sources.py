@@ -42,6 +42,11 @@ def test_a_picture_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
         folder_source(pictures(tmp_path, "1.png", "cat/2.png"))
 
 
+def test_a_picture_beside_the_class_folders_of_its_side_is_an_error_and_no_class_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3.png' lies in no class folder"):
+        folder_source(pictures(tmp_path, "train/cat/1.png", "valid/cat/2.png", "train/3.png"))
+
+
 def test_a_table_names_its_lines(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path / "photos", 6)
     table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)

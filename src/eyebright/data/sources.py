@@ -117,16 +117,12 @@ def folder_source(path: str | Path) -> Source:
     """
     root = Path(path)
     files = get_image_files(root)
-    loose = [file for file in files if file.parent == root]
-    if loose:
-        raise InputError(
-            f"'{loose[0]}' lies in no class folder; "
-            "put every picture into a folder named after its class, or give a table"
-        )
-    tops = {file.relative_to(root).parts[0].lower() for file in files}
+    _refuse_loose([file for file in files if file.parent == root])
+    tops = {_top(file, root) for file in files}
     if not tops & set(VALID_FOLDERS) or not tops & set(TRAIN_FOLDERS):
         return Source([Labelled(file, (file.parent.name,), None, "") for file in files], "single", (_said(files),))
     used = [file for file in files if _top(file, root) in TRAIN_FOLDERS + VALID_FOLDERS]
+    _refuse_loose([file for file in used if file.parent.parent == root])
     pictures = [Labelled(file, (file.parent.name,), _top(file, root) in VALID_FOLDERS, "") for file in used]
     left = len(files) - len(used)
     more = (f"{left} pictures outside of the folders for training and validation are left out",) if left else ()
@@ -158,6 +154,14 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
             f"none of the {len(source.pictures)} pictures can be read; the first: {next(iter(bad.items()))}"
         )
     return Source(good, source.kind, source.said, {**source.skipped, **bad})
+
+
+def _refuse_loose(files: Sequence[Path]) -> None:
+    if files:
+        raise InputError(
+            f"'{files[0]}' lies in no class folder; "
+            "put every picture into a folder named after its class, or give a table"
+        )
 
 
 def _top(file: Path, root: Path) -> str:

@@ -113,6 +113,8 @@ def test_lists_say_what_they_hold_by_their_first_entry(root: Path, flat: list[Pa
     for label, loss in kinds.items():
         dls = ImageDataLoaders.from_lists(root, flat, [label] * len(flat), **HOW)
         assert loss in repr(dls.loss_func)
+    dls = ImageDataLoaders.from_lists(root, np.array(flat), pd.Series(["a"] * len(flat), index=range(5, 21)), **HOW)
+    assert "CrossEntropyLoss" in repr(dls.loss_func)
     with pytest.raises(DataError, match="16 pictures and 3 labels"):
         ImageDataLoaders.from_lists(root, flat, ["a"] * 3, **HOW)
 

@@ -5,6 +5,7 @@ from csv import QUOTE_MINIMAL
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -410,6 +411,7 @@ def _splitter(valid_col: str | int | None, valid_pct: float, seed: int | None) -
 
 
 def _block_for(labels: Sequence[Any]) -> type[Block]:
-    if labels and isinstance(labels[0], float):
+    first = next(iter(labels), None)  # of an array or a table's column too, which has no truth value
+    if isinstance(first, (float, np.floating)):
         return RegressionBlock
-    return MultiCategoryBlock if labels and isinstance(labels[0], (list, tuple, set, frozenset)) else CategoryBlock
+    return MultiCategoryBlock if isinstance(first, (list, tuple, set, frozenset)) else CategoryBlock

@@ -52,7 +52,7 @@ class Options:
         lr: the head's peak learning rate while the body is frozen.
         lr_mult: then the first layers' peak is the head's divided by this.
         dropout: of the head.
-        bs: pictures in a batch; None: 32, or all of them where there are fewer.
+        bs: pictures in a batch; None: 32, or a quarter of them where there are fewer than 128.
         valid_pct: the share that validates where the source does not say.
         seed: of the split, of the order and of all chance in training.
         threshold_metric: what the thresholds should make best.
@@ -217,7 +217,7 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
     trained = len(source.pictures) if split is None else split.count(False)
     return block.dataloaders(
         list(source.pictures),
-        bs=options.bs or min(DEFAULT_BATCH, max(trained // 4, 1)),
+        bs=options.bs or min(DEFAULT_BATCH, max(trained // 4, 2)),  # one alone is nothing to a batch norm
         num_workers=options.workers,
         device=options.device,
         seed=options.seed,

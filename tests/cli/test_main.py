@@ -71,6 +71,13 @@ def test_a_folder_for_each_class_is_one_label_per_picture(tmp_path: Path, capsys
     assert manifest["data"]["valid"] == 4
 
 
+def test_seven_pictures_are_enough_to_begin_with(tmp_path: Path) -> None:
+    coloured_squares(tmp_path / "photos", 7)[["fname", "labels"]].to_csv(tmp_path / "labels.csv", index=False)
+    own_batch_size = QUICK[: QUICK.index("--bs")]
+    source, photos, out = (str(tmp_path / name) for name in ("labels.csv", "photos", "model"))
+    assert run(["train", source, "--images", photos, "--out", out, *own_batch_size]) == 0
+
+
 def test_a_second_training_gives_the_same_weights(squares: Path) -> None:
     assert train(squares) == 0
     first = load_predictor(squares / "model").model.state_dict()

@@ -248,6 +248,11 @@ def test_one_picture_is_answered_like_many(trained: Learner, folder: Path, table
         trained.predict("nowhere.png")
 
 
+def test_several_pictures_are_no_picture(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="a picture is a path"):
+        trained.predict([folder / name for name in table["fname"][:2]])
+
+
 def test_thresholds_are_for_sets_of_labels(folder: Path, table: pd.DataFrame) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))

@@ -44,7 +44,7 @@ def answer_for(predictor: Predictor, item: Any) -> Answer:
     Raises:
         PictureError: it cannot be read.
     """
-    answers = predictor.predict(item)
+    answers = predictor.predict([item])  # a list is refused as no picture, not answered for its first
     for path, reason in answers.skipped.items():
         raise PictureError(path, reason)
     one: Prediction = answers[0]

@@ -223,8 +223,8 @@ def load_predictor(
         runtime: ``"torch"``, ``"onnx"`` (exactly the same numbers up to rounding; exported first, which takes about ten
             seconds, unless `save_onnx` has done it), or ``"auto"``: ONNX Runtime where `save_onnx` has found it faster,
             else torch.
-        precision: of the network's body. ``"bfloat16"`` is faster than ``"float32"`` on some machines and costs accuracy:
-            on 200 photographs probabilities moved by 0.006 on average and 0.09 at most, and 5 answers changed.
+        precision: of the network's body. ``"bfloat16"`` is faster than ``"float32"`` on some machines and costs
+            accuracy: on 200 photographs probabilities moved by .006 on average and .09 at most, and 5 answers changed.
         threads: processors that a batch may use; None: as many as torch does.
 
     Raises:

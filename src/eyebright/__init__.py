@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from eyebright.metrics.meter import Metric as Metric
     from eyebright.predict import Predictor as Predictor
     from eyebright.predict import load_predictor as load_predictor
+    from eyebright.predict import save_onnx as save_onnx
     from eyebright.transforms.normalize import Normalize as Normalize
     from eyebright.transforms.normalize import imagenet_stats as imagenet_stats
     from eyebright.transforms.presets import aug_transforms as aug_transforms
@@ -123,6 +124,7 @@ _HOMES = {
     "load_predictor": "eyebright.predict",
     "parent_label": "eyebright.data.items",
     "read_source": "eyebright.jobs",
+    "save_onnx": "eyebright.predict",
     "train_model": "eyebright.jobs",
     "untar_data": "eyebright.io.download",
     "using_attr": "eyebright.data.items",
@@ -170,6 +172,7 @@ __all__ = [
     "load_predictor",
     "parent_label",
     "read_source",
+    "save_onnx",
     "train_model",
     "untar_data",
     "using_attr",

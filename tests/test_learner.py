@@ -187,6 +187,13 @@ def test_another_plan_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFra
         learner.fit(3, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
 
 
+def test_another_batch_size_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    squares_learner(folder, table).fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors")
+    other = small_learner(squares_block(folder).dataloaders(table, bs=6, num_workers=2))
+    with pytest.raises(TrainingError, match="bs was 8 and is 6; resume with what it was made with"):
+        other.fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
+
+
 def test_looking_for_a_learning_rate_changes_nothing(folder: Path, table: pd.DataFrame) -> None:
     pytest.importorskip("matplotlib")
     plain, looked = squares_learner(folder, table), squares_learner(folder, table)

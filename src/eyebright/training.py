@@ -94,6 +94,7 @@ class Training:
                 "model": model.description.to_json(),
                 "target": block_to_json(dls.target),
                 "data": dls.datasets.fingerprint(),
+                "bs": dls.bs,
                 "keep_statistics": keep_statistics,
             },
         )

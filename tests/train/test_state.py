@@ -143,6 +143,11 @@ def test_the_precision_of_the_checkpoint_is_taken_over_where_none_was_asked_for(
     [
         ({"seed": 5}, None, "the seed was 0 and is 5"),
         ({"about": {"arch": "resnet18"}}, None, "arch was None and is 'resnet18'"),
+        (
+            {"about": {"model": {"arch": "resnet18", "input": {"size": [64, 64]}}}},
+            None,
+            "model was None and is {'arch'",
+        ),
         ({}, tiny_plans()[:1], "it was training 2 plans and 1 are asked for"),
         ({}, (tiny_plans()[0], Plan(7, (1e-3,) * 3)), "epochs was 2 and is 7; lr was"),
         (
@@ -177,3 +182,55 @@ def test_a_checkpoint_that_is_not_there_not_whole_or_not_ours_is_said(tmp_path: 
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(TrainingError, match=r"is not a checkpoint of format 1 \(it says None\)"):
         read_checkpoint(path)
+
+
+def test_what_differs_is_named_alone_and_short(tmp_path: Path) -> None:
+    model = {"arch": "resnet18", "input": {"size": [32, 32], "mean": [0.5] * 3}}
+    run = tiny_run(about={"model": model, "vocab": ["a"] * 1000})
+    run.begin(*tiny_plans())
+    save_checkpoint(run, tmp_path / "run.safetensors")
+    other = tiny_run(about={"model": {**model, "input": {"size": [64, 64], "mean": [0.5] * 3}}, "vocab": ["b"] * 1000})
+    with pytest.raises(
+        TrainingError, match=r"trained: model input size was \[32, 32\] and is \[64, 64\]; vocab was"
+    ) as told:
+        load_checkpoint(other, tmp_path / "run.safetensors")
+    assert len(str(told.value)) < 800
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"plans": None}, "lacks or misspells 'plans'"),
+        ({"about": [], "seed": "x"}, "lacks or misspells 'seed', 'about'"),
+        ({"epoch": -5}, "lacks or misspells 'epoch'"),
+        ({"phase": "0"}, "lacks or misspells 'phase'"),
+        ({"phase": 99}, "it stands in plan 99 of 2"),
+        ({"plans": [{}]}, "its plans cannot be understood"),
+        ({"plans": ["x"]}, "its plans cannot be understood"),
+        ({"plans": [{**tiny_plans()[0].to_json(), "epochs": 0}]}, "its plans cannot be understood.*at least 1 epoch"),
+    ],
+)
+def test_a_description_that_others_changed_is_refused(change: dict[str, Any], says: str, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "run.safetensors"
+    trained(tiny_plans(), save_after=1, path=path)
+    tensors, description = read_checkpoint(path)
+    save_file(tensors, path, metadata={"eyebright": json.dumps({**description, **change})})
+    with pytest.raises(TrainingError, match=f"is not a whole checkpoint .*{says}.*start training again"):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_without_its_curve_or_its_description_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "run.safetensors"
+    trained(tiny_plans(), save_after=1, path=path)
+    tensors, description = read_checkpoint(path)
+    save_file({"a": torch.zeros(1)}, path, metadata={"eyebright": json.dumps(description)})
+    with pytest.raises(TrainingError, match="lacks or misspells 'curve/losses', 'curve/lrs'"):
+        read_checkpoint(path)
+    for text in ("[]", "null", "[" * 100_000):
+        save_file(tensors, path, metadata={"eyebright": text})
+        with pytest.raises(TrainingError, match="is not a whole checkpoint"):
+            read_checkpoint(path)

@@ -17,12 +17,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import TrainingError, listing
+from eyebright.errors import EyebrightError, TrainingError, listing
 from eyebright.io.atomic import write_atomically
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 
 FORMAT = 1
+
+_COUNTS = ("phase", "done", "epoch", "step")
+_KINDS = {
+    **dict.fromkeys(_COUNTS, int),
+    "seed": int,
+    "about": dict,
+    "precision": str,
+    "plans": list,
+    "history": list,
+    "under_way": bool,
+}
+_LONGEST = 200  # letters of a value in a message
 
 Tensors = dict[str, Tensor]
 Description = dict[str, Any]
@@ -74,14 +86,18 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("eyebright")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        description: Description = json.loads(text or "{}")
-    except (OSError, SafetensorError, ValueError) as reason:
+        description: Any = json.loads(text or "{}")
+    except (OSError, SafetensorError, ValueError, RecursionError) as reason:
         raise TrainingError(f"'{path}' is not a whole checkpoint ({reason}): start training again") from None
+    if not isinstance(description, dict):
+        raise TrainingError(f"'{path}' is not a whole checkpoint (it describes no run): start training again")
     if description.get("format") != FORMAT:
         raise TrainingError(
             f"'{path}' is not a checkpoint of format {FORMAT} (it says {description.get('format')}):"
             " resume with the version of eyebright that wrote it"
         )
+    if wrong := _what_is_wrong(tensors, description):
+        raise TrainingError(f"'{path}' is not a whole checkpoint ({wrong}): start training again")
     return tensors, description
 
 
@@ -145,12 +161,22 @@ def _description(run: Run) -> Description:
     }
 
 
+def _what_is_wrong(tensors: Tensors, description: Description) -> str:
+    """What a checkpoint lacks that others have written or changed, the empty string where it is whole."""
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(description.get(name), kind)]
+    wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
+    wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
+    if wrong:
+        return f"it lacks or misspells {listing(wrong)}"
+    try:
+        plans = [Plan.from_json(plan) for plan in description["plans"]]
+    except (EyebrightError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return f"its plans cannot be understood: {error}"
+    return "" if description["phase"] <= len(plans) else f"it stands in plan {description['phase']} of {len(plans)}"
+
+
 def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:
-    differences = [
-        f"{name} was {description['about'].get(name)!r} and is {value!r}"
-        for name, value in json.loads(json.dumps(run.about)).items()
-        if description["about"].get(name) != value
-    ]
+    differences = _differences("", description["about"], json.loads(json.dumps(run.about)))
     if description["seed"] != run.seed:
         differences.append(f"the seed was {description['seed']} and is {run.seed}")
     if asked is not None and tuple(asked) != tuple(saved):
@@ -160,6 +186,18 @@ def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan],
             f"the checkpoint does not fit what is to be trained: {'; '.join(differences)};"
             " resume with what it was made with, or start again without it"
         )
+
+
+def _differences(name: str, was: Any, now: Any) -> list[str]:
+    """What differs, each said by the names that lead to it; what only the older one says does not count."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        return [words for key, value in now.items() for words in _differences(f"{name} {key}", was.get(key), value)]
+    return [] if was == now else [f"{name.strip()} was {_short(was)} and is {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _plan_difference(saved: Sequence[Plan], asked: Sequence[Plan]) -> str:

@@ -30,6 +30,17 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_an_error_names_the_file_that_was_asked_for_and_not_the_temporary_one(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No such file or directory: '.*missing/a.txt'$"):
+        write_atomically(tmp_path / "missing" / "a.txt", lambda temporary: temporary.write_text("new"))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder'$"):
+        write_atomically(tmp_path / "folder", lambda temporary: temporary.write_text("new"))
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"file/a.txt'$"):
+        write_atomically(tmp_path / "file" / "a.txt", lambda temporary: temporary.write_text("new"))
+
+
 def test_a_writer_that_makes_private_files_does_not_make_a_private_file(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()

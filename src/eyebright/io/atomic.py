@@ -1,5 +1,6 @@
 """Files that are either the old ones or the new ones, never half of each."""
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable
@@ -8,7 +9,11 @@ from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, and rename it to ``path``."""
+    """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, and rename it to ``path``.
+
+    Raises:
+        OSError: the disk is full, read-only, or the like; it names ``path``, and what was there is unchanged.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         temporary.touch()
@@ -18,5 +23,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # nobody has heard of the temporary one
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before counts, not this
+            temporary.unlink(missing_ok=True)

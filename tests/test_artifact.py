@@ -3,7 +3,9 @@
 import errno
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -158,6 +160,58 @@ def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, missing: str
     del data[missing]
     (tmp_path / MANIFEST).write_text(json.dumps(data))
     with pytest.raises(ArtifactError, match=f"'{missing}'"):
+        load_model(tmp_path)
+
+
+Change = Callable[[dict[str, Any]], object]
+
+ODD: dict[str, tuple[Change, str]] = {
+    "a model that is no description": (lambda d: d.update(model=[]), "not the description of a model"),
+    "an architecture that is no name": (lambda d: d["model"].update(arch=5), "a plain name, not 5"),
+    "no architecture": (lambda d: d["model"].update(arch=None), "a plain name, not None"),
+    "a field too many": (lambda d: d["model"].update(extra=1), "unexpected keyword argument 'extra'"),
+    "a view that is a text": (lambda d: d.update(view="x"), "lacks or misspells something"),
+    "a threshold that is not a number": (lambda d: d["thresholds"].update(values=float("nan")), r"lies in \[0, 1\]"),
+    "a threshold that is a text": (lambda d: d["thresholds"].update(values="x"), "lacks or misspells something"),
+    "thresholds for others": (
+        lambda d: d["thresholds"].update(values=[0.5] * 3),
+        "thresholds for 3 classes, not for 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_manifest_that_makes_no_sense_is_refused_with_its_folder(tmp_path: Path, odd: str) -> None:
+    change, says = ODD[odd]
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    change(data)
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=f"cannot use the model in '{tmp_path}': .*{says}"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match=f"cannot use the model in '{tmp_path}': manifest.json is not JSON"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)  # chmod does not stop the root user
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: refuse(path).read())
+    with pytest.raises(ArtifactError, match=f"{name}.*: Permission denied"):
         load_model(tmp_path)
 
 

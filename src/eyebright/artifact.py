@@ -112,7 +112,7 @@ class Manifest:
         try:
             target = block_from_json(data["target"])
             values = data["thresholds"]["values"]
-            return Manifest(
+            manifest = Manifest(
                 model=ModelDescription.from_json(data["model"]),
                 target=target,
                 view=view_from_json(data["view"]),
@@ -127,10 +127,14 @@ class Manifest:
                 versions=data["versions"],
                 created=data["created"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"the manifest lacks or misspells something: {error!r}") from None
+            _refuse_what_makes_no_sense(manifest)
+            return manifest
         except EyebrightError as error:
             raise ArtifactError(f"the manifest cannot be used: {error}") from None
+        except KeyError as error:
+            raise ArtifactError(f"the manifest lacks {error}") from None
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ArtifactError(f"the manifest lacks or misspells something: {error}") from None
 
 
 def save_model(folder: str | Path, manifest: Manifest, state: dict[str, Tensor]) -> Path:
@@ -168,15 +172,25 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
     folder = Path(folder)
     _refuse_what_is_no_model(folder)
     try:
+        with (folder / WEIGHTS).open("rb"):
+            pass  # safetensors says of a file without permission that there is none
         with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
             inside = json.loads((file.metadata() or {}).get("manifest", "null"))
             state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise ArtifactError(f"'{folder / WEIGHTS}' is not a whole model file: {_reason(error)}") from None
-    manifest = Manifest.from_json(_chosen(folder / MANIFEST, inside))
-    if re.fullmatch(r"[\w.\-]+", manifest.model.arch) is None:
-        raise ArtifactError(f"the architecture is a plain name, and the manifest says {manifest.model.arch!r}")
-    return manifest, state
+    try:
+        return Manifest.from_json(_chosen(folder / MANIFEST, inside)), state
+    except ArtifactError as error:
+        raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
+
+
+def _refuse_what_makes_no_sense(manifest: Manifest) -> None:
+    arch: Any = manifest.model.arch
+    if not isinstance(arch, str) or re.fullmatch(r"[\w.\-]+", arch) is None:
+        raise ArtifactError(f"the architecture is a plain name, not {arch!r}")
+    if manifest.target.classes is not None:
+        manifest.thresholds.per_class(manifest.target.width)
 
 
 def _refuse_what_is_no_model(folder: Path) -> None:
@@ -201,12 +215,14 @@ def _chosen(path: Path, inside: Any) -> dict[str, Any]:
     if path.is_file():
         try:
             beside = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ArtifactError(f"'{path}' is not JSON: {error}") from None
+        except OSError as error:
+            raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"{MANIFEST} is not JSON: {error}") from None
     if isinstance(inside, dict) and not (isinstance(beside, dict) and beside.get("id") == inside.get("id")):
         return inside
     if not isinstance(beside, dict):
-        raise ArtifactError(f"there is no {MANIFEST} in '{path.parent}'")
+        raise ArtifactError(f"there is no {MANIFEST}")
     return beside
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the name that everybody uses
 from torchvision.models import resnet18, resnet34, resnet50
@@ -58,6 +58,7 @@ from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELos
 from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_distance
+from eyebright.models.heads import sigmoid_range
 from eyebright.plot import plot_function, plot_threshold_curve
 from eyebright.predict import Predictor, load_predictor
 from eyebright.transforms.normalize import Normalize, imagenet_stats
@@ -103,11 +104,6 @@ def to_cpu(b: Any) -> Any:
             return {name: to_cpu(one) for name, one in b.items()}
         case _:
             return b
-
-
-def sigmoid_range(x: Float[Tensor, "..."], lo: float, hi: float) -> Float[Tensor, "..."]:
-    """The sigmoid, stretched to lie between ``lo`` and ``hi``."""
-    return torch.sigmoid(x) * (hi - lo) + lo
 
 
 __all__ = [  # Python's own order

@@ -28,7 +28,7 @@ from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
-from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule, lr_groups
+from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
 from eyebright.train.table import history_rows
 from eyebright.training import Loss, Training, TrainingSummary
 from eyebright.types import Thresholds
@@ -67,7 +67,7 @@ class Learner:
         metrics: AnyMetric | Sequence[AnyMetric] | None = None,
         lr: float = 1e-3,
         wd: float = 0.01,
-        moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
+        moms: Momenta = BOOK_MOMENTA,
         train_bn: bool = True,
         keep_statistics: bool = False,
         precision: str = "auto",
@@ -205,7 +205,7 @@ class Learner:
         div_final: float = 1e5,
         pct_start: float = 0.25,
         wd: float | None = None,
-        moms: tuple[float, float, float] | None = None,
+        moms: Momenta | None = None,
         cbs: Sequence[Observer] = (),
         *,
         checkpoint: str | Path | None = None,
@@ -446,14 +446,13 @@ class Learner:
 
     def manifest(self) -> Manifest:
         """Everything that the model is, except its weights."""
-        last = self.run.history[-1] if self.run.history else {}
         sides = self.dls.train_ds, self.dls.valid_ds
         return Manifest(
             model=self.model.description,
             target=self.dls.target,
             view=self.dls.valid.pipeline.transforms,
             thresholds=self.thresholds,
-            scores={name: value for name, value in last.items() if name not in ("epoch", "seconds")},
+            scores=self._last_scores(),
             training={
                 "seed": self.run.seed,
                 "precision": self.run.device.precision,
@@ -496,10 +495,12 @@ class Learner:
     # ------------------------------------------------------------------ how
 
     def _facts(self) -> dict[str, str]:
-        scores = history_rows(self.run.history)[-1].scores if self.run.history else {}
-        last = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        last = ", ".join(f"{name} {value:.4f}" for name, value in self._last_scores().items())
         metrics = ", ".join(metric.name for metric in self.metrics) or "none"
         return {**self.training.facts(), "metrics": metrics, "scores": last or "nothing has been trained yet"}
+
+    def _last_scores(self) -> dict[str, float]:
+        return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
 
     def _plan(self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule) -> Plan:
         return Plan(

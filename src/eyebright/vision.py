@@ -12,6 +12,7 @@ from eyebright.errors import checked_keywords
 from eyebright.learner import AnyMetric, Learner
 from eyebright.models.build import build_model, describe
 from eyebright.train.events import Observer
+from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
 
 
@@ -27,7 +28,7 @@ def vision_learner(
     metrics: AnyMetric | Sequence[AnyMetric] | None = None,
     lr: float = 1e-3,
     wd: float = 0.01,
-    moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
+    moms: Momenta = BOOK_MOMENTA,
     train_bn: bool = True,
     keep_statistics: bool = False,
     concat_pool: bool = True,

@@ -45,9 +45,9 @@ class AdaptiveConcatPool2d(nn.Module):
         return torch.cat([self.mp(x), self.ap(x)], dim=1)
 
 
-def sigmoid_range(x: Float[Tensor, "*shape"], low: float, high: float) -> Float[Tensor, "*shape"]:
-    """``x`` squeezed into (low, high) by a sigmoid; the ends themselves are never reached."""
-    return torch.sigmoid(x) * (high - low) + low
+def sigmoid_range(x: Float[Tensor, "*shape"], lo: float, hi: float) -> Float[Tensor, "*shape"]:
+    """``x`` squeezed into (lo, hi) by a sigmoid; the ends themselves are reached by rounding only."""
+    return torch.sigmoid(x) * (hi - lo) + lo
 
 
 class SigmoidRange(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from eyebright import markup
 from eyebright.models.build import PictureModel
+from eyebright.models.groups import modes_restored
 
 WIDTH = 76
 
@@ -138,16 +139,13 @@ def _output_shapes(model: PictureModel, picture: tuple[int, ...]) -> dict[nn.Mod
         if isinstance(output, Tensor):
             shapes[layer] = tuple(output.shape)
 
-    modes = {layer: layer.training for layer in model.modules()}
-    hooks = [layer.register_forward_hook(note) for layer in modes]
+    hooks = [layer.register_forward_hook(note) for layer in model.modules()]
     try:
-        with torch.no_grad():
+        with modes_restored(model), torch.no_grad():
             model.eval()(model.mean.new_zeros(1, *picture))
     finally:
         for hook in hooks:
             hook.remove()
-        for layer, training in modes.items():
-            layer.training = training
     return shapes
 
 

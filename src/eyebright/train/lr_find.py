@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from eyebright import markup, plot
 from eyebright.errors import InputError, TrainingError
 from eyebright.laps import Laps
+from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.plan import Plan
 from eyebright.train.run import Batch, Batches, Run, Window
@@ -175,23 +176,21 @@ def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
     tensors = [*parameters, *run.model.buffers()]
     weights = [tensor.detach().clone() for tensor in tensors]
     gradients = [parameter.grad for parameter in parameters]
-    modes = [(module, module.training) for module in run.model.modules()]
     scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
     scratch = dataclasses.replace(run, freeze=None, window=Window(), laps=Laps())
     try:
-        scratch.begin(plan)
-        scratch.enter_phase()
-        scratch.start_epoch()
-        scratch.drop_gradients()
-        yield scratch
+        with modes_restored(run.model):
+            scratch.begin(plan)
+            scratch.enter_phase()
+            scratch.start_epoch()
+            scratch.drop_gradients()
+            yield scratch
     finally:
         with torch.no_grad():
             for tensor, weight in zip(tensors, weights, strict=True):
                 tensor.copy_(weight)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        for module, training in modes:
-            module.training = training
         if run.device.scaler and scaler:
             run.device.scaler.load_state_dict(scaler)
 

@@ -37,13 +37,13 @@ class Recorder:
     @property
     def metric_names(self) -> list[str]:
         """The columns of the table of epochs."""
-        last = self._run.history[-1] if self._run.history else {"train_loss": 0, "valid_loss": 0}
-        return ["epoch", *(name for name in last if name not in ("epoch", "seconds")), "time"]
+        rows = history_rows(self._run.history)
+        return ["epoch", *(rows[-1].scores if rows else ("train_loss", "valid_loss")), "time"]
 
     @property
     def values(self) -> list[list[float]]:
         """For each epoch: the training loss, the validation loss, then every metric."""
-        return [[value for name, value in row.items() if name not in ("epoch", "seconds")] for row in self._run.history]
+        return [list(row.scores.values()) for row in history_rows(self._run.history)]
 
     @property
     def losses(self) -> list[float]:

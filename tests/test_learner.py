@@ -10,6 +10,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from sklearn.metrics import average_precision_score, f1_score
+from torchvision.transforms import v2
 
 from eyebright.answers import load_learner
 from eyebright.blocks.image import ImageBlock
@@ -20,6 +21,8 @@ from eyebright.learner import Learner
 from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.train.events import EpochDone, Event
 from eyebright.transforms.normalize import Normalize, imagenet_stats
+from eyebright.transforms.spatial import Resize
+from eyebright.transforms.torchvision import PixelTransform
 from support.learners import small_learner, squares_block, squares_learner
 from support.pictures import coloured_squares
 
@@ -396,3 +399,14 @@ def test_kept_statistics_are_not_settled(folder: Path, table: pd.DataFrame) -> N
     body = [name for name in before if name.startswith("body.") and "running" in name]
     assert body
     assert all(torch.equal(learner.model.state_dict()[name], before[name]) for name in body)
+
+
+def test_a_change_of_pixels_that_is_always_made_is_made_for_one_picture_too(folder: Path, table: pd.DataFrame) -> None:
+    always = PixelTransform(v2.Grayscale(3), always=True)
+    learner = small_learner(squares_block(folder, batch_tfms=[always, Resize(32)]).dataloaders(table, bs=8))
+    whole, _ = learner.get_preds()
+    pictures = [folder / name for name in table["fname"][table["is_valid"]]]
+    alone = [learner.predict(picture).scores for picture in pictures]
+    torch.testing.assert_close(torch.stack(alone), whole, rtol=1e-4, atol=1e-5)
+    plain = small_learner(squares_block(folder, batch_tfms=[Resize(32)]).dataloaders(table, bs=8))
+    assert not torch.allclose(plain.get_preds()[0], whole, atol=1e-3)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from eyebright.artifact import Manifest, load_model
 from eyebright.blocks.base import TargetBlock
+from eyebright.data.pipeline import Pipeline
 from eyebright.errors import ArtifactError, InputError, PictureError
 from eyebright.geometry import Warp
 from eyebright.io.atomic import write_atomically
@@ -29,7 +30,7 @@ from eyebright.runtime.choose import Name, Saved, Wish, choose_runtime
 from eyebright.runtime.onnx_export import export_onnx, fingerprint
 from eyebright.runtime.runtime import Precision, Runtime
 from eyebright.runtime.torch_runtime import runner
-from eyebright.transforms.draw import draw_all, output_size
+from eyebright.transforms.draw import output_size
 from eyebright.types import Points, Thresholds, Vocab
 
 GRAPH = "model.onnx"  # in a model folder, when `save_onnx` was asked for it
@@ -126,7 +127,7 @@ class Predictor:
         self.manifest = manifest
         self._given = model
         self.runtime = runtime or self._as_it_is(Wish(device=None if device is None else torch.device(device)).place)
-        self._size = output_size(manifest.view)
+        self._pipeline = Pipeline(tuple(manifest.view))
 
     @cached_property
     def model(self) -> PictureModel:
@@ -175,7 +176,7 @@ class Predictor:
             yield [self._look(sources[0])]
             return
         # Pictures share a batch only where they come out at one size.
-        step = bs if self._size is not None else 1
+        step = bs if self._pipeline.size is not None else 1
         pending: deque[list[Future[_Look | PictureError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
         try:
@@ -191,13 +192,11 @@ class Predictor:
     def _look(self, source: Any) -> _Look | PictureError:
         try:
             picture = Picture.create(source)
-            draw = draw_all(self.manifest.view, picture.shape, None)
-            pixels = picture.through(
-                draw.warp, pad=draw.pad or "reflection", interpolation=draw.interpolation or "bilinear"
-            )
+            look = self._pipeline.look(picture, None)
         except PictureError as error:
             return error
-        return _Look(str(source) if isinstance(source, (str, Path)) else picture.path or "picture", pixels, draw.warp)
+        name = str(source) if isinstance(source, (str, Path)) else picture.path or "picture"
+        return _Look(name, look.pixels, look.view)
 
     def _answers(self, looks: list[_Look]) -> list[Prediction]:
         outputs = self.runtime.run(np.stack([look.pixels for look in looks]))

@@ -1,6 +1,7 @@
 """Every kind of pixel becomes 8-bit RGB, checked against Pillow's own conversions or arithmetic done by hand."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -304,8 +305,15 @@ def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a.jpg").touch()
     monkeypatch.setattr("pathlib.Path.open", refuse)  # chmod does not stop the root user
     with pytest.raises(PictureError, match="there is no permission to read it"):
+        read_header(str(tmp_path / "a.jpg"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PictureError, match=r"a.jpg': it is a pipe, not a file"):
         read_header(str(tmp_path / "a.jpg"))
 
 

@@ -20,6 +20,7 @@ What becomes 8-bit RGB, and how:
 
 import io
 import os
+import stat
 import struct
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -220,6 +221,8 @@ def rgb_of_array(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarra
 
 @contextmanager
 def _bytes_of(source: Source) -> Generator[_File]:
+    if isinstance(source, str) and stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - as fast as can be
+        raise PictureError(source, "it is a pipe, not a file")  # opening it would wait for ever
     with Path(source).open("rb") if isinstance(source, str) else io.BytesIO(source) as file:
         yield file
 

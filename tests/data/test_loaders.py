@@ -12,7 +12,7 @@ from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.items import ColReader
-from eyebright.errors import DataError, PictureError
+from eyebright.errors import DataError, InputError, PictureError
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from support.learners import squares_block
@@ -122,6 +122,13 @@ def broken(tmp_path: Path) -> pd.DataFrame:
     table = coloured_squares(tmp_path, 16)
     (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
     return table
+
+
+@pytest.mark.parametrize("name", ["gpu", "CPU", "", "cuda:99", "meta", "xla"])
+def test_a_device_that_is_not_there_is_said_in_one_line(name: str, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=rf"cannot use the device '{name}'; there is 'cpu'.* \(.+\)") as told:
+        squares_block(folder).dataloaders(table, device=name)
+    assert len(str(told.value).splitlines()) == 1
 
 
 def test_an_unreadable_picture_stops_with_its_path(tmp_path: Path) -> None:

@@ -25,6 +25,12 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
         Device(name)
 
 
+def test_torchs_long_answer_about_a_device_is_one_line() -> None:
+    with pytest.raises(InputError, match="cannot use the device 'xla'") as told:
+        Device("xla")
+    assert len(str(told.value).splitlines()) == 1
+
+
 def test_without_a_name_the_best_device_is_taken() -> None:
     best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     assert Device().torch_device.type == best.type

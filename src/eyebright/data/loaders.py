@@ -23,7 +23,7 @@ from torch import Tensor
 
 from eyebright.data.datasets import Dataset
 from eyebright.data.pipeline import Look, Pipeline
-from eyebright.errors import DataError, PictureError
+from eyebright.errors import DataError, InputError, PictureError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
 
@@ -197,10 +197,20 @@ def processors() -> int:
 
 
 def default_device(name: Any = None) -> torch.device:
-    """The device that was named, or the accelerator where there is one, or the CPU."""
-    if name is not None:
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that was named, or the accelerator where there is one, or the CPU.
+
+    Raises:
+        InputError: there is no such device here, or what is on it has no values.
+    """
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(best if name is None else name)
+        torch.zeros(1, device=device).item()
+    except (AssertionError, RuntimeError, TypeError) as error:
+        there = listing(dict.fromkeys(("cpu", best)))
+        reason = str(error).splitlines()[0]  # torch's own answer can have a hundred lines
+        raise InputError(f"cannot use the device '{name}'; there is {there} ({reason})") from None
+    return device
 
 
 def _one_thread_each() -> None:

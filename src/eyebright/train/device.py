@@ -133,7 +133,8 @@ def _torch_device(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError) as reason:
         best = torch.accelerator.current_accelerator(check_available=True)
         there = listing(["cpu", best] if best else ["cpu"])
-        raise InputError(f"cannot use the device '{name}'; there is {there} ({reason})") from None
+        first = str(reason).splitlines()[0]  # torch's own answer can have a hundred lines
+        raise InputError(f"cannot use the device '{name}'; there is {there} ({first})") from None
 
 
 def _global_generators(device: torch.device) -> list[torch.Generator]:

@@ -69,7 +69,7 @@ def _timm_name(arch: str) -> str:
     arch = get_deprecated_models().get(arch) or arch
     base, _, tag = arch.partition(".")
     if not timm.is_model(base):
-        near = difflib.get_close_matches(base, [*timm.list_models(), *TORCHVISION], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(base, sorted({*timm.list_models(), *TORCHVISION}), n=3, cutoff=0.5)
         meant = f" Did you mean {listing(near)}?" if near else ""
         raise InputError(f"there is no backbone '{arch}'.{meant} Any name of timm.list_models() will do")
     tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{base}.*")]

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted. Nothing hea
 ``--help`` is quick.
 """
 
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -40,6 +41,7 @@ def options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)  # who is told to end tidies up, as after Ctrl-C
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.exit(run([argument for argument in arguments if argument != "--debug"], debug=debug))
@@ -62,6 +64,10 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
             traceback.print_exc()
         return _told(error)
     return code if isinstance(code, int) else 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from eyebright._optional import need
 from eyebright.blocks.category import CategoryBlock
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.multicategory import MultiCategoryBlock
@@ -17,13 +18,15 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.sources import Source, folder_source, readable, table_source
 from eyebright.data.split import LabelSplitter, MaskSplitter
-from eyebright.errors import ArtifactError, InputError, checked_keywords
+from eyebright.errors import ArtifactError, DataError, InputError, PictureError, checked_keywords
+from eyebright.interpret.thresholds import refuse_unknown_metric
 from eyebright.learner import Learner
 from eyebright.report.classes import ClassAnswers
 from eyebright.report.data import Answers, ReportData
 from eyebright.report.html import write_report
 from eyebright.report.labels import LabelAnswers
 from eyebright.train.observers.history import write_history
+from eyebright.train.plan import fine_tune_plans
 from eyebright.train.profile import profile_lines
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
@@ -32,6 +35,7 @@ from eyebright.types import Size
 from eyebright.vision import vision_learner
 
 DEFAULT_BATCH = 32
+_SEEDS = 2**63  # as many as both numpy and torch take
 CHECKPOINT = "checkpoint.safetensors"
 REPORT = "report.html"
 HISTORY = "history.csv"
@@ -86,6 +90,13 @@ class Options:
     profile: bool = False
     progress: str = "auto"
 
+    def __post_init__(self) -> None:
+        """Finds out before anything is read, let alone trained."""
+        if not 0 <= self.seed < _SEEDS:
+            raise InputError(f"a seed is a whole number from 0 to {_SEEDS - 1}, got {self.seed}")
+        fine_tune_plans(1, self.epochs, self.lr, freeze_epochs=self.freeze_epochs, lr_mult=self.lr_mult)
+        refuse_unknown_metric(self.threshold_metric)
+
 
 @checked_keywords
 def read_source(
@@ -113,9 +124,12 @@ def read_source(
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
     if not path.is_dir():
         return table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
-    if images is not None:
+    given = {"images": images, "files": files, "labels": labels, "delimiter": delimiter}
+    of_tables = [f"--{name}" for name, value in given.items() if value is not None]
+    if of_tables:
         raise InputError(
-            f"'{path}' is a folder for each class, which needs no --images; give a table, or leave --images out"
+            f"'{path}' is a folder for each class, which needs no {of_tables[0]}; "
+            f"give a table, or leave {of_tables[0]} out"
         )
     return folder_source(path)
 
@@ -139,11 +153,13 @@ def train_model(
         EyebrightError: what is wrong, and what to do.
     """
     out, options = Path(out), options or Options()
+    need("jinja2", extra="report", purpose="writing a report")  # an hour before it is written
     _writable(out)
     for sentence in source.said:
         say(sentence)
     source = readable(source, skip_bad=options.skip_bad)
     dls = _dataloaders(source, options)
+    _refuse_nothing_to_learn(dls)
     say(f"{len(dls.train_ds)} pictures train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     learner = vision_learner(
         dls,
@@ -157,14 +173,18 @@ def train_model(
         progress=options.progress,
     )
     say(f"{options.arch} with the weights from {learner.model.origin}")
-    learner.fine_tune(
-        options.epochs,
-        options.lr,
-        options.freeze_epochs,
-        options.lr_mult,
-        checkpoint=out / CHECKPOINT,
-        resume=resume,
-    )
+    learner.run.about["whole"] = options.whole
+    try:
+        learner.fine_tune(
+            options.epochs,
+            options.lr,
+            options.freeze_epochs,
+            options.lr_mult,
+            checkpoint=out / CHECKPOINT,
+            resume=resume,
+        )
+    except PictureError as error:
+        raise InputError(f"{error}; --skip-bad leaves it out and lists it") from None
     say(f"trained in {learner.run.device.why}")
     if options.profile:
         for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
@@ -180,9 +200,9 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
         say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
     skipped = {**source.skipped, **learner.dls.skipped}
     report = _report(learner, source, options, skipped)
+    learner.save_model(out)  # the largest, which a full disk stops first: then the others stay with the old one
     write_history(learner.run.history, out / HISTORY)
     write_report(report, out / REPORT)
-    learner.save_model(out)
     (out / CHECKPOINT).unlink(missing_ok=True)
     for row in report.scores:
         say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
@@ -193,12 +213,29 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
 
 def _writable(out: Path) -> None:
     """Find out before an hour of training that nothing can be saved."""
+    if out.is_file():
+        raise ArtifactError(f"cannot write into '{out}': it is a file; a model is a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise ArtifactError(f"cannot write into '{out}': {error.strerror or error}") from None
+
+
+def _refuse_nothing_to_learn(dls: DataLoaders) -> None:
+    """Find out before an hour of training that there was nothing to learn or to score."""
+    if not isinstance(dls.target, MultiCategoryBlock):
+        if dls.c == 1:
+            raise DataError(f"there is one class, '{dls.vocab[0]}'; a model tells at least two apart")
+        return
+    if not dls.c:
+        raise DataError("no picture to train on has a label")
+    if not any(dls.valid_ds.value(i) for i in range(len(dls.valid_ds))):
+        raise DataError(
+            f"none of the {len(dls.valid_ds)} pictures to validate on has a label, so nothing can be scored; "
+            "choose others to validate on"
+        )
 
 
 def _dataloaders(source: Source, options: Options) -> DataLoaders:
@@ -215,9 +252,10 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
         batch_tfms=batch_tfms,
     )
     trained = len(source.pictures) if split is None else split.count(False)
+    few = max(trained // 4, 2)  # one alone is nothing to a batch norm
     return block.dataloaders(
         list(source.pictures),
-        bs=options.bs or min(DEFAULT_BATCH, max(trained // 4, 2)),  # one alone is nothing to a batch norm
+        bs=min(DEFAULT_BATCH, few) if options.bs is None else options.bs,
         num_workers=options.workers,
         device=options.device,
         seed=options.seed,

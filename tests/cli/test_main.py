@@ -1,6 +1,9 @@
 """The command line: the whole way, and one clear sentence for everything that is wrong."""
 
+import errno
 import json
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from eyebright.cli.main import run
+from eyebright.cli.main import main, run
+from eyebright.errors import TrainingError
+from eyebright.jobs import Options, read_source, train_model
 from eyebright.models import build
 from eyebright.predict import load_predictor
 from support.learners import SMALL
@@ -147,6 +152,23 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
         table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n"), "nothing to validate", ["--bs", "1"]
     ),
     "a batch too large": (lambda _: None, "batch of 800 is larger than the training side with its 30", ["--bs", "800"]),
+    "no label in validation": (
+        table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n003.png,,True\n"),
+        "none of the 1 pictures to validate on has a label",
+        ["--bs", "2"],
+    ),
+    "one class": (
+        table("fname,class,is_valid\n001.png,a,False\n002.png,a,False\n003.png,a,True\n"),
+        "there is one class, 'a'; a model tells at least two apart",
+        ["--bs", "2"],
+    ),
+    "a picture twice by another path": (
+        table("fname,labels,is_valid\n001.png,a,False\n./001.png,a,True\n"), "for training and for validation", []
+    ),
+    "an unknown metric": (lambda _: None, "cannot be tuned for 'f1'", ["--threshold-metric", "f1"]),
+    "a rate that is no number": (lambda _: None, "a learning rate is a positive number, got nan", ["--lr", "nan"]),
+    "a seed too large": (lambda _: None, "a seed is a whole number from 0 to", ["--seed", str(10**30)]),
+    "a device that is not there": (lambda _: None, "cannot use the device 'gpu'; there is 'cpu'", ["--device", "gpu"]),
     "an unknown backbone": (lambda _: None, "resnet34", ["--arch", "resnet43"]),
 }  # fmt: skip
 
@@ -177,6 +199,84 @@ def test_bad_pictures_are_left_out_and_listed_when_asked_for(squares: Path, caps
         assert name in (squares / "model" / "report.html").read_text()
 
 
+def test_a_picture_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(lambda whole: whole[: len(whole) // 2])(squares)
+    assert train(squares) == 2
+    error = capsys.readouterr().err
+    assert "001.png" in error
+    assert error.endswith("; --skip-bad leaves it out and lists it\n")
+
+
+@pytest.mark.parametrize("option", ["--labels", "--files", "--delimiter", "--images"])
+def test_options_for_tables_are_refused_for_folders(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", str(tmp_path), "--out", str(tmp_path / "model"), option, "x"]) == 2
+    assert f"is a folder for each class, which needs no {option}; give a table" in capsys.readouterr().err
+
+
+def test_another_look_at_the_pictures_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eyebright.jobs.finish", killed)
+    assert train(squares) == 130
+    options = Options(arch=SMALL, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
+    source = read_source(squares / "labels.csv", images=squares / "photos")
+    with pytest.raises(TrainingError, match="whole was False and is True"):
+        train_model(source, squares / "model", options=options, resume=True)
+
+
+def test_a_model_that_cannot_be_saved_leaves_the_report_and_the_history_of_the_one_before(
+    squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(squares) == 0
+    before = {path.name: path.read_bytes() for path in (squares / "model").iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("eyebright.artifact.save_file", full)
+    assert train(squares, "--seed", "1") == 2
+    assert "No space left on device; what was there before is unchanged" in capsys.readouterr().err
+    assert {name: (squares / "model" / name).read_bytes() for name in before} == before
+
+
+def test_a_report_that_could_not_be_written_is_found_out_before_training(
+    squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert train(squares) == 2
+    assert "writing a report needs the package 'jinja2'" in capsys.readouterr().err
+    assert not (squares / "model").exists()
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_told_to_end_leaves_whole_files_only(
+    squares: Path, told: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save_file
+
+    def cut_off(tensors: dict[str, torch.Tensor], path: Path, **options: object) -> None:
+        save_file(tensors, path, **options)
+        signal.raise_signal(told)
+
+    monkeypatch.setattr("eyebright.artifact.save_file", cut_off)
+    monkeypatch.setattr(
+        sys, "argv", ["eyebright", "train", str(squares / "labels.csv"), "--images", str(squares / "photos"),
+                      "--out", str(squares / "model"), *QUICK]
+    )  # fmt: skip
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
+
+
 def test_unicode_and_spaces_in_names_are_fine(squares: Path) -> None:
     (squares / "photos").rename(squares / "schöne bilder 图")
     assert train(squares, images="schöne bilder 图") == 0
@@ -187,7 +287,8 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
 ) -> None:
     (squares / "model").write_text("a file")
     assert train(squares) == 2
-    assert "cannot write into" in capsys.readouterr().err
+    assert "it is a file; a model is a folder" in capsys.readouterr().err
+    assert (squares / "model").read_text() == "a file"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +298,9 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
         (["predict", "nowhere", "a.jpg"], "no model folder 'nowhere'"),
         (["trian"], "No such command 'trian'"),
         (["train", "x.csv"], "Missing option '--out'"),
+        (["train", "x.csv", "--out", "m", "--size", "²²"], "at least 32 pixels each way, got '²²'"),
+        (["train", "x.csv", "--out", "m", "--bs", "0"], "'--bs'"),
+        (["train", "x.csv", "--out", "m", "--seed", "-1"], "'--seed'"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,14 @@ def test_a_plan_that_cannot_be_is_refused(fields: dict[str, Any], message: str) 
         Plan(**{"epochs": 1, "lr": (1e-3,), **fields})
 
 
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_fine_tuning_names_the_rate_that_was_given_and_cannot_be(rate: float) -> None:
+    with pytest.raises(InputError, match=f"a learning rate is a positive number, got {rate}$"):
+        fine_tune_plans(3, 1, rate)
+    with pytest.raises(InputError, match=f"lr_mult says how much smaller .*, got {rate}$"):
+        fine_tune_plans(3, 1, lr_mult=rate)
+
+
 def test_fine_tuning_is_the_head_alone_and_then_everything_at_half_the_rate() -> None:
     head, everything = fine_tune_plans(3, 5, 2e-3)
     assert (head.epochs, head.frozen_to, head.lr) == (1, 2, (2e-4, 2e-4, 2e-3))

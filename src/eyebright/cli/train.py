@@ -63,13 +63,13 @@ def train(
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of the head.", rich_help_panel=TRAINING)] = 0.5,
     bs: Annotated[
         int | None,
-        typer.Option(help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
+        typer.Option(min=1, help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
     ] = None,
     threshold_metric: Annotated[
         str, typer.Option(help="What the thresholds should make best.", rich_help_panel=TRAINING)
     ] = "f1_macro",
     seed: Annotated[
-        int, typer.Option(help="Of the split and of all chance in training.", rich_help_panel=TRAINING)
+        int, typer.Option(min=0, help="Of the split and of all chance in training.", rich_help_panel=TRAINING)
     ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in the model folder.", rich_help_panel=TRAINING)
@@ -127,7 +127,7 @@ def train(
 
 def _size(text: str) -> int | tuple[int, int]:
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) >= 32 for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) >= 32 for part in parts):
         raise typer.BadParameter(
             f"a size is 224 or 192x256, at least 32 pixels each way, got '{text}'", param_hint="--size"
         )

@@ -211,6 +211,11 @@ _OBJECTIVES = {
 }
 
 
+def refuse_unknown_metric(metric: str) -> None:
+    """Raises an `InputError` where thresholds cannot be tuned for ``metric``: good to know before training."""
+    _objective(metric)
+
+
 def _objective(metric: str) -> _Objective:
     if metric not in _OBJECTIVES:
         raise InputError(

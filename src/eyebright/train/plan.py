@@ -4,6 +4,7 @@ A run trains one plan after another: ``fine_tune`` is two plans, the first with 
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -97,7 +98,14 @@ def fine_tune_plans(  # the book's own signature
         pct_start: the share of the batches that goes up, when everything learns.
         div: the first learning rate is the peak divided by this, when everything learns.
         moms: momentum at the start, at the peak and at the end, in both.
+
+    Raises:
+        InputError: the rate or the factor is not a positive number.
     """
+    if not (base_lr > 0 and math.isfinite(base_lr)):
+        raise InputError(f"a learning rate is a positive number, got {base_lr}")
+    if not (lr_mult > 0 and math.isfinite(lr_mult)):
+        raise InputError(f"lr_mult says how much smaller the first layers' rate is, a positive number, got {lr_mult}")
     last = base_lr / 2
     rates = lr_groups(slice(last / lr_mult, last), groups)
     everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))

@@ -4,7 +4,7 @@ What the command line does is done here, so that a script can do the same in one
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.sources import Source, folder_source, readable, table_source
 from eyebright.data.split import LabelSplitter, MaskSplitter
-from eyebright.errors import ArtifactError, DataError, InputError, PictureError, checked_keywords
+from eyebright.errors import ArtifactError, DataError, EyebrightError, InputError, PictureError, checked_keywords
 from eyebright.interpret.thresholds import refuse_unknown_metric
 from eyebright.learner import Learner
 from eyebright.report.classes import ClassAnswers
@@ -185,6 +185,9 @@ def train_model(
         )
     except PictureError as error:
         raise InputError(f"{error}; --skip-bad leaves it out and lists it") from None
+    except EyebrightError:
+        _say_left_out(dls.skipped, say)  # they may be why there is nothing left
+        raise
     say(f"trained in {learner.run.device.why}")
     if options.profile:
         for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
@@ -206,9 +209,13 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
     (out / CHECKPOINT).unlink(missing_ok=True)
     for row in report.scores:
         say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
+    _say_left_out(skipped, say)
+    return learner
+
+
+def _say_left_out(skipped: Mapping[str, str], say: Say) -> None:
     for path, reason in skipped.items():
         say(f"left out: {path}: {reason}")
-    return learner
 
 
 def _writable(out: Path) -> None:

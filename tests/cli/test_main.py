@@ -209,6 +209,17 @@ def test_a_picture_that_turns_out_to_be_damaged_while_training_says_how_to_go_on
     assert error.endswith("; --skip-bad leaves it out and lists it\n")
 
 
+def test_when_too_many_pictures_turn_out_to_be_damaged_they_are_listed(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (squares / "photos").iterdir():
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert train(squares, "--skip-bad") == 2
+    said = capsys.readouterr()
+    assert "left out: " in said.out
+    assert len(said.err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("option", ["--labels", "--files", "--delimiter", "--images"])
 def test_options_for_tables_are_refused_for_folders(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]

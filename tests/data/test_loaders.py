@@ -145,6 +145,24 @@ def test_an_unreadable_picture_is_left_out_and_listed_when_asked_for(tmp_path: P
     assert [Path(path).name for path in dls.skipped] == ["002.png"]
 
 
+def test_a_picture_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 9)
+    table["is_valid"] = [False] * 8 + [True]
+    for name in table["fname"][1:8]:
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
+    dls = squares_block(tmp_path).dataloaders(table, bs=8, skip_bad=True)
+    assert list(dls.train.batches()) == []
+    assert len(dls.skipped) == 7
+    assert [len(batch.x) for batch in dls.valid.batches()] == [1]
+
+
+@pytest.mark.parametrize("numbers", [{"val_bs": 0}, {"val_bs": -2}, {"num_workers": -1}, {"seed": -1}])
+def test_a_number_that_is_too_small_is_said(numbers: dict[str, int], folder: Path, table: pd.DataFrame) -> None:
+    [(name, value)] = numbers.items()
+    with pytest.raises(InputError, match=rf"{name} is a whole number from \d on, got {value}"):
+        squares_block(folder).dataloaders(table, **numbers)
+
+
 def test_unique_batches_show_one_picture_in_many_ways(folder: Path, table: pd.DataFrame) -> None:
     train = squares_block(folder).dataloaders(table, bs=8).train
     x, y = train.batch_of([train.sample(0, number) for number in range(4)])

@@ -123,6 +123,7 @@ class DataBlock:
 
         Raises:
             DataError: see `datasets`; a batch larger than the training side; nothing to validate.
+            InputError: a number too small; no such device.
         """
         if not self.blocks:
             raise DataError(
@@ -130,6 +131,9 @@ class DataBlock:
             )
         datasets = self.datasets(source)
         size = _batch_size(bs, len(datasets.train))
+        _refuse_below("val_bs", val_bs, 1)
+        _refuse_below("num_workers", num_workers, 0)
+        _refuse_below("seed", seed, 0)
         if not len(datasets.valid):
             raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
         place = default_device(device)
@@ -174,6 +178,11 @@ class DataBlock:
             sys.stdout.write(line + "\n")
         if show_batch:
             self.dataloaders(source, bs=bs).show_batch()
+
+
+def _refuse_below(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise InputError(f"{name} is a whole number from {least} on, got {value}")
 
 
 def _batch_size(bs: int | None, pictures: int) -> int:

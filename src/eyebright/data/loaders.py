@@ -180,7 +180,9 @@ class Loader:
 
     def _collect(self, futures: "list[Future[list[_Seen]]]") -> Iterator[Batch]:
         seen = [one for future in futures for one in future.result()]
-        if seen:
+        # What pictures that were left out leave alone in a batch would stop a training: batch norms take no single one.
+        alone = self.training and bool(self.skipped) and len(seen) == 1 < self.bs
+        if seen and not alone:
             yield self._finish(seen)
 
     def _finish(self, seen: list[_Seen]) -> Batch:

@@ -173,6 +173,11 @@ ODD: dict[str, tuple[Change, str]] = {
     "a view that is a text": (lambda d: d.update(view="x"), "lacks or misspells something"),
     "a threshold that is not a number": (lambda d: d["thresholds"].update(values=float("nan")), r"lies in \[0, 1\]"),
     "a threshold that is a text": (lambda d: d["thresholds"].update(values="x"), "lacks or misspells something"),
+    "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not the description of a model"),
+    "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not the description of a model"),
+    "half a range": (lambda d: d["model"].update(y_range=[1]), "not the description of a model"),
+    "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not the description of a model"),
+    "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "2 outputs, and its target block 3"),
     "thresholds for others": (
         lambda d: d["thresholds"].update(values=[0.5] * 3),
         "thresholds for 3 classes, not for 2",
@@ -237,10 +242,18 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
         save_model(tmp_path / "model", manifest(), STATE)
 
 
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2 classes"):
+        save_model(tmp_path / "model", manifest(model=describe("test_resnet", 3, size=32)), STATE)
+    with pytest.raises(ArtifactError, match="thresholds for 3 classes, not for 2"):
+        save_model(tmp_path / "model", manifest(thresholds=Thresholds((0.5,) * 3)), STATE)
+    assert not (tmp_path / "model").exists()
+
+
 def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
     from eyebright.predict import load_predictor
 
     model = build_model(describe("test_resnet", 2, size=32))
-    save_model(tmp_path, manifest(model=describe("test_resnet", 3, size=32)), model.state_dict())
+    save_model(tmp_path, manifest(model=describe("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict())
     with pytest.raises(ArtifactError, match="do not fit its manifest"):
         load_predictor(tmp_path)

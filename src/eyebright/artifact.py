@@ -27,7 +27,7 @@ from torch import Tensor
 
 from eyebright.blocks.base import TargetBlock
 from eyebright.blocks.kinds import block_from_json, block_to_json
-from eyebright.errors import ArtifactError, EyebrightError
+from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.io.atomic import write_atomically
 from eyebright.models.build import ModelDescription
 from eyebright.transforms.draw import Transform
@@ -146,9 +146,11 @@ def save_model(folder: str | Path, manifest: Manifest, state: dict[str, Tensor])
         state: its weights, by name.
 
     Raises:
-        ArtifactError: the disk is full, read-only, or the like; a model that was there before still is.
+        ArtifactError: the disk is full, read-only, or the like; a model that was there before still is. Or the outputs
+            or thresholds are not as many as the classes, so that it could not be loaded again.
     """
     folder = Path(folder)
+    _refuse_what_makes_no_sense(manifest)
     data = {**manifest.to_json(), "id": uuid.uuid4().hex}
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
@@ -190,7 +192,14 @@ def _refuse_what_makes_no_sense(manifest: Manifest) -> None:
     if not isinstance(arch, str) or re.fullmatch(r"[\w.\-]+", arch) is None:
         raise ArtifactError(f"the architecture is a plain name, not {arch!r}")
     if manifest.target.classes is not None:
-        manifest.thresholds.per_class(manifest.target.width)
+        if manifest.model.classes != manifest.target.width:
+            raise ArtifactError(
+                f"the model has {manifest.model.classes} outputs, and its target block {manifest.target.width} classes"
+            )
+        try:
+            manifest.thresholds.per_class(manifest.target.width)
+        except InputError as error:
+            raise ArtifactError(str(error)) from None
 
 
 def _refuse_what_is_no_model(folder: Path) -> None:

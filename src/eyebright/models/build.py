@@ -84,8 +84,12 @@ class ModelDescription:
         try:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             fields["input"] = _input_from_json(data["input"])
+            fields["ps"] = _numbers(fields.get("ps", 0.5))
+            fields["lin_ftrs"] = None if (widths := fields.get("lin_ftrs")) is None else tuple(map(int, widths))
             return ModelDescription(**fields)
-        except (AttributeError, KeyError, TypeError) as error:
+        except InputError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is not the description of a model: {error}") from error
 
 
@@ -236,10 +240,14 @@ def build_model(
     return PictureModel(backbone.body, head, description, origin=None if weights is None else weights.origin)
 
 
+def _numbers(value: Any) -> float | tuple[float, ...]:
+    return tuple(map(float, value)) if isinstance(value, (list, tuple)) else float(value)
+
+
 def _input_from_json(data: Mapping[str, Any]) -> InputDescription:
     return InputDescription(
         size=Size.of(data["size"]),
-        mean=tuple(data["mean"]),
-        std=tuple(data["std"]),
+        mean=tuple(map(float, data["mean"])),
+        std=tuple(map(float, data["std"])),
         interpolation=data["interpolation"],
     )

@@ -25,6 +25,7 @@ def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
     ("fields", "message"),
     [
         ({"epochs": 0}, "at least 1 epoch, got 0"),
+        ({"epochs": 1.5}, "a whole number of epochs.*got 1.5"),
         ({"accumulate": 0}, "at least 1 batch, got accumulate=0"),
         ({"clip": 0.0}, "a positive number or None, got 0.0"),
         ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),

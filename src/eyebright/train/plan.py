@@ -51,8 +51,8 @@ class Plan:
     frozen_to: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError(f"training takes at least 1 epoch, got {self.epochs}")
+        if self.epochs < 1 or self.epochs % 1:
+            raise InputError(f"training takes a whole number of epochs, at least 1 epoch, got {self.epochs}")
         if self.accumulate < 1:
             raise InputError(f"an update takes at least 1 batch, got accumulate={self.accumulate}")
         if self.clip is not None and self.clip <= 0:

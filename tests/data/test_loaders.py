@@ -1,5 +1,6 @@
 """Batches: in order, repeatable, whatever the number of threads."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,16 @@ def test_other_items_are_seen_as_validation_pictures_are(folder: Path, table: pd
     test = dls.test_dl(rows)
     assert next(iter(test))[1] is None
     assert torch.equal(next(iter(test))[0], next(iter(dls.valid))[0])
+
+
+def test_the_groups_of_an_epoch_hold_every_picture_once_in_another_order_each_epoch(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, drop_last=False)
+    first, again, other = (list(dls.train.groups(epoch)) for epoch in (0, 0, 1))
+    assert first == again != other
+    assert [len(group) for group in first] == [8, 8, 8, 6]
+    assert sorted(chain(*first)) == sorted(chain(*other)) == list(range(30))
+    shown = [batch.positions for batch in dls.train.batches(0)]
+    assert shown == [[dls.train_ds.positions[i] for i in group] for group in first]
+    assert list(chain(*dls.valid.groups(3))) == list(range(10))

@@ -30,8 +30,8 @@ def test_a_random_split_equals_the_book_for_the_same_seed(n: int) -> None:
 def test_a_large_random_split_equals_the_book_for_the_same_seed(n: int) -> None:
     gold = GOLD[f"RandomSplitter(seed=42) n={n}"]
     train, valid = split.RandomSplitter(seed=42)(items(n))
-    assert hashlib.sha256(json.dumps(train).encode()).hexdigest() == gold["sha256_train"]
-    assert hashlib.sha256(json.dumps(valid).encode()).hexdigest() == gold["sha256_valid"]
+    assert hashlib.sha256(json.dumps(list(train)).encode()).hexdigest() == gold["sha256_train"]
+    assert hashlib.sha256(json.dumps(list(valid)).encode()).hexdigest() == gold["sha256_valid"]
 
 
 @pytest.mark.parametrize(

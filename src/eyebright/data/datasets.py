@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from eyebright.blocks.base import Block, TargetBlock
 from eyebright.data.contents import sides_html, sides_text, target_text
 from eyebright.data.items import item_at, take, where
+from eyebright.data.positions import Positions
 from eyebright.errors import DataError, EyebrightError, LabelError, PictureError
 from eyebright.io.images import Picture
 from eyebright.types import Vocab
@@ -72,7 +73,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     def __init__(self, source: Any, positions: Sequence[int], fields: Fields) -> None:
         self.source = source
-        self.positions = list(positions)
+        self.positions = Positions(positions)
         self.fields = fields
         self._values: dict[int, Any] = {}  # targets are read once: a getter may cost a file
 
@@ -145,7 +146,7 @@ class Datasets:
 
     def __init__(self, items: Any, splits: tuple[Sequence[int], Sequence[int]], fields: Fields) -> None:
         self.items = items
-        self.splits = ([int(i) for i in splits[0]], [int(i) for i in splits[1]])
+        self.splits = (Positions(splits[0]), Positions(splits[1]))
         self.fields = fields
         self.train = Dataset(items, self.splits[0], fields)
         self.valid = Dataset(items, self.splits[1], fields)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from eyebright.data.datasets import Dataset
 from eyebright.data.pipeline import Look, Pipeline
+from eyebright.data.positions import Positions
 from eyebright.errors import DataError, InputError, PictureError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
@@ -126,7 +127,7 @@ class Loader:
         """The batches of one epoch: the same ones for the same epoch."""
         pending: deque[list[Future[list[_Seen]]]] = deque()
         try:
-            for group in self._groups(epoch):
+            for group in self.groups(epoch):
                 pending.append([self._submit(group[i : i + CHUNK], epoch) for i in range(0, len(group), CHUNK)])
                 if len(pending) > AHEAD:
                     yield from self._collect(pending.popleft())
@@ -136,6 +137,13 @@ class Loader:
             for futures in pending:
                 for future in futures:
                     future.cancel()
+
+    def groups(self, epoch: int = 0) -> Iterator[list[int]]:
+        """The pictures of each batch, by their number on this side; each made when it is asked for."""
+        order: Sequence[int] = range(len(self.dataset))
+        if self.shuffle:
+            order = Positions(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
+        return (list(order[i * self.bs : (i + 1) * self.bs]) for i in range(len(self)))
 
     def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
         """What becomes of the i-th picture in an epoch, and its encoded target."""
@@ -149,12 +157,6 @@ class Loader:
         """Samples that were made one by one, as (x, y)."""
         batch = self._finish([_Seen(look, target, 0) for look, target in looks])
         return batch.x, batch.y
-
-    def _groups(self, epoch: int) -> list[list[int]]:
-        order = np.arange(len(self.dataset))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
-        return [order[i * self.bs : (i + 1) * self.bs].tolist() for i in range(len(self))]
 
     def _submit(self, chunk: list[int], epoch: int) -> "Future[list[_Seen]]":
         if self.workers == 0:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from memory import Watch
 from peers.job import Answer, Item, Kind, Phase, Settings
 
 from eyebright.data.split import LabelSplitter
@@ -17,6 +19,7 @@ from eyebright.io.files import get_image_files
 from eyebright.jobs import DEFAULT_BATCH, Options, read_source
 
 Side = Callable[[int], Answer]
+NOT_KEPT = ("items", "seed", "book", "train_bn", "precision", "workers", "started")  # differ, or are too many
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -40,7 +43,11 @@ def add_peers(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--fastai-python", required=True, help="an interpreter with fastai, timm and the weights' package"
     )
-    made.add_argument("--book", action="store_true", help="a third side: Eyebright with the book's recipe")
+    made.add_argument("--book", action="store_true", help="a further side: Eyebright with the book's recipe")
+    made.add_argument(
+        "--still-norms", action="store_true", help="a further side: train_bn=False, a frozen body is really frozen"
+    )
+    made.add_argument("--float32", action="store_true", help="a further side: Eyebright in float32, nothing chosen")
 
 
 def settings(arguments: argparse.Namespace, phase: Phase, kind: Kind, items: list[Item]) -> Settings:
@@ -93,35 +100,51 @@ def drawn(items: list[Item], count: int | None) -> list[Item]:
     return [items[i] for i in sorted(np.random.default_rng(0).permutation(len(items))[:count])]
 
 
-def make_sides(told: Settings, arguments: argparse.Namespace) -> dict[str, Side]:
-    """fastai, Eyebright and, if asked for, Eyebright with the book's recipe: each trains with a seed and answers."""
-    made: dict[str, Side] = {
-        "fastai": lambda seed: ask(arguments.fastai_python, "peers.fastai_side", replace(told, seed=seed)),
-        "eyebright": lambda seed: ask(sys.executable, "peers.eyebright_side", replace(told, seed=seed)),
-    }
+def make_sides(told: Settings, arguments: argparse.Namespace, *, memory: bool = False) -> dict[str, Side]:
+    """fastai, Eyebright, and Eyebright in the ways that were asked for: each trains with a seed and answers."""
+    ways: dict[str, dict[str, Any]] = {"eyebright": {}}
     if arguments.book:
-        made["eyebright --book"] = lambda seed: ask(
-            sys.executable, "peers.eyebright_side", replace(told, seed=seed, book=True)
-        )
-    return made
+        ways["eyebright --book"] = {"book": True}
+    if arguments.still_norms:
+        ways["eyebright train_bn=False"] = {"train_bn": False}
+    if arguments.float32:
+        ways["eyebright float32"] = {"precision": "float32"}
+
+    def side(python: str, module: str, told: Settings) -> Side:
+        return lambda seed: ask(python, module, replace(told, seed=seed), memory=memory)
+
+    return {"fastai": side(arguments.fastai_python, "peers.fastai_side", told)} | {
+        name: side(sys.executable, "peers.eyebright_side", replace(told, **way)) for name, way in ways.items()
+    }
 
 
-def ask(python: str, module: str, told: Settings) -> Answer:
-    """What the side says when it has trained, in a process of its own."""
-    done = subprocess.run(
+def ask(python: str, module: str, told: Any, *, memory: bool = False) -> Any:
+    """What the side says when it has done what it was told, in a process of its own.
+
+    Args:
+        python: the interpreter.
+        module: the side.
+        told: a dataclass with the field ``started``.
+        memory: watch the memory of the process and its children; the answer then has a ``peak``.
+    """
+    process = subprocess.Popen(
         [python, "-m", module],
-        input=json.dumps(asdict(replace(told, started=time.time()))),
         cwd=Path(__file__).parent,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"{module} failed with exit code {done.returncode}:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    watch = Watch(process.pid) if memory else None
+    out, errors = process.communicate(json.dumps(asdict(replace(told, started=time.time()))))
+    peak = watch.stop() if watch else None
+    if process.returncode:
+        raise SystemExit(f"{module} failed with exit code {process.returncode}:\n{errors[-3000:]}")
+    answer = json.loads(out.splitlines()[-1])
+    return answer if peak is None else answer | {"peak": asdict(peak)}
 
 
 def told_without_pictures(told: Settings) -> dict[str, object]:
     """The settings for the record: how many pictures instead of which."""
     record = asdict(told) | {"train": len(told.items) - len(told.valid), "valid": len(told.valid)}
-    return {name: value for name, value in record.items() if name not in ("items", "seed", "book", "started")}
+    return {name: value for name, value in record.items() if name not in NOT_KEPT}

@@ -62,7 +62,7 @@ def dataloaders(settings: Settings) -> DataLoaders:
         item_tfms=Resize(settings.presize) if labels else None,
         batch_tfms=aug_transforms(size=settings.size, min_scale=0.75 if labels else 1.0),
     )
-    return block.dataloaders(settings.items, bs=settings.bs, seed=settings.seed)
+    return block.dataloaders(settings.items, bs=settings.bs, seed=settings.seed, num_workers=settings.workers)
 
 
 def make_learner(settings: Settings) -> Learner:
@@ -73,8 +73,9 @@ def make_learner(settings: Settings) -> Learner:
         settings.arch,
         pretrained=settings.package is not None,
         y_range=(-1, 1) if settings.kind == "points" else None,
-        train_bn=not keep,
+        train_bn=not keep if settings.train_bn is None else settings.train_bn,
         keep_statistics=keep,
+        precision=settings.precision,
         seed=settings.seed,
         progress="quiet",
     )

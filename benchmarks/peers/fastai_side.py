@@ -84,7 +84,8 @@ def dataloaders(settings: Settings) -> DataLoaders:
         item_tfms=Resize(settings.presize) if labels else None,
         batch_tfms=[*augment, Normalize.from_stats(*stats)],
     )
-    return block.dataloaders(settings.items, bs=settings.bs)
+    workers = {} if settings.workers is None else {"num_workers": settings.workers}
+    return block.dataloaders(settings.items, bs=settings.bs, **workers)
 
 
 def make_learner(settings: Settings) -> Learner:

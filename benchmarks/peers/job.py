@@ -8,12 +8,12 @@ import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
 
 Kind = Literal["multi", "single", "points"]
-Phase = Literal["frozen", "unfrozen", "fine_tune"]
+Phase = Literal["frozen", "unfrozen", "fine_tune", "reading"]
 
 
 class Item(TypedDict):
@@ -29,6 +29,7 @@ class Answer(TypedDict):
 
     ``start_up`` is everything before training (imports, data, model), ``first_step`` lasts to the end of the first
     batch, ``steps`` are the seconds of the ``counted`` steps after it, ``validation`` those of all validations.
+    ``peak`` is added by the one who asked, and only where memory is measured.
     """
 
     start_up: float
@@ -40,6 +41,7 @@ class Answer(TypedDict):
     predictions: list[Any]
     versions: dict[str, str]
     said: str
+    peak: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,14 @@ class Settings:
         size: height and width of what the model sees.
         bs: pictures in a batch.
         lr: the (base) learning rate.
-        phase: one epoch with the body frozen or not, or both phases of ``fine_tune``.
+        phase: one epoch with the body frozen or not, both phases of ``fine_tune``, or epochs of reading alone.
         freeze_epochs: of ``fine_tune``.
-        epochs: of ``fine_tune``.
+        epochs: of ``fine_tune``, or of reading.
         seed: of everything that is random.
         book: Eyebright trains as the book does, instead of with the command line's defaults.
+        train_bn: of Eyebright: whether norm layers of a frozen body learn; None: what the recipe says.
+        precision: of Eyebright.
+        workers: that read pictures; None: each library's default.
         started: when the process was asked for, seconds since 1970.
     """
 
@@ -72,6 +77,9 @@ class Settings:
     epochs: int = 1
     seed: int = 0
     book: bool = False
+    train_bn: bool | None = None
+    precision: str = "auto"
+    workers: int | None = None
     started: float = 0.0
 
     @property

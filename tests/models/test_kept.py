@@ -1,5 +1,7 @@
 """Training with folded norms is training: the same answers, the same gradients, the same parameters."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -103,3 +105,30 @@ def test_dropout_is_the_models_own_so_that_modes_agree() -> None:
     view = training_view(model, SIZE)
     model.head.eval()
     assert torch.equal(view(pictures().float()), view(pictures().float()))
+
+
+def test_depthwise_convolutions_compute_in_float32_inside_autocast_and_the_others_do_not() -> None:
+    model = model_with_a_past("mobilenetv3_small_050").float()
+    given: dict[int, set[torch.dtype]] = {1: set(), 2: set()}
+    convolve = torch.conv2d
+
+    def watched(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+        result = convolve(x, weight, *rest)
+        given[1 if rest[-1] == 1 else 2].add(result.dtype)
+        return result
+
+    view = training_view(model, SIZE)
+    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", torch.bfloat16):
+        patch.setattr(nn.functional, "conv2d", watched)
+        view(pictures().float())
+    assert given == {1: {torch.bfloat16}, 2: {torch.float32}}
+
+
+def test_depthwise_convolutions_are_seen_where_norms_learn_too() -> None:
+    model = model_with_a_past("mobilenetv3_small_050").train()
+    expected = gradients(model, model, pictures())
+    view = training_view(model, SIZE)
+    assert view is not model
+    assert {id(p) for p in view.parameters()} == {id(p) for p in model.parameters()}
+    for name, gradient in gradients(view, model, pictures()).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-6, atol=1e-9)

@@ -1,8 +1,11 @@
-"""A network for training whose kept batch norms cost nothing: the convolution before each does their work.
+"""A network for training that gives the same gradients with less work.
 
 A batch norm that keeps its statistics is, in every step, one multiplication and one addition for each channel, and the
 convolution before it can do both with other weights. These are computed anew in each step from the parameters
 themselves, so the same things learn, from the same gradients; only the passes over the large maps are saved.
+
+And depthwise convolutions stay in float32 on a processor: their bfloat16 gradients take up to fifteen times as long
+there, which would take back all that bfloat16 gains in the other layers (`docs/why.md` has the measurement).
 """
 
 import copy
@@ -20,8 +23,9 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
     """What a training step calls in the place of the model, whose parameters, buffers and dropouts it shares.
 
     Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and
-    b' = beta + (b - mean) * gamma / sqrt(var + eps) (Jacob et al. 2018, arXiv:1712.05877, equation 14). It is the model
-    itself where there are none. Make it when the modes of the modules are as they will be in training.
+    b' = beta + (b - mean) * gamma / sqrt(var + eps) (Jacob et al. 2018, arXiv:1712.05877, equation 14); on a processor
+    depthwise convolutions compute in float32 inside autocast too. It is the model itself where there is neither. Make
+    it when the modes of the modules are as they will be in training.
 
     Args:
         model: stays as it is.
@@ -33,13 +37,17 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
         for pair in pairs_of(model, size, n_in=n_in)
         if not model.get_submodule(pair.norm).training and rest_of(model.get_submodule(pair.norm)) is not None
     ]
-    if not pairs:
+    depthwise = [name for name, module in model.named_modules() if _is_slow_in_bfloat16(module)]
+    if not pairs and not depthwise:
         return model
-    view = copy.deepcopy(model, _shared(model, [name for pair in pairs for name in pair]))
+    view = copy.deepcopy(model, _shared(model, [*(name for pair in pairs for name in pair), *depthwise]))
     for conv, norm in pairs:
         view.set_submodule(conv, _NormedConvolution(model.get_submodule(conv), model.get_submodule(norm)))
         rest = rest_of(model.get_submodule(norm)) or nn.Identity()
         view.set_submodule(norm, nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest)
+    normed = {pair.conv for pair in pairs}
+    for name in depthwise:
+        view.set_submodule(name, _InFloat32((view if name in normed else model).get_submodule(name)))
     return view
 
 
@@ -72,6 +80,32 @@ class _NormedConvolution(nn.Module):
         normed = bare(x)
         del bare.weight, bare.bias  # they hold the graph of this step
         return normed
+
+
+class _InFloat32(nn.Module):
+    """A module that computes in float32, whatever autocast says around it.
+
+    Args:
+        inner: the module, with its own parameters.
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+        """What the module gives."""
+        if not torch.is_autocast_enabled(x.device.type):
+            return self.inner(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.inner(x.float())
+
+
+def _is_slow_in_bfloat16(module: nn.Module) -> bool:
+    """Whether it is a depthwise convolution on a processor."""
+    if not isinstance(module, nn.Conv2d):
+        return False
+    return module.groups == module.in_channels > 1 and module.weight.device.type == "cpu"
 
 
 def _with_a_copy(activation: nn.Module) -> nn.Module:

@@ -1,6 +1,8 @@
 """The choice of precision: it measures, says what it measured, and changes nothing."""
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,11 @@ from eyebright.train.precision import choose_precision
 from support.training import squared_error, tiny_model, tiny_pictures
 
 CAPABLE = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path))
 
 
 @pytest.fixture
@@ -68,3 +75,62 @@ def test_the_time_is_limited_and_at_most_eight_pictures_are_used(on_a_capable_pr
     model = Slow(2, 1)
     choose_precision(model, (torch.ones(40, 2), torch.ones(40, 1)), squared_error, Device("cpu"))
     assert sizes == [8] * 6
+
+
+def choices(monkeypatch: pytest.MonkeyPatch, *times: tuple[float, float], model: nn.Module | None = None) -> list[str]:
+    """What is said of the same question, asked again and again, while the machine takes these seconds."""
+    said: list[str] = []
+    for slow, fast in times:
+        seconds = {torch.float32: slow, torch.bfloat16: fast}
+        monkeypatch.setattr(precision, "_seconds", lambda model, batch, loss, dtype, s=seconds: s[dtype])
+        said.append(" ".join(choose_precision(model or tiny_model(), tiny_pictures(), squared_error, Device("cpu"))))
+    return said
+
+
+def test_what_was_measured_once_is_not_measured_again(
+    on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
+    assert first == "bfloat16 2.0 times faster than float32 here for this model"
+    assert second == "bfloat16 2.0 times faster than float32 here for this model, as measured before"
+
+
+def test_another_model_or_what_is_frozen_is_another_question(
+    on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices(monkeypatch, (2.0, 1.0))
+    frozen = tiny_model()
+    next(frozen.parameters()).requires_grad_(False)
+    for other in (frozen, tiny_model().eval(), nn.Sequential(tiny_model(), nn.Identity())):
+        [said] = choices(monkeypatch, (1.0, 2.0), model=other)
+        assert said == "float32 bfloat16 would take 2.0 times as long here for this model"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}'])
+def test_a_damaged_memory_is_as_none(
+    content: str, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "measured.json").write_text(content)
+    first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
+    assert "before" not in first
+    assert "before" in second
+
+
+@pytest.mark.parametrize("fact", ["x", [1], [0, 1], None, {"a": 1}, [float("nan"), 1.0]])
+def test_a_fact_that_makes_no_sense_is_measured_again(
+    fact: object, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices(monkeypatch, (2.0, 1.0))
+    [key] = json.loads((tmp_path / "measured.json").read_text())
+    (tmp_path / "measured.json").write_text(json.dumps({key: fact}))
+    assert choices(monkeypatch, (1.0, 2.0)) == ["float32 bfloat16 would take 2.0 times as long here for this model"]
+
+
+def test_where_nothing_can_be_written_nothing_is_remembered(
+    tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path / "file"))
+    first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
+    assert first.startswith("bfloat16")
+    assert second.startswith("float32")

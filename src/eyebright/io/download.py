@@ -24,6 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from eyebright.errors import DownloadError
 from eyebright.io.archives import archive_stem, unpack
+from eyebright.io.home import home
 from eyebright.io.transfer import OnProgress, forget, forget_note, transfer
 
 _FAST_AI = "https://s3.amazonaws.com/fast-ai-"
@@ -81,9 +82,9 @@ def untar_data(
     sets = os.environ.get("EYEBRIGHT_DATA")
     if sets and not force_download and (unpacked := Path(sets).expanduser() / name).is_dir():
         return unpacked
-    home = Path(base or os.environ.get("EYEBRIGHT_HOME") or "~/.eyebright").expanduser()
-    folder = Path(data or home / c_key).expanduser() / name
-    packed = Path(archive or home / "archive").expanduser() / file_name
+    root = Path(base or home()).expanduser()
+    folder = Path(data or root / c_key).expanduser() / name
+    packed = Path(archive or root / "archive").expanduser() / file_name
     if folder.is_dir() and not force_download:
         return folder
     with _locked(folder):

@@ -1,6 +1,5 @@
 """The data sets of the recipes: where they are, how they are unpacked, what their labels are."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +8,7 @@ import pandas as pd
 from eyebright.errors import TableError, listing
 from eyebright.io.archives import archive_stem
 from eyebright.io.download import URLs, untar_data
+from eyebright.io.home import home
 
 
 class LabelCsvNotFound(TableError):  # noqa: N818  # the recipes' name
@@ -61,7 +61,7 @@ def unzip_url(
         FileExistsError: it is there already.
         DownloadError: it cannot be downloaded or unpacked.
     """
-    archives = Path(fpath or os.environ.get("EYEBRIGHT_HOME") or "~/.eyebright").expanduser()
+    archives = Path(fpath or home()).expanduser()
     folder = Path(dest or archives) / archive_stem(url.rpartition("/")[2])
     if folder.exists() and not exist_ok:
         raise FileExistsError(f"'{folder}' is there already; exist_ok=True takes it as it is")

@@ -3,8 +3,8 @@
 bfloat16 makes ResNets two to three times faster where the processor multiplies matrices of it (AMX, tensor cores), and
 slows networks of depthwise convolutions down. Weights stay float32 in either, so both are safe.
 
-On a CPU one thread's own working time is taken, so that neither other programs nor waiting threads decide, and the
-same model gets the same answer the next time.
+On a CPU one thread's own working time is taken, so that neither other programs nor waiting threads decide. The answer
+is remembered (`eyebright.train.remembered`): the same model gets the same one the next time, at once.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.train.device import Device, Precision
+from eyebright.train.remembered import measured_key, recall, remember
 from eyebright.train.run import Batch
 
 PICTURES = 8
@@ -30,8 +31,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device) -> tuple[Precision, str]:
     """The faster of float32 and bfloat16 for training, and a sentence with the measurement.
 
-    Both are timed in turn on a copy of the model for about four seconds in all; the model, its gradients and the global
-    generators stay as they are.
+    Both are timed in turn on a copy of the model for about four seconds at most, unless that has been done on this
+    machine; the model, its gradients and the global generators stay as they are.
 
     Args:
         model: as it will be trained: what is frozen is frozen, and every module is in the mode that it will be in.
@@ -43,23 +44,44 @@ def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device)
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
     few = slice(PICTURES if device.torch_device.type == "cpu" else None)
     pictures, targets = device.move((batch[0][few], batch[1][few]))
+    key = measured_key("seconds in float32 and bfloat16", model, tuple(pictures.shape))
+    before = _recalled(key, device)
+    slow, fast = before or _measured(model, (pictures, targets), loss, device)
+    if before is None and device.is_main:
+        remember(key, [slow, fast])
+    here = "here for this model" + (", as measured before" if before else "")
+    if slow > WORTH * fast:
+        return "bfloat16", f"{slow / fast:.1f} times faster than float32 {here}"
+    if slow > fast:
+        return "float32", f"bfloat16 is only {slow / fast:.1f} times faster {here}"
+    return "float32", f"bfloat16 would take {fast / slow:.1f} times as long {here}"
+
+
+def _recalled(key: str, device: Device) -> tuple[float, float] | None:
+    """What was measured before, if every process that takes part knows the same."""
+    try:
+        slow, fast = map(float, recall(key))
+    except (TypeError, ValueError):
+        slow, fast = 0.0, 0.0
+    known = device.gather(torch.tensor([[slow, fast]], dtype=torch.float64))
+    same = bool((known == known[0]).all()) and slow > 0 < fast
+    return (slow, fast) if same else None
+
+
+def _measured(model: nn.Module, batch: Batch, loss: Loss, device: Device) -> tuple[float, float]:
+    """Seconds of a step in float32 and in bfloat16, summed over the processes: they must agree."""
     trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with device.randomness(0, 0), _one_thread():
         started = time.perf_counter()
         for _ in range(ROUNDS):
             for dtype, seconds in spent.items():
-                seconds.append(_seconds(trial, (pictures, targets), loss, dtype))
+                seconds.append(_seconds(trial, batch, loss, dtype))
             if time.perf_counter() - started > SECONDS / 2:
                 break
-    slow, fast = (min(seconds) for seconds in spent.values())
-    # Processes that train together must agree.
-    slow, fast = device.gather(torch.tensor([[slow, fast]])).sum(0).tolist()
-    if slow > WORTH * fast:
-        return "bfloat16", f"{slow / fast:.1f} times faster than float32 here for this model"
-    if slow > fast:
-        return "float32", f"bfloat16 is only {slow / fast:.1f} times faster here for this model"
-    return "float32", f"bfloat16 would take {fast / slow:.1f} times as long here for this model"
+    least = [min(seconds) for seconds in spent.values()]
+    slow, fast = device.gather(torch.tensor([least], dtype=torch.float64)).sum(0).tolist()
+    return slow, fast
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

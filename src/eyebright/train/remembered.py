@@ -1,0 +1,64 @@
+"""What was measured once on this machine, so that the next training need not measure it again.
+
+A file of facts that can be lost at any time: where it cannot be read, something is measured again, and where it cannot
+be written, nothing is remembered.
+"""
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eyebright.io.atomic import write_atomically
+from eyebright.io.home import home
+
+FILE = "measured.json"
+
+
+def measured_key(question: str, model: nn.Module, *shapes: tuple[int, ...]) -> str:
+    """A name for a question about a model: the same for the same layers, of which the same learn, on the same machine.
+
+    Args:
+        question: what is measured.
+        model: with its modules in the modes in which it is measured.
+        shapes: of what the model is given.
+    """
+    processor = torch.cpu.get_capabilities()
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    machine = (platform.machine(), torch.get_num_threads(), sorted(processor.items()), accelerator, torch.__version__)
+    layers = [(name, tuple(p.shape), p.requires_grad, p.device.type) for name, p in model.named_parameters()]
+    modes = [module.training for module in model.modules()]
+    told = repr((question, machine, shapes, str(model), layers, modes))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def recall(key: str) -> Any:
+    """What was measured under this key; None: nothing."""
+    return _all_facts().get(key)
+
+
+def remember(key: str, fact: Any) -> None:
+    """Keeps what was measured, as JSON; where nothing can be written, nothing is kept."""
+    facts = {**_all_facts(), key: fact}
+    file = _file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda path: path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8"))
+    except OSError:
+        return
+
+
+def _file() -> Path:
+    return home() / FILE
+
+
+def _all_facts() -> dict[str, Any]:
+    try:
+        facts = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

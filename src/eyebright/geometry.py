@@ -222,10 +222,14 @@ def _about_centre(linear: tuple[tuple[float, float], tuple[float, float]], sourc
 
 def _convex(corners: Float[np.ndarray, "4 2"]) -> bool:
     """True when the path through the corners always turns the same way."""
-    sides = np.roll(corners, -1, axis=0) - corners
-    after = np.roll(sides, -1, axis=0)
-    turns = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
-    return bool((turns > 0).all() or (turns < 0).all())
+    a, b, c, d = corners.tolist()
+    turns = [_turn(*three) for three in ((a, b, c), (b, c, d), (c, d, a), (d, a, b))]
+    return min(turns) > 0 or max(turns) < 0
+
+
+def _turn(a: list[float], b: list[float], c: list[float]) -> float:
+    """Positive where the path from a over b to c turns to one side, negative to the other."""
+    return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
 
 
 def _four_points(before: Float[np.ndarray, "4 2"], after: Float[np.ndarray, "4 2"]) -> Matrix:

@@ -51,14 +51,15 @@ def resample(
     """The picture of the given size that the matrix makes of ``image`` (uint8 or float32)."""
     if _exchanges_axes(matrix):
         image, matrix = np.swapaxes(image, 0, 1), matrix[:, [1, 0, 2]]
-    image, matrix = _crop_to_seen(image, matrix, size)
+    shrink = _shrink(matrix, size)
+    image, matrix = _crop_to_seen(image, matrix, size, shrink)
     image = np.ascontiguousarray(image)
     box = _as_box(matrix, Size(*image.shape[:2]), size)
     if box is not None:
         out = _resize_box(image, box, size, pad, interpolation)
         flips = tuple(axis for axis in (0, 1) if matrix[1 - axis, 1 - axis] * matrix[2, 2] < 0)
         return np.ascontiguousarray(np.flip(out, flips))
-    image, matrix = _antialiased(image, matrix, size, pad)
+    image, matrix = _antialiased(image, matrix, pad, shrink)
     out = cv2.warpPerspective(
         image,
         shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5),  # OpenCV counts from the first pixel's centre
@@ -81,10 +82,18 @@ def resample_batch(
 
 def jacobian(matrix: Matrix, size: Size) -> Float[np.ndarray, "2 2"]:
     """d(output)/d(source) at the centre of an output of the given size."""
+    return np.array(_slopes(matrix, size))
+
+
+def _slopes(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The Jacobian as numbers: for nine of them numpy's calls would cost more than the arithmetic."""
+    (a, b, c), (d, e, f), (p, q, r) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
-    source = np.linalg.solve(matrix, [u, v, 1.0])
-    depth = 1 / source[2]  # of the centre, where its source is (x, y, 1)
-    return (matrix[:2, :2] - np.outer([u, v], matrix[2, :2])) / depth
+    # The third coordinate of the centre's source by Cramer's rule; the source is (x, y, 1) at this depth.
+    cofactors = b * f - c * e, c * d - a * f, a * e - b * d
+    determinant = p * cofactors[0] + q * cofactors[1] + r * cofactors[2]
+    depth = determinant / (u * (d * q - e * p) + v * (b * p - a * q) + cofactors[2])
+    return ((a - u * p) / depth, (b - u * q) / depth), ((d - v * p) / depth, (e - v * q) / depth)
 
 
 def shift(x: float, y: float) -> Matrix:
@@ -100,13 +109,13 @@ def _exchanges_axes(matrix: Matrix) -> bool:
     return max(a, d) <= 1e-12 * min(b, c)
 
 
-def _crop_to_seen(image: Pixels, matrix: Matrix, size: Size) -> tuple[Pixels, Matrix]:
+def _crop_to_seen(image: Pixels, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
     """The part of the picture that the output shows, with what its filter and its reflections reach."""
     w, h = size.width, size.height
     corners = np.linalg.inv(matrix) @ np.array([(0, 0, 1), (w, 0, 1), (0, h, 1), (w, h, 1)]).T
     if corners[2].min() * corners[2].max() <= 0:  # the horizon is in the output: it shows the source to infinity
         return image, matrix
-    at, shrink = corners[:2] / corners[2], _shrink(matrix, size)
+    at = corners[:2] / corners[2]
     left, right = _seen(at[0], image.shape[1], _reach(shrink[0]))
     top, bottom = _seen(at[1], image.shape[0], _reach(shrink[1]))
     return image[top:bottom, left:right], matrix @ shift(left, top)
@@ -171,8 +180,9 @@ def _bordered(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> 
 
 def _shrink(matrix: Matrix, size: Size) -> tuple[float, float]:
     """Source pixels under one output pixel along x and y, at the centre of the output."""
-    footprint = np.linalg.inv(jacobian(matrix, size))
-    return float(np.hypot(*footprint[0])), float(np.hypot(*footprint[1]))
+    (xx, xy), (yx, yy) = _slopes(matrix, size)
+    determinant = abs(xx * yy - xy * yx)
+    return math.hypot(yy, xy) / determinant, math.hypot(xx, yx) / determinant
 
 
 def _reduced(source: Size, shrink: tuple[float, float]) -> Size:
@@ -211,9 +221,8 @@ def _reach(shrink: float) -> int:
     return math.ceil(2 * shrink) + 2
 
 
-def _antialiased(image: Pixels, matrix: Matrix, size: Size, pad: PadMode) -> tuple[Pixels, Matrix]:
+def _antialiased(image: Pixels, matrix: Matrix, pad: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
     """The picture reduced and blurred so that sampling it at the output's pixels does not alias."""
-    shrink = _shrink(matrix, size)
     if max(shrink) <= 1:
         return image, matrix
     if pad != "reflection":  # what lies outside is blurred too; a reflection of the blurred picture is that already

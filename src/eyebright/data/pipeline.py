@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from eyebright.errors import DataError
@@ -122,7 +122,7 @@ class Pipeline:
         Raises:
             DataError: the pictures do not all have the same size.
         """
-        x = _stack([look.pixels for look in looks]).to(device, non_blocking=True).float().div_(255)
+        x = _on_device([look.pixels for look in looks], device)
         later = [look.later for look in looks if look.later is not None]
         if not later:
             return x
@@ -144,16 +144,28 @@ def _changed(pixels: UInt8[np.ndarray, "h w c"], changes: Sequence[PixelChange])
     return image.permute(1, 2, 0).numpy()
 
 
-def _stack(pixels: list[np.ndarray[Any, Any]]) -> Shaped[Tensor, "b c h w"]:
-    """One uint8 tensor in channels_last order, which is how pictures lie in memory anyway."""
-    shapes = {p.shape for p in pixels}
+def _on_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: torch.device) -> Float[Tensor, "b c h w"]:
+    """One tensor in channels_last order, which is how pictures lie in memory anyway."""
+    shapes = {one.shape for one in pixels}
     if len(shapes) > 1:
         sizes = ", ".join(f"{h}x{w}" for h, w, _ in sorted(shapes)[:3])
         raise DataError(
             f"pictures of different sizes ({sizes}, ...) cannot share a batch; "
             "give every picture one size, for example item_tfms=Resize(224)"
         )
-    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+    shape = (len(pixels), *pixels[0].shape)
+    if device.type == "cpu":
+        numbers = np.empty(shape, np.float32)
+        for place, one in enumerate(pixels):
+            cv2.LUT(one, _NUMBERS, dst=numbers[place])
+        return torch.from_numpy(numbers).permute(0, 3, 1, 2)
+    # Pinned memory is copied while the host goes on.
+    stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(pixels, out=stacked.numpy())
+    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
+
+
+_NUMBERS: np.ndarray[Any, np.dtype[np.float32]] = np.arange(256, dtype=np.float32) / np.float32(255)  # of the 256 grey levels
 
 
 def _as_list(tfms: Any) -> list[Any]:

@@ -22,6 +22,8 @@ from eyebright.types import Size
 PixelChange = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
 
 _NEAREST_TO_BLACK = 1e-7  # as in the book: the logit of pure black and pure white must stay finite
+_LEVELS = np.linspace(0, 1, 256).clip(_NEAREST_TO_BLACK, 1 - _NEAREST_TO_BLACK)
+_LOGITS = np.log(_LEVELS / (1 - _LEVELS))  # of the 256 grey levels
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Lighting:
         """The new value of each of the 256 grey levels: for ``table[image]`` or ``cv2.LUT``."""
         if self.is_identity:
             return np.arange(256, dtype=np.uint8)
-        lit = self.apply(torch.linspace(0, 1, 256, dtype=torch.float64))
-        return (lit * 255).round().to(torch.uint8).numpy()
+        values = 1 / (1 + np.exp(-(self.gain * _LOGITS + self.offset)))
+        return np.rint(values * 255).astype(np.uint8)
 
     def apply(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The values after the change.

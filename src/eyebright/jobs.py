@@ -66,6 +66,7 @@ class Options:
         device: where to train; None: an accelerator where there is one.
         workers: threads that read; None: one for each processor.
         skip_bad: leave unreadable pictures out and list them.
+        cache: keeps decoded pictures, so that later epochs need not decode them: ``"memory"`` or a folder.
         profile: say where the time of training went.
         progress: ``"auto"``, ``"bar"``, ``"notebook"``, ``"lines"`` or ``"quiet"``.
     """
@@ -87,6 +88,7 @@ class Options:
     device: str | None = None
     workers: int | None = None
     skip_bad: bool = False
+    cache: str | None = None
     profile: bool = False
     progress: str = "auto"
 
@@ -189,6 +191,8 @@ def train_model(
         _say_left_out(dls.skipped, say)  # they may be why there is nothing left
         raise
     say(f"trained in {learner.run.device.why}")
+    if dls.cache is not None:
+        say(f"cache: {dls.cache.said}")
     if options.profile:
         for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
             say(line)
@@ -267,6 +271,7 @@ def _dataloaders(source: Source, options: Options) -> DataLoaders:
         device=options.device,
         seed=options.seed,
         skip_bad=options.skip_bad,
+        cache=options.cache,
     )
 
 

@@ -83,6 +83,14 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that read; else one a processor.", rich_help_panel=MACHINE)
     ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="memory|FOLDER",
+            help="Keep decoded pictures, so that later epochs need not decode them.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the time of training went.", rich_help_panel=MACHINE)
     ] = False,
@@ -115,6 +123,7 @@ def train(
         device=device,
         workers=workers,
         skip_bad=skip_bad,
+        cache=cache,
         profile=profile,
         progress="quiet" if quiet else "auto",
     )

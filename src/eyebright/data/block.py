@@ -21,6 +21,7 @@ from eyebright.data.loaders import Loader, default_device
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.split import RandomSplitter, Splitter, checked_split
 from eyebright.errors import DataError, InputError, checked_keywords
+from eyebright.io.cache import CacheChoice, PixelCache
 
 DEFAULT_BATCH = 64
 
@@ -106,6 +107,7 @@ class DataBlock:
         device: str | torch.device | None = None,
         seed: int = 0,
         skip_bad: bool = False,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Batches of both sides.
 
@@ -120,10 +122,12 @@ class DataBlock:
             device: where batches go; None: an accelerator where there is one.
             seed: of the order and of the augmentations.
             skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.
+            cache: keep decoded pictures, so that later epochs need not decode them: ``"memory"`` takes up to a quarter
+                of what is free, a folder up to half of what is free on its disk; a `PixelCache` has a limit of its own.
 
         Raises:
             DataError: see `datasets`; a batch larger than the training side; nothing to validate.
-            InputError: a number too small; no such device.
+            InputError: a number too small; no such device; no such folder for the cache.
         """
         if not self.blocks:
             raise DataError(
@@ -137,7 +141,7 @@ class DataBlock:
         if not len(datasets.valid):
             raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
         place = default_device(device)
-        pipeline = Pipeline.of(self.item_tfms, self.batch_tfms, place)
+        pipeline = Pipeline.of(self.item_tfms, self.batch_tfms, place, cache=PixelCache.of(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
 
         def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:

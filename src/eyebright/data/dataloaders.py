@@ -1,6 +1,7 @@
 """Both sides of a split as batches: what a learner takes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.show import show_targets
 from eyebright.errors import DataError, checked_keywords
+from eyebright.io.cache import PixelCache
 from eyebright.types import Size, Vocab
 
 
@@ -43,6 +45,8 @@ class DataLoaders:
             ("batches", *(f"{len(side):,}" for side in self)),
             ("in a batch", *(side.bs for side in self)),
         ]
+        if self.cache:
+            facts.append(("cache", self.cache.said, ""))
         if self.skipped:
             facts.append(("left out so far", len(self.skipped), ""))
         sides = {"train": self.train_ds, "validate": self.valid_ds}
@@ -124,6 +128,11 @@ class DataLoaders:
         return self.train.pipeline
 
     @property
+    def cache(self) -> PixelCache | None:
+        """What keeps decoded pictures, and how often it was of use; None where nothing does."""
+        return self.pipeline.cache
+
+    @property
     def skipped(self) -> dict[str, str]:
         """Pictures that were left out so far because they cannot be read: path to reason."""
         return self.train.skipped or {}
@@ -159,7 +168,9 @@ class DataLoaders:
         fields = self.datasets.fields
         if not with_labels:
             fields = Fields(fields.get_x, None, fields.image, None)
-        return self._looking(Dataset(items, range(len(items)), fields), self.valid.bs)
+        loader = self._looking(Dataset(items, range(len(items)), fields), self.valid.bs)
+        loader.pipeline = replace(loader.pipeline, cache=None)  # they are looked at once, and would fill it
+        return loader
 
     @checked_keywords
     def show_batch(

@@ -19,6 +19,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.items import ColReader, RegexLabeller, parent_label, using_attr
 from eyebright.data.split import ColSplitter, GrandparentSplitter, RandomSplitter, Splitter
 from eyebright.errors import DataError, InputError, checked_keywords
+from eyebright.io.cache import CacheChoice
 from eyebright.io.files import get_image_files
 
 Paths = Sequence[str | Path]
@@ -44,6 +45,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures whose folder is their class: ``train/cat/1.jpg``, ``valid/dog/2.jpg``.
 
@@ -61,6 +63,7 @@ class ImageDataLoaders:
             shuffle: another order of the training pictures in each epoch.
             num_workers: threads that read.
             device: where batches go.
+            cache: keep decoded pictures: ``"memory"``, or a folder.
 
         Raises:
             InputError: there is no such folder, or no picture in it.
@@ -75,7 +78,14 @@ class ImageDataLoaders:
             batch_tfms=batch_tfms,
         )
         return block.dataloaders(
-            Path(path), path, bs=bs, val_bs=val_bs, shuffle=shuffle, num_workers=num_workers, device=device
+            Path(path),
+            path,
+            bs=bs,
+            val_bs=val_bs,
+            shuffle=shuffle,
+            num_workers=num_workers,
+            device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -94,6 +104,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures whose class a function reads from their path.
 
@@ -110,6 +121,7 @@ class ImageDataLoaders:
             shuffle: another order of the training pictures in each epoch.
             num_workers: threads that read.
             device: where batches go.
+            cache: keep decoded pictures: ``"memory"``, or a folder.
         """
         block = DataBlock(
             blocks=(ImageBlock, CategoryBlock),
@@ -126,6 +138,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -144,6 +157,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures whose class ``label_func`` reads from their name; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -159,6 +173,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -177,6 +192,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures whose class is the first group of ``pat`` in their path; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -192,6 +208,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -210,6 +227,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures whose class is the first group of ``pat`` in their name; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -225,6 +243,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -249,6 +268,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures and labels from a table.
 
@@ -271,6 +291,7 @@ class ImageDataLoaders:
             shuffle: another order of the training pictures in each epoch.
             num_workers: threads that read.
             device: where batches go.
+            cache: keep decoded pictures: ``"memory"``, or a folder.
 
         Raises:
             DataError: the table has no such column, or a picture no label where it needs one.
@@ -285,7 +306,14 @@ class ImageDataLoaders:
             batch_tfms=batch_tfms,
         )
         return block.dataloaders(
-            df, path, bs=bs, val_bs=val_bs, shuffle=shuffle, num_workers=num_workers, device=device
+            df,
+            path,
+            bs=bs,
+            val_bs=val_bs,
+            shuffle=shuffle,
+            num_workers=num_workers,
+            device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -313,6 +341,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures and labels from the CSV file ``csv_fname`` in ``path``.
 
@@ -344,6 +373,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
     @staticmethod
@@ -363,6 +393,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
+        cache: CacheChoice = None,
     ) -> DataLoaders:
         """Pictures from one list, their labels from another.
 
@@ -381,6 +412,7 @@ class ImageDataLoaders:
             shuffle: another order of the training pictures in each epoch.
             num_workers: threads that read.
             device: where batches go.
+            cache: keep decoded pictures: ``"memory"``, or a folder.
 
         Raises:
             DataError: there are not as many labels as pictures.
@@ -403,6 +435,7 @@ class ImageDataLoaders:
             shuffle=shuffle,
             num_workers=num_workers,
             device=device,
+            cache=cache,
         )
 
 

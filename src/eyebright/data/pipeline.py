@@ -7,7 +7,7 @@ again as one warp. Pictures travel as uint8 until they are on the device.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eyebright.errors import DataError
 from eyebright.geometry import Warp, warp_batch
+from eyebright.io.cache import PixelCache
 from eyebright.io.images import Picture
 from eyebright.laps import Laps
 from eyebright.transforms.draw import Draw, PixelChange, Transform, changes_pixels, draw_all, output_size
@@ -49,13 +50,15 @@ class Pipeline:
     Args:
         host: transforms that run on the CPU, one picture at a time.
         device: transforms that run on the device, a batch at a time.
+        cache: keeps decoded pictures; they are the same without it.
     """
 
     host: tuple[Transform, ...] = ()
     device: tuple[Transform, ...] = ()
+    cache: PixelCache | None = field(default=None, compare=False)
 
     @staticmethod
-    def of(item_tfms: Any, batch_tfms: Any, device: torch.device) -> "Pipeline":
+    def of(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
         """The pipeline for the user's transforms (one, a list, or None) on this device.
 
         Raises:
@@ -68,8 +71,8 @@ class Pipeline:
             raise DataError("there are two Normalize transforms; a picture is normalised once")
         # A device takes over only where every picture has one size by then, and no change of uint8 pixels follows.
         if device.type == "cpu" or changes_pixels(batch) or output_size(item) is None:
-            return Pipeline(item + batch)
-        return Pipeline(item, batch)
+            return Pipeline(item + batch, cache=cache)
+        return Pipeline(item, batch, cache)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
@@ -107,7 +110,7 @@ class Pipeline:
                     "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
                     "give it in item_tfms"
                 )
-            pixels, warp = picture.decoded_for(now.warp)
+            pixels, warp = picture.decoded_for(now.warp, self.cache)
         with laps("augmenting"):
             pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
             if not now.lighting.is_identity:

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = True) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, and rename it to ``path``.
+
+    Args:
+        path: what the file is to be called.
+        write: writes into the path that it is given.
+        flush: False leaves the flushing to the system: then a crash of the machine can still leave half a file.
 
     Raises:
         OSError: the disk is full, read-only, or the like; it names ``path``, and what was there is unchanged.
@@ -20,8 +25,9 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         mode = temporary.stat().st_mode  # what the user's umask gives new files; some writers make private ones
         write(temporary)
         temporary.chmod(mode)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if flush:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
         if error.filename != str(temporary):

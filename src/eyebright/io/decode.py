@@ -50,12 +50,10 @@ class Header(NamedTuple):
     Args:
         stored: the size of the pixels as they lie in the file.
         orientation: EXIF's number for how they are turned, 1 (upright) to 8.
-        reducible: the decoder can shrink by 2, 4 or 8 while decoding (JPEG).
     """
 
     stored: Size
     orientation: int
-    reducible: bool
 
 
 def read_header(source: Source) -> Header:
@@ -66,7 +64,7 @@ def read_header(source: Source) -> Header:
     """
     with _reading(source), _bytes_of(source) as file:
         image = _identify(source, file)
-        return Header(Size(image.height, image.width), _orientation(image, file), image.format in _REDUCIBLE)
+        return Header(Size(image.height, image.width), _orientation(image, file))
 
 
 def decode(source: Source, *, reduce: int = 1) -> Image.Image:
@@ -74,18 +72,30 @@ def decode(source: Source, *, reduce: int = 1) -> Image.Image:
 
     Args:
         source: a path, or the bytes of a whole file.
-        reduce: 1, 2, 4 or 8; above 1 only for a picture whose header is `Header.reducible` and that has at least
-            ``reduce`` pixels along both sides. ``reduce`` pixels become exactly one; sizes are rounded up.
+        reduce: 1, 2, 4 or 8; the picture has at least ``reduce`` pixels along both sides. ``reduce`` pixels become
+            exactly one, sizes are rounded up. A JPEG is shrunk while it is decoded, which saves most of the work;
+            of other formats the mean of each square is taken.
 
     Raises:
         PictureError: the picture cannot be read, is cut off or damaged.
     """
     with _reading(source), _bytes_of(source) as file:
         image = _identify(source, file)
-        if reduce > 1:
+        if reduce > 1 and image.format in _REDUCIBLE:
             image.draft(None, (image.width // reduce, image.height // reduce))
+            reduce = 1
         image.load()
-        return to_rgb(image)
+        return to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce)
+
+
+def read_bytes(path: str) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    with _reading(path), _bytes_of(path) as file:
+        return file.read()
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

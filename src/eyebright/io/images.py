@@ -1,9 +1,10 @@
 """A picture on disk or in memory: its header is read at once, its pixels when they are asked for.
 
 A `Picture` is a small value that pickles, can be read from many threads and holds no open file. Its pixels always come
-upright and as 8-bit RGB (`eyebright.io.decode` says how other kinds become that). Big JPEGs are decoded at the smallest
-scale that still has more detail than asked for, which saves most of the work: a JPEG can be shrunk by 2, 4 or 8 while
-its cosine blocks are turned into pixels.
+upright and as 8-bit RGB (`eyebright.io.decode` says how other kinds become that). Big pictures are decoded at the
+smallest scale that still has more detail than asked for. That saves most of the work where a JPEG can be shrunk by 2, 4
+or 8 while its cosine blocks are turned into pixels; other formats are decoded whole and shrunk, so that a cache of
+decoded pictures need not hold what is never looked at.
 """
 
 import io
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError, PictureError
 from eyebright.geometry import Interpolation, PadMode, Warp
+from eyebright.io.cache import PixelCache
 from eyebright.io.decode import Header, Source, decode, describe_source, read_header, rgb_of_array, to_rgb
 from eyebright.types import Size
 
@@ -30,6 +32,7 @@ PictureSource = str | Path | bytes | Shaped[np.ndarray, "..."] | Tensor | Image.
 # Decoded pixels for each output pixel. The mean difference to a full decode is then below 1 of 255 on most photographs
 # and on average (1.0: 2.6 of 255); more would leave the cheap scales to thumbnails.
 _OVERSAMPLING = 1.5
+_CHANGED = "it has changed since it was first looked at"
 _NOTEBOOK_SIDE = 1024  # pixels; what a notebook shows of a larger picture
 
 
@@ -89,10 +92,10 @@ class Picture:
         """The pixels, upright, as a new array of shape (height, width, 3).
 
         Args:
-            reduce: 1, 2, 4 or 8. A JPEG is decoded with exactly ``reduce`` source pixels for each pixel; its size is
+            reduce: 1, 2, 4 or 8. A file is decoded with exactly ``reduce`` source pixels for each pixel; its size is
                 rounded up, and what is left over lies at the right and bottom *of the stored picture* (before it is
-                turned upright). Other formats come whole, and a JPEG never smaller than one pixel: the array says
-                its size.
+                turned upright). Pictures in memory come whole, and none smaller than one pixel: the array says its
+                size.
 
         Raises:
             PictureError: the picture cannot be read, is cut off or damaged.
@@ -119,11 +122,12 @@ class Picture:
         image, warp = self.decoded_for(warp)
         return warp.pixels(image, pad=pad, interpolation=interpolation)
 
-    def decoded_for(self, warp: Warp) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
+    def decoded_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
         """The pixels, no more of them than the warp needs, and the same warp from these pixels.
 
         Args:
             warp: from this picture's `shape` to the size that is wanted.
+            cache: keeps what was decoded; the pixels are the same with it, and not to be written to.
 
         Raises:
             PictureError: the picture cannot be read, is cut off or damaged.
@@ -132,7 +136,7 @@ class Picture:
         if warp.source != self.shape:
             raise InputError(f"a warp for {warp.source} pictures got {self}, which is {self.shape}")
         reduce = self._possible(_reduction(warp))
-        image = np.asarray(self._decoded(reduce))
+        image = np.asarray(self._decoded(reduce)) if cache is None else self._kept(reduce, cache)
         if self._header is not None and reduce > 1:
             warp = _from_reduced(warp, self._header, reduce)
         return image, warp
@@ -153,12 +157,32 @@ class Picture:
         return file.getvalue()
 
     def _possible(self, reduce: int) -> int:
-        """The largest reduction up to ``reduce`` that the format and the size of this picture allow."""
-        if self._header is None or not self._header.reducible:
+        """The largest reduction up to ``reduce`` that the size of this picture allows."""
+        if self._header is None:
             return 1
         while reduce > min(self.shape):
             reduce //= 2
         return reduce
+
+    def _kept(self, reduce: int, cache: PixelCache) -> Pixels:
+        """The pixels upright, at a possible reduction, from the cache where it has them."""
+        if self._header is None or isinstance(self._source, np.ndarray):
+            return self._source  # pyright: ignore[reportReturnType]  # only pixels have no header
+        path = describe_source(self._source)
+
+        def upright(data: bytes) -> Pixels:
+            try:
+                now = _from_file(data, path=None)
+                if now._header == self._header:
+                    return np.asarray(now._decoded(reduce))
+            except PictureError as error:
+                raise PictureError(path, error.reason) from error.__cause__
+            raise PictureError(path, _CHANGED)  # what would be kept for these bytes depends on their own header alone
+
+        pixels = cache.pixels(self._source, reduce, upright)
+        if pixels.shape[:2] != _upright_size(self._header, reduce):
+            raise PictureError(path, _CHANGED)
+        return pixels
 
     def _decoded(self, reduce: int) -> Image.Image | Pixels:
         """The pixels upright, at a possible reduction."""
@@ -167,7 +191,7 @@ class Picture:
         assert self._header is not None  # only pixels have none
         image = decode(self._source, reduce=reduce)
         if image.size != tuple(reversed(_reduced(self._header.stored, reduce))):
-            raise PictureError(describe_source(self._source), "it has changed since it was first looked at")
+            raise PictureError(describe_source(self._source), _CHANGED)
         method = _UPRIGHT[self._header.orientation][0]
         return image if method is None else image.transpose(method)
 
@@ -198,9 +222,7 @@ def _problem(path: str | Path) -> PictureError | None:
 
 def _from_file(source: Source, *, path: str | None) -> Picture:
     header = read_header(source)
-    stored = header.stored
-    turned = header.orientation >= 5
-    return Picture(path, Size(stored.width, stored.height) if turned else stored, source, header)
+    return Picture(path, _upright_size(header, 1), source, header)
 
 
 def _from_pixels(array: Shaped[np.ndarray, "..."], name: str) -> Picture:
@@ -236,8 +258,13 @@ _UPRIGHT = {
 
 
 def _reduced(stored: Size, reduce: int) -> Size:
-    """The size that libjpeg decodes to: rounded up."""
+    """The size that a file is decoded to: rounded up, as libjpeg does."""
     return Size(-(-stored.height // reduce), -(-stored.width // reduce))
+
+
+def _upright_size(header: Header, reduce: int) -> Size:
+    height, width = _reduced(header.stored, reduce)
+    return Size(width, height) if header.orientation >= 5 else Size(height, width)
 
 
 def _reduction(warp: Warp) -> int:

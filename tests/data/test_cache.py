@@ -1,0 +1,115 @@
+"""A training with a cache sees the very batches of one without."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.io import images
+from eyebright.io.cache import PixelCache
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from support.learners import squares_block
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    """Half of the pictures are JPEGs, half PNGs."""
+    table = coloured_squares(folder, 24, size=(150, 200))
+    for i in range(0, 24, 2):
+        Image.open(folder / f"{i:03}.png").save(folder / f"{i:03}.jpg")
+        table.loc[i, "fname"] = f"{i:03}.jpg"
+    return table
+
+
+def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
+    block = squares_block(folder, batch_tfms=aug_transforms(size=32, min_scale=0.3))  # unlike scales are decoded
+    return block.dataloaders(table, bs=6, **options)
+
+
+def choice(kind: str, tmp_path: Path) -> str | Path:
+    return "memory" if kind == "memory" else tmp_path
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_batches_are_the_same_with_and_without_a_cache(
+    kind: str, threads: int, folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    plain = loaders(folder, table, num_workers=0)
+    cached = loaders(folder, table, num_workers=threads, cache=choice(kind, tmp_path))
+    for epoch in range(3):
+        for side in (0, 1):
+            for one, other in zip(plain[side].batches(epoch), cached[side].batches(epoch), strict=True):
+                assert torch.equal(one.x, other.x)
+                assert torch.equal(one.y, other.y)
+    assert cached.cache.found > cached.cache.asked / 2
+    assert cached.cache.store.problem is None
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_later_epochs_do_not_decode(
+    kind: str, folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = squares_block(folder, item_tfms=Resize(140), batch_tfms=aug_transforms(size=120, min_scale=0.8))
+    dls = block.dataloaders(table, bs=6, shuffle=False, cache=choice(kind, tmp_path))  # in order none is dropped
+    first = list(dls.train.batches(0))
+    monkeypatch.setattr(images, "decode", None)
+    second = list(dls.train.batches(1))
+    assert len(first) == len(second) == 3
+    assert not torch.equal(first[0].x, second[0].x)  # they are augmented anew
+    assert dls.cache.said.startswith("18 of 36 pictures read from")
+
+
+def test_all_views_of_a_side_share_the_cache_and_new_pictures_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:
+    dls = loaders(folder, table, cache="memory")
+    list(dls.valid.batches())
+    held = dls.cache.store.held
+    assert held > 0
+    list(dls.ordered(1).batches())
+    list(dls.some(1, 3).batches())
+    list(dls.test_dl(table).batches())
+    assert (dls.cache.store.held, dls.cache.asked) == (held, 15)
+
+
+def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> None:
+    plain, cached = loaders(folder, table), loaders(folder, table, cache=PixelCache.in_memory(200_000))
+    for epoch in range(2):
+        for one, other in zip(plain.train.batches(epoch), cached.train.batches(epoch), strict=True):
+            assert torch.equal(one.x, other.x)
+    assert 0 < cached.cache.found < cached.cache.asked / 2
+    assert "it is full" in cached.cache.said
+
+
+def test_a_picture_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 8)
+    dls = squares_block(tmp_path).dataloaders(table, bs=6, cache="memory")
+    before = dls.valid.one_batch()[0]
+    Image.fromarray(np.zeros((48, 64, 3), dtype=np.uint8)).save(tmp_path / "003.png")
+    after = dls.valid.one_batch()[0]
+    assert before[0].max() > 0
+    assert after[0].max() == 0
+    assert torch.equal(before[1], after[1])
+
+
+def test_unreadable_pictures_are_left_out_as_without_a_cache(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 16)
+    (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
+    skipped = []
+    for cache in (None, "memory"):
+        dls = squares_block(tmp_path).dataloaders(table, bs=4, skip_bad=True, cache=cache)
+        for epoch in range(2):
+            assert len([p for batch in dls.train.batches(epoch) for p in batch.positions]) == 11
+        skipped.append(dls.skipped)
+    assert skipped[0] == skipped[1] != {}

@@ -1,14 +1,20 @@
 """How fast pictures come: threads against worker processes, and what each stage of one picture costs.
 
     python benchmarks/loader.py labels.csv --images photos/ [--train] [--json out.json]
+    python benchmarks/loader.py labels.csv --images photos/ --cache [--json out.json]
 
 Both run the very same pipeline on the CPU, to the same float batches. Worker processes are torch's, stay alive between
 epochs and send uint8. With ``--train`` the model learns from every batch, so that reading competes with training for
 the processors and for the interpreter's lock, as it does in earnest.
+
+With ``--cache`` threads read with and without a cache of decoded pictures: the epoch that fills it, and later ones.
 """
 
+import copy
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from multiprocessing import active_children
 from operator import itemgetter
 from pathlib import Path
@@ -23,8 +29,9 @@ from stages import stage_times
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from eyebright.data.loaders import Loader
+from eyebright.data.loaders import Loader, processors
 from eyebright.data.pipeline import Pipeline
+from eyebright.io.cache import PixelCache
 
 WORKERS = (1, 2, 4)
 
@@ -35,6 +42,7 @@ Use = Callable[[Tensor], None]
 def main() -> None:
     parser = sides.parser(__doc__)
     parser.add_argument("--train", action="store_true", help="learn from each batch with --arch")
+    parser.add_argument("--cache", action="store_true", help="compare reading with and without a cache instead")
     parser.add_argument("--rounds", type=int, default=5, help="how often each way reads all pictures")
     arguments = parser.parse_args()
     measure.warn_if_busy()
@@ -44,6 +52,10 @@ def main() -> None:
     read.pipeline, read.device = Pipeline(read.pipeline.transforms), torch.device("cpu")
     read.sample(0)  # what is loaded with the first picture counts for no way
     use = learn_with(make_learner(told).model) if arguments.train else lambda _: None
+    settings = sides.told_without_pictures(told) | {"train": arguments.train}
+    if arguments.cache:
+        measure.save(arguments.json, {"settings": settings, "caches": caches(read, use, arguments.rounds)})
+        return
     ways = {f"processes {n}": processes(read, n) for n in WORKERS}
     ways |= {f"threads {n}": threads(read, n) for n in (0, *WORKERS)}
     started = {name: first_pass(batches) for name, batches in ways.items()}
@@ -53,8 +65,35 @@ def main() -> None:
     stages = stage_times(read, arguments.rounds)
     report(results, ratios, stages)
     measured = {"ways": results, "threads over processes": ratios, "milliseconds": stages}
-    settings = sides.told_without_pictures(told) | {"train": arguments.train}
     measure.save(arguments.json, {"settings": settings, **measured})
+
+
+def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
+    """Pictures per second without a cache and with each kind, in the epoch that fills it and in later ones; printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = {"no cache": None, "memory": PixelCache.in_memory(), "folder": PixelCache.in_folder(folder)}
+        ways = {name: passes(threads(cached(read, cache), processors()), use) for name, cache in kinds.items()}
+        first = {name: way(0) for name, way in ways.items()}
+        later = measure.alternate(ways, range(rounds))
+        results = {
+            name: {
+                "first epoch, pictures/s": first[name],
+                "later, pictures/s": measure.spread(later[name]),
+                "times no cache": measure.ratios(later[name], later["no cache"]),
+                "kB a picture": None if cache is None else cache.store.held / len(read.dataset) / 1000,
+                "found": None if cache is None else cache.found / cache.asked,
+            }
+            for name, cache in kinds.items()
+        }
+    print(measure.table(["cache", *results["memory"]], [[name, *one.values()] for name, one in results.items()]))
+    return results
+
+
+def cached(read: Loader, cache: PixelCache | None) -> Loader:
+    """The same loader with a cache."""
+    with_cache = copy.copy(read)
+    with_cache.pipeline = replace(read.pipeline, cache=cache)
+    return with_cache
 
 
 class Looks(Dataset[tuple[Tensor, Tensor | None]]):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -89,6 +90,25 @@ def test_a_second_training_gives_the_same_weights(squares: Path) -> None:
     assert train(squares) == 0
     second = load_predictor(squares / "model").model.state_dict()
     assert all(torch.equal(first[name], tensor) for name, tensor in second.items())
+
+
+def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(squares) == 0
+    plain = load_predictor(squares / "model").model.state_dict()
+    capsys.readouterr()
+    for kind in ("memory", str(squares / "cache"), str(squares / "cache")):
+        assert train(squares, "--cache", kind) == 0
+        with_cache = load_predictor(squares / "model").model.state_dict()
+        assert all(torch.equal(plain[name], tensor) for name, tensor in with_cache.items())
+    memory, folder, again = re.findall(r"cache: (\d+) of (\d+) pictures read from", capsys.readouterr().out)
+    assert memory == folder
+    assert 0 < int(folder[0]) < int(folder[1])
+    assert again == (folder[1], folder[1])  # a second run finds all of them
+
+
+def test_a_cache_that_cannot_be_is_found_out_before_training(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(squares, "--cache", str(squares / "labels.csv")) == 2
+    assert "cannot keep pictures in the folder" in capsys.readouterr().err
 
 
 def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -62,10 +63,16 @@ def test_a_store_that_is_full_keeps_what_it_has_and_says_so(make: Callable[..., 
 def test_a_folder_counts_what_other_runs_have_written(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
     later = FolderStore(tmp_path, limit=3000)
-    assert later.held == files(tmp_path)[0].stat().st_size
+    assert later.held == later.counted() == files(tmp_path)[0].stat().st_size
     later.put("cd34-1", some_pixels(1))
     assert later.get("cd34-1") is None
     assert np.array_equal(later.get(KEY), some_pixels())
+
+
+def test_what_another_run_writes_meanwhile_is_counted_when_somebody_asks(tmp_path: Path) -> None:
+    one, other = FolderStore(tmp_path), FolderStore(tmp_path)
+    other.put(KEY, some_pixels())
+    assert one.counted() == other.held > 0
 
 
 def test_two_runs_that_write_at_once_stay_near_the_limit(tmp_path: Path) -> None:
@@ -131,10 +138,9 @@ def test_a_damaged_file_counts_as_missing_and_is_written_anew(
 def test_a_folder_that_is_deleted_meanwhile_is_filled_again(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())
-    [path] = files(tmp_path)
-    path.unlink()
-    path.parent.rmdir()
+    shutil.rmtree(tmp_path / INSIDE)
     assert store.get(KEY) is None
+    assert store.counted() == 0
     store.put(KEY, some_pixels())
     assert np.array_equal(store.get(KEY), some_pixels())
 

@@ -6,6 +6,7 @@ a decode; one large file with an index would save these, and would need locks, a
 and rewriting to give space back.
 """
 
+import contextlib
 import errno
 import mmap
 import os
@@ -60,6 +61,10 @@ class Store(ABC):
     @abstractmethod
     def put(self, key: str, pixels: Pixels) -> None:
         """Keeps the pixels if it can; `problem` says why it cannot."""
+
+    def counted(self) -> int:
+        """Bytes that it holds, counted anew where others may have written too."""
+        return self.held
 
     def _fills_up(self) -> None:
         self.problem = f"it is full (limit {megabytes(self.limit)}), so the other pictures are decoded each time"
@@ -148,12 +153,18 @@ class FolderStore(Store):
                 return
         path = self._path(key)
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             # Not flushed: after a crash of the machine the checksum tells which files are whole.
             write_atomically(path, lambda temporary: _write(temporary, key, pixels), flush=False)
         except OSError as error:
             self.problem = f"nothing more can be written there ({error.strerror or error})"
             return
+
+    def counted(self) -> int:
+        """Bytes of all files."""
+        with self._lock:
+            self.held = self._counted = self._count()
+        return self.held
 
     def _takes(self, size: int) -> bool:
         if self.problem is not None:
@@ -172,15 +183,9 @@ class FolderStore(Store):
     def _count(self) -> int:
         """Bytes of all files; those that a run left half-written are deleted."""
         total = 0
-        for entry in _files(self._root):
-            try:
-                facts = entry.stat()
-                if entry.name.startswith(".") and time.time() - facts.st_mtime > _ABANDONED:
-                    Path(entry.path).unlink()
-                    continue
-            except OSError:  # another run was faster, or it is not ours to delete
-                continue
-            total += facts.st_size
+        with contextlib.suppress(OSError):  # somebody deletes the folder, or it cannot be looked into
+            for entry in _files(self._root):
+                total += _size(entry)
         return total
 
 
@@ -226,6 +231,17 @@ def _files(root: Path) -> Iterator["os.DirEntry[str]"]:
             if shard.is_dir(follow_symlinks=False):
                 with os.scandir(shard.path) as entries:
                     yield from entries
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    try:
+        facts = entry.stat()
+        if entry.name.startswith(".") and time.time() - facts.st_mtime > _ABANDONED:
+            Path(entry.path).unlink()
+            return 0
+    except OSError:  # another run was faster, or it is not ours to delete
+        return 0
+    return facts.st_size
 
 
 def _of_the_system() -> int | None:

@@ -29,9 +29,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The reduction of every decode."""
     reductions = []
 
-    def spy(source, *, reduce):
+    def spy(source, *, reduce, plain_jpeg):
         reductions.append(reduce)
-        return decode(source, reduce=reduce)
+        return decode(source, reduce=reduce, plain_jpeg=plain_jpeg)
 
     monkeypatch.setattr(images, "decode", spy)
     return reductions

@@ -340,3 +340,37 @@ def test_pillows_own_pixel_limit_neither_warns_nor_changes(monkeypatch):
 def test_a_picture_above_pillows_warning_limit_is_decoded(encode):
     data = encode(np.full((9_500, 9_500), 77, np.uint8), "JPEG")
     assert np.asarray(decode(data, reduce=8)).mean() == 77
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 17), (31, 64), (333, 50)])
+@pytest.mark.parametrize("how", [{"subsampling": 0}, {"subsampling": 2}, {"progressive": True}, {"quality": 20}, {}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_plain_jpeg_has_the_very_pixels_that_pillow_gives(size, how, mode, encode):
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise).convert(mode), "JPEG", **how)
+    assert read_header(data).plain_jpeg
+    for reduce in (1, 2, 4, 8):
+        picture = Image.open(io.BytesIO(data))
+        if reduce > 1:
+            picture.draft(None, (size[1] // reduce, size[0] // reduce))
+        expected = np.asarray(picture.convert("RGB"))
+        assert np.array_equal(decode(data, reduce=reduce, plain_jpeg=True), expected)
+
+
+def test_jpegs_for_printers_and_other_formats_are_not_plain(encode):
+    picture = Image.new("RGB", (9, 9), "teal")
+    assert not read_header(encode(picture.convert("CMYK"), "JPEG")).plain_jpeg
+    assert not read_header(encode(picture, "PNG")).plain_jpeg
+
+
+def test_what_is_no_jpeg_any_more_is_decoded_as_what_it_is(encode):
+    data = encode(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")
+    assert (decode(data, plain_jpeg=True) == 255).all(), "transparency lies over white"
+
+
+def test_a_plain_jpeg_that_is_cut_off_is_not_taken_for_a_whole_one(encode):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), "JPEG")
+    for end in (len(data) // 2, len(data) - 20):
+        with pytest.raises(PictureError, match="cut off"):
+            decode(data[:end], plain_jpeg=True)

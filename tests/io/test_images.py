@@ -214,9 +214,9 @@ def asked(monkeypatch):
     """Every reduction that the decoder was asked for."""
     reductions = []
 
-    def spy(source, *, reduce):
+    def spy(source, *, reduce, plain_jpeg):
         reductions.append(reduce)
-        return decode(source, reduce=reduce)
+        return decode(source, reduce=reduce, plain_jpeg=plain_jpeg)
 
     monkeypatch.setattr(images, "decode", spy)
     return reductions

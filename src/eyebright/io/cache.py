@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Union, final
 
+import cv2
 import PIL
 from PIL import features
 
@@ -151,4 +152,4 @@ def _signature(path: str) -> tuple[int, ...] | None:
 def _decoder() -> bytes:
     """Whatever may decode the same bytes to other pixels."""
     libraries = [f"{name} {features.version(name)}" for name in _LIBRARIES]
-    return "; ".join([f"rules {_RULES}", f"pillow {PIL.__version__}", *libraries]).encode()
+    return "; ".join([f"rules {_RULES}", f"pillow {PIL.__version__}", f"opencv {cv2.__version__}", *libraries]).encode()

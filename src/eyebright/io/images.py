@@ -9,7 +9,7 @@ decoded pictures need not hold what is never looked at.
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ class Picture:
         """
         if reduce not in (1, 2, 4, 8):
             raise InputError(f"a picture is decoded at 1/1, 1/2, 1/4 or 1/8, not at 1/{reduce}")
-        return np.array(self._decoded(self._possible(reduce)))
+        return np.array(self._decoded(self._possible(reduce)), order="C")
 
     def through(
         self, warp: Warp, *, pad: PadMode = "reflection", interpolation: Interpolation = "bilinear"
@@ -136,7 +136,7 @@ class Picture:
         if warp.source != self.shape:
             raise InputError(f"a warp for {warp.source} pictures got {self}, which is {self.shape}")
         reduce = self._possible(_reduction(warp))
-        image = np.asarray(self._decoded(reduce)) if cache is None else self._kept(reduce, cache)
+        image = self._decoded(reduce) if cache is None else self._kept(reduce, cache)
         if self._header is not None and reduce > 1:
             warp = _from_reduced(warp, self._header, reduce)
         return image, warp
@@ -174,7 +174,7 @@ class Picture:
             try:
                 now = _from_file(data, path=None)
                 if now._header == self._header:
-                    return np.asarray(now._decoded(reduce))
+                    return np.ascontiguousarray(now._decoded(reduce))
             except PictureError as error:
                 raise PictureError(path, error.reason) from error.__cause__
             raise PictureError(path, _CHANGED)  # what would be kept for these bytes depends on their own header alone
@@ -184,16 +184,15 @@ class Picture:
             raise PictureError(path, _CHANGED)
         return pixels
 
-    def _decoded(self, reduce: int) -> Image.Image | Pixels:
+    def _decoded(self, reduce: int) -> Pixels:
         """The pixels upright, at a possible reduction."""
         if isinstance(self._source, np.ndarray):
             return self._source
         assert self._header is not None  # only pixels have none
-        image = decode(self._source, reduce=reduce)
-        if image.size != tuple(reversed(_reduced(self._header.stored, reduce))):
+        stored = decode(self._source, reduce=reduce, plain_jpeg=self._header.plain_jpeg)
+        if stored.shape[:2] != _reduced(self._header.stored, reduce):
             raise PictureError(describe_source(self._source), _CHANGED)
-        method = _UPRIGHT[self._header.orientation][0]
-        return image if method is None else image.transpose(method)
+        return _UPRIGHT[self._header.orientation][0](stored)
 
 
 def verify(paths: Iterable[str | Path], threads: int | None = None) -> list[PictureError]:
@@ -244,16 +243,16 @@ def _from_pillow(image: Image.Image) -> Picture:
     return Picture(None, Size(*pixels.shape[:2]), pixels, None)
 
 
-# EXIF's orientation: how Pillow turns the stored pixels upright, and the same as a number of `Warp.dihedral`.
-_UPRIGHT = {
-    1: (None, 0),
-    2: (Image.Transpose.FLIP_LEFT_RIGHT, 1),
-    3: (Image.Transpose.ROTATE_180, 4),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM, 2),
-    5: (Image.Transpose.TRANSPOSE, 6),
-    6: (Image.Transpose.ROTATE_270, 5),
-    7: (Image.Transpose.TRANSVERSE, 7),
-    8: (Image.Transpose.ROTATE_90, 3),
+# EXIF's orientation: how the stored pixels turn upright, and the same as a number of `Warp.dihedral`.
+_UPRIGHT: dict[int, tuple[Callable[[Pixels], Pixels], int]] = {
+    1: (lambda pixels: pixels, 0),
+    2: (lambda pixels: pixels[:, ::-1], 1),
+    3: (lambda pixels: pixels[::-1, ::-1], 4),
+    4: (lambda pixels: pixels[::-1], 2),
+    5: (lambda pixels: pixels.swapaxes(0, 1), 6),
+    6: (lambda pixels: pixels.swapaxes(0, 1)[:, ::-1], 5),
+    7: (lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1], 7),
+    8: (lambda pixels: pixels.swapaxes(0, 1)[::-1], 3),
 }
 
 

@@ -58,6 +58,14 @@ class TargetBlock(Block):
             view: the warp through which the network sees the picture; None: the user's own picture, unwarped.
         """
 
+    def check(self, value: Any) -> None:
+        """Nothing, where the value can be encoded; a block that can tell more quickly than by encoding says so here.
+
+        Raises:
+            LabelError: the value has a label that the vocabulary lacks.
+        """
+        self.encode(value)
+
     @abstractmethod
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b ..."]:
         """What the model's outputs mean: probabilities, or values."""
@@ -137,4 +145,6 @@ def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
 
 def is_missing(raw: Any) -> bool:
     """True for None, NaN of any width, pandas' NA and NaT: how a table says that nothing stands there."""
+    if isinstance(raw, str):  # nearly always, and pandas asks for longer
+        return False
     return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

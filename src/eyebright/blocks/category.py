@@ -71,6 +71,10 @@ class CategoryBlock(TargetBlock):
         """The label's index, int64."""
         return torch.tensor(self.classes.position(value))
 
+    def check(self, value: str) -> None:
+        """Nothing, where the label is known."""
+        self.classes.position(value)
+
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Probabilities that sum to one (softmax)."""
         return outputs.softmax(dim=-1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class MultiCategoryBlock(TargetBlock):
         """The block whose vocabulary is the labels of ``values``; a given vocabulary stays."""
         if self.vocab is not None:
             return self
-        return MultiCategoryBlock(vocab=sorted(frozenset[str]().union(*values)))
+        return MultiCategoryBlock(vocab=sorted(set(chain.from_iterable(values))))
 
     def encode(self, value: frozenset[str], view: Warp | None = None) -> Float[Tensor, " k"]:
         """One 0 or 1 for each class, float32."""
@@ -67,6 +68,12 @@ class MultiCategoryBlock(TargetBlock):
         for label in value:
             row[self.classes.position(label)] = 1.0
         return row
+
+    def check(self, value: frozenset[str]) -> None:
+        """Nothing, where every label is known."""
+        classes = self.classes
+        for label in value:
+            classes.position(label)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """One probability for each class (sigmoid)."""

@@ -14,8 +14,9 @@ import torch
 
 from eyebright.blocks.base import Block, TargetBlock, as_block
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.datasets import Datasets, Fields
+from eyebright.data.datasets import Datasets
 from eyebright.data.describe import describe
+from eyebright.data.fields import Fields
 from eyebright.data.items import Getter
 from eyebright.data.loaders import Loader, default_device
 from eyebright.data.pipeline import Pipeline

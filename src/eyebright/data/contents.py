@@ -75,15 +75,14 @@ def label_counts(side: "Dataset") -> Counter[str]:
     Nothing where targets are no labels, or have not all been read, or are too many to be counted at a look.
     """
     target = side.fields.target
-    values = [side.known[i] for i in side.positions if i in side.known] if len(side) <= _MOST_COUNTED else []
-    if target is None or len(values) < len(side):
+    if target is None or len(side) > _MOST_COUNTED or not side.targets.known():
         return Counter()
     try:
         counts = Counter(dict.fromkeys(target.classes or (), 0))
     except EyebrightError:
         return Counter()
     if counts:
-        for value in values:
+        for value in side.targets:
             counts.update([value] if isinstance(value, str) else value or [NO_LABEL])
     return counts
 

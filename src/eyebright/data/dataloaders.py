@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from eyebright.blocks.base import TargetBlock
 from eyebright.data.contents import sides_html
-from eyebright.data.datasets import Dataset, Datasets, Fields
+from eyebright.data.datasets import Dataset, Datasets
+from eyebright.data.fields import Fields
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.show import show_targets

@@ -1,18 +1,25 @@
 """Items that can be looked at one by one, before any batch is made."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eyebright.blocks.base import Block, TargetBlock
+import pandas as pd
+
+from eyebright.blocks.base import TargetBlock
 from eyebright.data.contents import sides_html, sides_text, target_text
+from eyebright.data.fields import Fields
 from eyebright.data.items import item_at, take, where
 from eyebright.data.positions import Positions
-from eyebright.errors import DataError, EyebrightError, LabelError, PictureError
+from eyebright.data.targets import Targets
+from eyebright.errors import DataError, LabelError
 from eyebright.io.images import Picture
 from eyebright.types import Vocab
+
+_AT_ONCE = 10_000  # items that are hashed together
 
 
 class Sample(NamedTuple):
@@ -29,39 +36,6 @@ class Sample(NamedTuple):
     value: Any
 
 
-@dataclass(frozen=True)
-class Fields:
-    """How an item becomes a sample: a getter and a block for each of its two fields."""
-
-    get_x: Callable[[Any], Any] | None = None
-    get_y: Callable[[Any], Any] | None = None
-    image: Block | None = None
-    target: TargetBlock | None = None
-
-    def x(self, items: Any, position: int) -> Any:
-        """The input field of one item."""
-        return self._field(items, position, "x")
-
-    def y(self, items: Any, position: int) -> Any:
-        """The target field of one item."""
-        return self._field(items, position, "y")
-
-    def _field(self, items: Any, position: int, which: str) -> Any:
-        getter, block = (self.get_x, self.image) if which == "x" else (self.get_y, self.target)
-        step = f"get_{which}"
-        try:
-            raw = item_at(items, position)
-            raw = getter(raw) if getter is not None else raw
-            step = type(block).__name__
-            return block.read(raw) if block is not None else raw
-        except PictureError:
-            raise
-        except EyebrightError as error:
-            raise DataError(f"{where(items, position)}: {error}") from None
-        except Exception as error:
-            raise DataError(f"{where(items, position)}: {step} raised {type(error).__name__}: {error}") from error
-
-
 class Dataset(Sequence[tuple[Any, Any]]):
     """One side of a split: ``dataset[i]`` is (x, y), x a picture (or what the getter gave) and y a plain tensor.
 
@@ -75,7 +49,8 @@ class Dataset(Sequence[tuple[Any, Any]]):
         self.source = source
         self.positions = Positions(positions)
         self.fields = fields
-        self._values: dict[int, Any] = {}  # targets are read once: a getter may cost a file
+        self.targets = Targets.of(source, self.positions, fields)
+        self._x = fields.x_of(source)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -83,8 +58,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        position = self.positions[i]
-        x = self.fields.x(self.source, position)
+        x = self._x(self.positions[i])
         y = self.value(i)
         return x, self.fields.target.encode(y) if self.fields.target is not None else y
 
@@ -109,23 +83,33 @@ class Dataset(Sequence[tuple[Any, Any]]):
         """
         return _vocab(self.fields.target)
 
-    @property
-    def known(self) -> Mapping[int, Any]:
-        """The targets that have been read so far, by the item's position among all items."""
-        return self._values
-
     def value(self, i: int) -> Any:
         """What the target block read of the i-th item."""
-        position = self.positions[i]
-        if position not in self._values:
-            self._values[position] = self.fields.y(self.source, position)
-        return self._values[position]
+        return self.targets[i]
+
+    def words(self) -> Iterator[str]:
+        """The target of each item in words."""
+        target = self.fields.target
+        if target is None or not self.targets.are_kept:
+            yield from map(str if target is None else target.words, self.targets)
+            return
+        words: dict[int, str] = {}
+        for value in self.targets:
+            if id(value) not in words:
+                words[id(value)] = target.words(value)
+            yield words[id(value)]
 
     def sample(self, i: int) -> Sample:
         """The i-th item as a sample; None stands for a target that there is not."""
-        picture = self.fields.x(self.source, self.positions[i])
+        position = self.positions[i]
+        picture = self._x(position)
         value = self.value(i) if self.fields.target is not None else None
-        return Sample(self.positions[i], picture, value)
+        return Sample(position, picture, value)
+
+    def learn(self, target: TargetBlock) -> None:
+        """From now on targets are read and encoded by the block that was fitted; what has been read stays."""
+        self.fields = replace(self.fields, target=target)
+        self.targets.read = self.fields.y_of(self.source)
 
     def where(self, i: int) -> str:
         """How a message calls the i-th item."""
@@ -165,7 +149,7 @@ class Datasets:
         return sides_html("Datasets", {"train": self.train, "validate": self.valid})
 
     def __getitem__(self, position: int) -> tuple[Any, Any]:
-        return Dataset(self.items, range(len(self.items)), self.fields)[position]
+        return Dataset(self.items, [range(len(self.items))[position]], self.fields)[0]
 
     @property
     def vocab(self) -> Vocab:
@@ -180,17 +164,17 @@ class Datasets:
         """A hash of the split, the items and their targets: the same for the same data, on any machine."""
         digest = hashlib.sha256()
         for side in (self.train, self.valid):
-            for i in range(len(side)):
-                value = side.value(i)
-                words = str(value) if self.fields.target is None else self.fields.target.words(value)
-                digest.update(f"{_name(side.source, side.positions[i])}\t{words}\n".encode())
+            lines = zip(_names(side), side.words(), strict=True)
+            while part := "".join(f"{name}\t{words}\n" for name, words in islice(lines, _AT_ONCE)):
+                digest.update(part.encode())
             digest.update(b"\n")
         return digest.hexdigest()[:16]
 
     def _fit(self, target: TargetBlock) -> None:
-        fitted = target.fit(self.train.value(i) for i in range(len(self.train)))
-        self.fields = Fields(self.fields.get_x, self.fields.get_y, self.fields.image, fitted)
-        self.train.fields = self.valid.fields = self.fields
+        fitted = target.fit(iter(self.train.targets))
+        self.fields = replace(self.fields, target=fitted)
+        self.train.learn(fitted)
+        self.valid.learn(fitted)
         if fitted.classes is not None:
             learnt = fitted is not target
             _refuse_unknown_labels(self.train, fitted, hint="")
@@ -199,9 +183,9 @@ class Datasets:
 
 
 def _refuse_unknown_labels(side: Dataset, target: TargetBlock, *, hint: str) -> None:
-    for i in range(len(side)):
+    for i, value in side.targets.different():
         try:
-            target.encode(side.value(i))
+            target.check(value)
         except LabelError as error:
             raise DataError(f"{side.where(i)}: {error}{hint}") from None
 
@@ -212,6 +196,11 @@ def _vocab(target: TargetBlock | None) -> Vocab:
     return target.classes
 
 
-def _name(items: Any, position: int) -> str:
-    item = item_at(items, position)
-    return Path(item).name if isinstance(item, (str, Path)) else str(position)
+def _names(side: Dataset) -> Iterator[str]:
+    """What items are called on any machine: the name of the file, or else the position."""
+    if isinstance(side.source, pd.DataFrame):
+        yield from map(str, side.positions)
+        return
+    for position in side.positions:
+        item = item_at(side.source, position)
+        yield Path(item).name if isinstance(item, (str, Path)) else str(position)

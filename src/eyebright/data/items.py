@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from eyebright.blocks.base import is_missing
 from eyebright.errors import DataError, did_you_mean, listing
 
 Getter = Callable[[Any], Any]
+Numbers = np.ndarray[Any, np.dtype[np.int32]]
+
+_PLAIN = ("object", "int64", "float64", "bool")  # types whose cells an array gives as a row does, and quicker
+_LOOKED_AT = 20_000  # cells, to see whether a column has many that are the same
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,35 @@ class ColReader:
     def __call__(self, row: Any) -> Any:
         """The value (None where nothing stands), or a list of values for several columns."""
         if isinstance(self.cols, (str, int)):
-            return self._one(row, self.cols)
-        return [self._one(row, col) for col in self.cols]
+            return self._made(_column(row, self.cols), self.cols)
+        return [self._made(_column(row, col), col) for col in self.cols]
 
-    def _one(self, row: Any, col: str | int) -> Any:
-        value = _column(row, col)
+    def columns(self, items: Any) -> list[pd.Series] | None:
+        """The columns that it reads, if its cells can be read without making rows; None: they cannot.
+
+        A row has one type for all its cells, so in a table of numbers 1 can become 1.0; then only the row knows.
+        """
+        if not isinstance(items, pd.DataFrame) or not len(items):
+            return None
+        asked = [self.cols] if isinstance(self.cols, (str, int)) else self.cols
+        found = [_alone(items, col) for col in asked]
+        in_row = items.iloc[0].dtype
+        several = [column for column in found if column is not None and in_row in (object, column.dtype)]
+        return several if len(several) == len(found) else None
+
+    def on(self, items: Any) -> Getter | None:
+        """What gives for a position what this getter gives for the row there, without making the row; None: nothing."""
+        columns = self.columns(items)
+        if columns is None:
+            return None
+        cells = [column.to_numpy() if str(column.dtype) in _PLAIN else column.array for column in columns]
+        if isinstance(self.cols, (str, int)):
+            only, col = cells[0], self.cols
+            return lambda position: self._made(only[position], col)
+        pairs = list(zip(cells, self.cols, strict=True))
+        return lambda position: [self._made(cell[position], col) for cell, col in pairs]
+
+    def _made(self, value: Any, col: str | int) -> Any:
         if self.label_delim is not None:
             text = "" if is_missing(value) else str(value)
             return [label for label in text.split(self.label_delim) if label]
@@ -104,10 +133,32 @@ def item_at(items: Any, position: int) -> Any:
     return items.iloc[position] if isinstance(items, (pd.DataFrame, pd.Series)) else items[position]
 
 
+def item_reader(items: Any, getter: Getter | None) -> Getter:
+    """From a position to what the getter gives for the item there (None: the item itself)."""
+    quick = getter.on(items) if isinstance(getter, ColReader) else None
+    if quick is not None:
+        return quick
+    if getter is None:
+        return lambda position: item_at(items, position)
+    return lambda position: getter(item_at(items, position))
+
+
+def alike(column: pd.Series) -> Numbers | None:
+    """A number for each cell, the same where cells are; None: nearly all differ, or equal ones may not be the same."""
+    dtype = column.dtype
+    if pd.api.types.is_object_dtype(dtype):
+        exact = pd.api.types.infer_dtype(column, skipna=True) == "string"  # other objects: 1 == True == 1.0
+    else:
+        exact = isinstance(dtype, (pd.StringDtype, pd.CategoricalDtype)) or dtype.kind in "biu"
+    if not exact or column.iloc[:_LOOKED_AT].nunique() > _LOOKED_AT / 2:
+        return None
+    return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int32)
+
+
 def take(items: Any, positions: Sequence[int]) -> Any:
     """Some items, of the same kind as ``items``."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
-        return items.iloc[list(positions)]
+        return items.iloc[np.asarray(positions, dtype=np.int64)]
     return [items[i] for i in positions]
 
 
@@ -132,3 +183,11 @@ def _column(row: Any, col: str | int) -> Any:
     if isinstance(col, int) or isinstance(row, dict):
         return row[col]
     return getattr(row, col)
+
+
+def _alone(table: pd.DataFrame, col: str | int) -> pd.Series | None:
+    """The column that a row would read under this name; None where there are none or several."""
+    if col in table.columns:
+        found = table[col]
+        return found if isinstance(found, pd.Series) else None
+    return table.iloc[:, col] if isinstance(col, int) and -table.shape[1] <= col < table.shape[1] else None

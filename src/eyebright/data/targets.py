@@ -1,0 +1,107 @@
+"""The targets of one side of a split: read once, and each different one kept once.
+
+A getter may cost a file, so what it gave is kept. Ten million pictures have far fewer different targets, so for each
+picture only a number of four bytes is. Where a table's column says the targets, equal cells are read once for all; and
+where nearly all cells differ nothing is kept, since a cell is read again as quickly as it is found.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from eyebright.data.fields import Fields, Read
+from eyebright.data.items import ColReader, Numbers, alike
+from eyebright.data.positions import Positions
+
+_AT_ONCE = 10_000  # items whose numbers become Python's own together
+_UNREAD = object()
+
+
+class Targets:
+    """What the target block read of each item of one side, in the side's order.
+
+    Args:
+        positions: of the items among all items.
+        read: the target of the item at a position.
+        numbers: the same where targets are, and -1 where that is not known yet; None: keep nothing, read anew.
+    """
+
+    def __init__(self, positions: Positions, read: Read, numbers: Numbers | None) -> None:
+        self._positions = positions
+        self.read = read
+        self._numbers = numbers
+        self._values: dict[int, Any] = {}  # by number
+        self._known: dict[Any, int] = {}  # numbers of values that several items may share
+        self._next = count()  # which threads can ask at once
+        self._walked = False
+
+    @staticmethod
+    def of(source: Any, positions: Positions, fields: Fields) -> "Targets":
+        """The targets of the items of ``source`` at these positions."""
+        read = fields.y_of(source)
+        columns = fields.get_y.columns(source) if isinstance(fields.get_y, ColReader) else None
+        if columns is None:
+            return Targets(positions, read, np.full(len(positions), -1, dtype=np.int32))
+        return Targets(positions, read, alike(columns[0].iloc[positions.array]) if len(columns) == 1 else None)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, i: int) -> Any:
+        if self._numbers is None:
+            return self.read(self._positions[i])
+        value = self._values.get(int(self._numbers[i]), _UNREAD)
+        return self._first(i, self._numbers) if value is _UNREAD else value
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._numbers is None:
+            yield from map(self.read, self._positions)
+        else:
+            yield from self._kept(self._numbers)
+        self._walked = True
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether a target that comes again is the same object again."""
+        return self._numbers is not None
+
+    def different(self) -> Iterator[tuple[int, Any]]:
+        """(which item, its target) wherever a target comes for the first time; everywhere if none are kept."""
+        seen: set[int] = set()
+        for i, value in enumerate(self):
+            if not self.are_kept:
+                yield i, value
+            elif id(value) not in seen:
+                seen.add(id(value))
+                yield i, value
+
+    def known(self) -> bool:
+        """Whether all have been read."""
+        if self._numbers is None:
+            return self._walked
+        return all(number in self._values for number in np.unique(self._numbers).tolist())
+
+    def _kept(self, numbers: Numbers) -> Iterator[Any]:
+        for start in range(0, len(self), _AT_ONCE):
+            for i, number in enumerate(numbers[start : start + _AT_ONCE].tolist(), start):
+                value = self._values.get(number, _UNREAD)
+                yield self._first(i, numbers) if value is _UNREAD else value
+
+    def _first(self, i: int, numbers: Numbers) -> Any:
+        """The target of an item that is the first with its number, or has none yet."""
+        value = self.read(self._positions[i])
+        number = int(numbers[i])
+        if number < 0:
+            number = next(self._next)
+            if _can_be_shared(value):
+                number = self._known.setdefault(value, number)
+        value = self._values.setdefault(number, value)
+        numbers[i] = number  # last, so that no other thread finds a number without a value
+        return value
+
+
+def _can_be_shared(value: Any) -> bool:
+    """True for values that nobody can change, and that are the same in every way where they are equal."""
+    return type(value) is str or (type(value) is frozenset and all(type(one) is str for one in value))

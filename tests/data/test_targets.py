@@ -1,0 +1,173 @@
+"""Targets and columns: the same values and errors as reading item by item, with less work and memory."""
+
+import hashlib
+import tracemalloc
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eyebright.blocks.category import CategoryBlock
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.multicategory import MultiCategoryBlock
+from eyebright.blocks.regression import RegressionBlock
+from eyebright.data.block import DataBlock
+from eyebright.data.items import ColReader, alike
+from eyebright.data.split import IndexSplitter
+from eyebright.errors import DataError
+
+COLUMNS = {
+    "text": ["a b", "", None, "b"],
+    "object": pd.Series(["a", np.nan, "b c", "a"], dtype=object),
+    "mixed": pd.Series([1, True, 1.0, "1"], dtype=object),
+    "whole": [3, 1, 3, 2],
+    "small": np.array([3, 1, 3, 2], dtype=np.int8),
+    "fraction": [0.5, np.nan, -0.0, 0.0],
+    "flag": [True, False, True, True],
+    "category": pd.Categorical(["a", "b", None, "a"]),
+    "nullable": pd.array([1, None, 3, 1], dtype="Int64"),
+    "day": pd.to_datetime(["2026-01-01", "2026-01-02", None, "2026-01-01"]),
+}
+TABLES = [list(COLUMNS), ["whole", "flag"], ["whole", "fraction"], ["whole", "small"], ["text"], ["category"], ["day"]]
+
+
+@pytest.mark.parametrize("names", TABLES, ids=" ".join)
+def test_a_cell_reads_as_it_does_in_its_row(names: list[str]) -> None:
+    table = pd.DataFrame({name: COLUMNS[name] for name in names}, index=[7, 7, 5, 0])
+    readers = [ColReader(name) for name in names] + [ColReader(name, label_delim=" ") for name in names]
+    readers += [ColReader(names), ColReader(0), ColReader(-1)]
+    for reader in readers:
+        quick = reader.on(table)
+        for i in range(len(table)) if quick else ():
+            alone, in_row = quick(i), reader(table.iloc[i])
+            assert repr(alone) == repr(in_row)
+            assert type(alone) is type(in_row)
+    if names != ["whole", "fraction"]:
+        assert readers[0].on(table) is not None
+
+
+def test_numbers_of_a_mixed_table_are_left_to_its_rows_because_those_change_them() -> None:
+    table = pd.DataFrame({"whole": [1, 2], "fraction": [0.5, 1.5]})
+    assert table.iloc[0]["whole"].dtype == float
+    assert ColReader("whole").on(table) is None
+    assert ColReader("fraction").on(table) is not None
+
+
+@pytest.mark.parametrize("cols", ["other", 9, "twice"])
+def test_a_column_that_a_row_would_complain_about_is_left_to_the_row(cols: str | int) -> None:
+    table = pd.DataFrame([["a", "b", "c"]], columns=["text", "twice", "twice"])
+    assert ColReader(cols).on(table) is None
+
+
+@pytest.mark.parametrize("name", ["text", "object", "whole", "small", "flag", "category", "nullable"])
+def test_cells_that_are_alike_have_the_same_number(name: str) -> None:
+    column = pd.Series(COLUMNS[name])
+    numbers = alike(column)
+    assert numbers is not None
+    words = [repr(None if pd.isna(cell) else cell) for cell in column]
+    assert Counter(zip(words, numbers, strict=True)).keys() == {(w, numbers[words.index(w)]) for w in words}
+    assert len(set(words)) == len(set(numbers.tolist()))
+
+
+@pytest.mark.parametrize("name", ["mixed", "fraction", "day"])
+def test_cells_that_are_equal_and_still_differ_have_no_numbers(name: str) -> None:
+    assert alike(pd.Series(COLUMNS[name])) is None
+
+
+class Counted(MultiCategoryBlock):
+    """Counts how often it reads."""
+
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def read(self, raw: Any) -> frozenset[str]:
+        self.calls["read"] += 1
+        return super().read(raw)
+
+
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_a_column_with_few_different_cells_is_read_once_for_each_of_them_and_side(rows: int) -> None:
+    table = pd.DataFrame({"fname": ["a.png"] * rows, "labels": ["a b", "b", "", "a b", "c"] * (rows // 5)})
+    Counted.calls.clear()
+    datasets = DataBlock(
+        blocks=(ImageBlock, Counted(vocab=["a", "b", "c"])),
+        get_y=ColReader("labels", label_delim=" "),
+        splitter=IndexSplitter(range(rows // 2)),
+    ).datasets(table)
+    assert Counted.calls["read"] == 2 * 4
+    assert [set(value) for value in datasets.valid.targets][:5] == [{"a", "b"}, {"b"}, set(), {"a", "b"}, {"c"}]
+
+
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_a_getter_of_the_user_is_asked_once_for_each_item_however_often_its_target_is_used(rows: int) -> None:
+    asked: Counter[int] = Counter()
+
+    def label(item: int) -> str:
+        asked[item] += 1
+        return f"l{item % 3}"
+
+    datasets = DataBlock(
+        blocks=(ImageBlock, CategoryBlock), get_y=label, splitter=IndexSplitter(range(0, rows, 4))
+    ).datasets(list(range(rows)))
+    datasets.fingerprint()
+    with ThreadPoolExecutor(8) as pool:
+        values = list(pool.map(datasets.train.value, range(len(datasets.train))))
+    assert values == [f"l{position % 3}" for position in datasets.train.positions]
+    assert asked == dict.fromkeys(range(rows), 1)
+
+
+def test_threads_that_read_at_once_read_the_same() -> None:
+    block = DataBlock(blocks=(ImageBlock, RegressionBlock(1)), get_y=lambda item: item / 7, splitter=IndexSplitter([0]))
+    datasets = block.datasets(list(range(2000)))
+    with ThreadPoolExecutor(16) as pool:
+        several = list(pool.map(lambda i: datasets.train.value(i % 1999), range(8000)))
+    assert several == [((i % 1999 + 1) / 7,) for i in range(8000)]
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_what_is_wrong_is_said_of_the_first_row_that_has_it_in_the_order_of_the_sides(few: bool) -> None:
+    labels = ["a", "b"] * 20 if few else [f"a{'b' * i}" for i in range(40)]
+    table = pd.DataFrame({"fname": "x.png", "label": labels, "number": 1.5})
+    for row in (30, 31, 2, 3):
+        table.loc[row, "label"] = None
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock), get_y=ColReader("label"), splitter=IndexSplitter(range(2, 20))
+    )
+    with pytest.raises(DataError, match="^row 30: a picture has no label"):
+        block.datasets(table)
+    vocab = block.new(blocks=(ImageBlock, CategoryBlock(sorted(set(labels) - {labels[25]}))))
+    with pytest.raises(DataError, match=f"^row {1 if few else 25}: unknown label '{labels[25]}'"):
+        vocab.datasets(table)
+
+
+@pytest.mark.parametrize("source", ["table", "list", "numbers"])
+def test_the_fingerprint_is_that_of_the_names_and_targets_one_by_one(source: str) -> None:
+    names, labels = [f"{i}.png" for i in range(9)], ["a b", "b", ""] * 3
+    items: Any = list(zip(names, labels, strict=True))
+    reader: Any = lambda item: item[1].split()
+    if source == "table":
+        items, reader = pd.DataFrame(items, columns=["fname", "labels"]), ColReader("labels", label_delim=" ")
+    if source == "list":
+        items, reader = names, lambda name: labels[names.index(name)].split()
+    block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=reader, splitter=IndexSplitter([4, 1]))
+    words = ["a;b", "b", ""] * 3
+    told = ""
+    for side in ([0, 2, 3, 5, 6, 7, 8], [1, 4]):
+        told += "".join(f"{names[i] if source == 'list' else i}\t{words[i]}\n" for i in side) + "\n"
+    assert block.datasets(items).fingerprint() == hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def test_positions_and_targets_of_a_large_table_take_a_few_bytes_a_row() -> None:
+    rows = 200_000
+    table = pd.DataFrame({"fname": ["a.png", "b.png"] * (rows // 2), "labels": ["a b", "b", "", "c"] * (rows // 4)})
+    block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("labels", label_delim=" "))
+    block.datasets(table[:100])
+    tracemalloc.start()
+    datasets = block.datasets(table)
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(datasets) == rows
+    assert kept < 14 * rows  # 8 for the position, 4 for the target
+    assert most < 60 * rows

@@ -473,7 +473,8 @@ class Learner:
         Raises:
             ArtifactError: the folder cannot be written; a model that was there before still is.
         """
-        return save_model(folder, self.manifest(), self.model.state_dict())
+        self.run.device.once(lambda: save_model(folder, self.manifest(), self.model.state_dict()))
+        return Path(folder)
 
     def export(self, fname: str | Path = "export") -> Path:
         """The folder that `load_learner` reads, inside ``dls.path``; see `save_model`.

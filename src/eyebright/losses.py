@@ -206,6 +206,19 @@ class MeanLoss:
         return self._added / self._weight if self._weight else float("nan")
 
 
+def loss_weight(
+    loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
+) -> Float[Tensor, ""] | int:
+    """How much the loss of a batch counts beside that of another, so that their weighted mean is the loss of both.
+
+    Args:
+        loss: one of the losses here, or any callable, whose value is taken as the mean over the pictures.
+        pred: the outputs that it was computed from.
+        target: their targets.
+    """
+    return loss.terms(pred.detach(), target)[1].sum() if isinstance(loss, FlattenedLoss) else len(pred)
+
+
 def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:
     """Weights that let every class count the same, for `CrossEntropyLossFlat`: n / (classes * pictures of the class).
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from eyebright import markup
 from eyebright.blocks.kinds import block_to_json
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.loaders import Batch, Loader
+from eyebright.data.loaders import WHOLE, Batch, Loader, Part
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
@@ -24,7 +24,7 @@ from eyebright.models.groups import freeze_to, modes_restored, parameter_groups,
 from eyebright.models.kept import training_view
 from eyebright.models.summary import ModelSummary, summarise
 from eyebright.train.device import Device
-from eyebright.train.evaluate import evaluate, outputs
+from eyebright.train.evaluate import evaluate, outputs, own_outputs
 from eyebright.train.events import Observer
 from eyebright.train.loop import train, watch
 from eyebright.train.lr_find import LRFind, lr_find
@@ -141,7 +141,7 @@ class Training:
             resume: go on from that file instead of beginning.
             progress: what a person sees.
         """
-        self._refuse_lone_pictures()
+        self._refuse_small_batches()
         watching = list(observers)
         if checkpoint is not None:
             watching.append(save_after_epochs(self.run, checkpoint))
@@ -165,7 +165,7 @@ class Training:
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
         """Losses at growing learning rates; everything is afterwards as it was before."""
-        self._refuse_lone_pictures()
+        self._refuse_small_batches()
         self._settle_precision(self.frozen_to)
         with self._show_progress(progress) as shown:
             return lr_find(
@@ -181,27 +181,30 @@ class Training:
 
     def scores(self, loader: Loader, metrics: Sequence[Metric], thresholds: Thresholds) -> dict[str, float]:
         """The loss and every metric, exact over all pictures of the loader."""
-        return evaluate(
+        scores = evaluate(
             self.model,
-            _pairs(loader),
+            _pairs(loader, part=self._part),
             self.run.device,
             loss=self._loss,
             metrics=metrics,
             activate=self.dls.target.activate,
             thresholds=thresholds,
         )
+        self._tell_skipped(loader)
+        return scores
 
     def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."] | None]:
         """The raw outputs and the targets of all pictures of the loader, in its order; None where it has no targets."""
-        with closing(loader.batches()) as batches:
+        with closing(loader.batches(part=self._part)) as batches:
             pairs = ((x, x.new_empty(len(x), 0) if y is None else y) for x, y, *_ in batches)
             seen = list(outputs(self.model, pairs, self.run.device))
+        self._tell_skipped(loader)
         logits, targets = (torch.cat([one.cpu() for one in column]) for column in zip(*seen, strict=True))
         return logits, None if loader.dataset.fields.target is None else targets
 
     def batch_outputs(self, batch: Batch) -> Float[Tensor, "b ..."]:
         """The raw outputs for one batch."""
-        [(logits, _)] = outputs(self.model, [_pair(batch)], self.run.device)
+        [(logits, _)] = own_outputs(self.model, [_pair(batch)], self.run.device)
         return logits.cpu()
 
     def summary(self, weight_decay: float) -> "TrainingSummary":
@@ -210,11 +213,12 @@ class Training:
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
 
-    def _refuse_lone_pictures(self) -> None:
+    def _refuse_small_batches(self) -> None:
         """The head's batch norms have nothing to compare the only picture of a batch with."""
         train = self.dls.train
-        lone = train.bs == 1 or (not train.drop_last and len(train.dataset) % train.bs == 1)
-        if lone and any(isinstance(layer, nn.BatchNorm1d) for layer in self.model.head.modules()):
+        left_over = 0 if train.drop_last else len(train.dataset) % train.bs
+        self.run.device.refuse_smaller(left_over or train.bs)
+        if 1 in (train.bs, left_over) and any(isinstance(layer, nn.BatchNorm1d) for layer in self.model.head.modules()):
             raise InputError(
                 f"batches of {train.bs} out of {len(train.dataset)} pictures leave one alone in a batch, which "
                 "the head's batch norms cannot learn from; give bs=2 or more, and drop_last=True where one is left over"
@@ -262,12 +266,21 @@ class Training:
         if device.settled:
             return
         freeze_to(self.model, frozen_to, train_bn=self.train_bn)
-        with modes_restored(self.model), closing(self._batches(self.run.epoch)) as batches:
+        with modes_restored(self.model), closing(_pairs(self.dls.train, self.run.epoch)) as batches:
             device.settle(*choose_precision(self._view(), next(batches), self._loss, device))
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _batches(self, epoch: int) -> Pairs:
-        return _pairs(self.dls.train, epoch)
+        return _pairs(self.dls.train, epoch, part=self._part)
+
+    @property
+    def _part(self) -> Part:
+        return Part(*self.run.device.part)
+
+    def _tell_skipped(self, loader: Loader) -> None:
+        """What one process left out, all know."""
+        if loader.skipped is not None:
+            self.run.device.merge(loader.skipped)
 
 
 @dataclass(frozen=True, repr=False)
@@ -301,8 +314,8 @@ class TrainingSummary:
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
 
 
-def _pairs(loader: Loader, epoch: int = 0) -> Pairs:
-    with closing(loader.batches(epoch)) as batches:
+def _pairs(loader: Loader, epoch: int = 0, *, part: Part = WHOLE) -> Pairs:
+    with closing(loader.batches(epoch, part)) as batches:
         for batch in batches:
             yield _pair(batch)
 

@@ -1,5 +1,6 @@
 """A model, a run and batches small enough that a test can train them many times."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,8 @@ def tiny_pictures() -> tuple[Tensor, Tensor]:
 
 def in_another_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What Python did with these arguments; it finds this module, and uses as many threads as this process."""
-    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(torch.get_num_threads())}
     return subprocess.run([sys.executable, *arguments], check=False, env=environment, capture_output=True, text=True)
 
 

@@ -48,6 +48,27 @@ class Batch(NamedTuple):
     views: list[Warp]
 
 
+class Part(NamedTuple):
+    """One of several nearly equal parts.
+
+    Args:
+        number: which, from 0.
+        parts: how many there are.
+    """
+
+    number: int
+    parts: int
+
+    def of(self, order: Sequence[int]) -> Sequence[int]:
+        """This part of the positions; one part after another is all of them."""
+        least, more = divmod(len(order), self.parts)
+        start = self.number * least + min(self.number, more)
+        return order[start : start + least + (self.number < more)]
+
+
+WHOLE = Part(0, 1)
+
+
 class _Seen(NamedTuple):
     look: Look
     target: Tensor | None
@@ -123,27 +144,41 @@ class Loader:
             raise DataError(f"there is no batch: {len(self.dataset)} pictures and a batch size of {self.bs}")
         return batch
 
-    def batches(self, epoch: int = 0) -> Generator[Batch, None, None]:
-        """The batches of one epoch: the same ones for the same epoch."""
+    def batches(self, epoch: int = 0, part: Part = WHOLE) -> Generator[Batch, None, None]:
+        """The batches of one epoch: the same ones for the same epoch.
+
+        Args:
+            epoch: its number.
+            part: what one of several readers gets, so that all of them together get each picture once: in training a
+                part of every batch, else a stretch of the whole order. Reader after reader gives the order of one.
+
+        Raises:
+            PictureError: a picture cannot be read, and none may be left out.
+            DataError: of a part of a training batch every picture was left out.
+        """
         pending: deque[list[Future[list[_Seen]]]] = deque()
         try:
-            for group in self.groups(epoch):
+            for group in self.groups(epoch, part):
                 pending.append([self._submit(group[i : i + CHUNK], epoch) for i in range(0, len(group), CHUNK)])
                 if len(pending) > AHEAD:
-                    yield from self._collect(pending.popleft())
+                    yield from self._collect(pending.popleft(), part)
             while pending:
-                yield from self._collect(pending.popleft())
+                yield from self._collect(pending.popleft(), part)
         finally:
             for futures in pending:
                 for future in futures:
                     future.cancel()
 
-    def groups(self, epoch: int = 0) -> Iterator[list[int]]:
+    def groups(self, epoch: int = 0, part: Part = WHOLE) -> Iterator[list[int]]:
         """The pictures of each batch, by their number on this side; each made when it is asked for."""
         order: Sequence[int] = range(len(self.dataset))
         if self.shuffle:
             order = Positions(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
-        return (list(order[i * self.bs : (i + 1) * self.bs]) for i in range(len(self)))
+        order = order[: len(self) * self.bs]
+        if not self.training:
+            order = part.of(order)
+        groups = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
+        return (list(part.of(group) if self.training else group) for group in groups)
 
     def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
         """What becomes of the i-th picture in an epoch, and its encoded target."""
@@ -180,10 +215,15 @@ class Loader:
             seen.append(_Seen(look, target, self.dataset.positions[i]))
         return seen
 
-    def _collect(self, futures: "list[Future[list[_Seen]]]") -> Iterator[Batch]:
+    def _collect(self, futures: "list[Future[list[_Seen]]]", part: Part) -> Iterator[Batch]:
         seen = [one for future in futures for one in future.result()]
+        if self.training and part != WHOLE and not seen:
+            raise DataError(  # the other readers have theirs, and must not be left to wait for this one
+                f"of part {part.number + 1} of {part.parts} of a batch no picture can be read; "
+                "take the unreadable ones out, or give a larger batch size"
+            )
         # What pictures that were left out leave alone in a batch would stop a training: batch norms take no single one.
-        alone = self.training and bool(self.skipped) and len(seen) == 1 < self.bs
+        alone = self.training and part == WHOLE and bool(self.skipped) and len(seen) == 1 < self.bs
         if seen and not alone:
             yield self._finish(seen)
 

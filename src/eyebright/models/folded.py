@@ -109,7 +109,7 @@ def _names(model: nn.Module, tensor: str, kind: type[nn.Module]) -> dict[int, st
 
 def rest_of(norm: nn.Module) -> nn.Module | None:
     """What a norm layer does besides normalising; None where that is not known."""
-    if type(norm) is nn.BatchNorm2d:
+    if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         return nn.Identity()
     if type(norm).__name__ == "BatchNormAct2d":  # timm's: dropout and activation in the same module
         return nn.Sequential(norm.get_submodule("drop"), norm.get_submodule("act"))

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright.models.folded import pairs_of, rest_of
+from eyebright.models.replaced import replaced
 from eyebright.types import Size
 
 
@@ -40,15 +41,14 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
     depthwise = [name for name, module in model.named_modules() if _is_slow_in_bfloat16(module)]
     if not pairs and not depthwise:
         return model
-    view = copy.deepcopy(model, _shared(model, [*(name for pair in pairs for name in pair), *depthwise]))
+    others: dict[str, nn.Module] = {}
     for conv, norm in pairs:
-        view.set_submodule(conv, _NormedConvolution(model.get_submodule(conv), model.get_submodule(norm)))
+        others[conv] = _NormedConvolution(model.get_submodule(conv), model.get_submodule(norm))
         rest = rest_of(model.get_submodule(norm)) or nn.Identity()
-        view.set_submodule(norm, nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest)
-    normed = {pair.conv for pair in pairs}
+        others[norm] = nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest
     for name in depthwise:
-        view.set_submodule(name, _InFloat32((view if name in normed else model).get_submodule(name)))
-    return view
+        others[name] = _InFloat32(others.get(name) or model.get_submodule(name))
+    return replaced(model, others)
 
 
 class _NormedConvolution(nn.Module):
@@ -115,15 +115,3 @@ def _with_a_copy(activation: nn.Module) -> nn.Module:
     twin: Any = copy.copy(activation)
     twin.inplace = False
     return twin
-
-
-def _shared(model: nn.Module, names: list[str]) -> dict[int, Any]:
-    """What a deep copy takes as it is: all tensors, and every module that has none of these names in it."""
-    copied = {name for long in names for name in _with_parents(long)}
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    return shared | {id(module): module for name, module in model.named_modules() if name not in copied}
-
-
-def _with_parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:length]) for length in range(len(parts) + 1)]

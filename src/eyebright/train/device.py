@@ -7,16 +7,19 @@ autocast and loss scaling belong to one ``Device``, so two models of one program
 
 import contextlib
 import hashlib
+import inspect
 import os
-from collections.abc import Generator, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
 from eyebright.train.optimizer import GroupedOptimizer
+from eyebright.train.synced import synced
 
+Thing = TypeVar("Thing")
 Precision = Literal["float32", "bfloat16", "float16"]
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -34,8 +37,8 @@ class Device:
         if precision not in PRECISIONS:
             near = did_you_mean(precision, PRECISIONS)
             raise InputError(f"unknown precision '{precision}'.{near} The known: {listing(PRECISIONS)}")
+        self.processes, self.rank = _processes(name)  # before the device: it decides which GPU is this process's
         self.torch_device = _torch_device(name)
-        self.processes, self.rank = _processes(self.torch_device)
         self.settled = precision != "auto"
         self.precision, self.why = _possible(precision, self.torch_device, "as asked")
         self.scaler = _scaler(self.precision, self.torch_device)
@@ -99,11 +102,48 @@ class Device:
                 generator.set_state(state)
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """The model to call in training: itself, or wrapped so that the processes share their gradients."""
+        """The model to call in training: itself, or wrapped so that the processes share gradients and statistics.
+
+        Make it when every module is in the mode that it will be in.
+        """
         if self.processes == 1 or not any(p.requires_grad for p in model.parameters()):
-            return model
+            return self.synced(model)
         ids = [self.torch_device.index] if self.torch_device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+        # Every process counts the same statistics: buffers need not be sent. Newer torch has another word for it.
+        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+        quietly: dict[str, Any] = {
+            "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
+        }
+        return nn.parallel.DistributedDataParallel(self.synced(model), device_ids=ids, **quietly)
+
+    def synced(self, model: nn.Module) -> nn.Module:
+        """The model, with batch norms in training mode that see what all processes have."""
+        return model if self.processes == 1 else synced(model, self.total)
+
+    def share(self, loss: Tensor, pictures: int, weight: Callable[[], Tensor | int]) -> "Shared":
+        """This process's loss, scaled so that all processes' gradients together are those of the whole batch's loss.
+
+        Args:
+            loss: the mean over this process's part of the batch.
+            pictures: in this part.
+            weight: how much this part counts beside the others; is asked where there are others.
+        """
+        if self.processes == 1:
+            return Shared(loss, loss.detach(), pictures)
+        own = loss.new_tensor([float(weight()), pictures, 0], dtype=torch.float64)
+        own[2] = loss.detach() * own[0]
+        weights, everyone, added = self.total(own)
+        weights = torch.where(weights > 0, weights, 1.0)  # nothing in the batch counts: then the loss is 0
+        scale = own[0] * self.processes / weights  # the mean over the processes is taken with the gradients
+        return Shared(loss * scale.to(loss.dtype), added / weights, int(everyone))
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.processes == 1:
+            return tensor
+        summed = tensor.clone()
+        torch.distributed.all_reduce(summed)
+        return summed
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The rows of all processes, process after process, none twice; they may hold different numbers of rows."""
@@ -115,15 +155,91 @@ class Device:
         padded: Any = gather(pad_across_processes(tensor.to(self.torch_device)))
         return torch.cat([part[:n] for part, n in zip(padded.chunk(self.processes), lengths.tolist(), strict=True)])
 
-    def wait(self) -> None:
-        """Returns when every process is here."""
-        if self.processes > 1:
-            torch.distributed.barrier()
+    def gathered(self, rows: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rows of all processes: batch by batch where there is one process, else at once when all have theirs.
+
+        Args:
+            rows: of this process, batch by batch; it may have none.
+        """
+        if self.processes == 1:
+            yield from rows
+            return
+        own = [torch.cat(column) for column in zip(*rows, strict=True)]
+        kinds = self._everyone_says([(column.shape[1:], column.dtype) for column in own])
+        kind: list[tuple[torch.Size, torch.dtype]] = next(filter(None, kinds), [])
+        own = own or [torch.empty(0, *shape, dtype=dtype) for shape, dtype in kind]
+        if own:
+            logits, targets = map(self.gather, own)
+            yield logits, targets
+
+    def merge(self, known: dict[str, str]) -> None:
+        """Adds to ``known`` what the other processes know."""
+        for others in self._everyone_says(known):
+            known |= others
+
+    def once(self, write: Callable[[], object]) -> None:
+        """Lets the main process write, while the others wait; an error of its own becomes everyone's.
+
+        Raises:
+            EyebrightError: what ``write`` raised.
+        """
+        error: EyebrightError | None = None
+        if self.is_main:
+            try:
+                write()
+            except EyebrightError as raised:
+                error = raised
+        error = self._everyone_says(error)[0]
+        if error is not None:
+            raise error
+
+    def refuse_smaller(self, batch: int) -> None:
+        """Finds out before training that a process would get no picture of a batch.
+
+        Raises:
+            InputError: there are fewer pictures than processes.
+        """
+        if batch < self.processes:
+            raise InputError(
+                f"a batch of {batch} cannot be divided among {self.processes} processes; give bs={self.processes} or"
+                " more, and drop_last=True where fewer are left over, or train with fewer processes"
+            )
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which of how many parts of the work is this process's."""
+        return self.rank, self.processes
 
     @property
     def is_main(self) -> bool:
         """Whether this is the process that writes files and talks."""
         return self.rank == 0
+
+    def _everyone_says(self, value: Thing) -> list[Thing]:
+        """What each process says, in their order."""
+        said: list[Any] = [value] * self.processes
+        if self.processes > 1:
+            torch.distributed.all_gather_object(said, value)
+        return said
+
+
+class Shared(NamedTuple):
+    """What one process knows of a batch that several hold.
+
+    Args:
+        loss: to differentiate.
+        overall: the loss of the whole batch.
+        pictures: in the whole batch.
+    """
+
+    loss: Tensor
+    overall: Tensor
+    pictures: int
+
+
+def talks() -> bool:
+    """Whether this is the process that people listen to, also before there is a `Device`."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _torch_device(name: str | None) -> torch.device:
@@ -143,10 +259,10 @@ def _global_generators(device: torch.device) -> list[torch.Generator]:
     return [torch.default_generator, torch.get_device_module(device).default_generators[device.index]]
 
 
-def _processes(device: torch.device) -> tuple[int, int]:
+def _processes(name: str | None) -> tuple[int, int]:
     if not torch.distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 1, 0
-    state = _state(cpu=device.type == "cpu")
+    state = _state(cpu=name == "cpu" if name else not torch.accelerator.is_available())
     return state.num_processes, state.process_index
 
 

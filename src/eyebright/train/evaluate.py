@@ -14,17 +14,23 @@ from eyebright.types import Thresholds
 
 
 def outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
-    """The model's raw outputs (float32) and the targets of each batch, in evaluation mode.
+    """The model's raw outputs (float32) and the targets, in evaluation mode: those of all processes, in their order.
 
-    The mode that the model was in comes back, also when the caller stops early.
+    One process gives them batch by batch, several at once: their numbers of batches differ. The mode that the model was
+    in comes back, also when the caller stops early.
     """
+    return device.gathered(own_outputs(model, batches, device))
+
+
+def own_outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same of this process's batches alone, batch by batch."""
     with modes_restored(model):
         model.eval()
         for batch in batches:
             pictures, targets = device.move(batch)
             with torch.inference_mode(), device.autocast():
                 logits = model(pictures)
-            yield device.gather(logits.float()), device.gather(targets)
+            yield logits.float(), targets
 
 
 def evaluate(

@@ -49,14 +49,16 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
     path = Path(path)
     tensors, description = run_state(run)
     header = {"eyebright": json.dumps(description)}
-    if run.device.is_main:
+
+    def write() -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
         except (OSError, SafetensorError) as reason:
             kept = "the one from before is still there" if path.exists() else "free some space or choose another place"
             raise TrainingError(f"cannot write the checkpoint '{path}': {reason}; {kept}") from None
-    run.device.wait()
+
+    run.device.once(write)
 
 
 def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None = None) -> None:

@@ -34,9 +34,10 @@ def settle_statistics(model: nn.Module, batches: Iterable[Batch], device: Device
                 norm.reset_running_stats()  # type: ignore[operator]
                 norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
                 norm.train()
+            seen = device.synced(model)
             with torch.no_grad(), device.autocast():
                 for batch in batches if norms else ():
-                    model(device.move(batch)[0])
+                    seen(device.move(batch)[0])
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum

@@ -8,10 +8,12 @@ A step of one's own that computes another loss ends with ``learn_from``: accumul
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
 from eyebright.errors import TrainingError
+from eyebright.losses import loss_weight
 from eyebright.train.run import Batch, Run, Window
 
 Step = Callable[[Run, Batch], float]
@@ -28,32 +30,36 @@ def step(run: Run, batch: Batch) -> float:
         with run.device.autocast():
             output = run.forward(pictures)
         loss = run.loss(output.float(), targets)
-    return learn_from(run, loss, len(pictures))
+    return learn_from(run, loss, len(pictures), weight=partial(loss_weight, run.loss, output, targets))
 
 
-def learn_from(run: Run, loss: Tensor, pictures: int) -> float:
+def learn_from(run: Run, loss: Tensor, pictures: int, *, weight: Callable[[], Tensor | int] | None = None) -> float:
     """The loss as a number, after its gradient has been added and, when the window is full, become an update.
+
+    Of several processes each gives the loss of its part of the batch; the number is then that of the whole batch.
 
     Args:
         run: the run whose model gave the loss.
         loss: the mean over the pictures.
         pictures: how many there were.
+        weight: how much they count beside those of other processes; None: as many as they are.
 
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
     """
+    shared = run.device.share(loss, pictures, weight or (lambda: pictures))
     window = run.window
     if window.batches == 0:
-        window.expected = pictures * run.plan.accumulate
-    share = pictures / window.expected
+        window.expected = shared.pictures * run.plan.accumulate
+    share = shared.pictures / window.expected
     with run.laps("backward"):
-        run.device.backward(loss if share == 1.0 else loss * share)
-        value = float(loss.detach())
+        run.device.backward(shared.loss if share == 1.0 else shared.loss * share)
+        value = float(shared.overall)
     if not math.isfinite(value):
         run.drop_gradients()
         raise LossNotFiniteError(_what_to_try(run, value))
     window.batches += 1
-    window.pictures += pictures
+    window.pictures += shared.pictures
     if window.batches == run.plan.accumulate:
         update(run)
     return value

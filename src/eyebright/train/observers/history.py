@@ -14,8 +14,8 @@ def history_csv(run: Run, path: str | Path) -> Observer:
     """An observer that writes the run's history to ``path`` after every epoch, the epochs before a resume too."""
 
     def observe(event: Event) -> None:
-        if isinstance(event, EpochDone) and run.device.is_main:
-            write_history(run.history, path)
+        if isinstance(event, EpochDone):
+            run.device.once(lambda: write_history(run.history, path))
 
     return observe
 

@@ -1,0 +1,64 @@
+"""What each of several processes reads: together every picture once, in the order of one."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.data.loaders import Loader, Part
+from eyebright.errors import DataError
+from support.learners import squares_block
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    folder = tmp_path_factory.mktemp("squares")
+    return folder, coloured_squares(folder, 24, size=(24, 24))
+
+
+def loader(squares: tuple[Path, pd.DataFrame], pictures: int, side: int = 0, **how: int | bool) -> Loader:
+    """A side of that many pictures."""
+    folder, table = squares
+    table = table.assign(is_valid=[(i < pictures) == bool(side) for i in range(len(table))])
+    options = {"bs": 1, "num_workers": 0, **how}
+    return squares_block(folder).dataloaders(table, **options)[side]
+
+
+def positions(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]]]:
+    return [[batch.positions for batch in loader.batches(epoch, Part(i, parts))] for i in range(parts)]
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize(("pictures", "bs", "parts"), [(7, 3, 2), (8, 4, 4), (11, 5, 3), (6, 6, 2), (5, 4, 3)])
+def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
+    squares: tuple[Path, pd.DataFrame], pictures: int, bs: int, parts: int, drop_last: bool
+) -> None:
+    side = loader(squares, pictures, bs=bs, drop_last=drop_last)
+    [whole] = positions(side, 1)
+    if not drop_last and 0 < pictures % bs < parts:
+        with pytest.raises(DataError, match="of part . of . of a batch no picture can be read"):
+            positions(side, parts)
+        return
+    shares = positions(side, parts)
+    assert all(len(share) == len(side) for share in shares)
+    assert [[one for piece in pieces for one in piece] for pieces in zip(*shares, strict=True)] == whole
+    sizes = [len(share[0]) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("pictures", "bs", "parts"), [(7, 3, 2), (8, 2, 3), (11, 4, 4), (2, 4, 3)])
+def test_what_is_only_looked_at_is_read_once_and_in_order(
+    squares: tuple[Path, pd.DataFrame], pictures: int, bs: int, parts: int
+) -> None:
+    side = loader(squares, pictures, side=1, val_bs=bs)
+    read = [position for share in positions(side, parts) for batch in share for position in batch]
+    assert read == list(range(pictures))
+
+
+def test_a_part_has_the_pixels_of_the_whole(squares: tuple[Path, pd.DataFrame]) -> None:
+    side = loader(squares, 6, bs=6)
+    whole, first, second = (next(side.batches(2, part)) for part in (Part(0, 1), Part(0, 2), Part(1, 2)))
+    assert torch.equal(torch.cat([first.x, second.x]), whole.x)
+    assert torch.equal(torch.cat([first.y, second.y]), whole.y)

@@ -1,0 +1,146 @@
+"""A training that one process and several do alike; ``torchrun -m support.together FOLDER`` does it in several."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import EyebrightError
+from eyebright.learner import Learner
+from eyebright.losses import CrossEntropyLossFlat
+from eyebright.predict import load_predictor
+from eyebright.train.device import Device
+from eyebright.train.events import Event, PhaseStarted
+from eyebright.train.loop import train
+from eyebright.train.observers.history import history_csv
+from eyebright.train.plan import Plan
+from eyebright.train.run import Run
+from support.learners import small_learner, squares_block
+
+BAD = ["000.png", "001.png", "003.png"]  # of both sides
+BATCH = 7  # two processes cannot divide it evenly
+
+
+def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
+    """A learner after an epoch of its head and one of everything; ``folder`` keeps its checkpoint of between.
+
+    Args:
+        folder: with ``photos`` and ``table.csv``.
+        name: of the checkpoints.
+        resume: go on from the checkpoint of this name.
+    """
+    learner = small_learner(squares(folder), ps=0.0, metrics=[])
+    learner.metrics = list(learner.dls.target.metrics())
+    once, checkpoint = learner.run.device.once, folder / f"{name}.work"
+    if resume is not None:
+        once(lambda: shutil.copy(folder / f"{resume}.first", checkpoint))
+
+    def keep(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and learner.run.epoch == 1 and resume is None:
+            once(lambda: shutil.copy(checkpoint, folder / f"{name}.first"))
+
+    learner.freeze()
+    learner.fine_tune(1, 1e-2, cbs=[keep], checkpoint=checkpoint, resume=resume is not None)
+    return learner
+
+
+def squares(folder: Path, photos: str = "photos", **how: Any) -> DataLoaders:
+    """The pictures in ``folder``."""
+    table = pd.read_csv(folder / "table.csv", keep_default_na=False)
+    return squares_block(folder / photos).dataloaders(table, **{"bs": BATCH, "num_workers": 1, **how})
+
+
+def learnt(learner: Learner) -> dict[str, Any]:
+    """What a training came to, as JSON."""
+    state = learner.model.state_dict()
+    return {
+        "history": [{key: row[key] for key in row if key != "seconds"} for row in learner.run.history],
+        "losses": learner.run.losses,
+        "weights": {name: float(tensor.norm()) for name, tensor in state.items() if name.endswith(("weight", "bias"))},
+        "statistics": {name: float(tensor.norm()) for name, tensor in state.items() if "running" in name},
+    }
+
+
+def everything(folder: Path, name: str) -> dict[str, Any]:
+    """Everything that must not depend on the number of processes, as JSON."""
+    learner = trained(folder, name)
+    pictures, predictions, targets, losses = learner.get_preds(with_loss=True, with_input=True)
+    result = {
+        **learnt(learner),
+        "pictures": pictures.mean((1, 2, 3)).tolist(),
+        "predictions": predictions.tolist(),
+        "targets": targets.tolist(),
+        "picture losses": losses.tolist(),
+        "training side": learner.get_preds(0)[1].tolist(),
+        "two pictures": learner.get_preds(dl=learner.dls.some(1, 2))[0].tolist(),
+        "one picture": learner.get_preds(dl=learner.dls.some(1, 1))[0].tolist(),
+        "validated": learner.validate(),
+        "thresholds": learner.tune_thresholds().per_class(3).tolist(),
+        "rates": learner.lr_find(1e-5, 1e-1, 10, show_plot=False).losses,
+        "weighted": weighted(),
+    }
+    learner.save_model(folder / f"model {name}")
+    result["saved"] = load_predictor(folder / f"model {name}").thresholds.per_class(3).tolist()
+    return result | {"left out": left_out(folder, name), "refused": refused(folder, learner)}
+
+
+def weighted() -> list[float]:
+    """The weights after a training whose pictures count differently, in batches of which each process has a part."""
+    device = Device("cpu", "float32")
+    part = slice(0, None) if device.processes == 1 else (slice(0, 5), slice(5, None))[device.rank]
+    pictures = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    model = nn.Linear(3, 2)
+    nn.init.constant_(model.weight, 0.1)
+    nn.init.zeros_(model.bias)
+    loss = CrossEntropyLossFlat([1.0, 5.0])
+    run = Run(model, loss, [list(model.parameters())], device)
+    run.begin(Plan(3, (0.1,), accumulate=2))
+    targets = (pictures[:, 0] > 0.5).long()
+    list(train(run, lambda epoch: [(pictures[part], targets[part])] * 3, steps=3))
+    return model.weight.flatten().tolist() + run.losses
+
+
+def left_out(folder: Path, name: str) -> list[str]:
+    """The names of the unreadable pictures of both sides, after a training that left them out."""
+    photos = f"photos of {name}"
+
+    def spoil() -> None:
+        shutil.copytree(folder / "photos", folder / photos)
+        for one in BAD:
+            (folder / photos / one).write_bytes(b"no picture")
+
+    Device("cpu").once(spoil)
+    learner = small_learner(squares(folder, photos, skip_bad=True), ps=0.0)
+    learner.fit(1)
+    return sorted(Path(path).name for path in learner.dls.skipped)
+
+
+def refused(folder: Path, learner: Learner) -> list[str]:
+    """What goes wrong in one process goes wrong in all."""
+    said: list[str] = []
+    Device("cpu").once((folder / "a file").touch)
+    for wrong in (
+        lambda: learner.fit(1, cbs=[history_csv(learner.run, folder / "a file" / "history.csv")]),
+        lambda: small_learner(squares(folder, bs=1)).fit(1),
+    ):
+        try:
+            wrong()
+        except EyebrightError as error:
+            said.append(str(error))
+    return said
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    rank = os.environ["RANK"]
+    done = {**everything(where, "two"), "resumed": learnt(trained(where, "of one", resume="one"))}
+    (where / f"{rank}.json").write_text(json.dumps(done))
+    sys.stdout.flush()
+    os._exit(0)  # torch's own taking down of its threads is now and then a crash, and not what is tested

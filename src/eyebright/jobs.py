@@ -25,6 +25,7 @@ from eyebright.report.classes import ClassAnswers
 from eyebright.report.data import Answers, ReportData
 from eyebright.report.html import write_report
 from eyebright.report.labels import LabelAnswers
+from eyebright.train.device import talks
 from eyebright.train.observers.history import write_history
 from eyebright.train.plan import fine_tune_plans
 from eyebright.train.profile import profile_lines
@@ -155,6 +156,7 @@ def train_model(
         EyebrightError: what is wrong, and what to do.
     """
     out, options = Path(out), options or Options()
+    say = say if talks() else _silent
     need("jinja2", extra="report", purpose="writing a report")  # an hour before it is written
     _writable(out)
     for sentence in source.said:
@@ -207,14 +209,22 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
         say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
     skipped = {**source.skipped, **learner.dls.skipped}
     report = _report(learner, source, options, skipped)
+
+    def write() -> None:
+        write_history(learner.run.history, out / HISTORY)
+        write_report(report, out / REPORT)
+        (out / CHECKPOINT).unlink(missing_ok=True)
+
     learner.save_model(out)  # the largest, which a full disk stops first: then the others stay with the old one
-    write_history(learner.run.history, out / HISTORY)
-    write_report(report, out / REPORT)
-    (out / CHECKPOINT).unlink(missing_ok=True)
+    learner.run.device.once(write)
     for row in report.scores:
         say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
     _say_left_out(skipped, say)
     return learner
+
+
+def _silent(_: str) -> None:
+    """What processes say that nobody listens to."""
 
 
 def _say_left_out(skipped: Mapping[str, str], say: Say) -> None:

@@ -286,7 +286,7 @@ def test_a_report_that_could_not_be_written_is_found_out_before_training(
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_told_to_end_leaves_whole_files_only(
-    squares: Path, told: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    squares: Path, told: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from safetensors.torch import save_file
 
@@ -306,6 +306,7 @@ def test_a_training_that_is_told_to_end_leaves_whole_files_only(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
+    assert capsys.readouterr().err == "interrupted; what was saved before is unchanged\n"
 
 
 def test_unicode_and_spaces_in_names_are_fine(squares: Path) -> None:
@@ -332,6 +333,8 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
         (["train", "x.csv", "--out", "m", "--size", "²²"], "at least 32 pixels each way, got '²²'"),
         (["train", "x.csv", "--out", "m", "--bs", "0"], "'--bs'"),
         (["train", "x.csv", "--out", "m", "--seed", "-1"], "'--seed'"),
+        (["train", "x.csv", "--out", "m", "--devices", "0"], "'--devices'"),
+        (["train", "x.csv", "--out", "m", "--devices", "2", "--device", "cuda:1"], "the device 'cuda:1' is one, and 2"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

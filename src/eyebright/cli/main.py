@@ -14,6 +14,8 @@ import typer
 from eyebright.cli.predict import predict
 from eyebright.cli.train import train
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="eyebright",
     help="Labelled pictures in, a model you can trust and ship out.",
@@ -57,12 +59,13 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     try:
         code: Any = typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; what was saved before is unchanged", err=True)
-        return 130
+        code = INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         return _told(error)
+    if code == INTERRUPTED:  # typer gives it for most interrupts
+        typer.echo("interrupted; what was saved before is unchanged", err=True)
     return code if isinstance(code, int) else 0
 
 

@@ -1,9 +1,12 @@
 """``eyebright train``: labelled pictures in, a model folder with its report out."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from eyebright.cli.worker import Work, do
 
 DATA = "Data"
 TRAINING = "Training"
@@ -91,6 +94,10 @@ def train(
             rich_help_panel=MACHINE,
         ),
     ] = None,
+    devices: Annotated[
+        int,
+        typer.Option(min=1, help="Processes that train together, each on a GPU of its own.", rich_help_panel=MACHINE),
+    ] = 1,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the time of training went.", rich_help_panel=MACHINE)
     ] = False,
@@ -104,7 +111,7 @@ def train(
       eyebright train labels.csv --images photos/ --out model/    (any number of labels a picture)
       eyebright train photos/ --out model/                        (a folder for each class)
     """
-    from eyebright.jobs import Options, read_source, train_model
+    from eyebright.jobs import Options
 
     options = Options(
         arch=arch,
@@ -127,11 +134,27 @@ def train(
         profile=profile,
         progress="quiet" if quiet else "auto",
     )
-    found = read_source(source, images=images, files=files, labels=labels, delimiter=delimiter)
-    train_model(found, out, options=options, resume=resume, say=typer.echo)
-    typer.echo(
-        f"model: {out}   report: {out / 'report.html'}   next: eyebright predict {out} PICTURES --out predictions.csv"
-    )
+    reading = {"images": images, "files": files, "labels": labels, "delimiter": delimiter}
+    work = Work(source, out, reading, options, resume)
+    if devices == 1:
+        do(work)
+    else:
+        _do_together(work, devices)
+
+
+def _do_together(work: Work, processes: int) -> None:
+    """Trains in several processes; when one is gone, says what is left."""
+    from eyebright.jobs import CHECKPOINT
+    from eyebright.launch import ProcessEndedError, launch, refuse_too_many
+
+    refuse_too_many(processes, work.options.device)
+    checkpoint, started = work.out / CHECKPOINT, time.time()
+    try:
+        launch(processes, "eyebright.cli.worker", work.to_json())
+    except ProcessEndedError as error:
+        saved = checkpoint.exists() and (work.resume or checkpoint.stat().st_mtime >= started)
+        kept = f"'{checkpoint}' holds the last whole epoch: go on with --resume" if saved else "no epoch was over"
+        raise ProcessEndedError(f"{error}; {kept}") from None
 
 
 def _size(text: str) -> int | tuple[int, int]:

@@ -1,0 +1,28 @@
+"""A process of several that goes wrong as it is told to: ``python -m support.failing HOW``."""
+
+import os
+import signal
+import sys
+import time
+
+from eyebright.errors import PictureError
+from eyebright.launch import take_part
+
+
+def fail() -> None:
+    """The second process fails, the others wait for it until they are told to end."""
+    how = sys.argv[1]
+    print("the first talks" if os.environ["RANK"] == "0" else "others are silent", flush=True)  # noqa: T201
+    if how == "well":
+        return
+    if os.environ["RANK"] != "1":
+        time.sleep(60)
+    if how == "killed":
+        signal.raise_signal(signal.SIGKILL)
+    if how == "ended":
+        os._exit(7)
+    raise PictureError("a.jpg", "it is cut off") if how == "told" else KeyError("of ours")
+
+
+if __name__ == "__main__":
+    take_part(fail)

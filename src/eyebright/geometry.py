@@ -22,6 +22,8 @@ from eyebright.types import Points, Size
 
 _EPSILON = 1e-6  # pixels; far below what 8 bits can show
 _DTYPES = ("uint8", "float32")
+_NOTHING = np.eye(3)
+_NOTHING.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +45,13 @@ class Warp:
     @staticmethod
     def identity(size: Size) -> "Warp":
         """The warp that changes nothing."""
-        return Warp(np.eye(3), size, size)
+        return Warp(_NOTHING, size, size)
 
     @staticmethod
     def resize(source: Size, size: Size) -> "Warp":
         """The whole picture, stretched to ``size``."""
-        return Warp(np.diag([size.width / source.width, size.height / source.height, 1.0]), source, size)
+        x, y = size.width / source.width, size.height / source.height
+        return Warp(np.array([[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, 1.0]]), source, size)
 
     @staticmethod
     def crop(source: Size, size: Size, *, left: float, top: float) -> "Warp":
@@ -107,9 +110,7 @@ class Warp:
         after = np.asarray(corners, dtype=np.float64)
         if after.shape != (4, 2) or not _convex(after):
             raise InputError(f"a perspective needs the four corners of a convex shape, got {after.tolist()}")
-        w, h = source.width, source.height
-        before = np.array([(0, 0), (w, 0), (w, h), (0, h)], dtype=np.float64)
-        return Warp(_four_points(before, after), source, source)
+        return Warp(_to_corners(source, after.tolist()), source, source)
 
     # ------------------------------------------------------------------ algebra
 
@@ -121,7 +122,9 @@ class Warp:
         """
         if self.size != after.source:
             raise InputError(f"a warp for {after.source} pictures cannot follow one that gives {self.size}")
-        return Warp(after.matrix @ self.matrix, self.source, after.size)
+        # Many of the changes that could be drawn are not: a product for each of them would be a tenth of all drawing.
+        matrix = self.matrix if after.matrix is _NOTHING else after.matrix @ self.matrix
+        return Warp(matrix, self.source, after.size)
 
     def inverse(self) -> "Warp":
         """The way back: from the output's pixels to the source's."""
@@ -141,7 +144,7 @@ class Warp:
 
     def points(self, points: Points) -> Points:
         """The points where the warp puts them; those that leave the picture are no longer visible."""
-        matrix = torch.from_numpy(self.matrix)
+        matrix = torch.tensor(self.matrix)
         xy = points.xy.to(torch.float64)
         ones = torch.ones(len(xy), 1, dtype=torch.float64)
         moved = torch.cat([xy, ones], dim=1) @ matrix.T
@@ -232,11 +235,12 @@ def _turn(a: list[float], b: list[float], c: list[float]) -> float:
     return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
 
 
-def _four_points(before: Float[np.ndarray, "4 2"], after: Float[np.ndarray, "4 2"]) -> Matrix:
-    """The homography through four pairs of points: 8 linear equations (Hartley & Zisserman, 2003, section 4.1)."""
-    rows: list[list[float]] = []
-    for (x, y), (u, v) in zip(before.tolist(), after.tolist(), strict=True):
-        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
-        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
-    solution = np.linalg.solve(np.array(rows), after.reshape(-1))
-    return np.append(solution, 1.0).reshape(3, 3)
+def _to_corners(source: Size, corners: list[list[float]]) -> Matrix:
+    """The homography that takes a picture's corners there (Heckbert, 1989, Fundamentals of Texture Mapping, 2.2.3)."""
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    sum_x, sum_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+    determinant = (x1 - x2) * (y3 - y2) - (x3 - x2) * (y1 - y2)
+    g = (sum_x * (y3 - y2) - (x3 - x2) * sum_y) / determinant
+    h = ((x1 - x2) * sum_y - sum_x * (y1 - y2)) / determinant
+    of_unit_square = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
+    return np.array(of_unit_square) / np.array([source.width, source.height, 1.0])

@@ -60,14 +60,16 @@ def resample(
         flips = tuple(axis for axis in (0, 1) if matrix[1 - axis, 1 - axis] * matrix[2, 2] < 0)
         return np.ascontiguousarray(np.flip(out, flips))
     image, matrix = _antialiased(image, matrix, pad, shrink)
+    # OpenCV's bilinear kernel moves four bytes at once: with a fourth channel the same pixels take half the time.
+    fourth = interpolation == "bilinear" and image.dtype == np.uint8 and image.shape[2] == 3
     out = cv2.warpPerspective(
-        image,
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if fourth else image,
         shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5),  # OpenCV counts from the first pixel's centre
         (size.width, size.height),
         flags=_CV2_FILTER[interpolation],
         borderMode=_CV2_BORDER[pad],
     )
-    return out.reshape(size.height, size.width, image.shape[2])
+    return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB) if fourth else out.reshape(*size, image.shape[2])
 
 
 def resample_batch(

@@ -42,6 +42,8 @@ class Lighting:
 
     def then(self, after: "Lighting") -> "Lighting":
         """This change followed by ``after``, as one change."""
+        if after.is_identity:
+            return self
         return Lighting(after.gain * self.gain, after.gain * self.offset + after.offset)
 
     @property

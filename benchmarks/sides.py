@@ -5,20 +5,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from memory import Watch
-from peers.job import Answer, Item, Kind, Phase, Settings
+from peers.job import Item, Kind, Phase, Settings
 
 from eyebright.data.split import LabelSplitter
 from eyebright.io.files import get_image_files
 from eyebright.jobs import DEFAULT_BATCH, Options, read_source
 
-Side = Callable[[int], Answer]
+TRAINING = ("peers.fastai_side", "peers.eyebright_side")
 NOT_KEPT = ("items", "seed", "book", "train_bn", "precision", "workers", "started")  # differ, or are too many
 
 
@@ -100,8 +100,17 @@ def drawn(items: list[Item], count: int | None) -> list[Item]:
     return [items[i] for i in sorted(np.random.default_rng(0).permutation(len(items))[:count])]
 
 
-def make_sides(told: Settings, arguments: argparse.Namespace, *, memory: bool = False) -> dict[str, Side]:
-    """fastai, Eyebright, and Eyebright in the ways that were asked for: each trains with a seed and answers."""
+def make_sides(
+    told: Settings, arguments: argparse.Namespace, *, modules: tuple[str, str] = TRAINING, memory: bool = False
+) -> dict[str, Callable[[int], Any]]:
+    """fastai, Eyebright, and Eyebright in the ways that were asked for: each is called with a seed and answers.
+
+    Args:
+        told: what all are told.
+        arguments: of the command line, with those that `add_peers` added.
+        modules: of fastai's side and of Eyebright's.
+        memory: measure memory as well.
+    """
     ways: dict[str, dict[str, Any]] = {"eyebright": {}}
     if arguments.book:
         ways["eyebright --book"] = {"book": True}
@@ -109,16 +118,30 @@ def make_sides(told: Settings, arguments: argparse.Namespace, *, memory: bool = 
         ways["eyebright train_bn=False"] = {"train_bn": False}
     if arguments.float32:
         ways["eyebright float32"] = {"precision": "float32"}
-
-    def side(python: str, module: str, told: Settings) -> Side:
-        return lambda seed: ask(python, module, replace(told, seed=seed), memory=memory)
-
-    return {"fastai": side(arguments.fastai_python, "peers.fastai_side", told)} | {
-        name: side(sys.executable, "peers.eyebright_side", replace(told, **way)) for name, way in ways.items()
+    fastai, eyebright = modules
+    return {"fastai": side(arguments.fastai_python, fastai, told, memory=memory)} | {
+        name: side(sys.executable, eyebright, replace(told, **way), memory=memory) for name, way in ways.items()
     }
 
 
-def ask(python: str, module: str, told: Any, *, memory: bool = False) -> Any:
+def make_loops(told: Settings) -> dict[str, Callable[[int], Any]]:
+    """Timm's way to train in two precisions, and that of torchvision's references; both under this interpreter."""
+    timm, torchvision = "peers.timm_side", "peers.torchvision_side"
+    return {
+        "timm": side(sys.executable, timm, replace(told, precision="float32")),
+        "timm --amp bfloat16": side(sys.executable, timm, replace(told, precision="bfloat16")),
+        "torchvision": side(sys.executable, torchvision, told),
+    }
+
+
+def side(python: str, module: str, told: Settings, *, memory: bool = False) -> Callable[[int], Any]:
+    """Asks that side, with the seed that it is called with."""
+    return lambda seed: ask(python, module, replace(told, seed=seed), memory=memory)
+
+
+def ask(
+    python: str, module: str, told: Any, *, memory: bool = False, environment: Mapping[str, str] | None = None
+) -> Any:
     """What the side says when it has done what it was told, in a process of its own.
 
     Args:
@@ -126,10 +149,12 @@ def ask(python: str, module: str, told: Any, *, memory: bool = False) -> Any:
         module: the side.
         told: a dataclass with the field ``started``.
         memory: watch the memory of the process and its children; the answer then has a ``peak``.
+        environment: of the process; None: this one's.
     """
     process = subprocess.Popen(
         [python, "-m", module],
         cwd=Path(__file__).parent,
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

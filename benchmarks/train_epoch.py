@@ -1,9 +1,10 @@
 """How long one epoch takes in fastai and in Eyebright: the same pictures, model, size, batch and number of steps.
 
-    python benchmarks/train_epoch.py labels.csv --images photos/ --fastai-python PATH [--frozen] [--json out.json]
+    python benchmarks/train_epoch.py labels.csv --images photos/ --fastai-python PATH [--frozen | --timm]
 
 Each side runs in a process of its own, in turn, and times itself. Its start-up and its first step (where threads and
-worker processes start and precision is measured) are reported beside, not counted.
+worker processes start and precision is measured) are reported beside, not counted. With ``--timm`` the same pictures go
+through timm's train.py-style loop and that of torchvision's references, each with its own transforms and a plain head.
 """
 
 import measure
@@ -15,12 +16,18 @@ def main() -> None:
     parser = sides.parser(__doc__)
     sides.add_peers(parser)
     parser.add_argument("--frozen", action="store_true", help="time the frozen phase: only the head learns")
+    parser.add_argument(
+        "--timm", action="store_true", help="further sides: timm's train.py, and torchvision's references"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs")
     arguments = parser.parse_args()
+    if arguments.timm and arguments.frozen:
+        parser.error("--frozen goes without --timm: timm's train.py freezes nothing")
     measure.warn_if_busy()
     phase = "frozen" if arguments.frozen else "unfrozen"
     told = sides.settings(arguments, phase, *sides.labelled(arguments.data, arguments.images))
-    answers = measure.alternate(sides.make_sides(told, arguments), range(arguments.rounds))
+    made = sides.make_sides(told, arguments) | (sides.make_loops(told) if arguments.timm else {})
+    answers: dict[str, list[Answer]] = measure.alternate(made, range(arguments.rounds))
     if len({one["counted"] for side in answers.values() for one in side}) > 1:
         raise SystemExit(f"the sides did not make the same number of steps: {answers}")
     results = {name: summary(side, told.bs) for name, side in answers.items()}

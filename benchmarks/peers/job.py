@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import torch
 
 Kind = Literal["multi", "single", "points"]
-Phase = Literal["frozen", "unfrozen", "fine_tune", "reading"]
+Phase = Literal["frozen", "unfrozen", "fine_tune", "reading", "answers"]
 
 
 class Item(TypedDict):
@@ -55,13 +55,14 @@ class Settings:
         size: height and width of what the model sees.
         bs: pictures in a batch.
         lr: the (base) learning rate.
-        phase: one epoch with the body frozen or not, both phases of ``fine_tune``, or epochs of reading alone.
+        phase: one epoch with the body frozen or not, both phases of ``fine_tune``, epochs of
+            reading alone, or answers after a short training.
         freeze_epochs: of ``fine_tune``.
         epochs: of ``fine_tune``, or of reading.
         seed: of everything that is random.
         book: Eyebright trains as the book does, instead of with the command line's defaults.
         train_bn: of Eyebright: whether norm layers of a frozen body learn; None: what the recipe says.
-        precision: of Eyebright.
+        precision: of Eyebright, and of timm's loop.
         workers: that read pictures; None: each library's default.
         started: when the process was asked for, seconds since 1970.
     """

@@ -1,0 +1,43 @@
+"""Eyebright, measured for idleness while it trains: ``python -m peers.eyebright_idle < settings.json``."""
+
+import json
+from importlib.metadata import version
+
+from eyebright.data.loaders import processors
+from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
+from peers.eyebright_side import make_learner
+from peers.idle_job import IdleAnswer, Moment
+from peers.job import read_settings
+
+READING = ("decoding", "augmenting")  # what reading threads do; they are told apart from the training thread's stacking
+PARTS = ("waiting for pictures", "forward", "backward", "optimizer")
+
+
+def main() -> None:
+    settings = read_settings()
+    learner = make_learner(settings)
+    loaders = (learner.dls.train, learner.dls.valid)
+    moments: list[Moment] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, EpochStarted | ValidationStarted | EpochDone):
+            laps = learner.run.laps.seconds
+            thread = {name: laps.get(name, 0.0) for name in (*PARTS, "validating")}
+            reading = sum(loader.laps.seconds.get(name, 0.0) for loader in loaders for name in READING)
+            moments.append(Moment.now(thread, reading))
+
+    learner.freeze_to(-1 if settings.phase == "frozen" else 0)
+    learner.fit_one_cycle(2, settings.lr, cbs=[watch])
+    started, stepped, done = moments[3:]
+    device = learner.run.device
+    answer = IdleAnswer(
+        steps=started.until(stepped, processors()),
+        validation=stepped.until(done, processors()),
+        said=f"{device.precision}: {device.why}",
+        versions={name: version(name) for name in ("eyebright", "torch", "torchvision", "timm")},
+    )
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

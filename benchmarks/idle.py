@@ -10,7 +10,6 @@ processors, and the training thread's own time between the parts that it names. 
 counts as model work: nothing here can tell it apart.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,9 +46,7 @@ def main() -> None:
 
 def ask(told: Settings, environment: Mapping[str, str], seed: int) -> IdleAnswer:
     """What the side measured, with this in its environment."""
-    return sides.ask(
-        sys.executable, "peers.eyebright_idle", replace(told, seed=seed), environment={**os.environ, **environment}
-    )
+    return sides.ask(sys.executable, "peers.eyebright_idle", replace(told, seed=seed), environment=environment)
 
 
 def summary(parts: Sequence[Part]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -149,20 +151,21 @@ def ask(
         module: the side.
         told: a dataclass with the field ``started``.
         memory: watch the memory of the process and its children; the answer then has a ``peak``.
-        environment: of the process; None: this one's.
+        environment: of the process, beside this one's.
     """
-    process = subprocess.Popen(
-        [python, "-m", module],
-        cwd=Path(__file__).parent,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    watch = Watch(process.pid) if memory else None
-    out, errors = process.communicate(json.dumps(asdict(replace(told, started=time.time()))))
-    peak = watch.stop() if watch else None
+    with tempfile.TemporaryDirectory() as home:  # so that Eyebright remembers no precision from another process
+        process = subprocess.Popen(
+            [python, "-m", module],
+            cwd=Path(__file__).parent,
+            env={**os.environ, "EYEBRIGHT_HOME": home, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        watch = Watch(process.pid) if memory else None
+        out, errors = process.communicate(json.dumps(asdict(replace(told, started=time.time()))))
+        peak = watch.stop() if watch else None
     if process.returncode:
         raise SystemExit(f"{module} failed with exit code {process.returncode}:\n{errors[-3000:]}")
     answer = json.loads(out.splitlines()[-1])

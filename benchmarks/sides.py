@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -155,7 +156,7 @@ def ask(
     """
     with tempfile.TemporaryDirectory() as home:  # so that Eyebright remembers no precision from another process
         process = subprocess.Popen(
-            [python, "-m", module],
+            [Path(shutil.which(python) or python).absolute(), "-m", module],  # the process starts in another folder
             cwd=Path(__file__).parent,
             env={**os.environ, "EYEBRIGHT_HOME": home, **(environment or {})},
             stdin=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -257,3 +258,16 @@ def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) ->
     save_model(tmp_path, manifest(model=describe("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict())
     with pytest.raises(ArtifactError, match="do not fit its manifest"):
         load_predictor(tmp_path)
+
+
+def test_a_score_that_is_not_a_number_is_null_for_strict_readers_and_nan_for_us(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", manifest(scores={"mean_ap": math.nan, "f1": 0.5}), STATE)
+
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is no JSON")
+
+    text = (tmp_path / "model" / "manifest.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["scores"] == {"mean_ap": None, "f1": 0.5}
+    scores = load_model(tmp_path / "model")[0].scores
+    assert math.isnan(scores["mean_ap"])
+    assert scores["f1"] == 0.5

@@ -23,7 +23,7 @@ def test_a_size_is_height_then_width() -> None:
     assert str(size) == "240x320"
 
 
-@pytest.mark.parametrize("value", [True, "224", 2.5, (1, 2, 3), None])
+@pytest.mark.parametrize("value", [True, "224", 2.5, (1, 2, 3), (2.5, 3.5), None])
 def test_what_is_no_size_is_refused(value: object) -> None:
     with pytest.raises(InputError, match=r"a size is one number or \(height, width\)"):
         Size.of(value)
@@ -168,3 +168,9 @@ def test_thresholds_for_other_classes_are_refused() -> None:
 def test_a_threshold_is_a_probability(values: object) -> None:
     with pytest.raises(InputError, match=r"a threshold lies in \[0, 1\], got"):
         Thresholds(values)
+
+
+@pytest.mark.parametrize("key", [1.7, torch.tensor([0.2, 0.9]), [0.0, 1.0], "1"])
+def test_a_vocabulary_is_not_asked_by_probabilities(key: object) -> None:
+    with pytest.raises(InputError, match="by whole numbers or by a mask"):
+        Vocab(NAMES)[key]

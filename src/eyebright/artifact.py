@@ -11,6 +11,7 @@ Loading reads JSON and tensors. It never unpickles, imports or calls anything th
 """
 
 import json
+import math
 import platform
 import re
 import uuid
@@ -91,8 +92,8 @@ class Manifest:
                 "metric": self.thresholds.metric,
             },
             "view": view_to_json(self.view),
-            "scores": self.scores,
-            "training": self.training,
+            "scores": _without_nan(self.scores),
+            "training": _without_nan(self.training),
             "data": self.data,
             "versions": self.versions,
         }
@@ -121,7 +122,7 @@ class Manifest:
                     data["thresholds"]["metric"],
                     names=tuple(target.classes) if target.classes else None,
                 ),
-                scores=data["scores"],
+                scores={name: math.nan if score is None else score for name, score in data["scores"].items()},
                 training=data["training"],
                 data=data["data"],
                 versions=data["versions"],
@@ -185,6 +186,19 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
         return Manifest.from_json(_chosen(folder / MANIFEST, inside)), state
     except ArtifactError as error:
         raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for numbers that are not finite: JSON has no word for them, and strict readers refuse it."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _without_nan(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list() | tuple():
+            return [_without_nan(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
 
 
 def _refuse_what_makes_no_sense(manifest: Manifest) -> None:

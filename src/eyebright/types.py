@@ -30,9 +30,9 @@ class Size(NamedTuple):
         Raises:
             InputError: ``value`` is neither, or smaller than one pixel.
         """
-        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-            size = Size(int(value), int(value))
-        elif isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        if _is_whole(value):
+            size = Size(int(value), int(value))  # type: ignore[arg-type]
+        elif isinstance(value, Sequence) and len(value) == 2 and all(map(_is_whole, value)):
             size = Size(int(value[0]), int(value[1]))
         else:
             raise InputError(f"a size is one number or (height, width), got {value!r}")
@@ -42,6 +42,10 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +113,8 @@ class Vocab(Sequence[str]):
         if isinstance(key, slice):
             return list(self._names[key])
         array = np.asarray(key.cpu() if isinstance(key, Tensor) else key)
+        if array.size and array.dtype.kind not in "iub":
+            raise InputError(f"a vocabulary is asked by whole numbers or by a mask, got {key!r}")
         if array.ndim == 0:
             return self._names[int(array)]
         if array.dtype == np.bool_:

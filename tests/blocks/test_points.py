@@ -57,7 +57,7 @@ def test_another_number_of_points_is_an_error() -> None:
         block.encode(Points.of([[1.0, 2], [3, 4]]))
 
 
-@pytest.mark.parametrize("mirror", [(1, 2, 0), (0, 0)])
+@pytest.mark.parametrize("mirror", [(1, 2, 0), (0, 0), (1, 2), (-1,)])
 def test_a_mirror_that_is_not_its_own_inverse_is_an_error(mirror: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="own inverse"):
         PointBlock(mirror=mirror)

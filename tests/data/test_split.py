@@ -11,7 +11,7 @@ import torch
 
 from eyebright.data import split
 from eyebright.data.split import checked_split
-from eyebright.errors import DataError
+from eyebright.errors import DataError, InputError
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
 
@@ -161,3 +161,9 @@ def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
     first, again, other = (split.LabelSplitter(labels, 0.4, seed)(labels) for seed in (1, 1, 2))
     assert first == again != other
     assert sorted(labels[i][0] for i in first[1]) == ["a"] * 4 + ["b"] * 2
+
+
+@pytest.mark.parametrize("share", [-0.2, 1.0, 20])
+def test_a_share_that_is_none_is_refused_at_once(share: float) -> None:
+    with pytest.raises(InputError, match="valid_pct is the share that validates"):
+        split.RandomSplitter(share)

@@ -224,6 +224,7 @@ def test_validation_keeps_the_middle_of_the_books_size_and_never_squishes(
         ({"min_scale": 0.5, "max_scale": 0.3}, "scales are 0 < min <= max <= 1, got 0.5 to 0.3"),
         ({"ratio": (2, 1)}, r"ratios are 0 < smallest <= largest, got \(2, 1\)"),
         ({"val_xtra": -1}, "val_xtra is 0 or more"),
+        ({"interpolation": "cubic"}, "unknown interpolation 'cubic'"),
     ],
 )
 def test_a_random_box_refuses_ranges_that_are_none(arguments: dict, message: str) -> None:

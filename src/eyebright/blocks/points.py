@@ -36,7 +36,8 @@ class PointBlock(TargetBlock):
 
     def __init__(self, count: int | None = None, *, mirror: Sequence[int] | None = None) -> None:
         swaps = None if mirror is None else tuple(mirror)
-        if swaps is not None and [swaps[i] for i in swaps] != list(range(len(swaps))):
+        known = range(len(swaps or ()))
+        if swaps is not None and not (set(swaps) <= set(known) and [swaps[i] for i in swaps] == list(known)):
             raise InputError(f"mirror names a partner for each point, and is its own inverse; got {swaps}")
         object.__setattr__(self, "count", count)
         object.__setattr__(self, "mirror", swaps)

@@ -17,7 +17,7 @@ import torch
 from eyebright.data.dealing import LabelLists, dealt, grouped
 from eyebright.data.items import item_at, where
 from eyebright.data.positions import Array, Positions
-from eyebright.errors import DataError, did_you_mean, listing
+from eyebright.errors import DataError, InputError, did_you_mean, listing
 
 Split = tuple[Positions, Positions]
 Splitter = Callable[[Any], Iterable[Iterable[int]]]
@@ -51,7 +51,12 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     Args:
         valid_pct: the share of items that validates, in [0, 1).
         seed: None draws a new split each time.
+
+    Raises:
+        InputError: a share outside of that.
     """
+    if not 0 <= valid_pct < 1:
+        raise InputError(f"valid_pct is the share that validates, from 0 to below 1, got {valid_pct}")
 
     def splitter(items: Any) -> Split:
         order = _permutation(len(items), seed)

@@ -57,7 +57,7 @@ def aug_transforms(
         p_lighting: how often each of brightness and contrast happens.
         xtra_tfms: one more transform or several, after the others; torchvision's pixel transforms too.
         size: the size that comes out, one number or (height, width); None keeps the size.
-        mode: ``"bicubic"`` to insist on it; the default leaves the interpolation to the model.
+        mode: how pixels are resampled, ``"bilinear"`` or ``"bicubic"``.
         pad_mode: what lies outside the picture: ``"reflection"``, ``"border"`` or ``"zeros"``.
         align_corners: without meaning here: coordinates always are those of the pixels' edges.
         batch: only False: draws are always made for each picture.

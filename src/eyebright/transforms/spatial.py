@@ -27,7 +27,7 @@ class Resize(Transform):
         size: one number (square) or (height, width).
         method: see above.
         pad_mode: what fills the rest with ``"pad"``.
-        interpolation: how pixels are resampled; None leaves it to the model.
+        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
     size: int | Sequence[int]
@@ -66,7 +66,7 @@ class RandomResizedCrop(Transform):
         ratio: the smallest and the largest width / height of the box.
         max_scale: the largest share of the picture's area.
         val_xtra: how much larger than the size the validation picture is before its middle is kept.
-        interpolation: how pixels are resampled; None leaves it to the model.
+        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
     size: int | Sequence[int]
@@ -84,6 +84,7 @@ class RandomResizedCrop(Transform):
             raise InputError(f"ratios are 0 < smallest <= largest, got {self.ratio}")
         if self.val_xtra < 0:
             raise InputError(f"val_xtra is 0 or more, got {self.val_xtra}")
+        _check(1, interpolation=self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """The warp of a random box to the size; of the centre for the validation view."""
@@ -160,7 +161,7 @@ class Rotate(Transform):
         max_deg: the largest angle, in degrees.
         p: how often.
         pad_mode: what lies outside the picture.
-        interpolation: how pixels are resampled; None leaves it to the model.
+        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
     max_deg: float = 10.0
@@ -188,7 +189,7 @@ class Zoom(Transform):
         max_zoom: the largest factor.
         p: how often.
         pad_mode: what lies outside the picture.
-        interpolation: how pixels are resampled; None leaves it to the model.
+        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
     min_zoom: float = 1.0
@@ -222,7 +223,7 @@ class PerspectiveWarp(Transform):
         magnitude: the largest tilt; below 0.5, where two tilts together would fold the picture.
         p: how often there is a tilt, for each of the two.
         pad_mode: what lies outside the picture.
-        interpolation: how pixels are resampled; None leaves it to the model.
+        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
     magnitude: float = 0.2

@@ -80,12 +80,9 @@ def take_part(work: Callable[[], None]) -> NoReturn:
     if os.environ["RANK"] != "0":
         _fall_silent()
     try:
-        work()
-        code = 0
-    except KeyboardInterrupt:
+        code = _worked(work)
+    except BaseException:  # told to end once more, in the middle of ending
         code = INTERRUPTED
-    except Exception as error:
-        code = _report(error)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # torch's own taking down of connections waits for processes that are gone
@@ -124,6 +121,18 @@ def refuse_too_many(processes: int, device: str | None) -> None:
             f"{processes} devices are asked for, and there {'is 1' if there == 1 else f'are {there}'}; give --devices"
             f" {there} or less, or --device cpu for processes without a GPU"
         )
+
+
+def _worked(work: Callable[[], None]) -> int:
+    """The exit code of the work."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent tells all to end when another is gone
+        return _report(error)
+    return 0
 
 
 def _interrupt(*_: object) -> None:

@@ -55,25 +55,30 @@ def summary(answers: Sequence[Answer]) -> dict[str, measure.Spread | int]:
         "training, s": measure.spread(seconds(answers)),
         "process, s": measure.spread(processes(answers)),
         "validations, s": measure.spread([one["validation"] for one in answers]),
-        "peak, MB": measure.spread([one["peak"]["megabytes"] for one in answers]),
-        "processes": max(one["peak"]["processes"] for one in answers),
+        "peak, MB": measure.spread([one["megabytes"] for one in peaks(answers)]),
+        "processes": max(one["processes"] for one in peaks(answers)),
     }
 
 
 def against(slow: Sequence[Answer], fast: Sequence[Answer]) -> dict[str, measure.Spread]:
     """How many times as fast the second side is, and its share of the first one's memory, round by round."""
-    peaks = [[one["peak"]["megabytes"] for one in side] for side in (fast, slow)]
+    megabytes = [[one["megabytes"] for one in peaks(side)] for side in (fast, slow)]
     return {
         "training": measure.ratios(seconds(slow), seconds(fast)),
         "process": measure.ratios(processes(slow), processes(fast)),
         "validations": measure.ratios([one["validation"] for one in slow], [one["validation"] for one in fast]),
-        "share of memory": measure.ratios(*peaks),
+        "share of memory": measure.ratios(*megabytes),
     }
 
 
 def processes(answers: Sequence[Answer]) -> list[float]:
     """Seconds from the start of each process to the end of its training."""
     return [one["start_up"] + trained for one, trained in zip(answers, seconds(answers), strict=True)]
+
+
+def peaks(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The memory of each round."""
+    return [one["peak"] for one in answers if "peak" in one]
 
 
 def report(results: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Mapping[str, Any]]) -> None:

@@ -79,7 +79,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
     return replace(told, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
 
 
-def targets(told: Settings, answers: Mapping[str, Sequence[Answer]]) -> Array:
+def targets(told: Settings, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Array:
     """What is right for each validation picture, in the order of the classes that all sides agree on."""
     truth = [told.items[i]["answer"] for i in told.valid]
     if told.kind == "points":

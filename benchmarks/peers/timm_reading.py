@@ -44,7 +44,7 @@ def main() -> None:
     answer_epochs(settings, batches, library="timm", said=said)
 
 
-def loader_of(dataset: Photographs, settings: Settings, *, training: bool) -> Any:
+def loader_of(dataset: Any, settings: Settings, *, training: bool) -> Any:
     """The loader of timm with the defaults of train.py."""
     return create_loader(
         dataset,

@@ -40,7 +40,8 @@ def main() -> None:
         optimizer.zero_grad()
         loss.item()  # it keeps a mean
         updates += 1
-        schedule.step_update(num_updates=updates)
+        if schedule is not None:
+            schedule.step_update(num_updates=updates)
 
     clock = Clock(settings)
     one_epoch(clock, model, learn, train=train, valid=valid, answer=forward)

@@ -1,6 +1,7 @@
 """The one way to import a package that only an extra brings."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 
@@ -22,7 +23,26 @@ def need(module: str, *, extra: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.split(".")[0] != module.split(".")[0]:
-            raise
         package = module.split(".")[0]
-        raise MissingExtraError(f"{purpose} needs the package '{package}': pip install 'eyebright[{extra}]'") from None
+        if missing.name is None or missing.name.split(".")[0] != package:
+            raise
+        raise _missing(package, extra, purpose) from None
+
+
+def need_later(package: str, *, extra: str, purpose: str) -> None:
+    """Nothing, or the error of `need`; the package is looked for and not imported, which takes time.
+
+    Args:
+        package: its name.
+        extra: the extra of Eyebright that brings it.
+        purpose: what it will be needed for.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise _missing(package, extra, purpose)
+
+
+def _missing(package: str, extra: str, purpose: str) -> MissingExtraError:
+    return MissingExtraError(f"{purpose} needs the package '{package}': pip install 'eyebright[{extra}]'")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from eyebright._optional import need
+from eyebright._optional import need_later
 from eyebright.blocks.category import CategoryBlock
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.multicategory import MultiCategoryBlock
@@ -157,7 +157,7 @@ def train_model(
     """
     out, options = Path(out), options or Options()
     say = say if talks() else _silent
-    need("jinja2", extra="report", purpose="writing a report")  # an hour before it is written
+    need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
     _writable(out)
     for sentence in source.said:
         say(sentence)

@@ -129,8 +129,9 @@ def _settle(model: Any, n_in: int, size: Size) -> tuple[Form, int]:
     trial = copy.deepcopy(model).to("meta").eval()
     picture = torch.zeros(1, n_in, *size, device="meta")
     with torch.enable_grad():
-        form = _form(trial.forward_features(picture), trial.num_features)
-        features = _features(trial, picture, form)
+        given = trial.forward_features(picture)
+        form = _form(given, trial.num_features)
+        features = _arranged(trial, given, form)
         features.sum().backward()
     if features.ndim != (2 if form is Form.TOKENS else 4):
         raise InputError(f"its features have the shape {tuple(features.shape)}, neither maps nor vectors")
@@ -151,7 +152,11 @@ def _form(features: Any, width: int) -> Form:
 
 
 def _features(model: Any, x: Float[Tensor, "b c h w"], form: Form) -> Float[Tensor, "b *features"]:
-    features = model.forward_features(x)
+    return _arranged(model, model.forward_features(x), form)
+
+
+def _arranged(model: Any, features: Any, form: Form) -> Float[Tensor, "b *features"]:
+    """What ``forward_features`` gave, as maps (b, c, h, w) or vectors (b, c)."""
     if form is Form.TOKENS:
         return model.forward_head(features, pre_logits=True)
     return features.permute(0, 3, 1, 2) if form is Form.MAPS_CHANNELS_LAST else features

@@ -54,6 +54,8 @@ class Options:
         whole: show the whole picture, padded, instead of crops of it: for things that stand at the edge.
         epochs: with everything.
         freeze_epochs: before that, with the head alone.
+        augment_views: look at each picture in that many augmented views in all while the body is frozen, and keep their
+            features: frozen epochs after as many cost the head alone; None: another view in each epoch.
         lr: the head's peak learning rate while the body is frozen.
         lr_mult: then the first layers' peak is the head's divided by this.
         dropout: of the head.
@@ -77,6 +79,7 @@ class Options:
     whole: bool = False
     epochs: int = 5
     freeze_epochs: int = 1
+    augment_views: int | None = None
     lr: float = 2e-3
     lr_mult: float = 100.0
     dropout: float = 0.5
@@ -98,6 +101,11 @@ class Options:
         if not 0 <= self.seed < _SEEDS:
             raise InputError(f"a seed is a whole number from 0 to {_SEEDS - 1}, got {self.seed}")
         fine_tune_plans(1, self.epochs, self.lr, freeze_epochs=self.freeze_epochs, lr_mult=self.lr_mult)
+        if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
+            raise InputError(
+                "augment_views keeps the features of a really frozen body: give freeze_epochs of 1 or more and "
+                "keep_statistics=True, or leave augment_views out"
+            )
         refuse_unknown_metric(self.threshold_metric)
 
 
@@ -184,6 +192,7 @@ def train_model(
             options.lr,
             options.freeze_epochs,
             options.lr_mult,
+            augment_views=options.augment_views,
             checkpoint=out / CHECKPOINT,
             resume=resume,
         )

@@ -181,6 +181,7 @@ class Learner:
         wd: float | None = None,
         cbs: Sequence[Observer] = (),
         *,
+        augment_views: int | None = None,
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
@@ -191,10 +192,14 @@ class Learner:
             lr: the rate; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the body a tenth.
             wd: weight decay of this fit.
             cbs: observers of this fit.
+            augment_views: look at each picture in that many augmented views in all, and keep their features in memory
+                (about 10 kB a picture and view): epochs after as many cost the head alone. Only while the body is
+                frozen, with ``train_bn=False``.
             checkpoint: a file that holds everything at the end of each epoch.
             resume: go on from that file instead of beginning.
         """
-        self._fit([self._plan(n_epoch, lr, wd, Constant())], cbs, checkpoint, resume=resume)
+        plan = self._plan(n_epoch, lr, wd, Constant(), augment_views)
+        self._fit([plan], cbs, checkpoint, resume=resume)
 
     @checked_keywords
     def fit_one_cycle(
@@ -208,6 +213,7 @@ class Learner:
         moms: Momenta | None = None,
         cbs: Sequence[Observer] = (),
         *,
+        augment_views: int | None = None,
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
@@ -222,11 +228,15 @@ class Learner:
             wd: weight decay of this fit.
             moms: momentum at the start, the peak and the end.
             cbs: observers of this fit.
+            augment_views: look at each picture in that many augmented views in all, and keep their features in memory
+                (about 10 kB a picture and view): epochs after as many cost the head alone. Only while the body is
+                frozen, with ``train_bn=False``.
             checkpoint: a file that holds everything at the end of each epoch.
             resume: go on from that file instead of beginning.
         """
         schedule = OneCycle(div=div, div_final=div_final, pct_start=pct_start, moms=moms or self.moms)
-        self._fit([self._plan(n_epoch, lr_max, wd, schedule)], cbs, checkpoint, resume=resume)
+        plan = self._plan(n_epoch, lr_max, wd, schedule, augment_views)
+        self._fit([plan], cbs, checkpoint, resume=resume)
 
     @checked_keywords
     def fit_flat_cos(
@@ -255,6 +265,7 @@ class Learner:
         wd: float | None = None,
         cbs: Sequence[Observer] = (),
         *,
+        augment_views: int | None = None,
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
@@ -269,6 +280,9 @@ class Learner:
             div: the first rate is the peak divided by this, with everything.
             wd: weight decay.
             cbs: observers of both fits.
+            augment_views: look at each picture in that many augmented views in all, and keep their features in memory
+                (about 10 kB a picture and view): epochs after as many cost the head alone. Only while the body is
+                frozen, with ``train_bn=False``.
             checkpoint: a file that holds everything at the end of each epoch.
             resume: go on from that file instead of beginning.
         """
@@ -283,12 +297,12 @@ class Learner:
             moms=self.moms,
         )
         decay = self.wd if wd is None else wd
-        self._fit(
-            [replace(plan, weight_decay=decay, train_bn=self.training.train_bn) for plan in plans],
-            cbs,
-            checkpoint,
-            resume=resume,
-        )
+        plans = [replace(plan, weight_decay=decay, train_bn=self.training.train_bn) for plan in plans]
+        if augment_views is not None:
+            if not freeze_epochs:
+                raise InputError("augment_views keeps the features of a frozen body, and freeze_epochs=0 freezes none")
+            plans[0] = replace(plans[0], augment_views=augment_views)
+        self._fit(plans, cbs, checkpoint, resume=resume)
 
     @checked_keywords
     def lr_find(
@@ -503,7 +517,9 @@ class Learner:
     def _last_scores(self) -> dict[str, float]:
         return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
 
-    def _plan(self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule) -> Plan:
+    def _plan(
+        self, epochs: int, lr: Rate | None, wd: float | None, schedule: Schedule, augment_views: int | None = None
+    ) -> Plan:
         return Plan(
             epochs,
             lr_groups(self.lr if lr is None else lr, len(self.run.groups)),
@@ -511,6 +527,7 @@ class Learner:
             weight_decay=self.wd if wd is None else wd,
             train_bn=self.training.train_bn,
             frozen_to=self.training.frozen_to,
+            augment_views=augment_views,
         )
 
     def _fit(

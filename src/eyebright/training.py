@@ -4,7 +4,7 @@ The room between the loop, which knows nothing of data sets, and `eyebright.lear
 """
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,11 @@ from eyebright.blocks.kinds import block_to_json
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import WHOLE, Batch, Loader, Part
 from eyebright.errors import InputError
+from eyebright.features import KeptFeatures
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
+from eyebright.models.halves import halves
 from eyebright.models.kept import training_view
 from eyebright.models.summary import ModelSummary, summarise
 from eyebright.train.device import Device
@@ -79,6 +81,8 @@ class Training:
         self.keep_statistics = keep_statistics
         self.frozen_to = 0
         self._loss = loss
+        self._features: KeptFeatures | None = None
+        self._in_a_fit = False
         device = Device(str(dls.device), precision)
         device.place(model)
         self.run = Run(
@@ -158,7 +162,11 @@ class Training:
             return validate()
 
         events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
-        with freed_memory_kept(self.run.device.torch_device), self._show_progress(progress) as shown:
+        with (
+            freed_memory_kept(self.run.device.torch_device),
+            self._keeping_features(),
+            self._show_progress(progress) as shown,
+        ):
             watch(events, [shown, *watching])
 
     def lr_find(
@@ -249,16 +257,41 @@ class Training:
         set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
 
     def _view(self) -> nn.Module:
-        """What a step calls: the model, with the norms that keep their statistics folded into convolutions."""
+        """What a step calls: the model that trains faster, or its head where the features of the body are kept."""
         self._set_training_mode()
-        return training_view(self.model, self.model.description.input.size, n_in=self.model.description.n_in)
+        view = training_view(self.model, self.model.description.input.size, n_in=self.model.description.n_in)
+        views = self._views(self.run.plan) if self._in_a_fit and not self.run.finished else None
+        if views is None:
+            self._features = None
+            return view
+        assert isinstance(view, PictureModel)  # it is the model, or a copy of it
+        asked = self.run.plan.augment_views is not None
+        self._features = KeptFeatures(halves(view), self.dls.train, self.run.device, views=views, must_fit=asked)
+        return self._features.model.answering
+
+    def _views(self, plan: Plan) -> int | None:
+        """How many views of each picture are kept; without chance in the data one is enough, and the same as none."""
+        if plan.augment_views is None:
+            worth = plan.epochs > 1 and plan.really_frozen and not self.train_bn
+            return 1 if worth and self.dls.train.leaves_nothing_to_chance else None
+        return plan.augment_views
+
+    @contextmanager
+    def _keeping_features(self) -> Generator[None, None, None]:
+        """While it lasts, plans may keep features; afterwards their memory is free."""
+        self._in_a_fit = True
+        try:
+            yield
+        finally:
+            self._in_a_fit, self._features = False, None
 
     def _settle_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
         with closing(self._batches(self.run.epoch)) as batches:
-            settle_statistics(self.model, islice(batches, ENOUGH_BATCHES), self.run.device)
+            learns = self.model if self._features is None else self._features.model.answering
+            settle_statistics(learns, islice(batches, ENOUGH_BATCHES), self.run.device)
 
     def _settle_precision(self, frozen_to: int) -> None:
         """Measures which numbers are faster, on the model as it will be trained."""
@@ -271,6 +304,8 @@ class Training:
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _batches(self, epoch: int) -> Pairs:
+        if self._features is not None:
+            return self._features.batches(epoch, first=self.run.epoch - self.run.done)
         return _pairs(self.dls.train, epoch, part=self._part)
 
     @property

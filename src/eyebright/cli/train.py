@@ -59,6 +59,14 @@ def train(
     freeze_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs before that, with the head alone.", rich_help_panel=TRAINING)
     ] = 1,
+    augment_views: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Views of each picture in all while the head learns alone; later such epochs cost next to nothing.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     lr: Annotated[float, typer.Option(help="The head's peak learning rate.", rich_help_panel=TRAINING)] = 2e-3,
     lr_mult: Annotated[
         float, typer.Option(min=1, help="How much smaller the first layers' rate is.", rich_help_panel=TRAINING)
@@ -119,6 +127,7 @@ def train(
         whole=whole,
         epochs=epochs,
         freeze_epochs=freeze_epochs,
+        augment_views=augment_views,
         lr=lr,
         lr_mult=lr_mult,
         dropout=dropout,

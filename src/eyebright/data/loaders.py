@@ -11,7 +11,7 @@ the number of threads, and any batch can be made again.
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from eyebright.data.positions import Positions
 from eyebright.errors import DataError, InputError, PictureError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
+from eyebright.transforms.draw import leaves_nothing_to_chance
 
 CHUNK = 8  # pictures that one thread takes at once
 AHEAD = 2  # batches that are read ahead of the one in use
@@ -144,13 +145,17 @@ class Loader:
             raise DataError(f"there is no batch: {len(self.dataset)} pictures and a batch size of {self.bs}")
         return batch
 
-    def batches(self, epoch: int = 0, part: Part = WHOLE) -> Generator[Batch, None, None]:
+    def batches(
+        self, epoch: int = 0, part: Part = WHOLE, *, only: Iterable[list[int]] | None = None
+    ) -> Generator[Batch, None, None]:
         """The batches of one epoch: the same ones for the same epoch.
 
         Args:
             epoch: its number.
             part: what one of several readers gets, so that all of them together get each picture once: in training a
                 part of every batch, else a stretch of the whole order. Reader after reader gives the order of one.
+            only: the pictures of each batch, by their number on this side, looked at as in this epoch; None: all of
+                them in its order.
 
         Raises:
             PictureError: a picture cannot be read, and none may be left out.
@@ -158,7 +163,7 @@ class Loader:
         """
         pending: deque[list[Future[list[_Seen]]]] = deque()
         try:
-            for group in self.groups(epoch, part):
+            for group in self.groups(epoch, part) if only is None else only:
                 pending.append([self._submit(group[i : i + CHUNK], epoch) for i in range(0, len(group), CHUNK)])
                 if len(pending) > AHEAD:
                     yield from self._collect(pending.popleft(), part)
@@ -179,6 +184,11 @@ class Loader:
             order = part.of(order)
         groups = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
         return (list(part.of(group) if self.training else group) for group in groups)
+
+    @property
+    def leaves_nothing_to_chance(self) -> bool:
+        """Whether a picture looks the same in each epoch."""
+        return not self.training or leaves_nothing_to_chance(self.pipeline.transforms)
 
     def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
         """What becomes of the i-th picture in an epoch, and its encoded target."""

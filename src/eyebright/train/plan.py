@@ -37,6 +37,8 @@ class Plan:
             validation looks at the averaged weights, and they are the model's when the plan is done.
         train_bn: whether the norm layers of frozen groups learn, as in the book.
         frozen_to: the groups before this one are frozen; 0 for none.
+        augment_views: how many augmented views each picture has in all, of which the features are kept: epochs after
+            as many cost the head alone. Only while all of the body is really frozen. None: another view in each epoch.
     """
 
     epochs: int
@@ -49,6 +51,7 @@ class Plan:
     ema: float | None = None
     train_bn: bool = True
     frozen_to: int = 0
+    augment_views: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.epochs % 1:
@@ -63,6 +66,26 @@ class Plan:
             raise InputError(f"unknown optimizer '{self.optimizer}'; the known: 'adamw', 'sgd'")
         if not 0 <= self.frozen_to < len(self.lr):
             raise InputError(f"cannot freeze up to group {self.frozen_to}: there are {len(self.lr)} groups")
+        if self.augment_views is not None:
+            self._refuse_views(self.augment_views)
+
+    @property
+    def really_frozen(self) -> bool:
+        """Whether nothing before the last group learns, norm layers included."""
+        return 0 < self.frozen_to == len(self.lr) - 1 and not self.train_bn
+
+    def _refuse_views(self, views: int) -> None:
+        if views < 1 or views % 1:
+            raise InputError(
+                f"a picture is looked at in a whole number of views, at least 1, got augment_views={views}"
+            )
+        if self.really_frozen:
+            return
+        all_before = 0 < self.frozen_to == len(self.lr) - 1
+        learns = (
+            "its norm layers learn: train with train_bn=False" if all_before else "the body learns: freeze it first"
+        )
+        raise InputError(f"augment_views={views} keeps the features of a frozen body, but {learns}, or leave it out")
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON."""

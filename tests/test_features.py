@@ -1,0 +1,254 @@
+"""Kept features change what a frozen epoch costs, not what it learns."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from eyebright.blocks.image import ImageBlock
+from eyebright.blocks.points import PointBlock
+from eyebright.data.items import ColReader
+from eyebright.errors import InputError, TrainingError
+from eyebright.features import KeptFeatures
+from eyebright.learner import Learner
+from eyebright.models.halves import halves
+from eyebright.train.events import EpochDone, Event
+from eyebright.transforms.spatial import Resize
+from support.learners import small_learner, squares_block
+from support.pictures import coloured_squares
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    """30 pictures train: three batches of 8, and 6 that are dropped, others in each epoch."""
+    return coloured_squares(folder, 40)
+
+
+def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None = None, **options: Any) -> Learner:
+    data = {name: options.pop(name) for name in ("skip_bad", "drop_last") if name in options}
+    dls = squares_block(folder, **(changes or {})).dataloaders(table, bs=8, num_workers=2, **data)
+    learner = small_learner(dls, train_bn=False, **options)
+    learner.freeze()
+    return learner
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures the body was given each time, in training."""
+    seen = []
+    forward = halves.__globals__["Looking"].forward
+
+    def spy(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return forward(self, x)
+
+    monkeypatch.setattr(halves.__globals__["Looking"], "forward", spy)
+    return seen
+
+
+def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) -> None:
+    model = frozen(folder, table).model.eval()
+    x = torch.rand(4, 3, 32, 32)
+    looking, answering = halves(model)
+    features = looking(x)
+    assert features.ndim == 2
+    assert torch.equal(answering(features), model(x))
+    learn = {id(parameter) for parameter in model.head.parameters()}
+    assert {id(parameter) for parameter in answering.parameters()} == learn
+
+
+@pytest.mark.parametrize("views", [2, 5])
+def test_with_as_many_views_as_epochs_the_losses_are_those_without(
+    views: int, folder: Path, table: pd.DataFrame, looked_at: list[int]
+) -> None:
+    plain, kept = frozen(folder, table), frozen(folder, table)
+    plain.fit(1, 1e-2)
+    kept.fit(1, 1e-2)  # a phase need not begin with the first epoch
+    assert looked_at == []
+    plain.fit_one_cycle(2, 1e-2)
+    kept.fit_one_cycle(2, 1e-2, augment_views=views)
+    assert kept.run.losses == plain.run.losses
+    # The head's statistics are counted anew for validation, here on what the folded body gave: the same up to noise.
+    scores = [[row["valid_loss"] for row in learner.run.history] for learner in (plain, kept)]
+    assert scores[1] == pytest.approx(scores[0], rel=1e-5)
+    assert looked_at == [8] * 6
+
+
+def test_fine_tune_keeps_them_while_the_body_is_frozen_and_not_later(
+    folder: Path, table: pd.DataFrame, looked_at: list[int]
+) -> None:
+    plain, kept = frozen(folder, table), frozen(folder, table)
+    plain.fine_tune(1, 1e-2, freeze_epochs=2)
+    kept.fine_tune(1, 1e-2, freeze_epochs=2, augment_views=2)
+    assert kept.run.losses == plain.run.losses
+    assert [plan.augment_views for plan in kept.run.plans] == [2, None]
+    assert looked_at == [8] * 6
+    assert all(torch.equal(a, b) for a, b in zip(plain.model.parameters(), kept.model.parameters(), strict=True))
+
+
+def test_later_epochs_look_at_no_picture_again(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+    learner = frozen(folder, table)
+    learner.fit(6, 1e-2, augment_views=2)
+    # Each view: three batches in its own epoch, then once the six that these left out, with one beside them.
+    assert looked_at == [8] * 6 + [7] * 2
+    assert len(learner.run.losses) == 18
+
+
+def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = frozen(folder, table)
+    train, device = learner.dls.train, learner.run.device
+    model = halves(learner.model.eval())
+    kept = KeptFeatures(model, train, device, views=2, must_fit=True)
+    for epoch in range(5, 11):
+        view = 5 + (epoch - 5) % 2
+        for (features, targets), group in zip(kept.batches(epoch, first=5), train.groups(epoch), strict=True):
+            x, y = train.batch_of([train.sample(i, view) for i in group])
+            torch.testing.assert_close(features, model.looking(x))
+            assert torch.equal(targets, y)
+
+
+def test_targets_that_move_with_the_picture_are_those_of_the_view(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    points = {"blocks": (ImageBlock, PointBlock), "get_y": ColReader(["x", "y"])}
+    learner = frozen(folder, marked, changes=points)
+    train = learner.dls.train
+    kept = KeptFeatures(halves(learner.model.eval()), train, learner.run.device, views=1, must_fit=True)
+    first, later = list(kept.batches(0, first=0)), list(kept.batches(1, first=0))
+    assert len(first) == len(later) > 0
+    for (_, targets), group in zip(later, train.groups(1), strict=True):
+        expected = train.batch_of([train.sample(i, 0) for i in group])[1]
+        torch.testing.assert_close(targets, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
+    folder: Path, table: pd.DataFrame, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_is = {"item_tfms": Resize(32, method="squish"), "batch_tfms": None}
+    unasked = frozen(folder, table, changes=as_it_is)
+    unasked.fit(4, 1e-2)
+    assert looked_at == [8] * 3 + [7]
+    asked = frozen(folder, table, changes=as_it_is)
+    asked.fit(4, 1e-2, augment_views=1)
+    monkeypatch.setattr(type(asked.training), "_views", lambda *_: None)
+    plain = frozen(folder, table, changes=as_it_is)
+    plain.fit(4, 1e-2)
+    assert len(looked_at) == 8
+    assert asked.run.losses == unasked.run.losses
+    assert unasked.run.losses == pytest.approx(plain.run.losses, rel=1e-5)
+
+
+def test_where_chance_is_left_nothing_is_kept_unasked(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+    frozen(folder, table).fit(2, 1e-2)
+    assert looked_at == []
+
+
+def test_a_training_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = frozen(folder, table)
+    whole.fit_one_cycle(5, 1e-2, augment_views=2)
+    cut = frozen(folder, table)
+
+    def die(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit_one_cycle(5, 1e-2, cbs=[die], augment_views=2, checkpoint=tmp_path / "c")
+    resumed = frozen(folder, table)
+    resumed.fit_one_cycle(5, 1e-2, augment_views=2, checkpoint=tmp_path / "c", resume=True)
+    assert resumed.run.losses == whole.run.losses
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), resumed.model.parameters(), strict=True))
+    with pytest.raises(TrainingError, match="augment_views was 2 and is 3"):
+        frozen(folder, table).fit_one_cycle(5, 1e-2, augment_views=3, checkpoint=tmp_path / "c", resume=True)
+
+
+def test_unreadable_pictures_are_left_out_of_every_epoch(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 40)
+    (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
+    plain, kept = (frozen(tmp_path, table, skip_bad=True) for _ in range(2))
+    plain.fit(2, 1e-2)
+    kept.fit(2, 1e-2, augment_views=2)
+    assert kept.run.losses == plain.run.losses
+    kept.fit(4, 1e-2, augment_views=1)
+    sizes = [len(y) for epoch in range(2, 6) for _, y in kept.training._batches(epoch)]
+    assert sum(sizes) < 4 * 24 + 1
+    assert [Path(path).name for path in kept.dls.skipped] == ["002.png"]
+
+
+def test_memory_is_free_again_after_the_fit_and_another_fit_starts_anew(
+    folder: Path, table: pd.DataFrame, looked_at: list[int]
+) -> None:
+    learner = frozen(folder, table)
+    learner.fit(2, 1e-2, augment_views=1)
+    assert learner.training._features is None
+    learner.fit(2, 1e-2, augment_views=1)
+    assert looked_at == ([8] * 3 + [7]) * 2
+
+
+def test_looking_for_a_learning_rate_looks_at_pictures(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+    learner = frozen(folder, table)
+
+    def die(event: Event) -> None:
+        if isinstance(event, EpochDone):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(3, 1e-2, cbs=[die], augment_views=2)
+    looked_at.clear()
+    learner.lr_find(num_it=20, show_plot=False)
+    assert looked_at == []
+
+
+def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.DataFrame) -> None:
+    learner = frozen(folder, table)
+    with pytest.raises(InputError, match="freeze_epochs=0 freezes none"):
+        learner.fine_tune(1, freeze_epochs=0, augment_views=2)
+    with pytest.raises(InputError, match=r"a whole number of views, at least 1, got augment_views=0"):
+        learner.fit(1, augment_views=0)
+    learner.unfreeze()
+    with pytest.raises(InputError, match=r"augment_views=2 .* but the body learns: freeze it first, or leave it out"):
+        learner.fit_one_cycle(1, augment_views=2)
+    book = small_learner(learner.dls)
+    book.freeze()
+    with pytest.raises(InputError, match="its norm layers learn: train with train_bn=False"):
+        book.fine_tune(1, augment_views=2)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_features_that_do_not_fit_into_memory_are_refused_or_not_kept(
+    asked: bool, folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, looked_at: list[int]
+) -> None:
+    monkeypatch.setattr("eyebright.features.free_memory", lambda: 1000)
+    changes = {} if asked else {"item_tfms": Resize(32, method="squish"), "batch_tfms": None}
+    learner = frozen(folder, table, changes=changes, keep_statistics=True)
+
+    def fit() -> None:
+        learner.fit(3, 1e-2, augment_views=2 if asked else None)
+
+    if asked:
+        with pytest.raises(InputError, match="features of 2 views of 30 pictures take .* give fewer augment_views"):
+            fit()
+        return
+    fit()
+    assert looked_at == [8] * 9
+
+
+def test_heads_without_pooling_and_with_chance_in_front_are_cut_where_they_may_be(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    plain = small_learner(dls, train_bn=False, first_bn=False, ps=0.9)
+    looking, answering = halves(plain.model)
+    assert isinstance(answering.layers[0], nn.Dropout)
+    assert not any(isinstance(layer, nn.Dropout) for layer in looking.pooling)

@@ -116,12 +116,13 @@ def test_an_unreadable_picture_says_the_same_as_without_a_cache(spoil, cache, gr
     assert cache.store.held == 0
 
 
-def test_another_decoder_decodes_anew(tmp_path, decoded, gradient, encode, monkeypatch):
+@pytest.mark.parametrize("library", [caches.PIL, caches.cv2])
+def test_another_decoder_decodes_anew(library, tmp_path, decoded, gradient, encode, monkeypatch):
     data = encode(gradient(30, 40), "JPEG")
     seen(data, 40, PixelCache.in_folder(tmp_path))
     seen(data, 40, PixelCache.in_folder(tmp_path))
     assert len(decoded) == 1
-    monkeypatch.setattr(caches.PIL, "__version__", "99.0")
+    monkeypatch.setattr(library, "__version__", "99.0")
     seen(data, 40, PixelCache.in_folder(tmp_path))
     assert len(decoded) == 2
 

@@ -11,9 +11,11 @@ from torch import nn
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.items import ColReader
+from eyebright.data.loaders import Batch
 from eyebright.errors import InputError, TrainingError
 from eyebright.features import KeptFeatures
 from eyebright.learner import Learner
+from eyebright.metrics.labels import mean_ap
 from eyebright.models.halves import halves
 from eyebright.train.events import EpochDone, Event
 from eyebright.transforms.spatial import Resize
@@ -41,17 +43,23 @@ def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None 
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures the body was given each time, in training."""
-    seen = []
-    forward = halves.__globals__["Looking"].forward
+def computed(monkeypatch: pytest.MonkeyPatch) -> dict[bool, list[int]]:
+    """Of how many pictures features were computed each time, in training (True) and in validation."""
+    seen: dict[bool, list[int]] = {True: [], False: []}
+    made = KeptFeatures._features
 
-    def spy(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        seen.append(len(x))
-        return forward(self, x)
+    def spy(self: KeptFeatures, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        seen[self._loader.training].append(len(batch.x))
+        return made(self, batch)
 
-    monkeypatch.setattr(halves.__globals__["Looking"], "forward", spy)
+    monkeypatch.setattr(KeptFeatures, "_features", spy)
     return seen
+
+
+@pytest.fixture
+def looked_at(computed: dict[bool, list[int]]) -> list[int]:
+    """Of how many training pictures features were computed each time."""
+    return computed[True]
 
 
 def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) -> None:
@@ -102,6 +110,20 @@ def test_later_epochs_look_at_no_picture_again(folder: Path, table: pd.DataFrame
     assert len(learner.run.losses) == 18
 
 
+def test_frozen_epochs_validate_with_kept_features_to_the_same_scores(
+    folder: Path, table: pd.DataFrame, computed: dict[bool, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = frozen(folder, table, metrics=[mean_ap])
+    kept.fine_tune(2, 1e-2, freeze_epochs=3)
+    assert computed == {True: [], False: [8, 2]}
+    monkeypatch.setattr(type(kept.training), "_keep_features", lambda *_: None)
+    plain = frozen(folder, table, metrics=[mean_ap])
+    plain.fine_tune(2, 1e-2, freeze_epochs=3)
+    rows = [[(row["valid_loss"], row["mAP"]) for row in learner.run.history] for learner in (kept, plain)]
+    assert rows[0] == rows[1]
+    assert computed[False] == [8, 2]
+
+
 def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
     folder: Path, table: pd.DataFrame
 ) -> None:
@@ -139,7 +161,7 @@ def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
     assert looked_at == [8] * 3 + [7]
     asked = frozen(folder, table, changes=as_it_is)
     asked.fit(4, 1e-2, augment_views=1)
-    monkeypatch.setattr(type(asked.training), "_views", lambda *_: None)
+    monkeypatch.setattr(type(asked.training), "_keep_features", lambda *_: None)
     plain = frozen(folder, table, changes=as_it_is)
     plain.fit(4, 1e-2)
     assert len(looked_at) == 8

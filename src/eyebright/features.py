@@ -1,8 +1,8 @@
-"""The features of training pictures, kept while the body is frozen: then an epoch costs the head alone.
+"""The features of pictures, kept while the body is frozen: then an epoch costs the head alone.
 
-Each picture is looked at in ``views`` augmented views. Epoch e of the phase uses view e modulo ``views``, so the first
-``views`` epochs are those of a training without kept features, step by step, and later ones repeat their pictures in
-an order of their own.
+Each training picture is looked at in ``views`` augmented views. Epoch e of the phase uses view e modulo ``views``, so
+the first ``views`` epochs are those of a training without kept features, step by step, and later ones repeat their
+pictures in an order of their own. Validation pictures have one view, so keeping their features changes nothing.
 
 A view is always computed in the same batches, those of the epoch that it belongs to, whenever that happens: a resumed
 training computes the features of the one that was cut off.
@@ -15,7 +15,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from eyebright.data.loaders import Batch, Loader
+from eyebright.data.loaders import WHOLE, Batch, Loader, Part
 from eyebright.errors import InputError
 from eyebright.io.store import free_memory, megabytes
 from eyebright.models.halves import Halves
@@ -32,17 +32,21 @@ class KeptFeatures:
 
     Args:
         model: in two halves; its first half stays as it is and is in evaluation mode.
-        loader: of the training side.
+        loader: of the training side, or of validation.
         device: where the model is, and in which numbers.
+        part: of each batch, where several processes train.
         views: how many views each picture has.
         must_fit: features that take more than half of the free memory are an error; else they are not kept.
     """
 
-    def __init__(self, model: Halves, loader: Loader, device: Device, *, views: int, must_fit: bool) -> None:
+    def __init__(
+        self, model: Halves, loader: Loader, device: Device, part: Part = WHOLE, *, views: int, must_fit: bool
+    ) -> None:
         self.model = model
         self.views = views
         self._loader = loader
         self._device = device
+        self._part = part
         self._must_fit = must_fit
         self._fits = True
         self._kept: dict[int, _View] = {}
@@ -76,16 +80,15 @@ class KeptFeatures:
 
     def _again(self, view: "_View", epoch: int) -> Pairs:
         """The batches of an epoch out of a view that is there."""
-        for group in self._loader.groups(epoch):
+        for group in self._loader.groups(epoch, self._part):
             rows = view.rows_of(self._loader.dataset.positions[i] for i in group)
-            alone = bool(self._loader.skipped) and len(rows) == 1 < self._loader.bs  # the loader leaves it out too
-            if rows and not alone:
+            if self._loader.is_batch(len(rows), self._part):
                 yield view.features[rows], view.targets[rows]
 
     def _look(self, own: int) -> Pairs:
         """The batches of a view's own epoch, while they are computed; they are kept when all of them are."""
         view: _View | None = None
-        with closing(self._loader.batches(own)) as batches:
+        with closing(self._loader.batches(own, self._part)) as batches:
             for batch in batches:
                 features, targets = self._features(batch)
                 if view is None and self._fits:
@@ -98,15 +101,21 @@ class KeptFeatures:
             self._kept[own] = view
 
     def _complete(self, view: "_View", own: int, epoch: int) -> None:
-        """Computes all that the view's own epoch left out, where another epoch needs some of it."""
+        """Computes what the view's own epoch left out, where another epoch needs some of it.
+
+        That is everything, and always the same; or with several processes what this one needs.
+        """
         positions = self._loader.dataset.positions
-        if all(positions[i] in view.tried for group in self._loader.groups(epoch) for i in group):
+        needed = sorted(i for group in self._loader.groups(epoch, self._part) for i in group)
+        missing = [i for i in needed if positions[i] not in view.tried]
+        if not missing:
             return
-        missing = [i for i in range(len(positions)) if positions[i] not in view.tried]
+        if self._part == WHOLE:
+            missing = [i for i in range(len(positions)) if positions[i] not in view.tried]
         view.tried.update(positions[i] for i in missing)
         companion = next(i for i in range(len(positions)) if positions[i] in view.rows)  # no loader drops a pair
         groups = [[*missing[i : i + self._loader.bs], companion] for i in range(0, len(missing), self._loader.bs)]
-        with closing(self._loader.batches(own, only=groups)) as batches:
+        with closing(self._loader.batches(own, self._part, only=groups)) as batches:
             for batch in batches:
                 view.add(batch.positions, *self._features(batch))
 

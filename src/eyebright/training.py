@@ -82,6 +82,7 @@ class Training:
         self.frozen_to = 0
         self._loss = loss
         self._features: KeptFeatures | None = None
+        self._validation_features: KeptFeatures | None = None
         self._in_a_fit = False
         device = Device(str(dls.device), precision)
         device.place(model)
@@ -189,9 +190,10 @@ class Training:
 
     def scores(self, loader: Loader, metrics: Sequence[Metric], thresholds: Thresholds) -> dict[str, float]:
         """The loss and every metric, exact over all pictures of the loader."""
+        kept = self._validation_features if loader is self.dls.valid else None
         scores = evaluate(
-            self.model,
-            _pairs(loader, part=self._part),
+            self.model if kept is None else kept.model.answering,
+            _pairs(loader, part=self._part) if kept is None else kept.batches(0, first=0),
             self.run.device,
             loss=self._loss,
             metrics=metrics,
@@ -257,24 +259,30 @@ class Training:
         set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
 
     def _view(self) -> nn.Module:
-        """What a step calls: the model that trains faster, or its head where the features of the body are kept."""
+        """What a step calls: the model in a form that trains faster, or its head where features are kept."""
         self._set_training_mode()
         view = training_view(self.model, self.model.description.input.size, n_in=self.model.description.n_in)
-        views = self._views(self.run.plan) if self._in_a_fit and not self.run.finished else None
-        if views is None:
-            self._features = None
-            return view
         assert isinstance(view, PictureModel)  # it is the model, or a copy of it
-        asked = self.run.plan.augment_views is not None
-        self._features = KeptFeatures(halves(view), self.dls.train, self.run.device, views=views, must_fit=asked)
-        return self._features.model.answering
+        self._features = self._validation_features = None
+        if self._in_a_fit and not self.run.finished:
+            self._keep_features(self.run.plan, view)
+        return view if self._features is None else self._features.model.answering
 
-    def _views(self, plan: Plan) -> int | None:
-        """How many views of each picture are kept; without chance in the data one is enough, and the same as none."""
-        if plan.augment_views is None:
-            worth = plan.epochs > 1 and plan.really_frozen and not self.train_bn
-            return 1 if worth and self.dls.train.leaves_nothing_to_chance else None
-        return plan.augment_views
+    def _keep_features(self, plan: Plan, view: PictureModel) -> None:
+        """What an epoch may take from the one before, because nothing in the body learns.
+
+        Without chance in the data one view of each picture is enough, and the same as none.
+        """
+        again = plan.epochs > 1 and plan.really_frozen and not self.train_bn
+        device, train, valid = self.run.device, self.dls.train, self.dls.valid
+        asked = plan.augment_views is not None
+        views = plan.augment_views or (1 if again and train.leaves_nothing_to_chance else None)
+        if views is not None:
+            self._features = KeptFeatures(halves(view), train, device, self._part, views=views, must_fit=asked)
+        if again:
+            self._validation_features = KeptFeatures(
+                halves(self.model), valid, device, self._part, views=1, must_fit=False
+            )
 
     @contextmanager
     def _keeping_features(self) -> Generator[None, None, None]:
@@ -283,7 +291,7 @@ class Training:
         try:
             yield
         finally:
-            self._in_a_fit, self._features = False, None
+            self._in_a_fit, self._features, self._validation_features = False, None, None
 
     def _settle_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""

@@ -190,6 +190,25 @@ class Loader:
         """Whether a picture looks the same in each epoch."""
         return not self.training or leaves_nothing_to_chance(self.pipeline.transforms)
 
+    def is_batch(self, pictures: int, part: Part = WHOLE) -> bool:
+        """Whether so many pictures are a batch, when unreadable ones have been left out.
+
+        Args:
+            pictures: that are left.
+            part: of the batch.
+
+        Raises:
+            DataError: of a part of a training batch every picture was left out.
+        """
+        if self.training and part != WHOLE and not pictures:
+            raise DataError(  # the other readers have theirs, and must not be left to wait for this one
+                f"of part {part.number + 1} of {part.parts} of a batch no picture can be read; "
+                "take the unreadable ones out, or give a larger batch size"
+            )
+        # What pictures that were left out leave alone in a batch would stop a training: batch norms take no single one.
+        alone = self.training and part == WHOLE and bool(self.skipped) and pictures == 1 < self.bs
+        return pictures > 0 and not alone
+
     def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
         """What becomes of the i-th picture in an epoch, and its encoded target."""
         sample = self.dataset.sample(i)
@@ -227,14 +246,7 @@ class Loader:
 
     def _collect(self, futures: "list[Future[list[_Seen]]]", part: Part) -> Iterator[Batch]:
         seen = [one for future in futures for one in future.result()]
-        if self.training and part != WHOLE and not seen:
-            raise DataError(  # the other readers have theirs, and must not be left to wait for this one
-                f"of part {part.number + 1} of {part.parts} of a batch no picture can be read; "
-                "take the unreadable ones out, or give a larger batch size"
-            )
-        # What pictures that were left out leave alone in a batch would stop a training: batch norms take no single one.
-        alone = self.training and part == WHOLE and bool(self.skipped) and len(seen) == 1 < self.bs
-        if seen and not alone:
+        if self.is_batch(len(seen), part):
             yield self._finish(seen)
 
     def _finish(self, seen: list[_Seen]) -> Batch:

@@ -11,7 +11,7 @@ from torch import nn
 from eyebright.blocks.image import ImageBlock
 from eyebright.blocks.points import PointBlock
 from eyebright.data.items import ColReader
-from eyebright.data.loaders import Batch
+from eyebright.data.loaders import Batch, Part
 from eyebright.errors import InputError, TrainingError
 from eyebright.features import KeptFeatures
 from eyebright.learner import Learner
@@ -137,6 +137,19 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
             x, y = train.batch_of([train.sample(i, view) for i in group])
             torch.testing.assert_close(features, model.looking(x))
             assert torch.equal(targets, y)
+
+
+def test_parts_of_a_batch_are_kept_by_those_who_read_them(folder: Path, table: pd.DataFrame) -> None:
+    learner = frozen(folder, table)
+    train, device, model = learner.dls.train, learner.run.device, halves(learner.model.eval())
+    whole = KeptFeatures(model, train, device, views=1, must_fit=True)
+    parts = [KeptFeatures(model, train, device, Part(number, 2), views=1, must_fit=True) for number in range(2)]
+    for epoch in range(3):
+        both = zip(*(part.batches(epoch, first=0) for part in parts), strict=True)
+        for (features, targets), read in zip(whole.batches(epoch, first=0), both, strict=True):
+            assert [len(part[1]) for part in read] == [4, 4]
+            torch.testing.assert_close(torch.cat([part[0] for part in read]), features)
+            assert torch.equal(torch.cat([part[1] for part in read]), targets)
 
 
 def test_targets_that_move_with_the_picture_are_those_of_the_view(folder: Path, table: pd.DataFrame) -> None:

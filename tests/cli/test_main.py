@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from eyebright.cli.main import main, run
-from eyebright.errors import TrainingError
+from eyebright.errors import InputError, TrainingError
 from eyebright.jobs import Options, read_source, train_model
 from eyebright.models import build
 from eyebright.predict import load_predictor
@@ -104,6 +104,20 @@ def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: p
     assert memory == folder
     assert 0 < int(folder[0]) < int(folder[1])
     assert again == (folder[1], folder[1])  # a second run finds all of them
+
+
+def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: Path) -> None:
+    weights = []
+    for more in ([], ["--augment-views", "2"]):
+        assert train(squares, "--freeze-epochs", "2", *more) == 0
+        weights.append(load_predictor(squares / "model").model.state_dict())
+    assert all(torch.equal(weights[0][name], tensor) for name, tensor in weights[1].items())
+
+
+def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
+    for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
+        with pytest.raises(InputError, match="augment_views keeps the features of a really frozen body: give"):
+            Options(augment_views=2, **options)
 
 
 def test_a_cache_that_cannot_be_is_found_out_before_training(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:

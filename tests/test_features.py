@@ -1,5 +1,6 @@
 """Kept features change what a frozen epoch costs, not what it learns."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,23 @@ def test_unreadable_pictures_are_left_out_of_every_epoch(tmp_path: Path) -> None
     sizes = [len(y) for epoch in range(2, 6) for _, y in kept.training._batches(epoch)]
     assert sum(sizes) < 4 * 24 + 1
     assert [Path(path).name for path in kept.dls.skipped] == ["002.png"]
+
+
+def test_what_the_body_computes_counts_as_the_forward_pass(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = frozen(folder, table)
+    forward = type(halves(learner.model).looking).forward
+
+    def slow(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.2)
+        return forward(self, x)
+
+    monkeypatch.setattr(type(halves(learner.model).looking), "forward", slow)
+    learner.fit(1, 1e-2, augment_views=1)
+    seconds = learner.run.laps.seconds
+    assert seconds["forward"] > 0.6  # three batches
+    assert 0 <= seconds["waiting for pictures"] < seconds["epoch"] - 0.6
 
 
 def test_memory_is_free_again_after_the_fit_and_another_fit_starts_anew(

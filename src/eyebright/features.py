@@ -8,6 +8,7 @@ A view is always computed in the same batches, those of the epoch that it belong
 training computes the features of the one that was cut off.
 """
 
+import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import final
@@ -18,8 +19,10 @@ from torch import Tensor
 from eyebright.data.loaders import WHOLE, Batch, Loader, Part
 from eyebright.errors import InputError
 from eyebright.io.store import free_memory, megabytes
+from eyebright.laps import Laps
 from eyebright.models.halves import Halves
 from eyebright.train.device import Device
+from eyebright.train.profile import FORWARD, WAITING
 
 Pairs = Generator[tuple[Tensor, Tensor], None, None]
 
@@ -37,7 +40,13 @@ class KeptFeatures:
         part: of each batch, where several processes train.
         views: how many views each picture has.
         must_fit: features that take more than half of the free memory are an error; else they are not kept.
+
+    Attributes:
+        laps: where given, is told that the body's work is a part of the forward pass, though it happens while a step
+            waits for its batch.
     """
+
+    laps: Laps | None = None
 
     def __init__(
         self, model: Halves, loader: Loader, device: Device, part: Part = WHOLE, *, views: int, must_fit: bool
@@ -50,11 +59,6 @@ class KeptFeatures:
         self._must_fit = must_fit
         self._fits = True
         self._kept: dict[int, _View] = {}
-
-    @property
-    def held(self) -> int:
-        """Bytes of all features."""
-        return sum(view.features.nbytes for view in self._kept.values())
 
     def batches(self, epoch: int, first: int) -> Pairs:
         """(features, targets) of each batch of an epoch.
@@ -91,13 +95,12 @@ class KeptFeatures:
         with closing(self._loader.batches(own, self._part)) as batches:
             for batch in batches:
                 features, targets = self._features(batch)
-                if view is None and self._fits:
-                    self._refuse_or_drop(features)
+                if view is None and self._fit(features):
                     view = _View(len(self._loader.dataset), features, targets)
-                if view is not None and self._fits:
+                if view is not None:
                     view.add(batch.positions, features, targets)
                 yield features, targets
-        if view is not None and self._fits:
+        if view is not None:
             self._kept[own] = view
 
     def _complete(self, view: "_View", own: int, epoch: int) -> None:
@@ -123,20 +126,26 @@ class KeptFeatures:
         if batch.y is None:
             raise InputError("these pictures have no targets, so there is nothing to learn")
         (pictures,) = self._device.move((batch.x,))
+        started = time.perf_counter()
         with torch.no_grad(), self._device.autocast():
-            return self.model.looking(pictures), batch.y
+            features = self.model.looking(pictures)
+        if self.laps is not None:
+            seconds = time.perf_counter() - started
+            self.laps.add(FORWARD, seconds)
+            self.laps.add(WAITING, -seconds)
+        return features, batch.y
 
-    def _refuse_or_drop(self, features: Tensor) -> None:
+    def _fit(self, features: Tensor) -> bool:
+        """Whether the features of all pictures fit into memory, told from those of one batch."""
         need = features.nbytes // len(features) * len(self._loader.dataset) * self.views
         free = free_memory()
-        if need <= free // 2:
-            return
-        if self._must_fit:
+        self._fits = self._fits and (bool(self._kept) or need <= free // 2)
+        if self._must_fit and not self._fits:
             raise InputError(
                 f"the features of {self.views} views of {len(self._loader.dataset)} pictures take {megabytes(need)}, "
                 f"more than half of the {megabytes(free)} of free memory; give fewer augment_views, or none"
             )
-        self._fits = False
+        return self._fits
 
 
 @final

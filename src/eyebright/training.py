@@ -278,7 +278,10 @@ class Training:
         asked = plan.augment_views is not None
         views = plan.augment_views or (1 if again and train.leaves_nothing_to_chance else None)
         if views is not None:
-            self._features = KeptFeatures(halves(view), train, device, self._part, views=views, must_fit=asked)
+            self._features = KeptFeatures(
+                halves(view), train, device, self._part, views=min(views, plan.epochs), must_fit=asked
+            )
+            self._features.laps = self.run.laps
         if again:
             self._validation_features = KeptFeatures(
                 halves(self.model), valid, device, self._part, views=1, must_fit=False

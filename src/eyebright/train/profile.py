@@ -3,7 +3,8 @@
 from eyebright.laps import Laps
 from eyebright.train.run import Run
 
-PARTS = ("waiting for pictures", "forward", "backward", "optimizer", "validating")
+WAITING, FORWARD = "waiting for pictures", "forward"
+PARTS = (WAITING, FORWARD, "backward", "optimizer", "validating")
 
 
 def profile_lines(run: Run, reading: Laps, threads: int) -> list[str]:

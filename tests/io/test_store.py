@@ -229,3 +229,11 @@ def test_two_processes_fill_one_folder_at_once(tmp_path: Path) -> None:
 
 def test_free_memory_is_some_of_what_there_is() -> None:
     assert 0 < free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_several_processes_together_take_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_of_the_system", lambda: 8000)
+    monkeypatch.setattr(stores, "_of_the_group", lambda: None)
+    assert MemoryStore().limit == 2000
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # as torchrun says it
+    assert MemoryStore().limit == 500

@@ -190,9 +190,12 @@ class FolderStore(Store):
 
 
 def free_memory() -> int:
-    """Bytes of memory that this process could take now, as far as the system tells."""
+    """Bytes of memory that this process could take now, as far as the system tells.
+
+    Where torchrun has started several on this machine, each may take its part: all of them ask at the same time.
+    """
     found = [value for value in (_of_the_system(), _of_the_group()) if value is not None]
-    return max(min(found, default=_UNKNOWN_MEMORY), 0)
+    return max(min(found, default=_UNKNOWN_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def megabytes(count: int) -> str:

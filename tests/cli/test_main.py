@@ -1,6 +1,8 @@
 """The command line: the whole way, and one clear sentence for everything that is wrong."""
 
+import dataclasses
 import errno
+import inspect
 import json
 import re
 import signal
@@ -14,6 +16,8 @@ import torch
 from PIL import Image
 
 from eyebright.cli.main import main, run
+from eyebright.cli.train import train as train_command
+from eyebright.cli.worker import Work
 from eyebright.errors import InputError, TrainingError
 from eyebright.jobs import Options, read_source, train_model
 from eyebright.models import build
@@ -260,6 +264,18 @@ def test_options_for_tables_are_refused_for_folders(
 ) -> None:
     assert run(["train", str(tmp_path), "--out", str(tmp_path / "model"), option, "x"]) == 2
     assert f"is a folder for each class, which needs no {option}; give a table" in capsys.readouterr().err
+
+
+def test_all_that_can_be_said_of_a_training_can_be_said_on_the_command_line() -> None:
+    options = {field.name for field in dataclasses.fields(Options)}
+    assert options - set(inspect.signature(train_command).parameters) == {"keep_statistics", "progress"}
+
+
+@pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
+def test_what_other_processes_are_told_to_do_is_what_was_asked_for(options: Options) -> None:
+    reading = {"images": "schöne bilder", "files": None, "labels": None, "delimiter": ""}
+    work = Work(Path("labels.csv"), Path("model"), reading, options, resume=True)
+    assert Work.from_json(work.to_json()) == work
 
 
 def test_another_look_at_the_pictures_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import measure
@@ -101,16 +100,12 @@ def settings(files: Sequence[Path], arguments: argparse.Namespace) -> Settings:
 
 def make_sides(told: Settings, fastai_python: str) -> dict[str, Callable[[int], ReadingAnswer]]:
     """Each library's way to read."""
-
-    def ask(python: str, module: str, told: Settings, seed: int) -> ReadingAnswer:
-        return sides.ask(python, f"peers.{module}", replace(told, seed=seed))
-
     return {
-        "fastai, 0 workers": partial(ask, fastai_python, "fastai_reading", replace(told, workers=0)),
-        "fastai, 2 workers": partial(ask, fastai_python, "fastai_reading", replace(told, workers=2)),
-        "torchvision": partial(ask, sys.executable, "torchvision_reading", told),
-        "timm": partial(ask, sys.executable, "timm_reading", told),
-        "eyebright": partial(ask, sys.executable, "eyebright_reading", told),
+        "fastai, 0 workers": sides.side(fastai_python, "peers.fastai_reading", replace(told, workers=0)),
+        "fastai, 2 workers": sides.side(fastai_python, "peers.fastai_reading", replace(told, workers=2)),
+        "torchvision": sides.side(sys.executable, "peers.torchvision_reading", told),
+        "timm": sides.side(sys.executable, "peers.timm_reading", told),
+        "eyebright": sides.side(sys.executable, "peers.eyebright_reading", told),
     }
 
 

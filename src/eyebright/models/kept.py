@@ -4,8 +4,8 @@ A batch norm that keeps its statistics is, in every step, one multiplication and
 convolution before it can do both with other weights. These are computed anew in each step from the parameters
 themselves, so the same things learn, from the same gradients; only the passes over the large maps are saved.
 
-And depthwise convolutions stay in float32 on a processor: their bfloat16 gradients take up to fifteen times as long
-there, which would take back all that bfloat16 gains in the other layers (`docs/why.md` has the measurement).
+And depthwise convolutions stay in float32 on a processor: their bfloat16 gradients are so slow there that they would
+take back all that bfloat16 gains in the other layers (`docs/why.md` has the measurement).
 """
 
 import copy

@@ -21,6 +21,7 @@ from eyebright.errors import InputError
 from eyebright.features import KeptFeatures
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
+from eyebright.models.folded import fold_batch_norms
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
 from eyebright.models.halves import halves
 from eyebright.models.kept import training_view
@@ -192,7 +193,7 @@ class Training:
         """The loss and every metric, exact over all pictures of the loader."""
         kept = self._validation_features if loader is self.dls.valid else None
         scores = evaluate(
-            self.model if kept is None else kept.model.answering,
+            self._answering() if kept is None else kept.model.answering,
             _pairs(loader, part=self._part) if kept is None else kept.batches(0, first=0),
             self.run.device,
             loss=self._loss,
@@ -207,7 +208,7 @@ class Training:
         """The raw outputs and the targets of all pictures of the loader, in its order; None where it has no targets."""
         with closing(loader.batches(part=self._part)) as batches:
             pairs = ((x, x.new_empty(len(x), 0) if y is None else y) for x, y, *_ in batches)
-            seen = list(outputs(self.model, pairs, self.run.device))
+            seen = list(outputs(self._answering(), pairs, self.run.device))
         self._tell_skipped(loader)
         logits, targets = (torch.cat([one.cpu() for one in column]) for column in zip(*seen, strict=True))
         return logits, None if loader.dataset.fields.target is None else targets
@@ -268,6 +269,13 @@ class Training:
             self._keep_features(self.run.plan, view)
         return view if self._features is None else self._features.model.answering
 
+    def _answering(self) -> PictureModel:
+        """What answers for the model as it is now: a copy in which batch norms are folded into convolutions."""
+        description = self.model.description
+        folded = fold_batch_norms(self.model, description.input.size, n_in=description.n_in)
+        assert isinstance(folded, PictureModel)  # it is a copy of it
+        return folded
+
     def _keep_features(self, plan: Plan, view: PictureModel) -> None:
         """What an epoch may take from the one before, because nothing in the body learns.
 
@@ -284,7 +292,7 @@ class Training:
             self._features.laps = self.run.laps
         if again:
             self._validation_features = KeptFeatures(
-                halves(self.model), valid, device, self._part, views=1, must_fit=False
+                halves(self._answering()), valid, device, self._part, views=1, must_fit=False
             )
 
     @contextmanager

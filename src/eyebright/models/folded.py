@@ -117,15 +117,18 @@ def rest_of(norm: nn.Module) -> nn.Module | None:
 
 
 def _fold(conv: Any, norm: Any) -> None:
-    scale = torch.rsqrt(norm.running_var.double() + norm.eps)
+    scale = torch.rsqrt(_exact(norm.running_var) + norm.eps)
     if norm.affine:
-        scale = scale * norm.weight.double()
-    shift = -norm.running_mean.double() if conv.bias is None else conv.bias.double() - norm.running_mean.double()
-    bias = shift * scale + (norm.bias.double() if norm.affine else 0)
-    weight = conv.weight.double() * scale.view(-1, 1, 1, 1)
-    conv.weight, conv.bias = (
-        nn.Parameter(tensor.to(conv.weight.dtype), requires_grad=False) for tensor in (weight, bias)
-    )
+        scale = scale * _exact(norm.weight)
+    shift = -_exact(norm.running_mean) if conv.bias is None else _exact(conv.bias) - _exact(norm.running_mean)
+    bias = shift * scale + (_exact(norm.bias) if norm.affine else 0)
+    weight = _exact(conv.weight) * scale.view(-1, 1, 1, 1)
+    conv.weight, conv.bias = (nn.Parameter(tensor.to(conv.weight), requires_grad=False) for tensor in (weight, bias))
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In double precision, which not every device has."""
+    return tensor.to("cpu", torch.float64)
 
 
 def _replace(model: nn.Module, name: str, new: nn.Module) -> None:

@@ -22,7 +22,7 @@ from eyebright.io.files import get_image_files
 from eyebright.jobs import DEFAULT_BATCH, Options, read_source
 
 TRAINING = ("peers.fastai_side", "peers.eyebright_side")
-NOT_KEPT = ("items", "seed", "book", "train_bn", "precision", "workers", "started")  # differ, or are too many
+NOT_KEPT = ("items", "seed", "book", "keep", "train_bn", "precision", "workers", "started")  # differ, or are too many
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -49,6 +49,11 @@ def add_peers(made: argparse.ArgumentParser) -> None:
     made.add_argument("--book", action="store_true", help="a further side: Eyebright with the book's recipe")
     made.add_argument(
         "--still-norms", action="store_true", help="a further side: train_bn=False, a frozen body is really frozen"
+    )
+    made.add_argument(
+        "--as-pretrained",
+        action="store_true",
+        help="a further side: what the command line does with trained weights; from random ones its scores mean little",
     )
     made.add_argument("--float32", action="store_true", help="a further side: Eyebright in float32, nothing chosen")
 
@@ -119,6 +124,8 @@ def make_sides(
         ways["eyebright --book"] = {"book": True}
     if arguments.still_norms:
         ways["eyebright train_bn=False"] = {"train_bn": False}
+    if arguments.as_pretrained:
+        ways["eyebright as if pretrained"] = {"keep": True}
     if arguments.float32:
         ways["eyebright float32"] = {"precision": "float32"}
     fastai, eyebright = modules

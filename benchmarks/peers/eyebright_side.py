@@ -67,7 +67,7 @@ def dataloaders(settings: Settings) -> DataLoaders:
 
 def make_learner(settings: Settings) -> Learner:
     """The command line's recipe; the book's where that was asked for, and where there are no statistics to keep."""
-    keep = settings.package is not None and not settings.book
+    keep = (settings.package is not None and not settings.book) if settings.keep is None else settings.keep
     return vision_learner(
         dataloaders(settings),
         settings.arch,

@@ -61,6 +61,7 @@ class Settings:
         epochs: of ``fine_tune``, or of reading.
         seed: of everything that is random.
         book: Eyebright trains as the book does, instead of with the command line's defaults.
+        keep: of Eyebright: whether the body keeps its statistics; None: where weights come from a package.
         train_bn: of Eyebright: whether norm layers of a frozen body learn; None: what the recipe says.
         precision: of Eyebright, and of timm's loop.
         workers: that read pictures; None: each library's default.
@@ -78,6 +79,7 @@ class Settings:
     epochs: int = 1
     seed: int = 0
     book: bool = False
+    keep: bool | None = None
     train_bn: bool | None = None
     precision: str = "auto"
     workers: int | None = None

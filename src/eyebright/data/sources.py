@@ -17,7 +17,7 @@ VALID_FOLDERS = ("valid", "val", "validation")
 _SHOWN = 5  # pictures, in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """One picture of a source, and its labels.
 

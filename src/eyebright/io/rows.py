@@ -1,21 +1,22 @@
 """From a CSV or TSV file to named columns of text, with the line of each row for error messages.
 
 The csv module rather than pandas: nothing is guessed about numbers, booleans or missing values, each row knows its
-line, and a row with a value too many is an error, not a shifted table. A million rows take a few seconds.
+line, and a row with a value too many is an error, not a shifted table. A million rows take a few seconds. Values that
+come again and again are kept once.
 """
 
 import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eyebright.errors import TableError, listing
 from eyebright.io.files import IMAGE_EXTENSIONS
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that stands in the header
-_Row = list[str]
+_SHARED = 10_000  # different values of a column that are kept once
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,22 @@ def read_rows(path: str | Path) -> TextTable:
     Raises:
         TableError: the file cannot be read, is empty, has no header, is not UTF-8 or has rows of different lengths.
     """
-    text = _text(Path(path))
-    header = next((line for line in io.StringIO(text) if line.strip()), "")
+    data = _data(Path(path))
+    header = next((line for line in _text(data, newline="\n") if line.strip()), "")
     separator = _separator(header)
-    rows, lines = _parsed(str(path), text, separator)
-    if not rows:
+    found = _parsed(str(path), data, separator)
+    table = TextTable(str(path), {}, found.lines)
+    if not found.lines:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each picture were expected")
-    names = rows.pop(0)
-    table = TextTable(str(path), {}, lines)
-    _check_header(table, names)
-    if not rows:
+    _check_header(table, found.names)
+    if len(found.lines) == 1:
         raise table.error("there is a header but no row; a row for each picture was expected")
-    _check_lengths(table, rows, len(names), separator)
-    columns = {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True) if name}
-    return TextTable(str(path), columns, lines[1:])
+    if found.odd is not None:
+        length, line = found.odd
+        hint = f"; write values that contain '{separator}' in quotes" if length > len(found.names) else ""
+        raise table.error(f"values in the row: {length}, columns in the header: {len(found.names)}{hint}", line=line)
+    columns = {name: column.values for name, column in zip(found.names, found.columns, strict=True) if name}
+    return TextTable(str(path), columns, found.lines[1:])
 
 
 def looks_like_picture(name: str) -> bool:
@@ -78,7 +81,50 @@ def looks_like_picture(name: str) -> bool:
     return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
-def _text(path: Path) -> str:
+@dataclass
+class _Column:
+    """The values of a column so far; the first different ones are each kept once."""
+
+    values: list[str] = field(default_factory=list[str])
+    shared: dict[str, str] = field(default_factory=dict[str, str])
+
+    def append(self, value: str) -> None:
+        same = self.shared.get(value)
+        if same is None:
+            same = value
+            if len(self.shared) < _SHARED:
+                self.shared[value] = value
+        self.values.append(same)
+
+
+@dataclass
+class _Found:
+    """What stands in a file: the header, each column, the lines on which rows begin, and the first row that is odd."""
+
+    names: list[str] = field(default_factory=list[str])
+    columns: list[_Column] = field(default_factory=list[_Column])
+    lines: list[int] = field(default_factory=list[int])
+    odd: tuple[int, int] | None = None  # (how many values, line)
+
+    def add(self, values: list[str], line: int) -> None:
+        """Takes the next row; the first one is the header."""
+        if not self.lines:
+            self.names, self.columns = values, [_Column() for _ in values]
+        elif len(values) == len(self.names):
+            for column, value in zip(self.columns, values, strict=True):
+                column.append(value)
+        elif self.odd is None:
+            self.odd = len(values), line
+        self.lines.append(line)
+
+
+def _text(data: bytes, *, newline: str) -> io.TextIOWrapper:
+    """The text, decoded as it is read."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=newline)
+
+
+def _data(path: Path) -> bytes:
+    """The bytes of the file, which are text."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -96,13 +142,14 @@ def _text(path: Path) -> str:
             "'CSV UTF-8', or convert it, for example with: iconv -f utf-16 -t utf-8"
         )
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TableError(
             f"'{path}' line {line}: the file is not UTF-8; save it as 'CSV UTF-8', "
             "or convert it, for example with: iconv -f latin1 -t utf-8"
         ) from None
+    return data
 
 
 def _separator(header: str) -> str:
@@ -110,25 +157,23 @@ def _separator(header: str) -> str:
     return next((separator for separator in _SEPARATORS if separator in bare), ",")
 
 
-def _parsed(path: str, text: str, separator: str) -> tuple[list[_Row], list[int]]:
+def _parsed(path: str, data: bytes, separator: str) -> _Found:
     """Every row that is not blank, and the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    rows: list[_Row] = []
-    lines: list[int] = []
+    reader = csv.reader(_text(data, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    found = _Found()
     begins = 1
     try:
         for row in reader:
             values = list(map(str.strip, row))
             if any(values):
-                rows.append(values)
-                lines.append(begins)
+                found.add(values, begins)
             begins = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
             long = f"a value of more than {csv.field_size_limit():,} characters is no label and no name of a picture"
             raise TableError(f"'{path}' line {begins}: {long}; is a quotation mark not closed?") from None
         raise TableError(f"'{path}' line {begins}: a quotation mark is misplaced or not closed ({error})") from None
-    return rows, lines
+    return found
 
 
 def _check_header(table: TextTable, names: Sequence[str]) -> None:
@@ -138,10 +183,3 @@ def _check_header(table: TextTable, names: Sequence[str]) -> None:
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise table.error(f"the header names {listing(twice)} twice", line=line)
-
-
-def _check_lengths(table: TextTable, rows: Sequence[_Row], expected: int, separator: str) -> None:
-    for row, line in zip(rows, table.lines[1:], strict=True):
-        if len(row) != expected:
-            hint = f"; write values that contain '{separator}' in quotes" if len(row) > expected else ""
-            raise table.error(f"values in the row: {len(row)}, columns in the header: {expected}{hint}", line=line)

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from eyebright import markup
 from eyebright.errors import listing
 from eyebright.io.columns import ON, find_file_column, find_label_columns, find_split_column
@@ -162,10 +164,12 @@ def _each_once(
 ) -> list[int]:
     """The positions of the rows that name a picture for the first time; a repetition must say the same."""
     first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        before = first.setdefault(posixpath.normpath(name), i)  # './a.jpg' is 'a.jpg'; links are not looked into
+    repeated = np.zeros(len(names), dtype=np.bool_)
+    for i in _perhaps_repeated(names):
+        before = first.setdefault(posixpath.normpath(names[i]), i)
         if before == i:
             continue
+        name, repeated[i] = names[i], True
         if set(labels[i]) != set(labels[before]):
             raise table.error(
                 f"picture '{name}' has the labels {listing(labels[i]) or 'none'}, but on line {table.lines[before]} "
@@ -175,7 +179,18 @@ def _each_once(
         if valid is not None and valid[i] != valid[before]:
             both = f"picture '{name}' is for training and for validation (see line {table.lines[before]})"
             raise table.error(f"{both}; it can only be for one", line=table.lines[i])
-    return list(first.values())
+    return np.flatnonzero(~repeated).tolist()
+
+
+def _perhaps_repeated(names: Sequence[str]) -> list[int]:
+    """The rows whose names have a number in common with others: nearly always none, so that no name is kept twice.
+
+    './a.jpg' is 'a.jpg'; links are not looked into.
+    """
+    numbers = np.fromiter((hash(posixpath.normpath(name)) for name in names), dtype=np.int64, count=len(names))
+    order = np.argsort(numbers, kind="stable")
+    same = numbers[order[1:]] == numbers[order[:-1]]
+    return np.unique(np.concatenate([order[1:][same], order[:-1][same]])).tolist()
 
 
 # ---------------------------------------------------------------------- what the user is told

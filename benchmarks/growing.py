@@ -109,6 +109,8 @@ STAGES: dict[str, Prepare] = {
     "the command line reads a table": read_table,
 }
 
+MOST = {"the command line reads a table": 1_000_000}  # rows; it then looks at each picture's header, which takes longer
+
 
 # ---------------------------------------------------------------------- pictures of an epoch
 

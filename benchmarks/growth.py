@@ -51,12 +51,15 @@ def rows(numbers: Sequence[int]) -> dict[str, Any]:
     """Each stage from a table to batches, for each size of the table."""
     results: dict[str, Any] = {}
     for name in growing.STAGES:
-        found = [ask("rows", name, number) for number in numbers]
-        results[name] = {str(number): one for number, one in zip(numbers, found, strict=True)}
-        results[name]["growth"] = slope(numbers, [one["seconds"] for one in found])
+        asked = [number for number in numbers if number <= growing.MOST.get(name, number)]
+        found = [ask("rows", name, number) for number in asked]
+        results[name] = {str(number): one for number, one in zip(asked, found, strict=True)}
+        results[name]["growth"] = slope(asked, [one["seconds"] for one in found])
     columns = ["seconds for rows", *(f"{number:,}" for number in numbers), "growth", "MB", "of which before"]
-    lines = [[name, *(one[str(n)]["seconds"] for n in numbers), one["growth"], *memory_of(one, numbers[-1])]
-             for name, one in results.items()]  # fmt: skip
+    lines = [
+        [name, *(one[str(n)]["seconds"] if str(n) in one else None for n in numbers), one["growth"], *memory_of(one)]
+        for name, one in results.items()
+    ]
     print(measure.table(columns, lines) + "\n")
     return results
 
@@ -101,7 +104,7 @@ def classes() -> dict[str, Any]:
         "MB",
         "of which before",
     ]
-    lines = [[name, *(one[str(n)]["seconds"] for n in CLASSES), one["growth"], *memory_of(one, CLASSES[-1])]
+    lines = [[name, *(one[str(n)]["seconds"] for n in CLASSES), one["growth"], *memory_of(one)]
              for name, one in results.items()]  # fmt: skip
     print(measure.table(columns, lines) + "\n")
     return results
@@ -120,9 +123,9 @@ def slope(numbers: Sequence[float], seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(numbers[skipped:]), np.log(seconds[skipped:]), 1)[0])
 
 
-def memory_of(one: Mapping[str, Any], largest: int) -> tuple[float, float]:
+def memory_of(one: Mapping[str, Any]) -> tuple[float, float]:
     """The peak of the largest size, and what was there before the stage: torch and the table."""
-    found = one[str(largest)]
+    found = one[max((size for size in one if size.isdecimal()), key=int)]
     return found["MB at most"], found["MB before"]
 
 

@@ -97,16 +97,12 @@ def classes() -> dict[str, Any]:
     for name in ("metrics", "thresholds"):
         found = {str(number): ask("classes", name, number) for number in CLASSES}
         results[name] = {**found, "growth": slope(CLASSES, [one["seconds"] for one in found.values()])}
-    columns = [
-        f"{growing.SCORED:,} pictures, seconds for classes",
-        *map(str, CLASSES),
-        "growth",
-        "MB",
-        "of which before",
+    heads = [f"{growing.SCORED:,} pictures, seconds for classes", *map(str, CLASSES), "growth", "MB", "of which before"]
+    lines = [
+        [name, *(one[str(n)]["seconds"] for n in CLASSES), one["growth"], *memory_of(one)]
+        for name, one in results.items()
     ]
-    lines = [[name, *(one[str(n)]["seconds"] for n in CLASSES), one["growth"], *memory_of(one)]
-             for name, one in results.items()]  # fmt: skip
-    print(measure.table(columns, lines) + "\n")
+    print(measure.table(heads, lines) + "\n")
     return results
 
 

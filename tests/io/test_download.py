@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.errors import DownloadError
+from eyebright.errors import DownloadError, InputError
 from eyebright.io import download as module
 from eyebright.io import transfer
 from eyebright.io.download import URLs, download, untar_data
@@ -161,6 +161,12 @@ def test_without_any_setting_the_home_is_that_of_the_user(monkeypatch, tmp_path)
     there = tmp_path / ".eyebright" / "data" / "pascal_2007"
     there.mkdir(parents=True)
     assert untar_data(URLs.PASCAL_2007) == there
+
+
+def test_a_home_that_the_system_does_not_know_is_said(monkeypatch):
+    monkeypatch.setenv("EYEBRIGHT_HOME", "~nobody-of-this-name/sets")
+    with pytest.raises(InputError, match=r"^the folder '~nobody-of-this-name/sets' starts from a home .* EYEBRIGHT_"):
+        untar_data(URLs.PASCAL_2007)
 
 
 def test_what_cannot_be_downloaded_says_how_to_do_without(site):

@@ -106,7 +106,7 @@ def test_another_model_or_what_is_frozen_is_another_question(
         assert said == "float32 bfloat16 would take 2.0 times as long here for this model"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', pytest.param("[" * 100_000, id="deep")])
 def test_a_damaged_memory_is_as_none(
     content: str, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_memory_is_as_none(
     assert "before" in second
 
 
-@pytest.mark.parametrize("fact", ["x", [1], [0, 1], None, {"a": 1}, [float("nan"), 1.0]])
+@pytest.mark.parametrize("fact", ["x", [1], [0, 1], None, {"a": 1}, [float("nan"), 1], [float("inf"), 1], [10**400, 1]])
 def test_a_fact_that_makes_no_sense_is_measured_again(
     fact: object, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +131,15 @@ def test_where_nothing_can_be_written_nothing_is_remembered(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path / "file"))
+    first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
+    assert first.startswith("bfloat16")
+    assert second.startswith("float32")
+
+
+def test_where_the_system_knows_no_home_nothing_is_remembered(
+    on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EYEBRIGHT_HOME", "~nobody-of-this-name/measured")
     first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
     assert first.startswith("bfloat16")
     assert second.startswith("float32")

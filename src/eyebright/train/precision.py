@@ -9,6 +9,7 @@ is remembered (`eyebright.train.remembered`): the same model gets the same one t
 
 import contextlib
 import copy
+import math
 import time
 from collections.abc import Callable, Generator
 
@@ -61,10 +62,10 @@ def _recalled(key: str, device: Device) -> tuple[float, float] | None:
     """What was measured before, if every process that takes part knows the same."""
     try:
         slow, fast = map(float, recall(key))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         slow, fast = 0.0, 0.0
     known = device.gather(torch.tensor([[slow, fast]], dtype=torch.float64))
-    same = bool((known == known[0]).all()) and slow > 0 < fast
+    same = bool((known == known[0]).all()) and 0 < slow < math.inf and 0 < fast < math.inf
     return (slow, fast) if same else None
 
 

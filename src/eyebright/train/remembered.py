@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from eyebright.errors import InputError
 from eyebright.io.atomic import write_atomically
 from eyebright.io.home import home
 
@@ -44,11 +45,11 @@ def recall(key: str) -> Any:
 def remember(key: str, fact: Any) -> None:
     """Keeps what was measured, as JSON; where nothing can be written, nothing is kept."""
     facts = {**_all_facts(), key: fact}
-    file = _file()
     try:
+        file = _file()
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, lambda path: path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8"))
-    except OSError:
+    except (OSError, InputError):
         return
 
 
@@ -59,6 +60,6 @@ def _file() -> Path:
 def _all_facts() -> dict[str, Any]:
     try:
         facts = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # there is no home, no file, or something else in it
         return {}
     return facts if isinstance(facts, dict) else {}

@@ -92,6 +92,37 @@ def test_a_misspelt_column_names_the_nearest(folder: Path, table: pd.DataFrame) 
         block(folder, get_y=ColReader("lables", label_delim=" ")).datasets(table)
 
 
+def test_a_column_that_stands_twice_or_not_at_all_is_refused(folder: Path, table: pd.DataFrame) -> None:
+    twice = pd.concat([table, table[["labels"]]], axis=1)
+    with pytest.raises(DataError, match="row 0: 2 columns are called 'labels'; give each a name of its own"):
+        block(folder).datasets(twice)
+    with pytest.raises(DataError, match="row 0: there is no column '9'.* There are: 'fname', 'labels'"):
+        block(folder, get_y=ColReader(9)).datasets(table)
+
+
+def test_items_that_come_one_by_one_are_items(folder: Path) -> None:
+    paths = sorted(folder.glob("*.png"))
+    few = block(folder, get_x=None, get_y=lambda path: [path.stem[-1]], splitter=IndexSplitter([20]))
+    as_list, one_by_one = (few.datasets(items) for items in (paths, iter(paths)))
+    assert [item[1].tolist() for item in as_list.train] == [item[1].tolist() for item in one_by_one.train]
+    assert as_list.fingerprint() == one_by_one.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ({"a", "b"}, "got set; give list"),
+        ({"a": 1}, "got dict; give list"),
+        (None, "got NoneType"),
+        ("photos", "got 'photos'; get_items makes them of a folder"),
+        (Path("photos"), "got 'photos'; get_items makes them of a folder"),
+    ],
+)
+def test_what_has_no_positions_is_no_items(items: object, message: str) -> None:
+    with pytest.raises(DataError, match=f"^items are a table, a list or an array, {message}"):
+        DataBlock().datasets(items)
+
+
 def test_a_row_without_the_name_of_its_picture_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     bare = table.assign(fname=[None, *table["fname"][1:]])
     with pytest.raises(DataError, match="row 0: nothing stands in column 'fname'"):
@@ -99,7 +130,7 @@ def test_a_row_without_the_name_of_its_picture_is_an_error(folder: Path, table: 
 
 
 def test_no_items_at_all_is_an_error(folder: Path, table: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="no items"):
+    with pytest.raises(DataError, match=r"there are no items in Empty DataFrame Columns: \[.*fname.*\] Index: \[\]$"):
         block(folder).datasets(table.iloc[:0])
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,15 +120,20 @@ def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
         ((["a"], [1]), "whole numbers from 0"),
         (([True, False], [1]), "whole numbers from 0"),
         (([], [0, 1, 2]), "nothing to train on: all 3"),
-        (([0],), "two lists"),
+        (([0],), "two lists of positions, train and valid; got list$"),
+        (None, "two lists of positions, train and valid; got NoneType$"),
+        ((0, 1), "two lists of positions, train and valid; got int and int$"),
+        ((np.array([[0], [1]]), [2]), r"one after another, got an array of the shape \(2, 1\)"),
     ],
 )
-def test_a_split_that_cannot_work_is_refused(parts: tuple[list[object], ...], message: str) -> None:
+def test_a_split_that_cannot_work_is_refused(parts: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         checked_split(lambda _: parts, ["a", "b", "c"])
 
 
 def test_a_column_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(DataError, match="2 columns are called 'is_valid'; give each a name of its own"):
+        split.ColSplitter()(pd.DataFrame([[True, False]], columns=["is_valid", "is_valid"]))
     with pytest.raises(DataError, match="no column 'is_vaild'. Did you mean 'is_valid'"):
         split.ColSplitter("is_vaild")(pd.DataFrame({"is_valid": [True]}))
 
@@ -134,6 +141,8 @@ def test_a_column_that_is_not_there_names_the_nearest() -> None:
 def test_a_column_that_does_not_say_true_or_false_is_refused() -> None:
     with pytest.raises(DataError, match="holds 'maybe'"):
         split.ColSplitter()(pd.DataFrame({"is_valid": ["maybe"]}))
+    with pytest.raises(DataError, match="holds '<NA>'"):
+        split.ColSplitter()(pd.DataFrame({"is_valid": pd.array([True, None], dtype="boolean")}))
     assert split.ColSplitter("part", on="test")(pd.DataFrame({"part": ["train", "test"]})) == ([0], [1])
 
 
@@ -165,5 +174,28 @@ def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
 
 @pytest.mark.parametrize("share", [-0.2, 1.0, 20])
 def test_a_share_that_is_none_is_refused_at_once(share: float) -> None:
-    with pytest.raises(InputError, match="valid_pct is the share that validates"):
-        split.RandomSplitter(share)
+    for splitter in (split.RandomSplitter, split.EndSplitter, partial(split.LabelSplitter, [["a"]])):
+        with pytest.raises(InputError, match="valid_pct is the share that validates"):
+            splitter(share)
+    with pytest.raises(InputError, match="test_size is the share that validates"):
+        split.TrainTestSplitter(share)
+
+
+@pytest.mark.parametrize("size", [-1, -0.1, float("nan")])
+def test_less_than_nothing_is_no_size_of_a_subset(size: float) -> None:
+    with pytest.raises(InputError, match="valid_sz is a share .* or a count"):
+        split.RandomSubsetSplitter(0.5, size)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [([False, True], "got False; MaskSplitter takes a mask"), (["1"], "got '1'"), ([1.7], "got 1.7")],
+)
+def test_what_is_no_position_is_not_taken_for_one(chosen: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"^IndexSplitter takes positions \(whole numbers from 0\), {message}$"):
+        split.IndexSplitter(np.array(chosen, dtype=object))
+
+
+def test_a_file_of_names_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read from '.*gone.txt' the names of what validates: No such file"):
+        split.FileSplitter(tmp_path / "gone.txt")

@@ -17,7 +17,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Datasets
 from eyebright.data.describe import describe
 from eyebright.data.fields import Fields
-from eyebright.data.items import Getter
+from eyebright.data.items import Getter, as_items
 from eyebright.data.loaders import Loader, default_device
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.split import RandomSplitter, Splitter, checked_split
@@ -86,9 +86,9 @@ class DataBlock:
         Raises:
             DataError: no items, a split that cannot work, an item that cannot be read, an unknown label.
         """
-        items = source if self.get_items is None else self.get_items(source)
+        items = as_items(source if self.get_items is None else self.get_items(source))
         if len(items) == 0:
-            raise DataError(f"there are no items in {str(source)[:200]}")
+            raise DataError(f"there are no items in {' '.join(str(source).split())[:200]}")
         splits = checked_split(self.splitter or RandomSplitter(seed=0), items)
         image, target = self.blocks if self.blocks else (None, None)
         assert target is None or isinstance(target, TargetBlock)

@@ -4,7 +4,7 @@ A getter is any callable from an item to what a block reads. They are never save
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,21 @@ def parent_label(item: str | Path) -> str:
     return Path(item).parent.name
 
 
+def as_items(given: Any) -> Any:
+    """What was given, as items that can be counted and asked for by position; what comes one by one becomes a list.
+
+    Raises:
+        DataError: it is nothing of the kind.
+    """
+    if isinstance(given, Iterator):
+        return list(given)
+    if isinstance(given, (str, Path)):
+        raise DataError(f"items are a table, a list or an array, got '{given}'; get_items makes them of a folder")
+    if isinstance(given, Mapping) or not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
+        raise DataError(f"items are a table, a list or an array, got {type(given).__name__}; give list(...) of it")
+    return given
+
+
 def item_at(items: Any, position: int) -> Any:
     """One item: a row of a table, or an element of a sequence."""
     return items.iloc[position] if isinstance(items, (pd.DataFrame, pd.Series)) else items[position]
@@ -162,6 +177,18 @@ def take(items: Any, positions: Sequence[int]) -> Any:
     return [items[i] for i in positions]
 
 
+def only_column(found: Any, col: str | int) -> Any:
+    """What stands under a name in a table, or in a row of it.
+
+    Raises:
+        DataError: it stands in several columns.
+    """
+    several = found.columns if isinstance(found, pd.DataFrame) else getattr(found, "index", None)
+    if isinstance(several, pd.Index) and len(several) > 1 and (several == col).all():
+        raise DataError(f"{len(several)} columns are called '{col}'; give each a name of its own")
+    return found
+
+
 def where(items: Any, position: int) -> str:
     """How a message calls an item: its path, or its row in the table."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
@@ -172,14 +199,14 @@ def where(items: Any, position: int) -> str:
 
 def _column(row: Any, col: str | int) -> Any:
     if isinstance(row, pd.Series):
-        if isinstance(col, int) and col not in row.index:
+        if isinstance(col, int) and col not in row.index and -len(row) <= col < len(row):
             return row.iloc[col]
         if col not in row.index:
             raise DataError(
                 f"there is no column '{col}'.{did_you_mean(str(col), map(str, row.index))} "
                 f"There are: {listing(row.index)}"
             )
-        return row[col]
+        return only_column(row[col], col)
     if isinstance(col, int) or isinstance(row, dict):
         return row[col]
     return getattr(row, col)

@@ -6,6 +6,7 @@ The splitters here give `Positions` and look at all items at once where they can
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from eyebright.blocks.base import is_missing
 from eyebright.data.dealing import LabelLists, dealt, grouped
-from eyebright.data.items import item_at, where
+from eyebright.data.items import item_at, only_column, where
 from eyebright.data.positions import Array, Positions
 from eyebright.errors import DataError, InputError, did_you_mean, listing
 
@@ -33,10 +35,12 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
         DataError: not two lists, not whole numbers, out of range, an item twice, or nothing to train on.
     """
     fresh = items.reset_index(drop=True) if isinstance(items, (pd.DataFrame, pd.Series)) else items
-    answer = list(splitter(fresh))
-    if len(answer) != 2:
-        raise DataError(f"a splitter gives two lists of positions, train and valid; got {len(answer)}")
-    train, valid = (_positions(part, len(items)) for part in answer)
+    answer = splitter(fresh)
+    parts = list(answer) if isinstance(answer, Iterable) else [answer]
+    if len(parts) != 2 or not all(isinstance(part, Iterable) for part in parts):
+        kinds = " and ".join(type(part).__name__ for part in parts)
+        raise DataError(f"a splitter gives two lists of positions, train and valid; got {kinds or 'nothing'}")
+    train, valid = (_positions(part, len(items)) for part in parts)
     _refuse_overlap(items, train, valid)
     if not len(train):
         raise DataError(
@@ -55,8 +59,7 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     Raises:
         InputError: a share outside of that.
     """
-    if not 0 <= valid_pct < 1:
-        raise InputError(f"valid_pct is the share that validates, from 0 to below 1, got {valid_pct}")
+    _refuse_other_shares("valid_pct", valid_pct)
 
     def splitter(items: Any) -> Split:
         order = _permutation(len(items), seed)
@@ -67,7 +70,14 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
 
 
 def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = None) -> Splitter:
-    """Random subsets: shares (below 1) or counts of the items; the rest is left out."""
+    """Random subsets: shares (below 1) or counts of the items; the rest is left out.
+
+    Raises:
+        InputError: less than nothing.
+    """
+    for name, size in (("train_sz", train_sz), ("valid_sz", valid_sz)):
+        if not size >= 0:
+            raise InputError(f"{name} is a share (from 0 to below 1) or a count of the items, got {size}")
 
     def count(size: float, n: int) -> int:
         return int(n * size) if size < 1 else int(size)
@@ -86,7 +96,12 @@ def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = No
 def TrainTestSplitter(
     test_size: float = 0.2, random_state: int | None = None, stratify: Sequence[Any] | None = None
 ) -> Splitter:
-    """A random share for validation; with ``stratify`` (one class an item) each class keeps its share."""
+    """A random share for validation; with ``stratify`` (one class an item) each class keeps its share.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    _refuse_other_shares("test_size", test_size)
 
     def splitter(items: Any) -> Split:
         random = np.random.RandomState(random_state)  # scikit-learn's generator, for the same split
@@ -112,7 +127,11 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed:
         labels: of each item; also none, one or several.
         valid_pct: the share that validates.
         seed: None draws a new split each time.
+
+    Raises:
+        InputError: a share that is none.
     """
+    _refuse_other_shares("valid_pct", valid_pct)
     lists = LabelLists.of(labels)
 
     def splitter(items: Any) -> Split:
@@ -126,8 +145,12 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed:
 
 
 def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
-    """The named positions validate."""
-    chosen = np.unique(np.fromiter((int(i) for i in valid_idx), dtype=np.int64))
+    """The named positions validate.
+
+    Raises:
+        DataError: something that is no position; a mask would be taken for positions 0 and 1.
+    """
+    chosen = np.unique(np.fromiter(map(_position, valid_idx), dtype=np.int64))
 
     def splitter(items: Any) -> Split:
         trains = np.ones(len(items), dtype=np.bool_)
@@ -138,7 +161,12 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
 
 
 def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
-    """The last (or first) share validates: for items in the order of time."""
+    """The last (or first) share validates: for items in the order of time.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    _refuse_other_shares("valid_pct", valid_pct)
 
     def splitter(items: Any) -> Split:
         n = len(items)
@@ -170,8 +198,16 @@ def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
 
 
 def FileSplitter(fname: str | Path) -> Splitter:
-    """Items whose file name stands in the text file (one a line) validate."""
-    names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
+    """Items whose file name stands in the text file (one a line) validate.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read from '{fname}' the names of what validates: {reason}") from None
     return FuncSplitter(lambda item: Path(item).name in names)
 
 
@@ -216,7 +252,7 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
         column = _table_column(items, col)
         if on is not None:
             return _by(column.isin(on if isinstance(on, (list, tuple, set)) else [on]))
-        odd = [value for value in column.unique() if value not in (True, False, 0, 1)]
+        odd = [value for value in column.unique() if is_missing(value) or value not in (True, False, 0, 1)]
         if odd:
             raise DataError(
                 f"column '{col}' says which rows validate with true or false, and holds '{odd[0]}'; give on=..."
@@ -226,7 +262,23 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
     return splitter
 
 
+def _refuse_other_shares(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise InputError(f"{name} is the share that validates, from 0 to below 1, got {share}")
+
+
+def _position(i: Any) -> int:
+    if isinstance(i, (bool, np.bool_)):
+        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i}; MaskSplitter takes a mask")
+    try:
+        return operator.index(i)
+    except TypeError:
+        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i!r}") from None
+
+
 def _positions(part: Iterable[Any], n: int) -> Positions:
+    if isinstance(part, np.ndarray) and part.ndim != 1:
+        raise DataError(f"a splitter gives positions one after another, got an array of the shape {part.shape}")
     if not isinstance(part, (Positions, np.ndarray)):
         part = list(part)
         for kind in dict.fromkeys(map(type, part)):
@@ -285,7 +337,7 @@ def _by(validates: Iterable[Any]) -> Split:
 
 def _table_column(table: pd.DataFrame, col: str | int) -> Any:
     if col in table.columns:
-        return table[col]
+        return only_column(table[col], col)
     if isinstance(col, int) and 0 <= col < table.shape[1]:
         return table.iloc[:, col]
     raise DataError(

@@ -35,8 +35,8 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
         DataError: not two lists, not whole numbers, out of range, an item twice, or nothing to train on.
     """
     fresh = items.reset_index(drop=True) if isinstance(items, (pd.DataFrame, pd.Series)) else items
-    answer = splitter(fresh)
-    parts = list(answer) if isinstance(answer, Iterable) else [answer]
+    answer: Any = splitter(fresh)  # whatever somebody's function gives
+    parts: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
     if len(parts) != 2 or not all(isinstance(part, Iterable) for part in parts):
         kinds = " and ".join(type(part).__name__ for part in parts)
         raise DataError(f"a splitter gives two lists of positions, train and valid; got {kinds or 'nothing'}")

@@ -70,6 +70,13 @@ def test_answers_come_in_the_order_of_the_pictures_in_any_batches(
     assert [one.answer for one in together] == [CLASSES[i] for i in alone.argmax(1)]
 
 
+def test_a_predictor_is_shown_with_its_classes_and_what_computes(plain: Path) -> None:
+    classes = "CategoryBlock with 3 classes: 'blue', 'green', 'red'"
+    assert (
+        repr(load_predictor(plain, device="cpu", runtime="torch")) == f"Predictor: {classes}; torch, float32: as asked"
+    )
+
+
 def test_an_unreadable_picture_is_listed_and_the_others_are_answered(plain: Path, photos: list[Path]) -> None:
     photos[2].write_bytes(b"I am no picture")
     predictor = load_predictor(plain, device="cpu")

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from eyebright.artifact import Manifest, load_model
 from eyebright.blocks.base import TargetBlock
+from eyebright.data.contents import NO_LABEL, target_text
 from eyebright.data.pipeline import Pipeline
 from eyebright.errors import ArtifactError, InputError, PictureError
 from eyebright.geometry import Warp
@@ -76,9 +77,13 @@ class Predictions(Sequence[Prediction]):
         return iter(self._found)
 
     def __repr__(self) -> str:
-        lines = [f"{one.path}: {self.target.words(one.answer) or '(no label)'}" for one in self._found[:20]]
+        lines = [self.line(one) for one in self._found[:20]]
         more = [f"... ({len(self)} in all)"] if len(self) > 20 else []
         return "\n".join([*lines, *more, *(f"{path}: skipped, {reason}" for path, reason in self.skipped.items())])
+
+    def line(self, one: Prediction) -> str:
+        """One answer as a person reads it: the path, and the labels or numbers."""
+        return f"{one.path}: {self.target.words(one.answer) or NO_LABEL}"
 
     def to_frame(self) -> pd.DataFrame:
         """One row a picture: path, labels, and a probability column for each label; for points x1, y1, x2, ..."""
@@ -128,6 +133,9 @@ class Predictor:
         self._given = model
         self.runtime = runtime or self._as_it_is(Wish(device=None if device is None else torch.device(device)).place)
         self._pipeline = Pipeline(tuple(manifest.view))
+
+    def __repr__(self) -> str:
+        return f"Predictor: {target_text(self.target)}; {self.runtime}"
 
     @cached_property
     def model(self) -> PictureModel:

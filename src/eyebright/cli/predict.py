@@ -38,7 +38,8 @@ def predict(
         typer.echo(str(predictor.runtime), err=True)
     answers = predictor.predict(files, bs=bs)
     if out is None:
-        typer.echo(repr(answers))
+        for answer in answers:
+            typer.echo(answers.line(answer))
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, lambda path: answers.to_frame().to_csv(path, index=False))

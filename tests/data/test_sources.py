@@ -28,7 +28,7 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
 def test_folders_may_say_the_split(tmp_path: Path) -> None:
     source = folder_source(pictures(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"))
     assert {one.path.name: one.valid for one in source.pictures} == {"1.png": False, "2.png": False, "3.png": True}
-    assert "1 pictures outside of the folders" in source.said[-1]
+    assert source.said[-1] == "pictures outside of the folders for training and validation, which are left out: 1"
     assert source.split == [False, False, True]
 
 
@@ -72,5 +72,19 @@ def test_pictures_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: 
     assert [one.path.name for one in rest.pictures] == ["2.png"]
     assert sorted(Path(path).name for path in rest.skipped) == ["1.png", "3.png"]
     (tmp_path / "cat" / "2.png").write_bytes(b"")
-    with pytest.raises(InputError, match="none of the 3 pictures can be read"):
+    with pytest.raises(InputError, match=r"none of the 3 pictures can be read; .*1.png: it is empty"):
         readable(source, skip_bad=True)
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_where_no_picture_of_a_table_is_there_the_folder_is_asked_for(tmp_path: Path, skip_bad: bool) -> None:
+    pictures(tmp_path / "photos", "1.png", "2.png")
+    (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
+    with pytest.raises(
+        InputError, match=r"none of the 2 .* line 2\): there is no such file; --images names the folder"
+    ):
+        readable(table_source(tmp_path / "labels.csv"), skip_bad=skip_bad)
+    assert (
+        len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad).pictures)
+        == 2
+    )

@@ -1,5 +1,6 @@
 """What lies on a disk, as labelled pictures: a table and a folder of pictures, or a folder for each class."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +126,7 @@ def folder_source(path: str | Path) -> Source:
     _refuse_loose([file for file in used if file.parent.parent == root])
     pictures = [Labelled(file, (file.parent.name,), _top(file, root) in VALID_FOLDERS, "") for file in used]
     left = len(files) - len(used)
-    more = (f"{left} pictures outside of the folders for training and validation are left out",) if left else ()
+    more = (f"pictures outside of the folders for training and validation, which are left out: {left}",) if left else ()
     return Source(pictures, "single", (_said(used), "the folders say which pictures validate", *more))
 
 
@@ -145,14 +146,15 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
         except PictureError as error:
             first = first or picture
             bad[error.path] = error.reason
-    if first is not None and not skip_bad:
+    if first is not None:
         reason = bad[str(first.path)] if str(first.path) in bad else next(iter(bad.values()))
-        others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
-        raise InputError(f"{first}: {reason}{others}; --skip-bad leaves them out and lists them")
-    if not good:
-        raise InputError(
-            f"none of the {len(source.pictures)} pictures can be read; the first: {next(iter(bad.items()))}"
-        )
+        if not good:
+            there = os.path.exists(first.path) or not first.told  # noqa: PTH110 - of any name, with no error
+            where = "" if there else "; --images names the folder that the table's file names start from"
+            raise InputError(f"none of the {len(source.pictures)} pictures can be read; {first}: {reason}{where}")
+        if not skip_bad:
+            others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
+            raise InputError(f"{first}: {reason}{others}; --skip-bad leaves them out and lists them")
     return Source(good, source.kind, source.said, {**source.skipped, **bad})
 
 
@@ -170,4 +172,5 @@ def _top(file: Path, root: Path) -> str:
 
 def _said(files: Sequence[Path]) -> str:
     classes = sorted({file.parent.name for file in files})
-    return f"{len(files)} pictures in {len(classes)} folders, one for each class: {listing(classes)}"
+    folders = "1 folder" if len(classes) == 1 else f"{len(classes)} folders"
+    return f"{len(files)} pictures in {folders}, one for each class: {listing(classes)}"

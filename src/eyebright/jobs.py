@@ -40,6 +40,7 @@ _SEEDS = 2**63  # as many as both numpy and torch take
 CHECKPOINT = "checkpoint.safetensors"
 REPORT = "report.html"
 HISTORY = "history.csv"
+_ONLY_SEEN = ("profile", "progress")  # options that change nothing of what is learnt
 
 Say = Callable[[str], None]
 
@@ -172,6 +173,8 @@ def train_model(
     source = readable(source, skip_bad=options.skip_bad)
     dls = _dataloaders(source, options)
     _refuse_nothing_to_learn(dls)
+    if source.split is None:
+        say(f"divided {_divided(source, options)}")
     say(f"{len(dls.train_ds)} pictures train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     learner = vision_learner(
         dls,
@@ -311,9 +314,6 @@ def _report(learner: Learner, source: Source, options: Options, skipped: dict[st
     answers = _answers(learner)
     paths = [picture.path for picture in learner.dls.valid_ds.items]
     dls = learner.dls
-    how = (
-        "as the data say" if source.split is not None else f"at random, seed {options.seed}, every label on both sides"
-    )
     manifest = learner.manifest()
     return ReportData(
         title=f"{options.arch} on {len(source.pictures)} pictures",
@@ -322,11 +322,33 @@ def _report(learner: Learner, source: Source, options: Options, skipped: dict[st
         scores=answers.scores(),
         history=learner.run.history,
         said=source.said,
-        split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds))), ("divided", how)],
+        split=[
+            ("training", str(len(dls.train_ds))),
+            ("validation", str(len(dls.valid_ds))),
+            ("divided", _divided(source, options)),
+        ],
         skipped=list(skipped.items()),
-        settings=[(name, str(value)) for name, value in asdict(options).items()],
+        settings=_settings(learner, options),
         versions=list(manifest.versions.items()),
     )
+
+
+def _divided(source: Source, options: Options) -> str:
+    return "as the data say" if source.split is not None else f"at random, seed {options.seed}, every label in training"
+
+
+def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
+    """What was asked for, and what was found where nothing was."""
+    dls, device = learner.dls, learner.run.device
+    found = {
+        "bs": dls.bs,
+        "device": device.torch_device,
+        "precision": device.precision,
+        "workers": dls.train.workers,
+        "cache": options.cache or "none",
+    }
+    settings = {name: found.get(name, value) for name, value in asdict(options).items() if name not in _ONLY_SEEN}
+    return [(name, str(value)) for name, value in settings.items()]
 
 
 def _answers(learner: Learner) -> Answers:

@@ -56,6 +56,7 @@ def test_labelled_pictures_become_a_model_that_predicts_the_same_numbers(
     assert "split at ' '" in said
     assert "30 pictures train, 10 validate" in said
     assert "thresholds tuned for f1_macro" in said
+    assert re.search(r"F1, macro .*; on new pictures expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
         "history.csv", "manifest.json", "model.safetensors", "report.html",
     ]  # fmt: skip
@@ -81,11 +82,20 @@ def test_a_folder_for_each_class_is_one_label_per_picture(tmp_path: Path, capsys
     assert manifest["data"]["valid"] == 4
 
 
-def test_seven_pictures_are_enough_to_begin_with(tmp_path: Path) -> None:
+def test_seven_pictures_are_enough_to_begin_with_and_the_report_has_the_settings_that_were_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     coloured_squares(tmp_path / "photos", 7)[["fname", "labels"]].to_csv(tmp_path / "labels.csv", index=False)
     own_batch_size = QUICK[: QUICK.index("--bs")]
     source, photos, out = (str(tmp_path / name) for name in ("labels.csv", "photos", "model"))
     assert run(["train", source, "--images", photos, "--out", out, *own_batch_size]) == 0
+    said = capsys.readouterr().out
+    assert "divided at random, seed 0, every label in training\n" in said
+    used = re.search(r"(\d+) in a batch", said)
+    assert used
+    settings = dict(re.findall(r"<dt>(\w+)</dt><dd>(\w+)</dd>", (tmp_path / "model" / "report.html").read_text()))
+    assert (settings["bs"], settings["precision"]) == (used[1], "float32")
+    assert "progress" not in settings
 
 
 def test_a_second_training_gives_the_same_weights(squares: Path) -> None:
@@ -104,7 +114,7 @@ def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: p
         assert train(squares, "--cache", kind) == 0
         with_cache = load_predictor(squares / "model").model.state_dict()
         assert all(torch.equal(plain[name], tensor) for name, tensor in with_cache.items())
-    memory, folder, again = re.findall(r"cache: (\d+) of (\d+) pictures read from", capsys.readouterr().out)
+    memory, folder, again = re.findall(r"cache: (\d+) of (\d+) readings came from", capsys.readouterr().out)
     assert memory == folder
     assert 0 < int(folder[0]) < int(folder[1])
     assert again == (folder[1], folder[1])  # a second run finds all of them
@@ -385,6 +395,19 @@ def test_predicting_goes_on_past_unreadable_pictures(squares: Path, capsys: pyte
     assert "39 pictures answered" in said.out
     assert "003.png" in said.err
     assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2
+
+
+def test_without_a_file_each_answer_is_a_line_and_what_was_left_out_is_said_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(25):
+        Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "03.png").write_bytes(b"")
+    assert run(["predict", str(model_folder(tmp_path / "model")), str(tmp_path), "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    there = [f"{i:02}.png" for i in range(25) if i != 3]
+    assert [Path(line.split(": ")[0]).name for line in said.out.splitlines()] == there
+    assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["left out", str(tmp_path / "03.png")]]
 
 
 def test_predicting_says_on_request_what_computed_the_answers(

@@ -72,16 +72,17 @@ def test_the_score_that_thresholds_were_tuned_for_says_what_to_expect_of_new_pic
     thresholds = tune_thresholds(answers.probabilities, answers.targets)
     honest = cross_fitted_score(answers.probabilities, answers.targets)
     here = by_name(replace(answers, thresholds=thresholds))
-    assert f"expect {honest:.3f} on new ones" in here["F1, macro"].note
-    assert "expect" not in here["F1, micro"].note
+    assert f"on new pictures expect {honest:.3f}" in here["F1, macro"].beside
+    assert "tuned for it on these same pictures" in here["F1, macro"].note
+    assert not here["F1, micro"].expected
     elsewhere = by_name(replace(answers, thresholds=thresholds, tuned_here=False))
-    assert "expect" not in elsewhere["F1, macro"].note
+    assert not elsewhere["F1, macro"].expected
 
 
 def test_of_two_pictures_nothing_better_is_promised(answers):
     two = replace(answers, probabilities=answers.probabilities[:2], targets=torch.tensor([[0, 1, 0, 0], [0, 0, 0, 0]]))
     tuned = replace(two, thresholds=tune_thresholds(two.probabilities, two.targets))
-    assert "expect less on new ones" in by_name(tuned)["F1, macro"].note
+    assert "on new pictures expect less" in by_name(tuned)["F1, macro"].beside
 
 
 def test_a_huge_set_draws_fewer_times():

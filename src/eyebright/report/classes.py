@@ -85,7 +85,7 @@ class ClassAnswers(Answers):
         interval = bootstrap(self._f1, [said, self.targets])
         baseline = None if majority is None else self._f1(majority, self.targets)
         note = "the mean over the classes, however rare they are"
-        return ScoreRow("Macro F1", self._f1(said, self.targets), interval.low, interval.high, baseline, note)
+        return ScoreRow("F1, macro", self._f1(said, self.targets), interval.low, interval.high, baseline, note)
 
     def _f1(self, said: Tensor, targets: Tensor) -> float:
         return f1(self._one_hot(said), self._one_hot(targets), average="macro")

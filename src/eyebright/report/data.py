@@ -28,6 +28,7 @@ class ScoreRow:
         higher_is_better: False for errors.
         unit: of the value, for example ``"px"``.
         share: True when it lies in [0, 1]; it is drawn on that scale.
+        expected: what to expect on new pictures, in words, where thresholds were tuned on these; empty elsewhere.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ScoreRow:
     higher_is_better: bool = True
     unit: str = ""
     share: bool = True
+    expected: str = ""
 
     @property
     def text(self) -> str:
@@ -47,13 +49,15 @@ class ScoreRow:
 
     @property
     def beside(self) -> list[str]:
-        """The interval and the baseline in words."""
+        """The interval, the baseline and what new pictures will score, in words."""
         lines: list[str] = []
         if self.interval is not None:
             low, high = self.interval
             lines.append(f"95 % interval {self._written(low, unit='')} to {self._written(high)}")
         if self.baseline is not None:
             lines.append(f"without looking {self._written(self.baseline)}")
+        if self.expected:
+            lines.append(f"on new pictures expect {self.expected}")
         return lines
 
     @property

@@ -70,11 +70,16 @@ class LabelScores:
 
     def _decided(self, metric: Metric, name: str, note: str, decisions: Tensor, interval: Interval) -> ScoreRow:
         value = metric(decisions, self.targets)
-        if self.tuned_here and self.thresholds.metric == metric.name:
-            note += f"; the thresholds were tuned on these same pictures: expect {self._expected(metric)} on new ones"
-        baseline = self._fixed_answer(metric)
+        tuned = self.tuned_here and self.thresholds.metric == metric.name
         return ScoreRow(
-            name, value, interval.low, interval.high, baseline, note, higher_is_better=metric.higher_is_better
+            name,
+            value,
+            interval.low,
+            interval.high,
+            self._fixed_answer(metric),
+            note + "; the thresholds were tuned for it on these same pictures" * tuned,
+            higher_is_better=metric.higher_is_better,
+            expected=self._expected(metric) if tuned else "",
         )
 
     def _expected(self, metric: Metric) -> str:

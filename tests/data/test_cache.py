@@ -69,7 +69,7 @@ def test_later_epochs_do_not_decode(
     second = list(dls.train.batches(1))
     assert len(first) == len(second) == 3
     assert not torch.equal(first[0].x, second[0].x)  # they are augmented anew
-    assert dls.cache.said.startswith("18 of 36 pictures read from")
+    assert dls.cache.said.startswith("18 of 36 readings came from")
 
 
 def test_all_views_of_a_side_share_the_cache_and_new_pictures_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:

@@ -146,7 +146,7 @@ def test_what_it_did_is_said_in_one_line(tmp_path, gradient, encode):
         for _ in range(2):
             seen(encode(gradient(500, 600 + number), "PNG"), 600, cache)
     assert repr(cache) == (
-        f"PixelCache: 2 of 6 pictures read from '{tmp_path}', 2 MB there; "
+        f"PixelCache: 2 of 6 readings came from '{tmp_path}', which holds 2 MB; "
         "it is full (limit 2 MB), so the other pictures are decoded each time"
     )
 

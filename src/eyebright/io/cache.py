@@ -90,8 +90,8 @@ class PixelCache:
     @property
     def said(self) -> str:
         """How often it was of use, what it holds, and why it takes no more where it does not."""
-        use = f"{self.found:,} of {self.asked:,} pictures read from {self.store.where}"
-        held = f"{megabytes(self.store.counted())} there"
+        use = f"{self.found:,} of {self.asked:,} readings came from {self.store.where}"
+        held = f"which holds {megabytes(self.store.counted())}"
         return ", ".join([use, held]) + (f"; {self.store.problem}" if self.store.problem else "")
 
     def pixels(self, source: Source, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:

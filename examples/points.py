@@ -3,7 +3,10 @@
 The folder has the layout of BIWI_HEAD_POSE: a folder for each person with ``frame_*_rgb.jpg``,
 ``frame_*_pose.txt`` and ``rgb.cal``.
 
-    python examples/points.py path/to/biwi_head_pose --out points-model
+    python examples/points.py                     # BIWI of the book, which EYEBRIGHT_DATA holds or fast.ai sends
+    python examples/points.py path/to/biwi_head_pose --epochs 5 --out points-model
+
+The notebook ``points.ipynb`` goes the same way slowly.
 """
 
 import argparse
@@ -18,9 +21,11 @@ from eyebright import (
     FuncSplitter,
     ImageBlock,
     PointBlock,
+    URLs,
     aug_transforms,
     get_image_files,
     load_predictor,
+    untar_data,
     vision_learner,
 )
 
@@ -42,13 +47,13 @@ def calibration(folder: Path) -> np.ndarray:
 
 def main() -> None:
     """Train, save, load again, and say how far off the answers are on the person that was held out."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="a folder for each person (default: the book's)")
     parser.add_argument("--out", type=Path, default=Path("points-model"))
     parser.add_argument("--person", default="13", help="who validates")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--lr", type=float, default=1e-2)
-    parser.add_argument("--height", type=int, default=96)
+    parser.add_argument("--height", type=int, default=96, help="pixels; the width is 4/3 of it")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -58,7 +63,7 @@ def main() -> None:
         get_y=head_centre,
         splitter=FuncSplitter(lambda picture: picture.parent.name == arguments.person),
         batch_tfms=aug_transforms(size=(arguments.height, arguments.height * 4 // 3)),
-    ).dataloaders(arguments.folder, bs=16, seed=arguments.seed)
+    ).dataloaders(arguments.folder or untar_data(URLs.BIWI_HEAD_POSE), bs=16, seed=arguments.seed)
     learn = vision_learner(
         dls, "tf_efficientnet_lite0", y_range=(-1, 1), train_bn=False, keep_statistics=True, seed=arguments.seed
     )

@@ -69,7 +69,8 @@ def train(
     ] = None,
     lr: Annotated[float, typer.Option(help="The head's peak learning rate.", rich_help_panel=TRAINING)] = 2e-3,
     lr_mult: Annotated[
-        float, typer.Option(min=1, help="How much smaller the first layers' rate is.", rich_help_panel=TRAINING)
+        float,
+        typer.Option(min=1, help="The first layers' rate is the head's divided by this.", rich_help_panel=TRAINING),
     ] = 100.0,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of the head.", rich_help_panel=TRAINING)] = 0.5,
     bs: Annotated[
@@ -77,7 +78,12 @@ def train(
         typer.Option(min=1, help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
     ] = None,
     threshold_metric: Annotated[
-        str, typer.Option(help="What the thresholds should make best.", rich_help_panel=TRAINING)
+        str,
+        typer.Option(
+            help="Thresholds make it best: f1_macro, f1_micro, f1_samples, hamming_loss, accuracy_multi or "
+            "subset_accuracy.",
+            rich_help_panel=TRAINING,
+        ),
     ] = "f1_macro",
     seed: Annotated[
         int, typer.Option(min=0, help="Of the split and of all chance in training.", rich_help_panel=TRAINING)
@@ -86,7 +92,7 @@ def train(
         bool, typer.Option("--resume", help="Go on from the checkpoint in the model folder.", rich_help_panel=TRAINING)
     ] = False,
     precision: Annotated[
-        str, typer.Option(help="auto measures; or float32, bfloat16, float16.", rich_help_panel=MACHINE)
+        str, typer.Option(help="auto measures and remembers; or float32, bfloat16, float16.", rich_help_panel=MACHINE)
     ] = "auto",
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else the best there is.", rich_help_panel=MACHINE)
@@ -98,13 +104,17 @@ def train(
         str | None,
         typer.Option(
             metavar="memory|FOLDER",
-            help="Keep decoded pictures, so that later epochs need not decode them.",
+            help="Keep decoded pictures, for later epochs; a folder also serves later trainings.",
             rich_help_panel=MACHINE,
         ),
     ] = None,
     devices: Annotated[
         int,
-        typer.Option(min=1, help="Processes that train together, each on a GPU of its own.", rich_help_panel=MACHINE),
+        typer.Option(
+            min=1,
+            help="Processes that train together: a GPU each, or a share of the processors.",
+            rich_help_panel=MACHINE,
+        ),
     ] = 1,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the time of training went.", rich_help_panel=MACHINE)
@@ -116,7 +126,7 @@ def train(
     """Train a model, tune its thresholds, write its report and save it.
 
     Examples:
-      eyebright train labels.csv --images photos/ --out model/    (any number of labels a picture)
+      eyebright train labels.csv --images photos/ --out model/    (any number of labels per picture)
       eyebright train photos/ --out model/                        (a folder for each class)
     """
     from eyebright.jobs import Options

@@ -63,7 +63,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Views of each picture in all while the head learns alone; later such epochs cost next to nothing.",
+            help="Views of each picture while the head learns alone; such epochs after as many cost the head alone.",
             rich_help_panel=TRAINING,
         ),
     ] = None,

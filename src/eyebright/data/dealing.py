@@ -40,13 +40,16 @@ class LabelLists(NamedTuple):
                 numbers.append(number.setdefault(label, len(number)))
         return LabelLists(list(number), np.array(counts, dtype=np.int32), np.array(numbers, dtype=np.int32))
 
-    def holders(self, order: Array) -> dict[str, Array]:
+    def holders(self, order: Array) -> dict[str, Numbers]:
         """For each label the items that have it, in ``order``."""
         counts = self.counts[order]
         starts = (np.cumsum(self.counts) - self.counts)[order]  # where each item's labels begin
         before = np.cumsum(counts) - counts
-        labels = self.numbers[np.repeat(starts - before, counts) + np.arange(len(self.numbers))]
-        items = np.repeat(order, counts)
+        where = np.repeat(starts - before, counts)
+        where += np.arange(len(where))
+        labels = self.numbers[where]
+        del where  # the largest of all
+        items = np.repeat(order.astype(np.int32), counts)
         held = grouped(labels, len(self.names))
         return {name: items[places] for name, places in zip(self.names, held, strict=True)}
 
@@ -82,7 +85,7 @@ def grouped(numbers: "Numbers | Array", count: int) -> list[Array]:
     return np.split(places, np.cumsum(np.bincount(numbers, minlength=count)))[:count]
 
 
-def _by_first(holders: dict[str, Array], order: Array) -> list[Array]:
+def _by_first(holders: dict[str, Numbers], order: Array) -> list[Numbers]:
     """The holdings in the order of their first items."""
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))

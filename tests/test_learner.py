@@ -10,6 +10,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from sklearn.metrics import average_precision_score, f1_score
+from torch import nn
 from torchvision.transforms import v2
 
 from eyebright.answers import load_learner
@@ -410,3 +411,20 @@ def test_a_change_of_pixels_that_is_always_made_is_made_for_one_picture_too(fold
     torch.testing.assert_close(torch.stack(alone), whole, rtol=1e-4, atol=1e-5)
     plain = small_learner(squares_block(folder, batch_tfms=[Resize(32)]).dataloaders(table, bs=8))
     assert not torch.allclose(plain.get_preds()[0], whole, atol=1e-3)
+
+
+def test_a_learner_answers_as_its_model_does_although_it_folds_norms(trained: Learner) -> None:
+    with torch.no_grad():
+        x = torch.cat([batch.x for batch in trained.dls.valid.batches()])
+        expected = trained.dls.target.activate(trained.model.eval()(x))
+    torch.testing.assert_close(trained.get_preds()[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_were_exchanged_are_the_ones_that_answer(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    before = learner.get_preds()[0]
+    name, norm = next((name, m) for name, m in learner.model.named_modules() if isinstance(m, nn.BatchNorm2d))
+    other = nn.BatchNorm2d(norm.num_features)
+    nn.init.constant_(other.weight, 0.3)
+    learner.model.set_submodule(name, other)
+    assert not torch.allclose(before, learner.get_preds()[0])

@@ -104,8 +104,8 @@ class Options:
         fine_tune_plans(1, self.epochs, self.lr, freeze_epochs=self.freeze_epochs, lr_mult=self.lr_mult)
         if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
             raise InputError(
-                "augment_views keeps the features of a really frozen body: give freeze_epochs of 1 or more and "
-                "keep_statistics=True, or leave augment_views out"
+                "augment_views keeps what a really frozen body makes of the pictures: give more freeze_epochs than "
+                "views (and keep_statistics, which is the default), or leave augment_views out"
             )
         refuse_unknown_metric(self.threshold_metric)
 
@@ -188,6 +188,9 @@ def train_model(
         progress=options.progress,
     )
     say(f"{options.arch} with the weights from {learner.model.origin}")
+    views, frozen = options.augment_views, options.freeze_epochs
+    if views is not None and views >= frozen:
+        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more freeze_epochs than views")
     learner.run.about["whole"] = options.whole
     try:
         learner.fine_tune(

@@ -21,7 +21,7 @@ from eyebright.errors import InputError
 from eyebright.features import KeptFeatures
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
-from eyebright.models.folded import fold_batch_norms
+from eyebright.models.folded import Pair, fold_batch_norms, pairs_of
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
 from eyebright.models.halves import halves
 from eyebright.models.kept import training_view
@@ -82,6 +82,7 @@ class Training:
         self.keep_statistics = keep_statistics
         self.frozen_to = 0
         self._loss = loss
+        self._pairs: tuple[list[nn.Module], list[Pair]] = ([], [])
         self._features: KeptFeatures | None = None
         self._validation_features: KeptFeatures | None = None
         self._in_a_fit = False
@@ -262,7 +263,7 @@ class Training:
     def _view(self) -> nn.Module:
         """What a step calls: the model in a form that trains faster, or its head where features are kept."""
         self._set_training_mode()
-        view = training_view(self.model, self.model.description.input.size, n_in=self.model.description.n_in)
+        view = training_view(self.model, self.model.description.input.size, pairs=self._norms_behind)
         assert isinstance(view, PictureModel)  # it is the model, or a copy of it
         self._features = self._validation_features = None
         if self._in_a_fit and not self.run.finished:
@@ -271,10 +272,20 @@ class Training:
 
     def _answering(self) -> PictureModel:
         """What answers for the model as it is now: a copy in which batch norms are folded into convolutions."""
-        description = self.model.description
-        folded = fold_batch_norms(self.model, description.input.size, n_in=description.n_in)
+        folded = fold_batch_norms(self.model, self.model.description.input.size, pairs=self._norms_behind)
         assert isinstance(folded, PictureModel)  # it is a copy of it
         return folded
+
+    @property
+    def _norms_behind(self) -> list[Pair]:
+        """Which batch norm follows which convolution: looked at again only when there are other layers."""
+        layers = list(self.model.modules())
+        known, pairs = self._pairs
+        if len(known) != len(layers) or any(a is not b for a, b in zip(known, layers, strict=True)):
+            description = self.model.description
+            pairs = pairs_of(self.model, description.input.size, n_in=description.n_in)
+            self._pairs = layers, pairs
+        return pairs
 
     def _keep_features(self, plan: Plan, view: PictureModel) -> None:
         """What an epoch may take from the one before, because nothing in the body learns.

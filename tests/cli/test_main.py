@@ -130,7 +130,9 @@ def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: 
 
 def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
     for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
-        with pytest.raises(InputError, match="augment_views keeps the features of a really frozen body: give"):
+        with pytest.raises(
+            InputError, match="augment_views keeps what a really frozen body makes of the pictures: give more"
+        ):
             Options(augment_views=2, **options)
 
 

@@ -7,7 +7,7 @@ shapes (no numbers) pass through a copy of the model once.
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,9 @@ from torch.utils import _pytree as pytree
 from eyebright.types import Size
 
 
-def fold_batch_norms(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
+def fold_batch_norms(
+    model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequence["Pair"] | None = None
+) -> nn.Module:
     """A copy of the model, for prediction only, in which convolutions do the work of the batch norms behind them.
 
     w' = w * gamma / sqrt(var + eps) and b' = beta + (b - mean) * gamma / sqrt(var + eps) for each output channel (Jacob
@@ -29,12 +31,13 @@ def fold_batch_norms(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Modul
         model: its batch norms are used with their running statistics, whatever its mode.
         size: of pictures that it can work with.
         n_in: channels of the pictures.
+        pairs: what `pairs_of` found, where it has been asked before; None: it is asked now.
     """
     # New tensors over the same memory: moving or casting the copy leaves the model alone.
     shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     shared |= {id(buffer): buffer.detach() for buffer in model.buffers()}
     folded = copy.deepcopy(model, shared).eval()
-    for pair in pairs_of(model, size, n_in=n_in):
+    for pair in pairs_of(model, size, n_in=n_in) if pairs is None else pairs:
         conv, norm = folded.get_submodule(pair.conv), folded.get_submodule(pair.norm)
         if (rest := rest_of(norm)) is not None:
             _fold(conv, norm)

@@ -9,18 +9,19 @@ take back all that bfloat16 gains in the other layers (`docs/why.md` has the mea
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from eyebright.models.folded import pairs_of, rest_of
+from eyebright.models.folded import Pair, pairs_of, rest_of
 from eyebright.models.replaced import replaced
 from eyebright.types import Size
 
 
-def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
+def training_view(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequence[Pair] | None = None) -> nn.Module:
     """What a training step calls in the place of the model, whose parameters, buffers and dropouts it shares.
 
     Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and
@@ -32,10 +33,11 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3) -> nn.Module:
         model: stays as it is.
         size: of pictures that it can work with.
         n_in: channels of the pictures.
+        pairs: what `pairs_of` found, where it has been asked before; None: it is asked now.
     """
     pairs = [
         pair
-        for pair in pairs_of(model, size, n_in=n_in)
+        for pair in (pairs_of(model, size, n_in=n_in) if pairs is None else pairs)
         if not model.get_submodule(pair.norm).training and rest_of(model.get_submodule(pair.norm)) is not None
     ]
     depthwise = [name for name, module in model.named_modules() if _is_slow_in_bfloat16(module)]

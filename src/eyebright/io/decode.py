@@ -136,7 +136,10 @@ _OPENCV = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8:
 
 
 def _by_opencv(data: bytes, reduce: int) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The pixels of a plain JPEG; None where OpenCV does not read it to its end."""
+    """The pixels of a plain JPEG; None where OpenCV does not read it to its end.
+
+    For damaged data libjpeg writes a warning to the terminal, which OpenCV does not let anybody stop.
+    """
     if not data.startswith(b"\xff\xd8"):  # it has changed since it was looked at
         return None
     try:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from eyebright.errors import EyebrightError, InputError, TrainingError
+from eyebright.interrupts import INTERRUPTED, heed_termination
 
 TOLD, FAULT, LOST = 2, 1, 3
 """Exit codes: an error for people, a fault of ours, and the end of a process that another left alone."""
 
-INTERRUPTED = 130
 PATIENCE = 5  # seconds between a process being told to end and being killed
 
 
@@ -75,7 +75,7 @@ def launch(processes: int, module: str, *arguments: str) -> None:
 def take_part(work: Callable[[], None]) -> NoReturn:
     """Does the work as one of the processes that `launch` has started, and ends the process."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported
-    signal.signal(signal.SIGTERM, _interrupt)
+    heed_termination()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if os.environ["RANK"] != "0":
         _fall_silent()
@@ -133,10 +133,6 @@ def _worked(work: Callable[[], None]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent tells all to end when another is gone
         return _report(error)
     return 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_with(parent: int) -> None:

@@ -47,3 +47,11 @@ def test_a_change_of_pixels_that_is_too_rare_to_be_foreseen_is_said_and_not_left
     pipeline = Pipeline((Resize(32),), (Negative(),))
     with pytest.raises(DataError, match=r"only the CPU can do; give it in item_tfms"):
         pipeline.look(black, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 3), (2, 5)])
+def test_bytes_become_numbers_at_any_size(size: tuple[int, int]) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8)
+    looks = [Look(np.asfortranarray(one), Warp.identity(Size(*size)), None) for one in pictures]
+    x = Pipeline().finish(looks, torch.device("cpu"))
+    assert torch.equal(x, torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255)

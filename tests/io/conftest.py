@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eyebright.io import images
+
 Encode = Callable[..., bytes]
 
 
@@ -25,6 +27,20 @@ def gradient() -> Callable[[int, int], np.ndarray[Any, Any]]:
         return np.stack([255 * x / (width - 1), 255 * y / (height - 1), 255 * blob], axis=-1).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The reduction of every decode that is asked for."""
+    reductions: list[int] = []
+    decode = images.decode
+
+    def spy(source: str | bytes, *, reduce: int, plain_jpeg: bool) -> np.ndarray[Any, Any]:
+        reductions.append(reduce)
+        return decode(source, reduce=reduce, plain_jpeg=plain_jpeg)
+
+    monkeypatch.setattr(images, "decode", spy)
+    return reductions
 
 
 @pytest.fixture(scope="session")

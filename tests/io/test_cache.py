@@ -11,9 +11,7 @@ from PIL import Image
 from eyebright.errors import InputError, PictureError
 from eyebright.geometry import Warp
 from eyebright.io import cache as caches
-from eyebright.io import images
 from eyebright.io.cache import PixelCache
-from eyebright.io.decode import decode
 from eyebright.io.images import Picture
 from eyebright.io.store import INSIDE
 from eyebright.types import Size
@@ -22,19 +20,6 @@ from eyebright.types import Size
 @pytest.fixture(params=["memory", "folder"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> PixelCache:
     return PixelCache.in_memory() if request.param == "memory" else PixelCache.in_folder(tmp_path / "cache")
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The reduction of every decode."""
-    reductions = []
-
-    def spy(source, *, reduce, plain_jpeg):
-        reductions.append(reduce)
-        return decode(source, reduce=reduce, plain_jpeg=plain_jpeg)
-
-    monkeypatch.setattr(images, "decode", spy)
-    return reductions
 
 
 def seen(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:

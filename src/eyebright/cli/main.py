@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted. Nothing hea
 ``--help`` is quick.
 """
 
-import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -13,8 +12,7 @@ import typer
 
 from eyebright.cli.predict import predict
 from eyebright.cli.train import train
-
-INTERRUPTED = 130
+from eyebright.interrupts import INTERRUPTED, heed_termination
 
 app = typer.Typer(
     name="eyebright",
@@ -43,7 +41,7 @@ def options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _interrupt)  # who is told to end tidies up, as after Ctrl-C
+    heed_termination()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.exit(run([argument for argument in arguments if argument != "--debug"], debug=debug))
@@ -67,10 +65,6 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     if code == INTERRUPTED:  # typer gives it for most interrupts
         typer.echo("interrupted; what was saved before is unchanged", err=True)
     return code if isinstance(code, int) else 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> int:

@@ -168,9 +168,7 @@ def _on_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: to
     return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
 
 
-_NUMBERS: np.ndarray[Any, np.dtype[np.float32]] = np.arange(256, dtype=np.float32) / np.float32(
-    255
-)  # of the 256 grey levels
+_NUMBERS = np.divide(np.arange(256), 255, dtype=np.float32)  # of the 256 grey levels
 
 
 def _as_list(tfms: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 """Which number format trains this model fastest on this machine: measured, because no rule knows.
 
 bfloat16 makes ResNets two to three times faster where the processor multiplies matrices of it (AMX, tensor cores), and
-slows networks of depthwise convolutions down. Weights stay float32 in either, so both are safe.
+gives other networks little. Weights stay float32 in either, so both are safe.
 
 On a CPU one thread's own working time is taken, so that neither other programs nor waiting threads decide. The answer
 is remembered (`eyebright.train.remembered`): the same model gets the same one the next time, at once.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eyebright.data.pipeline import Pipeline
+from eyebright.data.pipeline import Look, Pipeline
 from eyebright.errors import DataError
 from eyebright.geometry import Warp
 from eyebright.io.images import Picture

@@ -29,8 +29,9 @@ from stages import stage_times
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from eyebright.data.loaders import Loader, processors
+from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
+from eyebright.data.readers import processors
 from eyebright.io.cache import PixelCache
 
 WORKERS = (1, 2, 4)
@@ -106,7 +107,7 @@ class Looks(Dataset[tuple[Tensor, Tensor | None]]):
         return len(self.loader.dataset)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor | None]:
-        look, target = self.loader.sample(i)
+        look, target, _ = self.loader.sample(i)
         return torch.from_numpy(look.pixels), target
 
 

@@ -3,7 +3,7 @@
 import json
 from importlib.metadata import version
 
-from eyebright.data.loaders import processors
+from eyebright.data.readers import processors
 from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
 from peers.eyebright_side import make_learner
 from peers.idle_job import IdleAnswer, Moment

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from eyebright.errors import EyebrightError, InputError, TrainingError
-from eyebright.interrupts import INTERRUPTED, heed_termination
+from eyebright.interrupts import INTERRUPTED, end_with, heed_termination
 
 TOLD, FAULT, LOST = 2, 1, 3
 """Exit codes: an error for people, a fault of ours, and the end of a process that another left alone."""
@@ -76,7 +76,7 @@ def take_part(work: Callable[[], None]) -> NoReturn:
     """Does the work as one of the processes that `launch` has started, and ends the process."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported
     heed_termination()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     if os.environ["RANK"] != "0":
         _fall_silent()
     try:
@@ -92,7 +92,7 @@ def share_processors() -> int:
     """How many threads this process may have beside the others; torch takes no more from now on."""
     import torch
 
-    from eyebright.data.loaders import processors
+    from eyebright.data.readers import processors
 
     threads = max(1, processors() // int(os.environ["LOCAL_WORLD_SIZE"]))
     if "OMP_NUM_THREADS" not in os.environ:
@@ -133,13 +133,6 @@ def _worked(work: Callable[[], None]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent tells all to end when another is gone
         return _report(error)
     return 0
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when the one that started it is gone, as nobody else would then."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(FAULT)
 
 
 def _fall_silent() -> None:

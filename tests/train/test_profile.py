@@ -30,7 +30,7 @@ def test_what_the_reading_threads_did_stands_below() -> None:
     reading.add("decoding", 2.0)
     reading.add("augmenting", 1.0)
     assert profile_lines(run, reading, threads=2)[-1] == (
-        "processor time of 2 reading threads, meanwhile: decoding 2.0 s, augmenting 1.0 s"
+        "processor time of 2 readers, meanwhile: decoding 2.0 s, augmenting 1.0 s"
     )
 
 

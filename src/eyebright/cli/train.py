@@ -98,7 +98,7 @@ def train(
         str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else the best there is.", rich_help_panel=MACHINE)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Threads that read; else one a processor.", rich_help_panel=MACHINE)
+        int | None, typer.Option(min=0, help="How many read; else one a processor.", rich_help_panel=MACHINE)
     ] = None,
     cache: Annotated[
         str | None,

@@ -105,6 +105,7 @@ class DataBlock:
         shuffle: bool = True,
         drop_last: bool | None = None,
         num_workers: int | None = None,
+        processes: bool | None = None,
         device: str | torch.device | None = None,
         seed: int = 0,
         skip_bad: bool = False,
@@ -119,7 +120,9 @@ class DataBlock:
             val_bs: pictures in a validation batch; None: as many.
             shuffle: another order of the training pictures in each epoch.
             drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
-            num_workers: threads that read; None: one for each processor.
+            num_workers: how many read; None: one for each processor; 0: the thread that asks for batches.
+            processes: they are processes, which share no interpreter lock, not threads; None: on Linux, for many
+                pictures of one size, without a cache. Either way the batches are the same.
             device: where batches go; None: an accelerator where there is one.
             seed: of the order and of the augmentations.
             skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.
@@ -154,6 +157,7 @@ class DataBlock:
                 shuffle=shuffle,
                 drop_last=drop_last,
                 workers=num_workers,
+                processes=processes,
                 seed=seed,
                 device=place,
                 skipped=skipped,

@@ -215,6 +215,7 @@ class DataLoaders:
             bs=bs,
             training=False,
             workers=valid.workers,
+            processes=valid.processes,
             seed=valid.seed,
             device=valid.device,
             skipped=valid.skipped,

@@ -61,7 +61,7 @@ class ImageDataLoaders:
             bs: pictures in a training batch, and the other arguments as in `DataBlock.dataloaders`.
             val_bs: pictures in a validation batch.
             shuffle: another order of the training pictures in each epoch.
-            num_workers: threads that read.
+            num_workers: how many read.
             device: where batches go.
             cache: keep decoded pictures: ``"memory"``, or a folder.
 
@@ -119,7 +119,7 @@ class ImageDataLoaders:
             bs: pictures in a training batch, and the other arguments as in `DataBlock.dataloaders`.
             val_bs: pictures in a validation batch.
             shuffle: another order of the training pictures in each epoch.
-            num_workers: threads that read.
+            num_workers: how many read.
             device: where batches go.
             cache: keep decoded pictures: ``"memory"``, or a folder.
         """
@@ -289,7 +289,7 @@ class ImageDataLoaders:
             bs: pictures in a training batch, and the other arguments as in `DataBlock.dataloaders`.
             val_bs: pictures in a validation batch.
             shuffle: another order of the training pictures in each epoch.
-            num_workers: threads that read.
+            num_workers: how many read.
             device: where batches go.
             cache: keep decoded pictures: ``"memory"``, or a folder.
 
@@ -410,7 +410,7 @@ class ImageDataLoaders:
             bs: pictures in a training batch, and the other arguments as in `DataBlock.dataloaders`.
             val_bs: pictures in a validation batch.
             shuffle: another order of the training pictures in each epoch.
-            num_workers: threads that read.
+            num_workers: how many read.
             device: where batches go.
             cache: keep decoded pictures: ``"memory"``, or a folder.
 

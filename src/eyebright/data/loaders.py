@@ -1,36 +1,34 @@
-"""Batches: read, warp and encode on threads, finish on the device.
+"""Batches: which pictures are in which, read ahead by others (`eyebright.data.readers`), finished on the device.
 
-Threads, because decoding and warping release the interpreter lock: nothing is copied between processes, getters may
-be lambdas, and no worker has to start. Processes read somewhat more pictures, which training hardly ever waits for
-(measured: ``benchmarks/loader.py``, argued in ``docs/why.md``).
-
-Randomness is counted: a sample's augmentation comes from (seed, epoch, position) alone, so it is the same whatever
-the number of threads, and any batch can be made again.
+What a picture looks like in an epoch, and with which others it comes, depends on the seed and the epoch alone, so any
+batch can be made again.
 """
 
-import os
+import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.data.datasets import Dataset
-from eyebright.data.pipeline import Look, Pipeline
+from eyebright.data.pipeline import Pipeline
 from eyebright.data.positions import Positions
-from eyebright.errors import DataError, InputError, PictureError, listing
+from eyebright.data.processes import Processes, can_fork
+from eyebright.data.readers import Caller, Job, Readers, Threads, processors
+from eyebright.data.reading import Reading, Seen
+from eyebright.errors import DataError, InputError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
 from eyebright.transforms.draw import leaves_nothing_to_chance
 
-CHUNK = 8  # pictures that one thread takes at once
+CHUNK = 8  # pictures that one reader takes at once
 AHEAD = 2  # batches that are read ahead of the one in use
+MANY = 256  # pictures of which processes are worth their start
 
 
 class Batch(NamedTuple):
@@ -70,12 +68,6 @@ class Part(NamedTuple):
 WHOLE = Part(0, 1)
 
 
-class _Seen(NamedTuple):
-    look: Look
-    target: Tensor | None
-    position: int
-
-
 class Loader:
     """Batches of one side of a split.
 
@@ -86,7 +78,8 @@ class Loader:
         training: draw augmentations; otherwise every picture has its one validation view.
         shuffle: another order in each epoch.
         drop_last: leave out the last batch when it is not full.
-        workers: threads; 0 reads in the calling thread.
+        workers: who read; 0 reads in the calling thread.
+        processes: workers are processes, not threads; None: where there can be some and it is worth their start.
         seed: of the order and of the augmentations.
         device: where batches go.
         skipped: None: an unreadable picture is an error. A dict: it is left out and stands here, path to reason.
@@ -102,6 +95,7 @@ class Loader:
         shuffle: bool = False,
         drop_last: bool = False,
         workers: int | None = None,
+        processes: bool | None = None,
         seed: int = 0,
         device: torch.device | None = None,
         skipped: dict[str, str] | None = None,
@@ -113,11 +107,12 @@ class Loader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.workers = processors() if workers is None else workers
+        self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
-        self.laps = Laps(time.thread_time)  # what the reading threads did, in seconds of their own work
-        self._pool: ThreadPoolExecutor | None = None
+        self.laps = Laps(time.thread_time)  # what the readers did, in seconds of their own work
+        self._readers: Readers | None = None
         self._epoch = 0
 
     def __repr__(self) -> str:
@@ -161,18 +156,21 @@ class Loader:
             PictureError: a picture cannot be read, and none may be left out.
             DataError: of a part of a training batch every picture was left out.
         """
-        pending: deque[list[Future[list[_Seen]]]] = deque()
+        if self._readers is None:
+            self._readers = self._find_readers()
+        pending: deque[list[Job]] = deque()
         try:
             for group in self.groups(epoch, part) if only is None else only:
-                pending.append([self._submit(group[i : i + CHUNK], epoch) for i in range(0, len(group), CHUNK)])
+                chunks = (group[i : i + CHUNK] for i in range(0, len(group), CHUNK))
+                pending.append([self._readers.submit(chunk, epoch) for chunk in chunks])
                 if len(pending) > AHEAD:
                     yield from self._collect(pending.popleft(), part)
             while pending:
                 yield from self._collect(pending.popleft(), part)
         finally:
-            for futures in pending:
-                for future in futures:
-                    future.cancel()
+            for jobs in pending:
+                for job in jobs:
+                    job.close()
 
     def groups(self, epoch: int = 0, part: Part = WHOLE) -> Iterator[list[int]]:
         """The pictures of each batch, by their number on this side; each made when it is asked for."""
@@ -209,57 +207,52 @@ class Loader:
         alone = self.training and part == WHOLE and bool(self.skipped) and pictures == 1 < self.bs
         return pictures > 0 and not alone
 
-    def sample(self, i: int, epoch: int = 0) -> tuple[Look, Tensor | None]:
-        """What becomes of the i-th picture in an epoch, and its encoded target."""
-        sample = self.dataset.sample(i)
-        generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
-        look = self.pipeline.look(sample.picture, generator, self.laps)
-        target = self.dataset.fields.target
-        return look, None if target is None else target.encode(sample.value, look.view)
+    def sample(self, i: int, epoch: int = 0) -> Seen:
+        """What becomes of the i-th picture in an epoch."""
+        return self._reading().sample(i, epoch)
 
-    def batch_of(self, looks: Sequence[tuple[Look, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+    def batch_of(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor | None]:
         """Samples that were made one by one, as (x, y)."""
-        batch = self._finish([_Seen(look, target, 0) for look, target in looks])
+        batch = self._finish(seen)
         return batch.x, batch.y
 
-    def _submit(self, chunk: list[int], epoch: int) -> "Future[list[_Seen]]":
+    def _reading(self) -> Reading:
+        return Reading(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
+
+    def _find_readers(self) -> Readers:
+        reading = self._reading()
         if self.workers == 0:
-            done: Future[list[_Seen]] = Future()
-            done.set_result(self._see(chunk, epoch))
-            return done
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.workers, "eyebright-loader", initializer=_one_thread_each)
-        return self._pool.submit(self._see, chunk, epoch)
+            return Caller(reading)
+        size = self.pipeline.host_size
+        # A cache counts what is asked for and holds it, both for the threads of one process.
+        worth_it = self.workers > 1 and len(self.dataset) >= MANY and self.pipeline.cache is None and size is not None
+        if size is None or not can_fork() or not (worth_it if self.processes is None else self.processes):
+            return Threads(reading, self.workers)
+        jobs = (AHEAD + 1) * math.ceil(self.bs / CHUNK)
+        return Processes(reading, self.workers, chunk=CHUNK, picture=size.height * size.width * 3, jobs=jobs)
 
-    def _see(self, chunk: list[int], epoch: int) -> list[_Seen]:
-        seen: list[_Seen] = []
-        for i in chunk:
-            try:
-                look, target = self.sample(i, epoch)
-            except PictureError as error:
-                if self.skipped is None:
-                    raise
-                self.skipped[error.path] = error.reason
-                continue
-            seen.append(_Seen(look, target, self.dataset.positions[i]))
-        return seen
+    def _collect(self, jobs: Sequence[Job], part: Part) -> Iterator[Batch]:
+        try:
+            chunks = [job.result() for job in jobs]
+            seen = [one for chunk in chunks for one in chunk.seen]
+            for chunk in chunks:
+                if self.skipped is not None:
+                    self.skipped.update(chunk.skipped)
+                for name, seconds in chunk.seconds.items():
+                    self.laps.add(name, seconds)
+            batch = self._finish(seen) if self.is_batch(len(seen), part) else None
+        finally:
+            for job in jobs:
+                job.close()
+        if batch is not None:
+            yield batch
 
-    def _collect(self, futures: "list[Future[list[_Seen]]]", part: Part) -> Iterator[Batch]:
-        seen = [one for future in futures for one in future.result()]
-        if self.is_batch(len(seen), part):
-            yield self._finish(seen)
-
-    def _finish(self, seen: list[_Seen]) -> Batch:
+    def _finish(self, seen: Sequence[Seen]) -> Batch:
         with self.laps("stacking"):
             x = self.pipeline.finish([one.look for one in seen], self.device)
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_device(name: Any = None) -> torch.device:
@@ -277,8 +270,3 @@ def default_device(name: Any = None) -> torch.device:
         reason = str(error).splitlines()[0]  # torch's own answer can have a hundred lines
         raise InputError(f"cannot use the device '{name}'; there is {there} ({reason})") from None
     return device
-
-
-def _one_thread_each() -> None:
-    """Pictures are spread over our threads already; OpenCV's own pool on top of them only gets in the way."""
-    cv2.setNumThreads(1)

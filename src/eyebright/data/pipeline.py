@@ -85,6 +85,11 @@ class Pipeline:
         return output_size(self.transforms)
 
     @property
+    def host_size(self) -> Size | None:
+        """The size of every picture after the CPU's part; None when it depends on the picture."""
+        return output_size(self.host)
+
+    @property
     def normalize(self) -> Normalize | None:
         """The mean and standard deviation that the user declared; None leaves them to the model."""
         return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)

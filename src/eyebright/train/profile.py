@@ -7,15 +7,15 @@ WAITING, FORWARD = "waiting for pictures", "forward"
 PARTS = (WAITING, FORWARD, "backward", "optimizer", "validating")
 
 
-def profile_lines(run: Run, reading: Laps, threads: int) -> list[str]:
-    """The table's lines: seconds and share of each part of training, and what the reading threads did meanwhile.
+def profile_lines(run: Run, reading: Laps, readers: int) -> list[str]:
+    """The table's lines: seconds and share of each part of training, and what the readers did meanwhile.
 
     On a GPU the work of the forward pass is waited for in the backward pass; their sum is right.
 
     Args:
         run: has been trained.
-        reading: of the loader that it learnt from, in seconds of the threads' own work.
-        threads: that read.
+        reading: of the loader that it learnt from, in seconds of the readers' own work.
+        readers: how many read.
     """
     total = run.laps.seconds.get("epoch", 0.0)
     if not total:
@@ -27,6 +27,6 @@ def profile_lines(run: Run, reading: Laps, threads: int) -> list[str]:
     lines += [f"  {name.ljust(width)} {seconds:8.1f} s {seconds / total:6.1%}" for name, seconds in spent.items()]
     beside = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in reading.seconds.items())
     if beside:
-        readers = "the training thread itself" if threads == 0 else f"{threads} reading thread{'s' * (threads > 1)}"
-        lines.append(f"processor time of {readers}, meanwhile: {beside}")
+        who = "the training thread itself" if readers == 0 else f"{readers} reader{'s' * (readers > 1)}"
+        lines.append(f"processor time of {who}, meanwhile: {beside}")
     return lines

@@ -1,0 +1,227 @@
+"""Reading in processes: they share no interpreter lock, so that a picture's Python runs on every processor too.
+
+The processes are copies of this one (`os.fork`), as those of torch's loader are on Linux: getters may be lambdas, and
+nothing has to be imported again. Pixels come back through memory that all of them share; the rest is small and is
+pickled. A process ends with the one that it was copied from, and leaves Ctrl-C to it.
+"""
+
+import gc
+import mmap
+import multiprocessing
+import os
+import pickle
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from eyebright.data.pipeline import Look
+from eyebright.data.readers import Job
+from eyebright.data.reading import Chunk, Reading, Seen
+from eyebright.errors import DataError
+from eyebright.geometry import Warp
+from eyebright.interrupts import end_with
+from eyebright.transforms.draw import Draw
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def can_fork() -> bool:
+    """Whether this process may have copies: on Linux, unless it is one itself."""
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+
+
+class Processes:
+    """Reads in copies of this process.
+
+    Args:
+        reading: what they read; of what changes here after the first job they do not know.
+        count: of the processes. They start with the first job.
+        chunk: pictures of a job, at most.
+        picture: bytes of its pixels; what is larger is pickled.
+        jobs: that have room in the shared memory at the same time; the pixels of others are pickled.
+    """
+
+    def __init__(self, reading: Reading, count: int, *, chunk: int, picture: int, jobs: int) -> None:
+        self._reading = reading
+        self._count = count
+        self._memory = _Shared(chunk, picture, jobs)
+        self._free = list(range(jobs))
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, pictures: Sequence[int], epoch: int) -> Job:
+        """Has them read when a process is free."""
+        place = self._free.pop() if self._free else None
+        if self._pool is not None:
+            future = self._pool.submit(_read, list(pictures), epoch, place)
+        else:
+            self._pool = ProcessPoolExecutor(
+                self._count,
+                mp_context=multiprocessing.get_context("fork"),
+                initializer=_begin,
+                initargs=(self._reading, self._memory, os.getpid()),
+            )
+            with _copying():
+                future = self._pool.submit(_read, list(pictures), epoch, place)
+        return _Lent(self, future, place)
+
+    def received(self, told: "_Told", place: int | None) -> Chunk:
+        """What a process has told, with the pixels that it left in the shared memory."""
+        seen: list[Seen] = []
+        for number, one in enumerate(told.seen):
+            look = Look(self._memory.get(place, number, one.pixels), one.view, one.later)
+            seen.append(Seen(look, None if one.target is None else torch.from_numpy(one.target), one.position))
+        return Chunk(seen, told.skipped, told.seconds)
+
+    def free(self, place: int) -> None:
+        """Another job may have the room."""
+        self._free.append(place)
+
+    def lost(self) -> DataError:
+        """The error for a process that is gone. The next job starts others."""
+        self._pool = None
+        return DataError(
+            "a process that reads pictures has ended before its work was done; where memory is short, the system ends "
+            "processes: give smaller batches, or num_workers=0 to read without processes"
+        )
+
+
+class _Lent:
+    """A job whose pictures lie in shared memory until it is closed."""
+
+    def __init__(self, readers: Processes, future: "Future[_Told]", place: int | None) -> None:
+        self._readers = readers
+        self._future = future
+        self._place = place
+
+    def result(self) -> Chunk:
+        try:
+            return self._readers.received(self._future.result(), self._place)
+        except BrokenProcessPool:
+            raise self._readers.lost() from None
+
+    def close(self) -> None:
+        place, self._place = self._place, None
+        self._future.cancel()
+        if place is not None:  # a process that is at work already writes to it until it is done
+            self._future.add_done_callback(lambda _: self._readers.free(place))
+
+
+class _Shared:
+    """Room for the pixels of several jobs, in memory that copies of this process share with it.
+
+    The system gives a page of it when it is first written to.
+    """
+
+    def __init__(self, chunk: int, picture: int, jobs: int) -> None:
+        self._chunk = chunk
+        self._picture = picture
+        self._bytes = np.frombuffer(mmap.mmap(-1, max(jobs * chunk * picture, 1)), np.uint8)
+
+    def put(self, place: int | None, number: int, pixels: Pixels) -> "Pixels | tuple[int, ...]":
+        """The shape of the pixels, which are there now; the pixels themselves where there is no room."""
+        if place is None or pixels.nbytes > self._picture:
+            return pixels
+        self._room(place, number, pixels.shape)[...] = pixels
+        return pixels.shape
+
+    def get(self, place: int | None, number: int, told: "Pixels | tuple[int, ...]") -> Pixels:
+        """The pixels of which ``put`` has told."""
+        if isinstance(told, np.ndarray):
+            return told
+        assert place is not None  # only there is it known by its shape
+        return self._room(place, number, told)
+
+    def _room(self, place: int, number: int, shape: tuple[int, ...]) -> Pixels:
+        start = (place * self._chunk + number) * self._picture
+        return self._bytes[start : start + int(np.prod(shape))].reshape(shape)
+
+
+class _ToldOfOne(NamedTuple):
+    pixels: "Pixels | tuple[int, ...]"
+    view: Warp
+    later: Draw | None
+    target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file
+    position: int
+
+
+class _Told(NamedTuple):
+    seen: list[_ToldOfOne]
+    skipped: dict[str, str]
+    seconds: dict[str, float]
+
+
+@contextmanager
+def _copying() -> Generator[None]:
+    """While copies of this process are made."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # a copy has none of its parent's threads, and OpenCV would wait for its own
+    with warnings.catch_warnings():
+        # From Python 3.12 on a copy of a process with threads is warned of: what they hold, a copy would wait for. The
+        # copies use no thread of torch's or OpenCV's, nor anything else that other threads here use.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+    cv2.setNumThreads(threads)
+
+
+# ---------------------------------------------------------------------- in the copies
+
+_work: tuple[Reading, _Shared] | None = None
+
+
+def _begin(reading: Reading, memory: _Shared, parent: int) -> None:
+    global _work  # noqa: PLW0603 - a process has one work
+    _work = reading, memory
+    gc.freeze()  # what was there before the copy is not looked through, which would copy its memory
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+
+
+def _read(pictures: list[int], epoch: int, place: int | None) -> _Told:
+    assert _work is not None
+    reading, memory = _work
+    _seed_all([reading.seed, epoch, pictures[0]])
+    try:
+        chunk = reading.chunk(pictures, epoch)
+    except Exception as error:
+        raise _that_travels(error) from None
+    seen = [
+        _ToldOfOne(
+            memory.put(place, number, one.look.pixels),
+            one.look.view,
+            one.look.later,
+            None if one.target is None else one.target.numpy(),
+            one.position,
+        )
+        for number, one in enumerate(chunk.seen)
+    ]
+    return _Told(seen, chunk.skipped, chunk.seconds)
+
+
+def _seed_all(numbers: list[int]) -> None:
+    """For functions of the user's that draw from the generators of everybody: copies would all draw the same."""
+    one, other, third = map(int, np.random.SeedSequence(numbers).generate_state(3))
+    random.seed(one)
+    np.random.seed(other)  # noqa: NPY002
+    torch.manual_seed(third)
+
+
+def _that_travels(error: Exception) -> Exception:
+    """The error, or what it says where it cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

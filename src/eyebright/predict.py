@@ -200,7 +200,7 @@ class Predictor:
     def _look(self, source: Any) -> _Look | PictureError:
         try:
             picture = Picture.create(source)
-            look = self._pipeline.look(picture, None)
+            look = self._pipeline.look(self._pipeline.draw(picture, None))
         except PictureError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else picture.path or "picture"

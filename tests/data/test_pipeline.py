@@ -38,7 +38,7 @@ def test_with_an_accelerator_it_runs_what_follows_the_first_size() -> None:
 def test_pixel_changes_of_a_transform_of_ones_own_happen_whatever_the_device(device: str) -> None:
     black = Picture.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline.of(Resize(32), [Negative()], torch.device(device))
-    batch = pipeline.finish([pipeline.look(black, np.random.default_rng(0))], torch.device("cpu"))
+    batch = pipeline.finish([pipeline.look(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
     assert bool((batch == 1).all())
 
 
@@ -46,7 +46,7 @@ def test_a_change_of_pixels_that_is_too_rare_to_be_foreseen_is_said_and_not_left
     black = Picture.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline((Resize(32),), (Negative(),))
     with pytest.raises(DataError, match=r"only the CPU can do; give it in item_tfms"):
-        pipeline.look(black, np.random.default_rng(0))
+        pipeline.draw(black, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 3), (2, 5)])

@@ -97,7 +97,7 @@ def _one_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]
     targets: list[Tensor] = []
     for i in range(bs):
         sample = train.sample(i)
-        look = pipeline.look(sample.picture, np.random.default_rng([0, i]))
+        look = pipeline.look(pipeline.draw(sample.picture, np.random.default_rng([0, i])))
         looks.append(look)
         if fields.target is not None:
             targets.append(fields.target.encode(sample.value, look.view))

@@ -8,7 +8,7 @@ again as one warp. Pictures travel as uint8 until they are on the device.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -40,6 +40,20 @@ class Look:
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     view: Warp
+    later: Draw | None
+
+
+class Drawn(NamedTuple):
+    """What is to happen to a picture.
+
+    Args:
+        picture: not yet decoded; decoding knows how much of it is needed.
+        now: on the CPU.
+        later: on the device; None: nothing.
+    """
+
+    picture: Picture
+    now: Draw
     later: Draw | None
 
 
@@ -94,27 +108,38 @@ class Pipeline:
         """The mean and standard deviation that the user declared; None leaves them to the model."""
         return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)
 
-    def look(self, picture: Picture, generator: np.random.Generator | None, laps: Laps | None = None) -> Look:
-        """One picture, through the CPU's part.
+    def draw(self, picture: Picture, generator: np.random.Generator | None) -> Drawn:
+        """What is to happen to a picture; its pixels are not needed for that.
 
         Args:
-            picture: not yet decoded; decoding knows how much of it is needed.
+            picture: whose size decides.
             generator: draws the augmentation; None: the validation view.
+
+        Raises:
+            DataError: a transform of the device's part wants to change pixels, and never did when it was tried.
+        """
+        now = draw_all(self.host, picture.shape, generator)
+        later = draw_all(self.device, now.warp.size, generator) if self.device else None
+        if later is not None and later.changes:
+            raise DataError(
+                "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
+                "give it in item_tfms"
+            )
+        return Drawn(picture, now, later)
+
+    def look(self, drawn: Drawn, laps: Laps | None = None) -> Look:
+        """A picture, through the CPU's part.
+
+        Args:
+            drawn: what is to happen to it, and which it is.
             laps: is told how long decoding took, and augmenting.
 
         Raises:
             PictureError: the picture cannot be read.
-            DataError: a transform of the device's part wants to change pixels, and never did when it was tried.
         """
         laps = laps or Laps()
+        picture, now, later = drawn
         with laps("decoding"):
-            now = draw_all(self.host, picture.shape, generator)
-            later = draw_all(self.device, now.warp.size, generator) if self.device else None
-            if later is not None and later.changes:
-                raise DataError(
-                    "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
-                    "give it in item_tfms"
-                )
             pixels, warp = picture.decoded_for(now.warp, self.cache)
         with laps("augmenting"):
             pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")

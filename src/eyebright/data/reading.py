@@ -5,18 +5,21 @@ it and in whatever order, and any batch can be made again.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
-from eyebright.data.datasets import Dataset
-from eyebright.data.pipeline import Look, Pipeline
+from eyebright.data.datasets import Dataset, Sample
+from eyebright.data.pipeline import Drawn, Look, Pipeline
 from eyebright.errors import PictureError
 from eyebright.laps import Laps
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Seen(NamedTuple):
@@ -65,22 +68,18 @@ class Reading:
     seed: int
     leave_out: bool
 
-    def sample(self, i: int, epoch: int = 0, laps: Laps | None = None) -> Seen:
+    def sample(self, i: int, epoch: int = 0) -> Seen:
         """What becomes of the i-th picture in an epoch.
 
         Args:
             i: its number on this side.
             epoch: its number.
-            laps: is told how long decoding took, and augmenting.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        sample = self.dataset.sample(i)
-        generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
-        look = self.pipeline.look(sample.picture, generator, laps)
-        target = self.dataset.fields.target
-        return Seen(look, None if target is None else target.encode(sample.value, look.view), sample.position)
+        sample, drawn = self._drawn(i, epoch)
+        return self._seen(sample, self.pipeline.look(drawn))
 
     def chunk(self, pictures: Sequence[int], epoch: int) -> Chunk:
         """What becomes of several pictures.
@@ -89,13 +88,29 @@ class Reading:
             PictureError: a picture cannot be read, and none may be left out.
         """
         laps = Laps(time.thread_time)
-        seen: list[Seen] = []
         skipped: dict[str, str] = {}
-        for i in pictures:
+        # One kind of work for all of them before the next: the pixels of each drive the rest out of the caches.
+        drawn = self._those_that_can(pictures, skipped, lambda i: self._drawn(i, epoch))
+        looks = self._those_that_can(drawn, skipped, lambda one: (one[0], self.pipeline.look(one[1], laps)))
+        return Chunk([self._seen(*one) for one in looks], skipped, laps.seconds)
+
+    def _drawn(self, i: int, epoch: int) -> tuple[Sample, Drawn]:
+        sample = self.dataset.sample(i)
+        generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
+        return sample, self.pipeline.draw(sample.picture, generator)
+
+    def _seen(self, sample: Sample, look: Look) -> Seen:
+        target = self.dataset.fields.target
+        return Seen(look, None if target is None else target.encode(sample.value, look.view), sample.position)
+
+    def _those_that_can(self, things: Sequence[A], skipped: dict[str, str], work: Callable[[A], B]) -> list[B]:
+        """What the work makes of each thing whose picture can be read."""
+        done: list[B] = []
+        for thing in things:
             try:
-                seen.append(self.sample(i, epoch, laps))
+                done.append(work(thing))
             except PictureError as error:
                 if not self.leave_out:
                     raise
                 skipped[error.path] = error.reason
-        return Chunk(seen, skipped, laps.seconds)
+        return done

@@ -5,6 +5,7 @@ Seconds are of the wall. Megabytes are what the system says of this process, wit
 
 import gc
 import json
+import os
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from memory import family, proportional
 from PIL import Image
 
 from eyebright.blocks.image import ImageBlock
@@ -132,14 +134,18 @@ def passed(dls: DataLoaders) -> float:
 
 
 def loading(name: str, workers: int, folder: Path) -> dict[str, Any]:
-    """Memory and threads after each of twenty epochs of loading."""
-    dls = block(folder, training=True).dataloaders(with_pictures(2_000, folder), bs=BATCH, num_workers=workers)
+    """Memory after each of twenty epochs of loading with so many threads, or processes."""
+    dls = block(folder, training=True).dataloaders(
+        with_pictures(2_000, folder), bs=BATCH, num_workers=workers, processes=name == "processes"
+    )
     return after_epochs(lambda: passed(dls))
 
 
 def training(name: str, workers: int, folder: Path) -> dict[str, Any]:
-    """Memory and threads after each of twenty epochs of training, validation and metrics included."""
-    dls = block(folder, training=True).dataloaders(with_pictures(TRAINED, folder), bs=32, num_workers=workers)
+    """Memory after each of twenty epochs of training, validation and metrics included."""
+    dls = block(folder, training=True).dataloaders(
+        with_pictures(TRAINED, folder), bs=32, num_workers=workers, processes=name == "processes"
+    )
     learner = vision_learner(
         dls, "test_resnet", pretrained=False, metrics=dls.target.metrics(), precision="float32", progress="quiet"
     )
@@ -147,13 +153,15 @@ def training(name: str, workers: int, folder: Path) -> dict[str, Any]:
 
 
 def after_epochs(epoch: Callable[[], object]) -> dict[str, Any]:
-    megabytes, threads = list[float](), list[float]()
+    megabytes, threads, processes = list[float](), list[float](), list[int]()
     for _ in range(20):
         epoch()
         gc.collect()
-        megabytes.append(status("VmRSS"))
+        alive = family(os.getpid())
+        megabytes.append(sum(proportional(one) or 0.0 for one in alive))
         threads.append(status("Threads"))
-    return {"MB": megabytes, "threads": threads}
+        processes.append(len(alive))
+    return {"MB": megabytes, "threads": threads, "processes": processes}
 
 
 # ---------------------------------------------------------------------- classes

@@ -77,14 +77,20 @@ def epochs(numbers: Sequence[int]) -> dict[str, Any]:
 
 
 def memory() -> dict[str, Any]:
-    """Memory over twenty epochs, with one thread and with several."""
-    results = {f"loading, {n} threads": ask("loading", "", n) for n in WORKERS}
-    results |= {"training, 2 threads": ask("training", "", 2)}
+    """Memory of all processes over twenty epochs, with one reader and with several."""
+    results = {f"loading, {n} {kind}": ask("loading", kind, n) for kind in ("threads", "processes") for n in WORKERS}
+    results |= {f"training, 2 {kind}": ask("training", kind, 2) for kind in ("threads", "processes")}
     for one in results.values():
         one["MB an epoch"] = float(np.polyfit(range(20 - SETTLED), one["MB"][SETTLED:], 1)[0])
-    columns = ["20 epochs", "MB after 1", f"after {SETTLED}", "after 20", f"MB an epoch from {SETTLED} on", "threads"]
+    numbers = ("threads", "processes")
+    columns = ["20 epochs", "MB after 1", f"after {SETTLED}", "after 20", f"MB an epoch from {SETTLED} on", *numbers]
     lines = [
-        [name, one["MB"][0], one["MB"][SETTLED - 1], one["MB"][-1], one["MB an epoch"], f"{one['threads'][-1]:.0f}"]
+        [
+            name,
+            *(one["MB"][epoch] for epoch in (0, SETTLED - 1, -1)),
+            one["MB an epoch"],
+            *(f"{one[number][-1]:.0f}" for number in numbers),
+        ]
         for name, one in results.items()
     ]
     print(measure.table(columns, lines) + "\n")

@@ -2,7 +2,7 @@
 
     python benchmarks/idle.py labels.csv --images photos/ --arch resnet34 [--frozen] [--json out.json]
 
-A process trains two epochs and is measured in the second: the seconds that its threads worked, against what all
+A process trains two epochs and is measured in the second: the seconds that it and its readers worked, against what all
 processors could have worked. OpenMP's threads spin a while before they sleep, which looks like work. So there are two
 sides: "as it is", and "no spinning" (OMP_WAIT_POLICY=passive), in which a thread that waits sleeps at once; its table
 of processors is the one to believe. "Neither" is what is left when reading and model work are taken away: sleeping
@@ -56,7 +56,7 @@ def summary(parts: Sequence[Part]) -> dict[str, Any]:
         "wall": measure.spread([one["wall"] for one in parts]),
         "thread": {name: measure.spread([one["thread"].get(name, 0) / one["wall"] for one in parts]) for name in names},
         "processors": {
-            "reading threads": measure.spread([one["reading"] / capacity(one) for one in parts]),
+            "readers": measure.spread([one["reading"] / capacity(one) for one in parts]),
             "model, and the rest of the process": measure.spread(
                 [(one["worked"] - one["reading"]) / capacity(one) for one in parts]
             ),

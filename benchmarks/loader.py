@@ -1,11 +1,10 @@
-"""How fast pictures come: threads against worker processes, and what each stage of one picture costs.
+"""How fast pictures come: threads against processes, and what each stage of one picture costs.
 
     python benchmarks/loader.py labels.csv --images photos/ [--train] [--json out.json]
     python benchmarks/loader.py labels.csv --images photos/ --cache [--json out.json]
 
-Both run the very same pipeline on the CPU, to the same float batches. Worker processes are torch's, stay alive between
-epochs and send uint8. With ``--train`` the model learns from every batch, so that reading competes with training for
-the processors and for the interpreter's lock, as it does in earnest.
+Both give the very same batches, and stay alive between epochs. With ``--train`` the model learns from every batch, so
+that reading competes with training for the processors and for the interpreter's lock, as it does in earnest.
 
 With ``--cache`` threads read with and without a cache of decoded pictures: the epoch that fills it, and later ones.
 """
@@ -27,7 +26,6 @@ import torch
 from peers.eyebright_side import dataloaders, make_learner
 from stages import stage_times
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
@@ -57,15 +55,15 @@ def main() -> None:
     if arguments.cache:
         measure.save(arguments.json, {"settings": settings, "caches": caches(read, use, arguments.rounds)})
         return
-    ways = {f"processes {n}": processes(read, n) for n in WORKERS}
-    ways |= {f"threads {n}": threads(read, n) for n in (0, *WORKERS)}
+    ways = {f"processes {n}": passes_of(read, n, processes=True) for n in WORKERS}
+    ways |= {f"threads {n}": passes_of(read, n) for n in (0, *WORKERS)}
     started = {name: first_pass(batches) for name, batches in ways.items()}
     rates = measure.alternate({name: passes(batches, use) for name, batches in ways.items()}, range(arguments.rounds))
     results = {name: started[name] | {"pictures/s": measure.spread(rates[name])} for name in ways}
-    ratios = {str(n): measure.ratios(rates[f"threads {n}"], rates[f"processes {n}"]) for n in WORKERS}
+    ratios = {str(n): measure.ratios(rates[f"processes {n}"], rates[f"threads {n}"]) for n in WORKERS}
     stages = stage_times(read, arguments.rounds)
     report(results, ratios, stages)
-    measured = {"ways": results, "threads over processes": ratios, "milliseconds": stages}
+    measured = {"ways": results, "processes over threads": ratios, "milliseconds": stages}
     measure.save(arguments.json, {"settings": settings, **measured})
 
 
@@ -73,7 +71,7 @@ def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
     """Pictures per second without a cache and with each kind, in the epoch that fills it and in later ones; printed."""
     with tempfile.TemporaryDirectory() as folder:
         kinds = {"no cache": None, "memory": PixelCache.in_memory(), "folder": PixelCache.in_folder(folder)}
-        ways = {name: passes(threads(cached(read, cache), processors()), use) for name, cache in kinds.items()}
+        ways = {name: passes(passes_of(cached(read, cache), processors()), use) for name, cache in kinds.items()}
         first = {name: way(0) for name, way in ways.items()}
         later = measure.alternate(ways, range(rounds))
         results = {
@@ -97,40 +95,8 @@ def cached(read: Loader, cache: PixelCache | None) -> Loader:
     return with_cache
 
 
-class Looks(Dataset[tuple[Tensor, Tensor | None]]):
-    """The loader's samples one by one, for torch's worker processes."""
-
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-
-    def __len__(self) -> int:
-        return len(self.loader.dataset)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor | None]:
-        look, target, _ = self.loader.sample(i)
-        return torch.from_numpy(look.pixels), target
-
-
-def processes(loader: Loader, workers: int) -> Batches:
-    """Passes over the data with torch's worker processes."""
-    made = DataLoader(
-        Looks(loader),
-        batch_size=loader.bs,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        persistent_workers=True,
-        worker_init_fn=one_thread,
-    )
-    return lambda: (x.permute(0, 3, 1, 2).float().div_(255) for x, _ in made)
-
-
-def one_thread(_: int) -> None:
-    cv2.setNumThreads(1)
-
-
-def threads(loader: Loader, workers: int) -> Batches:
-    """Passes over the data with Eyebright's threads; 0 reads in the thread that asks."""
+def passes_of(loader: Loader, workers: int, *, processes: bool = False) -> Batches:
+    """Passes over the data with so many threads, or processes; 0 reads in the thread that asks."""
     made = Loader(
         loader.dataset,
         loader.pipeline,
@@ -139,6 +105,7 @@ def threads(loader: Loader, workers: int) -> Batches:
         shuffle=True,
         drop_last=True,
         workers=workers,
+        processes=processes,
         device=loader.device,
     )
     return lambda: map(itemgetter(0), made)
@@ -199,7 +166,7 @@ def report(
     """Print the three tables."""
     columns = ["way", *next(iter(results.values()))]
     print(measure.table(columns, [[name, *one.values()] for name, one in results.items()]))
-    print("\nTimes as many pictures with threads as with processes, round by round:\n")
+    print("\nTimes as many pictures with processes as with threads, round by round:\n")
     print(measure.table(["workers", "ratio"], list(ratios.items())))
     print("\nMilliseconds of one picture on one thread:\n")
     print(measure.table(["stage", "ms"], list(stages.items())))

@@ -9,7 +9,7 @@ from peers.eyebright_side import make_learner
 from peers.idle_job import IdleAnswer, Moment
 from peers.job import read_settings
 
-READING = ("decoding", "augmenting")  # what reading threads do; they are told apart from the training thread's stacking
+READING = ("decoding", "augmenting")  # what readers do; they are told apart from the training thread's stacking
 PARTS = ("waiting for pictures", "forward", "backward", "optimizer")
 
 

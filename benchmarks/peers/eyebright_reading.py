@@ -25,7 +25,7 @@ def main() -> None:
             with torch.no_grad():
                 yield model.normalise(x)
 
-    said = f"ImageBlock, Resize, aug_transforms, the model's normalise; {train.workers} threads, which stay"
+    said = f"ImageBlock, Resize, aug_transforms, the model's normalise; {train.workers} processes, which stay"
     answer_epochs(settings, batches, library="eyebright", said=said)
 
 

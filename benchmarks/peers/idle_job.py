@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from memory import family
+
 
 class Part(TypedDict):
     """Seconds of a part of an epoch.
 
-    ``worked`` are those of all threads of the process, ``reading`` those of the reading threads among them, ``others``
-    those of other programs (NaN where the system does not tell); ``thread`` says what the training thread was at, by
-    the clock on the wall, "between" being what it has no name for.
+    ``worked`` are those of the process and of those that read for it, ``reading`` those of readers among them,
+    ``others`` those of other programs (NaN where the system does not tell); ``thread`` says what the training thread
+    was at, by the clock on the wall, "between" being what it has no name for.
     """
 
     wall: float
@@ -40,10 +42,10 @@ class Moment:
 
     Args:
         wall: seconds on the clock.
-        worked: seconds that the process worked.
+        worked: seconds that the process worked, and those that it has started and that are still there.
         machine: seconds that all processors of the machine worked for anybody.
         thread: what the training thread was at, by name.
-        reading: seconds that reading threads worked.
+        reading: seconds that readers worked.
     """
 
     wall: float
@@ -56,7 +58,8 @@ class Moment:
     def now(thread: Mapping[str, float], reading: float) -> "Moment":
         """The counters as they are."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return Moment(time.perf_counter(), used.ru_utime + used.ru_stime, _machine(), dict(thread), reading)
+        children = sum(map(_worked, family(os.getpid())[1:]))
+        return Moment(time.perf_counter(), used.ru_utime + used.ru_stime + children, _machine(), dict(thread), reading)
 
     def until(self, later: "Moment", processors: int) -> Part:
         """What happened from this moment to the later one."""
@@ -71,6 +74,11 @@ class Moment:
             others=later.machine - self.machine - worked,
             thread={**thread, "between": wall - sum(thread.values())},
         )
+
+
+def _worked(process: int) -> float:
+    told = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _machine() -> float:

@@ -19,6 +19,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import WHOLE, Batch, Loader, Part
 from eyebright.errors import InputError
 from eyebright.features import KeptFeatures
+from eyebright.memory import freed_memory_kept
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import PictureModel
 from eyebright.models.folded import Pair, fold_batch_norms, pairs_of
@@ -31,7 +32,6 @@ from eyebright.train.evaluate import evaluate, outputs, own_outputs
 from eyebright.train.events import Observer
 from eyebright.train.loop import train, watch
 from eyebright.train.lr_find import LRFind, lr_find
-from eyebright.train.memory import freed_memory_kept
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer

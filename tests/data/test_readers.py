@@ -22,8 +22,8 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
-from eyebright.data.processes import Processes, can_fork
-from eyebright.data.readers import Caller, Readers, Threads
+from eyebright.data.processes import Forked, Processes, can_fork
+from eyebright.data.readers import Caller, Readers, Threads, processors
 from eyebright.data.reading import Chunk, Reading
 from eyebright.errors import DataError, PictureError
 from eyebright.transforms.presets import aug_transforms
@@ -38,8 +38,8 @@ forks = pytest.mark.skipif(not can_fork(), reason="this system has no copies of 
 MAKERS = {
     "caller": Caller,
     "threads": lambda reading: Threads(reading, 3),
-    "processes": lambda reading: Processes(reading, 2, chunk=4, picture=PICTURE, jobs=3),
-    "processes without room": lambda reading: Processes(reading, 2, chunk=4, picture=PICTURE - 1, jobs=3),
+    "processes": lambda reading: Processes([reading], 2, chunk=4, picture=PICTURE, jobs=3).of(0),
+    "processes without room": lambda reading: Processes([reading], 2, chunk=4, picture=PICTURE - 1, jobs=3).of(0),
 }
 
 
@@ -162,7 +162,7 @@ def test_of_jobs_that_nobody_waits_for_the_room_comes_back(make: Make, folder: P
 # ---------------------------------------------------------------------- processes alone
 
 
-def processes(reading: Reading) -> Processes:
+def processes(reading: Reading) -> Forked:
     return MAKERS["processes"](reading)
 
 
@@ -283,10 +283,14 @@ def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
     return block.dataloaders(table, bs=8, **{"num_workers": 2, **options})
 
 
+several = pytest.mark.skipif(processors() < 2, reason="one processor has no use for several processes")
+
+
 @forks
+@several
 def test_processes_read_many_pictures_and_threads_few(folder: Path, table: pd.DataFrame):
     many = pd.concat([table] * 12, ignore_index=True)  # 360 train, 120 validate
-    assert readers_of(loaders(folder, many).train) is Processes
+    assert readers_of(loaders(folder, many).train) is Forked
     assert readers_of(loaders(folder, many).valid) is Threads
     assert readers_of(loaders(folder, table).train) is Threads
 
@@ -297,15 +301,26 @@ def test_processes_read_many_pictures_and_threads_few(folder: Path, table: pd.Da
     [
         ({"num_workers": 0}, Caller),
         ({"num_workers": 1}, Threads),
+        ({"num_workers": processors() + 1}, Threads),
         ({"processes": False}, Threads),
         ({"cache": "memory"}, Threads),
-        ({"num_workers": 1, "processes": True}, Processes),
-        ({"cache": "memory", "processes": True}, Processes),
+        ({"num_workers": 1, "processes": True}, Forked),
+        ({"cache": "memory", "processes": True}, Forked),
     ],
 )
 def test_who_reads_many_pictures_depends(options: dict[str, Any], expected: type, folder: Path, table: pd.DataFrame):
     many = pd.concat([table] * 12, ignore_index=True)
     assert readers_of(loaders(folder, many, **options).train) is expected
+
+
+@forks
+def test_threads_read_what_a_function_gives_and_processes_files_even_if_the_first_is_bad(tmp_path, table, folder):
+    many = pd.concat([table] * 12, ignore_index=True)
+    given = squares_block(folder, get_x=lambda row: (folder / row["fname"]).read_bytes())
+    assert readers_of(loaders(folder, many, block=given).train) is Threads
+    first = pd.concat([many[:1].assign(fname="missing.png"), many], ignore_index=True)
+    with pytest.raises(PictureError, match=r"missing\.png': there is no such file"):
+        list(loaders(folder, first).train.batches())
 
 
 @forks
@@ -315,10 +330,22 @@ def test_pictures_of_their_own_sizes_are_not_read_in_processes(folder: Path, tab
 
 
 @forks
+def test_both_sides_are_read_by_the_same_processes(folder: Path, table: pd.DataFrame):
+    before = children()
+    dls = loaders(folder, table, processes=True)
+    reference = loaders(folder, table, num_workers=0)
+    for ours, expected in zip(dls, reference, strict=True):
+        for one, other in zip(ours.batches(2), expected.batches(2), strict=True):
+            assert torch.equal(one.x, other.x)
+            assert torch.equal(one.y, other.y)
+    assert len(children() - before) == 2
+
+
+@forks
 def test_other_items_are_read_as_validation_pictures_are(folder: Path, table: pd.DataFrame):
     dls = loaders(folder, table, processes=True)
     rows = table[table["is_valid"]].reset_index(drop=True)
-    assert readers_of(dls.test_dl(rows)) is Processes
+    assert readers_of(dls.test_dl(rows)) is Forked
     assert torch.equal(next(iter(dls.test_dl(rows)))[0], next(iter(dls.valid))[0])
 
 

@@ -103,6 +103,20 @@ def test_pictures_are_normalised_with_the_models_own_statistics() -> None:
     assert not torch.allclose(model(pictures() / 255), answers, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (7, 6)])
+def test_normalising_is_the_formula_bit_for_bit_in_any_memory_format(size: tuple[int, int]) -> None:
+    model = small_model()
+    mean, std = model.mean, model.std
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.clone(memory_format=layout).requires_grad_()
+        found = model.normalise(given)
+        assert torch.equal(found, (x - mean) / std)
+        found.sum().backward()
+        assert torch.equal(given.grad, (1 / std).expand_as(x))
+        assert torch.equal(given, x)
+
+
 def test_the_channels_last_format_survives_normalising_and_gives_the_same() -> None:
     model = small_model().eval()
     x = (pictures() / 255).contiguous(memory_format=torch.channels_last)

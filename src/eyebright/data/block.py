@@ -122,7 +122,8 @@ class DataBlock:
             drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
             num_workers: how many read; None: one for each processor; 0: the thread that asks for batches.
             processes: they are processes, which share no interpreter lock, not threads; None: on Linux, for many
-                pictures of one size, without a cache. Either way the batches are the same.
+                picture files, without a cache, and no more of them than processors. Pictures that have no one size by
+                then are read by threads. The batches are the same.
             device: where batches go; None: an accelerator where there is one.
             seed: of the order and of the augmentations.
             skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.

@@ -36,6 +36,7 @@ class DataLoaders:
         self.valid = valid
         self.datasets = datasets
         self.path = Path(path)
+        train.beside, valid.beside = (valid,), (train,)
 
     def __repr__(self) -> str:
         return f"DataLoaders: {self.bs} in a batch, {self._sizes()}, {self.device}; {self.datasets!r}"

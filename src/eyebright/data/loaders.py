@@ -21,7 +21,7 @@ from eyebright.data.positions import Positions
 from eyebright.data.processes import Processes, can_fork
 from eyebright.data.readers import Caller, Job, Readers, Threads, processors
 from eyebright.data.reading import Reading, Seen
-from eyebright.errors import DataError, InputError, listing
+from eyebright.errors import DataError, InputError, PictureError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
 from eyebright.transforms.draw import leaves_nothing_to_chance
@@ -111,6 +111,7 @@ class Loader:
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
+        self.beside: tuple[Loader, ...] = ()  # of the same data, and read by the same processes
         self.laps = Laps(time.thread_time)  # what the readers did, in seconds of their own work
         self._readers: Readers | None = None
         self._epoch = 0
@@ -220,16 +221,37 @@ class Loader:
         return Reading(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
     def _find_readers(self) -> Readers:
-        reading = self._reading()
         if self.workers == 0:
-            return Caller(reading)
-        size = self.pipeline.host_size
-        # A cache counts what is asked for and holds it, both for the threads of one process.
-        worth_it = self.workers > 1 and len(self.dataset) >= MANY and self.pipeline.cache is None and size is not None
-        if size is None or not can_fork() or not (worth_it if self.processes is None else self.processes):
-            return Threads(reading, self.workers)
-        jobs = (AHEAD + 1) * math.ceil(self.bs / CHUNK)
-        return Processes(reading, self.workers, chunk=CHUNK, picture=size.height * size.width * 3, jobs=jobs)
+            return Caller(self._reading())
+        if not self._wants_processes():
+            return Threads(self._reading(), self.workers)
+        # Once for all sides: a copy of a process keeps what the process had in memory then, which grows with training.
+        sides = [side for side in (self, *self.beside) if side._readers is None and side._wants_processes()]
+        size = max(math.prod(side.pipeline.host_size or ()) for side in sides)
+        jobs = (AHEAD + 1) * math.ceil(max(side.bs for side in sides) / CHUNK)
+        readings = [side._reading() for side in sides]
+        processes = Processes(readings, self.workers, chunk=CHUNK, picture=3 * size, jobs=jobs)
+        for number, side in enumerate(sides):
+            side._readers = processes.of(number)
+        return processes.of(0)
+
+    def _wants_processes(self) -> bool:
+        wanted = self._worth_processes() if self.processes is None else self.processes and self.workers > 0
+        return wanted and self.pipeline.host_size is not None and can_fork()
+
+    def _worth_processes(self) -> bool:
+        """Whether processes read these pictures faster than threads would, and as safely.
+
+        A cache counts what is asked for and holds it, both for the threads of one process. More readers than processors
+        are there to wait for a disk or a network. What gives pictures without a path may hold an archive open, whose
+        place processes would move for each other.
+        """
+        if not 1 < self.workers <= processors() or len(self.dataset) < MANY or self.pipeline.cache is not None:
+            return False
+        try:
+            return self.dataset.sample(0).picture.path is not None
+        except PictureError:  # whoever reads it will say so
+            return True
 
     def _collect(self, jobs: Sequence[Job], part: Part) -> Iterator[Batch]:
         try:

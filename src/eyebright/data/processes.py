@@ -19,6 +19,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -31,6 +32,7 @@ from eyebright.data.reading import Chunk, Reading, Seen
 from eyebright.errors import DataError
 from eyebright.geometry import Warp
 from eyebright.interrupts import end_with
+from eyebright.memory import give_back_free_memory
 from eyebright.transforms.draw import Draw
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -42,37 +44,41 @@ def can_fork() -> bool:
 
 
 class Processes:
-    """Reads in copies of this process.
+    """Copies of this process, which read for one side of a split or for several.
 
     Args:
-        reading: what they read; of what changes here after the first job they do not know.
+        readings: what they read; of what changes here after the first job they do not know.
         count: of the processes. They start with the first job.
         chunk: pictures of a job, at most.
         picture: bytes of its pixels; what is larger is pickled.
         jobs: that have room in the shared memory at the same time; the pixels of others are pickled.
     """
 
-    def __init__(self, reading: Reading, count: int, *, chunk: int, picture: int, jobs: int) -> None:
-        self._reading = reading
+    def __init__(self, readings: Sequence[Reading], count: int, *, chunk: int, picture: int, jobs: int) -> None:
+        self._readings = tuple(readings)
         self._count = count
         self._memory = _Shared(chunk, picture, jobs)
         self._free = list(range(jobs))
         self._pool: ProcessPoolExecutor | None = None
 
-    def submit(self, pictures: Sequence[int], epoch: int) -> Job:
-        """Has them read when a process is free."""
+    def of(self, side: int) -> "Forked":
+        """Whoever reads for the reading with this number."""
+        return Forked(self, side)
+
+    def submit(self, side: int, pictures: Sequence[int], epoch: int) -> Job:
+        """Has pictures of a side read when a process is free."""
         place = self._free.pop() if self._free else None
         if self._pool is not None:
-            future = self._pool.submit(_read, list(pictures), epoch, place)
+            future = self._pool.submit(_read, side, list(pictures), epoch, place)
         else:
             self._pool = ProcessPoolExecutor(
                 self._count,
                 mp_context=multiprocessing.get_context("fork"),
                 initializer=_begin,
-                initargs=(self._reading, self._memory, os.getpid()),
+                initargs=(self._readings, self._memory, os.getpid()),
             )
             with _copying():
-                future = self._pool.submit(_read, list(pictures), epoch, place)
+                future = self._pool.submit(_read, side, list(pictures), epoch, place)
         return _Lent(self, future, place)
 
     def received(self, told: "_Told", place: int | None) -> Chunk:
@@ -94,6 +100,23 @@ class Processes:
             "a process that reads pictures has ended before its work was done; where memory is short, the system ends "
             "processes: give smaller batches, or num_workers=0 to read without processes"
         )
+
+
+@dataclass(frozen=True)
+class Forked:
+    """Reads one side in processes that others may share.
+
+    Args:
+        processes: who reads.
+        side: the number of what they read.
+    """
+
+    processes: Processes
+    side: int
+
+    def submit(self, pictures: Sequence[int], epoch: int) -> Job:
+        """Has them read when a process is free."""
+        return self.processes.submit(self.side, pictures, epoch)
 
 
 class _Lent:
@@ -163,7 +186,8 @@ class _Told(NamedTuple):
 
 @contextmanager
 def _copying() -> Generator[None]:
-    """While copies of this process are made."""
+    """While copies of this process are made. What it has in memory and does not use they would keep for good."""
+    give_back_free_memory()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # a copy has none of its parent's threads, and OpenCV would wait for its own
     with warnings.catch_warnings():
@@ -176,12 +200,12 @@ def _copying() -> Generator[None]:
 
 # ---------------------------------------------------------------------- in the copies
 
-_work: tuple[Reading, _Shared] | None = None
+_work: tuple[Sequence[Reading], _Shared] | None = None
 
 
-def _begin(reading: Reading, memory: _Shared, parent: int) -> None:
+def _begin(readings: Sequence[Reading], memory: _Shared, parent: int) -> None:
     global _work  # noqa: PLW0603 - a process has one work
-    _work = reading, memory
+    _work = readings, memory
     gc.freeze()  # what was there before the copy is not looked through, which would copy its memory
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -189,9 +213,10 @@ def _begin(reading: Reading, memory: _Shared, parent: int) -> None:
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
-def _read(pictures: list[int], epoch: int, place: int | None) -> _Told:
+def _read(side: int, pictures: list[int], epoch: int, place: int | None) -> _Told:
     assert _work is not None
-    reading, memory = _work
+    readings, memory = _work
+    reading = readings[side]
     _seed_all([reading.seed, epoch, pictures[0]])
     try:
         chunk = reading.chunk(pictures, epoch)

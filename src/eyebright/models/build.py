@@ -193,11 +193,23 @@ class PictureModel(nn.Sequential):
             x = x.to(self.mean.dtype) / 255
         if self.normalised_outside:
             return x
-        return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
+        return _standardised(x, self.mean.to(x.dtype), self.std.to(x.dtype))
 
     def _body_needs_graph(self, x: Tensor) -> bool:
         """False when nothing in the body learns: then its part of a step costs no more than a prediction."""
         return torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.body.parameters()))
+
+
+def _standardised(
+    x: Float[Tensor, "b c h w"], mean: Float[Tensor, "1 c 1 1"], std: Float[Tensor, "1 c 1 1"]
+) -> Float[Tensor, "b c h w"]:
+    """(x - mean) / std."""
+    if x.device.type != "cpu" or not x.is_contiguous(memory_format=torch.channels_last):
+        return (x - mean) / std
+    # With the channels last, torch goes over three numbers at a time, which takes six times as long as over whole rows.
+    rows = x.permute(0, 2, 3, 1).flatten(2)
+    standardised = (rows - mean.flatten().repeat(x.shape[3])).div_(std.flatten().repeat(x.shape[3]))
+    return standardised.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
 
 
 def build_model(

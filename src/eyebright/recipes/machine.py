@@ -25,7 +25,8 @@ def set_random_seed(s: int) -> None:
 def db_num_workers(non_windows_num_workers: int = 16) -> int:
     """How many workers the recipes read with: none on Windows and on Binder, where processes did not work.
 
-    Here workers are threads, which work everywhere; with ``num_workers=None`` there is one for each processor.
+    Here more of them than processors are threads, which work everywhere; with ``num_workers=None`` there is one for
+    each processor.
     """
     return 0 if sys.platform == "win32" or "BINDER_REPO_URL" in os.environ else non_windows_num_workers
 

@@ -19,7 +19,7 @@ START = """
 import os
 from pathlib import Path
 import torch
-from eyebright.train.memory import freed_memory_kept
+from eyebright.memory import freed_memory_kept
 
 LARGE = 256 << 20
 

@@ -1,4 +1,4 @@
-"""What a training step frees, the next one needs again: glibc is told to keep it meanwhile.
+"""What is free: kept while the next step needs it again, and given back before others would hold on to it.
 
 By default glibc gives every large block back to the kernel and takes the next one from it page by page, which costs a
 quarter of the time of a training step on a CPU (`docs/why.md` has the measurement). Other C libraries are left alone,
@@ -38,6 +38,12 @@ def freed_memory_kept(device: torch.device) -> Generator[None, None, None]:
         yield
     finally:
         _set(library, _USUAL)
+        library.malloc_trim(0)
+
+
+def give_back_free_memory() -> None:
+    """What this process has and does not use goes back to the system."""
+    if (library := _glibc()) is not None:
         library.malloc_trim(0)
 
 

@@ -48,6 +48,13 @@ def train(folder: Path, *more: str, source: str = "labels.csv", images: str | No
     return run(["train", str(folder / source), *where, "--out", str(folder / "model"), *QUICK, *more])
 
 
+@pytest.mark.parametrize(("views", "told"), [("1", False), ("2", True), ("3", True)])
+def test_augmented_views_that_save_nothing_are_said(views: str, told: bool, squares: Path, capsys) -> None:
+    assert train(squares, "--freeze-epochs", "2", "--augment-views", views) == 0
+    sentence = f"{views} augmented views save nothing in a frozen phase of 2; give more freeze_epochs than views"
+    assert (sentence in capsys.readouterr().out) == told
+
+
 def test_labelled_pictures_become_a_model_that_predicts_the_same_numbers(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

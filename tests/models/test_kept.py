@@ -107,7 +107,10 @@ def test_dropout_is_the_models_own_so_that_modes_agree() -> None:
     assert torch.equal(view(pictures().float()), view(pictures().float()))
 
 
-def test_depthwise_convolutions_compute_in_float32_inside_autocast_and_the_others_do_not() -> None:
+@pytest.mark.parametrize(("gradients", "depthwise"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_depthwise_convolutions_learn_in_float32_inside_autocast_and_the_others_do_not(
+    gradients: bool, depthwise: torch.dtype
+) -> None:
     model = model_with_a_past("mobilenetv3_small_050").float()
     given: dict[int, set[torch.dtype]] = {1: set(), 2: set()}
     convolve = torch.conv2d
@@ -118,10 +121,14 @@ def test_depthwise_convolutions_compute_in_float32_inside_autocast_and_the_other
         return result
 
     view = training_view(model, SIZE)
-    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", torch.bfloat16):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        torch.autocast("cpu", torch.bfloat16),
+        torch.set_grad_enabled(gradients),
+    ):
         patch.setattr(nn.functional, "conv2d", watched)
         view(pictures().float())
-    assert given == {1: {torch.bfloat16}, 2: {torch.float32}}
+    assert given == {1: {torch.bfloat16}, 2: {depthwise}}
 
 
 def test_depthwise_convolutions_are_seen_where_norms_learn_too() -> None:

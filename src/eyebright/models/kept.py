@@ -4,8 +4,9 @@ A batch norm that keeps its statistics is, in every step, one multiplication and
 convolution before it can do both with other weights. These are computed anew in each step from the parameters
 themselves, so the same things learn, from the same gradients; only the passes over the large maps are saved.
 
-And depthwise convolutions stay in float32 on a processor: their bfloat16 gradients are so slow there that they would
-take back all that bfloat16 gains in the other layers (`docs/why.md` has the measurement).
+And depthwise convolutions learn in float32 on a processor: their bfloat16 gradients are so slow there that they would
+take back all that bfloat16 gains in the other layers (`docs/why.md` has the measurement). Without gradients, as in a
+frozen body, they are as fast in bfloat16.
 """
 
 import copy
@@ -26,8 +27,8 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequenc
 
     Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and
     b' = beta + (b - mean) * gamma / sqrt(var + eps) (Jacob et al. 2018, arXiv:1712.05877, equation 14); on a processor
-    depthwise convolutions compute in float32 inside autocast too. It is the model itself where there is neither. Make
-    it when the modes of the modules are as they will be in training.
+    depthwise convolutions that have gradients compute in float32 inside autocast too. It is the model itself where
+    there is neither. Make it when the modes of the modules are as they will be in training.
 
     Args:
         model: stays as it is.
@@ -49,7 +50,7 @@ def training_view(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequenc
         rest = rest_of(model.get_submodule(norm)) or nn.Identity()
         others[norm] = nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest
     for name in depthwise:
-        others[name] = _InFloat32(others.get(name) or model.get_submodule(name))
+        others[name] = _LearningInFloat32(others.get(name) or model.get_submodule(name))
     return replaced(model, others)
 
 
@@ -84,8 +85,8 @@ class _NormedConvolution(nn.Module):
         return normed
 
 
-class _InFloat32(nn.Module):
-    """A module that computes in float32, whatever autocast says around it.
+class _LearningInFloat32(nn.Module):
+    """A module that computes in float32 where it learns, whatever autocast says around it.
 
     Args:
         inner: the module, with its own parameters.
@@ -97,7 +98,7 @@ class _InFloat32(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """What the module gives."""
-        if not torch.is_autocast_enabled(x.device.type):
+        if not torch.is_grad_enabled() or not torch.is_autocast_enabled(x.device.type):
             return self.inner(x)
         with torch.autocast(x.device.type, enabled=False):
             return self.inner(x.float())

@@ -7,6 +7,7 @@ be written, nothing is remembered.
 import hashlib
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def measured_key(question: str, model: nn.Module, *shapes: tuple[int, ...]) -> s
     """
     processor = torch.cpu.get_capabilities()
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    machine = (platform.machine(), torch.get_num_threads(), sorted(processor.items()), accelerator, torch.__version__)
+    versions = torch.__version__, version("eyebright")  # our own steps change, too
+    machine = (platform.machine(), torch.get_num_threads(), sorted(processor.items()), accelerator, versions)
     layers = [(name, tuple(p.shape), p.requires_grad, p.device.type) for name, p in model.named_parameters()]
     modes = [module.training for module in model.modules()]
     told = repr((question, machine, shapes, str(model), layers, modes))

@@ -171,13 +171,17 @@ def children() -> set[int]:
 
 
 @forks
-def test_a_process_that_is_gone_is_said_and_others_take_its_place(folder: Path, table: pd.DataFrame):
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_process_that_is_gone_is_said_and_others_take_its_place(noticed: bool, folder: Path, table: pd.DataFrame):
     before = children()
     reading = reading_of(squares_block(folder), table)
     readers = processes(reading)
     readers.submit([0], 0).result()
     for child in children() - before:
         os.kill(child, signal.SIGKILL)
+    if noticed:
+        wait_until(lambda: not children() - before)
+        time.sleep(0.2)
     with pytest.raises(DataError, match="a process that reads pictures has ended.*num_workers=0"):
         readers.submit([0], 0).result()
     assert_same(reading.chunk([1, 2], 0), readers.submit([1, 2], 0).result())

@@ -44,6 +44,14 @@ def test_what_was_put_there_comes_back_and_nothing_else_does(make: Callable[...,
     assert store.problem is None
 
 
+def test_a_folder_may_lie_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    FolderStore("~/pictures").put(KEY, some_pixels())
+    assert len(files(tmp_path / "pictures")) == 1
+    with pytest.raises(InputError, match=r"cannot keep pictures in the folder '~nobody-there/x': .*; name another"):
+        FolderStore("~nobody-there/x")
+
+
 def test_what_is_kept_cannot_be_written_to_in_a_folder(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())

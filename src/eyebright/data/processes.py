@@ -66,19 +66,18 @@ class Processes:
         return Forked(self, side)
 
     def submit(self, side: int, pictures: Sequence[int], epoch: int) -> Job:
-        """Has pictures of a side read when a process is free."""
+        """Has pictures of a side read when a process is free.
+
+        Raises:
+            DataError: a process is gone.
+        """
         place = self._free.pop() if self._free else None
-        if self._pool is not None:
-            future = self._pool.submit(_read, side, list(pictures), epoch, place)
-        else:
-            self._pool = ProcessPoolExecutor(
-                self._count,
-                mp_context=multiprocessing.get_context("fork"),
-                initializer=_begin,
-                initargs=(self._readings, self._memory, os.getpid()),
-            )
-            with _copying():
-                future = self._pool.submit(_read, side, list(pictures), epoch, place)
+        try:
+            future = self._send(side, list(pictures), epoch, place)
+        except BrokenProcessPool:
+            if place is not None:
+                self.free(place)
+            raise self.lost() from None
         return _Lent(self, future, place)
 
     def received(self, told: "_Told", place: int | None) -> Chunk:
@@ -98,8 +97,20 @@ class Processes:
         self._pool = None
         return DataError(
             "a process that reads pictures has ended before its work was done; where memory is short, the system ends "
-            "processes: give smaller batches, or num_workers=0 to read without processes"
+            "processes: give smaller batches, or num_workers=0 (--workers 0) to read without processes"
         )
+
+    def _send(self, side: int, pictures: list[int], epoch: int, place: int | None) -> "Future[_Told]":
+        if self._pool is not None:
+            return self._pool.submit(_read, side, pictures, epoch, place)
+        self._pool = ProcessPoolExecutor(
+            self._count,
+            mp_context=multiprocessing.get_context("fork"),
+            initializer=_begin,
+            initargs=(self._readings, self._memory, os.getpid()),
+        )
+        with _copying():
+            return self._pool.submit(_read, side, pictures, epoch, place)
 
 
 @dataclass(frozen=True)
@@ -194,8 +205,10 @@ def _copying() -> Generator[None]:
         # From Python 3.12 on a copy of a process with threads is warned of: what they hold, a copy would wait for. The
         # copies use no thread of torch's or OpenCV's, nor anything else that other threads here use.
         warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-    cv2.setNumThreads(threads)
+        try:
+            yield
+        finally:
+            cv2.setNumThreads(threads)
 
 
 # ---------------------------------------------------------------------- in the copies

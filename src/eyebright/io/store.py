@@ -108,7 +108,7 @@ class FolderStore(Store):
     whenever the file has changed since. What is not whole counts as missing, and is written anew.
 
     Args:
-        folder: is made where it is missing.
+        folder: is made where it is missing; a ``~`` at its start is the user's home.
         limit: bytes that it may hold, those from before included; None: half of what is free on the disk and of what
             it holds already.
 
@@ -117,14 +117,14 @@ class FolderStore(Store):
     """
 
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
-        self._root = Path(folder) / INSIDE
         self.where = f"'{folder}'"
         try:
+            self._root = Path(folder).expanduser() / INSIDE
             self._root.mkdir(parents=True, exist_ok=True)
             self.held = self._count()
             self.limit = (disk_usage(self._root).free + self.held) // 2 if limit is None else limit
-        except OSError as error:
-            reason = error.strerror or error
+        except (OSError, RuntimeError) as error:  # the latter where the system does not know the home of a ~
+            reason = getattr(error, "strerror", None) or error
             raise InputError(f"cannot keep pictures in the folder '{folder}': {reason}; name another") from None
         self._counted = self.held
         self._whole: dict[str, tuple[int, ...]] = {}  # which files have been compared with their checksums

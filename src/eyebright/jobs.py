@@ -3,6 +3,7 @@
 What the command line does is done here, so that a script can do the same in one call.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -167,7 +168,18 @@ def train_model(
     out, options = Path(out), options or Options()
     say = say if talks() else _silent
     need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
+    new = not out.exists()
     _writable(out)
+    try:
+        return _trained(source, out, options=options, resume=resume, say=say)
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):  # there is something in it already
+                out.rmdir()
+        raise
+
+
+def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: Say) -> Learner:
     for sentence in source.said:
         say(sentence)
     source = readable(source, skip_bad=options.skip_bad)

@@ -246,6 +246,17 @@ def test_bad_input_is_one_sentence_and_leaves_the_old_model(
     assert (squares / "model" / "model.safetensors").read_text() == "the old model"
 
 
+@pytest.mark.parametrize("wrong", ["a batch too large", "no label in validation", "an unknown backbone"])
+def test_a_refused_training_leaves_no_empty_folder_but_the_one_that_was_there(squares: Path, wrong: str) -> None:
+    spoil, _, more = WRONG[wrong]
+    spoil(squares)
+    assert train(squares, *more) == 2
+    assert not (squares / "model").exists()
+    (squares / "model").mkdir()
+    assert train(squares, *more) == 2
+    assert (squares / "model").is_dir()
+
+
 def test_bad_pictures_are_left_out_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (squares / "photos" / "001.png").unlink()
     (squares / "photos" / "002.png").write_bytes((squares / "photos" / "002.png").read_bytes()[:300])

@@ -168,14 +168,14 @@ def train_model(
     out, options = Path(out), options or Options()
     say = say if talks() else _silent
     need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
-    new = not out.exists()
-    _writable(out)
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
+        _writable(out)
         return _trained(source, out, options=options, resume=resume, say=say)
     except BaseException:
-        if new:
-            with contextlib.suppress(OSError):  # there is something in it already
-                out.rmdir()
+        for folder in new:
+            with contextlib.suppress(OSError):  # there is something in it already, or it could not be made
+                folder.rmdir()
         raise
 
 

@@ -89,12 +89,12 @@ def take_part(work: Callable[[], None]) -> NoReturn:
 
 
 def share_processors() -> int:
-    """How many threads this process may have beside the others; torch takes no more from now on."""
+    """How many threads, and readers, this process may have beside the others; torch takes no more from now on."""
     import torch
 
-    from eyebright.data.readers import processors
+    from eyebright.data.readers import own_processors
 
-    threads = max(1, processors() // int(os.environ["LOCAL_WORLD_SIZE"]))
+    threads = own_processors()
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)

@@ -252,6 +252,8 @@ def test_a_refused_training_leaves_no_empty_folder_but_the_one_that_was_there(sq
     spoil(squares)
     assert train(squares, *more) == 2
     assert not (squares / "model").exists()
+    assert train(squares, "--out", str(squares / "some" / "where" / "model"), *more) == 2
+    assert not (squares / "some").exists()
     (squares / "model").mkdir()
     assert train(squares, *more) == 2
     assert (squares / "model").is_dir()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,13 +190,69 @@ def test_a_process_that_is_gone_is_said_and_others_take_its_place(noticed: bool,
 
 @forks
 def test_processes_end_when_nobody_needs_them(folder: Path, table: pd.DataFrame):
-    before = children()
-    readers = processes(reading_of(squares_block(folder), table))
-    readers.submit([0], 0).result()
-    assert len(children() - before) == 2
-    del readers
     gc.collect()
-    wait_until(lambda: not children() - before)
+    before = children()
+    gc.disable()  # nothing goes in a circle
+    try:
+        dls = loaders(folder, table, processes=True)
+        dls.one_batch()
+        assert len(children() - before) == 2
+        del dls
+        wait_until(lambda: not children() - before)
+    finally:
+        gc.enable()
+
+
+@forks
+@pytest.mark.parametrize("error", [BlockingIOError(11, "no more processes"), KeyboardInterrupt()])
+def test_where_not_all_processes_can_start_none_is_left(error, folder, table, monkeypatch):
+    before = children()
+    fork, forks_left = os.fork, [1]
+
+    def one_fork() -> int:
+        if not forks_left:
+            raise error
+        forks_left.pop()
+        return fork()
+
+    monkeypatch.setattr(os, "fork", one_fork)
+    with pytest.raises(type(error)):
+        processes(reading_of(squares_block(folder), table))
+    assert children() == before
+
+
+@forks
+def test_where_no_process_can_start_threads_read_unless_processes_were_asked_for(folder, table, monkeypatch):
+    def no_fork() -> int:
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr(os, "fork", no_fork)
+    many = pd.concat([table] * 12, ignore_index=True)
+    assert readers_of(loaders(folder, many).train) is Threads
+    with pytest.raises(
+        DataError, match=r"processes .* cannot be started: .*no more processes; leave processes=True out"
+    ):
+        loaders(folder, table, processes=True).one_batch()
+
+
+@forks
+def test_of_an_error_of_a_getter_it_is_told_where_it_happened(folder: Path, table: pd.DataFrame):
+    def getter_of_mine(row: Any) -> Path:
+        raise LookupError("the shelf is empty")
+
+    readers = processes(reading_of(squares_block(folder, get_x=getter_of_mine), table))
+    with pytest.raises(DataError, match="the shelf is empty") as told:
+        readers.submit([0], 0).result()
+    assert "getter_of_mine" in "".join(traceback.format_exception(told.value))
+
+
+@forks
+def test_processes_know_nothing_of_what_torch_was_told_for_this_thread(folder: Path, table: pd.DataFrame):
+    reading = reading_of(squares_block(folder), table)
+    expected = reading.chunk([0, 1], 0)
+    with torch.device("meta"), torch.autocast("cpu", torch.bfloat16):
+        readers = processes(reading)
+        assert_same(expected, readers.submit([0, 1], 0).result())
 
 
 @forks
@@ -279,7 +336,7 @@ def test_starting_processes_leaves_opencv_and_the_generators_as_they_were(folder
 
 def readers_of(loader: Loader) -> type:
     next(loader.batches())
-    return type(loader._readers)
+    return type(loader._readers[1])
 
 
 def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
@@ -309,7 +366,7 @@ def test_processes_read_many_pictures_and_threads_few(folder: Path, table: pd.Da
         ({"processes": False}, Threads),
         ({"cache": "memory"}, Threads),
         ({"num_workers": 1, "processes": True}, Forked),
-        ({"cache": "memory", "processes": True}, Forked),
+        ({"cache": "memory", "processes": True}, Threads),
     ],
 )
 def test_who_reads_many_pictures_depends(options: dict[str, Any], expected: type, folder: Path, table: pd.DataFrame):
@@ -331,6 +388,56 @@ def test_threads_read_what_a_function_gives_and_processes_files_even_if_the_firs
 def test_pictures_of_their_own_sizes_are_not_read_in_processes(folder: Path, table: pd.DataFrame):
     block = squares_block(folder, item_tfms=None, batch_tfms=None)
     assert readers_of(loaders(folder, table, block=block, processes=True).train) is Threads
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 0}, {}, pytest.param({"processes": True}, marks=forks)])
+def test_what_is_set_after_the_first_batch_counts_from_then_on(options, folder, table):
+    dls = loaders(folder, table, **options)
+    dls.one_batch()
+    dls.train.seed = 5
+    expected = loaders(folder, table, seed=5, **options).train.batches(0)
+    assert all(torch.equal(a.x, b.x) for a, b in zip(dls.train.batches(0), expected, strict=True))
+    dls.train.pipeline = Pipeline((Resize(16),))
+    assert dls.train.one_batch()[0].shape[-2:] == (16, 16)
+
+
+@forks
+def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatch):
+    train = loaders(folder, table, processes=True).train
+    next(train.batches())
+    crew = train._readers[1].processes
+    wait_until(lambda: len(crew._free) == 3)
+    submit, left = type(crew._pool).submit, [None, None]
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return submit(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(crew._pool), "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(train.batches())
+    wait_until(lambda: len(crew._free) == 3)
+
+
+def test_readers_are_shared_out_among_the_processes_of_torchrun(folder, table, monkeypatch):
+    monkeypatch.setattr("eyebright.data.readers.processors", lambda: 8)
+    for beside, workers in (("1", 8), ("4", 2), ("16", 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
+        assert squares_block(folder).dataloaders(table, bs=8).train.workers == workers
+
+
+@forks
+def test_reading_one_side_says_nothing_of_the_other(folder: Path, table: pd.DataFrame):
+    def getter(row: Any) -> Path:
+        if row["is_valid"]:
+            raise LookupError("the shelf is empty")
+        return folder / row["fname"]
+
+    many = pd.concat([table] * 12, ignore_index=True)
+    loaders(folder, many, block=squares_block(folder, get_x=getter)).one_batch()
 
 
 @forks

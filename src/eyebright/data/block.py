@@ -120,10 +120,12 @@ class DataBlock:
             val_bs: pictures in a validation batch; None: as many.
             shuffle: another order of the training pictures in each epoch.
             drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
-            num_workers: how many read; None: one for each processor; 0: the thread that asks for batches.
-            processes: they are processes, which share no interpreter lock, not threads; None: on Linux, for many
-                picture files, without a cache, and no more of them than processors. Pictures that have no one size by
-                then are read by threads. The batches are the same.
+            num_workers: how many read; None: one for each processor, at most 16; 0: the thread that asks for batches.
+            processes: they are processes, which share no interpreter lock, not threads; None: where there are many
+                picture files and no more workers than processors. The batches are the same. Functions for x and y then
+                run in copies of this process: what they count or collect stays there, and a file that is open is
+                shared by all. There are processes on Linux only, for pictures that have one size by then, without a
+                cache; elsewhere threads read.
             device: where batches go; None: an accelerator where there is one.
             seed: of the order and of the augmentations.
             skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.

@@ -7,7 +7,7 @@ batch can be made again.
 import math
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +19,16 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.positions import Positions
 from eyebright.data.processes import Processes, can_fork
-from eyebright.data.readers import Caller, Job, Readers, Threads, processors
+from eyebright.data.readers import Caller, Job, Readers, Threads, own_processors, processors
 from eyebright.data.reading import Reading, Seen
-from eyebright.errors import DataError, InputError, PictureError, listing
+from eyebright.errors import DataError, InputError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
 from eyebright.transforms.draw import leaves_nothing_to_chance
 
 CHUNK = 8  # pictures that one reader takes at once
 AHEAD = 2  # batches that are read ahead of the one in use
+MOST = 16  # readers that are started unasked
 MANY = 256  # pictures of which processes are worth their start
 
 
@@ -78,8 +79,9 @@ class Loader:
         training: draw augmentations; otherwise every picture has its one validation view.
         shuffle: another order in each epoch.
         drop_last: leave out the last batch when it is not full.
-        workers: who read; 0 reads in the calling thread.
-        processes: workers are processes, not threads; None: where there can be some and it is worth their start.
+        workers: how many read; None: one for each processor, at most 16; 0: the calling thread.
+        processes: they are processes, not threads; None: where there can be some and it is worth their start. It can
+            be set until the first batch is asked for.
         seed: of the order and of the augmentations.
         device: where batches go.
         skipped: None: an unreadable picture is an error. A dict: it is left out and stands here, path to reason.
@@ -106,14 +108,14 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.workers = processors() if workers is None else workers
+        self.workers = min(own_processors(), MOST) if workers is None else workers
         self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
-        self.beside: tuple[Loader, ...] = ()  # of the same data, and read by the same processes
+        self.beside: Callable[[], Loader | None] = _nobody  # of the same data, and read by the same processes
         self.laps = Laps(time.thread_time)  # what the readers did, in seconds of their own work
-        self._readers: Readers | None = None
+        self._readers: tuple[Reading, Readers] | None = None
         self._epoch = 0
 
     def __repr__(self) -> str:
@@ -157,13 +159,13 @@ class Loader:
             PictureError: a picture cannot be read, and none may be left out.
             DataError: of a part of a training batch every picture was left out.
         """
-        if self._readers is None:
-            self._readers = self._find_readers()
+        readers = self._current_readers()
         pending: deque[list[Job]] = deque()
         try:
             for group in self.groups(epoch, part) if only is None else only:
-                chunks = (group[i : i + CHUNK] for i in range(0, len(group), CHUNK))
-                pending.append([self._readers.submit(chunk, epoch) for chunk in chunks])
+                pending.append([])
+                for start in range(0, len(group), CHUNK):
+                    pending[-1].append(readers.submit(group[start : start + CHUNK], epoch))
                 if len(pending) > AHEAD:
                     yield from self._collect(pending.popleft(), part)
             while pending:
@@ -220,37 +222,50 @@ class Loader:
     def _reading(self) -> Reading:
         return Reading(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
-    def _find_readers(self) -> Readers:
-        if self.workers == 0:
-            return Caller(self._reading())
-        if not self._wants_processes():
-            return Threads(self._reading(), self.workers)
-        # Once for all sides: a copy of a process keeps what the process had in memory then, which grows with training.
-        sides = [side for side in (self, *self.beside) if side._readers is None and side._wants_processes()]
-        size = max(math.prod(side.pipeline.host_size or ()) for side in sides)
+    def _current_readers(self) -> Readers:
+        reading = self._reading()
+        if self._readers is None or not self._readers[0].is_still(reading):
+            self._readers = None
+            if self.workers > 0 and self._wants_processes():
+                self._start_processes()
+            if self._readers is None:
+                self._readers = reading, Threads(reading, self.workers) if self.workers else Caller(reading)
+        return self._readers[1]
+
+    def _start_processes(self) -> None:
+        """For both sides at once: a copy of a process keeps what that had in memory, which training makes more."""
+        other = self.beside()
+        sides = [self] if other is None or other._readers or not other._wants_processes() else [self, other]
+        picture = 3 * max(math.prod(side.pipeline.host_size or ()) for side in sides)
         jobs = (AHEAD + 1) * math.ceil(max(side.bs for side in sides) / CHUNK)
         readings = [side._reading() for side in sides]
-        processes = Processes(readings, self.workers, chunk=CHUNK, picture=3 * size, jobs=jobs)
+        try:
+            processes = Processes(readings, self.workers, chunk=CHUNK, picture=picture, jobs=jobs)
+        except (OSError, NotImplementedError) as error:
+            if self.processes:
+                raise DataError(
+                    f"processes that read pictures cannot be started: {error}; leave processes=True out"
+                ) from None
+            return
         for number, side in enumerate(sides):
-            side._readers = processes.of(number)
-        return processes.of(0)
+            side._readers = readings[number], processes.of(number)
 
     def _wants_processes(self) -> bool:
-        wanted = self._worth_processes() if self.processes is None else self.processes and self.workers > 0
-        return wanted and self.pipeline.host_size is not None and can_fork()
-
-    def _worth_processes(self) -> bool:
-        """Whether processes read these pictures faster than threads would, and as safely.
+        """Whether they were asked for, or read these pictures faster than threads would, and as safely.
 
         A cache counts what is asked for and holds it, both for the threads of one process. More readers than processors
         are there to wait for a disk or a network. What gives pictures without a path may hold an archive open, whose
         place processes would move for each other.
         """
-        if not 1 < self.workers <= processors() or len(self.dataset) < MANY or self.pipeline.cache is not None:
-            return False
+        possible = can_fork() and self.pipeline.cache is None and self.pipeline.host_size is not None
+        if self.processes is not None or not possible:
+            return possible and bool(self.processes)
+        return 1 < self.workers <= processors() and len(self.dataset) >= MANY and self._has_files()
+
+    def _has_files(self) -> bool:
         try:
             return self.dataset.sample(0).picture.path is not None
-        except PictureError:  # whoever reads it will say so
+        except Exception:  # whoever reads it will say so
             return True
 
     def _collect(self, jobs: Sequence[Job], part: Part) -> Iterator[Batch]:
@@ -275,6 +290,10 @@ class Loader:
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])
+
+
+def _nobody() -> None:
+    """No loader."""
 
 
 def default_device(name: Any = None) -> torch.device:

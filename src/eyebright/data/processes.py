@@ -39,19 +39,22 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def can_fork() -> bool:
-    """Whether this process may have copies: on Linux, unless it is one itself."""
-    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+    """Whether this process may have copies: on Linux, unless it is one itself, or may have no children."""
+    return sys.platform == "linux" and _work is None and not multiprocessing.current_process().daemon
 
 
 class Processes:
     """Copies of this process, which read for one side of a split or for several.
 
     Args:
-        readings: what they read; of what changes here after the first job they do not know.
-        count: of the processes. They start with the first job.
+        readings: what they read; of what changes here later they do not know.
+        count: of the processes, which start at once.
         chunk: pictures of a job, at most.
         picture: bytes of its pixels; what is larger is pickled.
         jobs: that have room in the shared memory at the same time; the pixels of others are pickled.
+
+    Raises:
+        OSError: the system has no memory for them, allows no more processes, or none at all.
     """
 
     def __init__(self, readings: Sequence[Reading], count: int, *, chunk: int, picture: int, jobs: int) -> None:
@@ -59,7 +62,7 @@ class Processes:
         self._count = count
         self._memory = _Shared(chunk, picture, jobs)
         self._free = list(range(jobs))
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: ProcessPoolExecutor | None = self._started()
 
     def of(self, side: int) -> "Forked":
         """Whoever reads for the reading with this number."""
@@ -71,14 +74,16 @@ class Processes:
         Raises:
             DataError: a process is gone.
         """
+        pool = self._pool = self._pool or self._started()
         place = self._free.pop() if self._free else None
         try:
-            future = self._send(side, list(pictures), epoch, place)
-        except BrokenProcessPool:
+            return _Lent(self, pool, pool.submit(_read, side, list(pictures), epoch, place), place)
+        except BaseException as error:
             if place is not None:
                 self.free(place)
-            raise self.lost() from None
-        return _Lent(self, future, place)
+            if isinstance(error, BrokenProcessPool):
+                raise self.lost(pool) from None
+            raise
 
     def received(self, told: "_Told", place: int | None) -> Chunk:
         """What a process has told, with the pixels that it left in the shared memory."""
@@ -92,25 +97,46 @@ class Processes:
         """Another job may have the room."""
         self._free.append(place)
 
-    def lost(self) -> DataError:
-        """The error for a process that is gone. The next job starts others."""
-        self._pool = None
+    def lost(self, pool: ProcessPoolExecutor) -> DataError:
+        """The error for a process of the pool that is gone. The next job starts others."""
+        if self._pool is pool:
+            self._pool = None
         return DataError(
-            "a process that reads pictures has ended before its work was done; where memory is short, the system ends "
-            "processes: give smaller batches, or num_workers=0 (--workers 0) to read without processes"
+            "a process that reads pictures has ended before its work was done: the system may have had too little "
+            "memory, or a function or a decoder has crashed; num_workers=0 (--workers 0) reads without processes"
         )
 
-    def _send(self, side: int, pictures: list[int], epoch: int, place: int | None) -> "Future[_Told]":
-        if self._pool is not None:
-            return self._pool.submit(_read, side, pictures, epoch, place)
-        self._pool = ProcessPoolExecutor(
+    def _started(self) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(
             self._count,
             mp_context=multiprocessing.get_context("fork"),
             initializer=_begin,
             initargs=(self._readings, self._memory, os.getpid()),
         )
-        with _copying():
-            return self._pool.submit(_read, side, pictures, epoch, place)
+        before = multiprocessing.active_children()
+        outcome: Future[object] = Future()
+        try:
+            with _copying():
+                # A copy keeps what torch says for the thread that made it, such as autocast: a new one says nothing.
+                thread = threading.Thread(target=_try, args=(pool, outcome))
+                thread.start()
+                thread.join()
+            outcome.result()
+        except BaseException:  # those that are there would wait for ever for the others
+            for child in multiprocessing.active_children():
+                if child not in before:
+                    child.kill()
+                    child.join()
+            raise
+        return pool
+
+
+def _try(pool: ProcessPoolExecutor, outcome: "Future[object]") -> None:
+    """Starts the processes, which the first job does."""
+    try:
+        outcome.set_result(pool.submit(_nothing))
+    except BaseException as error:
+        outcome.set_exception(error)
 
 
 @dataclass(frozen=True)
@@ -133,8 +159,11 @@ class Forked:
 class _Lent:
     """A job whose pictures lie in shared memory until it is closed."""
 
-    def __init__(self, readers: Processes, future: "Future[_Told]", place: int | None) -> None:
+    def __init__(
+        self, readers: Processes, pool: ProcessPoolExecutor, future: "Future[_Told]", place: int | None
+    ) -> None:
         self._readers = readers
+        self._pool = pool
         self._future = future
         self._place = place
 
@@ -142,13 +171,14 @@ class _Lent:
         try:
             return self._readers.received(self._future.result(), self._place)
         except BrokenProcessPool:
-            raise self._readers.lost() from None
+            raise self._readers.lost(self._pool) from None
 
     def close(self) -> None:
         place, self._place = self._place, None
         self._future.cancel()
         if place is not None:  # a process that is at work already writes to it until it is done
-            self._future.add_done_callback(lambda _: self._readers.free(place))
+            free = self._readers.free
+            self._future.add_done_callback(lambda _: free(place))
 
 
 class _Shared:
@@ -226,6 +256,10 @@ def _begin(readings: Sequence[Reading], memory: _Shared, parent: int) -> None:
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
+def _nothing() -> None:
+    """The first job."""
+
+
 def _read(side: int, pictures: list[int], epoch: int, place: int | None) -> _Told:
     assert _work is not None
     readings, memory = _work
@@ -234,7 +268,10 @@ def _read(side: int, pictures: list[int], epoch: int, place: int | None) -> _Tol
     try:
         chunk = reading.chunk(pictures, epoch)
     except Exception as error:
-        raise _that_travels(error) from None
+        travelling = _that_travels(error)
+        if travelling is error:
+            raise
+        raise travelling from error
     seen = [
         _ToldOfOne(
             memory.put(place, number, one.look.pixels),

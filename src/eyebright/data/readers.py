@@ -1,6 +1,7 @@
 """Who reads pictures: the thread that asks, other threads, or processes (`eyebright.data.processes`).
 
-Whoever it is, the pictures are the same, and so are the errors.
+Whoever it is, the pictures are the same, and so are the errors; of those that cannot be pickled, processes tell the
+words.
 """
 
 import os
@@ -64,6 +65,11 @@ class Threads:
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def own_processors() -> int:
+    """This process's share of them, where torchrun has started several processes on this machine."""
+    return max(1, processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 class _InMemory:

@@ -68,6 +68,12 @@ class Reading:
     seed: int
     leave_out: bool
 
+    def is_still(self, other: "Reading") -> bool:
+        """Whether the other one reads the same things in the same way."""
+        things = (self.dataset, other.dataset), (self.pipeline, other.pipeline)
+        how = (self.training, self.seed, self.leave_out) == (other.training, other.seed, other.leave_out)
+        return how and all(one is another for one, another in things)
+
     def sample(self, i: int, epoch: int = 0) -> Seen:
         """What becomes of the i-th picture in an epoch.
 

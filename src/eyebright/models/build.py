@@ -204,7 +204,8 @@ def _standardised(
     x: Float[Tensor, "b c h w"], mean: Float[Tensor, "1 c 1 1"], std: Float[Tensor, "1 c 1 1"]
 ) -> Float[Tensor, "b c h w"]:
     """(x - mean) / std."""
-    if x.device.type != "cpu" or not x.is_contiguous(memory_format=torch.channels_last):
+    rows_are_whole = x.shape[1] > 1 and x.is_contiguous(memory_format=torch.channels_last)
+    if x.device.type != "cpu" or not rows_are_whole or torch.compiler.is_exporting():
         return (x - mean) / std
     # With the channels last, torch goes over three numbers at a time, which takes six times as long as over whole rows.
     rows = x.permute(0, 2, 3, 1).flatten(2)

@@ -361,12 +361,14 @@ def test_a_training_that_is_told_to_end_leaves_whole_files_only(
         sys, "argv", ["eyebright", "train", str(squares / "labels.csv"), "--images", str(squares / "photos"),
                       "--out", str(squares / "model"), *QUICK]
     )  # fmt: skip
-    before = signal.getsignal(signal.SIGTERM)
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
     try:
         with pytest.raises(SystemExit, match="130"):
             main()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
     assert capsys.readouterr().err == "interrupted; what was saved before is unchanged\n"
 

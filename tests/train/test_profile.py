@@ -22,7 +22,7 @@ def test_the_parts_of_a_training_add_up_to_its_epochs() -> None:
     assert float(lines[0].split()[1]) == round(epochs, 1)
 
 
-def test_what_the_reading_threads_did_stands_below() -> None:
+def test_what_the_readers_did_stands_below() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     list(train(run, tiny_batches, steps=STEPS))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from memory import family, proportional
+from memory import family, own
 from PIL import Image
 
 from eyebright.blocks.image import ImageBlock
@@ -158,7 +158,7 @@ def after_epochs(epoch: Callable[[], object]) -> dict[str, Any]:
         epoch()
         gc.collect()
         alive = family(os.getpid())
-        megabytes.append(sum(proportional(one) or 0.0 for one in alive))
+        megabytes.append(sum(map(own, alive)))
         threads.append(status("Threads"))
         processes.append(len(alive))
     return {"MB": megabytes, "threads": threads, "processes": processes}

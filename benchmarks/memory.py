@@ -86,6 +86,12 @@ def proportional(process: int) -> float | None:
     return next((int(words[1]) * 1024 / 1e6 for words in lines if words[0] == "Pss:"), None)
 
 
+def own(process: int) -> float:
+    """MB that a process and others of its family have written: not what unrelated programs may share, as libraries."""
+    lines = [line.split() for line in _text(Path(f"/proc/{process}/smaps_rollup")).splitlines()]
+    return sum(int(words[1]) * 1024 / 1e6 for words in lines if words[0] in ("Pss_Anon:", "Pss_Shmem:"))
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text()

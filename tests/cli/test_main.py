@@ -3,9 +3,11 @@
 import dataclasses
 import errno
 import inspect
+import itertools
 import json
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from PIL import Image
 
 from eyebright.cli.main import main, run
+from eyebright.cli.train import DATA, MACHINE, TRAINING
 from eyebright.cli.train import train as train_command
 from eyebright.cli.worker import Work
 from eyebright.errors import InputError, TrainingError
@@ -404,6 +407,29 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
 def test_wrong_arguments_are_exit_code_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--help"]) == 0
+    groups = re.split(r"^(\w+):$", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    listed = {
+        name: re.findall(r"^  (?:--)?([\w-]+)", text, flags=re.MULTILINE)
+        for name, text in zip(groups[::2], groups[1::2], strict=True)
+    }
+    assert list(listed) == ["Arguments", "Options", DATA, TRAINING, MACHINE]
+    wanted = [name.replace("_", "-") for name in inspect.signature(train_command).parameters]
+    assert sorted(itertools.chain(*listed.values())) == sorted([*wanted, "help"])
+    assert listed["Options"] == ["out", "help"]
+    assert "seed" in listed[TRAINING]
+
+
+def test_help_of_the_module_is_the_command_s_and_draws_nothing() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "eyebright", "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True)
+    assert b"Usage: eyebright [OPTIONS] COMMAND" in shown.stdout
+    assert b"eyebright.cli.main\n" in shown.stderr
+    for heavy in (b"rich", b"torch", b"numpy"):
+        assert not re.search(rb"\| +" + heavy + rb"\n", shown.stderr)
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

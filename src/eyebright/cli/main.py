@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from eyebright.cli.help import Grouped
 from eyebright.cli.predict import predict
 from eyebright.cli.train import train
 from eyebright.interrupts import INTERRUPTED, heed_termination
@@ -20,10 +21,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
 )
-app.command()(train)
-app.command()(predict)
+app.command(cls=Grouped)(train)
+app.command(cls=Grouped)(predict)
 
 
 @app.callback(invoke_without_command=True)

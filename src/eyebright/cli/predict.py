@@ -21,11 +21,12 @@ def predict(
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     verbose: Annotated[bool, typer.Option("--verbose", help="Say what computed the answers.")] = False,
 ) -> None:
-    """Answer for pictures; those that cannot be read are listed and left out.
+    """Answer for pictures; unreadable ones are left out and listed.
 
+    \b
     Example:
       eyebright predict model/ new/*.jpg --out predictions.csv
-    """
+    """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.io.atomic import write_atomically
     from eyebright.io.files import get_image_files
     from eyebright.predict import load_predictor

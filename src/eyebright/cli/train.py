@@ -125,10 +125,11 @@ def train(
 ) -> None:
     """Train a model, tune its thresholds, write its report and save it.
 
+    \b
     Examples:
       eyebright train labels.csv --images photos/ --out model/    (any number of labels per picture)
       eyebright train photos/ --out model/                        (a folder for each class)
-    """
+    """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.jobs import Options
 
     options = Options(

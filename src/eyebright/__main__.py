@@ -1,0 +1,6 @@
+"""``python -m eyebright``, the same as the command ``eyebright``."""
+
+from eyebright.cli.main import main
+
+if __name__ == "__main__":
+    main()

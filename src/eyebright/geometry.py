@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.resample import Interpolation, Matrix, PadMode, jacobian, resample, resample_batch, shift
+from eyebright.resample import Interpolation, Matrix, PadMode, resample, resample_batch, shift, slopes
 from eyebright.types import Points, Size
 
 _EPSILON = 1e-6  # pixels; far below what 8 bits can show
@@ -93,8 +93,8 @@ class Warp:
         """
         if not factor > 0:
             raise InputError(f"a zoom's factor is greater than 0, got {factor}")
-        keep = (1 - factor) * np.array([x * source.width, y * source.height])
-        return Warp(shift(*keep) @ np.diag([factor, factor, 1.0]), source, source)
+        left, top = (1 - factor) * x * source.width, (1 - factor) * y * source.height
+        return Warp(np.array([[factor, 0.0, left], [0.0, factor, top], [0.0, 0.0, 1.0]]), source, source)
 
     @staticmethod
     def perspective(source: Size, corners: Sequence[tuple[float, float]]) -> "Warp":
@@ -133,12 +133,13 @@ class Warp:
     @property
     def mirrored(self) -> bool:
         """True when the warp exchanges left and right (or top and bottom): names of sides must swap."""
-        return bool(np.linalg.det(jacobian(self.matrix, self.size)) < 0)
+        (xx, xy), (yx, yy) = slopes(self.matrix, self.size)
+        return xx * yy < xy * yx
 
     def scale(self) -> tuple[float, float]:
         """Output pixels for each source pixel along x and y, where the output's centre comes from."""
-        at_centre = jacobian(self.matrix, self.size)
-        return float(np.hypot(*at_centre[:, 0])), float(np.hypot(*at_centre[:, 1]))
+        (xx, xy), (yx, yy) = slopes(self.matrix, self.size)
+        return math.hypot(xx, yx), math.hypot(xy, yy)
 
     # ------------------------------------------------------------------ what it does
 
@@ -218,9 +219,9 @@ _DIHEDRAL = (
 
 def _about_centre(linear: tuple[tuple[float, float], tuple[float, float]], source: Size, size: Size) -> Matrix:
     (a, b), (c, d) = linear
-    middle = np.array([[a, b, 0.0], [c, d, 0.0], [0.0, 0.0, 1.0]])
-    to = shift(size.width / 2, size.height / 2)
-    return to @ middle @ shift(-source.width / 2, -source.height / 2)
+    x, y = source.width / 2, source.height / 2
+    left, top = size.width / 2 - a * x - b * y, size.height / 2 - c * x - d * y
+    return np.array([[a, b, left], [c, d, top], [0.0, 0.0, 1.0]])
 
 
 def _convex(corners: Float[np.ndarray, "4 2"]) -> bool:

@@ -27,6 +27,7 @@ PadMode = Literal["zeros", "border", "reflection"]
 Interpolation = Literal["bilinear", "bicubic"]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Pixels = np.ndarray[Any, np.dtype[Any]]
+Row = tuple[float, float, float]
 
 _CV2_BORDER = {
     "zeros": cv2.BORDER_CONSTANT,
@@ -53,7 +54,6 @@ def resample(
         image, matrix = np.swapaxes(image, 0, 1), matrix[:, [1, 0, 2]]
     shrink = _shrink(matrix, size)
     image, matrix = _crop_to_seen(image, matrix, size, shrink)
-    image = np.ascontiguousarray(image)
     box = _as_box(matrix, Size(*image.shape[:2]), size)
     if box is not None:
         out = _resize_box(image, box, size, pad, interpolation)
@@ -82,19 +82,13 @@ def resample_batch(
     return functional.grid_sample(smooth, grid, "bilinear", pad, align_corners=False).to(images.dtype)
 
 
-def jacobian(matrix: Matrix, size: Size) -> Float[np.ndarray, "2 2"]:
-    """d(output)/d(source) at the centre of an output of the given size."""
-    return np.array(_slopes(matrix, size))
-
-
-def _slopes(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The Jacobian as numbers: for nine of them numpy's calls would cost more than the arithmetic."""
-    (a, b, c), (d, e, f), (p, q, r) = matrix.tolist()
+def slopes(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
+    """d(output)/d(source) at the centre of an output of the given size: the rows of x and of y, along x and y."""
+    (a, b, _), (d, e, _), (p, q, r) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
-    # The third coordinate of the centre's source by Cramer's rule; the source is (x, y, 1) at this depth.
-    cofactors = b * f - c * e, c * d - a * f, a * e - b * d
-    determinant = p * cofactors[0] + q * cofactors[1] + r * cofactors[2]
-    depth = determinant / (u * (d * q - e * p) + v * (b * p - a * q) + cofactors[2])
+    back_x, back_y, back_z = _adjugate(matrix)
+    determinant = p * back_x[2] + q * back_y[2] + r * back_z[2]
+    depth = determinant / _product(back_z, u, v)  # the centre's source is (x, y, 1) there
     return ((a - u * p) / depth, (b - u * q) / depth), ((d - v * p) / depth, (e - v * q) / depth)
 
 
@@ -107,24 +101,42 @@ def shift(x: float, y: float) -> Matrix:
 
 
 def _exchanges_axes(matrix: Matrix) -> bool:
-    (a, b, _), (c, d, _), _ = np.abs(matrix).tolist()
-    return max(a, d) <= 1e-12 * min(b, c)
+    (a, b, _), (c, d, _), _ = matrix.tolist()
+    return max(abs(a), abs(d)) <= 1e-12 * min(abs(b), abs(c))
+
+
+# For nine numbers numpy's calls would cost more than the arithmetic.
+
+
+def _adjugate(matrix: Matrix) -> tuple[Row, Row, Row]:
+    """The rows of the inverse, times the determinant: of points up to scale it is the inverse."""
+    (a, b, c), (d, e, f), (p, q, r) = matrix.tolist()
+    return (
+        (e * r - f * q, c * q - b * r, b * f - c * e),
+        (f * p - d * r, a * r - c * p, c * d - a * f),
+        (d * q - e * p, b * p - a * q, a * e - b * d),
+    )
+
+
+def _product(row: Row, x: float, y: float) -> float:
+    """With (x, y, 1)."""
+    return row[0] * x + row[1] * y + row[2]
 
 
 def _crop_to_seen(image: Pixels, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
     """The part of the picture that the output shows, with what its filter and its reflections reach."""
     w, h = size.width, size.height
-    corners = np.linalg.inv(matrix) @ np.array([(0, 0, 1), (w, 0, 1), (0, h, 1), (w, h, 1)]).T
-    if corners[2].min() * corners[2].max() <= 0:  # the horizon is in the output: it shows the source to infinity
+    corners = (0, 0), (w, 0), (0, h), (w, h)
+    xs, ys, depths = ([_product(row, *corner) for corner in corners] for row in _adjugate(matrix))
+    if min(depths) * max(depths) <= 0:  # the horizon is in the output: it shows the source to infinity
         return image, matrix
-    at = corners[:2] / corners[2]
-    left, right = _seen(at[0], image.shape[1], _reach(shrink[0]))
-    top, bottom = _seen(at[1], image.shape[0], _reach(shrink[1]))
+    left, right = _seen([x / z for x, z in zip(xs, depths, strict=True)], image.shape[1], _reach(shrink[0]))
+    top, bottom = _seen([y / z for y, z in zip(ys, depths, strict=True)], image.shape[0], _reach(shrink[1]))
     return image[top:bottom, left:right], matrix @ shift(left, top)
 
 
-def _seen(at: Matrix, length: int, reach: int) -> tuple[int, int]:
-    low, high = float(at.min()) - reach, float(at.max()) + reach
+def _seen(at: list[float], length: int, reach: int) -> tuple[int, int]:
+    low, high = min(at) - reach, max(at) + reach
     if low < 0:
         high = max(high, -low)
     if high > length:
@@ -182,7 +194,7 @@ def _bordered(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> 
 
 def _shrink(matrix: Matrix, size: Size) -> tuple[float, float]:
     """Source pixels under one output pixel along x and y, at the centre of the output."""
-    (xx, xy), (yx, yy) = _slopes(matrix, size)
+    (xx, xy), (yx, yy) = slopes(matrix, size)
     determinant = abs(xx * yy - xy * yx)
     return math.hypot(yy, xy) / determinant, math.hypot(xx, yx) / determinant
 

@@ -306,7 +306,7 @@ def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "a.jpg").touch()
-    monkeypatch.setattr("pathlib.Path.open", refuse)  # chmod does not stop the root user
+    monkeypatch.setattr("builtins.open", refuse)  # chmod does not stop the root user
     with pytest.raises(PictureError, match="there is no permission to read it"):
         read_header(str(tmp_path / "a.jpg"))
 

@@ -203,13 +203,14 @@ class PictureModel(nn.Sequential):
 def _standardised(
     x: Float[Tensor, "b c h w"], mean: Float[Tensor, "1 c 1 1"], std: Float[Tensor, "1 c 1 1"]
 ) -> Float[Tensor, "b c h w"]:
-    """(x - mean) / std."""
+    """(x - mean) / std, as a product and a sum in one pass over x."""
+    scale, offset = 1 / std, -mean / std
     rows_are_whole = x.shape[1] > 1 and x.is_contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or not rows_are_whole or torch.compiler.is_exporting():
-        return (x - mean) / std
+        return torch.addcmul(offset, x, scale)
     # With the channels last, torch goes over three numbers at a time, which takes six times as long as over whole rows.
     rows = x.permute(0, 2, 3, 1).flatten(2)
-    standardised = (rows - mean.flatten().repeat(x.shape[3])).div_(std.flatten().repeat(x.shape[3]))
+    standardised = torch.addcmul(offset.flatten().repeat(x.shape[3]), rows, scale.flatten().repeat(x.shape[3]))
     return standardised.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import TrainingError
+from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
 from eyebright.train.loop import train
 from eyebright.train.plan import Plan
@@ -86,6 +87,37 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: fl
         list(train(run, batches, steps=4, step=noting))
     assert torch.equal(run.model.weight, weights[-1])  # type: ignore[arg-type]
     assert all(parameter.grad is None for parameter in run.model.parameters())
+
+
+def test_a_batch_norm_does_not_keep_what_a_broken_batch_left() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    run = Run(model, nn.MSELoss(), [list(model.parameters())], Device("cpu", "float32"))
+    run.begin(sgd())
+    with pytest.raises(LossNotFiniteError):
+        list(train(run, lambda epoch: [(PICTURES, TARGETS), (PICTURES / 0, TARGETS)], steps=2))
+    assert model.eval()(PICTURES).isfinite().all()
+
+
+def weighted_run(plan: Plan) -> Run:
+    model = nn.Linear(3, 3)
+    nn.init.constant_(model.weight, 0.1)
+    nn.init.zeros_(model.bias)
+    loss = CrossEntropyLossFlat(weight=[0.0, 1.0, 5.0])
+    run = Run(model, loss, [list(model.parameters())], Device("cpu", "float32"))
+    run.begin(plan)
+    return run
+
+
+@pytest.mark.parametrize("sizes", [[8, 8, 4], [1, 19], [19, 1], [20]])
+def test_a_weighted_loss_of_a_window_is_that_of_all_its_pictures(sizes: list[int]) -> None:
+    classes = torch.arange(20) % 3  # the first one counts nothing
+    run, whole = weighted_run(sgd(accumulate=len(sizes))), weighted_run(sgd())
+    loss = whole.loss(whole.model(PICTURES), classes)
+    batches = list(zip(PICTURES.split(sizes), classes.split(sizes), strict=True))
+    list(train(run, lambda epoch: batches, steps=len(sizes)))
+    list(train(whole, lambda epoch: [(PICTURES, classes)], steps=1))
+    torch.testing.assert_close(run.model.weight, whole.model.weight)
+    assert run.history[0]["train_loss"] == pytest.approx(loss.item())
 
 
 def test_what_to_try_depends_on_what_was_tried() -> None:

@@ -120,22 +120,21 @@ class Device:
         """The model, with batch norms in training mode that see what all processes have."""
         return model if self.processes == 1 else synced(model, self.total)
 
-    def share(self, loss: Tensor, pictures: int, weight: Callable[[], Tensor | int]) -> "Shared":
+    def share(self, loss: Tensor, weight: Callable[[], Tensor | int]) -> "Shared":
         """This process's loss, scaled so that all processes' gradients together are those of the whole batch's loss.
 
         Args:
             loss: the mean over this process's part of the batch.
-            pictures: in this part.
-            weight: how much this part counts beside the others; is asked where there are others.
+            weight: how much this part counts beside others.
         """
         if self.processes == 1:
-            return Shared(loss, loss.detach(), pictures)
-        own = loss.new_tensor([float(weight()), pictures, 0], dtype=torch.float64)
-        own[2] = loss.detach() * own[0]
-        weights, everyone, added = self.total(own)
-        weights = torch.where(weights > 0, weights, 1.0)  # nothing in the batch counts: then the loss is 0
-        scale = own[0] * self.processes / weights  # the mean over the processes is taken with the gradients
-        return Shared(loss * scale.to(loss.dtype), added / weights, int(everyone))
+            return Shared(loss, loss.detach(), weight())
+        own = loss.new_tensor([float(weight()), 0], dtype=torch.float64)
+        own[1] = loss.detach() * own[0]
+        weights, added = self.total(own)
+        divisor = torch.where(weights > 0, weights, 1.0)  # nothing in the batch counts: then the loss is 0
+        scale = own[0] * self.processes / divisor  # the mean over the processes is taken with the gradients
+        return Shared(loss * scale.to(loss.dtype), added / divisor, weights)
 
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
@@ -229,12 +228,12 @@ class Shared(NamedTuple):
     Args:
         loss: to differentiate.
         overall: the loss of the whole batch.
-        pictures: in the whole batch.
+        weight: how much the whole batch counts beside others.
     """
 
     loss: Tensor
     overall: Tensor
-    pictures: int
+    weight: Tensor | int
 
 
 def talks() -> bool:

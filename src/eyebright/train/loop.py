@@ -8,7 +8,8 @@ Watch it with observers (``watch``), change its mathematics with another ``step`
             case EpochDone(scores=scores) if scores["f1"] > 0.95:
                 run.stop("good enough")
 
-All state is in the run: after a ``break``, or after a checkpoint was restored, ``train`` goes on where the run stands.
+All state is in the run: after a ``break`` at the end of an epoch, or after a checkpoint was restored, ``train`` goes on
+where the run stands; after one in the middle of an epoch, that epoch begins again.
 """
 
 import contextlib
@@ -47,10 +48,10 @@ def train(run: Run, batches: Batches, *, steps: int, validate: Validate | None =
         while not run.finished:
             run.enter_phase()
             yield PhaseStarted(run.phase, len(run.plans), run.plan)
-            while run.done < run.plan.epochs and not run.stopped:
+            while run.done < run.plan.epochs and run.stopped is None:
                 yield from _epoch(run, batches, steps, validate, step)
             run.leave_phase()
-        yield Finished(run.stopped or "done")
+        yield Finished("done" if run.stopped is None else run.stopped)
     finally:
         run.drop_gradients()
 
@@ -64,7 +65,7 @@ def _epoch(run: Run, batches: Batches, steps: int, validate: Validate | None, st
             loss = step(run, batch)
         run.record(loss, len(batch[0]), rates)
         yield StepDone(index + 1, steps, loss, rates)
-        if run.stopped:
+        if run.stopped is not None:
             break
     update(run)
     yield ValidationStarted(run.done)

@@ -29,13 +29,13 @@ class Window:
 
     Args:
         batches: how many wait.
-        pictures: how many they hold.
-        expected: how many pictures a full window holds, if its batches are all as large as its first.
+        weight: how much their pictures count together.
+        expected: the weight of a full window, if its batches all count as much as its first.
     """
 
     batches: int = 0
-    pictures: int = 0
-    expected: int = 0
+    weight: float = 0.0
+    expected: float = 0.0
 
 
 @dataclass
@@ -96,7 +96,8 @@ class Run:
     laps: Laps = field(default_factory=Laps, repr=False)
     under_way: bool = field(default=False, repr=False)
     window: Window = field(default_factory=Window, repr=False)
-    learnt: list[tuple[float, int]] = field(default_factory=list, repr=False)
+    learnt: list[tuple[float, float]] = field(default_factory=list, repr=False)
+    weight: float | None = field(default=None, repr=False)  # of the batch in hand, where its step has said it
     started: float = field(default=0.0, repr=False)
     forward: nn.Module = field(init=False, repr=False)
 
@@ -144,7 +145,7 @@ class Run:
         """Closes the plan in work: the averaged weights, where there are any, become the model's."""
         if self.average:
             self.average.take_over()
-        self.phase = len(self.plans) if self.stopped else self.phase + 1
+        self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
         self.done, self.average, self.under_way = 0, None, False
 
     def start_epoch(self) -> None:
@@ -165,7 +166,8 @@ class Run:
         self.step += 1
         self.losses.append(loss)
         self.lrs.append(rates)
-        self.learnt.append((loss, pictures))
+        self.learnt.append((loss, pictures if self.weight is None else self.weight))
+        self.weight = None
 
     def close_epoch(self, validate: Validate | None) -> Scores:
         """The epoch's scores; the run then stands at a boundary where it can be saved."""
@@ -200,7 +202,7 @@ class Run:
     def _mean_loss(self) -> float:
         if not self.learnt:
             raise TrainingError("no batch to learn from: are there fewer training pictures than the batch size?")
-        total = math.fsum(loss * pictures for loss, pictures in self.learnt)
-        sums = torch.tensor([[total, sum(pictures for _, pictures in self.learnt)]], dtype=torch.float64)
-        total, pictures = self.device.gather(sums).sum(0).tolist()
-        return total / pictures
+        total = math.fsum(loss * weight for loss, weight in self.learnt)
+        sums = torch.tensor([[total, math.fsum(weight for _, weight in self.learnt)]], dtype=torch.float64)
+        total, weight = self.device.gather(sums).sum(0).tolist()
+        return total / weight if weight else math.nan

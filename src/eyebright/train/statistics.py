@@ -10,11 +10,19 @@ arXiv:2105.07576, section 3).
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
 from eyebright.train.run import Batch
+
+
+def drop_broken_statistics(model: nn.Module) -> None:
+    """Begins the statistics of a batch norm anew where they are not finite: a running average never forgets a NaN."""
+    for module in model.modules():
+        kept = [getattr(module, name, None) for name in ("running_mean", "running_var")]
+        if any(isinstance(one, Tensor) and not bool(one.isfinite().all()) for one in kept):
+            module.reset_running_stats()  # type: ignore[operator]
 
 
 def settle_statistics(model: nn.Module, batches: Iterable[Batch], device: Device) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from eyebright.errors import TrainingError
 from eyebright.losses import loss_weight
 from eyebright.train.run import Batch, Run, Window
+from eyebright.train.statistics import drop_broken_statistics
 
 Step = Callable[[Run, Batch], float]
 
@@ -42,24 +43,28 @@ def learn_from(run: Run, loss: Tensor, pictures: int, *, weight: Callable[[], Te
         run: the run whose model gave the loss.
         loss: the mean over the pictures.
         pictures: how many there were.
-        weight: how much they count beside those of other processes; None: as many as they are.
+        weight: how much they count beside those of other batches and processes; None: as many as they are.
 
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
     """
-    shared = run.device.share(loss, pictures, weight or (lambda: pictures))
+    shared = run.device.share(loss, weight or (lambda: pictures))
     window = run.window
-    if window.batches == 0:
-        window.expected = shared.pictures * run.plan.accumulate
-    share = shared.pictures / window.expected
+    scaled = shared.loss
+    if run.plan.accumulate > 1:
+        if window.batches == 0:
+            window.expected = float(shared.weight) * run.plan.accumulate or 1.0
+        scaled = scaled * (float(shared.weight) / window.expected)
     with run.laps("backward"):
-        run.device.backward(shared.loss if share == 1.0 else shared.loss * share)
-        value = float(shared.overall)
+        run.device.backward(scaled)
+        value, weighs = float(shared.overall), float(shared.weight)
     if not math.isfinite(value):
         run.drop_gradients()
+        drop_broken_statistics(run.model)  # the batch has been seen by them
         raise LossNotFiniteError(_what_to_try(run, value))
     window.batches += 1
-    window.pictures += shared.pictures
+    window.weight += weighs
+    run.weight = weighs
     if window.batches == run.plan.accumulate:
         update(run)
     return value
@@ -70,9 +75,9 @@ def update(run: Run) -> None:
     window = run.window
     if window.batches == 0:
         return
-    if window.pictures != window.expected:
+    if run.plan.accumulate > 1 and 0 < window.weight != window.expected:
         for gradient in run.live_optimizer.gradients():
-            gradient.mul_(window.expected / window.pictures)
+            gradient.mul_(window.expected / window.weight)
     with run.laps("optimizer"):
         run.device.update(run.live_optimizer, run.plan.clip)
         run.window = Window()

@@ -29,8 +29,8 @@ from torch import Tensor
 
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
-from eyebright.data.readers import processors
 from eyebright.io.cache import PixelCache
+from eyebright.processors import processors
 
 WORKERS = (1, 2, 4)
 

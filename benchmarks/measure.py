@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from eyebright.data.readers import processors
+from eyebright.processors import processors
 
 T = TypeVar("T")
 PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")

@@ -3,13 +3,13 @@
 import json
 from importlib.metadata import version
 
-from eyebright.data.readers import processors
+from eyebright.processors import processors
 from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
 from peers.eyebright_side import make_learner
 from peers.idle_job import IdleAnswer, Moment
 from peers.job import read_settings
 
-READING = ("decoding", "augmenting")  # what readers do; they are told apart from the training thread's stacking
+READING = ("decoding", "augmenting")  # what readers do
 PARTS = ("waiting for pictures", "forward", "backward", "optimizer")
 
 

@@ -86,7 +86,7 @@ class KeptFeatures:
         """The batches of an epoch out of a view that is there."""
         for group in self._loader.groups(epoch, self._part):
             rows = view.rows_of(self._loader.dataset.positions[i] for i in group)
-            if self._loader.is_batch(len(rows), self._part):
+            if self._loader.is_batch(len(rows), len(group), self._part):
                 yield view.features[rows], view.targets[rows]
 
     def _look(self, own: int) -> Pairs:

@@ -92,7 +92,7 @@ def share_processors() -> int:
     """How many threads, and readers, this process may have beside the others; torch takes no more from now on."""
     import torch
 
-    from eyebright.data.readers import own_processors
+    from eyebright.processors import own_processors
 
     threads = own_processors()
     if "OMP_NUM_THREADS" not in os.environ:

@@ -24,9 +24,10 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loaders import Loader
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.processes import Forked, Processes, can_fork
-from eyebright.data.readers import Caller, Readers, Threads, processors
+from eyebright.data.readers import Caller, Readers, Threads
 from eyebright.data.reading import Chunk, Reading
 from eyebright.errors import DataError, PictureError
+from eyebright.processors import processors
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from support.learners import squares_block
@@ -49,16 +50,6 @@ MAKERS = {
 )
 def make(request: pytest.FixtureRequest) -> Make:
     return request.param
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
-def table(folder: Path) -> pd.DataFrame:
-    return coloured_squares(folder, 40)
 
 
 def reading_of(block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False) -> Reading:
@@ -96,6 +87,19 @@ def test_what_is_read_says_how_long_its_reader_worked(make: Make, folder: Path, 
     chunk = make(reading_of(squares_block(folder), table)).submit([0, 1, 2], 0).result()
     assert set(chunk.seconds) == {"decoding", "augmenting"}
     assert all(0 < seconds < 5 for seconds in chunk.seconds.values())
+
+
+def test_without_workers_no_more_is_read_than_is_asked_for(folder: Path, table: pd.DataFrame) -> None:
+    read: list[str] = []
+
+    def counted(row: Any) -> Path:
+        read.append(row["fname"])
+        return folder / row["fname"]
+
+    dls = squares_block(folder, get_x=counted).dataloaders(table, bs=4, num_workers=0)
+    read.clear()
+    next(dls.train.batches())
+    assert len(read) == 4
 
 
 @pytest.fixture
@@ -423,7 +427,7 @@ def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatc
 
 
 def test_readers_are_shared_out_among_the_processes_of_torchrun(folder, table, monkeypatch):
-    monkeypatch.setattr("eyebright.data.readers.processors", lambda: 8)
+    monkeypatch.setattr("eyebright.processors.processors", lambda: 8)
     for beside, workers in (("1", 8), ("4", 2), ("16", 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
         assert squares_block(folder).dataloaders(table, bs=8).train.workers == workers

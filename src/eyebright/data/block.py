@@ -126,7 +126,7 @@ class DataBlock:
                 run in copies of this process: what they count or collect stays there, and a file that is open is
                 shared by all. There are processes on Linux only, for pictures that have one size by then, without a
                 cache; elsewhere threads read.
-            device: where batches go; None: an accelerator where there is one.
+            device: where batches go; None: a CUDA GPU where there is one.
             seed: of the order and of the augmentations.
             skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.
             cache: keep decoded pictures, so that later epochs need not decode them: ``"memory"`` takes up to a quarter

@@ -19,11 +19,12 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.pipeline import Pipeline
 from eyebright.data.positions import Positions
 from eyebright.data.processes import Processes, can_fork
-from eyebright.data.readers import Caller, Job, Readers, Threads, own_processors, processors
+from eyebright.data.readers import Caller, Job, Readers, Threads
 from eyebright.data.reading import Reading, Seen
 from eyebright.errors import DataError, InputError, listing
 from eyebright.geometry import Warp
 from eyebright.laps import Laps
+from eyebright.processors import own_processors, processors
 from eyebright.transforms.draw import leaves_nothing_to_chance
 
 CHUNK = 8  # pictures that one reader takes at once
@@ -191,11 +192,12 @@ class Loader:
         """Whether a picture looks the same in each epoch."""
         return not self.training or leaves_nothing_to_chance(self.pipeline.transforms)
 
-    def is_batch(self, pictures: int, part: Part = WHOLE) -> bool:
+    def is_batch(self, pictures: int, asked: int, part: Part = WHOLE) -> bool:
         """Whether so many pictures are a batch, when unreadable ones have been left out.
 
         Args:
             pictures: that are left.
+            asked: how many were to be in it.
             part: of the batch.
 
         Raises:
@@ -207,7 +209,7 @@ class Loader:
                 "take the unreadable ones out, or give a larger batch size"
             )
         # What pictures that were left out leave alone in a batch would stop a training: batch norms take no single one.
-        alone = self.training and part == WHOLE and bool(self.skipped) and pictures == 1 < self.bs
+        alone = self.training and part == WHOLE and pictures == 1 < asked
         return pictures > 0 and not alone
 
     def sample(self, i: int, epoch: int = 0) -> Seen:
@@ -224,7 +226,7 @@ class Loader:
 
     def _current_readers(self) -> Readers:
         reading = self._reading()
-        if self._readers is None or not self._readers[0].is_still(reading):
+        if self._readers is None or not self._readers[0].same_as(reading):
             self._readers = None
             if self.workers > 0 and self._wants_processes():
                 self._start_processes()
@@ -272,12 +274,13 @@ class Loader:
         try:
             chunks = [job.result() for job in jobs]
             seen = [one for chunk in chunks for one in chunk.seen]
+            asked = len(seen) + sum(len(chunk.skipped) for chunk in chunks)
             for chunk in chunks:
                 if self.skipped is not None:
                     self.skipped.update(chunk.skipped)
                 for name, seconds in chunk.seconds.items():
                     self.laps.add(name, seconds)
-            batch = self._finish(seen) if self.is_batch(len(seen), part) else None
+            batch = self._finish(seen) if self.is_batch(len(seen), asked, part) else None
         finally:
             for job in jobs:
                 job.close()
@@ -285,8 +288,7 @@ class Loader:
             yield batch
 
     def _finish(self, seen: Sequence[Seen]) -> Batch:
-        with self.laps("stacking"):
-            x = self.pipeline.finish([one.look for one in seen], self.device)
+        x = self.pipeline.finish([one.look for one in seen], self.device)
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])
@@ -297,7 +299,7 @@ def _nobody() -> None:
 
 
 def default_device(name: Any = None) -> torch.device:
-    """The device that was named, or the accelerator where there is one, or the CPU.
+    """The device that was named, or a CUDA GPU where there is one, or the CPU.
 
     Raises:
         InputError: there is no such device here, or what is on it has no values.

@@ -4,9 +4,9 @@ Whoever it is, the pictures are the same, and so are the errors; of those that c
 words.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -35,41 +35,45 @@ class Readers(Protocol):
 
 
 class Caller:
-    """Reads in the thread that asks, before anything else is done."""
+    """Reads in the thread that asks, when it wants the pictures."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
     def submit(self, pictures: Sequence[int], epoch: int) -> Job:
-        """Reads them."""
-        done: Future[Chunk] = Future()
-        done.set_result(self._reading.chunk(pictures, epoch))
-        return _InMemory(done)
+        """Has them read when they are wanted."""
+        return _Later(self._reading, pictures, epoch)
 
 
 class Threads:
     """Reads on threads: nothing is copied, and nothing has to start.
 
-    Decoding and warping release the interpreter's lock; what is between them waits for it.
+    Decoding and warping release the interpreter's lock; what is between them waits for it. OpenCV's own threads, which
+    would only get in the way of these, are told to rest, in the whole program: it has one number for all.
     """
 
     def __init__(self, reading: Reading, count: int) -> None:
         self._reading = reading
-        self._pool = ThreadPoolExecutor(count, "eyebright-loader", initializer=_one_thread_each)
+        self._pool = ThreadPoolExecutor(count, "eyebright-loader", initializer=cv2.setNumThreads, initargs=(1,))
 
     def submit(self, pictures: Sequence[int], epoch: int) -> Job:
         """Has them read when a thread is free."""
         return _InMemory(self._pool.submit(self._reading.chunk, pictures, epoch))
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@dataclass(frozen=True)
+class _Later:
+    """A job that nobody has begun."""
 
+    reading: Reading
+    pictures: Sequence[int]
+    epoch: int
 
-def own_processors() -> int:
-    """This process's share of them, where torchrun has started several processes on this machine."""
-    return max(1, processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    def result(self) -> Chunk:
+        return self.reading.chunk(self.pictures, self.epoch)
+
+    def close(self) -> None:
+        pass
 
 
 class _InMemory:
@@ -83,8 +87,3 @@ class _InMemory:
 
     def close(self) -> None:
         self._future.cancel()
-
-
-def _one_thread_each() -> None:
-    """Pictures are spread over our threads already; OpenCV's own pool on top of them only gets in the way."""
-    cv2.setNumThreads(1)

@@ -68,7 +68,7 @@ class Reading:
     seed: int
     leave_out: bool
 
-    def is_still(self, other: "Reading") -> bool:
+    def same_as(self, other: "Reading") -> bool:
         """Whether the other one reads the same things in the same way."""
         things = (self.dataset, other.dataset), (self.pipeline, other.pipeline)
         how = (self.training, self.seed, self.leave_out) == (other.training, other.seed, other.leave_out)

@@ -1,0 +1,13 @@
+"""How many processors there are for this process."""
+
+import os
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def own_processors() -> int:
+    """Its share of them, where torchrun has started several processes on this machine."""
+    return max(1, processors() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

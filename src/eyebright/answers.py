@@ -85,7 +85,7 @@ def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: 
 
     Args:
         fname: the folder.
-        cpu: answer on the CPU; False: on the accelerator where there is one.
+        cpu: answer on the CPU; False: on a CUDA GPU where there is one.
 
     Raises:
         ArtifactError: there is no whole model, or it is a file that could run code.

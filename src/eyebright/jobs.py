@@ -68,7 +68,7 @@ class Options:
         keep_statistics: batch norms of the body keep the statistics of their pretraining, and a frozen body is really
             frozen; False trains them as the book does.
         precision: the number format; ``"auto"`` measures.
-        device: where to train; None: an accelerator where there is one.
+        device: where to train; None: a CUDA GPU where there is one.
         workers: how many read; None: one for each processor; 0: the training thread itself.
         skip_bad: leave unreadable pictures out and list them.
         cache: keeps decoded pictures, so that later epochs need not decode them: ``"memory"`` or a folder.

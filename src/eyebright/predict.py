@@ -226,7 +226,7 @@ def load_predictor(
 
     Args:
         folder: what was saved.
-        device: where the model runs; None: on the accelerator where there is one.
+        device: where the model runs; None: on a CUDA GPU where there is one.
         runtime: ``"torch"``, ``"onnx"`` (exactly the same numbers up to rounding; exported first, which takes about ten
             seconds, unless `save_onnx` has done it), or ``"auto"``: ONNX Runtime where `save_onnx` has found it faster,
             else torch.

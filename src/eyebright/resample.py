@@ -173,12 +173,12 @@ def _resize_box(
     within = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))
 
     def resized(plane: Pixels) -> Pixels:
-        picture = Image.fromarray(plane)
+        picture = Image.fromarray(np.ascontiguousarray(plane))  # older numpy gives a part of a picture byte by byte
         return np.array(picture.resize((size.width, size.height), _PIL_FILTER[interpolation], box=within))
 
     if image.dtype == np.uint8 and image.shape[2] == 3:
         return resized(image)
-    return np.stack([resized(np.ascontiguousarray(image[:, :, c])) for c in range(image.shape[2])], axis=2)
+    return np.stack([resized(image[:, :, c]) for c in range(image.shape[2])], axis=2)
 
 
 def _bordered(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> Pixels:

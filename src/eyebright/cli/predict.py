@@ -43,7 +43,8 @@ def predict(
             typer.echo(answers.line(answer))
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, lambda path: answers.to_frame().to_csv(path, index=False))
+        # Nine digits bring a float32 back; more would only be noise.
+        write_atomically(out, lambda path: answers.to_frame().to_csv(path, index=False, float_format="%.9g"))
         typer.echo(f"{len(answers)} pictures answered in {out}")
     for path, reason in answers.skipped.items():
         typer.echo(f"left out: {path}: {reason}", err=True)

@@ -47,7 +47,7 @@ class Wish:
     Args:
         name: ``"torch"``, ``"onnx"``, or ``"auto"`` for the faster one.
         precision: of the body's numbers.
-        device: where; None: an accelerator where there is one.
+        device: where; None: a CUDA GPU where there is one.
         threads: processors that a batch may use; None: what torch is set to.
     """
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from support.pictures import coloured_squares
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -22,6 +25,18 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real pictures of {SHARED} are not here")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pictures of `table`."""
+    return tmp_path_factory.mktemp("squares")
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    """Coloured squares; a room that wants more of them, fewer or others has a `table` of its own."""
+    return coloured_squares(folder, 40)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

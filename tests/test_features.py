@@ -24,19 +24,9 @@ from support.learners import small_learner, squares_block
 from support.pictures import coloured_squares
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
-def table(folder: Path) -> pd.DataFrame:
-    """30 pictures train: three batches of 8, and 6 that are dropped, others in each epoch."""
-    return coloured_squares(folder, 40)
-
-
 def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None = None, **options: Any) -> Learner:
     data = {name: options.pop(name) for name in ("skip_bad", "drop_last") if name in options}
+    # 30 of the 40 pictures train: three batches of 8, and 6 that are dropped, others in each epoch.
     dls = squares_block(folder, **(changes or {})).dataloaders(table, bs=8, num_workers=2, **data)
     learner = small_learner(dls, train_bn=False, **options)
     learner.freeze()

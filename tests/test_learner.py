@@ -29,11 +29,6 @@ from support.pictures import coloured_squares
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 48)
 

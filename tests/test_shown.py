@@ -30,11 +30,6 @@ STRANGE = "<b>&red"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     """One of the labels is markup."""
     table = coloured_squares(folder, 48)

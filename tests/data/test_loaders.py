@@ -20,16 +20,6 @@ from support.learners import squares_block
 from support.pictures import coloured_squares
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
-def table(folder: Path) -> pd.DataFrame:
-    return coloured_squares(folder, 40)
-
-
 def epoch(dls: DataLoaders, number: int) -> list[torch.Tensor]:
     return [batch.x for batch in dls.train.batches(number)]
 

@@ -30,11 +30,6 @@ def no_window() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 32)
 

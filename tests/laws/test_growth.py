@@ -25,11 +25,6 @@ MILLION = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("squares")
-
-
-@pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 24)
 

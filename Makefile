@@ -1,4 +1,4 @@
-# make demo    the main job on a picture set that is made on the spot
+# make demo    the main job on an image set that is made on the spot
 # make test    the tests
 # make check   format, lint, types, layers
 # Each makes .venv and installs what is missing; a second call is quick.

@@ -1,10 +1,10 @@
-"""How long ``validate()`` and ``get_preds()`` take in fastai and in Eyebright, for the same pictures and network.
+"""How long ``validate()`` and ``get_preds()`` take in fastai and in Eyebright, for the same images and network.
 
     python benchmarks/answers.py labels.csv --images photos/ --arch resnet34 --fastai-python PATH [--json out.json]
 
 Each side runs in a process of its own, in turn. It learns from two batches first, as a person has trained before they
 validate: so everything is warm, and Eyebright has chosen its precision. That training is not counted. The loss that
-``validate`` gave stands beside the loss of the predictions, computed here: both calls must have seen every picture. The
+``validate`` gave stands beside the loss of the predictions, computed here: both calls must have seen every image. The
 sides' losses differ from each other, since each learns by itself.
 """
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = sides.parser(__doc__)
     sides.add_peers(parser)
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs")
-    parser.set_defaults(pictures=400)
+    parser.set_defaults(count=400)
     arguments = parser.parse_args()
     measure.warn_if_busy()
     told = settings(arguments)
@@ -41,26 +41,26 @@ def main() -> None:
         for one in several:
             one["predictions"] = []
     measured = {"sides": results, "ratios": ratios, "answers": answers}
-    measure.save(arguments.json, {"settings": sides.told_without_pictures(told), **measured})
+    measure.save(arguments.json, {"settings": sides.told_without_images(told), **measured})
 
 
 def settings(arguments: Any) -> Settings:
-    """What both sides are told: they learn from a few pictures and answer for ``--pictures`` others."""
+    """What both sides are told: they learn from a few images and answer for ``--count`` others."""
     kind, items = sides.labelled(arguments.data, arguments.images)
     few = LEARN * arguments.bs
-    wanted = sides.drawn(items, arguments.pictures + few)
+    wanted = sides.drawn(items, arguments.count + few)
     learnt = set(np.random.default_rng(0).permutation(len(wanted))[:few].tolist())
     split = [Item(path=one["path"], answer=one["answer"], valid=i not in learnt) for i, one in enumerate(wanted)]
-    arguments.pictures = None
+    arguments.count = None
     return sides.settings(arguments, "answers", kind, split)
 
 
 def summary(told: Settings, answers: Sequence[Answers], target: Array) -> dict[str, Any]:
-    """Seconds of both calls, pictures in a second, and the two losses of the last round."""
+    """Seconds of both calls, images in a second, and the two losses of the last round."""
     seconds = {call: measure.spread([one[call] for one in answers]) for call in CALLS}
     rate = measure.spread([len(told.valid) / one["get_preds"] for one in answers])
     own = loss(np.array(answers[-1]["predictions"]), target)
-    return seconds | {"pictures/s": rate, "loss": answers[-1]["loss"], "of the predictions": own}
+    return seconds | {"images/s": rate, "loss": answers[-1]["loss"], "of the predictions": own}
 
 
 def loss(predicted: Array, target: Array) -> float:

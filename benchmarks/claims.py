@@ -1,12 +1,12 @@
-"""Do claims of the book's chapters 5 and 6 hold on pictures that are here? The same trainings, with one thing changed.
+"""Do claims of the book's chapters 5 and 6 hold on images that are here? The same trainings, with one thing changed.
 
     python benchmarks/claims.py presizing        # chapter 5: enlarge, then augment and crop in one resample
     python benchmarks/claims.py rates            # chapter 5: lower learning rates for the first layers
     python benchmarks/claims.py thresholds       # chapter 6: the threshold changes accuracy_multi
 
-`untar_data` finds the pictures (EYEBRIGHT_DATA names the folder that holds them). Each seed deals the pictures of every
+`untar_data` finds the images (EYEBRIGHT_DATA names the folder that holds them). Each seed deals the images of every
 breed into two halves, one to learn from and one to validate, and draws another head, order and augmentations; what is
-compared shares all of these. An interval is a bootstrap over pictures of the mean over the seeds.
+compared shares all of these. An interval is a bootstrap over images of the mean over the seeds.
 """
 
 import argparse
@@ -24,24 +24,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.items import ColReader, RegexLabeller, using_attr
-from eyebright.data.split import ColSplitter, TrainTestSplitter
-from eyebright.geometry import Warp
+from eyebright.data.getters import ColReader, RegexLabeller, using_attr
+from eyebright.evaluation.intervals import Interval, bootstrap
+from eyebright.image.warp import Warp
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.files import get_image_files
-from eyebright.learner import Learner
-from eyebright.metrics.interval import Interval, bootstrap
+from eyebright.learner.learner import Learner
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.labels import accuracy_multi, mean_ap
+from eyebright.sources.split import ColSplitter, TrainTestSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
-from eyebright.vision import vision_learner
 
 BREED = using_attr(RegexLabeller(r"(.+)_\d+\.jpg$"), "name")
 THRESHOLDS = (0.1, 0.2, 0.5, 0.99)  # documents of chapter 6 try these
@@ -60,11 +60,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("claim", choices=list(CLAIMS))
-    parser.add_argument(
-        "--data", type=Path, help="the pets' pictures or the folder of PASCAL_2007 (default: untar_data)"
-    )
-    parser.add_argument("--each", type=int, default=10, help="pets: pictures of each breed (default: 10)")
-    parser.add_argument("--pictures", type=int, help="PASCAL_2007: use that many (default: all)")
+    parser.add_argument("--data", type=Path, help="the pets' images or the folder of PASCAL_2007 (default: untar_data)")
+    parser.add_argument("--each", type=int, default=10, help="pets: images of each breed (default: 10)")
+    parser.add_argument("--count", type=int, help="PASCAL_2007: use that many (default: all)")
     parser.add_argument("--size", type=int, default=128, help="pixels (default: 128)")
     parser.add_argument("--freeze-epochs", type=int, default=2, help="the head alone (default: 2)")
     parser.add_argument("--epochs", type=int, default=4, help="then everything (default: 4)")
@@ -81,7 +79,7 @@ def parse() -> argparse.Namespace:
 
 
 def presizing(told: argparse.Namespace) -> dict[str, Any]:
-    """Chapter 5: changes of an enlarged picture as one resample keep more than changes of a small one, one by one."""
+    """Chapter 5: changes of an enlarged image as one resample keep more than changes of a small one, one by one."""
     large, small = Resize(told.size * 2), Resize(told.size)
     augment = aug_transforms(size=told.size, min_scale=0.75)
     rate = slice(told.lr / 200, told.lr / 2)
@@ -137,8 +135,8 @@ class Outcome:
     """What a training came to.
 
     Args:
-        right: for each picture of the set 1 or 0, NaN where it did not validate.
-        loss: for each picture of the set its loss, NaN where it did not validate.
+        right: for each image of the set 1 or 0, NaN where it did not validate.
+        loss: for each image of the set its loss, NaN where it did not validate.
     """
 
     right: Tensor
@@ -171,12 +169,12 @@ def compared(sides: Mapping[str, Callable[[int], Outcome]], told: argparse.Names
 
 
 def together(several: Sequence[Outcome]) -> tuple[Tensor, Tensor]:
-    """A row for each picture, a column for each seed."""
+    """A row for each image, a column for each seed."""
     return torch.stack([one.right for one in several], 1), torch.stack([one.loss for one in several], 1)
 
 
 def minus(values: Tensor, first: Tensor) -> Interval:
-    """How much greater the mean is than the first side's, over pictures that might have been drawn."""
+    """How much greater the mean is than the first side's, over images that might have been drawn."""
     return bootstrap(lambda one, other: float(one.nanmean() - other.nanmean()), [values, first])
 
 
@@ -201,7 +199,7 @@ def train_pets(
     lr: float | slice,
     unfreeze: bool = True,
 ) -> Outcome:
-    """The head alone, then everything; half of the pictures of each breed validate."""
+    """The head alone, then everything; half of the images of each breed validate."""
     files = some_of_each(get_image_files(told.data or untar_data(URLs.PETS) / "images"), told.each)
     dls = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
@@ -216,19 +214,19 @@ def train_pets(
         learn.unfreeze()
     learn.fit_one_cycle(told.epochs, lr)
     probabilities, targets = learn.get_preds()
-    return outcome(probabilities, targets, positions=dls.valid_ds.positions, pictures=len(files))
+    return outcome(probabilities, targets, positions=dls.valid_ds.positions, images=len(files))
 
 
 def some_of_each(files: Sequence[Path], each: int) -> list[Path]:
-    """The first pictures of each breed."""
+    """The first images of each breed."""
     breeds: dict[str, list[Path]] = {}
     for file in files:
         breeds.setdefault(BREED(file), []).append(file)
     return [file for several in breeds.values() for file in several[:each]]
 
 
-def outcome(probabilities: Tensor, targets: Tensor, *, positions: Sequence[int], pictures: int) -> Outcome:
-    right, loss = torch.full((pictures,), torch.nan), torch.full((pictures,), torch.nan)
+def outcome(probabilities: Tensor, targets: Tensor, *, positions: Sequence[int], images: int) -> Outcome:
+    right, loss = torch.full((images,), torch.nan), torch.full((images,), torch.nan)
     right[list(positions)] = (probabilities.argmax(1) == targets).float()
     loss[list(positions)] = functional.nll_loss(probabilities.clamp(min=1e-9).log(), targets, reduction="none")
     return Outcome(right, loss)
@@ -238,8 +236,8 @@ def train_pascal(told: argparse.Namespace, seed: int) -> Learner:
     """The book's data block of chapter 6; the head alone."""
     path = told.data or untar_data(URLs.PASCAL_2007)
     table = pd.read_csv(path / "train.csv", keep_default_na=False)
-    if told.pictures is not None:
-        table = table.sample(told.pictures, random_state=0)
+    if told.images is not None:
+        table = table.sample(told.images, random_state=0)
     dls = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
         get_x=ColReader("fname", pref=path / "train"),
@@ -278,7 +276,7 @@ class OneByOne(Transform):
     Eyebright itself has no such way: whatever the order, it resamples once. So the claim needs this to be tested.
 
     Args:
-        transforms: that keep the size of the picture.
+        transforms: that keep the size of the image.
     """
 
     transforms: tuple[Transform, ...]
@@ -293,7 +291,7 @@ class OneByOne(Transform):
 
 
 def one_change(drawn: Draw, image: Tensor) -> Tensor:
-    """The picture (uint8, c h w) after one change."""
+    """The image (uint8, c h w) after one change."""
     pixels = image.permute(1, 2, 0).numpy()
     if not np.array_equal(drawn.warp.matrix, np.eye(3)):
         pixels = drawn.warp.pixels(np.ascontiguousarray(pixels), pad=drawn.pad or "reflection")

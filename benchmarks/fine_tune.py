@@ -1,14 +1,14 @@
 """What a whole fine-tuning takes in fastai and in Eyebright: time, and the memory of all processes.
 
-    python benchmarks/fine_tune.py labels.csv --images photos/ --pictures 1000 --fastai-python PATH [--json out.json]
+    python benchmarks/fine_tune.py labels.csv --images photos/ --count 1000 --fastai-python PATH [--json out.json]
 
 ``fine_tune(3, freeze_epochs=1)`` with a validation after each epoch; resnet34 at 224 pixels from random weights unless
 ``--arch`` names a network whose weights a package carries. "training" goes from the start of training to its end,
 "process" from the start of the process to the same end: imports, data and model as well. The memory is the most that
 the side's process and its workers held at any time, predictions included: PSS, looked at every 0.2 seconds.
 
-Each side answers for the validation pictures; the scores say whether the speed comes at the same accuracy. With few
-seeds and pictures they say no more: quality.py gives intervals.
+Each side answers for the validation images; the scores say whether the speed comes at the same accuracy. With few
+seeds and images they say no more: quality.py gives intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def main() -> None:
     for several in answers.values():
         for one in several:
             one["predictions"] = []
-    settings = sides.told_without_pictures(told)
+    settings = sides.told_without_images(told)
     measure.save(arguments.json, {"settings": settings, "sides": results, "ratios": ratios, "answers": answers})
 
 

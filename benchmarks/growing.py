@@ -15,30 +15,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import torch
 from memory import family, own
-from PIL import Image
 
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.factory import ImageDataLoaders
-from eyebright.data.items import ColReader
-from eyebright.data.split import ColSplitter, LabelSplitter, RandomSplitter, TrainTestSplitter, checked_split
-from eyebright.interpret.thresholds import tune_thresholds
-from eyebright.jobs import read_source
+from eyebright.data.getters import ColReader
+from eyebright.data.image_dataloaders import ImageDataLoaders
+from eyebright.evaluation.thresholds import tune_thresholds
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.meter import Meter
+from eyebright.sources.split import ColSplitter, LabelSplitter, RandomSplitter, TrainTestSplitter, checked_split
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
-from eyebright.vision import vision_learner
+from eyebright.workflow.train_model import read_source
 
-FILES = 20  # pictures; the rows of a table of any length name them again and again
+FILES = 20  # images; the rows of a table of any length name them again and again
 LABELS = 20
-SIDE = (48, 64)  # pixels of a picture: small, so that decoding does not hide what grows
+SIDE = (48, 64)  # pixels of an image: small, so that decoding does not hide what grows
 BATCH = 64
-SCORED = 2_000  # pictures whose scores are computed
-TRAINED = 320  # pictures of the network that trains for 20 epochs
+SCORED = 2_000  # images whose scores are computed
+TRAINED = 320  # images of the network that trains for 20 epochs
 
 Prepare = Callable[[pd.DataFrame, Path], Callable[[], object]]
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def rows(name: str, number: int, folder: Path) -> dict[str, float]:
-    """Seconds and memory of one stage on the way from a table to the batches of an epoch; no picture is read."""
+    """Seconds and memory of one stage on the way from a table to the batches of an epoch; no image is read."""
     stage = STAGES[name](table(number), folder)
     gc.collect()
     before = forget_peak()
@@ -94,7 +94,7 @@ def read_table(made: pd.DataFrame, folder: Path) -> Callable[[], object]:
 
 
 def drawn(dls: DataLoaders) -> int:
-    """How many pictures the batches of an epoch hold; only their positions are drawn."""
+    """How many images the batches of an epoch hold; only their positions are drawn."""
     return sum(len(group) for side in dls for group in side.groups(0))
 
 
@@ -111,15 +111,15 @@ STAGES: dict[str, Prepare] = {
     "the command line reads a table": read_table,
 }
 
-MOST = {"the command line reads a table": 1_000_000}  # rows; it then looks at each picture's header, which takes longer
+MOST = {"the command line reads a table": 1_000_000}  # rows; it then looks at each image's header, which takes longer
 
 
-# ---------------------------------------------------------------------- pictures of an epoch
+# ---------------------------------------------------------------------- images of an epoch
 
 
 def epochs(name: str, number: int, folder: Path) -> dict[str, list[float]]:
     """Seconds of epochs of loading: the first, which also starts threads, and two more."""
-    dls = block(folder, training=True).dataloaders(with_pictures(number, folder), bs=min(BATCH, number // 4))
+    dls = block(folder, training=True).dataloaders(with_images(number, folder), bs=min(BATCH, number // 4))
     return {"seconds": [passed(dls) for _ in range(3 if number <= 10_000 else 2)]}
 
 
@@ -136,7 +136,7 @@ def passed(dls: DataLoaders) -> float:
 def loading(name: str, workers: int, folder: Path) -> dict[str, Any]:
     """Memory after each of twenty epochs of loading with so many threads, or processes."""
     dls = block(folder, training=True).dataloaders(
-        with_pictures(2_000, folder), bs=BATCH, num_workers=workers, processes=name == "processes"
+        with_images(2_000, folder), bs=BATCH, num_workers=workers, processes=name == "processes"
     )
     return after_epochs(lambda: passed(dls))
 
@@ -144,7 +144,7 @@ def loading(name: str, workers: int, folder: Path) -> dict[str, Any]:
 def training(name: str, workers: int, folder: Path) -> dict[str, Any]:
     """Memory after each of twenty epochs of training, validation and metrics included."""
     dls = block(folder, training=True).dataloaders(
-        with_pictures(TRAINED, folder), bs=32, num_workers=workers, processes=name == "processes"
+        with_images(TRAINED, folder), bs=32, num_workers=workers, processes=name == "processes"
     )
     learner = vision_learner(
         dls, "test_resnet", pretrained=False, metrics=dls.target.metrics(), precision="float32", progress="quiet"
@@ -203,11 +203,11 @@ def table(number: int) -> pd.DataFrame:
     )
 
 
-def with_pictures(number: int, folder: Path) -> pd.DataFrame:
+def with_images(number: int, folder: Path) -> pd.DataFrame:
     """The same with files that are there."""
     random = np.random.default_rng(0)
     for i in range(FILES):
-        Image.fromarray(random.integers(0, 256, (*SIDE, 3), dtype=np.uint8)).save(folder / f"{i:03}.png")
+        PIL.Image.fromarray(random.integers(0, 256, (*SIDE, 3), dtype=np.uint8)).save(folder / f"{i:03}.png")
     return table(number)
 
 

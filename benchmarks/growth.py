@@ -1,4 +1,4 @@
-"""How cost grows: with pictures, rows of a table, epochs, threads and classes.
+"""How cost grows: with images, rows of a table, epochs, threads and classes.
 
     python benchmarks/growth.py [rows] [epochs] [memory] [classes] [--largest 1e7] [--json out.json]
 
@@ -30,7 +30,7 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("parts", nargs="*", choices=[*PARTS, []], help="what to measure (default: all)")
     made.add_argument("--largest", type=float, default=1e7, help="rows of the largest table")
-    made.add_argument("--pictures", type=float, default=1e5, help="of the largest epoch")
+    made.add_argument("--count", type=float, default=1e5, help="of the largest epoch")
     made.add_argument("--json", type=Path, help="write everything that was measured there")
     arguments = made.parse_args()
     measure.warn_if_busy()
@@ -39,7 +39,7 @@ def main() -> None:
         if part == "rows":
             results[part] = rows(sizes(1e4, arguments.largest))
         if part == "epochs":
-            results[part] = epochs(sizes(1e2, arguments.pictures))
+            results[part] = epochs(sizes(1e2, arguments.count))
         if part == "memory":
             results[part] = memory()
         if part == "classes":
@@ -65,15 +65,15 @@ def rows(numbers: Sequence[int]) -> dict[str, Any]:
 
 
 def epochs(numbers: Sequence[int]) -> dict[str, Any]:
-    """An epoch of loading, for each number of pictures."""
+    """An epoch of loading, for each number of images."""
     found = [ask("epochs", "", number) for number in numbers]
     seconds = [statistics.median(one["seconds"][1:]) for one in found]
     trained = [number * 4 // 5 for number in numbers]
     growth = slope(trained, seconds)
     lines = [[f"{n:,}", s, 1e6 * s / n] for n, s in zip(trained, seconds, strict=True)]
-    print(measure.table(["pictures in an epoch", "seconds", "microseconds a picture"], lines))
+    print(measure.table(["images in an epoch", "seconds", "microseconds an image"], lines))
     print(f"growth: {growth:.3f}\n")
-    return {"pictures": trained, "seconds": [one["seconds"] for one in found], "growth": growth}
+    return {"images": trained, "seconds": [one["seconds"] for one in found], "growth": growth}
 
 
 def memory() -> dict[str, Any]:
@@ -103,7 +103,7 @@ def classes() -> dict[str, Any]:
     for name in ("metrics", "thresholds"):
         found = {str(number): ask("classes", name, number) for number in CLASSES}
         results[name] = {**found, "growth": slope(CLASSES, [one["seconds"] for one in found.values()])}
-    heads = [f"{growing.SCORED:,} pictures, seconds for classes", *map(str, CLASSES), "growth", "MB", "of which before"]
+    heads = [f"{growing.SCORED:,} images, seconds for classes", *map(str, CLASSES), "growth", "MB", "of which before"]
     lines = [
         [name, *(one[str(n)]["seconds"] for n in CLASSES), one["growth"], *memory_of(one)]
         for name, one in results.items()

@@ -40,7 +40,7 @@ def main() -> None:
     }
     report(results)
     print(f"\n{answers['as it is'][-1]['said']}")
-    settings = sides.told_without_pictures(told)
+    settings = sides.told_without_images(told)
     measure.save(arguments.json, {"settings": settings, "sides": results, "answers": answers})
 
 

@@ -1,4 +1,4 @@
-"""How fast pictures come: threads against processes, and what each stage of one picture costs.
+"""How fast images come: threads against processes, and what each stage of one image costs.
 
     python benchmarks/loader.py labels.csv --images photos/ [--train] [--json out.json]
     python benchmarks/loader.py labels.csv --images photos/ --cache [--json out.json]
@@ -6,7 +6,7 @@
 Both give the very same batches, and stay alive between epochs. With ``--train`` the model learns from every batch, so
 that reading competes with training for the processors and for the interpreter's lock, as it does in earnest.
 
-With ``--cache`` threads read with and without a cache of decoded pictures: the epoch that fills it, and later ones.
+With ``--cache`` threads read with and without a cache of decoded images: the epoch that fills it, and later ones.
 """
 
 import copy
@@ -27,10 +27,10 @@ from peers.eyebright_side import dataloaders, make_learner
 from stages import stage_times
 from torch import Tensor
 
-from eyebright.data.loaders import Loader
-from eyebright.data.pipeline import Pipeline
-from eyebright.io.cache import PixelCache
-from eyebright.processors import processors
+from eyebright._system.cpus import processors
+from eyebright.data.loader import Loader
+from eyebright.image.cache import PixelCache
+from eyebright.transforms.pipeline import Pipeline
 
 WORKERS = (1, 2, 4)
 
@@ -42,16 +42,16 @@ def main() -> None:
     parser = sides.parser(__doc__)
     parser.add_argument("--train", action="store_true", help="learn from each batch with --arch")
     parser.add_argument("--cache", action="store_true", help="compare reading with and without a cache instead")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each way reads all pictures")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each way reads all images")
     arguments = parser.parse_args()
     measure.warn_if_busy()
     told = sides.settings(arguments, "unfrozen", *sides.labelled(arguments.data, arguments.images))
-    cv2.setNumThreads(1)  # pictures are spread over workers already, in every way that is compared
+    cv2.setNumThreads(1)  # images are spread over workers already, in every way that is compared
     read = dataloaders(told).train
     read.pipeline, read.device = Pipeline(read.pipeline.transforms), torch.device("cpu")
-    read.sample(0)  # what is loaded with the first picture counts for no way
+    read.sample(0)  # what is loaded with the first image counts for no way
     use = learn_with(make_learner(told).model) if arguments.train else lambda _: None
-    settings = sides.told_without_pictures(told) | {"train": arguments.train}
+    settings = sides.told_without_images(told) | {"train": arguments.train}
     if arguments.cache:
         measure.save(arguments.json, {"settings": settings, "caches": caches(read, use, arguments.rounds)})
         return
@@ -59,7 +59,7 @@ def main() -> None:
     ways |= {f"threads {n}": passes_of(read, n) for n in (0, *WORKERS)}
     started = {name: first_pass(batches) for name, batches in ways.items()}
     rates = measure.alternate({name: passes(batches, use) for name, batches in ways.items()}, range(arguments.rounds))
-    results = {name: started[name] | {"pictures/s": measure.spread(rates[name])} for name in ways}
+    results = {name: started[name] | {"images/s": measure.spread(rates[name])} for name in ways}
     ratios = {str(n): measure.ratios(rates[f"processes {n}"], rates[f"threads {n}"]) for n in WORKERS}
     stages = stage_times(read, arguments.rounds)
     report(results, ratios, stages)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
-    """Pictures per second without a cache and with each kind, in the epoch that fills it and in later ones; printed."""
+    """Images per second without a cache and with each kind, in the epoch that fills it and in later ones; printed."""
     with tempfile.TemporaryDirectory() as folder:
         kinds = {"no cache": None, "memory": PixelCache.in_memory(), "folder": PixelCache.in_folder(folder)}
         ways = {name: passes(passes_of(cached(read, cache), processors()), use) for name, cache in kinds.items()}
@@ -76,10 +76,10 @@ def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
         later = measure.alternate(ways, range(rounds))
         results = {
             name: {
-                "first epoch, pictures/s": first[name],
-                "later, pictures/s": measure.spread(later[name]),
+                "first epoch, images/s": first[name],
+                "later, images/s": measure.spread(later[name]),
                 "times no cache": measure.ratios(later[name], later["no cache"]),
-                "kB a picture": None if cache is None else cache.store.held / len(read.dataset) / 1000,
+                "kB an image": None if cache is None else cache.store.held / len(read.dataset) / 1000,
                 "found": None if cache is None else cache.found / cache.asked,
             }
             for name, cache in kinds.items()
@@ -124,7 +124,7 @@ def learn_with(model: torch.nn.Module) -> Use:
 
 
 def first_pass(batches: Batches) -> dict[str, Any]:
-    """Seconds to the first batch, and the memory that new processes have for themselves when all pictures are read."""
+    """Seconds to the first batch, and the memory that new processes have for themselves when all images are read."""
     before = active_children()
     started = time.perf_counter()
     several = iter(batches())
@@ -146,14 +146,14 @@ def private_megabytes(process: int | None) -> float:
 
 
 def passes(batches: Batches, use: Use) -> Callable[[int], float]:
-    """Pictures per second of a whole pass."""
+    """Images per second of a whole pass."""
 
     def one(_: int) -> float:
-        started, pictures = time.perf_counter(), 0
+        started, images = time.perf_counter(), 0
         for x in batches():
             use(x)
-            pictures += len(x)
-        return pictures / (time.perf_counter() - started)
+            images += len(x)
+        return images / (time.perf_counter() - started)
 
     return one
 
@@ -166,9 +166,9 @@ def report(
     """Print the three tables."""
     columns = ["way", *next(iter(results.values()))]
     print(measure.table(columns, [[name, *one.values()] for name, one in results.items()]))
-    print("\nTimes as many pictures with processes as with threads, round by round:\n")
+    print("\nTimes as many images with processes as with threads, round by round:\n")
     print(measure.table(["workers", "ratio"], list(ratios.items())))
-    print("\nMilliseconds of one picture on one thread:\n")
+    print("\nMilliseconds of one image on one thread:\n")
     print(measure.table(["stage", "ms"], list(stages.items())))
 
 

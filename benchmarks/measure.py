@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from eyebright.processors import processors
+from eyebright._system.cpus import processors
 
 T = TypeVar("T")
 PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")

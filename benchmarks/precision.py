@@ -3,8 +3,8 @@
     python benchmarks/precision.py labels.csv --images photos/ [--arch NAME] [--json out.json]
 
 Both sides are Eyebright with the command line's recipe; only the numbers differ in which it computes. "minus float32"
-is paired: the same seed draws the same head, order and augmentations, and both answer the same pictures. Its interval
-is a bootstrap over pictures of the mean over the seeds; the seeds' own differences stand beside it.
+is paired: the same seed draws the same head, order and augmentations, and both answer the same images. Its interval
+is a bootstrap over images of the mean over the seeds; the seeds' own differences stand beside it.
 """
 
 import sys
@@ -15,7 +15,7 @@ import numpy as np
 import sides
 from quality import SCORES, ends, interval, seconds, targets
 
-from eyebright.jobs import Options
+from eyebright.workflow.train_model import Options
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     scores = {side: [score(one, target) for one in several] for side, several in predicted.items()}
     difference = interval(score, target, predicted["bfloat16"], predicted["float32"])
     ratios = measure.ratios(seconds(answers["float32"]), seconds(answers["bfloat16"]))
-    columns = ["numbers", f"{name}, mean", "of seeds", "95 % of pictures", "seconds"]
+    columns = ["numbers", f"{name}, mean", "of seeds", "95 % of images", "seconds"]
     rows = [
         [
             side,
@@ -56,7 +56,7 @@ def main() -> None:
     measure.save(
         arguments.json,
         {
-            "settings": sides.told_without_pictures(told),
+            "settings": sides.told_without_images(told),
             "scores": scores,
             "bfloat16 minus float32": {"interval": difference, "seeds": by_seed},
             "times as fast": ratios,

@@ -1,12 +1,12 @@
-"""What fastai and Eyebright reach with the same weights, pictures, split, size and epochs, and how long they take.
+"""What fastai and Eyebright reach with the same weights, images, split, size and epochs, and how long they take.
 
     python benchmarks/quality.py labels.csv --images photos/ --fastai-python PATH     # any number of labels: mAP
     python benchmarks/quality.py photos/ --fastai-python PATH                         # class folders: accuracy
     python benchmarks/quality.py biwi/ --points --size 240 320 --fastai-python PATH   # points: mean pixels off
 
-Both sides give their predictions for the validation pictures; they are scored here, by one function, not by either
-library. An interval is a bootstrap over pictures, of the mean over the seeds: it says how far the score may move with
-other pictures, and the spread over the seeds how far it moves with another training.
+Both sides give their predictions for the validation images; they are scored here, by one function, not by either
+library. An interval is a bootstrap over images, of the mean over the seeds: it says how far the score may move with
+other images, and the spread over the seeds how far it moves with another training.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import torch
 from peers.job import Answer, Kind, Settings
 from sklearn.metrics import accuracy_score, average_precision_score
 
-from eyebright.jobs import Options
-from eyebright.metrics.interval import Interval, bootstrap
+from eyebright.evaluation.intervals import Interval, bootstrap
+from eyebright.workflow.train_model import Options
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]
@@ -54,7 +54,7 @@ def main() -> None:
     report(name, results)
     if arguments.predictions is not None:
         np.savez_compressed(arguments.predictions, target=target, **predicted)
-    measure.save(arguments.json, {"settings": sides.told_without_pictures(told), "sides": results})
+    measure.save(arguments.json, {"settings": sides.told_without_images(told), "sides": results})
 
 
 def parse() -> argparse.Namespace:
@@ -80,7 +80,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
 
 
 def targets(told: Settings, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Array:
-    """What is right for each validation picture, in the order of the classes that all sides agree on."""
+    """What is right for each validation image, in the order of the classes that all sides agree on."""
     truth = [told.items[i]["answer"] for i in told.valid]
     if told.kind == "points":
         return np.array(truth)
@@ -93,18 +93,18 @@ def targets(told: Settings, answers: Mapping[str, Sequence[Mapping[str, Any]]]) 
 
 
 def mean_average_precision(predicted: Array, target: Array) -> float:
-    """Of the classes that a picture has at all."""
+    """Of the classes that an image has at all."""
     there = target.any(axis=0)
     return float(average_precision_score(target[:, there], predicted[:, there], average="macro"))
 
 
 def accuracy(predicted: Array, target: Array) -> float:
-    """The share of pictures whose most probable class is right."""
+    """The share of images whose most probable class is right."""
     return float(accuracy_score(target, predicted.argmax(axis=1)))
 
 
 def pixels_off(predicted: Array, target: Array) -> float:
-    """The mean distance, in pixels of the user's pictures."""
+    """The mean distance, in pixels of the user's images."""
     return float(np.linalg.norm(predicted - target, axis=1).mean())
 
 
@@ -124,8 +124,8 @@ def interval(score: Score, target: Array, predicted: Array, less: Array | None =
     def higher(predicted: torch.Tensor, less: torch.Tensor, target: torch.Tensor) -> float:
         return mean(predicted, target) - mean(less, target)
 
-    by_picture = [torch.from_numpy(one).transpose(0, 1) for one in (predicted, less) if one is not None]
-    return bootstrap(mean if less is None else higher, [*by_picture, torch.from_numpy(target)], samples=SAMPLES)
+    by_image = [torch.from_numpy(one).transpose(0, 1) for one in (predicted, less) if one is not None]
+    return bootstrap(mean if less is None else higher, [*by_image, torch.from_numpy(target)], samples=SAMPLES)
 
 
 def seconds(answers: Sequence[Answer]) -> list[float]:
@@ -139,7 +139,7 @@ def report(name: str, results: Mapping[str, Mapping[str, Any]]) -> None:
         "side",
         f"{name}, mean",
         "of seeds",
-        "95 % of pictures",
+        "95 % of images",
         "minus fastai, 95 %",
         "seconds",
         "times as fast",

@@ -1,7 +1,7 @@
-"""How fast pictures become finished batches: read, presized, augmented, normalised, on all processors, nobody learning.
+"""How fast images become finished batches: read, presized, augmented, normalised, on all processors, nobody learning.
 
     python benchmarks/reading.py photos/ --fastai-python PATH [--json out.json]
-    python benchmarks/reading.py photos/ --fastai-python PATH --make 2000x1500 --pictures 96 [--mosaic]
+    python benchmarks/reading.py photos/ --fastai-python PATH --make 2000x1500 --count 96 [--mosaic]
 
 Sides: fastai with none and with two worker processes (the better one counts), torchvision's reference transforms,
 timm's loader, Eyebright. Each runs in a process of its own, in turn. A process reads one epoch cold, which is only
@@ -11,7 +11,7 @@ batches, one for each worker process, and the time to the second. What was read 
 have worker processes, the less the more batches there are.
 
 It also says how far Eyebright's validation view is from a full decode with Pillow's antialiased resize of the same
-part of the picture, in grey levels of 255. ``--make`` writes large JPEGs (quality 90) out of the photographs into a
+part of the image, in grey levels of 255. ``--make`` writes large JPEGs (quality 90) out of the photographs into a
 temporary folder: each photograph enlarged, or, with ``--mosaic``, many tiles, which hold more detail than photographs.
 """
 
@@ -32,13 +32,13 @@ from views import difference_to_full_decode, make_large
 
 from eyebright import get_image_files
 
-ARCH = "resnet34"  # whose mean and standard deviation the pictures are normalised with
+ARCH = "resnet34"  # whose mean and standard deviation the images are normalised with
 
 
 def main() -> None:
     arguments = parse()
     measure.warn_if_busy()
-    files = get_image_files(arguments.pictures_in.resolve())[: arguments.pictures]
+    files = get_image_files(arguments.images_in.resolve())[: arguments.count]
     with tempfile.TemporaryDirectory() as folder:
         if arguments.make is not None:
             files = make_large(files, arguments.make, Path(folder), mosaic=arguments.mosaic)
@@ -54,7 +54,7 @@ def main() -> None:
         "\nValidation views beside a full decode with an antialiased resize: "
         f"{statistics.mean(differences):.2f} grey levels of 255 on average, {max(differences):.2f} at most"
     )
-    record = sides.told_without_pictures(told) | {"kB": size / 1000, "make": arguments.make, "mosaic": arguments.mosaic}
+    record = sides.told_without_images(told) | {"kB": size / 1000, "make": arguments.make, "mosaic": arguments.mosaic}
     measured = {
         "sides": results,
         "times as fast": ratios,
@@ -67,13 +67,13 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The arguments."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("pictures_in", metavar="pictures", type=Path, help="a folder of photographs")
+    made.add_argument("images_in", metavar="images", type=Path, help="a folder of photographs")
     made.add_argument("--fastai-python", required=True, help="an interpreter with fastai and timm")
-    made.add_argument("--pictures", type=int, default=480, help="use, or make, that many (480)")
+    made.add_argument("--count", type=int, default=480, help="use, or make, that many (480)")
     made.add_argument("--make", type=width_and_height, help="first make JPEGs of this size, such as 2000x1500")
     made.add_argument("--mosaic", action="store_true", help="with --make: tiles of photographs, not one enlarged")
-    made.add_argument("--size", type=int, default=224, help="pixels of a finished picture (224)")
-    made.add_argument("--bs", type=int, default=32, help="pictures in a batch (32)")
+    made.add_argument("--size", type=int, default=224, help="pixels of a finished image (224)")
+    made.add_argument("--bs", type=int, default=32, help="images in a batch (32)")
     made.add_argument("--epochs", type=int, default=2, help="that count in each process, after a cold one (2)")
     made.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     made.add_argument("--json", type=Path, help="write everything that was measured there")
@@ -87,9 +87,9 @@ def width_and_height(text: str) -> tuple[int, int]:
 
 
 def settings(files: Sequence[Path], arguments: argparse.Namespace) -> Settings:
-    """What all sides are told. The first picture stands there once more, because libraries want to validate."""
+    """What all sides are told. The first image stands there once more, because libraries want to validate."""
     if len(files) < (START + 1) * arguments.bs:
-        raise SystemExit(f"{len(files)} pictures are fewer than {START + 1} batches of {arguments.bs}")
+        raise SystemExit(f"{len(files)} images are fewer than {START + 1} batches of {arguments.bs}")
     items = [Item(path=str(file), answer="ab"[i % 2], valid=False) for i, file in enumerate(files)]
     items.append(Item(path=str(files[0]), answer="a", valid=True))
     for item in items:  # so that the side that comes first need not wait for the disk
@@ -110,7 +110,7 @@ def make_sides(told: Settings, fastai_python: str) -> dict[str, Callable[[int], 
 
 
 def summary(answers: Sequence[ReadingAnswer]) -> dict[str, measure.Spread]:
-    """Seconds of the start-up, and milliseconds for each picture; each round counts with the median of its epochs."""
+    """Seconds of the start-up, and milliseconds for each image; each round counts with the median of its epochs."""
     return {
         "start_up, s": measure.spread([one["start_up"] for one in answers]),
         "cold, ms": measure.spread([whole(one["cold"]) for one in answers]),
@@ -120,7 +120,7 @@ def summary(answers: Sequence[ReadingAnswer]) -> dict[str, measure.Spread]:
 
 
 def against(slow: Sequence[ReadingAnswer], fast: Sequence[ReadingAnswer]) -> dict[str, measure.Spread]:
-    """How many times as long the first side took for a picture, round by round."""
+    """How many times as long the first side took for an image, round by round."""
     return {
         "whole": measure.ratios(medians(slow, whole), medians(fast, whole)),
         "steady": measure.ratios(medians(slow, steady), medians(fast, steady)),
@@ -133,20 +133,20 @@ def medians(answers: Sequence[ReadingAnswer], each: Callable[[Epoch], float]) ->
 
 
 def whole(epoch: Epoch) -> float:
-    """Milliseconds for each picture of the epoch."""
-    return 1000 * epoch["whole"] / epoch["pictures"]
+    """Milliseconds for each image of the epoch."""
+    return 1000 * epoch["whole"] / epoch["images"]
 
 
 def steady(epoch: Epoch) -> float:
-    """Milliseconds for each picture after the start of the epoch."""
-    return 1000 * (epoch["whole"] - epoch["start"]) / (epoch["pictures"] - epoch["in_start"])
+    """Milliseconds for each image after the start of the epoch."""
+    return 1000 * (epoch["whole"] - epoch["start"]) / (epoch["images"] - epoch["in_start"])
 
 
 def report(
     results: Mapping[str, Mapping[str, measure.Spread]], ratios: Mapping[str, Mapping[str, measure.Spread]], counts: str
 ) -> None:
     """Print both tables."""
-    print("Milliseconds for each picture, median [min-max] of the rounds:\n")
+    print("Milliseconds for each image, median [min-max] of the rounds:\n")
     print(measure.table(["side", *results["eyebright"]], [[name, *one.values()] for name, one in results.items()]))
     print("\nEyebright is so many times as fast, round by round:\n")
     rows = [[f"{name} (counts)" if name == counts else name, *one.values()] for name, one in ratios.items()]

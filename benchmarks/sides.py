@@ -1,4 +1,4 @@
-"""What the comparisons with fastai share: their arguments, the pictures that both sides see, and asking a side."""
+"""What the comparisons with fastai share: their arguments, the images that both sides see, and asking a side."""
 
 import argparse
 import json
@@ -17,25 +17,25 @@ import numpy as np
 from memory import Watch
 from peers.job import Item, Kind, Phase, Settings
 
-from eyebright.data.split import LabelSplitter
 from eyebright.io.files import get_image_files
-from eyebright.jobs import DEFAULT_BATCH, Options, read_source
+from eyebright.sources.split import LabelSplitter
+from eyebright.workflow.train_model import DEFAULT_BATCH, Options, read_source
 
 TRAINING = ("peers.fastai_side", "peers.eyebright_side")
 NOT_KEPT = ("items", "seed", "book", "keep", "train_bn", "precision", "workers", "started")  # differ, or are too many
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """The arguments of pictures, model and output; defaults are the command line's."""
+    """The arguments of images, model and output; defaults are the command line's."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("data", type=Path, help="a table of labels, or a folder with a folder for each class")
     made.add_argument("--images", type=Path, help="the folder that the table's file names start from")
-    made.add_argument("--pictures", type=int, help="use that many, drawn once (default: all)")
+    made.add_argument("--count", type=int, help="use that many, drawn once (default: all)")
     made.add_argument(
         "--arch", default=Options.arch, help="tf_efficientnet_lite0/1/2, or resnet18/34/50 (random weights)"
     )
     made.add_argument("--size", type=int, nargs="+", default=[Options.size], help="pixels: one number, or height width")
-    made.add_argument("--bs", type=int, default=DEFAULT_BATCH, help="pictures in a batch")
+    made.add_argument("--bs", type=int, default=DEFAULT_BATCH, help="images in a batch")
     made.add_argument("--lr", type=float, default=Options.lr, help="the (base) learning rate")
     made.add_argument("--json", type=Path, help="write everything that was measured there")
     return made
@@ -61,40 +61,40 @@ def add_peers(made: argparse.ArgumentParser) -> None:
 def settings(arguments: argparse.Namespace, phase: Phase, kind: Kind, items: list[Item]) -> Settings:
     """What both sides are told; ``fine_tune`` still lacks its epochs."""
     height, width = arguments.size * 2 if len(arguments.size) == 1 else arguments.size
-    items = drawn(items, arguments.pictures)
+    items = drawn(items, arguments.count)
     for item in items:  # so that the side that comes first need not wait for the disk
         Path(item["path"]).read_bytes()
     return Settings(kind, items, arguments.arch, (height, width), arguments.bs, arguments.lr, phase)
 
 
 def labelled(data: Path, images: Path | None) -> tuple[Kind, list[Item]]:
-    """The pictures of a table or of class folders; a fifth validates where they do not say which."""
+    """The images of a table or of class folders; a fifth validates where they do not say which."""
     source = read_source(data.resolve(), images=None if images is None else images.resolve())
-    labels = [picture.labels for picture in source.pictures]
+    labels = [image.labels for image in source.images]
     split = source.split or own_split(labels)
     items = [
         Item(
-            path=str(picture.path),
-            answer=list(picture.labels) if source.kind == "multi" else picture.labels[0],
+            path=str(image.path),
+            answer=list(image.labels) if source.kind == "multi" else image.labels[0],
             valid=split[i],
         )
-        for i, picture in enumerate(source.pictures)
+        for i, image in enumerate(source.images)
     ]
     return source.kind, items
 
 
 def own_split(labels: list[tuple[str, ...]]) -> list[bool]:
-    """Which pictures validate where the data do not say: a fifth of each label, always the same."""
+    """Which images validate where the data do not say: a fifth of each label, always the same."""
     _, valid = map(set, LabelSplitter(labels, seed=0)(labels))
     return [i in valid for i in range(len(labels))]
 
 
 def points(folder: Path, person: str) -> list[Item]:
-    """The pictures of a folder in the format of BIWI with the head's centre in pixels; one person validates."""
+    """The images of a folder in the format of BIWI with the head's centre in pixels; one person validates."""
     camera = np.genfromtxt(folder / "01" / "rgb.cal", skip_footer=6)
 
-    def centre(picture: Path) -> list[float]:
-        x, y, z = np.genfromtxt(picture.with_name(picture.name.replace("rgb.jpg", "pose.txt")), skip_header=3)
+    def centre(image: Path) -> list[float]:
+        x, y, z = np.genfromtxt(image.with_name(image.name.replace("rgb.jpg", "pose.txt")), skip_header=3)
         return [x * camera[0][0] / z + camera[0][2], y * camera[1][1] / z + camera[1][2]]
 
     files = get_image_files(folder.resolve())
@@ -180,7 +180,7 @@ def ask(
     return answer if peak is None else answer | {"peak": asdict(peak)}
 
 
-def told_without_pictures(told: Settings) -> dict[str, object]:
-    """The settings for the record: how many pictures instead of which."""
+def told_without_images(told: Settings) -> dict[str, object]:
+    """The settings for the record: how many images instead of which."""
     record = asdict(told) | {"train": len(told.items) - len(told.valid), "valid": len(told.valid)}
     return {name: value for name, value in record.items() if name not in NOT_KEPT}

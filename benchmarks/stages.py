@@ -1,4 +1,4 @@
-"""What one picture costs, stage by stage, on one thread."""
+"""What one image costs, stage by stage, on one thread."""
 
 import time
 from collections.abc import Callable
@@ -9,20 +9,20 @@ import measure
 import numpy as np
 import torch
 
-from eyebright.data.loaders import Loader
-from eyebright.geometry import Warp
-from eyebright.io.images import Picture
+from eyebright.data.loader import Loader
+from eyebright.image.image import Image
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import draw_all
 from eyebright.types import Size
 
-PICTURES = 200  # at most
+IMAGES = 200  # at most
 
 
 def stage_times(loader: Loader, rounds: int) -> dict[str, measure.Spread]:
-    """Milliseconds of each stage of one picture; the last is all of them as the loader does it."""
+    """Milliseconds of each stage of one image; the last is all of them as the loader does it."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    count = min(len(loader.dataset), PICTURES)
+    count = min(len(loader.dataset), IMAGES)
     spent = measure.alternate(
         {name: timed(stage, count) for name, stage in _stages(loader, count).items()}, range(rounds)
     )
@@ -31,13 +31,13 @@ def stage_times(loader: Loader, rounds: int) -> dict[str, measure.Spread]:
     return {name: measure.spread(spent[name]) for name in order}
 
 
-def timed(stage: Callable[[], Any], pictures: int) -> Callable[[int], float]:
-    """Milliseconds for each picture."""
+def timed(stage: Callable[[], Any], images: int) -> Callable[[int], float]:
+    """Milliseconds for each image."""
 
     def one(_: int) -> float:
         started = time.perf_counter()
         stage()
-        return (time.perf_counter() - started) / pictures * 1000
+        return (time.perf_counter() - started) / images * 1000
 
     return one
 
@@ -49,20 +49,20 @@ def one_pixel(warp: Warp) -> Warp:
 
 
 def _stages(loader: Loader, count: int) -> dict[str, Callable[[], Any]]:
-    """Each stage for that many pictures, with what the stages before it made ready."""
+    """Each stage for that many images, with what the stages before it made ready."""
     transforms, chance = loader.pipeline.transforms, np.random.default_rng(0)
     paths = [item["path"] for item in loader.dataset.items[:count]]
-    pictures = [Picture.create(path) for path in paths]
-    draws = [draw_all(transforms, picture.shape, chance) for picture in pictures]
-    drawn = list(zip(pictures, draws, strict=True))
+    images = [Image.create(path) for path in paths]
+    draws = [draw_all(transforms, image.shape, chance) for image in images]
+    drawn = list(zip(images, draws, strict=True))
     looks = [loader.sample(i)[0] for i in range(count)]
     lit = [(look.pixels, draw.lighting) for look, draw in zip(looks, draws, strict=True)]
     groups = [range(count)[i : i + loader.bs] for i in range(0, count, loader.bs)]
     return {
-        "open": lambda: [Picture.create(path) for path in paths],
-        "draw": lambda: [draw_all(transforms, picture.shape, chance) for picture in pictures],
-        "decode": lambda: [picture.through(one_pixel(draw.warp)) for picture, draw in drawn],
-        "decode and warp": lambda: [picture.through(draw.warp) for picture, draw in drawn],
+        "open": lambda: [Image.create(path) for path in paths],
+        "draw": lambda: [draw_all(transforms, image.shape, chance) for image in images],
+        "decode": lambda: [image.through(one_pixel(draw.warp)) for image, draw in drawn],
+        "decode and warp": lambda: [image.through(draw.warp) for image, draw in drawn],
         "look-up table": lambda: [cv2.LUT(pixels, lighting.table()) for pixels, lighting in lit],
         "stack": lambda: [loader.pipeline.finish([looks[i] for i in group], loader.device) for group in groups],
         "everything": lambda: [loader.batch_of([loader.sample(i) for i in group]) for group in groups],

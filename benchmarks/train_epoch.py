@@ -1,9 +1,9 @@
-"""How long one epoch takes in fastai and in Eyebright: the same pictures, model, size, batch and number of steps.
+"""How long one epoch takes in fastai and in Eyebright: the same images, model, size, batch and number of steps.
 
     python benchmarks/train_epoch.py labels.csv --images photos/ --fastai-python PATH [--frozen | --timm]
 
 Each side runs in a process of its own, in turn, and times itself. Its start-up and its first step (where threads and
-worker processes start and precision is measured) are reported beside, not counted. With ``--timm`` the same pictures go
+worker processes start and precision is measured) are reported beside, not counted. With ``--timm`` the same images go
 through timm's train.py-style loop and that of torchvision's references, each with its own transforms and a plain head.
 """
 
@@ -35,15 +35,15 @@ def main() -> None:
     report(results, ratios)
     measure.save(
         arguments.json,
-        {"settings": sides.told_without_pictures(told), "sides": results, "ratios": ratios, "answers": answers},
+        {"settings": sides.told_without_images(told), "sides": results, "ratios": ratios, "answers": answers},
     )
 
 
 def summary(answers: list[Answer], bs: int) -> dict[str, measure.Spread]:
-    """Seconds of each part over the rounds, and pictures learnt from in a second."""
+    """Seconds of each part over the rounds, and images learnt from in a second."""
     parts = ("start_up", "first_step", "steps", "validation")
     seconds = {part: measure.spread([one[part] for one in answers]) for part in parts}
-    return seconds | {"pictures/s": measure.spread([one["counted"] * bs / one["steps"] for one in answers])}
+    return seconds | {"images/s": measure.spread([one["counted"] * bs / one["steps"] for one in answers])}
 
 
 def against(slow: list[Answer], fast: list[Answer]) -> dict[str, measure.Spread]:

@@ -6,7 +6,8 @@ They are there so that a model cannot take "something stands here" for an answer
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw
+import PIL.Image
+from PIL import ImageDraw
 
 FINE = 3  # drawn this many times larger, so that edges come out smooth
 Ink = tuple[int, int, int, int]
@@ -26,9 +27,9 @@ CLOTHS: tuple[tuple[int, int, int], ...] = (
 )
 
 
-def draw_clutter(height: int, generator: np.random.Generator) -> Image.Image:
-    """One unlabelled object as an RGBA picture of about this height, standing on its lower edge."""
-    kinds: tuple[Callable[[int, np.random.Generator], Image.Image], ...] = (
+def draw_clutter(height: int, generator: np.random.Generator) -> PIL.Image.Image:
+    """One unlabelled object as an RGBA image of about this height, standing on its lower edge."""
+    kinds: tuple[Callable[[int, np.random.Generator], PIL.Image.Image], ...] = (
         _jar,
         _tin,
         _box,
@@ -38,10 +39,10 @@ def draw_clutter(height: int, generator: np.random.Generator) -> Image.Image:
         _herbs,
     )
     large = kinds[generator.integers(len(kinds))](height * FINE, generator)
-    return large.resize((max(1, large.width // FINE), max(1, large.height // FINE)), Image.Resampling.BOX)
+    return large.resize((max(1, large.width // FINE), max(1, large.height // FINE)), PIL.Image.Resampling.BOX)
 
 
-def _jar(height: int, generator: np.random.Generator) -> Image.Image:
+def _jar(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width = round(height * generator.uniform(0.55, 0.75))
     image, draw = _sheet(width, height)
     lid = round(height * 0.16)
@@ -53,7 +54,7 @@ def _jar(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _tin(height: int, generator: np.random.Generator) -> Image.Image:
+def _tin(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width = round(height * generator.uniform(0.6, 0.85))
     image, draw = _sheet(width, height)
     rim = height // 12
@@ -63,7 +64,7 @@ def _tin(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _box(height: int, generator: np.random.Generator) -> Image.Image:
+def _box(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width = round(height * generator.uniform(0.55, 0.9))
     image, draw = _sheet(width, height)
     red, green, blue, _ = _ink(generator)
@@ -78,7 +79,7 @@ def _box(height: int, generator: np.random.Generator) -> Image.Image:
     return image
 
 
-def _bowl(height: int, generator: np.random.Generator) -> Image.Image:
+def _bowl(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width, height = round(height * 1.1), round(height * 0.55)
     image, draw = _sheet(width, height)
     colour = _ink(generator)
@@ -88,7 +89,7 @@ def _bowl(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _bottle(height: int, generator: np.random.Generator) -> Image.Image:
+def _bottle(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width = round(height * generator.uniform(0.28, 0.36))
     image, draw = _sheet(width, height)
     colour = _ink(generator)
@@ -101,7 +102,7 @@ def _bottle(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _plates(height: int, generator: np.random.Generator) -> Image.Image:
+def _plates(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width, height = round(height * 1.2), round(height * 0.42)
     image, draw = _sheet(width, height)
     colour = _ink(generator)
@@ -114,7 +115,7 @@ def _plates(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _herbs(height: int, generator: np.random.Generator) -> Image.Image:
+def _herbs(height: int, generator: np.random.Generator) -> PIL.Image.Image:
     width = round(height * 0.8)
     image, draw = _sheet(width, height)
     for _ in range(26):
@@ -132,8 +133,8 @@ def _herbs(height: int, generator: np.random.Generator) -> Image.Image:
     return _rounded(image)
 
 
-def _sheet(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    image = Image.new("RGBA", (width, height))
+def _sheet(width: int, height: int) -> tuple[PIL.Image.Image, ImageDraw.ImageDraw]:
+    image = PIL.Image.new("RGBA", (width, height))
     return image, ImageDraw.Draw(image)
 
 
@@ -143,10 +144,10 @@ def _ink(generator: np.random.Generator) -> Ink:
     return red, green, blue, 255
 
 
-def _rounded(image: Image.Image) -> Image.Image:
-    """The picture shaded like a cylinder that is lit from the left."""
+def _rounded(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image shaded like a cylinder that is lit from the left."""
     across = np.linspace(0, 1, image.width, dtype=np.float32)
     shade = 0.72 + 0.5 * np.exp(-(((across - 0.3) / 0.32) ** 2)) - 0.16 * across
     pixels = np.asarray(image).astype(np.float32)
     pixels[..., :3] *= shade[None, :, None]
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return PIL.Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

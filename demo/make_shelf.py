@@ -1,9 +1,9 @@
-"""Make a set of pantry pictures to train on, out of openly licensed drawings: nothing is downloaded.
+"""Make a set of pantry images to train on, out of openly licensed drawings: nothing is downloaded.
 
     python demo/make_shelf.py OUT
 
 writes OUT/photos/*.jpg, OUT/labels.csv (fname, labels, is_valid) and OUT/new/*.jpg to predict. Every thing is drawn by
-several houses; the pictures that validate, and the new ones, show only drawings by a house that training never sees, so
+several houses; the images that validate, and the new ones, show only drawings by a house that training never sees, so
 that a score says what the model knows about tomatoes and not about one drawing of a tomato.
 """
 
@@ -21,19 +21,19 @@ from scene import Drawing, paint_scene, read_drawings
 
 DRAWINGS = Path(__file__).resolve().parent / "drawings"
 VALID_SHARE = 0.25
-NEW_PICTURES = 8
+NEW_IMAGES = 8
 FEWEST = 4
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make.
+    """One image to make.
 
     Args:
         path: where it goes.
         houses: whose drawings it may show.
         seed: of the set.
-        number: of the picture in the set, so that it is the same however many are made at once.
+        number: of the image in the set, so that it is the same however many are made at once.
     """
 
     path: Path
@@ -44,46 +44,46 @@ class Job:
 
 def main() -> None:
     args = _arguments()
-    for line in make_shelf(args.out, pictures=args.pictures, seed=args.seed, hold_out=args.hold_out):
+    for line in make_shelf(args.out, images=args.images, seed=args.seed, hold_out=args.hold_out):
         print(line)
 
 
-def make_shelf(out: Path, *, pictures: int, seed: int, hold_out: str) -> Iterator[str]:
+def make_shelf(out: Path, *, images: int, seed: int, hold_out: str) -> Iterator[str]:
     """Make the set; yields sentences that say what was made.
 
     Args:
-        out: the folder to write; pictures of an earlier call with the same name are written over.
-        pictures: how many are labelled; a quarter of them validate.
+        out: the folder to write; images of an earlier call with the same name are written over.
+        images: how many are labelled; a quarter of them validate.
         seed: the same seed gives the same set.
-        hold_out: the house whose drawings only the validation pictures and the new ones show.
+        hold_out: the house whose drawings only the validation images and the new ones show.
     """
     houses = frozenset(drawing.house for drawing in _drawings(DRAWINGS))
     seen, unseen = houses - {hold_out}, frozenset({hold_out})
     (out / "photos").mkdir(parents=True, exist_ok=True)
     (out / "new").mkdir(parents=True, exist_ok=True)
-    valid = {number: number >= pictures - round(pictures * VALID_SHARE) for number in range(pictures)}
+    valid = {number: number >= images - round(images * VALID_SHARE) for number in range(images)}
     jobs = [
         Job(out / "photos" / f"shelf_{number:04d}.jpg", unseen if valid[number] else seen, seed, number)
-        for number in range(pictures)
+        for number in range(images)
     ]
-    new = [Job(out / "new" / f"new_{number}.jpg", unseen, seed, pictures + number) for number in range(NEW_PICTURES)]
+    new = [Job(out / "new" / f"new_{number}.jpg", unseen, seed, images + number) for number in range(NEW_IMAGES)]
     with ProcessPoolExecutor() as pool:
-        labels = list(pool.map(make_picture, jobs + new, chunksize=16))[:pictures]
+        labels = list(pool.map(make_image, jobs + new, chunksize=16))[:images]
     _write_table(out / "labels.csv", labels, valid)
-    yield f"{out}: {pictures} pictures in photos/, their labels in labels.csv, {NEW_PICTURES} more to predict in new/"
+    yield f"{out}: {images} images in photos/, their labels in labels.csv, {NEW_IMAGES} more to predict in new/"
     yield f"train: {_counts(labels, valid, chosen=False)}; drawn by {', '.join(sorted(seen))}"
     yield f"valid: {_counts(labels, valid, chosen=True)}; drawn by {hold_out}, whom training never sees"
     yield _label_table(labels, valid)
 
 
-def make_picture(job: Job) -> tuple[str, ...]:
-    """Paint and write one picture; its labels."""
+def make_image(job: Job) -> tuple[str, ...]:
+    """Paint and write one image; its labels."""
     generator = np.random.default_rng([job.seed, job.number])
     height = int(generator.integers(240, 301))
     width = round(height * 4 / 3)
     drawings = [drawing for drawing in _drawings(DRAWINGS) if drawing.house in job.houses]
     scene = paint_scene((height, width), drawings, generator)
-    scene.picture.save(job.path, quality=int(generator.integers(80, 93)))
+    scene.image.save(job.path, quality=int(generator.integers(80, 93)))
     return scene.labels
 
 
@@ -104,7 +104,7 @@ def _write_table(path: Path, labels: list[tuple[str, ...]], valid: dict[int, boo
 def _counts(labels: list[tuple[str, ...]], valid: dict[int, bool], *, chosen: bool) -> str:
     these = [names for number, names in enumerate(labels) if valid[number] == chosen]
     empty = sum(not names for names in these)
-    return f"{len(these)} pictures with {sum(map(len, these))} labels, {empty} of them with none"
+    return f"{len(these)} images with {sum(map(len, these))} labels, {empty} of them with none"
 
 
 def _label_table(labels: list[tuple[str, ...]], valid: dict[int, bool]) -> str:
@@ -117,14 +117,14 @@ def _label_table(labels: list[tuple[str, ...]], valid: dict[int, bool]) -> str:
 
 def _arguments() -> argparse.Namespace:
     houses = sorted(path.name for path in DRAWINGS.iterdir() if path.is_dir())
-    parser = argparse.ArgumentParser(description="Make a set of pantry pictures to train on.")
+    parser = argparse.ArgumentParser(description="Make a set of pantry images to train on.")
     parser.add_argument("out", type=Path, help="the folder to write")
-    parser.add_argument("--pictures", type=int, default=900, help="how many are labelled (default: 900)")
+    parser.add_argument("--images", type=int, default=900, help="how many are labelled (default: 900)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same set (default: 0)")
     parser.add_argument("--hold-out", choices=houses, default="twemoji", help="the house that only validates")
     args = parser.parse_args()
-    if args.pictures < FEWEST:
-        parser.error(f"argument --pictures: {args.pictures} are too few to train and validate; give {FEWEST} or more")
+    if args.images < FEWEST:
+        parser.error(f"argument --images: {args.images} are too few to train and validate; give {FEWEST} or more")
     return args
 
 

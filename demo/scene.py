@@ -1,13 +1,14 @@
-"""One picture of a pantry: drawings set on a shelf, with shadows, light and a camera."""
+"""One image of a pantry: drawings set on a shelf, with shadows, light and a camera."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 from backdrop import Shelf, paint_backdrop
 from clutter import draw_clutter
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import ImageFilter
 from textures import Surface, smooth_noise
 
 # Longest side against the largest thing's.
@@ -24,7 +25,7 @@ SIZES: dict[str, float] = {
     "orange": 0.68,
     "tomato": 0.68,
 }
-COUNTS = (0.1, 0.36, 0.36, 0.18)  # chance of 0, 1, ... 3 labels in a picture
+COUNTS = (0.1, 0.36, 0.36, 0.18)  # chance of 0, 1, ... 3 labels in an image
 MARGIN = 0.06  # of the canvas, on each side, for the camera to move in
 LEAST_VISIBLE = 0.8  # of a labelled thing, or it is not put there
 TRIES = 12
@@ -38,26 +39,26 @@ class Drawing:
         label: what it is.
         house: who drew it.
         style: which of the house's sets it is from.
-        picture: RGBA, cut to its edges.
+        image: RGBA, cut to its edges.
     """
 
     label: str
     house: str
     style: str
-    picture: Image.Image
+    image: PIL.Image.Image
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A finished picture and what is on it, each label once and in order."""
+    """A finished image and what is on it, each label once and in order."""
 
-    picture: Image.Image
+    image: PIL.Image.Image
     labels: tuple[str, ...]
 
 
 @dataclass
 class _Canvas:
-    """The picture while it is painted, and what its pixels show.
+    """The image while it is painted, and what its pixels show.
 
     Args:
         pixels: h w 3.
@@ -76,9 +77,9 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What stands somewhere: its picture, its lower middle (column, row), and its label; None for clutter."""
+    """What stands somewhere: its image, its lower middle (column, row), and its label; None for clutter."""
 
-    picture: Image.Image
+    image: PIL.Image.Image
     column: float
     row: float
     label: str | None
@@ -91,7 +92,7 @@ def read_drawings(folder: Path) -> list[Drawing]:
             label=path.stem.split("-")[0],
             house=path.parent.parent.name,
             style=path.parent.name,
-            picture=Image.open(path).convert("RGBA"),
+            image=PIL.Image.open(path).convert("RGBA"),
         )
         for path in sorted(folder.glob("*/*/*.png"))
     ]
@@ -101,7 +102,7 @@ def paint_scene(size: tuple[int, int], drawings: list[Drawing], generator: np.ra
     """A pantry of ``size`` (height, width) with none to three kinds of things on its shelves.
 
     Args:
-        size: of the picture, in pixels.
+        size: of the image, in pixels.
         drawings: to choose from.
         generator: decides everything.
     """
@@ -116,12 +117,12 @@ def paint_scene(size: tuple[int, int], drawings: list[Drawing], generator: np.ra
     rows = [generator.uniform(shelf.back + 2, shelf.front - 1) for shelf in shelves]
     for index in np.argsort(rows):
         _stand(canvas, wanted[index], (shelves[index], rows[index]), side=side, generator=generator)
-    picture = _photograph(canvas.pixels, size, side=side, generator=generator)
-    return Scene(picture=picture, labels=tuple(sorted(set(canvas.labels))))
+    image = _photograph(canvas.pixels, size, side=side, generator=generator)
+    return Scene(image=image, labels=tuple(sorted(set(canvas.labels))))
 
 
 def _choose(drawings: list[Drawing], generator: np.random.Generator) -> list[Drawing]:
-    """Drawings of different labels, by one hand in half of the pictures; some of them twice or three times."""
+    """Drawings of different labels, by one hand in half of the images; some of them twice or three times."""
     hands = sorted({(drawing.house, drawing.style) for drawing in drawings})
     same = hands[generator.integers(len(hands))] if generator.random() < 0.5 else None
     labels = generator.permutation(sorted({drawing.label for drawing in drawings}))
@@ -147,54 +148,54 @@ def _stand(
     height, width = canvas.owner.shape
     largest = min(0.97 * shelf.room, 0.72 * height) * generator.uniform(0.8, 1.0)
     if drawing is None:
-        picture = draw_clutter(round(largest * generator.uniform(0.7, 1.0)), generator)
+        image = draw_clutter(round(largest * generator.uniform(0.7, 1.0)), generator)
     else:
-        picture = _pose(drawing.picture, largest * SIZES[drawing.label], shelf.room * 0.97, generator)
-    picture = _shade(picture, side, generator)
+        image = _pose(drawing.image, largest * SIZES[drawing.label], shelf.room * 0.97, generator)
+    image = _shade(image, side, generator)
     for _ in range(TRIES):
         column = generator.uniform(MARGIN + 0.03, 1 - MARGIN - 0.03) * width
-        piece = _Piece(picture, column, row, drawing.label if drawing else None)
+        piece = _Piece(image, column, row, drawing.label if drawing else None)
         if _fits(canvas, piece):
             _paint(canvas, piece, side=side)
             return
 
 
-def _pose(picture: Image.Image, longest: float, room: float, generator: np.random.Generator) -> Image.Image:
+def _pose(image: PIL.Image.Image, longest: float, room: float, generator: np.random.Generator) -> PIL.Image.Image:
     """The drawing at its size, perhaps mirrored, leaning a little or lying."""
-    scale = longest / max(picture.size)
+    scale = longest / max(image.size)
     stretch = generator.uniform(0.92, 1.08)
-    size = (max(4, round(picture.width * scale * stretch)), max(4, round(picture.height * scale / stretch)))
-    posed = picture.resize(size, Image.Resampling.BICUBIC)
+    size = (max(4, round(image.width * scale * stretch)), max(4, round(image.height * scale / stretch)))
+    posed = image.resize(size, PIL.Image.Resampling.BICUBIC)
     if generator.random() < 0.5:
-        posed = posed.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        posed = posed.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
     angle = generator.uniform(-110, 110) if generator.random() < 0.15 else generator.normal(0, 7)
     # Premultiplied, or the edges would take in the black of what is transparent.
-    posed = posed.convert("RGBa").rotate(angle, Image.Resampling.BICUBIC, expand=True).convert("RGBA")
+    posed = posed.convert("RGBa").rotate(angle, PIL.Image.Resampling.BICUBIC, expand=True).convert("RGBA")
     posed = posed.crop(posed.getchannel("A").point([0] * 24 + [255] * 232).getbbox())
     if posed.height > room:
         posed = posed.resize((max(4, round(posed.width * room / posed.height)), max(4, int(room))))
     return posed
 
 
-def _shade(picture: Image.Image, side: float, generator: np.random.Generator) -> Image.Image:
-    """The picture brighter towards the light, darker below, and a little off in brightness and colour."""
-    pixels = np.asarray(picture).astype(np.float32)
-    across = np.linspace(-1, 1, picture.width, dtype=np.float32)[None, :] * side
-    down = np.linspace(0, 1, picture.height, dtype=np.float32)[:, None] ** 2
+def _shade(image: PIL.Image.Image, side: float, generator: np.random.Generator) -> PIL.Image.Image:
+    """The image brighter towards the light, darker below, and a little off in brightness and colour."""
+    pixels = np.asarray(image).astype(np.float32)
+    across = np.linspace(-1, 1, image.width, dtype=np.float32)[None, :] * side
+    down = np.linspace(0, 1, image.height, dtype=np.float32)[:, None] ** 2
     shade = generator.uniform(0.88, 1.06) * (1 - 0.1 * across) * (1 - 0.16 * down)
     grey = pixels[..., :3].mean(axis=2, keepdims=True)
     coloured = grey + (pixels[..., :3] - grey) * generator.uniform(0.82, 1.08)
     tint = generator.normal(1, 0.025, 3)
     pixels[..., :3] = coloured * shade[..., None] * tint.astype(np.float32)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return PIL.Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def _fits(canvas: _Canvas, piece: _Piece) -> bool:
-    """Whether enough stays visible: of the piece inside the picture, and of every labelled thing behind it."""
+    """Whether enough stays visible: of the piece inside the image, and of every labelled thing behind it."""
     width = canvas.owner.shape[1]
     _, left = _corner(piece)
-    inside = min(left + piece.picture.width, (1 - MARGIN) * width) - max(left, MARGIN * width)
-    if piece.label is not None and inside < 0.75 * piece.picture.width:
+    inside = min(left + piece.image.width, (1 - MARGIN) * width) - max(left, MARGIN * width)
+    if piece.label is not None and inside < 0.75 * piece.image.width:
         return False
     left_over = zip(canvas.visible, _hidden(canvas, piece), canvas.area, strict=True)
     return all(visible - hidden >= LEAST_VISIBLE * area for visible, hidden, area in left_over)
@@ -212,7 +213,7 @@ def _paint(canvas: _Canvas, piece: _Piece, *, side: float) -> None:
     _cast_shadow(canvas, piece, side)
     window, mask = _window(canvas, piece)
     top, left = _corner(piece)
-    colours = np.asarray(piece.picture.convert("RGB")).astype(np.float32) / 255
+    colours = np.asarray(piece.image.convert("RGB")).astype(np.float32) / 255
     rows, columns = window
     colours = colours[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     canvas.pixels[window] += (colours - canvas.pixels[window]) * mask[..., None]
@@ -227,12 +228,12 @@ def _paint(canvas: _Canvas, piece: _Piece, *, side: float) -> None:
 def _cast_shadow(canvas: _Canvas, piece: _Piece, side: float) -> None:
     """Darken the wall behind the piece, away from the light, and the shelf under it."""
     height, width = canvas.owner.shape
-    alpha = piece.picture.getchannel("A")
+    alpha = piece.image.getchannel("A")
     reach = max(4, round(0.07 * max(alpha.size)))
     pad = 4 * reach
-    sheet = Image.new("L", (alpha.width + 2 * pad, alpha.height + 2 * pad))
+    sheet = PIL.Image.new("L", (alpha.width + 2 * pad, alpha.height + 2 * pad))
     sheet.paste(alpha.point(lambda value: value * 0.34), (pad + round(side * 1.4 * reach), pad + reach // 3))
-    foot = Image.new("L", (max(2, round(alpha.width * 0.86)), max(3, reach)), 150)
+    foot = PIL.Image.new("L", (max(2, round(alpha.width * 0.86)), max(3, reach)), 150)
     sheet.paste(foot, (pad + (alpha.width - foot.width) // 2, pad + alpha.height - reach // 2))
     shadow = np.asarray(sheet.filter(ImageFilter.GaussianBlur(reach * 0.75))).astype(np.float32) / 255
     top, left = (corner - pad for corner in _corner(piece))
@@ -244,32 +245,34 @@ def _cast_shadow(canvas: _Canvas, piece: _Piece, side: float) -> None:
 
 def _corner(piece: _Piece) -> tuple[int, int]:
     """Row and column of the piece's upper left corner."""
-    return round(piece.row) - piece.picture.height, round(piece.column - piece.picture.width / 2)
+    return round(piece.row) - piece.image.height, round(piece.column - piece.image.width / 2)
 
 
 def _window(canvas: _Canvas, piece: _Piece) -> tuple[tuple[slice, slice], Surface]:
     """The part of the canvas that the piece covers, and its opacity there."""
     height, width = canvas.owner.shape
     top, left = _corner(piece)
-    rows = slice(max(top, 0), min(top + piece.picture.height, height))
-    columns = slice(max(left, 0), min(left + piece.picture.width, width))
-    alpha = np.asarray(piece.picture.getchannel("A")).astype(np.float32) / 255
+    rows = slice(max(top, 0), min(top + piece.image.height, height))
+    columns = slice(max(left, 0), min(left + piece.image.width, width))
+    alpha = np.asarray(piece.image.getchannel("A")).astype(np.float32) / 255
     return (rows, columns), alpha[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
-def _photograph(pixels: Surface, size: tuple[int, int], *, side: float, generator: np.random.Generator) -> Image.Image:
+def _photograph(
+    pixels: Surface, size: tuple[int, int], *, side: float, generator: np.random.Generator
+) -> PIL.Image.Image:
     """The canvas as a camera sees it: from a little aside, under some light, not quite sharp, with noise."""
     height, width = size
     lit = pixels * _light(pixels.shape[:2], side, generator)
-    whole = Image.fromarray((np.clip(lit, 0, 1) * 255).astype(np.uint8))
+    whole = PIL.Image.fromarray((np.clip(lit, 0, 1) * 255).astype(np.uint8))
     corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], np.float64)
     corners = MARGIN + (1 - 2 * MARGIN) * corners + generator.uniform(-MARGIN, MARGIN, (4, 2)) * 0.8
     quad = (corners * (whole.width, whole.height)).ravel().tolist()
-    seen = whole.transform((width, height), Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
+    seen = whole.transform((width, height), PIL.Image.Transform.QUAD, quad, PIL.Image.Resampling.BILINEAR)
     if generator.random() < 0.4:
         seen = seen.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 0.9)))
     grain = generator.uniform(1, 4) * generator.standard_normal((height, width, 1), np.float32)
-    return Image.fromarray(np.clip(np.asarray(seen) + grain, 0, 255).astype(np.uint8))
+    return PIL.Image.fromarray(np.clip(np.asarray(seen) + grain, 0, 255).astype(np.uint8))
 
 
 def _light(size: tuple[int, int], side: float, generator: np.random.Generator) -> Surface:

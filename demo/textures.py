@@ -1,14 +1,14 @@
 """Surfaces made of numbers: noise, plaster, wallpaper, tiles and wood.
 
 A surface is an array h w 3 of floats, where 1.0 is white. Every function takes the generator that decides, so
-that a picture follows from its seed alone.
+that an image follows from its seed alone.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
-from PIL import Image
 
 Surface = NDArray[np.floating]
 Colour = tuple[float, float, float]
@@ -39,7 +39,7 @@ def smooth_noise(size: tuple[int, int], cells: tuple[int, int], generator: np.ra
     """Values h w around 0 with deviation near 1, smooth between ``cells`` (rows, columns) random ones."""
     height, width = size
     coarse = generator.standard_normal(cells).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC))
 
 
 def pick(colours: tuple[Colour, ...], generator: np.random.Generator, *, spread: float = 0.04) -> Surface:

@@ -1,4 +1,4 @@
-"""The notebooks beside this file, executed anew: small pictures, and no path of this machine.
+"""The notebooks beside this file, executed anew: small images, and no path of this machine.
 
     python examples/execute.py                    # all of them; EYEBRIGHT_DATA names the folder of data sets
     python examples/execute.py pets.ipynb
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import PIL.Image
 from nbclient import NotebookClient
-from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 JPEG_QUALITY = 75
@@ -65,7 +65,7 @@ def tidy(output: Any, replaced: dict[str, str]) -> None:
     if "image/png" in data:
         png = base64.b64decode(data["image/png"])
         with io.BytesIO() as jpeg:
-            Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
+            PIL.Image.open(io.BytesIO(png)).convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
             if jpeg.tell() < len(png):
                 del data["image/png"]
                 data["image/jpeg"] = base64.b64encode(jpeg.getvalue()).decode()

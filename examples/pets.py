@@ -1,7 +1,7 @@
-"""One label per picture: breeds of pets, told apart by a small network in a few minutes.
+"""One label per image: breeds of pets, told apart by a small network in a few minutes.
 
     python examples/pets.py                       # the pets of the book, which EYEBRIGHT_DATA holds or fast.ai sends
-    python examples/pets.py pictures/ --pictures 370 --epochs 2 --out pets-model
+    python examples/pets.py images/ --images 370 --epochs 2 --out pets-model
 
 The label is in the file's name, as in ``great_pyrenees_173.jpg``. The notebook ``pets.ipynb`` goes the same way slowly.
 """
@@ -30,7 +30,7 @@ from eyebright import (
     using_attr,
     vision_learner,
 )
-from eyebright.data.split import TrainTestSplitter
+from eyebright.sources.split import TrainTestSplitter
 
 breed = using_attr(RegexLabeller(r"(.+)_\d+\.jpg$"), "name")
 """From a file to the breed that its name tells."""
@@ -40,7 +40,7 @@ def main() -> None:
     """Train, save, load again, and say which breeds are taken for which."""
     arguments = parse()
     folder = arguments.folder or untar_data(URLs.PETS) / "images"
-    files = evenly(get_image_files(folder), arguments.pictures)
+    files = evenly(get_image_files(folder), arguments.images)
 
     dls = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
@@ -70,9 +70,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="pictures named breed_number.jpg (default: the book's)")
+    parser.add_argument("folder", type=Path, nargs="?", help="images named breed_number.jpg (default: the book's)")
     parser.add_argument("--out", type=Path, default=Path("pets-model"))
-    parser.add_argument("--pictures", type=int, help="use that many, evenly over the breeds (default: all)")
+    parser.add_argument("--images", type=int, help="use that many, evenly over the breeds (default: all)")
     parser.add_argument("--size", type=int, default=128, help="pixels of a side")
     parser.add_argument("--freeze-epochs", type=int, default=3, help="with the head alone")
     parser.add_argument("--epochs", type=int, default=2, help="with everything")
@@ -96,12 +96,12 @@ def evenly(files: Sequence[Path], count: int | None) -> list[Path]:
 
 
 def report(learn: Learner) -> None:
-    """Print how many answers are right, beside one that needs no picture, and the pairs that are mixed up most."""
+    """Print how many answers are right, beside one that needs no image, and the pairs that are mixed up most."""
     probabilities, targets = learn.get_preds()
     answers = probabilities.argmax(dim=1)
     vocab = learn.dls.vocab
     commonest = Counter(map(breed, learn.dls.train_ds.items)).most_common(1)[0][0]
-    print(f"{int((answers == targets).sum())} of {len(targets)} pictures get the right one of {len(vocab)} breeds")
+    print(f"{int((answers == targets).sum())} of {len(targets)} images get the right one of {len(vocab)} breeds")
     print(f"always '{commonest}' would be right {int((targets == vocab.position(commonest)).sum())} times")
     wrong = answers != targets
     pairs = Counter(zip(targets[wrong].tolist(), answers[wrong].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Points on a picture: the centre of a head, learnt from one folder of people and found on another person.
+"""Points on an image: the centre of a head, learnt from one folder of people and found on another person.
 
 The folder has the layout of BIWI_HEAD_POSE: a folder for each person with ``frame_*_rgb.jpg``,
 ``frame_*_pose.txt`` and ``rgb.cal``.
@@ -30,10 +30,10 @@ from eyebright import (
 )
 
 
-def head_centre(picture: Path) -> list[float]:
+def head_centre(image: Path) -> list[float]:
     """(x, y) of the head's centre in pixels: the pose file's position in space, projected by the camera."""
-    centre = np.genfromtxt(picture.with_name(picture.name.replace("_rgb.jpg", "_pose.txt")), skip_header=3)
-    camera = calibration(picture.parent)
+    centre = np.genfromtxt(image.with_name(image.name.replace("_rgb.jpg", "_pose.txt")), skip_header=3)
+    camera = calibration(image.parent)
     x = centre[0] * camera[0][0] / centre[2] + camera[0][2]
     y = centre[1] * camera[1][1] / centre[2] + camera[1][2]
     return [x, y]
@@ -61,7 +61,7 @@ def main() -> None:
         blocks=(ImageBlock, PointBlock),
         get_items=get_image_files,
         get_y=head_centre,
-        splitter=FuncSplitter(lambda picture: picture.parent.name == arguments.person),
+        splitter=FuncSplitter(lambda image: image.parent.name == arguments.person),
         batch_tfms=aug_transforms(size=(arguments.height, arguments.height * 4 // 3)),
     ).dataloaders(arguments.folder or untar_data(URLs.BIWI_HEAD_POSE), bs=16, seed=arguments.seed)
     learn = vision_learner(
@@ -73,14 +73,14 @@ def main() -> None:
     held_out = list(dls.valid_ds.items)
     answers = load_predictor(arguments.out).predict(held_out)
     errors = [
-        np.linalg.norm(answer.answer.xy.numpy()[0] - head_centre(picture))
-        for answer, picture in zip(answers, held_out, strict=True)
+        np.linalg.norm(answer.answer.xy.numpy()[0] - head_centre(image))
+        for answer, image in zip(answers, held_out, strict=True)
     ]
     here = learn.predict(held_out[0]).decoded.xy
     same = np.allclose(here.numpy(), answers[0].answer.xy.numpy(), atol=1e-3)
-    always = np.mean([head_centre(picture) for picture in dls.train_ds.items], axis=0)
-    without = np.mean([np.linalg.norm(always - head_centre(picture)) for picture in held_out])
-    print(f"mean error {np.mean(errors):.1f} px on person {arguments.person} ({len(errors)} pictures of 640x480)")
+    always = np.mean([head_centre(image) for image in dls.train_ds.items], axis=0)
+    without = np.mean([np.linalg.norm(always - head_centre(image)) for image in held_out])
+    print(f"mean error {np.mean(errors):.1f} px on person {arguments.person} ({len(errors)} images of 640x480)")
     print(f"always the mean place of the others: {without:.1f} px")
     print(f"the saved model gives the same points: {same}")
     sys.exit(0 if same else 1)

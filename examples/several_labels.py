@@ -1,9 +1,9 @@
-"""Any number of labels per picture: what is on a photograph, and from which probability on a label is given.
+"""Any number of labels per image: what is on a photograph, and from which probability on a label is given.
 
     python examples/several_labels.py             # PASCAL of the book, which EYEBRIGHT_DATA holds or fast.ai sends
-    python examples/several_labels.py folder/ --pictures 600 --epochs 1 --out labels-model
+    python examples/several_labels.py folder/ --images 600 --epochs 1 --out labels-model
 
-The folder holds ``train.csv`` (columns ``fname``, ``labels`` with spaces between them, ``is_valid``) and the pictures
+The folder holds ``train.csv`` (columns ``fname``, ``labels`` with spaces between them, ``is_valid``) and the images
 in ``train/``. The notebook ``several_labels.ipynb`` goes the same way slowly.
 """
 
@@ -29,7 +29,7 @@ from eyebright import (
     untar_data,
     vision_learner,
 )
-from eyebright.interpret.thresholds import cross_fitted_score
+from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import mean_ap
 
 
@@ -37,9 +37,9 @@ def main() -> None:
     """Train, choose thresholds, save, load again, and say what each threshold is worth."""
     arguments = parse()
     folder = arguments.folder or untar_data(URLs.PASCAL_2007)
-    table = pd.read_csv(folder / "train.csv", keep_default_na=False)  # a picture without labels has an empty cell
-    if arguments.pictures is not None:
-        table = table.sample(min(arguments.pictures, len(table)), random_state=arguments.seed)
+    table = pd.read_csv(folder / "train.csv", keep_default_na=False)  # an image without labels has an empty cell
+    if arguments.images is not None:
+        table = table.sample(min(arguments.images, len(table)), random_state=arguments.seed)
 
     dls = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="holds train.csv and train/ (default: the book's)")
     parser.add_argument("--out", type=Path, default=Path("labels-model"))
-    parser.add_argument("--pictures", type=int, help="use that many, drawn by chance (default: all)")
+    parser.add_argument("--images", type=int, help="use that many, drawn by chance (default: all)")
     parser.add_argument("--size", type=int, default=128, help="pixels of a side")
     parser.add_argument("--freeze-epochs", type=int, default=2, help="with the head alone")
     parser.add_argument("--epochs", type=int, default=1, help="with everything")
@@ -87,7 +87,7 @@ def parse() -> argparse.Namespace:
 def report(learn: Learner) -> None:
     """Print what the threshold does to the scores, and choose one for each label."""
     probabilities, targets = learn.get_preds()
-    print(f"mAP {mean_ap(probabilities, targets):.3f} on {len(targets)} pictures")
+    print(f"mAP {mean_ap(probabilities, targets):.3f} on {len(targets)} images")
     for at in (0.1, 0.2, 0.5, 0.99):
         print(f"accuracy_multi at {at}: {accuracy_multi(probabilities, targets, thresh=at, sigmoid=False):.3f}")
     print(f"accuracy_multi of no label at all: {(targets == 0).double().mean():.3f}")
@@ -96,7 +96,7 @@ def report(learn: Learner) -> None:
     for label, at in zip(learn.dls.vocab, chosen.per_class(len(learn.dls.vocab)).tolist(), strict=True):
         print(f"  {label} is given above {at:.2f}")
     expected = cross_fitted_score(probabilities, targets, metric="f1_macro")
-    print(f"macro-F1 to expect of such thresholds on new pictures: {expected:.3f}")
+    print(f"macro-F1 to expect of such thresholds on new images: {expected:.3f}")
 
 
 def saved_answers_alike(learn: Learner, folder: Path, files: list[Path]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.pictures import coloured_squares
+from support.images import coloured_squares
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -21,15 +21,15 @@ def _a_home_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures beside the repository, where there is one."""
+    """The folder of real images beside the repository, where there is one."""
     if not SHARED.is_dir():
-        pytest.skip(f"the real pictures of {SHARED} are not here")
+        pytest.skip(f"the real images of {SHARED} are not here")
     return SHARED
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the pictures of `table`."""
+    """The folder of the images of `table`."""
     return tmp_path_factory.mktemp("squares")
 
 

@@ -121,4 +121,7 @@ except ImportError as error:
 
 
 def test_only_the_notebook_face_brings_fastcore_in() -> None:
-    assert python("import sys, eyebright.vision, eyebright.jobs; print('fastcore' in sys.modules)") == "False\n"
+    code = (
+        "import sys, eyebright.learner.vision_learner, eyebright.workflow.train_model; print('fastcore' in sys.modules)"
+    )
+    assert python(code) == "False\n"

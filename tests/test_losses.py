@@ -18,7 +18,7 @@ from eyebright.losses import (
     MSELossFlat,
     balanced_pos_weight,
     balanced_weight,
-    picture_losses,
+    image_losses,
 )
 
 GOLD = json.loads((Path(__file__).parent / "gold" / "g03_metrics.json").read_text())
@@ -27,16 +27,16 @@ WEIGHT = torch.arange(1.0, 6.0)
 NAN = float("nan")
 
 
-def random_batch(kind, pictures, *, seed=0):
+def random_batch(kind, images, *, seed=0):
     """Outputs and targets for a loss on labels, classes or points (some unseen)."""
     generator = torch.Generator().manual_seed(seed)
-    pred = torch.randn(pictures, 5 if kind != "points" else 6, generator=generator)
+    pred = torch.randn(images, 5 if kind != "points" else 6, generator=generator)
     if kind == "labels":
-        return pred, (torch.rand(pictures, 5, generator=generator) < 0.4).float()
+        return pred, (torch.rand(images, 5, generator=generator) < 0.4).float()
     if kind == "classes":
-        return pred, torch.randint(5, (pictures,), generator=generator)
-    target = torch.randn(pictures, 3, 2, generator=generator)
-    target[torch.rand(pictures, 3, generator=generator) < 0.3] = NAN
+        return pred, torch.randint(5, (images,), generator=generator)
+    target = torch.randn(images, 3, 2, generator=generator)
+    target[torch.rand(images, 3, generator=generator) < 0.3] = NAN
     return pred, target
 
 
@@ -141,7 +141,7 @@ def test_the_mean_of_weighted_batches_was_the_books_mistake():
     assert mean.value != pytest.approx(GOLD["weighted CE: AvgLoss over batches of 4 and 2"], rel=0.02)
 
 
-def test_any_other_loss_is_averaged_over_pictures():
+def test_any_other_loss_is_averaged_over_images():
     pred, target = random_batch("labels", 7)
     mean = MeanLoss(functional.l1_loss)
     mean.add(pred[:5], target[:5])
@@ -153,26 +153,26 @@ def test_the_loss_of_nothing_is_unknown():
     assert math.isnan(MeanLoss(MSELossFlat()).value)
 
 
-def test_the_loss_of_each_picture_is_that_of_a_batch_of_one(case):
+def test_the_loss_of_each_image_is_that_of_a_batch_of_one(case):
     kind, loss = case
     pred, target = random_batch(kind, 12)
-    alone = picture_losses(loss, pred, target)
+    alone = image_losses(loss, pred, target)
     for i, known in enumerate(~target.isnan().flatten(1).all(1) if kind == "points" else [True] * 12):
         if known:
             torch.testing.assert_close(alone[i], loss(pred[i : i + 1], target[i : i + 1]))
 
 
-def test_a_picture_in_which_nothing_counts_has_no_loss():
+def test_a_image_in_which_nothing_counts_has_no_loss():
     target = torch.tensor([[[0.0, 1.0]], [[NAN, NAN]]])
-    assert picture_losses(MSELossFlat(), torch.zeros(2, 2), target).tolist() == [0.5, pytest.approx(NAN, nan_ok=True)]
+    assert image_losses(MSELossFlat(), torch.zeros(2, 2), target).tolist() == [0.5, pytest.approx(NAN, nan_ok=True)]
 
 
-def test_the_loss_of_each_picture_needs_nothing_of_a_loss_but_its_value(case):
+def test_the_loss_of_each_image_needs_nothing_of_a_loss_but_its_value(case):
     kind, loss = case
     pred, target = random_batch(kind, 6, seed=2)
-    by_hand = picture_losses(lambda p, t: loss(p, t), pred, target)
-    known = ~picture_losses(loss, pred, target).isnan()
-    torch.testing.assert_close(by_hand[known], picture_losses(loss, pred, target)[known])
+    by_hand = image_losses(lambda p, t: loss(p, t), pred, target)
+    known = ~image_losses(loss, pred, target).isnan()
+    torch.testing.assert_close(by_hand[known], image_losses(loss, pred, target)[known])
 
 
 # ------------------------------------------------------------------------------- in training
@@ -230,7 +230,7 @@ def test_balanced_weights_are_scikit_learns():
     np.testing.assert_allclose(balanced_weight(torch.tensor(target), 4).numpy(), expected, rtol=1e-6)
 
 
-def test_a_class_without_pictures_gets_the_weight_one():
+def test_a_class_without_images_gets_the_weight_one():
     weights = balanced_weight(torch.tensor([0, 0, 2, 2]), 4)
     assert weights.tolist() == [1, 1, 1, 1]
 
@@ -238,7 +238,7 @@ def test_a_class_without_pictures_gets_the_weight_one():
 def test_balanced_pos_weights_let_having_and_lacking_a_label_count_the_same():
     target = torch.tensor([[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]])
     weights = balanced_pos_weight(target)
-    assert weights.tolist() == [3, 1, 1, 1]  # a label on no picture and one on every picture get 1
+    assert weights.tolist() == [3, 1, 1, 1]  # a label on no image and one on every image get 1
     added = functional.binary_cross_entropy_with_logits(
         torch.zeros(4, 4), target.float(), pos_weight=weights, reduction="none"
     )

@@ -24,11 +24,11 @@ def no_window() -> Iterator[None]:
     plt.close("all")
 
 
-def pictures(count: int, height: int = 4, width: int = 6) -> list[np.ndarray]:
+def images(count: int, height: int = 4, width: int = 6) -> list[np.ndarray]:
     return [np.full((height, width, 3), 40 * i % 255, dtype=np.uint8) for i in range(count)]
 
 
-# ------------------------------------------------------------------------------- pictures
+# ------------------------------------------------------------------------------- images
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def pictures(count: int, height: int = 4, width: int = 6) -> list[np.ndarray]:
         ("point show_results(ds_idx=1,nrows=3,figsize=(6,8))", 6, {"rows": 3, "figsize": (6, 8)}),
     ],
 )
-def test_pictures_stand_in_the_books_grid(case, count, given):
-    figure = plot.show_pictures(pictures(count, 6, 6), [""] * count, **given)
+def test_images_stand_in_the_books_grid(case, count, given):
+    figure = plot.show_images(images(count, 6, 6), [""] * count, **given)
     assert len(figure.axes) == BOOK[case]["n_axes"]
     assert figure.get_size_inches().tolist() == BOOK[case]["figsize"]
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [(60, 80, (6, 4.5)), (80, 60, (4.5, 6)), (9, 90, (6, 3))])
-def test_the_places_of_a_grid_have_the_shape_of_the_pictures(height, width, expected):
-    figure = plot.show_pictures(pictures(4, height, width), [""] * 4)
+def test_the_places_of_a_grid_have_the_shape_of_the_images(height, width, expected):
+    figure = plot.show_images(images(4, height, width), [""] * 4)
     assert figure.get_size_inches().tolist() == pytest.approx(expected)
 
 
@@ -64,9 +64,9 @@ LONG = [
 
 @pytest.mark.parametrize("figsize", [None, (6, 6), (9, 3), (4, 8)])
 @pytest.mark.parametrize("below", ["", "\nagriculture;blooming;blow_down;clear;cloudy;conventional_mine"])
-def test_titles_touch_neither_each_other_nor_another_picture(figsize, below):
+def test_titles_touch_neither_each_other_nor_another_image(figsize, below):
     titles = [title + below for title in LONG * 3]
-    figure = plot.show_pictures(pictures(9, 8, 8), titles, figsize=figsize)
+    figure = plot.show_images(images(9, 8, 8), titles, figsize=figsize)
     figure.canvas.draw()
     boxes = [ax.title.get_window_extent() for ax in figure.axes]
     places = [ax.get_window_extent() for ax in figure.axes]
@@ -76,14 +76,14 @@ def test_titles_touch_neither_each_other_nor_another_picture(figsize, below):
 
 
 def test_a_long_title_is_told_in_full_where_lines_can_be_broken():
-    figure = plot.show_pictures(pictures(1), [LONG[0]])
+    figure = plot.show_images(images(1), [LONG[0]])
     title = figure.axes[0].get_title()
     assert title.count("\n") >= 1
     assert title.replace("\n", "") == LONG[0]
 
 
 def test_lines_that_were_given_stay_lines():
-    figure = plot.show_pictures(pictures(1), [f"{LONG[0]}\ncat"])
+    figure = plot.show_images(images(1), [f"{LONG[0]}\ncat"])
     first, second = figure.axes[0].get_title().split("\n")
     assert first.endswith("…")
     assert LONG[0].startswith(first[:-1])
@@ -91,48 +91,48 @@ def test_lines_that_were_given_stay_lines():
 
 
 def test_short_titles_have_the_usual_letters():
-    figure = plot.show_pictures(pictures(9, 6, 6), ["car;person"] * 9)
+    figure = plot.show_images(images(9, 6, 6), ["car;person"] * 9)
     assert {ax.title.get_fontsize() for ax in figure.axes} == {12}
 
 
-def test_a_figure_of_pictures_becomes_the_current_one():
-    figure = plot.show_pictures(pictures(2), ["a", "b"])
+def test_a_figure_of_images_becomes_the_current_one():
+    figure = plot.show_images(images(2), ["a", "b"])
     assert plt.gcf() is figure
 
 
 def test_a_given_number_of_columns_takes_as_many_rows_as_needed():
-    figure = plot.show_pictures(pictures(5), [""] * 5, columns=2)
+    figure = plot.show_images(images(5), [""] * 5, columns=2)
     assert figure.axes[0].get_gridspec().get_geometry() == (3, 2)
 
 
 def test_several_labels_are_joined_by_a_semicolon_and_no_axes_are_drawn():
-    figure = plot.show_pictures(pictures(2), [("car", "dog"), "cat"], colors=["red", "green"])
+    figure = plot.show_images(images(2), [("car", "dog"), "cat"], colors=["red", "green"])
     assert [ax.get_title() for ax in figure.axes] == ["car;dog", "cat"]
     assert [ax.title.get_color() for ax in figure.axes] == ["red", "green"]
     assert not any(ax.axison for ax in figure.axes)
 
 
 def test_a_title_with_dollar_signs_is_not_taken_for_a_formula():
-    figure = plot.show_pictures(pictures(1), ["$\\nonsense$"])
+    figure = plot.show_images(images(1), ["$\\nonsense$"])
     figure.canvas.draw()
     assert figure.axes[0].get_title() == "$\\nonsense$"
 
 
 @pytest.mark.parametrize("given", [{"titles": ["a"]}, {"titles": ["a", "b"], "colors": ["red"]}])
-def test_there_is_one_title_and_color_for_each_picture(given):
-    with pytest.raises(InputError, match="2 pictures need as many"):
-        plot.show_pictures(pictures(2), **given)
+def test_there_is_one_title_and_color_for_each_image(given):
+    with pytest.raises(InputError, match="2 images need as many"):
+        plot.show_images(images(2), **given)
 
 
 def test_nothing_to_show_is_said():
-    with pytest.raises(InputError, match="no pictures to show"):
-        plot.show_pictures([], [])
+    with pytest.raises(InputError, match="no images to show"):
+        plot.show_images([], [])
 
 
 def test_a_point_is_drawn_on_the_pixel_that_it_names():
-    picture = np.zeros((20, 30, 3), dtype=np.uint8)
-    picture[13, 24] = 255
-    figure = plot.show_pictures([picture], [""])
+    image = np.zeros((20, 30, 3), dtype=np.uint8)
+    image[13, 24] = 255
+    figure = plot.show_images([image], [""])
     ax = figure.axes[0]
     figure.canvas.draw()
     screen = np.asarray(figure.canvas.buffer_rgba())
@@ -142,8 +142,8 @@ def test_a_point_is_drawn_on_the_pixel_that_it_names():
     assert ax.collections[0].get_offsets().tolist() == [[24.5, 13.5]]
 
 
-def test_points_that_are_not_visible_are_left_out_and_the_picture_keeps_its_place():
-    ax = plot.show_pictures(pictures(1), [""]).axes[0]
+def test_points_that_are_not_visible_are_left_out_and_the_image_keeps_its_place():
+    ax = plot.show_images(images(1), [""]).axes[0]
     before = (ax.get_xlim(), ax.get_ylim())
     plot.draw_points(ax, torch.tensor([[1.0, 2.0], [3.0, 1.0], [90.0, 90.0]]), torch.tensor([True, False, True]))
     assert ax.collections[0].get_offsets().tolist() == [[1, 2], [90, 90]]

@@ -18,8 +18,8 @@ from sklearn.metrics import accuracy_score, hamming_loss
 
 from eyebright import recipes
 from eyebright.errors import InputError
-from eyebright.interpret.thresholds import tune_thresholds
-from eyebright.learner import Learner
+from eyebright.evaluation.thresholds import tune_thresholds
+from eyebright.learner.learner import Learner
 from eyebright.metrics.labels import subset
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.recipes.image_list import ImageList
@@ -29,8 +29,8 @@ from eyebright.recipes.scores import get_optimal_threshold, hamming_accuracy, pl
 from eyebright.recipes.sets import LabelColumnNotFound, LabelCsvNotFound, Urls, is_data_multilabel, unzip_url
 from eyebright.recipes.train_metrics import TrainMetricsRecorder
 from eyebright.transforms.presets import aug_transforms
+from support.images import coloured_squares
 from support.learners import SMALL
-from support.pictures import coloured_squares
 
 GOLD = json.loads((Path(__file__).parent / "gold" / "g05_split_vocab.json").read_text())
 V1_SPLIT = GOLD["v1 split_by_rand_pct(0.2,seed=10) n=128 (seed 001: 103/25)"]
@@ -127,7 +127,7 @@ def test_a_metric_of_a_fit_is_given_logits_so_that_a_fifth_means_more_than_a_hal
     assert made.validate()[1] == pytest.approx(as_documented.item())
 
 
-def test_stacked_batches_hide_wrong_pictures_and_the_main_api_counts_them() -> None:
+def test_stacked_batches_hide_wrong_images_and_the_main_api_counts_them() -> None:
     wrong, true = torch.ones(6, 16, 4), torch.zeros(6, 16, 4)
     assert zero_one_accuracy(wrong, true).item() == pytest.approx(0.75)
     assert zero_one_accuracy(wrong.flatten(0, 1), true.flatten(0, 1)).item() == 0
@@ -161,7 +161,7 @@ def test_without_a_seed_the_split_is_that_of_numpy_s_global_generator_which_stay
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-def test_the_chain_gives_batches_of_the_table_s_pictures_and_labels(data: ImageDataBunch, folder: Path) -> None:
+def test_the_chain_gives_batches_of_the_table_s_images_and_labels(data: ImageDataBunch, folder: Path) -> None:
     table = pd.read_csv(folder / "labels.csv")
     assert (data.c, data.classes) == (3, ["blue", "green", "red"])
     x, y = data.one_batch()
@@ -221,7 +221,7 @@ def test_a_column_splits_and_floats_are_numbers(folder: Path) -> None:
         ImageList.from_csv(folder, "nowhere.csv")
 
 
-def test_pictures_are_drawn_in_a_square(data: ImageDataBunch) -> None:
+def test_images_are_drawn_in_a_square(data: ImageDataBunch) -> None:
     data.show_batch(rows=2, figsize=(5, 4))
     assert len(plt.gcf().axes) == 4
     assert tuple(plt.gcf().get_size_inches()) == (5, 4)
@@ -233,7 +233,7 @@ def test_pictures_are_drawn_in_a_square(data: ImageDataBunch) -> None:
 def test_the_training_column_is_right_when_batches_are_joined_and_as_documented_when_stacked(
     data: ImageDataBunch,
 ) -> None:
-    def no_picture_is_right(pred: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    def no_image_is_right(pred: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         return zero_one_accuracy(1 - true, true)
 
     columns = []
@@ -244,21 +244,21 @@ def test_the_training_column_is_right_when_batches_are_joined_and_as_documented_
             kept.append(TrainMetricsRecorder(learn, stacked=stacked))
             return kept[0]
 
-        made = learner(data, metrics=[no_picture_is_right, hamming_accuracy], callback_fns=[make])
+        made = learner(data, metrics=[no_image_is_right, hamming_accuracy], callback_fns=[make])
         made.fit(2, 1e-4)
         columns.append(recorders[0].train_metrics)
         assert len(recorders[0].valid_metrics) == len(recorders[0].train_metrics) == 2
         assert [row[0] for row in recorders[0].valid_metrics] == [0, 0]
         assert recorders[0].last_train_metrics() == columns[-1][-1]
         assert made.recorder.metric_names[3:-1] == [
-            "train_no_picture_is_right",
-            "valid_no_picture_is_right",
+            "train_no_image_is_right",
+            "valid_no_image_is_right",
             "train_hamming_accuracy",
             "valid_hamming_accuracy",
         ]
-        assert [metric.name for metric in made.metrics] == ["no_picture_is_right", "hamming_accuracy"]
+        assert [metric.name for metric in made.metrics] == ["no_image_is_right", "hamming_accuracy"]
         assert made.recorder.metrics[-1][2].numpy().ravel()[0] == pytest.approx(columns[-1][-1][1])
-    assert [row[0] for row in columns[0]] == [1 - 3 / 8] * 2  # 8 pictures a batch, 3 labels: the floor
+    assert [row[0] for row in columns[0]] == [1 - 3 / 8] * 2  # 8 images a batch, 3 labels: the floor
     assert [row[0] for row in columns[1]] == [0, 0]
     assert [row[1] for row in columns[0]] == pytest.approx([row[1] for row in columns[1]])
 

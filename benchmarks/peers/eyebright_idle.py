@@ -3,14 +3,14 @@
 import json
 from importlib.metadata import version
 
-from eyebright.processors import processors
+from eyebright._system.cpus import processors
 from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
 from peers.eyebright_side import make_learner
 from peers.idle_job import IdleAnswer, Moment
 from peers.job import read_settings
 
 READING = ("decoding", "augmenting")  # what readers do
-PARTS = ("waiting for pictures", "forward", "backward", "optimizer")
+PARTS = ("waiting for images", "forward", "backward", "optimizer")
 
 
 def main() -> None:

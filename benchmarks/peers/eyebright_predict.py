@@ -1,6 +1,6 @@
 """Eyebright's side of the comparison of predictions: ``python -m peers.eyebright_predict < settings.json``.
 
-Beside the predictor's batches stands what they are made of: the pictures read by as many threads with nothing else
+Beside the predictor's batches stands what they are made of: the images read by as many threads with nothing else
 going on, and the runtime fed with pixels that are there already.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from eyebright import Picture, load_predictor
+from eyebright import Image, load_predictor
 from eyebright.transforms.draw import draw_all
 from peers.predict_job import give_answer, read_settings, timed_answers
 
@@ -24,19 +24,19 @@ def main() -> None:
     predictor = load_predictor(settings.folder, runtime=settings.runtime, precision=settings.precision, device="cpu")
 
     def read(path: str) -> np.ndarray[Any, Any]:
-        picture = Picture.create(path)
-        return picture.through(draw_all(predictor.manifest.view, picture.shape, None).warp)
+        image = Image.create(path)
+        return image.through(draw_all(predictor.manifest.view, image.shape, None).warp)
 
     def read_all() -> list[np.ndarray[Any, Any]]:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return list(pool.map(read, settings.pictures))
+            return list(pool.map(read, settings.images))
 
     answer = timed_answers(settings, lambda path: predictor.predict(path)[0].scores.tolist())
     pixels = np.stack(read_all())
     batches = [pixels[i : i + settings.bs] for i in range(0, len(pixels), settings.bs)]
     times = [
         (
-            seconds(lambda: predictor.predict(settings.pictures, bs=settings.bs)),
+            seconds(lambda: predictor.predict(settings.images, bs=settings.bs)),
             seconds(read_all),
             seconds(lambda: [predictor.runtime.run(batch) for batch in batches]),
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from eyebright.models.build import PictureModel, describe
+from eyebright.models.build import ImageModel, describe
 from peers.eyebright_side import dataloaders
 from peers.job import read_settings
 from peers.reading_job import answer_epochs
@@ -18,7 +18,7 @@ from peers.reading_job import answer_epochs
 def main() -> None:
     settings = read_settings()
     train = dataloaders(settings).train
-    model = PictureModel(nn.Identity(), nn.Identity(), describe(settings.arch, 2, size=settings.size)).to(train.device)
+    model = ImageModel(nn.Identity(), nn.Identity(), describe(settings.arch, 2, size=settings.size)).to(train.device)
 
     def batches() -> Iterator[Tensor]:
         for x, _ in train:

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def dataloaders(settings: Settings) -> DataLoaders:
-    """Batches of the settings' pictures, augmented as the command line does it (points: as the book)."""
+    """Batches of the settings' images, augmented as the command line does it (points: as the book)."""
     labels = settings.kind != "points"
     block = DataBlock(
         blocks=(ImageBlock, BLOCKS[settings.kind]),
@@ -82,7 +82,7 @@ def make_learner(settings: Settings) -> Learner:
 
 
 def predictions(learner: Learner, settings: Settings) -> list[Any]:
-    """For each validation picture the probabilities, or the point in its own pixels."""
+    """For each validation image the probabilities, or the point in its own pixels."""
     if settings.kind != "points":
         return learner.get_preds()[0].tolist()
     answers = learner.predictor().predict([settings.items[i]["path"] for i in settings.valid])

@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def dataloaders(settings: Settings) -> DataLoaders:
-    """Batches of the settings' pictures, with the book's augmentation."""
+    """Batches of the settings' images, with the book's augmentation."""
     labels = settings.kind != "points"
     stats = LITE_STATS if settings.package else imagenet_stats
     augment = aug_transforms(size=settings.size, min_scale=0.75 if labels else 1.0)
@@ -111,10 +111,10 @@ def load_weights(body: torch.nn.Module, arch: str, package: str) -> None:
 
 
 def predictions(learner: Learner, settings: Settings) -> list[Any]:
-    """For each validation picture the probabilities, or the point in its own pixels."""
+    """For each validation image the probabilities, or the point in its own pixels."""
     predicted = learner.get_preds()[0]
     if settings.kind == "points":
-        # Nothing was cut off: the model saw whole pictures, each squeezed into the size.
+        # Nothing was cut off: the model saw whole images, each squeezed into the size.
         sizes = [PILImage.create(settings.items[i]["path"]).size for i in settings.valid]
         predicted = (predicted + 1) / 2 * torch.tensor(sizes)
     return predicted.tolist()

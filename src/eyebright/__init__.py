@@ -1,4 +1,4 @@
-"""Labelled pictures in, a model you can trust and ship out.
+"""Labelled images in, a model you can trust and ship out.
 
 The names here are loaded when they are first used: `import eyebright` alone loads no torch.
 """
@@ -7,59 +7,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eyebright.answers import load_learner as load_learner
-    from eyebright.blocks.category import CategoryBlock as CategoryBlock
-    from eyebright.blocks.image import ImageBlock as ImageBlock
-    from eyebright.blocks.multicategory import MultiCategoryBlock as MultiCategoryBlock
-    from eyebright.blocks.points import PointBlock as PointBlock
-    from eyebright.blocks.regression import RegressionBlock as RegressionBlock
     from eyebright.data.block import DataBlock as DataBlock
     from eyebright.data.dataloaders import DataLoaders as DataLoaders
-    from eyebright.data.items import (
-        ColReader as ColReader,
-    )
-    from eyebright.data.items import (
-        RegexLabeller as RegexLabeller,
-    )
-    from eyebright.data.items import (
-        parent_label as parent_label,
-    )
-    from eyebright.data.items import (
-        using_attr as using_attr,
-    )
-    from eyebright.data.split import (
-        ColSplitter as ColSplitter,
-    )
-    from eyebright.data.split import (
-        EndSplitter as EndSplitter,
-    )
-    from eyebright.data.split import (
-        FuncSplitter as FuncSplitter,
-    )
-    from eyebright.data.split import (
-        GrandparentSplitter as GrandparentSplitter,
-    )
-    from eyebright.data.split import (
-        IndexSplitter as IndexSplitter,
-    )
-    from eyebright.data.split import (
-        LabelSplitter as LabelSplitter,
-    )
-    from eyebright.data.split import (
-        MaskSplitter as MaskSplitter,
-    )
-    from eyebright.data.split import (
-        RandomSplitter as RandomSplitter,
-    )
+    from eyebright.data.getters import ColReader as ColReader
+    from eyebright.data.getters import RegexLabeller as RegexLabeller
+    from eyebright.data.getters import parent_label as parent_label
+    from eyebright.data.getters import using_attr as using_attr
     from eyebright.errors import EyebrightError as EyebrightError
+    from eyebright.image.image import Image as Image
+    from eyebright.inference.predictor import Predictor as Predictor
+    from eyebright.inference.predictor import load_predictor as load_predictor
+    from eyebright.inference.predictor import save_onnx as save_onnx
     from eyebright.io.download import URLs as URLs
     from eyebright.io.download import untar_data as untar_data
     from eyebright.io.files import get_image_files as get_image_files
-    from eyebright.io.images import Picture as Picture
-    from eyebright.jobs import Options as Options
-    from eyebright.jobs import read_source as read_source
-    from eyebright.jobs import train_model as train_model
-    from eyebright.learner import Learner as Learner
+    from eyebright.learner.learner import Learner as Learner
+    from eyebright.learner.saved_learner import load_learner as load_learner
+    from eyebright.learner.vision_learner import vision_learner as vision_learner
     from eyebright.metrics.labels import (
         accuracy as accuracy,
     )
@@ -70,9 +34,35 @@ if TYPE_CHECKING:
         error_rate as error_rate,
     )
     from eyebright.metrics.meter import Metric as Metric
-    from eyebright.predict import Predictor as Predictor
-    from eyebright.predict import load_predictor as load_predictor
-    from eyebright.predict import save_onnx as save_onnx
+    from eyebright.sources.split import (
+        ColSplitter as ColSplitter,
+    )
+    from eyebright.sources.split import (
+        EndSplitter as EndSplitter,
+    )
+    from eyebright.sources.split import (
+        FuncSplitter as FuncSplitter,
+    )
+    from eyebright.sources.split import (
+        GrandparentSplitter as GrandparentSplitter,
+    )
+    from eyebright.sources.split import (
+        IndexSplitter as IndexSplitter,
+    )
+    from eyebright.sources.split import (
+        LabelSplitter as LabelSplitter,
+    )
+    from eyebright.sources.split import (
+        MaskSplitter as MaskSplitter,
+    )
+    from eyebright.sources.split import (
+        RandomSplitter as RandomSplitter,
+    )
+    from eyebright.tasks.category import CategoryBlock as CategoryBlock
+    from eyebright.tasks.image import ImageBlock as ImageBlock
+    from eyebright.tasks.multicategory import MultiCategoryBlock as MultiCategoryBlock
+    from eyebright.tasks.points import PointBlock as PointBlock
+    from eyebright.tasks.regression import RegressionBlock as RegressionBlock
     from eyebright.transforms.normalize import Normalize as Normalize
     from eyebright.transforms.normalize import imagenet_stats as imagenet_stats
     from eyebright.transforms.presets import aug_transforms as aug_transforms
@@ -81,35 +71,37 @@ if TYPE_CHECKING:
     from eyebright.types import Points as Points
     from eyebright.types import Size as Size
     from eyebright.types import Thresholds as Thresholds
-    from eyebright.vision import vision_learner as vision_learner
+    from eyebright.workflow.train_model import Options as Options
+    from eyebright.workflow.train_model import read_source as read_source
+    from eyebright.workflow.train_model import train_model as train_model
 
 _HOMES = {
-    "CategoryBlock": "eyebright.blocks.category",
-    "ColReader": "eyebright.data.items",
-    "ColSplitter": "eyebright.data.split",
+    "CategoryBlock": "eyebright.tasks.category",
+    "ColReader": "eyebright.data.getters",
+    "ColSplitter": "eyebright.sources.split",
     "DataBlock": "eyebright.data.block",
     "DataLoaders": "eyebright.data.dataloaders",
-    "EndSplitter": "eyebright.data.split",
+    "EndSplitter": "eyebright.sources.split",
     "EyebrightError": "eyebright.errors",
-    "FuncSplitter": "eyebright.data.split",
-    "GrandparentSplitter": "eyebright.data.split",
-    "ImageBlock": "eyebright.blocks.image",
-    "IndexSplitter": "eyebright.data.split",
-    "LabelSplitter": "eyebright.data.split",
-    "Learner": "eyebright.learner",
-    "MaskSplitter": "eyebright.data.split",
+    "FuncSplitter": "eyebright.sources.split",
+    "GrandparentSplitter": "eyebright.sources.split",
+    "ImageBlock": "eyebright.tasks.image",
+    "IndexSplitter": "eyebright.sources.split",
+    "LabelSplitter": "eyebright.sources.split",
+    "Learner": "eyebright.learner.learner",
+    "MaskSplitter": "eyebright.sources.split",
     "Metric": "eyebright.metrics.meter",
-    "MultiCategoryBlock": "eyebright.blocks.multicategory",
+    "MultiCategoryBlock": "eyebright.tasks.multicategory",
     "Normalize": "eyebright.transforms.normalize",
-    "Options": "eyebright.jobs",
-    "Picture": "eyebright.io.images",
-    "PointBlock": "eyebright.blocks.points",
+    "Options": "eyebright.workflow.train_model",
+    "Image": "eyebright.image.image",
+    "PointBlock": "eyebright.tasks.points",
     "Points": "eyebright.types",
-    "Predictor": "eyebright.predict",
+    "Predictor": "eyebright.inference.predictor",
     "RandomResizedCrop": "eyebright.transforms.spatial",
-    "RandomSplitter": "eyebright.data.split",
-    "RegexLabeller": "eyebright.data.items",
-    "RegressionBlock": "eyebright.blocks.regression",
+    "RandomSplitter": "eyebright.sources.split",
+    "RegexLabeller": "eyebright.data.getters",
+    "RegressionBlock": "eyebright.tasks.regression",
     "Resize": "eyebright.transforms.spatial",
     "Size": "eyebright.types",
     "Thresholds": "eyebright.types",
@@ -120,15 +112,15 @@ _HOMES = {
     "error_rate": "eyebright.metrics.labels",
     "get_image_files": "eyebright.io.files",
     "imagenet_stats": "eyebright.transforms.normalize",
-    "load_learner": "eyebright.answers",
-    "load_predictor": "eyebright.predict",
-    "parent_label": "eyebright.data.items",
-    "read_source": "eyebright.jobs",
-    "save_onnx": "eyebright.predict",
-    "train_model": "eyebright.jobs",
+    "load_learner": "eyebright.learner.saved_learner",
+    "load_predictor": "eyebright.inference.predictor",
+    "parent_label": "eyebright.data.getters",
+    "read_source": "eyebright.workflow.train_model",
+    "save_onnx": "eyebright.inference.predictor",
+    "train_model": "eyebright.workflow.train_model",
     "untar_data": "eyebright.io.download",
-    "using_attr": "eyebright.data.items",
-    "vision_learner": "eyebright.vision",
+    "using_attr": "eyebright.data.getters",
+    "vision_learner": "eyebright.learner.vision_learner",
 }
 
 __all__ = [
@@ -141,6 +133,7 @@ __all__ = [
     "EyebrightError",
     "FuncSplitter",
     "GrandparentSplitter",
+    "Image",
     "ImageBlock",
     "IndexSplitter",
     "LabelSplitter",
@@ -150,7 +143,6 @@ __all__ = [
     "MultiCategoryBlock",
     "Normalize",
     "Options",
-    "Picture",
     "PointBlock",
     "Points",
     "Predictor",

@@ -23,19 +23,28 @@ from torchvision.models import resnet18, resnet34, resnet50
 
 from eyebright._deprecate import renamed
 from eyebright._optional import need
-from eyebright.answers import load_learner
-from eyebright.artifact import Manifest
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.points import PointBlock
-from eyebright.blocks.regression import RegressionBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset, Datasets
-from eyebright.data.factory import ImageDataLoaders
-from eyebright.data.items import ColReader, RegexLabeller, parent_label, using_attr
-from eyebright.data.split import (
+from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
+from eyebright.data.image_dataloaders import ImageDataLoaders
+from eyebright.errors import EyebrightError
+from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
+from eyebright.image.image import Image
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.io.download import URLs, untar_data
+from eyebright.io.files import get_image_files
+from eyebright.learner.learner import Learner
+from eyebright.learner.saved_learner import load_learner
+from eyebright.learner.vision_learner import vision_learner
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
+from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
+from eyebright.metrics.meter import Metric
+from eyebright.metrics.points import point_distance
+from eyebright.models.heads import sigmoid_range
+from eyebright.plot import plot_function, plot_threshold_curve
+from eyebright.sources.split import (
     ColSplitter,
     EndSplitter,
     FileSplitter,
@@ -48,24 +57,15 @@ from eyebright.data.split import (
     RandomSubsetSplitter,
     TrainTestSplitter,
 )
-from eyebright.errors import EyebrightError
-from eyebright.interpret.thresholds import threshold_curve, tune_thresholds
-from eyebright.io.download import URLs, untar_data
-from eyebright.io.files import get_image_files
-from eyebright.io.images import Picture
-from eyebright.learner import Learner
-from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
-from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
-from eyebright.metrics.meter import Metric
-from eyebright.metrics.points import point_distance
-from eyebright.models.heads import sigmoid_range
-from eyebright.plot import plot_function, plot_threshold_curve
-from eyebright.predict import Predictor, load_predictor
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
 from eyebright.types import Points, Size, Thresholds
-from eyebright.vision import vision_learner
 
 if TYPE_CHECKING:
     import matplotlib.pyplot as plt
@@ -75,8 +75,8 @@ else:
     L = need("fastcore.foundation", extra="notebook", purpose="a notebook").L
     need("fastcore.xtras", extra="notebook", purpose="a notebook")  # Path.ls and Path.BASE_PATH
 
-PILImage = Picture
-"""The book's name of a picture."""
+PILImage = Image
+"""The book's name of an image."""
 
 cnn_learner = renamed("cnn_learner", vision_learner)
 """The old name of `vision_learner`."""
@@ -124,6 +124,7 @@ __all__ = [  # Python's own order
     "Flip",
     "FuncSplitter",
     "GrandparentSplitter",
+    "Image",
     "ImageBlock",
     "ImageDataLoaders",
     "IndexSplitter",
@@ -139,7 +140,6 @@ __all__ = [  # Python's own order
     "PILImage",
     "Path",
     "PerspectiveWarp",
-    "Picture",
     "PointBlock",
     "Points",
     "Predictor",

@@ -2,7 +2,7 @@
 
     EyebrightError
     ├── InputError            bad input: what was asked, what is there, what to do   (exit code 2)
-    │   ├── PictureError      a picture that cannot be read; carries its path
+    │   ├── ImageError      an image that cannot be read; carries its path
     │   ├── TableError        a table of labels that cannot be understood; carries path and row
     │   ├── LabelError        a label that is not in the vocabulary
     │   └── DataError         a data block, split or batch that cannot work
@@ -36,21 +36,21 @@ class InputError(EyebrightError, ValueError):
     """Bad input: the message says what was asked, what is there and what to do."""
 
 
-class PictureError(InputError):
-    """A picture that cannot be read.
+class ImageError(InputError):
+    """An image that cannot be read.
 
     Args:
-        path: where the picture is, or a description of where it came from.
+        path: where the image is, or a description of where it came from.
         reason: what is wrong with it, without the path.
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
-        super().__init__(f"cannot read picture '{path}': {reason}")
+        super().__init__(f"cannot read image '{path}': {reason}")
         self.path = str(path)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
-        return PictureError, (self.path, self.reason)
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        return ImageError, (self.path, self.reason)
 
 
 class TableError(InputError):

@@ -1,7 +1,7 @@
 """The losses of the three kinds of answer: what a training step makes small.
 
 The names and reprs are the book's ("flattened" losses: points of shape (b, n, 2) are compared with a model's flat
-(b, 2n)). Every loss here is a sum over pictures divided by a sum of weights, and says both (`terms`), because the mean
+(b, 2n)). Every loss here is a sum over images divided by a sum of weights, and says both (`terms`), because the mean
 of batch losses is *not* the loss over the set as soon as classes have weights, points are missing or the last batch is
 smaller; `MeanLoss` adds them up exactly.
 """
@@ -18,27 +18,27 @@ from eyebright.errors import InputError
 
 
 class FlattenedLoss(nn.Module, ABC):
-    """A loss over a batch: the sum of the pictures' terms divided by the sum of their weights."""
+    """A loss over a batch: the sum of the images' terms divided by the sum of their weights."""
 
     @abstractmethod
     def terms(
         self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each picture what it adds to the loss, and its weight: the loss is the ratio of their sums."""
+        """For each image what it adds to the loss, and its weight: the loss is the ratio of their sums."""
 
     def forward(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, ""]:
         """The loss of a batch. It is 0, with zero gradients, when nothing in the batch counts."""
         added, weights = self.terms(pred, target)
         return added.sum() / _or_one(weights.sum())
 
-    def per_picture(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
-        """The loss of each picture alone; NaN for one in which nothing counts."""
+    def per_image(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+        """The loss of each image alone; NaN for one in which nothing counts."""
         added, weights = self.terms(pred, target)
         return added / weights
 
 
 class CrossEntropyLossFlat(FlattenedLoss):
-    """Cross-entropy of one label per picture, from logits.
+    """Cross-entropy of one label per image, from logits.
 
     Args:
         weight: one weight for each class; the loss is the weighted mean, divided by the weights of the true classes.
@@ -63,12 +63,12 @@ class CrossEntropyLossFlat(FlattenedLoss):
     def terms(
         self, pred: Float[Tensor, "b *d k"], target: Shaped[Tensor, "b ..."]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each picture its weighted cross-entropy, and its weight (the weight of its true class).
+        """For each image its weighted cross-entropy, and its weight (the weight of its true class).
 
         Args:
             pred: logits.
             target: the numbers of the classes; or, of the shape of ``pred``, probabilities of the classes (mixed
-                pictures), whose weights are 1 as in PyTorch.
+                images), whose weights are 1 as in PyTorch.
 
         Raises:
             InputError: the shapes, or the number of weights, do not fit.
@@ -91,11 +91,11 @@ class CrossEntropyLossFlat(FlattenedLoss):
 
 
 class BCEWithLogitsLossFlat(FlattenedLoss):
-    """Binary cross-entropy of any number of labels per picture, from logits.
+    """Binary cross-entropy of any number of labels per image, from logits.
 
     Args:
         weight: one factor for each class. As in PyTorch the mean is taken over all outputs, not over the weights.
-        pos_weight: one factor for each class, for the pictures that have it: 3 counts each of them three times.
+        pos_weight: one factor for each class, for the images that have it: 3 counts each of them three times.
     """
 
     weight: Tensor | None
@@ -116,11 +116,11 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
     def terms(
         self, pred: Float[Tensor, "b k"], target: Shaped[Tensor, "b k"]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each picture the sum over its labels, and how many labels there are.
+        """For each image the sum over its labels, and how many labels there are.
 
         Args:
             pred: logits.
-            target: 1 where the picture has the label, else 0; any number type.
+            target: 1 where the image has the label, else 0; any number type.
 
         Raises:
             InputError: the shapes, or the number of weights, do not fit.
@@ -145,11 +145,11 @@ class MSELossFlat(FlattenedLoss):
     def terms(
         self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each picture the sum of its squared errors, and how many numbers of its target are known.
+        """For each image the sum of its squared errors, and how many numbers of its target are known.
 
         Args:
             pred: the predicted numbers.
-            target: as many numbers for each picture, in any shape; NaN where unknown.
+            target: as many numbers for each image, in any shape; NaN where unknown.
 
         Raises:
             InputError: the shapes do not fit.
@@ -162,18 +162,18 @@ class MSELossFlat(FlattenedLoss):
         return errors.square().flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
-def picture_losses(
+def image_losses(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]
 ) -> Float[Tensor, " n"]:
-    """The loss of each picture alone, with any loss; NaN for a picture in which nothing counts.
+    """The loss of each image alone, with any loss; NaN for an image in which nothing counts.
 
     Args:
-        loss: one of the losses here; or any callable, which is given one picture at a time.
+        loss: one of the losses here; or any callable, which is given one image at a time.
         pred: the model's outputs.
         target: the targets.
     """
     if isinstance(loss, FlattenedLoss):
-        return loss.per_picture(pred, target)
+        return loss.per_image(pred, target)
     return torch.stack([loss(pred[i : i + 1], target[i : i + 1]) for i in range(len(pred))])
 
 
@@ -182,7 +182,7 @@ class MeanLoss:
 
     Args:
         loss: one of the losses here, whose terms are added up; or any callable, whose value is taken as the mean over
-            the pictures of its batch.
+            the images of its batch.
     """
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -212,7 +212,7 @@ def loss_weight(
     """How much the loss of a batch counts beside that of another, so that their weighted mean is the loss of both.
 
     Args:
-        loss: one of the losses here, or any callable, whose value is taken as the mean over the pictures.
+        loss: one of the losses here, or any callable, whose value is taken as the mean over the images.
         pred: the outputs that it was computed from.
         target: their targets.
     """
@@ -220,9 +220,9 @@ def loss_weight(
 
 
 def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:
-    """Weights that let every class count the same, for `CrossEntropyLossFlat`: n / (classes * pictures of the class).
+    """Weights that let every class count the same, for `CrossEntropyLossFlat`: n / (classes * images of the class).
 
-    The rule is scikit-learn's ``class_weight="balanced"`` (King & Zeng, 2001). A class without pictures gets 1.
+    The rule is scikit-learn's ``class_weight="balanced"`` (King & Zeng, 2001). A class without images gets 1.
     """
     counts = torch.bincount(target.cpu().long(), minlength=classes).double()
     present = counts > 0
@@ -232,7 +232,7 @@ def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " 
 def balanced_pos_weight(target: Shaped[Tensor, "n k"]) -> Float[Tensor, " k"]:
     """Weights that let having and lacking a label count the same, for `BCEWithLogitsLossFlat`: lacking / having.
 
-    A label that no picture has, or every picture, gets 1.
+    A label that no image has, or every image, gets 1.
     """
     having = target.cpu().double().sum(0)
     lacking = len(target) - having
@@ -260,11 +260,11 @@ def _full_precision(pred: Tensor) -> Tensor:
 
 
 def _like(target: Tensor, pred: Tensor) -> Tensor:
-    """The target in the shape and type of the prediction, picture by picture."""
+    """The target in the shape and type of the prediction, image by image."""
     if len(target) != len(pred) or target.numel() != pred.numel():
         raise InputError(
             f"predictions of the shape {tuple(pred.shape)} and targets of the shape {tuple(target.shape)} do not fit: "
-            "each picture needs as many targets as outputs"
+            "each image needs as many targets as outputs"
         )
     return target.reshape(pred.shape).to(pred.dtype)
 

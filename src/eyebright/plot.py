@@ -1,10 +1,10 @@
-"""Values drawn on axes: pictures in a grid, points on a picture, and the curves of training and of thresholds.
+"""Values drawn on axes: images in a grid, points on an image, and the curves of training and of thresholds.
 
 Values go in and figures come out; nothing is computed here that could be right or wrong. Matplotlib is imported where
 it is used, because only drawing needs it. A new figure is made through pyplot, so that it becomes ``plt.gcf()`` and a
 notebook shows it by itself.
 
-Axes that `show_pictures` makes speak the coordinates of `eyebright.types`: the top-left corner of a picture is (0, 0),
+Axes that `show_images` makes speak the coordinates of `eyebright.types`: the top-left corner of an image is (0, 0),
 and the centre of its first pixel is (0.5, 0.5).
 """
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-_INCHES = 3  # for the longer side of each picture of a grid
+_INCHES = 3  # for the longer side of each image of a grid
 _LETTERS = (12.0, 10.5, 9.0)  # points: the sizes of titles, down to what is still read with ease
 _WIDTH, _LEADING = 0.62, 1.3  # of a letter and of its line, as shares of its size
 _MOST_LINES = 4  # of a title
-_TITLE = 0.45  # inches that titles take where pictures are wider than high
+_TITLE = 0.45  # inches that titles take where images are wider than high
 _SHARE = 0.4  # of the height of a place, that titles of many lines may take
 
 
-def show_pictures(
-    pictures: Sequence[Any],
+def show_images(
+    images: Sequence[Any],
     titles: Sequence[str | Sequence[str]],
     *,
     rows: int | None = None,
@@ -42,35 +42,35 @@ def show_pictures(
     figsize: tuple[float, float] | None = None,
     colors: Sequence[str] | None = None,
 ) -> "matplotlib.figure.Figure":
-    """A figure of pictures in a grid, each under its title; it has one axes for each place of the grid.
+    """A figure of images in a grid, each under its title; it has one axes for each place of the grid.
 
     Without ``rows`` and ``columns`` the grid is the book's: ``int(sqrt(n))`` rows, and as many columns as it takes.
-    Pictures for which a given grid has no place are left out. A title that is too wide for its place gets smaller
+    Images for which a given grid has no place are left out. A title that is too wide for its place gets smaller
     letters, then several lines (one that has lines already keeps them), and is cut at last.
 
     Args:
-        pictures: uint8 arrays of shape (h, w, 3), or Pillow images.
-        titles: one for each picture; several labels of one picture are joined by ``;``.
+        images: uint8 arrays of shape (h, w, 3), or Pillow images.
+        titles: one for each image; several labels of one image are joined by ``;``.
         rows: number of rows.
         columns: number of columns.
         figsize: width and height in inches; when not given, 3 inches for the longer side of each place of the grid,
-            whose shape is that of the pictures.
-        colors: of the titles, one for each picture.
+            whose shape is that of the images.
+        colors: of the titles, one for each image.
 
     Raises:
-        InputError: nothing to show, or not one title (and color) for each picture.
+        InputError: nothing to show, or not one title (and color) for each image.
     """
     for name, values in (("titles", titles), ("colors", colors)):
-        if values is not None and len(values) != len(pictures):
-            raise InputError(f"{len(pictures)} pictures need as many {name}, got {len(values)}")
-    rows, columns = _grid(len(pictures), rows, columns)
-    every = [np.asarray(picture) for picture in pictures]
+        if values is not None and len(values) != len(images):
+            raise InputError(f"{len(images)} images need as many {name}, got {len(values)}")
+    rows, columns = _grid(len(images), rows, columns)
+    every = [np.asarray(image) for image in images]
     words = [title if isinstance(title, str) else ";".join(title) for title in titles]
     ratio = _ratio(every)
     line = _TITLE if any(words) else 0
     width, height = figsize or (columns * _INCHES / max(ratio, 1), rows * min(_INCHES * ratio + line, _INCHES))
     type_ = _type_for(words, (width / columns, height / rows), ratio)
-    # Pictures have a shape of their own, and this layout lets them stand close together.
+    # Images have a shape of their own, and this layout lets them stand close together.
     figure, axes = _pyplot().subplots(rows, columns, figsize=(width, height), squeeze=False, layout="compressed")
     for ax in axes.flat:
         ax.set_axis_off()
@@ -90,11 +90,11 @@ def draw_points(
     color: str = "red",
     marker: str = "o",
 ) -> None:
-    """Draws points over a picture of `show_pictures`; those that are not visible are left out.
+    """Draws points over an image of `show_images`; those that are not visible are left out.
 
     Args:
-        ax: the axes that hold the picture; their limits stay.
-        xy: (x, y) in the pixels of the picture.
+        ax: the axes that hold the image; their limits stay.
+        xy: (x, y) in the pixels of the image.
         visible: which of them are known; all when not given.
         color: of the points.
         marker: Matplotlib's sign for their shape, for example ``"x"`` for predictions.
@@ -103,7 +103,7 @@ def draw_points(
     effects = need("matplotlib.patheffects", extra="report", purpose="drawing a figure")
     ax.autoscale(enable=False)
     drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
-    drawn.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # to be seen on any picture
+    drawn.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # to be seen on any image
 
 
 def plot_loss(
@@ -239,17 +239,17 @@ def plot_function(
 
 
 def _grid(n: int, rows: int | None, columns: int | None) -> tuple[int, int]:
-    """The book's grid for ``n`` pictures: (rows, columns)."""
+    """The book's grid for ``n`` images: (rows, columns)."""
     if n == 0:
-        raise InputError("there are no pictures to show")
+        raise InputError("there are no images to show")
     if rows is None:
         rows = int(math.sqrt(n)) if columns is None else math.ceil(n / columns)
     return rows, columns or math.ceil(n / rows)
 
 
-def _ratio(pictures: Sequence[Any]) -> float:
-    """Height over width of a place for these pictures: their mean, in which a strip does not count for too much."""
-    return float(np.mean([np.clip(pixels.shape[0] / pixels.shape[1], 0.5, 2) for pixels in pictures]))
+def _ratio(images: Sequence[Any]) -> float:
+    """Height over width of a place for these images: their mean, in which a strip does not count for too much."""
+    return float(np.mean([np.clip(pixels.shape[0] / pixels.shape[1], 0.5, 2) for pixels in images]))
 
 
 class _Type(NamedTuple):
@@ -261,7 +261,7 @@ class _Type(NamedTuple):
 
     @staticmethod
     def over(place: tuple[float, float], ratio: float, letters: float, lines: int) -> "_Type":
-        """So many lines of such letters over a picture; arguments as in `_type_for`."""
+        """So many lines of such letters over an image; arguments as in `_type_for`."""
         left = place[1] - lines * letters * _LEADING / 72 - 0.15
         room = min(place[0], max(left, 0.2) / ratio) - 0.05
         return _Type(letters, max(int(room * 72 / (letters * _WIDTH)), 4), lines)
@@ -285,12 +285,12 @@ class _Type(NamedTuple):
 
 
 def _type_for(titles: Sequence[str], place: tuple[float, float], ratio: float) -> _Type:
-    """The largest letters and the fewest lines in which all titles fit over their pictures.
+    """The largest letters and the fewest lines in which all titles fit over their images.
 
     Args:
         titles: some may have lines already.
-        place: width and height in inches of a place of the grid; lines of titles take from the picture's height.
-        ratio: height over width of the pictures.
+        place: width and height in inches of a place of the grid; lines of titles take from the image's height.
+        ratio: height over width of the images.
     """
     given = max(title.count("\n") for title in titles) + 1
     most = min(_MOST_LINES, int(place[1] * _SHARE * 72 / (_LETTERS[-1] * _LEADING))) if given == 1 else 0

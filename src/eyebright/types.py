@@ -1,6 +1,6 @@
 """The values that everything else speaks in, and the one coordinate convention.
 
-Coordinates are continuous pixels: (0, 0) is the top-left *corner* of the picture, the centre of the first
+Coordinates are continuous pixels: (0, 0) is the top-left *corner* of the image, the centre of the first
 pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, y); sizes are (height, width).
 """
 
@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from eyebright import markup
+from eyebright import _html as html
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
 
 
 class Size(NamedTuple):
-    """The size of a picture in pixels, always (height, width)."""
+    """The size of an image in pixels, always (height, width)."""
 
     height: int
     width: int
@@ -50,11 +50,11 @@ def _is_whole(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Points on one picture.
+    """Points on one image.
 
     Args:
         xy: shape (n, 2), (x, y) in continuous pixels.
-        visible: shape (n,); False for a point that is unknown or has left the picture. Its ``xy`` has no meaning.
+        visible: shape (n,); False for a point that is unknown or has left the image. Its ``xy`` has no meaning.
     """
 
     xy: Float[Tensor, "n 2"]
@@ -187,10 +187,10 @@ class Thresholds:
         """What a notebook shows."""
         title = "Thresholds" if self.metric is None else f"Thresholds, tuned for {self.metric}"
         if not isinstance(self.values, tuple):
-            return markup.block(title, markup.sentence(f"{self.values:.3f} for every class"))
+            return html.block(title, html.sentence(f"{self.values:.3f} for every class"))
         names = self.names if self.names and len(self.names) == len(self.values) else range(len(self.values))
         rows = [(name, f"{value:.3f}") for name, value in zip(names, self.values, strict=True)]
-        return markup.block(title, markup.table(("class", "threshold"), rows))
+        return html.block(title, html.table(("class", "threshold"), rows))
 
     def decide(self, probabilities: Float[Tensor, "*b k"]) -> Bool[Tensor, "*b k"]:
         """True where a probability is above its threshold.
@@ -220,10 +220,10 @@ class InputDescription:
     """What a model wants to be fed: it belongs to the model, so training and serving use the same.
 
     Args:
-        size: the picture size that it was made or trained for.
+        size: the image size that it was made or trained for.
         mean: of each channel, for values in [0, 1].
         std: of each channel, for values in [0, 1].
-        interpolation: ``"bilinear"`` or ``"bicubic"``, for resizing whole pictures.
+        interpolation: ``"bilinear"`` or ``"bicubic"``, for resizing whole images.
     """
 
     size: Size

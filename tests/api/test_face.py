@@ -34,4 +34,4 @@ def test_asking_the_command_line_for_help_loads_nothing_heavy() -> None:
 
 def test_training_needs_none_of_the_extras() -> None:
     extras = {"matplotlib", "jinja2", "fastcore", "sklearn", "IPython"}
-    assert not extras & loaded("import eyebright.learner, eyebright.predict, eyebright.data.block")
+    assert not extras & loaded("import eyebright.learner.learner, eyebright.inference.predictor, eyebright.data.block")

@@ -13,21 +13,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import PIL.Image
 import pytest
 import torch
-from PIL import Image
 
 from eyebright.cli.main import main, run
 from eyebright.cli.train import DATA, MACHINE, TRAINING
 from eyebright.cli.train import train as train_command
 from eyebright.cli.worker import Work
 from eyebright.errors import InputError, TrainingError
-from eyebright.jobs import Options, read_source, train_model
+from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
-from eyebright.predict import load_predictor
+from eyebright.workflow.train_model import Options, read_source, train_model
+from support.images import coloured_squares
 from support.learners import SMALL
 from support.models import model_folder
-from support.pictures import coloured_squares
 
 QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
 
@@ -36,7 +36,9 @@ QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float
 def no_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network has no weights that a package brings; the command line always asks for some."""
     made = build.build_model
-    monkeypatch.setattr("eyebright.vision.build_model", lambda d, *, pretrained, init: made(d, init=init))
+    monkeypatch.setattr(
+        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
+    )
 
 
 @pytest.fixture
@@ -58,15 +60,15 @@ def test_augmented_views_that_save_nothing_are_said(views: str, told: bool, squa
     assert (sentence in capsys.readouterr().out) == told
 
 
-def test_labelled_pictures_become_a_model_that_predicts_the_same_numbers(
+def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(squares) == 0
     said = capsys.readouterr().out
     assert "split at ' '" in said
-    assert "30 pictures train, 10 validate" in said
+    assert "30 images train, 10 validate" in said
     assert "thresholds tuned for f1_macro" in said
-    assert re.search(r"F1, macro .*; on new pictures expect ", said)
+    assert re.search(r"F1, macro .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
         "history.csv", "manifest.json", "model.safetensors", "report.html",
     ]  # fmt: skip
@@ -80,19 +82,19 @@ def test_labelled_pictures_become_a_model_that_predicts_the_same_numbers(
     assert table["labels"][7] == predictor.target.words(one.answer)
 
 
-def test_a_folder_for_each_class_is_one_label_per_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_for_each_class_is_one_label_per_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, colour in (("red", (200, 0, 0)), ("sky blue", (0, 100, 200))):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(10):
-            Image.new("RGB", (40, 40), colour).save(tmp_path / "photos" / name / f"{i}.png")
+            PIL.Image.new("RGB", (40, 40), colour).save(tmp_path / "photos" / name / f"{i}.png")
     assert train(tmp_path, source="photos", images=None) == 0
-    assert "20 pictures in 2 folders, one for each class: 'red', 'sky blue'" in capsys.readouterr().out
+    assert "20 images in 2 folders, one for each class: 'red', 'sky blue'" in capsys.readouterr().out
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
     assert manifest["target"]["kind"] == "category"
     assert manifest["data"]["valid"] == 4
 
 
-def test_seven_pictures_are_enough_to_begin_with_and_the_report_has_the_settings_that_were_used(
+def test_seven_images_are_enough_to_begin_with_and_the_report_has_the_settings_that_were_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     coloured_squares(tmp_path / "photos", 7)[["fname", "labels"]].to_csv(tmp_path / "labels.csv", index=False)
@@ -141,14 +143,14 @@ def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: 
 def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
     for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
         with pytest.raises(
-            InputError, match="augment_views keeps what a really frozen body makes of the pictures: give more"
+            InputError, match="augment_views keeps what a really frozen body makes of the images: give more"
         ):
             Options(augment_views=2, **options)
 
 
 def test_a_cache_that_cannot_be_is_found_out_before_training(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares, "--cache", str(squares / "labels.csv")) == 2
-    assert "cannot keep pictures in the folder" in capsys.readouterr().err
+    assert "cannot keep images in the folder" in capsys.readouterr().err
 
 
 def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +181,7 @@ def table(text: str | bytes) -> Spoil:
     return lambda folder: (folder / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
-def picture(content: Callable[[bytes], bytes]) -> Spoil:
+def image(content: Callable[[bytes], bytes]) -> Spoil:
     def spoil(folder: Path) -> None:
         path = folder / "photos" / "001.png"
         path.write_bytes(content(path.read_bytes()))
@@ -188,15 +190,15 @@ def picture(content: Callable[[bytes], bytes]) -> Spoil:
 
 
 WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
-    "a missing picture": (lambda f: (f / "photos/001.png").unlink(), "001.png (labels.csv line 3): there is no", []),
-    "a truncated picture": (picture(lambda whole: whole[:300]), "001.png", []),
-    "a text named .png": (picture(lambda _: b"I am no picture"), "001.png (labels.csv line 3)", []),
-    "an empty file": (picture(lambda _: b""), "001.png (labels.csv line 3)", []),
+    "a missing image": (lambda f: (f / "photos/001.png").unlink(), "001.png (labels.csv line 3): there is no", []),
+    "a truncated image": (image(lambda whole: whole[:300]), "001.png", []),
+    "a text named .png": (image(lambda _: b"I am no image"), "001.png (labels.csv line 3)", []),
+    "an empty file": (image(lambda _: b""), "001.png (labels.csv line 3)", []),
     "an empty table": (table(""), "labels.csv", []),
     "a table without rows": (table("fname,labels\n"), "labels.csv", []),
     "no label column": (table("fname\n001.png\n"), "labels.csv", []),
     "no file column": (table("a,labels\nx,y\n"), "labels.csv", []),
-    "a picture twice": (table("fname,labels\n001.png,a\n002.png,b\n001.png,b\n"), "001.png", []),
+    "an image twice": (table("fname,labels\n001.png,a\n002.png,b\n001.png,b\n"), "001.png", []),
     "numbers as labels": (table("fname,labels\n001.png,0.125\n002.png,3.75\n003.png,1.5\n"), "labels.csv", []),
     "not UTF-8": (table("fname,labels\n001.png,caf\xe9\n".encode("latin-1")), "UTF-8", []),
     "no labels at all": (table("fname,labels,is_valid\n001.png,,False\n002.png,,True\n"), "label", ["--bs", "1"]),
@@ -214,7 +216,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "a batch too large": (lambda _: None, "batch of 800 is larger than the training side with its 30", ["--bs", "800"]),
     "no label in validation": (
         table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n003.png,,True\n"),
-        "none of the 1 pictures to validate on has a label",
+        "none of the 1 images to validate on has a label",
         ["--bs", "2"],
     ),
     "one class": (
@@ -222,7 +224,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
         "there is one class, 'a'; a model tells at least two apart",
         ["--bs", "2"],
     ),
-    "a picture twice by another path": (
+    "an image twice by another path": (
         table("fname,labels,is_valid\n001.png,a,False\n./001.png,a,True\n"), "for training and for validation", []
     ),
     "an unknown metric": (lambda _: None, "cannot be tuned for 'f1'", ["--threshold-metric", "f1"]),
@@ -262,7 +264,7 @@ def test_a_refused_training_leaves_no_empty_folder_but_the_one_that_was_there(sq
     assert (squares / "model").is_dir()
 
 
-def test_bad_pictures_are_left_out_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_left_out_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (squares / "photos" / "001.png").unlink()
     (squares / "photos" / "002.png").write_bytes((squares / "photos" / "002.png").read_bytes()[:300])
     assert train(squares, "--skip-bad") == 0
@@ -272,17 +274,17 @@ def test_bad_pictures_are_left_out_and_listed_when_asked_for(squares: Path, caps
         assert name in (squares / "model" / "report.html").read_text()
 
 
-def test_a_picture_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
+def test_a_image_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture(lambda whole: whole[: len(whole) // 2])(squares)
+    image(lambda whole: whole[: len(whole) // 2])(squares)
     assert train(squares) == 2
     error = capsys.readouterr().err
     assert "001.png" in error
     assert error.endswith("; --skip-bad leaves it out and lists it\n")
 
 
-def test_when_too_many_pictures_turn_out_to_be_damaged_they_are_listed(
+def test_when_too_many_images_turn_out_to_be_damaged_they_are_listed(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in (squares / "photos").iterdir():
@@ -313,11 +315,11 @@ def test_what_other_processes_are_told_to_do_is_what_was_asked_for(options: Opti
     assert Work.from_json(work.to_json()) == work
 
 
-def test_another_look_at_the_pictures_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_look_at_the_images_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyebright.jobs.finish", killed)
+    monkeypatch.setattr("eyebright.workflow.train_model.finish", killed)
     assert train(squares) == 130
     options = Options(arch=SMALL, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
     source = read_source(squares / "labels.csv", images=squares / "photos")
@@ -334,7 +336,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_report_and_the_history_of_the_o
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("eyebright.artifact.save_file", full)
+    monkeypatch.setattr("eyebright.inference.manifest.save_file", full)
     assert train(squares, "--seed", "1") == 2
     assert "No space left on device; what was there before is unchanged" in capsys.readouterr().err
     assert {name: (squares / "model" / name).read_bytes() for name in before} == before
@@ -359,7 +361,7 @@ def test_a_training_that_is_told_to_end_leaves_whole_files_only(
         save_file(tensors, path, **options)
         signal.raise_signal(told)
 
-    monkeypatch.setattr("eyebright.artifact.save_file", cut_off)
+    monkeypatch.setattr("eyebright.inference.manifest.save_file", cut_off)
     monkeypatch.setattr(
         sys, "argv", ["eyebright", "train", str(squares / "labels.csv"), "--images", str(squares / "photos"),
                       "--out", str(squares / "model"), *QUICK]
@@ -437,12 +439,12 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_predicting_goes_on_past_unreadable_pictures(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predicting_goes_on_past_unreadable_images(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares) == 0
     (squares / "photos" / "003.png").write_bytes(b"")
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     said = capsys.readouterr()
-    assert "39 pictures answered" in said.out
+    assert "39 images answered" in said.out
     assert "003.png" in said.err
     assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2
 
@@ -451,7 +453,7 @@ def test_without_a_file_each_answer_is_a_line_and_what_was_left_out_is_said_besi
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for i in range(25):
-        Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
+        PIL.Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
     (tmp_path / "03.png").write_bytes(b"")
     assert run(["predict", str(model_folder(tmp_path / "model")), str(tmp_path), "--device", "cpu"]) == 0
     said = capsys.readouterr()
@@ -463,7 +465,7 @@ def test_without_a_file_each_answer_is_a_line_and_what_was_left_out_is_said_besi
 def test_predicting_says_on_request_what_computed_the_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    PIL.Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     given = ["predict", str(model_folder(tmp_path / "model")), str(tmp_path / "a.png"), "--device", "cpu"]
     assert run(given) == 0
     said = capsys.readouterr()

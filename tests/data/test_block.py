@@ -6,19 +6,19 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.points import PointBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import ColReader, RegexLabeller, using_attr
-from eyebright.data.split import IndexSplitter
+from eyebright.data.getters import ColReader, RegexLabeller, using_attr
 from eyebright.errors import DataError
 from eyebright.io.files import get_image_files
+from eyebright.sources.split import IndexSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from support.images import coloured_squares
 from support.learners import squares_block
-from support.pictures import coloured_squares
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,10 @@ def test_an_empty_block_gives_the_row_twice(table: pd.DataFrame) -> None:
     assert x["fname"] == y["fname"]
 
 
-def test_an_item_is_a_picture_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
+def test_an_item_is_a_image_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
     datasets = block(folder).datasets(table)
-    picture, target = datasets.train[1]
-    assert "RGB size=64x48" in repr(picture)
+    image, target = datasets.train[1]
+    assert "RGB size=64x48" in repr(image)
     assert type(target) is torch.Tensor
     truth = table[~table["is_valid"]].iloc[1]["labels"].split(" ")
     assert sorted(datasets.train.vocab[torch.where(target == 1.0)[0]]) == sorted(truth)
@@ -66,7 +66,7 @@ def test_each_datasets_has_its_own_vocabulary_unlike_the_book(folder: Path, tabl
 def test_a_label_that_only_validation_has_is_an_error_with_its_row(folder: Path, table: pd.DataFrame) -> None:
     changed = table.copy()
     changed.loc[3, "labels"] = "purple"
-    with pytest.raises(DataError, match="row 3: unknown label 'purple'.*only on validation pictures"):
+    with pytest.raises(DataError, match="row 3: unknown label 'purple'.*only on validation images"):
         block(folder).datasets(changed)
 
 
@@ -118,7 +118,7 @@ def test_what_has_no_positions_is_no_items(items: object, message: str) -> None:
         DataBlock().datasets(items)
 
 
-def test_a_row_without_the_name_of_its_picture_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+def test_a_row_without_the_name_of_its_image_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     bare = table.assign(fname=[None, *table["fname"][1:]])
     with pytest.raises(DataError, match="row 0: nothing stands in column 'fname'"):
         block(folder).datasets(bare).train[0]
@@ -140,7 +140,7 @@ def test_a_split_that_leaves_one_side_empty_is_an_error(
 def test_a_batch_larger_than_the_training_side_is_an_error_but_the_default_fits(
     folder: Path, table: pd.DataFrame
 ) -> None:
-    with pytest.raises(DataError, match="batch of 64 is larger than the training side with its 18 pictures"):
+    with pytest.raises(DataError, match="batch of 64 is larger than the training side with its 18 images"):
         block(folder).dataloaders(table, bs=64)
     assert block(folder).dataloaders(table).bs == 18
 
@@ -176,7 +176,7 @@ def test_the_summary_walks_one_sample_and_one_batch(
     for words in (
         "Found 24 items",
         "2 datasets of sizes 18,6",
-        f"{bare} training pictures have no label",
+        f"{bare} training images have no label",
         "applying ImageBlock gives PILImage mode=RGB size=64x48",
         "one resample, from 48x64 (height x width) to 24x24",
         "One batch: x 4x3x24x24 float32, y 4x3 float32",
@@ -192,7 +192,7 @@ def test_the_summary_ends_where_a_step_fails_and_says_what_to_do(
     mixed["fname"] = [name if name.startswith("/") else str(tmp_path / name) for name in mixed["fname"]]
     block(folder, get_x=ColReader("fname"), item_tfms=None).summary(mixed)
     said = capsys.readouterr().out
-    assert "Stopped here: pictures of different sizes" in said
+    assert "Stopped here: images of different sizes" in said
     assert "Resize(224)" in said
 
 

@@ -5,25 +5,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 import torch
-from PIL import Image
 
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.io import images
-from eyebright.io.cache import PixelCache
+from eyebright.image import image as images
+from eyebright.image.cache import PixelCache
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from support.images import coloured_squares
 from support.learners import squares_block
-from support.pictures import coloured_squares
 
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
-    """Half of the pictures are JPEGs, half PNGs."""
+    """Half of the images are JPEGs, half PNGs."""
     table = coloured_squares(folder, 24, size=(150, 200))
     for i in range(0, 24, 2):
-        Image.open(folder / f"{i:03}.png").save(folder / f"{i:03}.jpg")
+        PIL.Image.open(folder / f"{i:03}.png").save(folder / f"{i:03}.jpg")
         table.loc[i, "fname"] = f"{i:03}.jpg"
     return table
 
@@ -67,7 +67,7 @@ def test_later_epochs_do_not_decode(
     assert dls.cache.said.startswith("18 of 36 readings came from")
 
 
-def test_all_views_of_a_side_share_the_cache_and_new_pictures_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:
+def test_all_views_of_a_side_share_the_cache_and_new_images_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:
     dls = loaders(folder, table, cache="memory")
     list(dls.valid.batches())
     held = dls.cache.store.held
@@ -87,18 +87,18 @@ def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> Non
     assert "it is full" in cached.cache.said
 
 
-def test_a_picture_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
+def test_a_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 8)
     dls = squares_block(tmp_path).dataloaders(table, bs=6, cache="memory")
     before = dls.valid.one_batch()[0]
-    Image.fromarray(np.zeros((48, 64, 3), dtype=np.uint8)).save(tmp_path / "003.png")
+    PIL.Image.fromarray(np.zeros((48, 64, 3), dtype=np.uint8)).save(tmp_path / "003.png")
     after = dls.valid.one_batch()[0]
     assert before[0].max() > 0
     assert after[0].max() == 0
     assert torch.equal(before[1], after[1])
 
 
-def test_unreadable_pictures_are_left_out_as_without_a_cache(tmp_path: Path) -> None:
+def test_unreadable_images_are_left_out_as_without_a_cache(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 16)
     (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
     skipped = []

@@ -1,4 +1,4 @@
-"""Pictures drawn with targets and predictions: the right words, colours and places."""
+"""Images drawn with targets and predictions: the right words, colours and places."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +10,16 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.points import PointBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.items import ColReader
+from eyebright.data.getters import ColReader
 from eyebright.data.show import show_answers
 from eyebright.errors import InputError
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
 from eyebright.types import Points, Thresholds
+from support.images import coloured_squares
 from support.learners import squares_block
-from support.pictures import coloured_squares
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +60,10 @@ def test_one_label_is_the_most_probable_one(folder: Path, table: pd.DataFrame) -
     block = squares_block(folder, blocks=(ImageBlock, CategoryBlock), get_y=ColReader("kind"))
     dls = block.dataloaders(named, bs=8)
     titles = shown(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]), most=2)
-    assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth picture validates: all are b
+    assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth image validates: all are b
 
 
-def test_points_are_drawn_on_the_user_s_own_picture_target_beside_prediction(folder: Path, table: pd.DataFrame) -> None:
+def test_points_are_drawn_on_the_user_s_own_image_target_beside_prediction(folder: Path, table: pd.DataFrame) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
     dls = block.dataloaders(marked, bs=8)
@@ -82,14 +82,14 @@ def test_points_are_drawn_on_the_user_s_own_picture_target_beside_prediction(fol
     )
 
 
-def test_pictures_without_targets_have_nothing_to_compare(folder: Path, table: pd.DataFrame) -> None:
+def test_images_without_targets_have_nothing_to_compare(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     loader = dls.test_dl(table)
     with pytest.raises(InputError, match="no targets to show predictions beside"):
         show_answers(loader.dataset, next(loader.batches()), torch.zeros(8, 3), thresholds=Thresholds(), most=4)
 
 
-def test_some_pictures_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:
+def test_some_images_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     first, again, other = (dls.some(0, 6, seed=seed).dataset.positions for seed in (0, 0, 1))
     assert first == again != other

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.regression import RegressionBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import ColReader, alike
-from eyebright.data.split import IndexSplitter
+from eyebright.data.getters import ColReader, alike
 from eyebright.errors import DataError
+from eyebright.sources.split import IndexSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.regression import RegressionBlock
 
 COLUMNS = {
     "text": ["a b", "", None, "b"],
@@ -135,7 +135,7 @@ def test_what_is_wrong_is_said_of_the_first_row_that_has_it_in_the_order_of_the_
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock), get_y=ColReader("label"), splitter=IndexSplitter(range(2, 20))
     )
-    with pytest.raises(DataError, match="^row 30: a picture has no label"):
+    with pytest.raises(DataError, match="^row 30: an image has no label"):
         block.datasets(table)
     vocab = block.new(blocks=(ImageBlock, CategoryBlock(sorted(set(labels) - {labels[25]}))))
     with pytest.raises(DataError, match=f"^row {1 if few else 25}: unknown label '{labels[25]}'"):

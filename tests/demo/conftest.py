@@ -31,9 +31,9 @@ def run_make_shelf() -> Callable[..., subprocess.CompletedProcess[str]]:
 def shelf(
     tmp_path_factory: pytest.TempPathFactory, run_make_shelf: Callable[..., subprocess.CompletedProcess[str]]
 ) -> tuple[Path, str]:
-    """A set of 60 pictures, and what the script said about it."""
+    """A set of 60 images, and what the script said about it."""
     out = tmp_path_factory.mktemp("shelf") / "set"
-    done = run_make_shelf(out, "--pictures", 60)
+    done = run_make_shelf(out, "--images", 60)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 

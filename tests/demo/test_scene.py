@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
-from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("demo_path")
 
@@ -22,8 +22,8 @@ def test_every_style_has_a_drawing_of_every_label_with_its_edges_cut(scene: Any,
         of_style = [drawing for drawing in drawings if (drawing.house, drawing.style) == style]
         assert {drawing.label for drawing in of_style} == set(scene.SIZES)
         for drawing in of_style:
-            assert max(drawing.picture.size) == 128
-            assert drawing.picture.getchannel("A").getbbox() == (0, 0, *drawing.picture.size)
+            assert max(drawing.image.size) == 128
+            assert drawing.image.getchannel("A").getbbox() == (0, 0, *drawing.image.size)
 
 
 def test_every_house_is_named_in_the_notice_and_the_drawings_stay_small(demo: Path) -> None:
@@ -61,18 +61,18 @@ def test_a_scene_follows_from_its_generator_alone(scene: Any, demo: Path) -> Non
     drawings = scene.read_drawings(demo / "drawings")
     first, second = (scene.paint_scene((240, 320), drawings, np.random.default_rng(5)) for _ in range(2))
     assert first.labels == second.labels
-    assert first.picture.tobytes() == second.picture.tobytes()
+    assert first.image.tobytes() == second.image.tobytes()
 
 
 def test_a_scene_shows_only_drawings_that_it_was_given(scene: Any) -> None:
-    red = Image.new("RGBA", (128, 128), (255, 0, 0, 255))
-    only = [scene.Drawing(label="tomato", house="here", style="flat", picture=red)]
+    red = PIL.Image.new("RGBA", (128, 128), (255, 0, 0, 255))
+    only = [scene.Drawing(label="tomato", house="here", style="flat", image=red)]
     for seed in range(12):
         assert set(scene.paint_scene((240, 320), only, np.random.default_rng(seed)).labels) <= {"tomato"}
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_clutter_and_walls_are_whole_pictures(seed: int) -> None:
+def test_clutter_and_walls_are_whole_images(seed: int) -> None:
     clutter, textures = import_module("clutter"), import_module("textures")
     thing = clutter.draw_clutter(70, np.random.default_rng(seed))
     assert thing.mode == "RGBA"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from support.pictures import coloured_squares
+from support.images import coloured_squares
 
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
-    """Some of its pictures have no label, every fourth validates."""
+    """Some of its images have no label, every fourth validates."""
     return coloured_squares(folder, 24)

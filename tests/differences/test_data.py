@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import ColReader
-from eyebright.data.split import RandomSplitter, checked_split
+from eyebright.data.getters import ColReader
 from eyebright.errors import DataError, InputError
 from eyebright.io.files import get_image_files
+from eyebright.sources.split import RandomSplitter, checked_split
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
 from support.gold import gold
 from support.learners import small_learner, squares_block
 
@@ -34,7 +34,7 @@ def split_at_spaces(row: Any) -> list[str]:
     ("empty", "get_y"),
     [("", split_at_spaces), ("", ColReader("labels", label_delim=" ")), (np.nan, ColReader("labels", label_delim=" "))],
 )
-def test_a_picture_without_labels_makes_no_empty_class(
+def test_a_image_without_labels_makes_no_empty_class(
     folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
 ) -> None:
     """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""
@@ -54,16 +54,16 @@ def test_a_sampler_is_refused_and_not_ignored(folder: Path, table: pd.DataFrame)
         squares_block(folder).dataloaders(table, sampler=[0, 1])
 
 
-def test_a_failing_label_function_names_the_picture_and_is_near_in_the_traceback(
+def test_a_failing_label_function_names_the_image_and_is_near_in_the_traceback(
     folder: Path, table: pd.DataFrame
 ) -> None:
-    """Row 11: the message is the function's own, without the picture, 21 frames down."""
+    """Row 11: the message is the function's own, without the image, 21 frames down."""
 
     frames, message, named = gold("g12_extra")["user get_y error: frames, message"]
     assert (message, named) == ("ValueError: bad label", "item path in message: False")
 
-    def broken(picture: Path) -> str:
-        if picture.name == "005.png":
+    def broken(image: Path) -> str:
+        if image.name == "005.png":
             raise ValueError("bad label")
         return "a"
 
@@ -73,7 +73,7 @@ def test_a_failing_label_function_names_the_picture_and_is_near_in_the_traceback
     assert len(traceback.extract_tb(error.tb)) < frames
 
 
-def test_a_summary_needs_no_four_training_pictures(
+def test_a_summary_needs_no_four_training_images(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Row 11: ``IndexError`` with fewer."""
@@ -92,14 +92,14 @@ def test_items_on_neither_side_are_counted(
 
 
 @pytest.mark.parametrize("how", [{"bs": 1}, {"bs": 17, "drop_last": False}])
-def test_one_picture_alone_in_a_batch_is_said_before_training(
+def test_one_image_alone_in_a_batch_is_said_before_training(
     folder: Path, table: pd.DataFrame, how: dict[str, Any]
 ) -> None:
     """Row 11: torch says it, from deep inside the network."""
     assert gold("g13_misc")["bs=1 in train mode"].startswith("ValueError: Expected more than 1 value per channel")
     learner = small_learner(squares_block(folder).dataloaders(table, **how))
     for verb in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
-        with pytest.raises(InputError, match=f"batches of {how['bs']} out of 18 pictures leave one alone"):
+        with pytest.raises(InputError, match=f"batches of {how['bs']} out of 18 images leave one alone"):
             verb()
 
 

@@ -15,11 +15,11 @@ from torch.nn import functional
 import eyebright
 from eyebright import all as notebook
 from eyebright import recipes
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.split import RandomSplitter
-from eyebright.learner import Learner
+from eyebright.learner.learner import Learner
+from eyebright.sources.split import RandomSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from support.gold import gold
@@ -123,7 +123,7 @@ def test_the_verbs_of_a_learner_stand_in_its_class() -> None:
     assert len(gold("g11_state")["Learner methods added by @patch in other modules"]) == 28
     for name, member in vars(Learner).items():
         if inspect.isfunction(member):
-            assert (member.__module__, member.__qualname__) == ("eyebright.learner", f"Learner.{name}")
+            assert (member.__module__, member.__qualname__) == ("eyebright.learner.learner", f"Learner.{name}")
 
 
 def test_a_star_import_brings_tens_of_names_and_not_thousands() -> None:
@@ -133,7 +133,7 @@ def test_a_star_import_brings_tens_of_names_and_not_thousands() -> None:
 
 
 def test_other_peoples_classes_stay_as_they_are() -> None:
-    """Row 24: pictures of Pillow, tensors, paths and tables get new methods."""
+    """Row 24: images of Pillow, tensors, paths and tables get new methods."""
     assert {"Image.Image", "Path", "Tensor", "pd.DataFrame"} < set(
         gold("g11_state")["monkey-patched third-party classes"]
     )
@@ -141,7 +141,7 @@ def test_other_peoples_classes_stay_as_they_are() -> None:
 import pathlib, pandas, PIL.Image, torch
 classes = PIL.Image.Image, torch.Tensor, pandas.DataFrame, pathlib.Path
 before = [dict(vars(one)) for one in classes]
-import eyebright.jobs
+import eyebright.workflow.train_model
 print([one.__name__ for one, then in zip(classes, before) if dict(vars(one)) != then])
 """
     assert in_another_process("-W", "ignore", "-c", code).stdout == "[]\n"

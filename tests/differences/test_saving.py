@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eyebright.artifact import MANIFEST, WEIGHTS
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.block import DataBlock
+from eyebright.inference.manifest import MANIFEST, WEIGHTS
+from eyebright.inference.predictor import load_predictor
 from eyebright.models.build import build_model, describe
-from eyebright.predict import load_predictor
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Thresholds
 from support.gold import gold
@@ -51,7 +51,7 @@ FIRST_SCHEMA: dict[str, Any] = {
 
 ELSEWHERE = """
 import sys
-from eyebright.answers import load_learner
+from eyebright.learner.saved_learner import load_learner
 print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
 """
 
@@ -75,12 +75,12 @@ def test_a_model_whose_data_came_through_lambdas_and_closures_is_exported(
         item_tfms=Resize(32),
     )
     learner = small_learner(block.dataloaders(table, tmp_path, bs=6))
-    picture = folder / "001.png"
+    image = folder / "001.png"
     exported = learner.export("model")
-    elsewhere = in_another_process("-W", "ignore", "-c", ELSEWHERE, str(exported), str(picture))
+    elsewhere = in_another_process("-W", "ignore", "-c", ELSEWHERE, str(exported), str(image))
     assert elsewhere.returncode == 0, elsewhere.stderr
     scores = [float(score) for score in elsewhere.stdout.split()]
-    assert scores == pytest.approx(learner.predict(picture).scores.tolist(), abs=1e-5)
+    assert scores == pytest.approx(learner.predict(image).scores.tolist(), abs=1e-5)
 
 
 def test_a_model_that_another_version_saved_is_still_read(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_manifest_names_nothing_of_the_code(folder: Path, table: pd.DataFrame)
     assert "torch." not in json.dumps(manifest)
 
 
-def test_answers_for_many_pictures_say_which_picture_they_are_for(
+def test_answers_for_many_images_say_which_image_they_are_for(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Row 23: predictions are a bare tensor in the order of a loader, and one picture takes a whole learner's round."""
+    """Row 23: predictions are a bare tensor in the order of a loader, and one image takes a whole learner's round."""
     learner = squares_learner(folder, table)
     predictor = load_predictor(learner.save_model(tmp_path / "model"))
     asked = [folder / name for name in reversed(table["fname"][:5])] + [tmp_path / "nowhere.png"]
@@ -121,8 +121,8 @@ def test_answers_for_many_pictures_say_which_picture_they_are_for(
 def test_what_is_deployed_has_its_normalisation_inside(folder: Path, table: pd.DataFrame) -> None:
     """Row 25: normalising is left behind with the data, so whoever deploys the network has to repeat it."""
     model = squares_learner(folder, table).model.eval()
-    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    exported = torch.export.export(model, (pictures,)).module()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    exported = torch.export.export(model, (images,)).module()
     with torch.no_grad():
-        inside = model.head(model.body((pictures - 0.5) / 0.5))  # what this backbone wants
-        assert torch.allclose(exported(pictures), inside, atol=1e-5)
+        inside = model.head(model.body((images - 0.5) / 0.5))  # what this backbone wants
+        assert torch.allclose(exported(images), inside, atol=1e-5)

@@ -10,12 +10,12 @@ import torch
 from matplotlib import pyplot as plt
 from sklearn.metrics import f1_score
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.learner import Learner
+from eyebright.inference.predictor import load_predictor
+from eyebright.learner.learner import Learner
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, balanced_pos_weight
 from eyebright.metrics.labels import f1_macro
-from eyebright.predict import load_predictor
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
 from eyebright.types import Thresholds
 from support.gold import gold
 from support.learners import small_learner, squares_block, squares_learner
@@ -42,7 +42,7 @@ def test_a_weight_for_each_label_trains_and_validates_exactly(folder: Path, tabl
 
 
 def test_a_weighted_loss_of_a_set_does_not_depend_on_its_batches(folder: Path, table: pd.DataFrame) -> None:
-    """Row 6: batch losses are averaged by their number of pictures, whatever those weigh: 2.783 for 2.668."""
+    """Row 6: batch losses are averaged by their number of images, whatever those weigh: 2.783 for 2.668."""
     block = squares_block(
         folder, blocks=(ImageBlock, CategoryBlock), get_y=lambda row: row["labels"].split(" ")[0] or "none"
     )
@@ -57,7 +57,7 @@ def test_a_weighted_loss_of_a_set_does_not_depend_on_its_batches(folder: Path, t
 def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Row 8: the metric has its own threshold; answers, pictures' titles and the exported model keep 0.5."""
+    """Row 8: the metric has its own threshold; answers, images' titles and the exported model keep 0.5."""
     theirs = "decodes threshold is loss_func.thresh (0.5), metric thresh .2 is not used for predictions"
     assert gold("g09_learner")[theirs] == 0.5
     mpl.use("Agg")
@@ -74,10 +74,10 @@ def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
     titles = [ax.get_title().split("\n")[1] for ax in plt.gcf().axes]
     plt.close("all")
     assert titles == [learner.dls.target.words(answer) or "(no label)" for answer in answers]
-    pictures = [folder / name for name in table[table["is_valid"]]["fname"]]
+    images = [folder / name for name in table[table["is_valid"]]["fname"]]
     saved = load_predictor(learner.save_model(tmp_path / "model"))
-    assert [one.answer for one in saved.predict(pictures)] == answers
-    assert learner.predict(pictures[0]).decoded == answers[0]
+    assert [one.answer for one in saved.predict(images)] == answers
+    assert learner.predict(images[0]).decoded == answers[0]
 
 
 def test_training_ends_with_the_same_weights_whatever_the_workers_and_the_global_generators(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.pictures import coloured_squares
+from support.images import coloured_squares
 
 COMMAND = (sys.executable, "-c", "from eyebright.cli.main import main; main()", "train")
 OPTIONS = ("--devices", "2", "--device", "cpu", "--size", "32", "--epochs", "90", "--bs", "8", "--precision", "float32")
@@ -58,6 +58,6 @@ def test_a_killed_process_ends_all_with_one_line_that_says_what_is_kept(tmp_path
         "error: process 2 of 2 was killed (SIGKILL), as the system does when memory runs out, so the others were "
         f"stopped; '{checkpoint}' holds the last whole epoch: go on with --resume\n"
     )
-    assert said.count("18 pictures train, 6 validate, 8 in a batch\n") == 1
+    assert said.count("18 images train, 6 validate, 8 in a batch\n") == 1
     assert not any(Path(f"/proc/{other}").exists() for other in others)
     assert [path.name for path in (tmp_path / "model").iterdir()] == [checkpoint.name]

@@ -1,4 +1,4 @@
-"""What each of several processes reads: together every picture once, in the order of one."""
+"""What each of several processes reads: together every image once, in the order of one."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.data.loaders import Loader, Part
+from eyebright.data.loader import Loader, Part
 from eyebright.errors import DataError
+from support.images import coloured_squares
 from support.learners import squares_block
-from support.pictures import coloured_squares
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +18,10 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFram
     return folder, coloured_squares(folder, 24, size=(24, 24))
 
 
-def loader(squares: tuple[Path, pd.DataFrame], pictures: int, side: int = 0, **how: int | bool) -> Loader:
-    """A side of that many pictures."""
+def loader(squares: tuple[Path, pd.DataFrame], images: int, side: int = 0, **how: int | bool) -> Loader:
+    """A side of that many images."""
     folder, table = squares
-    table = table.assign(is_valid=[(i < pictures) == bool(side) for i in range(len(table))])
+    table = table.assign(is_valid=[(i < images) == bool(side) for i in range(len(table))])
     options = {"bs": 1, "num_workers": 0, **how}
     return squares_block(folder).dataloaders(table, **options)[side]
 
@@ -31,14 +31,14 @@ def positions(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
-@pytest.mark.parametrize(("pictures", "bs", "parts"), [(7, 3, 2), (8, 4, 4), (11, 5, 3), (6, 6, 2), (5, 4, 3)])
+@pytest.mark.parametrize(("images", "bs", "parts"), [(7, 3, 2), (8, 4, 4), (11, 5, 3), (6, 6, 2), (5, 4, 3)])
 def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
-    squares: tuple[Path, pd.DataFrame], pictures: int, bs: int, parts: int, drop_last: bool
+    squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int, drop_last: bool
 ) -> None:
-    side = loader(squares, pictures, bs=bs, drop_last=drop_last)
+    side = loader(squares, images, bs=bs, drop_last=drop_last)
     [whole] = positions(side, 1)
-    if not drop_last and 0 < pictures % bs < parts:
-        with pytest.raises(DataError, match="of part . of . of a batch no picture can be read"):
+    if not drop_last and 0 < images % bs < parts:
+        with pytest.raises(DataError, match="of part . of . of a batch no image can be read"):
             positions(side, parts)
         return
     shares = positions(side, parts)
@@ -48,13 +48,13 @@ def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize(("pictures", "bs", "parts"), [(7, 3, 2), (8, 2, 3), (11, 4, 4), (2, 4, 3)])
+@pytest.mark.parametrize(("images", "bs", "parts"), [(7, 3, 2), (8, 2, 3), (11, 4, 4), (2, 4, 3)])
 def test_what_is_only_looked_at_is_read_once_and_in_order(
-    squares: tuple[Path, pd.DataFrame], pictures: int, bs: int, parts: int
+    squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int
 ) -> None:
-    side = loader(squares, pictures, side=1, val_bs=bs)
+    side = loader(squares, images, side=1, val_bs=bs)
     read = [position for share in positions(side, parts) for batch in share for position in batch]
-    assert read == list(range(pictures))
+    assert read == list(range(images))
 
 
 def test_a_part_has_the_pixels_of_the_whole(squares: tuple[Path, pd.DataFrame]) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from eyebright.predict import load_predictor
-from support.pictures import coloured_squares
+from eyebright.inference.predictor import load_predictor
+from support.images import coloured_squares
 from support.together import BAD, everything, learnt, trained
 from support.training import in_another_process
 
 Facts = dict[str, Any]
 SAME = (
-    "losses", "history", "weights", "statistics", "pictures", "predictions", "targets", "picture losses",
-    "training side", "two pictures", "one picture", "validated", "thresholds", "saved", "rates", "weighted",
+    "losses", "history", "weights", "statistics", "images", "predictions", "targets", "image losses",
+    "training side", "two images", "one image", "validated", "thresholds", "saved", "rates", "weighted",
 )  # fmt: skip
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "support.together")
 
@@ -75,7 +75,7 @@ def test_a_checkpoint_of_one_is_gone_on_from_by_two_and_the_other_way_round(
     assert close(whole, learnt(trained(folder, "of two", resume="two")))
 
 
-def test_pictures_that_one_process_left_out_are_known_to_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
+def test_images_that_one_process_left_out_are_known_to_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
     assert alone["left out"] == both[0]["left out"] == both[1]["left out"] == BAD
 
 

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
-from PIL import Image
 from sklearn.metrics import log_loss
 
 from eyebright.transforms.presets import aug_transforms
@@ -63,27 +63,27 @@ def test_a_batch_that_no_network_takes_is_not_timed(module: Any) -> None:
 
 def test_the_start_of_an_epoch_is_its_first_two_batches(module: Any) -> None:
     epoch = module("peers.reading_job").timed_epoch(lambda: [torch.zeros(n, 3, 8, 8) for n in (4, 3, 2, 1)], (8, 8))
-    assert (epoch["pictures"], epoch["in_start"]) == (10, 7)
+    assert (epoch["images"], epoch["in_start"]) == (10, 7)
     assert 0 < epoch["start"] < epoch["whole"]
 
 
 @pytest.mark.parametrize("mosaic", [False, True])
-def test_made_pictures_have_the_size_and_hold_the_photographs(module: Any, tmp_path: Path, mosaic: bool) -> None:
+def test_made_images_have_the_size_and_hold_the_photographs(module: Any, tmp_path: Path, mosaic: bool) -> None:
     files = [tmp_path / "black.png", tmp_path / "white.png"]
     for file, grey in zip(files, (0, 255), strict=True):
-        Image.new("RGB", (50, 40), (grey,) * 3).save(file)
+        PIL.Image.new("RGB", (50, 40), (grey,) * 3).save(file)
     (tmp_path / "made").mkdir()
     first, second = module("views").make_large(files, (1000, 600), tmp_path / "made", mosaic=mosaic)
     for file, grey in ((first, 0), (second, 255)):
-        with Image.open(file) as picture:
-            assert picture.size == (1000, 600)
-            assert np.asarray(picture).mean() == pytest.approx(127.5 if mosaic else grey, abs=1)
+        with PIL.Image.open(file) as image:
+            assert image.size == (1000, 600)
+            assert np.asarray(image).mean() == pytest.approx(127.5 if mosaic else grey, abs=1)
 
 
 def test_a_view_without_resizing_is_what_a_full_decode_gives(module: Any, tmp_path: Path) -> None:
     file = tmp_path / "noise.png"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(file)
+    PIL.Image.fromarray(pixels).save(file)
     transforms = (Resize(64), *aug_transforms(size=64, min_scale=0.75))
     [difference] = module("views").difference_to_full_decode([file], transforms)
     assert difference == pytest.approx(0, abs=0.5)

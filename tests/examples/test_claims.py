@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from eyebright.io.images import Picture
+from eyebright.image.image import Image
 from eyebright.transforms.draw import draw_all
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
@@ -71,13 +71,13 @@ def test_norm_layers_learn_only_where_the_book_is_asked_for(
 def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, Any]) -> None:
     y, x = np.mgrid[:96, :96]
     smooth = np.stack([x * 2 + 20, y * 2 + 20, x + y + 20], axis=2).astype(np.uint8)  # resampling changes it little
-    picture = Picture.create(smooth)
+    whole = Image.create(smooth)
     changes = aug_transforms(size=96, min_scale=0.75)
     for seed in range(5):
-        together = draw_all([Resize(96), *changes], picture.shape, np.random.default_rng(seed))
-        one = together.lighting.table()[picture.through(together.warp)]
-        split = draw_all([Resize(96), claims["OneByOne"](tuple(changes))], picture.shape, np.random.default_rng(seed))
-        image = torch.from_numpy(picture.through(split.warp).transpose(2, 0, 1).copy())
+        together = draw_all([Resize(96), *changes], whole.shape, np.random.default_rng(seed))
+        one = together.lighting.table()[whole.through(together.warp)]
+        split = draw_all([Resize(96), claims["OneByOne"](tuple(changes))], whole.shape, np.random.default_rng(seed))
+        image = torch.from_numpy(whole.through(split.warp).transpose(2, 0, 1).copy())
         for change in split.changes:
             image = change(image)
         inside = (slice(16, -16), slice(16, -16))  # at the edge reflections are reflected again
@@ -86,22 +86,22 @@ def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, A
         assert np.abs(one[inside].astype(float) - smooth[inside]).mean() > 3  # something was changed at all
 
 
-def test_validation_pictures_are_the_same_in_both_orders(claims: dict[str, Any]) -> None:
+def test_validation_images_are_the_same_in_both_orders(claims: dict[str, Any]) -> None:
     drawn = claims["OneByOne"](tuple(aug_transforms(size=32, min_scale=0.75))).draw((32, 32), None)
     assert drawn.changes == ()
     assert np.array_equal(drawn.warp.matrix, np.eye(3))
 
 
-def test_some_of_each_takes_the_first_pictures_of_every_breed(claims: dict[str, Any]) -> None:
+def test_some_of_each_takes_the_first_images_of_every_breed(claims: dict[str, Any]) -> None:
     files = [Path(f"{breed}_{i}.jpg") for breed in ("Bombay", "pug") for i in range(4)]
     assert [file.name for file in claims["some_of_each"](files, 2)] == [
         "Bombay_0.jpg", "Bombay_1.jpg", "pug_0.jpg", "pug_1.jpg",
     ]  # fmt: skip
 
 
-def test_pictures_that_did_not_validate_do_not_count(claims: dict[str, Any]) -> None:
+def test_images_that_did_not_validate_do_not_count(claims: dict[str, Any]) -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    outcome = claims["outcome"](probabilities, torch.tensor([0, 0]), positions=[3, 1], pictures=4)
+    outcome = claims["outcome"](probabilities, torch.tensor([0, 0]), positions=[3, 1], images=4)
     assert outcome.right.isnan().tolist() == [True, False, True, False]
     assert float(outcome.right.nanmean()) == 0.5
     assert outcome.loss[[3, 1]].tolist() == pytest.approx([-np.log(0.9), -np.log(0.2)], abs=1e-6)

@@ -1,6 +1,6 @@
-"""The examples on small pictures: every script to its end, and every notebook as it was committed and once more anew.
+"""The examples on small images: every script to its end, and every notebook as it was committed and once more anew.
 
-Small pictures in the layouts of the real sets, and timm's small network, which needs no weights. The notebooks' outputs
+Small images in the layouts of the real sets, and timm's small network, which needs no weights. The notebooks' outputs
 came from real ones; that they can be made again is what running their code shows.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import eyebright
-from eyebright.predict import Predictor
+from eyebright.inference.predictor import Predictor
 from seeds.test_seeds import SMALLER, run
 from support.learners import SMALL
 
@@ -25,13 +25,13 @@ LARGEST = 300 * 1024
 
 QUICK = ["--size", "32", "--arch", SMALL, "--no-pretrained", "--epochs", "1", "--freeze-epochs", "1", "--bs", "16"]
 SCRIPTS = {
-    "pets.py": ["--pictures", "60", *QUICK],
-    "several_labels.py": ["--pictures", "120", *QUICK],
+    "pets.py": ["--images", "60", *QUICK],
+    "several_labels.py": ["--images", "120", *QUICK],
     "points.py": ["--height", "24", "--epochs", "1"],
 }
 SETS = {"pets.py": "oxford-iiit-pet/images", "several_labels.py": "pascal_2007", "points.py": "biwi_head_pose"}
 SIZES = {**SMALLER, "120": "24", "160": "32", "256": "48"}
-"""What the cells say of sizes, and what they say for small pictures."""
+"""What the cells say of sizes, and what they say for small images."""
 QUICKER = {'"tf_efficientnet_lite0"': "resnet18", "lr_find()": "lr_find(num_it=20)", "fine_tune(15,": "fine_tune(2,"}
 """What else the cells say, and what they say here; `run` takes the functions of ResNets for the small network."""
 
@@ -83,7 +83,7 @@ def test_without_a_folder_the_script_takes_the_set_of_the_book(
     assert asked == [getattr(eyebright.URLs, name)]
 
 
-def test_few_pictures_of_pets_are_spread_evenly_over_the_breeds() -> None:
+def test_few_images_of_pets_are_spread_evenly_over_the_breeds() -> None:
     names = runpy.run_path(str(EXAMPLES / "pets.py"))
     files = [
         Path(f"{breed}_{i}.jpg") for breed, count in (("Bombay", 5), ("beagle", 2), ("pug", 4)) for i in range(count)
@@ -145,7 +145,7 @@ def test_the_cells_of_the_notebook_are_plain_python(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_code_of_the_notebook_runs_on_other_pictures(
+def test_the_code_of_the_notebook_runs_on_other_images(
     path: Path, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EYEBRIGHT_DATA", str(small_sets))
@@ -163,7 +163,7 @@ def code_cells(path: Path) -> list[dict[str, Any]]:
 
 
 def text_of(cell: dict[str, Any]) -> str:
-    """Everything in a cell that can be read: source, and outputs without pictures."""
+    """Everything in a cell that can be read: source, and outputs without images."""
     texts = ["".join(cell["source"])]
     for output in cell.get("outputs", []):
         texts.append("".join(output.get("text", "")))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
-from PIL import Image
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("nbclient")
@@ -54,10 +54,10 @@ def test_photographs_become_jpeg_and_drawings_stay_png(script: dict[str, Any]) -
     plain = np.full((120, 120, 3), 255, dtype=np.uint8)
     for pixels, kind in ((grain.repeat(3, axis=2), "image/jpeg"), (plain, "image/png")):
         with io.BytesIO() as png:
-            Image.fromarray(pixels).save(png, "PNG")
+            PIL.Image.fromarray(pixels).save(png, "PNG")
             output = {"data": {"image/png": base64.b64encode(png.getvalue()).decode()}, "metadata": {"x": 1}}
         script["tidy"](output, {})
         assert list(output["data"]) == [kind]
         assert output["metadata"] == {}
-        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(output["data"][kind]))).convert("RGB"))
+        shown = np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(output["data"][kind]))).convert("RGB"))
         assert np.abs(shown.astype(int) - pixels).mean() < 8

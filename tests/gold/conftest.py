@@ -1,38 +1,38 @@
-"""The picture sets that the numbers of the book's library were recorded on, with other pixels."""
+"""The image sets that the numbers of the book's library were recorded on, with other pixels."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
-from PIL import Image
 
 FOUR = ("car", "person", "dog", "chair")
 
 
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty pictures of three breeds, named after them, in many sizes (chapter 5)."""
+    """Sixty images of three breeds, named after them, in many sizes (chapter 5)."""
     folder = tmp_path_factory.mktemp("pets")
     random = np.random.default_rng(0)
     for i in range(60):
         pixels = random.integers(0, 255, (40 + i % 7, 60 + i % 5, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{('Bombay', 'pug', 'beagle')[i % 3]}_{i}.jpg")
+        PIL.Image.fromarray(pixels).save(folder / f"{('Bombay', 'pug', 'beagle')[i % 3]}_{i}.jpg")
     return folder
 
 
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures of one size, for the table `voc_table` (chapter 6)."""
+    """Forty images of one size, for the table `voc_table` (chapter 6)."""
     folder = tmp_path_factory.mktemp("voc")
     for i in range(40):
-        Image.new("RGB", (500, 333), (6 * i, 255 - 6 * i, 128)).save(folder / f"{i:06}.jpg")
+        PIL.Image.new("RGB", (500, 333), (6 * i, 255 - 6 * i, 128)).save(folder / f"{i:06}.jpg")
     return folder
 
 
 @pytest.fixture(scope="session")
 def voc_table() -> pd.DataFrame:
-    """The labels of `voc`; every fifth picture validates."""
+    """The labels of `voc`; every fifth image validates."""
     labels = [" ".join(sorted({FOUR[i % 4], FOUR[i * i % 4]})) for i in range(40)]
     names = [f"{i:06}.jpg" for i in range(40)]
     return pd.DataFrame({"fname": names, "labels": labels, "is_valid": [i % 5 == 0 for i in range(40)]})

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.points import PointBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import RegexLabeller, using_attr
-from eyebright.data.split import FuncSplitter, RandomSplitter
+from eyebright.data.getters import RegexLabeller, using_attr
 from eyebright.errors import DataError
 from eyebright.io.files import IMAGE_EXTENSIONS, get_image_files
+from eyebright.sources.split import FuncSplitter, RandomSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
@@ -73,7 +73,7 @@ def test_getters_give_two_texts(voc_table: pd.DataFrame) -> None:
     assert (expected[0], expected[1]) in zip(voc_table["fname"], voc_table["labels"], strict=True)
 
 
-def test_an_item_is_a_picture_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
+def test_an_item_is_a_image_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
     expected = GOLD["multi item"]
     datasets = chapter_6.datasets(voc_table)
     x, y = datasets.train[0]
@@ -103,7 +103,7 @@ def test_a_batch_of_points_is_the_books(pets: Path) -> None:
         (ImageBlock, PointBlock),
         get_items=get_image_files,
         get_y=lambda _: torch.tensor([30.0, 20.0]),
-        splitter=FuncSplitter(lambda picture: "pug" in picture.name),
+        splitter=FuncSplitter(lambda image: "pug" in image.name),
         item_tfms=Resize(36),
         batch_tfms=[*aug_transforms(size=(24, 32)), Normalize.from_stats(*imagenet_stats, cuda=False)],
     )
@@ -136,13 +136,13 @@ def test_the_summary_states_the_facts_of_the_books(
         assert set(re.findall(fact, ours)) == set(re.findall(fact, theirs))
     [vocab] = set(re.findall(r"'vocab': (\[.*?\])", theirs))
     assert f"with 3 outputs: {vocab}" in ours
-    # Files come in the disk's order there, sorted here, so it is another picture that is walked through.
+    # Files come in the disk's order there, sorted here, so it is another image that is walked through.
     first = sorted(pets.iterdir())[RandomSplitter(seed=42)(range(60))[0][0]]
     number = int(first.stem.split("_")[1])
     assert str(first) in ours
     assert f"applying RegexLabeller(item.name) gives {first.name.split('_')[0]}" in ours
     kind, size = re.search(r"(PILImage mode=RGB) size=(62x46)", theirs).groups()  # type: ignore[union-attr]
-    assert size == f"{60 + 27 % 5}x{40 + 27 % 7}", "the size of the picture 27 that is walked through there"
+    assert size == f"{60 + 27 % 5}x{40 + 27 % 7}", "the size of the image 27 that is walked through there"
     assert f"applying ImageBlock gives {kind} size={60 + number % 5}x{40 + number % 7}" in ours
     resized, batch = re.findall(r"TensorImage of size ([\dx]+)", theirs)[0], theirs.rstrip().splitlines()[-1]
     assert (resized, "4x3x24x24" in batch) == ("3x36x36", True)
@@ -166,8 +166,8 @@ def test_without_a_size_both_summaries_end_at_the_batch_and_say_what_is_missing(
     theirs, ours = summaries("no_resize"), said(CHAPTER_5.new(item_tfms=None, batch_tfms=None), pets, capsys)
     assert "Collating items in a batch\nError!" in theirs
     assert "Please include a transform in `after_item`" in theirs
-    assert "Collating them in a batch\n\nStopped here: pictures of different sizes (" in ours
-    assert "give every picture one size, for example item_tfms=Resize(224)" in ours
+    assert "Collating them in a batch\n\nStopped here: images of different sizes (" in ours
+    assert "give every image one size, for example item_tfms=Resize(224)" in ours
 
 
 # ------------------------------------------------------------------ traps
@@ -175,7 +175,7 @@ def test_without_a_size_both_summaries_end_at_the_batch_and_say_what_is_missing(
 
 def test_a_batch_larger_than_the_set_is_said_where_the_book_has_no_batch(pets: Path) -> None:
     assert GOLD["traps"]["bs > n_train: len(dls.train)"] == 0
-    with pytest.raises(DataError, match="a batch of 64 is larger than the training side with its 48 pictures"):
+    with pytest.raises(DataError, match="a batch of 64 is larger than the training side with its 48 images"):
         CHAPTER_5.dataloaders(pets, bs=64)
 
 
@@ -183,8 +183,8 @@ def test_a_label_that_only_validation_has_is_said_before_any_batch(pets: Path) -
     traps = GOLD["traps"]
     assert traps["label only in valid: building the DataLoaders"] is None
     assert "'pug' was not included" in traps["... and iterating valid"]
-    block = CHAPTER_5.new(splitter=FuncSplitter(lambda picture: "pug" in picture.name))
-    with pytest.raises(DataError, match=r"pug_\d+.jpg': unknown label 'pug'.*only on validation pictures"):
+    block = CHAPTER_5.new(splitter=FuncSplitter(lambda image: "pug" in image.name))
+    with pytest.raises(DataError, match=r"pug_\d+.jpg': unknown label 'pug'.*only on validation images"):
         block.datasets(pets)
 
 
@@ -194,7 +194,7 @@ def test_overlapping_sides_are_refused_where_the_book_takes_them(pets: Path) -> 
         CHAPTER_5.new(splitter=lambda _: ([0, 1, 2, 3], [2, 3, 4])).datasets(pets)
 
 
-def test_every_ending_of_a_picture_is_one_that_the_book_takes_too_but_not_every_image_type_is_a_picture() -> None:
+def test_every_ending_of_a_image_is_one_that_the_book_takes_too_but_not_every_image_type_is_a_image() -> None:
     theirs = GOLD["traps"]["image_extensions"]
     assert set(IMAGE_EXTENSIONS) < set(theirs)
-    assert {".svg", ".psd", ".dwg"} <= set(theirs) - set(IMAGE_EXTENSIONS), "which no picture reader opens"
+    assert {".svg", ".psd", ".dwg"} <= set(theirs) - set(IMAGE_EXTENSIONS), "which no image reader opens"

@@ -14,23 +14,23 @@ import torch
 from matplotlib import pyplot as plt
 from torch import nn
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.points import PointBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.items import ColReader, RegexLabeller, using_attr
-from eyebright.data.split import ColSplitter, FuncSplitter, RandomSplitter
+from eyebright.data.getters import ColReader, RegexLabeller, using_attr
 from eyebright.io.files import get_image_files
-from eyebright.learner import Learner
+from eyebright.learner.learner import Learner
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.labels import accuracy_multi, error_rate
+from eyebright.sources.split import ColSplitter, FuncSplitter, RandomSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
 from eyebright.train.lr_find import MOMENTUM
 from eyebright.train.schedule import sched_exp
 from eyebright.train.smooth import smoothed
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
-from eyebright.vision import vision_learner
 from support.gold import GOLD as FOLDER
 from support.gold import gold
 from support.learners import small_learner
@@ -79,7 +79,7 @@ def centres(pets: Path) -> DataLoaders:
         (ImageBlock, PointBlock),
         get_items=get_image_files,
         get_y=lambda _: torch.tensor([30.0, 20.0]),
-        splitter=FuncSplitter(lambda picture: "pug" in picture.name),
+        splitter=FuncSplitter(lambda image: "pug" in image.name),
         item_tfms=Resize(36),
         batch_tfms=aug_transforms(size=(24, 32)),
     )
@@ -159,7 +159,7 @@ def test_the_training_side_is_predicted_whole_and_twice_alike_unlike_the_book(tr
     assert torch.equal(first, second)
 
 
-def test_pictures_of_a_loader_that_shuffles_are_answered_in_the_data_sets_order_as_in_the_book(
+def test_images_of_a_loader_that_shuffles_are_answered_in_the_data_sets_order_as_in_the_book(
     trained: Learner,
 ) -> None:
     assert BOOK["get_preds on shuffled dl is re-ordered to dataset order"] is True
@@ -185,9 +185,7 @@ def test_one_answer_is_words_a_decision_and_probabilities_as_in_the_book(trained
     assert torch.equal(decision.bool(), scores > 0.5)
 
 
-def test_pictures_of_every_kind_and_without_targets_are_answered_as_in_the_book(
-    breeds: DataLoaders, pets: Path
-) -> None:
+def test_images_of_every_kind_and_without_targets_are_answered_as_in_the_book(breeds: DataLoaders, pets: Path) -> None:
     learner = small_learner(breeds)
     shape, targets = EXTRA["get_preds on unlabeled test_dl"]
     files = get_image_files(pets)[:3]
@@ -196,8 +194,8 @@ def test_pictures_of_every_kind_and_without_targets_are_answered_as_in_the_book(
     named = learner.get_preds(dl=breeds.test_dl([str(files[0])]))
     assert list(named[0].shape) == EXTRA["test_dl with str paths (training used Path)"]
     assert torch.allclose(named[0][0], found[0][0], atol=1e-6)
-    for kind, picture in (("ndarray", np.zeros((40, 40, 3), dtype=np.uint8)), ("str", str(files[0]))):
-        assert str(learner.predict(picture).scores.shape) == EXTRA[f"predict({kind})"]
+    for kind, image in (("ndarray", np.zeros((40, 40, 3), dtype=np.uint8)), ("str", str(files[0]))):
+        assert str(learner.predict(image).scores.shape) == EXTRA[f"predict({kind})"]
     assert [len(breeds.train), len(breeds.valid)] == EXTRA["len(train), len(valid) for 48/12 items at bs 8"]
 
 
@@ -272,7 +270,7 @@ def chapter_5_learner(pets: Path) -> Learner:
     block = DataBlock(
         (ImageBlock, CategoryBlock(breeds)),
         get_items=get_image_files,
-        get_y=lambda picture: breeds[int(picture.stem.split("_")[1]) % 37],
+        get_y=lambda image: breeds[int(image.stem.split("_")[1]) % 37],
         splitter=RandomSplitter(seed=42),
         item_tfms=Resize(32),
     )

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.regression import RegressionBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import ColReader, RegexLabeller, using_attr
-from eyebright.data.split import GrandparentSplitter, IndexSplitter, RandomSplitter
+from eyebright.data.getters import ColReader, RegexLabeller, using_attr
 from eyebright.errors import DataError, InputError, LabelError
 from eyebright.io.files import get_image_files
 from eyebright.recipes.image_list import ImageList
+from eyebright.sources.split import GrandparentSplitter, IndexSplitter, RandomSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.regression import RegressionBlock
 from support.gold import gold
 
 GOLD = gold("g05_split_vocab")
@@ -32,7 +32,7 @@ def fitted(labels: list[object], **how: bool) -> CategoryBlock:
 # ------------------------------------------------------------------ splits
 
 
-def test_pictures_in_neither_folder_are_left_out_as_in_the_book() -> None:
+def test_images_in_neither_folder_are_left_out_as_in_the_book() -> None:
     paths = [Path(name) for name in ("train/a/1.jpg", "valid/a/2.jpg", "train/b/3.jpg", "test/b/4.jpg")]
     assert list(GrandparentSplitter()(paths)) == GOLD["GrandparentSplitter (test/ silently dropped)"]
 
@@ -95,7 +95,7 @@ def test_texts_beside_numbers_are_sorted_as_texts_where_the_book_fails() -> None
 def test_a_missing_class_is_said_where_the_book_fails_or_drops_it(missing: object) -> None:
     assert CATEGORIES["strings with None"].startswith("TypeError")
     assert CATEGORIES["floats with nan"]["items"] == ["1.0", "2.0"]
-    with pytest.raises(LabelError, match="a picture has no label, and a CategoryBlock needs one"):
+    with pytest.raises(LabelError, match="an image has no label, and a CategoryBlock needs one"):
         fitted(["b", missing, "a"])
 
 
@@ -105,7 +105,7 @@ def test_the_vocabulary_is_that_of_the_training_side_and_a_strange_label_is_foun
     table = pd.DataFrame({"label": ["cat", "dog", "cat", "dog"], "fname": "a.png"})
     block = DataBlock((ImageBlock, CategoryBlock), get_y=ColReader("label"), splitter=IndexSplitter([2, 3]))
     assert list(block.datasets(table).vocab) == ["cat", "dog"]
-    with pytest.raises(DataError, match="row 3: unknown label 'ant'.*only on validation pictures"):
+    with pytest.raises(DataError, match="row 3: unknown label 'ant'.*only on validation images"):
         block.datasets(table.assign(label=["cat", "dog", "cat", "ant"]))
 
 
@@ -152,7 +152,7 @@ def test_encoded_rows_without_names_are_said() -> None:
 # ------------------------------------------------------------------ files
 
 
-def test_the_pictures_of_a_folder_are_the_books_but_sorted_and_without_drawings(tmp_path: Path) -> None:
+def test_the_images_of_a_folder_are_the_books_but_sorted_and_without_drawings(tmp_path: Path) -> None:
     for name in (
         "b.jpg",
         "a.jpg",

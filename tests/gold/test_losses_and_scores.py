@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from eyebright.all import sigmoid_range
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.errors import InputError
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MeanLoss, MSELossFlat
 from eyebright.metrics.labels import accuracy_multi, f1_macro, subset_accuracy
 from eyebright.recipes.scores import get_optimal_threshold, hamming_accuracy, zero_one_accuracy
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
 from support.gold import gold
 
@@ -44,7 +44,7 @@ def test_the_printed_binary_cross_entropy_has_its_branches_exchanged_and_the_los
 
 
 def test_the_printed_binary_cross_entropy_wants_wrong_answers() -> None:
-    """The worked example of the page for readers of the book: a picture with a bird and without a car."""
+    """The worked example of the page for readers of the book: an image with a bird and without a car."""
     probabilities, bird_and_no_car = torch.tensor([[0.9, 0.2]]), torch.tensor([[1.0, 0.0]])
     logits = probabilities.logit()
     assert corrected(logits, bird_and_no_car).item() == pytest.approx(0.164, abs=5e-4)
@@ -78,7 +78,7 @@ def test_shapes_that_only_hold_as_many_numbers_are_refused_unlike_the_book() -> 
     with pytest.raises(InputError, match=r"got \(5, 6\) and \(6, 5\)"):
         accuracy_multi(LOGITS, TARGETS.T)
     assert GOLD["MSELossFlat((2,2),(1,4)) accepted"] == pytest.approx(0.025)
-    with pytest.raises(InputError, match="each picture needs as many targets as outputs"):
+    with pytest.raises(InputError, match="each image needs as many targets as outputs"):
         MSELossFlat()(torch.zeros(2, 2), torch.zeros(1, 4))
 
 

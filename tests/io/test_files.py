@@ -1,4 +1,4 @@
-"""Finding pictures: sorted, complete, and never silently empty."""
+"""Finding images: sorted, complete, and never silently empty."""
 
 import os
 from pathlib import Path
@@ -16,11 +16,11 @@ def make(root, *names):
         path.write_bytes(b"")
 
 
-def names(pictures, root):
-    return [picture.relative_to(root).as_posix() for picture in pictures]
+def names(images, root):
+    return [image.relative_to(root).as_posix() for image in images]
 
 
-def test_pictures_come_sorted_whatever_order_the_disk_has(tmp_path, monkeypatch):
+def test_images_come_sorted_whatever_order_the_disk_has(tmp_path, monkeypatch):
     make(tmp_path, "b/2.jpg", "b/10.JPG", "a.png", "a-b/x.tiff", "a/z.WebP", "c.bmp", "ü ö.gif", "notes.txt")
     expected = ["a/z.WebP", "a-b/x.tiff", "a.png", "b/10.JPG", "b/2.jpg", "c.bmp", "ü ö.gif"]
     assert names(get_image_files(tmp_path), tmp_path) == expected
@@ -69,18 +69,18 @@ def test_the_extensions_are_fixed_and_lower_case():
     assert not {".svg", ".psd", ".dwg", ".pdf"} & set(IMAGE_EXTENSIONS)
 
 
-def test_a_folder_without_pictures_says_what_is_there(tmp_path):
+def test_a_folder_without_images_says_what_is_there(tmp_path):
     make(tmp_path, "a.txt", "b.txt", "c.HEIC", "README")
-    with pytest.raises(InputError, match=r"no picture in .*holds: .txt \(2\), .*.heic \(1\).*known are .avif"):
+    with pytest.raises(InputError, match=r"no image in .*holds: .txt \(2\), .*.heic \(1\).*known are .avif"):
         get_image_files(tmp_path)
 
 
 def test_an_empty_folder_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"there is no picture in .*; it is empty"):
+    with pytest.raises(InputError, match=r"there is no image in .*; it is empty"):
         get_image_files(tmp_path)
 
 
-def test_pictures_further_down_are_hinted_at_when_recursion_is_off(tmp_path):
+def test_images_further_down_are_hinted_at_when_recursion_is_off(tmp_path):
     make(tmp_path, "b/c.jpg")
     with pytest.raises(InputError, match="its folders were not looked into"):
         get_image_files(tmp_path, recurse=False)
@@ -93,7 +93,7 @@ def test_a_folder_that_is_not_there_says_so(tmp_path):
 
 def test_a_file_instead_of_a_folder_says_so(tmp_path):
     make(tmp_path, "a.jpg")
-    with pytest.raises(InputError, match=r"a.jpg' is a file; a folder of pictures was expected"):
+    with pytest.raises(InputError, match=r"a.jpg' is a file; a folder of images was expected"):
         get_image_files(tmp_path / "a.jpg")
 
 

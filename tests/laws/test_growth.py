@@ -1,4 +1,4 @@
-"""How cost grows: work with the pictures and no faster, memory with them and not with epochs, threads with nothing."""
+"""How cost grows: work with the images and no faster, memory with them and not with epochs, threads with nothing."""
 
 import gc
 import threading
@@ -14,12 +14,12 @@ import pytest
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset
-from eyebright.data.fields import Fields
-from eyebright.data.loaders import Loader
-from eyebright.data.pipeline import Pipeline
-from eyebright.data.split import LabelSplitter, MaskSplitter, RandomSplitter, checked_split
+from eyebright.data.loader import Loader
+from eyebright.data.sample_spec import Fields
+from eyebright.sources.split import LabelSplitter, MaskSplitter, RandomSplitter, checked_split
+from eyebright.transforms.pipeline import Pipeline
+from support.images import coloured_squares
 from support.learners import small_learner, squares_block
-from support.pictures import coloured_squares
 
 MILLION = 1_000_000
 
@@ -34,7 +34,7 @@ def loaders(folder: Path, table: pd.DataFrame, **changes: Any) -> DataLoaders:
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_every_picture_is_looked_at_once_an_epoch_however_many_there_are(
+def test_every_image_is_looked_at_once_an_epoch_however_many_there_are(
     folder: Path, table: pd.DataFrame, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: Counter[str] = Counter()
@@ -71,10 +71,10 @@ def test_a_million_positions_are_split_and_grouped_in_a_few_bytes_each() -> None
     train, valid = checked_split(RandomSplitter(seed=0), items)
     split, most_split = tracemalloc.get_traced_memory()
     loader = Loader(Dataset(items, train, Fields()), Pipeline(), bs=64, training=True, shuffle=True)
-    pictures = sum(len(group) for group in loader.groups(0))
+    images = sum(len(group) for group in loader.groups(0))
     loaded, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert pictures == len(train) == MILLION - len(valid)
+    assert images == len(train) == MILLION - len(valid)
     assert split < 9 * MILLION  # eight for each position
     assert most_split < 40 * MILLION
     assert loaded - split < 5 * len(train)  # four for the number of each target

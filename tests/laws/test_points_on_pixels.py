@@ -1,6 +1,6 @@
 """The law of the geometry: where a warp puts a point, it puts the pixels of that point too.
 
-A blob is drawn at a point, the picture goes through a warp, and the blob's centroid is measured in what comes out.
+A blob is drawn at a point, the image goes through a warp, and the blob's centroid is measured in what comes out.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from eyebright.geometry import Warp, warp_batch
+from eyebright.image.warp import Warp, warp_batch
 from eyebright.types import Points, Size
 
 CLOSE = 0.02  # pixels of the output
@@ -25,31 +25,31 @@ def blob(size: Size, at: tuple[float, float], sigma: float) -> np.ndarray:
     return np.outer(down, across)
 
 
-def centroid(picture: np.ndarray, radius: float) -> np.ndarray:
+def centroid(image: np.ndarray, radius: float) -> np.ndarray:
     """(x, y) of the mass around the brightest pixel, in continuous pixels: without the blob's reflections."""
-    x, y = np.arange(picture.shape[1]) + 0.5, np.arange(picture.shape[0]) + 0.5
-    row, column = np.unravel_index(picture.argmax(), picture.shape)
+    x, y = np.arange(image.shape[1]) + 0.5, np.arange(image.shape[0]) + 0.5
+    row, column = np.unravel_index(image.argmax(), image.shape)
     near = np.outer(abs(y - y[row]) <= radius, abs(x - x[column]) <= radius)
-    mass = np.where(near, picture, 0)
+    mass = np.where(near, image, 0)
     return np.array([(mass.sum(0) * x).sum(), (mass.sum(1) * y).sum()]) / mass.sum()
 
 
-def as_uint8(warp: Warp, picture: np.ndarray, pad: str) -> np.ndarray:
+def as_uint8(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
     brightness = np.array([255, 226, 197])  # rounded to grey levels each in its own way
-    levels = (picture[:, :, None] * brightness).round().astype(np.uint8)
+    levels = (image[:, :, None] * brightness).round().astype(np.uint8)
     return warp.pixels(levels, pad=pad).astype(np.float64).mean(2)
 
 
-def as_float32_bicubic(warp: Warp, picture: np.ndarray, pad: str) -> np.ndarray:
-    return warp.pixels(picture.astype(np.float32)[:, :, None], pad=pad, interpolation="bicubic")[:, :, 0]
+def as_float32_bicubic(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+    return warp.pixels(image.astype(np.float32)[:, :, None], pad=pad, interpolation="bicubic")[:, :, 0]
 
 
-def as_float32(warp: Warp, picture: np.ndarray, pad: str) -> np.ndarray:
-    return warp.pixels(picture.astype(np.float32)[:, :, None], pad=pad)[:, :, 0].astype(np.float64)
+def as_float32(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+    return warp.pixels(image.astype(np.float32)[:, :, None], pad=pad)[:, :, 0].astype(np.float64)
 
 
-def in_a_batch(warp: Warp, picture: np.ndarray, pad: str) -> np.ndarray:
-    images = torch.from_numpy(picture).float().expand(2, 1, *picture.shape)
+def in_a_batch(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+    images = torch.from_numpy(image).float().expand(2, 1, *image.shape)
     other = Warp(np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.source, warp.size)  # a neighbour that shrinks more
     return warp_batch(images, [warp, other], pad=pad)[0, 0].double().numpy()
 
@@ -135,7 +135,7 @@ def test_a_point_and_its_blob_stay_together_with_padding(
 
 
 # Perspective enlarges one side of a blob more than the other, so that the centroid of a large blob is not where its
-# point is: here the blobs are small beside the picture.
+# point is: here the blobs are small beside the image.
 WIDE = Size(1200, 1500)
 CURVED = {
     "perspective": tilted(WIDE, 0.07, -0.05),

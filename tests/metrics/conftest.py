@@ -1,4 +1,4 @@
-"""Sets of labelled pictures that metrics must get right: plain ones and all the awkward ones."""
+"""Sets of labelled images that metrics must get right: plain ones and all the awkward ones."""
 
 import json
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class LabelSet:
         return self.scores > 0.5
 
 
-def random_set(pictures: int, classes: int, *, share: float = 0.3, levels: int | None = None) -> LabelSet:
-    generator = np.random.default_rng(pictures * 100 + classes)
-    target = generator.random((pictures, classes)) < share
-    scores = np.clip(0.25 * target + 0.75 * generator.random((pictures, classes)), 0, 1)
+def random_set(images: int, classes: int, *, share: float = 0.3, levels: int | None = None) -> LabelSet:
+    generator = np.random.default_rng(images * 100 + classes)
+    target = generator.random((images, classes)) < share
+    scores = np.clip(0.25 * target + 0.75 * generator.random((images, classes)), 0, 1)
     if levels is not None:
         scores = np.round(scores * levels) / levels
     return LabelSet(torch.tensor(scores, dtype=torch.float32), torch.tensor(target))
@@ -44,11 +44,11 @@ LABEL_SETS = {
     "all tied": random_set(40, 4, levels=1),
     "rare labels": random_set(300, 5, share=0.02),
     "a class without positives": with_column(random_set(50, 4), value=False),
-    "a class on every picture": with_column(random_set(50, 4), value=True),
+    "a class on every image": with_column(random_set(50, 4), value=True),
     "no positives at all": random_set(20, 3, share=0.0),
-    "one picture": random_set(1, 5),
+    "one image": random_set(1, 5),
     "one class": random_set(30, 1),
-    "one picture and one class": random_set(1, 1, share=1.0),
+    "one image and one class": random_set(1, 1, share=1.0),
 }
 
 

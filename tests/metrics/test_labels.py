@@ -59,7 +59,7 @@ def test_tied_scores_give_the_share_of_positives_in_any_order():
         assert float(ours.average_precision(scores, target[order])) == 0.25
 
 
-def test_the_order_of_the_pictures_never_matters(labels):
+def test_the_order_of_the_images_never_matters(labels):
     order = torch.from_numpy(np.random.default_rng(1).permutation(len(labels.scores)))
     before = ours.average_precision(labels.scores, labels.target)
     after = ours.average_precision(labels.scores[order], labels.target[order])
@@ -225,14 +225,14 @@ def test_accuracy_is_scikit_learns():
 def test_targets_of_another_shape_are_refused(plain):
     with pytest.raises(InputError, match=r"got \(6, 60\) and \(60, 6\)"):
         ours.accuracy_multi(plain.scores, plain.target.T)
-    with pytest.raises(InputError, match="one row for each picture"):
+    with pytest.raises(InputError, match="one row for each image"):
         ours.mean_average_precision(plain.scores, plain.target[:, :5])
     with pytest.raises(InputError, match=r"choices of the shape \(60,\)"):
         ours.accuracy(plain.scores, plain.target)
 
 
 def test_an_empty_set_is_refused():
-    with pytest.raises(InputError, match="one row for each picture"):
+    with pytest.raises(InputError, match="one row for each image"):
         ours.hamming_loss(torch.zeros(0, 3, dtype=torch.bool), torch.zeros(0, 3))
 
 

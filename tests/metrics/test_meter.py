@@ -59,7 +59,7 @@ def test_without_thresholds_one_half_decides():
     assert meter.result(lambda x: x) == {"hamming_loss": 0.0}
 
 
-def test_one_label_per_picture_has_accuracy_and_error():
+def test_one_label_per_image_has_accuracy_and_error():
     logits, target = torch.tensor([[2.0, 1], [0, 1], [3, 2], [5, 6]]), torch.tensor([0, 1, 1, 1])
     found = fed([top1, error, error_rate], logits, target, cuts=[3]).result(lambda x: x.softmax(1))
     assert found == {"accuracy": 0.75, "error_rate": 0.25, "error_rate_2": 0.25}
@@ -113,6 +113,6 @@ def test_no_batch_at_all_is_said():
         Meter([mean_ap]).result(torch.sigmoid)
 
 
-def test_outputs_and_targets_of_different_numbers_of_pictures_are_refused():
-    with pytest.raises(InputError, match="outputs for 3 pictures and targets for 2"):
+def test_outputs_and_targets_of_different_numbers_of_images_are_refused():
+    with pytest.raises(InputError, match="outputs for 3 images and targets for 2"):
         Meter([]).add(torch.ones(3, 1), torch.ones(2, 1))

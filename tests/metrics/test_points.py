@@ -66,5 +66,5 @@ def test_the_ready_metric_is_an_error():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match=r"\(2, 6\) and targets of the shape \(2, 2, 2\) do not fit"):
         point_error(torch.zeros(2, 6), torch.zeros(2, 2, 2))
-    with pytest.raises(InputError, match=r"points have the shape \(pictures, points, 2\), got targets of \(2, 4\)"):
+    with pytest.raises(InputError, match=r"points have the shape \(images, points, 2\), got targets of \(2, 4\)"):
         point_error(torch.zeros(2, 4), torch.zeros(2, 4))

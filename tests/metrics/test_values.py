@@ -31,7 +31,7 @@ def test_a_model_that_gives_no_number_is_not_forgiven():
 
 def test_outputs_and_targets_may_differ_in_shape_but_not_in_number():
     assert mae(torch.ones(3, 1), torch.zeros(3)) == 1
-    with pytest.raises(InputError, match="each picture needs as many targets as outputs"):
+    with pytest.raises(InputError, match="each image needs as many targets as outputs"):
         mae(torch.ones(2, 2), torch.zeros(1, 4))
 
 

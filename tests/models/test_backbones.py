@@ -35,7 +35,7 @@ def body_like(model: nn.Module, name: str, **options: int) -> Backbone:
     return backbone
 
 
-def picture(model: nn.Module, channels: int = 3) -> torch.Tensor:
+def image(model: nn.Module, channels: int = 3) -> torch.Tensor:
     size = model.pretrained_cfg["input_size"][1:]  # type: ignore[index]
     return torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(1))
 
@@ -60,9 +60,9 @@ def test_the_children_of_a_resnet_body_are_those_of_the_book() -> None:
 def test_a_timm_model_of_maps_gives_its_own_features(name: str) -> None:
     model = timm_model(name)
     backbone = body_like(model, name)
-    expected = model.forward_features(picture(model))  # type: ignore[operator]
+    expected = model.forward_features(image(model))  # type: ignore[operator]
     assert not backbone.pooled
-    assert torch.equal(backbone.body(picture(model)), expected)
+    assert torch.equal(backbone.body(image(model)), expected)
     assert expected.shape[1] == backbone.width
 
 
@@ -71,9 +71,9 @@ def test_a_timm_model_of_maps_gives_its_own_features(name: str) -> None:
 def test_maps_with_the_channels_last_come_out_with_the_channels_first(name: str) -> None:
     model = timm_model(name)
     backbone = body_like(model, name)
-    expected = model.forward_features(picture(model))  # type: ignore[operator]
+    expected = model.forward_features(image(model))  # type: ignore[operator]
     assert expected.shape[3] == backbone.width
-    assert torch.equal(backbone.body(picture(model)), expected.permute(0, 3, 1, 2))
+    assert torch.equal(backbone.body(image(model)), expected.permute(0, 3, 1, 2))
 
 
 @torch.no_grad()
@@ -81,9 +81,9 @@ def test_maps_with_the_channels_last_come_out_with_the_channels_first(name: str)
 def test_a_model_of_tokens_is_pooled_as_it_pools_itself(name: str) -> None:
     model = timm_model(name)
     backbone = body_like(model, name)
-    expected = model.forward_head(model.forward_features(picture(model)), pre_logits=True)  # type: ignore[operator]
+    expected = model.forward_head(model.forward_features(image(model)), pre_logits=True)  # type: ignore[operator]
     assert backbone.pooled
-    assert torch.allclose(backbone.body(picture(model)), expected, atol=1e-6)
+    assert torch.allclose(backbone.body(image(model)), expected, atol=1e-6)
     assert expected.shape == (2, backbone.width)
 
 
@@ -91,7 +91,7 @@ def test_a_model_of_tokens_is_pooled_as_it_pools_itself(name: str) -> None:
 def test_every_parameter_of_a_body_has_a_part_in_its_features(name: str) -> None:
     model = timm_model(name)
     body = body_like(model, name).body
-    body(picture(model)).square().sum().backward()
+    body(image(model)).square().sum().backward()
     assert [key for key, parameter in body.named_parameters() if parameter.grad is None] == []
 
 
@@ -103,7 +103,7 @@ def test_the_first_layer_is_adapted_as_in_the_book(n_in: int) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["resnet18", "test_resnet"])
-def test_a_grey_picture_gives_what_its_three_equal_channels_gave(name: str) -> None:
+def test_a_grey_image_gives_what_its_three_equal_channels_gave(name: str) -> None:
     weights = resnet_weights() if name == "resnet18" else Weights(timm_model(name).state_dict(), "a file")
     grey = torch.rand(2, 1, 64, 64)
     one = create_body(name, size=SMALL, n_in=1, weights=weights).body.eval()
@@ -179,19 +179,19 @@ def test_position_embeddings_follow_to_another_size() -> None:
     assert kept["pos_embed"].shape != model.state_dict()["pos_embed"].shape
 
 
-def test_pictures_of_another_size_are_refused_with_both_sizes() -> None:
+def test_images_of_another_size_are_refused_with_both_sizes() -> None:
     body = create_timm_body("test_vit", n_in=3, size=Size(160, 160), weights=None)
-    with pytest.raises(InputError, match=r"made for pictures of 160x160 and got 64x96; resize the pictures"):
+    with pytest.raises(InputError, match=r"made for images of 160x160 and got 64x96; resize the images"):
         body(torch.zeros(1, 3, 64, 96))
 
 
 def test_a_size_that_a_backbone_cannot_work_with_is_refused_when_it_is_made() -> None:
     with pytest.raises(
-        InputError, match=r"'test_vit' cannot work with pictures of 100x100 with 1 channel: .* patch size"
+        InputError, match=r"'test_vit' cannot work with images of 100x100 with 1 channel: .* patch size"
     ):
         create_body("test_vit", size=Size(100, 100), n_in=1)
     with pytest.raises(
-        InputError, match=r"'inception_v3' cannot work with pictures of 20x20 with 3 channels: .* too small"
+        InputError, match=r"'inception_v3' cannot work with images of 20x20 with 3 channels: .* too small"
     ):
         create_body("inception_v3", size=Size(20, 20))
 

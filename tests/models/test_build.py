@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import InputError, WeightsError
-from eyebright.models.build import ModelDescription, PictureModel, build_model, describe
+from eyebright.models.build import ImageModel, ModelDescription, build_model, describe
 from eyebright.models.weights import Weights
 from eyebright.transforms.normalize import imagenet_stats
 from eyebright.types import InputDescription, Size
 
 
-def small_model(**options: Any) -> PictureModel:
+def small_model(**options: Any) -> ImageModel:
     torch.manual_seed(0)
     return build_model(describe("test_resnet", 6, size=64, **options))
 
 
-def pictures(batch: int = 2, channels: int = 3) -> Tensor:
+def images(batch: int = 2, channels: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (batch, channels, 64, 64), dtype=torch.uint8, generator=generator)
 
@@ -36,7 +36,7 @@ def test_a_description_survives_json() -> None:
 def test_the_same_description_gives_a_model_that_takes_the_saved_tensors() -> None:
     first, second = small_model(ps=0.25), build_model(describe("test_resnet", 6, size=64, ps=0.25))
     second.load_state_dict(first.state_dict(), strict=True)
-    assert torch.equal(first.eval()(pictures()), second.eval()(pictures()))
+    assert torch.equal(first.eval()(images()), second.eval()(images()))
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_json_that_is_no_description_is_refused(data: dict[str, Any], message: s
     ("options", "message"),
     [
         ({"classes": 0}, "a model has at least one output, got classes=0"),
-        ({"n_in": 0}, "a picture has at least one channel, got n_in=0"),
-        ({"n_in": 1}, "pictures of 1 channels need 1 means and stds"),
+        ({"n_in": 0}, "an image has at least one channel, got n_in=0"),
+        ({"n_in": 1}, "images of 1 channels need 1 means and stds"),
         ({"y_range": (1.0, -1.0)}, "y_range goes from low to high, got"),
         ({"output_shape": (3, 2)}, r"answers of the shape \(3, 2\) do not hold 4 numbers"),
     ],
@@ -87,21 +87,21 @@ def test_body_and_head_are_the_two_children() -> None:
     assert list(model) == [model.body, model.head] == [model[0], model[1]]
 
 
-def test_bytes_and_numbers_are_the_same_picture() -> None:
+def test_bytes_and_numbers_are_the_same_image() -> None:
     model = small_model().eval()
-    assert torch.allclose(model(pictures()), model(pictures() / 255), atol=1e-6)
+    assert torch.allclose(model(images()), model(images() / 255), atol=1e-6)
 
 
-def test_pictures_are_normalised_with_the_models_own_statistics() -> None:
+def test_images_are_normalised_with_the_models_own_statistics() -> None:
     model = small_model().eval()
     description = model.description.input
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (description.mean, description.std))
-    by_hand = (pictures() / 255 - mean) / std
-    answers = model(pictures())
-    assert torch.allclose(model.normalise(pictures()), by_hand, atol=1e-6)
+    by_hand = (images() / 255 - mean) / std
+    answers = model(images())
+    assert torch.allclose(model.normalise(images()), by_hand, atol=1e-6)
     model.normalised_outside = True
     assert torch.allclose(model(by_hand), answers, atol=1e-5)
-    assert not torch.allclose(model(pictures() / 255), answers, atol=1e-3)
+    assert not torch.allclose(model(images() / 255), answers, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (7, 6)])
@@ -121,12 +121,12 @@ def test_normalising_is_the_formula_in_any_memory_format(size: tuple[int, int]) 
 
 def test_the_channels_last_format_survives_normalising_and_gives_the_same() -> None:
     model = small_model().eval()
-    x = (pictures() / 255).contiguous(memory_format=torch.channels_last)
+    x = (images() / 255).contiguous(memory_format=torch.channels_last)
     assert model.normalise(x).is_contiguous(memory_format=torch.channels_last)
-    assert model.normalise(pictures().contiguous(memory_format=torch.channels_last)).is_contiguous(
+    assert model.normalise(images().contiguous(memory_format=torch.channels_last)).is_contiguous(
         memory_format=torch.channels_last
     )
-    expected = model(pictures())
+    expected = model(images())
     model = model.to(memory_format=torch.channels_last)
     assert model.body(model.normalise(x)).is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(model(x), expected, atol=1e-4)
@@ -134,26 +134,26 @@ def test_the_channels_last_format_survives_normalising_and_gives_the_same() -> N
 
 def test_a_model_in_bfloat16_takes_bytes_and_its_own_kind() -> None:
     model = small_model().eval().to(torch.bfloat16)
-    assert model(pictures()).dtype == torch.bfloat16
-    assert model((pictures() / 255).to(torch.bfloat16)).dtype == torch.bfloat16
+    assert model(images()).dtype == torch.bfloat16
+    assert model((images() / 255).to(torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_a_range_holds_every_answer() -> None:
-    answers = small_model(y_range=(-1, 3)).eval()(pictures())
+    answers = small_model(y_range=(-1, 3)).eval()(images())
     assert (answers > -1).all()
     assert (answers < 3).all()
 
 
 def test_answers_can_have_a_shape() -> None:
     flat, shaped = small_model().eval(), small_model(output_shape=(3, 2)).eval()
-    assert torch.equal(shaped(pictures()), flat(pictures()).view(2, 3, 2))
+    assert torch.equal(shaped(images()), flat(images()).view(2, 3, 2))
 
 
 @pytest.mark.parametrize("n_in", [1, 2, 4])
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_vit"])
-def test_pictures_may_have_another_number_of_channels(arch: str, n_in: int) -> None:
+def test_images_may_have_another_number_of_channels(arch: str, n_in: int) -> None:
     model = build_model(describe(arch, 5, size=64, n_in=n_in)).eval()
-    assert model(pictures(channels=n_in)).shape == (2, 5)
+    assert model(images(channels=n_in)).shape == (2, 5)
 
 
 def test_a_backbone_of_tokens_gets_a_head_without_pooling() -> None:
@@ -197,11 +197,11 @@ def test_a_model_can_be_copied_and_pickled() -> None:
     model = small_model().eval()
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert other.description == model.description
-        assert torch.equal(other(pictures()), model(pictures()))
+        assert torch.equal(other(images()), model(images()))
 
 
-def test_a_model_can_be_exported_for_any_number_of_pictures() -> None:
-    model, x = small_model().eval(), pictures() / 255
+def test_a_model_can_be_exported_for_any_number_of_images() -> None:
+    model, x = small_model().eval(), images() / 255
     with torch.no_grad():
         program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("b")},))
     five = torch.rand(5, 3, 64, 64)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import InputError
-from eyebright.models.build import ModelDescription, PictureModel, build_model, describe
+from eyebright.models.build import ImageModel, ModelDescription, build_model, describe
 from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
 from eyebright.types import InputDescription, Size
 
@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def model_of(arch: str, classes: int = 3, **options: Any) -> PictureModel:
+def model_of(arch: str, classes: int = 3, **options: Any) -> ImageModel:
     torch.manual_seed(0)
     return build_model(describe(arch, classes, **options))
 
@@ -45,7 +45,7 @@ def changed(module: nn.Module, before: dict[str, Tensor]) -> set[str]:
     return {key for key, tensor in module.state_dict().items() if not torch.equal(tensor, before[key])}
 
 
-def train(model: PictureModel, *, train_bn: bool, steps: int = 3) -> None:
+def train(model: ImageModel, *, train_bn: bool, steps: int = 3) -> None:
     """A few steps of AdamW with weight decay, which would move any parameter that it may."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     for _ in range(steps):
@@ -98,7 +98,7 @@ def test_a_vit_is_cut_in_the_middle_of_its_blocks() -> None:
 
 def test_a_body_of_the_users_own_is_cut_in_the_middle_of_its_children() -> None:
     body = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(4)])
-    model = PictureModel(body, nn.Linear(3, 2), ModelDescription("my own", 2, InputDescription(Size(8, 8))))
+    model = ImageModel(body, nn.Linear(3, 2), ModelDescription("my own", 2, InputDescription(Size(8, 8))))
     groups = parameter_groups(model)
     assert [id(p) for p in groups[0]] == [id(p) for p in body[:2].parameters()]
     assert [id(p) for p in groups[1]] == [id(p) for p in body[2:].parameters()]
@@ -170,7 +170,7 @@ def test_a_body_in_which_nothing_learns_builds_no_graph(train_bn: bool, graph: b
     assert features[0].requires_grad is graph
 
 
-def test_a_frozen_body_still_passes_a_gradient_to_the_picture() -> None:
+def test_a_frozen_body_still_passes_a_gradient_to_the_image() -> None:
     model = model_of("test_resnet", size=64).eval()
     freeze_to(model, -1, train_bn=False)
     x = torch.rand(2, 3, 64, 64, requires_grad=True)

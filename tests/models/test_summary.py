@@ -19,7 +19,7 @@ def test_the_table_is_the_books(state: str, n: int) -> None:
     gold = (GOLD / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used")[0]
     ours = str(summarise(model, (64, 3, 224, 224)))
     lines, theirs = ([line.rstrip() for line in text.splitlines()] for text in (ours, gold))
-    assert lines[0] == theirs[0].replace("Sequential", "PictureModel")
+    assert lines[0] == theirs[0].replace("Sequential", "ImageModel")
     assert lines[1:] == theirs[1:]
 
 

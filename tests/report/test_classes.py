@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as oracle
 
 from eyebright.errors import DataError
-from eyebright.metrics.interval import wilson
+from eyebright.evaluation.intervals import wilson
 from eyebright.report.classes import ClassAnswers
 
 
@@ -37,7 +37,7 @@ def test_accuracy_has_wilsons_interval_and_the_majority_as_baseline(answers):
     assert macro.low <= macro.value <= macro.high
 
 
-def test_without_training_pictures_there_is_no_baseline(answers):
+def test_without_training_images_there_is_no_baseline(answers):
     assert {row.baseline for row in replace(answers, training_targets=None).scores()} == {None}
 
 
@@ -93,7 +93,7 @@ def test_the_worst_mistakes_gave_the_true_class_the_least_probability(answers, p
     assert first.tags[0].text == f"{answers.vocab[int(answers.targets[at])]} {chance[at]:.2f}"
 
 
-def test_answers_without_a_mistake_have_neither_confusions_nor_worst_pictures(answers, paths):
+def test_answers_without_a_mistake_have_neither_confusions_nor_worst_images(answers, paths):
     sure = torch.nn.functional.one_hot(answers.targets, 4).float()
     found = blocks(replace(answers, probabilities=sure), paths)
     assert "worst" not in found
@@ -101,9 +101,9 @@ def test_answers_without_a_mistake_have_neither_confusions_nor_worst_pictures(an
 
 
 def test_the_summary_says_how_many_there_are(answers):
-    assert answers.summary() == "60 pictures, one of 4 classes each"
+    assert answers.summary() == "60 images, one of 4 classes each"
 
 
 def test_probabilities_of_another_shape_are_refused(answers):
-    with pytest.raises(DataError, match="60 pictures and 4 classes"):
+    with pytest.raises(DataError, match="60 images and 4 classes"):
         replace(answers, probabilities=answers.probabilities[:, :2])

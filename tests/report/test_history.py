@@ -1,7 +1,7 @@
 import math
 
 from eyebright.report.history import history_section
-from eyebright.report.sections import Charts, Table
+from eyebright.web.blocks import Charts, Table
 
 
 def blocks(history):

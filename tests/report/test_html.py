@@ -85,7 +85,7 @@ def test_labels_and_files_with_markup_in_their_names_show_as_text(data, answers,
     changed = data(answers=nasty, paths=paths, title=HOSTILE, said=[HOSTILE], skipped=pairs, settings=pairs)
     page = Page(render_report(changed))
     assert len(page.all("script")) == 1
-    assert page.all("img") == []  # the pictures are not there
+    assert page.all("img") == []  # the images are not there
     assert page.all("b") == []
     for name in vocab:
         assert name in page.text()
@@ -120,12 +120,12 @@ def test_a_report_tells_what_was_scored_read_split_skipped_and_set(data):
         assert f"without looking {score.baseline:.3f}" in text
     for part in (
         "labels are split at ' ' (space)",
-        "training pictures 100",
+        "training images 100",
         "photos/broken.jpg zero bytes",
         "epochs 2",
     ):
         assert part in text
-    assert "Left out: 1 picture" in text
+    assert "Left out: 1 image" in text
     assert "torch 2.15.0" in text
 
 
@@ -135,7 +135,7 @@ def test_what_is_not_there_has_no_section(data):
     assert ids == ["labels", "worst", "precision-recall", "thresholds"]
 
 
-def test_a_report_of_one_picture_and_one_label_is_written(data, paths):
+def test_a_report_of_one_image_and_one_label_is_written(data, paths):
     for chance, target in ((0.9, 1.0), (0.9, 0.0), (0.0, 0.0), (0.2, 1.0)):
         one = LabelAnswers(["cat"], torch.tensor([[chance]]), torch.tensor([[target]]), Thresholds())
         Page(render_report(data(answers=one, paths=paths[:1], scores=one.scores())))
@@ -175,14 +175,14 @@ def test_a_report_cannot_be_written_over_a_folder(data, tmp_path):
         write_report(data(), tmp_path)
 
 
-def test_each_picture_needs_a_path(data):
-    with pytest.raises(DataError, match="a report of 60 pictures needs as many paths, got 1"):
+def test_each_image_needs_a_path(data):
+    with pytest.raises(DataError, match="a report of 60 images needs as many paths, got 1"):
         render_report(data(paths=[Path("a.jpg")]))
 
 
 def test_a_report_of_nothing_is_refused(data, answers):
     empty = replace(answers, probabilities=torch.zeros(0, 4), targets=torch.zeros(0, 4))
-    with pytest.raises(DataError, match="at least one picture"):
+    with pytest.raises(DataError, match="at least one image"):
         render_report(data(answers=empty, paths=[]))
 
 

@@ -7,8 +7,8 @@ from sklearn import metrics as oracle
 
 from eyebright.errors import DataError
 from eyebright.report.labels import LabelAnswers
-from eyebright.report.sections import Charts, Gallery, Section, Table
 from eyebright.types import Thresholds
+from eyebright.web.blocks import Charts, Gallery, Section, Table
 
 
 def section(sections: list[Section], anchor: str) -> Section:
@@ -34,20 +34,20 @@ def test_the_table_of_labels_is_scikit_learns(answers, paths):
         assert column(table, name)[:3] == [f"{value:.3f}" for value in expected[:3]]
     ap = [oracle.average_precision_score(true[:, k], answers.probabilities[:, k].numpy()) for k in range(3)]
     assert column(table, "AP")[:3] == [f"{value:.3f}" for value in ap]
-    assert column(table, "pictures") == [str(int(count)) for count in true.sum(axis=0)]
+    assert column(table, "images") == [str(int(count)) for count in true.sum(axis=0)]
     assert column(table, "given") == [str(int(count)) for count in said.sum(axis=0)]
     assert column(table, "threshold") == ["0.50", "0.40", "0.60", "0.50"]
     assert column(table, "in training") == [str(int(count)) for count in answers.training_targets.sum(dim=0)]
 
 
-def test_what_is_not_known_of_a_label_that_no_picture_has_stays_empty(answers, paths):
+def test_what_is_not_known_of_a_label_that_no_image_has_stays_empty(answers, paths):
     never = answers.probabilities.clone()
     never[:, 3] = 0.1
     unicorn = table_of(replace(answers, probabilities=never), paths).rows[3]
     assert [cell.text for cell in unicorn] == ["unicorn", "0", "–", "–", "–", "–", "–", "0.50", "0", unicorn[9].text]
 
 
-def test_an_interval_is_given_only_where_enough_pictures_have_the_label(answers, paths):
+def test_an_interval_is_given_only_where_enough_images_have_the_label(answers, paths):
     rare = answers.targets.clone()
     rare[:, 0] = 0
     rare[:9, 0] = 1
@@ -63,9 +63,9 @@ def test_an_interval_is_given_only_where_enough_pictures_have_the_label(answers,
         (
             Thresholds((0.5,) * 4, metric="f1_macro"),
             True,
-            "one for each label, tuned for f1_macro on these same pictures",
+            "one for each label, tuned for f1_macro on these same images",
         ),
-        (Thresholds(0.3, metric="f1_micro"), False, "the same for all labels, tuned for f1_micro on other pictures"),
+        (Thresholds(0.3, metric="f1_micro"), False, "the same for all labels, tuned for f1_micro on other images"),
     ],
 )
 def test_how_the_thresholds_came_about_is_said(answers, paths, thresholds, tuned_here, words):
@@ -73,7 +73,7 @@ def test_how_the_thresholds_came_about_is_said(answers, paths, thresholds, tuned
     assert words in section(changed.sections(paths), "labels").words
 
 
-def test_the_worst_mistakes_are_wrong_pictures_in_the_order_of_their_loss(answers, paths):
+def test_the_worst_mistakes_are_wrong_images_in_the_order_of_their_loss(answers, paths):
     (gallery,) = section(answers.sections(paths), "worst").blocks
     assert isinstance(gallery, Gallery)
     p, t = answers.probabilities.double().numpy(), answers.targets.numpy()
@@ -102,13 +102,13 @@ def test_answers_without_a_mistake_have_no_worst_section(answers, paths):
     assert "worst" not in [one.anchor for one in perfect.sections(paths)]
 
 
-def test_each_label_that_some_picture_has_gets_its_curves(answers, paths):
+def test_each_label_that_some_image_has_gets_its_curves(answers, paths):
     sections = answers.sections(paths)
     for anchor in ("precision-recall", "thresholds"):
         small = section(sections, anchor).blocks[-1]
         assert isinstance(small, Charts)
         assert [chart.caption.title for chart in small.charts] == ["bus", "car", "cat"]
-        assert "the 3 of 4 labels that any of these pictures has" in section(sections, anchor).words
+        assert "the 3 of 4 labels that any of these images has" in section(sections, anchor).words
 
 
 def test_each_line_of_a_chart_is_explained_by_its_legend(answers, paths):
@@ -167,9 +167,9 @@ def test_the_area_under_a_drawn_curve_is_the_average_precision(answers, paths):
     assert area == pytest.approx(expected, abs=0.01)
 
 
-def test_the_summary_counts_pictures_without_any_label(answers):
+def test_the_summary_counts_images_without_any_label(answers):
     bare = int((answers.targets.sum(dim=1) == 0).sum())
-    assert answers.summary() == f"60 pictures, any of 4 labels each; {bare} pictures without any"
+    assert answers.summary() == f"60 images, any of 4 labels each; {bare} images without any"
 
 
 def test_answers_of_another_number_of_labels_are_refused(answers):

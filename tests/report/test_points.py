@@ -56,14 +56,14 @@ def test_every_known_distance_stands_in_one_bar(answers, paths):
     assert bars.caption.note == "2 further off, in the last bar"
 
 
-def test_the_worst_pictures_show_targets_and_predictions_in_their_own_places(answers, paths):
+def test_the_worst_images_show_targets_and_predictions_in_their_own_places(answers, paths):
     (gallery,) = answers.sections(paths)[1].blocks
     first = gallery.cards[0]
     assert first.title == "005.jpg"
     assert first.note == f"{distances(answers)[5].mean():.1f} px off on average"
     places = [(spot.x, spot.y) for spot in first.spots]
     expected = [*answers.targets[5].tolist(), *answers.predicted[5].tolist()]
-    np.testing.assert_allclose(places, np.array(expected) * first.picture.scale)
+    np.testing.assert_allclose(places, np.array(expected) * first.image.scale)
     assert [spot.truth for spot in first.spots] == [True, True, False, False]
     assert "009.jpg" not in [card.title for card in gallery.cards]
 
@@ -81,11 +81,11 @@ def test_points_that_are_all_unknown_leave_nothing_to_show(answers, paths):
 def test_points_without_names_are_numbered(answers, paths):
     table = replace(answers, names=()).sections(paths)[0].blocks[1]
     assert [row[0].text for row in table.rows] == ["point 1", "point 2"]
-    assert answers.summary() == "60 pictures, 2 points on each; 117 known places in all"
+    assert answers.summary() == "60 images, 2 points on each; 117 known places in all"
 
 
 def test_shapes_and_names_that_do_not_fit_are_refused(answers):
-    with pytest.raises(DataError, match=r"shape \(pictures, points, 2\)"):
+    with pytest.raises(DataError, match=r"shape \(images, points, 2\)"):
         PointAnswers(answers.predicted.flatten(1), answers.targets)
     with pytest.raises(DataError, match="2 points need as many names, got 1"):
         replace(answers, names=("nose",))

@@ -34,13 +34,13 @@ def test_the_errors_are_scikit_learns(answers, paths):
     )
 
 
-def test_the_baseline_is_the_mean_of_the_training_pictures(answers):
+def test_the_baseline_is_the_mean_of_the_training_images(answers):
     fixed = np.nanmean(answers.training_targets.numpy(), axis=0)
     expected = np.nanmean(np.abs(fixed - answers.targets.numpy()))
     assert answers.scores()[0].baseline == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_worst_picture_is_furthest_off_for_the_spread_of_its_number(answers, paths):
+def test_the_worst_image_is_furthest_off_for_the_spread_of_its_number(answers, paths):
     (gallery,) = answers.sections(paths)[1].blocks
     first = gallery.cards[0]
     assert first.title == "005.jpg"
@@ -48,7 +48,7 @@ def test_the_worst_picture_is_furthest_off_for_the_spread_of_its_number(answers,
     assert first.tags[2].text == f"height {float(answers.targets[5, 1]):.3g}"
 
 
-def test_each_known_picture_is_a_dot(answers, paths):
+def test_each_known_image_is_a_dot(answers, paths):
     charts = answers.sections(paths)[0].blocks[0].charts
     assert [chart.caption.title for chart in charts] == ["age", "height"]
     assert charts[0].paths[1].data.count("M") == 59
@@ -58,12 +58,12 @@ def test_one_number_without_a_name_needs_none(paths):
     plain = NumberAnswers(torch.ones(60, 1), torch.ones(60, 1))
     (gallery,) = plain.sections(paths)[1].blocks
     assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
-    assert plain.summary() == "60 pictures, 1 number each"
+    assert plain.summary() == "60 images, 1 number each"
     assert plain.scores()[0].text == "0"
 
 
 def test_shapes_and_names_that_do_not_fit_are_refused(answers):
-    with pytest.raises(DataError, match=r"shape \(pictures, numbers\)"):
+    with pytest.raises(DataError, match=r"shape \(images, numbers\)"):
         NumberAnswers(answers.predicted[:, 0], answers.targets[:, 0])
     with pytest.raises(DataError, match="2 numbers need as many names, got 1"):
         replace(answers, names=("age",))

@@ -1,7 +1,7 @@
 """The documents that the library is measured by: every code cell of each, in its order, with only the import changed.
 
-The cells run on small pictures in the layouts of the real sets, with timm's small network in the place of the ResNets
-(the real ones need weights and minutes); and, where the real pictures are there, on those.
+The cells run on small images in the layouts of the real sets, with timm's small network in the place of the ResNets
+(the real ones need weights and minutes); and, where the real images are there, on those.
 """
 
 import re
@@ -12,17 +12,17 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import PIL.Image
 import pytest
 from matplotlib import pyplot as plt
-from PIL import Image
 
-from eyebright.learner import Learner
+from eyebright.learner.learner import Learner
 from support.learners import SMALL
 
 CELLS = sorted((Path(__file__).parent / "cells").glob("seed_*.py"))
 SIZE = (24, 32)
 SMALLER = {"128": "32", "224": "32", "240": "24", "300": "32", "320": "32", "460": "48"}
-"""What the cells say of sizes, and what they say for pictures of 24 x 32."""
+"""What the cells say of sizes, and what they say for images of 24 x 32."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_every_cell_of_the_document_runs_and_shows_what_the_document_shows(
 
 
 @pytest.mark.slow  # the other documents take longer still, or name sets that are not there
-def test_the_cells_of_chapter_6_run_on_real_pictures(
+def test_the_cells_of_chapter_6_run_on_real_images(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some_of(shared_data, tmp_path)
@@ -103,22 +103,20 @@ def small(make: Callable[..., Learner]) -> Callable[..., Learner]:
     return made
 
 
-def _picture(path: Path, random: np.random.Generator, marks: list[tuple[int, int, int]] = []) -> None:  # noqa: B006
+def _image(path: Path, random: np.random.Generator, marks: list[tuple[int, int, int]] = []) -> None:  # noqa: B006
     """Noise with a bright spot for each (x, y, channel)."""
     pixels = random.integers(60, 120, (*SIZE, 3), dtype=np.uint8)
     for x, y, channel in marks:
         pixels[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3, channel] = 250
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    PIL.Image.fromarray(pixels).save(path)
 
 
 def _labelled(folder: Path, random: np.random.Generator, names: list[str], count: int) -> list[tuple[str, str]]:
     rows = []
     for i in range(count):
         chosen = [name for name in names if random.random() < 0.4] or [names[i % len(names)]]
-        _picture(
-            folder / f"{i:06}.jpg", random, [(5 + 8 * names.index(name), 12, names.index(name)) for name in chosen]
-        )
+        _image(folder / f"{i:06}.jpg", random, [(5 + 8 * names.index(name), 12, names.index(name)) for name in chosen])
         rows.append((f"{i:06}.jpg", " ".join(chosen)))
     return rows
 
@@ -137,7 +135,7 @@ def _fridge(root: Path, random: np.random.Generator) -> None:
 def _pets(folder: Path, random: np.random.Generator) -> None:
     for i in range(90):
         breed = ("Bombay", "beagle", "saint_bernard")[i % 3]
-        _picture(folder / f"{breed}_{i}.jpg", random, [(16, 12, i % 3)])
+        _image(folder / f"{breed}_{i}.jpg", random, [(16, 12, i % 3)])
 
 
 def _biwi(root: Path, random: np.random.Generator) -> None:
@@ -145,7 +143,7 @@ def _biwi(root: Path, random: np.random.Generator) -> None:
     for person in ("01", "07", "13"):
         for i in range(36):
             x, y = (int(random.integers(4, side - 4)) for side in reversed(SIZE))
-            _picture(root / person / f"frame_{i:05}_rgb.jpg", random, [(x, y, 0)])
+            _image(root / person / f"frame_{i:05}_rgb.jpg", random, [(x, y, 0)])
             pose = f"1 0 0 \n0 1 0 \n0 0 1 \n\n{x - 16} {y - 12} 1000 \n"
             (root / person / f"frame_{i:05}_pose.txt").write_text(pose)
         calibration = "1000 0 16\n0 1000 12\n0 0 1\n\n0 0 0 0 \n\n1 0 0\n0 1 0\n0 0 1\n\n0 0 0\n\n640 480\n"

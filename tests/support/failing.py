@@ -5,8 +5,8 @@ import signal
 import sys
 import time
 
-from eyebright.errors import PictureError
-from eyebright.launch import take_part
+from eyebright._system.launch import take_part
+from eyebright.errors import ImageError
 
 
 def fail() -> None:
@@ -21,7 +21,7 @@ def fail() -> None:
         signal.raise_signal(signal.SIGKILL)
     if how == "ended":
         os._exit(7)
-    raise PictureError("a.jpg", "it is cut off") if how == "told" else KeyError("of ours")
+    raise ImageError("a.jpg", "it is cut off") if how == "told" else KeyError("of ours")
 
 
 if __name__ == "__main__":

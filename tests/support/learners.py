@@ -5,22 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.items import ColReader
-from eyebright.data.split import ColSplitter
-from eyebright.learner import Learner
+from eyebright.data.getters import ColReader
+from eyebright.learner.learner import Learner
+from eyebright.learner.vision_learner import vision_learner
+from eyebright.sources.split import ColSplitter
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
-from eyebright.vision import vision_learner
 
 SMALL = "test_resnet"  # timm's own network for tests: 470,000 parameters
 
 
 def squares_block(folder: Path, **changes: Any) -> DataBlock:
-    """The data block of `support.pictures.coloured_squares`: which colours are on the picture."""
+    """The data block of `support.images.coloured_squares`: which colours are on the image."""
     return DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
         get_x=ColReader("fname", pref=folder),

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eyebright.artifact import Manifest, save_model
-from eyebright.blocks.category import CategoryBlock
-from eyebright.models.build import PictureModel, build_model, describe
-from eyebright.runtime.onnx_export import export_onnx, fingerprint
-from eyebright.runtime.runtime import Pixels
+from eyebright.inference.manifest import Manifest, save_model
+from eyebright.inference.runtimes.base import Pixels
+from eyebright.inference.runtimes.onnx_export import export_onnx, fingerprint
+from eyebright.models.build import ImageModel, build_model, describe
+from eyebright.tasks.category import CategoryBlock
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
@@ -19,7 +19,7 @@ SIZE = Size(32, 40)
 CLASSES = ["blue", "green", "red"]
 
 
-def small_model(seed: int = 0) -> PictureModel:
+def small_model(seed: int = 0) -> ImageModel:
     """timm's network for tests with a head for three classes; the same for the same seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -40,5 +40,5 @@ def small_graph() -> bytes:
 
 
 def pixels(count: int) -> Pixels:
-    """That many pictures of the size of the small model, always the same ones."""
+    """That many images of the size of the small model, always the same ones."""
     return np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)

@@ -13,9 +13,9 @@ from torch import nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError
-from eyebright.learner import Learner
+from eyebright.inference.predictor import load_predictor
+from eyebright.learner.learner import Learner
 from eyebright.losses import CrossEntropyLossFlat
-from eyebright.predict import load_predictor
 from eyebright.train.device import Device
 from eyebright.train.events import Event, PhaseStarted
 from eyebright.train.loop import train
@@ -52,7 +52,7 @@ def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
 
 
 def squares(folder: Path, photos: str = "photos", **how: Any) -> DataLoaders:
-    """The pictures in ``folder``."""
+    """The images in ``folder``."""
     table = pd.read_csv(folder / "table.csv", keep_default_na=False)
     return squares_block(folder / photos).dataloaders(table, **{"bs": BATCH, "num_workers": 1, **how})
 
@@ -71,16 +71,16 @@ def learnt(learner: Learner) -> dict[str, Any]:
 def everything(folder: Path, name: str) -> dict[str, Any]:
     """Everything that must not depend on the number of processes, as JSON."""
     learner = trained(folder, name)
-    pictures, predictions, targets, losses = learner.get_preds(with_loss=True, with_input=True)
+    images, predictions, targets, losses = learner.get_preds(with_loss=True, with_input=True)
     result = {
         **learnt(learner),
-        "pictures": pictures.mean((1, 2, 3)).tolist(),
+        "images": images.mean((1, 2, 3)).tolist(),
         "predictions": predictions.tolist(),
         "targets": targets.tolist(),
-        "picture losses": losses.tolist(),
+        "image losses": losses.tolist(),
         "training side": learner.get_preds(0)[1].tolist(),
-        "two pictures": learner.get_preds(dl=learner.dls.some(1, 2))[0].tolist(),
-        "one picture": learner.get_preds(dl=learner.dls.some(1, 1))[0].tolist(),
+        "two images": learner.get_preds(dl=learner.dls.some(1, 2))[0].tolist(),
+        "one image": learner.get_preds(dl=learner.dls.some(1, 1))[0].tolist(),
         "validated": learner.validate(),
         "thresholds": learner.tune_thresholds().per_class(3).tolist(),
         "rates": learner.lr_find(1e-5, 1e-1, 10, show_plot=False).losses,
@@ -92,29 +92,29 @@ def everything(folder: Path, name: str) -> dict[str, Any]:
 
 
 def weighted() -> list[float]:
-    """The weights after a training whose pictures count differently, in batches of which each process has a part."""
+    """The weights after a training whose images count differently, in batches of which each process has a part."""
     device = Device("cpu", "float32")
     part = slice(0, None) if device.processes == 1 else (slice(0, 5), slice(5, None))[device.rank]
-    pictures = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
     model = nn.Linear(3, 2)
     nn.init.constant_(model.weight, 0.1)
     nn.init.zeros_(model.bias)
     loss = CrossEntropyLossFlat([1.0, 5.0])
     run = Run(model, loss, [list(model.parameters())], device)
     run.begin(Plan(3, (0.1,), accumulate=2))
-    targets = (pictures[:, 0] > 0.5).long()
-    list(train(run, lambda epoch: [(pictures[part], targets[part])] * 3, steps=3))
+    targets = (images[:, 0] > 0.5).long()
+    list(train(run, lambda epoch: [(images[part], targets[part])] * 3, steps=3))
     return model.weight.flatten().tolist() + run.losses
 
 
 def left_out(folder: Path, name: str) -> list[str]:
-    """The names of the unreadable pictures of both sides, after a training that left them out."""
+    """The names of the unreadable images of both sides, after a training that left them out."""
     photos = f"photos of {name}"
 
     def spoil() -> None:
         shutil.copytree(folder / "photos", folder / photos)
         for one in BAD:
-            (folder / photos / one).write_bytes(b"no picture")
+            (folder / photos / one).write_bytes(b"no image")
 
     Device("cpu").once(spoil)
     learner = small_learner(squares(folder, photos, skip_bad=True), ps=0.0)

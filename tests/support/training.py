@@ -49,18 +49,18 @@ def tiny_plans() -> tuple[Plan, ...]:
 
 
 def tiny_batches(epoch: int) -> Iterator[Batch]:
-    """Three batches of 8, 8 and 4 pictures, in another order each epoch."""
-    pictures, targets = tiny_pictures()
+    """Three batches of 8, 8 and 4 images, in another order each epoch."""
+    images, targets = tiny_images()
     order = torch.randperm(20, generator=torch.Generator().manual_seed(epoch))
     for part in order.split(8):
-        yield pictures[part], targets[part]
+        yield images[part], targets[part]
 
 
-def tiny_pictures() -> tuple[Tensor, Tensor]:
-    """Twenty pictures and what there is to say about each."""
+def tiny_images() -> tuple[Tensor, Tensor]:
+    """Twenty images and what there is to say about each."""
     generator = torch.Generator().manual_seed(1)
-    pictures = torch.rand(20, 3, 12, 12, generator=generator)
-    return pictures, torch.stack([pictures[:, 0].mean((1, 2)), pictures[:, 1].std((1, 2))], dim=1)
+    images = torch.rand(20, 3, 12, 12, generator=generator)
+    return images, torch.stack([images[:, 0].mean((1, 2)), images[:, 1].std((1, 2))], dim=1)
 
 
 def in_another_process(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -59,12 +59,12 @@ def test_autocast_computes_in_the_chosen_precision(precision: str, expected: tor
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == expected
 
 
-def test_models_and_pictures_have_their_channels_last() -> None:
+def test_models_and_images_have_their_channels_last() -> None:
     device = Device("cpu")
     model = device.place(tiny_model())
-    pictures, targets = device.move((torch.ones(2, 3, 4, 4), torch.ones(2, 2)))
+    images, targets = device.move((torch.ones(2, 3, 4, 4), torch.ones(2, 2)))
     assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
+    assert images.is_contiguous(memory_format=torch.channels_last)
     assert targets.shape == (2, 2)
 
 
@@ -106,8 +106,8 @@ from eyebright.train.schedule import Constant
 device = Device("cpu", "float32")
 rows = torch.arange(5)[device.rank :: device.processes]   # three rows here, two there
 gathered = device.gather(rows).tolist()
-pictures = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
-mine = pictures[device.rank :: device.processes]
+images = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+mine = images[device.rank :: device.processes]
 model = nn.Linear(3, 1)
 nn.init.constant_(model.weight, 0.1)
 nn.init.zeros_(model.bias)

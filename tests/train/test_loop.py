@@ -14,14 +14,14 @@ from eyebright.train.loop import train, watch
 from eyebright.train.plan import Plan
 from eyebright.train.run import Batch, Run, Window
 from eyebright.train.schedule import Constant
-from support.training import STEPS, squared_error, tiny_batches, tiny_model, tiny_pictures, tiny_plans, tiny_run
+from support.training import STEPS, squared_error, tiny_batches, tiny_images, tiny_model, tiny_plans, tiny_run
 
 
 def scores_of(model: nn.Module) -> dict[str, float]:
     model.eval()
-    pictures, targets = tiny_pictures()
+    images, targets = tiny_images()
     with torch.no_grad():
-        return {"valid_loss": float(squared_error(model(pictures), targets))}
+        return {"valid_loss": float(squared_error(model(images), targets))}
 
 
 def weights(run: Run) -> dict[str, Tensor]:
@@ -55,14 +55,14 @@ def test_training_learns() -> None:
     assert run.history[-1]["train_loss"] < 0.1 * run.history[0]["train_loss"]
 
 
-def test_the_train_loss_is_the_exact_mean_over_the_pictures_of_the_epoch() -> None:
+def test_the_train_loss_is_the_exact_mean_over_the_images_of_the_epoch() -> None:
     run = tiny_run(tiny_model(dropout=0.0))
     nn.init.zeros_(run.model[2][2].weight)  # type: ignore[index]
     nn.init.zeros_(run.model[2][2].bias)  # type: ignore[index]
     run.begin(Plan(1, (1e-30,) * 3, Constant()))
     list(train(run, tiny_batches, steps=STEPS))
-    assert run.history[0]["train_loss"] == pytest.approx(float(tiny_pictures()[1].square().mean()), rel=1e-6)
-    weighted = sum(loss * pictures for loss, pictures in zip(run.losses, (8, 8, 4), strict=True)) / 20
+    assert run.history[0]["train_loss"] == pytest.approx(float(tiny_images()[1].square().mean()), rel=1e-6)
+    weighted = sum(loss * images for loss, images in zip(run.losses, (8, 8, 4), strict=True)) / 20
     assert run.history[0]["train_loss"] == pytest.approx(weighted, rel=1e-12)
 
 
@@ -207,7 +207,7 @@ def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
 def test_no_batch_at_all_is_an_error_that_says_so() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
-    with pytest.raises(TrainingError, match="no batch to learn from: are there fewer training pictures than the batch"):
+    with pytest.raises(TrainingError, match="no batch to learn from: are there fewer training images than the batch"):
         list(train(run, lambda epoch: [], steps=0))
 
 

@@ -15,7 +15,7 @@ from eyebright.train.lr_find import lr_find, suggest
 from eyebright.train.plan import Plan
 from eyebright.train.run import Batch, Run
 from eyebright.train.step import step
-from support.training import STEPS, tiny_batches, tiny_model, tiny_pictures, tiny_plans, tiny_run
+from support.training import STEPS, tiny_batches, tiny_images, tiny_model, tiny_plans, tiny_run
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g04_lrfind.json").read_text())
 LRS = np.array([1e-7 * 1e8 ** (i / 100) for i in range(100)])
@@ -120,8 +120,8 @@ def test_it_stops_when_the_loss_runs_away() -> None:
 
 def test_a_loss_that_becomes_infinite_ends_the_search_without_an_error() -> None:
     def batches(epoch: int) -> Iterator[Batch]:
-        pictures, targets = tiny_pictures()
-        yield pictures, targets * (float("inf") if epoch == 40 else 1.0)
+        images, targets = tiny_images()
+        yield images, targets * (float("inf") if epoch == 40 else 1.0)
 
     found = lr_find(tiny_run(), batches, stop_div=False)
     assert len(found.lrs) == 40

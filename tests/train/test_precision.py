@@ -11,7 +11,7 @@ from torch import nn
 from eyebright.train import precision
 from eyebright.train.device import Device
 from eyebright.train.precision import choose_precision
-from support.training import squared_error, tiny_model, tiny_pictures
+from support.training import squared_error, tiny_images, tiny_model
 
 CAPABLE = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))
 
@@ -39,13 +39,13 @@ def test_the_faster_one_is_chosen_and_the_measurement_said(
 ) -> None:
     times = {torch.float32: slow, torch.bfloat16: fast}
     monkeypatch.setattr(precision, "_seconds", lambda model, batch, loss, dtype: times[dtype])
-    choice = choose_precision(tiny_model(), tiny_pictures(), squared_error, Device("cpu"))
+    choice = choose_precision(tiny_model(), tiny_images(), squared_error, Device("cpu"))
     assert choice == (name, sentence)
 
 
 def test_without_fast_bfloat16_it_is_float32_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    choice = choose_precision(tiny_model(), tiny_pictures(), squared_error, Device("cpu"))
+    choice = choose_precision(tiny_model(), tiny_images(), squared_error, Device("cpu"))
     assert choice == ("float32", "this cpu has no fast bfloat16")
 
 
@@ -56,7 +56,7 @@ def test_the_model_its_gradients_and_the_generators_stay_as_they_are() -> None:
         parameter.grad = torch.ones_like(parameter)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    choose_precision(model, tiny_pictures(), squared_error, Device("cpu"))
+    choose_precision(model, tiny_images(), squared_error, Device("cpu"))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(p.grad is not None and bool((p.grad == 1).all()) for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), state)
@@ -64,7 +64,7 @@ def test_the_model_its_gradients_and_the_generators_stay_as_they_are() -> None:
     assert not model.training
 
 
-def test_the_time_is_limited_and_at_most_eight_pictures_are_used(on_a_capable_processor: None) -> None:
+def test_the_time_is_limited_and_at_most_eight_images_are_used(on_a_capable_processor: None) -> None:
     class Slow(nn.Linear):
         def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
             sizes.append(len(input))
@@ -83,7 +83,7 @@ def choices(monkeypatch: pytest.MonkeyPatch, *times: tuple[float, float], model:
     for slow, fast in times:
         seconds = {torch.float32: slow, torch.bfloat16: fast}
         monkeypatch.setattr(precision, "_seconds", lambda model, batch, loss, dtype, s=seconds: s[dtype])
-        said.append(" ".join(choose_precision(model or tiny_model(), tiny_pictures(), squared_error, Device("cpu"))))
+        said.append(" ".join(choose_precision(model or tiny_model(), tiny_images(), squared_error, Device("cpu"))))
     return said
 
 

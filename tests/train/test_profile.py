@@ -2,7 +2,7 @@
 
 import re
 
-from eyebright.laps import Laps
+from eyebright._system.timer import Laps
 from eyebright.train.loop import train
 from eyebright.train.profile import PARTS, profile_lines
 from support.training import STEPS, tiny_batches, tiny_plans, tiny_run

@@ -15,8 +15,8 @@ from eyebright.train.run import Batch, Run
 from eyebright.train.schedule import Constant
 from eyebright.train.step import LossNotFiniteError, step
 
-PICTURES = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
-TARGETS = PICTURES.sum(1, keepdim=True)
+IMAGES = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+TARGETS = IMAGES.sum(1, keepdim=True)
 
 
 def linear_run(*plans: Plan) -> Run:
@@ -35,14 +35,14 @@ def sgd(**fields: float | int) -> Plan:
 def trained(plan: Plan, sizes: list[int]) -> Tensor:
     """The weight after one epoch over batches of these sizes."""
     run = linear_run(plan)
-    batches = list(zip(PICTURES.split(sizes), TARGETS.split(sizes), strict=True))
+    batches = list(zip(IMAGES.split(sizes), TARGETS.split(sizes), strict=True))
     list(train(run, lambda epoch: batches, steps=len(batches)))
     return run.model.weight.detach()  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [4, 8, 8], [7, 13], [20]])
-def test_a_window_of_batches_learns_like_one_batch_of_all_their_pictures(sizes: list[int], optimizer: str) -> None:
+def test_a_window_of_batches_learns_like_one_batch_of_all_their_images(sizes: list[int], optimizer: str) -> None:
     def plan(accumulate: int) -> Plan:
         return Plan(1, (0.1,), Constant(), optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
 
@@ -58,7 +58,7 @@ def test_a_gradient_is_no_longer_than_clip_says() -> None:
     start = torch.full((1, 3), 0.1)
     free, clipped = trained(sgd(), [20]) - start, trained(sgd(clip=0.5), [20]) - start
     run = linear_run(sgd())
-    nn.functional.mse_loss(run.model(PICTURES), TARGETS).backward()
+    nn.functional.mse_loss(run.model(IMAGES), TARGETS).backward()
     length = torch.cat([p.grad.flatten() for p in run.model.parameters() if p.grad is not None]).norm()
     assert length > 0.5
     torch.testing.assert_close(clipped, free * 0.5 / length)
@@ -72,7 +72,7 @@ def test_a_gradient_shorter_than_clip_is_left_alone() -> None:
 def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: float) -> None:
     def batches(epoch: int) -> Iterator[Batch]:
         for number in range(4):
-            yield PICTURES, TARGETS * value if (epoch, number) == (1, 2) else TARGETS
+            yield IMAGES, TARGETS * value if (epoch, number) == (1, 2) else TARGETS
 
     run = linear_run(Plan(3, (0.01,)))
     weights: list[Tensor] = []
@@ -94,8 +94,8 @@ def test_a_batch_norm_does_not_keep_what_a_broken_batch_left() -> None:
     run = Run(model, nn.MSELoss(), [list(model.parameters())], Device("cpu", "float32"))
     run.begin(sgd())
     with pytest.raises(LossNotFiniteError):
-        list(train(run, lambda epoch: [(PICTURES, TARGETS), (PICTURES / 0, TARGETS)], steps=2))
-    assert model.eval()(PICTURES).isfinite().all()
+        list(train(run, lambda epoch: [(IMAGES, TARGETS), (IMAGES / 0, TARGETS)], steps=2))
+    assert model.eval()(IMAGES).isfinite().all()
 
 
 def weighted_run(plan: Plan) -> Run:
@@ -109,13 +109,13 @@ def weighted_run(plan: Plan) -> Run:
 
 
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [1, 19], [19, 1], [20]])
-def test_a_weighted_loss_of_a_window_is_that_of_all_its_pictures(sizes: list[int]) -> None:
+def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int]) -> None:
     classes = torch.arange(20) % 3  # the first one counts nothing
     run, whole = weighted_run(sgd(accumulate=len(sizes))), weighted_run(sgd())
-    loss = whole.loss(whole.model(PICTURES), classes)
-    batches = list(zip(PICTURES.split(sizes), classes.split(sizes), strict=True))
+    loss = whole.loss(whole.model(IMAGES), classes)
+    batches = list(zip(IMAGES.split(sizes), classes.split(sizes), strict=True))
     list(train(run, lambda epoch: batches, steps=len(sizes)))
-    list(train(whole, lambda epoch: [(PICTURES, classes)], steps=1))
+    list(train(whole, lambda epoch: [(IMAGES, classes)], steps=1))
     torch.testing.assert_close(run.model.weight, whole.model.weight)
     assert run.history[0]["train_loss"] == pytest.approx(loss.item())
 
@@ -123,7 +123,7 @@ def test_a_weighted_loss_of_a_window_is_that_of_all_its_pictures(sizes: list[int
 def test_what_to_try_depends_on_what_was_tried() -> None:
     run = linear_run(Plan(1, (0.1,), clip=1.0))
     with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
-        list(train(run, lambda epoch: [(PICTURES, TARGETS * float("nan"))], steps=1))
+        list(train(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
 
 
 def test_another_step_changes_the_mathematics() -> None:
@@ -131,6 +131,6 @@ def test_another_step_changes_the_mathematics() -> None:
         return step(run, (batch[0], 2 * batch[1]))
 
     run, twice = linear_run(sgd()), linear_run(sgd())
-    list(train(run, lambda epoch: [(PICTURES, 2 * TARGETS)], steps=1))
-    list(train(twice, lambda epoch: [(PICTURES, TARGETS)], steps=1, step=doubled))
+    list(train(run, lambda epoch: [(IMAGES, 2 * TARGETS)], steps=1))
+    list(train(twice, lambda epoch: [(IMAGES, TARGETS)], steps=1, step=doubled))
     assert torch.equal(run.model.weight, twice.model.weight)  # type: ignore[arg-type]

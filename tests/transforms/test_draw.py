@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, Lighting, Transform, draw_all, output_size
 from eyebright.transforms.lighting import Brightness, Contrast
 from eyebright.transforms.normalize import Normalize

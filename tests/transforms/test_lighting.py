@@ -82,7 +82,7 @@ def test_lighting_in_16_bits_is_finite_at_black_and_white(dtype: torch.dtype) ->
     assert torch.allclose(out.float(), torch.tensor([0, torch.tensor(-1.0).sigmoid(), 1]), atol=0.01)
 
 
-def test_a_batch_is_its_pictures_one_by_one() -> None:
+def test_a_batch_is_its_images_one_by_one() -> None:
     images = torch.rand(len(LIGHTINGS), 3, 4, 5, generator=torch.Generator().manual_seed(0))
     together = light_batch(images, LIGHTINGS)
     for image, lighting, out in zip(images, LIGHTINGS, together, strict=True):
@@ -99,8 +99,8 @@ def test_a_batch_without_lighting_is_left_alone() -> None:
     assert light_batch(images, [Lighting(), Lighting()]) is images
 
 
-def test_a_batch_needs_a_lighting_for_each_picture() -> None:
-    with pytest.raises(InputError, match="one lighting for each picture; got 1 for 2"):
+def test_a_batch_needs_a_lighting_for_each_image() -> None:
+    with pytest.raises(InputError, match="one lighting for each image; got 1 for 2"):
         light_batch(torch.rand(2, 3, 4, 5), [Lighting()])
 
 

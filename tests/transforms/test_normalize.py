@@ -36,7 +36,7 @@ def test_numbers_of_any_kind_are_taken() -> None:
     assert Normalize.from_stats(np.array([0.5]), [0.25], cuda=False, dim=1, ndim=4) == Normalize((0.5,), (0.25,))
 
 
-def test_it_changes_no_picture() -> None:
+def test_it_changes_no_image() -> None:
     draw = Normalize((0.5,), (0.5,)).draw(Size(4, 5), np.random.default_rng(0))
     assert np.array_equal(draw.warp.matrix, np.eye(3))
     assert draw.lighting.is_identity

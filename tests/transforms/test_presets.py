@@ -111,7 +111,7 @@ def test_validation_never_squishes(source: Size) -> None:
         assert x == pytest.approx(y)
 
 
-def test_turned_pictures_come_out_at_the_size_too() -> None:
+def test_turned_images_come_out_at_the_size_too() -> None:
     with_size = aug_transforms(flip_vert=True, size=(24, 40))
     without = aug_transforms(flip_vert=True)
     for seed in range(20):
@@ -150,7 +150,7 @@ def test_an_unknown_keyword_names_the_nearest_one() -> None:
     ("arguments", "message"),
     [
         ({"min_scale": 0.75}, "say with size= what it becomes"),
-        ({"batch": True}, "here each picture has its own"),
+        ({"batch": True}, "here each image has its own"),
         ({"mode": "nearest"}, "unknown interpolation 'nearest'"),
         ({"pad_mode": "reflect"}, "unknown pad_mode 'reflect'. Did you mean 'reflection'"),
         ({"size": 32, "min_scale": 1.5}, "scales are 0 < min <= max <= 1"),

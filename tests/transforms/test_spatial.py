@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.transforms.spatial import (
     Dihedral,
@@ -42,7 +42,7 @@ class At(np.random.Generator):
 
 
 def gradient(width: int, height: int) -> np.ndarray:
-    """The picture of the recorded numbers: red grows along x, green along y, blue along both."""
+    """The image of the recorded numbers: red grows along x, green along y, blue along both."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     layers = [x * 255 / (width - 1), y * 255 / (height - 1), (x + y) * 255 / (width + height - 2)]
     return np.stack(layers, axis=2).round().astype(np.uint8)
@@ -99,11 +99,11 @@ def test_the_boxes_of_resize_are_the_books(case: str, box: dict) -> None:
     assert box_of(drawn.warp) == pytest.approx((*box["top_left_xy"], *box["crop_size_wh"]), abs=1e-9)
 
 
-def recorded_pictures() -> list[tuple[str, dict]]:
+def recorded_images() -> list[tuple[str, dict]]:
     return list(GOLD["resize valid (centre)"].items())
 
 
-@pytest.mark.parametrize(("case", "expected"), recorded_pictures(), ids=[case for case, _ in recorded_pictures()])
+@pytest.mark.parametrize(("case", "expected"), recorded_images(), ids=[case for case, _ in recorded_images()])
 def test_the_pixels_of_resize_are_the_books(case: str, expected: dict) -> None:
     width, height, size, method, pad = re.fullmatch(r"(\d+)x(\d+) Resize\((.*),(\w+),(\w+)\) valid", case).groups()
     size = tuple(map(int, size.strip("()").split(","))) if "," in size else int(size)
@@ -116,7 +116,7 @@ def test_the_pixels_of_resize_are_the_books(case: str, expected: dict) -> None:
     if method != "crop" and pad != "reflection":  # the same filter on the same pixels
         assert hashlib.sha256(out.tobytes()).hexdigest()[:16] == expected["sha"]
     # The book cuts the crop out before it filters; here the filter at its edge sees the pixels beyond. The book mirrors
-    # about the middle of the last pixel, we about the picture's edge: one pixel of the picture apart.
+    # about the middle of the last pixel, we about the image's edge: one pixel of the image apart.
     close = 1 if method != "pad" else 255 / (min(image.shape[:2]) - 1) + 1
     places = {"tl": out[0, 0], "tr": out[0, -1], "bl": out[-1, 0], "br": out[-1, -1], "center": out[h // 2, w // 2]}
     for name, pixel in places.items():
@@ -150,7 +150,7 @@ def test_resize_says_what_fills_the_rest_only_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("method", ["crop", "pad", "squish"])
 @pytest.mark.parametrize("source", [Size(1, 1), Size(1, 9), Size(7, 2), Size(3, 20_000)])
-def test_resize_takes_the_smallest_and_the_longest_pictures(source: Size, method: str) -> None:
+def test_resize_takes_the_smallest_and_the_longest_images(source: Size, method: str) -> None:
     for size in (224, (24, 40)):
         draw = Resize(size, method).draw(source, np.random.default_rng(0))
         assert draw.warp.pixels(np.full((*source, 3), 9, dtype=np.uint8)).shape == (*Size.of(size), 3)
@@ -195,7 +195,7 @@ def test_a_random_box_lies_anywhere_inside() -> None:
 
 
 @pytest.mark.parametrize("source", [Size(30, 1000), Size(1000, 30)])
-def test_a_picture_too_long_for_any_box_shows_its_middle(source: Size) -> None:
+def test_a_image_too_long_for_any_box_shows_its_middle(source: Size) -> None:
     crop = RandomResizedCrop(64, min_scale=0.9)
     left, top, width, height = box_of(crop.draw(source, np.random.default_rng(0)).warp)
     assert width / height == pytest.approx(4 / 3 if source.width > source.height else 3 / 4)
@@ -211,7 +211,7 @@ def test_validation_keeps_the_middle_of_the_books_size_and_never_squishes(
     warp = RandomResizedCrop(size, min_scale=0.35).draw(source, None).warp
     x, y = warp.scale()
     assert x == pytest.approx(y)
-    scale = max(covers[0] / source.height, covers[1] / source.width)  # the whole picture just covers it
+    scale = max(covers[0] / source.height, covers[1] / source.width)  # the whole image just covers it
     assert x == pytest.approx(scale)
     left, top, width, height = box_of(warp)
     assert (left + width / 2, top + height / 2) == pytest.approx((source.width / 2, source.height / 2))

@@ -82,7 +82,7 @@ def test_the_result_is_torchvisions_where_nothing_is_left_to_chance() -> None:
         assert torch.equal(change(IMAGE), v2.functional.rgb_to_grayscale(IMAGE, 3))
 
 
-def test_validation_pictures_are_left_alone() -> None:
+def test_validation_images_are_left_alone() -> None:
     assert PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, None).changes == ()
 
 

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from eyebright._system.signals import INTERRUPTED, heed_termination
 from eyebright.cli.help import Grouped
 from eyebright.cli.predict import predict
 from eyebright.cli.train import train
-from eyebright.interrupts import INTERRUPTED, heed_termination
 
 app = typer.Typer(
     name="eyebright",
-    help="Labelled pictures in, a model you can trust and ship out.",
+    help="Labelled images in, a model you can trust and ship out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,7 +33,7 @@ def options(
     *,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """Labelled pictures in, a model you can trust and ship out."""
+    """Labelled images in, a model you can trust and ship out."""
     if version:
         from importlib import metadata
 

@@ -1,4 +1,4 @@
-"""``eyebright train``: labelled pictures in, a model folder with its report out."""
+"""``eyebright train``: labelled images in, a model folder with its report out."""
 
 import time
 from pathlib import Path
@@ -24,7 +24,7 @@ def train(
         typer.Option(help="Folder that the table's file names start from; else the table's own.", rich_help_panel=DATA),
     ] = None,
     files: Annotated[
-        str | None, typer.Option(help="Column with the pictures' names; else found.", rich_help_panel=DATA)
+        str | None, typer.Option(help="Column with the images' names; else found.", rich_help_panel=DATA)
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Column with the labels; else found.", rich_help_panel=DATA)
@@ -32,7 +32,7 @@ def train(
     delimiter: Annotated[
         str | None,
         typer.Option(
-            help="What stands between two labels; '' for one class a picture; else found.", rich_help_panel=DATA
+            help="What stands between two labels; '' for one class an image; else found.", rich_help_panel=DATA
         ),
     ] = None,
     valid_pct: Annotated[
@@ -40,7 +40,7 @@ def train(
         typer.Option(min=0.01, max=0.9, help="Share that validates, where the data do not say.", rich_help_panel=DATA),
     ] = 0.2,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable pictures out and list them.", rich_help_panel=DATA)
+        bool, typer.Option("--skip-bad", help="Leave unreadable images out and list them.", rich_help_panel=DATA)
     ] = False,
     arch: Annotated[
         str, typer.Option(help="Backbone: any timm name, or resnet18, resnet34, resnet50.", rich_help_panel=TRAINING)
@@ -53,7 +53,7 @@ def train(
     ] = "224",
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="Show whole pictures, padded, instead of crops.", rich_help_panel=TRAINING),
+        typer.Option("--whole", help="Show whole images, padded, instead of crops.", rich_help_panel=TRAINING),
     ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs with everything.", rich_help_panel=TRAINING)] = 5,
     freeze_epochs: Annotated[
@@ -63,7 +63,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Views of each picture while the head learns alone; such epochs after as many cost the head alone.",
+            help="Views of each image while the head learns alone; such epochs after as many cost the head alone.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -75,7 +75,7 @@ def train(
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of the head.", rich_help_panel=TRAINING)] = 0.5,
     bs: Annotated[
         int | None,
-        typer.Option(min=1, help="Pictures in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
+        typer.Option(min=1, help="Images in a batch; else 32, or fewer for small sets.", rich_help_panel=TRAINING),
     ] = None,
     threshold_metric: Annotated[
         str,
@@ -104,7 +104,7 @@ def train(
         str | None,
         typer.Option(
             metavar="memory|FOLDER",
-            help="Keep decoded pictures, for later epochs; a folder also serves later trainings.",
+            help="Keep decoded images, for later epochs; a folder also serves later trainings.",
             rich_help_panel=MACHINE,
         ),
     ] = None,
@@ -127,10 +127,10 @@ def train(
 
     \b
     Examples:
-      eyebright train labels.csv --images photos/ --out model/    (any number of labels per picture)
+      eyebright train labels.csv --images photos/ --out model/    (any number of labels per image)
       eyebright train photos/ --out model/                        (a folder for each class)
     """  # noqa: D301 - a backspace keeps the lines as they are
-    from eyebright.jobs import Options
+    from eyebright.workflow.train_model import Options
 
     options = Options(
         arch=arch,
@@ -164,8 +164,8 @@ def train(
 
 def _do_together(work: Work, processes: int) -> None:
     """Trains in several processes; when one is gone, says what is left."""
-    from eyebright.jobs import CHECKPOINT
-    from eyebright.launch import ProcessEndedError, launch, refuse_too_many
+    from eyebright._system.launch import ProcessEndedError, launch, refuse_too_many
+    from eyebright.workflow.train_model import CHECKPOINT
 
     refuse_too_many(processes, work.options.device)
     checkpoint, started = work.out / CHECKPOINT, time.time()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from eyebright.jobs import Options
+    from eyebright.workflow.train_model import Options
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Work:
     @staticmethod
     def from_json(text: str) -> "Work":
         """The work that ``to_json`` wrote."""
-        from eyebright.jobs import Options
+        from eyebright.workflow.train_model import Options
 
         source, out, reading, options, resume = json.loads(text)
         size = options.pop("size")
@@ -48,25 +48,25 @@ class Work:
 
 def do(work: Work) -> None:
     """Trains, and says what came out."""
-    from eyebright.jobs import read_source, train_model
     from eyebright.train.device import talks
+    from eyebright.workflow.train_model import read_source, train_model
 
     found = read_source(work.source, **work.reading)
     train_model(found, work.out, options=work.options, resume=work.resume, say=typer.echo)
     if talks():
         report, out = work.out / "report.html", work.out
-        typer.echo(f"model: {out}   report: {report}   next: eyebright predict {out} PICTURES --out predictions.csv")
+        typer.echo(f"model: {out}   report: {report}   next: eyebright predict {out} IMAGES --out predictions.csv")
 
 
 def main() -> None:
     """Does the work as one of several processes, which share the processors."""
-    from eyebright.launch import take_part
+    from eyebright._system.launch import take_part
 
     take_part(_share)
 
 
 def _share() -> None:
-    from eyebright.launch import share_processors
+    from eyebright._system.launch import share_processors
 
     threads = share_processors()
     work = Work.from_json(sys.argv[1])

@@ -12,17 +12,18 @@ from typing import Any
 
 import torch
 
-from eyebright.blocks.base import Block, TargetBlock, as_block
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Datasets
 from eyebright.data.describe import describe
-from eyebright.data.fields import Fields
-from eyebright.data.items import Getter, as_items
-from eyebright.data.loaders import Loader, default_device
-from eyebright.data.pipeline import Pipeline
-from eyebright.data.split import RandomSplitter, Splitter, checked_split
+from eyebright.data.getters import Getter
+from eyebright.data.loader import Loader, default_device
+from eyebright.data.sample_spec import Fields
 from eyebright.errors import DataError, InputError, checked_keywords
-from eyebright.io.cache import CacheChoice, PixelCache
+from eyebright.image.cache import CacheChoice, PixelCache
+from eyebright.sources.items import as_items
+from eyebright.sources.split import RandomSplitter, Splitter, checked_split
+from eyebright.tasks.base import Block, TargetBlock, as_block
+from eyebright.transforms.pipeline import Pipeline
 
 DEFAULT_BATCH = 64
 
@@ -34,10 +35,10 @@ class DataBlock:
     Args:
         blocks: an input and a target, as in ``(ImageBlock, MultiCategoryBlock)``; None: whatever the getters give.
         get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
-        get_x: from an item to the picture; None: the item itself.
+        get_x: from an item to the image; None: the item itself.
         get_y: from an item to the target; None: the item itself.
         splitter: from items to (train, valid) positions; None: a random fifth validates, the same one each time.
-        item_tfms: transforms of each picture, for example ``Resize(460)``.
+        item_tfms: transforms of each image, for example ``Resize(460)``.
         batch_tfms: transforms that follow, for example ``aug_transforms(size=224)``; together they resample once.
 
     Raises:
@@ -116,20 +117,20 @@ class DataBlock:
         Args:
             source: what `datasets` takes.
             path: where a learner keeps its files.
-            bs: pictures in a training batch; None: 64, or all of them where there are fewer.
-            val_bs: pictures in a validation batch; None: as many.
-            shuffle: another order of the training pictures in each epoch.
+            bs: images in a training batch; None: 64, or all of them where there are fewer.
+            val_bs: images in a validation batch; None: as many.
+            shuffle: another order of the training images in each epoch.
             drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
             num_workers: how many read; None: one for each processor, at most 16; 0: the thread that asks for batches.
             processes: they are processes, which share no interpreter lock, not threads; None: where there are many
-                picture files and no more workers than processors. The batches are the same. Functions for x and y then
+                image files and no more workers than processors. The batches are the same. Functions for x and y then
                 run in copies of this process: what they count or collect stays there, and a file that is open is
-                shared by all. There are processes on Linux only, for pictures that have one size by then, without a
+                shared by all. There are processes on Linux only, for images that have one size by then, without a
                 cache; elsewhere threads read.
             device: where batches go; None: a CUDA GPU where there is one.
             seed: of the order and of the augmentations.
-            skip_bad: leave unreadable pictures out and list them in ``skipped`` instead of stopping.
-            cache: keep decoded pictures, so that later epochs need not decode them: ``"memory"`` takes up to a quarter
+            skip_bad: leave unreadable images out and list them in ``skipped`` instead of stopping.
+            cache: keep decoded images, so that later epochs need not decode them: ``"memory"`` takes up to a quarter
                 of what is free, a folder up to half of what is free on its disk; a `PixelCache` has a limit of its own.
 
         Raises:
@@ -175,7 +176,7 @@ class DataBlock:
 
         Args:
             source: what `datasets` takes.
-            bs: pictures in the batch that is tried.
+            bs: images in the batch that is tried.
             show_batch: draw the batch too.
         """
         walk = describe(
@@ -197,13 +198,13 @@ def _refuse_below(name: str, value: int | None, least: int) -> None:
         raise InputError(f"{name} is a whole number from {least} on, got {value}")
 
 
-def _batch_size(bs: int | None, pictures: int) -> int:
+def _batch_size(bs: int | None, images: int) -> int:
     if bs is None:
-        return min(DEFAULT_BATCH, pictures)
+        return min(DEFAULT_BATCH, images)
     if bs < 1:
-        raise InputError(f"a batch holds at least one picture, got bs={bs}")
-    if bs > pictures:
+        raise InputError(f"a batch holds at least one image, got bs={bs}")
+    if bs > images:
         raise DataError(
-            f"a batch of {bs} is larger than the training side with its {pictures} pictures; give bs={pictures} or less"
+            f"a batch of {bs} is larger than the training side with its {images} images; give bs={images} or less"
         )
     return bs

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eyebright.blocks.base import TargetBlock
-from eyebright.data.contents import sides_html
 from eyebright.data.datasets import Dataset, Datasets
-from eyebright.data.fields import Fields
-from eyebright.data.loaders import Loader
-from eyebright.data.pipeline import Pipeline
+from eyebright.data.loader import Loader
+from eyebright.data.sample_spec import Fields
 from eyebright.data.show import show_targets
+from eyebright.data.summary import sides_html
 from eyebright.errors import DataError, checked_keywords
-from eyebright.io.cache import PixelCache
+from eyebright.image.cache import PixelCache
+from eyebright.tasks.base import TargetBlock
+from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Size, Vocab
 
 
@@ -27,7 +27,7 @@ class DataLoaders:
 
     Args:
         train: draws augmentations and another order in each epoch.
-        valid: every picture once, in the data set's order.
+        valid: every image once, in the data set's order.
         datasets: what they read.
         path: where a learner keeps its files.
     """
@@ -117,7 +117,7 @@ class DataLoaders:
 
     @property
     def bs(self) -> int:
-        """Pictures in a training batch."""
+        """Images in a training batch."""
         return self.train.bs
 
     @property
@@ -127,22 +127,22 @@ class DataLoaders:
 
     @property
     def pipeline(self) -> Pipeline:
-        """What happens to each picture."""
+        """What happens to each image."""
         return self.train.pipeline
 
     @property
     def cache(self) -> PixelCache | None:
-        """What keeps decoded pictures, and how often it was of use; None where nothing does."""
+        """What keeps decoded images, and how often it was of use; None where nothing does."""
         return self.pipeline.cache
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Pictures that were left out so far because they cannot be read: path to reason."""
+        """Images that were left out so far because they cannot be read: path to reason."""
         return self.train.skipped or {}
 
     @property
     def size(self) -> Size:
-        """The size of the pictures in a batch."""
+        """The size of the images in a batch."""
         return self.pipeline.size or Size(*self.valid.one_batch()[0].shape[-2:])
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
@@ -150,16 +150,16 @@ class DataLoaders:
         return self.train.one_batch()
 
     def ordered(self, which: int) -> Loader:
-        """A side (0: training, 1: validation) whole, in order, each picture seen as a validation picture is."""
+        """A side (0: training, 1: validation) whole, in order, each image seen as a validation image is."""
         return self.valid if which == 1 else self._looking(self.train.dataset, self.valid.bs)
 
     def some(self, which: int, count: int, *, seed: int = 0) -> Loader:
-        """A few pictures of a side in one batch, chosen by chance, each seen as a validation picture is.
+        """A few images of a side in one batch, chosen by chance, each seen as a validation image is.
 
         Args:
             which: 0: training, 1: validation.
             count: how many, or all where there are fewer.
-            seed: of the chance: the same pictures each time.
+            seed: of the chance: the same images each time.
         """
         whole = self.datasets.subset(which)
         count = min(count, len(whole))
@@ -167,7 +167,7 @@ class DataLoaders:
         return self._looking(Dataset(whole.source, [whole.positions[i] for i in chosen], whole.fields), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
-        """A loader of other items, seen as validation pictures are; without targets unless ``with_labels``."""
+        """A loader of other items, seen as validation images are; without targets unless ``with_labels``."""
         fields = self.datasets.fields
         if not with_labels:
             fields = Fields(fields.get_x, None, fields.image, None)
@@ -190,23 +190,23 @@ class DataLoaders:
 
         Args:
             b: (x, y); None takes a new batch.
-            max_n: how many pictures at most.
+            max_n: how many images at most.
             nrows: rows of the grid.
             ncols: columns of the grid.
-            figsize: width and height in inches; None: 3 inches a picture.
-            unique: the same picture each time, to see what augmentation does to it.
+            figsize: width and height in inches; None: 3 inches an image.
+            unique: the same image each time, to see what augmentation does to it.
         """
         count = min(max_n, nrows * ncols) if nrows and ncols else max_n
         if b is None:
-            b = self._same_picture(count) if unique else self.train.one_batch()
+            b = self._same_image(count) if unique else self.train.one_batch()
         x, y = b[0][:count], None if b[1] is None else b[1][:count]
         show_targets(x, y, self.datasets.fields.target, grid=(nrows, ncols), figsize=figsize)
 
     def _sizes(self) -> str:
         size = self.pipeline.size
-        return "pictures of their own sizes" if size is None else f"pictures of {size}"
+        return "images of their own sizes" if size is None else f"images of {size}"
 
-    def _same_picture(self, count: int) -> tuple[Tensor, Tensor | None]:
+    def _same_image(self, count: int) -> tuple[Tensor, Tensor | None]:
         return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])
 
     def _looking(self, dataset: Dataset, bs: int) -> Loader:

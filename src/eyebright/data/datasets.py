@@ -9,35 +9,35 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from eyebright.blocks.base import TargetBlock
-from eyebright.data.contents import sides_html, sides_text, target_text
-from eyebright.data.fields import Fields
-from eyebright.data.items import item_at, take, where
-from eyebright.data.positions import Positions
+from eyebright.data.sample_spec import Fields
+from eyebright.data.summary import sides_html, sides_text
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
-from eyebright.io.images import Picture
+from eyebright.image.image import Image
+from eyebright.sources.indices import Positions
+from eyebright.sources.items import item_at, take, where
+from eyebright.tasks.base import TargetBlock, target_text
 from eyebright.types import Vocab
 
 _AT_ONCE = 10_000  # items that are hashed together
 
 
 class Sample(NamedTuple):
-    """One picture and what is known of it.
+    """One image and what is known of it.
 
     Args:
         position: of the item among all items; with the seed and the epoch it decides the augmentation.
-        picture: the picture, not yet decoded.
+        image: the image, not yet decoded.
         value: what the target block read; None where there is no target.
     """
 
     position: int
-    picture: Picture
+    image: Image
     value: Any
 
 
 class Dataset(Sequence[tuple[Any, Any]]):
-    """One side of a split: ``dataset[i]`` is (x, y), x a picture (or what the getter gave) and y a plain tensor.
+    """One side of a split: ``dataset[i]`` is (x, y), x an image (or what the getter gave) and y a plain tensor.
 
     Args:
         source: all the items.
@@ -63,7 +63,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         return x, self.fields.target.encode(y) if self.fields.target is not None else y
 
     def __repr__(self) -> str:
-        return f"Dataset: {sides_text({'pictures': self})}; {target_text(self.fields.target)}"
+        return f"Dataset: {sides_text({'images': self})}; {target_text(self.fields.target)}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -102,9 +102,9 @@ class Dataset(Sequence[tuple[Any, Any]]):
     def sample(self, i: int) -> Sample:
         """The i-th item as a sample; None stands for a target that there is not."""
         position = self.positions[i]
-        picture = self._x(position)
+        image = self._x(position)
         value = self.value(i) if self.fields.target is not None else None
-        return Sample(position, picture, value)
+        return Sample(position, image, value)
 
     def learn(self, target: TargetBlock) -> None:
         """From now on targets are read and encoded by the block that was fitted; what has been read stays."""
@@ -178,7 +178,7 @@ class Datasets:
         if fitted.classes is not None:
             learnt = fitted is not target
             _refuse_unknown_labels(self.train, fitted, hint="")
-            hint = " It stands only on validation pictures, so it cannot be learnt." if learnt else ""
+            hint = " It stands only on validation images, so it cannot be learnt." if learnt else ""
             _refuse_unknown_labels(self.valid, fitted, hint=hint)
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from eyebright.data.datasets import Datasets
-from eyebright.data.items import item_at, where
-from eyebright.data.pipeline import Look, Pipeline
 from eyebright.errors import EyebrightError
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
+from eyebright.sources.items import item_at, where
 from eyebright.transforms.draw import draw_all
+from eyebright.transforms.pipeline import Look, Pipeline
 from eyebright.types import Points
 
 
@@ -28,8 +28,8 @@ def describe(
     Args:
         source: where the items come from, only to name it.
         datasets: makes the data sets; what is wrong with the items is found out there.
-        pipeline: makes the pipeline; None: there are no pictures to batch.
-        bs: pictures in the batch that is tried.
+        pipeline: makes the pipeline; None: there are no images to batch.
+        bs: images in the batch that is tried.
     """
     try:
         yield f"Collecting items from {_source(source)}"
@@ -59,7 +59,7 @@ def _fitted(datasets: Datasets) -> Iterator[str]:
     if names is not None:
         bare = sum(not datasets.train.value(i) for i in range(len(datasets.train)))
         if bare:
-            yield f"  {bare} training pictures have no label"
+            yield f"  {bare} training images have no label"
 
 
 def _one_sample(datasets: Datasets) -> Iterator[str]:
@@ -86,8 +86,8 @@ def _one_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]
     yield "Building one batch"
     sample = train.sample(0)
     generator = np.random.default_rng(0)
-    yield f"  a picture of {_size(sample.picture.shape)}"
-    whole = draw_all([], sample.picture.shape, None)
+    yield f"  an image of {_size(sample.image.shape)}"
+    whole = draw_all([], sample.image.shape, None)
     for transform in pipeline.transforms:
         whole = whole.then(transform.draw(whole.warp.size, generator))
         yield f"     applying {transform!r} gives {_size(whole.warp.size)}"
@@ -97,7 +97,7 @@ def _one_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]
     targets: list[Tensor] = []
     for i in range(bs):
         sample = train.sample(i)
-        look = pipeline.look(pipeline.draw(sample.picture, np.random.default_rng([0, i])))
+        look = pipeline.look(pipeline.draw(sample.image, np.random.default_rng([0, i])))
         looks.append(look)
         if fields.target is not None:
             targets.append(fields.target.encode(sample.value, look.view))

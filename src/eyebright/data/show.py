@@ -1,24 +1,23 @@
-"""Batches drawn for people: pictures with their targets, and with what a model made of them."""
+"""Batches drawn for people: images with their targets, and with what a model made of them."""
 
 import math
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.blocks.base import TargetBlock
-from eyebright.data.contents import NO_LABEL
 from eyebright.data.datasets import Dataset
-from eyebright.data.loaders import Batch
-from eyebright.data.pipeline import to_pictures
+from eyebright.data.loader import Batch
 from eyebright.errors import InputError
-from eyebright.geometry import Warp
-from eyebright.plot import draw_points, show_pictures
+from eyebright.image.warp import Warp
+from eyebright.plot import draw_points, show_images
+from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.transforms.pipeline import to_images
 from eyebright.types import Points, Size, Thresholds
 
 Grid = tuple[int | None, int | None]
 """(rows, columns); None leaves it open."""
 
-_MOST_PAIRS = 6  # pictures beside themselves, when no grid is given
+_MOST_PAIRS = 6  # images beside themselves, when no grid is given
 
 
 def show_targets(
@@ -29,7 +28,7 @@ def show_targets(
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
 ) -> None:
-    """Draw pictures as the network sees them, with their targets as titles or as points.
+    """Draw images as the network sees them, with their targets as titles or as points.
 
     Args:
         x: in [0, 1].
@@ -43,7 +42,7 @@ def show_targets(
         values = [target.decode(row.cpu(), view=Warp.identity(Size(*x.shape[-2:]))) for row in y]
         marks = [target.marks(value) for value in values]
         titles = ["" if mark else target.words(value) for value, mark in zip(values, marks, strict=True)]
-    figure = show_pictures(list(to_pictures(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
+    figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
     for ax, mark in zip(figure.axes, marks, strict=False):
         if mark is not None:
             draw_points(ax, mark.xy, mark.visible)
@@ -59,14 +58,14 @@ def show_answers(
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
 ) -> None:
-    """Draw pictures with their targets and the predictions for them.
+    """Draw images with their targets and the predictions for them.
 
     Args:
         dataset: that the batch was read from.
         batch: with targets.
-        predictions: activated, one row for each picture of the batch.
+        predictions: activated, one row for each image of the batch.
         thresholds: from probabilities to decisions.
-        most: how many pictures at most.
+        most: how many images at most.
         grid: how they are laid out; for points, in pairs.
         figsize: width and height in inches.
 
@@ -75,7 +74,7 @@ def show_answers(
     """
     target = dataset.fields.target
     if target is None or batch.y is None:
-        raise InputError("these pictures have no targets to show predictions beside")
+        raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
         most = min(most, grid[0] * grid[1])
     if target.marks(dataset.fields.y(dataset.source, batch.positions[0])) is None:
@@ -102,8 +101,8 @@ def _show_words(
         for truth, answer in zip(right, given, strict=True)
     ]
     colors = ["green" if truth == answer else "red" for truth, answer in zip(right, given, strict=True)]
-    show_pictures(
-        list(to_pictures(batch.x[: len(predictions)])),
+    show_images(
+        list(to_images(batch.x[: len(predictions)])),
         titles,
         rows=grid[0],
         columns=grid[1],
@@ -121,18 +120,18 @@ def _show_pairs(
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """The user's own picture twice: with the target, and with the prediction."""
+    """The user's own image twice: with the target, and with the prediction."""
     rows, columns = grid[0], grid[1] or 1
     count = min(len(predictions), _MOST_PAIRS if rows is None else rows * columns)
-    pictures, marks = list[object](), list[Points | None]()
+    images, marks = list[object](), list[Points | None]()
     for i in range(count):
         position = batch.positions[i]
         pixels = dataset.fields.x(dataset.source, position).pixels()
-        pictures += [pixels, pixels]
+        images += [pixels, pixels]
         marks.append(target.marks(dataset.fields.y(dataset.source, position)))
         marks.append(target.marks(target.decode(predictions[i], view=batch.views[i])))
     rows = rows or math.ceil(count / columns)
-    figure = show_pictures(pictures, [""] * len(pictures), rows=rows, columns=2 * columns, figsize=figsize)
+    figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")
     for place, (ax, mark) in enumerate(zip(figure.axes, marks, strict=False)):
         if mark is not None:

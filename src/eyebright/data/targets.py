@@ -1,7 +1,7 @@
 """The targets of one side of a split: read once, and each different one kept once.
 
-A getter may cost a file, so what it gave is kept. Ten million pictures have far fewer different targets, so for each
-picture only a number of four bytes is. Where a table's column says the targets, equal cells are read once for all; and
+A getter may cost a file, so what it gave is kept. Ten million images have far fewer different targets, so for each
+image only a number of four bytes is. Where a table's column says the targets, equal cells are read once for all; and
 where nearly all cells differ nothing is kept, since a cell is read again as quickly as it is found.
 """
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.data.fields import Fields, Read
-from eyebright.data.items import ColReader, Numbers, alike
-from eyebright.data.positions import Positions
+from eyebright.data.getters import ColReader, Numbers, alike
+from eyebright.data.sample_spec import Fields, Read
+from eyebright.sources.indices import Positions
 
 _AT_ONCE = 10_000  # items whose numbers become Python's own together
 _UNREAD = object()

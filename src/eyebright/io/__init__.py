@@ -1,1 +1,1 @@
-"""Bytes to values and back: pictures, tables of labels, files, downloads."""
+"""Bytes to values and back: images, tables of labels, files, downloads."""

@@ -1,4 +1,4 @@
-"""Finding pictures in folders: sorted, so that the same seed gives the same split on every machine.
+"""Finding images in folders: sorted, so that the same seed gives the same split on every machine.
 
 The extensions are a fixed list, not the machine's table of MIME types, for the same reason.
 """
@@ -27,7 +27,7 @@ IMAGE_EXTENSIONS = (
     ".tiff",
     ".webp",
 )
-"""What makes a name the name of a picture, in lower case; upper case counts too."""
+"""What makes a name the name of an image, in lower case; upper case counts too."""
 
 
 def get_image_files(
@@ -35,37 +35,37 @@ def get_image_files(
     recurse: bool = True,  # noqa: FBT001 - the book's signature
     folders: Sequence[str] | None = None,
 ) -> list[Path]:
-    """The pictures in a folder, sorted by path; names that begin with a dot are skipped.
+    """The images in a folder, sorted by path; names that begin with a dot are skipped.
 
     Args:
         path: the folder.
         recurse: look into the folders inside as well; links to folders are followed.
-        folders: only these of the folders directly inside ``path``; ``"."`` stands for the pictures directly inside.
+        folders: only these of the folders directly inside ``path``; ``"."`` stands for the images directly inside.
 
     Raises:
-        InputError: there is no such folder, it cannot be looked into, or no picture is in it; the message says what is.
+        InputError: there is no such folder, it cannot be looked into, or no image is in it; the message says what is.
     """
     root = Path(path)
     _check(root, folders)
-    pictures: list[Path] = []
+    images: list[Path] = []
     others: Counter[str] = Counter()
     for folder, name in _names(root, folders, recurse=recurse):
         extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of a million names is slow
         if extension in IMAGE_EXTENSIONS:
-            pictures.append(Path(folder, name))
+            images.append(Path(folder, name))
         else:
             others[extension or "no extension"] += 1
-    if not pictures:
+    if not images:
         where = f"'{root}'" if recurse else f"'{root}' itself (its folders were not looked into)"
-        raise InputError(f"there is no picture in {where}; {_what_is_there(others)}")
-    return sorted(pictures, key=lambda picture: picture.parts)  # Path's own order ignores case on Windows
+        raise InputError(f"there is no image in {where}; {_what_is_there(others)}")
+    return sorted(images, key=lambda image: image.parts)  # Path's own order ignores case on Windows
 
 
 def _check(root: Path, folders: Sequence[str] | None) -> None:
     if not root.exists():
         raise InputError(f"there is no folder '{root}'")
     if not root.is_dir():
-        raise InputError(f"'{root}' is a file; a folder of pictures was expected")
+        raise InputError(f"'{root}' is a file; a folder of images was expected")
     for name in folders or ():
         if not (root / name).is_dir():
             inside = sorted(entry.name for entry in root.iterdir() if entry.is_dir())

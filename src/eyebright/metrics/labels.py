@@ -1,12 +1,12 @@
-"""Metrics of labels: any number of labels per picture, or one. Pure functions over a whole set.
+"""Metrics of labels: any number of labels per image, or one. Pure functions over a whole set.
 
 Three conventions, said once:
 
-- *Average precision* is the sum over the cuts of the ranking of (gain in recall) times precision. Pictures with the
+- *Average precision* is the sum over the cuts of the ranking of (gain in recall) times precision. Images with the
   same score stand at the same cut, as in scikit-learn, so the order of the rows can never matter.
 - A *class without positives* has no average precision (NaN). The mean leaves it out, or counts it as 0 when asked.
 - Precision, recall and F1 of nothing (nothing given, nothing there) are 0, as scikit-learn's ``zero_division=0``. So a
-  picture without labels for which none was given counts 0 in the ``"samples"`` average, and a class without positives 0
+  image without labels for which none was given counts 0 in the ``"samples"`` average, and a class without positives 0
   in the ``"macro"`` one.
 
 Decisions come from `Thresholds.decide`: strictly greater than the threshold.
@@ -26,7 +26,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.types import Thresholds
 
 Average = Literal["micro", "macro", "samples"]
-"""Over what precision, recall and F1 are averaged: all decisions at once, the classes, or the pictures."""
+"""Over what precision, recall and F1 are averaged: all decisions at once, the classes, or the images."""
 
 # ------------------------------------------------------------------------------- rankings
 
@@ -35,8 +35,8 @@ def average_precision(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"
     """The average precision of each class, in float64; NaN for a class without positives.
 
     Args:
-        scores: any numbers that rank the pictures of a class, greater means likelier.
-        target: 1 where the picture has the label, else 0.
+        scores: any numbers that rank the images of a class, greater means likelier.
+        target: 1 where the image has the label, else 0.
 
     Raises:
         InputError: the shapes differ, a score is NaN, or a target is neither 0 nor 1.
@@ -71,7 +71,7 @@ class PrecisionRecall:
     """Precision and recall of one class at every cut of its ranking, from the highest threshold to the lowest.
 
     Args:
-        precision: of the pictures above the threshold.
+        precision: of the images above the threshold.
         recall: of the positives; NaN when there are none.
         thresholds: deciding ``score > threshold`` gives the same point.
     """
@@ -124,12 +124,12 @@ def f1(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average
 
 
 def hamming_loss(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """The share of all decisions (pictures x classes) that are wrong."""
+    """The share of all decisions (images x classes) that are wrong."""
     return float(_wrong(decisions, target).double().mean())
 
 
 def subset_accuracy(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """The share of the pictures whose labels are all right, none missing and none too many."""
+    """The share of the images whose labels are all right, none missing and none too many."""
     return float((~_wrong(decisions, target).any(dim=1)).double().mean())
 
 
@@ -138,8 +138,8 @@ class ClassScores:
     """How one class fares: a row of the per-class table.
 
     Args:
-        positives: how many pictures have the label.
-        given: how many pictures were given it.
+        positives: how many images have the label.
+        given: how many images were given it.
         threshold: above which it is given.
         average_precision: NaN when there are no positives.
         precision: 0 when it was never given.
@@ -186,7 +186,7 @@ def accuracy_multi(
 
     Args:
         inp: logits; or probabilities, with ``sigmoid=False``.
-        targ: 1 where the picture has the label, else 0.
+        targ: 1 where the image has the label, else 0.
         thresh: a label is given when its probability is greater.
         sigmoid: whether ``inp`` are logits.
     """
@@ -195,7 +195,7 @@ def accuracy_multi(
 
 
 def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
-    """The share of the pictures whose likeliest class is the true one, as in the book.
+    """The share of the images whose likeliest class is the true one, as in the book.
 
     Args:
         inp: logits or probabilities.
@@ -246,7 +246,7 @@ error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False)
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     """Each positive brings 1 / positives of recall, at the precision of the cut that it stands at.
 
-    That cut holds all pictures with its score or a greater one, so only the positives have to be looked up.
+    That cut holds all images with its score or a greater one, so only the positives have to be looked up.
     """
     hits = np.sort(scores[positive])
     if len(hits) == 0:
@@ -257,7 +257,7 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def _counts(decisions: Tensor, target: Tensor, average: str) -> Sequence[Tensor]:
-    """How many labels are right, given and there (float64): in all, for each class, or for each picture."""
+    """How many labels are right, given and there (float64): in all, for each class, or for each image."""
     axes: dict[str, tuple[int, ...]] = {"micro": (0, 1), "macro": (0,), "samples": (1,)}
     if average not in axes:
         raise InputError(f"average is 'micro', 'macro' or 'samples', got '{average}'")
@@ -274,7 +274,7 @@ def _yes_no(matrix: Tensor, beside: Tensor, what: str) -> Tensor:
     """The matrix as booleans on the CPU, when it holds nothing else and fits what stands beside it."""
     if matrix.ndim != 2 or matrix.shape != beside.shape or matrix.numel() == 0:
         raise InputError(
-            f"{what} and predictions have one row for each picture and one column for each class; "
+            f"{what} and predictions have one row for each image and one column for each class; "
             f"got {tuple(matrix.shape)} and {tuple(beside.shape)}"
         )
     if matrix.dtype == torch.bool:

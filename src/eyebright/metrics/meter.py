@@ -24,11 +24,11 @@ and points, where the activated outputs are no probabilities) values."""
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that says how good predictions are, over a whole set of pictures.
+    """A number that says how good predictions are, over a whole set of images.
 
     Args:
         name: how tables call it.
-        function: from (what it takes, targets) to one number; both hold the whole set, a picture a row.
+        function: from (what it takes, targets) to one number; both hold the whole set, an image a row.
         takes: what the function is fed.
         higher_is_better: False for errors.
     """
@@ -88,10 +88,10 @@ class Meter:
         """Keep one batch: the model's outputs (before activation) and the targets, moved to the CPU.
 
         Raises:
-            InputError: the two are not of the same number of pictures.
+            InputError: the two are not of the same number of images.
         """
         if len(logits) != len(target):
-            raise InputError(f"a batch has outputs for {len(logits)} pictures and targets for {len(target)}")
+            raise InputError(f"a batch has outputs for {len(logits)} images and targets for {len(target)}")
         half = logits.dtype in (torch.float16, torch.bfloat16)
         self._logits.append(logits.detach().to("cpu", dtype=torch.float32 if half else None))
         self._targets.append(target.detach().cpu())

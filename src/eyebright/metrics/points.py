@@ -1,7 +1,7 @@
 """Metrics of points: how far they are from where they should be, over a whole set.
 
 Targets that are NaN are points that nobody sees: they are left out, and each one that is seen counts once, whatever
-picture it is on. A prediction that is NaN is not left out: it makes a distance NaN, and is no correct keypoint.
+image it is on. A prediction that is NaN is not left out: it makes a distance NaN, and is no correct keypoint.
 """
 
 from jaxtyping import Float
@@ -24,7 +24,7 @@ def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2
     """
     predicted, target = matched(predicted, target)
     if target.ndim != 3 or target.shape[2] != 2:
-        raise InputError(f"points have the shape (pictures, points, 2), got targets of {tuple(target.shape)}")
+        raise InputError(f"points have the shape (images, points, 2), got targets of {tuple(target.shape)}")
     return (predicted - target).square().sum(dim=2).sqrt()
 
 

@@ -1,6 +1,6 @@
 """Metrics of numbers: how far they are from the truth, over a whole set.
 
-Targets that are NaN (numbers that nobody knows) are left out, and each one that is known counts once, whatever picture
+Targets that are NaN (numbers that nobody knows) are left out, and each one that is known counts once, whatever image
 it belongs to. A prediction that is NaN is not left out: it makes the metric NaN.
 """
 
@@ -35,12 +35,12 @@ def matched(
     """The predictions in the shape of the targets, and the targets; both float64 on the CPU.
 
     Raises:
-        InputError: a picture has not as many targets as outputs.
+        InputError: an image has not as many targets as outputs.
     """
     if len(predicted) != len(target) or predicted.numel() != target.numel():
         raise InputError(
             f"predictions of the shape {tuple(predicted.shape)} and targets of the shape {tuple(target.shape)} do not "
-            "fit: each picture needs as many targets as outputs"
+            "fit: each image needs as many targets as outputs"
         )
     return predicted.detach().cpu().double().reshape(target.shape), target.cpu().double()
 

@@ -38,8 +38,8 @@ def input_description(
 
     Args:
         arch: as :func:`architecture_name` takes it.
-        size: of the pictures that it will see; by default the size that its weights were trained for.
-        n_in: channels of the pictures. One channel gets the mean over red, green and blue; so do those after blue.
+        size: of the images that it will see; by default the size that its weights were trained for.
+        n_in: channels of the images. One channel gets the mean over red, green and blue; so do those after blue.
     """
     name = architecture_name(arch)
     own = _torchvision_input(name) if name in TORCHVISION else _timm_input(name)

@@ -1,4 +1,4 @@
-"""Backbones: what turns a picture into features, from torchvision (the book's ResNets) or from timm (any name)."""
+"""Backbones: what turns an image into features, from torchvision (the book's ResNets) or from timm (any name)."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -50,12 +50,12 @@ def create_body(arch: str, *, size: Size, n_in: int = 3, weights: Weights | None
 
     Args:
         arch: as :func:`eyebright.models.architectures.architecture_name` gives it.
-        size: of the pictures; matters for models that are made for one size (ViT and kin).
-        n_in: channels of the pictures; another number than 3 changes the first layer, see :func:`adapt_first_conv`.
+        size: of the images; matters for models that are made for one size (ViT and kin).
+        n_in: channels of the images; another number than 3 changes the first layer, see :func:`adapt_first_conv`.
         weights: from :func:`eyebright.models.weights.find_weights`; None for random ones.
 
     Raises:
-        InputError: the backbone cannot work with such pictures.
+        InputError: the backbone cannot work with such images.
         WeightsError: the weights do not fit; the message names what differs.
     """
     if arch in TORCHVISION:
@@ -67,7 +67,7 @@ def create_body(arch: str, *, size: Size, n_in: int = 3, weights: Weights | None
 def adapt_first_conv(weight: Float[Tensor, "o 3 h w"], n_in: int) -> Float[Tensor, "o n h w"]:
     """The weight of a first convolution for ``n_in`` channels instead of 3, as in the book.
 
-    One channel gets the sum over the three (a grey picture then gives what its three equal channels gave), two get
+    One channel gets the sum over the three (a grey image then gives what its three equal channels gave), two get
     the first two times 1.5, and from four on the further ones start at 0.
     """
     if n_in == 1:

@@ -32,7 +32,7 @@ class ModelDescription:
         arch: the backbone's name, torchvision's or timm's.
         classes: width of the output.
         input: what the model is fed.
-        n_in: channels of the pictures.
+        n_in: channels of the images.
         concat_pool: the head pools with maximum and average side by side, not with the average alone.
         lin_ftrs: widths of the head's hidden layers; None for one of 512.
         ps: the head's dropout, see :func:`eyebright.models.heads.create_head`.
@@ -62,9 +62,9 @@ class ModelDescription:
         if self.classes < 1:
             raise InputError(f"a model has at least one output, got classes={self.classes}")
         if self.n_in < 1:
-            raise InputError(f"a picture has at least one channel, got n_in={self.n_in}")
+            raise InputError(f"an image has at least one channel, got n_in={self.n_in}")
         if len(self.input.mean) != self.n_in or len(self.input.std) != self.n_in:
-            raise InputError(f"pictures of {self.n_in} channels need {self.n_in} means and stds, got {self.input}")
+            raise InputError(f"images of {self.n_in} channels need {self.n_in} means and stds, got {self.input}")
         if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
             raise InputError(f"y_range goes from low to high, got {self.y_range}")
         if self.output_shape is not None and prod(self.output_shape) != self.classes:
@@ -114,8 +114,8 @@ def describe(
     Args:
         arch: a timm name, or one of torchvision's ResNets as name or function (``resnet18``).
         classes: width of the output.
-        size: of the pictures that the model will see; by default the size its pretrained weights are for.
-        n_in: channels of the pictures.
+        size: of the images that the model will see; by default the size its pretrained weights are for.
+        n_in: channels of the images.
         concat_pool: the head pools with maximum and average side by side.
         lin_ftrs: widths of the head's hidden layers.
         ps: the head's dropout.
@@ -146,8 +146,8 @@ def describe(
     )
 
 
-class PictureModel(nn.Sequential):
-    """A backbone and a head that take pictures as they are: values in [0, 1], or bytes.
+class ImageModel(nn.Sequential):
+    """A backbone and a head that take images as they are: values in [0, 1], or bytes.
 
     ``model[0]`` is the body and ``model[1]`` the head, as in the book; also ``model.body`` and ``model.head``.
 
@@ -158,7 +158,7 @@ class PictureModel(nn.Sequential):
         origin: where the pretrained weights came from; None for random ones.
 
     Attributes:
-        normalised_outside: set it when the pictures come normalised already; then ``forward`` does not do it again.
+        normalised_outside: set it when the images come normalised already; then ``forward`` does not do it again.
     """
 
     body: nn.Module
@@ -179,7 +179,7 @@ class PictureModel(nn.Sequential):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # nn.Sequential calls it ``input``
         self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]
     ) -> Float[Tensor, "b *answer"]:
-        """One answer for each picture; logits, unless the description has a ``y_range``."""
+        """One answer for each image; logits, unless the description has a ``y_range``."""
         x = self.normalise(x)
         with torch.set_grad_enabled(self._body_needs_graph(x)):
             x = self.body(x)
@@ -188,7 +188,7 @@ class PictureModel(nn.Sequential):
         return x if shape is None else x.view(-1, *shape)
 
     def normalise(self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The picture as the body wants it: bytes become numbers in [0, 1], then mean and std of the description."""
+        """The image as the body wants it: bytes become numbers in [0, 1], then mean and std of the description."""
         if x.dtype == torch.uint8:
             x = x.to(self.mean.dtype) / 255
         if self.normalised_outside:
@@ -219,7 +219,7 @@ def build_model(
     *,
     pretrained: bool | Literal["auto"] = False,
     init: Initialiser | None = nn.init.kaiming_normal_,
-) -> PictureModel:
+) -> ImageModel:
     """The model that ``description`` says, with a freshly drawn head.
 
     Args:
@@ -251,7 +251,7 @@ def build_model(
     )
     if init is not None:
         initialise(head, init)
-    return PictureModel(backbone.body, head, description, origin=None if weights is None else weights.origin)
+    return ImageModel(backbone.body, head, description, origin=None if weights is None else weights.origin)
 
 
 def _numbers(value: Any) -> float | tuple[float, ...]:

@@ -1,9 +1,9 @@
-"""Which parts of a model learn: three groups, from the picture to the answer, and what freezing them means.
+"""Which parts of a model learn: three groups, from the image to the answer, and what freezing them means.
 
 As in the book, norm layers of a frozen part go on learning (``train_bn=True``): their weights get gradients and their
-running statistics follow the new pictures. With ``train_bn=False`` a frozen part is really frozen: no gradients, and
+running statistics follow the new images. With ``train_bn=False`` a frozen part is really frozen: no gradients, and
 evaluation mode, so that no dropout acts in it and no statistic moves. And the statistics of the whole body may be kept
-in every phase: a few hundred pictures, in small batches, estimate them worse than the millions of the pretraining did.
+in every phase: a few hundred images, in small batches, estimate them worse than the millions of the pretraining did.
 """
 
 from collections.abc import Generator
@@ -14,12 +14,12 @@ from torch import nn
 
 from eyebright.errors import InputError
 from eyebright.models.architectures import TORCHVISION
-from eyebright.models.build import PictureModel
+from eyebright.models.build import ImageModel
 from eyebright.models.heads import NORM_LAYERS
 from eyebright.models.timm_body import TimmBody
 
 
-def parameter_groups(model: PictureModel) -> list[list[nn.Parameter]]:
+def parameter_groups(model: ImageModel) -> list[list[nn.Parameter]]:
     """The parameters in three groups: the body's earlier half, its later half, the head.
 
     A ResNet is cut as in the book: stem and the first two stages, the last two stages. A timm body is cut between the
@@ -28,7 +28,7 @@ def parameter_groups(model: PictureModel) -> list[list[nn.Parameter]]:
     return [*_body_halves(model), list(model.head.parameters())]
 
 
-def freeze_to(model: PictureModel, n: int, *, train_bn: bool = True) -> None:
+def freeze_to(model: ImageModel, n: int, *, train_bn: bool = True) -> None:
     """Freezes the groups before group ``n``; those from ``n`` on learn.
 
     Args:
@@ -48,7 +48,7 @@ def freeze_to(model: PictureModel, n: int, *, train_bn: bool = True) -> None:
             parameter.requires_grad_(place >= n % len(groups) or id(parameter) in norms)
 
 
-def set_training_mode(model: PictureModel, *, train_bn: bool = True, keep_statistics: bool = False) -> None:
+def set_training_mode(model: ImageModel, *, train_bn: bool = True, keep_statistics: bool = False) -> None:
     """Puts the model in training mode; with ``train_bn=False`` its frozen parts in evaluation mode.
 
     Args:
@@ -77,15 +77,15 @@ def modes_restored(model: nn.Module) -> Generator[None, None, None]:
             module.training = training
 
 
-def _body_halves(model: PictureModel) -> list[list[nn.Parameter]]:
+def _body_halves(model: ImageModel) -> list[list[nn.Parameter]]:
     units = _units(model)
     first = {id(parameter) for unit in units[: (len(units) + 1) // 2] for parameter in unit}
     every = list(model.body.parameters())
     return [[p for p in every if id(p) in first], [p for p in every if id(p) not in first]]
 
 
-def _units(model: PictureModel) -> list[list[nn.Parameter]]:
-    """The body's parameters by stage or block, from the picture on."""
+def _units(model: ImageModel) -> list[list[nn.Parameter]]:
+    """The body's parameters by stage or block, from the image on."""
     if model.description.arch in TORCHVISION:
         return [list(part.parameters()) for part in _resnet_units(model.body)]
     if isinstance(model.body, TimmBody):

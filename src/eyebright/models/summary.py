@@ -6,8 +6,8 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from eyebright import markup
-from eyebright.models.build import PictureModel
+from eyebright import _html as html
+from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
 
 WIDTH = 76
@@ -85,10 +85,10 @@ class ModelSummary:
             for shape, layers in groupby(self.layers, key=lambda layer: layer.shape)
             for place, layer in enumerate(layers)
         ]
-        return markup.block(
+        return html.block(
             f"{self.model} (input {_shape(self.input_shape)})",
-            markup.table(("layer", "output shape", "parameters", "trainable"), rows, words=2),
-            markup.sentence(
+            html.table(("layer", "output shape", "parameters", "trainable"), rows, words=2),
+            html.sentence(
                 f"{self.total:,} parameters: {self.trainable:,} learn, {self.total - self.trainable:,} do not"
             ),
         )
@@ -98,10 +98,10 @@ class ModelSummary:
         return self.to_html()
 
 
-def summarise(model: PictureModel, sample_shape: tuple[int, ...]) -> ModelSummary:
+def summarise(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
     """The layers of ``model`` with the shapes that they give for a batch of ``sample_shape``.
 
-    The model sees one black picture in evaluation mode and is left as it was.
+    The model sees one black image in evaluation mode and is left as it was.
 
     Args:
         model: any model on any device.
@@ -132,7 +132,7 @@ def summarise(model: PictureModel, sample_shape: tuple[int, ...]) -> ModelSummar
     )
 
 
-def _output_shapes(model: PictureModel, picture: tuple[int, ...]) -> dict[nn.Module, tuple[int, ...]]:
+def _output_shapes(model: ImageModel, image: tuple[int, ...]) -> dict[nn.Module, tuple[int, ...]]:
     shapes: dict[nn.Module, tuple[int, ...]] = {}
 
     def note(layer: nn.Module, _inputs: object, output: object) -> None:
@@ -142,7 +142,7 @@ def _output_shapes(model: PictureModel, picture: tuple[int, ...]) -> dict[nn.Mod
     hooks = [layer.register_forward_hook(note) for layer in model.modules()]
     try:
         with modes_restored(model), torch.no_grad():
-            model.eval()(model.mean.new_zeros(1, *picture))
+            model.eval()(model.mean.new_zeros(1, *image))
     finally:
         for hook in hooks:
             hook.remove()

@@ -33,7 +33,7 @@ class TimmBody(nn.Module):
         model: a timm model without its classifier.
         form: what its ``forward_features`` gives.
         width: channels of its features.
-        fixed_size: the only picture size that it can work with; None when it does not matter.
+        fixed_size: the only image size that it can work with; None when it does not matter.
     """
 
     def __init__(self, model: nn.Module, *, form: Form, width: int, fixed_size: Size | None) -> None:
@@ -47,8 +47,8 @@ class TimmBody(nn.Module):
         """The features of ``x``, maps or vectors."""
         if self.fixed_size is not None and tuple(x.shape[-2:]) != self.fixed_size:
             raise InputError(
-                f"this model was made for pictures of {self.fixed_size} and got {x.shape[-2]}x{x.shape[-1]};"
-                " resize the pictures, or make the model with the size that they have"
+                f"this model was made for images of {self.fixed_size} and got {x.shape[-2]}x{x.shape[-1]};"
+                " resize the images, or make the model with the size that they have"
             )
         return _features(self.model, x, self.form)
 
@@ -58,12 +58,12 @@ def create_timm_body(name: str, *, n_in: int, size: Size, weights: Weights | Non
 
     Args:
         name: a timm name.
-        n_in: channels of the pictures; timm adapts the first layer of pretrained weights itself.
-        size: of the pictures; matters for models that are made for one size.
+        n_in: channels of the images; timm adapts the first layer of pretrained weights itself.
+        size: of the images; matters for models that are made for one size.
         weights: by timm's names; None for random ones.
 
     Raises:
-        InputError: the model cannot work with such pictures.
+        InputError: the model cannot work with such images.
         WeightsError: the weights do not fit; the message names what differs.
     """
     import timm
@@ -77,8 +77,8 @@ def create_timm_body(name: str, *, n_in: int, size: Size, weights: Weights | Non
     except WeightsError:
         raise
     except Exception as error:  # any of a thousand models' own complaints
-        pictures = f"pictures of {size} with {n_in} channel{'s' if n_in > 1 else ''}"
-        raise InputError(f"the backbone '{name}' cannot work with {pictures}: {error}") from error
+        images = f"images of {size} with {n_in} channel{'s' if n_in > 1 else ''}"
+        raise InputError(f"the backbone '{name}' cannot work with {images}: {error}") from error
     return TimmBody(model, form=form, width=width, fixed_size=fixed)
 
 
@@ -95,7 +95,7 @@ def _create(name: str, n_in: int, fixed: Size | None, weights: Weights | None = 
 
 
 def _create_pretrained(name: str, n_in: int, fixed: Size | None, weights: Weights) -> Any:
-    """The model with ``weights`` in it; timm itself converts old layouts, other picture sizes and other channels.
+    """The model with ``weights`` in it; timm itself converts old layouts, other image sizes and other channels.
 
     timm loads strictly when the classifier is complete. A file of the user's own may have another classifier or none:
     the second try puts one of the right shape in its place, since it is cut off afterwards.
@@ -127,9 +127,9 @@ def _settle(model: Any, n_in: int, size: Size) -> tuple[Form, int]:
     old head) would weigh down files and the optimizer, and stop distributed training.
     """
     trial = copy.deepcopy(model).to("meta").eval()
-    picture = torch.zeros(1, n_in, *size, device="meta")
+    image = torch.zeros(1, n_in, *size, device="meta")
     with torch.enable_grad():
-        given = trial.forward_features(picture)
+        given = trial.forward_features(image)
         form = _form(given, trial.num_features)
         features = _arranged(trial, given, form)
         features.sum().backward()

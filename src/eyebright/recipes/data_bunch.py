@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.data.block import DataBlock
-from eyebright.data.loaders import Loader
+from eyebright.data.loader import Loader
 from eyebright.transforms.normalize import Normalize
 
 
@@ -77,7 +77,7 @@ class ImageDataBunch:
         return channels.mean(1), channels.std(1)
 
     def show_batch(self, rows: int = 5, figsize: tuple[float, float] | None = None) -> None:
-        """Draw ``rows`` times ``rows`` pictures of a training batch with their labels."""
+        """Draw ``rows`` times ``rows`` images of a training batch with their labels."""
         self.dls.show_batch(max_n=rows * rows, nrows=rows, ncols=rows, figsize=figsize)
 
     def __repr__(self) -> str:

@@ -7,8 +7,8 @@
             .databunch(bs=16)
             .normalize(imagenet_stats))
 
-Every step gives a new value and leaves the one before as it is. What differs from the recipes: pictures are cut out at
-a random place in training (theirs: always the middle), a label that stands on validation pictures only is an error
+Every step gives a new value and leaves the one before as it is. What differs from the recipes: images are cut out at
+a random place in training (theirs: always the middle), a label that stands on validation images only is an error
 (theirs: dropped in silence), and empty labels are no label (theirs: an error).
 """
 
@@ -21,17 +21,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from eyebright.blocks.base import TargetBlock
-from eyebright.blocks.category import CategoryBlock
-from eyebright.blocks.image import ImageBlock
-from eyebright.blocks.multicategory import MultiCategoryBlock
-from eyebright.blocks.regression import RegressionBlock
 from eyebright.data.block import DataBlock
-from eyebright.data.items import ColReader, Getter, RegexLabeller, parent_label
-from eyebright.data.split import ColSplitter, IndexSplitter, Splitter
+from eyebright.data.getters import ColReader, Getter, RegexLabeller, parent_label
 from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
 from eyebright.recipes.data_bunch import ImageDataBunch
+from eyebright.sources.split import ColSplitter, IndexSplitter, Splitter
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.spatial import Resize
 
@@ -40,12 +40,12 @@ Items = pd.DataFrame | list[Path]
 
 @dataclass(frozen=True, eq=False)
 class ImageList:
-    """Pictures, from a table or a folder.
+    """Images, from a table or a folder.
 
     Args:
         items: rows of a table, or paths.
         path: the folder that everything starts from.
-        get_x: from an item to the picture's path; None: the item is it.
+        get_x: from an item to the image's path; None: the item is it.
     """
 
     items: Items
@@ -62,14 +62,14 @@ class ImageList:
         folder: str | Path | None = None,
         suffix: str = "",
     ) -> "ImageList":
-        """The pictures that a CSV file names.
+        """The images that a CSV file names.
 
         Args:
             path: the folder of the file, that names start from.
             csv_name: the file.
             header: the line with the columns' names, as pandas counts; None: there is none.
             delimiter: what stands between two columns.
-            cols: the column with the pictures' names.
+            cols: the column with the images' names.
             folder: inside ``path``, that names start from.
             suffix: behind each name, for example ``".jpg"``.
 
@@ -90,15 +90,15 @@ class ImageList:
         folder: str | Path | None = None,
         suffix: str = "",
     ) -> "ImageList":
-        """The pictures that a table names; arguments as in `from_csv`."""
+        """The images that a table names; arguments as in `from_csv`."""
         return ImageList(df, Path(path), ColReader(cols, pref=Path(path) / (folder or ""), suff=suffix))
 
     @staticmethod
     def from_folder(path: str | Path, recurse: bool = True) -> "ImageList":  # noqa: FBT001  # the recipes' signature
-        """The pictures in a folder, sorted; with ``recurse`` also those in its folders.
+        """The images in a folder, sorted; with ``recurse`` also those in its folders.
 
         Raises:
-            InputError: there is no such folder, or no picture in it.
+            InputError: there is no such folder, or no image in it.
         """
         return ImageList(get_image_files(path, recurse=recurse), Path(path))
 
@@ -109,7 +109,7 @@ class ImageList:
         return f"ImageList ({len(self)} items) Path: {self.path}"
 
     def split_by_rand_pct(self, valid_pct: float = 0.2, seed: int | None = None) -> "SplitList":
-        """A random share validates: the very pictures of the recipes, for the same seed.
+        """A random share validates: the very images of the recipes, for the same seed.
 
         Args:
             valid_pct: the share.
@@ -122,10 +122,10 @@ class ImageList:
         return SplitList(self, IndexSplitter(valid_idx))
 
     def split_by_folder(self, train: str = "train", valid: str = "valid") -> "SplitList":
-        """The first folder below ``path`` says which pictures train and which validate; others are left out.
+        """The first folder below ``path`` says which images train and which validate; others are left out.
 
         Raises:
-            InputError: one of the two folders has no picture.
+            InputError: one of the two folders has no image.
         """
         tops = [self._path_of(i).relative_to(self.path).parts[0] for i in range(len(self))]
         sides = [i for i, top in enumerate(tops) if top == train], [i for i, top in enumerate(tops) if top == valid]
@@ -136,7 +136,7 @@ class ImageList:
         return SplitList(self, lambda items: sides)
 
     def split_from_df(self, col: str | int = 2) -> "SplitList":
-        """A column of the table says which pictures validate."""
+        """A column of the table says which images validate."""
         return SplitList(self, ColSplitter(col))
 
     def _path_of(self, i: int) -> Path:
@@ -146,7 +146,7 @@ class ImageList:
 
 @dataclass(frozen=True, eq=False)
 class SplitList:
-    """Pictures, and which of them validate."""
+    """Images, and which of them validate."""
 
     images: ImageList
     splitter: Splitter
@@ -160,31 +160,29 @@ class SplitList:
             cols: the column.
             label_cls: what they are; None: any number of labels with ``label_delim``, numbers where the column holds
                 numbers with a point, else one class.
-            label_delim: what stands between two labels of one picture.
+            label_delim: what stands between two labels of one image.
 
         Raises:
-            InputError: the pictures are not from a table.
+            InputError: the images are not from a table.
         """
         table = self.images.items
         if not isinstance(table, pd.DataFrame):
-            raise InputError(
-                "these pictures are from a folder; use label_from_folder, label_from_func or label_from_re"
-            )
+            raise InputError("these images are from a folder; use label_from_folder, label_from_func or label_from_re")
         block = label_cls or (MultiCategoryBlock if label_delim else _kind_of(table, cols))
         return self._labelled(block, ColReader(cols, label_delim=label_delim))
 
     def label_from_folder(self) -> "LabelledList":
-        """The folder that a picture lies in is its class."""
+        """The folder that an image lies in is its class."""
         return self.label_from_func(parent_label)
 
     def label_from_re(self, pat: str) -> "LabelledList":
-        """The first group of a regular expression, searched in the picture's path, is its class."""
+        """The first group of a regular expression, searched in the image's path, is its class."""
         return self.label_from_func(RegexLabeller(pat))
 
     def label_from_func(
         self, func: Callable[[Any], Any], label_cls: type[TargetBlock] = CategoryBlock
     ) -> "LabelledList":
-        """A function of the picture's path says the label.
+        """A function of the image's path says the label.
 
         Args:
             func: from a path to the label.
@@ -201,7 +199,7 @@ class SplitList:
 
 @dataclass(frozen=True, eq=False)
 class LabelledList:
-    """Pictures with labels, split: all that a `DataBlock` needs."""
+    """Images with labels, split: all that a `DataBlock` needs."""
 
     block: DataBlock
     items: Items
@@ -210,7 +208,7 @@ class LabelledList:
     def transform(
         self, tfms: Sequence[Transform] | None = None, size: int | tuple[int, int] | None = None
     ) -> "LabelledList":
-        """Every picture at one size, and augmented.
+        """Every image at one size, and augmented.
 
         Args:
             tfms: for example ``aug_transforms()``; None: no augmentation.
@@ -230,7 +228,7 @@ class LabelledList:
         """Batches of both sides; arguments as in `DataBlock.dataloaders`.
 
         Raises:
-            DataError: an item cannot be read, a label stands on validation pictures only, or a batch is too large.
+            DataError: an item cannot be read, a label stands on validation images only, or a batch is too large.
         """
         options = {"bs": bs, "val_bs": val_bs, "num_workers": num_workers, "device": device}
         return ImageDataBunch(self.block, self.items, Path(path or self.path), options)

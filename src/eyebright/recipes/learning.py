@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
-from eyebright.learner import AnyMetric, Learner
+from eyebright.learner.learner import AnyMetric, Learner
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.train.events import Observer
-from eyebright.vision import vision_learner
 
 
 @checked_keywords

@@ -23,7 +23,7 @@ def hamming_accuracy(
     threshold: float = 0.2,
     sigmoid: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> Float[Tensor, ""]:
-    """The share of right decisions, over all pictures and labels.
+    """The share of right decisions, over all images and labels.
 
     As a metric of a fit it is given *logits*, as in the recipes: their 0.2 is then the probability 0.5498, while
     the same 0.2 means 0.2 on the probabilities of ``learn.interpret()``. `eyebright.metrics.labels.hamming` says what
@@ -31,7 +31,7 @@ def hamming_accuracy(
 
     Args:
         y_pred: probabilities, or logits with ``sigmoid``.
-        y_true: 1 where the picture has the label, else 0.
+        y_true: 1 where the image has the label, else 0.
         threshold: a label is given above it; 0 compares the numbers themselves, which is hardly ever meant.
         sigmoid: turn logits into probabilities first.
     """
@@ -44,11 +44,11 @@ def zero_one_accuracy(
     threshold: float = 0.2,
     sigmoid: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> Float[Tensor, ""]:
-    """The share of pictures all of whose labels are right; arguments and the trap of logits as in `hamming_accuracy`.
+    """The share of images all of whose labels are right; arguments and the trap of logits as in `hamming_accuracy`.
 
-    It adds up along the *second* axis, as in the recipes. On a table (pictures, labels) that is right; on stacked
-    batches (batches, pictures, labels) it is the axis of the pictures, and the score cannot fall below
-    ``1 - labels / pictures of a batch``: the 0.75 of the recipes' training column. Right by default is
+    It adds up along the *second* axis, as in the recipes. On a table (images, labels) that is right; on stacked
+    batches (batches, images, labels) it is the axis of the images, and the score cannot fall below
+    ``1 - labels / images of a batch``: the 0.75 of the recipes' training column. Right by default is
     `eyebright.metrics.labels.subset`.
     """
     some_wrong = _wrong(y_pred, y_true, threshold, sigmoid=sigmoid).any(dim=1)
@@ -63,14 +63,14 @@ def get_optimal_threshold(
 ) -> float:
     """The first of the thresholds with the best score.
 
-    The *first* of a plateau is its very edge, where a new picture is most likely to fall on the wrong side; the middle
-    is what `Learner.tune_thresholds` gives, for each label too. And a score on the pictures that chose the threshold
+    The *first* of a plateau is its very edge, where a new image is most likely to fall on the wrong side; the middle
+    is what `Learner.tune_thresholds` gives, for each label too. And a score on the images that chose the threshold
     flatters.
 
     Args:
         metric_function: called with ``threshold=``.
         y_pred: probabilities.
-        y_true: 1 where the picture has the label, else 0.
+        y_true: 1 where the image has the label, else 0.
         thresholds: that are tried; None: 21 of them, from 0 to 1. The score at 0 means nothing, see `hamming_accuracy`.
     """
     tried = [float(threshold) for threshold in (np.linspace(0, 1, 21) if thresholds is None else thresholds)]
@@ -89,7 +89,7 @@ def plot_thresholds(
     Args:
         metric_function: called with ``threshold=``.
         y_pred: probabilities.
-        y_true: 1 where the picture has the label, else 0.
+        y_true: 1 where the image has the label, else 0.
         samples: how many thresholds, from 0 to 1.
         figsize: width and height in inches.
     """

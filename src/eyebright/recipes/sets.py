@@ -69,10 +69,10 @@ def unzip_url(
 
 
 def is_data_multilabel(path: str | Path) -> bool:
-    """True when some picture has several labels: two words or more in the column ``labels`` of ``labels.csv``.
+    """True when some image has several labels: two words or more in the column ``labels`` of ``labels.csv``.
 
     Labels are split at spaces only, as the recipes do although they say "spaces or commas";
-    `eyebright.io.tables.read_labels` understands both, and says what it understood.
+    `eyebright.sources.label_table.read_labels` understands both, and says what it understood.
 
     Args:
         path: the folder. Without any table in it, its folders are the classes: False.

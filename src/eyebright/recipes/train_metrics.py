@@ -1,4 +1,4 @@
-"""Metrics on the training pictures too, beside those on the validation pictures."""
+"""Metrics on the training images too, beside those on the validation images."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eyebright._optional import need
 from eyebright.errors import InputError
-from eyebright.learner import Learner
+from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Meter, Metric
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, PhaseStarted
 
@@ -17,11 +17,11 @@ class TrainMetricsRecorder:
     """Computes every metric on what the model said while it learnt, and gives the table a column for it.
 
     For ``callback_fns=[TrainMetricsRecorder]``. What the model says while it learns is said with dropout, on augmented
-    pictures, by weights that change from batch to batch: the column is no training score of the model that comes out.
+    images, by weights that change from batch to batch: the column is no training score of the model that comes out.
 
     ``stacked=True`` reproduces the numbers that the recipes print, with their defect: the batches are stacked to
-    (batches, pictures, labels), and `zero_one_accuracy` then counts along the pictures of a batch instead of along the
-    labels of a picture. With 16 pictures and 4 labels it cannot fall below 0.75, whatever the model says.
+    (batches, images, labels), and `zero_one_accuracy` then counts along the images of a batch instead of along the
+    labels of an image. With 16 images and 4 labels it cannot fall below 0.75, whatever the model says.
     ``stacked=False`` joins the batches to one table, which is right.
 
     Args:
@@ -75,15 +75,15 @@ class TrainMetricsRecorder:
                 pass
 
     def last_train_metrics(self) -> list[float]:
-        """Every metric on the training pictures of the last epoch."""
+        """Every metric on the training images of the last epoch."""
         return self._records(self.train_metrics)[-1]
 
     def last_valid_metrics(self) -> list[float]:
-        """Every metric on the validation pictures after the last epoch."""
+        """Every metric on the validation images after the last epoch."""
         return self._records(self.valid_metrics)[-1]
 
     def plot(self) -> None:
-        """Draw each metric over the epochs, on the training and on the validation pictures.
+        """Draw each metric over the epochs, on the training and on the validation images.
 
         Raises:
             InputError: there is nothing to draw.
@@ -125,7 +125,7 @@ class TrainMetricsRecorder:
         return self.learn.loss_func(output, target)
 
     def _on_training(self, metric: Metric) -> Metric:
-        """A column that does not look at the validation pictures."""
+        """A column that does not look at the validation images."""
         name = f"train_{metric.name}"
         return Metric(name, lambda _logits, _targets: self._value(metric), "logits", metric.higher_is_better)
 

@@ -1,4 +1,4 @@
-"""One label for each picture: which classes are told apart, which are taken for which, and the worst mistakes."""
+"""One label for each image: which classes are told apart, which are taken for which, and the worst mistakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.interpret.worst import LabelCase, worst_classes
-from eyebright.metrics.interval import bootstrap, wilson
+from eyebright.evaluation.intervals import bootstrap, wilson
+from eyebright.evaluation.worst import LabelCase, worst_classes
 from eyebright.metrics.labels import ClassScores, f1, per_class
 from eyebright.report.data import Answers, ScoreRow
-from eyebright.report.pictures import short_names, thumbnail
-from eyebright.report.sections import Card, Cell, Gallery, Section, Table, Tag
-from eyebright.report.words import NOTHING, count_text
 from eyebright.types import Thresholds
+from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
+from eyebright.web.text import NOTHING, count_text
+from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_IN_MATRIX = 20  # classes; a wider table cannot be read
 _MOST_PAIRS = 15
@@ -25,13 +25,13 @@ _MOST_CARDS = 24
 
 @dataclass(frozen=True, eq=False)
 class ClassAnswers(Answers):
-    """Answers of a model that gives each picture exactly one label.
+    """Answers of a model that gives each image exactly one label.
 
     Args:
         vocab: the classes.
-        probabilities: of each class for each picture.
-        targets: the index of the true class of each picture.
-        training_targets: the same for the pictures that were learnt from, for the baseline; None when not at hand.
+        probabilities: of each class for each image.
+        targets: the index of the true class of each image.
+        training_targets: the same for the images that were learnt from, for the baseline; None when not at hand.
     """
 
     vocab: Sequence[str]
@@ -42,7 +42,7 @@ class ClassAnswers(Answers):
     def __post_init__(self) -> None:
         if self.probabilities.shape != (len(self.targets), len(self.vocab)):
             raise DataError(
-                f"{len(self.targets)} pictures and {len(self.vocab)} classes need as many probabilities, "
+                f"{len(self.targets)} images and {len(self.vocab)} classes need as many probabilities, "
                 f"got {tuple(self.probabilities.shape)}"
             )
 
@@ -50,8 +50,8 @@ class ClassAnswers(Answers):
         return len(self.targets)
 
     def summary(self) -> str:
-        """How many pictures and classes."""
-        return f"{count_text(len(self), 'picture')}, one of {count_text(len(self.vocab), 'class', 'classes')} each"
+        """How many images and classes."""
+        return f"{count_text(len(self), 'image')}, one of {count_text(len(self.vocab), 'class', 'classes')} each"
 
     def scores(self) -> list[ScoreRow]:
         """Accuracy and macro F1; the baseline always says the class that is most frequent in training."""
@@ -69,7 +69,7 @@ class ClassAnswers(Answers):
     # ------------------------------------------------------------------ scores
 
     def _majority(self) -> Int[Tensor, " n"] | None:
-        """What the baseline says for each picture."""
+        """What the baseline says for each image."""
         if self.training_targets is None or len(self.training_targets) == 0:
             return None
         return self.training_targets.mode().values.expand(len(self))
@@ -78,7 +78,7 @@ class ClassAnswers(Answers):
         right = int((said == self.targets).sum())
         interval = wilson(right, len(self))
         baseline = None if majority is None else float((majority == self.targets).double().mean())
-        note = f"{right:,} of {len(self):,} pictures right"
+        note = f"{right:,} of {len(self):,} images right"
         return ScoreRow("Accuracy", right / len(self), interval.low, interval.high, baseline, note)
 
     def _macro_f1(self, said: Tensor, majority: Tensor | None) -> ScoreRow:
@@ -98,14 +98,14 @@ class ClassAnswers(Answers):
     def _class_table(self) -> Table:
         said = self._one_hot(self.probabilities.argmax(dim=1)).float()
         scores = per_class(said, self._one_hot(self.targets), Thresholds(0.5))
-        columns = ["class", "pictures", "precision", "recall", "F1", "said"]
+        columns = ["class", "images", "precision", "recall", "F1", "said"]
         rows = [_table_row(name, row) for name, row in zip(self.vocab, scores, strict=True)]
         if self.training_targets is not None:
             columns.append("in training")
             learnt = torch.bincount(self.training_targets, minlength=len(self.vocab)).tolist()
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, learnt, strict=True)]
         return Table(
-            "Every class: how many pictures it has, how rightly they were found, and how often it was said",
+            "Every class: how many images it has, how rightly they were found, and how often it was said",
             columns,
             rows,
         )
@@ -142,16 +142,16 @@ class ClassAnswers(Answers):
             ]
             for true, said in places
         ]
-        columns = ("true class", "said", "pictures", "share of the class")
+        columns = ("true class", "said", "images", "share of the class")
         return [Table("The most frequent confusions", columns, rows)] if rows else []
 
-    # ------------------------------------------------------------------ pictures
+    # ------------------------------------------------------------------ images
 
     def _worst(self, paths: Sequence[str]) -> list[Section]:
         wrong = self.probabilities.argmax(dim=1) != self.targets
         losses = -self.probabilities.gather(1, self.targets[:, None])[:, 0].log()
         cases = worst_classes(
-            torch.where(wrong, losses, torch.nan),  # leaves the pictures out that are right
+            torch.where(wrong, losses, torch.nan),  # leaves the images out that are right
             self.probabilities,
             self.targets,
             vocab=self.vocab,
@@ -162,7 +162,7 @@ class ClassAnswers(Answers):
         names = short_names(paths, [case.index for case in cases])
         cards = [_card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
         words = (
-            f"{count_text(int(wrong.sum()), 'picture')} of {len(self):,} wrong. "
+            f"{count_text(int(wrong.sum()), 'image')} of {len(self):,} wrong. "
             f"Here are the {len(cards)} whose true class was given the least probability."
         )
         legend = (Tag("the true class", "missing"), Tag("what was said", "extra"))

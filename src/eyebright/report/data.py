@@ -1,4 +1,4 @@
-"""What a report is made from: the model's answers for a set of pictures, and what is known about how they came about.
+"""What a report is made from: the model's answers for a set of images, and what is known about how they came about.
 
 Each kind of answer (`LabelAnswers`, `ClassAnswers`, `PointAnswers`, `NumberAnswers`; a file each) brings its scores and
 the sections that show it. The report knows no learner: it takes these values from anywhere.
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyebright.report.sections import Section
-from eyebright.report.words import number_text, score_text
+from eyebright.web.blocks import Section
+from eyebright.web.text import number_text, score_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class ScoreRow:
         value: the score.
         low: lower end of its 95 % interval; None when there is none.
         high: upper end.
-        baseline: what an answer that never looks at the picture scores; None when that has no meaning.
+        baseline: what an answer that never looks at the image scores; None when that has no meaning.
         note: what a reader must know to read the score.
         higher_is_better: False for errors.
         unit: of the value, for example ``"px"``.
         share: True when it lies in [0, 1]; it is drawn on that scale.
-        expected: what to expect on new pictures, in words, where thresholds were tuned on these; empty elsewhere.
+        expected: what to expect on new images, in words, where thresholds were tuned on these; empty elsewhere.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ScoreRow:
 
     @property
     def beside(self) -> list[str]:
-        """The interval, the baseline and what new pictures will score, in words."""
+        """The interval, the baseline and what new images will score, in words."""
         lines: list[str] = []
         if self.interval is not None:
             low, high = self.interval
@@ -57,7 +57,7 @@ class ScoreRow:
         if self.baseline is not None:
             lines.append(f"without looking {self._written(self.baseline)}")
         if self.expected:
-            lines.append(f"on new pictures expect {self.expected}")
+            lines.append(f"on new images expect {self.expected}")
         return lines
 
     @property
@@ -73,15 +73,15 @@ class ScoreRow:
 
 
 class Answers(ABC):
-    """What a model answered for a set of pictures, and what is true."""
+    """What a model answered for a set of images, and what is true."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many pictures."""
+        """How many images."""
 
     @abstractmethod
     def summary(self) -> str:
-        """What was asked, in a few words: "20 labels, any number on a picture"."""
+        """What was asked, in a few words: "20 labels, any number on an image"."""
 
     @abstractmethod
     def scores(self) -> list[ScoreRow]:
@@ -92,7 +92,7 @@ class Answers(ABC):
         """What there is to see about these answers.
 
         Args:
-            paths: where each picture is.
+            paths: where each image is.
         """
 
 
@@ -102,13 +102,13 @@ class ReportData:
 
     Args:
         title: the heading of the page.
-        answers: what was answered and what is true, for the pictures of the validation (or test) set.
-        paths: where each of those pictures is.
+        answers: what was answered and what is true, for the images of the validation (or test) set.
+        paths: where each of those images is.
         scores: of the whole set.
         history: one row an epoch, with the training's own names: ``epoch``, ``train_loss``, ``valid_loss``, metrics.
         said: what the reader said about how it understood the data.
-        split: how the pictures were divided.
-        skipped: (path, reason) of each picture that was left out.
+        split: how the images were divided.
+        skipped: (path, reason) of each image that was left out.
         settings: (name, value) of the training.
         versions: (name, value) of what it ran on.
     """

@@ -4,9 +4,9 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
-from eyebright.report.sections import Cell, Charts, Section, Table
-from eyebright.report.words import number_text
+from eyebright.web.blocks import Cell, Charts, Section, Table
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
+from eyebright.web.text import number_text
 
 _LOSSES = ("train_loss", "valid_loss")
 _NO_SCORES = ("epoch", "seconds", "time", "lr", "step", "steps")

@@ -15,8 +15,8 @@ from eyebright.errors import ArtifactError, DataError
 from eyebright.io.atomic import write_atomically
 from eyebright.report.data import ReportData
 from eyebright.report.history import history_section
-from eyebright.report.sections import Cell, Pairs, Section, Sentences, Table
-from eyebright.report.words import count_text
+from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
+from eyebright.web.text import count_text
 
 
 def write_report(data: ReportData, path: str | Path) -> Path:
@@ -28,7 +28,7 @@ def write_report(data: ReportData, path: str | Path) -> Path:
 
     Raises:
         ArtifactError: the file cannot be written.
-        DataError: there is not one path for each picture, or no picture.
+        DataError: there is not one path for each image, or no image.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     path = Path(path)
@@ -45,13 +45,13 @@ def render_report(data: ReportData) -> str:
     """The report as the text of one HTML page.
 
     Raises:
-        DataError: there is not one path for each picture, or no picture.
+        DataError: there is not one path for each image, or no image.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     if len(data.answers) == 0:
-        raise DataError("a report needs at least one picture")
+        raise DataError("a report needs at least one image")
     if len(data.paths) != len(data.answers):
-        raise DataError(f"a report of {len(data.answers)} pictures needs as many paths, got {len(data.paths)}")
+        raise DataError(f"a report of {len(data.answers)} images needs as many paths, got {len(data.paths)}")
     script, style = _packaged("page.js"), _packaged("page.css")
     sections = [
         *data.answers.sections([str(path) for path in data.paths]),
@@ -77,12 +77,12 @@ def render_report(data: ReportData) -> str:
 
 
 def _origin(data: ReportData) -> list[Section]:
-    """Where the pictures came from, and how the training was set."""
+    """Where the images came from, and how the training was set."""
     read: list[Any] = [Sentences(data.said)] if data.said else []
     read += [Pairs(data.split)] if data.split else []
     if data.skipped:
         rows = [[Cell(path), Cell(reason)] for path, reason in data.skipped]
-        read.append(Table(f"Left out: {count_text(len(rows), 'picture')}", ("picture", "reason"), rows))
+        read.append(Table(f"Left out: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
     set_up = [
         Pairs(pairs, title=name) for name, pairs in (("Settings", data.settings), ("Versions", data.versions)) if pairs
     ]
@@ -102,4 +102,4 @@ def _environment() -> Any:
 
 
 def _packaged(name: str) -> str:
-    return (resources.files("eyebright.report") / name).read_text(encoding="utf-8")
+    return (resources.files("eyebright.web") / name).read_text(encoding="utf-8")

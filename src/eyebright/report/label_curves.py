@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.interpret.thresholds import threshold_curve
+from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
-from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, thinned
-from eyebright.report.sections import Charts, Section
-from eyebright.report.words import score_text
+from eyebright.web.blocks import Charts, Section
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, thinned
+from eyebright.web.text import score_text
 
 _MOST_CHARTS = 20
 _RANKING: Sequence[tuple[Style, str]] = (
@@ -37,8 +37,8 @@ def precision_recall_section(
 
     Args:
         vocab: the labels.
-        probabilities: of each label for each picture.
-        targets: 1 where the picture has the label, else 0.
+        probabilities: of each label for each image.
+        targets: 1 where the image has the label, else 0.
         scores: one row for each label.
     """
     shown = _worth_showing(scores)
@@ -62,13 +62,13 @@ def threshold_section(
 
     Args:
         vocab: the labels.
-        probabilities: of each label for each picture.
-        targets: 1 where the picture has the label, else 0.
+        probabilities: of each label for each image.
+        targets: 1 where the image has the label, else 0.
         scores: one row for each label.
     """
     shown = _worth_showing(scores)
     charts = [_thresholds(vocab[k], probabilities[:, k], targets[:, k], scores[k]) for k in shown]
-    words = "A flat top means that the exact threshold matters little; a sharp one, that it was chosen by few pictures."
+    words = "A flat top means that the exact threshold matters little; a sharp one, that it was chosen by few images."
     blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _MOVING, small=True)]
     return Section("Thresholds", "thresholds", blocks, words + _left_out(vocab, shown))
 
@@ -84,7 +84,7 @@ def _left_out(vocab: Sequence[str], shown: Sequence[int]) -> str:
         return ""
     if len(shown) == _MOST_CHARTS:
         return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision."
-    return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these pictures has."
+    return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
 
 
 def _precision_recall(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -> Chart:

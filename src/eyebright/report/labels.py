@@ -1,4 +1,4 @@
-"""Any number of labels for each picture: how each class fares, and the worst mistakes."""
+"""Any number of labels for each image: how each class fares, and the worst mistakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.interpret.worst import LabelCase, worst_labels
-from eyebright.metrics.interval import Interval
-from eyebright.metrics.label_intervals import RankingIntervals, ranking_intervals
+from eyebright.evaluation.intervals import Interval
+from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
+from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import Answers, ScoreRow
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_scores import LabelScores, draws_for
-from eyebright.report.pictures import short_names, thumbnail
-from eyebright.report.sections import Card, Cell, Gallery, Section, Standing, Table, Tag
-from eyebright.report.words import NOTHING, count_text
 from eyebright.types import Thresholds
+from eyebright.web.blocks import Card, Cell, Gallery, Section, Standing, Table, Tag
+from eyebright.web.text import NOTHING, count_text
+from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_CARDS = 24
-_ENOUGH = 10  # pictures with the label; drawing again from fewer says nothing about others (from one: 1.00 to 1.00)
+_ENOUGH = 10  # images with the label; drawing again from fewer says nothing about others (from one: 1.00 to 1.00)
 _LEGEND = (
     Tag("in the data, not said", "missing"),
     Tag("said, not in the data", "extra"),
@@ -33,15 +33,15 @@ _LEGEND = (
 
 @dataclass(frozen=True, eq=False)
 class LabelAnswers(Answers):
-    """Answers of a model that gives each picture any number of labels, also none.
+    """Answers of a model that gives each image any number of labels, also none.
 
     Args:
         vocab: the classes.
-        probabilities: of each class for each picture.
-        targets: 1 where the picture has the label, else 0.
+        probabilities: of each class for each image.
+        targets: 1 where the image has the label, else 0.
         thresholds: in use.
-        training_targets: the targets of the pictures that were learnt from, for the baseline; None when not at hand.
-        tuned_here: False when the thresholds were tuned on other pictures than these; scores are then unbiased.
+        training_targets: the targets of the images that were learnt from, for the baseline; None when not at hand.
+        tuned_here: False when the thresholds were tuned on other images than these; scores are then unbiased.
     """
 
     vocab: Sequence[str]
@@ -63,13 +63,13 @@ class LabelAnswers(Answers):
         return len(self.targets)
 
     def summary(self) -> str:
-        """How many pictures and labels."""
+        """How many images and labels."""
         empty = int((self.targets.sum(dim=1) == 0).sum())
-        without = f"; {count_text(empty, 'picture')} without any" if empty else ""
-        return f"{count_text(len(self), 'picture')}, any of {count_text(len(self.vocab), 'label')} each{without}"
+        without = f"; {count_text(empty, 'image')} without any" if empty else ""
+        return f"{count_text(len(self), 'image')}, any of {count_text(len(self.vocab), 'label')} each{without}"
 
     def scores(self) -> list[ScoreRow]:
-        """Mean average precision, F1 in three averages, pictures all right, and decisions wrong."""
+        """Mean average precision, F1 in three averages, images all right, and decisions wrong."""
         scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training_targets, self.tuned_here)
         return scores.rows(self._rankings)
 
@@ -93,12 +93,12 @@ class LabelAnswers(Answers):
         each = "one for each label" if isinstance(self.thresholds.values, tuple) else "the same for all labels"
         how = "set by hand"
         if self.thresholds.metric is not None:
-            pictures = "these same pictures" if self.tuned_here else "other pictures"
-            how = f"tuned for {self.thresholds.metric} on {pictures}"
+            images = "these same images" if self.tuned_here else "other images"
+            how = f"tuned for {self.thresholds.metric} on {images}"
         return f"Precision, recall and F1 are those at the thresholds in use: {each}, {how}."
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
-        columns = ["label", "pictures", "AP", "AP, 95 %", "precision", "recall", "F1", "threshold", "given"]
+        columns = ["label", "images", "AP", "AP, 95 %", "precision", "recall", "F1", "threshold", "given"]
         intervals = self._rankings.classes
         rows = [_table_row(*one) for one in zip(self.vocab, scores, intervals, strict=True)]
         if self.training_targets is not None:
@@ -106,19 +106,19 @@ class LabelAnswers(Answers):
             learnt = self.training_targets.sum(dim=0).int().tolist()
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, learnt, strict=True)]
         caption = (
-            "Every label: how many pictures have it, how rightly they were found, and how many were given it. Average "
-            f"precision (AP) has a 95 % interval where at least {_ENOUGH} pictures have the label."
+            "Every label: how many images have it, how rightly they were found, and how many were given it. Average "
+            f"precision (AP) has a 95 % interval where at least {_ENOUGH} images have the label."
         )
         return Table(caption, columns, rows)
 
-    # ------------------------------------------------------------------ the pictures
+    # ------------------------------------------------------------------ the images
 
     def _worst(self, paths: Sequence[str]) -> list[Section]:
         true = self.targets == 1
         wrong = (self.thresholds.decide(self.probabilities) != true).any(dim=1)
         losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none").sum(dim=1)
         cases = worst_labels(
-            torch.where(wrong, losses, torch.nan),  # leaves the pictures out that are all right
+            torch.where(wrong, losses, torch.nan),  # leaves the images out that are all right
             self.probabilities,
             true,
             vocab=self.vocab,
@@ -130,7 +130,7 @@ class LabelAnswers(Answers):
         names = short_names(paths, [case.index for case in cases])
         cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
         words = (
-            f"{count_text(int(wrong.sum()), 'picture')} with a label too many or too few at the thresholds in use. "
+            f"{count_text(int(wrong.sum()), 'image')} with a label too many or too few at the thresholds in use. "
             f"Here are the {len(cards)} that surprised the model most: those with the highest loss."
         )
         return [Section("The worst mistakes", "worst", [Gallery(cards, _LEGEND)], words)]

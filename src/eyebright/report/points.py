@@ -1,4 +1,4 @@
-"""Points on each picture: how far they are from where they should be, and the worst pictures."""
+"""Points on each image: how far they are from where they should be, and the worst images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
-from eyebright.interpret.worst import PointCase, worst_points
-from eyebright.metrics.interval import bootstrap
+from eyebright.evaluation.intervals import bootstrap
+from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_error, point_errors
-from eyebright.report.charts import MOST_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.report.data import Answers, ScoreRow
-from eyebright.report.pictures import short_names, thumbnail
-from eyebright.report.sections import Card, Cell, Charts, Gallery, Section, Spot, Table, Tag
-from eyebright.report.words import count_text, number_text
+from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Spot, Table, Tag
+from eyebright.web.charts import MOST_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
+from eyebright.web.text import count_text, number_text
+from eyebright.web.thumbnails import short_names, thumbnail
 
 _BINS = 30
 _MOST_CARDS = 24
@@ -25,13 +25,13 @@ _SHOWN = 0.99  # of the distances: the few furthest would squeeze all others int
 
 @dataclass(frozen=True, eq=False)
 class PointAnswers(Answers):
-    """Answers of a model that finds points on each picture.
+    """Answers of a model that finds points on each image.
 
     Args:
-        predicted: (x, y) of each point, in the pixels of the user's own picture.
+        predicted: (x, y) of each point, in the pixels of the user's own image.
         targets: where they are; NaN for a point that nobody sees.
         names: of the points; numbers when not given.
-        training_targets: the targets of the training pictures, for the baseline; None when not at hand.
+        training_targets: the targets of the training images, for the baseline; None when not at hand.
     """
 
     predicted: Float[Tensor, "n p 2"]
@@ -42,7 +42,7 @@ class PointAnswers(Answers):
     def __post_init__(self) -> None:
         if self.predicted.shape != self.targets.shape or self.targets.ndim != 3 or self.targets.shape[2] != 2:
             raise DataError(
-                "points and their targets have the shape (pictures, points, 2), "
+                "points and their targets have the shape (images, points, 2), "
                 f"got {tuple(self.predicted.shape)} and {tuple(self.targets.shape)}"
             )
         if self.names and len(self.names) != self.targets.shape[1]:
@@ -52,24 +52,22 @@ class PointAnswers(Answers):
         return len(self.targets)
 
     def summary(self) -> str:
-        """How many pictures and points."""
+        """How many images and points."""
         points = count_text(self.targets.shape[1], "point")
-        return f"{count_text(len(self), 'picture')}, {points} on each; {len(self._known):,} known places in all"
+        return f"{count_text(len(self), 'image')}, {points} on each; {len(self._known):,} known places in all"
 
     def scores(self) -> list[ScoreRow]:
         """The mean and the median distance, in pixels; the baseline always says the mean place in training."""
         return [
-            self._row(
-                "Mean distance", point_error, "of the known points, in the picture's own pixels; lower is better"
-            ),
+            self._row("Mean distance", point_error, "of the known points, in the image's own pixels; lower is better"),
             self._row("Median distance", _median_error, "half of the points are nearer than this; lower is better"),
         ]
 
     def sections(self, paths: Sequence[str]) -> list[Section]:
-        """How the distances are spread, a table of points, and the worst pictures."""
+        """How the distances are spread, a table of points, and the worst images."""
         if not self._known.numel():
             return []
-        words = "How far each point was said to be from where it is, in the picture's own pixels."
+        words = "How far each point was said to be from where it is, in the image's own pixels."
         blocks = [Charts([self._histogram(), self._within()]), self._table()]
         return [Section("Distances", "distances", blocks, words), self._worst(paths)]
 
@@ -137,15 +135,15 @@ class PointAnswers(Answers):
     def _point_names(self) -> Sequence[str]:
         return self.names or [f"point {i + 1}" for i in range(self.targets.shape[1])]
 
-    # ------------------------------------------------------------------ the pictures
+    # ------------------------------------------------------------------ the images
 
     def _worst(self, paths: Sequence[str]) -> Section:
         cases = worst_points(self._errors.nanmean(dim=1), self.predicted, self.targets, most=_MOST_CARDS)
         names = short_names(paths, [case.index for case in cases])
         cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
-        words = f"The {count_text(len(cards), 'picture')} with the largest mean distance."
+        words = f"The {count_text(len(cards), 'image')} with the largest mean distance."
         legend = (Tag("where it is", "truth"), Tag("where it was said to be", "said"))
-        return Section("The worst pictures", "worst", [Gallery(cards, legend)], words)
+        return Section("The worst images", "worst", [Gallery(cards, legend)], words)
 
     def _card(self, case: PointCase, path: str, name: str) -> Card:
         small = thumbnail(path)

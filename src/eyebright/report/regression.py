@@ -1,4 +1,4 @@
-"""Numbers for each picture: how far the answers are from the truth, and the worst pictures."""
+"""Numbers for each image: how far the answers are from the truth, and the worst images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
-from eyebright.metrics.interval import bootstrap
+from eyebright.evaluation.intervals import bootstrap
 from eyebright.metrics.values import mae, rmse
-from eyebright.report.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.report.data import Answers, ScoreRow
-from eyebright.report.pictures import short_names, thumbnail
-from eyebright.report.sections import Card, Cell, Charts, Gallery, Section, Table, Tag
-from eyebright.report.words import count_text, number_text
+from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
+from eyebright.web.text import count_text, number_text
+from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_CARDS = 24
 _MOST_CHARTS = 6
@@ -22,13 +22,13 @@ _MOST_DOTS = 1500  # of one chart
 
 @dataclass(frozen=True, eq=False)
 class NumberAnswers(Answers):
-    """Answers of a model that gives each picture one number or several.
+    """Answers of a model that gives each image one number or several.
 
     Args:
         predicted: the numbers.
         targets: the true ones; NaN for one that nobody knows.
         names: of the numbers; their places when not given.
-        training_targets: the targets of the training pictures, for the baseline; None when not at hand.
+        training_targets: the targets of the training images, for the baseline; None when not at hand.
         unit: of the numbers, for example ``"years"``.
     """
 
@@ -41,7 +41,7 @@ class NumberAnswers(Answers):
     def __post_init__(self) -> None:
         if self.predicted.shape != self.targets.shape or self.targets.ndim != 2:
             raise DataError(
-                "numbers and their targets have the shape (pictures, numbers), "
+                "numbers and their targets have the shape (images, numbers), "
                 f"got {tuple(self.predicted.shape)} and {tuple(self.targets.shape)}"
             )
         if self.names and len(self.names) != self.targets.shape[1]:
@@ -51,21 +51,21 @@ class NumberAnswers(Answers):
         return len(self.targets)
 
     def summary(self) -> str:
-        """How many pictures and numbers."""
-        return f"{count_text(len(self), 'picture')}, {count_text(self.targets.shape[1], 'number')} each"
+        """How many images and numbers."""
+        return f"{count_text(len(self), 'image')}, {count_text(self.targets.shape[1], 'number')} each"
 
     def scores(self) -> list[ScoreRow]:
-        """The mean and the root mean squared error; the baseline always says the mean of the training pictures."""
+        """The mean and the root mean squared error; the baseline always says the mean of the training images."""
         return [
             self._row("Mean absolute error", mae, "lower is better"),
             self._row("Root mean squared error", rmse, "large errors count more; lower is better"),
         ]
 
     def sections(self, paths: Sequence[str]) -> list[Section]:
-        """What was said over what is true, a table of numbers, and the worst pictures."""
+        """What was said over what is true, a table of numbers, and the worst images."""
         names = self._number_names()
         charts = [self._chart(k, name) for k, name in enumerate(names[:_MOST_CHARTS])]
-        words = "Each dot is a picture; on the dashed line the answer is right."
+        words = "Each dot is an image; on the dashed line the answer is right."
         return [Section("Numbers", "numbers", [Charts(charts), self._table(names)], words), self._worst(paths, names)]
 
     def _row(self, name: str, statistic: Callable[[Tensor, Tensor], float], note: str) -> ScoreRow:
@@ -112,8 +112,8 @@ class NumberAnswers(Answers):
         short = short_names(paths, chosen)
         cards = [self._card(i, paths[i], one, names) for i, one in zip(chosen, short, strict=True)]
         legend = (Tag("what is true", "truth"), Tag("what was said", "said"))
-        words = f"The {count_text(len(cards), 'picture')} whose answers are furthest off."
-        return Section("The worst pictures", "worst", [Gallery(cards, legend)], words)
+        words = f"The {count_text(len(cards), 'image')} whose answers are furthest off."
+        return Section("The worst images", "worst", [Gallery(cards, legend)], words)
 
     def _card(self, index: int, path: str, name: str, names: Sequence[str]) -> Card:
         several = self.targets.shape[1] > 1

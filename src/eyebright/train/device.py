@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
+from eyebright.models.batchnorm.sync import synced
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.synced import synced
 
 Thing = TypeVar("Thing")
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -55,7 +55,7 @@ class Device:
         return model.to(self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def move(self, batch: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The batch on this device; pictures (b c h w) with their channels last."""
+        """The batch on this device; images (b c h w) with their channels last."""
         return tuple(
             tensor.to(self.torch_device, non_blocking=True, memory_format=torch.channels_last)
             if tensor.ndim == 4
@@ -193,10 +193,10 @@ class Device:
             raise error
 
     def refuse_smaller(self, batch: int) -> None:
-        """Finds out before training that a process would get no picture of a batch.
+        """Finds out before training that a process would get no image of a batch.
 
         Raises:
-            InputError: there are fewer pictures than processes.
+            InputError: there are fewer images than processes.
         """
         if batch < self.processes:
             raise InputError(

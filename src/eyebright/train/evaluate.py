@@ -27,9 +27,9 @@ def own_outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> I
     with modes_restored(model):
         model.eval()
         for batch in batches:
-            pictures, targets = device.move(batch)
+            images, targets = device.move(batch)
             with torch.inference_mode(), device.autocast():
-                logits = model(pictures)
+                logits = model(images)
             yield logits.float(), targets
 
 
@@ -43,11 +43,11 @@ def evaluate(
     activate: Callable[[Tensor], Tensor],
     thresholds: Thresholds | None = None,
 ) -> Scores:
-    """``valid_loss`` and every metric by name, exact over all pictures of ``batches``.
+    """``valid_loss`` and every metric by name, exact over all images of ``batches``.
 
     Args:
         model: on the device.
-        batches: pictures and encoded targets.
+        batches: images and encoded targets.
         device: where, and in which numbers.
         loss: of raw outputs and targets.
         metrics: what else to compute.

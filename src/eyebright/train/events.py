@@ -61,7 +61,7 @@ class EpochDone:
 
     Args:
         epoch: counts from 0 within its plan.
-        scores: ``train_loss`` (exact mean over the epoch's pictures), then what validation gave.
+        scores: ``train_loss`` (exact mean over the epoch's images), then what validation gave.
         seconds: that the epoch took, with validation.
     """
 

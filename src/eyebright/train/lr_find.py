@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyebright import markup, plot
+from eyebright import _html as html
+from eyebright import plot
+from eyebright._system.timer import Laps
 from eyebright.errors import InputError, TrainingError
-from eyebright.laps import Laps
 from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.plan import Plan
@@ -83,8 +84,8 @@ class LRFind:
             (name, f"{rate:.2g}", f"{np.interp(np.log(rate), np.log(self.lrs), self.losses):.4f}")
             for name, rate in self.suggestions.items()
         ]
-        table = markup.table(("suggestion", "learning rate", "loss there"), rates)
-        return markup.block("Learning rates", table, markup.sentence(self.said) if self.said else "")
+        table = html.table(("suggestion", "learning rate", "loss there"), rates)
+        return html.block("Learning rates", table, html.sentence(self.said) if self.said else "")
 
 
 def lr_find(  # the book's own arguments, and the step
@@ -202,7 +203,7 @@ def _endless(batches: Batches, epoch: int) -> Iterator[Batch]:
             empty = False
             yield batch
         if empty:
-            raise TrainingError("no batch to learn from: are there fewer training pictures than the batch size?")
+            raise TrainingError("no batch to learn from: are there fewer training images than the batch size?")
 
 
 def _valley(lrs: Curve, losses: Curve) -> float:

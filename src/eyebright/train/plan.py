@@ -32,12 +32,12 @@ class Plan:
         optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
         weight_decay: decoupled from the gradient; norm layers and biases have none.
         clip: the longest that the gradient may be (2-norm over all parameters); None for no limit.
-        accumulate: how many batches make one update; the gradient is that of their pictures together.
+        accumulate: how many batches make one update; the gradient is that of their images together.
         ema: the decay of the running average of the weights, for example 0.999; None for no average. With one,
             validation looks at the averaged weights, and they are the model's when the plan is done.
         train_bn: whether the norm layers of frozen groups learn, as in the book.
         frozen_to: the groups before this one are frozen; 0 for none.
-        augment_views: how many augmented views each picture has in all, of which the features are kept: epochs after
+        augment_views: how many augmented views each image has in all, of which the features are kept: epochs after
             as many cost the head alone. Only while all of the body is really frozen. None: another view in each epoch.
     """
 
@@ -76,9 +76,7 @@ class Plan:
 
     def _refuse_views(self, views: int) -> None:
         if views < 1 or views % 1:
-            raise InputError(
-                f"a picture is looked at in a whole number of views, at least 1, got augment_views={views}"
-            )
+            raise InputError(f"an image is looked at in a whole number of views, at least 1, got augment_views={views}")
         if self.really_frozen:
             return
         all_before = 0 < self.frozen_to == len(self.lr) - 1

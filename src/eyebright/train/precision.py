@@ -4,7 +4,7 @@ bfloat16 makes ResNets two to three times faster where the processor multiplies 
 gives other networks little. Weights stay float32 in either, so both are safe.
 
 On a CPU one thread's own working time is taken, so that neither other programs nor waiting threads decide. The answer
-is remembered (`eyebright.train.remembered`): the same model gets the same one the next time, at once.
+is remembered (`eyebright.train.autotune_cache`): the same model gets the same one the next time, at once.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor, nn
 
+from eyebright.train.autotune_cache import measured_key, recall, remember
 from eyebright.train.device import Device, Precision
-from eyebright.train.remembered import measured_key, recall, remember
 from eyebright.train.run import Batch
 
-PICTURES = 8
+IMAGES = 8
 SECONDS = 4.0
 ROUNDS = 3
 # Several threads make float32 faster by more than they make bfloat16 (1.85 and 1.5 times on two cores).
@@ -37,17 +37,17 @@ def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device)
 
     Args:
         model: as it will be trained: what is frozen is frozen, and every module is in the mode that it will be in.
-        batch: of training, on any device; a CPU looks at eight pictures of it only.
+        batch: of training, on any device; a CPU looks at eight images of it only.
         loss: as in training.
         device: where the model is.
     """
     if not _multiplies_bfloat16(device.torch_device):
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
-    few = slice(PICTURES if device.torch_device.type == "cpu" else None)
-    pictures, targets = device.move((batch[0][few], batch[1][few]))
-    key = measured_key("seconds in float32 and bfloat16", model, tuple(pictures.shape))
+    few = slice(IMAGES if device.torch_device.type == "cpu" else None)
+    images, targets = device.move((batch[0][few], batch[1][few]))
+    key = measured_key("seconds in float32 and bfloat16", model, tuple(images.shape))
     before = _recalled(key, device)
-    slow, fast = before or _measured(model, (pictures, targets), loss, device)
+    slow, fast = before or _measured(model, (images, targets), loss, device)
     if before is None and device.is_main:
         remember(key, [slow, fast])
     here = "here for this model" + (", as measured before" if before else "")
@@ -106,12 +106,12 @@ def _one_thread() -> Generator[None, None, None]:
 
 def _seconds(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype) -> float:
     """How long one forward and backward pass takes."""
-    pictures, targets = batch
-    started = _now(pictures.device)
-    with torch.autocast(pictures.device.type, dtype=dtype, enabled=dtype != torch.float32):
-        output = model(pictures)
+    images, targets = batch
+    started = _now(images.device)
+    with torch.autocast(images.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        output = model(images)
     loss(output.float(), targets).backward()
-    return _now(pictures.device) - started
+    return _now(images.device) - started
 
 
 def _now(device: torch.device) -> float:

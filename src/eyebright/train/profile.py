@@ -1,9 +1,9 @@
 """Where the time of training went, as a small table that a person can act on."""
 
-from eyebright.laps import Laps
+from eyebright._system.timer import Laps
 from eyebright.train.run import Run
 
-WAITING, FORWARD = "waiting for pictures", "forward"
+WAITING, FORWARD = "waiting for images", "forward"
 PARTS = (WAITING, FORWARD, "backward", "optimizer", "validating")
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eyebright import markup, plot
+from eyebright import _html as html
+from eyebright import plot
 from eyebright.train.run import Run
 from eyebright.train.smooth import smoothed
 from eyebright.train.table import epoch_cells, epoch_columns, history_rows, text_table
@@ -32,7 +33,7 @@ class Recorder:
         """What a notebook shows: the table of epochs, through all plans of the last fit."""
         rows = history_rows(self._run.history)
         columns = epoch_columns(rows)
-        return markup.block("", markup.table(columns, [epoch_cells(row, columns) for row in rows], words=0))
+        return html.block("", html.table(columns, [epoch_cells(row, columns) for row in rows], words=0))
 
     @property
     def metric_names(self) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eyebright._system.timer import Laps
 from eyebright.errors import TrainingError
-from eyebright.laps import Laps
 from eyebright.train.device import Device
 from eyebright.train.ema import AveragedWeights
 from eyebright.train.optimizer import GroupedOptimizer
@@ -29,7 +29,7 @@ class Window:
 
     Args:
         batches: how many wait.
-        weight: how much their pictures count together.
+        weight: how much their images count together.
         expected: the weight of a full window, if its batches all count as much as its first.
     """
 
@@ -47,7 +47,7 @@ class Run:
 
     Args:
         model: on its device.
-        loss: of the model's output (float32) and the targets: the mean over the pictures.
+        loss: of the model's output (float32) and the targets: the mean over the images.
         groups: all parameters in groups, body first, head last.
         device: where, and in which numbers.
         seed: all randomness of training comes from it and from counters.
@@ -161,12 +161,12 @@ class Run:
         self.live_optimizer.set(rates, self.plan.schedule.momentum(position))
         return rates
 
-    def record(self, loss: float, pictures: int, rates: tuple[float, ...]) -> None:
+    def record(self, loss: float, images: int, rates: tuple[float, ...]) -> None:
         """Notes a batch that has been learnt from."""
         self.step += 1
         self.losses.append(loss)
         self.lrs.append(rates)
-        self.learnt.append((loss, pictures if self.weight is None else self.weight))
+        self.learnt.append((loss, images if self.weight is None else self.weight))
         self.weight = None
 
     def close_epoch(self, validate: Validate | None) -> Scores:
@@ -201,7 +201,7 @@ class Run:
 
     def _mean_loss(self) -> float:
         if not self.learnt:
-            raise TrainingError("no batch to learn from: are there fewer training pictures than the batch size?")
+            raise TrainingError("no batch to learn from: are there fewer training images than the batch size?")
         total = math.fsum(loss * weight for loss, weight in self.learnt)
         sums = torch.tensor([[total, math.fsum(weight for _, weight in self.learnt)]], dtype=torch.float64)
         total, weight = self.device.gather(sums).sum(0).tolist()

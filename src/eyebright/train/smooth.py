@@ -1,6 +1,6 @@
 """The running average that makes a noisy loss readable: in the progress bar, in plots and in the learning-rate finder.
 
-It is not the ``train_loss`` of the table: that is the exact mean over the epoch's pictures.
+It is not the ``train_loss`` of the table: that is the exact mean over the epoch's images.
 """
 
 from collections.abc import Iterable

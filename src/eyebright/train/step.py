@@ -14,8 +14,8 @@ from torch import Tensor
 
 from eyebright.errors import TrainingError
 from eyebright.losses import loss_weight
+from eyebright.train.batchnorm_statistics import drop_broken_statistics
 from eyebright.train.run import Batch, Run, Window
-from eyebright.train.statistics import drop_broken_statistics
 
 Step = Callable[[Run, Batch], float]
 
@@ -27,28 +27,28 @@ class LossNotFiniteError(TrainingError):
 def step(run: Run, batch: Batch) -> float:
     """The loss on one batch, after learning from it."""
     with run.laps("forward"):
-        pictures, targets = run.device.move(batch)
+        images, targets = run.device.move(batch)
         with run.device.autocast():
-            output = run.forward(pictures)
+            output = run.forward(images)
         loss = run.loss(output.float(), targets)
-    return learn_from(run, loss, len(pictures), weight=partial(loss_weight, run.loss, output, targets))
+    return learn_from(run, loss, len(images), weight=partial(loss_weight, run.loss, output, targets))
 
 
-def learn_from(run: Run, loss: Tensor, pictures: int, *, weight: Callable[[], Tensor | int] | None = None) -> float:
+def learn_from(run: Run, loss: Tensor, images: int, *, weight: Callable[[], Tensor | int] | None = None) -> float:
     """The loss as a number, after its gradient has been added and, when the window is full, become an update.
 
     Of several processes each gives the loss of its part of the batch; the number is then that of the whole batch.
 
     Args:
         run: the run whose model gave the loss.
-        loss: the mean over the pictures.
-        pictures: how many there were.
+        loss: the mean over the images.
+        images: how many there were.
         weight: how much they count beside those of other batches and processes; None: as many as they are.
 
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
     """
-    shared = run.device.share(loss, weight or (lambda: pictures))
+    shared = run.device.share(loss, weight or (lambda: images))
     window = run.window
     scaled = shared.loss
     if run.plan.accumulate > 1:
@@ -71,7 +71,7 @@ def learn_from(run: Run, loss: Tensor, pictures: int, *, weight: Callable[[], Te
 
 
 def update(run: Run) -> None:
-    """Makes the gradients that wait into one update: that of all their pictures together, however many there are."""
+    """Makes the gradients that wait into one update: that of all their images together, however many there are."""
     window = run.window
     if window.batches == 0:
         return
@@ -93,5 +93,5 @@ def _what_to_try(run: Run, value: float) -> str:
         tries.append("precision 'bfloat16' or 'float32'")
     return (
         f"the loss became {value} in epoch {run.done}, step {len(run.learnt)} (step {run.step} in all): the weights are"
-        f" those from before that step; try {', '.join(tries)}, and look for targets or pictures that are not finite"
+        f" those from before that step; try {', '.join(tries)}, and look for targets or images that are not finite"
     )

@@ -1,4 +1,4 @@
-"""What a transform is: a value that draws one random change of a picture.
+"""What a transform is: a value that draws one random change of an image.
 
 A transform describes a distribution; `Transform.draw` gives one `Draw` from it: a `Warp` (geometry), a `Lighting`
 (brightness and contrast), and whatever else happens to the pixels afterwards. Draws compose, so a whole list of
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from eyebright.geometry import Interpolation, PadMode, Warp
+from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
 PixelChange = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
@@ -79,14 +79,14 @@ def lit(
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """One drawn change of one picture, in the order in which it happens.
+    """One drawn change of one image, in the order in which it happens.
 
     Args:
         warp: the geometry, for points and pixels alike; the pixels are resampled once.
         lighting: brightness and contrast.
-        changes: what happens to the warped and lit pixels after that: functions of a uint8 picture of shape (c, h, w)
+        changes: what happens to the warped and lit pixels after that: functions of a uint8 image of shape (c, h, w)
             that keep its shape.
-        pad: what lies outside the picture; None when no transform said it.
+        pad: what lies outside the image; None when no transform said it.
         interpolation: how pixels are resampled; None when no transform said it.
     """
 
@@ -112,20 +112,20 @@ class Transform(ABC):
 
     @abstractmethod
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """One change for a picture.
+        """One change for an image.
 
         Args:
-            size: of the picture.
+            size: of the image.
             generator: where the randomness comes from; None for the validation view, which has none.
         """
 
 
 def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> Draw:
-    """One change for a picture from all transforms in their order: one warp, one lighting.
+    """One change for an image from all transforms in their order: one warp, one lighting.
 
     Args:
         transforms: each sees the size that the one before it gives.
-        size: of the picture.
+        size: of the image.
         generator: where the randomness comes from; None for the validation view, which has none.
     """
     drawn = Draw(Warp.identity(size))
@@ -135,9 +135,9 @@ def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.G
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:
-    """The size of every picture that comes out, or None when it depends on the picture or on the draw.
+    """The size of every image that comes out, or None when it depends on the image or on the draw.
 
-    Found by drawing for pictures of unlike shapes, so that no transform can say one size and draw another.
+    Found by drawing for images of unlike shapes, so that no transform can say one size and draw another.
     """
     sizes = {draw.warp.size for draw in _tries(transforms)}
     return sizes.pop() if len(sizes) == 1 else None
@@ -149,7 +149,7 @@ def changes_pixels(transforms: Sequence[Transform]) -> bool:
 
 
 def leaves_nothing_to_chance(transforms: Sequence[Transform]) -> bool:
-    """True when no transform asks for a random number, so that a picture looks the same each time."""
+    """True when no transform asks for a random number, so that an image looks the same each time."""
     generator = np.random.default_rng(0)
     untouched = generator.bit_generator.state
     for size in _UNLIKE:

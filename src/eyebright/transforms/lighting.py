@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, Lighting, Transform, lit
 from eyebright.types import Size
 
@@ -62,17 +62,17 @@ class Contrast(Transform):
 
 
 def light_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:
-    """Many pictures, each with its own lighting, on their device.
+    """Many images, each with its own lighting, on their device.
 
     Args:
         images: values in [0, 1].
-        lightings: one for each picture.
+        lightings: one for each image.
 
     Raises:
-        InputError: there is not one lighting for each picture.
+        InputError: there is not one lighting for each image.
     """
     if len(lightings) != len(images):
-        raise InputError(f"a batch needs one lighting for each picture; got {len(lightings)} for {len(images)}")
+        raise InputError(f"a batch needs one lighting for each image; got {len(lightings)} for {len(images)}")
     if all(lighting.is_identity for lighting in lightings):
         return images
     of_each = torch.tensor([(lighting.gain, lighting.offset) for lighting in lightings], device=images.device)

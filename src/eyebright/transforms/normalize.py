@@ -1,7 +1,7 @@
 """Mean and standard deviation of the channels: which numbers a network wants to see.
 
 Normalising is the model's own business here (training and serving then cannot disagree), so `Normalize` in a list of
-transforms changes no picture. It *says* the numbers, and the learner hands them to the model.
+transforms changes no image. It *says* the numbers, and the learner hands them to the model.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.types import Size
 
@@ -54,7 +54,7 @@ class Normalize(Transform):
             std: one number for each channel.
             dim: without meaning here: channels are always the axis before height and width.
             ndim: without meaning here.
-            cuda: without meaning here: the numbers follow the pictures' device.
+            cuda: without meaning here: the numbers follow the images' device.
         """
         return Normalize(tuple(float(m) for m in mean), tuple(float(s) for s in std))
 
@@ -63,12 +63,12 @@ class Normalize(Transform):
         return Draw(Warp.identity(size))
 
     def __call__(self, images: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
-        """The pictures as the network wants them: ``(images - mean) / std``."""
+        """The images as the network wants them: ``(images - mean) / std``."""
         mean, std = self._columns(images)
         return (images - mean) / std
 
     def decode(self, images: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
-        """The pictures as people want them: ``images * std + mean``."""
+        """The images as people want them: ``images * std + mean``."""
         mean, std = self._columns(images)
         return images * std + mean
 

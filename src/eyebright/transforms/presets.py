@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from eyebright.errors import InputError, checked_keywords
-from eyebright.geometry import Interpolation, PadMode
+from eyebright.image.warp import Interpolation, PadMode
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.lighting import Brightness, Contrast
 from eyebright.transforms.spatial import (
@@ -39,10 +39,10 @@ def aug_transforms(
     batch: bool = False,  # noqa: FBT001
     min_scale: float = 1.0,
 ) -> list[Transform]:
-    """Flip, perspective, rotation, zoom, brightness and contrast, each drawn for each picture: a list of transforms.
+    """Flip, perspective, rotation, zoom, brightness and contrast, each drawn for each image: a list of transforms.
 
     They happen in that order, then the size; all of them together resample the pixels once, and together with the
-    `Resize` before them too. Validation pictures see only the size, of the centre.
+    `Resize` before them too. Validation images see only the size, of the centre.
 
     Args:
         mult: multiplies ``max_rotate``, ``max_lighting`` and ``max_warp``.
@@ -58,9 +58,9 @@ def aug_transforms(
         xtra_tfms: one more transform or several, after the others; torchvision's pixel transforms too.
         size: the size that comes out, one number or (height, width); None keeps the size.
         mode: how pixels are resampled, ``"bilinear"`` or ``"bicubic"``.
-        pad_mode: what lies outside the picture: ``"reflection"``, ``"border"`` or ``"zeros"``.
+        pad_mode: what lies outside the image: ``"reflection"``, ``"border"`` or ``"zeros"``.
         align_corners: without meaning here: coordinates always are those of the pixels' edges.
-        batch: only False: draws are always made for each picture.
+        batch: only False: draws are always made for each image.
         min_scale: below 1, the size is filled by a random box of at least this share of the area.
 
     Raises:
@@ -68,9 +68,9 @@ def aug_transforms(
         InputError: ``min_scale`` without ``size``, or a value out of range.
     """
     if batch:
-        raise InputError("batch=True makes one draw for a whole batch; here each picture has its own: leave it out")
+        raise InputError("batch=True makes one draw for a whole batch; here each image has its own: leave it out")
     if min_scale != 1 and size is None:
-        raise InputError(f"min_scale={min_scale} takes a random box of the picture; say with size= what it becomes")
+        raise InputError(f"min_scale={min_scale} takes a random box of the image; say with size= what it becomes")
     interpolation = None if mode == "bilinear" else mode
     chosen: list[Transform] = []
     if do_flip:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.geometry import Interpolation, PadMode, Warp
+from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.types import Size
 
@@ -17,11 +17,11 @@ ResizeMethod = Literal["crop", "pad", "squish"]
 
 @dataclass(frozen=True)
 class Resize(Transform):
-    """Every picture at one size, in one of three ways.
+    """Every image at one size, in one of three ways.
 
     ``"crop"`` fills the size and cuts what hangs over, at a random place (validation: the centre); ``"pad"`` shows the
-    whole picture and fills what is left, at a random place (validation: both sides alike); ``"squish"`` shows
-    the whole picture and changes its aspect ratio. Boxes are whole pixels of the picture, as in the book.
+    whole image and fills what is left, at a random place (validation: both sides alike); ``"squish"`` shows
+    the whole image and changes its aspect ratio. Boxes are whole pixels of the image, as in the book.
 
     Args:
         size: one number (square) or (height, width).
@@ -56,16 +56,16 @@ class Resize(Transform):
 class RandomResizedCrop(Transform):
     """A box of random area and aspect ratio, resized to one size.
 
-    Validation shows the centre: the picture is scaled, without a change of its aspect ratio, until it covers the size
-    with a margin, and the middle is kept. (The book squishes the whole picture there; its models were then judged on
-    pictures of another shape than they learnt from.)
+    Validation shows the centre: the image is scaled, without a change of its aspect ratio, until it covers the size
+    with a margin, and the middle is kept. (The book squishes the whole image there; its models were then judged on
+    images of another shape than they learnt from.)
 
     Args:
         size: one number (square) or (height, width).
-        min_scale: the smallest share of the picture's area.
+        min_scale: the smallest share of the image's area.
         ratio: the smallest and the largest width / height of the box.
-        max_scale: the largest share of the picture's area.
-        val_xtra: how much larger than the size the validation picture is before its middle is kept.
+        max_scale: the largest share of the image's area.
+        val_xtra: how much larger than the size the validation image is before its middle is kept.
         interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
@@ -135,8 +135,8 @@ class Dihedral(Transform):
 
     Args:
         p: how often one is drawn.
-        keep_size: of a picture that is not square, draw only from the 4 symmetries that do not exchange its height
-            and width. Otherwise something after it has to bring all pictures to one size.
+        keep_size: of an image that is not square, draw only from the 4 symmetries that do not exchange its height
+            and width. Otherwise something after it has to bring all images to one size.
     """
 
     p: float = 0.5
@@ -160,7 +160,7 @@ class Rotate(Transform):
     Args:
         max_deg: the largest angle, in degrees.
         p: how often.
-        pad_mode: what lies outside the picture.
+        pad_mode: what lies outside the image.
         interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
@@ -182,13 +182,13 @@ class Rotate(Transform):
 
 @dataclass(frozen=True)
 class Zoom(Transform):
-    """The picture enlarged about a random point by a factor drawn evenly.
+    """The image enlarged about a random point by a factor drawn evenly.
 
     Args:
-        min_zoom: the smallest factor; below 1 the picture shrinks.
+        min_zoom: the smallest factor; below 1 the image shrinks.
         max_zoom: the largest factor.
         p: how often.
-        pad_mode: what lies outside the picture.
+        pad_mode: what lies outside the image.
         interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
@@ -214,15 +214,15 @@ class Zoom(Transform):
 
 @dataclass(frozen=True)
 class PerspectiveWarp(Transform):
-    """The picture seen from a little to the side and from a little above or below.
+    """The image seen from a little to the side and from a little above or below.
 
     The corners move by a tilt ``x`` (left edge longer or shorter than the right one) and a tilt ``y``, each drawn
-    evenly and each present with probability ``p``, in fractions of half the picture. (The book's ``Warp``.)
+    evenly and each present with probability ``p``, in fractions of half the image. (The book's ``Warp``.)
 
     Args:
-        magnitude: the largest tilt; below 0.5, where two tilts together would fold the picture.
+        magnitude: the largest tilt; below 0.5, where two tilts together would fold the image.
         p: how often there is a tilt, for each of the two.
-        pad_mode: what lies outside the picture.
+        pad_mode: what lies outside the image.
         interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
     """
 
@@ -255,21 +255,21 @@ def tilted(size: Size, *, x: float, y: float) -> Warp:
 
 
 def _whole_box(size: Size, target: Size, *, fill: bool) -> Size:
-    """The box of the target's shape in whole pixels: the largest inside the picture, or the smallest around it."""
+    """The box of the target's shape in whole pixels: the largest inside the image, or the smallest around it."""
     nearest = min if fill else max
     scale = nearest(size.width / target.width, size.height / target.height)
     return Size(max(int(scale * target.height), 1), max(int(scale * target.width), 1))
 
 
 def _centre_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
-    """Width and height of the box that becomes ``target`` when the picture just covers it with a margin around."""
+    """Width and height of the box that becomes ``target`` when the image just covers it with a margin around."""
     extra = math.ceil(max(target) * margin / 8) * 8  # the book's multiple of 8
     scale = min(size.width / (target.width + extra), size.height / (target.height + extra))
     return target.width * scale, target.height * scale
 
 
 def _box_to(size: Size, target: Size, box: tuple[float, float], *, at: tuple[float, float]) -> Warp:
-    """The box (width, height) of a picture, with the fractions ``at`` of the free room before it, at ``target``."""
+    """The box (width, height) of an image, with the fractions ``at`` of the free room before it, at ``target``."""
     (width, height), (x, y) = box, at
     left, top = x * (size.width - width), y * (size.height - height)
     scale_x, scale_y = target.width / width, target.height / height

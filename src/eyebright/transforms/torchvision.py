@@ -1,7 +1,7 @@
 """torchvision's pixel transforms (colour jitter, blur, noise, ...) beside our own, with counted randomness.
 
 They draw from torch's global generator, which other threads use at the same time: a training step's dropout, or
-another loader's picture. So they run here with every random function of torch taking its numbers from a generator of
+another loader's image. So they run here with every random function of torch taking its numbers from a generator of
 their own, in their own thread only; the global one is neither read nor moved.
 
 Transforms that move pixels are refused: torchvision would move the pixels and not our points.
@@ -18,20 +18,20 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from eyebright.errors import InputError
-from eyebright.geometry import Warp
+from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, PixelChange, Transform
 from eyebright.types import Size
 
 
 @dataclass(frozen=True)
 class PixelTransform(Transform):
-    """Any function of a uint8 picture (c, h, w) that keeps its shape and moves nothing: torchvision v2's above all.
+    """Any function of a uint8 image (c, h, w) that keeps its shape and moves nothing: torchvision v2's above all.
 
-    It runs after warp and lighting, on training pictures only unless ``always``.
+    It runs after warp and lighting, on training images only unless ``always``.
 
     Args:
         transform: for example ``torchvision.transforms.v2.ColorJitter(hue=0.1)``. Its random numbers are torch's.
-        always: also on validation pictures and at prediction, for transforms without chance (``Grayscale(3)``).
+        always: also on validation images and at prediction, for transforms without chance (``Grayscale(3)``).
 
     Raises:
         InputError: the transform is one of torchvision's that move pixels; the message names ours.
@@ -64,7 +64,7 @@ def as_transform(value: object) -> Transform:
         return PixelTransform(cast(PixelChange, value))
     raise InputError(
         f"{value!r} is not a transform: use one of eyebright's or torchvision's, or PixelTransform(function) for a "
-        "function of uint8 pictures of shape (c, h, w)"
+        "function of uint8 images of shape (c, h, w)"
     )
 
 
@@ -81,7 +81,7 @@ class _Seeded:
         if out.shape != image.shape or out.dtype != image.dtype:
             raise InputError(
                 f"{self.transform!r} made {out.dtype} {tuple(out.shape)} of a {image.dtype} {tuple(image.shape)} "
-                "picture; a pixel transform keeps type and shape"
+                "image; a pixel transform keeps type and shape"
             )
         return out
 
@@ -124,7 +124,7 @@ def _refuse_what_does_not_fit(part: object) -> None:
         raise InputError(f"torchvision's {name} is not a pixel transform: {_ELSEWHERE[name]}")
     raise InputError(
         f"torchvision's {name} moves pixels and would leave the points behind: use eyebright's {_OURS_INSTEAD[name]} "
-        f"(for pictures without points, PixelTransform(lambda image: transform(image)) lets it through)"
+        f"(for images without points, PixelTransform(lambda image: transform(image)) lets it through)"
     )
 
 

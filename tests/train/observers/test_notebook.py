@@ -23,7 +23,7 @@ from eyebright.train.observers import notebook, work
 from eyebright.train.observers.notebook import NotebookTable, in_notebook
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
-from support.markup import Page
+from support.html import Page
 
 PLANS = fine_tune_plans(3, 2)
 

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from eyebright._html import bar, block, sentence, table
 from eyebright._optional import need
 from eyebright.errors import InputError
-from eyebright.markup import bar, block, sentence, table
 from eyebright.train.events import EpochDone, Event, Finished, PhaseStarted
 from eyebright.train.observers.work import Work
 from eyebright.train.table import EpochRow, epoch_cells, epoch_columns, text_table

@@ -1,0 +1,1 @@
+"""What belongs to the process: timing, processors, signals, memory, launching others."""

@@ -1,0 +1,1 @@
+"""An image: read, decoded, cached, and moved by one warp."""

@@ -1,0 +1,33 @@
+"""What a predictor needs of whoever computes a model's outputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+Precision = Literal["float32", "bfloat16", "float16"]
+Pixels = UInt8[np.ndarray[Any, np.dtype[np.uint8]], "b h w c"]
+Run = Callable[[Pixels], Float[Tensor, "b ..."]]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What computes a model's outputs, and why it was chosen.
+
+    Args:
+        name: ``"torch"`` or ``"onnx"``.
+        precision: of the numbers that the body computes with.
+        why: a sentence.
+        run: from the bytes of images, as they come out of the view, to the model's outputs: float32, on the CPU.
+    """
+
+    name: Literal["torch", "onnx"]
+    precision: Precision
+    why: str
+    run: Run
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.precision}: {self.why}"

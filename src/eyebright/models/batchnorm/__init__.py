@@ -1,0 +1,1 @@
+"""Batch norms: fused for prediction, fused for training, synchronised between processes."""

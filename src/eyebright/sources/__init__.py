@@ -1,0 +1,1 @@
+"""What any label file or folder becomes, and how it is split."""

@@ -1,0 +1,57 @@
+"""Items: whatever can be counted and asked for by index, such as a table's rows, a list or an array."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eyebright.errors import DataError
+
+
+def as_items(given: Any) -> Any:
+    """What was given, as items that can be counted and asked for by position; what comes one by one becomes a list.
+
+    Raises:
+        DataError: it is nothing of the kind.
+    """
+    if isinstance(given, Iterator):
+        return list(given)
+    if isinstance(given, (str, Path)):
+        raise DataError(f"items are a table, a list or an array, got '{given}'; get_items makes them of a folder")
+    if isinstance(given, Mapping) or not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
+        raise DataError(f"items are a table, a list or an array, got {type(given).__name__}; give list(...) of it")
+    return given
+
+
+def item_at(items: Any, position: int) -> Any:
+    """One item: a row of a table, or an element of a sequence."""
+    return items.iloc[position] if isinstance(items, (pd.DataFrame, pd.Series)) else items[position]
+
+
+def take(items: Any, positions: Sequence[int]) -> Any:
+    """Some items, of the same kind as ``items``."""
+    if isinstance(items, (pd.DataFrame, pd.Series)):
+        return items.iloc[np.asarray(positions, dtype=np.int64)]
+    return [items[i] for i in positions]
+
+
+def only_column(found: Any, col: str | int) -> Any:
+    """What stands under a name in a table, or in a row of it.
+
+    Raises:
+        DataError: it stands in several columns.
+    """
+    several = found.columns if isinstance(found, pd.DataFrame) else getattr(found, "index", None)
+    if isinstance(several, pd.Index) and len(several) > 1 and (several == col).all():
+        raise DataError(f"{len(several)} columns are called '{col}'; give each a name of its own")
+    return found
+
+
+def where(items: Any, position: int) -> str:
+    """How a message calls an item: its path, or its row in the table."""
+    if isinstance(items, (pd.DataFrame, pd.Series)):
+        return f"row {position}"
+    item = items[position]
+    return f"'{item}'" if isinstance(item, (str, Path)) else str(item)[:300]

@@ -1,0 +1,346 @@
+"""Which items train and which validate: functions from items to two lists of positions.
+
+Positions count from 0 in the order of the items, whatever a table's index says; `checked_split` refuses
+what would train on a validation image. Seeds make their own generator, so the global ones stay as they are.
+The splitters here give `Positions` and look at all items at once where they can, so ten million are split in seconds.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from eyebright.errors import DataError, InputError, did_you_mean, listing
+from eyebright.sources.indices import Array, Positions
+from eyebright.sources.items import item_at, only_column, where
+from eyebright.sources.stratify import LabelLists, dealt, grouped
+from eyebright.tasks.base import is_missing
+
+Split = tuple[Positions, Positions]
+Splitter = Callable[[Any], Iterable[Iterable[int]]]
+
+
+def checked_split(splitter: Splitter, items: Any) -> Split:
+    """The splitter's (train, valid) positions, checked.
+
+    A table reaches the splitter with a fresh index 0, 1, 2, ..., so that a splitter that answers with the index's
+    labels answers with positions too: a filtered or shuffled table cannot leak.
+
+    Raises:
+        DataError: not two lists, not whole numbers, out of range, an item twice, or nothing to train on.
+    """
+    fresh = items.reset_index(drop=True) if isinstance(items, (pd.DataFrame, pd.Series)) else items
+    answer: Any = splitter(fresh)  # whatever somebody's function gives
+    parts: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
+    if len(parts) != 2 or not all(isinstance(part, Iterable) for part in parts):
+        kinds = " and ".join(type(part).__name__ for part in parts)
+        raise DataError(f"a splitter gives two lists of positions, train and valid; got {kinds or 'nothing'}")
+    train, valid = (_positions(part, len(items)) for part in parts)
+    _refuse_overlap(items, train, valid)
+    if not len(train):
+        raise DataError(
+            f"the split leaves nothing to train on: all {len(valid)} of {len(items)} items are for validation"
+        )
+    return train, valid
+
+
+def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
+    """A random share for validation; the same positions as the book's for the same seed.
+
+    Args:
+        valid_pct: the share of items that validates, in [0, 1).
+        seed: None draws a new split each time.
+
+    Raises:
+        InputError: a share outside of that.
+    """
+    _refuse_other_shares("valid_pct", valid_pct)
+
+    def splitter(items: Any) -> Split:
+        order = _permutation(len(items), seed)
+        cut = int(valid_pct * len(items))
+        return Positions(order[cut:]), Positions(order[:cut])
+
+    return splitter
+
+
+def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = None) -> Splitter:
+    """Random subsets: shares (below 1) or counts of the items; the rest is left out.
+
+    Raises:
+        InputError: less than nothing.
+    """
+    for name, size in (("train_sz", train_sz), ("valid_sz", valid_sz)):
+        if not size >= 0:
+            raise InputError(f"{name} is a share (from 0 to below 1) or a count of the items, got {size}")
+
+    def count(size: float, n: int) -> int:
+        return int(n * size) if size < 1 else int(size)
+
+    def splitter(items: Any) -> Split:
+        n = len(items)
+        train, valid = count(train_sz, n), count(valid_sz, n)
+        if train + valid > n:
+            raise DataError(f"{train} items to train on and {valid} to validate are more than the {n} that there are")
+        order = _permutation(n, seed)
+        return Positions(order[:train]), Positions(order[train : train + valid])
+
+    return splitter
+
+
+def TrainTestSplitter(
+    test_size: float = 0.2, random_state: int | None = None, stratify: Sequence[Any] | None = None
+) -> Splitter:
+    """A random share for validation; with ``stratify`` (one class an item) each class keeps its share.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    _refuse_other_shares("test_size", test_size)
+
+    def splitter(items: Any) -> Split:
+        random = np.random.RandomState(random_state)  # scikit-learn's generator, for the same split
+        groups = _groups(stratify, len(items))
+        train: list[Array] = []
+        valid: list[Array] = []
+        for group in groups:
+            order = group[random.permutation(len(group))]
+            cut = math.ceil(test_size * len(group)) if stratify is None else round(test_size * len(group))
+            valid.append(order[:cut])
+            train.append(order[cut:])
+        return Positions(np.concatenate(train)), Positions(np.concatenate(valid))
+
+    return splitter
+
+
+def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
+    """A random share for validation in which every label keeps its share, and none is without a training image.
+
+    Rare labels are dealt first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
+
+    Args:
+        labels: of each item; also none, one or several.
+        valid_pct: the share that validates.
+        seed: None draws a new split each time.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    _refuse_other_shares("valid_pct", valid_pct)
+    lists = LabelLists.of(labels)
+
+    def splitter(items: Any) -> Split:
+        if len(lists.counts) != len(items):
+            raise DataError(f"there are labels for {len(lists.counts)} items, and there are {len(items)} items")
+        order = _permutation(len(items), seed)
+        validates = dealt(lists, order, valid_pct)[order]
+        return Positions(order[~validates]), Positions(order[validates])
+
+    return splitter
+
+
+def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
+    """The named positions validate.
+
+    Raises:
+        DataError: something that is no position; a mask would be taken for positions 0 and 1.
+    """
+    chosen = np.unique(np.fromiter(map(_position, valid_idx), dtype=np.int64))
+
+    def splitter(items: Any) -> Split:
+        trains = np.ones(len(items), dtype=np.bool_)
+        trains[chosen[(chosen >= 0) & (chosen < len(items))]] = False
+        return Positions.where(trains), Positions(chosen)
+
+    return splitter
+
+
+def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
+    """The last (or first) share validates: for items in the order of time.
+
+    Raises:
+        InputError: a share that is none.
+    """
+    _refuse_other_shares("valid_pct", valid_pct)
+
+    def splitter(items: Any) -> Split:
+        n = len(items)
+        cut = int(valid_pct * n)
+        positions = Positions(range(n))
+        return (positions[: n - cut], positions[n - cut :]) if valid_last else (positions[cut:], positions[:cut])
+
+    return splitter
+
+
+def MaskSplitter(mask: Sequence[bool]) -> Splitter:
+    """Items where the mask is true validate.
+
+    Raises:
+        DataError: when called with another number of items than the mask has.
+    """
+
+    def splitter(items: Any) -> Split:
+        if len(mask) != len(items):
+            raise DataError(f"the mask has {len(mask)} values, and there are {len(items)} items")
+        return _by(mask)
+
+    return splitter
+
+
+def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
+    """Items for which ``func`` is true validate."""
+    return lambda items: _by(func(item_at(items, i)) for i in range(len(items)))
+
+
+def FileSplitter(fname: str | Path) -> Splitter:
+    """Items whose file name stands in the text file (one a line) validate.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read from '{fname}' the names of what validates: {reason}") from None
+    return FuncSplitter(lambda item: Path(item).name in names)
+
+
+def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[str] = "valid") -> Splitter:
+    """The folder above the class folder says it: ``train/cat/1.jpg``, ``valid/cat/2.jpg``.
+
+    Raises:
+        DataError: when called with items in neither folder.
+    """
+    valid_names = [valid_name] if isinstance(valid_name, str) else list(valid_name)
+
+    def splitter(items: Any) -> Split:
+        numbers: dict[str, int] = {}  # of the folders
+        of_items = np.fromiter(
+            (numbers.setdefault(Path(item).parent.parent.name, len(numbers)) for item in items), dtype=np.int32
+        )
+        train = Positions.where(of_items == numbers.get(train_name, -1))
+        valid = Positions.where(np.isin(of_items, [numbers[name] for name in valid_names if name in numbers]))
+        if not len(train) or not len(valid):
+            raise DataError(
+                f"expected folders '{train_name}' and {listing(valid_names)}; there are {listing(sorted(numbers))}"
+            )
+        return train, valid
+
+    return splitter
+
+
+def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
+    """A column of the table says it.
+
+    Args:
+        col: its name or number; a row validates where it is true.
+        on: a row validates where the column has this value, or one of these.
+
+    Raises:
+        DataError: when called with something that has no such column, or a column that is not true or false.
+    """
+
+    def splitter(items: Any) -> Split:
+        if not isinstance(items, pd.DataFrame):
+            raise DataError(f"ColSplitter needs a table (a pandas DataFrame), got {type(items).__name__}")
+        column = _table_column(items, col)
+        if on is not None:
+            return _by(column.isin(on if isinstance(on, (list, tuple, set)) else [on]))
+        odd = [value for value in column.unique() if is_missing(value) or value not in (True, False, 0, 1)]
+        if odd:
+            raise DataError(
+                f"column '{col}' says which rows validate with true or false, and holds '{odd[0]}'; give on=..."
+            )
+        return _by(column)
+
+    return splitter
+
+
+def _refuse_other_shares(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise InputError(f"{name} is the share that validates, from 0 to below 1, got {share}")
+
+
+def _position(i: Any) -> int:
+    if isinstance(i, (bool, np.bool_)):
+        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i}; MaskSplitter takes a mask")
+    try:
+        return operator.index(i)
+    except TypeError:
+        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i!r}") from None
+
+
+def _positions(part: Iterable[Any], n: int) -> Positions:
+    if isinstance(part, np.ndarray) and part.ndim != 1:
+        raise DataError(f"a splitter gives positions one after another, got an array of the shape {part.shape}")
+    if not isinstance(part, (Positions, np.ndarray)):
+        part = list(part)
+        for kind in dict.fromkeys(map(type, part)):
+            if issubclass(kind, (bool, np.bool_)) or not issubclass(kind, (int, np.integer)):
+                wrong = next(i for i in part if type(i) is kind)
+                raise DataError(f"a splitter gives positions (whole numbers from 0), got {wrong!r}")
+    elif isinstance(part, np.ndarray) and part.dtype.kind not in "iu":
+        return _positions(part.tolist(), n)
+    if len(part) and not (0 <= min(part) <= max(part) < n):
+        outside = next(int(i) for i in part if not 0 <= i < n)
+        raise DataError(f"the splitter names position {outside}, and there are {n} items: 0 to {n - 1}")
+    return Positions(part.copy() if isinstance(part, np.ndarray) else part)
+
+
+def _refuse_overlap(items: Any, train: Positions, valid: Positions) -> None:
+    trains, validates = np.zeros((2, len(items)), dtype=np.bool_)
+    trains[train.array] = True
+    validates[valid.array] = True
+    both = np.flatnonzero(trains & validates)
+    if len(both):
+        raise DataError(
+            f"the split puts {len(both)} items on both sides, {where(items, int(both[0]))} for one; "
+            "what trains cannot validate"
+        )
+    if np.count_nonzero(trains) != len(train) or np.count_nonzero(validates) != len(valid):
+        raise DataError("the split names an item twice on one side")
+
+
+def _permutation(n: int, seed: int | None) -> Array:
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return torch.randperm(n, generator=generator).numpy()
+
+
+def _groups(stratify: Sequence[Any] | None, n: int) -> Sequence[Array]:
+    if stratify is None:
+        return [np.arange(n)]
+    if len(stratify) != n:
+        raise DataError(f"stratify has {len(stratify)} classes, and there are {n} items")
+    numbers: dict[str, int] = {}  # of the classes
+    of_items = np.fromiter((numbers.setdefault(str(label), len(numbers)) for label in stratify), np.int32, count=n)
+    places = np.argsort(np.array([numbers[name] for name in sorted(numbers)]))
+    return grouped(places[of_items], len(numbers))
+
+
+def _by(validates: Iterable[Any]) -> Split:
+    if isinstance(validates, (pd.Series, np.ndarray)) and validates.dtype == np.bool_:
+        mask = np.asarray(validates)
+    else:
+        mask = np.fromiter(map(bool, validates), dtype=np.bool_)
+    return Positions.where(~mask), Positions.where(mask)
+
+
+def _table_column(table: pd.DataFrame, col: str | int) -> Any:
+    if col in table.columns:
+        return only_column(table[col], col)
+    if isinstance(col, int) and 0 <= col < table.shape[1]:
+        return table.iloc[:, col]
+    raise DataError(
+        f"there is no column '{col}'.{did_you_mean(str(col), map(str, table.columns))} "
+        f"There are: {listing(table.columns)}"
+    )

@@ -1,0 +1,33 @@
+"""The kinds of target that there are, by the name that a saved model calls them."""
+
+from typing import Any
+
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
+
+TARGET_BLOCKS: dict[str, type[TargetBlock]] = {
+    kind.name: kind for kind in (CategoryBlock, MultiCategoryBlock, PointBlock, RegressionBlock)
+}
+
+
+def block_to_json(block: TargetBlock) -> dict[str, Any]:
+    """The block as data, with its kind."""
+    return {"kind": block.name, **block.to_json()}
+
+
+def block_from_json(data: dict[str, Any]) -> TargetBlock:
+    """The block that `block_to_json` described.
+
+    Raises:
+        InputError: the kind is unknown to this version.
+    """
+    kind = str(data.get("kind"))
+    if kind not in TARGET_BLOCKS:
+        raise InputError(
+            f"unknown kind of target '{kind}'.{did_you_mean(kind, TARGET_BLOCKS)} Known: {listing(TARGET_BLOCKS)}"
+        )
+    return TARGET_BLOCKS[kind].from_json(data)

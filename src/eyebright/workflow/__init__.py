@@ -1,0 +1,1 @@
+"""The whole way from labelled images to a model folder."""

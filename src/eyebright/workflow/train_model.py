@@ -1,0 +1,375 @@
+"""The whole way, once: labelled images on a disk in, a model folder with its report out.
+
+What the command line does is done here, so that a script can do the same in one call.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from eyebright._optional import need_later
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import ArtifactError, DataError, EyebrightError, ImageError, InputError, checked_keywords
+from eyebright.evaluation.thresholds import refuse_unknown_metric
+from eyebright.learner.learner import Learner
+from eyebright.learner.vision_learner import vision_learner
+from eyebright.report.classes import ClassAnswers
+from eyebright.report.data import Answers, ReportData
+from eyebright.report.html import write_report
+from eyebright.report.labels import LabelAnswers
+from eyebright.sources.source import Source, folder_source, readable, table_source
+from eyebright.sources.split import LabelSplitter, MaskSplitter
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.train.device import talks
+from eyebright.train.observers.history import write_history
+from eyebright.train.plan import fine_tune_plans
+from eyebright.train.profile import profile_lines
+from eyebright.transforms.draw import Transform
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Size
+
+DEFAULT_BATCH = 32
+_SEEDS = 2**63  # as many as both numpy and torch take
+CHECKPOINT = "checkpoint.safetensors"
+REPORT = "report.html"
+HISTORY = "history.csv"
+_ONLY_SEEN = ("profile", "progress")  # options that change nothing of what is learnt
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be said about a training; the defaults suit a few thousand photographs.
+
+    Args:
+        arch: the backbone, any timm name or torchvision's ``resnet18/34/50``.
+        size: of the images that the model sees, in pixels: one number, or (height, width).
+        whole: show the whole image, padded, instead of crops of it: for things that stand at the edge.
+        epochs: with everything.
+        freeze_epochs: before that, with the head alone.
+        augment_views: look at each image in that many augmented views in all while the body is frozen, and keep their
+            features: frozen epochs after as many cost the head alone; None: another view in each epoch.
+        lr: the head's peak learning rate while the body is frozen.
+        lr_mult: then the first layers' peak is the head's divided by this.
+        dropout: of the head.
+        bs: images in a batch; None: 32, or a quarter of them where there are fewer than 128.
+        valid_pct: the share that validates where the source does not say.
+        seed: of the split, of the order and of all chance in training.
+        threshold_metric: what the thresholds should make best.
+        keep_statistics: batch norms of the body keep the statistics of their pretraining, and a frozen body is really
+            frozen; False trains them as the book does.
+        precision: the number format; ``"auto"`` measures.
+        device: where to train; None: a CUDA GPU where there is one.
+        workers: how many read; None: one for each processor; 0: the training thread itself.
+        skip_bad: leave unreadable images out and list them.
+        cache: keeps decoded images, so that later epochs need not decode them: ``"memory"`` or a folder.
+        profile: say where the time of training went.
+        progress: ``"auto"``, ``"bar"``, ``"notebook"``, ``"lines"`` or ``"quiet"``.
+    """
+
+    arch: str = "tf_efficientnet_lite0"
+    size: int | tuple[int, int] = 224
+    whole: bool = False
+    epochs: int = 5
+    freeze_epochs: int = 1
+    augment_views: int | None = None
+    lr: float = 2e-3
+    lr_mult: float = 100.0
+    dropout: float = 0.5
+    bs: int | None = None
+    valid_pct: float = 0.2
+    seed: int = 0
+    threshold_metric: str = "f1_macro"
+    keep_statistics: bool = True
+    precision: str = "auto"
+    device: str | None = None
+    workers: int | None = None
+    skip_bad: bool = False
+    cache: str | None = None
+    profile: bool = False
+    progress: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Finds out before anything is read, let alone trained."""
+        if not 0 <= self.seed < _SEEDS:
+            raise InputError(f"a seed is a whole number from 0 to {_SEEDS - 1}, got {self.seed}")
+        fine_tune_plans(1, self.epochs, self.lr, freeze_epochs=self.freeze_epochs, lr_mult=self.lr_mult)
+        if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
+            raise InputError(
+                "augment_views keeps what a really frozen body makes of the images: give more freeze_epochs than "
+                "views (and keep_statistics, which is the default), or leave augment_views out"
+            )
+        refuse_unknown_metric(self.threshold_metric)
+
+
+@checked_keywords
+def read_source(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    files: str | None = None,
+    labels: str | None = None,
+    delimiter: str | None = None,
+) -> Source:
+    """The labelled images of a table, or of a folder for each class.
+
+    Args:
+        path: a CSV or TSV file, or a folder.
+        images: the folder that a table's file names start from.
+        files: the table's column with the images' names.
+        labels: the table's column with the labels.
+        delimiter: what stands between two labels.
+
+    Raises:
+        InputError: there is nothing, or nothing that can be understood.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
+    if not path.is_dir():
+        return table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
+    given = {"images": images, "files": files, "labels": labels, "delimiter": delimiter}
+    of_tables = [f"--{name}" for name, value in given.items() if value is not None]
+    if of_tables:
+        raise InputError(
+            f"'{path}' is a folder for each class, which needs no {of_tables[0]}; "
+            f"give a table, or leave {of_tables[0]} out"
+        )
+    return folder_source(path)
+
+
+def train_model(
+    source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
+) -> Learner:
+    """The trained learner; its model, report and history lie in ``out``.
+
+    A model that was in ``out`` before stays until the new one is whole. After every epoch a checkpoint holds
+    everything, so that ``resume`` ends with the same weights as if nothing had happened.
+
+    Args:
+        source: the labelled images.
+        out: the model folder; is made where it is missing.
+        options: what can be said about a training.
+        resume: go on from the checkpoint in ``out``.
+        say: is told, a sentence at a time, what was understood and what was done.
+
+    Raises:
+        EyebrightError: what is wrong, and what to do.
+    """
+    out, options = Path(out), options or Options()
+    say = say if talks() else _silent
+    need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        _writable(out)
+        return _trained(source, out, options=options, resume=resume, say=say)
+    except BaseException:
+        for folder in new:
+            with contextlib.suppress(OSError):  # there is something in it already, or it could not be made
+                folder.rmdir()
+        raise
+
+
+def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: Say) -> Learner:
+    for sentence in source.said:
+        say(sentence)
+    source = readable(source, skip_bad=options.skip_bad)
+    dls = _dataloaders(source, options)
+    _refuse_nothing_to_learn(dls)
+    if source.split is None:
+        say(f"divided {_divided(source, options)}")
+    say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
+    learner = vision_learner(
+        dls,
+        options.arch,
+        metrics=dls.target.metrics(),
+        train_bn=not options.keep_statistics,
+        keep_statistics=options.keep_statistics,
+        ps=options.dropout,
+        precision=options.precision,
+        seed=options.seed,
+        progress=options.progress,
+    )
+    say(f"{options.arch} with the weights from {learner.model.origin}")
+    views, frozen = options.augment_views, options.freeze_epochs
+    if views is not None and views >= frozen:
+        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more freeze_epochs than views")
+    learner.run.about["whole"] = options.whole
+    try:
+        learner.fine_tune(
+            options.epochs,
+            options.lr,
+            options.freeze_epochs,
+            options.lr_mult,
+            augment_views=options.augment_views,
+            checkpoint=out / CHECKPOINT,
+            resume=resume,
+        )
+    except ImageError as error:
+        raise InputError(f"{error}; --skip-bad leaves it out and lists it") from None
+    except EyebrightError:
+        _say_left_out(dls.skipped, say)  # they may be why there is nothing left
+        raise
+    say(f"trained in {learner.run.device.why}")
+    if dls.cache is not None:
+        say(f"cache: {dls.cache.said}")
+    if options.profile:
+        for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
+            say(line)
+    return finish(learner, source, out, options=options, say=say)
+
+
+def finish(learner: Learner, source: Source, out: Path, *, options: Options, say: Say) -> Learner:
+    """The learner with its thresholds tuned, its report written and its model saved; the checkpoint is gone then."""
+    if isinstance(learner.dls.target, MultiCategoryBlock):
+        thresholds = learner.tune_thresholds(options.threshold_metric)
+        each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
+        say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
+    skipped = {**source.skipped, **learner.dls.skipped}
+    report = _report(learner, source, options, skipped)
+
+    def write() -> None:
+        write_history(learner.run.history, out / HISTORY)
+        write_report(report, out / REPORT)
+        (out / CHECKPOINT).unlink(missing_ok=True)
+
+    learner.save_model(out)  # the largest, which a full disk stops first: then the others stay with the old one
+    learner.run.device.once(write)
+    for row in report.scores:
+        say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
+    _say_left_out(skipped, say)
+    return learner
+
+
+def _silent(_: str) -> None:
+    """What processes say that nobody listens to."""
+
+
+def _say_left_out(skipped: Mapping[str, str], say: Say) -> None:
+    for path, reason in skipped.items():
+        say(f"left out: {path}: {reason}")
+
+
+def _writable(out: Path) -> None:
+    """Find out before an hour of training that nothing can be saved."""
+    if out.is_file():
+        raise ArtifactError(f"cannot write into '{out}': it is a file; a model is a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ArtifactError(f"cannot write into '{out}': {error.strerror or error}") from None
+
+
+def _refuse_nothing_to_learn(dls: DataLoaders) -> None:
+    """Find out before an hour of training that there was nothing to learn or to score."""
+    if not isinstance(dls.target, MultiCategoryBlock):
+        if dls.c == 1:
+            raise DataError(f"there is one class, '{dls.vocab[0]}'; a model tells at least two apart")
+        return
+    if not dls.c:
+        raise DataError("no image to train on has a label")
+    if not any(dls.valid_ds.value(i) for i in range(len(dls.valid_ds))):
+        raise DataError(
+            f"none of the {len(dls.valid_ds)} images to validate on has a label, so nothing can be scored; "
+            "choose others to validate on"
+        )
+
+
+def _dataloaders(source: Source, options: Options) -> DataLoaders:
+    multi = source.kind == "multi"
+    split = source.split
+    labels = [image.labels for image in source.images]
+    item_tfms, batch_tfms = _transforms(options.size, whole=options.whole)
+    block = DataBlock(
+        blocks=(ImageBlock, MultiCategoryBlock if multi else CategoryBlock),
+        get_x=lambda image: image.path,
+        get_y=lambda image: image.labels,
+        splitter=LabelSplitter(labels, options.valid_pct, options.seed) if split is None else MaskSplitter(split),
+        item_tfms=item_tfms,
+        batch_tfms=batch_tfms,
+    )
+    trained = len(source.images) if split is None else split.count(False)
+    few = max(trained // 4, 2)  # one alone is nothing to a batch norm
+    return block.dataloaders(
+        list(source.images),
+        bs=min(DEFAULT_BATCH, few) if options.bs is None else options.bs,
+        num_workers=options.workers,
+        device=options.device,
+        seed=options.seed,
+        skip_bad=options.skip_bad,
+        cache=options.cache,
+    )
+
+
+def _transforms(size: int | tuple[int, int], *, whole: bool) -> tuple[Transform, list[Transform]]:
+    """How images are brought to one size, and what is drawn in training.
+
+    Args:
+        size: of the images that the model sees.
+        whole: the whole image stays to be seen; else random crops, which teach more where the middle says it.
+    """
+    if whole:
+        return Resize(size, method="pad", pad_mode="zeros"), aug_transforms()
+    presized = tuple(side * 8 // 7 for side in Size.of(size))
+    return Resize(presized), aug_transforms(size=size, min_scale=0.75)
+
+
+def _report(learner: Learner, source: Source, options: Options, skipped: dict[str, str]) -> ReportData:
+    answers = _answers(learner)
+    paths = [image.path for image in learner.dls.valid_ds.items]
+    dls = learner.dls
+    manifest = learner.manifest()
+    return ReportData(
+        title=f"{options.arch} on {len(source.images)} images",
+        answers=answers,
+        paths=[path for path in paths if str(path) not in skipped],
+        scores=answers.scores(),
+        history=learner.run.history,
+        said=source.said,
+        split=[
+            ("training", str(len(dls.train_ds))),
+            ("validation", str(len(dls.valid_ds))),
+            ("divided", _divided(source, options)),
+        ],
+        skipped=list(skipped.items()),
+        settings=_settings(learner, options),
+        versions=list(manifest.versions.items()),
+    )
+
+
+def _divided(source: Source, options: Options) -> str:
+    return "as the data say" if source.split is not None else f"at random, seed {options.seed}, every label in training"
+
+
+def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
+    """What was asked for, and what was found where nothing was."""
+    dls, device = learner.dls, learner.run.device
+    found = {
+        "bs": dls.bs,
+        "device": device.torch_device,
+        "precision": device.precision,
+        "workers": dls.train.workers,
+        "cache": options.cache or "none",
+    }
+    settings = {name: found.get(name, value) for name, value in asdict(options).items() if name not in _ONLY_SEEN}
+    return [(name, str(value)) for name, value in settings.items()]
+
+
+def _answers(learner: Learner) -> Answers:
+    target = learner.dls.target
+    predictions, targets = learner.get_preds()
+    trained = [target.encode(learner.dls.train_ds.value(i)) for i in range(len(learner.dls.train_ds))]
+    if isinstance(target, MultiCategoryBlock):
+        return LabelAnswers(list(target.classes), predictions, targets, learner.thresholds, torch.stack(trained))
+    return ClassAnswers(list(learner.dls.vocab), predictions, targets, torch.stack(trained))

@@ -1,0 +1,54 @@
+"""Several processes: what a person hears of them when one goes wrong."""
+
+import re
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from eyebright._system.launch import ProcessEndedError, launch, refuse_too_many
+from eyebright.errors import InputError, TrainingError
+
+
+@pytest.fixture(autouse=True)
+def modules_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'src'}")
+
+
+def test_the_first_of_the_processes_talks(capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    launch(2, "support.failing", "well")
+    assert capfd.readouterr() == ("the first talks\n", "")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "says"),
+    [
+        ("killed", ProcessEndedError, "process 2 of 3 was killed (SIGKILL), as the system does when memory runs out"),
+        ("ended", ProcessEndedError, "process 2 of 3 ended with exit code 7, so the others were stopped"),
+        ("told", TrainingError, "cannot read image 'a.jpg': it is cut off"),
+        ("fault", RuntimeError, "KeyError: 'of ours'"),
+    ],
+)
+def test_one_that_fails_ends_all_and_its_error_alone_is_told(
+    how: str, kind: type[Exception], says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(kind, match=f"^{re.escape(says)}") as told:
+        launch(3, "support.failing", how)
+    said = capfd.readouterr()
+    assert said.err == ""
+    assert said.out in ("the first talks\n", "")  # it may be ended before it has begun
+    assert ("Traceback" in "".join(getattr(told.value, "__notes__", []))) == (how == "fault")
+
+
+@pytest.mark.parametrize(("there", "says"), [(1, "there is 1; give --devices 1 or less"), (3, "there are 3; ")])
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, there: int, says: str) -> None:
+    gpus = SimpleNamespace(is_available=lambda: True, device_count=lambda: there)
+    monkeypatch.setattr(torch, "accelerator", gpus)
+    with pytest.raises(InputError, match=f"4 devices are asked for, and {says}"):
+        refuse_too_many(4, None)
+    refuse_too_many(there, "cuda")
+    refuse_too_many(4, "cpu")

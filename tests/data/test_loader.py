@@ -1,0 +1,182 @@
+"""Batches: in order, repeatable, whatever the number of threads."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import torch
+
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.data.getters import ColReader
+from eyebright.errors import DataError, ImageError, InputError
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from support.images import coloured_squares
+from support.learners import squares_block
+
+
+def epoch(dls: DataLoaders, number: int) -> list[torch.Tensor]:
+    return [batch.x for batch in dls.train.batches(number)]
+
+
+def test_an_epoch_is_the_same_with_any_number_of_threads(folder: Path, table: pd.DataFrame) -> None:
+    reference = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=0), 3)
+    for workers in (1, 4):
+        again = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=workers), 3)
+        assert all(torch.equal(one, other) for one, other in zip(reference, again, strict=True))
+
+
+def test_another_epoch_or_seed_draws_other_images(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    assert not torch.equal(epoch(dls, 0)[0], epoch(dls, 1)[0])
+    assert not torch.equal(epoch(dls, 0)[0], epoch(squares_block(folder).dataloaders(table, bs=8, seed=1), 0)[0])
+
+
+def test_loading_leaves_the_global_generators_alone(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    epoch(dls, 0)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+
+
+def test_an_epoch_shows_every_training_image_at_most_once_and_drops_what_does_not_fill_a_batch(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    positions = [p for batch in dls.train.batches(0) for p in batch.positions]
+    assert len(positions) == len(set(positions)) == 24
+    assert set(positions) <= set(dls.train_ds.positions)
+    assert len(dls.train) == 3
+
+
+def test_validation_comes_in_order_whole_and_always_the_same(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    batches = list(dls.valid.batches(0))
+    assert [p for batch in batches for p in batch.positions] == dls.valid_ds.positions
+    assert all(torch.equal(a.x, b.x) for a, b in zip(batches, dls.valid.batches(7), strict=True))
+
+
+def test_a_batch_is_plain_float_tensors_in_channels_last_order(folder: Path, table: pd.DataFrame) -> None:
+    x, y = squares_block(folder).dataloaders(table, bs=8).one_batch()
+    assert type(x) is torch.Tensor
+    assert type(y) is torch.Tensor
+    assert x.shape == (8, 3, 32, 32)
+    assert x.dtype == y.dtype == torch.float32
+    assert 0 <= x.min() < x.max() <= 1
+    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_pixels_and_points_of_a_batch_agree(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    white = folder / "white"
+    white.mkdir(exist_ok=True)
+    for row in marked.itertuples():
+        yy, xx = np.mgrid[:48, :64] + 0.5
+        blob = 255 * np.exp(-((xx - row.x) ** 2 + (yy - row.y) ** 2) / 4.5)
+        PIL.Image.fromarray(np.repeat(blob[:, :, None], 3, 2).round().astype(np.uint8)).save(white / row.fname)
+    points = squares_block(
+        white,
+        blocks=(ImageBlock, PointBlock),
+        get_y=ColReader(["x", "y"]),
+        item_tfms=Resize((48, 64)),
+        batch_tfms=aug_transforms(size=(48, 64), max_lighting=0, pad_mode="zeros"),
+    )
+    batch = next(points.dataloaders(marked, bs=8).train.batches(0))
+    grid_y, grid_x = torch.meshgrid(torch.arange(48) + 0.5, torch.arange(64) + 0.5, indexing="ij")
+    compared = 0
+    for x, y in zip(batch.x, batch.y, strict=True):
+        mass = x[0].sum()
+        centre = torch.stack([(x[0] * grid_x).sum() / mass, (x[0] * grid_y).sum() / mass])
+        point = (y[0] + 1) * torch.tensor([64, 48]) / 2
+        inside = (point > 10).all() and point[0] < 54 and point[1] < 38  # the whole blob is on the image
+        if inside:
+            compared += 1
+            assert torch.allclose(centre, point, atol=0.1)  # 8-bit pixels; a tilt moves a blob's centre a little
+    assert compared >= 3
+
+
+def test_images_of_different_sizes_say_what_to_do(tmp_path: Path) -> None:
+    table = pd.concat([coloured_squares(tmp_path / "a", 8), coloured_squares(tmp_path / "b", 8, size=(40, 40))])
+    table["fname"] = ["a/" + name for name in table["fname"][:8]] + ["b/" + name for name in table["fname"][8:]]
+    dls = squares_block(tmp_path, item_tfms=None, batch_tfms=None).dataloaders(table, bs=8)
+    with pytest.raises(DataError, match=r"different sizes \(40x40, 48x64.*Resize\(224\)"):
+        list(dls.train.batches(0))
+
+
+def broken(tmp_path: Path) -> pd.DataFrame:
+    table = coloured_squares(tmp_path, 16)
+    (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
+    return table
+
+
+@pytest.mark.parametrize("name", ["gpu", "CPU", "", "cuda:99", "meta", "xla"])
+def test_a_device_that_is_not_there_is_said_in_one_line(name: str, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=rf"cannot use the device '{name}'; there is 'cpu'.* \(.+\)") as told:
+        squares_block(folder).dataloaders(table, device=name)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_an_unreadable_image_stops_with_its_path(tmp_path: Path) -> None:
+    dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4)
+    with pytest.raises(ImageError, match="002.png"):
+        list(dls.train.batches(0))
+
+
+def test_an_unreadable_image_is_left_out_and_listed_when_asked_for(tmp_path: Path) -> None:
+    dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
+    positions = [p for batch in dls.train.batches(0) for p in batch.positions]
+    assert 2 not in positions
+    assert len(positions) == 11
+    assert [Path(path).name for path in dls.skipped] == ["002.png"]
+
+
+def test_a_image_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 9)
+    table["is_valid"] = [False] * 8 + [True]
+    for name in table["fname"][1:8]:
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
+    dls = squares_block(tmp_path).dataloaders(table, bs=8, skip_bad=True)
+    assert list(dls.train.batches()) == []
+    assert len(dls.skipped) == 7
+    assert [len(batch.x) for batch in dls.valid.batches()] == [1]
+
+
+@pytest.mark.parametrize("numbers", [{"val_bs": 0}, {"val_bs": -2}, {"num_workers": -1}, {"seed": -1}])
+def test_a_number_that_is_too_small_is_said(numbers: dict[str, int], folder: Path, table: pd.DataFrame) -> None:
+    [(name, value)] = numbers.items()
+    with pytest.raises(InputError, match=rf"{name} is a whole number from \d on, got {value}"):
+        squares_block(folder).dataloaders(table, **numbers)
+
+
+def test_unique_batches_show_one_image_in_many_ways(folder: Path, table: pd.DataFrame) -> None:
+    train = squares_block(folder).dataloaders(table, bs=8).train
+    x, y = train.batch_of([train.sample(0, number) for number in range(4)])
+    assert all(torch.equal(row, y[0]) for row in y)
+    assert not torch.equal(x[0], x[1])
+
+
+def test_other_items_are_seen_as_validation_images_are(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    rows = table[table["is_valid"]].reset_index(drop=True)
+    test = dls.test_dl(rows)
+    assert next(iter(test))[1] is None
+    assert torch.equal(next(iter(test))[0], next(iter(dls.valid))[0])
+
+
+def test_the_groups_of_an_epoch_hold_every_image_once_in_another_order_each_epoch(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, drop_last=False)
+    first, again, other = (list(dls.train.groups(epoch)) for epoch in (0, 0, 1))
+    assert first == again != other
+    assert [len(group) for group in first] == [8, 8, 8, 6]
+    assert sorted(chain(*first)) == sorted(chain(*other)) == list(range(30))
+    shown = [batch.positions for batch in dls.train.batches(0)]
+    assert shown == [[dls.train_ds.positions[i] for i in group] for group in first]
+    assert list(chain(*dls.valid.groups(3))) == list(range(10))

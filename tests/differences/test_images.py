@@ -1,0 +1,127 @@
+"""Images and the points on them. The rows are those of ``README.md`` in this folder."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import torch
+
+from eyebright.data.block import DataBlock
+from eyebright.image import warp as geometry
+from eyebright.image.image import Image
+from eyebright.sources.split import IndexSplitter
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.transforms.draw import draw_all
+from eyebright.transforms.lighting import Brightness
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Points, Size
+from support.gold import gold
+from support.learners import squares_block
+
+CHAPTER_5 = {"item_tfms": Resize(460), "batch_tfms": aug_transforms(size=224, min_scale=0.75)}
+
+
+def blob(size: Size, x: float, y: float) -> np.ndarray:
+    """A black image with a white spot around a point."""
+    yy, xx = np.mgrid[: size.height, : size.width] + 0.5
+    grey = 255 * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / 8)
+    return np.repeat(grey[:, :, None], 3, 2).round().astype(np.uint8)
+
+
+def centre(grey: torch.Tensor) -> torch.Tensor:
+    """(x, y) of the centre of what is bright."""
+    y, x = torch.meshgrid(torch.arange(grey.shape[0]) + 0.5, torch.arange(grey.shape[1]) + 0.5, indexing="ij")
+    return torch.stack([(grey * x).sum(), (grey * y).sum()]) / grey.sum()
+
+
+def test_the_points_of_a_turned_photograph_lie_on_its_upright_pixels(tmp_path: Path) -> None:
+    """Row 17: EXIF's orientation is not looked at, so a phone's images lie on their side and points miss them."""
+    x, y = 20.0, 12.0
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    for i in range(2):
+        stored = PIL.Image.fromarray(np.rot90(blob(Size(60, 40), x, y)).copy())
+        stored.save(tmp_path / f"{i}.png", exif=exif)
+    block = DataBlock(
+        (ImageBlock, PointBlock), get_y=lambda _: [x, y], splitter=IndexSplitter([1]), item_tfms=Resize((30, 20))
+    )
+    pixels, points = block.dataloaders(sorted(tmp_path.iterdir()), bs=1).valid.one_batch()
+    assert torch.allclose((points[0, 0] + 1) * torch.tensor([20, 30]) / 2, torch.tensor([x, y]) / 2)
+    assert torch.allclose(centre(pixels[0, 0]), torch.tensor([x, y]) / 2, atol=0.1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_recipe_of_chapter_five_resamples_each_image_once(
+    folder: Path, table: pd.DataFrame, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 21: presizing, augmenting and cropping are three resamples there, also of validation images."""
+    recipe = f"aug_transforms(size=224,min_scale=.75) {'train  <- book ch.5' if training else 'valid'}"
+    assert len(gold("g07_augment")["resamplings"][recipe]["grid_samples"]) == 2, "and presizing before them"
+    resampled: list[Any] = []
+    real = geometry.resample
+
+    def counted(image: Any, *rest: Any, **how: Any) -> Any:
+        resampled.append(image.shape)
+        return real(image, *rest, **how)
+
+    monkeypatch.setattr(geometry, "resample", counted)
+    dls = squares_block(folder, **CHAPTER_5).dataloaders(table, bs=6, num_workers=0)
+    batches = list(dls.train.batches() if training else dls.valid.batches())
+    assert {batch.x.shape for batch in batches} == {(6, 3, 224, 224)}
+    assert resampled == [(48, 64, 3)] * 6 * len(batches), "once, straight from the image's own pixels"
+
+
+def test_a_validation_image_of_the_right_size_keeps_its_very_pixels(folder: Path, table: pd.DataFrame) -> None:
+    """Row 21: validation images go through a resample that moves nothing, and costs time and sharpness."""
+    assert gold("g07_augment")["validation identity resample: max |diff|"] > 0
+    dls = squares_block(folder, item_tfms=None, batch_tfms=aug_transforms()).dataloaders(table, bs=4)
+    x, _ = dls.valid.one_batch()
+    expected = np.stack([Image.create(folder / name).pixels() for name in table[table["is_valid"]]["fname"][:4]])
+    assert np.array_equal((x * 255).round().permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_each_image_has_a_random_crop_of_its_own_and_keeps_all_its_points(folder: Path, table: pd.DataFrame) -> None:
+    """Row 19: one box is drawn for a whole batch, and it cuts the points' tensor as if that were an image."""
+    lost = gold("g06_geometry")["RandomResizedCropGPU on points"]
+    assert (lost["in_shape"], lost["out_shape"]) == ([2, 3, 2], [2, 0, 0])
+    assert list(gold("g06_geometry")["RandomResizedCropGPU draws ONE box per batch"]) == ["tl", "cp"]
+    marked = table.assign(x=32.0, y=24.0)
+    block = squares_block(
+        folder,
+        blocks=(ImageBlock, PointBlock),
+        get_y=lambda row: [[row["x"], row["y"]], [row["x"] + 2, row["y"]], [row["x"], row["y"] + 2]],
+        item_tfms=None,
+        batch_tfms=aug_transforms(size=32, min_scale=0.6, do_flip=False, max_rotate=0, max_warp=0, max_zoom=1),
+    )
+    batch = next(block.dataloaders(marked, bs=8).train.batches(0))
+    assert batch.y is not None
+    assert batch.y.shape == (8, 3, 2)
+    boxes = {tuple(view.inverse().points(Points.of([[0, 0], [32, 32]])).xy.flatten().tolist()) for view in batch.views}
+    assert len(boxes) == 8
+    for view, points in zip(batch.views, batch.y, strict=True):
+        expected = view.points(Points.of([[32, 24], [34, 24], [32, 26]])).xy / 16 - 1
+        assert torch.allclose(points.double(), expected, atol=1e-6)
+
+
+def test_two_transforms_of_one_class_both_happen(folder: Path, table: pd.DataFrame) -> None:
+    """Found beside the rows: of two transforms of one class only the last is kept, without a word."""
+    traps = gold("g08_datablock")["traps"]
+    kept = traps["two item_tfms of the same class: only the last survives"]
+    assert [name.split(",")[0] for name in kept] == ["Resize -- {'size': (12", "ToTensor"]
+    assert sum(name.startswith("Brightness") for name in traps["two Brightness in batch_tfms"]) == 1
+    block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
+    batch = next(block.dataloaders(table, bs=4).valid.batches())
+    seen = batch.views[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
+    middle_of_the_upright_middle = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
+    assert torch.allclose(seen, middle_of_the_upright_middle)
+
+    size, both = Size(8, 8), [Brightness(0.1, p=1), Brightness(0.5, p=1)]
+    together = draw_all(both, size, np.random.default_rng(0)).lighting
+    generator = np.random.default_rng(0)
+    one_by_one = [transform.draw(size, generator).lighting for transform in both]
+    assert together.offset == pytest.approx(one_by_one[0].offset + one_by_one[1].offset)

@@ -1,0 +1,50 @@
+import math
+
+import pytest
+import torch
+
+from eyebright.errors import InputError
+from eyebright.evaluation.intervals import bootstrap, wilson
+from eyebright.evaluation.label_intervals import decision_intervals, ranking_intervals
+from eyebright.metrics.labels import average_precision, f1_macro, f1_micro, f1_samples, hamming, mean_average_precision
+
+SAMPLES = 60
+
+
+def ends(interval):
+    return (interval.low, interval.high)
+
+
+def test_mean_average_precision_agrees_with_drawing_the_rows(labels):
+    fast = ranking_intervals(labels.scores, labels.target, samples=SAMPLES, seed=3)
+    slow = bootstrap(mean_average_precision, [labels.scores, labels.target], samples=SAMPLES, seed=3)
+    assert ends(fast.mean) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
+
+
+def test_each_classes_average_precision_agrees_with_drawing_the_rows(labels):
+    fast = ranking_intervals(labels.scores, labels.target, samples=SAMPLES, seed=3)
+    for c, interval in enumerate(fast.classes):
+        column = [labels.scores[:, [c]], labels.target[:, [c]]]
+        slow = bootstrap(lambda s, t: float(average_precision(s, t)), column, samples=SAMPLES, seed=3)
+        assert ends(interval) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
+        assert math.isnan(interval.low) == (not labels.target[:, c].any())
+
+
+@pytest.mark.parametrize("metric", [f1_micro, f1_macro, f1_samples, hamming], ids=lambda metric: metric.name)
+def test_metrics_of_decisions_agree_with_drawing_the_rows(labels, metric):
+    fast = decision_intervals(labels.decisions, labels.target, samples=SAMPLES, seed=4)
+    slow = bootstrap(metric, [labels.decisions, labels.target], samples=SAMPLES, seed=4)
+    assert ends(fast[metric.name]) == pytest.approx(ends(slow), abs=1e-9)
+
+
+def test_whole_images_right_are_a_proportion(plain):
+    whole = int((plain.decisions == plain.target).all(dim=1).sum())
+    found = decision_intervals(plain.decisions, plain.target, samples=SAMPLES, level=0.8)
+    assert found["subset_accuracy"] == wilson(whole, 60, level=0.8)
+
+
+def test_what_is_no_ranking_is_refused(plain):
+    with pytest.raises(InputError, match="NaN"):
+        ranking_intervals(plain.scores * torch.nan, plain.target)
+    with pytest.raises(InputError, match="differ"):
+        decision_intervals(plain.decisions, plain.target.T)

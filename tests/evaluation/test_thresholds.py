@@ -1,0 +1,292 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as oracle
+
+from eyebright.errors import InputError
+from eyebright.evaluation.thresholds import cross_fitted_score, threshold_curve, tune_thresholds
+from eyebright.metrics.labels import accuracy_multi, f1, hamming_loss, subset_accuracy
+from eyebright.types import Thresholds
+
+EXACT_PER_CLASS = ("f1_macro", "f1_micro", "hamming_loss", "accuracy_multi")
+SEARCHED_PER_CLASS = ("f1_samples", "subset_accuracy")
+METRICS = EXACT_PER_CLASS + SEARCHED_PER_CLASS
+LOSSES = ("hamming_loss",)
+
+
+def score(metric, decisions, target):
+    """The metric, by the public functions; greater is better."""
+    if metric == "hamming_loss":
+        return -hamming_loss(decisions, target)
+    if metric == "accuracy_multi":
+        return float(accuracy_multi(decisions.float(), target, sigmoid=False))
+    if metric == "subset_accuracy":
+        return subset_accuracy(decisions, target)
+    return f1(decisions, target, average=metric.removeprefix("f1_"))
+
+
+def random_set(seed, images=7, classes=3, *, levels=None, share=0.4):
+    generator = np.random.default_rng(seed)
+    target = generator.random((images, classes)) < share
+    target[0] = True  # each class has a positive
+    probabilities = np.clip(0.3 * target + 0.7 * generator.random((images, classes)), 0, 1)
+    if levels is not None:
+        probabilities = np.round(probabilities * levels) / levels
+    return torch.tensor(probabilities, dtype=torch.float32), torch.tensor(target)
+
+
+def candidates(probabilities):
+    """One threshold for every different way to decide."""
+    levels = np.unique(np.append(probabilities.numpy().ravel(), [0, 1]))
+    return [*((levels[1:] + levels[:-1]) / 2).tolist(), 1.0]
+
+
+def best_single(metric, probabilities, target):
+    return max(score(metric, probabilities > t, target) for t in candidates(probabilities))
+
+
+def best_per_class(metric, probabilities, target):
+    each = [candidates(probabilities[:, c]) for c in range(probabilities.shape[1])]
+    combinations = torch.tensor(list(itertools.product(*each)), dtype=torch.float32)
+    return max(score(metric, probabilities > row, target) for row in combinations)
+
+
+def reached(metric, probabilities, target, *, per_class):
+    thresholds = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
+    assert thresholds.metric == metric
+    return score(metric, thresholds.decide(probabilities), target)
+
+
+# ------------------------------------------------------------------------------- against trying everything
+
+
+@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_threshold_for_all_is_as_good_as_trying_all(metric, levels):
+    for seed in range(10):
+        labels = random_set(seed, levels=levels)
+        assert reached(metric, *labels, per_class=False) == pytest.approx(best_single(metric, *labels), abs=1e-9)
+
+
+@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+@pytest.mark.parametrize("metric", EXACT_PER_CLASS)
+def test_one_threshold_for_each_class_is_as_good_as_trying_all_combinations(metric, levels):
+    for seed in range(5):
+        labels = random_set(seed, levels=levels)
+        assert reached(metric, *labels, per_class=True) == pytest.approx(best_per_class(metric, *labels), abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", SEARCHED_PER_CLASS)
+def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_combinations(metric):
+    short = []
+    for seed in range(8):
+        labels = random_set(seed)
+        found, best = reached(metric, *labels, per_class=True), best_per_class(metric, *labels)
+        assert found <= best + 1e-9
+        short.append(best - found)
+    assert max(short) <= 1 / 7 + 1e-9  # never more than one of the seven images
+    assert np.mean(short) < 0.02
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_thresholds_for_each_class_are_never_worse_than_one_for_all(metric):
+    for seed in range(5):
+        labels = random_set(seed, images=120, classes=9, share=0.1)
+        assert reached(metric, *labels, per_class=True) >= reached(metric, *labels, per_class=False) - 1e-9
+
+
+@pytest.mark.parametrize("metric", SEARCHED_PER_CLASS)
+def test_no_class_alone_can_make_a_searched_result_better(metric):
+    for seed in range(6):
+        probabilities, target = random_set(seed, images=40, classes=8, share=0.2)
+        values = torch.tensor(tune_thresholds(probabilities, target, metric=metric).values)
+        found = score(metric, probabilities > values, target)
+        for c in range(8):
+            for threshold in candidates(probabilities[:, c]):
+                other = values.clone()
+                other[c] = threshold
+                assert score(metric, probabilities > other, target) <= found + 1e-9
+
+
+@pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_order_of_the_images_never_matters(metric, per_class):
+    probabilities, target = random_set(0, images=40, classes=4)
+    order = torch.from_numpy(np.random.default_rng(1).permutation(40))
+    before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
+    after = tune_thresholds(probabilities[order], target[order], metric=metric, per_class=per_class)
+    assert before == after
+
+
+# ------------------------------------------------------------------------------- where exactly
+
+
+def test_a_threshold_lies_in_the_middle_of_its_plateau():
+    probabilities, target = torch.tensor([[0.9], [0.6], [0.2], [0.1]]), torch.tensor([[1], [1], [0], [0]])
+    for metric in set(METRICS) - {"f1_samples"}:
+        for per_class in (True, False):
+            thresholds = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
+            assert torch.as_tensor(thresholds.values).reshape(-1).tolist() == pytest.approx([0.4])
+
+
+def test_samples_f1_does_not_mind_labels_on_images_that_have_none():
+    probabilities, target = torch.tensor([[0.9], [0.6], [0.2], [0.1]]), torch.tensor([[1], [1], [0], [0]])
+    # An unlabelled image counts 0 whatever is given, so the plateau reaches from 0.6 down to 0.
+    assert tune_thresholds(probabilities, target, metric="f1_samples").values == (pytest.approx(0.3),)
+
+
+def test_the_recipes_fixture_gets_the_middle_of_its_plateau():
+    probabilities = torch.tensor([[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]])
+    target = torch.tensor([[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]])
+    for metric in ("hamming_loss", "subset_accuracy"):
+        assert tune_thresholds(probabilities, target, metric=metric, per_class=False).values == pytest.approx(0.45)
+
+
+def test_a_class_without_positives_keeps_the_single_threshold():
+    for metric in METRICS:
+        probabilities, target = random_set(2, images=30, classes=4)
+        target[:, 2] = False
+        single = tune_thresholds(probabilities, target, metric=metric, per_class=False)
+        each = tune_thresholds(probabilities, target, metric=metric)
+        assert each.values[2] == single.values
+
+
+def test_what_a_class_without_positives_gives_counts_against_micro_f1():
+    certain, tied = [0.85] * 8, [0.3] * 5 + [0.1] * 3
+    probabilities = torch.tensor([certain, tied, [0.9] * 8]).T
+    target = torch.tensor([[1] * 8, [1] * 2 + [0] * 6, [0] * 8]).T
+    # The third class is given 8 times in vain, so two right ones for three wrong ones are still a gain: 20/31 > 16/26.
+    thresholds = tune_thresholds(probabilities, target, metric="f1_micro")
+    assert thresholds.decide(probabilities).sum(0).tolist() == [8, 5, 8]
+    assert f1(thresholds.decide(probabilities), target, average="micro") == pytest.approx(20 / 31)
+
+
+def test_a_class_on_every_image_is_always_given():
+    probabilities, target = random_set(3, images=30)
+    target[:, 1] = True
+    for metric in ("f1_macro", "hamming_loss"):
+        thresholds = tune_thresholds(probabilities, target, metric=metric)
+        assert thresholds.decide(probabilities)[:, 1].all()
+
+
+def test_positives_with_a_probability_of_zero_cannot_be_given():
+    probabilities, target = torch.tensor([[0.0], [0.0], [0.5]]), torch.tensor([[1], [1], [0]])
+    thresholds = tune_thresholds(probabilities, target, metric="hamming_loss")
+    assert thresholds.values == (0.75,)
+    assert tune_thresholds(torch.zeros(2, 1), torch.ones(2, 1)).values == (0.5,)
+
+
+def test_one_image_and_one_class_is_enough():
+    for metric in METRICS:
+        thresholds = tune_thresholds(torch.tensor([[0.3]]), torch.tensor([[1]]), metric=metric)
+        assert thresholds.values == (pytest.approx(0.15),)
+
+
+def test_neighbouring_float32_probabilities_are_told_apart():
+    low = torch.tensor(0.7)
+    high = torch.nextafter(low, torch.tensor(1.0))
+    probabilities, target = torch.stack([low, high])[:, None], torch.tensor([[0], [1]])
+    thresholds = tune_thresholds(probabilities, target)
+    assert thresholds.decide(probabilities).tolist() == [[False], [True]]
+
+
+# ------------------------------------------------------------------------------- the honest number
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric):
+    probabilities, target = random_set(4, images=31, classes=3)
+    fold = np.random.default_rng(7).permutation(31) % 4
+    decisions = torch.zeros(31, 3, dtype=torch.bool)
+    for i in range(31):
+        others = torch.from_numpy(fold != fold[i])
+        values = tune_thresholds(probabilities[others], target[others], metric=metric).values
+        decisions[i] = probabilities[i] > torch.tensor(values)
+    expected = score(metric, decisions, target) * (-1 if metric in LOSSES else 1)
+    found = cross_fitted_score(probabilities, target, metric=metric, folds=4, seed=7)
+    assert found == pytest.approx(expected)
+
+
+def test_on_noise_the_honest_score_is_lower_than_the_tuned_one():
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(80, 10, generator=generator)
+    target = torch.rand(80, 10, generator=generator) < 0.1
+    tuned = reached("f1_macro", probabilities, target, per_class=True)
+    honest = cross_fitted_score(probabilities, target)
+    assert honest < tuned - 0.03
+
+
+def test_on_a_large_set_the_honest_score_is_near_the_tuned_one():
+    probabilities, target = random_set(5, images=4000, classes=3)
+    tuned = reached("f1_macro", probabilities, target, per_class=True)
+    assert cross_fitted_score(probabilities, target) == pytest.approx(tuned, abs=0.01)
+
+
+def test_the_seed_deals_the_folds_and_no_global_generator_moves():
+    probabilities, target = random_set(6, images=60, classes=4)
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, again, other = (cross_fitted_score(probabilities, target, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_there_are_never_more_folds_than_images():
+    probabilities, target = torch.tensor([[0.9], [0.8], [0.7]]), torch.ones(3, 1)
+    assert cross_fitted_score(probabilities, target, folds=5) == 1
+
+
+# ------------------------------------------------------------------------------- the curve
+
+
+@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_curve_is_the_metric_at_each_threshold(metric, levels):
+    probabilities, target = random_set(8, images=40, classes=4, levels=levels)
+    target[:, 3] = False
+    curve = threshold_curve(probabilities, target, metric=metric)
+    sign = -1 if metric in LOSSES else 1
+    expected = [sign * score(metric, Thresholds(float(t)).decide(probabilities), target) for t in curve.thresholds]
+    assert len(curve.thresholds) == 101
+    assert curve.scores.tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_curve_of_one_class_is_that_of_its_column():
+    probabilities, target = random_set(9, images=40, classes=4)
+    at = torch.tensor([0.25, 0.5, 0.75])
+    curve = threshold_curve(probabilities[:, [2]], target[:, [2]], thresholds=at)
+    expected = [oracle.f1_score(target[:, 2].numpy(), (probabilities[:, 2] > t).numpy()) for t in at]
+    assert curve.scores.tolist() == pytest.approx(expected)
+
+
+# ------------------------------------------------------------------------------- what is refused
+
+
+def test_a_metric_that_cannot_be_tuned_names_the_nearest_one():
+    with pytest.raises(InputError, match=r"'f1_makro'\. Did you mean 'f1_macro'\? They can for: f1_macro, f1_micro"):
+        tune_thresholds(*random_set(0), metric="f1_makro")
+
+
+def test_logits_are_refused():
+    with pytest.raises(InputError, match=r"probabilities lie in \[0, 1\]"):
+        tune_thresholds(torch.tensor([[2.5]]), torch.tensor([[1]]))
+    with pytest.raises(InputError, match=r"probabilities lie in \[0, 1\]"):
+        tune_thresholds(torch.tensor([[torch.nan]]), torch.tensor([[1]]))
+
+
+def test_images_without_any_label_teach_no_threshold():
+    with pytest.raises(InputError, match="none of these images has a label"):
+        tune_thresholds(torch.rand(3, 2), torch.zeros(3, 2))
+
+
+def test_targets_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"got \(7, 3\) and \(3, 7\)"):
+        tune_thresholds(random_set(0)[0], random_set(0)[1].T)
+    with pytest.raises(InputError, match="targets are 0 or 1"):
+        tune_thresholds(torch.rand(2, 1), torch.tensor([[1], [2]]))
+
+
+def test_one_image_cannot_be_cross_fitted():
+    with pytest.raises(InputError, match="two images and two folds, got 1 and 5"):
+        cross_fitted_score(torch.rand(1, 2), torch.ones(1, 2))

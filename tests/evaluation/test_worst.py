@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from eyebright.errors import InputError
+from eyebright.evaluation.worst import LabelCase, PointCase, worst_classes, worst_labels, worst_points
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat, image_losses
+from eyebright.types import Thresholds, Vocab
+
+NAN = float("nan")
+VOCAB = Vocab(["ant", "bee", "cat"])
+PROBABILITIES = torch.tensor([[0.9, 0.1, 0.2], [0.4, 0.7, 0.8], [0.6, 0.6, 0.1]])
+
+
+def test_the_wrong_decisions_of_a_image_are_named():
+    target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
+    losses = torch.tensor([0.1, 0.5, 0.9])
+    cases = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
+    assert [case.index for case in cases] == [2, 1, 0]
+    assert [(case.missing, case.extra) for case in cases] == [
+        (("cat",), ("ant", "bee")),
+        (("ant",), ("bee",)),
+        ((), ()),
+    ]
+    assert cases[0].loss == pytest.approx(0.9)
+    assert cases[0].probabilities == pytest.approx({"ant": 0.6, "bee": 0.6, "cat": 0.1})
+
+
+def test_the_thresholds_of_each_class_decide():
+    target = torch.ones(3, 3)
+    cases = worst_labels(
+        torch.tensor([0.0, 1.0, 0.0]),
+        PROBABILITIES,
+        target,
+        vocab=VOCAB,
+        thresholds=Thresholds((0.3, 0.7, 0.9)),
+        most=1,
+    )
+    assert cases[0].missing == ("bee", "cat")  # 0.7 is not above 0.7
+
+
+def test_the_greatest_losses_come_first_and_equal_ones_in_the_images_order():
+    losses = torch.tensor([1.0, NAN, 3.0, float("inf"), 1.0, 2.0])
+    ones = torch.ones(6, 1)
+    cases = worst_labels(losses, ones, ones, vocab=["a"], thresholds=Thresholds(), most=5)
+    assert [case.index for case in cases] == [3, 2, 5, 0, 4]
+
+
+def test_many_equal_losses_stay_in_the_images_order():
+    ones = torch.ones(500, 1)
+    cases = worst_labels(torch.ones(500), ones, ones, vocab=["a"], thresholds=Thresholds(), most=500)
+    assert [case.index for case in cases] == list(range(500))
+
+
+def test_with_one_label_per_image_the_true_one_is_missing_and_the_likeliest_extra():
+    target = torch.tensor([0, 1, 0])
+    logits = PROBABILITIES.log()
+    losses = image_losses(CrossEntropyLossFlat(), logits, target)
+    cases = worst_classes(losses, logits.softmax(1), target, vocab=VOCAB, most=2)
+    assert [(case.index, case.missing, case.extra) for case in cases] == [(1, ("bee",), ("cat",)), (2, (), ())]
+    assert sum(cases[0].probabilities.values()) == pytest.approx(1)
+    assert cases[0].loss == pytest.approx(-torch.tensor(cases[0].probabilities["bee"]).log().item())
+
+
+def test_the_loss_of_many_labels_is_their_mean_cross_entropy():
+    target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
+    losses = image_losses(BCEWithLogitsLossFlat(), PROBABILITIES.logit(), target)
+    worst = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds(), most=1)[0]
+    expected = -torch.tensor([1 - 0.6, 1 - 0.6, 0.1]).log().mean().item()
+    assert (worst.index, worst.loss) == (2, pytest.approx(expected))
+
+
+def test_points_have_a_distance_each_and_unseen_ones_none():
+    target = torch.tensor([[[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]])
+    predicted = torch.tensor([[0.0, 0.5, 1.0, 1.0], [3.0, 4.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]])
+    losses = image_losses(MSELossFlat(), predicted, target)
+    cases = worst_points(losses, predicted, target)
+    assert [case.index for case in cases] == [1, 0]  # of the third image nobody knows anything
+    assert cases[0] == PointCase(1, 12.5, (5.0, pytest.approx(NAN, nan_ok=True)))
+    assert cases[1].errors == (0.5, 0.0)
+
+
+def test_cases_are_plain_values():
+    case = LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
+    assert case == LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
+    with pytest.raises(AttributeError, match="cannot assign"):
+        case.loss = 2.0
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="losses for 2 images and names for 3 labels"):
+        worst_labels(torch.zeros(2), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=Thresholds())
+    with pytest.raises(InputError, match="losses for 3 images and names for 2 labels"):
+        worst_classes(torch.zeros(3), PROBABILITIES, torch.zeros(3, dtype=torch.long), vocab=["a", "b"])
+    with pytest.raises(InputError, match="losses for 2 images and points for 1"):
+        worst_points(torch.zeros(2), torch.zeros(1, 2), torch.zeros(1, 1, 2))

@@ -1,0 +1,182 @@
+"""Where pixels and points go, and what light does, against the book's library (g06, g07)."""
+
+import ast
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eyebright.image.image import Image
+from eyebright.image.warp import Warp
+from eyebright.tasks.points import PointBlock
+from eyebright.transforms.draw import Lighting, draw_all
+from eyebright.transforms.normalize import Normalize
+from eyebright.transforms.pipeline import to_images
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import RandomResizedCrop, Resize, tilted
+from eyebright.types import Points, Size
+from support.gold import gold
+
+GEOMETRY, AUGMENT = gold("g06_geometry"), gold("g07_augment")
+SQUARE, OBLONG = Size(65, 65), Size(65, 97)
+
+MOVES: dict[str, Warp] = {
+    "Flip(p=1)": Warp.flip(SQUARE),
+    **{f"Dihedral(draw={k}) square": Warp.dihedral(SQUARE, k) for k in range(8)},
+    **{f"Dihedral(draw={k}) on 65x97 (h,w) image": Warp.dihedral(OBLONG, k) for k in (1, 4)},
+    "Rotate(draw=90)": Warp.rotate(SQUARE, 90),
+    "Rotate(draw=10)": Warp.rotate(SQUARE, 10),
+    "Rotate(draw=10) on 65x97": Warp.rotate(OBLONG, 10),
+    "Zoom(draw=1.1,center)": Warp.zoom(SQUARE, 1.1),
+    "Warp(.2,0)": tilted(SQUARE, x=0.2, y=0.0),
+}
+
+
+def moved(warp: Warp, x: float, y: float) -> np.ndarray:
+    """Where the centre of a pixel goes, counted in pixels as the recorded numbers are."""
+    return warp.points(Points.of([[x + 0.5, y + 0.5]])).xy[0].numpy() - 0.5
+
+
+def brightest(warp: Warp, x: int, y: int) -> list[int]:
+    """Where the only bright pixel of an image is seen."""
+    image = np.zeros((*warp.source, 3), dtype=np.float32)
+    image[y, x] = 1
+    row, column = divmod(int(warp.pixels(image)[..., 0].argmax()), warp.size.width)
+    return [column, row]
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_pixel_and_its_point_go_where_the_books_go(name: str) -> None:
+    for place, expected in GEOMETRY[name].items():
+        x, y = map(int, place.strip("()").split(","))
+        point = moved(MOVES[name], x, y)
+        assert np.abs(point - expected["point_says"]).max() < 0.2  # its [-1, 1] ends half a pixel earlier
+        pixel = np.array(brightest(MOVES[name], x, y))
+        assert np.abs(pixel - expected["pixel_lands"]).max() <= 1
+        assert np.abs(pixel - point).max() <= 1
+
+
+def test_a_quarter_turn_of_an_oblong_image_turns_its_size_where_the_book_loses_the_pixel() -> None:
+    theirs = GEOMETRY["Dihedral(draw=3) on 65x97 (h,w) image"]["(10,20)"]
+    assert theirs == {"pixel_lands": [0, 0], "point_says": [35.938, 69.805]}
+    turned = Warp.dihedral(OBLONG, 3)
+    assert turned.size == Size(97, 65)
+    assert moved(turned, 10, 20).round(6).tolist() == brightest(turned, 10, 20) == [20, 86]
+
+
+def test_a_turn_of_a_square_is_the_books() -> None:
+    half = SQUARE.width / 2
+    to_pixels = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
+    back = np.linalg.inv(to_pixels) @ np.linalg.inv(Warp.rotate(SQUARE, 10).matrix) @ to_pixels
+    assert back == pytest.approx(np.array(AUGMENT["rotate_mat(draw=10)"]), abs=1e-6)
+
+
+# ------------------------------------------------------------------ points
+
+
+def test_scaled_points_come_back_as_in_the_book() -> None:
+    recorded = GEOMETRY["PointScaler 640x480"]
+    block, view = PointBlock(len(recorded["points"])), Warp.identity(Size(480, 640))
+    assert block.decode(torch.tensor(recorded["scaled"]), view=view).xy.numpy() == pytest.approx(
+        np.array(GEOMETRY["PointScaler.decode"]), abs=1e-4
+    )
+
+
+def test_a_flipped_point_is_the_books() -> None:
+    block, size = PointBlock(2), Size(64, 96)
+    points = block.decode(torch.tensor([[-0.5, 0.25], [0.75, -1.0]]), view=Warp.identity(size))
+    before = points.xy.clone()
+    flipped = block.encode(points, Warp.flip(size))
+    assert flipped.numpy() == pytest.approx(np.array(GEOMETRY["flip_lr point"]), abs=1e-6)
+    assert GEOMETRY["TensorPoint.dihedral mutates its input"] is True
+    assert torch.equal(points.xy, before), "here the points themselves stay"
+
+
+def test_a_flip_comes_before_the_scaling_only_there() -> None:
+    wrong = GEOMETRY["item pipeline order: FlipItem(order 0) runs BEFORE PointScaler(order 1)"][1]
+    assert wrong == [[-1.5, -0.5]]
+    flipped = PointBlock(1).encode(Points.of([24.0, 16.0]), Warp.flip(Size(64, 96)))
+    assert flipped[0, 0].item() == pytest.approx(GEOMETRY["expected scaled x after flip"])
+
+
+def test_a_point_that_a_crop_cuts_off_is_unknown_and_not_outside_of_the_range() -> None:
+    theirs = GEOMETRY["Resize(32) then points (train, random.seed(0))"][1]
+    assert theirs == [[-1.09375, -0.5]]
+    crop = Warp.crop(Size(64, 96), Size(64, 64), left=30, top=0).then(Warp.resize(Size(64, 64), Size(32, 32)))
+    assert PointBlock(1).encode(Points.of([24.0, 16.0]), crop).isnan().all()
+
+
+def test_the_edge_of_a_image_is_where_its_points_think_it_is() -> None:
+    right = AUGMENT["align_corners=True image vs edge-convention points, 640->320"][-1]
+    assert (right["point_decoded"], right["image_centroid"]) == (319.5, 319.0), "half a pixel apart there"
+    resized = Warp.resize(Size(8, 640), Size(4, 320))
+    assert resized.points(Points.of([639.0, 0.0])).xy[0, 0].item() == right["point_decoded"]
+    strip = np.zeros((8, 640, 1), dtype=np.float32)
+    strip[:, 638:] = 1
+    assert resized.pixels(strip)[0, -1, 0] == pytest.approx(1, abs=0.3)
+
+
+# ------------------------------------------------------------------ images
+
+
+def test_sizes_are_said_as_in_the_book() -> None:
+    image = Image.create(np.zeros((64, 96, 3), dtype=np.uint8))
+    assert list(image.shape) == GEOMETRY["PILImage.shape is (h,w)"]
+    assert list(image.to_thumb(48).size) == GEOMETRY["to_thumb(48) on 96x64"]
+
+
+def recorded_crops() -> list[str]:
+    return [name for name in GEOMETRY["RandomResizedCrop"] if name.endswith("valid")]
+
+
+@pytest.mark.parametrize("name", recorded_crops())
+def test_validation_is_scaled_to_the_books_size_and_not_squished(name: str) -> None:
+    crop: dict[str, Any] = ast.literal_eval(name[name.index("({") + 1 : name.index("})") + 1])
+    width, height = map(int, name.split()[0].split("x"))
+    covers = GEOMETRY["RandomResizedCrop"][name]["resized_to_first"]
+    warp = RandomResizedCrop(**crop).draw(Size(height, width), None).warp
+    x, y = warp.scale()
+    assert x == pytest.approx(y)
+    assert x == pytest.approx(max(covers[0] / width, covers[1] / height)), "theirs is both, so images are squished"
+
+
+def test_bytes_become_numbers_and_numbers_images_as_in_the_book() -> None:
+    levels = torch.tensor([0, 51, 255], dtype=torch.uint8)
+    assert (levels.float() / 255).tolist() == pytest.approx(AUGMENT["IntToFloatTensor"])
+    shown = to_images(torch.tensor([1.2, -0.1, 0.5]).reshape(1, 1, 1, 3)).flatten().tolist()
+    assert AUGMENT["IntToFloat.decode([1.2,-.1,.5])"] == [255, 0, 127]
+    assert shown == [255, 0, 128], "rounded, not cut off"
+
+
+def test_the_book_resamples_two_to_four_times_and_here_all_is_one_warp() -> None:
+    recorded = AUGMENT["resamplings"]
+    for side in ("train  <- book ch.5", "valid"):
+        assert len(recorded[f"aug_transforms(size=224,min_scale=.75) {side}"]["grid_samples"]) == 2
+    assert len(recorded["aug_transforms() valid (identity)"]["grid_samples"]) == 1
+    chain = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
+    for generator in (np.random.default_rng(0), None):
+        drawn = draw_all(chain, Size(375, 500), generator)
+        assert (drawn.warp.source, drawn.warp.size) == (Size(375, 500), Size(224, 224))
+    still = draw_all(aug_transforms(), Size(460, 460), None)
+    assert np.array_equal(still.warp.matrix, np.eye(3))
+
+
+def test_means_are_given_and_not_taken_from_one_batch_as_in_the_book() -> None:
+    assert AUGMENT["Normalize() fitted on one batch arange(48).view(2,3,2,4)"]["mean"] == [15.5, 23.5, 31.5]
+    with pytest.raises(TypeError, match="missing 2 required positional arguments: 'mean' and 'std'"):
+        Normalize()  # type: ignore[call-arg]
+
+
+def test_a_flip_is_as_likely_as_in_the_book() -> None:
+    generator = np.random.default_rng(0)
+    flip = aug_transforms()[0]
+    share = np.mean([flip.draw(Size(4, 4), generator).warp.mirrored for _ in range(4000)])
+    assert share == pytest.approx(AUGMENT["statistics over draws"]["flip p=.5"], abs=0.03)
+
+
+def test_light_that_is_drawn_once_for_all_is_the_books_formula() -> None:
+    assert "sigmoid(logit(x)*change)" in AUGMENT["formula"]
+    x = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    for change in (0.8, 1.2):
+        assert torch.allclose(Lighting(gain=change).apply(x), torch.sigmoid(torch.logit(x) * change))

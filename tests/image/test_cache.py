@@ -1,0 +1,167 @@
+"""The cache gives the very pixels that decoding would give now, and decodes where it cannot."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from eyebright.errors import ImageError, InputError
+from eyebright.image import cache as caches
+from eyebright.image.cache import PixelCache
+from eyebright.image.cache_store import INSIDE
+from eyebright.image.image import Image
+from eyebright.image.warp import Warp
+from eyebright.types import Size
+
+
+@pytest.fixture(params=["memory", "folder"])
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> PixelCache:
+    return PixelCache.in_memory() if request.param == "memory" else PixelCache.in_folder(tmp_path / "cache")
+
+
+def seen(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:
+    image = Image.create(path)
+    return image.decoded_for(Warp.resize(image.shape, Size(9, width)), cache)[0]
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 7])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_pixels_are_those_of_the_decoder_the_first_time_and_later(
+    kind, orientation, cache, decoded, gradient, encode, tmp_path
+):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a"
+    path.write_bytes(encode(gradient(401, 403), kind, exif=exif))
+    for width in (20, 60, 120, 400):  # all four scales
+        expected = seen(path, width)
+        decoded.clear()
+        for _ in range(3):
+            assert np.array_equal(seen(path, width, cache), expected)
+        assert len(decoded) == 1
+    assert (cache.found, cache.asked) == (8, 12)
+
+
+def test_bytes_are_kept_as_files_are_and_equal_files_once(cache, decoded, gradient, encode, tmp_path):
+    data = encode(gradient(30, 40), "PNG")
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(data)
+        seen(tmp_path / name, 40, cache)
+    held = cache.store.held
+    assert np.array_equal(seen(data, 40, cache), gradient(30, 40))
+    assert len(decoded) == 1
+    assert cache.store.held == held
+
+
+def test_a_image_in_memory_is_not_kept(cache, gradient):
+    assert np.array_equal(seen(gradient(30, 40), 40, cache), gradient(30, 40))
+    assert (cache.asked, cache.store.held) == (0, 0)
+
+
+def test_a_changed_image_is_seen_even_with_its_old_time(cache, gradient, encode, tmp_path):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(encode(gradient(30, 40), "BMP"))
+    assert np.array_equal(seen(path, 40, cache), gradient(30, 40))
+    before = path.stat()
+    for change in (gradient(30, 40)[::-1], gradient(30, 40)[:, ::-1]):
+        path.write_bytes(encode(np.ascontiguousarray(change), "BMP"))
+        assert np.array_equal(seen(path, 40, cache), change)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
+
+
+def test_a_image_that_changes_after_its_header_was_read_is_an_error_and_never_kept(cache, gradient, encode, tmp_path):
+    path = tmp_path / "a.jpg"
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 3
+    path.write_bytes(encode(gradient(30, 40), "JPEG"))
+    image = Image.create(path)
+    path.write_bytes(encode(gradient(30, 40), "JPEG", exif=exif))
+    for _ in range(2):
+        with pytest.raises(ImageError, match=r"a.jpg': it has changed since it was first looked at"):
+            image.decoded_for(Warp.identity(image.shape), cache)
+    assert np.array_equal(seen(path, 40, cache), seen(path, 40))
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes()[:-200]), Path.unlink])
+def test_an_unreadable_image_says_the_same_as_without_a_cache(spoil, cache, gradient, encode, tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(gradient(60, 80), "JPEG"))
+    image = Image.create(path)
+    spoil(path)
+    said = []
+    for used in (None, cache, cache):
+        with pytest.raises(ImageError, match="a.jpg") as error:
+            image.decoded_for(Warp.identity(image.shape), used)
+        said.append((str(error.value), error.value.path))
+    assert len(set(said)) == 1
+    assert cache.store.held == 0
+
+
+@pytest.mark.parametrize("library", [caches.PIL, caches.cv2])
+def test_another_decoder_decodes_anew(library, tmp_path, decoded, gradient, encode, monkeypatch):
+    data = encode(gradient(30, 40), "JPEG")
+    seen(data, 40, PixelCache.in_folder(tmp_path))
+    seen(data, 40, PixelCache.in_folder(tmp_path))
+    assert len(decoded) == 1
+    monkeypatch.setattr(library, "__version__", "99.0")
+    seen(data, 40, PixelCache.in_folder(tmp_path))
+    assert len(decoded) == 2
+
+
+def test_a_damaged_cache_is_repaired(tmp_path, decoded, gradient, encode):
+    data = encode(gradient(30, 40), "JPEG")
+    expected = seen(data, 40)
+    seen(data, 40, PixelCache.in_folder(tmp_path))
+    [path] = [path for path in (tmp_path / INSIDE).rglob("*") if path.is_file()]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    decoded.clear()
+    for _ in range(2):
+        assert np.array_equal(seen(data, 40, PixelCache.in_folder(tmp_path)), expected)
+    assert len(decoded) == 1
+
+
+def test_what_it_did_is_said_in_one_line(tmp_path, gradient, encode):
+    limit = 2_000_000
+    cache = PixelCache.in_folder(tmp_path, limit)
+    for number in range(3):
+        for _ in range(2):
+            seen(encode(gradient(500, 600 + number), "PNG"), 600, cache)
+    assert repr(cache) == (
+        f"PixelCache: 2 of 6 readings came from '{tmp_path}', which holds 2 MB; "
+        "it is full (limit 2 MB), so the other images are decoded each time"
+    )
+
+
+def test_a_choice_is_memory_a_folder_a_cache_or_nothing(tmp_path: Path) -> None:
+    assert PixelCache.of(None) is None
+    assert PixelCache.of("memory").store.where == "memory"  # type: ignore[union-attr]
+    assert PixelCache.of(tmp_path).store.where == f"'{tmp_path}'"  # type: ignore[union-attr]
+    cache = PixelCache.in_memory(limit=5)
+    assert PixelCache.of(cache) is cache
+    for wrong in (True, 3, ""):
+        with pytest.raises(InputError, match="cache is 'memory', a folder, a PixelCache or None, not"):
+            PixelCache.of(wrong)  # type: ignore[arg-type]
+
+
+def test_many_threads_share_one(cache, gradient, encode, in_threads: Callable):
+    files = [encode(gradient(60, 80 + number), "PNG") for number in range(4)]
+    answers = in_threads(lambda number: seen(files[number % 4], 80, cache), 64)
+    for number, pixels in enumerate(answers):
+        assert np.array_equal(pixels, gradient(60, 80 + number % 4))
+    assert cache.asked == 64
+    assert cache.found >= 32
+
+
+@pytest.fixture
+def in_threads() -> Callable:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def run(function: Callable[[int], np.ndarray], count: int) -> list[np.ndarray]:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(function, range(count)))
+
+    return run

@@ -1,0 +1,273 @@
+"""The model folder: whole or the old one, and nothing in it is ever run."""
+
+import errno
+import json
+import math
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from eyebright.errors import ArtifactError
+from eyebright.inference import manifest as artifact
+from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_model, save_model
+from eyebright.models.build import build_model, describe
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.transforms.draw import Transform
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import RandomResizedCrop, Resize
+from eyebright.types import Size, Thresholds
+
+STATE = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
+
+
+def manifest(**changes: object) -> Manifest:
+    fields = {
+        "model": describe("test_resnet", 2, size=32),
+        "target": MultiCategoryBlock(vocab=["naïve", "b c"]),
+        "view": (Resize(40), *aug_transforms(size=32)),
+        "thresholds": Thresholds((0.25, 0.75), metric="f1_macro"),
+        "scores": {"mAP": 0.5},
+        "training": {"seed": 1},
+        "data": {"train": 3},
+    }
+    return Manifest(**{**fields, **changes})
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    saved = manifest()
+    save_model(tmp_path / "model", saved, STATE)
+    loaded, state = load_model(tmp_path / "model")
+    assert loaded.target == saved.target
+    assert loaded.thresholds == saved.thresholds
+    assert loaded.model == saved.model
+    assert (loaded.scores, loaded.training, loaded.data) == (saved.scores, saved.training, saved.data)
+    assert all(torch.equal(state[name], tensor) for name, tensor in STATE.items())
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [MANIFEST, WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        (Resize(40), *aug_transforms(size=32)),
+        (Resize(40), *aug_transforms(size=32, min_scale=0.75)),
+        (RandomResizedCrop(32, min_scale=0.35),),
+        (Resize((30, 50), method="pad", pad_mode="zeros"),),
+        (Resize(32, method="squish", interpolation="bicubic"),),
+        (),
+    ],
+)
+def test_the_saved_view_is_the_validation_view(tmp_path: Path, view: tuple[Transform, ...]) -> None:
+    save_model(tmp_path, manifest(view=view), STATE)
+    loaded, _ = load_model(tmp_path)
+    for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
+        before = artifact_draw(view, size)
+        after = artifact_draw(loaded.view, size)
+        assert before.warp.size == after.warp.size
+        assert before.warp.matrix == pytest.approx(after.warp.matrix)
+        assert (before.pad or "reflection", before.interpolation) == (after.pad or "reflection", after.interpolation)
+
+
+def artifact_draw(view: tuple[Transform, ...], size: Size) -> object:
+    from eyebright.transforms.draw import draw_all
+
+    return draw_all(view, size, None)
+
+
+def test_a_full_disk_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path, manifest(), STATE)
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(artifact, "save_file", full)
+    with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
+        save_model(tmp_path, manifest(thresholds=Thresholds(0.9)), {"weight": torch.zeros(1)})
+    monkeypatch.undo()
+    loaded, state = load_model(tmp_path)
+    assert loaded.thresholds == Thresholds((0.25, 0.75), metric="f1_macro")
+    assert torch.equal(state["weight"], STATE["weight"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, WEIGHTS]
+
+
+def test_a_crash_between_the_two_files_leaves_weights_with_their_own_manifest(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    old = (tmp_path / MANIFEST).read_text()
+    save_model(tmp_path, manifest(thresholds=Thresholds(0.9)), STATE)
+    (tmp_path / MANIFEST).write_text(old)
+    assert load_model(tmp_path)[0].thresholds == Thresholds(0.9)
+    (tmp_path / MANIFEST).unlink()
+    assert load_model(tmp_path)[0].thresholds == Thresholds(0.9)
+
+
+def test_a_person_may_edit_the_manifest(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    data["thresholds"] = {"values": 0.3, "metric": None}
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    assert load_model(tmp_path)[0].thresholds == Thresholds(0.3)
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.mark.parametrize("name", ["export.pkl", "model.pth", "model.pt", "pytorch_model.bin"])
+def test_a_pickle_is_refused_and_not_run_unlike_the_book(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / name).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ArtifactError, match=f"{name}, which can run code"):
+        load_model(tmp_path / "model")
+    with pytest.raises(ArtifactError, match="can run code"):
+        load_model(tmp_path / "model" / name)
+    (tmp_path / "model" / WEIGHTS).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ArtifactError, match="not a whole model file"):
+        load_model(tmp_path / "model")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_manifest_cannot_name_something_to_fetch(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    data["model"]["arch"] = "hf-hub:somebody/something"
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match="plain name"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(("schema", "says"), [(2, "2"), (0, "0"), (None, "None"), ("1", "'1'")])
+def test_another_schema_is_refused(tmp_path: Path, schema: object, says: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**data, "schema": schema}))
+    with pytest.raises(ArtifactError, match=f"reads schema 1, and the manifest says {says}"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["model", "target", "thresholds", "view"])
+def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, missing: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    del data[missing]
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=f"'{missing}'"):
+        load_model(tmp_path)
+
+
+Change = Callable[[dict[str, Any]], object]
+
+ODD: dict[str, tuple[Change, str]] = {
+    "a model that is no description": (lambda d: d.update(model=[]), "not the description of a model"),
+    "an architecture that is no name": (lambda d: d["model"].update(arch=5), "a plain name, not 5"),
+    "no architecture": (lambda d: d["model"].update(arch=None), "a plain name, not None"),
+    "a field too many": (lambda d: d["model"].update(extra=1), "unexpected keyword argument 'extra'"),
+    "a view that is a text": (lambda d: d.update(view="x"), "lacks or misspells something"),
+    "a threshold that is not a number": (lambda d: d["thresholds"].update(values=float("nan")), r"lies in \[0, 1\]"),
+    "a threshold that is a text": (lambda d: d["thresholds"].update(values="x"), "lacks or misspells something"),
+    "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not the description of a model"),
+    "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not the description of a model"),
+    "half a range": (lambda d: d["model"].update(y_range=[1]), "not the description of a model"),
+    "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not the description of a model"),
+    "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "2 outputs, and its target block 3"),
+    "thresholds for others": (
+        lambda d: d["thresholds"].update(values=[0.5] * 3),
+        "thresholds for 3 classes, not for 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_manifest_that_makes_no_sense_is_refused_with_its_folder(tmp_path: Path, odd: str) -> None:
+    change, says = ODD[odd]
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    change(data)
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=f"cannot use the model in '{tmp_path}': .*{says}"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(ArtifactError, match=f"cannot use the model in '{tmp_path}': manifest.json is not JSON"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)  # chmod does not stop the root user
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: refuse(path).read())
+    with pytest.raises(ArtifactError, match=f"{name}.*: Permission denied"):
+        load_model(tmp_path)
+
+
+def test_half_a_file_is_refused(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    whole = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ArtifactError, match="not a whole model file"):
+        load_model(tmp_path)
+
+
+def test_no_folder_and_no_model_say_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no model folder"):
+        load_model(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(ArtifactError, match=r"holds no model.safetensors; there is notes.txt"):
+        load_model(tmp_path)
+
+
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("not a folder")
+    with pytest.raises(ArtifactError, match="cannot save the model in"):
+        save_model(tmp_path / "model", manifest(), STATE)
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2 classes"):
+        save_model(tmp_path / "model", manifest(model=describe("test_resnet", 3, size=32)), STATE)
+    with pytest.raises(ArtifactError, match="thresholds for 3 classes, not for 2"):
+        save_model(tmp_path / "model", manifest(thresholds=Thresholds((0.5,) * 3)), STATE)
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
+    from eyebright.inference.predictor import load_predictor
+
+    model = build_model(describe("test_resnet", 2, size=32))
+    save_model(tmp_path, manifest(model=describe("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict())
+    with pytest.raises(ArtifactError, match="do not fit its manifest"):
+        load_predictor(tmp_path)
+
+
+def test_a_score_that_is_not_a_number_is_null_for_strict_readers_and_nan_for_us(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", manifest(scores={"mean_ap": math.nan, "f1": 0.5}), STATE)
+
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is no JSON")
+
+    text = (tmp_path / "model" / "manifest.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["scores"] == {"mean_ap": None, "f1": 0.5}
+    scores = load_model(tmp_path / "model")[0].scores
+    assert math.isnan(scores["mean_ap"])
+    assert scores["f1"] == 0.5

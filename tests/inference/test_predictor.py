@@ -1,0 +1,197 @@
+"""Predictions from a model folder: the same for every runtime, one image or many."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from eyebright._optional import MissingExtraError
+from eyebright.errors import ArtifactError, InputError
+from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
+from eyebright.inference.runtimes import onnx_runtime
+from eyebright.inference.runtimes import select as choose
+from eyebright.models import build
+from eyebright.models.build import ImageModel
+from support.models import CLASSES, SIZE, model_folder, small_graph, small_model
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    for i, path in enumerate(paths):
+        PIL.Image.fromarray(random.integers(0, 256, (40 + 5 * i, 60, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return model_folder(tmp_path / "plain")
+
+
+@pytest.fixture
+def with_graph(tmp_path: Path) -> Path:
+    folder = model_folder(tmp_path / "with graph")
+    (folder / GRAPH).write_bytes(small_graph())
+    return folder
+
+
+def scores(predictor: Predictor, images: object, **options: int) -> torch.Tensor:
+    return torch.stack([one.scores for one in predictor.predict(images, **options)])
+
+
+def faster(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the graph said so: which one is faster is the machine's affair."""
+    monkeypatch.setattr(onnx_runtime.Note, "faster", which == "onnx")
+
+
+def test_every_runtime_gives_the_probabilities_of_the_model_itself(with_graph: Path, photos: list[Path]) -> None:
+    itself = Predictor(load_predictor(with_graph).manifest, small_model(), device="cpu")
+    assert str(itself.runtime) == "torch, float32: the model itself"
+    expected = scores(itself, photos)
+    torch.testing.assert_close(expected.sum(1), torch.ones(len(photos)))
+    for runtime in ("torch", "onnx"):
+        predictor = load_predictor(with_graph, runtime=runtime, device="cpu")
+        assert predictor.runtime.name == runtime
+        torch.testing.assert_close(scores(predictor, photos), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"bs": 1}, {"bs": 3}, {"bs": 100}, {"bs": 2, "workers": 5}])
+def test_answers_come_in_the_order_of_the_images_in_any_batches(
+    plain: Path, photos: list[Path], options: dict[str, int]
+) -> None:
+    predictor = load_predictor(plain, device="cpu")
+    alone = torch.cat([scores(predictor, path) for path in photos])
+    together = predictor.predict(photos, **options)
+    assert [one.path for one in together] == [str(path) for path in photos]
+    torch.testing.assert_close(scores(predictor, photos, **options), alone, rtol=0, atol=1e-5)
+    assert [one.answer for one in together] == [CLASSES[i] for i in alone.argmax(1)]
+
+
+def test_a_predictor_is_shown_with_its_classes_and_what_computes(plain: Path) -> None:
+    classes = "CategoryBlock with 3 classes: 'blue', 'green', 'red'"
+    assert (
+        repr(load_predictor(plain, device="cpu", runtime="torch")) == f"Predictor: {classes}; torch, float32: as asked"
+    )
+
+
+def test_an_unreadable_image_is_listed_and_the_others_are_answered(plain: Path, photos: list[Path]) -> None:
+    photos[2].write_bytes(b"I am no image")
+    predictor = load_predictor(plain, device="cpu")
+    answers = predictor.predict(photos, bs=2)
+    assert [one.path for one in answers] == [str(path) for path in photos if path != photos[2]]
+    assert list(answers.skipped) == [str(photos[2])]
+    assert list(predictor.predict(photos[2]).skipped) == [str(photos[2])]
+
+
+def test_images_of_many_sizes_are_answered_one_by_one(tmp_path: Path, photos: list[Path]) -> None:
+    predictor = load_predictor(model_folder(tmp_path / "any size", view=()), device="cpu")
+    torch.testing.assert_close(
+        scores(predictor, photos), torch.cat([scores(predictor, path) for path in photos]), rtol=0, atol=1e-5
+    )
+
+
+def test_the_faster_runtime_is_chosen_and_says_why(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster("onnx", monkeypatch)
+    assert str(load_predictor(with_graph, device="cpu").runtime).startswith("onnx, float32: ONNX Runtime is faster: ")
+    faster("torch", monkeypatch)
+    assert str(load_predictor(with_graph, device="cpu").runtime).startswith("torch, float32: ONNX Runtime is slower: ")
+
+
+def test_with_a_graph_no_network_is_built_until_somebody_asks(
+    with_graph: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faster("onnx", monkeypatch)
+    built: list[str] = []
+    made = build.build_model
+    monkeypatch.setattr(
+        "eyebright.inference.predictor.build_model", lambda *given, **how: (built.append("it"), made(*given, **how))[1]
+    )
+    predictor = load_predictor(with_graph, device="cpu")
+    predictor.predict(photos)
+    assert not built
+    saved = small_model().state_dict()
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in predictor.model.state_dict().items())
+    assert built == ["it"]
+
+
+def test_a_graph_of_other_weights_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_folder(with_graph, seed=1)
+    predictor = load_predictor(with_graph, device="cpu")
+    assert str(predictor.runtime) == "torch, float32: model.onnx is of another model; save_onnx makes it anew"
+    exported: list[ImageModel] = []
+    monkeypatch.setattr(choose, "export_onnx", lambda model, *_, **__: (exported.append(model), small_graph())[1])
+    assert "exported just now" in load_predictor(with_graph, runtime="onnx").runtime.why
+    expected = small_model(seed=1).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in exported[0].state_dict().items())
+
+
+def test_a_saved_graph_lies_in_the_folder_and_is_found(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "there is no model.onnx" in load_predictor(plain, device="cpu").runtime.why
+    asked: list[object] = []
+    monkeypatch.setattr(
+        "eyebright.inference.predictor.export_onnx", lambda *given, **how: (asked.append(given[1]), small_graph())[1]
+    )
+    assert save_onnx(plain) == plain / "model.onnx"
+    assert asked == [SIZE]
+    assert sorted(path.name for path in plain.iterdir()) == ["manifest.json", "model.onnx", "model.safetensors"]
+    assert load_predictor(plain, runtime="onnx").runtime.why == "as asked"
+
+
+def test_a_damaged_graph_is_one_sentence(with_graph: Path) -> None:
+    (with_graph / GRAPH).write_bytes(small_graph()[:1000])
+    with pytest.raises(ArtifactError, match=r"model\.onnx' cannot be used: "):
+        load_predictor(with_graph, device="cpu")
+
+
+def test_without_onnxruntime_torch_answers_and_says_so(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    predictor = load_predictor(with_graph, device="cpu")
+    assert predictor.runtime.name == "torch"
+    assert "pip install 'eyebright[onnx]'" in predictor.runtime.why
+    with pytest.raises(MissingExtraError, match=r"pip install 'eyebright\[onnx\]'"):
+        load_predictor(with_graph, runtime="onnx")
+
+
+def test_bfloat16_is_computed_by_torch(with_graph: Path, photos: list[Path]) -> None:
+    predictor = load_predictor(with_graph, precision="bfloat16", device="cpu")
+    assert str(predictor.runtime) == "torch, bfloat16: ONNX Runtime computes in float32, not in bfloat16"
+    exact = scores(load_predictor(with_graph, runtime="torch", device="cpu"), photos)
+    torch.testing.assert_close(scores(predictor, photos), exact, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "onx"}, r"unknown runtime 'onx'\. Did you mean 'onnx'\? The known: 'auto', 'torch', 'onnx'"),
+        ({"precision": "bfloat"}, r"unknown precision 'bfloat'\. Did you mean 'bfloat16'\?"),
+        ({"runtime": "onnx", "precision": "bfloat16"}, r"runtime='onnx' cannot be: .* not in bfloat16"),
+        ({"runtime": "onnx", "device": "meta"}, r"runtime='onnx' cannot be: .* on the processor only, not on 'meta'"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused(plain: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_predictor(plain, **options)  # type: ignore[arg-type]
+
+
+def test_a_graph_needs_images_of_one_size(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "any size", view=())
+    with pytest.raises(InputError, match="an ONNX graph is for images of one size"):
+        save_onnx(folder)
+    with pytest.raises(InputError, match="needs images of one size"):
+        load_predictor(folder, runtime="onnx")
+
+
+def test_a_full_disk_leaves_the_old_graph(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyebright.inference.predictor.export_onnx", lambda *_, **__: b"new")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("eyebright.inference.predictor.write_atomically", full)
+    with pytest.raises(ArtifactError, match=r"cannot save '.*model\.onnx': No space left on device"):
+        save_onnx(with_graph)
+    assert (with_graph / GRAPH).read_bytes() == small_graph()

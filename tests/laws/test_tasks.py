@@ -1,0 +1,126 @@
+"""The laws that every kind of answer keeps; a new kind is one more line in CASES."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from eyebright.image.warp import Warp
+from eyebright.metrics.meter import Meter
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.registry import TARGET_BLOCKS, block_from_json, block_to_json
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.types import Points, Size, Thresholds
+
+SIZE = Size(60, 80)
+VIEW = Warp.rotate(SIZE, 20).then(Warp.flip(SIZE)).then(Warp.resize(SIZE, Size(32, 48)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block, what getters give it, and which outputs would be a perfect model's for an encoded target."""
+
+    block: TargetBlock
+    raws: list[Any]
+    best: float
+    sure: float  # from encoded targets to outputs: outputs = sure * (2 * target - 1), or the target itself for 0
+
+
+CASES = {
+    "category": Case(CategoryBlock(), ["cat", "dog", "ant", "dog"], best=1.0, sure=50),
+    "multicategory": Case(MultiCategoryBlock(), [["b", "a"], ["c"], [], ["a", "b", "c"]], best=1.0, sure=50),
+    "points": Case(
+        PointBlock(mirror=(1, 0, 2)), [[[30.0, 20], [50, 20], [40, 40]], [[31, 22], [52, 25], [41, 44]]], 0.0, 0
+    ),
+    "regression": Case(RegressionBlock(), [(1.5, -2.0), (0.0, 7.0)], best=0.0, sure=0),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+def fitted(case: Case) -> tuple[TargetBlock, list[Any]]:
+    values = [case.block.read(raw) for raw in case.raws]
+    return case.block.fit(values), values
+
+
+def perfect_outputs(case: Case, block: TargetBlock, targets: torch.Tensor) -> torch.Tensor:
+    if case.sure == 0:
+        return targets.flatten(1)
+    rows = torch.nn.functional.one_hot(targets, block.width).float() if targets.ndim == 1 else targets
+    return case.sure * (2 * rows - 1)
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, Points):
+        return torch.equal(one.visible, other.visible) and torch.allclose(one.xy, other.xy, atol=1e-3)
+    return one == (pytest.approx(other) if isinstance(other, tuple) else other)
+
+
+def test_every_kind_of_target_is_held_to_the_laws() -> None:
+    assert set(CASES) == set(TARGET_BLOCKS)
+
+
+@pytest.mark.parametrize("view", [None, Warp.identity(SIZE), VIEW], ids=["no view", "identity", "turned"])
+def test_what_was_encoded_decodes_to_itself(case: Case, view: Warp | None) -> None:
+    block, values = fitted(case)
+    for value in values:
+        assert same(block.decode(block.encode(value, view), view=view), value)
+
+
+def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case) -> None:
+    block, values = fitted(case)
+    targets = torch.stack([block.encode(value, VIEW) for value in values])
+    outputs = perfect_outputs(case, block, targets)
+    meter = Meter(block.metrics())
+    meter.add(outputs, targets)
+    leading = block.metrics()[0]
+    assert meter.result(block.activate, Thresholds())[leading.name] == pytest.approx(case.best, abs=1e-5)
+    for row, value in zip(block.activate(outputs), values, strict=True):
+        assert same(block.decode(row, view=VIEW), value)
+
+
+def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:
+    block, values = fitted(case)
+    targets = torch.stack([block.encode(value, VIEW) for value in values])
+    outputs = perfect_outputs(case, block, targets)
+    assert block.loss()(outputs, targets) < 1e-6
+    assert block.loss()(1 - outputs, targets) > 0.1
+
+
+def test_the_head_is_as_wide_as_the_outputs_it_decodes(case: Case) -> None:
+    block, _ = fitted(case)
+    activated = block.activate(torch.zeros(3, block.width))
+    assert len(activated) == 3
+    if block.classes is not None:
+        assert block.width == len(block.classes)
+
+
+def test_a_block_goes_through_json_and_comes_back_equal(case: Case) -> None:
+    block, values = fitted(case)
+    back = block_from_json(json.loads(json.dumps(block_to_json(block))))
+    assert back == block
+    assert torch.equal(back.encode(values[0], VIEW), block.encode(values[0], VIEW))
+
+
+def test_fitting_gives_a_new_block_and_leaves_the_old_one_alone(case: Case) -> None:
+    before = block_to_json(case.block)
+    block, _ = fitted(case)
+    assert block is not case.block
+    assert block_to_json(case.block) == before
+    assert block.fit([]) == block, "a fitted block needs no values and stays as it is"
+
+
+def test_wording_and_marks_change_nothing(case: Case) -> None:
+    block, values = fitted(case)
+    before = block.encode(values[0])
+    assert block.words(values[0])
+    block.marks(values[0])
+    assert torch.equal(block.encode(values[0]), before)

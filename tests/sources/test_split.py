@@ -1,0 +1,201 @@
+"""Splitters: the book's positions, and no leaks."""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.errors import DataError, InputError
+from eyebright.sources import split
+from eyebright.sources.split import checked_split
+
+GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
+
+
+def items(n: int) -> list[int]:
+    return list(range(n))
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 10])
+def test_a_random_split_equals_the_book_for_the_same_seed(n: int) -> None:
+    gold = GOLD[f"RandomSplitter(seed=42) n={n}"]
+    assert split.RandomSplitter(seed=42)(items(n)) == (gold["train"], gold["valid"])
+
+
+@pytest.mark.parametrize("n", [100, 5011, 7390])
+def test_a_large_random_split_equals_the_book_for_the_same_seed(n: int) -> None:
+    gold = GOLD[f"RandomSplitter(seed=42) n={n}"]
+    train, valid = split.RandomSplitter(seed=42)(items(n))
+    assert hashlib.sha256(json.dumps(list(train)).encode()).hexdigest() == gold["sha256_train"]
+    assert hashlib.sha256(json.dumps(list(valid)).encode()).hexdigest() == gold["sha256_valid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "splitter", "n"),
+    [
+        ("RandomSplitter(0.3,seed=7) n=10", split.RandomSplitter(0.3, seed=7), 10),
+        ("IndexSplitter([1,3]) n=5", split.IndexSplitter([1, 3]), 5),
+        ("EndSplitter() n=10", split.EndSplitter(), 10),
+        ("EndSplitter(valid_last=False) n=10", split.EndSplitter(valid_last=False), 10),
+        ("TrainTestSplitter(random_state=42) n=10", split.TrainTestSplitter(random_state=42), 10),
+        ("FuncSplitter(x%3==0) n=10", split.FuncSplitter(lambda x: x % 3 == 0), 10),
+        ("MaskSplitter n=5", split.MaskSplitter([True, False, True, False, False]), 5),
+        ("RandomSubsetSplitter(.5,.2,seed=42) n=10", split.RandomSubsetSplitter(0.5, 0.2, seed=42), 10),
+    ],
+)
+def test_other_splitters_equal_the_book(name: str, splitter: split.Splitter, n: int) -> None:
+    assert [list(part) for part in splitter(items(n))] == GOLD[name]
+
+
+def test_a_column_splits_as_in_the_book() -> None:
+    table = pd.DataFrame({"fname": list("abcde"), "is_valid": [False, True, False, True, False]})
+    assert [list(part) for part in split.ColSplitter()(table)] == GOLD["ColSplitter()"]
+
+
+def test_a_seed_leaves_the_global_generator_alone_unlike_the_book() -> None:
+    assert GOLD["RandomSplitter(seed=) reseeds torch global RNG"] is True
+    torch.manual_seed(123)
+    expected = torch.rand(1)
+    torch.manual_seed(123)
+    split.RandomSplitter(seed=42)(items(10))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_an_end_split_of_few_items_trains_on_them_unlike_the_book() -> None:
+    assert GOLD["EndSplitter() n=3 (cut==0)"] == [[], [0, 1, 2]]
+    assert split.EndSplitter()(items(3)) == ([0, 1, 2], [])
+
+
+def test_a_stratified_split_keeps_each_class_share() -> None:
+    classes = ["a"] * 50 + ["b"] * 10
+    train, valid = split.TrainTestSplitter(0.2, random_state=0, stratify=classes)(items(60))
+    assert sorted(train + valid) == items(60)
+    assert sum(i < 50 for i in valid) == 10
+    assert sum(i >= 50 for i in valid) == 2
+
+
+def test_folders_split_by_the_name_above_the_class() -> None:
+    paths = [Path("train/a/1.jpg"), Path("valid/a/2.jpg"), Path("train/b/3.jpg")]
+    assert split.GrandparentSplitter()(paths) == ([0, 2], [1])
+    with pytest.raises(DataError, match="expected folders 'train'.*there are 'x'"):
+        split.GrandparentSplitter()([Path("x/a/1.jpg")])
+
+
+def test_a_file_names_what_validates(tmp_path: Path) -> None:
+    (tmp_path / "valid.txt").write_text("2.jpg\n")
+    assert split.FileSplitter(tmp_path / "valid.txt")(["a/1.jpg", "b/2.jpg"]) == ([0], [1])
+
+
+def by_index_label(table: pd.DataFrame) -> tuple[list[int], list[int]]:
+    """As the book's readers write it: labels of the index, not positions."""
+    return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()
+
+
+def test_a_shuffled_table_cannot_leak_unlike_the_book() -> None:
+    table = pd.DataFrame({"is_valid": np.arange(32) % 4 == 0}).sample(frac=1, random_state=3)
+    train, valid = checked_split(by_index_label, table)
+    assert table["is_valid"].iloc[valid].all()
+    assert not table["is_valid"].iloc[train].any()
+
+
+def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
+    table = pd.DataFrame({"is_valid": np.arange(32) % 4 == 0}).iloc[16:]
+    train, valid = checked_split(by_index_label, table)
+    assert sorted(train + valid) == list(range(16))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (([0, 1], [1, 2]), "1 items on both sides"),
+        (([0, 9], [1]), "position 9, and there are 3 items"),
+        (([0, -1], [1]), "position -1"),
+        (([0, 0], [1]), "twice on one side"),
+        ((["a"], [1]), "whole numbers from 0"),
+        (([True, False], [1]), "whole numbers from 0"),
+        (([], [0, 1, 2]), "nothing to train on: all 3"),
+        (([0],), "two lists of positions, train and valid; got list$"),
+        (None, "two lists of positions, train and valid; got NoneType$"),
+        ((0, 1), "two lists of positions, train and valid; got int and int$"),
+        ((np.array([[0], [1]]), [2]), r"one after another, got an array of the shape \(2, 1\)"),
+    ],
+)
+def test_a_split_that_cannot_work_is_refused(parts: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        checked_split(lambda _: parts, ["a", "b", "c"])
+
+
+def test_a_column_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(DataError, match="2 columns are called 'is_valid'; give each a name of its own"):
+        split.ColSplitter()(pd.DataFrame([[True, False]], columns=["is_valid", "is_valid"]))
+    with pytest.raises(DataError, match="no column 'is_vaild'. Did you mean 'is_valid'"):
+        split.ColSplitter("is_vaild")(pd.DataFrame({"is_valid": [True]}))
+
+
+def test_a_column_that_does_not_say_true_or_false_is_refused() -> None:
+    with pytest.raises(DataError, match="holds 'maybe'"):
+        split.ColSplitter()(pd.DataFrame({"is_valid": ["maybe"]}))
+    with pytest.raises(DataError, match="holds '<NA>'"):
+        split.ColSplitter()(pd.DataFrame({"is_valid": pd.array([True, None], dtype="boolean")}))
+    assert split.ColSplitter("part", on="test")(pd.DataFrame({"part": ["train", "test"]})) == ([0], [1])
+
+
+def test_dealing_by_label_keeps_every_label_in_training_and_its_share_in_validation() -> None:
+    random = np.random.default_rng(0)
+    common = [
+        [name for name, share in (("a", 0.5), ("b", 0.3), ("c", 0.1)) if random.random() < share] for _ in range(400)
+    ]
+    labels = [*common, ["once"], ["twice"], ["twice", "a"]]
+    for seed in range(5):
+        train, valid = split.LabelSplitter(labels, 0.2, seed)(labels)
+        assert sorted(train + valid) == list(range(len(labels)))
+        for name in ("a", "b", "c"):
+            holding = [i for i, one in enumerate(labels) if name in one]
+            share = len(set(holding) & set(valid)) / len(holding)
+            assert share == pytest.approx(0.2, abs=0.03)
+        for name in ("once", "twice"):
+            assert any(name in labels[i] for i in train)
+        bare = [i for i, one in enumerate(labels) if not one]
+        assert len(set(bare) & set(valid)) / len(bare) == pytest.approx(0.2, abs=0.05)
+
+
+def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
+    labels = [[name] for name in "aaaaaaaaaabbbbb"]
+    first, again, other = (split.LabelSplitter(labels, 0.4, seed)(labels) for seed in (1, 1, 2))
+    assert first == again != other
+    assert sorted(labels[i][0] for i in first[1]) == ["a"] * 4 + ["b"] * 2
+
+
+@pytest.mark.parametrize("share", [-0.2, 1.0, 20])
+def test_a_share_that_is_none_is_refused_at_once(share: float) -> None:
+    for splitter in (split.RandomSplitter, split.EndSplitter, partial(split.LabelSplitter, [["a"]])):
+        with pytest.raises(InputError, match="valid_pct is the share that validates"):
+            splitter(share)
+    with pytest.raises(InputError, match="test_size is the share that validates"):
+        split.TrainTestSplitter(share)
+
+
+@pytest.mark.parametrize("size", [-1, -0.1, float("nan")])
+def test_less_than_nothing_is_no_size_of_a_subset(size: float) -> None:
+    with pytest.raises(InputError, match="valid_sz is a share .* or a count"):
+        split.RandomSubsetSplitter(0.5, size)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [([False, True], "got False; MaskSplitter takes a mask"), (["1"], "got '1'"), ([1.7], "got 1.7")],
+)
+def test_what_is_no_position_is_not_taken_for_one(chosen: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"^IndexSplitter takes positions \(whole numbers from 0\), {message}$"):
+        split.IndexSplitter(np.array(chosen, dtype=object))
+
+
+def test_a_file_of_names_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read from '.*gone.txt' the names of what validates: No such file"):
+        split.FileSplitter(tmp_path / "gone.txt")

@@ -1,0 +1,69 @@
+"""Any number of labels for each image."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eyebright.errors import InputError, LabelError
+from eyebright.tasks.multicategory import MultiCategoryBlock
+
+GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
+
+
+def test_vocabulary_and_rows_equal_the_book() -> None:
+    gold = GOLD["MultiCategorize+OneHot"]
+    block = MultiCategoryBlock()
+    values = [block.read(labels) for labels in gold["labels"]]
+    block = block.fit(values)
+    assert list(block.classes) == gold["vocab"]
+    rows = [block.encode(value) for value in values]
+    assert [row.tolist() for row in rows] == gold["encoded"]
+    assert str(rows[0].dtype) == gold["dtype"]
+    assert [sorted(block.decode(row)) for row in rows] == gold["decoded"]
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.float32("nan"), pd.NA, "", " ", [], [""], [None], [pd.NA]])
+def test_no_label_is_a_row_of_zeros_and_never_a_class_of_its_own(nothing: object) -> None:
+    block = MultiCategoryBlock()
+    block = block.fit([block.read(nothing), block.read(["a"])])
+    assert list(block.classes) == ["a"]
+    assert block.encode(block.read(nothing)).tolist() == [0.0]
+
+
+def test_a_text_that_was_not_split_is_an_error_and_not_one_class_per_letter() -> None:
+    assert GOLD["label as plain string 'cat' (forgot to split): vocab"] == list("acdgot")
+    with pytest.raises(LabelError, match="text 'bus car'; split it"):
+        MultiCategoryBlock().read("bus car")
+
+
+@pytest.mark.parametrize("vocab", [np.array(["b", "a"]), pd.Series(["b", "a"]), ("b", "a")])
+def test_a_vocabulary_may_be_an_array_or_a_series_and_keeps_its_order(vocab: object) -> None:
+    for kind in ("np.array", "pd.Series"):
+        assert GOLD[f"MultiCategorize(vocab={kind})"].startswith("ValueError")
+    assert list(MultiCategoryBlock(vocab=vocab).classes) == ["b", "a"]
+
+
+def test_encoded_rows_equal_the_book() -> None:
+    block = MultiCategoryBlock(encoded=True, vocab=["x", "y", "z"])
+    gold = GOLD["EncodedMultiCategorize"]
+    assert block.encode(block.read([1, 0, 1])).tolist() == gold["enc"]
+    assert sorted(block.decode(block.encode(block.read(np.array([1.0, 0, 1]))))) == gold["dec"]
+
+
+def test_encoded_rows_need_names() -> None:
+    with pytest.raises(InputError, match="needs the names of the columns"):
+        MultiCategoryBlock(encoded=True)
+
+
+@pytest.mark.parametrize("row", [[1, 0], [1, 0, 2], [0.5, 0, 1]])
+def test_an_encoded_row_that_is_no_row_of_0_and_1_is_an_error(row: list[float]) -> None:
+    with pytest.raises(LabelError, match="3 times 0 or 1"):
+        MultiCategoryBlock(encoded=True, vocab=["x", "y", "z"]).read(row)
+
+
+def test_captions_join_the_labels_in_the_order_of_the_vocabulary() -> None:
+    block = MultiCategoryBlock(vocab=["b", "a", "c"])
+    assert block.words(frozenset({"c", "b"})) == "b;c"

@@ -214,7 +214,7 @@ def train_pets(
         learn.unfreeze()
     learn.fit_one_cycle(told.epochs, lr)
     probabilities, targets = learn.get_preds()
-    return outcome(probabilities, targets, positions=dls.valid_ds.positions, images=len(files))
+    return outcome(probabilities, targets, indices=dls.valid_ds.indices, images=len(files))
 
 
 def some_of_each(files: Sequence[Path], each: int) -> list[Path]:
@@ -225,10 +225,10 @@ def some_of_each(files: Sequence[Path], each: int) -> list[Path]:
     return [file for several in breeds.values() for file in several[:each]]
 
 
-def outcome(probabilities: Tensor, targets: Tensor, *, positions: Sequence[int], images: int) -> Outcome:
+def outcome(probabilities: Tensor, targets: Tensor, *, indices: Sequence[int], images: int) -> Outcome:
     right, loss = torch.full((images,), torch.nan), torch.full((images,), torch.nan)
-    right[list(positions)] = (probabilities.argmax(1) == targets).float()
-    loss[list(positions)] = functional.nll_loss(probabilities.clamp(min=1e-9).log(), targets, reduction="none")
+    right[list(indices)] = (probabilities.argmax(1) == targets).float()
+    loss[list(indices)] = functional.nll_loss(probabilities.clamp(min=1e-9).log(), targets, reduction="none")
     return Outcome(right, loss)
 
 
@@ -236,8 +236,8 @@ def train_pascal(told: argparse.Namespace, seed: int) -> Learner:
     """The book's data block of chapter 6; the head alone."""
     path = told.data or untar_data(URLs.PASCAL_2007)
     table = pd.read_csv(path / "train.csv", keep_default_na=False)
-    if told.images is not None:
-        table = table.sample(told.images, random_state=0)
+    if told.count is not None:
+        table = table.sample(told.count, random_state=0)
     dls = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
         get_x=ColReader("fname", pref=path / "train"),
@@ -282,7 +282,7 @@ class OneByOne(Transform):
     transforms: tuple[Transform, ...]
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The changes one after another; none for the validation view, whose size is right."""
+        """The changes one after another; none for the validation preprocessing, whose size is right."""
         nothing = Draw(Warp.identity(size))
         if generator is None:
             return nothing

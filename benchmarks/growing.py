@@ -94,7 +94,7 @@ def read_table(made: pd.DataFrame, folder: Path) -> Callable[[], object]:
 
 
 def drawn(dls: DataLoaders) -> int:
-    """How many images the batches of an epoch hold; only their positions are drawn."""
+    """How many images the batches of an epoch hold; only their indices are drawn."""
     return sum(len(group) for side in dls for group in side.groups(0))
 
 
@@ -159,7 +159,7 @@ def after_epochs(epoch: Callable[[], object]) -> dict[str, Any]:
         gc.collect()
         alive = family(os.getpid())
         megabytes.append(sum(map(own, alive)))
-        threads.append(status("Threads"))
+        threads.append(status("ThreadExecutor"))
         processes.append(len(alive))
     return {"MB": megabytes, "threads": threads, "processes": processes}
 

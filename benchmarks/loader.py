@@ -27,7 +27,7 @@ from peers.eyebright_side import dataloaders, make_learner
 from stages import stage_times
 from torch import Tensor
 
-from eyebright._system.cpus import processors
+from eyebright._system.cpus import cpu_count
 from eyebright.data.loader import Loader
 from eyebright.image.cache import PixelCache
 from eyebright.transforms.pipeline import Pipeline
@@ -71,7 +71,7 @@ def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
     """Images per second without a cache and with each kind, in the epoch that fills it and in later ones; printed."""
     with tempfile.TemporaryDirectory() as folder:
         kinds = {"no cache": None, "memory": PixelCache.in_memory(), "folder": PixelCache.in_folder(folder)}
-        ways = {name: passes(passes_of(cached(read, cache), processors()), use) for name, cache in kinds.items()}
+        ways = {name: passes(passes_of(cached(read, cache), cpu_count()), use) for name, cache in kinds.items()}
         first = {name: way(0) for name, way in ways.items()}
         later = measure.alternate(ways, range(rounds))
         results = {

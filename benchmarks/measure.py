@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from eyebright._system.cpus import processors
+from eyebright._system.cpus import cpu_count
 
 T = TypeVar("T")
 PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pillow")
@@ -91,7 +91,7 @@ def machine() -> dict[str, Any]:
     """What the numbers depend on besides the code."""
     return {
         "processor": _processor(),
-        "processors": processors(),
+        "processors": cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "load_before": round(LOAD, 2),
@@ -103,7 +103,7 @@ def machine() -> dict[str, Any]:
 
 def warn_if_busy() -> None:
     """Say on the terminal that other programs are using this machine."""
-    if processors() / 2 < LOAD:
+    if cpu_count() / 2 < LOAD:
         print(f"this machine is busy (load {LOAD:.1f}): trust the ratios at most, not the seconds", file=sys.stderr)
 
 

@@ -30,7 +30,7 @@ from eyebright import CategoryBlock, Image, Resize, get_image_files
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import save_onnx
 from eyebright.models.build import ImageModel, build_model, describe
-from eyebright.train.batchnorm_statistics import settle_statistics
+from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
 from eyebright.transforms.draw import draw_all
 from eyebright.types import Size
@@ -115,7 +115,7 @@ def make_model(arch: str, size: Size, images: list[str]) -> ImageModel:
     model.body.train(not trained)
     seen = np.stack([np.asarray(Image.create(path).to_thumb(size.height).resize(size)) for path in images[:SEEN]])
     batches = torch.from_numpy(seen).permute(0, 3, 1, 2).split(16)
-    settle_statistics(model, [(batch, batch) for batch in batches], Device("cpu", "float32"))
+    recompute_statistics(model, [(batch, batch) for batch in batches], Device("cpu", "float32"))
     return model.eval()
 
 

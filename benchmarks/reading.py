@@ -10,8 +10,8 @@ torchvision's references start their workers anew, timm and Eyebright keep their
 batches, one for each worker process, and the time to the second. What was read ahead by then favours the libraries that
 have worker processes, the less the more batches there are.
 
-It also says how far Eyebright's validation view is from a full decode with Pillow's antialiased resize of the same
-part of the image, in grey levels of 255. ``--make`` writes large JPEGs (quality 90) out of the photographs into a
+It also says how far Eyebright's validation preprocessing is from a full decode with Pillow's antialiased resize of the
+same part of the image, in grey levels of 255. ``--make`` writes large JPEGs (quality 90) out of the photographs into a
 temporary folder: each photograph enlarged, or, with ``--mosaic``, many tiles, which hold more detail than photographs.
 """
 

@@ -102,7 +102,7 @@ def report(learn: Learner) -> None:
     vocab = learn.dls.vocab
     commonest = Counter(map(breed, learn.dls.train_ds.items)).most_common(1)[0][0]
     print(f"{int((answers == targets).sum())} of {len(targets)} images get the right one of {len(vocab)} breeds")
-    print(f"always '{commonest}' would be right {int((targets == vocab.position(commonest)).sum())} times")
+    print(f"always '{commonest}' would be right {int((targets == vocab.index(commonest)).sum())} times")
     wrong = answers != targets
     pairs = Counter(zip(targets[wrong].tolist(), answers[wrong].tolist(), strict=True))
     for (true, given), times in pairs.most_common(3):

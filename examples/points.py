@@ -31,7 +31,7 @@ from eyebright import (
 
 
 def head_centre(image: Path) -> list[float]:
-    """(x, y) of the head's centre in pixels: the pose file's position in space, projected by the camera."""
+    """(x, y) of the head's centre in pixels: the pose file's index in space, projected by the camera."""
     centre = np.genfromtxt(image.with_name(image.name.replace("_rgb.jpg", "_pose.txt")), skip_header=3)
     camera = calibration(image.parent)
     x = centre[0] * camera[0][0] / centre[2] + camera[0][2]

@@ -167,8 +167,8 @@ def test_the_chain_gives_batches_of_the_table_s_images_and_labels(data: ImageDat
     x, y = data.one_batch()
     assert (x.shape, y.shape) == ((8, 3, 32, 32), (8, 3))
     assert len(data.dls.valid_ds) == 8
-    position = data.dls.valid_ds.positions[0]
-    assert data.dls.valid_ds.value(0) == frozenset(str(table["labels"][position]).split()) - {"nan"}
+    index = data.dls.valid_ds.indices[0]
+    assert data.dls.valid_ds.value(0) == frozenset(str(table["labels"][index]).split()) - {"nan"}
     assert "Train: 32 items; Valid: 8 items" in repr(data)
 
 
@@ -199,9 +199,7 @@ def test_folders_split_and_label(tmp_path: Path, folder: Path) -> None:
     assert [len(by_folder.dls.train_ds), len(by_folder.dls.valid_ds)] == [8, 4]
     assert by_folder.one_batch()[0].shape == (4, 3, 16, 24)
     assert split.label_from_re(r"(x\d)_").transform(size=16).databunch(bs=4).classes == ["x0", "x1"]
-    assert images.split_by_idx([0, 1]).label_from_folder().transform(size=16).databunch(
-        bs=4
-    ).dls.valid_ds.positions == [
+    assert images.split_by_idx([0, 1]).label_from_folder().transform(size=16).databunch(bs=4).dls.valid_ds.indices == [
         0,
         1,
     ]
@@ -216,7 +214,7 @@ def test_a_column_splits_and_floats_are_numbers(folder: Path) -> None:
     split = ImageList.from_df(table, folder, folder="images").split_from_df("is_valid")
     numbers = split.label_from_df("size").transform(aug_transforms(), size=32).databunch(bs=8)
     assert "MSELoss" in repr(numbers.dls.loss_func)
-    assert numbers.dls.valid_ds.positions == [i for i in range(40) if i % 4 == 3]
+    assert numbers.dls.valid_ds.indices == [i for i in range(40) if i % 4 == 3]
     with pytest.raises(InputError, match="there is no table '.*nowhere.csv'"):
         ImageList.from_csv(folder, "nowhere.csv")
 

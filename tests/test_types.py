@@ -121,13 +121,13 @@ def test_a_vocabulary_is_a_sequence() -> None:
 
 def test_names_and_positions_are_inverse() -> None:
     vocab = Vocab(NAMES)
-    assert [vocab.position(name) for name in vocab] == [0, 1, 2, 3]
+    assert [vocab.index_of(name) for name in vocab] == [0, 1, 2, 3]
     assert vocab.o2i == {"bus": 0, "car": 1, "cat": 2, "dog": 3}
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(LabelError, match="unknown label 'catt'. Did you mean 'cat'\\? The 4 known: 'bus', 'car'"):
-        Vocab(NAMES).position("catt")
+        Vocab(NAMES).index_of("catt")
 
 
 def test_a_name_stands_once() -> None:

@@ -3,7 +3,7 @@
 import json
 from importlib.metadata import version
 
-from eyebright._system.cpus import processors
+from eyebright._system.cpus import cpu_count
 from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
 from peers.eyebright_side import make_learner
 from peers.idle_job import IdleAnswer, Moment
@@ -21,9 +21,9 @@ def main() -> None:
 
     def watch(event: Event) -> None:
         if isinstance(event, EpochStarted | ValidationStarted | EpochDone):
-            laps = learner.run.laps.seconds
-            thread = {name: laps.get(name, 0.0) for name in (*PARTS, "validating")}
-            reading = sum(loader.laps.seconds.get(name, 0.0) for loader in loaders for name in READING)
+            timer = learner.run.timer.seconds
+            thread = {name: timer.get(name, 0.0) for name in (*PARTS, "validating")}
+            reading = sum(loader.timer.seconds.get(name, 0.0) for loader in loaders for name in READING)
             moments.append(Moment.now(thread, reading))
 
     learner.freeze_to(-1 if settings.phase == "frozen" else 0)
@@ -31,8 +31,8 @@ def main() -> None:
     started, stepped, done = moments[3:]
     device = learner.run.device
     answer = IdleAnswer(
-        steps=started.until(stepped, processors()),
-        validation=stepped.until(done, processors()),
+        steps=started.until(stepped, cpu_count()),
+        validation=stepped.until(done, cpu_count()),
         said=f"{device.precision}: {device.why}",
         versions={name: version(name) for name in ("eyebright", "torch", "torchvision", "timm")},
     )

@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def valid(self) -> list[int]:
-        """The positions of the images that validate."""
+        """The indices of the images that validate."""
         return [i for i, item in enumerate(self.items) if item["valid"]]
 
 

@@ -141,7 +141,7 @@ class Vocab(Sequence[str]):
     def __repr__(self) -> str:
         return f"(#{len(self)}) {list(self._names)}"
 
-    def position(self, name: object) -> int:
+    def index_of(self, name: object) -> int:
         """The index of ``name`` in the model's outputs.
 
         Raises:

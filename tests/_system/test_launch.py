@@ -8,19 +8,19 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eyebright._system.launch import ProcessEndedError, launch, refuse_too_many
+from eyebright._system.launch import ProcessEndedError, check_device_count, launch
 from eyebright.errors import InputError, TrainingError
 
 
 @pytest.fixture(autouse=True)
 def modules_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'src'}")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[1]}:{Path(__file__).parents[2] / 'src'}")
 
 
 def test_the_first_of_the_processes_talks(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     launch(2, "support.failing", "well")
-    assert capfd.readouterr() == ("the first talks\n", "")
+    assert capfd.readouterr() == ("the first prints\n", "")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -40,7 +40,7 @@ def test_one_that_fails_ends_all_and_its_error_alone_is_told(
         launch(3, "support.failing", how)
     said = capfd.readouterr()
     assert said.err == ""
-    assert said.out in ("the first talks\n", "")  # it may be ended before it has begun
+    assert said.out in ("the first prints\n", "")  # it may be ended before it has begun
     assert ("Traceback" in "".join(getattr(told.value, "__notes__", []))) == (how == "fault")
 
 
@@ -49,6 +49,6 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, t
     gpus = SimpleNamespace(is_available=lambda: True, device_count=lambda: there)
     monkeypatch.setattr(torch, "accelerator", gpus)
     with pytest.raises(InputError, match=f"4 devices are asked for, and {says}"):
-        refuse_too_many(4, None)
-    refuse_too_many(there, "cuda")
-    refuse_too_many(4, "cpu")
+        check_device_count(4, None)
+    check_device_count(there, "cuda")
+    check_device_count(4, "cpu")

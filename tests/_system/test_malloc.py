@@ -19,7 +19,7 @@ START = """
 import os
 from pathlib import Path
 import torch
-from eyebright._system.malloc import freed_memory_kept
+from eyebright._system.malloc import retain_freed_memory
 
 LARGE = 256 << 20
 
@@ -46,7 +46,7 @@ def run(script: str) -> str:
 def test_freed_memory_stays_inside_and_goes_back_after() -> None:
     assert not run("""
 assert use_and_free() < LARGE / 2
-with freed_memory_kept(torch.device("cpu")):
+with retain_freed_memory(torch.device("cpu")):
     assert use_and_free() > LARGE / 2
 assert resident() - before < LARGE / 2
 assert use_and_free() < LARGE / 2
@@ -57,7 +57,7 @@ assert use_and_free() < LARGE / 2
 def test_it_goes_back_when_training_breaks_off() -> None:
     assert not run("""
 try:
-    with freed_memory_kept(torch.device("cpu")):
+    with retain_freed_memory(torch.device("cpu")):
         assert use_and_free() > LARGE / 2
         raise KeyboardInterrupt
 except KeyboardInterrupt:
@@ -69,6 +69,6 @@ except KeyboardInterrupt:
 def test_who_set_up_glibc_by_the_environment_is_left_alone() -> None:
     assert not run("""
 os.environ["MALLOC_ARENA_MAX"] = "2"
-with freed_memory_kept(torch.device("cpu")):
+with retain_freed_memory(torch.device("cpu")):
     assert use_and_free() < LARGE / 2
 """)

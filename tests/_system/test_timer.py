@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 
 
 class Clock:
@@ -18,31 +18,31 @@ class Clock:
 
 def test_seconds_of_one_name_are_added_up_and_others_left_out() -> None:
     clock = Clock()
-    laps = Laps(clock)
+    timer = Timer(clock)
     for seconds, name in ((1.0, "decode"), (2.0, "warp"), (4.0, "decode")):
-        with laps(name):
+        with timer(name):
             clock.now += seconds
         clock.now += 100.0
-    assert laps.seconds == {"decode": 5.0, "warp": 2.0}
+    assert timer.seconds == {"decode": 5.0, "warp": 2.0}
 
 
 def test_what_breaks_off_counts_too() -> None:
     clock = Clock()
-    laps = Laps(clock)
+    timer = Timer(clock)
 
     def fail() -> None:
-        with laps("forward"):
+        with timer("forward"):
             clock.now += 3.0
             raise KeyError("gone")
 
     with pytest.raises(KeyError, match="gone"):
         fail()
-    assert laps.seconds == {"forward": 3.0}
+    assert timer.seconds == {"forward": 3.0}
 
 
 def test_waiting_for_things_counts_and_using_them_does_not() -> None:
     clock = Clock()
-    laps = Laps(clock)
+    timer = Timer(clock)
 
     def things():
         for thing in "ab":
@@ -50,22 +50,22 @@ def test_waiting_for_things_counts_and_using_them_does_not() -> None:
             yield thing
 
     got = []
-    for thing in laps.each("waiting", things()):
+    for thing in timer.each("waiting", things()):
         clock.now += 10.0
         got.append(thing)
     assert got == ["a", "b"]
-    assert laps.seconds == {"waiting": 2.0}
+    assert timer.seconds == {"waiting": 2.0}
 
 
 def test_threads_lose_no_seconds() -> None:
-    laps = Laps(lambda: 0.0)
+    timer = Timer(lambda: 0.0)
     ticks = iter(range(10**6))
-    laps._clock = lambda: float(next(ticks))  # every lap lasts at least one tick
+    timer._clock = lambda: float(next(ticks))  # every lap lasts at least one tick
 
     def lap(_: int) -> None:
-        with laps("all"):
+        with timer("all"):
             pass
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lap, range(2000)))
-    assert laps.seconds["all"] >= 2000
+    assert timer.seconds["all"] >= 2000

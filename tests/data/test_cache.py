@@ -105,6 +105,6 @@ def test_unreadable_images_are_left_out_as_without_a_cache(tmp_path: Path) -> No
     for cache in (None, "memory"):
         dls = squares_block(tmp_path).dataloaders(table, bs=4, skip_bad=True, cache=cache)
         for epoch in range(2):
-            assert len([p for batch in dls.train.batches(epoch) for p in batch.positions]) == 11
+            assert len([p for batch in dls.train.batches(epoch) for p in batch.indices]) == 11
         skipped.append(dls.skipped)
     assert skipped[0] == skipped[1] != {}

@@ -19,13 +19,13 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright._system.cpus import processors
+from eyebright._system.cpus import cpu_count
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.executors import Caller, Readers, Threads
+from eyebright.data.executors import Executor, SerialExecutor, ThreadExecutor
 from eyebright.data.loader import Loader
-from eyebright.data.process_executor import Forked, Processes, can_fork
-from eyebright.data.sample_loader import Chunk, Reading
+from eyebright.data.process_executor import Forked, ProcessExecutor, can_fork
+from eyebright.data.sample_loader import Chunk, SampleLoader
 from eyebright.errors import DataError, ImageError
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.transforms.presets import aug_transforms
@@ -33,15 +33,15 @@ from eyebright.transforms.spatial import Resize
 from support.images import coloured_squares
 from support.learners import squares_block
 
-Make = Callable[[Reading], Readers]
+Make = Callable[[SampleLoader], Executor]
 IMAGE = 40 * 40 * 3
 
 forks = pytest.mark.skipif(not can_fork(), reason="this system has no copies of processes")
 MAKERS = {
-    "caller": Caller,
-    "threads": lambda reading: Threads(reading, 3),
-    "processes": lambda reading: Processes([reading], 2, chunk=4, image=IMAGE, jobs=3).of(0),
-    "processes without room": lambda reading: Processes([reading], 2, chunk=4, image=IMAGE - 1, jobs=3).of(0),
+    "caller": SerialExecutor,
+    "threads": lambda reading: ThreadExecutor(reading, 3),
+    "processes": lambda reading: ProcessExecutor([reading], 2, chunk=4, image=IMAGE, jobs=3).of(0),
+    "processes without room": lambda reading: ProcessExecutor([reading], 2, chunk=4, image=IMAGE - 1, jobs=3).of(0),
 }
 
 
@@ -52,19 +52,21 @@ def make(request: pytest.FixtureRequest) -> Make:
     return request.param
 
 
-def reading_of(block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False) -> Reading:
+def reading_of(
+    block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False
+) -> SampleLoader:
     pipeline = Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cuda"))  # only its name counts here
-    return Reading(block.datasets(table).train, pipeline, training, seed=1, leave_out=leave_out)
+    return SampleLoader(block.datasets(table).train, pipeline, training, seed=1, leave_out=leave_out)
 
 
 def assert_same(one: Chunk, other: Chunk) -> None:
-    assert [seen.position for seen in one.seen] == [seen.position for seen in other.seen]
-    for a, b in zip(one.seen, other.seen, strict=True):
-        assert np.array_equal(a.look.pixels, b.look.pixels)
-        assert np.array_equal(a.look.view.matrix, b.look.view.matrix)
-        assert a.look.view.source == b.look.view.source
-        assert a.look.later.lighting == b.look.later.lighting
-        assert np.array_equal(a.look.later.warp.matrix, b.look.later.warp.matrix)
+    assert [sample.item_index for sample in one.samples] == [sample.item_index for sample in other.samples]
+    for a, b in zip(one.samples, other.samples, strict=True):
+        assert np.array_equal(a.preprocessed.pixels, b.preprocessed.pixels)
+        assert np.array_equal(a.preprocessed.warp.matrix, b.preprocessed.warp.matrix)
+        assert a.preprocessed.warp.source == b.preprocessed.warp.source
+        assert a.preprocessed.later.lighting == b.preprocessed.later.lighting
+        assert np.array_equal(a.preprocessed.later.warp.matrix, b.preprocessed.later.warp.matrix)
         assert torch.equal(a.target, b.target)
         assert a.target.dtype == b.target.dtype
     assert one.skipped == other.skipped
@@ -120,7 +122,7 @@ def test_an_unreadable_image_is_the_same_error_and_others_are_read_after_it(make
 
 def test_an_unreadable_image_is_left_out_where_it_may_be(make, tmp_path, damaged):
     chunk = make(reading_of(squares_block(tmp_path), damaged, leave_out=True)).submit([1, 2, 3], 0).result()
-    assert len(chunk.seen) == 2
+    assert len(chunk.samples) == 2
     assert list(chunk.skipped) == [str(tmp_path / "002.png")]
     assert "cut off" in chunk.skipped[str(tmp_path / "002.png")]
 
@@ -144,7 +146,7 @@ def test_an_error_of_a_getter_says_what_it_said(make: Make, error: Exception, fo
     readers = make(reading_of(squares_block(folder, get_x=getter), table))
     with pytest.raises(Exception, match="the shelf is empty"):
         readers.submit([1, 2], 0).result()
-    assert len(readers.submit([3, 4], 0).result().seen) == 2
+    assert len(readers.submit([3, 4], 0).result().samples) == 2
 
 
 def test_of_jobs_that_nobody_waits_for_the_room_comes_back(make: Make, folder: Path, table: pd.DataFrame):
@@ -167,7 +169,7 @@ def test_of_jobs_that_nobody_waits_for_the_room_comes_back(make: Make, folder: P
 # ---------------------------------------------------------------------- processes alone
 
 
-def processes(reading: Reading) -> Forked:
+def processes(reading: SampleLoader) -> Forked:
     return MAKERS["processes"](reading)
 
 
@@ -232,7 +234,7 @@ def test_where_no_process_can_start_threads_read_unless_processes_were_asked_for
 
     monkeypatch.setattr(os, "fork", no_fork)
     many = pd.concat([table] * 12, ignore_index=True)
-    assert readers_of(loaders(folder, many).train) is Threads
+    assert readers_of(loaders(folder, many).train) is ThreadExecutor
     with pytest.raises(
         DataError, match=r"processes .* cannot be started: .*no more processes; leave processes=True out"
     ):
@@ -311,10 +313,10 @@ def test_what_is_drawn_from_everybodys_generators_differs_from_chunk_to_chunk_an
     assert [other.submit([i], 0).result().skipped["drawn"] for i in (3, 5)] == [first[3], first[5]]
 
 
-class Drawing(Reading):
+class Drawing(SampleLoader):
     """Says in ``skipped`` what a function draws."""
 
-    def __init__(self, reading: Reading, draw: Callable[[], float]) -> None:
+    def __init__(self, reading: SampleLoader, draw: Callable[[], float]) -> None:
         super().__init__(reading.dataset, reading.pipeline, reading.training, reading.seed, reading.leave_out)
         object.__setattr__(self, "draw", draw)
 
@@ -340,7 +342,7 @@ def test_starting_processes_leaves_opencv_and_the_generators_as_they_were(folder
 
 def readers_of(loader: Loader) -> type:
     next(loader.batches())
-    return type(loader._readers[1])
+    return type(loader._executor[1])
 
 
 def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
@@ -348,7 +350,7 @@ def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
     return block.dataloaders(table, bs=8, **{"num_workers": 2, **options})
 
 
-several = pytest.mark.skipif(processors() < 2, reason="one processor has no use for several processes")
+several = pytest.mark.skipif(cpu_count() < 2, reason="one processor has no use for several processes")
 
 
 @forks
@@ -356,21 +358,21 @@ several = pytest.mark.skipif(processors() < 2, reason="one processor has no use 
 def test_processes_read_many_images_and_threads_few(folder: Path, table: pd.DataFrame):
     many = pd.concat([table] * 12, ignore_index=True)  # 360 train, 120 validate
     assert readers_of(loaders(folder, many).train) is Forked
-    assert readers_of(loaders(folder, many).valid) is Threads
-    assert readers_of(loaders(folder, table).train) is Threads
+    assert readers_of(loaders(folder, many).valid) is ThreadExecutor
+    assert readers_of(loaders(folder, table).train) is ThreadExecutor
 
 
 @forks
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"num_workers": 0}, Caller),
-        ({"num_workers": 1}, Threads),
-        ({"num_workers": processors() + 1}, Threads),
-        ({"processes": False}, Threads),
-        ({"cache": "memory"}, Threads),
+        ({"num_workers": 0}, SerialExecutor),
+        ({"num_workers": 1}, ThreadExecutor),
+        ({"num_workers": cpu_count() + 1}, ThreadExecutor),
+        ({"processes": False}, ThreadExecutor),
+        ({"cache": "memory"}, ThreadExecutor),
         ({"num_workers": 1, "processes": True}, Forked),
-        ({"cache": "memory", "processes": True}, Threads),
+        ({"cache": "memory", "processes": True}, ThreadExecutor),
     ],
 )
 def test_who_reads_many_images_depends(options: dict[str, Any], expected: type, folder: Path, table: pd.DataFrame):
@@ -382,7 +384,7 @@ def test_who_reads_many_images_depends(options: dict[str, Any], expected: type, 
 def test_threads_read_what_a_function_gives_and_processes_files_even_if_the_first_is_bad(tmp_path, table, folder):
     many = pd.concat([table] * 12, ignore_index=True)
     given = squares_block(folder, get_x=lambda row: (folder / row["fname"]).read_bytes())
-    assert readers_of(loaders(folder, many, block=given).train) is Threads
+    assert readers_of(loaders(folder, many, block=given).train) is ThreadExecutor
     first = pd.concat([many[:1].assign(fname="missing.png"), many], ignore_index=True)
     with pytest.raises(ImageError, match=r"missing\.png': there is no such file"):
         list(loaders(folder, first).train.batches())
@@ -391,7 +393,7 @@ def test_threads_read_what_a_function_gives_and_processes_files_even_if_the_firs
 @forks
 def test_images_of_their_own_sizes_are_not_read_in_processes(folder: Path, table: pd.DataFrame):
     block = squares_block(folder, item_tfms=None, batch_tfms=None)
-    assert readers_of(loaders(folder, table, block=block, processes=True).train) is Threads
+    assert readers_of(loaders(folder, table, block=block, processes=True).train) is ThreadExecutor
 
 
 @pytest.mark.parametrize("options", [{"num_workers": 0}, {}, pytest.param({"processes": True}, marks=forks)])
@@ -409,7 +411,7 @@ def test_what_is_set_after_the_first_batch_counts_from_then_on(options, folder, 
 def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatch):
     train = loaders(folder, table, processes=True).train
     next(train.batches())
-    crew = train._readers[1].processes
+    crew = train._executor[1].processes
     wait_until(lambda: len(crew._free) == 3)
     submit, left = type(crew._pool).submit, [None, None]
 
@@ -427,7 +429,7 @@ def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatc
 
 
 def test_readers_are_shared_out_among_the_processes_of_torchrun(folder, table, monkeypatch):
-    monkeypatch.setattr("eyebright.processors.processors", lambda: 8)
+    monkeypatch.setattr("eyebright._system.cpus.cpu_count", lambda: 8)
     for beside, workers in (("1", 8), ("4", 2), ("16", 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
         assert squares_block(folder).dataloaders(table, bs=8).train.workers == workers

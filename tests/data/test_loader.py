@@ -49,16 +49,16 @@ def test_an_epoch_shows_every_training_image_at_most_once_and_drops_what_does_no
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    positions = [p for batch in dls.train.batches(0) for p in batch.positions]
-    assert len(positions) == len(set(positions)) == 24
-    assert set(positions) <= set(dls.train_ds.positions)
+    indices = [p for batch in dls.train.batches(0) for p in batch.indices]
+    assert len(indices) == len(set(indices)) == 24
+    assert set(indices) <= set(dls.train_ds.indices)
     assert len(dls.train) == 3
 
 
 def test_validation_comes_in_order_whole_and_always_the_same(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     batches = list(dls.valid.batches(0))
-    assert [p for batch in batches for p in batch.positions] == dls.valid_ds.positions
+    assert [p for batch in batches for p in batch.indices] == dls.valid_ds.indices
     assert all(torch.equal(a.x, b.x) for a, b in zip(batches, dls.valid.batches(7), strict=True))
 
 
@@ -130,9 +130,9 @@ def test_an_unreadable_image_stops_with_its_path(tmp_path: Path) -> None:
 
 def test_an_unreadable_image_is_left_out_and_listed_when_asked_for(tmp_path: Path) -> None:
     dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
-    positions = [p for batch in dls.train.batches(0) for p in batch.positions]
-    assert 2 not in positions
-    assert len(positions) == 11
+    indices = [p for batch in dls.train.batches(0) for p in batch.indices]
+    assert 2 not in indices
+    assert len(indices) == 11
     assert [Path(path).name for path in dls.skipped] == ["002.png"]
 
 
@@ -177,6 +177,6 @@ def test_the_groups_of_an_epoch_hold_every_image_once_in_another_order_each_epoc
     assert first == again != other
     assert [len(group) for group in first] == [8, 8, 8, 6]
     assert sorted(chain(*first)) == sorted(chain(*other)) == list(range(30))
-    shown = [batch.positions for batch in dls.train.batches(0)]
-    assert shown == [[dls.train_ds.positions[i] for i in group] for group in first]
+    shown = [batch.indices for batch in dls.train.batches(0)]
+    assert shown == [[dls.train_ds.indices[i] for i in group] for group in first]
     assert list(chain(*dls.valid.groups(3))) == list(range(10))

@@ -75,10 +75,10 @@ def test_points_are_drawn_on_the_user_s_own_image_target_beside_prediction(folde
     row = marked[marked["is_valid"]].iloc[0]
     assert axes[0].images[0].get_array().shape == (48, 64, 3)
     np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])
-    height, width = batch.views[0].size
+    height, width = batch.warps[0].size
     seen = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
     np.testing.assert_allclose(
-        axes[1].collections[0].get_offsets(), batch.views[0].inverse().points(Points.of(seen)).xy, atol=1e-6
+        axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(seen)).xy, atol=1e-6
     )
 
 
@@ -91,8 +91,8 @@ def test_images_without_targets_have_nothing_to_compare(folder: Path, table: pd.
 
 def test_some_images_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    first, again, other = (dls.some(0, 6, seed=seed).dataset.positions for seed in (0, 0, 1))
+    first, again, other = (dls.some(0, 6, seed=seed).dataset.indices for seed in (0, 0, 1))
     assert first == again != other
     assert len(set(first)) == 6
-    assert set(first) <= set(dls.train_ds.positions)
+    assert set(first) <= set(dls.train_ds.indices)
     assert len(dls.some(1, 100).dataset) == len(dls.valid_ds)

@@ -114,7 +114,7 @@ def test_a_getter_of_the_user_is_asked_once_for_each_item_however_often_its_targ
     datasets.fingerprint()
     with ThreadPoolExecutor(8) as pool:
         values = list(pool.map(datasets.train.value, range(len(datasets.train))))
-    assert values == [f"l{position % 3}" for position in datasets.train.positions]
+    assert values == [f"l{index % 3}" for index in datasets.train.indices]
     assert asked == dict.fromkeys(range(rows), 1)
 
 
@@ -169,5 +169,5 @@ def test_positions_and_targets_of_a_large_table_take_a_few_bytes_a_row() -> None
     kept, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(datasets) == rows
-    assert kept < 14 * rows  # 8 for the position, 4 for the target
+    assert kept < 14 * rows  # 8 for the index, 4 for the target
     assert most < 60 * rows

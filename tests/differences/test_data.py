@@ -42,7 +42,7 @@ def test_a_image_without_labels_makes_no_empty_class(
     bare = (table["labels"] == "") & ~table["is_valid"]
     datasets = squares_block(folder, get_y=get_y).datasets(table.replace({"labels": {"": empty}}))
     assert list(datasets.vocab) == ["blue", "green", "red"]
-    without = [i for i, position in enumerate(datasets.train.positions) if bare[position]]
+    without = [i for i, index in enumerate(datasets.train.indices) if bare[index]]
     assert without
     assert all(not datasets.train[i][1].any() for i in without)
 

@@ -101,9 +101,9 @@ def test_each_image_has_a_random_crop_of_its_own_and_keeps_all_its_points(folder
     batch = next(block.dataloaders(marked, bs=8).train.batches(0))
     assert batch.y is not None
     assert batch.y.shape == (8, 3, 2)
-    boxes = {tuple(view.inverse().points(Points.of([[0, 0], [32, 32]])).xy.flatten().tolist()) for view in batch.views}
+    boxes = {tuple(view.inverse().points(Points.of([[0, 0], [32, 32]])).xy.flatten().tolist()) for view in batch.warps}
     assert len(boxes) == 8
-    for view, points in zip(batch.views, batch.y, strict=True):
+    for view, points in zip(batch.warps, batch.y, strict=True):
         expected = view.points(Points.of([[32, 24], [34, 24], [32, 26]])).xy / 16 - 1
         assert torch.allclose(points.double(), expected, atol=1e-6)
 
@@ -116,7 +116,7 @@ def test_two_transforms_of_one_class_both_happen(folder: Path, table: pd.DataFra
     assert sum(name.startswith("Brightness") for name in traps["two Brightness in batch_tfms"]) == 1
     block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
     batch = next(block.dataloaders(table, bs=4).valid.batches())
-    seen = batch.views[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
+    seen = batch.warps[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
     middle_of_the_upright_middle = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
     assert torch.allclose(seen, middle_of_the_upright_middle)
 

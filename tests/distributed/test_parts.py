@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.data.loader import Loader, Part
+from eyebright.data.loader import Loader, Shard
 from eyebright.errors import DataError
 from support.images import coloured_squares
 from support.learners import squares_block
@@ -26,8 +26,8 @@ def loader(squares: tuple[Path, pd.DataFrame], images: int, side: int = 0, **how
     return squares_block(folder).dataloaders(table, **options)[side]
 
 
-def positions(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]]]:
-    return [[batch.positions for batch in loader.batches(epoch, Part(i, parts))] for i in range(parts)]
+def indices(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]]]:
+    return [[batch.indices for batch in loader.batches(epoch, Shard(i, parts))] for i in range(parts)]
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
@@ -36,12 +36,12 @@ def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
     squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int, drop_last: bool
 ) -> None:
     side = loader(squares, images, bs=bs, drop_last=drop_last)
-    [whole] = positions(side, 1)
+    [whole] = indices(side, 1)
     if not drop_last and 0 < images % bs < parts:
-        with pytest.raises(DataError, match="of part . of . of a batch no image can be read"):
-            positions(side, parts)
+        with pytest.raises(DataError, match="of shard . of . of a batch no image can be read"):
+            indices(side, parts)
         return
-    shares = positions(side, parts)
+    shares = indices(side, parts)
     assert all(len(share) == len(side) for share in shares)
     assert [[one for piece in pieces for one in piece] for pieces in zip(*shares, strict=True)] == whole
     sizes = [len(share[0]) for share in shares]
@@ -53,12 +53,12 @@ def test_what_is_only_looked_at_is_read_once_and_in_order(
     squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int
 ) -> None:
     side = loader(squares, images, side=1, val_bs=bs)
-    read = [position for share in positions(side, parts) for batch in share for position in batch]
+    read = [index for share in indices(side, parts) for batch in share for index in batch]
     assert read == list(range(images))
 
 
 def test_a_part_has_the_pixels_of_the_whole(squares: tuple[Path, pd.DataFrame]) -> None:
     side = loader(squares, 6, bs=6)
-    whole, first, second = (next(side.batches(2, part)) for part in (Part(0, 1), Part(0, 2), Part(1, 2)))
+    whole, first, second = (next(side.batches(2, shard)) for shard in (Shard(0, 1), Shard(0, 2), Shard(1, 2)))
     assert torch.equal(torch.cat([first.x, second.x]), whole.x)
     assert torch.equal(torch.cat([first.y, second.y]), whole.y)

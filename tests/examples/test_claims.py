@@ -101,7 +101,7 @@ def test_some_of_each_takes_the_first_images_of_every_breed(claims: dict[str, An
 
 def test_images_that_did_not_validate_do_not_count(claims: dict[str, Any]) -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    outcome = claims["outcome"](probabilities, torch.tensor([0, 0]), positions=[3, 1], images=4)
+    outcome = claims["outcome"](probabilities, torch.tensor([0, 0]), indices=[3, 1], images=4)
     assert outcome.right.isnan().tolist() == [True, False, True, False]
     assert float(outcome.right.nanmean()) == 0.5
     assert outcome.loss[[3, 1]].tolist() == pytest.approx([-np.log(0.9), -np.log(0.2)], abs=1e-6)

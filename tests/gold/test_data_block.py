@@ -67,8 +67,8 @@ def test_a_block_that_says_nothing_gives_each_row_twice_and_a_fifth_to_validatio
 
 def test_getters_give_two_texts(voc_table: pd.DataFrame) -> None:
     datasets = DataBlock(get_x=lambda row: row["fname"], get_y=lambda row: row["labels"]).datasets(voc_table)
-    position = int(datasets.train[0][0].removesuffix(".jpg"))
-    assert str(datasets.train[0]) == str((f"{position:06}.jpg", voc_table["labels"][position]))
+    index = int(datasets.train[0][0].removesuffix(".jpg"))
+    assert str(datasets.train[0]) == str((f"{index:06}.jpg", voc_table["labels"][index]))
     expected: tuple[str, str] = ast.literal_eval(GOLD["get_x/get_y"])
     assert (expected[0], expected[1]) in zip(voc_table["fname"], voc_table["labels"], strict=True)
 

@@ -153,7 +153,7 @@ def test_warps_pickle() -> None:
 
 @pytest.fixture(scope="module")
 def gold() -> dict:
-    return json.loads((Path(__file__).parent / "gold" / "g06_geometry.json").read_text())
+    return json.loads((Path(__file__).parents[1] / "gold" / "g06_geometry.json").read_text())
 
 
 @pytest.mark.parametrize("k", range(8))

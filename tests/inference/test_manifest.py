@@ -28,7 +28,7 @@ def manifest(**changes: object) -> Manifest:
     fields = {
         "model": describe("test_resnet", 2, size=32),
         "target": MultiCategoryBlock(vocab=["naïve", "b c"]),
-        "view": (Resize(40), *aug_transforms(size=32)),
+        "preprocessing": (Resize(40), *aug_transforms(size=32)),
         "thresholds": Thresholds((0.25, 0.75), metric="f1_macro"),
         "scores": {"mAP": 0.5},
         "training": {"seed": 1},
@@ -61,11 +61,11 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     ],
 )
 def test_the_saved_view_is_the_validation_view(tmp_path: Path, view: tuple[Transform, ...]) -> None:
-    save_model(tmp_path, manifest(view=view), STATE)
+    save_model(tmp_path, manifest(preprocessing=view), STATE)
     loaded, _ = load_model(tmp_path)
     for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
         before = artifact_draw(view, size)
-        after = artifact_draw(loaded.view, size)
+        after = artifact_draw(loaded.preprocessing, size)
         assert before.warp.size == after.warp.size
         assert before.warp.matrix == pytest.approx(after.warp.matrix)
         assert (before.pad or "reflection", before.interpolation) == (after.pad or "reflection", after.interpolation)

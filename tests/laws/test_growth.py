@@ -38,7 +38,7 @@ def test_every_image_is_looked_at_once_an_epoch_however_many_there_are(
     folder: Path, table: pd.DataFrame, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: Counter[str] = Counter()
-    for owner, name in ((Pipeline, "look"), (Dataset, "sample")):
+    for owner, name in ((Pipeline, "preprocess"), (Dataset, "sample")):
         monkeypatch.setattr(owner, name, counted(getattr(owner, name), calls, name))
     asked: list[str] = []
 
@@ -53,7 +53,7 @@ def test_every_image_is_looked_at_once_an_epoch_however_many_there_are(
         for side in dls:
             sum(1 for _ in side)
         seen = epochs * (len(dls.train) * 4 + len(dls.valid_ds))
-        assert calls == {"look": seen, "sample": seen}
+        assert calls == {"preprocess": seen, "sample": seen}
     assert len(asked) == len(several)
 
 
@@ -75,7 +75,7 @@ def test_a_million_positions_are_split_and_grouped_in_a_few_bytes_each() -> None
     loaded, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert images == len(train) == MILLION - len(valid)
-    assert split < 9 * MILLION  # eight for each position
+    assert split < 9 * MILLION  # eight for each index
     assert most_split < 40 * MILLION
     assert loaded - split < 5 * len(train)  # four for the number of each target
     assert most - split < 20 * len(train)  # and eight for the order of an epoch, while it lasts

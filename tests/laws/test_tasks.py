@@ -68,11 +68,11 @@ def test_every_kind_of_target_is_held_to_the_laws() -> None:
     assert set(CASES) == set(TARGET_BLOCKS)
 
 
-@pytest.mark.parametrize("view", [None, Warp.identity(SIZE), VIEW], ids=["no view", "identity", "turned"])
-def test_what_was_encoded_decodes_to_itself(case: Case, view: Warp | None) -> None:
+@pytest.mark.parametrize("warp", [None, Warp.identity(SIZE), VIEW], ids=["no warp", "identity", "turned"])
+def test_what_was_encoded_decodes_to_itself(case: Case, warp: Warp | None) -> None:
     block, values = fitted(case)
     for value in values:
-        assert same(block.decode(block.encode(value, view), view=view), value)
+        assert same(block.decode(block.encode(value, warp), warp=warp), value)
 
 
 def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case) -> None:
@@ -84,7 +84,7 @@ def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case)
     leading = block.metrics()[0]
     assert meter.result(block.activate, Thresholds())[leading.name] == pytest.approx(case.best, abs=1e-5)
     for row, value in zip(block.activate(outputs), values, strict=True):
-        assert same(block.decode(row, view=VIEW), value)
+        assert same(block.decode(row, warp=VIEW), value)
 
 
 def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:

@@ -240,7 +240,7 @@ def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataF
     assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
     row = marked[marked["is_valid"]].iloc[0]
     answer = learner.predict(folder / row["fname"])
-    view = next(learner.dls.valid.batches()).views[0]
+    view = next(learner.dls.valid.batches()).warps[0]
     expected = learner.dls.target.decode(predictions[0], view=view)
     assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Splitters: the book's positions, and no leaks."""
+"""Splitters: the book's indices, and no leaks."""
 
 import hashlib
 import json
@@ -93,7 +93,7 @@ def test_a_file_names_what_validates(tmp_path: Path) -> None:
 
 
 def by_index_label(table: pd.DataFrame) -> tuple[list[int], list[int]]:
-    """As the book's readers write it: labels of the index, not positions."""
+    """As the book's readers write it: labels of the index, not indices."""
     return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()
 
 
@@ -114,15 +114,15 @@ def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
     ("parts", "message"),
     [
         (([0, 1], [1, 2]), "1 items on both sides"),
-        (([0, 9], [1]), "position 9, and there are 3 items"),
-        (([0, -1], [1]), "position -1"),
+        (([0, 9], [1]), "index 9, and there are 3 items"),
+        (([0, -1], [1]), "index -1"),
         (([0, 0], [1]), "twice on one side"),
         ((["a"], [1]), "whole numbers from 0"),
         (([True, False], [1]), "whole numbers from 0"),
         (([], [0, 1, 2]), "nothing to train on: all 3"),
-        (([0],), "two lists of positions, train and valid; got list$"),
-        (None, "two lists of positions, train and valid; got NoneType$"),
-        ((0, 1), "two lists of positions, train and valid; got int and int$"),
+        (([0],), "two lists of indices, train and valid; got list$"),
+        (None, "two lists of indices, train and valid; got NoneType$"),
+        ((0, 1), "two lists of indices, train and valid; got int and int$"),
         ((np.array([[0], [1]]), [2]), r"one after another, got an array of the shape \(2, 1\)"),
     ],
 )
@@ -192,7 +192,7 @@ def test_less_than_nothing_is_no_size_of_a_subset(size: float) -> None:
     [([False, True], "got False; MaskSplitter takes a mask"), (["1"], "got '1'"), ([1.7], "got 1.7")],
 )
 def test_what_is_no_position_is_not_taken_for_one(chosen: list[Any], message: str) -> None:
-    with pytest.raises(DataError, match=rf"^IndexSplitter takes positions \(whole numbers from 0\), {message}$"):
+    with pytest.raises(DataError, match=rf"^IndexSplitter takes indices \(whole numbers from 0\), {message}$"):
         split.IndexSplitter(np.array(chosen, dtype=object))
 
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from eyebright.sources.stratify import LabelLists, dealt, grouped
+from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
 
 
 def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) -> set[int]:
@@ -33,12 +33,12 @@ def test_dealing_all_at_once_gives_what_dealing_one_by_one_gives(seed: int) -> N
     items, classes, share = chance.choice([1, 7, 60, 200]), chance.choice([1, 3, 40]), chance.choice([0.1, 0.5, 0.9, 1])
     labels = [[f"l{chance.randrange(classes)}" for _ in range(chance.choice([0, 1, 1, 3]))] for _ in range(items)]
     order = chance.sample(range(items), items)
-    valid = dealt(LabelLists.of(labels), np.array(order), share)
+    valid = iterative_split(LabelMatrix.of(labels), np.array(order), share)
     assert set(np.flatnonzero(valid)) == dealt_one_by_one(labels, order, share)
 
 
 def test_no_item_is_nothing_to_deal() -> None:
-    assert dealt(LabelLists.of([]), np.arange(0), 0.2).tolist() == []
+    assert iterative_split(LabelMatrix.of([]), np.arange(0), 0.2).tolist() == []
 
 
 def test_places_are_grouped_by_their_number_also_where_there_are_none() -> None:

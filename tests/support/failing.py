@@ -5,14 +5,14 @@ import signal
 import sys
 import time
 
-from eyebright._system.launch import take_part
+from eyebright._system.launch import run_worker
 from eyebright.errors import ImageError
 
 
 def fail() -> None:
     """The second process fails, the others wait for it until they are told to end."""
     how = sys.argv[1]
-    print("the first talks" if os.environ["RANK"] == "0" else "others are silent", flush=True)  # noqa: T201
+    print("the first prints" if os.environ["RANK"] == "0" else "others are silent", flush=True)  # noqa: T201
     if how == "well":
         return
     if os.environ["RANK"] != "1":
@@ -25,4 +25,4 @@ def fail() -> None:
 
 
 if __name__ == "__main__":
-    take_part(fail)
+    run_worker(fail)

@@ -38,8 +38,8 @@ def test_left_and_right_exchange_their_names_when_the_image_is_mirrored() -> Non
 
 def test_points_that_a_crop_cuts_off_are_not_learnt_from() -> None:
     block = PointBlock(2)
-    view = Warp.crop(Size(80, 80), Size(40, 40), left=0, top=0)
-    encoded = block.encode(Points.of([[10.0, 10], [70, 10]]), view)
+    warp = Warp.crop(Size(80, 80), Size(40, 40), left=0, top=0)
+    encoded = block.encode(Points.of([[10.0, 10], [70, 10]]), warp)
     assert torch.isnan(encoded[1]).all()
     outputs = torch.zeros(1, 4)
     assert block.loss()(outputs, encoded[None]) == pytest.approx(float((encoded[0] ** 2).mean()))

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from eyebright.train.batchnorm_statistics import settle_statistics
+from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
 from support.training import tiny_batches, tiny_model
 
@@ -14,7 +14,7 @@ def full_batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def test_the_statistics_are_the_mean_over_the_batches_without_dropout() -> None:
     model = tiny_model()
-    settle_statistics(model.train(), full_batches(), Device("cpu", "float32"))
+    recompute_statistics(model.train(), full_batches(), Device("cpu", "float32"))
     seen = [model[0][0](x) for x, _ in full_batches()]
     mean = torch.stack([one.mean((0, 2, 3)) for one in seen]).mean(0)
     var = torch.stack([one.var((0, 2, 3)) for one in seen]).mean(0)
@@ -26,7 +26,7 @@ def test_it_does_not_matter_what_the_statistics_were_before() -> None:
     first, second = tiny_model(), tiny_model()
     second[0][1].running_mean.fill_(100)
     for model in (first, second):
-        settle_statistics(model.train(), full_batches(), Device("cpu", "float32"))
+        recompute_statistics(model.train(), full_batches(), Device("cpu", "float32"))
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
 
@@ -36,7 +36,7 @@ def test_weights_modes_momenta_and_resting_norms_stay_as_they_are() -> None:
     model[0].eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    settle_statistics(model, full_batches(), Device("cpu", "float32"))
+    recompute_statistics(model, full_batches(), Device("cpu", "float32"))
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"1.1.running_mean", "1.1.running_var", "1.1.num_batches_tracked"}
     assert [module.training for module in model.modules()] == modes

@@ -44,10 +44,10 @@ def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
 
 def test_auto_is_float32_until_something_is_chosen_and_then_it_stays() -> None:
     device = Device("cpu")
-    assert (device.precision, device.settled) == ("float32", False)
-    device.settle("bfloat16", "2.4 times faster")
+    assert (device.precision, device.precision_is_set) == ("float32", False)
+    device.set_precision("bfloat16", "2.4 times faster")
     assert (device.precision, device.why) == ("bfloat16", "bfloat16: 2.4 times faster")
-    device.settle("float32", "another opinion")
+    device.set_precision("float32", "another opinion")
     assert device.precision == "bfloat16"
 
 

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from eyebright.data.getters import ColReader
-from eyebright.data.loader import Batch, Part
+from eyebright.data.loader import Batch, Shard
 from eyebright.errors import InputError, TrainingError
 from eyebright.learner.learner import Learner
 from eyebright.metrics.labels import mean_ap
-from eyebright.models.split_model import halves
+from eyebright.models.split_model import split_at_head
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.train.events import EpochDone, Event
-from eyebright.train.feature_cache import KeptFeatures
+from eyebright.train.feature_cache import FeatureCache
 from eyebright.transforms.spatial import Resize
 from support.images import coloured_squares
 from support.learners import small_learner, squares_block
@@ -37,13 +37,13 @@ def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None 
 def computed(monkeypatch: pytest.MonkeyPatch) -> dict[bool, list[int]]:
     """Of how many images features were computed each time, in training (True) and in validation."""
     seen: dict[bool, list[int]] = {True: [], False: []}
-    made = KeptFeatures._features
+    made = FeatureCache._features
 
-    def spy(self: KeptFeatures, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def spy(self: FeatureCache, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         seen[self._loader.training].append(len(batch.x))
         return made(self, batch)
 
-    monkeypatch.setattr(KeptFeatures, "_features", spy)
+    monkeypatch.setattr(FeatureCache, "_features", spy)
     return seen
 
 
@@ -56,12 +56,12 @@ def looked_at(computed: dict[bool, list[int]]) -> list[int]:
 def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) -> None:
     model = frozen(folder, table).model.eval()
     x = torch.rand(4, 3, 32, 32)
-    looking, answering = halves(model)
-    features = looking(x)
+    backbone, head = split_at_head(model)
+    features = backbone(x)
     assert features.ndim == 2
-    assert torch.equal(answering(features), model(x))
+    assert torch.equal(head(features), model(x))
     learn = {id(parameter) for parameter in model.head.parameters()}
-    assert {id(parameter) for parameter in answering.parameters()} == learn
+    assert {id(parameter) for parameter in head.parameters()} == learn
 
 
 @pytest.mark.parametrize("views", [2, 5])
@@ -120,21 +120,21 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
 ) -> None:
     learner = frozen(folder, table)
     train, device = learner.dls.train, learner.run.device
-    model = halves(learner.model.eval())
-    kept = KeptFeatures(model, train, device, views=2, must_fit=True)
+    model = split_at_head(learner.model.eval())
+    kept = FeatureCache(model, train, device, views=2, must_fit=True)
     for epoch in range(5, 11):
         view = 5 + (epoch - 5) % 2
         for (features, targets), group in zip(kept.batches(epoch, first=5), train.groups(epoch), strict=True):
             x, y = train.batch_of([train.sample(i, view) for i in group])
-            torch.testing.assert_close(features, model.looking(x))
+            torch.testing.assert_close(features, model.backbone(x))
             assert torch.equal(targets, y)
 
 
 def test_parts_of_a_batch_are_kept_by_those_who_read_them(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
-    train, device, model = learner.dls.train, learner.run.device, halves(learner.model.eval())
-    whole = KeptFeatures(model, train, device, views=1, must_fit=True)
-    parts = [KeptFeatures(model, train, device, Part(number, 2), views=1, must_fit=True) for number in range(2)]
+    train, device, model = learner.dls.train, learner.run.device, split_at_head(learner.model.eval())
+    whole = FeatureCache(model, train, device, views=1, must_fit=True)
+    parts = [FeatureCache(model, train, device, Shard(number, 2), views=1, must_fit=True) for number in range(2)]
     for epoch in range(3):
         both = zip(*(part.batches(epoch, first=0) for part in parts), strict=True)
         for (features, targets), read in zip(whole.batches(epoch, first=0), both, strict=True):
@@ -148,7 +148,7 @@ def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, ta
     points = {"blocks": (ImageBlock, PointBlock), "get_y": ColReader(["x", "y"])}
     learner = frozen(folder, marked, changes=points)
     train = learner.dls.train
-    kept = KeptFeatures(halves(learner.model.eval()), train, learner.run.device, views=1, must_fit=True)
+    kept = FeatureCache(split_at_head(learner.model.eval()), train, learner.run.device, views=1, must_fit=True)
     first, later = list(kept.batches(0, first=0)), list(kept.batches(1, first=0))
     assert len(first) == len(later) > 0
     for (_, targets), group in zip(later, train.groups(1), strict=True):
@@ -216,15 +216,15 @@ def test_what_the_body_computes_counts_as_the_forward_pass(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = frozen(folder, table)
-    forward = type(halves(learner.model).looking).forward
+    forward = type(split_at_head(learner.model).backbone).forward
 
     def slow(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
         time.sleep(0.2)
         return forward(self, x)
 
-    monkeypatch.setattr(type(halves(learner.model).looking), "forward", slow)
+    monkeypatch.setattr(type(split_at_head(learner.model).backbone), "forward", slow)
     learner.fit(1, 1e-2, augment_views=1)
-    seconds = learner.run.laps.seconds
+    seconds = learner.run.timer.seconds
     assert seconds["forward"] > 0.6  # three batches
     assert 0 <= seconds["waiting for images"] < seconds["epoch"] - 0.6
 
@@ -292,6 +292,6 @@ def test_heads_without_pooling_and_with_chance_in_front_are_cut_where_they_may_b
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     plain = small_learner(dls, train_bn=False, first_bn=False, ps=0.9)
-    looking, answering = halves(plain.model)
-    assert isinstance(answering.layers[0], nn.Dropout)
-    assert not any(isinstance(layer, nn.Dropout) for layer in looking.pooling)
+    backbone, head = split_at_head(plain.model)
+    assert isinstance(head.layers[0], nn.Dropout)
+    assert not any(isinstance(layer, nn.Dropout) for layer in backbone.pooling)

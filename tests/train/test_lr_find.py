@@ -152,4 +152,4 @@ def test_the_optimizer_of_the_plan_is_used() -> None:
 def test_its_seconds_are_not_those_of_training() -> None:
     run = tiny_run()
     lr_find(run, tiny_batches, num_it=10)
-    assert run.laps.seconds == {}
+    assert run.timer.seconds == {}

@@ -2,7 +2,7 @@
 
 import re
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.train.loop import train
 from eyebright.train.profile import PARTS, profile_lines
 from support.training import STEPS, tiny_batches, tiny_plans, tiny_run
@@ -12,7 +12,7 @@ def test_the_parts_of_a_training_add_up_to_its_epochs() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     list(train(run, tiny_batches, steps=STEPS, validate=dict))
-    lines = profile_lines(run, Laps(), readers=2)
+    lines = profile_lines(run, Timer(), readers=2)
     shares = {match[1]: float(match[2]) for line in lines if (match := re.match(r"  (.+?) +[\d.]+ s +([\d.]+)%", line))}
     assert list(shares) == [*PARTS, "everything else"]
     assert abs(sum(shares.values()) - 100) < 1
@@ -26,7 +26,7 @@ def test_what_the_readers_did_stands_below() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     list(train(run, tiny_batches, steps=STEPS))
-    reading = Laps()
+    reading = Timer()
     reading.add("decoding", 2.0)
     reading.add("augmenting", 1.0)
     assert profile_lines(run, reading, readers=2)[-1] == (
@@ -35,6 +35,6 @@ def test_what_the_readers_did_stands_below() -> None:
 
 
 def test_a_run_that_has_not_been_trained_says_so() -> None:
-    assert profile_lines(tiny_run(), Laps(), readers=0) == [
+    assert profile_lines(tiny_run(), Timer(), readers=0) == [
         "nothing has been trained, so there is nothing to say about time"
     ]

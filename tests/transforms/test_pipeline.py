@@ -10,7 +10,7 @@ from eyebright.errors import DataError
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw, Transform
-from eyebright.transforms.pipeline import Look, Pipeline
+from eyebright.transforms.pipeline import Pipeline, Preprocessed
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
@@ -38,7 +38,7 @@ def test_with_an_accelerator_it_runs_what_follows_the_first_size() -> None:
 def test_pixel_changes_of_a_transform_of_ones_own_happen_whatever_the_device(device: str) -> None:
     black = Image.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline.of(Resize(32), [Negative()], torch.device(device))
-    batch = pipeline.finish([pipeline.look(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
+    batch = pipeline.finish([pipeline.preprocess(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
     assert bool((batch == 1).all())
 
 
@@ -52,6 +52,6 @@ def test_a_change_of_pixels_that_is_too_rare_to_be_foreseen_is_said_and_not_left
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 3), (2, 5)])
 def test_bytes_become_numbers_at_any_size(size: tuple[int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8)
-    looks = [Look(np.asfortranarray(one), Warp.identity(Size(*size)), None) for one in images]
-    x = Pipeline().finish(looks, torch.device("cpu"))
+    batch = [Preprocessed(np.asfortranarray(one), Warp.identity(Size(*size)), None) for one in images]
+    x = Pipeline().finish(batch, torch.device("cpu"))
     assert torch.equal(x, torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)

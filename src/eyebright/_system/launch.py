@@ -1,8 +1,8 @@
 """Several processes on this machine that do one thing together, started by torchrun's own agent.
 
 torchrun tells each process its place by the environment, as `eyebright.train.device` and every other program expect it.
-What is different here is what a person sees: the first process talks, and when one fails, all end and the reason is one
-error, of the process that failed and not of those that waited for it.
+What differs is what a person sees: only the first process prints, and when one fails, all are stopped and the error of
+the process that failed is raised, not those of the processes that waited for it.
 """
 
 import json
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from eyebright._system.signals import INTERRUPTED, end_with, heed_termination
+from eyebright._system.signals import INTERRUPTED, exit_with_parent, interrupt_on_sigterm
 from eyebright.errors import EyebrightError, InputError, TrainingError
 
 TOLD, FAULT, LOST = 2, 1, 3
@@ -38,7 +38,7 @@ def launch(processes: int, module: str, *arguments: str) -> None:
 
     Args:
         processes: how many.
-        module: ends with `take_part`.
+        module: ends with `run_worker`.
         arguments: of each process.
 
     Raises:
@@ -72,11 +72,11 @@ def launch(processes: int, module: str, *arguments: str) -> None:
             raise KeyboardInterrupt from None
 
 
-def take_part(work: Callable[[], None]) -> NoReturn:
+def run_worker(work: Callable[[], None]) -> NoReturn:
     """Does the work as one of the processes that `launch` has started, and ends the process."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported
-    heed_termination()
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    interrupt_on_sigterm()
+    threading.Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
     if os.environ["RANK"] != "0":
         _fall_silent()
     try:
@@ -88,20 +88,20 @@ def take_part(work: Callable[[], None]) -> NoReturn:
     os._exit(code)  # torch's own taking down of connections waits for processes that are gone
 
 
-def share_processors() -> int:
+def share_cpus() -> int:
     """How many threads, and readers, this process may have beside the others; torch takes no more from now on."""
     import torch
 
-    from eyebright._system.cpus import own_processors
+    from eyebright._system.cpus import cpus_per_process
 
-    threads = own_processors()
+    threads = cpus_per_process()
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
     return threads
 
 
-def refuse_too_many(processes: int, device: str | None) -> None:
+def check_device_count(processes: int, device: str | None) -> None:
     """Finds out before anything is started that there are not so many devices.
 
     Args:

@@ -23,7 +23,7 @@ _USUAL = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 2
 
 
 @contextmanager
-def freed_memory_kept(device: torch.device) -> Generator[None, None, None]:
+def retain_freed_memory(device: torch.device) -> Generator[None, None, None]:
     """Inside the ``with``, memory that is freed stays with the process; after it, what is free goes back.
 
     Args:

@@ -8,12 +8,12 @@ INTERRUPTED = 130
 """The exit code of who was told to end: 128 and the number of the interrupt, as shells have it."""
 
 
-def heed_termination() -> None:
+def interrupt_on_sigterm() -> None:
     """From now on SIGTERM is heard as Ctrl-C is, so that everybody tidies up."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """Ends this process, with code 1, when the one that started it is gone, as nobody else would then.
 
     It waits for that; give it a thread.

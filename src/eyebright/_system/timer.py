@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Laps:
+class Timer:
     """Seconds by name, added up; threads may share it.
 
     Args:

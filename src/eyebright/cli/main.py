@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eyebright._system.signals import INTERRUPTED, heed_termination
+from eyebright._system.signals import INTERRUPTED, interrupt_on_sigterm
 from eyebright.cli.help import Grouped
 from eyebright.cli.predict import predict
 from eyebright.cli.train import train
@@ -43,7 +43,7 @@ def options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    heed_termination()
+    interrupt_on_sigterm()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.exit(run([argument for argument in arguments if argument != "--debug"], debug=debug))

@@ -164,10 +164,10 @@ def train(
 
 def _do_together(work: Work, processes: int) -> None:
     """Trains in several processes; when one is gone, says what is left."""
-    from eyebright._system.launch import ProcessEndedError, launch, refuse_too_many
+    from eyebright._system.launch import ProcessEndedError, check_device_count, launch
     from eyebright.workflow.train_model import CHECKPOINT
 
-    refuse_too_many(processes, work.options.device)
+    check_device_count(processes, work.options.device)
     checkpoint, started = work.out / CHECKPOINT, time.time()
     try:
         launch(processes, "eyebright.cli.worker", work.to_json())

@@ -48,27 +48,27 @@ class Work:
 
 def do(work: Work) -> None:
     """Trains, and says what came out."""
-    from eyebright.train.device import talks
+    from eyebright.train.device import is_main_process
     from eyebright.workflow.train_model import read_source, train_model
 
     found = read_source(work.source, **work.reading)
     train_model(found, work.out, options=work.options, resume=work.resume, say=typer.echo)
-    if talks():
+    if is_main_process():
         report, out = work.out / "report.html", work.out
         typer.echo(f"model: {out}   report: {report}   next: eyebright predict {out} IMAGES --out predictions.csv")
 
 
 def main() -> None:
     """Does the work as one of several processes, which share the processors."""
-    from eyebright._system.launch import take_part
+    from eyebright._system.launch import run_worker
 
-    take_part(_share)
+    run_worker(_share)
 
 
 def _share() -> None:
-    from eyebright._system.launch import share_processors
+    from eyebright._system.launch import share_cpus
 
-    threads = share_processors()
+    threads = share_cpus()
     work = Work.from_json(sys.argv[1])
     workers = threads if work.options.workers is None else work.options.workers
     do(replace(work, options=replace(work.options, workers=workers)))

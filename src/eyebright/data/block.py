@@ -37,7 +37,7 @@ class DataBlock:
         get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
         get_x: from an item to the image; None: the item itself.
         get_y: from an item to the target; None: the item itself.
-        splitter: from items to (train, valid) positions; None: a random fifth validates, the same one each time.
+        splitter: from items to (train, valid) indices; None: a random fifth validates, the same one each time.
         item_tfms: transforms of each image, for example ``Resize(460)``.
         batch_tfms: transforms that follow, for example ``aug_transforms(size=224)``; together they resample once.
 

@@ -151,7 +151,7 @@ class DataLoaders:
 
     def ordered(self, which: int) -> Loader:
         """A side (0: training, 1: validation) whole, in order, each image seen as a validation image is."""
-        return self.valid if which == 1 else self._looking(self.train.dataset, self.valid.bs)
+        return self.valid if which == 1 else self._evaluation_loader(self.train.dataset, self.valid.bs)
 
     def some(self, which: int, count: int, *, seed: int = 0) -> Loader:
         """A few images of a side in one batch, chosen by chance, each seen as a validation image is.
@@ -164,14 +164,14 @@ class DataLoaders:
         whole = self.datasets.subset(which)
         count = min(count, len(whole))
         chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
-        return self._looking(Dataset(whole.source, [whole.positions[i] for i in chosen], whole.fields), count)
+        return self._evaluation_loader(Dataset(whole.source, [whole.indices[i] for i in chosen], whole.fields), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of other items, seen as validation images are; without targets unless ``with_labels``."""
         fields = self.datasets.fields
         if not with_labels:
             fields = Fields(fields.get_x, None, fields.image, None)
-        loader = self._looking(Dataset(items, range(len(items)), fields), self.valid.bs)
+        loader = self._evaluation_loader(Dataset(items, range(len(items)), fields), self.valid.bs)
         loader.pipeline = replace(loader.pipeline, cache=None)  # they are looked at once, and would fill it
         return loader
 
@@ -209,7 +209,7 @@ class DataLoaders:
     def _same_image(self, count: int) -> tuple[Tensor, Tensor | None]:
         return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])
 
-    def _looking(self, dataset: Dataset, bs: int) -> Loader:
+    def _evaluation_loader(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid
         return Loader(
             dataset,

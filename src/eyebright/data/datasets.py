@@ -14,7 +14,7 @@ from eyebright.data.summary import sides_html, sides_text
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
-from eyebright.sources.indices import Positions
+from eyebright.sources.indices import Indices
 from eyebright.sources.items import item_at, take, where
 from eyebright.tasks.base import TargetBlock, target_text
 from eyebright.types import Vocab
@@ -26,12 +26,12 @@ class Sample(NamedTuple):
     """One image and what is known of it.
 
     Args:
-        position: of the item among all items; with the seed and the epoch it decides the augmentation.
+        item_index: of the item among all items; with the seed and the epoch it decides the augmentation.
         image: the image, not yet decoded.
         value: what the target block read; None where there is no target.
     """
 
-    position: int
+    item_index: int
     image: Image
     value: Any
 
@@ -41,24 +41,24 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     Args:
         source: all the items.
-        positions: which of them are on this side.
+        indices: which of them are on this side.
         fields: how an item becomes a sample.
     """
 
-    def __init__(self, source: Any, positions: Sequence[int], fields: Fields) -> None:
+    def __init__(self, source: Any, indices: Sequence[int], fields: Fields) -> None:
         self.source = source
-        self.positions = Positions(positions)
+        self.indices = Indices(indices)
         self.fields = fields
-        self.targets = Targets.of(source, self.positions, fields)
+        self.targets = Targets.of(source, self.indices, fields)
         self._x = fields.x_of(source)
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.indices)
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        x = self._x(self.positions[i])
+        x = self._x(self.indices[i])
         y = self.value(i)
         return x, self.fields.target.encode(y) if self.fields.target is not None else y
 
@@ -72,7 +72,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
     @property
     def items(self) -> Any:
         """The items of this side."""
-        return take(self.source, self.positions)
+        return take(self.source, self.indices)
 
     @property
     def vocab(self) -> Vocab:
@@ -90,7 +90,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
     def words(self) -> Iterator[str]:
         """The target of each item in words."""
         target = self.fields.target
-        if target is None or not self.targets.are_kept:
+        if target is None or not self.targets.are_cached:
             yield from map(str if target is None else target.words, self.targets)
             return
         words: dict[int, str] = {}
@@ -101,10 +101,10 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     def sample(self, i: int) -> Sample:
         """The i-th item as a sample; None stands for a target that there is not."""
-        position = self.positions[i]
-        image = self._x(position)
+        index = self.indices[i]
+        image = self._x(index)
         value = self.value(i) if self.fields.target is not None else None
-        return Sample(position, image, value)
+        return Sample(index, image, value)
 
     def learn(self, target: TargetBlock) -> None:
         """From now on targets are read and encoded by the block that was fitted; what has been read stays."""
@@ -113,7 +113,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     def where(self, i: int) -> str:
         """How a message calls the i-th item."""
-        return where(self.source, self.positions[i])
+        return where(self.source, self.indices[i])
 
 
 class Datasets:
@@ -121,7 +121,7 @@ class Datasets:
 
     Args:
         items: all the items.
-        splits: (train, valid) positions.
+        splits: (train, valid) indices.
         fields: how an item becomes a sample; its target block is fitted here.
 
     Raises:
@@ -130,7 +130,7 @@ class Datasets:
 
     def __init__(self, items: Any, splits: tuple[Sequence[int], Sequence[int]], fields: Fields) -> None:
         self.items = items
-        self.splits = (Positions(splits[0]), Positions(splits[1]))
+        self.splits = (Indices(splits[0]), Indices(splits[1]))
         self.fields = fields
         self.train = Dataset(items, self.splits[0], fields)
         self.valid = Dataset(items, self.splits[1], fields)
@@ -148,8 +148,8 @@ class Datasets:
         """What a notebook shows."""
         return sides_html("Datasets", {"train": self.train, "validate": self.valid})
 
-    def __getitem__(self, position: int) -> tuple[Any, Any]:
-        return Dataset(self.items, [range(len(self.items))[position]], self.fields)[0]
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return Dataset(self.items, [range(len(self.items))[index]], self.fields)[0]
 
     @property
     def vocab(self) -> Vocab:
@@ -197,10 +197,10 @@ def _vocab(target: TargetBlock | None) -> Vocab:
 
 
 def _names(side: Dataset) -> Iterator[str]:
-    """What items are called on any machine: the name of the file, or else the position."""
+    """What items are called on any machine: the name of the file, or else the index."""
     if isinstance(side.source, pd.DataFrame):
-        yield from map(str, side.positions)
+        yield from map(str, side.indices)
         return
-    for position in side.positions:
-        item = item_at(side.source, position)
-        yield Path(item).name if isinstance(item, (str, Path)) else str(position)
+    for index in side.indices:
+        item = item_at(side.source, index)
+        yield Path(item).name if isinstance(item, (str, Path)) else str(index)

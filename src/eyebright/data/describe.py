@@ -16,7 +16,7 @@ from eyebright.errors import EyebrightError
 from eyebright.image.warp import Warp
 from eyebright.sources.items import item_at, where
 from eyebright.transforms.draw import draw_all
-from eyebright.transforms.pipeline import Look, Pipeline
+from eyebright.transforms.pipeline import Pipeline, Preprocessed
 from eyebright.types import Points
 
 
@@ -64,10 +64,10 @@ def _fitted(datasets: Datasets) -> Iterator[str]:
 
 def _one_sample(datasets: Datasets) -> Iterator[str]:
     fields, train = datasets.fields, datasets.train
-    position = train.positions[0]
-    item = item_at(datasets.items, position)
+    index = train.indices[0]
+    item = item_at(datasets.items, index)
     yield ""
-    yield f"Building one sample, from {where(datasets.items, position)}"
+    yield f"Building one sample, from {where(datasets.items, index)}"
     for name, getter, block in (("x", fields.get_x, fields.image), ("y", fields.get_y, fields.target)):
         yield f"  {name}: starting from {_short(item)}"
         raw = item
@@ -93,16 +93,16 @@ def _one_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]
         yield f"     applying {transform!r} gives {_size(whole.warp.size)}"
     yield f"  all of it as one resample, from {_size(whole.warp.source)} to {_size(whole.warp.size)}"
     yield f"Adding the next {bs - 1} samples" if bs > 1 else "A batch of one"
-    looks: list[Look] = []
+    batch: list[Preprocessed] = []
     targets: list[Tensor] = []
     for i in range(bs):
         sample = train.sample(i)
-        look = pipeline.look(pipeline.draw(sample.image, np.random.default_rng([0, i])))
-        looks.append(look)
+        preprocessed = pipeline.preprocess(pipeline.draw(sample.image, np.random.default_rng([0, i])))
+        batch.append(preprocessed)
         if fields.target is not None:
-            targets.append(fields.target.encode(sample.value, look.view))
+            targets.append(fields.target.encode(sample.value, preprocessed.warp))
     yield "Collating them in a batch"
-    x = pipeline.finish(looks, torch.device("cpu"))
+    x = pipeline.finish(batch, torch.device("cpu"))
     if pipeline.normalize is not None:
         yield f"  the model will apply {pipeline.normalize!r}"
     y = torch.stack(targets) if targets else None

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import cv2
 
-from eyebright.data.sample_loader import Chunk, Reading
+from eyebright.data.sample_loader import Chunk, SampleLoader
 
 
-class Job(Protocol):
+class PendingChunk(Protocol):
     """Images that are being read."""
 
     def result(self) -> Chunk:
@@ -26,37 +26,37 @@ class Job(Protocol):
         ...
 
 
-class Readers(Protocol):
+class Executor(Protocol):
     """Whoever reads."""
 
-    def submit(self, images: Sequence[int], epoch: int) -> Job:
+    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
         """Has images read, by their number on their side, as they look in this epoch."""
         ...
 
 
-class Caller:
+class SerialExecutor:
     """Reads in the thread that asks, when it wants the images."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: SampleLoader) -> None:
         self._reading = reading
 
-    def submit(self, images: Sequence[int], epoch: int) -> Job:
+    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
         """Has them read when they are wanted."""
         return _Later(self._reading, images, epoch)
 
 
-class Threads:
+class ThreadExecutor:
     """Reads on threads: nothing is copied, and nothing has to start.
 
     Decoding and warping release the interpreter's lock; what is between them waits for it. OpenCV's own threads, which
     would only get in the way of these, are told to rest, in the whole program: it has one number for all.
     """
 
-    def __init__(self, reading: Reading, count: int) -> None:
+    def __init__(self, reading: SampleLoader, count: int) -> None:
         self._reading = reading
         self._pool = ThreadPoolExecutor(count, "eyebright-loader", initializer=cv2.setNumThreads, initargs=(1,))
 
-    def submit(self, images: Sequence[int], epoch: int) -> Job:
+    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
         """Has them read when a thread is free."""
         return _InMemory(self._pool.submit(self._reading.chunk, images, epoch))
 
@@ -65,7 +65,7 @@ class Threads:
 class _Later:
     """A job that nobody has begun."""
 
-    reading: Reading
+    reading: SampleLoader
     images: Sequence[int]
     epoch: int
 

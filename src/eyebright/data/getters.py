@@ -62,16 +62,16 @@ class ColReader:
         return several if len(several) == len(found) else None
 
     def on(self, items: Any) -> Getter | None:
-        """What gives for a position what this getter gives for the row there, without making the row; None: nothing."""
+        """What gives for a index what this getter gives for the row there, without making the row; None: nothing."""
         columns = self.columns(items)
         if columns is None:
             return None
         cells = [column.to_numpy() if str(column.dtype) in _PLAIN else column.array for column in columns]
         if isinstance(self.cols, (str, int)):
             only, col = cells[0], self.cols
-            return lambda position: self._made(only[position], col)
+            return lambda index: self._made(only[index], col)
         pairs = list(zip(cells, self.cols, strict=True))
-        return lambda position: [self._made(cell[position], col) for cell, col in pairs]
+        return lambda index: [self._made(cell[index], col) for cell, col in pairs]
 
     def _made(self, value: Any, col: str | int) -> Any:
         if self.label_delim is not None:
@@ -130,13 +130,13 @@ def parent_label(item: str | Path) -> str:
 
 
 def item_reader(items: Any, getter: Getter | None) -> Getter:
-    """From a position to what the getter gives for the item there (None: the item itself)."""
+    """From a index to what the getter gives for the item there (None: the item itself)."""
     quick = getter.on(items) if isinstance(getter, ColReader) else None
     if quick is not None:
         return quick
     if getter is None:
-        return lambda position: item_at(items, position)
-    return lambda position: getter(item_at(items, position))
+        return lambda index: item_at(items, index)
+    return lambda index: getter(item_at(items, index))
 
 
 def alike(column: pd.Series) -> Numbers | None:

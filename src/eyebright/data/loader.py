@@ -8,6 +8,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,16 +16,16 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright._system.cpus import own_processors, processors
-from eyebright._system.timer import Laps
+from eyebright._system.cpus import cpu_count, cpus_per_process
+from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset
-from eyebright.data.executors import Caller, Job, Readers, Threads
-from eyebright.data.process_executor import Processes, can_fork
-from eyebright.data.sample_loader import Reading, Seen
+from eyebright.data.executors import Executor, PendingChunk, SerialExecutor, ThreadExecutor
+from eyebright.data.process_executor import ProcessExecutor, can_fork
+from eyebright.data.sample_loader import LoadedSample, SampleLoader
 from eyebright.errors import DataError, InputError, listing
 from eyebright.image.warp import Warp
-from eyebright.sources.indices import Positions
-from eyebright.transforms.draw import leaves_nothing_to_chance
+from eyebright.sources.indices import Indices
+from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
 
 CHUNK = 8  # images that one reader takes at once
@@ -39,35 +40,36 @@ class Batch(NamedTuple):
     Args:
         x: images, float32, on the device.
         y: encoded targets, on the device; None where there are none.
-        positions: of the items in the data set's source.
-        views: for each image the warp from the user's pixels to x.
+        indices: of the items in the data set's source.
+        warps: for each image the warp from the user's pixels to x.
     """
 
     x: Float[Tensor, "b c h w"]
     y: Shaped[Tensor, "b ..."] | None
-    positions: list[int]
-    views: list[Warp]
+    indices: list[int]
+    warps: list[Warp]
 
 
-class Part(NamedTuple):
-    """One of several nearly equal parts.
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several nearly equal shards.
 
     Args:
-        number: which, from 0.
-        parts: how many there are.
+        index: which, from 0.
+        count: how many there are.
     """
 
-    number: int
-    parts: int
+    index: int
+    count: int
 
     def of(self, order: Sequence[int]) -> Sequence[int]:
-        """This part of the positions; one part after another is all of them."""
-        least, more = divmod(len(order), self.parts)
-        start = self.number * least + min(self.number, more)
-        return order[start : start + least + (self.number < more)]
+        """This shard of the indices; one shard after another is all of them."""
+        least, more = divmod(len(order), self.count)
+        start = self.index * least + min(self.index, more)
+        return order[start : start + least + (self.index < more)]
 
 
-WHOLE = Part(0, 1)
+WHOLE = Shard(0, 1)
 
 
 class Loader:
@@ -77,7 +79,7 @@ class Loader:
         dataset: where samples come from.
         pipeline: what happens to each image.
         bs: images in a batch.
-        training: draw augmentations; otherwise every image has its one validation view.
+        training: draw augmentations; otherwise every image has its one validation preprocessing.
         shuffle: another order in each epoch.
         drop_last: leave out the last batch when it is not full.
         workers: how many read; None: one for each processor, at most 16; 0: the calling thread.
@@ -109,14 +111,14 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.workers = min(own_processors(), MOST) if workers is None else workers
+        self.workers = min(cpus_per_process(), MOST) if workers is None else workers
         self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
         self.beside: Callable[[], Loader | None] = _nobody  # of the same data, and read by the same processes
-        self.laps = Laps(time.thread_time)  # what the readers did, in seconds of their own work
-        self._readers: tuple[Reading, Readers] | None = None
+        self.timer = Timer(time.thread_time)  # what the readers did, in seconds of their own work
+        self._executor: tuple[SampleLoader, Executor] | None = None
         self._epoch = 0
 
     def __repr__(self) -> str:
@@ -145,112 +147,115 @@ class Loader:
         return batch
 
     def batches(
-        self, epoch: int = 0, part: Part = WHOLE, *, only: Iterable[list[int]] | None = None
+        self, epoch: int = 0, shard: Shard = WHOLE, *, only: Iterable[list[int]] | None = None
     ) -> Generator[Batch, None, None]:
         """The batches of one epoch: the same ones for the same epoch.
 
         Args:
-            epoch: its number.
-            part: what one of several readers gets, so that all of them together get each image once: in training a
-                part of every batch, else a stretch of the whole order. Reader after reader gives the order of one.
-            only: the images of each batch, by their number on this side, looked at as in this epoch; None: all of
+            epoch: its index.
+            shard: what one of several readers gets, so that all of them together get each image once: in training a
+                shard of every batch, else a stretch of the whole order. Reader after reader gives the order of one.
+            only: the images of each batch, by their index on this side, looked at as in this epoch; None: all of
                 them in its order.
 
         Raises:
             ImageError: an image cannot be read, and none may be left out.
-            DataError: of a part of a training batch every image was left out.
+            DataError: of a shard of a training batch every image was left out.
         """
-        readers = self._current_readers()
-        pending: deque[list[Job]] = deque()
+        readers = self._current_executor()
+        pending: deque[list[PendingChunk]] = deque()
         try:
-            for group in self.groups(epoch, part) if only is None else only:
+            for group in self.groups(epoch, shard) if only is None else only:
                 pending.append([])
                 for start in range(0, len(group), CHUNK):
                     pending[-1].append(readers.submit(group[start : start + CHUNK], epoch))
                 if len(pending) > AHEAD:
-                    yield from self._collect(pending.popleft(), part)
+                    yield from self._collect(pending.popleft(), shard)
             while pending:
-                yield from self._collect(pending.popleft(), part)
+                yield from self._collect(pending.popleft(), shard)
         finally:
             for jobs in pending:
                 for job in jobs:
                     job.close()
 
-    def groups(self, epoch: int = 0, part: Part = WHOLE) -> Iterator[list[int]]:
-        """The images of each batch, by their number on this side; each made when it is asked for."""
+    def groups(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
+        """The images of each batch, by their index on this side; each made when it is asked for."""
         order: Sequence[int] = range(len(self.dataset))
         if self.shuffle:
-            order = Positions(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
+            order = Indices(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
         order = order[: len(self) * self.bs]
         if not self.training:
-            order = part.of(order)
+            order = shard.of(order)
         groups = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
-        return (list(part.of(group) if self.training else group) for group in groups)
+        return (list(shard.of(group) if self.training else group) for group in groups)
 
     @property
-    def leaves_nothing_to_chance(self) -> bool:
+    def is_deterministic(self) -> bool:
         """Whether an image looks the same in each epoch."""
-        return not self.training or leaves_nothing_to_chance(self.pipeline.transforms)
+        return not self.training or is_deterministic(self.pipeline.transforms)
 
-    def is_batch(self, images: int, asked: int, part: Part = WHOLE) -> bool:
+    def is_batch(self, images: int, asked: int, shard: Shard = WHOLE) -> bool:
         """Whether so many images are a batch, when unreadable ones have been left out.
 
         Args:
             images: that are left.
             asked: how many were to be in it.
-            part: of the batch.
+            shard: of the batch.
 
         Raises:
-            DataError: of a part of a training batch every image was left out.
+            DataError: of a shard of a training batch every image was left out.
         """
-        if self.training and part != WHOLE and not images:
+        if self.training and shard != WHOLE and not images:
             raise DataError(  # the other readers have theirs, and must not be left to wait for this one
-                f"of part {part.number + 1} of {part.parts} of a batch no image can be read; "
+                f"of shard {shard.index + 1} of {shard.count} of a batch no image can be read; "
                 "take the unreadable ones out, or give a larger batch size"
             )
         # What images that were left out leave alone in a batch would stop a training: batch norms take no single one.
-        alone = self.training and part == WHOLE and images == 1 < asked
+        alone = self.training and shard == WHOLE and images == 1 < asked
         return images > 0 and not alone
 
-    def sample(self, i: int, epoch: int = 0) -> Seen:
+    def sample(self, i: int, epoch: int = 0) -> LoadedSample:
         """What becomes of the i-th image in an epoch."""
-        return self._reading().sample(i, epoch)
+        return self._sample_loader().sample(i, epoch)
 
-    def batch_of(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor | None]:
+    def batch_of(self, seen: Sequence[LoadedSample]) -> tuple[Tensor, Tensor | None]:
         """Samples that were made one by one, as (x, y)."""
         batch = self._finish(seen)
         return batch.x, batch.y
 
-    def _reading(self) -> Reading:
-        return Reading(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
+    def _sample_loader(self) -> SampleLoader:
+        return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
-    def _current_readers(self) -> Readers:
-        reading = self._reading()
-        if self._readers is None or not self._readers[0].same_as(reading):
-            self._readers = None
+    def _current_executor(self) -> Executor:
+        reading = self._sample_loader()
+        if self._executor is None or not self._executor[0].same_as(reading):
+            self._executor = None
             if self.workers > 0 and self._wants_processes():
-                self._start_processes()
-            if self._readers is None:
-                self._readers = reading, Threads(reading, self.workers) if self.workers else Caller(reading)
-        return self._readers[1]
+                self._start_process_executor()
+            if self._executor is None:
+                self._executor = (
+                    reading,
+                    ThreadExecutor(reading, self.workers) if self.workers else SerialExecutor(reading),
+                )
+        return self._executor[1]
 
-    def _start_processes(self) -> None:
+    def _start_process_executor(self) -> None:
         """For both sides at once: a copy of a process keeps what that had in memory, which training makes more."""
         other = self.beside()
-        sides = [self] if other is None or other._readers or not other._wants_processes() else [self, other]
+        sides = [self] if other is None or other._executor or not other._wants_processes() else [self, other]
         image = 3 * max(math.prod(side.pipeline.host_size or ()) for side in sides)
         jobs = (AHEAD + 1) * math.ceil(max(side.bs for side in sides) / CHUNK)
-        readings = [side._reading() for side in sides]
+        readings = [side._sample_loader() for side in sides]
         try:
-            processes = Processes(readings, self.workers, chunk=CHUNK, image=image, jobs=jobs)
+            processes = ProcessExecutor(readings, self.workers, chunk=CHUNK, image=image, jobs=jobs)
         except (OSError, NotImplementedError) as error:
             if self.processes:
                 raise DataError(
                     f"processes that read images cannot be started: {error}; leave processes=True out"
                 ) from None
             return
-        for number, side in enumerate(sides):
-            side._readers = readings[number], processes.of(number)
+        for index, side in enumerate(sides):
+            side._executor = readings[index], processes.of(index)
 
     def _wants_processes(self) -> bool:
         """Whether they were asked for, or read these images faster than threads would, and as safely.
@@ -262,7 +267,7 @@ class Loader:
         possible = can_fork() and self.pipeline.cache is None and self.pipeline.host_size is not None
         if self.processes is not None or not possible:
             return possible and bool(self.processes)
-        return 1 < self.workers <= processors() and len(self.dataset) >= MANY and self._has_files()
+        return 1 < self.workers <= cpu_count() and len(self.dataset) >= MANY and self._has_files()
 
     def _has_files(self) -> bool:
         try:
@@ -270,28 +275,28 @@ class Loader:
         except Exception:  # whoever reads it will say so
             return True
 
-    def _collect(self, jobs: Sequence[Job], part: Part) -> Iterator[Batch]:
+    def _collect(self, jobs: Sequence[PendingChunk], shard: Shard) -> Iterator[Batch]:
         try:
             chunks = [job.result() for job in jobs]
-            seen = [one for chunk in chunks for one in chunk.seen]
+            seen = [one for chunk in chunks for one in chunk.samples]
             asked = len(seen) + sum(len(chunk.skipped) for chunk in chunks)
             for chunk in chunks:
                 if self.skipped is not None:
                     self.skipped.update(chunk.skipped)
                 for name, seconds in chunk.seconds.items():
-                    self.laps.add(name, seconds)
-            batch = self._finish(seen) if self.is_batch(len(seen), asked, part) else None
+                    self.timer.add(name, seconds)
+            batch = self._finish(seen) if self.is_batch(len(seen), asked, shard) else None
         finally:
             for job in jobs:
                 job.close()
         if batch is not None:
             yield batch
 
-    def _finish(self, seen: Sequence[Seen]) -> Batch:
-        x = self.pipeline.finish([one.look for one in seen], self.device)
+    def _finish(self, seen: Sequence[LoadedSample]) -> Batch:
+        x = self.pipeline.finish([one.preprocessed for one in seen], self.device)
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
-        return Batch(x, y, [one.position for one in seen], [one.look.view for one in seen])
+        return Batch(x, y, [one.item_index for one in seen], [one.preprocessed.warp for one in seen])
 
 
 def _nobody() -> None:

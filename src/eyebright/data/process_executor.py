@@ -1,4 +1,4 @@
-"""Reading in processes: they share no interpreter lock, so that an image's Python runs on every processor too.
+"""SampleLoader in processes: they share no interpreter lock, so that an image's Python runs on every processor too.
 
 The processes are copies of this one (`os.fork`), as those of torch's loader are on Linux: getters may be lambdas, and
 nothing has to be imported again. Pixels come back through memory that all of them share; the rest is small and is
@@ -27,13 +27,13 @@ import numpy as np
 import torch
 
 from eyebright._system.malloc import give_back_free_memory
-from eyebright._system.signals import end_with
-from eyebright.data.executors import Job
-from eyebright.data.sample_loader import Chunk, Reading, Seen
+from eyebright._system.signals import exit_with_parent
+from eyebright.data.executors import PendingChunk
+from eyebright.data.sample_loader import Chunk, LoadedSample, SampleLoader
 from eyebright.errors import DataError
 from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw
-from eyebright.transforms.pipeline import Look
+from eyebright.transforms.pipeline import Preprocessed
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -43,7 +43,7 @@ def can_fork() -> bool:
     return sys.platform == "linux" and _work is None and not multiprocessing.current_process().daemon
 
 
-class Processes:
+class ProcessExecutor:
     """Copies of this process, which read for one side of a split or for several.
 
     Args:
@@ -57,7 +57,7 @@ class Processes:
         OSError: the system has no memory for them, allows no more processes, or none at all.
     """
 
-    def __init__(self, readings: Sequence[Reading], count: int, *, chunk: int, image: int, jobs: int) -> None:
+    def __init__(self, readings: Sequence[SampleLoader], count: int, *, chunk: int, image: int, jobs: int) -> None:
         self._readings = tuple(readings)
         self._count = count
         self._memory = _Shared(chunk, image, jobs)
@@ -68,7 +68,7 @@ class Processes:
         """Whoever reads for the reading with this number."""
         return Forked(self, side)
 
-    def submit(self, side: int, images: Sequence[int], epoch: int) -> Job:
+    def submit(self, side: int, images: Sequence[int], epoch: int) -> PendingChunk:
         """Has images of a side read when a process is free.
 
         Raises:
@@ -87,10 +87,12 @@ class Processes:
 
     def received(self, told: "_Told", place: int | None) -> Chunk:
         """What a process has told, with the pixels that it left in the shared memory."""
-        seen: list[Seen] = []
-        for number, one in enumerate(told.seen):
-            look = Look(self._memory.get(place, number, one.pixels), one.view, one.later)
-            seen.append(Seen(look, None if one.target is None else torch.from_numpy(one.target), one.position))
+        seen: list[LoadedSample] = []
+        for number, one in enumerate(told.samples):
+            preprocessed = Preprocessed(self._memory.get(place, number, one.pixels), one.warp, one.later)
+            seen.append(
+                LoadedSample(preprocessed, None if one.target is None else torch.from_numpy(one.target), one.item_index)
+            )
         return Chunk(seen, told.skipped, told.seconds)
 
     def free(self, place: int) -> None:
@@ -148,10 +150,10 @@ class Forked:
         side: the number of what they read.
     """
 
-    processes: Processes
+    processes: ProcessExecutor
     side: int
 
-    def submit(self, images: Sequence[int], epoch: int) -> Job:
+    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
         """Has them read when a process is free."""
         return self.processes.submit(self.side, images, epoch)
 
@@ -160,24 +162,24 @@ class _Lent:
     """A job whose images lie in shared memory until it is closed."""
 
     def __init__(
-        self, readers: Processes, pool: ProcessPoolExecutor, future: "Future[_Told]", place: int | None
+        self, readers: ProcessExecutor, pool: ProcessPoolExecutor, future: "Future[_Told]", place: int | None
     ) -> None:
-        self._readers = readers
+        self._executor = readers
         self._pool = pool
         self._future = future
         self._place = place
 
     def result(self) -> Chunk:
         try:
-            return self._readers.received(self._future.result(), self._place)
+            return self._executor.received(self._future.result(), self._place)
         except BrokenProcessPool:
-            raise self._readers.lost(self._pool) from None
+            raise self._executor.lost(self._pool) from None
 
     def close(self) -> None:
         place, self._place = self._place, None
         self._future.cancel()
         if place is not None:  # a process that is at work already writes to it until it is done
-            free = self._readers.free
+            free = self._executor.free
             self._future.add_done_callback(lambda _: free(place))
 
 
@@ -213,14 +215,14 @@ class _Shared:
 
 class _ToldOfOne(NamedTuple):
     pixels: "Pixels | tuple[int, ...]"
-    view: Warp
+    warp: Warp
     later: Draw | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file
-    position: int
+    item_index: int
 
 
 class _Told(NamedTuple):
-    seen: list[_ToldOfOne]
+    samples: list[_ToldOfOne]
     skipped: dict[str, str]
     seconds: dict[str, float]
 
@@ -243,17 +245,17 @@ def _copying() -> Generator[None]:
 
 # ---------------------------------------------------------------------- in the copies
 
-_work: tuple[Sequence[Reading], _Shared] | None = None
+_work: tuple[Sequence[SampleLoader], _Shared] | None = None
 
 
-def _begin(readings: Sequence[Reading], memory: _Shared, parent: int) -> None:
+def _begin(readings: Sequence[SampleLoader], memory: _Shared, parent: int) -> None:
     global _work  # noqa: PLW0603 - a process has one work
     _work = readings, memory
     gc.freeze()  # what was there before the copy is not looked through, which would copy its memory
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
 
 
 def _nothing() -> None:
@@ -274,13 +276,13 @@ def _read(side: int, images: list[int], epoch: int, place: int | None) -> _Told:
         raise travelling from error
     seen = [
         _ToldOfOne(
-            memory.put(place, number, one.look.pixels),
-            one.look.view,
-            one.look.later,
+            memory.put(place, number, one.preprocessed.pixels),
+            one.preprocessed.warp,
+            one.preprocessed.later,
             None if one.target is None else one.target.numpy(),
-            one.position,
+            one.item_index,
         )
-        for number, one in enumerate(chunk.seen)
+        for number, one in enumerate(chunk.samples)
     ]
     return _Told(seen, chunk.skipped, chunk.seconds)
 

@@ -1,6 +1,6 @@
 """What becomes of an image in an epoch, and of several at once, whoever reads them.
 
-Randomness is counted: a sample's augmentation comes from (seed, epoch, position) alone, so it is the same whoever reads
+Randomness is counted: a sample's augmentation comes from (seed, epoch, index) alone, so it is the same whoever reads
 it and in whatever order, and any batch can be made again.
 """
 
@@ -13,51 +13,51 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset, Sample
 from eyebright.errors import ImageError
-from eyebright.transforms.pipeline import Drawn, Look, Pipeline
+from eyebright.transforms.pipeline import DrawnImage, Pipeline, Preprocessed
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Seen(NamedTuple):
+class LoadedSample(NamedTuple):
     """One sample.
 
     Args:
-        look: the image, as the CPU leaves it.
+        preprocessed: the image, as the CPU leaves it.
         target: its encoded target; None where there is none.
-        position: of the item in the data set's source.
+        item_index: of the item in the data set's source.
     """
 
-    look: Look
+    preprocessed: Preprocessed
     target: Shaped[Tensor, "..."] | None
-    position: int
+    item_index: int
 
 
 class Chunk(NamedTuple):
     """Several samples, read one after another.
 
     Args:
-        seen: those that could be read.
+        samples: those that could be read.
         skipped: why the others could not: path to reason.
         seconds: the reader's own work by name: decoding, augmenting.
     """
 
-    seen: list[Seen]
+    samples: list[LoadedSample]
     skipped: dict[str, str]
     seconds: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SampleLoader:
     """What becomes of the images of one side of a split.
 
     Args:
         dataset: where samples come from.
         pipeline: what happens to each image.
-        training: draw augmentations; otherwise every image has its one validation view.
+        training: draw augmentations; otherwise every image has its one validation preprocessing.
         seed: of the augmentations.
         leave_out: unreadable images; otherwise they are an error.
     """
@@ -68,13 +68,13 @@ class Reading:
     seed: int
     leave_out: bool
 
-    def same_as(self, other: "Reading") -> bool:
+    def same_as(self, other: "SampleLoader") -> bool:
         """Whether the other one reads the same things in the same way."""
         things = (self.dataset, other.dataset), (self.pipeline, other.pipeline)
         how = (self.training, self.seed, self.leave_out) == (other.training, other.seed, other.leave_out)
         return how and all(one is another for one, another in things)
 
-    def sample(self, i: int, epoch: int = 0) -> Seen:
+    def sample(self, i: int, epoch: int = 0) -> LoadedSample:
         """What becomes of the i-th image in an epoch.
 
         Args:
@@ -85,7 +85,7 @@ class Reading:
             ImageError: the image cannot be read.
         """
         sample, drawn = self._drawn(i, epoch)
-        return self._seen(sample, self.pipeline.look(drawn))
+        return self._seen(sample, self.pipeline.preprocess(drawn))
 
     def chunk(self, images: Sequence[int], epoch: int) -> Chunk:
         """What becomes of several images.
@@ -93,21 +93,23 @@ class Reading:
         Raises:
             ImageError: an image cannot be read, and none may be left out.
         """
-        laps = Laps(time.thread_time)
+        timer = Timer(time.thread_time)
         skipped: dict[str, str] = {}
         # One kind of work for all of them before the next: the pixels of each drive the rest out of the caches.
         drawn = self._those_that_can(images, skipped, lambda i: self._drawn(i, epoch))
-        looks = self._those_that_can(drawn, skipped, lambda one: (one[0], self.pipeline.look(one[1], laps)))
-        return Chunk([self._seen(*one) for one in looks], skipped, laps.seconds)
+        batch = self._those_that_can(drawn, skipped, lambda one: (one[0], self.pipeline.preprocess(one[1], timer)))
+        return Chunk([self._seen(*one) for one in batch], skipped, timer.seconds)
 
-    def _drawn(self, i: int, epoch: int) -> tuple[Sample, Drawn]:
+    def _drawn(self, i: int, epoch: int) -> tuple[Sample, DrawnImage]:
         sample = self.dataset.sample(i)
-        generator = np.random.default_rng([self.seed, epoch, sample.position]) if self.training else None
+        generator = np.random.default_rng([self.seed, epoch, sample.item_index]) if self.training else None
         return sample, self.pipeline.draw(sample.image, generator)
 
-    def _seen(self, sample: Sample, look: Look) -> Seen:
+    def _seen(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
         target = self.dataset.fields.target
-        return Seen(look, None if target is None else target.encode(sample.value, look.view), sample.position)
+        return LoadedSample(
+            preprocessed, None if target is None else target.encode(sample.value, preprocessed.warp), sample.item_index
+        )
 
     def _those_that_can(self, things: Sequence[A], skipped: dict[str, str], work: Callable[[A], B]) -> list[B]:
         """What the work makes of each thing whose image can be read."""

@@ -10,7 +10,7 @@ from eyebright.sources.items import where
 from eyebright.tasks.base import Block, TargetBlock
 
 Read = Callable[[int], Any]
-"""From an item's position to what was read of it."""
+"""From an item's index to what was read of it."""
 
 
 @dataclass(frozen=True)
@@ -30,30 +30,30 @@ class Fields:
         """What reads the target field of these items."""
         return _reading(items, self.get_y, self.target, "get_y")
 
-    def x(self, items: Any, position: int) -> Any:
+    def x(self, items: Any, index: int) -> Any:
         """The input field of one item."""
-        return self.x_of(items)(position)
+        return self.x_of(items)(index)
 
-    def y(self, items: Any, position: int) -> Any:
+    def y(self, items: Any, index: int) -> Any:
         """The target field of one item."""
-        return self.y_of(items)(position)
+        return self.y_of(items)(index)
 
 
 def _reading(items: Any, getter: Getter | None, block: Block | None, name: str) -> Read:
     """What reads a field of the items: errors name the item, and the step that failed."""
     raw_at = item_reader(items, getter)
 
-    def read(position: int) -> Any:
+    def read(index: int) -> Any:
         step = name
         try:
-            raw = raw_at(position)
+            raw = raw_at(index)
             step = type(block).__name__
             return block.read(raw) if block is not None else raw
         except ImageError:
             raise
         except EyebrightError as error:
-            raise DataError(f"{where(items, position)}: {error}") from None
+            raise DataError(f"{where(items, index)}: {error}") from None
         except Exception as error:
-            raise DataError(f"{where(items, position)}: {step} raised {type(error).__name__}: {error}") from error
+            raise DataError(f"{where(items, index)}: {step} raised {type(error).__name__}: {error}") from error
 
     return read

@@ -39,7 +39,7 @@ def show_targets(
     """
     titles, marks = [""] * len(x), list[Points | None]()
     if y is not None and target is not None:
-        values = [target.decode(row.cpu(), view=Warp.identity(Size(*x.shape[-2:]))) for row in y]
+        values = [target.decode(row.cpu(), warp=Warp.identity(Size(*x.shape[-2:]))) for row in y]
         marks = [target.marks(value) for value in values]
         titles = ["" if mark else target.words(value) for value, mark in zip(values, marks, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
@@ -77,7 +77,7 @@ def show_answers(
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
         most = min(most, grid[0] * grid[1])
-    if target.marks(dataset.fields.y(dataset.source, batch.positions[0])) is None:
+    if target.marks(dataset.fields.y(dataset.source, batch.indices[0])) is None:
         _show_words(batch, predictions[:most], target, thresholds, grid=grid, figsize=figsize)
     else:
         _show_pairs(dataset, batch, predictions[:most], target, grid=grid, figsize=figsize)
@@ -125,11 +125,11 @@ def _show_pairs(
     count = min(len(predictions), _MOST_PAIRS if rows is None else rows * columns)
     images, marks = list[object](), list[Points | None]()
     for i in range(count):
-        position = batch.positions[i]
-        pixels = dataset.fields.x(dataset.source, position).pixels()
+        index = batch.indices[i]
+        pixels = dataset.fields.x(dataset.source, index).pixels()
         images += [pixels, pixels]
-        marks.append(target.marks(dataset.fields.y(dataset.source, position)))
-        marks.append(target.marks(target.decode(predictions[i], view=batch.views[i])))
+        marks.append(target.marks(dataset.fields.y(dataset.source, index)))
+        marks.append(target.marks(target.decode(predictions[i], warp=batch.warps[i])))
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")

@@ -78,7 +78,7 @@ def _small(side: "Dataset", i: int) -> tuple[bytes | None, str]:
     try:
         value, target = side.value(i), side.fields.target
         words = str(value) if target is None else target.words(value) or NO_LABEL
-        image = Image.create(side.fields.x(side.source, side.positions[i]))
+        image = Image.create(side.fields.x(side.source, side.indices[i]))
         return _jpeg(image, None if target is None else target.marks(value)), _cut(words)
     except Exception as error:  # getters and blocks of the user's own may raise anything
         return None, _cut(str(error))

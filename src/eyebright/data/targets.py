@@ -13,7 +13,7 @@ import numpy as np
 
 from eyebright.data.getters import ColReader, Numbers, alike
 from eyebright.data.sample_spec import Fields, Read
-from eyebright.sources.indices import Positions
+from eyebright.sources.indices import Indices
 
 _AT_ONCE = 10_000  # items whose numbers become Python's own together
 _UNREAD = object()
@@ -23,13 +23,13 @@ class Targets:
     """What the target block read of each item of one side, in the side's order.
 
     Args:
-        positions: of the items among all items.
-        read: the target of the item at a position.
+        indices: of the items among all items.
+        read: the target of the item at a index.
         numbers: the same where targets are, and -1 where that is not known yet; None: keep nothing, read anew.
     """
 
-    def __init__(self, positions: Positions, read: Read, numbers: Numbers | None) -> None:
-        self._positions = positions
+    def __init__(self, indices: Indices, read: Read, numbers: Numbers | None) -> None:
+        self._positions = indices
         self.read = read
         self._numbers = numbers
         self._values: dict[int, Any] = {}  # by number
@@ -38,13 +38,13 @@ class Targets:
         self._walked = False
 
     @staticmethod
-    def of(source: Any, positions: Positions, fields: Fields) -> "Targets":
-        """The targets of the items of ``source`` at these positions."""
+    def of(source: Any, indices: Indices, fields: Fields) -> "Targets":
+        """The targets of the items of ``source`` at these indices."""
         read = fields.y_of(source)
         columns = fields.get_y.columns(source) if isinstance(fields.get_y, ColReader) else None
         if columns is None:
-            return Targets(positions, read, np.full(len(positions), -1, dtype=np.int32))
-        return Targets(positions, read, alike(columns[0].iloc[positions.array]) if len(columns) == 1 else None)
+            return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32))
+        return Targets(indices, read, alike(columns[0].iloc[indices.array]) if len(columns) == 1 else None)
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -63,7 +63,7 @@ class Targets:
         self._walked = True
 
     @property
-    def are_kept(self) -> bool:
+    def are_cached(self) -> bool:
         """Whether a target that comes again is the same object again."""
         return self._numbers is not None
 
@@ -71,7 +71,7 @@ class Targets:
         """(which item, its target) wherever a target comes for the first time; everywhere if none are kept."""
         seen: set[int] = set()
         for i, value in enumerate(self):
-            if not self.are_kept:
+            if not self.are_cached:
                 yield i, value
             elif id(value) not in seen:
                 seen.add(id(value))

@@ -83,7 +83,7 @@ def cross_fitted_score(
 ) -> float:
     """The metric to expect of tuned thresholds on new images: each image is decided by thresholds of the others.
 
-    The images are dealt into folds at random. The thresholds for a fold are tuned on the other folds, and the metric
+    The images are split into folds at random. The thresholds for a fold are tuned on the other folds, and the metric
     is computed once, over the decisions on all images.
 
     Args:

@@ -32,7 +32,7 @@ from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import block_from_json, block_to_json
 from eyebright.transforms.draw import Transform
-from eyebright.transforms.serialize import view_from_json, view_to_json
+from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 from eyebright.types import Thresholds
 
 SCHEMA = 1
@@ -60,7 +60,7 @@ class Manifest:
     Args:
         model: the architecture, its head and its input.
         target: the target block, with its vocabulary.
-        view: how a new image is brought to the model's size.
+        preprocessing: how a new image is brought to the model's size.
         thresholds: from probabilities to decisions.
         scores: of the validation images, by name.
         training: how it was trained: seed, epochs, rates.
@@ -71,7 +71,7 @@ class Manifest:
 
     model: ModelDescription
     target: TargetBlock
-    view: tuple[Transform, ...] = ()
+    preprocessing: tuple[Transform, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     scores: dict[str, float] = field(default_factory=dict[str, float])
     training: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -91,7 +91,7 @@ class Manifest:
                 "values": list(values) if isinstance(values, tuple) else values,
                 "metric": self.thresholds.metric,
             },
-            "view": view_to_json(self.view),
+            "view": preprocessing_to_json(self.preprocessing),
             "scores": _without_nan(self.scores),
             "training": _without_nan(self.training),
             "data": self.data,
@@ -116,7 +116,7 @@ class Manifest:
             manifest = Manifest(
                 model=ModelDescription.from_json(data["model"]),
                 target=target,
-                view=view_from_json(data["view"]),
+                preprocessing=preprocessing_from_json(data["view"]),
                 thresholds=Thresholds(
                     tuple(values) if isinstance(values, list) else values,
                     data["thresholds"]["metric"],

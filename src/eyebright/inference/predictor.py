@@ -104,10 +104,10 @@ class Predictions(Sequence[Prediction]):
         return dict(zip(self._names(), values, strict=True))
 
 
-class _Look(NamedTuple):
+class _Preprocessed(NamedTuple):
     name: str
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
-    view: Warp
+    warp: Warp
 
 
 class Predictor:
@@ -131,7 +131,7 @@ class Predictor:
         self.manifest = manifest
         self._given = model
         self.runtime = runtime or self._as_it_is(Wish(device=None if device is None else torch.device(device)).place)
-        self._pipeline = Pipeline(tuple(manifest.view))
+        self._pipeline = Pipeline(tuple(manifest.preprocessing))
 
     def __repr__(self) -> str:
         return f"Predictor: {target_text(self.target)}; {self.runtime}"
@@ -169,26 +169,26 @@ class Predictor:
         skipped: dict[str, str] = {}
         for seen in self._batches(several, bs, workers or torch.get_num_threads()):
             skipped.update((one.path, one.reason) for one in seen if isinstance(one, ImageError))
-            looks = [one for one in seen if isinstance(one, _Look)]
-            found += self._answers(looks) if looks else []
+            batch = [one for one in seen if isinstance(one, _Preprocessed)]
+            found += self._predictions(batch) if batch else []
         return Predictions(found, skipped, self.target)
 
     def _as_it_is(self, device: torch.device) -> Runtime:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return Runtime("torch", "float32", "the model itself", runner(model, device))
 
-    def _batches(self, sources: list[Any], bs: int, workers: int) -> Iterator[list[_Look | ImageError]]:
+    def _batches(self, sources: list[Any], bs: int, workers: int) -> Iterator[list[_Preprocessed | ImageError]]:
         """Images as the model sees them, read while it works on those before."""
         if len(sources) == 1:  # no thread could help
-            yield [self._look(sources[0])]
+            yield [self._preprocess(sources[0])]
             return
         # Images share a batch only where they come out at one size.
         step = bs if self._pipeline.size is not None else 1
-        pending: deque[list[Future[_Look | ImageError]]] = deque()
+        pending: deque[list[Future[_Preprocessed | ImageError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
         try:
             for i in range(0, len(sources), step):
-                pending.append([pool.submit(self._look, source) for source in sources[i : i + step]])
+                pending.append([pool.submit(self._preprocess, source) for source in sources[i : i + step]])
                 if len(pending) * step > _AHEAD * bs:
                     yield [future.result() for future in pending.popleft()]
             while pending:
@@ -196,20 +196,20 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _look(self, source: Any) -> _Look | ImageError:
+    def _preprocess(self, source: Any) -> _Preprocessed | ImageError:
         try:
             image = Image.create(source)
-            look = self._pipeline.look(self._pipeline.draw(image, None))
+            preprocessed = self._pipeline.preprocess(self._pipeline.draw(image, None))
         except ImageError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
-        return _Look(name, look.pixels, look.view)
+        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp)
 
-    def _answers(self, looks: list[_Look]) -> list[Prediction]:
-        outputs = self.runtime.run(np.stack([look.pixels for look in looks]))
+    def _predictions(self, batch: list[_Preprocessed]) -> list[Prediction]:
+        outputs = self.runtime.run(np.stack([one.pixels for one in batch]))
         return [
-            Prediction(look.name, self.target.decode(row, thresholds=self.thresholds, view=look.view), row)
-            for look, row in zip(looks, self.target.activate(outputs), strict=True)
+            Prediction(one.name, self.target.decode(row, thresholds=self.thresholds, warp=one.warp), row)
+            for one, row in zip(batch, self.target.activate(outputs), strict=True)
         ]
 
 
@@ -245,7 +245,9 @@ def load_predictor(
     def model() -> ImageModel:
         return _built(folder, manifest, state)
 
-    saved = Saved(folder / GRAPH, output_size(manifest.view), model, lambda: fingerprint(manifest.model, state))
+    saved = Saved(
+        folder / GRAPH, output_size(manifest.preprocessing), model, lambda: fingerprint(manifest.model, state)
+    )
     return Predictor(manifest, model, runtime=choose_runtime(saved, wish))
 
 
@@ -262,7 +264,7 @@ def save_onnx(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     manifest, state = load_model(folder)
-    size = output_size(manifest.view)
+    size = output_size(manifest.preprocessing)
     if size is None:
         raise InputError(f"an ONNX graph is for images of one size, and the view in '{folder}' gives them many")
     graph = export_onnx(_built(folder, manifest, state), size, fingerprint=fingerprint(manifest.model, state))

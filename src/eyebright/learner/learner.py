@@ -464,7 +464,7 @@ class Learner:
         return Manifest(
             model=self.model.description,
             target=self.dls.target,
-            view=self.dls.valid.pipeline.transforms,
+            preprocessing=self.dls.valid.pipeline.transforms,
             thresholds=self.thresholds,
             scores=self._last_scores(),
             training={

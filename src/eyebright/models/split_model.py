@@ -1,4 +1,4 @@
-"""A model in two halves: what is computed in vain, again and again, while the body is frozen, and what learns.
+"""Splits a model into backbone and head, so that a frozen backbone's features can be cached.
 
 The first half is the body with the pooling at the beginning of the head, which has nothing to learn either and makes
 the features small: some thousand numbers an image instead of a map.
@@ -16,27 +16,27 @@ from eyebright.models.heads import AdaptiveConcatPool2d
 _POOLING = (AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Identity)
 
 
-class Halves(NamedTuple):
-    """The two halves; ``answering(looking(images))`` is what the model answers.
+class SplitModel(NamedTuple):
+    """A model's two parts: ``head(backbone(images))`` is the model's output.
 
     Args:
-        looking: from images to features; learns nothing.
-        answering: from features to answers.
+        backbone: from images to features; learns nothing.
+        head: from features to answers.
     """
 
-    looking: "Looking"
-    answering: "Answering"
+    backbone: "FeatureExtractor"
+    head: "Head"
 
 
-def halves(model: ImageModel) -> Halves:
+def split_at_head(model: ImageModel) -> SplitModel:
     """The model cut behind what has no parameters and no chance in its head; both share its modules."""
     layers = list(model.head) if isinstance(model.head, nn.Sequential) else [model.head]
     pooling = next((place for place, layer in enumerate(layers) if not isinstance(layer, _POOLING)), len(layers))
-    return Halves(Looking(model, layers[:pooling]), Answering(layers[pooling:], model.description.output_shape))
+    return SplitModel(FeatureExtractor(model, layers[:pooling]), Head(layers[pooling:], model.description.output_shape))
 
 
 @final
-class Looking(nn.Module):
+class FeatureExtractor(nn.Module):
     """From images to features.
 
     Args:
@@ -57,7 +57,7 @@ class Looking(nn.Module):
 
 
 @final
-class Answering(nn.Module):
+class Head(nn.Module):
     """From features to answers.
 
     Args:

@@ -118,7 +118,7 @@ class ImageList:
         return SplitList(self, lambda items: _random_split(len(items), valid_pct, seed))
 
     def split_by_idx(self, valid_idx: Iterable[int]) -> "SplitList":
-        """The named positions validate."""
+        """The named indices validate."""
         return SplitList(self, IndexSplitter(valid_idx))
 
     def split_by_folder(self, train: str = "train", valid: str = "valid") -> "SplitList":

@@ -1,6 +1,6 @@
-"""Which items: positions that take eight bytes each, where a list of Python's own numbers takes forty.
+"""Which items: indices that take eight bytes each, where a list of Python's own numbers takes forty.
 
-Ten million images then have 80 MB of positions. In use they are like a list: they compare with one, can be cut and
+Ten million images then have 80 MB of indices. In use they are like a list: they compare with one, can be cut and
 joined, and give whole numbers of Python.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[np.int64]]
 
 _SHOWN = 20
-_AT_ONCE = 10_000  # positions that become numbers of Python together, which is quick and takes little
+_AT_ONCE = 10_000  # indices that become numbers of Python together, which is quick and takes little
 
 
-class Positions(Sequence[int]):
-    """Positions of items, in order; immutable.
+class Indices(Sequence[int]):
+    """Indices of items, in order; immutable.
 
     Args:
         of: an array (which is not copied), a range (which takes no memory at all), or whole numbers.
@@ -25,7 +25,7 @@ class Positions(Sequence[int]):
     __slots__ = ("_of",)
 
     def __init__(self, of: "Iterable[int] | Array") -> None:
-        if isinstance(of, Positions):
+        if isinstance(of, Indices):
             self._of: range | Array = of._of
         elif isinstance(of, range):
             self._of = of
@@ -39,9 +39,9 @@ class Positions(Sequence[int]):
     @overload
     def __getitem__(self, key: int) -> int: ...
     @overload
-    def __getitem__(self, key: slice) -> "Positions": ...
-    def __getitem__(self, key: int | slice) -> "int | Positions":
-        return Positions(self._of[key]) if isinstance(key, slice) else int(self._of[key])
+    def __getitem__(self, key: slice) -> "Indices": ...
+    def __getitem__(self, key: int | slice) -> "int | Indices":
+        return Indices(self._of[key]) if isinstance(key, slice) else int(self._of[key])
 
     def __iter__(self) -> Iterator[int]:
         if isinstance(self._of, range):
@@ -50,18 +50,18 @@ class Positions(Sequence[int]):
         for start in range(0, len(self), _AT_ONCE):
             yield from self._of[start : start + _AT_ONCE].tolist()
 
-    def __contains__(self, position: object) -> bool:
-        return isinstance(position, (int, np.integer)) and position in self._of
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, (int, np.integer)) and index in self._of
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, (Positions, list, tuple, range)):
+        if not isinstance(other, (Indices, list, tuple, range)):
             return NotImplemented
         return len(self) == len(other) and bool((self.array == np.asarray(other)).all())
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none
 
-    def __add__(self, other: Iterable[int]) -> "Positions":
-        return Positions(np.concatenate([self.array, Positions(other).array]))
+    def __add__(self, other: Iterable[int]) -> "Indices":
+        return Indices(np.concatenate([self.array, Indices(other).array]))
 
     def __repr__(self) -> str:
         shown = ", ".join(map(str, self[:_SHOWN]))
@@ -72,12 +72,12 @@ class Positions(Sequence[int]):
 
     @property
     def array(self) -> Array:
-        """The positions as an array that nobody can write to."""
+        """The indices as an array that nobody can write to."""
         if isinstance(self._of, range):
             return np.arange(self._of.start, self._of.stop, self._of.step)
         return self._of
 
     @staticmethod
-    def where(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> "Positions":
-        """The positions at which the mask is true."""
-        return Positions(np.flatnonzero(mask))
+    def where(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> "Indices":
+        """The indices at which the mask is true."""
+        return Indices(np.flatnonzero(mask))

@@ -11,7 +11,7 @@ from eyebright.errors import DataError
 
 
 def as_items(given: Any) -> Any:
-    """What was given, as items that can be counted and asked for by position; what comes one by one becomes a list.
+    """What was given, as items that can be counted and asked for by index; what comes one by one becomes a list.
 
     Raises:
         DataError: it is nothing of the kind.
@@ -25,16 +25,16 @@ def as_items(given: Any) -> Any:
     return given
 
 
-def item_at(items: Any, position: int) -> Any:
+def item_at(items: Any, index: int) -> Any:
     """One item: a row of a table, or an element of a sequence."""
-    return items.iloc[position] if isinstance(items, (pd.DataFrame, pd.Series)) else items[position]
+    return items.iloc[index] if isinstance(items, (pd.DataFrame, pd.Series)) else items[index]
 
 
-def take(items: Any, positions: Sequence[int]) -> Any:
+def take(items: Any, indices: Sequence[int]) -> Any:
     """Some items, of the same kind as ``items``."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
-        return items.iloc[np.asarray(positions, dtype=np.int64)]
-    return [items[i] for i in positions]
+        return items.iloc[np.asarray(indices, dtype=np.int64)]
+    return [items[i] for i in indices]
 
 
 def only_column(found: Any, col: str | int) -> Any:
@@ -49,9 +49,9 @@ def only_column(found: Any, col: str | int) -> Any:
     return found
 
 
-def where(items: Any, position: int) -> str:
+def where(items: Any, index: int) -> str:
     """How a message calls an item: its path, or its row in the table."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
-        return f"row {position}"
-    item = items[position]
+        return f"row {index}"
+    item = items[index]
     return f"'{item}'" if isinstance(item, (str, Path)) else str(item)[:300]

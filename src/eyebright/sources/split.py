@@ -1,8 +1,8 @@
-"""Which items train and which validate: functions from items to two lists of positions.
+"""Which items train and which validate: functions from items to two lists of indices.
 
-Positions count from 0 in the order of the items, whatever a table's index says; `checked_split` refuses
+Indices count from 0 in the order of the items, whatever a table's index says; `checked_split` refuses
 what would train on a validation image. Seeds make their own generator, so the global ones stay as they are.
-The splitters here give `Positions` and look at all items at once where they can, so ten million are split in seconds.
+The splitters here give `Indices` and look at all items at once where they can, so ten million are split in seconds.
 """
 
 import math
@@ -16,20 +16,20 @@ import pandas as pd
 import torch
 
 from eyebright.errors import DataError, InputError, did_you_mean, listing
-from eyebright.sources.indices import Array, Positions
+from eyebright.sources.indices import Array, Indices
 from eyebright.sources.items import item_at, only_column, where
-from eyebright.sources.stratify import LabelLists, dealt, grouped
+from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
 from eyebright.tasks.base import is_missing
 
-Split = tuple[Positions, Positions]
+Split = tuple[Indices, Indices]
 Splitter = Callable[[Any], Iterable[Iterable[int]]]
 
 
 def checked_split(splitter: Splitter, items: Any) -> Split:
-    """The splitter's (train, valid) positions, checked.
+    """The splitter's (train, valid) indices, checked.
 
     A table reaches the splitter with a fresh index 0, 1, 2, ..., so that a splitter that answers with the index's
-    labels answers with positions too: a filtered or shuffled table cannot leak.
+    labels answers with indices too: a filtered or shuffled table cannot leak.
 
     Raises:
         DataError: not two lists, not whole numbers, out of range, an item twice, or nothing to train on.
@@ -39,7 +39,7 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
     parts: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
     if len(parts) != 2 or not all(isinstance(part, Iterable) for part in parts):
         kinds = " and ".join(type(part).__name__ for part in parts)
-        raise DataError(f"a splitter gives two lists of positions, train and valid; got {kinds or 'nothing'}")
+        raise DataError(f"a splitter gives two lists of indices, train and valid; got {kinds or 'nothing'}")
     train, valid = (_positions(part, len(items)) for part in parts)
     _refuse_overlap(items, train, valid)
     if not len(train):
@@ -50,7 +50,7 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
 
 
 def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
-    """A random share for validation; the same positions as the book's for the same seed.
+    """A random share for validation; the same indices as the book's for the same seed.
 
     Args:
         valid_pct: the share of items that validates, in [0, 1).
@@ -64,7 +64,7 @@ def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     def splitter(items: Any) -> Split:
         order = _permutation(len(items), seed)
         cut = int(valid_pct * len(items))
-        return Positions(order[cut:]), Positions(order[:cut])
+        return Indices(order[cut:]), Indices(order[:cut])
 
     return splitter
 
@@ -88,7 +88,7 @@ def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = No
         if train + valid > n:
             raise DataError(f"{train} items to train on and {valid} to validate are more than the {n} that there are")
         order = _permutation(n, seed)
-        return Positions(order[:train]), Positions(order[train : train + valid])
+        return Indices(order[:train]), Indices(order[train : train + valid])
 
     return splitter
 
@@ -113,7 +113,7 @@ def TrainTestSplitter(
             cut = math.ceil(test_size * len(group)) if stratify is None else round(test_size * len(group))
             valid.append(order[:cut])
             train.append(order[cut:])
-        return Positions(np.concatenate(train)), Positions(np.concatenate(valid))
+        return Indices(np.concatenate(train)), Indices(np.concatenate(valid))
 
     return splitter
 
@@ -121,7 +121,7 @@ def TrainTestSplitter(
 def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
     """A random share for validation in which every label keeps its share, and none is without a training image.
 
-    Rare labels are dealt first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
+    Rare labels are split first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
 
     Args:
         labels: of each item; also none, one or several.
@@ -132,30 +132,30 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed:
         InputError: a share that is none.
     """
     _refuse_other_shares("valid_pct", valid_pct)
-    lists = LabelLists.of(labels)
+    lists = LabelMatrix.of(labels)
 
     def splitter(items: Any) -> Split:
         if len(lists.counts) != len(items):
             raise DataError(f"there are labels for {len(lists.counts)} items, and there are {len(items)} items")
         order = _permutation(len(items), seed)
-        validates = dealt(lists, order, valid_pct)[order]
-        return Positions(order[~validates]), Positions(order[validates])
+        validates = iterative_split(lists, order, valid_pct)[order]
+        return Indices(order[~validates]), Indices(order[validates])
 
     return splitter
 
 
 def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
-    """The named positions validate.
+    """The named indices validate.
 
     Raises:
-        DataError: something that is no position; a mask would be taken for positions 0 and 1.
+        DataError: something that is no index; a mask would be taken for indices 0 and 1.
     """
     chosen = np.unique(np.fromiter(map(_position, valid_idx), dtype=np.int64))
 
     def splitter(items: Any) -> Split:
         trains = np.ones(len(items), dtype=np.bool_)
         trains[chosen[(chosen >= 0) & (chosen < len(items))]] = False
-        return Positions.where(trains), Positions(chosen)
+        return Indices.where(trains), Indices(chosen)
 
     return splitter
 
@@ -171,8 +171,8 @@ def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:  #
     def splitter(items: Any) -> Split:
         n = len(items)
         cut = int(valid_pct * n)
-        positions = Positions(range(n))
-        return (positions[: n - cut], positions[n - cut :]) if valid_last else (positions[cut:], positions[:cut])
+        indices = Indices(range(n))
+        return (indices[: n - cut], indices[n - cut :]) if valid_last else (indices[cut:], indices[:cut])
 
     return splitter
 
@@ -224,8 +224,8 @@ def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[st
         of_items = np.fromiter(
             (numbers.setdefault(Path(item).parent.parent.name, len(numbers)) for item in items), dtype=np.int32
         )
-        train = Positions.where(of_items == numbers.get(train_name, -1))
-        valid = Positions.where(np.isin(of_items, [numbers[name] for name in valid_names if name in numbers]))
+        train = Indices.where(of_items == numbers.get(train_name, -1))
+        valid = Indices.where(np.isin(of_items, [numbers[name] for name in valid_names if name in numbers]))
         if not len(train) or not len(valid):
             raise DataError(
                 f"expected folders '{train_name}' and {listing(valid_names)}; there are {listing(sorted(numbers))}"
@@ -269,31 +269,31 @@ def _refuse_other_shares(name: str, share: float) -> None:
 
 def _position(i: Any) -> int:
     if isinstance(i, (bool, np.bool_)):
-        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i}; MaskSplitter takes a mask")
+        raise DataError(f"IndexSplitter takes indices (whole numbers from 0), got {i}; MaskSplitter takes a mask")
     try:
         return operator.index(i)
     except TypeError:
-        raise DataError(f"IndexSplitter takes positions (whole numbers from 0), got {i!r}") from None
+        raise DataError(f"IndexSplitter takes indices (whole numbers from 0), got {i!r}") from None
 
 
-def _positions(part: Iterable[Any], n: int) -> Positions:
+def _positions(part: Iterable[Any], n: int) -> Indices:
     if isinstance(part, np.ndarray) and part.ndim != 1:
-        raise DataError(f"a splitter gives positions one after another, got an array of the shape {part.shape}")
-    if not isinstance(part, (Positions, np.ndarray)):
+        raise DataError(f"a splitter gives indices one after another, got an array of the shape {part.shape}")
+    if not isinstance(part, (Indices, np.ndarray)):
         part = list(part)
         for kind in dict.fromkeys(map(type, part)):
             if issubclass(kind, (bool, np.bool_)) or not issubclass(kind, (int, np.integer)):
                 wrong = next(i for i in part if type(i) is kind)
-                raise DataError(f"a splitter gives positions (whole numbers from 0), got {wrong!r}")
+                raise DataError(f"a splitter gives indices (whole numbers from 0), got {wrong!r}")
     elif isinstance(part, np.ndarray) and part.dtype.kind not in "iu":
         return _positions(part.tolist(), n)
     if len(part) and not (0 <= min(part) <= max(part) < n):
         outside = next(int(i) for i in part if not 0 <= i < n)
-        raise DataError(f"the splitter names position {outside}, and there are {n} items: 0 to {n - 1}")
-    return Positions(part.copy() if isinstance(part, np.ndarray) else part)
+        raise DataError(f"the splitter names index {outside}, and there are {n} items: 0 to {n - 1}")
+    return Indices(part.copy() if isinstance(part, np.ndarray) else part)
 
 
-def _refuse_overlap(items: Any, train: Positions, valid: Positions) -> None:
+def _refuse_overlap(items: Any, train: Indices, valid: Indices) -> None:
     trains, validates = np.zeros((2, len(items)), dtype=np.bool_)
     trains[train.array] = True
     validates[valid.array] = True
@@ -332,7 +332,7 @@ def _by(validates: Iterable[Any]) -> Split:
         mask = np.asarray(validates)
     else:
         mask = np.fromiter(map(bool, validates), dtype=np.bool_)
-    return Positions.where(~mask), Positions.where(mask)
+    return Indices.where(~mask), Indices.where(mask)
 
 
 def _table_column(table: pd.DataFrame, col: str | int) -> Any:

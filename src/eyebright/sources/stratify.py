@@ -15,7 +15,7 @@ Numbers = np.ndarray[Any, np.dtype[np.int32]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-class LabelLists(NamedTuple):
+class LabelMatrix(NamedTuple):
     """The labels of items.
 
     Args:
@@ -29,7 +29,7 @@ class LabelLists(NamedTuple):
     numbers: Numbers
 
     @staticmethod
-    def of(labels: Iterable[Iterable[str]]) -> "LabelLists":
+    def of(labels: Iterable[Iterable[str]]) -> "LabelMatrix":
         """The labels of items; a label that an item has twice counts once."""
         number: dict[str, int] = {}
         counts, numbers = array("i"), array("i")
@@ -38,7 +38,7 @@ class LabelLists(NamedTuple):
             counts.append(len(several))
             for label in several:
                 numbers.append(number.setdefault(label, len(number)))
-        return LabelLists(list(number), np.array(counts, dtype=np.int32), np.array(numbers, dtype=np.int32))
+        return LabelMatrix(list(number), np.array(counts, dtype=np.int32), np.array(numbers, dtype=np.int32))
 
     def holders(self, order: Array) -> dict[str, Numbers]:
         """For each label the items that have it, in ``order``."""
@@ -54,14 +54,14 @@ class LabelLists(NamedTuple):
         return {name: items[places] for name, places in zip(self.names, held, strict=True)}
 
 
-def dealt(labels: LabelLists, order: Array, share: float) -> Mask:
+def iterative_split(labels: LabelMatrix, order: Array, share: float) -> Mask:
     """Which items validate: of each label, from the rarest on, what is still missing to its share.
 
-    No label is left without an item to train on. Sechidis et al., 2011, ECML PKDD, each label dealt as a whole.
+    No label is left without an item to train on. Sechidis et al., 2011, ECML PKDD, each label split as a whole.
 
     Args:
         labels: of the items.
-        order: in which they are dealt.
+        order: in which they are split.
         share: that validates.
     """
     holders = labels.holders(order)

@@ -53,12 +53,12 @@ class TargetBlock(Block):
         """
 
     @abstractmethod
-    def encode(self, value: Any, view: Warp | None = None) -> Shaped[Tensor, "..."]:
+    def encode(self, value: Any, warp: Warp | None = None) -> Shaped[Tensor, "..."]:
         """The value as the loss wants it.
 
         Args:
             value: what `read` gave.
-            view: the warp through which the network sees the image; None: the user's own image, unwarped.
+            warp: the warp through which the network sees the image; None: the user's own image, unwarped.
         """
 
     def check(self, value: Any) -> None:
@@ -75,14 +75,14 @@ class TargetBlock(Block):
 
     @abstractmethod
     def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, view: Warp | None = None
+        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
     ) -> Any:
         """What a person would write, from one activated (or encoded) row.
 
         Args:
             answer: one row of what `activate` gives, or what `encode` gave.
             thresholds: from probabilities to decisions, where that applies; None: 0.5.
-            view: the warp that `encode` was given; the answer comes back in the user's own pixels.
+            warp: the warp that `encode` was given; the answer comes back in the user's own pixels.
         """
 
     # ------------------------------------------------------------------ what a model and a training need

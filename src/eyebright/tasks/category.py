@@ -67,20 +67,20 @@ class CategoryBlock(TargetBlock):
             names = [MISSING, *(name for name in names if name != MISSING)]
         return CategoryBlock(names, sort=self.sort, add_na=self.add_na)
 
-    def encode(self, value: str, view: Warp | None = None) -> Shaped[Tensor, ""]:
+    def encode(self, value: str, warp: Warp | None = None) -> Shaped[Tensor, ""]:
         """The label's index, int64."""
-        return torch.tensor(self.classes.position(value))
+        return torch.tensor(self.classes.index_of(value))
 
     def check(self, value: str) -> None:
         """Nothing, where the label is known."""
-        self.classes.position(value)
+        self.classes.index_of(value)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Probabilities that sum to one (softmax)."""
         return outputs.softmax(dim=-1)
 
     def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, view: Warp | None = None
+        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
     ) -> str:
         """The label: the most probable one, or the one whose index it is."""
         index = answer if answer.ndim == 0 else answer.argmax(dim=-1)

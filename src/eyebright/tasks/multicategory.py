@@ -62,25 +62,25 @@ class MultiCategoryBlock(TargetBlock):
             return self
         return MultiCategoryBlock(vocab=sorted(set(chain.from_iterable(values))))
 
-    def encode(self, value: frozenset[str], view: Warp | None = None) -> Float[Tensor, " k"]:
+    def encode(self, value: frozenset[str], warp: Warp | None = None) -> Float[Tensor, " k"]:
         """One 0 or 1 for each class, float32."""
         row = torch.zeros(self.width)
         for label in value:
-            row[self.classes.position(label)] = 1.0
+            row[self.classes.index_of(label)] = 1.0
         return row
 
     def check(self, value: frozenset[str]) -> None:
         """Nothing, where every label is known."""
         classes = self.classes
         for label in value:
-            classes.position(label)
+            classes.index_of(label)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """One probability for each class (sigmoid)."""
         return outputs.sigmoid()
 
     def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, view: Warp | None = None
+        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
     ) -> frozenset[str]:
         """The labels whose probability is above their threshold."""
         return frozenset(self.classes[(thresholds or Thresholds()).decide(answer)])

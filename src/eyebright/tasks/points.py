@@ -53,30 +53,30 @@ class PointBlock(TargetBlock):
             raise InputError(f"mirror has {len(self.mirror)} entries, and there are {count} points")
         return PointBlock(count, mirror=self.mirror)
 
-    def encode(self, value: Points, view: Warp | None = None) -> Float[Tensor, "n 2"]:
-        """Shape (n, 2), float32, in [-1, 1] where visible and NaN where not; in the user's pixels without a view."""
+    def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
+        """Shape (n, 2), float32, in [-1, 1] where visible and NaN where not; in the user's pixels without a warp."""
         if self.count is not None and len(value) != self.count:
             raise InputError(f"this image has {len(value)} points, the others have {self.count}; use NaN for unknown")
-        if view is not None:
-            value = self._renamed(view.points(value), view)
+        if warp is not None:
+            value = self._renamed(warp.points(value), warp)
         xy = torch.where(value.visible[:, None], value.xy, torch.nan)
-        return (xy if view is None else xy * 2 / _edge(view.size) - 1).to(torch.float32)
+        return (xy if warp is None else xy * 2 / _edge(warp.size) - 1).to(torch.float32)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b n 2"]:
         """The outputs as points."""
         return outputs.reshape(len(outputs), -1, 2)
 
     def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, view: Warp | None = None
+        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
     ) -> Points:
         """The points in the user's own pixels."""
         points = Points.of(answer.detach().to("cpu", torch.float64).reshape(-1, 2))
-        if view is None:
+        if warp is None:
             return points
-        back = view.inverse()
-        seen = Points((points.xy + 1) * _edge(view.size) / 2, points.visible)
+        back = warp.inverse()
+        seen = Points((points.xy + 1) * _edge(warp.size) / 2, points.visible)
         outside_is_an_answer = Points(back.points(seen).xy, points.visible)
-        return self._renamed(outside_is_an_answer, view)
+        return self._renamed(outside_is_an_answer, warp)
 
     @property
     def width(self) -> int:
@@ -112,9 +112,9 @@ class PointBlock(TargetBlock):
         """The block that `to_json` described."""
         return cls(data["count"], mirror=data["mirror"])
 
-    def _renamed(self, points: Points, view: Warp) -> Points:
+    def _renamed(self, points: Points, warp: Warp) -> Points:
         """Left and right names exchanged where the image is mirrored: the only place that does."""
-        if self.mirror is None or not view.mirrored:
+        if self.mirror is None or not warp.mirrored:
             return points
         order = list(self.mirror)
         return replace(points, xy=points.xy[order], visible=points.visible[order])

@@ -41,7 +41,7 @@ class RegressionBlock(TargetBlock):
         """The block that knows how many numbers there are; the first training image says it."""
         return RegressionBlock(self.n_out if self.n_out is not None else len(next(iter(values))))
 
-    def encode(self, value: tuple[float, ...], view: Warp | None = None) -> Float[Tensor, " k"]:
+    def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
         """The numbers, float32; NaN where one is unknown."""
         if self.n_out is not None and len(value) != self.n_out:
             raise InputError(f"this image has {len(value)} numbers, the others have {self.n_out}; use NaN for unknown")
@@ -52,7 +52,7 @@ class RegressionBlock(TargetBlock):
         return outputs
 
     def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, view: Warp | None = None
+        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
     ) -> tuple[float, ...]:
         """The numbers."""
         return tuple(answer.reshape(-1).tolist())

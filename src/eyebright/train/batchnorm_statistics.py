@@ -25,7 +25,7 @@ def drop_broken_statistics(model: nn.Module) -> None:
             module.reset_running_stats()  # type: ignore[operator]
 
 
-def settle_statistics(model: nn.Module, batches: Iterable[Batch], device: Device) -> None:
+def recompute_statistics(model: nn.Module, batches: Iterable[Batch], device: Device) -> None:
     """Gives every batch norm that is in training mode the statistics of these batches, seen without dropout.
 
     Args:

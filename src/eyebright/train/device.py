@@ -39,16 +39,16 @@ class Device:
             raise InputError(f"unknown precision '{precision}'.{near} The known: {listing(PRECISIONS)}")
         self.processes, self.rank = _processes(name)  # before the device: it decides which GPU is this process's
         self.torch_device = _torch_device(name)
-        self.settled = precision != "auto"
+        self.precision_is_set = precision != "auto"
         self.precision, self.why = _possible(precision, self.torch_device, "as asked")
         self.scaler = _scaler(self.precision, self.torch_device)
 
-    def settle(self, precision: str, why: str) -> None:
+    def set_precision(self, precision: str, why: str) -> None:
         """Takes a precision, and why, where ``"auto"`` was asked for and nothing has been chosen yet."""
-        if not self.settled:
+        if not self.precision_is_set:
             self.precision, self.why = _possible(precision, self.torch_device, why)
             self.scaler = _scaler(self.precision, self.torch_device)
-            self.settled = True
+            self.precision_is_set = True
 
     def place(self, model: nn.Module) -> nn.Module:
         """The same model, on this device and with its channels last."""
@@ -124,8 +124,8 @@ class Device:
         """This process's loss, scaled so that all processes' gradients together are those of the whole batch's loss.
 
         Args:
-            loss: the mean over this process's part of the batch.
-            weight: how much this part counts beside others.
+            loss: the mean over this process's shard of the batch.
+            weight: how much this shard counts beside others.
         """
         if self.processes == 1:
             return Shared(loss, loss.detach(), weight())
@@ -152,7 +152,7 @@ class Device:
 
         lengths: Any = gather(torch.tensor([len(tensor)], device=self.torch_device))
         padded: Any = gather(pad_across_processes(tensor.to(self.torch_device)))
-        return torch.cat([part[:n] for part, n in zip(padded.chunk(self.processes), lengths.tolist(), strict=True)])
+        return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.processes), lengths.tolist(), strict=True)])
 
     def gathered(self, rows: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
         """The rows of all processes: batch by batch where there is one process, else at once when all have theirs.
@@ -205,13 +205,13 @@ class Device:
             )
 
     @property
-    def part(self) -> tuple[int, int]:
+    def shard(self) -> tuple[int, int]:
         """Which of how many parts of the work is this process's."""
         return self.rank, self.processes
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and talks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def _everyone_says(self, value: Thing) -> list[Thing]:
@@ -236,7 +236,7 @@ class Shared(NamedTuple):
     weight: Tensor | int
 
 
-def talks() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that people listen to, also before there is a `Device`."""
     return int(os.environ.get("RANK", "0")) == 0
 

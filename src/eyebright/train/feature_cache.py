@@ -16,11 +16,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from eyebright._system.timer import Laps
-from eyebright.data.loader import WHOLE, Batch, Loader, Part
+from eyebright._system.timer import Timer
+from eyebright.data.loader import WHOLE, Batch, Loader, Shard
 from eyebright.errors import InputError
 from eyebright.image.cache_store import free_memory, megabytes
-from eyebright.models.split_model import Halves
+from eyebright.models.split_model import SplitModel
 from eyebright.train.device import Device
 from eyebright.train.profile import FORWARD, WAITING
 
@@ -28,34 +28,34 @@ Pairs = Generator[tuple[Tensor, Tensor], None, None]
 
 
 @final
-class KeptFeatures:
+class FeatureCache:
     """The features of a loader's images; in memory, in the numbers that they are computed in.
 
     Pooled features take about 10 kB an image and view (1,280 channels, two poolings, float32; half in bfloat16).
 
     Args:
-        model: in two halves; its first half stays as it is and is in evaluation mode.
+        model: split at the head; its backbone stays as it is and is in evaluation mode.
         loader: of the training side, or of validation.
         device: where the model is, and in which numbers.
-        part: of each batch, where several processes train.
+        shard: of each batch, where several processes train.
         views: how many views each image has.
         must_fit: features that take more than half of the free memory are an error; else they are not kept.
 
     Attributes:
-        laps: where given, is told that the body's work is a part of the forward pass, though it happens while a step
+        timer: where given, is told that the body's work is a part of the forward pass, though it happens while a step
             waits for its batch.
     """
 
-    laps: Laps | None = None
+    timer: Timer | None = None
 
     def __init__(
-        self, model: Halves, loader: Loader, device: Device, part: Part = WHOLE, *, views: int, must_fit: bool
+        self, model: SplitModel, loader: Loader, device: Device, shard: Shard = WHOLE, *, views: int, must_fit: bool
     ) -> None:
         self.model = model
         self.views = views
         self._loader = loader
         self._device = device
-        self._part = part
+        self._shard = shard
         self._must_fit = must_fit
         self._fits = True
         self._kept: dict[int, _View] = {}
@@ -84,21 +84,21 @@ class KeptFeatures:
 
     def _again(self, view: "_View", epoch: int) -> Pairs:
         """The batches of an epoch out of a view that is there."""
-        for group in self._loader.groups(epoch, self._part):
-            rows = view.rows_of(self._loader.dataset.positions[i] for i in group)
-            if self._loader.is_batch(len(rows), len(group), self._part):
+        for group in self._loader.groups(epoch, self._shard):
+            rows = view.rows_of(self._loader.dataset.indices[i] for i in group)
+            if self._loader.is_batch(len(rows), len(group), self._shard):
                 yield view.features[rows], view.targets[rows]
 
     def _look(self, own: int) -> Pairs:
         """The batches of a view's own epoch, while they are computed; they are kept when all of them are."""
         view: _View | None = None
-        with closing(self._loader.batches(own, self._part)) as batches:
+        with closing(self._loader.batches(own, self._shard)) as batches:
             for batch in batches:
                 features, targets = self._features(batch)
                 if view is None and self._fit(features):
                     view = _View(len(self._loader.dataset), features, targets)
                 if view is not None:
-                    view.add(batch.positions, features, targets)
+                    view.add(batch.indices, features, targets)
                 yield features, targets
         if view is not None:
             self._kept[own] = view
@@ -108,19 +108,19 @@ class KeptFeatures:
 
         That is everything, and always the same; or with several processes what this one needs.
         """
-        positions = self._loader.dataset.positions
-        needed = sorted(i for group in self._loader.groups(epoch, self._part) for i in group)
-        missing = [i for i in needed if positions[i] not in view.tried]
+        indices = self._loader.dataset.indices
+        needed = sorted(i for group in self._loader.groups(epoch, self._shard) for i in group)
+        missing = [i for i in needed if indices[i] not in view.tried]
         if not missing:
             return
-        if self._part == WHOLE:
-            missing = [i for i in range(len(positions)) if positions[i] not in view.tried]
-        view.tried.update(positions[i] for i in missing)
-        companion = next(i for i in range(len(positions)) if positions[i] in view.rows)  # no loader drops a pair
+        if self._shard == WHOLE:
+            missing = [i for i in range(len(indices)) if indices[i] not in view.tried]
+        view.tried.update(indices[i] for i in missing)
+        companion = next(i for i in range(len(indices)) if indices[i] in view.rows)  # no loader drops a pair
         groups = [[*missing[i : i + self._loader.bs], companion] for i in range(0, len(missing), self._loader.bs)]
-        with closing(self._loader.batches(own, self._part, only=groups)) as batches:
+        with closing(self._loader.batches(own, self._shard, only=groups)) as batches:
             for batch in batches:
-                view.add(batch.positions, *self._features(batch))
+                view.add(batch.indices, *self._features(batch))
 
     def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if batch.y is None:
@@ -128,11 +128,11 @@ class KeptFeatures:
         (images,) = self._device.move((batch.x,))
         started = time.perf_counter()
         with torch.no_grad(), self._device.autocast():
-            features = self.model.looking(images)
-        if self.laps is not None:
+            features = self.model.backbone(images)
+        if self.timer is not None:
             seconds = time.perf_counter() - started
-            self.laps.add(FORWARD, seconds)
-            self.laps.add(WAITING, -seconds)
+            self.timer.add(FORWARD, seconds)
+            self.timer.add(WAITING, -seconds)
         return features, batch.y
 
     def _fit(self, features: Tensor) -> bool:
@@ -161,20 +161,20 @@ class _View:
     def __init__(self, images: int, features: Tensor, targets: Tensor) -> None:
         self.features = torch.empty(images, *features.shape[1:], dtype=features.dtype)
         self.targets = torch.empty(images, *targets.shape[1:], dtype=targets.dtype)
-        self.rows: dict[int, int] = {}  # by the position of the image
+        self.rows: dict[int, int] = {}  # by the index of the image
         self._used = 0
         self.tried: set[int] = set()  # some cannot be read
 
-    def add(self, positions: list[int], features: Tensor, targets: Tensor) -> None:
+    def add(self, indices: list[int], features: Tensor, targets: Tensor) -> None:
         """Keeps the rows of images that are new."""
-        new = [place for place, position in enumerate(positions) if position not in self.rows]
+        new = [place for place, index in enumerate(indices) if index not in self.rows]
         rows = range(self._used, self._used + len(new))
         self._used = rows.stop
         self.features[rows.start : rows.stop] = features[new].cpu()
         self.targets[rows.start : rows.stop] = targets[new].cpu()
-        self.rows |= {positions[place]: row for place, row in zip(new, rows, strict=True)}
-        self.tried.update(positions)
+        self.rows |= {indices[place]: row for place, row in zip(new, rows, strict=True)}
+        self.tried.update(indices)
 
-    def rows_of(self, positions: Iterable[int]) -> list[int]:
+    def rows_of(self, indices: Iterable[int]) -> list[int]:
         """The rows of those images that there are."""
-        return [self.rows[position] for position in positions if position in self.rows]
+        return [self.rows[index] for index in indices if index in self.rows]

@@ -59,7 +59,7 @@ def train(run: Run, batches: Batches, *, steps: int, validate: Validate | None =
 def _epoch(run: Run, batches: Batches, steps: int, validate: Validate | None, step: Step) -> Events:
     run.start_epoch()
     yield EpochStarted(run.done, run.plan.epochs, steps)
-    for index, batch in enumerate(run.laps.each("waiting for images", batches(run.epoch))):
+    for index, batch in enumerate(run.timer.each("waiting for images", batches(run.epoch))):
         rates = run.set_rates(index, steps)
         with run.device.randomness(run.seed, run.step):
             loss = step(run, batch)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from eyebright import _html as html
 from eyebright import plot
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.errors import InputError, TrainingError
 from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
@@ -178,7 +178,7 @@ def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
     weights = [tensor.detach().clone() for tensor in tensors]
     gradients = [parameter.grad for parameter in parameters]
     scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
-    scratch = dataclasses.replace(run, freeze=None, window=Window(), laps=Laps())
+    scratch = dataclasses.replace(run, freeze=None, window=Window(), timer=Timer())
     try:
         with modes_restored(run.model):
             scratch.begin(plan)

@@ -70,14 +70,14 @@ class Plan:
             self._refuse_views(self.augment_views)
 
     @property
-    def really_frozen(self) -> bool:
+    def is_fully_frozen(self) -> bool:
         """Whether nothing before the last group learns, norm layers included."""
         return 0 < self.frozen_to == len(self.lr) - 1 and not self.train_bn
 
     def _refuse_views(self, views: int) -> None:
         if views < 1 or views % 1:
             raise InputError(f"an image is looked at in a whole number of views, at least 1, got augment_views={views}")
-        if self.really_frozen:
+        if self.is_fully_frozen:
             return
         all_before = 0 < self.frozen_to == len(self.lr) - 1
         learns = (

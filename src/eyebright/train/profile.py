@@ -1,13 +1,13 @@
 """Where the time of training went, as a small table that a person can act on."""
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.train.run import Run
 
 WAITING, FORWARD = "waiting for images", "forward"
 PARTS = (WAITING, FORWARD, "backward", "optimizer", "validating")
 
 
-def profile_lines(run: Run, reading: Laps, readers: int) -> list[str]:
+def profile_lines(run: Run, reading: Timer, readers: int) -> list[str]:
     """The table's lines: seconds and share of each part of training, and what the readers did meanwhile.
 
     On a GPU the work of the forward pass is waited for in the backward pass; their sum is right.
@@ -17,10 +17,10 @@ def profile_lines(run: Run, reading: Laps, readers: int) -> list[str]:
         reading: of the loader that it learnt from, in seconds of the readers' own work.
         readers: how many read.
     """
-    total = run.laps.seconds.get("epoch", 0.0)
+    total = run.timer.seconds.get("epoch", 0.0)
     if not total:
         return ["nothing has been trained, so there is nothing to say about time"]
-    spent = {name: run.laps.seconds.get(name, 0.0) for name in PARTS}
+    spent = {name: run.timer.seconds.get(name, 0.0) for name in PARTS}
     spent["everything else"] = max(total - sum(spent.values()), 0.0)
     width = max(map(len, spent))
     lines = [f"where {total:.1f} s of training went"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
 from eyebright.train.ema import AveragedWeights
@@ -68,7 +68,7 @@ class Run:
         lrs: that each batch was learnt with, one for each group.
         optimizer: of the plan in work, or of the last one.
         average: of the weights, where the plan asks for one.
-        laps: where the seconds of training went.
+        timer: where the seconds of training went.
     """
 
     model: nn.Module
@@ -93,7 +93,7 @@ class Run:
     optimizer: GroupedOptimizer | None = None
     average: AveragedWeights | None = None
 
-    laps: Laps = field(default_factory=Laps, repr=False)
+    timer: Timer = field(default_factory=Timer, repr=False)
     under_way: bool = field(default=False, repr=False)
     window: Window = field(default_factory=Window, repr=False)
     learnt: list[tuple[float, float]] = field(default_factory=list, repr=False)
@@ -173,10 +173,10 @@ class Run:
         """The epoch's scores; the run then stands at a boundary where it can be saved."""
         scores = {"train_loss": self._mean_loss()}
         if validate:
-            with self.laps("validating"), self.average.in_the_model() if self.average else contextlib.nullcontext():
+            with self.timer("validating"), self.average.in_the_model() if self.average else contextlib.nullcontext():
                 scores |= validate()
         seconds = time.perf_counter() - self.started
-        self.laps.add("epoch", seconds)
+        self.timer.add("epoch", seconds)
         self.history.append({"epoch": len(self.history), **scores, "seconds": seconds})
         self.done += 1
         self.epoch += 1

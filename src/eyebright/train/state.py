@@ -130,7 +130,7 @@ def restore(
     saved_plans = tuple(Plan.from_json(plan) for plan in description["plans"])
     _check_same(run, description, saved_plans, plans)
     _check_tensors(run, tensors)
-    run.device.settle(description["precision"], "as in the checkpoint")
+    run.device.set_precision(description["precision"], "as in the checkpoint")
     _fill(run.model.state_dict(), tensors, "model/")
     run.begin(*saved_plans)
     for name in ("phase", "done", "epoch", "step", "stopped", "history"):

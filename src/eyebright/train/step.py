@@ -26,7 +26,7 @@ class LossNotFiniteError(TrainingError):
 
 def step(run: Run, batch: Batch) -> float:
     """The loss on one batch, after learning from it."""
-    with run.laps("forward"):
+    with run.timer("forward"):
         images, targets = run.device.move(batch)
         with run.device.autocast():
             output = run.forward(images)
@@ -55,7 +55,7 @@ def learn_from(run: Run, loss: Tensor, images: int, *, weight: Callable[[], Tens
         if window.batches == 0:
             window.expected = float(shared.weight) * run.plan.accumulate or 1.0
         scaled = scaled * (float(shared.weight) / window.expected)
-    with run.laps("backward"):
+    with run.timer("backward"):
         run.device.backward(scaled)
         value, weighs = float(shared.overall), float(shared.weight)
     if not math.isfinite(value):
@@ -78,7 +78,7 @@ def update(run: Run) -> None:
     if run.plan.accumulate > 1 and 0 < window.weight != window.expected:
         for gradient in run.live_optimizer.gradients():
             gradient.mul_(window.expected / window.weight)
-    with run.laps("optimizer"):
+    with run.timer("optimizer"):
         run.device.update(run.live_optimizer, run.plan.clip)
         run.window = Window()
         if run.average:

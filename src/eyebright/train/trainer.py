@@ -14,23 +14,23 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from eyebright import _html as html
-from eyebright._system.malloc import freed_memory_kept
+from eyebright._system.malloc import retain_freed_memory
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.loader import WHOLE, Batch, Loader, Part
+from eyebright.data.loader import WHOLE, Batch, Loader, Shard
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.batchnorm.fuse import Pair, fold_batch_norms, pairs_of
-from eyebright.models.batchnorm.fuse_training import training_view
+from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
-from eyebright.models.split_model import halves
+from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import ModelSummary, summarise
 from eyebright.tasks.registry import block_to_json
-from eyebright.train.batchnorm_statistics import settle_statistics
+from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
 from eyebright.train.evaluate import evaluate, outputs, own_outputs
 from eyebright.train.events import Observer
-from eyebright.train.feature_cache import KeptFeatures
+from eyebright.train.feature_cache import FeatureCache
 from eyebright.train.loop import train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
@@ -83,8 +83,8 @@ class Training:
         self.frozen_to = 0
         self._loss = loss
         self._pairs: tuple[list[nn.Module], list[Pair]] = ([], [])
-        self._features: KeptFeatures | None = None
-        self._validation_features: KeptFeatures | None = None
+        self._features: FeatureCache | None = None
+        self._validation_features: FeatureCache | None = None
         self._in_a_fit = False
         device = Device(str(dls.device), precision)
         device.place(model)
@@ -157,16 +157,16 @@ class Training:
                 raise InputError("to resume, name the checkpoint that a training wrote")
             load_checkpoint(self.run, checkpoint, plans=plans)
         else:
-            self._settle_precision(plans[-1].frozen_to)
+            self._choose_precision(plans[-1].frozen_to)
             self.run.begin(*plans)
 
         def settled() -> dict[str, float]:
-            self._settle_statistics()
+            self._recompute_statistics()
             return validate()
 
         events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
         with (
-            freed_memory_kept(self.run.device.torch_device),
+            retain_freed_memory(self.run.device.torch_device),
             self._keeping_features(),
             self._show_progress(progress) as shown,
         ):
@@ -177,7 +177,7 @@ class Training:
     ) -> LRFind:
         """Losses at growing learning rates; everything is afterwards as it was before."""
         self._refuse_small_batches()
-        self._settle_precision(self.frozen_to)
+        self._choose_precision(self.frozen_to)
         with self._show_progress(progress) as shown:
             return lr_find(
                 self.run,
@@ -194,8 +194,8 @@ class Training:
         """The loss and every metric, exact over all images of the loader."""
         kept = self._validation_features if loader is self.dls.valid else None
         scores = evaluate(
-            self._answering() if kept is None else kept.model.answering,
-            _pairs(loader, part=self._part) if kept is None else kept.batches(0, first=0),
+            self._answering() if kept is None else kept.model.head,
+            _pairs(loader, shard=self._shard) if kept is None else kept.batches(0, first=0),
             self.run.device,
             loss=self._loss,
             metrics=metrics,
@@ -207,7 +207,7 @@ class Training:
 
     def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."] | None]:
         """The raw outputs and the targets of all images of the loader, in its order; None where it has no targets."""
-        with closing(loader.batches(part=self._part)) as batches:
+        with closing(loader.batches(shard=self._shard)) as batches:
             pairs = ((x, x.new_empty(len(x), 0) if y is None else y) for x, y, *_ in batches)
             seen = list(outputs(self._answering(), pairs, self.run.device))
         self._tell_skipped(loader)
@@ -263,12 +263,12 @@ class Training:
     def _view(self) -> nn.Module:
         """What a step calls: the model in a form that trains faster, or its head where features are kept."""
         self._set_training_mode()
-        view = training_view(self.model, self.model.description.input.size, pairs=self._norms_behind)
+        view = fuse_for_training(self.model, self.model.description.input.size, pairs=self._norms_behind)
         assert isinstance(view, ImageModel)  # it is the model, or a copy of it
         self._features = self._validation_features = None
         if self._in_a_fit and not self.run.finished:
             self._keep_features(self.run.plan, view)
-        return view if self._features is None else self._features.model.answering
+        return view if self._features is None else self._features.model.head
 
     def _answering(self) -> ImageModel:
         """What answers for the model as it is now: a copy in which batch norms are folded into convolutions."""
@@ -292,18 +292,18 @@ class Training:
 
         Without chance in the data one view of each image is enough, and the same as none.
         """
-        again = plan.epochs > 1 and plan.really_frozen and not self.train_bn
+        again = plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
         device, train, valid = self.run.device, self.dls.train, self.dls.valid
         asked = plan.augment_views is not None
-        views = plan.augment_views or (1 if again and train.leaves_nothing_to_chance else None)
+        views = plan.augment_views or (1 if again and train.is_deterministic else None)
         if views is not None:
-            self._features = KeptFeatures(
-                halves(view), train, device, self._part, views=min(views, plan.epochs), must_fit=asked
+            self._features = FeatureCache(
+                split_at_head(view), train, device, self._shard, views=min(views, plan.epochs), must_fit=asked
             )
-            self._features.laps = self.run.laps
+            self._features.timer = self.run.timer
         if again:
-            self._validation_features = KeptFeatures(
-                halves(self._answering()), valid, device, self._part, views=1, must_fit=False
+            self._validation_features = FeatureCache(
+                split_at_head(self._answering()), valid, device, self._shard, views=1, must_fit=False
             )
 
     @contextmanager
@@ -315,32 +315,32 @@ class Training:
         finally:
             self._in_a_fit, self._features, self._validation_features = False, None, None
 
-    def _settle_statistics(self) -> None:
+    def _recompute_statistics(self) -> None:
         """After a short epoch, statistics of batch norms for the weights of now."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
         with closing(self._batches(self.run.epoch)) as batches:
-            learns = self.model if self._features is None else self._features.model.answering
-            settle_statistics(learns, islice(batches, ENOUGH_BATCHES), self.run.device)
+            learns = self.model if self._features is None else self._features.model.head
+            recompute_statistics(learns, islice(batches, ENOUGH_BATCHES), self.run.device)
 
-    def _settle_precision(self, frozen_to: int) -> None:
+    def _choose_precision(self, frozen_to: int) -> None:
         """Measures which numbers are faster, on the model as it will be trained."""
         device = self.run.device
-        if device.settled:
+        if device.precision_is_set:
             return
         freeze_to(self.model, frozen_to, train_bn=self.train_bn)
         with modes_restored(self.model), closing(_pairs(self.dls.train, self.run.epoch)) as batches:
-            device.settle(*choose_precision(self._view(), next(batches), self._loss, device))
+            device.set_precision(*choose_precision(self._view(), next(batches), self._loss, device))
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _batches(self, epoch: int) -> Pairs:
         if self._features is not None:
             return self._features.batches(epoch, first=self.run.epoch - self.run.done)
-        return _pairs(self.dls.train, epoch, part=self._part)
+        return _pairs(self.dls.train, epoch, shard=self._shard)
 
     @property
-    def _part(self) -> Part:
-        return Part(*self.run.device.part)
+    def _shard(self) -> Shard:
+        return Shard(*self.run.device.shard)
 
     def _tell_skipped(self, loader: Loader) -> None:
         """What one process left out, all know."""
@@ -379,8 +379,8 @@ class TrainingSummary:
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
 
 
-def _pairs(loader: Loader, epoch: int = 0, *, part: Part = WHOLE) -> Pairs:
-    with closing(loader.batches(epoch, part)) as batches:
+def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> Pairs:
+    with closing(loader.batches(epoch, shard)) as batches:
         for batch in batches:
             yield _pair(batch)
 

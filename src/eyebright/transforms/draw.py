@@ -116,7 +116,7 @@ class Transform(ABC):
 
         Args:
             size: of the image.
-            generator: where the randomness comes from; None for the validation view, which has none.
+            generator: where the randomness comes from; None for the validation preprocessing, which has none.
         """
 
 
@@ -126,7 +126,7 @@ def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.G
     Args:
         transforms: each sees the size that the one before it gives.
         size: of the image.
-        generator: where the randomness comes from; None for the validation view, which has none.
+        generator: where the randomness comes from; None for the validation preprocessing, which has none.
     """
     drawn = Draw(Warp.identity(size))
     for transform in transforms:
@@ -148,7 +148,7 @@ def changes_pixels(transforms: Sequence[Transform]) -> bool:
     return any(draw.changes for draw in _tries(transforms))
 
 
-def leaves_nothing_to_chance(transforms: Sequence[Transform]) -> bool:
+def is_deterministic(transforms: Sequence[Transform]) -> bool:
     """True when no transform asks for a random number, so that an image looks the same each time."""
     generator = np.random.default_rng(0)
     untouched = generator.bit_generator.state

@@ -31,7 +31,7 @@ class Brightness(Transform):
         _check(self.max_lighting, self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A brightness; none for the validation view."""
+        """A brightness; none for the validation preprocessing."""
         if generator is None or generator.random() >= self.p:
             return Draw(Warp.identity(size))
         grey = 0.5 * (1 + generator.uniform(-self.max_lighting, self.max_lighting))
@@ -54,7 +54,7 @@ class Contrast(Transform):
         _check(self.max_lighting, self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A contrast; none for the validation view."""
+        """A contrast; none for the validation preprocessing."""
         if generator is None or generator.random() >= self.p:
             return Draw(Warp.identity(size))
         least = math.log(1 - self.max_lighting)

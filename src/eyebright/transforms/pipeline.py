@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from eyebright._system.timer import Laps
+from eyebright._system.timer import Timer
 from eyebright.errors import DataError
 from eyebright.image.cache import PixelCache
 from eyebright.image.image import Image
@@ -29,21 +29,21 @@ from eyebright.types import Size
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Preprocessed:
     """An image as it leaves the CPU.
 
     Args:
         pixels: uint8, height x width x 3.
-        view: the warp from the user's image to what the network will see, the device's part included.
+        warp: the warp from the user's image to what the network will see, the device's part included.
         later: what the device still has to do; None: nothing.
     """
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
-    view: Warp
+    warp: Warp
     later: Draw | None
 
 
-class Drawn(NamedTuple):
+class DrawnImage(NamedTuple):
     """What is to happen to an image.
 
     Args:
@@ -108,12 +108,12 @@ class Pipeline:
         """The mean and standard deviation that the user declared; None leaves them to the model."""
         return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)
 
-    def draw(self, image: Image, generator: np.random.Generator | None) -> Drawn:
+    def draw(self, image: Image, generator: np.random.Generator | None) -> DrawnImage:
         """What is to happen to an image; its pixels are not needed for that.
 
         Args:
             image: whose size decides.
-            generator: draws the augmentation; None: the validation view.
+            generator: draws the augmentation; None: the validation preprocessing.
 
         Raises:
             DataError: a transform of the device's part wants to change pixels, and never did when it was tried.
@@ -125,38 +125,38 @@ class Pipeline:
                 "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
                 "give it in item_tfms"
             )
-        return Drawn(image, now, later)
+        return DrawnImage(image, now, later)
 
-    def look(self, drawn: Drawn, laps: Laps | None = None) -> Look:
+    def preprocess(self, drawn: DrawnImage, timer: Timer | None = None) -> Preprocessed:
         """An image, through the CPU's part.
 
         Args:
             drawn: what is to happen to it, and which it is.
-            laps: is told how long decoding took, and augmenting.
+            timer: is told how long decoding took, and augmenting.
 
         Raises:
             ImageError: the image cannot be read.
         """
-        laps = laps or Laps()
+        timer = timer or Timer()
         image, now, later = drawn
-        with laps("decoding"):
+        with timer("decoding"):
             pixels, warp = image.decoded_for(now.warp, self.cache)
-        with laps("augmenting"):
+        with timer("augmenting"):
             pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
             if not now.lighting.is_identity:
                 pixels = cv2.LUT(pixels, now.lighting.table())
             pixels = _changed(pixels, now.changes)
-        view = now.warp if later is None else now.warp.then(later.warp)
-        return Look(pixels, view, later)
+        warp = now.warp if later is None else now.warp.then(later.warp)
+        return Preprocessed(pixels, warp, later)
 
-    def finish(self, looks: Sequence[Look], device: torch.device) -> Float[Tensor, "b c h w"]:
+    def finish(self, batch: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
         """A batch on the device: float32 in [0, 1].
 
         Raises:
             DataError: the images do not all have the same size.
         """
-        x = _on_device([look.pixels for look in looks], device)
-        later = [look.later for look in looks if look.later is not None]
+        x = _on_device([look.pixels for look in batch], device)
+        later = [one.later for one in batch if one.later is not None]
         if not later:
             return x
         x = warp_batch(x, [draw.warp for draw in later], pad=later[0].pad or "reflection")

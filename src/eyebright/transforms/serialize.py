@@ -1,4 +1,4 @@
-"""The validation view as data: what a saved model needs to see new images as it saw the validation ones.
+"""The validation preprocessing as data: what a saved model needs to see new images as it saw the validation ones.
 
 Only what changes a validation image is kept: augmentation is gone by then. What cannot be written down as data
 (a function of the user's) is refused when a model is saved, not found out when it is used.
@@ -20,7 +20,7 @@ SAVED: dict[str, Callable[..., Transform]] = {kind.__name__: kind for kind in (R
 _UNLIKE = (Size(300, 400), Size(401, 299), Size(32, 32))
 
 
-def view_to_json(transforms: Sequence[Transform]) -> list[dict[str, Any]]:
+def preprocessing_to_json(transforms: Sequence[Transform]) -> list[dict[str, Any]]:
     """The transforms that change a validation image, as data.
 
     Raises:
@@ -33,8 +33,8 @@ def view_to_json(transforms: Sequence[Transform]) -> list[dict[str, Any]]:
     return [{"kind": type(transform).__name__, **asdict(transform)} for transform in kept]  # type: ignore[call-overload]
 
 
-def view_from_json(data: Sequence[dict[str, Any]]) -> tuple[Transform, ...]:
-    """The transforms that `view_to_json` described.
+def preprocessing_from_json(data: Sequence[dict[str, Any]]) -> tuple[Transform, ...]:
+    """The transforms that `preprocessing_to_json` described.
 
     Raises:
         InputError: a kind or a field is unknown to this version.

@@ -41,7 +41,7 @@ class Resize(Transform):
         _check(1, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The warp to the size, at a random place of what can move; the middle for the validation view."""
+        """The warp to the size, at a random place of what can move; the middle for the validation preprocessing."""
         target = Size.of(self.size)
         if self.method == "squish":
             return Draw(Warp.resize(size, target), interpolation=self.interpolation)
@@ -87,7 +87,7 @@ class RandomResizedCrop(Transform):
         _check(1, interpolation=self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The warp of a random box to the size; of the centre for the validation view."""
+        """The warp of a random box to the size; of the centre for the validation preprocessing."""
         target = Size.of(self.size)
         if generator is None:
             width, height = _centre_box(size, target, self.val_xtra)
@@ -125,7 +125,7 @@ class Flip(Transform):
         _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A flip or nothing; nothing for the validation view."""
+        """A flip or nothing; nothing for the validation preprocessing."""
         return Draw(Warp.flip(size) if _happens(self.p, generator) else Warp.identity(size))
 
 
@@ -146,7 +146,7 @@ class Dihedral(Transform):
         _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A symmetry; nothing for the validation view."""
+        """A symmetry; nothing for the validation preprocessing."""
         if generator is None or not _happens(self.p, generator):
             return Draw(Warp.identity(size))
         choices = (0, 1, 2, 4) if self.keep_size and size.height != size.width else range(8)
@@ -173,7 +173,7 @@ class Rotate(Transform):
         _check(self.p, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A turn; none for the validation view."""
+        """A turn; none for the validation preprocessing."""
         if generator is None or not _happens(self.p, generator):
             return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
         warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
@@ -204,7 +204,7 @@ class Zoom(Transform):
             raise InputError(f"zooms are 0 < min <= max, got {self.min_zoom} to {self.max_zoom}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A zoom; none for the validation view."""
+        """A zoom; none for the validation preprocessing."""
         if generator is None or not _happens(self.p, generator):
             return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
         x, y = generator.random(2).tolist()
@@ -237,7 +237,7 @@ class PerspectiveWarp(Transform):
             raise InputError(f"a perspective's magnitude lies in [0, 0.5), got {self.magnitude}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A tilt; none for the validation view."""
+        """A tilt; none for the validation preprocessing."""
         x, y = self._tilt(generator), self._tilt(generator)
         warp = tilted(size, x=x, y=y) if x or y else Warp.identity(size)
         return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)

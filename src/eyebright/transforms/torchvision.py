@@ -45,7 +45,7 @@ class PixelTransform(Transform):
             _refuse_what_does_not_fit(part)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The transform with a seed of its own; nothing for the validation view unless ``always``."""
+        """The transform with a seed of its own; nothing for the validation preprocessing unless ``always``."""
         if generator is None and not self.always:
             return Draw(Warp.identity(size))
         seed = 0 if generator is None else int(generator.integers(2**63))

@@ -27,7 +27,7 @@ from eyebright.sources.split import LabelSplitter, MaskSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.train.device import talks
+from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.plan import fine_tune_plans
 from eyebright.train.profile import profile_lines
@@ -166,7 +166,7 @@ def train_model(
         EyebrightError: what is wrong, and what to do.
     """
     out, options = Path(out), options or Options()
-    say = say if talks() else _silent
+    say = say if is_main_process() else _silent
     need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
@@ -223,7 +223,7 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
     if dls.cache is not None:
         say(f"cache: {dls.cache.said}")
     if options.profile:
-        for line in profile_lines(learner.run, dls.train.laps, dls.train.workers):
+        for line in profile_lines(learner.run, dls.train.timer, dls.train.workers):
             say(line)
     return finish(learner, source, out, options=options, say=say)
 

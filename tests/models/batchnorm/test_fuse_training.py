@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eyebright.models.batchnorm.fuse_training import training_view
+from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel, build_model, describe
 from eyebright.models.groups import freeze_to, set_training_mode
 from eyebright.types import Size
@@ -45,7 +45,7 @@ ARCHS = ["resnet18", "test_resnet", "tf_efficientnet_lite0", "mobilenetv3_small_
 @pytest.mark.parametrize("arch", ARCHS)
 def test_the_view_gives_every_parameter_the_gradient_that_the_model_gives(arch: str) -> None:
     model = model_with_a_past(arch)
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     assert view is not model
     expected = gradients(model, model, images())
     folded = gradients(view, model, images())
@@ -56,14 +56,14 @@ def test_the_view_gives_every_parameter_the_gradient_that_the_model_gives(arch: 
 
 def test_the_view_has_the_models_own_parameters_and_no_others() -> None:
     model = model_with_a_past("resnet18")
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     assert {id(p) for p in view.parameters()} == {id(p) for p in model.parameters()}
     assert {id(b) for b in view.buffers()} == {id(b) for b in model.buffers()}
 
 
 def test_what_the_optimizer_changes_is_seen_by_the_view_at_once() -> None:
     model = model_with_a_past("test_resnet")
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.1)
@@ -73,7 +73,7 @@ def test_what_the_optimizer_changes_is_seen_by_the_view_at_once() -> None:
 def test_statistics_are_kept_and_nothing_of_the_model_is_changed() -> None:
     model = model_with_a_past("test_resnet")
     names, before = list(model.state_dict()), {k: v.clone() for k, v in model.state_dict().items()}
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     body = {k: v for k, v in before.items() if k.startswith("body")}
     view(images()).mean().backward()
     assert list(model.state_dict()) == names
@@ -83,7 +83,7 @@ def test_statistics_are_kept_and_nothing_of_the_model_is_changed() -> None:
 
 def test_norms_that_learn_their_statistics_are_left_alone() -> None:
     model = model_with_a_past("resnet18").train()
-    assert training_view(model, SIZE) is model
+    assert fuse_for_training(model, SIZE) is model
 
 
 def test_a_frozen_body_gives_the_head_its_gradient_and_takes_none() -> None:
@@ -91,7 +91,7 @@ def test_a_frozen_body_gives_the_head_its_gradient_and_takes_none() -> None:
     freeze_to(model, -1, train_bn=False)
     set_training_mode(model, train_bn=False, keep_statistics=True)
     expected = gradients(model, model, images())
-    folded = gradients(training_view(model, SIZE), model, images())
+    folded = gradients(fuse_for_training(model, SIZE), model, images())
     assert set(folded) == set(expected)
     assert all(name.startswith("head") for name in folded)
     for name, gradient in expected.items():
@@ -102,7 +102,7 @@ def test_dropout_is_the_models_own_so_that_modes_agree() -> None:
     torch.manual_seed(0)
     model = build_model(describe("test_resnet", 4, size=SIZE, ps=0.5))
     set_training_mode(model, keep_statistics=True)
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     model.head.eval()
     assert torch.equal(view(images().float()), view(images().float()))
 
@@ -120,7 +120,7 @@ def test_depthwise_convolutions_learn_in_float32_inside_autocast_and_the_others_
         given[1 if rest[-1] == 1 else 2].add(result.dtype)
         return result
 
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     with (
         pytest.MonkeyPatch.context() as patch,
         torch.autocast("cpu", torch.bfloat16),
@@ -134,7 +134,7 @@ def test_depthwise_convolutions_learn_in_float32_inside_autocast_and_the_others_
 def test_depthwise_convolutions_are_seen_where_norms_learn_too() -> None:
     model = model_with_a_past("mobilenetv3_small_050").train()
     expected = gradients(model, model, images())
-    view = training_view(model, SIZE)
+    view = fuse_for_training(model, SIZE)
     assert view is not model
     assert {id(p) for p in view.parameters()} == {id(p) for p in model.parameters()}
     for name, gradient in gradients(view, model, images()).items():

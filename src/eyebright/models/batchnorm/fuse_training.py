@@ -22,7 +22,7 @@ from eyebright.models.swap_modules import replaced
 from eyebright.types import Size
 
 
-def training_view(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequence[Pair] | None = None) -> nn.Module:
+def fuse_for_training(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Sequence[Pair] | None = None) -> nn.Module:
     """What a training step calls in the place of the model, whose parameters, buffers and dropouts it shares.
 
     Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and

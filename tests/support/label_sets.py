@@ -1,0 +1,76 @@
+"""Sets of labelled images that metrics must get right: plain ones and all the awkward ones."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Scores and targets, (n, k); decisions are those of the threshold 0.5."""
+
+    scores: Tensor
+    target: Tensor
+
+    @property
+    def decisions(self) -> Tensor:
+        return self.scores > 0.5
+
+
+def random_set(images: int, classes: int, *, share: float = 0.3, levels: int | None = None) -> LabelSet:
+    generator = np.random.default_rng(images * 100 + classes)
+    target = generator.random((images, classes)) < share
+    scores = np.clip(0.25 * target + 0.75 * generator.random((images, classes)), 0, 1)
+    if levels is not None:
+        scores = np.round(scores * levels) / levels
+    return LabelSet(torch.tensor(scores, dtype=torch.float32), torch.tensor(target))
+
+
+def with_column(labels: LabelSet, value: bool) -> LabelSet:
+    target = labels.target.clone()
+    target[:, 1] = value
+    return LabelSet(labels.scores, target)
+
+
+LABEL_SETS = {
+    "plain": random_set(60, 6),
+    "many ties": random_set(60, 6, levels=4),
+    "all tied": random_set(40, 4, levels=1),
+    "rare labels": random_set(300, 5, share=0.02),
+    "a class without positives": with_column(random_set(50, 4), value=False),
+    "a class on every image": with_column(random_set(50, 4), value=True),
+    "no positives at all": random_set(20, 3, share=0.0),
+    "one image": random_set(1, 5),
+    "one class": random_set(30, 1),
+    "one image and one class": random_set(1, 1, share=1.0),
+}
+
+
+@pytest.fixture(params=LABEL_SETS.values(), ids=LABEL_SETS.keys())
+def labels(request: pytest.FixtureRequest) -> LabelSet:
+    return request.param
+
+
+@pytest.fixture
+def plain() -> LabelSet:
+    return LABEL_SETS["plain"]
+
+
+@pytest.fixture(scope="session")
+def gold() -> dict[str, Any]:
+    """What the book's library gives on closed-form inputs."""
+    return json.loads((Path(__file__).resolve().parents[1] / "gold" / "g03_metrics.json").read_text())
+
+
+@pytest.fixture
+def recipes() -> LabelSet:
+    """The recipes' fixture ``multilabel_result``."""
+    scores = [[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]]
+    target = [[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]]
+    return LabelSet(torch.tensor(scores), torch.tensor(target))

@@ -287,7 +287,7 @@ class OneByOne(Transform):
         if generator is None:
             return nothing
         drawn = [transform.draw(size, generator) for transform in self.transforms]
-        return Draw(nothing.warp, changes=tuple(partial(one_change, one) for one in drawn))
+        return Draw(nothing.warp, pixel_functions=tuple(partial(one_change, one) for one in drawn))
 
 
 def one_change(drawn: Draw, image: Tensor) -> Tensor:

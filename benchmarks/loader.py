@@ -79,8 +79,8 @@ def caches(read: Loader, use: Use, rounds: int) -> dict[str, Any]:
                 "first epoch, images/s": first[name],
                 "later, images/s": measure.spread(later[name]),
                 "times no cache": measure.ratios(later[name], later["no cache"]),
-                "kB an image": None if cache is None else cache.store.held / len(read.dataset) / 1000,
-                "found": None if cache is None else cache.found / cache.asked,
+                "kB an image": None if cache is None else cache.store.used_bytes / len(read.dataset) / 1000,
+                "found": None if cache is None else cache.hits / cache.lookups,
             }
             for name, cache in kinds.items()
         }

@@ -98,7 +98,7 @@ def save_both(folder: Path, images: list[str], arguments: argparse.Namespace) ->
 def save_ready(path: str, view: tuple[Resize, ...], to: Path) -> str:
     """Where the image now lies as the model sees it."""
     image = Image.create(path)
-    PIL.Image.fromarray(image.through(draw_all(view, image.shape, None).warp)).save(to)
+    PIL.Image.fromarray(image.warped(draw_all(view, image.shape, None).warp)).save(to)
     return str(to)
 
 

@@ -61,8 +61,8 @@ def _stages(loader: Loader, count: int) -> dict[str, Callable[[], Any]]:
     return {
         "open": lambda: [Image.create(path) for path in paths],
         "draw": lambda: [draw_all(transforms, image.shape, chance) for image in images],
-        "decode": lambda: [image.through(one_pixel(draw.warp)) for image, draw in drawn],
-        "decode and warp": lambda: [image.through(draw.warp) for image, draw in drawn],
+        "decode": lambda: [image.warped(one_pixel(draw.warp)) for image, draw in drawn],
+        "decode and warp": lambda: [image.warped(draw.warp) for image, draw in drawn],
         "look-up table": lambda: [cv2.LUT(pixels, lighting.table()) for pixels, lighting in lit],
         "stack": lambda: [loader.pipeline.finish([looks[i] for i in group], loader.device) for group in groups],
         "everything": lambda: [loader.batch_of([loader.sample(i) for i in group]) for group in groups],

@@ -59,7 +59,7 @@ def difference_to_full_decode(files: Sequence[Path], transforms: Sequence[Transf
     for file in files:
         image = Image.create(file)
         warp = draw_all(transforms, image.shape, None).warp
-        ours = image.through(warp)
+        ours = image.warped(warp)
         height, width = ours.shape[:2]
         corners = torch.tensor([[0.0, 0.0], [width, height]])
         (left, top), (right, bottom) = warp.inverse().points(Points.of(corners)).xy.tolist()

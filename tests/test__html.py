@@ -21,14 +21,14 @@ def jpeg() -> bytes:
 @pytest.mark.parametrize(
     "html",
     [
-        html.block(STRANGE, html.sentence("there")),
-        html.sentence(STRANGE),
+        html.block(STRANGE, html.paragraph("there")),
+        html.paragraph(STRANGE),
         html.table([STRANGE], [["there"]]),
         html.table(["there"], [[STRANGE]]),
-        html.pairs({STRANGE: "there"}),
-        html.pairs({"there": STRANGE}),
+        html.name_value_table({STRANGE: "there"}),
+        html.name_value_table({"there": STRANGE}),
         html.images([(jpeg(), STRANGE), (None, "there")]),
-        html.bar(1, 2, STRANGE),
+        html.progress_bar(1, 2, STRANGE),
     ],
 )
 def test_strange_words_are_words_and_nothing_else(html: str) -> None:
@@ -50,7 +50,7 @@ def test_strange_words_are_words_and_nothing_else(html: str) -> None:
 
 
 def test_a_table_has_its_cells_in_rows_words_at_the_left_and_numbers_at_the_right() -> None:
-    page = Page(html.table(("name", "kind", "count"), [("bus", "car", 3), ("cat", "pet", 10)], words=2))
+    page = Page(html.table(("name", "kind", "count"), [("bus", "car", 3), ("cat", "pet", 10)], text_columns=2))
     assert page.rows == [["name", "kind", "count"], ["bus", "car", "3"], ["cat", "pet", "10"]]
     sides = [attributes["style"] for tag, attributes in page.tags if tag in ("th", "td")]
     assert sides == ["text-align:left", "text-align:left", "text-align:right"] * 3
@@ -72,4 +72,4 @@ def test_images_lie_inside_the_page_and_one_that_is_missing_is_words() -> None:
 
 
 def test_a_block_without_a_title_has_no_empty_one() -> None:
-    assert html.block("", html.sentence("x")).startswith("<div><div")
+    assert html.block("", html.paragraph("x")).startswith("<div><div")

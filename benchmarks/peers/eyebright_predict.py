@@ -25,7 +25,7 @@ def main() -> None:
 
     def read(path: str) -> np.ndarray[Any, Any]:
         image = Image.create(path)
-        return image.through(draw_all(predictor.manifest.preprocessing, image.shape, None).warp)
+        return image.warped(draw_all(predictor.manifest.preprocessing, image.shape, None).warp)
 
     def read_all() -> list[np.ndarray[Any, Any]]:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:

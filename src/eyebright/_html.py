@@ -17,32 +17,33 @@ def block(title: str, *parts: str) -> str:
     return f"<div>{head}{''.join(parts)}</div>"
 
 
-def sentence(text: object) -> str:
+def paragraph(text: object) -> str:
     """A line of text."""
     return f'<div style="margin:0.3em 0">{escape(str(text))}</div>'
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1, left_out: int = 0) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_columns: int = 1, left_out: int = 0) -> str:
     """A table.
 
     Args:
         columns: the headings; none for a table without.
         rows: as many cells in each.
-        words: so many columns at the left hold words; the others hold numbers, which stand at the right of their cells.
+        text_columns: number of columns, from the left, that hold text (left-aligned); the others hold numbers
+            (right-aligned).
         left_out: how many more rows there would be; a line says so.
     """
-    head = f"<thead>{_row('th', columns, words)}</thead>" if columns else ""
-    body = "".join(_row("td", row, words) for row in rows)
-    more = sentence(f"… and {left_out:,} more") if left_out else ""
+    head = f"<thead>{_row('th', columns, text_columns)}</thead>" if columns else ""
+    body = "".join(_row("td", row, text_columns) for row in rows)
+    more = paragraph(f"… and {left_out:,} more") if left_out else ""
     return (
         f'<div style="max-height:{_HIGHEST};overflow:auto;margin:0.3em 0">'
         f'<table class="dataframe" style="margin:0">{head}<tbody>{body}</tbody></table></div>{more}'
     )
 
 
-def pairs(values: Mapping[str, object]) -> str:
+def name_value_table(values: Mapping[str, object]) -> str:
     """Names and what they stand for, below each other."""
-    return table((), list(values.items()), words=2)
+    return table((), list(values.items()), text_columns=2)
 
 
 def images(shown: Sequence[tuple[bytes | None, str]]) -> str:
@@ -55,7 +56,7 @@ def images(shown: Sequence[tuple[bytes | None, str]]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:0.6em;margin:0.3em 0">{figures}</div>'
 
 
-def bar(done: int, total: int, text: str) -> str:
+def progress_bar(done: int, total: int, text: str) -> str:
     """How far something is, and words beside it."""
     return (
         f'<div style="margin:0.3em 0"><progress value="{done:d}" max="{total:d}" style="vertical-align:middle">'
@@ -63,13 +64,13 @@ def bar(done: int, total: int, text: str) -> str:
     )
 
 
-def address(jpeg: bytes) -> str:
+def data_url(jpeg: bytes) -> str:
     """The file as a ``data:`` address, which needs no file beside the page."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def _row(tag: str, cells: Sequence[object], words: int) -> str:
-    sides = ["left" if place < words else "right" for place in range(len(cells))]
+def _row(tag: str, cells: Sequence[object], text_columns: int) -> str:
+    sides = ["left" if place < text_columns else "right" for place in range(len(cells))]
     return (
         "<tr>"
         + "".join(
@@ -82,5 +83,5 @@ def _row(tag: str, cells: Sequence[object], words: int) -> str:
 
 def _figure(shown: tuple[bytes | None, str]) -> str:
     jpeg, words = shown
-    image = "" if jpeg is None else f'<img src="{address(jpeg)}" alt="{escape(words)}"><br>'
+    image = "" if jpeg is None else f'<img src="{data_url(jpeg)}" alt="{escape(words)}"><br>'
     return f'<div style="max-width:12em;overflow-wrap:anywhere">{image}{escape(words)}</div>'

@@ -9,7 +9,7 @@ class MissingExtraError(ImportError):
     """A package that an extra of Eyebright brings is not installed; the message names the pip line."""
 
 
-def need(module: str, *, extra: str, purpose: str) -> ModuleType:
+def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     """The imported module, or an error that says how to get it.
 
     Args:
@@ -29,8 +29,8 @@ def need(module: str, *, extra: str, purpose: str) -> ModuleType:
         raise _missing(package, extra, purpose) from None
 
 
-def need_later(package: str, *, extra: str, purpose: str) -> None:
-    """Nothing, or the error of `need`; the package is looked for and not imported, which takes time.
+def check_installed(package: str, *, extra: str, purpose: str) -> None:
+    """Nothing, or the error of `import_optional`; the package is looked for and not imported, which takes time.
 
     Args:
         package: its name.

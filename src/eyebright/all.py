@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812  # the name that everybody us
 from torchvision.models import resnet18, resnet34, resnet50
 
 from eyebright._deprecate import renamed
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset, Datasets
@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     import matplotlib.pyplot as plt
     from fastcore.foundation import L
 else:
-    plt = need("matplotlib.pyplot", extra="notebook", purpose="a notebook")
-    L = need("fastcore.foundation", extra="notebook", purpose="a notebook").L
-    need("fastcore.xtras", extra="notebook", purpose="a notebook")  # Path.ls and Path.BASE_PATH
+    plt = import_optional("matplotlib.pyplot", extra="notebook", purpose="a notebook")
+    L = import_optional("fastcore.foundation", extra="notebook", purpose="a notebook").L
+    import_optional("fastcore.xtras", extra="notebook", purpose="a notebook")  # Path.ls and Path.BASE_PATH
 
 PILImage = Image
 """The book's name of an image."""

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def draw_points(
         marker: Matplotlib's sign for their shape, for example ``"x"`` for predictions.
     """
     shown = xy if visible is None else xy[visible]
-    effects = need("matplotlib.patheffects", extra="report", purpose="drawing a figure")
+    effects = import_optional("matplotlib.patheffects", extra="report", purpose="drawing a figure")
     ax.autoscale(enable=False)
     drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
     drawn.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # to be seen on any image
@@ -304,4 +304,4 @@ def _axes(given: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":
 
 
 def _pyplot() -> Any:
-    return need("matplotlib.pyplot", extra="report", purpose="drawing a figure")
+    return import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure")

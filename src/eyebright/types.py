@@ -187,7 +187,7 @@ class Thresholds:
         """What a notebook shows."""
         title = "Thresholds" if self.metric is None else f"Thresholds, tuned for {self.metric}"
         if not isinstance(self.values, tuple):
-            return html.block(title, html.sentence(f"{self.values:.3f} for every class"))
+            return html.block(title, html.paragraph(f"{self.values:.3f} for every class"))
         names = self.names if self.names and len(self.names) == len(self.values) else range(len(self.values))
         rows = [(name, f"{value:.3f}") for name, value in zip(names, self.values, strict=True)]
         return html.block(title, html.table(("class", "threshold"), rows))

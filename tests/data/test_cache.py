@@ -49,7 +49,7 @@ def test_batches_are_the_same_with_and_without_a_cache(
             for one, other in zip(plain[side].batches(epoch), cached[side].batches(epoch), strict=True):
                 assert torch.equal(one.x, other.x)
                 assert torch.equal(one.y, other.y)
-    assert cached.cache.found > cached.cache.asked / 2
+    assert cached.cache.hits > cached.cache.lookups / 2
     assert cached.cache.store.problem is None
 
 
@@ -64,18 +64,18 @@ def test_later_epochs_do_not_decode(
     second = list(dls.train.batches(1))
     assert len(first) == len(second) == 3
     assert not torch.equal(first[0].x, second[0].x)  # they are augmented anew
-    assert dls.cache.said.startswith("18 of 36 readings came from")
+    assert dls.cache.summary.startswith("18 of 36 readings came from")
 
 
 def test_all_views_of_a_side_share_the_cache_and_new_images_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:
     dls = loaders(folder, table, cache="memory")
     list(dls.valid.batches())
-    held = dls.cache.store.held
+    held = dls.cache.store.used_bytes
     assert held > 0
     list(dls.ordered(1).batches())
     list(dls.some(1, 3).batches())
     list(dls.test_dl(table).batches())
-    assert (dls.cache.store.held, dls.cache.asked) == (held, 15)
+    assert (dls.cache.store.used_bytes, dls.cache.lookups) == (held, 15)
 
 
 def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> None:
@@ -83,8 +83,8 @@ def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> Non
     for epoch in range(2):
         for one, other in zip(plain.train.batches(epoch), cached.train.batches(epoch), strict=True):
             assert torch.equal(one.x, other.x)
-    assert 0 < cached.cache.found < cached.cache.asked / 2
-    assert "it is full" in cached.cache.said
+    assert 0 < cached.cache.hits < cached.cache.lookups / 2
+    assert "it is full" in cached.cache.summary
 
 
 def test_a_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 def reading_of(
     block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False
 ) -> SampleLoader:
-    pipeline = Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cuda"))  # only its name counts here
+    pipeline = Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda"))  # only its name counts here
     return SampleLoader(block.datasets(table).train, pipeline, training, seed=1, leave_out=leave_out)
 
 
@@ -65,8 +65,8 @@ def assert_same(one: Chunk, other: Chunk) -> None:
         assert np.array_equal(a.preprocessed.pixels, b.preprocessed.pixels)
         assert np.array_equal(a.preprocessed.warp.matrix, b.preprocessed.warp.matrix)
         assert a.preprocessed.warp.source == b.preprocessed.warp.source
-        assert a.preprocessed.later.lighting == b.preprocessed.later.lighting
-        assert np.array_equal(a.preprocessed.later.warp.matrix, b.preprocessed.later.warp.matrix)
+        assert a.preprocessed.device_draw.lighting == b.preprocessed.device_draw.lighting
+        assert np.array_equal(a.preprocessed.device_draw.warp.matrix, b.preprocessed.device_draw.warp.matrix)
         assert torch.equal(a.target, b.target)
         assert a.target.dtype == b.target.dtype
     assert one.skipped == other.skipped
@@ -468,5 +468,5 @@ def test_other_items_are_read_as_validation_images_are(folder: Path, table: pd.D
 
 def test_transforms_of_a_size_say_it(folder: Path):
     block = squares_block(folder, item_tfms=Resize((30, 50)), batch_tfms=aug_transforms(size=20))
-    assert Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cuda")).host_size == (30, 50)
-    assert Pipeline.of(block.item_tfms, block.batch_tfms, torch.device("cpu")).host_size == (20, 20)
+    assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda")).host_size == (30, 50)
+    assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cpu")).host_size == (20, 20)

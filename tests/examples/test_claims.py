@@ -75,10 +75,10 @@ def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, A
     changes = aug_transforms(size=96, min_scale=0.75)
     for seed in range(5):
         together = draw_all([Resize(96), *changes], whole.shape, np.random.default_rng(seed))
-        one = together.lighting.table()[whole.through(together.warp)]
+        one = together.lighting.table()[whole.warped(together.warp)]
         split = draw_all([Resize(96), claims["OneByOne"](tuple(changes))], whole.shape, np.random.default_rng(seed))
-        image = torch.from_numpy(whole.through(split.warp).transpose(2, 0, 1).copy())
-        for change in split.changes:
+        image = torch.from_numpy(whole.warped(split.warp).transpose(2, 0, 1).copy())
+        for change in split.pixel_functions:
             image = change(image)
         inside = (slice(16, -16), slice(16, -16))  # at the edge reflections are reflected again
         difference = np.abs(one[inside].astype(float) - image.permute(1, 2, 0).numpy()[inside])
@@ -88,7 +88,7 @@ def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, A
 
 def test_validation_images_are_the_same_in_both_orders(claims: dict[str, Any]) -> None:
     drawn = claims["OneByOne"](tuple(aug_transforms(size=32, min_scale=0.75))).draw((32, 32), None)
-    assert drawn.changes == ()
+    assert drawn.pixel_functions == ()
     assert np.array_equal(drawn.warp.matrix, np.eye(3))
 
 

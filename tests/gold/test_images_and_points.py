@@ -14,7 +14,7 @@ from eyebright.transforms.draw import Lighting, draw_all
 from eyebright.transforms.normalize import Normalize
 from eyebright.transforms.pipeline import to_images
 from eyebright.transforms.presets import aug_transforms
-from eyebright.transforms.spatial import RandomResizedCrop, Resize, tilted
+from eyebright.transforms.spatial import RandomResizedCrop, Resize, tilt_warp
 from eyebright.types import Points, Size
 from support.gold import gold
 
@@ -29,7 +29,7 @@ MOVES: dict[str, Warp] = {
     "Rotate(draw=10)": Warp.rotate(SQUARE, 10),
     "Rotate(draw=10) on 65x97": Warp.rotate(OBLONG, 10),
     "Zoom(draw=1.1,center)": Warp.zoom(SQUARE, 1.1),
-    "Warp(.2,0)": tilted(SQUARE, x=0.2, y=0.0),
+    "Warp(.2,0)": tilt_warp(SQUARE, x=0.2, y=0.0),
 }
 
 

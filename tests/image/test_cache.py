@@ -11,7 +11,7 @@ import pytest
 from eyebright.errors import ImageError, InputError
 from eyebright.image import cache as caches
 from eyebright.image.cache import PixelCache
-from eyebright.image.cache_store import INSIDE
+from eyebright.image.cache_store import SUBFOLDER
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.types import Size
@@ -24,7 +24,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> PixelCache:
 
 def seen(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:
     image = Image.create(path)
-    return image.decoded_for(Warp.resize(image.shape, Size(9, width)), cache)[0]
+    return image.decode_for(Warp.resize(image.shape, Size(9, width)), cache)[0]
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 7])
@@ -42,7 +42,7 @@ def test_pixels_are_those_of_the_decoder_the_first_time_and_later(
         for _ in range(3):
             assert np.array_equal(seen(path, width, cache), expected)
         assert len(decoded) == 1
-    assert (cache.found, cache.asked) == (8, 12)
+    assert (cache.hits, cache.lookups) == (8, 12)
 
 
 def test_bytes_are_kept_as_files_are_and_equal_files_once(cache, decoded, gradient, encode, tmp_path):
@@ -50,15 +50,15 @@ def test_bytes_are_kept_as_files_are_and_equal_files_once(cache, decoded, gradie
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(data)
         seen(tmp_path / name, 40, cache)
-    held = cache.store.held
+    held = cache.store.used_bytes
     assert np.array_equal(seen(data, 40, cache), gradient(30, 40))
     assert len(decoded) == 1
-    assert cache.store.held == held
+    assert cache.store.used_bytes == held
 
 
 def test_a_image_in_memory_is_not_kept(cache, gradient):
     assert np.array_equal(seen(gradient(30, 40), 40, cache), gradient(30, 40))
-    assert (cache.asked, cache.store.held) == (0, 0)
+    assert (cache.lookups, cache.store.used_bytes) == (0, 0)
 
 
 def test_a_changed_image_is_seen_even_with_its_old_time(cache, gradient, encode, tmp_path):
@@ -82,7 +82,7 @@ def test_a_image_that_changes_after_its_header_was_read_is_an_error_and_never_ke
     path.write_bytes(encode(gradient(30, 40), "JPEG", exif=exif))
     for _ in range(2):
         with pytest.raises(ImageError, match=r"a.jpg': it has changed since it was first looked at"):
-            image.decoded_for(Warp.identity(image.shape), cache)
+            image.decode_for(Warp.identity(image.shape), cache)
     assert np.array_equal(seen(path, 40, cache), seen(path, 40))
 
 
@@ -95,10 +95,10 @@ def test_an_unreadable_image_says_the_same_as_without_a_cache(spoil, cache, grad
     said = []
     for used in (None, cache, cache):
         with pytest.raises(ImageError, match="a.jpg") as error:
-            image.decoded_for(Warp.identity(image.shape), used)
+            image.decode_for(Warp.identity(image.shape), used)
         said.append((str(error.value), error.value.path))
     assert len(set(said)) == 1
-    assert cache.store.held == 0
+    assert cache.store.used_bytes == 0
 
 
 @pytest.mark.parametrize("library", [caches.PIL, caches.cv2])
@@ -116,7 +116,7 @@ def test_a_damaged_cache_is_repaired(tmp_path, decoded, gradient, encode):
     data = encode(gradient(30, 40), "JPEG")
     expected = seen(data, 40)
     seen(data, 40, PixelCache.in_folder(tmp_path))
-    [path] = [path for path in (tmp_path / INSIDE).rglob("*") if path.is_file()]
+    [path] = [path for path in (tmp_path / SUBFOLDER).rglob("*") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     decoded.clear()
     for _ in range(2):
@@ -137,14 +137,14 @@ def test_what_it_did_is_said_in_one_line(tmp_path, gradient, encode):
 
 
 def test_a_choice_is_memory_a_folder_a_cache_or_nothing(tmp_path: Path) -> None:
-    assert PixelCache.of(None) is None
-    assert PixelCache.of("memory").store.where == "memory"  # type: ignore[union-attr]
-    assert PixelCache.of(tmp_path).store.where == f"'{tmp_path}'"  # type: ignore[union-attr]
+    assert PixelCache.from_option(None) is None
+    assert PixelCache.from_option("memory").store.location == "memory"  # type: ignore[union-attr]
+    assert PixelCache.from_option(tmp_path).store.location == f"'{tmp_path}'"  # type: ignore[union-attr]
     cache = PixelCache.in_memory(limit=5)
-    assert PixelCache.of(cache) is cache
+    assert PixelCache.from_option(cache) is cache
     for wrong in (True, 3, ""):
         with pytest.raises(InputError, match="cache is 'memory', a folder, a PixelCache or None, not"):
-            PixelCache.of(wrong)  # type: ignore[arg-type]
+            PixelCache.from_option(wrong)  # type: ignore[arg-type]
 
 
 def test_many_threads_share_one(cache, gradient, encode, in_threads: Callable):
@@ -152,8 +152,8 @@ def test_many_threads_share_one(cache, gradient, encode, in_threads: Callable):
     answers = in_threads(lambda number: seen(files[number % 4], 80, cache), 64)
     for number, pixels in enumerate(answers):
         assert np.array_equal(pixels, gradient(60, 80 + number % 4))
-    assert cache.asked == 64
-    assert cache.found >= 32
+    assert cache.lookups == 64
+    assert cache.hits >= 32
 
 
 @pytest.fixture

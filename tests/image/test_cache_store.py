@@ -14,7 +14,7 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.image import cache_store as stores
-from eyebright.image.cache_store import INSIDE, FolderStore, MemoryStore, Pixels, Store, free_memory
+from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Pixels, Store, available_memory
 
 KEY = "ab12-1"
 
@@ -29,7 +29,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Store]
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in (folder / INSIDE).rglob("*") if path.is_file()]
+    return [path for path in (folder / SUBFOLDER).rglob("*") if path.is_file()]
 
 
 def test_what_was_put_there_comes_back_and_nothing_else_does(make: Callable[..., Store]) -> None:
@@ -64,14 +64,14 @@ def test_a_store_that_is_full_keeps_what_it_has_and_says_so(make: Callable[..., 
     for number in range(5):
         store.put(f"ab{number}-1", some_pixels(number))  # 1,800 bytes each
     assert [store.get(f"ab{number}-1") is not None for number in range(5)] == [True, True, False, False, False]
-    assert store.held <= 4000
+    assert store.used_bytes <= 4000
     assert store.problem == "it is full (limit 0 MB), so the other images are decoded each time"
 
 
 def test_a_folder_counts_what_other_runs_have_written(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
     later = FolderStore(tmp_path, limit=3000)
-    assert later.held == later.counted() == files(tmp_path)[0].stat().st_size
+    assert later.used_bytes == later.count_bytes() == files(tmp_path)[0].stat().st_size
     later.put("cd34-1", some_pixels(1))
     assert later.get("cd34-1") is None
     assert np.array_equal(later.get(KEY), some_pixels())
@@ -80,7 +80,7 @@ def test_a_folder_counts_what_other_runs_have_written(tmp_path: Path) -> None:
 def test_what_another_run_writes_meanwhile_is_counted_when_somebody_asks(tmp_path: Path) -> None:
     one, other = FolderStore(tmp_path), FolderStore(tmp_path)
     other.put(KEY, some_pixels())
-    assert one.counted() == other.held > 0
+    assert one.count_bytes() == other.used_bytes > 0
 
 
 def test_two_runs_that_write_at_once_stay_near_the_limit(tmp_path: Path) -> None:
@@ -146,9 +146,9 @@ def test_a_damaged_file_counts_as_missing_and_is_written_anew(
 def test_a_folder_that_is_deleted_meanwhile_is_filled_again(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())
-    shutil.rmtree(tmp_path / INSIDE)
+    shutil.rmtree(tmp_path / SUBFOLDER)
     assert store.get(KEY) is None
-    assert store.counted() == 0
+    assert store.count_bytes() == 0
     store.put(KEY, some_pixels())
     assert np.array_equal(store.get(KEY), some_pixels())
 
@@ -207,7 +207,7 @@ def test_what_a_killed_run_left_half_written_is_deleted_and_what_is_being_writte
 
 def test_other_files_of_the_folder_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(bytes(10_000))
-    assert FolderStore(tmp_path).held == 0
+    assert FolderStore(tmp_path).used_bytes == 0
 
 
 WRITES_AND_READS = """
@@ -236,7 +236,7 @@ def test_two_processes_fill_one_folder_at_once(tmp_path: Path) -> None:
 
 
 def test_free_memory_is_some_of_what_there_is() -> None:
-    assert 0 < free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < available_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_several_processes_together_take_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_a_reduced_image_shows_the_same_in_every_orientation(orientation, gradie
     warp = Warp.resize(image.shape, Size(16, 16))
     assert images._reduction(warp) == 8
     whole = warp.pixels(image.pixels())
-    assert difference(image.through(warp), whole) < 1
+    assert difference(image.warped(warp), whole) < 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -144,7 +144,7 @@ def test_a_point_stays_on_its_pixels_when_the_image_is_decoded_small(orientation
     y, x = (axis.mean() + 0.5 for axis in np.nonzero(upright))
     warp = Warp.rotate(image.shape, 20).then(Warp.resize(image.shape, Size(50, 60)))
     assert images._reduction(warp) > 1
-    weight = image.through(warp, pad="zeros")[:, :, 0].astype(float)
+    weight = image.warped(warp, pad="zeros")[:, :, 0].astype(float)
     grid_y, grid_x = np.mgrid[0:50, 0:60] + 0.5
     centre = [(weight * grid_x).sum() / weight.sum(), (weight * grid_y).sum() / weight.sum()]
     assert warp.points(Points.of([[x, y]])).xy[0].tolist() == pytest.approx(centre, abs=0.05)
@@ -196,14 +196,14 @@ def test_a_large_photograph_through_the_reduced_decoder_is_within_one_level(kind
     image = Image.create(data)
     warp = Warp.resize(image.shape, size)
     assert images._reduction(warp) >= 2
-    assert difference(image.through(warp), whole) <= most
+    assert difference(image.warped(warp), whole) <= most
 
 
 @pytest.mark.parametrize(("width", "reduce"), [(2000, 1), (668, 1), (666, 2), (334, 2), (333, 4), (166, 8), (20, 8)])
 def test_one_and_a_half_decoded_pixels_are_left_for_each_output_pixel(width, reduce, decoded, gradient, encode):
     image = Image.create(encode(gradient(1500, 2000), "JPEG"))
-    assert image.through(Warp.resize(image.shape, Size(9, width))).shape == (9, width, 3)
-    assert image.through(Warp.resize(image.shape, Size(1500, 9))).shape == (1500, 9, 3)
+    assert image.warped(Warp.resize(image.shape, Size(9, width))).shape == (9, width, 3)
+    assert image.warped(Warp.resize(image.shape, Size(1500, 9))).shape == (1500, 9, 3)
     assert decoded == [reduce, 1]
 
 
@@ -213,12 +213,12 @@ def test_through_a_warp_equals_the_warp_of_all_pixels(gradient, encode):
     for pad in ("zeros", "border", "reflection"):
         for interpolation in ("bilinear", "bicubic"):
             expected = warp.pixels(gradient(40, 50), pad=pad, interpolation=interpolation)
-            assert np.array_equal(image.through(warp, pad=pad, interpolation=interpolation), expected)
+            assert np.array_equal(image.warped(warp, pad=pad, interpolation=interpolation), expected)
 
 
 def test_a_warp_for_another_size_is_refused(gradient):
     with pytest.raises(InputError, match=r"a warp for 10x10 images got PILImage.*, which is 40x50"):
-        Image.create(gradient(40, 50)).through(Warp.identity(Size(10, 10)))
+        Image.create(gradient(40, 50)).warped(Warp.identity(Size(10, 10)))
 
 
 # ------------------------------------------------------------------ thumbnails
@@ -294,4 +294,4 @@ def test_every_real_image_reads_small_as_it_reads_whole(shared_data):
     for path in sorted((shared_data / "oxford-iiit-pet" / "images").glob("*.jpg"))[:20]:
         image = Image.create(path)
         warp = Warp.resize(image.shape, Size(100, 100))
-        assert difference(image.through(warp), warp.pixels(image.pixels())) < 1
+        assert difference(image.warped(warp), warp.pixels(image.pixels())) < 1

@@ -89,7 +89,7 @@ def test_the_worst_mistakes_gave_the_true_class_the_least_probability(answers, p
     expected = [i for i in np.argsort(chance) if wrong[i]][:24]
     assert [card.title for card in gallery.cards] == [f"{i:03}.jpg" for i in expected]
     first, at = gallery.cards[0], expected[0]
-    assert [tag.standing for tag in first.tags] == ["missing", "extra"]
+    assert [tag.style for tag in first.tags] == ["missing", "extra"]
     assert first.tags[0].text == f"{answers.vocab[int(answers.targets[at])]} {chance[at]:.2f}"
 
 

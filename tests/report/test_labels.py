@@ -70,7 +70,7 @@ def test_an_interval_is_given_only_where_enough_images_have_the_label(answers, p
 )
 def test_how_the_thresholds_came_about_is_said(answers, paths, thresholds, tuned_here, words):
     changed = replace(answers, thresholds=thresholds, tuned_here=tuned_here)
-    assert words in section(changed.sections(paths), "labels").words
+    assert words in section(changed.sections(paths), "labels").intro
 
 
 def test_the_worst_mistakes_are_wrong_images_in_the_order_of_their_loss(answers, paths):
@@ -88,13 +88,13 @@ def test_a_card_says_what_was_missed_what_was_too_much_and_what_was_right(answer
     p[7], t[7] = torch.tensor([0.9, 0.2, 0.7, 0.1]), torch.tensor([1, 1, 0, 0])
     (gallery,) = section(replace(answers, probabilities=p, targets=t).sections(paths), "worst").blocks
     (card,) = gallery.cards
-    assert [(tag.text, tag.standing) for tag in card.tags] == [
+    assert [(tag.text, tag.style) for tag in card.tags] == [
         ("car 0.20", "missing"),
         ("cat 0.70", "extra"),
-        ("bus 0.90", "right"),
+        ("bus 0.90", "correct"),
     ]
-    assert card.words == "007.jpg; missing: car; extra: cat; right: bus"
-    assert card.where == paths[7]
+    assert card.alt_text == "007.jpg; missing: car; extra: cat; correct: bus"
+    assert card.path == paths[7]
 
 
 def test_answers_without_a_mistake_have_no_worst_section(answers, paths):
@@ -108,7 +108,7 @@ def test_each_label_that_some_image_has_gets_its_curves(answers, paths):
         small = section(sections, anchor).blocks[-1]
         assert isinstance(small, Charts)
         assert [chart.caption.title for chart in small.charts] == ["bus", "car", "cat"]
-        assert "the 3 of 4 labels that any of these images has" in section(sections, anchor).words
+        assert "the 3 of 4 labels that any of these images has" in section(sections, anchor).intro
 
 
 def test_each_line_of_a_chart_is_explained_by_its_legend(answers, paths):
@@ -154,7 +154,7 @@ def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
     ap = np.array([oracle.average_precision_score(targets[:, k], probabilities[:, k]) for k in range(30)])
     expected = sorted(np.argsort(ap, kind="stable")[:20])
     assert [chart.caption.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]
-    assert "of 30 labels the 20 with the lowest average precision" in curves.words
+    assert "of 30 labels the 20 with the lowest average precision" in curves.intro
 
 
 def test_the_area_under_a_drawn_curve_is_the_average_precision(answers, paths):

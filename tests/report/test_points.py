@@ -61,17 +61,17 @@ def test_the_worst_images_show_targets_and_predictions_in_their_own_places(answe
     first = gallery.cards[0]
     assert first.title == "005.jpg"
     assert first.note == f"{distances(answers)[5].mean():.1f} px off on average"
-    places = [(spot.x, spot.y) for spot in first.spots]
+    places = [(spot.x, spot.y) for spot in first.points]
     expected = [*answers.targets[5].tolist(), *answers.predicted[5].tolist()]
     np.testing.assert_allclose(places, np.array(expected) * first.image.scale)
-    assert [spot.truth for spot in first.spots] == [True, True, False, False]
+    assert [spot.is_target for spot in first.points] == [True, True, False, False]
     assert "009.jpg" not in [card.title for card in gallery.cards]
 
 
 def test_a_point_that_nobody_sees_is_not_drawn(answers, paths):
     few = PointAnswers(answers.predicted[8:9], answers.targets[8:9], answers.names)
     (gallery,) = few.sections(paths[8:9])[1].blocks
-    assert [spot.name for spot in gallery.cards[0].spots] == ["left eye, where it is", "left eye, as said"]
+    assert [spot.name for spot in gallery.cards[0].points] == ["left eye, where it is", "left eye, as said"]
 
 
 def test_points_that_are_all_unknown_leave_nothing_to_show(answers, paths):

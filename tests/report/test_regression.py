@@ -44,7 +44,7 @@ def test_the_worst_image_is_furthest_off_for_the_spread_of_its_number(answers, p
     (gallery,) = answers.sections(paths)[1].blocks
     first = gallery.cards[0]
     assert first.title == "005.jpg"
-    assert [tag.standing for tag in first.tags] == ["truth", "said", "truth", "said"]
+    assert [tag.style for tag in first.tags] == ["target", "predicted", "target", "predicted"]
     assert first.tags[2].text == f"height {float(answers.targets[5, 1]):.3g}"
 
 

@@ -272,7 +272,7 @@ def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.D
 def test_features_that_do_not_fit_into_memory_are_refused_or_not_kept(
     asked: bool, folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, looked_at: list[int]
 ) -> None:
-    monkeypatch.setattr("eyebright.train.feature_cache.free_memory", lambda: 1000)
+    monkeypatch.setattr("eyebright.train.feature_cache.available_memory", lambda: 1000)
     changes = {} if asked else {"item_tfms": Resize(32, method="squish"), "batch_tfms": None}
     learner = frozen(folder, table, changes=changes, keep_statistics=True)
 

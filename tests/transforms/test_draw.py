@@ -29,7 +29,7 @@ def test_no_transforms_change_nothing() -> None:
     draw = draw_all([], SIZE, np.random.default_rng(0))
     assert np.array_equal(draw.warp.matrix, np.eye(3))
     assert draw.lighting.is_identity
-    assert (draw.changes, draw.pad, draw.interpolation) == ((), None, None)
+    assert (draw.pixel_functions, draw.pad, draw.interpolation) == ((), None, None)
 
 
 def test_of_padding_and_interpolation_the_first_one_said_counts() -> None:
@@ -41,11 +41,11 @@ def test_of_padding_and_interpolation_the_first_one_said_counts() -> None:
 
 def test_lightings_and_changes_follow_one_another() -> None:
     warp = Warp.identity(SIZE)
-    first = Draw(warp, Lighting(offset=0.5), changes=(torch.clone,))
-    second = Draw(warp, Lighting(gain=2.0), changes=(torch.neg,))
+    first = Draw(warp, Lighting(offset=0.5), pixel_functions=(torch.clone,))
+    second = Draw(warp, Lighting(gain=2.0), pixel_functions=(torch.neg,))
     both = first.then(second)
     assert both.lighting == Lighting(gain=2.0, offset=1.0)
-    assert both.changes == (torch.clone, torch.neg)
+    assert both.pixel_functions == (torch.clone, torch.neg)
 
 
 def test_a_transform_of_ones_own_is_one_method() -> None:

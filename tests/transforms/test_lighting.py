@@ -10,7 +10,7 @@ import torch
 
 from eyebright.errors import InputError
 from eyebright.transforms.draw import Lighting
-from eyebright.transforms.lighting import Brightness, Contrast, light_batch
+from eyebright.transforms.lighting import Brightness, Contrast, apply_lighting_batch
 from eyebright.types import Size
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g07_augment.json").read_text())
@@ -84,24 +84,24 @@ def test_lighting_in_16_bits_is_finite_at_black_and_white(dtype: torch.dtype) ->
 
 def test_a_batch_is_its_images_one_by_one() -> None:
     images = torch.rand(len(LIGHTINGS), 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    together = light_batch(images, LIGHTINGS)
+    together = apply_lighting_batch(images, LIGHTINGS)
     for image, lighting, out in zip(images, LIGHTINGS, together, strict=True):
         assert torch.allclose(out, lighting.apply(image), atol=1e-6)
 
 
 def test_a_batch_in_16_bits_keeps_its_type() -> None:
     images = torch.rand(2, 3, 4, 5).half()
-    assert light_batch(images, [Lighting(1.2), Lighting()]).dtype == torch.float16
+    assert apply_lighting_batch(images, [Lighting(1.2), Lighting()]).dtype == torch.float16
 
 
 def test_a_batch_without_lighting_is_left_alone() -> None:
     images = torch.rand(2, 3, 4, 5)
-    assert light_batch(images, [Lighting(), Lighting()]) is images
+    assert apply_lighting_batch(images, [Lighting(), Lighting()]) is images
 
 
 def test_a_batch_needs_a_lighting_for_each_image() -> None:
     with pytest.raises(InputError, match="one lighting for each image; got 1 for 2"):
-        light_batch(torch.rand(2, 3, 4, 5), [Lighting()])
+        apply_lighting_batch(torch.rand(2, 3, 4, 5), [Lighting()])
 
 
 def spread(values: np.ndarray, low: float, high: float) -> float:

@@ -40,7 +40,7 @@ def test_it_changes_no_image() -> None:
     draw = Normalize((0.5,), (0.5,)).draw(Size(4, 5), np.random.default_rng(0))
     assert np.array_equal(draw.warp.matrix, np.eye(3))
     assert draw.lighting.is_identity
-    assert draw.changes == ()
+    assert draw.pixel_functions == ()
 
 
 @pytest.mark.parametrize(

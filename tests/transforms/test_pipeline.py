@@ -26,18 +26,18 @@ class Negative(Transform):
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         happens = generator is not None and generator.random() < self.p
-        return Draw(Warp.identity(size), changes=(lambda image: 255 - image,) if happens else ())
+        return Draw(Warp.identity(size), pixel_functions=(lambda image: 255 - image,) if happens else ())
 
 
 def test_with_an_accelerator_it_runs_what_follows_the_first_size() -> None:
-    pipeline = Pipeline.of(Resize(40), aug_transforms(size=32), CUDA)
+    pipeline = Pipeline.create(Resize(40), aug_transforms(size=32), CUDA)
     assert (len(pipeline.host), len(pipeline.device)) == (1, len(aug_transforms(size=32)))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_pixel_changes_of_a_transform_of_ones_own_happen_whatever_the_device(device: str) -> None:
     black = Image.create(np.zeros((40, 40, 3), np.uint8))
-    pipeline = Pipeline.of(Resize(32), [Negative()], torch.device(device))
+    pipeline = Pipeline.create(Resize(32), [Negative()], torch.device(device))
     batch = pipeline.finish([pipeline.preprocess(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
     assert bool((batch == 1).all())
 

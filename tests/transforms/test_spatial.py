@@ -19,7 +19,7 @@ from eyebright.transforms.spatial import (
     Resize,
     Rotate,
     Zoom,
-    tilted,
+    tilt_warp,
 )
 from eyebright.types import Points, Size
 
@@ -320,7 +320,7 @@ def test_the_symmetries_are_the_books() -> None:
 
 def test_a_tilt_is_the_books() -> None:
     size = Size(64, 96)
-    warp = tilted(size, x=0.2, y=0.1)
+    warp = tilt_warp(size, x=0.2, y=0.1)
     coefficients = np.append(AUGMENT["warp coeffs draw_x=.2,draw_y=.1"], 1).reshape(3, 3)
     assert normalised(warp) == pytest.approx(coefficients, abs=1e-6)
     corners = np.array([[0, 0], [0, 64], [96, 0], [96, 64]])  # in the book's order
@@ -360,6 +360,6 @@ def test_the_strongest_tilts_leave_the_corners_in_front() -> None:
     size, corners = Size(50, 80), [[0, 0], [80, 0], [80, 50], [0, 50], [40, 25]]
     for x in (-0.499, 0.499):
         for y in (-0.499, 0.499):
-            warp = tilted(size, x=x, y=y)
+            warp = tilt_warp(size, x=x, y=y)
             away = warp.then(Warp.crop(size, Size(500, 800), left=-360, top=-225))
             assert away.points(Points.of(corners)).visible.all()

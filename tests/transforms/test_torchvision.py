@@ -40,7 +40,7 @@ RANDOM = [
 
 
 def changed(transform: PixelTransform, seed: int) -> Tensor:
-    (change,) = transform.draw(SIZE, np.random.default_rng(seed)).changes
+    (change,) = transform.draw(SIZE, np.random.default_rng(seed)).pixel_functions
     return change(IMAGE)
 
 
@@ -57,7 +57,7 @@ def test_the_seed_decides_and_the_global_generator_neither_counts_nor_moves(tran
 
 
 def test_a_drawn_change_can_run_again() -> None:
-    (change,) = PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, np.random.default_rng(0)).changes
+    (change,) = PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, np.random.default_rng(0)).pixel_functions
     assert torch.equal(change(IMAGE), change(IMAGE))
     assert torch.equal(pickle.loads(pickle.dumps(change))(IMAGE), change(IMAGE))
 
@@ -78,19 +78,19 @@ def test_threads_do_not_disturb_one_another_nor_the_training_beside_them() -> No
 def test_the_result_is_torchvisions_where_nothing_is_left_to_chance() -> None:
     grey = PixelTransform(v2.Grayscale(3), always=True)
     for generator in (None, np.random.default_rng(0)):
-        (change,) = grey.draw(SIZE, generator).changes
+        (change,) = grey.draw(SIZE, generator).pixel_functions
         assert torch.equal(change(IMAGE), v2.functional.rgb_to_grayscale(IMAGE, 3))
 
 
 def test_validation_images_are_left_alone() -> None:
-    assert PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, None).changes == ()
+    assert PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, None).pixel_functions == ()
 
 
 def test_it_stands_in_a_list_with_ours() -> None:
     jitter, noise = PixelTransform(v2.ColorJitter(0.5)), PixelTransform(v2.GaussianNoise())
     draw = draw_all([jitter, Flip(1), noise], SIZE, np.random.default_rng(0))
     assert draw.warp.mirrored
-    assert len(draw.changes) == 2
+    assert len(draw.pixel_functions) == 2
 
 
 def test_a_function_of_ones_own_will_do() -> None:

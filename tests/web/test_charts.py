@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from eyebright.web.charts import Axis, Caption, Chart, Series, draw_chart, thinned
+from eyebright.web.charts import Axis, Caption, Chart, Series, draw_chart, subsample_indices
 
 
 def drawn(series: Series, x: Axis | None = None, y: Axis | None = None) -> Chart:
@@ -68,7 +68,7 @@ def test_ticks_stand_where_their_values_are():
 
 @pytest.mark.parametrize("values", [[0.1, 0.66], [3, 9714], [1e-5, 3e-5], [-4, 4], [5, 5], [0, 0], [], [math.nan, 2]])
 def test_an_axis_holds_its_values_with_a_few_round_ticks(values):
-    axis = Axis.around("x", values)
+    axis = Axis.fit("x", values)
     known = [value for value in values if math.isfinite(value)]
     assert all(axis.low <= value <= axis.high for value in known)
     assert 2 <= len(axis.ticks) <= 9
@@ -79,7 +79,7 @@ def test_an_axis_holds_its_values_with_a_few_round_ticks(values):
 
 
 def test_an_axis_from_zero_starts_there_and_counts_have_whole_ticks():
-    axis = Axis.around("images", [1, 2, 3], zero=True, whole=True)
+    axis = Axis.fit("images", [1, 2, 3], zero=True, whole=True)
     assert axis.low == 0
     assert list(axis.ticks) == [0, 1, 2, 3]
 
@@ -87,8 +87,8 @@ def test_an_axis_from_zero_starts_there_and_counts_have_whole_ticks():
 def test_a_long_line_is_thinned_evenly_and_keeps_its_ends():
     x = np.sort(np.random.default_rng(0).random(10_000))
     for along in (x, x[::-1]):
-        keep = thinned(along.tolist(), most=100)
+        keep = subsample_indices(along.tolist(), most=100)
         assert len(keep) <= 102
         assert (keep[0], keep[-1]) == (0, 9_999)
         assert np.abs(np.diff(along[keep])).max() < 0.02
-    assert thinned([1.0, 2.0]) == [0, 1]
+    assert subsample_indices([1.0, 2.0]) == [0, 1]

@@ -14,7 +14,7 @@ def test_a_thumbnail_is_a_small_jpeg_of_the_same_proportions(tmp_path):
     pixels[:, 900:] = 255
     PIL.Image.fromarray(pixels).save(tmp_path / "big.png")
     small = thumbnail(str(tmp_path / "big.png"))
-    head, content = small.address.split(",")
+    head, content = small.data_url.split(",")
     assert head == "data:image/jpeg;base64"
     image = PIL.Image.open(io.BytesIO(base64.b64decode(content)))
     assert (image.format, image.size) == ("JPEG", (small.width, small.height)) == ("JPEG", (360, 180))
@@ -24,8 +24,8 @@ def test_a_thumbnail_is_a_small_jpeg_of_the_same_proportions(tmp_path):
 
 def test_a_image_that_is_gone_leaves_its_reason(tmp_path):
     gone = thumbnail(str(tmp_path / "gone.jpg"))
-    assert gone.address == ""
-    assert gone.trouble
+    assert gone.data_url == ""
+    assert gone.error
 
 
 def test_names_are_short_but_tell_images_apart():

@@ -19,7 +19,7 @@ from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, default_device
 from eyebright.data.sample_spec import Fields
 from eyebright.errors import DataError, InputError, checked_keywords
-from eyebright.image.cache import CacheChoice, PixelCache
+from eyebright.image.cache import CacheOption, PixelCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock, as_block
@@ -110,7 +110,7 @@ class DataBlock:
         device: str | torch.device | None = None,
         seed: int = 0,
         skip_bad: bool = False,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Batches of both sides.
 
@@ -149,7 +149,7 @@ class DataBlock:
         if not len(datasets.valid):
             raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
         place = default_device(device)
-        pipeline = Pipeline.of(self.item_tfms, self.batch_tfms, place, cache=PixelCache.of(cache))
+        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, place, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
 
         def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
@@ -182,7 +182,7 @@ class DataBlock:
         walk = describe(
             source,
             datasets=lambda: self.datasets(source),
-            pipeline=(lambda: Pipeline.of(self.item_tfms, self.batch_tfms, torch.device("cpu")))
+            pipeline=(lambda: Pipeline.create(self.item_tfms, self.batch_tfms, torch.device("cpu")))
             if self.blocks
             else None,
             bs=bs,

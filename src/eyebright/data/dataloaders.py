@@ -49,7 +49,7 @@ class DataLoaders:
             ("in a batch", *(side.bs for side in self)),
         ]
         if self.cache:
-            facts.append(("cache", self.cache.said, ""))
+            facts.append(("cache", self.cache.summary, ""))
         if self.skipped:
             facts.append(("left out so far", len(self.skipped), ""))
         sides = {"train": self.train_ds, "validate": self.valid_ds}

@@ -13,7 +13,7 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
 from eyebright.errors import DataError, InputError, checked_keywords
-from eyebright.image.cache import CacheChoice
+from eyebright.image.cache import CacheOption
 from eyebright.io.files import get_image_files
 from eyebright.sources.split import ColSplitter, GrandparentSplitter, RandomSplitter, Splitter
 from eyebright.tasks.base import Block
@@ -45,7 +45,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images whose folder is their class: ``train/cat/1.jpg``, ``valid/dog/2.jpg``.
 
@@ -104,7 +104,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images whose class a function reads from their path.
 
@@ -157,7 +157,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images whose class ``label_func`` reads from their name; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -192,7 +192,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images whose class is the first group of ``pat`` in their path; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -227,7 +227,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images whose class is the first group of ``pat`` in their name; all else as in `from_path_func`."""
         return ImageDataLoaders.from_path_func(
@@ -268,7 +268,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images and labels from a table.
 
@@ -341,7 +341,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images and labels from the CSV file ``csv_fname`` in ``path``.
 
@@ -393,7 +393,7 @@ class ImageDataLoaders:
         shuffle: bool = True,
         num_workers: int | None = None,
         device: str | torch.device | None = None,
-        cache: CacheChoice = None,
+        cache: CacheOption = None,
     ) -> DataLoaders:
         """Images from one list, their labels from another.
 

@@ -89,7 +89,7 @@ class ProcessExecutor:
         """What a process has told, with the pixels that it left in the shared memory."""
         seen: list[LoadedSample] = []
         for number, one in enumerate(told.samples):
-            preprocessed = Preprocessed(self._memory.get(place, number, one.pixels), one.warp, one.later)
+            preprocessed = Preprocessed(self._memory.get(place, number, one.pixels), one.warp, one.device_draw)
             seen.append(
                 LoadedSample(preprocessed, None if one.target is None else torch.from_numpy(one.target), one.item_index)
             )
@@ -216,7 +216,7 @@ class _Shared:
 class _ToldOfOne(NamedTuple):
     pixels: "Pixels | tuple[int, ...]"
     warp: Warp
-    later: Draw | None
+    device_draw: Draw | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file
     item_index: int
 
@@ -278,7 +278,7 @@ def _read(side: int, images: list[int], epoch: int, place: int | None) -> _Told:
         _ToldOfOne(
             memory.put(place, number, one.preprocessed.pixels),
             one.preprocessed.warp,
-            one.preprocessed.later,
+            one.preprocessed.device_draw,
             None if one.target is None else one.target.numpy(),
             one.item_index,
         )

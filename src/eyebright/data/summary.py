@@ -49,7 +49,7 @@ def sides_html(title: str, sides: Mapping[str, "Dataset"], facts: Sequence[Seque
     shown = 0 if first.fields.image is None else min(_IMAGES, len(first))
     return html.block(
         title,
-        html.sentence(target_text(first.fields.target)),
+        html.paragraph(target_text(first.fields.target)),
         html.table(("", *sides), rows, left_out=max(len(names) - _MOST_LABELS, 0)),
         html.images([_small(first, len(first) * i // shown) for i in range(shown)]),
     )

@@ -17,10 +17,10 @@ import PIL
 from PIL import features
 
 from eyebright.errors import InputError
-from eyebright.image.cache_store import FolderStore, MemoryStore, Pixels, Store, megabytes
+from eyebright.image.cache_store import FolderStore, MemoryStore, Pixels, Store, format_megabytes
 from eyebright.image.decode import Source, read_bytes
 
-CacheChoice = Union[str, Path, "PixelCache", None]
+CacheOption = Union[str, Path, "PixelCache", None]
 """``"memory"``, a folder, a cache that is there already, or None for no cache."""
 
 _RULES = 1  # of what `eyebright.image.decode` makes of the decoders' answers: count up when pixels change
@@ -39,8 +39,8 @@ class PixelCache:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.asked = 0
-        self.found = 0
+        self.lookups = 0
+        self.hits = 0
         self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
         self._decoder = _decoder()
@@ -68,30 +68,30 @@ class PixelCache:
         return PixelCache(FolderStore(folder, limit))
 
     @staticmethod
-    def of(choice: CacheChoice) -> "PixelCache | None":
+    def from_option(option: CacheOption) -> "PixelCache | None":
         """The cache that was asked for.
 
         Raises:
             InputError: it is nothing that could be one, or there can be no such folder.
         """
-        match choice:
+        match option:
             case None | PixelCache():
-                return choice
+                return option
             case "memory":
                 return PixelCache.in_memory()
-            case str() | Path() if str(choice):
-                return PixelCache.in_folder(choice)
+            case str() | Path() if str(option):
+                return PixelCache.in_folder(option)
             case _:
-                raise InputError(f"cache is 'memory', a folder, a PixelCache or None, not {choice!r}")
+                raise InputError(f"cache is 'memory', a folder, a PixelCache or None, not {option!r}")
 
     def __repr__(self) -> str:
-        return f"PixelCache: {self.said}"
+        return f"PixelCache: {self.summary}"
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """How often it was of use, what it holds, and why it takes no more where it does not."""
-        use = f"{self.found:,} of {self.asked:,} readings came from {self.store.where}"
-        held = f"which holds {megabytes(self.store.counted())}"
+        use = f"{self.hits:,} of {self.lookups:,} readings came from {self.store.location}"
+        held = f"which holds {format_megabytes(self.store.count_bytes())}"
         return ", ".join([use, held]) + (f"; {self.store.problem}" if self.store.problem else "")
 
     def pixels(self, source: Source, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:
@@ -136,8 +136,8 @@ class PixelCache:
 
     def _count(self, found: int) -> None:
         with self._lock:
-            self.asked += 1
-            self.found += found
+            self.lookups += 1
+            self.hits += found
 
 
 def _signature(path: str) -> tuple[int, ...] | None:

@@ -28,7 +28,7 @@ from eyebright.io.atomic import write_atomically
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 
-INSIDE = "eyebright-pixels"
+SUBFOLDER = "eyebright-pixels"
 """The folder inside the user's, so that nothing of theirs is ever counted or touched."""
 
 _MAGIC = b"eyepix1\n"
@@ -50,8 +50,8 @@ class Store(ABC):
     """
 
     limit: int
-    held: int = 0
-    where: str
+    used_bytes: int = 0
+    location: str
     problem: str | None = None
 
     @abstractmethod
@@ -62,12 +62,12 @@ class Store(ABC):
     def put(self, key: str, pixels: Pixels) -> None:
         """Keeps the pixels if it can; `problem` says why it cannot."""
 
-    def counted(self) -> int:
+    def count_bytes(self) -> int:
         """Bytes that it holds, counted anew where others may have written too."""
-        return self.held
+        return self.used_bytes
 
     def _fills_up(self) -> None:
-        self.problem = f"it is full (limit {megabytes(self.limit)}), so the other images are decoded each time"
+        self.problem = f"it is full (limit {format_megabytes(self.limit)}), so the other images are decoded each time"
 
 
 @final
@@ -79,8 +79,8 @@ class MemoryStore(Store):
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self.limit = free_memory() // 4 if limit is None else limit
-        self.where = "memory"
+        self.limit = available_memory() // 4 if limit is None else limit
+        self.location = "memory"
         self._kept: dict[str, Pixels] = {}
         self._lock = threading.Lock()
 
@@ -93,11 +93,11 @@ class MemoryStore(Store):
         with self._lock:
             if key in self._kept:
                 return
-            if self.held + pixels.nbytes > self.limit:
+            if self.used_bytes + pixels.nbytes > self.limit:
                 self._fills_up()
                 return
             self._kept[key] = pixels
-            self.held += pixels.nbytes
+            self.used_bytes += pixels.nbytes
 
 
 @final
@@ -117,16 +117,16 @@ class FolderStore(Store):
     """
 
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
-        self.where = f"'{folder}'"
+        self.location = f"'{folder}'"
         try:
-            self._root = Path(folder).expanduser() / INSIDE
+            self._root = Path(folder).expanduser() / SUBFOLDER
             self._root.mkdir(parents=True, exist_ok=True)
-            self.held = self._count()
-            self.limit = (disk_usage(self._root).free + self.held) // 2 if limit is None else limit
+            self.used_bytes = self._count()
+            self.limit = (disk_usage(self._root).free + self.used_bytes) // 2 if limit is None else limit
         except (OSError, RuntimeError) as error:  # the latter where the system does not know the home of a ~
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"cannot keep images in the folder '{folder}': {reason}; name another") from None
-        self._counted = self.held
+        self._counted = self.used_bytes
         self._whole: dict[str, tuple[int, ...]] = {}  # which files have been compared with their checksums
         self._lock = threading.Lock()
 
@@ -160,21 +160,21 @@ class FolderStore(Store):
             self.problem = f"nothing more can be written there ({error.strerror or error})"
             return
 
-    def counted(self) -> int:
+    def count_bytes(self) -> int:
         """Bytes of all files."""
         with self._lock:
-            self.held = self._counted = self._count()
-        return self.held
+            self.used_bytes = self._counted = self._count()
+        return self.used_bytes
 
     def _takes(self, size: int) -> bool:
         if self.problem is not None:
             return False
-        if self.held - self._counted > self.limit // _COUNTED_AGAIN or self.held + size > self.limit:
-            self.held = self._counted = self._count()
-        if self.held + size > self.limit:
+        if self.used_bytes - self._counted > self.limit // _COUNTED_AGAIN or self.used_bytes + size > self.limit:
+            self.used_bytes = self._counted = self._count()
+        if self.used_bytes + size > self.limit:
             self._fills_up()
             return False
-        self.held += size
+        self.used_bytes += size
         return True
 
     def _path(self, key: str) -> Path:
@@ -189,7 +189,7 @@ class FolderStore(Store):
         return total
 
 
-def free_memory() -> int:
+def available_memory() -> int:
     """Bytes of memory that this process could take now, as far as the system tells.
 
     Where torchrun has started several on this machine, each may take its part: all of them ask at the same time.
@@ -198,7 +198,7 @@ def free_memory() -> int:
     return max(min(found, default=_UNKNOWN_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-def megabytes(count: int) -> str:
+def format_megabytes(count: int) -> str:
     """``"540 MB"``, ``"1,200 MB"``."""
     return f"{count / 1e6:,.0f} MB"
 

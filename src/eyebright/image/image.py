@@ -106,7 +106,7 @@ class Image:
             raise InputError(f"an image is decoded at 1/1, 1/2, 1/4 or 1/8, not at 1/{reduce}")
         return np.array(self._decoded(self._possible(reduce)), order="C")
 
-    def through(
+    def warped(
         self, warp: Warp, *, pad: PadMode = "reflection", interpolation: Interpolation = "bilinear"
     ) -> UInt8[np.ndarray, "h2 w2 3"]:
         """The image seen through a warp, resampled once, decoded no larger than that needs.
@@ -120,10 +120,10 @@ class Image:
             ImageError: the image cannot be read, is cut off or damaged.
             InputError: the warp is for images of another size.
         """
-        image, warp = self.decoded_for(warp)
+        image, warp = self.decode_for(warp)
         return warp.pixels(image, pad=pad, interpolation=interpolation)
 
-    def decoded_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
+    def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
         """The pixels, no more of them than the warp needs, and the same warp from these pixels.
 
         Args:
@@ -146,7 +146,7 @@ class Image:
         """A Pillow image of at most ``h`` x ``w`` pixels (a square by default) in the same proportions."""
         scale = min(h / self.shape.height, (w or h) / self.shape.width, 1.0)
         size = Size(*(max(int(scale * side + 0.5), 1) for side in self.shape))
-        return PIL.Image.fromarray(self.through(Warp.resize(self.shape, size), interpolation="bicubic"))
+        return PIL.Image.fromarray(self.warped(Warp.resize(self.shape, size), interpolation="bicubic"))
 
     def __repr__(self) -> str:
         return f"PILImage mode={self.mode} size={self.shape.width}x{self.shape.height}"

@@ -96,7 +96,7 @@ class Learner:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html.block("Learner", html.pairs(self._facts()))
+        return html.block("Learner", html.name_value_table(self._facts()))
 
     # ------------------------------------------------------------------ what is asked of it
 

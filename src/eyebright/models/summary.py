@@ -87,8 +87,8 @@ class ModelSummary:
         ]
         return html.block(
             f"{self.model} (input {_shape(self.input_shape)})",
-            html.table(("layer", "output shape", "parameters", "trainable"), rows, words=2),
-            html.sentence(
+            html.table(("layer", "output shape", "parameters", "trainable"), rows, text_columns=2),
+            html.paragraph(
                 f"{self.total:,} parameters: {self.trainable:,} learn, {self.total - self.trainable:,} do not"
             ),
         )

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.plot import plot_threshold_curve
 
 ThresholdMetric = Callable[..., Tensor]
@@ -96,7 +96,7 @@ def plot_thresholds(
     thresholds = np.linspace(0, 1, samples).tolist()
     scores = [float(metric_function(y_pred, y_true, threshold=threshold)) for threshold in thresholds]
     name = getattr(metric_function, "__name__", type(metric_function).__name__)
-    ax = need("matplotlib.pyplot", extra="report", purpose="drawing a figure").subplots(figsize=figsize)[1]
+    ax = import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure").subplots(figsize=figsize)[1]
     plot_threshold_curve(thresholds, {name: scores}, ax=ax)
     ax.set_title(f"{name} at different thresholds")
 

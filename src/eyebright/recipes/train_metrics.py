@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.errors import InputError
 from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Meter, Metric
@@ -89,7 +89,7 @@ class TrainMetricsRecorder:
             InputError: there is nothing to draw.
         """
         train, valid = self._records(self.train_metrics), self._records(self.valid_metrics)
-        pyplot: Any = need("matplotlib.pyplot", extra="report", purpose="drawing a figure")
+        pyplot: Any = import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure")
         _, axes = pyplot.subplots(1, len(self._metrics), figsize=(5 * len(self._metrics), 4), squeeze=False)
         for place, (ax, metric) in enumerate(zip(axes.flat, self._metrics, strict=True)):
             ax.plot([row[place] for row in train], "o-", label="train")

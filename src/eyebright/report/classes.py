@@ -15,7 +15,7 @@ from eyebright.metrics.labels import ClassScores, f1, per_class
 from eyebright.report.data import Answers, ScoreRow
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
-from eyebright.web.text import NOTHING, count_text
+from eyebright.web.text import NO_VALUE, count_text
 from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_IN_MATRIX = 20  # classes; a wider table cannot be read
@@ -175,9 +175,9 @@ def _table_row(name: str, row: ClassScores) -> list[Cell]:
     return [
         Cell(name),
         Cell.of(row.positives),
-        Cell.of(row.precision) if said else Cell(NOTHING),
-        Cell.of(row.recall) if there else Cell(NOTHING),
-        Cell.of(row.f1, bar=True) if there or said else Cell(NOTHING),
+        Cell.of(row.precision) if said else Cell(NO_VALUE),
+        Cell.of(row.recall) if there else Cell(NO_VALUE),
+        Cell.of(row.f1, bar=True) if there or said else Cell(NO_VALUE),
         Cell.of(row.given),
     ]
 

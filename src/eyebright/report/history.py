@@ -49,9 +49,7 @@ def _chart(title: str, history: Sequence[dict[str, float]], names: Sequence[str]
         ),
         series,
         x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MOST_TICKS)]),
-        y=Axis("")
-        if shares
-        else Axis.around("", [value for column in columns.values() for value in column], zero=True),
+        y=Axis("") if shares else Axis.fit("", [value for column in columns.values() for value in column], zero=True),
         size=WIDE,
     )
 

@@ -10,7 +10,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError, DataError
 from eyebright.io.atomic import write_atomically
 from eyebright.report.data import ReportData
@@ -91,7 +91,7 @@ def _origin(data: ReportData) -> list[Section]:
 
 
 def _environment() -> Any:
-    jinja2 = need("jinja2", extra="report", purpose="writing a report")
+    jinja2 = import_optional("jinja2", extra="report", purpose="writing a report")
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_packaged),
         autoescape=True,

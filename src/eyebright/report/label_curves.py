@@ -9,7 +9,7 @@ from torch import Tensor
 from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import ClassScores, precision_recall_curve
 from eyebright.web.blocks import Charts, Section
-from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, thinned
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
 from eyebright.web.text import score_text
 
 _MOST_CHARTS = 20
@@ -90,7 +90,7 @@ def _left_out(vocab: Sequence[str], shown: Sequence[int]) -> str:
 def _precision_recall(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -> Chart:
     curve = precision_recall_curve(chances, targets)
     recall, precision = [0.0, *curve.recall.tolist()], [float(curve.precision[0]), *curve.precision.tolist()]
-    keep = thinned(recall)
+    keep = subsample_indices(recall)
     share = row.positives / len(targets)
     here = [Series([row.recall], [row.precision], "chosen", "dots")] if row.given else []
     ap = score_text(row.average_precision)
@@ -115,7 +115,7 @@ def _thresholds(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -
     f1 = threshold_curve(chances[:, None], targets[:, None], metric="f1_macro", thresholds=curve.thresholds.clamp(0, 1))
     top = float(chances.max())
     at = [1.0, top, *f1.thresholds.tolist()]  # above the highest probability nothing is given
-    keep = thinned(at)
+    keep = subsample_indices(at)
     lines: list[tuple[Style, list[float]]] = [
         ("second", [math.nan, float(curve.precision[0]), *curve.precision.tolist()]),
         ("third", [0.0, 0.0, *curve.recall.tolist()]),

@@ -18,8 +18,8 @@ from eyebright.report.data import Answers, ScoreRow
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_scores import LabelScores, draws_for
 from eyebright.types import Thresholds
-from eyebright.web.blocks import Card, Cell, Gallery, Section, Standing, Table, Tag
-from eyebright.web.text import NOTHING, count_text
+from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
+from eyebright.web.text import NO_VALUE, count_text
 from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_CARDS = 24
@@ -27,7 +27,7 @@ _ENOUGH = 10  # images with the label; drawing again from fewer says nothing abo
 _LEGEND = (
     Tag("in the data, not said", "missing"),
     Tag("said, not in the data", "extra"),
-    Tag("in the data, and said", "right"),
+    Tag("in the data, and said", "correct"),
 )
 
 
@@ -138,10 +138,10 @@ class LabelAnswers(Answers):
     def _card(self, case: LabelCase, path: str, name: str) -> Card:
         true = [self.vocab[int(at)] for at in self.targets[case.index].nonzero()[:, 0].tolist()]
         right = [label for label in true if label not in case.missing]
-        groups: list[tuple[Standing, Sequence[str]]] = [
+        groups: list[tuple[TagStyle, Sequence[str]]] = [
             ("missing", case.missing),
             ("extra", case.extra),
-            ("right", right),
+            ("correct", right),
         ]
         tags = [Tag(f"{label} {case.probabilities[label]:.2f}", what) for what, labels in groups for label in labels]
         words = [f"{what}: {', '.join(labels)}" for what, labels in groups if labels]
@@ -155,10 +155,10 @@ def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.average_precision, bar=True),
-        Cell(f"{interval.low:.2f} to {interval.high:.2f}", interval.high - interval.low) if enough else Cell(NOTHING),
-        Cell.of(row.precision) if given else Cell(NOTHING),
-        Cell.of(row.recall) if there else Cell(NOTHING),
-        Cell.of(row.f1) if there or given else Cell(NOTHING),
+        Cell(f"{interval.low:.2f} to {interval.high:.2f}", interval.high - interval.low) if enough else Cell(NO_VALUE),
+        Cell.of(row.precision) if given else Cell(NO_VALUE),
+        Cell.of(row.recall) if there else Cell(NO_VALUE),
+        Cell.of(row.f1) if there or given else Cell(NO_VALUE),
         Cell.of(row.threshold, decimals=2),
         Cell.of(row.given),
     ]

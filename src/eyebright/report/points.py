@@ -13,8 +13,8 @@ from eyebright.evaluation.intervals import bootstrap
 from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_error, point_errors
 from eyebright.report.data import Answers, ScoreRow
-from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Spot, Table, Tag
-from eyebright.web.charts import MOST_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
+from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
+from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
 from eyebright.web.thumbnails import short_names, thumbnail
 
@@ -93,7 +93,7 @@ class PointAnswers(Answers):
     # ------------------------------------------------------------------ how far off
 
     def _histogram(self) -> Chart:
-        reach = Axis.around("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
+        reach = Axis.fit("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
         inside = self._known.clamp(max=reach.high)
         counts, edges = np.histogram(inside.numpy(), bins=_BINS, range=(0, reach.high))
         beyond = int((self._known > reach.high).sum())
@@ -106,13 +106,13 @@ class PointAnswers(Answers):
             ),
             [Series(edges.tolist(), counts.tolist(), "first", "bars")],
             x=reach,
-            y=Axis.around("points", counts.tolist(), zero=True, whole=True),
+            y=Axis.fit("points", counts.tolist(), zero=True, whole=True),
             size=WIDE,
         )
 
     def _within(self) -> Chart:
-        reach = Axis.around("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
-        at = np.linspace(0, reach.high, MOST_POINTS)
+        reach = Axis.fit("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
+        at = np.linspace(0, reach.high, MAX_POINTS)
         share = np.searchsorted(self._known.numpy(), at, side="right") / len(self._known)
         half, most = (number_text(_quantile(self._known, part)) for part in (0.5, 0.9))
         return draw_chart(
@@ -142,7 +142,7 @@ class PointAnswers(Answers):
         names = short_names(paths, [case.index for case in cases])
         cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
         words = f"The {count_text(len(cards), 'image')} with the largest mean distance."
-        legend = (Tag("where it is", "truth"), Tag("where it was said to be", "said"))
+        legend = (Tag("where it is", "target"), Tag("where it was said to be", "predicted"))
         return Section("The worst images", "worst", [Gallery(cards, legend)], words)
 
     def _card(self, case: PointCase, path: str, name: str) -> Card:
@@ -151,11 +151,17 @@ class PointAnswers(Answers):
         points = list(zip(self._point_names(), true, said, case.errors, strict=True))
         seen = [(point, place, answer) for point, place, answer, error in points if error == error]
         spots = [
-            *(Spot(x * small.scale, y * small.scale, f"{point}, where it is", truth=True) for point, (x, y), _ in seen),
-            *(Spot(x * small.scale, y * small.scale, f"{point}, as said", truth=False) for point, _, (x, y) in seen),
+            *(
+                PointMark(x * small.scale, y * small.scale, f"{point}, where it is", is_target=True)
+                for point, (x, y), _ in seen
+            ),
+            *(
+                PointMark(x * small.scale, y * small.scale, f"{point}, as said", is_target=False)
+                for point, _, (x, y) in seen
+            ),
         ]
         note = f"{number_text(case.loss)} px off" + (" on average" if len(seen) > 1 else "")
-        return Card(name, path, small, f"{name}: {note}", spots=spots, note=note)
+        return Card(name, path, small, f"{name}: {note}", points=spots, note=note)
 
 
 def _median_error(predicted: Tensor, targets: Tensor) -> float:

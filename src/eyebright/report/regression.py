@@ -85,7 +85,7 @@ class NumberAnswers(Answers):
         true, said = self.targets[:, k], self.predicted[:, k]
         step = max(len(true) // _MOST_DOTS, 1)
         shown_true, shown_said = true[::step].tolist(), said[::step].tolist()
-        x, y = Axis.around("true", [*shown_true, *shown_said]), Axis.around("said", [*shown_true, *shown_said])
+        x, y = Axis.fit("true", [*shown_true, *shown_said]), Axis.fit("said", [*shown_true, *shown_said])
         error = number_text(mae(said[:, None], true[:, None]))
         return draw_chart(
             Caption(name, f"{name}: what was said over what is true; the mean absolute error is {error}."),
@@ -111,7 +111,7 @@ class NumberAnswers(Answers):
         chosen = [int(i) for i in known[each[known].argsort(descending=True, stable=True)][:_MOST_CARDS]]
         short = short_names(paths, chosen)
         cards = [self._card(i, paths[i], one, names) for i, one in zip(chosen, short, strict=True)]
-        legend = (Tag("what is true", "truth"), Tag("what was said", "said"))
+        legend = (Tag("what is true", "target"), Tag("what was said", "predicted"))
         words = f"The {count_text(len(cards), 'image')} whose answers are furthest off."
         return Section("The worst images", "worst", [Gallery(cards, legend)], words)
 
@@ -120,8 +120,8 @@ class NumberAnswers(Answers):
         tags: list[Tag] = []
         for k, number in enumerate(names):
             label = f"{number} " if several else ""
-            tags.append(Tag(f"{label}{number_text(float(self.targets[index, k]))}", "truth"))
-            tags.append(Tag(f"{label}{number_text(float(self.predicted[index, k]))}", "said"))
+            tags.append(Tag(f"{label}{number_text(float(self.targets[index, k]))}", "target"))
+            tags.append(Tag(f"{label}{number_text(float(self.predicted[index, k]))}", "predicted"))
         words = f"{name}; true: {tags[0].text}; said: {tags[1].text}"
         return Card(name, path, thumbnail(path), words, tags)
 

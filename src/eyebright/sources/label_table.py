@@ -57,8 +57,8 @@ class LabelTable:
         rows = [(file, ", ".join(labels)) for file, labels in pairs]
         return html.block(
             f"LabelTable: {len(self.files):,} images",
-            *map(html.sentence, self.said),
-            html.table(("image", "labels"), rows, words=2, left_out=len(self.files) - len(rows)),
+            *map(html.paragraph, self.said),
+            html.table(("image", "labels"), rows, text_columns=2, left_out=len(self.files) - len(rows)),
         )
 
 

@@ -61,11 +61,13 @@ class Source:
         """What a notebook shows: how it was understood, its first images, and which were left out."""
         rows = [(image.path, ", ".join(image.labels)) for image in self.images[:_SHOWN]]
         left_out = len(self.images) - len(rows)
-        skipped = html.table(("left out", "because"), list(self.skipped.items()), words=2) if self.skipped else ""
+        skipped = (
+            html.table(("left out", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
+        )
         return html.block(
             f"Source: {len(self.images):,} images",
-            *map(html.sentence, self.said),
-            html.table(("image", "labels"), rows, words=2, left_out=left_out),
+            *map(html.paragraph, self.said),
+            html.table(("image", "labels"), rows, text_columns=2, left_out=left_out),
             skipped,
         )
 

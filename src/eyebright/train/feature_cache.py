@@ -19,7 +19,7 @@ from torch import Tensor
 from eyebright._system.timer import Timer
 from eyebright.data.loader import WHOLE, Batch, Loader, Shard
 from eyebright.errors import InputError
-from eyebright.image.cache_store import free_memory, megabytes
+from eyebright.image.cache_store import available_memory, format_megabytes
 from eyebright.models.split_model import SplitModel
 from eyebright.train.device import Device
 from eyebright.train.profile import FORWARD, WAITING
@@ -138,12 +138,13 @@ class FeatureCache:
     def _fit(self, features: Tensor) -> bool:
         """Whether the features of all images fit into memory, told from those of one batch."""
         need = features.nbytes // len(features) * len(self._loader.dataset) * self.views
-        free = free_memory()
+        free = available_memory()
         self._fits = self._fits and (bool(self._kept) or need <= free // 2)
         if self._must_fit and not self._fits:
             raise InputError(
-                f"the features of {self.views} views of {len(self._loader.dataset)} images take {megabytes(need)}, "
-                f"more than half of the {megabytes(free)} of free memory; give fewer augment_views, or none"
+                f"the features of {self.views} views of {len(self._loader.dataset)} images take "
+                f"{format_megabytes(need)}, more than half of the {format_megabytes(free)} of free memory; "
+                "give fewer augment_views, or none"
             )
         return self._fits
 

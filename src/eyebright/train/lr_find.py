@@ -85,7 +85,7 @@ class LRFind:
             for name, rate in self.suggestions.items()
         ]
         table = html.table(("suggestion", "learning rate", "loss there"), rates)
-        return html.block("Learning rates", table, html.sentence(self.said) if self.said else "")
+        return html.block("Learning rates", table, html.paragraph(self.said) if self.said else "")
 
 
 def lr_find(  # the book's own arguments, and the step

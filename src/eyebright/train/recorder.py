@@ -33,7 +33,7 @@ class Recorder:
         """What a notebook shows: the table of epochs, through all plans of the last fit."""
         rows = history_rows(self._run.history)
         columns = epoch_columns(rows)
-        return html.block("", html.table(columns, [epoch_cells(row, columns) for row in rows], words=0))
+        return html.block("", html.table(columns, [epoch_cells(row, columns) for row in rows], text_columns=0))
 
     @property
     def metric_names(self) -> list[str]:

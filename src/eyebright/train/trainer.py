@@ -372,7 +372,7 @@ class TrainingSummary:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        return html.block("", self.model.to_html(), *map(html.sentence, self._lines()))
+        return html.block("", self.model.to_html(), *map(html.paragraph, self._lines()))
 
     def _lines(self) -> tuple[str, str, str]:
         frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"

@@ -19,7 +19,7 @@ from torch import Tensor
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
-PixelChange = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
+PixelFunction = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
 
 _NEAREST_TO_BLACK = 1e-7  # as in the book: the logit of pure black and pure white must stay finite
 _LEVELS = np.linspace(0, 1, 256).clip(_NEAREST_TO_BLACK, 1 - _NEAREST_TO_BLACK)
@@ -66,10 +66,10 @@ class Lighting:
         """
         if self.is_identity:
             return x
-        return lit(x, self.gain, self.offset)
+        return adjust_brightness_contrast(x, self.gain, self.offset)
 
 
-def lit(
+def adjust_brightness_contrast(
     x: Float[Tensor, "*shape"], gain: float | Float[Tensor, "..."], offset: float | Float[Tensor, "..."]
 ) -> Float[Tensor, "*shape"]:
     """``sigmoid(gain * logit(x) + offset)``, with gain and offset numbers or tensors that broadcast against ``x``."""
@@ -84,15 +84,15 @@ class Draw:
     Args:
         warp: the geometry, for points and pixels alike; the pixels are resampled once.
         lighting: brightness and contrast.
-        changes: what happens to the warped and lit pixels after that: functions of a uint8 image of shape (c, h, w)
-            that keep its shape.
+        pixel_functions: what happens to the warped and lit pixels after that: functions of a uint8 image of shape
+            (c, h, w) that keep its shape.
         pad: what lies outside the image; None when no transform said it.
         interpolation: how pixels are resampled; None when no transform said it.
     """
 
     warp: Warp
     lighting: Lighting = Lighting()
-    changes: tuple[PixelChange, ...] = ()
+    pixel_functions: tuple[PixelFunction, ...] = ()
     pad: PadMode | None = None
     interpolation: Interpolation | None = None
 
@@ -101,7 +101,7 @@ class Draw:
         return Draw(
             self.warp.then(after.warp),
             self.lighting.then(after.lighting),
-            self.changes + after.changes,
+            self.pixel_functions + after.pixel_functions,
             self.pad or after.pad,
             self.interpolation or after.interpolation,
         )
@@ -143,9 +143,9 @@ def output_size(transforms: Sequence[Transform]) -> Size | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def changes_pixels(transforms: Sequence[Transform]) -> bool:
+def has_pixel_functions(transforms: Sequence[Transform]) -> bool:
     """True when some draw changes pixels after warp and lighting; found by drawing, as in `output_size`."""
-    return any(draw.changes for draw in _tries(transforms))
+    return any(draw.pixel_functions for draw in _tries(transforms))
 
 
 def is_deterministic(transforms: Sequence[Transform]) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Lighting, Transform, lit
+from eyebright.transforms.draw import Draw, Lighting, Transform, adjust_brightness_contrast
 from eyebright.types import Size
 
 
@@ -61,7 +61,7 @@ class Contrast(Transform):
         return Draw(Warp.identity(size), Lighting(gain=math.exp(generator.uniform(least, -least))))
 
 
-def light_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:
+def apply_lighting_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:
     """Many images, each with its own lighting, on their device.
 
     Args:
@@ -77,7 +77,7 @@ def light_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting])
         return images
     of_each = torch.tensor([(lighting.gain, lighting.offset) for lighting in lightings], device=images.device)
     gain, offset = of_each.reshape(-1, 2, 1, 1, 1).unbind(1)
-    return lit(images, gain, offset)
+    return adjust_brightness_contrast(images, gain, offset)
 
 
 def _check(max_lighting: float, p: float) -> None:

@@ -21,8 +21,8 @@ from eyebright.errors import DataError
 from eyebright.image.cache import PixelCache
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
-from eyebright.transforms.draw import Draw, PixelChange, Transform, changes_pixels, draw_all, output_size
-from eyebright.transforms.lighting import light_batch
+from eyebright.transforms.draw import Draw, PixelFunction, Transform, draw_all, has_pixel_functions, output_size
+from eyebright.transforms.lighting import apply_lighting_batch
 from eyebright.transforms.normalize import Normalize
 from eyebright.transforms.torchvision import as_transform
 from eyebright.types import Size
@@ -35,12 +35,12 @@ class Preprocessed:
     Args:
         pixels: uint8, height x width x 3.
         warp: the warp from the user's image to what the network will see, the device's part included.
-        later: what the device still has to do; None: nothing.
+        device_draw: what the device still has to do; None: nothing.
     """
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     warp: Warp
-    later: Draw | None
+    device_draw: Draw | None
 
 
 class DrawnImage(NamedTuple):
@@ -48,13 +48,13 @@ class DrawnImage(NamedTuple):
 
     Args:
         image: not yet decoded; decoding knows how much of it is needed.
-        now: on the CPU.
-        later: on the device; None: nothing.
+        cpu_draw: on the CPU.
+        device_draw: on the device; None: nothing.
     """
 
     image: Image
-    now: Draw
-    later: Draw | None
+    cpu_draw: Draw
+    device_draw: Draw | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pipeline:
     cache: PixelCache | None = field(default=None, compare=False)
 
     @staticmethod
-    def of(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
+    def create(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
         """The pipeline for the user's transforms (one, a list, or None) on this device.
 
         Raises:
@@ -84,7 +84,7 @@ class Pipeline:
         if sum(isinstance(transform, Normalize) for transform in item + batch) > 1:
             raise DataError("there are two Normalize transforms; an image is normalised once")
         # A device takes over only where every image has one size by then, and no change of uint8 pixels follows.
-        if device.type == "cpu" or changes_pixels(batch) or output_size(item) is None:
+        if device.type == "cpu" or has_pixel_functions(batch) or output_size(item) is None:
             return Pipeline(item + batch, cache=cache)
         return Pipeline(item, batch, cache)
 
@@ -120,7 +120,7 @@ class Pipeline:
         """
         now = draw_all(self.host, image.shape, generator)
         later = draw_all(self.device, now.warp.size, generator) if self.device else None
-        if later is not None and later.changes:
+        if later is not None and later.pixel_functions:
             raise DataError(
                 "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
                 "give it in item_tfms"
@@ -140,12 +140,12 @@ class Pipeline:
         timer = timer or Timer()
         image, now, later = drawn
         with timer("decoding"):
-            pixels, warp = image.decoded_for(now.warp, self.cache)
+            pixels, warp = image.decode_for(now.warp, self.cache)
         with timer("augmenting"):
             pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
             if not now.lighting.is_identity:
                 pixels = cv2.LUT(pixels, now.lighting.table())
-            pixels = _changed(pixels, now.changes)
+            pixels = _changed(pixels, now.pixel_functions)
         warp = now.warp if later is None else now.warp.then(later.warp)
         return Preprocessed(pixels, warp, later)
 
@@ -156,11 +156,11 @@ class Pipeline:
             DataError: the images do not all have the same size.
         """
         x = _on_device([look.pixels for look in batch], device)
-        later = [one.later for one in batch if one.later is not None]
+        later = [one.device_draw for one in batch if one.device_draw is not None]
         if not later:
             return x
         x = warp_batch(x, [draw.warp for draw in later], pad=later[0].pad or "reflection")
-        return light_batch(x, [draw.lighting for draw in later])
+        return apply_lighting_batch(x, [draw.lighting for draw in later])
 
 
 def to_images(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
@@ -168,7 +168,7 @@ def to_images(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
     return x.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _changed(pixels: UInt8[np.ndarray, "h w c"], changes: Sequence[PixelChange]) -> UInt8[np.ndarray, "h w c"]:
+def _changed(pixels: UInt8[np.ndarray, "h w c"], changes: Sequence[PixelFunction]) -> UInt8[np.ndarray, "h w c"]:
     if not changes:
         return pixels
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

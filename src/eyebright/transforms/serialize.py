@@ -44,7 +44,7 @@ def preprocessing_from_json(data: Sequence[dict[str, Any]]) -> tuple[Transform, 
 
 def _changes(transform: Transform, size: Size) -> bool:
     draw = transform.draw(size, None)
-    return bool(draw.changes) or not draw.lighting.is_identity or not _is_identity(draw)
+    return bool(draw.pixel_functions) or not draw.lighting.is_identity or not _is_identity(draw)
 
 
 def _is_identity(draw: Draw) -> bool:

@@ -239,7 +239,7 @@ class PerspectiveWarp(Transform):
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A tilt; none for the validation preprocessing."""
         x, y = self._tilt(generator), self._tilt(generator)
-        warp = tilted(size, x=x, y=y) if x or y else Warp.identity(size)
+        warp = tilt_warp(size, x=x, y=y) if x or y else Warp.identity(size)
         return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
 
     def _tilt(self, generator: np.random.Generator | None) -> float:
@@ -248,7 +248,7 @@ class PerspectiveWarp(Transform):
         return generator.uniform(-self.magnitude, self.magnitude)
 
 
-def tilted(size: Size, *, x: float, y: float) -> Warp:
+def tilt_warp(size: Size, *, x: float, y: float) -> Warp:
     """The perspective of the book's ``Warp`` at a tilt: where its four corners go is in `PerspectiveWarp`."""
     corners = ((-1 - y, -1 - x), (1 + y, -1 + x), (1 - y, 1 - x), (-1 + y, 1 + x))
     return Warp.perspective(size, [((u + 1) * size.width / 2, (v + 1) * size.height / 2) for u, v in corners])

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, PixelChange, Transform
+from eyebright.transforms.draw import Draw, PixelFunction, Transform
 from eyebright.types import Size
 
 
@@ -37,7 +37,7 @@ class PixelTransform(Transform):
         InputError: the transform is one of torchvision's that move pixels; the message names ours.
     """
 
-    transform: PixelChange
+    transform: PixelFunction
     always: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class PixelTransform(Transform):
         if generator is None and not self.always:
             return Draw(Warp.identity(size))
         seed = 0 if generator is None else int(generator.integers(2**63))
-        return Draw(Warp.identity(size), changes=(_Seeded(self.transform, seed),))
+        return Draw(Warp.identity(size), pixel_functions=(_Seeded(self.transform, seed),))
 
 
 def as_transform(value: object) -> Transform:
@@ -61,7 +61,7 @@ def as_transform(value: object) -> Transform:
     if isinstance(value, Transform):
         return value
     if callable(value) and _is_torchvision(value):
-        return PixelTransform(cast(PixelChange, value))
+        return PixelTransform(cast(PixelFunction, value))
     raise InputError(
         f"{value!r} is not a transform: use one of eyebright's or torchvision's, or PixelTransform(function) for a "
         "function of uint8 images of shape (c, h, w)"
@@ -72,7 +72,7 @@ def as_transform(value: object) -> Transform:
 class _Seeded:
     """A drawn pixel change: the same numbers each time it runs."""
 
-    transform: PixelChange
+    transform: PixelFunction
     seed: int
 
     def __call__(self, image: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "c h w"]:

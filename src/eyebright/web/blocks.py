@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from eyebright.web.charts import Chart, Style
 from eyebright.web.text import score_text
 
-Standing = Literal["right", "extra", "missing", "truth", "said", "plain"]
+TagStyle = Literal["correct", "extra", "missing", "target", "predicted", "plain"]
 """What a tag says about an answer.
 
 Right; said but not in the data; in the data but not said; where a point is; where it was said to be; none of these.
@@ -99,17 +99,17 @@ class Tag:
     """One label under an image."""
 
     text: str
-    standing: Standing = "plain"
+    style: TagStyle = "plain"
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """One point over an image, in the thumbnail's pixels; ``truth`` tells a target from a prediction."""
+class PointMark:
+    """One point over an image, in the thumbnail's pixels; ``is_target`` tells a target from a prediction."""
 
     x: float
     y: float
     name: str
-    truth: bool
+    is_target: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,18 @@ class Thumbnail:
     """A small image, or why there is none.
 
     Args:
-        address: ``data:`` and the image itself.
+        data_url: ``data:`` and the image itself.
         width: in pixels.
         height: in pixels.
         scale: pixels for each pixel of the whole image.
-        trouble: why it cannot be shown.
+        error: why it cannot be shown.
     """
 
-    address: str
+    data_url: str
     width: int
     height: int
     scale: float = 1.0
-    trouble: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +137,20 @@ class Card:
 
     Args:
         title: usually the name of the file.
-        where: its full path.
+        path: its full path.
         image: what is shown.
-        words: the same for those who cannot see it.
+        alt_text: the same for those who cannot see it.
         tags: labels under it.
-        spots: points over it.
+        points: points over it.
         note: one line under the tags.
     """
 
     title: str
-    where: str
+    path: str
     image: Thumbnail
-    words: str
+    alt_text: str
     tags: Sequence[Tag] = ()
-    spots: Sequence[Spot] = ()
+    points: Sequence[PointMark] = ()
     note: str = ""
 
 
@@ -188,10 +188,10 @@ class Section:
         title: the heading.
         anchor: its address inside the page.
         blocks: what stands in it.
-        words: a sentence or two on how to read it.
+        intro: a sentence or two on how to read it.
     """
 
     title: str
     anchor: str
     blocks: Sequence["Table | Charts | Gallery | Pairs | Sentences"]
-    words: str = ""
+    intro: str = ""

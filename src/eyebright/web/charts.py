@@ -16,7 +16,7 @@ Style = Literal["first", "second", "third", "guide", "chosen"]
 Shape = Literal["line", "steps", "dots", "bars"]
 
 SMALL, WIDE = (200, 150), (400, 230)  # width and height of a drawing in its own units
-MOST_POINTS = 160  # of one line: more cannot be seen on a chart of this size
+MAX_POINTS = 160  # of one line: more cannot be seen on a chart of this size
 _RIGHT, _TOP, _BOTTOM = 8.0, 6.0, 30.0  # margins around the field; the left one holds the numbers
 _LABEL, _DIGIT = 13.0, 6.0  # width of a label that stands upright, and of a digit
 
@@ -38,7 +38,7 @@ class Axis:
     ticks: Sequence[float] = (0.0, 0.5, 1.0)
 
     @staticmethod
-    def around(label: str, values: Sequence[float], *, zero: bool = False, whole: bool = False) -> "Axis":
+    def fit(label: str, values: Sequence[float], *, zero: bool = False, whole: bool = False) -> "Axis":
         """The range that holds ``values``, with ticks at round numbers.
 
         Args:
@@ -97,13 +97,13 @@ class Caption:
 
     Args:
         title: over the chart.
-        words: what can be read from it, for those who cannot see it.
+        alt_text: what can be read from it, for those who cannot see it.
         note: a few words beside the title, for example the area under the curve.
         legend: what each style of path means, where the chart has a legend of its own.
     """
 
     title: str
-    words: str
+    alt_text: str
     note: str = ""
     legend: Sequence[tuple[Style, str]] = ()
 
@@ -170,7 +170,7 @@ def draw_chart(caption: Caption, series: Sequence[Series], *, x: Axis, y: Axis, 
     )
 
 
-def thinned(x: Sequence[float], *, most: int = MOST_POINTS) -> list[int]:
+def subsample_indices(x: Sequence[float], *, most: int = MAX_POINTS) -> list[int]:
     """Which points of a long line to keep: at most ``most``, spread evenly over its run along x, both ends among them.
 
     Args:

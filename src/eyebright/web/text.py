@@ -2,18 +2,18 @@
 
 import math
 
-NOTHING = "–"  # there is no number
+NO_VALUE = "–"  # there is no number
 
 
 def score_text(value: float | None, *, decimals: int = 3) -> str:
     """A score with three decimals; a dash when there is none."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:,.{decimals}f}"
+    return NO_VALUE if value is None or not math.isfinite(value) else f"{value:,.{decimals}f}"
 
 
 def number_text(value: float | None) -> str:
     """A number of any size with about three digits; a dash when there is none."""
     if value is None or not math.isfinite(value):
-        return NOTHING
+        return NO_VALUE
     size = abs(value)
     if size < 1:
         return f"{value:.3g}"

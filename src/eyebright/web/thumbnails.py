@@ -20,10 +20,10 @@ def thumbnail(path: str) -> Thumbnail:
         image = Image.create(path)
         small = image.to_thumb(_SIDE)
     except ImageError as error:
-        return Thumbnail("", 0, 0, trouble=error.reason)
+        return Thumbnail("", 0, 0, error=error.reason)
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=_QUALITY, optimize=True)
-    return Thumbnail(html.address(file.getvalue()), small.width, small.height, scale=small.width / image.shape.width)
+    return Thumbnail(html.data_url(file.getvalue()), small.width, small.height, scale=small.width / image.shape.width)
 
 
 def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:

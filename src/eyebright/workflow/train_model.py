@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from eyebright._optional import need_later
+from eyebright._optional import check_installed
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, DataError, EyebrightError, ImageError, InputError, checked_keywords
@@ -167,7 +167,7 @@ def train_model(
     """
     out, options = Path(out), options or Options()
     say = say if is_main_process() else _silent
-    need_later("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
+    check_installed("jinja2", extra="report", purpose="writing a report")  # said an hour before it is written
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         _writable(out)
@@ -221,7 +221,7 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
         raise
     say(f"trained in {learner.run.device.why}")
     if dls.cache is not None:
-        say(f"cache: {dls.cache.said}")
+        say(f"cache: {dls.cache.summary}")
     if options.profile:
         for line in profile_lines(learner.run, dls.train.timer, dls.train.workers):
             say(line)

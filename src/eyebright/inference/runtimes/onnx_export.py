@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.inference.runtimes.base import Pixels, Runtime
 from eyebright.inference.runtimes.onnx_runtime import ANSWERS, IMAGES, NOTE, Note, onnx_runtime
@@ -44,7 +44,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str) -> bytes:
         ArtifactError: the exporter cannot do this model, or what it made answers something else.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        need(package, extra="onnx", purpose="exporting to ONNX")
+        import_optional(package, extra="onnx", purpose="exporting to ONNX")
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
     program = _program(_FromBytes(model).eval(), torch.from_numpy(pixels[:2]))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright._optional import need
+from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.inference.runtimes.base import Pixels, Runtime
 
@@ -63,7 +63,7 @@ def onnx_runtime(
         MissingExtraError: onnxruntime is not installed.
         ArtifactError: the graph is damaged or another program's.
     """
-    ort: Any = need("onnxruntime", extra="onnx", purpose="predicting with ONNX Runtime")
+    ort: Any = import_optional("onnxruntime", extra="onnx", purpose="predicting with ONNX Runtime")
     options = ort.SessionOptions()
     # A number of threads that is said is also not bound to certain processors, which others may be using.
     options.intra_op_num_threads = threads or torch.get_num_threads()

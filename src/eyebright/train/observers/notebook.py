@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from eyebright._html import bar, block, sentence, table
-from eyebright._optional import need
+from eyebright._html import block, paragraph, progress_bar, table
+from eyebright._optional import import_optional
 from eyebright.errors import InputError
 from eyebright.train.events import EpochDone, Event, Finished, PhaseStarted
 from eyebright.train.observers.work import Work
@@ -36,7 +36,7 @@ def notebook_output() -> Show:
     """
     if not in_notebook():
         raise InputError("progress 'notebook' needs the kernel of a notebook, and there is none; take 'auto'")
-    display = need("IPython.display", extra="notebook", purpose="a table in a notebook").display
+    display = import_optional("IPython.display", extra="notebook", purpose="a table in a notebook").display
 
     def show(html: str, text: str) -> Change:
         handle = display({"text/html": html, "text/plain": text}, raw=True, display_id=True)
@@ -74,7 +74,7 @@ class NotebookTable:
             case _:
                 pass
         if time.monotonic() - self._changed >= PAUSE:
-            self._draw(bar(self._work.step, self._work.steps, self._words()))
+            self._draw(progress_bar(self._work.step, self._work.steps, self._words()))
 
     def close(self) -> None:
         """Leaves the table as it is, without the bar."""
@@ -96,9 +96,9 @@ class NotebookTable:
         cells = [epoch_cells(row, columns) for row in self._rows]
         html = block(
             self._title,
-            table(columns, cells, words=0) if cells else "",
+            table(columns, cells, text_columns=0) if cells else "",
             working,
-            sentence(self._end) if self._end else "",
+            paragraph(self._end) if self._end else "",
         )
         text = "\n".join(filter(None, [self._title, text_table(self._rows) if cells else "", self._end]))
         if self._change is None:

@@ -44,10 +44,10 @@ def test_one_that_fails_ends_all_and_its_error_alone_is_told(
     assert ("Traceback" in "".join(getattr(told.value, "__notes__", []))) == (how == "fault")
 
 
-@pytest.mark.parametrize(("there", "says"), [(1, "there is 1; give --devices 1 or less"), (3, "there are 3; ")])
+@pytest.mark.parametrize(("there", "says"), [(1, "there is 1 GPU; give devices=1 or fewer"), (3, "there are 3 GPUs; ")])
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, there: int, says: str) -> None:
     gpus = SimpleNamespace(is_available=lambda: True, device_count=lambda: there)
-    monkeypatch.setattr(torch, "accelerator", gpus)
+    monkeypatch.setattr(torch, "cuda", gpus)
     with pytest.raises(InputError, match=f"4 devices are asked for, and {says}"):
         check_device_count(4, None)
     check_device_count(there, "cuda")

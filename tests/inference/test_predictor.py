@@ -169,12 +169,18 @@ def test_bfloat16_is_computed_by_torch(with_graph: Path, photos: list[Path]) -> 
         ({"runtime": "onx"}, r"unknown runtime 'onx'\. Did you mean 'onnx'\? The known: 'auto', 'torch', 'onnx'"),
         ({"precision": "bfloat"}, r"unknown precision 'bfloat'\. Did you mean 'bfloat16'\?"),
         ({"runtime": "onnx", "precision": "bfloat16"}, r"runtime='onnx' cannot be: .* not in bfloat16"),
-        ({"runtime": "onnx", "device": "meta"}, r"runtime='onnx' cannot be: .* on the processor only, not on 'meta'"),
+        ({"runtime": "onnx", "device": "kitchen"}, r"cannot use the device 'kitchen'; there is 'cpu'"),
     ],
 )
 def test_a_wish_that_cannot_be_is_refused(plain: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_predictor(plain, **options)  # type: ignore[arg-type]
+
+
+def test_onnx_runtime_is_refused_on_a_gpu(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "choose_device", lambda name: torch.device(name))
+    with pytest.raises(InputError, match=r"runtime='onnx' cannot be: .* on the processor only, not on 'cuda'"):
+        load_predictor(plain, runtime="onnx", device="cuda")
 
 
 def test_a_graph_needs_images_of_one_size(tmp_path: Path) -> None:

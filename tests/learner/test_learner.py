@@ -240,8 +240,8 @@ def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataF
     assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
     row = marked[marked["is_valid"]].iloc[0]
     answer = learner.predict(folder / row["fname"])
-    view = next(learner.dls.valid.batches()).warps[0]
-    expected = learner.dls.target.decode(predictions[0], view=view)
+    warp = next(learner.dls.valid.batches()).warps[0]
+    expected = learner.dls.target.decode(predictions[0], warp=warp)
     assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
 
 

@@ -19,23 +19,6 @@ def test_a_precision_nobody_knows_is_refused_with_the_nearest_one() -> None:
         Device("cpu", "bfloat")
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "tpu", "kitchen"])
-def test_a_device_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"cannot use the device '{name}'; there is 'cpu'.* \\(.+\\)"):
-        Device(name)
-
-
-def test_torchs_long_answer_about_a_device_is_one_line() -> None:
-    with pytest.raises(InputError, match="cannot use the device 'xla'") as told:
-        Device("xla")
-    assert len(str(told.value).splitlines()) == 1
-
-
-def test_without_a_name_the_best_device_is_taken() -> None:
-    best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    assert Device().torch_device.type == best.type
-
-
 def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
     device = Device("cpu", "float16")
     assert (device.precision, device.scaler) == ("bfloat16", None)

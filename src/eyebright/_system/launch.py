@@ -106,7 +106,7 @@ def check_device_count(processes: int, device: str | None) -> None:
 
     Args:
         processes: one for each device.
-        device: what was asked for; None for the best there is.
+        device: what was asked for; None for a GPU where there is one.
 
     Raises:
         InputError: fewer GPUs than processes, or one device by its number.
@@ -115,11 +115,11 @@ def check_device_count(processes: int, device: str | None) -> None:
 
     if device is not None and ":" in device:
         raise InputError(f"the device '{device}' is one, and {processes} are asked for; give it without a number")
-    there = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
-    if device != "cpu" and there and processes > there:
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device != "cpu" and gpus and processes > gpus:
         raise InputError(
-            f"{processes} devices are asked for, and there {'is 1' if there == 1 else f'are {there}'}; give --devices"
-            f" {there} or less, or --device cpu for processes without a GPU"
+            f"{processes} devices are asked for, and there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}; give"
+            f" devices={gpus} or fewer, or device='cpu' for processes without a GPU"
         )
 
 

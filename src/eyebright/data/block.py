@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
+from eyebright._system.device import choose_device
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Datasets
 from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
-from eyebright.data.loader import Loader, default_device
+from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import Fields
 from eyebright.errors import DataError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption, PixelCache
@@ -148,8 +149,8 @@ class DataBlock:
         _refuse_below("seed", seed, 0)
         if not len(datasets.valid):
             raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
-        place = default_device(device)
-        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, place, cache=PixelCache.from_option(cache))
+        chosen = choose_device(device)
+        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, chosen, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
 
         def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
@@ -163,7 +164,7 @@ class DataBlock:
                 workers=num_workers,
                 processes=processes,
                 seed=seed,
-                device=place,
+                device=chosen,
                 skipped=skipped,
             )
 

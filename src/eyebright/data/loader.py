@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.executors import Executor, PendingChunk, SerialExecutor, ThreadExecutor
 from eyebright.data.process_executor import ProcessExecutor, can_fork
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
-from eyebright.errors import DataError, InputError, listing
+from eyebright.errors import DataError
 from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
@@ -301,20 +301,3 @@ class Loader:
 
 def _nobody() -> None:
     """No loader."""
-
-
-def default_device(name: Any = None) -> torch.device:
-    """The device that was named, or a CUDA GPU where there is one, or the CPU.
-
-    Raises:
-        InputError: there is no such device here, or what is on it has no values.
-    """
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(best if name is None else name)
-        torch.zeros(1, device=device).item()
-    except (AssertionError, RuntimeError, TypeError) as error:
-        there = listing(dict.fromkeys(("cpu", best)))
-        reason = str(error).splitlines()[0]  # torch's own answer can have a hundred lines
-        raise InputError(f"cannot use the device '{name}'; there is {there} ({reason})") from None
-    return device

@@ -130,7 +130,7 @@ class Predictor:
     ) -> None:
         self.manifest = manifest
         self._given = model
-        self.runtime = runtime or self._as_it_is(Wish(device=None if device is None else torch.device(device)).place)
+        self.runtime = runtime or self._as_it_is(Wish(device=device).place)
         self._pipeline = Pipeline(tuple(manifest.preprocessing))
 
     def __repr__(self) -> str:
@@ -238,7 +238,7 @@ def load_predictor(
         InputError: there is no such runtime or precision, or they do not go together.
         MissingExtraError: ONNX Runtime was asked for and is not installed.
     """
-    wish = Wish(runtime, precision, None if device is None else torch.device(device), threads)
+    wish = Wish(runtime, precision, device, threads)
     folder = Path(folder)
     manifest, state = load_model(folder)
 

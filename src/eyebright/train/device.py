@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from eyebright._system.device import choose_device
 from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
 from eyebright.models.batchnorm.sync import synced
 from eyebright.train.optimizer import GroupedOptimizer
@@ -29,16 +30,16 @@ class Device:
     """Where a model is trained, and in which numbers.
 
     Args:
-        name: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None for the best that is there.
+        name: as `eyebright._system.device.choose_device` takes it.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float32 until ``settle`` is called.
     """
 
-    def __init__(self, name: str | None = None, precision: str = "auto") -> None:
+    def __init__(self, name: str | torch.device | None = None, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             near = did_you_mean(precision, PRECISIONS)
             raise InputError(f"unknown precision '{precision}'.{near} The known: {listing(PRECISIONS)}")
-        self.processes, self.rank = _processes(name)  # before the device: it decides which GPU is this process's
-        self.torch_device = _torch_device(name)
+        self.torch_device = choose_device(name)
+        self.processes, self.rank = _processes(self.torch_device)
         self.precision_is_set = precision != "auto"
         self.precision, self.why = _possible(precision, self.torch_device, "as asked")
         self.scaler = _scaler(self.precision, self.torch_device)
@@ -241,34 +242,20 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _torch_device(name: str | None) -> torch.device:
-    device = _state(cpu=not torch.accelerator.is_available()).device if name is None else name
-    try:
-        return torch.empty(0, device=device).device  # with its number, where it has one
-    except (RuntimeError, AssertionError) as reason:
-        best = torch.accelerator.current_accelerator(check_available=True)
-        there = listing(["cpu", best] if best else ["cpu"])
-        first = str(reason).splitlines()[0]  # torch's own answer can have a hundred lines
-        raise InputError(f"cannot use the device '{name}'; there is {there} ({first})") from None
-
-
 def _global_generators(device: torch.device) -> list[torch.Generator]:
     if device.type not in ("cuda", "xpu"):
         return [torch.default_generator]
     return [torch.default_generator, torch.get_device_module(device).default_generators[device.index]]
 
 
-def _processes(name: str | None) -> tuple[int, int]:
+def _processes(device: torch.device) -> tuple[int, int]:
+    """The number of processes, and the rank of this one."""
     if not torch.distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 1, 0
-    state = _state(cpu=name == "cpu" if name else not torch.accelerator.is_available())
-    return state.num_processes, state.process_index
-
-
-def _state(*, cpu: bool) -> Any:
     from accelerate import PartialState  # imported when needed: it reads the environment and joins the other processes
 
-    return PartialState(cpu=cpu)
+    state = PartialState(cpu=device.type == "cpu")
+    return state.num_processes, state.process_index
 
 
 def _possible(precision: str, device: torch.device, why: str) -> tuple[Precision, str]:

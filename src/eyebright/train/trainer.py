@@ -86,7 +86,7 @@ class Training:
         self._features: FeatureCache | None = None
         self._validation_features: FeatureCache | None = None
         self._in_a_fit = False
-        device = Device(str(dls.device), precision)
+        device = Device(dls.device, precision)
         device.place(model)
         self.run = Run(
             model,
@@ -122,7 +122,7 @@ class Training:
 
     def use_precision(self, precision: str) -> None:
         """From now on compute in these numbers; the weights stay float32."""
-        self.run.device = Device(str(self.run.device.torch_device), precision)
+        self.run.device = Device(self.run.device.torch_device, precision)
 
     def optimizer(self, weight_decay: float) -> GroupedOptimizer:
         """The optimizer of the last fit; before any, one like that which the next fit will make."""

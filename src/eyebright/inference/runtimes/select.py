@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import torch
 
 from eyebright._optional import MissingExtraError
+from eyebright._system.device import choose_device
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
@@ -47,13 +48,13 @@ class Wish:
     Args:
         name: ``"torch"``, ``"onnx"``, or ``"auto"`` for the faster one.
         precision: of the body's numbers.
-        device: where; None: a CUDA GPU where there is one.
+        device: as `eyebright._system.device.choose_device` takes it; None: for ONNX Runtime the CPU.
         threads: processors that a batch may use; None: what torch is set to.
     """
 
     name: Name = "auto"
     precision: Precision = "float32"
-    device: torch.device | None = None
+    device: str | torch.device | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,10 +67,8 @@ class Wish:
 
     @property
     def place(self) -> torch.device:
-        """Where the model goes."""
-        if self.device is not None:
-            return self.device
-        return torch.device("cuda" if torch.cuda.is_available() and self.name != "onnx" else "cpu")
+        """Where the model goes; ONNX Runtime is used on the CPU only."""
+        return choose_device("cpu" if self.device is None and self.name == "onnx" else self.device)
 
     @property
     def against_onnx(self) -> str | None:

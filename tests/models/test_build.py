@@ -1,4 +1,4 @@
-"""Models from descriptions: what goes in, what comes out, what is said when it cannot be."""
+"""Models built from descriptions: JSON, normalisation, output shapes, pretrained weights, errors."""
 
 import copy
 import json
@@ -27,13 +27,13 @@ def images(batch: int = 2, channels: int = 3) -> Tensor:
     return torch.randint(0, 256, (batch, channels, 64, 64), dtype=torch.uint8, generator=generator)
 
 
-def test_a_description_survives_json() -> None:
+def test_a_description_is_unchanged_by_a_json_round_trip() -> None:
     options: dict[str, Any] = {"lin_ftrs": [64, 32], "ps": [0.1, 0.2, 0.3], "y_range": (-1, 1), "output_shape": (3, 2)}
     description = describe("resnet18", 6, n_in=4, lin_first=True, **options)
     assert ModelDescription.from_json(json.loads(json.dumps(description.to_json()))) == description
 
 
-def test_the_same_description_gives_a_model_that_takes_the_saved_tensors() -> None:
+def test_a_model_built_from_the_same_description_loads_the_state_dict() -> None:
     first, second = small_model(ps=0.25), build_model(describe("test_resnet", 6, size=64, ps=0.25))
     second.load_state_dict(first.state_dict(), strict=True)
     assert torch.equal(first.eval()(images()), second.eval()(images()))
@@ -42,16 +42,16 @@ def test_the_same_description_gives_a_model_that_takes_the_saved_tensors() -> No
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, r"not the description of a model: 'input'"),
-        ({"input": {"size": [8, 8]}}, r"not the description of a model: 'mean'"),
-        ({"arch": "resnet18", "classes": 2, "odd": 1}, r"not the description of a model: .*'odd'"),
-        ({"arch": "resnet18", "classes": "two"}, r"not the description of a model: .*'<' not supported"),
+        ({}, r"not a model description: 'input'"),
+        ({"input": {"size": [8, 8]}}, r"not a model description: 'mean'"),
+        ({"arch": "resnet18", "classes": 2, "odd": 1}, r"not a model description: .*'odd'"),
+        ({"arch": "resnet18", "classes": "two"}, r"not a model description: .*'<' not supported"),
     ],
 )
-def test_json_that_is_no_description_is_refused(data: dict[str, Any], message: str) -> None:
-    whole = {"size": [8, 8], "mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"}
+def test_json_that_is_not_a_description_is_refused(data: dict[str, Any], message: str) -> None:
+    valid_input = {"size": [8, 8], "mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"}
     with pytest.raises(InputError, match=message):
-        ModelDescription.from_json({"input": whole, **data} if data.get("arch") else data)
+        ModelDescription.from_json({"input": valid_input, **data} if data.get("arch") else data)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_json_that_is_no_description_is_refused(data: dict[str, Any], message: s
     [
         ({"classes": 0}, "a model has at least one output, got classes=0"),
         ({"n_in": 0}, "an image has at least one channel, got n_in=0"),
-        ({"n_in": 1}, "images of 1 channels need 1 means and stds"),
-        ({"y_range": (1.0, -1.0)}, "y_range goes from low to high, got"),
-        ({"output_shape": (3, 2)}, r"answers of the shape \(3, 2\) do not hold 4 numbers"),
+        ({"n_in": 1}, "one value per channel: n_in is 1, mean has 3 and std 3 values"),
+        ({"y_range": (1.0, -1.0)}, r"y_range must be \(low, high\) with low < high, got"),
+        ({"output_shape": (3, 2)}, r"output_shape \(3, 2\) does not have 4 elements"),
     ],
 )
-def test_a_description_that_contradicts_itself_is_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_or_contradictory_descriptions_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ModelDescription(**{"arch": "resnet18", "classes": 4, "input": InputDescription(Size(8, 8)), **options})
 
@@ -74,7 +74,7 @@ def test_an_unknown_backbone_in_a_description_is_refused() -> None:
         build_model(ModelDescription("resnet_of_tomorrow", 2, InputDescription(Size(8, 8))))
 
 
-def test_the_names_in_a_saved_file_are_those_of_the_origin() -> None:
+def test_state_dict_keys_are_those_of_torchvision_and_timm_with_a_prefix() -> None:
     model = build_model(describe("resnet18", 2))
     names = set(model.state_dict())
     assert {"body.conv1.weight", "body.layer4.1.bn2.running_var", "head.8.weight"} <= names
@@ -82,44 +82,44 @@ def test_the_names_in_a_saved_file_are_those_of_the_origin() -> None:
     assert not {"mean", "std"} & names
 
 
-def test_body_and_head_are_the_two_children() -> None:
+def test_backbone_and_head_are_the_two_children() -> None:
     model = small_model()
     assert list(model) == [model.body, model.head] == [model[0], model[1]]
 
 
-def test_bytes_and_numbers_are_the_same_image() -> None:
+def test_uint8_and_float_images_have_the_same_outputs() -> None:
     model = small_model().eval()
     assert torch.allclose(model(images()), model(images() / 255), atol=1e-6)
 
 
-def test_images_are_normalised_with_the_models_own_statistics() -> None:
+def test_images_are_normalised_with_the_mean_and_std_of_the_description() -> None:
     model = small_model().eval()
     description = model.description.input
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (description.mean, description.std))
-    by_hand = (images() / 255 - mean) / std
-    answers = model(images())
-    assert torch.allclose(model.normalise(images()), by_hand, atol=1e-6)
-    model.normalised_outside = True
-    assert torch.allclose(model(by_hand), answers, atol=1e-5)
-    assert not torch.allclose(model(images() / 255), answers, atol=1e-3)
+    normalised = (images() / 255 - mean) / std
+    outputs = model(images())
+    assert torch.allclose(model.normalise(images()), normalised, atol=1e-6)
+    model.inputs_normalised = True
+    assert torch.allclose(model(normalised), outputs, atol=1e-5)
+    assert not torch.allclose(model(images() / 255), outputs, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (7, 6)])
-def test_normalising_is_the_formula_in_any_memory_format(size: tuple[int, int]) -> None:
+def test_normalisation_matches_its_formula_in_both_memory_formats(size: tuple[int, int]) -> None:
     model = small_model()
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in imagenet_stats)
     model.mean, model.std = mean, std
     x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     for layout in (torch.contiguous_format, torch.channels_last):
-        given = x.clone(memory_format=layout).requires_grad_()
-        found = model.normalise(given)
-        torch.testing.assert_close(found, (x - mean) / std)
-        found.sum().backward()
-        torch.testing.assert_close(given.grad, (1 / std).expand_as(x))
-        assert torch.equal(given, x)
+        inputs = x.clone(memory_format=layout).requires_grad_()
+        normalised = model.normalise(inputs)
+        torch.testing.assert_close(normalised, (x - mean) / std)
+        normalised.sum().backward()
+        torch.testing.assert_close(inputs.grad, (1 / std).expand_as(x))
+        assert torch.equal(inputs, x)
 
 
-def test_the_channels_last_format_survives_normalising_and_gives_the_same() -> None:
+def test_normalisation_keeps_the_channels_last_format_and_outputs_do_not_depend_on_it() -> None:
     model = small_model().eval()
     x = (images() / 255).contiguous(memory_format=torch.channels_last)
     assert model.normalise(x).is_contiguous(memory_format=torch.channels_last)
@@ -132,61 +132,61 @@ def test_the_channels_last_format_survives_normalising_and_gives_the_same() -> N
     assert torch.allclose(model(x), expected, atol=1e-4)
 
 
-def test_a_model_in_bfloat16_takes_bytes_and_its_own_kind() -> None:
+def test_a_bfloat16_model_accepts_uint8_and_bfloat16_images() -> None:
     model = small_model().eval().to(torch.bfloat16)
     assert model(images()).dtype == torch.bfloat16
     assert model((images() / 255).to(torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_a_range_holds_every_answer() -> None:
-    answers = small_model(y_range=(-1, 3)).eval()(images())
-    assert (answers > -1).all()
-    assert (answers < 3).all()
+def test_outputs_are_within_y_range() -> None:
+    outputs = small_model(y_range=(-1, 3)).eval()(images())
+    assert (outputs > -1).all()
+    assert (outputs < 3).all()
 
 
-def test_answers_can_have_a_shape() -> None:
+def test_output_shape_reshapes_the_outputs() -> None:
     flat, shaped = small_model().eval(), small_model(output_shape=(3, 2)).eval()
     assert torch.equal(shaped(images()), flat(images()).view(2, 3, 2))
 
 
 @pytest.mark.parametrize("n_in", [1, 2, 4])
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_vit"])
-def test_images_may_have_another_number_of_channels(arch: str, n_in: int) -> None:
+def test_images_can_have_a_number_of_channels_other_than_three(arch: str, n_in: int) -> None:
     model = build_model(describe(arch, 5, size=64, n_in=n_in)).eval()
     assert model(images(channels=n_in)).shape == (2, 5)
 
 
-def test_a_backbone_of_tokens_gets_a_head_without_pooling() -> None:
+def test_the_head_of_a_token_backbone_does_not_pool() -> None:
     model = build_model(describe("test_vit", 5))
     assert isinstance(model.head, nn.Sequential)
     assert isinstance(model.head[0], nn.BatchNorm1d)
     assert model.eval()(torch.zeros(2, 3, 160, 160)).shape == (2, 5)
 
 
-def test_maps_must_be_pooled() -> None:
-    with pytest.raises(InputError, match="the backbone 'resnet18' gives maps, which the head must pool"):
+def test_a_backbone_that_returns_feature_maps_needs_pooling() -> None:
+    with pytest.raises(InputError, match="the backbone 'resnet18' returns feature maps, which the head must pool"):
         build_model(describe("resnet18", 5, pool=False))
 
 
-def test_the_initialiser_is_the_users_choice() -> None:
+def test_init_replaces_pytorchs_initialisation_of_the_head() -> None:
     description = describe("test_resnet", 6, size=64)
     ones = build_model(description, init=nn.init.ones_).head.get_parameter("8.weight")
     assert (ones == 1).all()
-    bound = 1 / math.sqrt(512)  # torch's own: uniform within it
-    own = build_model(description, init=None).head.get_parameter("8.weight")
-    assert 0.9 * bound < own.abs().max() <= bound
+    bound = 1 / math.sqrt(512)  # nn.Linear's default: uniform in (-bound, bound)
+    default = build_model(description, init=None).head.get_parameter("8.weight")
+    assert 0.9 * bound < default.abs().max() <= bound
 
 
-def test_pretrained_weights_are_loaded_and_their_origin_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = small_model().body.state_dict()
-    state = {key.removeprefix("model."): tensor for key, tensor in body.items()}
-    monkeypatch.setattr("eyebright.models.build.find_weights", lambda *_, **__: Weights(state, "the drawer"))
+def test_pretrained_weights_are_loaded_and_their_origin_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretrained = small_model().body.state_dict()
+    state = {key.removeprefix("model."): tensor for key, tensor in pretrained.items()}
+    monkeypatch.setattr("eyebright.models.build.find_weights", lambda *_, **__: Weights(state, "a file"))
     model = build_model(describe("test_resnet", 6, size=64), pretrained=True)
-    assert model.origin == "the drawer"
-    assert all(torch.equal(tensor, body[key]) for key, tensor in model.body.state_dict().items())
+    assert model.origin == "a file"
+    assert all(torch.equal(tensor, pretrained[key]) for key, tensor in model.body.state_dict().items())
 
 
-def test_without_weights_anywhere_auto_starts_from_random_ones_and_true_does_not() -> None:
+def test_if_no_weights_are_found_pretrained_auto_initialises_at_random_and_true_raises() -> None:
     description = describe("resnet18", 2, size=64)
     assert build_model(description, pretrained="auto").origin is None
     with pytest.raises(WeightsError, match="no pretrained weights for 'resnet18'"):
@@ -195,12 +195,12 @@ def test_without_weights_anywhere_auto_starts_from_random_ones_and_true_does_not
 
 def test_a_model_can_be_copied_and_pickled() -> None:
     model = small_model().eval()
-    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert other.description == model.description
-        assert torch.equal(other(images()), model(images()))
+    for clone in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert clone.description == model.description
+        assert torch.equal(clone(images()), model(images()))
 
 
-def test_a_model_can_be_exported_for_any_number_of_images() -> None:
+def test_a_model_can_be_exported_with_a_dynamic_batch_size() -> None:
     model, x = small_model().eval(), images() / 255
     with torch.no_grad():
         program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("b")},))

@@ -1,4 +1,4 @@
-"""What learns and what is frozen: the book's counts, and bits that stay when they should."""
+"""Parameter groups and freezing: parameter counts recorded from fastai, and frozen tensors that stay bit for bit."""
 
 import json
 import re
@@ -37,16 +37,16 @@ def trainable(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def copied(module: nn.Module) -> dict[str, Tensor]:
+def state_copy(module: nn.Module) -> dict[str, Tensor]:
     return {key: tensor.clone() for key, tensor in module.state_dict().items()}
 
 
-def changed(module: nn.Module, before: dict[str, Tensor]) -> set[str]:
+def changed_keys(module: nn.Module, before: dict[str, Tensor]) -> set[str]:
     return {key for key, tensor in module.state_dict().items() if not torch.equal(tensor, before[key])}
 
 
 def train(model: ImageModel, *, train_bn: bool, steps: int = 3) -> None:
-    """A few steps of AdamW with weight decay, which would move any parameter that it may."""
+    """A few steps of AdamW; its weight decay changes every trainable parameter, even those with zero gradient."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     for _ in range(steps):
         set_training_mode(model, train_bn=train_bn)
@@ -56,7 +56,7 @@ def train(model: ImageModel, *, train_bn: bool, steps: int = 3) -> None:
 
 
 @pytest.mark.parametrize("name", GOLD["archs"])
-def test_groups_and_counts_are_those_of_the_book(name: str) -> None:
+def test_groups_and_parameter_counts_are_the_same_as_in_fastai(name: str) -> None:
     gold = GOLD["archs"][name]
     classes = int(re.search(r",(?:n_out=)?(\d+)", name)[1])  # type: ignore[index]
     model = model_of(name.split(",")[0], classes, **VARIANTS.get(name, {}))
@@ -73,21 +73,21 @@ def test_groups_and_counts_are_those_of_the_book(name: str) -> None:
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_vit", "test_convnext", "caformer_s18"])
-def test_every_parameter_is_in_exactly_one_group_and_none_is_empty(arch: str) -> None:
+def test_each_parameter_is_in_exactly_one_group_and_no_group_is_empty(arch: str) -> None:
     model = model_of(arch)
     groups = parameter_groups(model)
-    together = [id(parameter) for group in groups for parameter in group]
-    assert sorted(together) == sorted(id(parameter) for parameter in model.parameters())
+    grouped = [id(parameter) for group in groups for parameter in group]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
     assert len(groups) == 3
     assert all(groups)
 
 
-def test_timms_resnet_is_cut_where_the_books_is() -> None:
-    theirs, ours = parameter_groups(model_of("resnet18")), parameter_groups(model_of("resnet18.a1_in1k"))
-    assert [[p.shape for p in group] for group in ours] == [[p.shape for p in group] for group in theirs]
+def test_timms_resnet_is_split_like_torchvisions() -> None:
+    torchvision, timm = parameter_groups(model_of("resnet18")), parameter_groups(model_of("resnet18.a1_in1k"))
+    assert [[p.shape for p in group] for group in timm] == [[p.shape for p in group] for group in torchvision]
 
 
-def test_a_vit_is_cut_in_the_middle_of_its_blocks() -> None:
+def test_a_vit_is_split_in_the_middle_of_its_blocks() -> None:
     model = model_of("deit_tiny_patch16_224")
     first = {id(parameter) for parameter in parameter_groups(model)[0]}
     names = [name for name, parameter in model.named_parameters() if id(parameter) in first]
@@ -96,59 +96,59 @@ def test_a_vit_is_cut_in_the_middle_of_its_blocks() -> None:
     assert "body.model.pos_embed" in names
 
 
-def test_a_body_of_the_users_own_is_cut_in_the_middle_of_its_children() -> None:
-    body = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(4)])
-    model = ImageModel(body, nn.Linear(3, 2), ModelDescription("my own", 2, InputDescription(Size(8, 8))))
+def test_a_custom_backbone_is_split_in_the_middle_of_its_children() -> None:
+    backbone = nn.Sequential(*[nn.Conv2d(3, 3, 1) for _ in range(4)])
+    model = ImageModel(backbone, nn.Linear(3, 2), ModelDescription("custom", 2, InputDescription(Size(8, 8))))
     groups = parameter_groups(model)
-    assert [id(p) for p in groups[0]] == [id(p) for p in body[:2].parameters()]
-    assert [id(p) for p in groups[1]] == [id(p) for p in body[2:].parameters()]
+    assert [id(p) for p in groups[0]] == [id(p) for p in backbone[:2].parameters()]
+    assert [id(p) for p in groups[1]] == [id(p) for p in backbone[2:].parameters()]
 
 
 @pytest.mark.parametrize("n", [3, -4])
-def test_there_are_three_groups_to_freeze(n: int) -> None:
+def test_a_group_index_out_of_range_is_refused(n: int) -> None:
     with pytest.raises(InputError, match=rf"cannot freeze up to group {n}: there are 3 groups, 0 to 2"):
         freeze_to(model_of("test_resnet"), n)
 
 
-def test_groups_are_counted_from_either_end() -> None:
+def test_negative_group_indices_count_from_the_end() -> None:
     model = model_of("test_resnet")
     for positive, negative in ((0, -3), (1, -2), (2, -1)):
         freeze_to(model, positive)
-        learns = [parameter.requires_grad for parameter in model.parameters()]
+        expected = [parameter.requires_grad for parameter in model.parameters()]
         freeze_to(model, negative)
-        assert [parameter.requires_grad for parameter in model.parameters()] == learns
+        assert [parameter.requires_grad for parameter in model.parameters()] == expected
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_efficientnet", "test_vit"])
-def test_a_really_frozen_body_stays_bit_for_bit(arch: str) -> None:
+def test_training_a_fully_frozen_backbone_changes_only_the_head(arch: str) -> None:
     model = model_of(arch, size=96)
     freeze_to(model, -1, train_bn=False)
-    body, head = copied(model.body), copied(model.head)
+    backbone, head = state_copy(model.body), state_copy(model.head)
     train(model, train_bn=False)
-    assert changed(model.body, body) == set()
-    assert changed(model.head, head) == set(head)
+    assert changed_keys(model.body, backbone) == set()
+    assert changed_keys(model.head, head) == set(head)
 
 
-def test_with_train_bn_norm_layers_of_a_frozen_body_learn_and_nothing_else() -> None:
+def test_with_train_bn_only_the_normalisation_layers_of_a_frozen_backbone_change() -> None:
     model = model_of("resnet18", size=64)
     freeze_to(model, -1)
-    before = copied(model.body)
+    before = state_copy(model.body)
     train(model, train_bn=True)
     norms = {name for name, module in model.body.named_modules() if isinstance(module, nn.BatchNorm2d)}
-    assert changed(model.body, before) == {key for key in before if key.rpartition(".")[0] in norms}
+    assert changed_keys(model.body, before) == {key for key in before if key.rpartition(".")[0] in norms}
 
 
-def test_a_half_frozen_body_keeps_its_earlier_half_bit_for_bit() -> None:
+def test_freezing_the_first_group_leaves_the_early_layers_unchanged() -> None:
     model = model_of("resnet18", size=64)
     freeze_to(model, 1, train_bn=False)
-    before = copied(model.body)
+    before = state_copy(model.body)
     train(model, train_bn=False)
-    moved = changed(model.body, before)
-    assert {key.split(".")[0] for key in moved} == {"layer3", "layer4"}
-    assert moved == {key for key in before if key.startswith(("layer3", "layer4"))}
+    changed = changed_keys(model.body, before)
+    assert {key.split(".")[0] for key in changed} == {"layer3", "layer4"}
+    assert changed == {key for key in before if key.startswith(("layer3", "layer4"))}
 
 
-def test_dropout_and_its_kin_rest_in_a_frozen_body() -> None:
+def test_dropout_in_a_fully_frozen_backbone_is_in_evaluation_mode() -> None:
     model = build_model(describe("test_vit", 2))
     model.body.model.blocks[0].drop_path1 = nn.Dropout(0.5)  # type: ignore[union-attr, index]
     freeze_to(model, -1, train_bn=False)
@@ -160,7 +160,7 @@ def test_dropout_and_its_kin_rest_in_a_frozen_body() -> None:
 
 
 @pytest.mark.parametrize(("train_bn", "graph"), [(True, True), (False, False)])
-def test_a_body_in_which_nothing_learns_builds_no_graph(train_bn: bool, graph: bool) -> None:
+def test_a_backbone_without_trainable_parameters_builds_no_autograd_graph(train_bn: bool, graph: bool) -> None:
     model = model_of("test_resnet", size=64)
     features: list[Tensor] = []
     model.body.register_forward_hook(lambda _module, _inputs, output: features.append(output))
@@ -170,7 +170,7 @@ def test_a_body_in_which_nothing_learns_builds_no_graph(train_bn: bool, graph: b
     assert features[0].requires_grad is graph
 
 
-def test_a_frozen_body_still_passes_a_gradient_to_the_image() -> None:
+def test_a_frozen_backbone_propagates_gradients_to_the_image() -> None:
     model = model_of("test_resnet", size=64).eval()
     freeze_to(model, -1, train_bn=False)
     x = torch.rand(2, 3, 64, 64, requires_grad=True)

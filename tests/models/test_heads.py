@@ -1,4 +1,4 @@
-"""The head against the book's: its layers, its numbers of parameters, how it is drawn."""
+"""The head: layers, parameter counts and initialisation, compared with values recorded from fastai."""
 
 import json
 import math
@@ -27,28 +27,28 @@ VARIANTS = {
 }
 
 
-def same_wording(text: str) -> str:
-    """The layers as text, in the wording that all versions of torch and the book's library share."""
+def canonical_repr(text: str) -> str:
+    """The ``repr`` of the layers without the parts that differ between fastai and versions of torch."""
     return re.sub(r"Flatten\(.*\)", "Flatten()", re.sub(r"affine=True, bias=True", "affine=True", text))
 
 
 @pytest.mark.parametrize("name", GOLD["archs"])
-def test_the_layers_are_those_of_the_book(name: str) -> None:
+def test_the_layers_are_the_same_as_in_fastai(name: str) -> None:
     gold = GOLD["archs"][name]
     arch, classes = name.split(",")[0], int(re.search(r",(?:n_out=)?(\d+)", name)[1])  # type: ignore[index]
     head = create_head(WIDTH[arch], classes, **VARIANTS.get(name, {}))
-    assert same_wording(repr(head)) == same_wording(gold["head_repr"])
+    assert canonical_repr(repr(head)) == canonical_repr(gold["head_repr"])
     assert {key: list(tensor.shape) for key, tensor in head.state_dict().items()} == gold["state_dict_head"]
     assert sum(parameter.numel() for parameter in head.parameters()) == gold["head"]
 
 
-def test_the_pool_puts_the_maximum_before_the_average() -> None:
+def test_concatenated_pooling_puts_the_maximum_before_the_average() -> None:
     maps = torch.arange(16.0).view(2, 2, 2, 2)
     expected = GOLD["AdaptiveConcatPool2d on arange(16).view(2,2,2,2)"]
     assert AdaptiveConcatPool2d()(maps).flatten(1).tolist() == expected
 
 
-def test_drawn_weights_have_the_books_spread() -> None:
+def test_initialised_weights_have_the_same_std_as_in_fastai() -> None:
     torch.manual_seed(0)
     head = create_head(512, 37)
     initialise(head)
@@ -57,7 +57,7 @@ def test_drawn_weights_have_the_books_spread() -> None:
     assert stds == pytest.approx(GOLD["head init std, mean of 20 (Linear 1024->512, Linear 512->37)"], rel=0.02)
 
 
-def test_norm_layers_start_as_in_the_book_and_are_not_drawn() -> None:
+def test_batch_norms_start_as_in_fastai_and_are_not_reinitialised() -> None:
     head = create_head(512, 37)
     initialise(head)
     norms = [layer for layer in head if isinstance(layer, nn.BatchNorm1d)]
@@ -67,7 +67,7 @@ def test_norm_layers_start_as_in_the_book_and_are_not_drawn() -> None:
         assert (norm.momentum, norm.eps) == (gold["momentum"], gold["eps"])
 
 
-def test_drawing_sets_biases_to_zero_and_takes_any_initialiser() -> None:
+def test_initialise_sets_biases_to_zero_and_accepts_any_initialiser() -> None:
     head = create_head(8, 3, [4], lin_first=True)
     initialise(head, nn.init.ones_)
     last = head[-1]
@@ -76,31 +76,29 @@ def test_drawing_sets_biases_to_zero_and_takes_any_initialiser() -> None:
     assert (last.bias == 0).all()
 
 
-def test_without_a_first_norm_the_first_linear_layer_has_a_bias() -> None:
+def test_without_a_first_batch_norm_the_first_linear_layer_has_a_bias() -> None:
     first, second = (layer for layer in create_head(8, 3, first_bn=False) if isinstance(layer, nn.Linear))
     assert first.bias is not None
     assert second.bias is None
 
 
-def test_vectors_need_no_pooling_and_are_not_doubled() -> None:
+def test_without_pooling_the_number_of_channels_is_not_doubled() -> None:
     head = create_head(8, 3, pool=False)
     assert isinstance(head[0], nn.BatchNorm1d)
     assert head.eval()(torch.zeros(2, 8)).shape == (2, 3)
 
 
-def test_without_dropout_there_is_no_dropout_layer() -> None:
+def test_dropout_of_zero_adds_no_dropout_layer() -> None:
     assert not [layer for layer in create_head(8, 3, ps=0).modules() if isinstance(layer, nn.Dropout)]
 
 
 @pytest.mark.parametrize("lin_first", [False, True])
-def test_too_few_dropouts_are_refused(lin_first: bool) -> None:
-    with pytest.raises(
-        InputError, match=r"the head has 3 linear layers, so ps holds 3 dropouts or one; got \[0.1, 0.2\]"
-    ):
+def test_a_wrong_number_of_dropout_probabilities_is_refused(lin_first: bool) -> None:
+    with pytest.raises(InputError, match=r"the head has 3 linear layers: ps needs 3 values or one, got \[0.1, 0.2\]"):
         create_head(8, 3, [16, 16], [0.1, 0.2], lin_first=lin_first)
 
 
-def test_the_range_is_open_and_centred() -> None:
+def test_sigmoid_range_maps_zero_to_the_centre_and_infinities_to_the_limits() -> None:
     x = torch.tensor([-math.inf, 0.0, math.inf])
     assert sigmoid_range(x, -1, 3).tolist() == [-1, 1, 3]
     assert torch.equal(SigmoidRange(-1, 3)(x), sigmoid_range(x, -1, 3))

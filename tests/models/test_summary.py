@@ -1,4 +1,4 @@
-"""The table of a model, against the one that the book's library prints."""
+"""The summary table of a model, compared with the table that fastai prints."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ GOLD = Path(__file__).parents[1] / "gold"
 
 
 @pytest.mark.parametrize(("state", "n"), [("frozen", -1), ("unfrozen", 0)])
-def test_the_table_is_the_books(state: str, n: int) -> None:
+def test_the_table_is_the_same_as_fastais(state: str, n: int) -> None:
     model = build_model(describe("resnet34", 37))
     freeze_to(model, n)
     gold = (GOLD / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used")[0]
-    ours = str(summarise(model, (64, 3, 224, 224)))
-    lines, theirs = ([line.rstrip() for line in text.splitlines()] for text in (ours, gold))
-    assert lines[0] == theirs[0].replace("Sequential", "ImageModel")
-    assert lines[1:] == theirs[1:]
+    table = str(summarise(model, (64, 3, 224, 224)))
+    actual, expected = ([line.rstrip() for line in text.splitlines()] for text in (table, gold))
+    assert actual[0] == expected[0].replace("Sequential", "ImageModel")
+    assert actual[1:] == expected[1:]
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_vit", "test_convnext", "test_mambaout"])
-def test_the_rows_sum_to_the_total(arch: str) -> None:
+def test_parameter_counts_of_the_layers_sum_to_the_total(arch: str) -> None:
     model = build_model(describe(arch, 5))
     freeze_to(model, -1)
     summary = summarise(model, (8, 3, *model.description.input.size))
@@ -33,13 +33,13 @@ def test_the_rows_sum_to_the_total(arch: str) -> None:
     assert summary.total == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_the_shapes_are_those_of_the_whole_batch() -> None:
+def test_shapes_include_the_batch_dimension() -> None:
     summary = summarise(build_model(describe("test_resnet", 5, size=64)), (8, 3, 64, 64))
     assert summary.input_shape == (8, 3, 64, 64)
     assert summary.layers[-1].shape == (8, 5)
 
 
-def test_a_summary_leaves_the_model_as_it_was() -> None:
+def test_summarise_does_not_change_the_model() -> None:
     model = build_model(describe("test_resnet", 5, size=64)).train()
     model.head.eval()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}

@@ -1,1 +1,1 @@
-"""Backbones, heads and what is frozen of them."""
+"""Models: backbones, heads, pretrained weights, parameter groups and freezing."""

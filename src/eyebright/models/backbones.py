@@ -1,4 +1,4 @@
-"""Backbones: what turns an image into features, from torchvision (the book's ResNets) or from timm (any name)."""
+"""Backbones, which turn images into features: torchvision's ResNets, as in fastai, or any timm model."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,65 +10,69 @@ from torch import Tensor, nn
 
 from eyebright.errors import WeightsError
 from eyebright.models.architectures import TORCHVISION
-from eyebright.models.timm_body import Form, create_timm_body
+from eyebright.models.timm_backbone import FeatureLayout, create_timm_backbone
 from eyebright.models.weights import Weights, mismatch
 from eyebright.types import Size
 
 
 def resnet18(weights: str | None = None) -> nn.Module:
-    """The 18-layer ResNet of torchvision; as an ``arch`` this function stands for its name."""
+    """The torchvision ResNet-18 with its classifier; passed as ``arch`` it is the same as the name "resnet18"."""
     return _torchvision_model("resnet18", weights)
 
 
 def resnet34(weights: str | None = None) -> nn.Module:
-    """The 34-layer ResNet of torchvision; as an ``arch`` this function stands for its name."""
+    """The torchvision ResNet-34 with its classifier; passed as ``arch`` it is the same as the name "resnet34"."""
     return _torchvision_model("resnet34", weights)
 
 
 def resnet50(weights: str | None = None) -> nn.Module:
-    """The 50-layer ResNet of torchvision; as an ``arch`` this function stands for its name."""
+    """The torchvision ResNet-50 with its classifier; passed as ``arch`` it is the same as the name "resnet50"."""
     return _torchvision_model("resnet50", weights)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A body and what comes out of it.
+    """A feature extractor and the shape of its features.
 
     Args:
-        body: the module; its state dict holds the origin's own names.
-        width: channels of its features.
-        pooled: the features are vectors (b, c), not maps (b, c, h, w).
+        module: from images (b, n_in, h, w) to features; its state dict has the parameter names of torchvision or timm.
+        num_features: channels c of the features.
+        pooled: the features are vectors (b, c), not feature maps (b, c, h, w).
     """
 
-    body: nn.Module
-    width: int
+    module: nn.Module
+    num_features: int
     pooled: bool
 
 
-def create_body(arch: str, *, size: Size, n_in: int = 3, weights: Weights | None = None) -> Backbone:
+def create_backbone(arch: str, *, size: Size, n_in: int = 3, weights: Weights | None = None) -> Backbone:
     """The backbone ``arch`` without its classifier.
 
     Args:
-        arch: as :func:`eyebright.models.architectures.architecture_name` gives it.
-        size: of the images; matters for models that are made for one size (ViT and kin).
-        n_in: channels of the images; another number than 3 changes the first layer, see :func:`adapt_first_conv`.
-        weights: from :func:`eyebright.models.weights.find_weights`; None for random ones.
+        arch: a name from ``architecture_name``.
+        size: image size (h, w) in pixels; only models with a fixed input size, such as ViT, depend on it.
+        n_in: number of image channels; other than 3, the first layer is adapted, see ``adapt_first_conv``.
+        weights: from ``find_weights``; None for random initialisation.
 
     Raises:
-        InputError: the backbone cannot work with such images.
-        WeightsError: the weights do not fit; the message names what differs.
+        InputError: the backbone cannot process images of this size and number of channels.
+        WeightsError: the weights do not fit the backbone; the message lists the differing tensors.
     """
     if arch in TORCHVISION:
-        return _torchvision_body(arch, n_in=n_in, weights=weights)
-    body = create_timm_body(arch, n_in=n_in, size=size, weights=weights)
-    return Backbone(body, width=body.width, pooled=body.form is Form.TOKENS)
+        return _torchvision_backbone(arch, n_in=n_in, weights=weights)
+    module = create_timm_backbone(arch, n_in=n_in, size=size, weights=weights)
+    return Backbone(module, num_features=module.num_features, pooled=module.layout is FeatureLayout.TOKENS)
 
 
 def adapt_first_conv(weight: Float[Tensor, "o 3 h w"], n_in: int) -> Float[Tensor, "o n h w"]:
-    """The weight of a first convolution for ``n_in`` channels instead of 3, as in the book.
+    """The first convolution's weight for ``n_in`` input channels instead of 3, as in fastai.
 
-    One channel gets the sum over the three (a grey image then gives what its three equal channels gave), two get
-    the first two times 1.5, and from four on the further ones start at 0.
+    One channel: the sum over the three, so that a grey image gives the same features as its RGB version. Two channels:
+    the first two, times 1.5. Four or more: the additional channels start at 0.
+
+    Args:
+        weight: of a convolution with 3 input channels.
+        n_in: number of input channels, at least 1.
     """
     if n_in == 1:
         return weight.sum(dim=1, keepdim=True)
@@ -83,28 +87,28 @@ def _torchvision_model(name: str, weights: str | None) -> nn.Module:
     return get_model(name, weights=weights)
 
 
-def _torchvision_body(name: str, *, n_in: int, weights: Weights | None) -> Backbone:
+def _torchvision_backbone(name: str, *, n_in: int, weights: Weights | None) -> Backbone:
     model: Any = _torchvision_model(name, None)
-    body = nn.Sequential(OrderedDict(list(model.named_children())[:-2]))  # all but avgpool and fc
+    module = nn.Sequential(OrderedDict(list(model.named_children())[:-2]))  # without avgpool and fc
     if weights is not None:
-        _load(body, weights)
+        _load(module, weights)
     if n_in != 3:
-        body.conv1 = _for_channels(model.conv1, n_in, pretrained=weights is not None)
-    return Backbone(body, width=model.fc.in_features, pooled=False)
+        module.conv1 = _first_conv(model.conv1, n_in, pretrained=weights is not None)
+    return Backbone(module, num_features=model.fc.in_features, pooled=False)
 
 
-def _load(body: nn.Module, weights: Weights) -> None:
-    expected = body.state_dict()
-    # Files from before torch 0.4.1 do not count batches; nothing that is used here depends on the count.
+def _load(module: nn.Module, weights: Weights) -> None:
+    expected = module.state_dict()
+    # Files from before torch 0.4.1 have no num_batches_tracked; torchvision's batch norms (with momentum) ignore it.
     counters = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")}
     state = counters | {name: tensor for name, tensor in weights.state.items() if not name.startswith("fc.")}
     if difference := mismatch(expected, state):
-        raise WeightsError(f"{weights.origin} does not fit the backbone: it {difference}")
-    body.load_state_dict(state)
+        raise WeightsError(f"the weights from {weights.origin} do not fit the backbone: {difference}")
+    module.load_state_dict(state)
 
 
-def _for_channels(conv: Any, n_in: int, *, pretrained: bool) -> nn.Conv2d:
-    """The first convolution for ``n_in`` channels: adapted when it was trained, else drawn anew as torchvision does."""
+def _first_conv(conv: Any, n_in: int, *, pretrained: bool) -> nn.Conv2d:
+    """The first convolution for ``n_in`` channels: adapted if pretrained, else initialised as in torchvision."""
     new = nn.Conv2d(n_in, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=False)
     if pretrained:
         new.weight = nn.Parameter(adapt_first_conv(conv.weight.detach(), n_in))

@@ -1,8 +1,8 @@
-"""From a description to a model: the description is plain data, so that a saved model needs no code to come back.
+"""Image models, built from a description in plain data, so that loading a saved model runs no code from its folder.
 
-Names in a model's state dict, which are those in ``model.safetensors``: ``body.`` and the names of the origin
-(torchvision: ``body.layer1.0.conv1.weight``; timm: ``body.model.blocks.0.0.conv_dw.weight``), ``head.`` and the place
-in the head (``head.8.weight``). Mean and std are not in it: they are in the description.
+The keys of a model's state dict, also used in ``model.safetensors``, are ``body.`` plus torchvision's or timm's name
+(``body.layer1.0.conv1.weight``, ``body.model.blocks.0.0.conv_dw.weight``) and ``head.`` plus the layer's index in the
+head (``head.8.weight``). Mean and std are not in the state dict but in the description.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from eyebright.errors import InputError
 from eyebright.models.architectures import architecture_name, input_description
-from eyebright.models.backbones import create_body
+from eyebright.models.backbones import create_backbone
 from eyebright.models.heads import Initialiser, create_head, initialise
 from eyebright.models.weights import find_weights
 from eyebright.types import InputDescription, Size
@@ -26,22 +26,25 @@ from eyebright.types import InputDescription, Size
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """Everything that makes a model, apart from its weights.
+    """The configuration of a model: all that is needed to build it, except for its weights.
 
     Args:
-        arch: the backbone's name, torchvision's or timm's.
-        classes: width of the output.
-        input: what the model is fed.
-        n_in: channels of the images.
-        concat_pool: the head pools with maximum and average side by side, not with the average alone.
-        lin_ftrs: widths of the head's hidden layers; None for one of 512.
-        ps: the head's dropout, see :func:`eyebright.models.heads.create_head`.
-        bn_final: a batch norm over the outputs.
-        first_bn: a batch norm before the head's first linear layer.
-        lin_first: the head's linear layers come before their batch norms.
-        y_range: the outputs lie between these two numbers; None for unbounded logits.
-        pool: the head pools the backbone's maps. Ignored for backbones that pool themselves.
-        output_shape: the shape of one answer, for example (5, 2) for five points; None for (classes,).
+        arch: name of the backbone, torchvision's or timm's.
+        classes: number of outputs per image, at least 1.
+        input: size, mean and std of the images, and the interpolation used for resizing.
+        n_in: number of image channels, at least 1.
+        concat_pool: concatenate max and average pooling in the head; False uses average pooling alone.
+        lin_ftrs: sizes of the head's hidden layers; None for one of 512.
+        ps: dropout probability in the head, see ``create_head``.
+        bn_final: end the head with a batch norm over the outputs.
+        first_bn: place a batch norm before the head's first linear layer.
+        lin_first: in each block of the head, place the linear layer before batch norm and dropout.
+        y_range: (low, high) range of the outputs, by a scaled sigmoid; None for unbounded outputs.
+        pool: pool the backbone's feature maps in the head; ignored for backbones that pool themselves.
+        output_shape: output shape for one image, for example (5, 2) for five points; None for (classes,).
+
+    Raises:
+        InputError: a value is out of range, or two of them contradict each other.
     """
 
     arch: str
@@ -64,33 +67,39 @@ class ModelDescription:
         if self.n_in < 1:
             raise InputError(f"an image has at least one channel, got n_in={self.n_in}")
         if len(self.input.mean) != self.n_in or len(self.input.std) != self.n_in:
-            raise InputError(f"images of {self.n_in} channels need {self.n_in} means and stds, got {self.input}")
+            raise InputError(
+                f"mean and std need one value per channel: n_in is {self.n_in}, mean has {len(self.input.mean)} and"
+                f" std {len(self.input.std)} values"
+            )
         if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
-            raise InputError(f"y_range goes from low to high, got {self.y_range}")
+            raise InputError(f"y_range must be (low, high) with low < high, got {self.y_range}")
         if self.output_shape is not None and prod(self.output_shape) != self.classes:
-            raise InputError(f"answers of the shape {self.output_shape} do not hold {self.classes} numbers")
+            raise InputError(f"output_shape {self.output_shape} does not have {self.classes} elements (classes)")
 
     def to_json(self) -> dict[str, Any]:
-        """The description as JSON holds it."""
+        """The description as a dictionary that can be written as JSON."""
         return dataclasses.asdict(self)
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "ModelDescription":
-        """The description that :meth:`to_json` gave.
+        """The description read from the dictionary that ``to_json`` returned.
+
+        Args:
+            data: the parsed JSON object.
 
         Raises:
-            InputError: a field is missing, unknown or of the wrong kind.
+            InputError: a field is missing, unknown, of the wrong type or out of range.
         """
         try:
             fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             fields["input"] = _input_from_json(data["input"])
-            fields["ps"] = _numbers(fields.get("ps", 0.5))
-            fields["lin_ftrs"] = None if (widths := fields.get("lin_ftrs")) is None else tuple(map(int, widths))
+            fields["ps"] = _floats(fields.get("ps", 0.5))
+            fields["lin_ftrs"] = None if (sizes := fields.get("lin_ftrs")) is None else tuple(map(int, sizes))
             return ModelDescription(**fields)
         except InputError:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"this is not the description of a model: {error}") from error
+            raise InputError(f"this is not a model description: {error}") from error
 
 
 def describe(
@@ -109,25 +118,25 @@ def describe(
     pool: bool = True,
     output_shape: Sequence[int] | None = None,
 ) -> ModelDescription:
-    """The description of a model with the backbone ``arch``; the other arguments as in :class:`ModelDescription`.
+    """The description of a model with the backbone ``arch``, for ``build_model``.
 
     Args:
-        arch: a timm name, or one of torchvision's ResNets as name or function (``resnet18``).
-        classes: width of the output.
-        size: of the images that the model will see; by default the size its pretrained weights are for.
-        n_in: channels of the images.
-        concat_pool: the head pools with maximum and average side by side.
-        lin_ftrs: widths of the head's hidden layers.
-        ps: the head's dropout.
-        bn_final: a batch norm over the outputs.
-        first_bn: a batch norm before the head's first linear layer.
-        lin_first: the head's linear layers come before their batch norms.
-        y_range: the outputs lie between these two numbers.
-        pool: the head pools the backbone's maps.
-        output_shape: the shape of one answer.
+        arch: a timm name, or one of torchvision's ResNets as a name or function (``resnet18``).
+        classes: number of outputs per image.
+        size: image size in pixels, (h, w) or one integer for a square; by default the pretraining size.
+        n_in: number of image channels.
+        concat_pool: as in ``ModelDescription``, like all arguments below.
+        lin_ftrs: sizes of the head's hidden layers.
+        ps: dropout probability in the head.
+        bn_final: end the head with a batch norm.
+        first_bn: start the head's linear part with a batch norm.
+        lin_first: place the head's linear layers before batch norm and dropout.
+        y_range: (low, high) range of the outputs.
+        pool: pool the backbone's feature maps in the head.
+        output_shape: output shape for one image.
 
     Raises:
-        InputError: there is no such backbone, or the arguments do not fit together.
+        InputError: there is no such backbone, or the arguments contradict each other.
     """
     return ModelDescription(
         arch=architecture_name(arch),
@@ -147,18 +156,18 @@ def describe(
 
 
 class ImageModel(nn.Sequential):
-    """A backbone and a head that take images as they are: values in [0, 1], or bytes.
+    """A backbone and a head, with normalisation: takes images as floats in [0, 1] or as uint8.
 
-    ``model[0]`` is the body and ``model[1]`` the head, as in the book; also ``model.body`` and ``model.head``.
+    ``model[0]`` is the backbone and ``model[1]`` the head, as in fastai; also ``model.body`` and ``model.head``.
 
     Args:
-        body: gives features.
-        head: gives answers.
-        description: what the two were made from.
-        origin: where the pretrained weights came from; None for random ones.
+        body: the backbone, from normalised images to features.
+        head: from features to outputs.
+        description: the description that both were built from.
+        origin: source of the pretrained weights, for messages; None for random initialisation.
 
     Attributes:
-        normalised_outside: set it when the images come normalised already; then ``forward`` does not do it again.
+        inputs_normalised: set to True if the inputs are already normalised; ``forward`` then skips normalisation.
     """
 
     body: nn.Module
@@ -172,46 +181,46 @@ class ImageModel(nn.Sequential):
         super().__init__(OrderedDict(body=body, head=head))
         self.description = description
         self.origin = origin
-        self.normalised_outside = False
+        self.inputs_normalised = False
         for name, values in (("mean", description.input.mean), ("std", description.input.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # nn.Sequential calls it ``input``
         self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b *answer"]:
-        """One answer for each image; logits, unless the description has a ``y_range``."""
+    ) -> Float[Tensor, "b *output"]:
+        """The model's outputs: logits, unless the description has a ``y_range``."""
         x = self.normalise(x)
-        with torch.set_grad_enabled(self._body_needs_graph(x)):
+        with torch.set_grad_enabled(self._backbone_needs_grad(x)):
             x = self.body(x)
         x = self.head(x)
         shape = self.description.output_shape
         return x if shape is None else x.view(-1, *shape)
 
     def normalise(self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The image as the body wants it: bytes become numbers in [0, 1], then mean and std of the description."""
+        """The images normalised for the backbone: uint8 scaled to [0, 1], then (x - mean) / std."""
         if x.dtype == torch.uint8:
             x = x.to(self.mean.dtype) / 255
-        if self.normalised_outside:
+        if self.inputs_normalised:
             return x
-        return _standardised(x, self.mean.to(x.dtype), self.std.to(x.dtype))
+        return _normalise(x, self.mean.to(x.dtype), self.std.to(x.dtype))
 
-    def _body_needs_graph(self, x: Tensor) -> bool:
-        """False when nothing in the body learns: then its part of a step costs no more than a prediction."""
+    def _backbone_needs_grad(self, x: Tensor) -> bool:
+        """False if no parameter of the backbone is trainable: its forward pass then stores no activations."""
         return torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.body.parameters()))
 
 
-def _standardised(
+def _normalise(
     x: Float[Tensor, "b c h w"], mean: Float[Tensor, "c 1 1"], std: Float[Tensor, "c 1 1"]
 ) -> Float[Tensor, "b c h w"]:
     """(x - mean) / std."""
-    rows_are_whole = x.is_contiguous(memory_format=torch.channels_last)
-    if x.device.type != "cpu" or not rows_are_whole or torch.compiler.is_exporting():
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    if x.device.type != "cpu" or not channels_last or torch.compiler.is_exporting():
         return (x - mean) / std
-    # With the channels last, torch goes over three numbers at a time, which takes six times as long as over whole rows.
-    # One pass for a product and a sum takes 0.6 of the time of two passes.
+    # On a channels_last tensor, broadcasting mean and std makes torch process one pixel (3 values) at a time, which
+    # takes 6 times as long as processing whole rows. A single addcmul takes 0.6 of the time of two operations.
     rows, scale, offset = x.permute(0, 2, 3, 1).flatten(2), (1 / std).flatten(), (-mean / std).flatten()
-    standardised = torch.addcmul(offset.repeat(x.shape[3]), rows, scale.repeat(x.shape[3]))
-    return standardised.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
+    normalised = torch.addcmul(offset.repeat(x.shape[3]), rows, scale.repeat(x.shape[3]))
+    return normalised.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
 
 
 def build_model(
@@ -220,25 +229,25 @@ def build_model(
     pretrained: bool | Literal["auto"] = False,
     init: Initialiser | None = nn.init.kaiming_normal_,
 ) -> ImageModel:
-    """The model that ``description`` says, with a freshly drawn head.
+    """The model of ``description``, with a randomly initialised head.
 
     Args:
-        description: from :func:`describe` or a saved model.
-        pretrained: True loads the backbone's pretrained weights; ``"auto"`` does where they can be had, see the
-            model's ``origin``.
-        init: draws the head's weights, one at a time and in place; None leaves torch's own.
+        description: from ``describe`` or from a saved model.
+        pretrained: True loads the backbone's pretrained weights, False initialises it at random; ``"auto"`` loads
+            them if they are found (the model's ``origin`` tells).
+        init: initialises one weight tensor of the head in place; None keeps PyTorch's default initialisation.
 
     Raises:
-        InputError: the backbone cannot work with what is described.
-        WeightsError: pretrained weights were asked for and cannot be had, or do not fit.
+        InputError: the backbone does not exist or cannot process the described input, or its feature maps need pooling.
+        WeightsError: pretrained weights are required and were not found, cannot be read, or do not fit.
     """
     arch = architecture_name(description.arch)
     weights = find_weights(arch, required=pretrained is True) if pretrained else None
-    backbone = create_body(arch, size=description.input.size, n_in=description.n_in, weights=weights)
+    backbone = create_backbone(arch, size=description.input.size, n_in=description.n_in, weights=weights)
     if not description.pool and not backbone.pooled:
-        raise InputError(f"the backbone '{arch}' gives maps, which the head must pool: leave pool at True")
+        raise InputError(f"the backbone '{arch}' returns feature maps, which the head must pool: pool must be True")
     head = create_head(
-        backbone.width,
+        backbone.num_features,
         description.classes,
         description.lin_ftrs,
         description.ps,
@@ -251,10 +260,10 @@ def build_model(
     )
     if init is not None:
         initialise(head, init)
-    return ImageModel(backbone.body, head, description, origin=None if weights is None else weights.origin)
+    return ImageModel(backbone.module, head, description, origin=None if weights is None else weights.origin)
 
 
-def _numbers(value: Any) -> float | tuple[float, ...]:
+def _floats(value: Any) -> float | tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, (list, tuple)) else float(value)
 
 

@@ -1,9 +1,10 @@
-"""Which parts of a model learn: three groups, from the image to the answer, and what freezing them means.
+"""Three parameter groups (early backbone, late backbone, head), and freezing of groups.
 
-As in the book, norm layers of a frozen part go on learning (``train_bn=True``): their weights get gradients and their
-running statistics follow the new images. With ``train_bn=False`` a frozen part is really frozen: no gradients, and
-evaluation mode, so that no dropout acts in it and no statistic moves. And the statistics of the whole body may be kept
-in every phase: a few hundred images, in small batches, estimate them worse than the millions of the pretraining did.
+As in fastai, normalisation layers of frozen groups stay trainable by default (``train_bn=True``): their weights get
+gradients and their running statistics are updated. With ``train_bn=False`` frozen layers are fully frozen: no
+gradients, and evaluation mode, so that dropout is off and running statistics do not change. ``keep_statistics`` keeps
+the running statistics of the whole backbone in all phases: a few hundred images in small batches estimate them worse
+than the millions of images used in pretraining.
 """
 
 from collections.abc import Generator
@@ -16,25 +17,28 @@ from eyebright.errors import InputError
 from eyebright.models.architectures import TORCHVISION
 from eyebright.models.build import ImageModel
 from eyebright.models.heads import NORM_LAYERS
-from eyebright.models.timm_body import TimmBody
+from eyebright.models.timm_backbone import TimmBackbone
 
 
 def parameter_groups(model: ImageModel) -> list[list[nn.Parameter]]:
-    """The parameters in three groups: the body's earlier half, its later half, the head.
+    """The parameters in three groups: early layers of the backbone, late layers of the backbone, head.
 
-    A ResNet is cut as in the book: stem and the first two stages, the last two stages. A timm body is cut between the
-    stages (or blocks) that timm itself numbers.
+    A torchvision ResNet is split as in fastai: stem and first two stages, last two stages. A timm backbone is split in
+    the middle of the stages or blocks that timm's ``group_matcher`` defines, any other in the middle of its children.
+
+    Args:
+        model: stays unchanged.
     """
-    return [*_body_halves(model), list(model.head.parameters())]
+    return [*_split_backbone(model), list(model.head.parameters())]
 
 
 def freeze_to(model: ImageModel, n: int, *, train_bn: bool = True) -> None:
-    """Freezes the groups before group ``n``; those from ``n`` on learn.
+    """Freezes the parameter groups before group ``n`` and unfreezes the others.
 
     Args:
         model: changed in place.
-        n: 0 lets everything learn, -1 (or 2) only the head.
-        train_bn: norm layers of frozen groups go on learning.
+        n: index of the first trainable group, -3 to 2: 0 (or -3) trains all parameters, -1 (or 2) only the head.
+        train_bn: keep normalisation layers of frozen groups trainable.
 
     Raises:
         InputError: there is no group ``n``.
@@ -43,23 +47,23 @@ def freeze_to(model: ImageModel, n: int, *, train_bn: bool = True) -> None:
     if not -len(groups) <= n < len(groups):
         raise InputError(f"cannot freeze up to group {n}: there are {len(groups)} groups, 0 to {len(groups) - 1}")
     norms = {id(parameter) for parameter in _norm_parameters(model)} if train_bn else set[int]()
-    for place, group in enumerate(groups):
+    for index, group in enumerate(groups):
         for parameter in group:
-            parameter.requires_grad_(place >= n % len(groups) or id(parameter) in norms)
+            parameter.requires_grad_(index >= n % len(groups) or id(parameter) in norms)
 
 
 def set_training_mode(model: ImageModel, *, train_bn: bool = True, keep_statistics: bool = False) -> None:
-    """Puts the model in training mode; with ``train_bn=False`` its frozen parts in evaluation mode.
+    """Puts the model in training mode, except for frozen parts if ``train_bn`` is False; replaces ``model.train()``.
 
     Args:
-        model: changed in place; call it at the start of an epoch instead of ``model.train()``.
-        train_bn: as given to :func:`freeze_to`.
-        keep_statistics: batch norms of the body normalise with their running statistics and leave them as they are,
-            also where their weights learn.
+        model: changed in place.
+        train_bn: the value passed to ``freeze_to``; False puts frozen parts in evaluation mode.
+        keep_statistics: put the backbone's batch norms in evaluation mode: they use their running statistics without
+            updating them, even if their weights are trainable.
     """
     model.train()
     if not train_bn:
-        _rest_frozen(model)
+        _eval_frozen(model)
     if keep_statistics:
         for module in model.body.modules():
             if hasattr(module, "running_mean"):
@@ -68,7 +72,11 @@ def set_training_mode(model: ImageModel, *, train_bn: bool = True, keep_statisti
 
 @contextmanager
 def modes_restored(model: nn.Module) -> Generator[None, None, None]:
-    """After the ``with`` every module is in training or evaluation mode as it was before."""
+    """A context that, on exit, puts each module back into the mode (training or evaluation) it had on entry.
+
+    Args:
+        model: its modes may be changed inside the context.
+    """
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -77,43 +85,43 @@ def modes_restored(model: nn.Module) -> Generator[None, None, None]:
             module.training = training
 
 
-def _body_halves(model: ImageModel) -> list[list[nn.Parameter]]:
-    units = _units(model)
-    first = {id(parameter) for unit in units[: (len(units) + 1) // 2] for parameter in unit}
-    every = list(model.body.parameters())
-    return [[p for p in every if id(p) in first], [p for p in every if id(p) not in first]]
+def _split_backbone(model: ImageModel) -> list[list[nn.Parameter]]:
+    stages = _stages(model)
+    early = {id(parameter) for stage in stages[: (len(stages) + 1) // 2] for parameter in stage}
+    parameters = list(model.body.parameters())
+    return [[p for p in parameters if id(p) in early], [p for p in parameters if id(p) not in early]]
 
 
-def _units(model: ImageModel) -> list[list[nn.Parameter]]:
-    """The body's parameters by stage or block, from the image on."""
+def _stages(model: ImageModel) -> list[list[nn.Parameter]]:
+    """The backbone's parameters by stage or block, in forward order."""
     if model.description.arch in TORCHVISION:
-        return [list(part.parameters()) for part in _resnet_units(model.body)]
-    if isinstance(model.body, TimmBody):
-        return _timm_units(model.body.model)
-    return _child_units(model.body)
+        return [list(stage.parameters()) for stage in _resnet_stages(model.body)]
+    if isinstance(model.body, TimmBackbone):
+        return _timm_stages(model.body.model)
+    return _children(model.body)
 
 
-def _resnet_units(body: Any) -> list[nn.Module]:
+def _resnet_stages(backbone: Any) -> list[nn.Module]:
     """The stem and the four stages."""
-    return [body[:4], body.layer1, body.layer2, body.layer3, body.layer4]
+    return [backbone[:4], backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4]
 
 
-def _timm_units(model: Any) -> list[list[nn.Parameter]]:
+def _timm_stages(model: Any) -> list[list[nn.Parameter]]:
     from timm.models import group_parameters
 
     if not hasattr(model, "group_matcher"):
-        return _child_units(model)
+        return _children(model)
     layers = group_parameters(model, model.group_matcher(coarse=True), return_values=True)
-    return [layers[place] for place in sorted(layers)]
+    return [layers[index] for index in sorted(layers)]
 
 
-def _child_units(module: nn.Module) -> list[list[nn.Parameter]]:
-    """Child by child, and what stands in a list or a sequence item by item."""
-    lists = (nn.Sequential, nn.ModuleList)
-    parts = [
-        part for child in module.children() for part in (child.children() if isinstance(child, lists) else [child])
+def _children(module: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters of each child; a child that is a ``Sequential`` or ``ModuleList`` counts as its items."""
+    containers = (nn.Sequential, nn.ModuleList)
+    modules = [
+        item for child in module.children() for item in (child.children() if isinstance(child, containers) else [child])
     ]
-    return [parameters for part in parts if (parameters := list(part.parameters()))]
+    return [parameters for item in modules if (parameters := list(item.parameters()))]
 
 
 def _norm_parameters(model: nn.Module) -> list[nn.Parameter]:
@@ -121,11 +129,11 @@ def _norm_parameters(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for norm in norms for parameter in norm.parameters(recurse=False)]
 
 
-def _rest_frozen(module: nn.Module) -> None:
-    """Evaluation mode for the largest parts of ``module`` in which nothing learns, with all that is inside them."""
+def _eval_frozen(module: nn.Module) -> None:
+    """Puts each submodule whose parameters are all frozen in evaluation mode, including its dropout layers."""
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):
         module.eval()
         return
     for child in module.children():
-        _rest_frozen(child)
+        _eval_frozen(child)

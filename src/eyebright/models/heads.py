@@ -1,7 +1,8 @@
-"""The head that turns a backbone's features into answers: the one of the fastai book, layer for layer.
+"""The head, which turns a backbone's features into outputs: the same layers as fastai's ``create_head``.
 
-It is a plain ``nn.Sequential``, so that its places are its names in a saved file: with the defaults 2 and 6 are the
-batch norms, 4 and 8 the linear layers. Dropout of 0 leaves its layer out and moves the later ones down, as in the book.
+It is a plain ``nn.Sequential``, so layer indices are part of the parameter names in a saved file: by default 2 and 6
+are the batch norms, 4 and 8 the linear layers. With dropout 0 there is no dropout layer, and the layers after it have
+lower indices, as in fastai.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +26,14 @@ NORM_LAYERS = (
     nn.GroupNorm,
     nn.RMSNorm,
 )
-"""The layers that count as normalisation, also in the classes derived from them."""
+"""Normalisation layers; their subclasses count as well."""
 
 
 class AdaptiveConcatPool2d(nn.Module):
-    """Both poolings of a feature map, concatenated: the maximum first, then the average.
+    """Max pooling and average pooling of a feature map, concatenated in this order.
 
     Args:
-        size: height and width of what is left.
+        size: height and width of the pooled map.
     """
 
     def __init__(self, size: int = 1) -> None:
@@ -41,28 +42,33 @@ class AdaptiveConcatPool2d(nn.Module):
         self.mp = nn.AdaptiveMaxPool2d(size)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 s s"]:
-        """Twice the channels of ``x``."""
+        """The pooled maps, with twice the channels of ``x``."""
         return torch.cat([self.mp(x), self.ap(x)], dim=1)
 
 
 def sigmoid_range(x: Float[Tensor, "*shape"], lo: float, hi: float) -> Float[Tensor, "*shape"]:
-    """``x`` squeezed into (lo, hi) by a sigmoid; the ends themselves are reached by rounding only."""
+    """``sigmoid(x) * (hi - lo) + lo``: values in (lo, hi), which reach the limits only by rounding."""
     return torch.sigmoid(x) * (hi - lo) + lo
 
 
 class SigmoidRange(nn.Module):
-    """:func:`sigmoid_range` as a layer."""
+    """``sigmoid_range`` as a layer.
+
+    Args:
+        low: lower limit of the output.
+        high: upper limit of the output.
+    """
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         self.low, self.high = low, high
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """``x`` between low and high."""
+        """``x`` mapped to (low, high)."""
         return sigmoid_range(x, self.low, self.high)
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the layer's name."""
+        """The arguments, for the layer's ``repr``."""
         return f"low={self.low}, high={self.high}"
 
 
@@ -79,29 +85,30 @@ def create_head(
     lin_first: bool = False,
     y_range: tuple[float, float] | None = None,
 ) -> nn.Sequential:
-    """The book's head: pool, then blocks of (batch norm, dropout, linear) with ReLU between.
+    """The head of fastai: pooling, then blocks of (batch norm, dropout, linear) separated by ReLU.
 
     Args:
         nf: channels of the backbone's features.
         n_out: number of outputs.
-        lin_ftrs: widths of the hidden layers; one of 512 by default, ``()`` for none.
-        ps: dropout of each block; one number stands for the last block, the earlier ones get half of it.
-        pool: the features are maps that must be pooled; False when they are vectors already.
-        concat_pool: maximum and average side by side (twice the channels) instead of the average alone.
-        first_bn: a batch norm before the first linear layer.
-        bn_final: a batch norm over the outputs.
-        lin_first: blocks of (linear, ReLU, batch norm, dropout), with one plain linear layer at the end.
-        y_range: the outputs lie between these two numbers; None for unbounded logits.
+        lin_ftrs: sizes of the hidden layers; by default one of 512, ``()`` for none.
+        ps: dropout probability of each block, in [0, 1); a single number is for the last block, and the earlier blocks
+            get half of it.
+        pool: the features are maps (b, nf, h, w) to be pooled; False for vectors (b, nf).
+        concat_pool: concatenate max and average pooling (2 * nf channels); False uses average pooling alone.
+        first_bn: place a batch norm before the first linear layer.
+        bn_final: end with a batch norm over the outputs.
+        lin_first: blocks of (linear, ReLU, batch norm, dropout), followed by a final linear layer.
+        y_range: (low, high) range of the outputs; None for unbounded outputs.
 
     Raises:
-        InputError: the number of dropouts is not the number of linear layers.
+        InputError: ``ps`` has neither one value nor one per linear layer.
     """
-    widths = [nf * 2 if pool and concat_pool else nf, *((512,) if lin_ftrs is None else lin_ftrs), n_out]
-    dropouts = _dropouts(ps, len(widths) - 1)
+    sizes = [nf * 2 if pool and concat_pool else nf, *((512,) if lin_ftrs is None else lin_ftrs), n_out]
+    dropouts = _dropouts(ps, len(sizes) - 1)
     layers: list[nn.Module] = []
     if pool:
         layers += [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    layers += (_linear_first if lin_first else _norm_first)(widths, dropouts, first_bn=first_bn)
+    layers += (_linear_first if lin_first else _norm_first)(sizes, dropouts, first_bn=first_bn)
     if bn_final:
         layers.append(nn.BatchNorm1d(n_out, momentum=0.01))
     if y_range is not None:
@@ -110,11 +117,11 @@ def create_head(
 
 
 def initialise(module: nn.Module, init: Initialiser = nn.init.kaiming_normal_) -> None:
-    """Draws the weights of every layer of ``module`` that is not a norm layer anew; biases become 0.
+    """Reinitialises the weights of all layers except normalisation layers; biases become 0.
 
     Args:
         module: changed in place.
-        init: fills one weight in place, for example ``nn.init.kaiming_normal_`` (the book's).
+        init: initialises one weight tensor in place; fastai's default is ``nn.init.kaiming_normal_``.
     """
     for layer in module.modules():
         if isinstance(layer, NORM_LAYERS) or not isinstance(getattr(layer, "weight", None), nn.Parameter):
@@ -125,45 +132,43 @@ def initialise(module: nn.Module, init: Initialiser = nn.init.kaiming_normal_) -
 
 
 def _dropouts(ps: float | Sequence[float], linears: int) -> list[float]:
-    every = [float(p) for p in ps] if isinstance(ps, Sequence) else [float(ps)]
-    if len(every) == 1:
-        return [every[0] / 2] * (linears - 1) + every
-    if len(every) != linears:
-        raise InputError(f"the head has {linears} linear layers, so ps holds {linears} dropouts or one; got {every}")
-    return every
+    dropouts = [float(p) for p in ps] if isinstance(ps, Sequence) else [float(ps)]
+    if len(dropouts) == 1:
+        return [dropouts[0] / 2] * (linears - 1) + dropouts
+    if len(dropouts) != linears:
+        raise InputError(f"the head has {linears} linear layers: ps needs {linears} values or one, got {dropouts}")
+    return dropouts
 
 
-def _norm_first(widths: list[int], dropouts: list[float], *, first_bn: bool) -> list[nn.Module]:
+def _norm_first(sizes: list[int], dropouts: list[float], *, first_bn: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for place, (n_in, n_out, p) in enumerate(zip(widths[:-1], widths[1:], dropouts, strict=True)):
-        norm = first_bn or place > 0
+    for index, (n_in, n_out, p) in enumerate(zip(sizes[:-1], sizes[1:], dropouts, strict=True)):
+        use_norm = first_bn or index > 0
         layers += [
-            *_norm(n_in, wanted=norm),
+            *(_batch_norm(n_in) if use_norm else []),
             *_dropout(p),
-            nn.Linear(n_in, n_out, bias=not norm),
+            nn.Linear(n_in, n_out, bias=not use_norm),
             nn.ReLU(inplace=True),
         ]
-    return layers[:-1]  # no ReLU over the answers
+    return layers[:-1]  # no ReLU after the outputs
 
 
-def _linear_first(widths: list[int], dropouts: list[float], *, first_bn: bool) -> list[nn.Module]:
+def _linear_first(sizes: list[int], dropouts: list[float], *, first_bn: bool) -> list[nn.Module]:
     layers: list[nn.Module] = _dropout(dropouts[0])
-    for place, (n_in, n_out, p) in enumerate(zip(widths[:-2], widths[1:-1], dropouts[1:], strict=True)):
-        norm = first_bn or place > 0
+    for index, (n_in, n_out, p) in enumerate(zip(sizes[:-2], sizes[1:-1], dropouts[1:], strict=True)):
+        use_norm = first_bn or index > 0
         layers += [
-            nn.Linear(n_in, n_out, bias=not norm),
+            nn.Linear(n_in, n_out, bias=not use_norm),
             nn.ReLU(inplace=True),
-            *_norm(n_out, wanted=norm),
+            *(_batch_norm(n_out) if use_norm else []),
             *_dropout(p),
         ]
-    return [*layers, nn.Linear(widths[-2], widths[-1])]
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
 
 
-def _norm(width: int, *, wanted: bool) -> list[nn.Module]:
-    if not wanted:
-        return []
-    norm = nn.BatchNorm1d(width)
-    nn.init.constant_(norm.bias, 1e-3)  # the book's; with the weight at 1
+def _batch_norm(num_features: int) -> list[nn.Module]:
+    norm = nn.BatchNorm1d(num_features)
+    nn.init.constant_(norm.bias, 1e-3)  # as in fastai; the weight stays at 1
     return [norm]
 
 

@@ -1,7 +1,7 @@
-"""Splits a model into backbone and head, so that a frozen backbone's features can be cached.
+"""Splits a model into feature extractor and head, so that a frozen backbone's features can be cached.
 
-The first half is the body with the pooling at the beginning of the head, which has nothing to learn either and makes
-the features small: some thousand numbers an image instead of a map.
+The feature extractor includes the pooling at the start of the head: pooling has no parameters, and it reduces each
+image's feature map to a vector of one or two thousand values.
 """
 
 from typing import NamedTuple, final
@@ -17,11 +17,11 @@ _POOLING = (AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn
 
 
 class SplitModel(NamedTuple):
-    """A model's two parts: ``head(backbone(images))`` is the model's output.
+    """A model in two parts: ``head(backbone(images))`` equals ``model(images)``.
 
     Args:
-        backbone: from images to features; learns nothing.
-        head: from features to answers.
+        backbone: from images to pooled features, without gradients.
+        head: from pooled features to outputs.
     """
 
     backbone: "FeatureExtractor"
@@ -29,19 +29,23 @@ class SplitModel(NamedTuple):
 
 
 def split_at_head(model: ImageModel) -> SplitModel:
-    """The model cut behind what has no parameters and no chance in its head; both share its modules."""
+    """The model split after the pooling layers of its head; both parts share the model's modules.
+
+    Args:
+        model: stays unchanged.
+    """
     layers = list(model.head) if isinstance(model.head, nn.Sequential) else [model.head]
-    pooling = next((place for place, layer in enumerate(layers) if not isinstance(layer, _POOLING)), len(layers))
-    return SplitModel(FeatureExtractor(model, layers[:pooling]), Head(layers[pooling:], model.description.output_shape))
+    start = next((index for index, layer in enumerate(layers) if not isinstance(layer, _POOLING)), len(layers))
+    return SplitModel(FeatureExtractor(model, layers[:start]), Head(layers[start:], model.description.output_shape))
 
 
 @final
 class FeatureExtractor(nn.Module):
-    """From images to features.
+    """Normalisation, backbone and pooling of a model.
 
     Args:
-        model: whose body it is.
-        pooling: layers of the head.
+        model: its normalisation and backbone are used.
+        pooling: the layers at the start of its head that have no parameters.
     """
 
     def __init__(self, model: ImageModel, pooling: list[nn.Module]) -> None:
@@ -51,26 +55,26 @@ class FeatureExtractor(nn.Module):
         self._normalise = model.normalise
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
-        """The features of images; no gradient goes through."""
+        """The pooled features, computed without gradients."""
         with torch.no_grad():
             return self.pooling(self.body(self._normalise(x)))
 
 
 @final
 class Head(nn.Module):
-    """From features to answers.
+    """The layers of a model's head after the pooling.
 
     Args:
-        layers: of the head.
-        shape: of one answer; None: as the head gives it.
+        layers: applied in order.
+        output_shape: output shape for one image; None leaves the output of the last layer as it is.
     """
 
-    def __init__(self, layers: list[nn.Module], shape: tuple[int, ...] | None) -> None:
+    def __init__(self, layers: list[nn.Module], output_shape: tuple[int, ...] | None) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
-        self._shape = shape
+        self._output_shape = output_shape
 
-    def forward(self, x: Float[Tensor, "b *features"]) -> Float[Tensor, "b *answer"]:
-        """One answer for each image."""
+    def forward(self, x: Float[Tensor, "b *features"]) -> Float[Tensor, "b *output"]:
+        """The model's outputs for pooled features."""
         x = self.layers(x)
-        return x if self._shape is None else x.view(-1, *self._shape)
+        return x if self._output_shape is None else x.view(-1, *self._output_shape)

@@ -1,4 +1,4 @@
-"""What a model is made of, layer by layer: the table that the book prints as ``learn.summary()``."""
+"""A table of a model's layers with output shapes and parameter counts, as fastai's ``learn.summary()`` prints it."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,13 +15,14 @@ WIDTH = 76
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One row of the table.
+    """A layer: one row of the table.
 
     Args:
-        name: the layer's class.
-        shape: of its output, with the batch; None for parameters that stand outside of any layer's call.
-        parameters: how many it has itself.
-        trainable: whether they learn; None when there are none.
+        name: class name of the layer.
+        shape: output shape including the batch; None for a module with parameters of its own and submodules, such as
+            a ViT with its position embedding.
+        parameters: number of parameters of the layer itself, without submodules.
+        trainable: whether any of them requires gradients; None if it has no parameters.
     """
 
     name: str
@@ -30,25 +31,25 @@ class LayerSummary:
     trainable: bool | None
 
     @property
-    def counted(self) -> tuple[str, str]:
-        """How many parameters it has and whether they learn, in words; nothing where it has none."""
+    def cells(self) -> tuple[str, str]:
+        """The table cells "parameters" and "trainable"; empty for a layer without parameters."""
         return ("", "") if self.trainable is None else (str(self.parameters), str(self.trainable))
 
     def __str__(self) -> str:
-        count, learns = self.counted
-        return f"{self.name:<20} {'':<20} {count:<10} {learns:<10}"
+        count, trainable = self.cells
+        return f"{self.name:<20} {'':<20} {count:<10} {trainable:<10}"
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model's layers and how many of its parameters learn; as text it is the book's table.
+    """The layers of a model and its number of parameters; ``str`` gives the same table as fastai.
 
     Args:
-        model: the class of the model.
-        input_shape: of the batch that it was shown.
-        layers: in the order in which the model holds them.
+        model: class name of the model.
+        input_shape: input shape (b, c, h, w).
+        layers: in the order of ``model.modules()``.
         total: number of parameters.
-        trainable: how many of them learn.
+        trainable: number of trainable parameters.
     """
 
     model: str
@@ -59,7 +60,7 @@ class ModelSummary:
 
     def __str__(self) -> str:
         line = "_" * WIDTH
-        head = f"{'Layer (type)':<20} {'Output Shape':<20} {'Param #':<10} {'Trainable':<10}"
+        header = f"{'Layer (type)':<20} {'Output Shape':<20} {'Param #':<10} {'Trainable':<10}"
         blocks = [
             "\n".join([f"{'':<20} {_shape(shape):<20}", *map(str, rows)])
             for shape, rows in groupby(self.layers, key=lambda layer: layer.shape)
@@ -68,7 +69,7 @@ class ModelSummary:
             [
                 f"{self.model} (Input shape: {_shape(self.input_shape)})",
                 "=" * WIDTH,
-                head,
+                header,
                 "=" * WIDTH,
                 *[f"{block}\n{line}" for block in blocks],
                 "",
@@ -79,67 +80,70 @@ class ModelSummary:
         )
 
     def to_html(self) -> str:
-        """The same table for a notebook, with the shape beside the first layer that gives it."""
+        """The table as HTML; of consecutive layers with the same output shape only the first shows it."""
         rows = [
-            (layer.name, "" if place else _shape(shape), *layer.counted)
+            (layer.name, "" if index else _shape(shape), *layer.cells)
             for shape, layers in groupby(self.layers, key=lambda layer: layer.shape)
-            for place, layer in enumerate(layers)
+            for index, layer in enumerate(layers)
         ]
         return html.block(
             f"{self.model} (input {_shape(self.input_shape)})",
             html.table(("layer", "output shape", "parameters", "trainable"), rows, text_columns=2),
             html.paragraph(
-                f"{self.total:,} parameters: {self.trainable:,} learn, {self.total - self.trainable:,} do not"
+                f"{self.total:,} parameters: {self.trainable:,} trainable, {self.total - self.trainable:,} frozen"
             ),
         )
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The HTML table, displayed by notebooks."""
         return self.to_html()
 
 
 def summarise(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
-    """The layers of ``model`` with the shapes that they give for a batch of ``sample_shape``.
+    """The layers of ``model`` with their output shapes for an input of shape ``sample_shape``.
 
-    The model sees one black image in evaluation mode and is left as it was.
+    Shapes come from a forward pass of one all-zero image in evaluation mode; the model is unchanged afterwards.
 
     Args:
-        model: any model on any device.
-        sample_shape: (b, c, h, w).
+        model: on any device.
+        sample_shape: (b, c, h, w) of the input; b only appears in the table.
+
+    Raises:
+        InputError: the backbone has a fixed input size other than (h, w).
     """
     batch = sample_shape[0]
     shapes = _output_shapes(model, sample_shape[1:])
     layers: list[LayerSummary] = []
     for layer in model.modules():
         own = list(layer.parameters(recurse=False))
-        called = shapes.get(layer) if not list(layer.children()) else None
-        if own or called:
+        shape = shapes.get(layer) if not list(layer.children()) else None
+        if own or shape:
             layers.append(
                 LayerSummary(
                     name=type(layer).__name__,
-                    shape=(batch, *called[1:]) if called else None,
+                    shape=(batch, *shape[1:]) if shape else None,
                     parameters=sum(parameter.numel() for parameter in own),
                     trainable=any(parameter.requires_grad for parameter in own) if own else None,
                 )
             )
-    every = list(model.parameters())
+    parameters = list(model.parameters())
     return ModelSummary(
         model=type(model).__name__,
         input_shape=sample_shape,
         layers=tuple(layers),
-        total=sum(parameter.numel() for parameter in every),
-        trainable=sum(parameter.numel() for parameter in every if parameter.requires_grad),
+        total=sum(parameter.numel() for parameter in parameters),
+        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     )
 
 
 def _output_shapes(model: ImageModel, image: tuple[int, ...]) -> dict[nn.Module, tuple[int, ...]]:
     shapes: dict[nn.Module, tuple[int, ...]] = {}
 
-    def note(layer: nn.Module, _inputs: object, output: object) -> None:
+    def record(layer: nn.Module, _inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
             shapes[layer] = tuple(output.shape)
 
-    hooks = [layer.register_forward_hook(note) for layer in model.modules()]
+    hooks = [layer.register_forward_hook(record) for layer in model.modules()]
     try:
         with modes_restored(model), torch.no_grad():
             model.eval()(model.mean.new_zeros(1, *image))

@@ -1,4 +1,4 @@
-"""A second way through a network, with other modules in some places and everything else shared."""
+"""A copy of a network with some modules replaced; parameters and all other modules are shared with the original."""
 
 import copy
 from collections.abc import Mapping
@@ -7,26 +7,26 @@ from typing import Any
 from torch import nn
 
 
-def replaced(model: nn.Module, others: Mapping[str, nn.Module]) -> nn.Module:
-    """The model with other modules in the places of these names; all tensors and all other modules are the model's own.
+def swap_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
+    """A copy of ``model`` with some submodules replaced; its tensors and other submodules are shared with ``model``.
 
     Args:
-        model: stays as it is.
-        others: for the name of a module what stands in its place.
+        model: stays unchanged.
+        replacements: the new module for each submodule name, as in ``model.named_modules()``.
     """
-    view = copy.deepcopy(model, _shared(model, others))
-    for name, other in others.items():
-        view.set_submodule(name, other)
-    return view
+    swapped = copy.deepcopy(model, _shared_objects(model, replacements))
+    for name, module in replacements.items():
+        swapped.set_submodule(name, module)
+    return swapped
 
 
-def _shared(model: nn.Module, names: Mapping[str, nn.Module]) -> dict[int, Any]:
-    """What a deep copy takes as it is: all tensors, and every module that has none of these names in it."""
-    copied = {name for long in names for name in _with_parents(long)}
+def _shared_objects(model: nn.Module, replacements: Mapping[str, nn.Module]) -> dict[int, Any]:
+    """The ``memo`` of the deep copy: all tensors, and all modules that neither are nor contain a replaced one."""
+    copied = {ancestor for name in replacements for ancestor in _with_ancestors(name)}
     shared: dict[int, Any] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
     return shared | {id(module): module for name, module in model.named_modules() if name not in copied}
 
 
-def _with_parents(name: str) -> list[str]:
+def _with_ancestors(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:length]) for length in range(len(parts) + 1)]

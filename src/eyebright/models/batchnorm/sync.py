@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from eyebright.errors import InputError
 from eyebright.models.batchnorm.fuse import rest_of
-from eyebright.models.swap_modules import replaced
+from eyebright.models.swap_modules import swap_modules
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -42,7 +42,7 @@ def synced(model: nn.Module, total: Total) -> nn.Module:
         for name, module in model.named_modules()
         if isinstance(module, BATCH_NORMS) and module.training
     }
-    return replaced(model, norms) if norms else model
+    return swap_modules(model, norms) if norms else model
 
 
 class _SyncedNorm(nn.Module):

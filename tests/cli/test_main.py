@@ -150,7 +150,7 @@ def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
 
 def test_a_cache_that_cannot_be_is_found_out_before_training(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares, "--cache", str(squares / "labels.csv")) == 2
-    assert "cannot keep images in the folder" in capsys.readouterr().err
+    assert "cannot cache images in the folder" in capsys.readouterr().err
 
 
 def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:

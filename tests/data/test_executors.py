@@ -114,7 +114,7 @@ def damaged(tmp_path: Path) -> pd.DataFrame:
 def test_an_unreadable_image_is_the_same_error_and_others_are_read_after_it(make, tmp_path, damaged):
     reading = reading_of(squares_block(tmp_path), damaged)
     readers = make(reading)
-    with pytest.raises(ImageError, match=r"cannot read image '.*002\.png': the file is cut off") as told:
+    with pytest.raises(ImageError, match=r"cannot read image '.*002\.png': the file is truncated") as told:
         readers.submit([1, 2], 0).result()
     assert Path(told.value.path) == tmp_path / "002.png"
     assert_same(reading.chunk([0, 1], 0), readers.submit([0, 1], 0).result())
@@ -124,7 +124,7 @@ def test_an_unreadable_image_is_left_out_where_it_may_be(make, tmp_path, damaged
     chunk = make(reading_of(squares_block(tmp_path), damaged, leave_out=True)).submit([1, 2, 3], 0).result()
     assert len(chunk.samples) == 2
     assert list(chunk.skipped) == [str(tmp_path / "002.png")]
-    assert "cut off" in chunk.skipped[str(tmp_path / "002.png")]
+    assert "truncated" in chunk.skipped[str(tmp_path / "002.png")]
 
 
 class StubbornError(Exception):

@@ -1,4 +1,4 @@
-"""Small images for the tests of reading."""
+"""Fixtures that make small image files."""
 
 import io
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Encode = Callable[..., bytes]
 
 @pytest.fixture(scope="session")
 def gradient() -> Callable[[int, int], np.ndarray[Any, Any]]:
-    """A smooth image without any symmetry: red grows to the right, green downwards, blue is a blob."""
+    """Makes a smooth image without symmetry: red grows to the right, green downwards, blue is a blob."""
 
     def make(height: int, width: int) -> np.ndarray[Any, Any]:
         y, x = np.mgrid[0:height, 0:width]
@@ -27,7 +27,7 @@ def gradient() -> Callable[[int, int], np.ndarray[Any, Any]]:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The reduction of every decode that is asked for."""
+    """The ``reduce`` argument of every call of `decode`."""
     reductions: list[int] = []
     decode = images.decode
 
@@ -41,7 +41,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture(scope="session")
 def encode() -> Encode:
-    """The bytes of an image file: ``encode(array or Pillow image, "PNG", **Pillow's options)``."""
+    """Makes the content of an image file: ``encode(array or Pillow image, "PNG", **Pillow's options)``."""
 
     def make(pillow: PIL.Image.Image | np.ndarray[Any, Any], format_name: str, **options: Any) -> bytes:
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The cache gives the very pixels that decoding would give now, and decodes where it cannot."""
+"""`PixelCache` returns exactly the pixels that decoding gives, and decodes what it does not have."""
 
 import os
 from collections.abc import Callable
@@ -22,58 +22,56 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> PixelCache:
     return PixelCache.in_memory() if request.param == "memory" else PixelCache.in_folder(tmp_path / "cache")
 
 
-def seen(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:
+def read_pixels(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:
     image = Image.create(path)
     return image.decode_for(Warp.resize(image.shape, Size(9, width)), cache)[0]
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 7])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_pixels_are_those_of_the_decoder_the_first_time_and_later(
-    kind, orientation, cache, decoded, gradient, encode, tmp_path
-):
+def test_cached_pixels_equal_decoded_pixels(kind, orientation, cache, decoded, gradient, encode, tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "a"
     path.write_bytes(encode(gradient(401, 403), kind, exif=exif))
     for width in (20, 60, 120, 400):  # all four scales
-        expected = seen(path, width)
+        expected = read_pixels(path, width)
         decoded.clear()
         for _ in range(3):
-            assert np.array_equal(seen(path, width, cache), expected)
+            assert np.array_equal(read_pixels(path, width, cache), expected)
         assert len(decoded) == 1
     assert (cache.hits, cache.lookups) == (8, 12)
 
 
-def test_bytes_are_kept_as_files_are_and_equal_files_once(cache, decoded, gradient, encode, tmp_path):
+def test_bytes_and_files_of_equal_content_share_one_cache_entry(cache, decoded, gradient, encode, tmp_path):
     data = encode(gradient(30, 40), "PNG")
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(data)
-        seen(tmp_path / name, 40, cache)
-    held = cache.store.used_bytes
-    assert np.array_equal(seen(data, 40, cache), gradient(30, 40))
+        read_pixels(tmp_path / name, 40, cache)
+    used_bytes = cache.store.used_bytes
+    assert np.array_equal(read_pixels(data, 40, cache), gradient(30, 40))
     assert len(decoded) == 1
-    assert cache.store.used_bytes == held
+    assert cache.store.used_bytes == used_bytes
 
 
-def test_a_image_in_memory_is_not_kept(cache, gradient):
-    assert np.array_equal(seen(gradient(30, 40), 40, cache), gradient(30, 40))
+def test_an_image_in_memory_is_not_cached(cache, gradient):
+    assert np.array_equal(read_pixels(gradient(30, 40), 40, cache), gradient(30, 40))
     assert (cache.lookups, cache.store.used_bytes) == (0, 0)
 
 
-def test_a_changed_image_is_seen_even_with_its_old_time(cache, gradient, encode, tmp_path):
+def test_a_changed_file_is_decoded_again_even_with_its_old_modification_time(cache, gradient, encode, tmp_path):
     path = tmp_path / "a.bmp"
     path.write_bytes(encode(gradient(30, 40), "BMP"))
-    assert np.array_equal(seen(path, 40, cache), gradient(30, 40))
+    assert np.array_equal(read_pixels(path, 40, cache), gradient(30, 40))
     before = path.stat()
     for change in (gradient(30, 40)[::-1], gradient(30, 40)[:, ::-1]):
         path.write_bytes(encode(np.ascontiguousarray(change), "BMP"))
-        assert np.array_equal(seen(path, 40, cache), change)
+        assert np.array_equal(read_pixels(path, 40, cache), change)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert path.stat().st_size == before.st_size
 
 
-def test_a_image_that_changes_after_its_header_was_read_is_an_error_and_never_kept(cache, gradient, encode, tmp_path):
+def test_a_file_that_changed_after_its_header_was_read_is_refused_and_not_cached(cache, gradient, encode, tmp_path):
     path = tmp_path / "a.jpg"
     exif = PIL.Image.Exif()
     exif[0x0112] = 3
@@ -81,62 +79,64 @@ def test_a_image_that_changes_after_its_header_was_read_is_an_error_and_never_ke
     image = Image.create(path)
     path.write_bytes(encode(gradient(30, 40), "JPEG", exif=exif))
     for _ in range(2):
-        with pytest.raises(ImageError, match=r"a.jpg': it has changed since it was first looked at"):
+        with pytest.raises(ImageError, match=r"a.jpg': the file has changed since its header was read"):
             image.decode_for(Warp.identity(image.shape), cache)
-    assert np.array_equal(seen(path, 40, cache), seen(path, 40))
+    assert np.array_equal(read_pixels(path, 40, cache), read_pixels(path, 40))
 
 
-@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes()[:-200]), Path.unlink])
-def test_an_unreadable_image_says_the_same_as_without_a_cache(spoil, cache, gradient, encode, tmp_path):
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-200]), Path.unlink])
+def test_an_unreadable_image_raises_the_same_error_with_and_without_a_cache(damage, cache, gradient, encode, tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(encode(gradient(60, 80), "JPEG"))
     image = Image.create(path)
-    spoil(path)
-    said = []
-    for used in (None, cache, cache):
+    damage(path)
+    errors = []
+    for cache_or_none in (None, cache, cache):
         with pytest.raises(ImageError, match="a.jpg") as error:
-            image.decode_for(Warp.identity(image.shape), used)
-        said.append((str(error.value), error.value.path))
-    assert len(set(said)) == 1
+            image.decode_for(Warp.identity(image.shape), cache_or_none)
+        errors.append((str(error.value), error.value.path))
+    assert len(set(errors)) == 1
     assert cache.store.used_bytes == 0
 
 
 @pytest.mark.parametrize("library", [caches.PIL, caches.cv2])
-def test_another_decoder_decodes_anew(library, tmp_path, decoded, gradient, encode, monkeypatch):
+def test_another_version_of_a_decoder_does_not_use_old_entries(
+    library, tmp_path, decoded, gradient, encode, monkeypatch
+):
     data = encode(gradient(30, 40), "JPEG")
-    seen(data, 40, PixelCache.in_folder(tmp_path))
-    seen(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
     assert len(decoded) == 1
     monkeypatch.setattr(library, "__version__", "99.0")
-    seen(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
     assert len(decoded) == 2
 
 
 def test_a_damaged_cache_is_repaired(tmp_path, decoded, gradient, encode):
     data = encode(gradient(30, 40), "JPEG")
-    expected = seen(data, 40)
-    seen(data, 40, PixelCache.in_folder(tmp_path))
+    expected = read_pixels(data, 40)
+    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
     [path] = [path for path in (tmp_path / SUBFOLDER).rglob("*") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     decoded.clear()
     for _ in range(2):
-        assert np.array_equal(seen(data, 40, PixelCache.in_folder(tmp_path)), expected)
+        assert np.array_equal(read_pixels(data, 40, PixelCache.in_folder(tmp_path)), expected)
     assert len(decoded) == 1
 
 
-def test_what_it_did_is_said_in_one_line(tmp_path, gradient, encode):
+def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, encode):
     limit = 2_000_000
     cache = PixelCache.in_folder(tmp_path, limit)
     for number in range(3):
         for _ in range(2):
-            seen(encode(gradient(500, 600 + number), "PNG"), 600, cache)
+            read_pixels(encode(gradient(500, 600 + number), "PNG"), 600, cache)
     assert repr(cache) == (
         f"PixelCache: 2 of 6 readings came from '{tmp_path}', which holds 2 MB; "
         "it is full (limit 2 MB), so the other images are decoded each time"
     )
 
 
-def test_a_choice_is_memory_a_folder_a_cache_or_nothing(tmp_path: Path) -> None:
+def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> None:
     assert PixelCache.from_option(None) is None
     assert PixelCache.from_option("memory").store.location == "memory"  # type: ignore[union-attr]
     assert PixelCache.from_option(tmp_path).store.location == f"'{tmp_path}'"  # type: ignore[union-attr]
@@ -147,10 +147,10 @@ def test_a_choice_is_memory_a_folder_a_cache_or_nothing(tmp_path: Path) -> None:
             PixelCache.from_option(wrong)  # type: ignore[arg-type]
 
 
-def test_many_threads_share_one(cache, gradient, encode, in_threads: Callable):
+def test_many_threads_can_share_a_cache(cache, gradient, encode, in_threads: Callable):
     files = [encode(gradient(60, 80 + number), "PNG") for number in range(4)]
-    answers = in_threads(lambda number: seen(files[number % 4], 80, cache), 64)
-    for number, pixels in enumerate(answers):
+    results = in_threads(lambda number: read_pixels(files[number % 4], 80, cache), 64)
+    for number, pixels in enumerate(results):
         assert np.array_equal(pixels, gradient(60, 80 + number % 4))
     assert cache.lookups == 64
     assert cache.hits >= 32

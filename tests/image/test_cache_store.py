@@ -1,4 +1,4 @@
-"""A store gives back what was put into it, or nothing, whatever happens to its files."""
+"""Stores return the stored pixels or None, whatever happens to their files."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in (folder / SUBFOLDER).rglob("*") if path.is_file()]
 
 
-def test_what_was_put_there_comes_back_and_nothing_else_does(make: Callable[..., Store]) -> None:
+def test_get_returns_the_stored_pixels_and_none_for_other_keys(make: Callable[..., Store]) -> None:
     store = make()
     assert store.get(KEY) is None
     store.put(KEY, some_pixels())
@@ -44,22 +44,22 @@ def test_what_was_put_there_comes_back_and_nothing_else_does(make: Callable[...,
     assert store.problem is None
 
 
-def test_a_folder_may_lie_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_in_the_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     FolderStore("~/images").put(KEY, some_pixels())
     assert len(files(tmp_path / "images")) == 1
-    with pytest.raises(InputError, match=r"cannot keep images in the folder '~nobody-there/x': .*; name another"):
-        FolderStore("~nobody-there/x")
+    with pytest.raises(InputError, match=r"cannot cache images in the folder '~unknown-user/x': .*; name another"):
+        FolderStore("~unknown-user/x")
 
 
-def test_what_is_kept_cannot_be_written_to_in_a_folder(tmp_path: Path) -> None:
+def test_pixels_from_a_folder_store_are_read_only(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())
     with pytest.raises(ValueError, match="read-only"):
         store.get(KEY)[0, 0] = 1
 
 
-def test_a_store_that_is_full_keeps_what_it_has_and_says_so(make: Callable[..., Store]) -> None:
+def test_a_full_store_keeps_its_entries_and_reports_the_problem(make: Callable[..., Store]) -> None:
     store = make(4000)
     for number in range(5):
         store.put(f"ab{number}-1", some_pixels(number))  # 1,800 bytes each
@@ -68,22 +68,22 @@ def test_a_store_that_is_full_keeps_what_it_has_and_says_so(make: Callable[..., 
     assert store.problem == "it is full (limit 0 MB), so the other images are decoded each time"
 
 
-def test_a_folder_counts_what_other_runs_have_written(tmp_path: Path) -> None:
+def test_a_folder_store_counts_the_files_of_earlier_runs(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
-    later = FolderStore(tmp_path, limit=3000)
-    assert later.used_bytes == later.count_bytes() == files(tmp_path)[0].stat().st_size
-    later.put("cd34-1", some_pixels(1))
-    assert later.get("cd34-1") is None
-    assert np.array_equal(later.get(KEY), some_pixels())
+    store = FolderStore(tmp_path, limit=3000)
+    assert store.used_bytes == store.count_bytes() == files(tmp_path)[0].stat().st_size
+    store.put("cd34-1", some_pixels(1))
+    assert store.get("cd34-1") is None
+    assert np.array_equal(store.get(KEY), some_pixels())
 
 
-def test_what_another_run_writes_meanwhile_is_counted_when_somebody_asks(tmp_path: Path) -> None:
-    one, other = FolderStore(tmp_path), FolderStore(tmp_path)
-    other.put(KEY, some_pixels())
-    assert one.count_bytes() == other.used_bytes > 0
+def test_count_bytes_includes_the_files_of_runs_at_the_same_time(tmp_path: Path) -> None:
+    first, second = FolderStore(tmp_path), FolderStore(tmp_path)
+    second.put(KEY, some_pixels())
+    assert first.count_bytes() == second.used_bytes > 0
 
 
-def test_two_runs_that_write_at_once_stay_near_the_limit(tmp_path: Path) -> None:
+def test_two_runs_that_write_at_the_same_time_stay_near_the_limit(tmp_path: Path) -> None:
     limit = 100_000
     both = [FolderStore(tmp_path, limit) for _ in range(2)]
     for number in range(100):
@@ -91,44 +91,47 @@ def test_two_runs_that_write_at_once_stay_near_the_limit(tmp_path: Path) -> None
     assert 0.8 * limit < sum(path.stat().st_size for path in files(tmp_path)) < 1.1 * limit
 
 
-def flipped(path: Path) -> None:
+def flip_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-5] ^= 1
     path.write_bytes(data)
 
 
-def cut_off(path: Path) -> None:
+def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def lengthened(path: Path) -> None:
+def append_a_byte(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"0")
 
 
-def zeros(path: Path) -> None:
+def fill_with_zeros(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
-def emptied(path: Path) -> None:
+def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def turned(path: Path) -> None:
-    """Height and width exchanged: everything else is right."""
+def swap_height_and_width(path: Path) -> None:
+    """Swaps height and width in the header and keeps the rest."""
     data = path.read_bytes()
     path.write_bytes(data[:8] + data[12:16] + data[8:12] + data[16:])
 
 
-def another(path: Path) -> None:
-    """A whole file, but of another image."""
+def replace_by_another_image(path: Path) -> None:
+    """Writes a valid file of another image."""
     store = FolderStore(path.parent / "other")
     store.put("cd34-1", some_pixels(9))
     path.write_bytes(files(path.parent / "other")[0].read_bytes())
 
 
-@pytest.mark.parametrize("damage", [flipped, cut_off, lengthened, zeros, emptied, turned, another])
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_bit, truncate, append_a_byte, fill_with_zeros, empty, swap_height_and_width, replace_by_another_image],
+)
 @pytest.mark.parametrize("same_run", [True, False])
-def test_a_damaged_file_counts_as_missing_and_is_written_anew(
+def test_a_damaged_file_counts_as_missing_and_is_written_again(
     damage: Callable[[Path], None], same_run: bool, tmp_path: Path
 ) -> None:
     store = FolderStore(tmp_path)
@@ -136,14 +139,14 @@ def test_a_damaged_file_counts_as_missing_and_is_written_anew(
     assert store.get(KEY) is not None
     [path] = files(tmp_path)
     damage(path)
-    os.utime(path, ns=(1, 1))  # so that even a coarse clock tells
+    os.utime(path, ns=(1, 1))  # a new time, even if the file system has a coarse clock
     store = store if same_run else FolderStore(tmp_path)
     assert store.get(KEY) is None
     store.put(KEY, some_pixels())
     assert np.array_equal(store.get(KEY), some_pixels())
 
 
-def test_a_folder_that_is_deleted_meanwhile_is_filled_again(tmp_path: Path) -> None:
+def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())
     shutil.rmtree(tmp_path / SUBFOLDER)
@@ -153,28 +156,26 @@ def test_a_folder_that_is_deleted_meanwhile_is_filled_again(tmp_path: Path) -> N
     assert np.array_equal(store.get(KEY), some_pixels())
 
 
-def test_a_full_disk_turns_writing_off_in_one_sentence_and_leaves_nothing_half_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_stops_writing_and_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FolderStore(tmp_path)
     store.put(KEY, some_pixels())
-    tried = []
+    attempts = []
 
-    def half(path: Path, key: str, pixels: Pixels) -> None:
-        tried.append(key)
+    def write_part(path: Path, key: str, pixels: Pixels) -> None:
+        attempts.append(key)
         path.write_bytes(pixels.tobytes()[:100])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stores, "_write", half)
+    monkeypatch.setattr(stores, "_write", write_part)
     for number in range(3):
         store.put(f"cd{number}-1", some_pixels(number))
-    assert tried == ["cd0-1"]
-    assert store.problem == "nothing more can be written there (No space left on device)"
+    assert attempts == ["cd0-1"]
+    assert store.problem == "no more images can be written to it (No space left on device)"
     assert len(files(tmp_path)) == 1
     assert np.array_equal(store.get(KEY), some_pixels())
 
 
-def test_a_folder_that_became_read_only_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_folder_can_still_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
 
     def refuse(*_: object, **__: object) -> None:
@@ -185,27 +186,27 @@ def test_a_folder_that_became_read_only_is_still_read(tmp_path: Path, monkeypatc
     store.put("cd34-1", some_pixels(1))
     assert np.array_equal(store.get(KEY), some_pixels())
     assert store.get("cd34-1") is None
-    assert store.problem == "nothing more can be written there (Read-only file system)"
+    assert store.problem == "no more images can be written to it (Read-only file system)"
 
 
-def test_a_file_in_the_place_of_the_folder_is_said_at_once(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot keep images in the folder '.*file': .+; name another"):
+    with pytest.raises(InputError, match=r"cannot cache images in the folder '.*file': .+; name another"):
         FolderStore(tmp_path / "file")
 
 
-def test_what_a_killed_run_left_half_written_is_deleted_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+def test_old_temporary_files_are_deleted_and_recent_ones_are_kept(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
     old, new = (files(tmp_path)[0].with_name(f".{name}") for name in ("old", "new"))
     for path in (old, new):
-        path.write_bytes(b"half")
+        path.write_bytes(b"partial")
     os.utime(old, (time.time() - 7200,) * 2)
     FolderStore(tmp_path)
     assert not old.exists()
     assert new.exists()
 
 
-def test_other_files_of_the_folder_are_not_counted(tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(bytes(10_000))
     assert FolderStore(tmp_path).used_bytes == 0
 
@@ -217,31 +218,31 @@ from eyebright.image.cache_store import FolderStore
 store = FolderStore(sys.argv[1])
 for number in range(150):
     pixels = np.random.default_rng(number).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    found = store.get(f"{number % 7:02}-{number}")
-    assert found is None or np.array_equal(found, pixels)
+    cached = store.get(f"{number % 7:02}-{number}")
+    assert cached is None or np.array_equal(cached, pixels)
     store.put(f"{number % 7:02}-{number}", pixels)
 assert store.problem is None, store.problem
 """
 
 
-def test_two_processes_fill_one_folder_at_once(tmp_path: Path) -> None:
+def test_two_processes_can_fill_one_folder_at_the_same_time(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITES_AND_READS, str(tmp_path)]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
     store = FolderStore(tmp_path)
     for number in range(150):
         assert np.array_equal(store.get(f"{number % 7:02}-{number}"), some_pixels(number, (40, 50)))
     assert len(files(tmp_path)) == 150
 
 
-def test_free_memory_is_some_of_what_there_is() -> None:
+def test_available_memory_is_at_most_the_physical_memory() -> None:
     assert 0 < available_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def test_several_processes_together_take_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_of_the_system", lambda: 8000)
-    monkeypatch.setattr(stores, "_of_the_group", lambda: None)
+def test_the_default_memory_limit_is_divided_between_local_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_free_system_memory", lambda: 8000)
+    monkeypatch.setattr(stores, "_free_cgroup_memory", lambda: None)
     assert MemoryStore().limit == 2000
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # as torchrun says it
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # set by torchrun
     assert MemoryStore().limit == 500

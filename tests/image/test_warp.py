@@ -1,4 +1,4 @@
-"""Warps: their algebra, what lies outside, antialiasing against Pillow, and the images at the edge of reason."""
+"""Warps: composition, padding, antialiasing (compared with Pillow) and extreme image sizes."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ SOURCE = Size(60, 90)
 
 
 def scene(size: Size, seed: int = 0) -> np.ndarray:
-    """A uint8 image with soft and sharp things on it, made from noise at several scales."""
+    """A uint8 test image with smooth and sharp structures: noise at several scales and a rectangle."""
     generator = np.random.default_rng(seed)
     layers = [
         np.asarray(
@@ -37,13 +37,13 @@ def checkerboard(size: Size) -> np.ndarray:
     return np.repeat((np.indices(size).sum(0) % 2 * 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def in_a_batch(warp: Warp, image: np.ndarray, pad: str = "reflection") -> np.ndarray:
+def warp_as_batch(warp: Warp, image: np.ndarray, pad: str = "reflection") -> np.ndarray:
     images = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
     return warp_batch(images, [warp], pad=pad)[0].permute(1, 2, 0).numpy()
 
 
-def hardly_turned(size: Size) -> Warp:
-    """A rotation too small to see: it keeps a warp off the path of boxes."""
+def tiny_rotation(size: Size) -> Warp:
+    """A rotation too small to be visible, which prevents the fast path for axis-aligned boxes."""
     return Warp.rotate(size, 1e-3)
 
 
@@ -51,14 +51,14 @@ def rms(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.square(a.astype(np.float64) - b.astype(np.float64)).mean()))
 
 
-# A perspective with its horizon at x = 20: what lies left of it, the top-left corner too, is behind the eye.
-BEHIND_THE_CORNER = Warp(np.array([[1.0, 0, -40], [0, 1, 0], [0.05, 0, -1]]), Size(120, 200), Size(20, 30))
+# A perspective with its horizon at x = 20: everything to the left of it is behind the camera.
+HORIZON_AT_20 = Warp(np.array([[1.0, 0, -40], [0, 1, 0], [0.05, 0, -1]]), Size(120, 200), Size(20, 30))
 
 
-# ---------------------------------------------------------------------- algebra
+# ---------------------------------------------------------------------- composition
 
 
-def test_a_warp_for_another_size_cannot_follow() -> None:
+def test_composing_warps_of_different_sizes_is_refused() -> None:
     with pytest.raises(InputError, match="a warp for 10x10 images cannot follow one that gives 60x90"):
         Warp.identity(SOURCE).then(Warp.identity(Size(10, 10)))
 
@@ -75,49 +75,49 @@ def test_a_warp_for_another_size_cannot_follow() -> None:
         *((Warp.dihedral(SOURCE, k), k in (1, 2, 6, 7)) for k in range(8)),
     ],
 )
-def test_a_mirrored_image_is_known(warp: Warp, mirrored: bool) -> None:
+def test_mirrored_is_true_for_an_odd_number_of_flips(warp: Warp, mirrored: bool) -> None:
     assert warp.mirrored is mirrored
     assert warp.inverse().mirrored is mirrored
 
 
-def test_mirroring_is_seen_where_the_image_is_and_not_at_its_corner() -> None:
-    assert not BEHIND_THE_CORNER.mirrored
-    assert Warp.flip(BEHIND_THE_CORNER.source).then(BEHIND_THE_CORNER).mirrored
+def test_mirrored_is_measured_at_the_output_centre_when_the_corner_is_behind_the_camera() -> None:
+    assert not HORIZON_AT_20.mirrored
+    assert Warp.flip(HORIZON_AT_20.source).then(HORIZON_AT_20).mirrored
 
 
-def test_scale_says_output_pixels_for_each_source_pixel() -> None:
-    warp = Warp.rotate(SOURCE, 90).then(Warp.resize(SOURCE, Size(120, 45)))  # x of the source becomes y
+def test_scale_is_output_pixels_per_input_pixel() -> None:
+    warp = Warp.rotate(SOURCE, 90).then(Warp.resize(SOURCE, Size(120, 45)))  # x of the input becomes y
     assert warp.scale() == pytest.approx((2, 0.5))
 
 
-def test_the_corners_of_a_perspective_go_where_they_were_sent() -> None:
+def test_a_perspective_moves_the_corners_to_the_requested_positions() -> None:
     corners = [(-9.0, -5.0), (99.0, 3.0), (80.0, 70.0), (5.0, 55.0)]
     before = np.array([(0, 0, 1), (90, 0, 1), (90, 60, 1), (0, 60, 1)])
     after = before @ Warp.perspective(SOURCE, corners).matrix.T
     assert np.allclose(after[:, :2] / after[:, 2:], corners)
 
 
-def test_points_are_seen_up_to_the_edge_and_not_beyond() -> None:
+def test_points_are_visible_up_to_the_edge_of_the_output() -> None:
     points = Points.of([[10, 20], [110, 80], [9.99, 50], [60, 80.01], [np.nan, 3]])
     moved = Warp.crop(Size(200, 200), Size(60, 100), left=10, top=20).points(points)
     assert moved.visible.tolist() == [True, True, False, False, False]
     assert torch.equal(moved.xy[:2], torch.tensor([[0.0, 0.0], [100.0, 60.0]], dtype=torch.float64))
 
 
-def test_an_unseen_point_stays_unseen() -> None:
+def test_an_invisible_point_stays_invisible() -> None:
     points = Points(torch.tensor([[5.0, 5.0]], dtype=torch.float64), torch.tensor([False]))
     assert not Warp.identity(SOURCE).points(points).visible.any()
 
 
-def test_a_point_behind_the_eye_is_not_seen() -> None:
-    points = BEHIND_THE_CORNER.points(Points.of([[100.0, 40.0], [-100.0, -60.0]]))
+def test_a_point_behind_the_camera_is_not_visible() -> None:
+    points = HORIZON_AT_20.points(Points.of([[100.0, 40.0], [-100.0, -60.0]]))
     assert points.visible.tolist() == [True, False]
     assert torch.allclose(points.xy, torch.tensor([[15.0, 10.0], [70 / 3, 10.0]], dtype=torch.float64))
 
 
 @pytest.mark.parametrize("factor", [0, -1, float("nan")])
-def test_a_zoom_by_nothing_is_refused(factor: float) -> None:
-    with pytest.raises(InputError, match="a zoom's factor is greater than 0"):
+def test_a_zoom_factor_that_is_not_positive_is_refused(factor: float) -> None:
+    with pytest.raises(InputError, match="a zoom factor must be greater than 0"):
         Warp.zoom(SOURCE, factor)
 
 
@@ -129,26 +129,26 @@ def test_a_zoom_by_nothing_is_refused(factor: float) -> None:
         [(0, 0), (90, 0), (30, 20), (0, 60)],
         [(0, 0), (90, 0), (90, 60)],
     ],
-    ids=["crossed", "flat", "dented", "three"],
+    ids=["self-intersecting", "collinear", "concave", "three corners"],
 )
-def test_a_perspective_that_no_eye_sees_is_refused(corners: list[tuple[float, float]]) -> None:
-    with pytest.raises(InputError, match="four corners of a convex shape"):
+def test_a_perspective_with_corners_that_are_not_convex_is_refused(corners: list[tuple[float, float]]) -> None:
+    with pytest.raises(InputError, match="four corners of a convex quadrilateral"):
         Warp.perspective(SOURCE, corners)
 
 
-def test_there_are_eight_symmetries() -> None:
+def test_a_dihedral_number_above_7_is_refused() -> None:
     with pytest.raises(InputError, match="numbered 0 to 7, got 8"):
         Warp.dihedral(SOURCE, 8)
 
 
-def test_warps_pickle() -> None:
+def test_a_pickled_warp_equals_the_original() -> None:
     warp = Warp.rotate(SOURCE, 10)
     again = pickle.loads(pickle.dumps(warp))
     assert np.array_equal(again.matrix, warp.matrix)
     assert (again.source, again.size) == (warp.source, warp.size)
 
 
-# ---------------------------------------------------------------------- the book's numbers
+# ---------------------------------------------------------------------- values of fastai
 
 
 @pytest.fixture(scope="module")
@@ -157,16 +157,16 @@ def gold() -> dict:
 
 
 @pytest.mark.parametrize("k", range(8))
-def test_the_symmetries_are_numbered_as_in_the_book(k: int, gold: dict) -> None:
+def test_dihedral_transforms_are_numbered_as_in_fastai(k: int, gold: dict) -> None:
     image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
     expected = gold["image dihedral on [[0,1,2],[3,4,5]]"][str(k)]
     assert Warp.dihedral(Size(2, 3), k).pixels(image)[:, :, 0].tolist() == expected["pil"]
-    assert in_a_batch(Warp.dihedral(Size(2, 3), k), image)[:, :, 0].round().tolist() == expected["pil"]
+    assert warp_as_batch(Warp.dihedral(Size(2, 3), k), image)[:, :, 0].round().tolist() == expected["pil"]
 
 
 @pytest.mark.parametrize("k", range(8))
-def test_the_symmetries_move_points_as_in_the_book(k: int, gold: dict) -> None:
-    square = Size(2, 2)  # the book's points lie in [-1, 1]: about the centre of a 2 x 2 image
+def test_dihedral_transforms_move_points_as_in_fastai(k: int, gold: dict) -> None:
+    square = Size(2, 2)  # fastai's points are in [-1, 1] relative to the centre, as in a 2 x 2 image
     moved = Warp.dihedral(square, k).points(Points.of(np.array([[-0.5, 0.25], [0.75, -1.0]]) + 1)).xy - 1
     assert moved.tolist() == gold["TensorPoint.dihedral(k) on [[-.5,.25],[.75,-1]]"][str(k)]
 
@@ -174,31 +174,31 @@ def test_the_symmetries_move_points_as_in_the_book(k: int, gold: dict) -> None:
 # ---------------------------------------------------------------------- pixels
 
 
-def test_nothing_changes_nothing() -> None:
+def test_the_identity_returns_an_equal_copy() -> None:
     image = scene(SOURCE)
     out = Warp.identity(SOURCE).pixels(image)
     assert np.array_equal(out, image)
     assert out is not image
     assert out.flags.writeable
-    assert np.allclose(in_a_batch(Warp.identity(SOURCE), image), image, atol=1e-2)
+    assert np.allclose(warp_as_batch(Warp.identity(SOURCE), image), image, atol=1e-2)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("after", [Size(224, 300), Size(31, 37), Size(60, 45)])
-def test_resizing_a_whole_image_is_pillows_resize(after: Size, interpolation: str) -> None:
+def test_resizing_a_whole_image_equals_pillows_resize(after: Size, interpolation: str) -> None:
     image = scene(SOURCE)
     resample = {"bilinear": PIL.Image.Resampling.BILINEAR, "bicubic": PIL.Image.Resampling.BICUBIC}[interpolation]
     expected = np.asarray(PIL.Image.fromarray(image).resize((after.width, after.height), resample))
     assert np.array_equal(Warp.resize(SOURCE, after).pixels(image, interpolation=interpolation), expected)
 
 
-def test_resizing_float_pixels_is_pillows_resize() -> None:
+def test_resizing_float_pixels_equals_pillows_resize() -> None:
     image = scene(SOURCE)[:, :, :1].astype(np.float32)
     expected = np.asarray(PIL.Image.fromarray(image[:, :, 0]).resize((37, 31), PIL.Image.Resampling.BILINEAR))
     assert np.array_equal(Warp.resize(SOURCE, Size(31, 37)).pixels(image)[:, :, 0], expected)
 
 
-def test_a_flipped_box_is_the_flip_of_the_box() -> None:
+def test_a_crop_then_a_flip_equals_the_flipped_crop() -> None:
     image, after = scene(SOURCE), Size(41, 35)
     box = Warp.crop(SOURCE, Size(50, 70), left=11, top=4).then(Warp.resize(Size(50, 70), after))
     assert np.array_equal(box.then(Warp.dihedral(after, 1)).pixels(image), box.pixels(image)[:, ::-1])
@@ -209,44 +209,46 @@ def test_a_flipped_box_is_the_flip_of_the_box() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("channels", [1, 3, 4, 6])
-@pytest.mark.parametrize("warp", [Warp.resize(SOURCE, Size(31, 37)), Warp.rotate(SOURCE, 20)], ids=["box", "turn"])
-def test_each_channel_goes_its_own_way(warp: Warp, channels: int, dtype: type) -> None:
+@pytest.mark.parametrize("warp", [Warp.resize(SOURCE, Size(31, 37)), Warp.rotate(SOURCE, 20)], ids=["box", "rotation"])
+def test_channels_are_resampled_independently(warp: Warp, channels: int, dtype: type) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 90, channels)).astype(dtype)
     out = warp.pixels(image)
     assert out.dtype == dtype
     assert out.shape == (*warp.size, channels)
-    for c in range(channels):  # OpenCV rounds places to 1/32 of a pixel for some numbers of channels
+    for c in range(channels):  # OpenCV rounds positions to 1/32 of a pixel for some numbers of channels
         assert rms(out[:, :, c], warp.pixels(image[:, :, c : c + 1])[:, :, 0]) < 1.5
 
 
 @pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_padding_whole_pixels_is_numpys_pad(pad: str) -> None:
+def test_padding_by_whole_pixels_equals_numpys_pad(pad: str) -> None:
     image = scene(SOURCE)
-    rule = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
-    expected = np.pad(image, ((20, 30), (70, 40), (0, 0)), mode=rule)
+    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
+    expected = np.pad(image, ((20, 30), (70, 40), (0, 0)), mode=mode)
     warp = Warp.crop(SOURCE, Size(110, 200), left=-70, top=-20)
     assert np.array_equal(warp.pixels(image, pad=pad), expected)
-    assert np.allclose(in_a_batch(warp, image, pad), expected, atol=1e-2)
+    assert np.allclose(warp_as_batch(warp, image, pad), expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("shrink", [1, 3, 11])
-def test_turned_pixels_outside_are_those_of_the_padded_image(shrink: int, pad: str) -> None:
+def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad: str) -> None:
     source, room = Size(120, 180), Size(360, 480)
-    rule = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
+    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
     image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
-    padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=rule)
+    padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=mode)
     after = Warp.rotate(room, 7).then(Warp.resize(room, Size(360 // shrink, 480 // shrink)))
     warp = Warp.crop(source, room, left=-150, top=-120).then(after)
-    inner = np.s_[40 // shrink : -40 // shrink, 40 // shrink : -40 // shrink]  # where the padding's own padding is not
+    inner = np.s_[
+        40 // shrink : -40 // shrink, 40 // shrink : -40 // shrink
+    ]  # excludes the padding of the padded image
     expected = after.pixels(padded, pad=pad)[inner]
     assert rms(warp.pixels(image, pad=pad)[inner], expected) < 2  # of noise, whose rms is 74
-    assert rms(in_a_batch(warp, image, pad)[inner], expected) < 2
+    assert rms(warp_as_batch(warp, image, pad)[inner], expected) < 2
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-4])
 @pytest.mark.parametrize(("left", "top"), [(-65, -50), (75, 55), (-65, 20), (30, 55)])
-def test_a_corner_of_the_image_is_mirrored_as_far_as_it_is_seen(left: int, top: int, degrees: float) -> None:
+def test_reflection_covers_all_visible_pixels_outside_of_a_corner(left: int, top: int, degrees: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     warp = Warp.rotate(SOURCE, degrees).then(Warp.crop(SOURCE, Size(60, 80), left=left, top=top))
     padded = np.pad(image, ((60, 60), (90, 90), (0, 0)), mode="symmetric")
@@ -255,26 +257,26 @@ def test_a_corner_of_the_image_is_mirrored_as_far_as_it_is_seen(left: int, top: 
 
 
 @pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_a_image_wholly_outside_is_all_padding(pad: str) -> None:
+def test_an_output_fully_outside_of_the_image_is_all_padding(pad: str) -> None:
     image = np.full((60, 90, 3), 200, dtype=np.uint8)
     for far in (Warp.crop(SOURCE, Size(20, 30), left=500, top=-400), Warp.rotate(SOURCE, 5)):
         warp = far.then(Warp.crop(far.size, Size(20, 30), left=1e4, top=300))
         expected = 0 if pad == "zeros" else 200
         assert (warp.pixels(image, pad=pad) == expected).all()
-        assert np.allclose(in_a_batch(warp, image, pad), expected, atol=1e-3)
+        assert np.allclose(warp_as_batch(warp, image, pad), expected, atol=1e-3)
 
 
-def test_a_shrunk_batch_is_mirrored_at_its_edges_as_it_is_outside() -> None:
+def test_shrinking_a_batch_uses_reflected_pixels_at_the_edges() -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     mirrored = np.pad(image, ((60, 60), (90, 90), (0, 0)), mode="symmetric")
     shrink = Warp.resize(SOURCE, Size(20, 30))
     middle = Warp.crop(Size(180, 270), SOURCE, left=90, top=60).then(shrink)
-    assert np.allclose(in_a_batch(shrink, image), in_a_batch(middle, mirrored), atol=0.05)
+    assert np.allclose(warp_as_batch(shrink, image), warp_as_batch(middle, mirrored), atol=0.05)
 
 
-def test_only_what_is_seen_matters() -> None:
-    large, seen = scene(Size(700, 900)), Warp.crop(Size(700, 900), Size(100, 100), left=300, top=200)
-    warp = Warp.rotate(Size(700, 900), 3).then(seen).then(Warp.resize(Size(100, 100), Size(48, 48)))
+def test_pixels_that_are_not_visible_do_not_change_the_output() -> None:
+    large, crop = scene(Size(700, 900)), Warp.crop(Size(700, 900), Size(100, 100), left=300, top=200)
+    warp = Warp.rotate(Size(700, 900), 3).then(crop).then(Warp.resize(Size(100, 100), Size(48, 48)))
     before = warp.pixels(large)
     outside = np.ones((700, 900), dtype=bool)
     outside[150:350, 250:450] = False
@@ -287,43 +289,43 @@ def test_only_what_is_seen_matters() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, "batch"])
 @pytest.mark.parametrize("shrink", [1.2, 1.5, 2, 2.7, 4.5, 9, 20])
-def test_shrinking_off_the_box_path_looks_like_pillows(shrink: float, dtype: type | str) -> None:
+def test_shrinking_with_a_rotation_is_close_to_pillows_resize(shrink: float, dtype: type | str) -> None:
     size = Size(300, 400)
     after = Size(round(300 / shrink), round(400 / shrink))
     image, resize = scene(size), Warp.resize(size, after)
-    warp = hardly_turned(size).then(resize)
-    out = in_a_batch(warp, image) if dtype == "batch" else warp.pixels(image.astype(dtype))
+    warp = tiny_rotation(size).then(resize)
+    out = warp_as_batch(warp, image) if dtype == "batch" else warp.pixels(image.astype(dtype))
     assert rms(out, resize.pixels(image)) < 2
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("shrink", [1.2, 1.5, 2, 2.7, 4.5, 9])
-def test_shrinking_photographs_off_the_box_path_looks_like_pillows(shrink: float, shared_data: Path) -> None:
+def test_shrinking_photographs_with_a_rotation_is_close_to_pillows_resize(shrink: float, shared_data: Path) -> None:
     files = sorted((shared_data / "pascal_2007" / "train").glob("*.jpg"))[:8]
     differences = []
     for file in files:
         image = np.asarray(PIL.Image.open(file).convert("RGB"))
         size = Size(*image.shape[:2])
         resize = Warp.resize(size, Size(round(size.height / shrink), round(size.width / shrink)))
-        differences.append(rms(hardly_turned(size).then(resize).pixels(image), resize.pixels(image)))
+        differences.append(rms(tiny_rotation(size).then(resize).pixels(image), resize.pixels(image)))
     assert np.mean(differences) < 2.5
 
 
-@pytest.mark.parametrize("executor", [Warp.pixels, in_a_batch])
+@pytest.mark.parametrize("executor", [Warp.pixels, warp_as_batch])
 @pytest.mark.parametrize("degrees", [0, 1e-3, 10, 45])
 @pytest.mark.parametrize("shrink", [2, 2.5, 3.3, 5, 17])
-def test_a_fine_checkerboard_becomes_grey(shrink: float, degrees: float, executor: object) -> None:
+def test_a_shrunk_checkerboard_becomes_grey(shrink: float, degrees: float, executor: object) -> None:
     size = Size(400, 400)
     after = Size(round(400 / shrink), round(400 / shrink))
     warp = Warp.rotate(size, degrees).then(Warp.resize(size, after))
     out = executor(warp, checkerboard(size))
-    edge = 1 + round(200 / shrink * 0.45)  # a reflection of the board has two pixels alike at the seam
+    edge = 1 + round(200 / shrink * 0.45)  # a reflected checkerboard has two equal pixels at the border
     assert np.abs(out[edge:-edge, edge:-edge].astype(np.float64) - 127.5).max() < 3
 
 
-@pytest.mark.parametrize("executor", [Warp.pixels, in_a_batch])
+@pytest.mark.parametrize("executor", [Warp.pixels, warp_as_batch])
 @pytest.mark.parametrize("upright", [False, True])
-def test_stripes_squeezed_after_a_turn_do_not_alias(upright: bool, executor: object) -> None:
+def test_stripes_that_are_rotated_and_squeezed_do_not_alias(upright: bool, executor: object) -> None:
     size = Size(400, 400)
     stripes = np.zeros((400, 400, 3), dtype=np.uint8)
     stripes[::2] = 255
@@ -333,98 +335,98 @@ def test_stripes_squeezed_after_a_turn_do_not_alias(upright: bool, executor: obj
     assert np.abs(out[60:-60, 12:-12].astype(np.float64) - 127.5).max() < 8
 
 
-@pytest.mark.parametrize("executor", [Warp.pixels, in_a_batch])
+@pytest.mark.parametrize("executor", [Warp.pixels, warp_as_batch])
 @pytest.mark.parametrize("shrink", [1, 1.3, 2, 6, 40])
-def test_an_even_image_stays_even(shrink: float, executor: object) -> None:
+def test_a_constant_image_stays_constant(shrink: float, executor: object) -> None:
     size = Size(200, 300)
     warp = Warp.rotate(size, 20).then(Warp.resize(size, Size(round(200 / shrink), round(300 / shrink))))
     out = executor(warp, np.full((200, 300, 3), 77, dtype=np.uint8))
     assert np.abs(out.astype(np.float64) - 77).max() <= 0.01
 
 
-# ---------------------------------------------------------------------- images at the edge of reason
+# ---------------------------------------------------------------------- extreme sizes
 
 
 @pytest.mark.parametrize("pad", ["border", "reflection"])
-@pytest.mark.parametrize("executor", [Warp.pixels, in_a_batch])
-def test_one_pixel_fills_any_image(executor: object, pad: str) -> None:
+@pytest.mark.parametrize("executor", [Warp.pixels, warp_as_batch])
+def test_an_image_of_one_pixel_can_be_enlarged(executor: object, pad: str) -> None:
     image, one = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
     for warp in (Warp.resize(one, Size(7, 5)), Warp.rotate(one, 30).then(Warp.resize(one, Size(7, 5)))):
         assert np.allclose(executor(warp, image, pad=pad), 90, atol=1e-3)
 
 
-def test_anything_becomes_one_pixel() -> None:
+def test_an_image_can_be_shrunk_to_one_pixel() -> None:
     image = checkerboard(Size(50, 70))
-    for turn in (0, 10):
-        warp = Warp.rotate(Size(50, 70), turn).then(Warp.resize(Size(50, 70), Size(1, 1)))
+    for degrees in (0, 10):
+        warp = Warp.rotate(Size(50, 70), degrees).then(Warp.resize(Size(50, 70), Size(1, 1)))
         assert np.abs(warp.pixels(image).astype(int) - 127).max() <= 2
-        assert np.abs(in_a_batch(warp, image) - 127.5).max() <= 2
+        assert np.abs(warp_as_batch(warp, image) - 127.5).max() <= 2
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-4])
-def test_a_very_long_image(degrees: float) -> None:
+def test_an_image_of_70000_pixels_in_width_is_cropped_and_squeezed(degrees: float) -> None:
     size, box = Size(3, 70_000), Size(3, 3)
     image = np.repeat((np.arange(70_000) // 280).astype(np.uint8)[None, :, None], 3, axis=0)
-    turned = Warp.rotate(size, degrees)
-    place = turned.then(Warp.crop(size, box, left=50_000, top=0)).then(Warp.resize(box, Size(24, 24)))
-    squeezed = turned.then(Warp.resize(size, Size(3, 250)))
-    assert (place.pixels(image) == 50_000 // 280).all()
+    rotation = Warp.rotate(size, degrees)
+    crop = rotation.then(Warp.crop(size, box, left=50_000, top=0)).then(Warp.resize(box, Size(24, 24)))
+    squeezed = rotation.then(Warp.resize(size, Size(3, 250)))
+    assert (crop.pixels(image) == 50_000 // 280).all()
     assert np.abs(squeezed.pixels(image)[1, :, 0].astype(int) - np.arange(250)).max() <= 1
 
 
-def test_a_huge_shrink_is_the_mean() -> None:
+def test_shrinking_noise_by_125_gives_its_mean() -> None:
     size = Size(2000, 4000)
     image = np.random.default_rng(0).integers(0, 256, (2000, 4000, 3), dtype=np.uint8)
     warp = Warp.rotate(size, 10).then(Warp.resize(size, Size(16, 32)))
     assert np.abs(warp.pixels(image).astype(np.float64) - 127.5).max() < 4
-    assert np.abs(in_a_batch(warp, image) - 127.5).max() < 4
+    assert np.abs(warp_as_batch(warp, image) - 127.5).max() < 4
 
 
-def test_a_image_with_the_horizon_in_it_shows_what_lies_before_it() -> None:
-    size = Size(120, 140)  # infinity lies 20 pixels from the right edge
-    warp = Warp(BEHIND_THE_CORNER.matrix, SOURCE, size).then(Warp.crop(size, size, left=-100, top=0))
+def test_an_output_with_the_horizon_inside_shows_the_part_before_it() -> None:
+    size = Size(120, 140)  # the horizon is 20 pixels from the right edge
+    warp = Warp(HORIZON_AT_20.matrix, SOURCE, size).then(Warp.crop(size, size, left=-100, top=0))
     image = scene(SOURCE)
-    one, batch = warp.pixels(image), in_a_batch(warp, image)
+    single, batch = warp.pixels(image), warp_as_batch(warp, image)
     y, x = np.mgrid[:120, :140] + 0.5
     source = np.stack([x, y, np.ones_like(x)], axis=2) @ np.linalg.inv(warp.matrix).T
-    at = source[..., :2] / source[..., 2:]
-    inside = ((at > 1) & (at < [89, 59])).all(axis=2)
+    position = source[..., :2] / source[..., 2:]
+    inside = ((position > 1) & (position < [89, 59])).all(axis=2)
     assert inside.sum() > 5000
-    expected = image[at[inside][:, 1].astype(int), at[inside][:, 0].astype(int)]
-    assert np.median(np.abs(one[inside].astype(float) - expected)) < 5
-    assert rms(one[inside], batch[inside]) < 1
+    expected = image[position[inside][:, 1].astype(int), position[inside][:, 0].astype(int)]
+    assert np.median(np.abs(single[inside].astype(float) - expected)) < 5
+    assert rms(single[inside], batch[inside]) < 1
 
 
-# ---------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------- errors
 
 
-def test_a_image_of_another_size_is_refused() -> None:
+def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(InputError, match=r"a warp for 60x90 images got an array of shape \(90, 60, 3\)"):
         Warp.identity(SOURCE).pixels(np.zeros((90, 60, 3), dtype=np.uint8))
 
 
-def test_a_image_without_channels_is_refused() -> None:
+def test_an_image_without_a_channel_axis_is_refused() -> None:
     with pytest.raises(InputError, match=r"a warp for 60x90 images got an array of shape \(60, 90\)"):
         Warp.identity(SOURCE).pixels(np.zeros((60, 90), dtype=np.uint8))
 
 
-def test_pixels_of_another_type_are_refused() -> None:
-    with pytest.raises(InputError, match="pixels of type uint8 or float32, got int64"):
+def test_an_image_of_another_dtype_is_refused() -> None:
+    with pytest.raises(InputError, match="images of dtype uint8 or float32, got int64"):
         Warp.identity(SOURCE).pixels(np.zeros((60, 90, 3), dtype=np.int64))
 
 
 @pytest.mark.parametrize("warps", [[], [Warp.identity(SOURCE)], [Warp.identity(SOURCE), Warp.identity(Size(3, 3))]])
-def test_a_batch_needs_one_warp_for_each_image(warps: list[Warp]) -> None:
-    with pytest.raises(InputError, match="one warp for each image, all between the same two sizes"):
+def test_a_batch_needs_one_warp_per_image(warps: list[Warp]) -> None:
+    with pytest.raises(InputError, match="one warp per image, all with the same input size and output size"):
         warp_batch(torch.zeros(2, 3, 60, 90), warps)
 
 
-def test_a_batch_of_another_size_is_refused() -> None:
-    with pytest.raises(InputError, match=r"warps for 60x90 images got some of \(90, 60\)"):
+def test_a_batch_of_images_of_another_size_is_refused() -> None:
+    with pytest.raises(InputError, match=r"warps for 60x90 images got images of size \(90, 60\)"):
         warp_batch(torch.zeros(1, 3, 90, 60), [Warp.identity(SOURCE)])
 
 
-def test_a_batch_keeps_its_type_and_the_precision_of_its_places() -> None:
+def test_a_float16_batch_is_sampled_at_float32_positions() -> None:
     size = Size(8, 3000)
     image = (np.arange(3000) % 50 / 50)[None, :, None].repeat(8, 0)
     warp = Warp.crop(size, Size(8, 100), left=2900.5, top=0)
@@ -436,11 +438,11 @@ def test_a_batch_keeps_its_type_and_the_precision_of_its_places() -> None:
 
 
 @pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_a_batch_is_its_images_one_by_one(pad: str) -> None:
-    turns = [Warp.rotate(SOURCE, 10 * k).then(Warp.zoom(SOURCE, 0.4 + 0.3 * k)) for k in range(4)]
+def test_a_batch_equals_its_images_warped_one_by_one(pad: str) -> None:
+    warps = [Warp.rotate(SOURCE, 10 * k).then(Warp.zoom(SOURCE, 0.4 + 0.3 * k)) for k in range(4)]
     images = torch.from_numpy(np.stack([scene(SOURCE, k) for k in range(4)])).permute(0, 3, 1, 2).float()
-    together = warp_batch(images, turns, pad=pad)
-    for k, turn in enumerate(turns):
-        assert torch.allclose(together[k], warp_batch(images[k : k + 1], [turn], pad=pad)[0], atol=0.02)
-        alone = turn.pixels(images[k].permute(1, 2, 0).numpy().astype(np.uint8), pad=pad)
+    together = warp_batch(images, warps, pad=pad)
+    for k, warp in enumerate(warps):
+        assert torch.allclose(together[k], warp_batch(images[k : k + 1], [warp], pad=pad)[0], atol=0.02)
+        alone = warp.pixels(images[k].permute(1, 2, 0).numpy().astype(np.uint8), pad=pad)
         assert rms(together[k].permute(1, 2, 0).numpy(), alone) < 1

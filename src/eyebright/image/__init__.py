@@ -1,1 +1,1 @@
-"""An image: read, decoded, cached, and moved by one warp."""
+"""Images: reading, decoding, caching, and geometric warps."""

@@ -1,8 +1,8 @@
-"""A cache of decoded images, so that epochs from the second on need not decode them again.
+"""`PixelCache`: a cache of decoded images, so that only the first epoch has to decode them.
 
-What is kept is exactly what the decoder gives, under a key made of the file's bytes, the scale, and the decoder's
-version: a training sees the same pixels with the cache as without it, and an image that has changed, or another
-decoder, is another key. Whatever goes wrong with the cache, images are decoded as if it were not there.
+An entry is exactly what the decoder returns. Its key is a hash of the file's content, the reduction, and the versions
+of the decoders. Training therefore sees the same pixels with and without a cache, and a changed file or another
+decoder version never uses an old entry. If the cache fails in any way, images are decoded as without a cache.
 """
 
 import hashlib
@@ -18,23 +18,27 @@ from PIL import features
 
 from eyebright.errors import InputError
 from eyebright.image.cache_store import FolderStore, MemoryStore, Pixels, Store, format_megabytes
-from eyebright.image.decode import Source, read_bytes
+from eyebright.image.decode import PathOrBytes, read_bytes
 
 CacheOption = Union[str, Path, "PixelCache", None]
-"""``"memory"``, a folder, a cache that is there already, or None for no cache."""
+"""``"memory"``, a folder, an existing cache, or None for no cache."""
 
-_RULES = 1  # of what `eyebright.image.decode` makes of the decoders' answers: count up when pixels change
-_LIBRARIES = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
+_CONVERSION_VERSION = 1  # of the conversions in `eyebright.image.decode`: increase it when the pixels change
+_PILLOW_LIBRARIES = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")
 
 
 @final
 class PixelCache:
-    """Decoded images by what is in their files; threads may share it.
+    """A cache of decoded images, keyed by the content of their files; safe to share between threads.
 
-    A file is hashed when it is first seen and again when its size or its times have changed.
+    A file is hashed when it is first read, and again when its size or modification time has changed.
 
     Args:
-        store: where the pixels are kept.
+        store: the storage for the pixels.
+
+    Attributes:
+        lookups: number of calls of `pixels`.
+        hits: number of lookups that were answered from the store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -43,36 +47,36 @@ class PixelCache:
         self.hits = 0
         self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
-        self._decoder = _decoder()
+        self._decoder_versions = _decoder_versions()
 
     @staticmethod
     def in_memory(limit: int | None = None) -> "PixelCache":
-        """A cache in this process's memory.
+        """A cache in the memory of this process.
 
         Args:
-            limit: bytes; None: a quarter of the memory that is free now.
+            limit: maximum size in bytes; None for a quarter of the available memory.
         """
         return PixelCache(MemoryStore(limit))
 
     @staticmethod
     def in_folder(folder: str | Path, limit: int | None = None) -> "PixelCache":
-        """A cache in a folder, which outlives the process and which several may share.
+        """A cache in a folder; it persists, and several processes can share it.
 
         Args:
-            folder: is made where it is missing.
-            limit: bytes, with those that are there already; None: half of what is free on the disk.
+            folder: created if it does not exist.
+            limit: maximum size in bytes, existing entries included; None for half of the free space on the disk.
 
         Raises:
-            InputError: there can be no such folder.
+            InputError: the folder cannot be created.
         """
         return PixelCache(FolderStore(folder, limit))
 
     @staticmethod
     def from_option(option: CacheOption) -> "PixelCache | None":
-        """The cache that was asked for.
+        """The cache for a ``cache`` argument.
 
         Raises:
-            InputError: it is nothing that could be one, or there can be no such folder.
+            InputError: the option has another type or is an empty string, or the folder cannot be created.
         """
         match option:
             case None | PixelCache():
@@ -89,67 +93,72 @@ class PixelCache:
 
     @property
     def summary(self) -> str:
-        """How often it was of use, what it holds, and why it takes no more where it does not."""
-        use = f"{self.hits:,} of {self.lookups:,} readings came from {self.store.location}"
-        held = f"which holds {format_megabytes(self.store.count_bytes())}"
-        return ", ".join([use, held]) + (f"; {self.store.problem}" if self.store.problem else "")
+        """One line with the number of hits, the size, and the reason if no more entries are written."""
+        size = format_megabytes(self.store.count_bytes())
+        text = f"{self.hits:,} of {self.lookups:,} readings came from {self.store.location}, which holds {size}"
+        return f"{text}; {self.store.problem}" if self.store.problem else text
 
-    def pixels(self, source: Source, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:
-        """The decoded pixels of an image; not to be written to.
+    def pixels(self, source: PathOrBytes, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:
+        """The decoded pixels of an image, as a read-only array of shape (height, width, 3).
 
         Args:
-            source: a path, or the bytes of a whole file.
-            reduce: the scale, as ``decode`` will decode it.
-            decode: from the bytes of the file to its pixels; is called where nothing has been kept.
+            source: a path, or the content of an image file.
+            reduce: the reduction with which ``decode`` decodes; a part of the key.
+            decode: a function from the content of a file to its pixels; called for a cache miss.
 
         Raises:
-            ImageError: the file cannot be read; and what ``decode`` raises.
+            ImageError: the file cannot be read, or ``decode`` raises it.
         """
-        digest = self._known(source)
-        kept = None if digest is None else self.store.get(f"{digest}-{reduce}")
-        if kept is None:
-            # What is hashed and what is decoded are the same bytes, whatever happens to the file meanwhile.
-            data, now = self._read(source)
-            kept = None if now == digest else self.store.get(f"{now}-{reduce}")
-            if kept is None:
-                kept = decode(data)
-                self.store.put(f"{now}-{reduce}", kept)
-                self._count(0)
-                return kept
-        self._count(1)
-        return kept
+        known = self._known_digest(source)
+        pixels = None if known is None else self.store.get(f"{known}-{reduce}")
+        if pixels is None:
+            # The same bytes are hashed and decoded, so that a file that changes meanwhile cannot get a wrong key.
+            data, digest = self._read(source)
+            pixels = None if digest == known else self.store.get(f"{digest}-{reduce}")
+            if pixels is None:
+                pixels = decode(data)
+                self.store.put(f"{digest}-{reduce}", pixels)
+                self._count(hits=0)
+                return pixels
+        self._count(hits=1)
+        return pixels
 
-    def _known(self, source: Source) -> str | None:
-        """The digest of a file that has been seen and looks the same."""
+    def _known_digest(self, source: PathOrBytes) -> str | None:
+        """The digest of a file that was hashed before and has the same size and times; None otherwise."""
         if isinstance(source, bytes):
             return None
         signature, digest = self._digests.get(source, (None, None))
         return digest if signature is not None and signature == _signature(source) else None
 
-    def _read(self, source: Source) -> tuple[bytes, str]:
-        signature = None if isinstance(source, bytes) else _signature(source)  # before reading: it may change then
+    def _read(self, source: PathOrBytes) -> tuple[bytes, str]:
+        """The content of a file and its digest."""
+        signature = (
+            None if isinstance(source, bytes) else _signature(source)
+        )  # taken first: the file may change during reading
         data = source if isinstance(source, bytes) else read_bytes(source)
-        digest = hashlib.sha256(self._decoder + data).hexdigest()[:32]
+        digest = hashlib.sha256(self._decoder_versions + data).hexdigest()[:32]
         if signature is not None and isinstance(source, str):
             self._digests[source] = (signature, digest)
         return data, digest
 
-    def _count(self, found: int) -> None:
+    def _count(self, *, hits: int) -> None:
         with self._lock:
             self.lookups += 1
-            self.hits += found
+            self.hits += hits
 
 
 def _signature(path: str) -> tuple[int, ...] | None:
-    """What changes when a file is written; None where there is none."""
+    """Size and times of a file, which change when it is written; None if it does not exist."""
     try:
-        facts = os.stat(path)  # noqa: PTH116 - as fast as can be
+        status = os.stat(path)  # noqa: PTH116 - faster than Path
     except OSError:
         return None
-    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _decoder() -> bytes:
-    """Whatever may decode the same bytes to other pixels."""
-    libraries = [f"{name} {features.version(name)}" for name in _LIBRARIES]
-    return "; ".join([f"rules {_RULES}", f"pillow {PIL.__version__}", f"opencv {cv2.__version__}", *libraries]).encode()
+def _decoder_versions() -> bytes:
+    """The versions of everything that decides which pixels a file is decoded to."""
+    libraries = [f"{name} {features.version(name)}" for name in _PILLOW_LIBRARIES]
+    return "; ".join(
+        [f"rules {_CONVERSION_VERSION}", f"pillow {PIL.__version__}", f"opencv {cv2.__version__}", *libraries]
+    ).encode()

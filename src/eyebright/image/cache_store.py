@@ -1,9 +1,9 @@
-"""Where decoded pixels are kept: a store gives back what was put into it, or nothing, never something else.
+"""Storage of decoded pixels for `eyebright.image.cache`, in memory or in a folder.
 
-In a folder each image is one file. Several runs may share the folder without talking to each other: a file appears
-whole, by a rename, and is never changed afterwards. Opening and mapping one costs some 10 microseconds, a hundredth of
-a decode; one large file with an index would save these, and would need locks, an index that can be damaged on its own,
-and rewriting to give space back.
+A folder holds one file per image. Several processes can share it without locks, because a file appears complete, by
+renaming a temporary file, and never changes afterwards. Opening and mapping a file takes about 10 microseconds, a
+hundredth of the time of decoding an image. One large file with an index would save this time, but would need locks and
+compaction, and the index could be damaged.
 """
 
 import contextlib
@@ -29,24 +29,24 @@ from eyebright.io.atomic import write_atomically
 Pixels = UInt8[np.ndarray, "h w 3"]
 
 SUBFOLDER = "eyebright-pixels"
-"""The folder inside the user's, so that nothing of theirs is ever counted or touched."""
+"""The subfolder of the user's folder that is used, so that other files in it are never counted or deleted."""
 
 _MAGIC = b"eyepix1\n"
-_HEAD = struct.Struct("<8sIII")  # magic, height, width, checksum
-_OFFSET = 64  # where the pixels begin
-_ABANDONED = 3600  # seconds after which a half-written file belongs to a run that was killed
-_COUNTED_AGAIN = 16  # times until the limit is reached: other runs write too
-_UNKNOWN_MEMORY = 4 * 2**30  # bytes, where the system does not tell
+_HEADER = struct.Struct("<8sIII")  # magic, height, width, checksum
+_OFFSET = 64  # bytes before the pixels
+_STALE_AFTER = 3600  # seconds; an older temporary file was left by a process that was killed
+_RECOUNTS = 16  # how often the folder is measured until the limit is reached, because other processes write too
+_DEFAULT_MEMORY = 4 * 2**30  # bytes, assumed if the system does not report the available memory
 
 
 class Store(ABC):
-    """Pixels by key, up to a limit; threads may share it.
+    """A mapping from keys to pixels with a maximum size; safe to share between threads.
 
     Attributes:
-        limit: bytes that it may hold.
-        held: bytes that it holds, as far as it knows.
-        where: what a person calls it.
-        problem: why it takes no more; None while it does.
+        limit: maximum size in bytes.
+        used_bytes: current size in bytes, without what other processes have written since it was measured.
+        location: the name of the store in messages.
+        problem: why no more pixels are stored; None as long as they are.
     """
 
     limit: int
@@ -56,64 +56,64 @@ class Store(ABC):
 
     @abstractmethod
     def get(self, key: str) -> Pixels | None:
-        """What was put there under this key, not to be written to; None where nothing is, or it is damaged."""
+        """The pixels stored under this key, as a read-only array; None if they are missing or damaged."""
 
     @abstractmethod
     def put(self, key: str, pixels: Pixels) -> None:
-        """Keeps the pixels if it can; `problem` says why it cannot."""
+        """Stores the pixels if possible; otherwise sets `problem`."""
 
     def count_bytes(self) -> int:
-        """Bytes that it holds, counted anew where others may have written too."""
+        """The current size in bytes, measured again if other processes can write to the store."""
         return self.used_bytes
 
-    def _fills_up(self) -> None:
+    def _set_full(self) -> None:
         self.problem = f"it is full (limit {format_megabytes(self.limit)}), so the other images are decoded each time"
 
 
 @final
 class MemoryStore(Store):
-    """Pixels in this process's memory; other processes have their own.
+    """A store in the memory of this process.
 
     Args:
-        limit: bytes that it may hold; None: a quarter of the memory that is free now.
+        limit: maximum size in bytes; None for a quarter of the available memory.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = available_memory() // 4 if limit is None else limit
         self.location = "memory"
-        self._kept: dict[str, Pixels] = {}
+        self._pixels: dict[str, Pixels] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Pixels | None:
-        """What was put there under this key."""
-        return self._kept.get(key)
+        """The pixels stored under this key, or None."""
+        return self._pixels.get(key)
 
     def put(self, key: str, pixels: Pixels) -> None:
-        """Keeps the pixels, if there is space."""
+        """Stores the pixels if there is space."""
         with self._lock:
-            if key in self._kept:
+            if key in self._pixels:
                 return
             if self.used_bytes + pixels.nbytes > self.limit:
-                self._fills_up()
+                self._set_full()
                 return
-            self._kept[key] = pixels
+            self._pixels[key] = pixels
             self.used_bytes += pixels.nbytes
 
 
 @final
 class FolderStore(Store):
-    """Pixels in files that are mapped into memory; any number of threads and processes may share the folder.
+    """A store of memory-mapped files in a folder, which any number of threads and processes can share.
 
-    Each file carries a checksum of all that is in it, which is compared when this process first reads the file and
-    whenever the file has changed since. What is not whole counts as missing, and is written anew.
+    Each file contains a checksum of its content. It is verified when this process first reads the file, and again after
+    the file has changed. A damaged file counts as missing and is written again.
 
     Args:
-        folder: is made where it is missing; a ``~`` at its start is the user's home.
-        limit: bytes that it may hold, those from before included; None: half of what is free on the disk and of what
-            it holds already.
+        folder: created if it does not exist; ``~`` is expanded.
+        limit: maximum size in bytes, existing files included; None for half of the free space on the disk plus half
+            of the existing files.
 
     Raises:
-        InputError: there can be no such folder.
+        InputError: the folder cannot be created.
     """
 
     def __init__(self, folder: str | Path, limit: int | None = None) -> None:
@@ -121,58 +121,59 @@ class FolderStore(Store):
         try:
             self._root = Path(folder).expanduser() / SUBFOLDER
             self._root.mkdir(parents=True, exist_ok=True)
-            self.used_bytes = self._count()
+            self.used_bytes = self._measure()
             self.limit = (disk_usage(self._root).free + self.used_bytes) // 2 if limit is None else limit
-        except (OSError, RuntimeError) as error:  # the latter where the system does not know the home of a ~
+        except (OSError, RuntimeError) as error:  # RuntimeError: the home of a ~ is unknown
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"cannot keep images in the folder '{folder}': {reason}; name another") from None
-        self._counted = self.used_bytes
-        self._whole: dict[str, tuple[int, ...]] = {}  # which files have been compared with their checksums
+            raise InputError(f"cannot cache images in the folder '{folder}': {reason}; name another") from None
+        self._measured_bytes = self.used_bytes
+        self._verified: dict[str, tuple[int, ...]] = {}  # by key: (inode, time, size) of files whose checksum is right
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Pixels | None:
-        """What was put there under this key, by any run; None where it is missing or damaged."""
+        """The pixels stored under this key by any process; None if they are missing or damaged."""
         try:
             with self._path(key).open("rb", buffering=0) as file:
-                facts = os.fstat(file.fileno())
-                if facts.st_size <= _OFFSET:
+                status = os.fstat(file.fileno())
+                if status.st_size <= _OFFSET:
                     return None
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError):  # it is not there, or became shorter just now
+        except (OSError, ValueError):  # missing, or truncated at this moment
             return None
-        known = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
-        pixels = _unpacked(mapped, key, check=self._whole.get(key) != known)
+        signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+        pixels = _parse(mapped, key, verify=self._verified.get(key) != signature)
         if pixels is not None:
-            self._whole[key] = known
+            self._verified[key] = signature
         return pixels
 
     def put(self, key: str, pixels: Pixels) -> None:
-        """Writes the pixels, if there is space; a disk that is full or cannot be written turns writing off."""
+        """Writes the pixels if there is space; after an error of the disk nothing more is written."""
         with self._lock:
-            if not self._takes(pixels.nbytes + _OFFSET):
+            if not self._reserve(pixels.nbytes + _OFFSET):
                 return
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not flushed: after a crash of the machine the checksum tells which files are whole.
+            # Not flushed: after a crash of the machine the checksum shows which files are complete.
             write_atomically(path, lambda temporary: _write(temporary, key, pixels), flush=False)
         except OSError as error:
-            self.problem = f"nothing more can be written there ({error.strerror or error})"
+            self.problem = f"no more images can be written to it ({error.strerror or error})"
             return
 
     def count_bytes(self) -> int:
-        """Bytes of all files."""
+        """The size of all files in bytes."""
         with self._lock:
-            self.used_bytes = self._counted = self._count()
+            self.used_bytes = self._measured_bytes = self._measure()
         return self.used_bytes
 
-    def _takes(self, size: int) -> bool:
+    def _reserve(self, size: int) -> bool:
+        """True, with ``size`` added to `used_bytes`, if there is space for it."""
         if self.problem is not None:
             return False
-        if self.used_bytes - self._counted > self.limit // _COUNTED_AGAIN or self.used_bytes + size > self.limit:
-            self.used_bytes = self._counted = self._count()
+        if self.used_bytes - self._measured_bytes > self.limit // _RECOUNTS or self.used_bytes + size > self.limit:
+            self.used_bytes = self._measured_bytes = self._measure()
         if self.used_bytes + size > self.limit:
-            self._fills_up()
+            self._set_full()
             return False
         self.used_bytes += size
         return True
@@ -180,74 +181,75 @@ class FolderStore(Store):
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
 
-    def _count(self) -> int:
-        """Bytes of all files; those that a run left half-written are deleted."""
+    def _measure(self) -> int:
+        """The size of all files in bytes; deletes stale temporary files."""
         total = 0
-        with contextlib.suppress(OSError):  # somebody deletes the folder, or it cannot be looked into
+        with contextlib.suppress(OSError):  # the folder was deleted or cannot be read
             for entry in _files(self._root):
                 total += _size(entry)
         return total
 
 
 def available_memory() -> int:
-    """Bytes of memory that this process could take now, as far as the system tells.
+    """The memory in bytes that this process can allocate.
 
-    Where torchrun has started several on this machine, each may take its part: all of them ask at the same time.
+    If torchrun has started several processes on this machine, the available memory is divided between them.
     """
-    found = [value for value in (_of_the_system(), _of_the_group()) if value is not None]
-    return max(min(found, default=_UNKNOWN_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    limits = [value for value in (_free_system_memory(), _free_cgroup_memory()) if value is not None]
+    return max(min(limits, default=_DEFAULT_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def format_megabytes(count: int) -> str:
-    """``"540 MB"``, ``"1,200 MB"``."""
+    """A number of bytes as text: ``"540 MB"``, ``"1,200 MB"``."""
     return f"{count / 1e6:,.0f} MB"
 
 
 def _write(path: Path, key: str, pixels: Pixels) -> None:
     flat = np.ascontiguousarray(pixels).reshape(-1)
-    head = _HEAD.pack(_MAGIC, *pixels.shape[:2], _checksum(key, pixels.shape[:2], flat))
+    header = _HEADER.pack(_MAGIC, *pixels.shape[:2], _checksum(key, pixels.shape[:2], flat))
     with path.open("wb", buffering=0) as file:
-        file.write(head.ljust(_OFFSET, b"\0"))
-        if file.write(flat.data) != flat.nbytes:  # what a full disk can do instead of an error
+        file.write(header.ljust(_OFFSET, b"\0"))
+        if file.write(flat.data) != flat.nbytes:  # a full disk can cause a short write without an error
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _unpacked(mapped: mmap.mmap, key: str, *, check: bool) -> Pixels | None:
-    """The pixels that lie in a file, where it is whole and of this key."""
-    magic, height, width, checksum = _HEAD.unpack_from(mapped)
+def _parse(mapped: mmap.mmap, key: str, *, verify: bool) -> Pixels | None:
+    """The pixels in a file; None if it is damaged or belongs to another key."""
+    magic, height, width, checksum = _HEADER.unpack_from(mapped)
     if magic != _MAGIC or len(mapped) != _OFFSET + height * width * 3:
         return None
     flat: np.ndarray[Any, np.dtype[np.uint8]] = np.frombuffer(mapped, np.uint8, offset=_OFFSET)
-    if check and _checksum(key, (height, width), flat) != checksum:
+    if verify and _checksum(key, (height, width), flat) != checksum:
         return None
     return flat.reshape(height, width, 3)
 
 
 def _checksum(key: str, shape: tuple[int, ...], flat: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
-    """Of everything, the key too: a file under the wrong name is as bad as a damaged one."""
+    """The checksum of key, shape and pixels; the key detects a file under a wrong name."""
     return zlib.crc32(flat.data, zlib.crc32(f"{key} {shape}".encode()))
 
 
 def _files(root: Path) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(root) as shards:
-        for shard in shards:
-            if shard.is_dir(follow_symlinks=False):
-                with os.scandir(shard.path) as entries:
+    with os.scandir(root) as folders:
+        for folder in folders:
+            if folder.is_dir(follow_symlinks=False):
+                with os.scandir(folder.path) as entries:
                     yield from entries
 
 
 def _size(entry: "os.DirEntry[str]") -> int:
+    """The size of a file in bytes; 0 for a stale temporary file, which is deleted."""
     try:
-        facts = entry.stat()
-        if entry.name.startswith(".") and time.time() - facts.st_mtime > _ABANDONED:
+        status = entry.stat()
+        if entry.name.startswith(".") and time.time() - status.st_mtime > _STALE_AFTER:
             Path(entry.path).unlink()
             return 0
-    except OSError:  # another run was faster, or it is not ours to delete
+    except OSError:  # another process has deleted it, or there is no permission
         return 0
-    return facts.st_size
+    return status.st_size
 
 
-def _of_the_system() -> int | None:
+def _free_system_memory() -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -257,10 +259,10 @@ def _of_the_system() -> int | None:
         return None
 
 
-def _of_the_group() -> int | None:
-    """What a container leaves: control groups, version 2."""
+def _free_cgroup_memory() -> int | None:
+    """The memory left to a container (control groups, version 2); None without a limit."""
     group = Path("/sys/fs/cgroup")
     try:
         return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # there is none, or its limit is "max"
+    except (OSError, ValueError):  # no control group, or its limit is "max"
         return None

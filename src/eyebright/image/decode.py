@@ -1,24 +1,23 @@
-"""From the bytes of an image to 8-bit RGB, with one sentence for whatever can be wrong with them.
+"""Decoding of image files to 8-bit RGB.
 
-Pillow decodes; this file decides what its answers mean. Plain JPEGs, which most images are, go through OpenCV: both
-have libjpeg-turbo, so the pixels are the same, and OpenCV hands them over with fewer copies; where it cannot read one,
-Pillow says why. The format is told by the first bytes, never by the name, and
-only the formats below are tried: a data set has no business starting Ghostscript. The readers are called directly,
-not through ``PIL.Image.open``, because that one warns or raises by a process-wide pixel limit of its own; `MAX_PIXELS`
-is
-checked here, before any pixel is decoded.
+Pillow reads the files; this module converts the result. Plain JPEGs, the most common case, are decoded by OpenCV: both
+libraries use libjpeg-turbo and give the same pixels, and OpenCV makes fewer copies. If OpenCV fails, Pillow decodes the
+file or explains the error. The format is detected from the first bytes, never from the file name, and only a fixed list
+of formats is tried, so that no data set can start Ghostscript. Pillow's readers are called directly and not through
+``PIL.Image.open``, which applies a pixel limit of the whole process; `MAX_PIXELS` is checked here instead, before any
+pixel is decoded.
 
-What becomes 8-bit RGB, and how:
+Conversion to 8-bit RGB:
 
-* grey and black-and-white: three equal channels;
-* palettes: their colours;
-* transparency (an alpha channel, a transparent palette entry or colour): laid over white;
-* CMYK, YCbCr, LAB: Pillow's conversion, colour profiles are not applied;
-* 16 bits: all of 0 to 65,535 is scaled to 0 to 255 (Pillow itself keeps the high byte of 16-bit colour);
-* floats: 0 is black and 1 is white; an image that leaves [0, 1] is stretched from its lowest to its highest value,
+* greyscale and black-and-white: three equal channels;
+* palettes: the colours of the palette;
+* transparency (an alpha channel, a transparent palette entry or colour): composited over white;
+* CMYK, YCbCr, LAB: Pillow's conversion; colour profiles are not applied;
+* 16 bits: 0 to 65,535 is scaled to 0 to 255 (16-bit colour is an exception: Pillow keeps the high byte);
+* floats: 0 is black and 1 is white; an image with values outside of [0, 1] is scaled from its minimum to its maximum;
   NaN is black;
-* 32-bit integers: stretched in the same way, as nothing says what their white is;
-* animations and multi-page files: the first image.
+* 32-bit integers: scaled from minimum to maximum, because their white level is unknown;
+* animations and multi-page files: the first frame.
 """
 
 import io
@@ -40,60 +39,60 @@ from eyebright.errors import ImageError
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
-"""An image of more pixels is never decoded: 200 million are 600 MB."""
+"""Images with more pixels are refused: 200 million pixels take 600 MB."""
 
-Source = str | bytes
-"""A path, or the bytes of a whole file."""
+PathOrBytes = str | bytes
+"""A path, or the content of an image file."""
 
 _File = io.BufferedReader | io.BytesIO
 
 
 class Header(NamedTuple):
-    """What is known of an image before its pixels are decoded.
+    """The properties of an image file that are known without decoding its pixels.
 
     Args:
-        stored: the size of the pixels as they lie in the file.
-        orientation: EXIF's number for how they are turned, 1 (upright) to 8.
-        plain_jpeg: a JPEG, grey or in colour, that is not made for a printer (CMYK).
+        stored_size: (height, width) of the pixels in the file, before the EXIF orientation is applied.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        plain_jpeg: True for a greyscale or RGB JPEG, False for a CMYK JPEG and other formats.
     """
 
-    stored: Size
+    stored_size: Size
     orientation: int
     plain_jpeg: bool
 
 
-def read_header(source: Source) -> Header:
-    """Size and orientation of an image; its pixels are not decoded.
+def read_header(source: PathOrBytes) -> Header:
+    """The header of an image: size and orientation, without decoding its pixels.
 
     Raises:
-        ImageError: there is no such image, it is of no known format, or it has more than `MAX_PIXELS`.
+        ImageError: the file does not exist or cannot be read, its format is unknown, or it has more than `MAX_PIXELS`.
     """
-    with _reading(source), _bytes_of(source) as file:
+    with _image_errors(source), _open(source) as file:
         image = _identify(source, file)
-        plain_jpeg = image.format in _REDUCIBLE and image.mode in ("RGB", "L")
+        plain_jpeg = image.format in _JPEG_FORMATS and image.mode in ("RGB", "L")
         return Header(Size(image.height, image.width), _orientation(image, file), plain_jpeg)
 
 
-def decode(source: Source, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels of an image as 8-bit RGB, not yet turned upright.
+def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of an image as 8-bit RGB, before the EXIF orientation is applied.
 
     Args:
-        source: a path, or the bytes of a whole file.
-        reduce: 1, 2, 4 or 8; the image has at least ``reduce`` pixels along both sides. ``reduce`` pixels become
-            exactly one, sizes are rounded up. A JPEG is shrunk while it is decoded, which saves most of the work;
-            of other formats the mean of each square is taken.
-        plain_jpeg: what the header says; it only makes decoding faster.
+        source: a path, or the content of an image file.
+        reduce: 1, 2, 4 or 8, at most the shorter side of the image: the factor by which height and width are divided
+            (rounded up). A JPEG is reduced by the decoder, which saves most of the work; in other formats each square
+            of pixels is averaged.
+        plain_jpeg: `Header.plain_jpeg`; True selects the faster decoder.
 
     Raises:
-        ImageError: the image cannot be read, is cut off or damaged.
+        ImageError: the image cannot be read, is truncated or damaged.
     """
-    with _reading(source), _bytes_of(source) as file:
+    with _image_errors(source), _open(source) as file:
         if plain_jpeg:
-            if (pixels := _by_opencv(file.read(), reduce)) is not None:
+            if (pixels := _decode_with_opencv(file.read(), reduce)) is not None:
                 return pixels
             file.seek(0)
         image = _identify(source, file)
-        if reduce > 1 and image.format in _REDUCIBLE:
+        if reduce > 1 and image.format in _JPEG_FORMATS:
             image.draft(None, (image.width // reduce, image.height // reduce))
             reduce = 1
         image.load()
@@ -101,58 +100,58 @@ def decode(source: Source, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt
 
 
 def read_bytes(path: str) -> bytes:
-    """All bytes of a file.
+    """The content of a file.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the file cannot be read.
     """
-    with _reading(path), _bytes_of(path) as file:
+    with _image_errors(path), _open(path) as file:
         return file.read()
 
 
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    """A loaded Pillow image of any mode as 8-bit RGB, by the rules at the top of this file."""
+    """A loaded Pillow image of any mode as 8-bit RGB, by the rules in the module's docstring."""
     if image.mode.startswith("I;16"):
         return _from_16_bit(np.asarray(image), image.info.get("transparency"))
-    if image.mode == "I" and image.format in _SIXTEEN_BIT_IN_I:
+    if image.mode == "I" and image.format in _FORMATS_WITH_16_BIT_IN_MODE_I:
         return _from_16_bit(np.asarray(image), image.info.get("transparency"))
     if image.mode in ("I", "F"):
-        return _stretched(np.asarray(image))
+        return _scale_to_8_bit(np.asarray(image))
     if image.has_transparency_data:
-        return _on_white(image.convert("RGBA"))
+        return _over_white(image.convert("RGBA"))
     return image.convert("RGB")
 
 
-def describe_source(source: Source) -> str:
-    """The path, or ``"<bytes>"``: how an error names the image."""
+def source_name(source: PathOrBytes) -> str:
+    """The name of an image in error messages: its path, or ``"<bytes>"``."""
     return source if isinstance(source, str) else "<bytes>"
 
 
-# Pillow's names. AVIF is there since Pillow 11.3, HEIF when the package pillow-heif was registered by the user.
+# Pillow's names. AVIF needs Pillow 11.3 or newer, HEIF needs the package pillow-heif, registered by the user.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
-_REDUCIBLE = ("JPEG", "MPO")
-_SIXTEEN_BIT_IN_I = ("PNG", "PPM")
+_JPEG_FORMATS = ("JPEG", "MPO")
+_FORMATS_WITH_16_BIT_IN_MODE_I = ("PNG", "PPM")
 _AS_STORED_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_OPENCV = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8: _AS_STORED_RGB | 64}
+_OPENCV_FLAGS = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8: _AS_STORED_RGB | 64}
 
 
-def _by_opencv(data: bytes, reduce: int) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The pixels of a plain JPEG; None where OpenCV does not read it to its end.
+def _decode_with_opencv(data: bytes, reduce: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The pixels of a plain JPEG, or None if OpenCV cannot decode it completely.
 
-    For damaged data libjpeg writes a warning to the terminal, which OpenCV does not let anybody stop.
+    For damaged data libjpeg prints a warning to the terminal, which cannot be turned off through OpenCV.
     """
-    if not data.startswith(b"\xff\xd8"):  # it has changed since it was looked at
+    if not data.startswith(b"\xff\xd8"):  # the file has changed since its header was read
         return None
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), _OPENCV[reduce])
+        return cv2.imdecode(np.frombuffer(data, np.uint8), _OPENCV_FLAGS[reduce])
     except cv2.error:
         return None
 
 
-def _identify(source: Source, file: _File) -> ImageFile:
-    """The image in ``file`` with its header read."""
+def _identify(source: PathOrBytes, file: _File) -> ImageFile:
+    """The image in ``file`` as a Pillow image whose header has been read."""
     prefix = file.read(16)
-    name = describe_source(source)
+    name = source_name(source)
     if not prefix:
         raise ImageError(name, "it is empty (0 bytes)")
     PIL.Image.init()
@@ -164,12 +163,12 @@ def _identify(source: Source, file: _File) -> ImageFile:
         image = factory(file, "")
         if image.width * image.height > MAX_PIXELS:
             size = f"{image.width} x {image.height}"
-            raise ImageError(name, f"it has {size} pixels, more than the {MAX_PIXELS:,} that are read; shrink it")
+            raise ImageError(name, f"it has {size} pixels, more than the limit of {MAX_PIXELS:,}; shrink it")
         return image
-    raise ImageError(name, _not_a_image(prefix))
+    raise ImageError(name, _unknown_format(prefix))
 
 
-def _not_a_image(prefix: bytes) -> str:
+def _unknown_format(prefix: bytes) -> str:
     if prefix[4:8] == b"ftyp":
         return "it is a HEIC, AVIF or video file that cannot be read here; convert it to JPEG or PNG"
     begins = prefix.decode("ascii", errors="replace").replace("\ufffd", ".")
@@ -177,22 +176,22 @@ def _not_a_image(prefix: bytes) -> str:
 
 
 def _orientation(image: ImageFile, file: _File) -> int:
-    """EXIF's orientation, 1 where there is none or it makes no sense."""
+    """The EXIF orientation; 1 if it is missing or invalid."""
     if image.format == "TIFF":
-        return 1  # Pillow turns the pixels of a TIFF upright itself, and gives their upright size
+        return 1  # Pillow applies the orientation of a TIFF itself, to its pixels and its size
     try:
-        # Not the PNG reader's own getexif: it decodes the whole image to look for a chunk behind the pixels.
+        # PngImageFile.getexif would decode the whole image to look for an EXIF chunk after the pixels.
         exif = PIL.Image.Image.getexif(image)
-        if image.format == "PNG" and "exif" not in image.info and (late := _exif_chunk(file)):
-            exif.load(late)
-    except Exception:  # damaged EXIF raises nearly anything; the image itself can be fine
+        if image.format == "PNG" and "exif" not in image.info and (chunk := _exif_chunk(file)):
+            exif.load(chunk)
+    except Exception:  # damaged EXIF can raise almost any exception; the pixels may still be readable
         return 1
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     return orientation if orientation in range(1, 9) else 1
 
 
 def _exif_chunk(file: _File) -> bytes | None:
-    """The EXIF block of a PNG wherever it stands: it may come behind the pixels (PNG 3rd edition, 11.3.3.1)."""
+    """The EXIF chunk of a PNG, which may come before or after the pixels (PNG 3rd edition, 11.3.3.1)."""
     file.seek(8)
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
@@ -202,19 +201,19 @@ def _exif_chunk(file: _File) -> bytes | None:
     return None
 
 
-# ---------------------------------------------------------------------- kinds of pixels
+# ---------------------------------------------------------------------- pixel formats
 
 
 def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None) -> PIL.Image.Image:
-    """0 to 65,535 as 0 to 255, rounded; pixels of the ``transparent`` value are white."""
+    """16-bit grey scaled to 8 bits, rounded; pixels with the ``transparent`` value become white."""
     scaled = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if transparent is not None:
         scaled[grey == transparent] = 255
     return PIL.Image.fromarray(scaled).convert("RGB")
 
 
-def _stretched(grey: Num[np.ndarray, "h w"]) -> PIL.Image.Image:
-    """Values in [0, 1] as 0 to 255, any other range from its own lowest to its own highest value."""
+def _scale_to_8_bit(grey: Num[np.ndarray, "h w"]) -> PIL.Image.Image:
+    """Floats in [0, 1] scaled to 0 to 255; any other values scaled from their minimum to their maximum."""
     values = grey.astype(np.float64)
     finite = np.isfinite(values)
     low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 1.0)
@@ -224,67 +223,70 @@ def _stretched(grey: Num[np.ndarray, "h w"]) -> PIL.Image.Image:
     return PIL.Image.fromarray(np.rint(scaled * 255).astype(np.uint8)).convert("RGB")
 
 
-def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+def _over_white(image: PIL.Image.Image) -> PIL.Image.Image:
     white = PIL.Image.new("RGBA", image.size, "white")
     white.alpha_composite(image)
     return white.convert("RGB")
 
 
-def rgb_of_array(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "h w 3"]:
-    """Pixels that are already in memory, as 8-bit RGB; the array is copied.
+def array_to_rgb(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of an array as 8-bit RGB.
 
     Args:
-        array: h w, h w 1, h w 3 or h w 4; uint8, bool, or floats in [0, 1].
-        name: how an error names it.
+        array: shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4); uint8, bool, or floats in [0, 1].
+        name: the name of the array in error messages.
 
     Raises:
-        ImageError: another shape or kind of number.
+        ImageError: the array has another shape, dtype or range.
     """
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(name, f"an array of h w, h w 1, h w 3 or h w 4 was expected, got {array.shape}")
+        raise ImageError(
+            name, f"expected an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), got {array.shape}"
+        )
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     elif array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
         array = np.rint(array * 255.0).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise ImageError(name, f"uint8 or floats in [0, 1] were expected, got {array.dtype} outside of them")
+        values = " with values outside of [0, 1]" if array.dtype.kind == "f" else ""
+        raise ImageError(name, f"expected uint8, bool or floats in [0, 1], got {array.dtype}{values}")
     return np.array(to_rgb(PIL.Image.fromarray(np.ascontiguousarray(array))))
 
 
-# ---------------------------------------------------------------------- what can go wrong
+# ---------------------------------------------------------------------- files and errors
 
 
 @contextmanager
-def _bytes_of(source: Source) -> Generator[_File]:
-    if isinstance(source, str) and stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - as fast as can be
-        raise ImageError(source, "it is a pipe, not a file")  # opening it would wait for ever
-    with open(source, "rb") if isinstance(source, str) else io.BytesIO(source) as file:  # noqa: PTH123 - as fast
+def _open(source: PathOrBytes) -> Generator[_File]:
+    if isinstance(source, str) and stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - faster than Path
+        raise ImageError(source, "it is a pipe, not a file")  # open() would block
+    with open(source, "rb") if isinstance(source, str) else io.BytesIO(source) as file:  # noqa: PTH123
         yield file
 
 
 @contextmanager
-def _reading(source: Source) -> Generator[None]:
-    """Whatever goes wrong inside becomes an `ImageError` with the path."""
+def _image_errors(source: PathOrBytes) -> Generator[None]:
+    """Converts any exception raised inside to an `ImageError` with the path."""
     try:
         yield
     except ImageError:
         raise
-    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        raise ImageError(describe_source(source), _reason(source, error)) from error
+    except Exception as error:  # for damaged files Pillow can raise almost any exception
+        raise ImageError(source_name(source), _reason(source, error)) from error
 
 
-def _reason(source: Source, error: Exception) -> str:
-    if isinstance(source, str) and os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
-        return "it is a folder; get_image_files(folder) lists the images inside"
+def _reason(source: PathOrBytes, error: Exception) -> str:
+    if isinstance(source, str) and os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        return "it is a folder; get_image_files(folder) lists the images in it"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):
-        return "there is no permission to read it"
+        return "permission denied"
     if isinstance(error, MemoryError):
-        return "there is not enough memory to decode it"
+        return "not enough memory to decode it"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    kind = "cut off" if "truncated" in str(error).lower() else "damaged"
-    return f"the file is {kind} ({str(error) or type(error).__name__})"
+    problem = "truncated" if "truncated" in str(error).lower() else "damaged"
+    return f"the file is {problem} ({str(error) or type(error).__name__})"

@@ -1,11 +1,12 @@
-"""Pixels through a 3x3 matrix: one resample, antialiased where it shrinks, the same on the CPU and on a device.
+"""Resampling of images through a 3x3 matrix: antialiased, with the same result on the CPU and on an accelerator.
 
-A matrix takes (x, y, 1) of the source to the output in the coordinates of `eyebright.types`; who composes such matrices
-and moves points by them is `eyebright.image.warp`.
+The matrix maps homogeneous pixel coordinates (x, y, 1) of the input to the output, in the convention of
+`eyebright.types`. `eyebright.image.warp` builds and composes these matrices.
 
-Boxes of the image are resized by Pillow's exact filters (the ones that pretrained models were measured with). Every
-other matrix is a blur of the same width (`_blur`) and one perspective resample; where the image has far more
-pixels than the output needs, it is reduced to twice of what it needs first, so that the blur stays small.
+A matrix that only crops, scales and flips is executed by Pillow's antialiased resize, the filter with which pretrained
+models were evaluated. Any other matrix is executed as an antialiasing blur (`_blur_kernel`) followed by one perspective
+resample. An image that has more than four times the pixels that the output needs is first resized to twice the
+resolution of the output, which keeps the blur kernel short.
 """
 
 import functools
@@ -26,6 +27,7 @@ from eyebright.types import Size
 PadMode = Literal["zeros", "border", "reflection"]
 Interpolation = Literal["bilinear", "bicubic"]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Kernel = np.ndarray[Any, np.dtype[np.float64]]
 Pixels = np.ndarray[Any, np.dtype[Any]]
 Row = tuple[float, float, float]
 
@@ -36,9 +38,9 @@ _CV2_BORDER = {
 }
 _CV2_FILTER = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 _PIL_FILTER = {"bilinear": PIL.Image.Resampling.BILINEAR, "bicubic": PIL.Image.Resampling.BICUBIC}
-_EPSILON = 1e-6  # pixels; far below what 8 bits can show
-_MOST_PADDING = 8  # times the image's area: beyond that, padding it costs more than resampling it
-_FAR_TOO_LARGE = 4  # source pixels for each output pixel, above which the image is reduced first
+_EPSILON = 1e-6  # pixels; too small to change an 8-bit value
+_MAX_PADDED_AREA = 8  # times the image's area; padding more is slower than a perspective resample
+_REDUCE_ABOVE = 4  # input pixels per output pixel along an axis; above it the image is resized before the blur
 
 
 def resample(
@@ -49,67 +51,83 @@ def resample(
     pad: PadMode,
     interpolation: Interpolation,
 ) -> Shaped[np.ndarray, "h2 w2 c"]:
-    """The image of the given size that the matrix makes of ``image`` (uint8 or float32)."""
-    if _exchanges_axes(matrix):
+    """The image resampled through the matrix.
+
+    Args:
+        image: shape (height, width, channels), uint8 or float32.
+        matrix: maps (x, y, 1) of ``image`` to the output, in pixels.
+        size: (height, width) of the output.
+        pad: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
+        interpolation: ``"bilinear"`` or ``"bicubic"``.
+    """
+    if _swaps_axes(matrix):
         image, matrix = np.swapaxes(image, 0, 1), matrix[:, [1, 0, 2]]
     shrink = _shrink(matrix, size)
-    image, matrix = _crop_to_seen(image, matrix, size, shrink)
+    image, matrix = _crop_to_visible(image, matrix, size, shrink)
     box = _as_box(matrix, Size(*image.shape[:2]), size)
     if box is not None:
         out = _resize_box(image, box, size, pad, interpolation)
         flips = tuple(axis for axis in (0, 1) if matrix[1 - axis, 1 - axis] * matrix[2, 2] < 0)
         return np.ascontiguousarray(np.flip(out, flips))
-    image, matrix = _antialiased(image, matrix, pad, shrink)
-    # OpenCV's bilinear kernel moves four bytes at once: with a fourth channel the same pixels take half the time.
-    fourth = interpolation == "bilinear" and image.dtype == np.uint8 and image.shape[2] == 3
+    image, matrix = _antialias(image, matrix, pad, shrink)
+    # OpenCV's bilinear resample is vectorised for four channels: an added alpha channel halves the time.
+    add_alpha = interpolation == "bilinear" and image.dtype == np.uint8 and image.shape[2] == 3
     out = cv2.warpPerspective(
-        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if fourth else image,
-        shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5),  # OpenCV counts from the first pixel's centre
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if add_alpha else image,
+        translation(-0.5, -0.5) @ matrix @ translation(0.5, 0.5),  # in OpenCV (0, 0) is the first pixel's centre
         (size.width, size.height),
         flags=_CV2_FILTER[interpolation],
         borderMode=_CV2_BORDER[pad],
     )
-    return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB) if fourth else out.reshape(*size, image.shape[2])
+    return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB) if add_alpha else out.reshape(*size, image.shape[2])
 
 
 def resample_batch(
     images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, *, pad: PadMode
 ) -> Float[Tensor, "b c h2 w2"]:
-    """Many images, each through its own matrix, to one size: bilinear, on their device."""
-    smooth, matrices = _antialiased_batch(images.float(), matrices, size, pad)
-    back = torch.from_numpy(np.stack([np.linalg.inv(matrix) for matrix in matrices])).float().to(images.device)
-    grid = _sampling_grid(back, Size(*smooth.shape[-2:]), size)
+    """A batch of images, each resampled through its own matrix; bilinear, on their device.
+
+    Args:
+        images: shape (batch, channels, height, width).
+        matrices: one per image; each maps (x, y, 1) of the image to the output, in pixels.
+        size: (height, width) of the output.
+        pad: how to fill pixels outside of an image: ``"zeros"``, ``"border"`` or ``"reflection"``.
+    """
+    smooth, matrices = _antialias_batch(images.float(), matrices, size, pad)
+    inverse = torch.from_numpy(np.stack([np.linalg.inv(matrix) for matrix in matrices])).float().to(images.device)
+    grid = _sampling_grid(inverse, Size(*smooth.shape[-2:]), size)
     return functional.grid_sample(smooth, grid, "bilinear", pad, align_corners=False).to(images.dtype)
 
 
-def slopes(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
-    """d(output)/d(source) at the centre of an output of the given size: the rows of x and of y, along x and y."""
+def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The Jacobian d(output)/d(input) of a homography at the centre of the output: ((dx/dx, dx/dy), (dy/dx, dy/dy))."""
     (a, b, _), (d, e, _), (p, q, r) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
-    back_x, back_y, back_z = _adjugate(matrix)
-    determinant = p * back_x[2] + q * back_y[2] + r * back_z[2]
-    depth = determinant / _product(back_z, u, v)  # the centre's source is (x, y, 1) there
+    inverse_x, inverse_y, inverse_z = _adjugate(matrix)
+    determinant = p * inverse_x[2] + q * inverse_y[2] + r * inverse_z[2]
+    depth = determinant / _dot(inverse_z, u, v)  # third coordinate of the matrix times the centre's input (x, y, 1)
     return ((a - u * p) / depth, (b - u * q) / depth), ((d - v * p) / depth, (e - v * q) / depth)
 
 
-def shift(x: float, y: float) -> Matrix:
-    """The matrix that adds (x, y)."""
+def translation(x: float, y: float) -> Matrix:
+    """The 3x3 matrix of a translation by (x, y)."""
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
-# ---------------------------------------------------------------------- which part of the image, and is it a box?
+# ---------------------------------------------------------------------- crops and boxes
 
 
-def _exchanges_axes(matrix: Matrix) -> bool:
+def _swaps_axes(matrix: Matrix) -> bool:
+    """True for a quarter turn or a transpose, with any scale along the axes."""
     (a, b, _), (c, d, _), _ = matrix.tolist()
     return max(abs(a), abs(d)) <= 1e-12 * min(abs(b), abs(c))
 
 
-# For nine numbers numpy's calls would cost more than the arithmetic.
+# Plain Python arithmetic: for 3x3 matrices the overhead of numpy's calls is larger than the computation.
 
 
 def _adjugate(matrix: Matrix) -> tuple[Row, Row, Row]:
-    """The rows of the inverse, times the determinant: of points up to scale it is the inverse."""
+    """The rows of the adjugate matrix: the inverse up to a scale factor, which homogeneous coordinates ignore."""
     (a, b, c), (d, e, f), (p, q, r) = matrix.tolist()
     return (
         (e * r - f * q, c * q - b * r, b * f - c * e),
@@ -118,26 +136,27 @@ def _adjugate(matrix: Matrix) -> tuple[Row, Row, Row]:
     )
 
 
-def _product(row: Row, x: float, y: float) -> float:
-    """With (x, y, 1)."""
+def _dot(row: Row, x: float, y: float) -> float:
+    """The dot product of a matrix row with (x, y, 1)."""
     return row[0] * x + row[1] * y + row[2]
 
 
-def _crop_to_seen(image: Pixels, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
-    """The part of the image that the output shows, with what its filter and its reflections reach."""
+def _crop_to_visible(image: Pixels, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
+    """The crop of the image that the output, its antialiasing filter and its reflected borders need."""
     w, h = size.width, size.height
     corners = (0, 0), (w, 0), (0, h), (w, h)
-    xs, ys, depths = ([_product(row, *corner) for corner in corners] for row in _adjugate(matrix))
-    if min(depths) * max(depths) <= 0:  # the horizon is in the output: it shows the source to infinity
+    xs, ys, depths = ([_dot(row, *corner) for corner in corners] for row in _adjugate(matrix))
+    if min(depths) * max(depths) <= 0:  # the horizon crosses the output: the visible part of the input is unbounded
         return image, matrix
-    left, right = _seen([x / z for x, z in zip(xs, depths, strict=True)], image.shape[1], _reach(shrink[0]))
-    top, bottom = _seen([y / z for y, z in zip(ys, depths, strict=True)], image.shape[0], _reach(shrink[1]))
-    return image[top:bottom, left:right], matrix @ shift(left, top)
+    left, right = _visible_range([x / z for x, z in zip(xs, depths, strict=True)], image.shape[1], shrink[0])
+    top, bottom = _visible_range([y / z for y, z in zip(ys, depths, strict=True)], image.shape[0], shrink[1])
+    return image[top:bottom, left:right], matrix @ translation(left, top)
 
 
-def _seen(at: list[float], length: int, reach: int) -> tuple[int, int]:
-    low, high = min(at) - reach, max(at) + reach
-    if low < 0:
+def _visible_range(corners: list[float], length: int, shrink: float) -> tuple[int, int]:
+    """(start, stop) of the visible pixels along one axis, from the input positions of the output's corners."""
+    low, high = min(corners) - _filter_radius(shrink), max(corners) + _filter_radius(shrink)
+    if low < 0:  # pixels below 0 are reflections of those from 0 to -low
         high = max(high, -low)
     if high > length:
         low = min(low, 2 * length - high)
@@ -146,16 +165,16 @@ def _seen(at: list[float], length: int, reach: int) -> tuple[int, int]:
 
 
 def _as_box(matrix: Matrix, source: Size, size: Size) -> tuple[float, float, float, float] | None:
-    """(left, top, right, bottom) in the source when the output is just that box, resized (and flipped)."""
-    (a, b, tx), (c, d, ty), (p, q, one) = matrix.tolist()
+    """(left, top, right, bottom) in the input if the matrix only crops, scales and flips; None otherwise."""
+    (a, b, tx), (c, d, ty), (p, q, scale) = matrix.tolist()
     h, w = source
-    bent = max(abs(b) * h, abs(c) * w, abs(p) * w * w, abs(q) * h * h)  # in output pixels, at most
-    if bent > _EPSILON * abs(one) or a == 0 or d == 0:
+    distortion = max(abs(b) * h, abs(c) * w, abs(p) * w * w, abs(q) * h * h)  # upper bound, in output pixels
+    if distortion > _EPSILON * abs(scale) or a == 0 or d == 0:
         return None
-    left, right = sorted((-tx / a, (size.width * one - tx) / a))
-    top, bottom = sorted((-ty / d, (size.height * one - ty) / d))
-    padded = (max(right, w) - min(left, 0)) * (max(bottom, h) - min(top, 0))
-    return (left, top, right, bottom) if padded <= _MOST_PADDING * w * h else None
+    left, right = sorted((-tx / a, (size.width * scale - tx) / a))
+    top, bottom = sorted((-ty / d, (size.height * scale - ty) / d))
+    padded_area = (max(right, w) - min(left, 0)) * (max(bottom, h) - min(top, 0))
+    return (left, top, right, bottom) if padded_area <= _MAX_PADDED_AREA * w * h else None
 
 
 def _resize_box(
@@ -165,24 +184,25 @@ def _resize_box(
     pad: PadMode,
     interpolation: Interpolation,
 ) -> Pixels:
+    """A box of the image, padded where it leaves the image and resized to ``size``."""
     h, w = image.shape[:2]
-    beyond = (-box[1], box[3] - h, -box[0], box[2] - w)
-    top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in beyond)
-    image = _bordered(image, (top, bottom, left, right), pad)
+    overhang = (-box[1], box[3] - h, -box[0], box[2] - w)
+    top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in overhang)
+    image = _pad_image(image, (top, bottom, left, right), pad)
     h, w = image.shape[:2]
-    within = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))
+    padded_box = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))
 
     def resized(plane: Pixels) -> Pixels:
-        pillow = PIL.Image.fromarray(np.ascontiguousarray(plane))  # older numpy gives a part of an image byte by byte
-        return np.array(pillow.resize((size.width, size.height), _PIL_FILTER[interpolation], box=within))
+        pillow = PIL.Image.fromarray(np.ascontiguousarray(plane))  # older numpy copies views byte by byte
+        return np.array(pillow.resize((size.width, size.height), _PIL_FILTER[interpolation], box=padded_box))
 
     if image.dtype == np.uint8 and image.shape[2] == 3:
         return resized(image)
     return np.stack([resized(image[:, :, c]) for c in range(image.shape[2])], axis=2)
 
 
-def _bordered(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> Pixels:
-    """The image with so many pixels more at its top, bottom, left and right."""
+def _pad_image(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> Pixels:
+    """The image padded by ``sides`` pixels at (top, bottom, left, right)."""
     if not any(sides):
         return image
     out = cv2.copyMakeBorder(image, *sides, _CV2_BORDER[pad])
@@ -193,117 +213,122 @@ def _bordered(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> 
 
 
 def _shrink(matrix: Matrix, size: Size) -> tuple[float, float]:
-    """Source pixels under one output pixel along x and y, at the centre of the output."""
-    (xx, xy), (yx, yy) = slopes(matrix, size)
+    """Input pixels per output pixel along the input's x and y axes, at the centre of the output."""
+    (xx, xy), (yx, yy) = jacobian(matrix, size)
     determinant = abs(xx * yy - xy * yx)
     return math.hypot(yy, xy) / determinant, math.hypot(xx, yx) / determinant
 
 
-def _reduced(source: Size, shrink: tuple[float, float]) -> Size:
-    """The source's size with at most two pixels left for each output pixel, where it has far more."""
+def _reduced_size(source: Size, shrink: tuple[float, float]) -> Size:
+    """The input size, reduced to two input pixels per output pixel along each axis that has more than four."""
     width, height = (
-        max(round(length * 2 / s), 1) if s > _FAR_TOO_LARGE else length
+        max(round(length * 2 / s), 1) if s > _REDUCE_ABOVE else length
         for length, s in zip((source.width, source.height), shrink, strict=True)
     )
     return Size(height, width)
 
 
-def _blur(shrink: float, reduced: float) -> Matrix:
-    """The symmetric kernel for what ``shrink`` still needs after the image was reduced by the factor ``reduced``.
+def _blur_kernel(shrink: float, reduced: float) -> Kernel:
+    """A symmetric 1-d blur kernel that antialiases a bilinear resample.
 
-    Pillow's bilinear filter at a shrink s is a triangle of half-width s, whose variance is s^2/6; the bilinear resample
-    brings 1/6 on average, and nothing where it hits a pixel's centre. With 0.18 (s^2 - 1) for the blur, the result
-    is nearest to Pillow's over photographs and shrinks from 1.1 to 9.
+    Pillow's bilinear filter for a shrink factor s is a triangle of half-width s, which has the variance s^2 / 6. The
+    bilinear resample itself adds 1/6 on average, and nothing where it samples at a pixel's centre. A blur of variance
+    0.18 (s^2 - 1) was measured to come closest to Pillow's result, on photographs and factors from 1.1 to 9.
+
+    Args:
+        shrink: input pixels per output pixel.
+        reduced: factor by which the image has already been reduced with an antialiased resize.
     """
     variance = (0.18 * (shrink**2 - 1) - (reduced**2 - 1) / 3) / reduced**2
     if shrink <= 1 or variance <= 0:
         return np.ones(1)
-    if variance < 0.5:  # a sampled Gaussian so narrow has another variance; three taps have it exactly
+    if variance < 0.5:  # sampling so narrow a Gaussian changes its variance; three taps give it exactly
         return np.array([variance / 2, 1 - variance, variance / 2])
     return _gaussian(round(math.sqrt(variance), 3))
 
 
 @functools.lru_cache(maxsize=256)
-def _gaussian(sigma: float) -> Matrix:
+def _gaussian(sigma: float) -> Kernel:
     radius = math.ceil(3 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return kernel / kernel.sum()
 
 
-def _reach(shrink: float) -> int:
-    """Source pixels from the middle of an output pixel to the end of the filter that makes it."""
+def _filter_radius(shrink: float) -> int:
+    """An upper bound of the radius of the antialiasing filter, in input pixels."""
     return math.ceil(2 * shrink) + 2
 
 
-def _antialiased(image: Pixels, matrix: Matrix, pad: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
-    """The image reduced and blurred so that sampling it at the output's pixels does not alias."""
+def _antialias(image: Pixels, matrix: Matrix, pad: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
+    """The image, reduced and blurred so that sampling it at the output's pixels does not alias, and its matrix."""
     if max(shrink) <= 1:
         return image, matrix
-    if pad != "reflection":  # what lies outside is blurred too; a reflection of the blurred image is that already
-        x, y = (_reach(s) for s in shrink)
-        image, matrix = _bordered(image, (y, y, x, x), pad), matrix @ shift(-x, -y)
+    if pad != "reflection":  # the padding is blurred too; with reflection, padding after the blur is the same
+        x, y = (_filter_radius(s) for s in shrink)
+        image, matrix = _pad_image(image, (y, y, x, x), pad), matrix @ translation(-x, -y)
     source = Size(*image.shape[:2])
-    small = _reduced(source, shrink)
+    small = _reduced_size(source, shrink)
     factors = source.width / small.width, source.height / small.height
     if small != source:
         image = _resize_box(image, (0, 0, source.width, source.height), small, pad, "bilinear")
-    kernel_x, kernel_y = (_blur(s, factor) for s, factor in zip(shrink, factors, strict=True))
+    kernel_x, kernel_y = (_blur_kernel(s, factor) for s, factor in zip(shrink, factors, strict=True))
     out = cv2.sepFilter2D(image, -1, kernel_x, kernel_y, borderType=_CV2_BORDER[pad])
     return out.reshape(image.shape), matrix @ np.diag([*factors, 1.0])
 
 
-def _antialiased_batch(
+def _antialias_batch(
     images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, pad: PadMode
 ) -> tuple[Float[Tensor, "b c h3 w3"], list[Matrix]]:
-    """The same for a batch: reduced as far as the image that needs most pixels allows, then each with its blur."""
+    """`_antialias` for a batch: one reduction, limited by the least shrunk image, then a blur for each image."""
     shrinks = [_shrink(matrix, size) for matrix in matrices]
     x = y = 0
     if pad != "reflection":
-        x, y = (_reach(max(of_one)) for of_one in zip(*shrinks, strict=True))
-        images = _extended(_extended(images, x, 3, pad), y, 2, pad)
+        x, y = (_filter_radius(max(along_axis)) for along_axis in zip(*shrinks, strict=True))
+        images = _pad_axis(_pad_axis(images, x, 3, pad), y, 2, pad)
     source = Size(*images.shape[-2:])
-    least_x, least_y = (min(of_one) for of_one in zip(*shrinks, strict=True))
-    small = _reduced(source, (least_x, least_y))
+    min_x, min_y = (min(along_axis) for along_axis in zip(*shrinks, strict=True))
+    small = _reduced_size(source, (min_x, min_y))
     factors = source.width / small.width, source.height / small.height
     if small != source:
         images = functional.interpolate(images, list(small), mode="bilinear", antialias=True)
     for axis in (0, 1):
-        kernels = [_blur(shrink[axis], factors[axis]) for shrink in shrinks]
-        images = _convolved(images, kernels, axis=3 - axis, pad=pad)
-    change = shift(-x, -y) @ np.diag([*factors, 1.0])
+        kernels = [_blur_kernel(shrink[axis], factors[axis]) for shrink in shrinks]
+        images = _convolve(images, kernels, axis=3 - axis, pad=pad)
+    change = translation(-x, -y) @ np.diag([*factors, 1.0])
     return images, [matrix @ change for matrix in matrices]
 
 
-def _convolved(
-    images: Float[Tensor, "b c h w"], kernels: Sequence[Matrix], *, axis: int, pad: PadMode
+def _convolve(
+    images: Float[Tensor, "b c h w"], kernels: Sequence[Kernel], *, axis: int, pad: PadMode
 ) -> Float[Tensor, "b c h w"]:
-    """Each image convolved with its own kernel along an axis."""
+    """The images, each convolved with its own kernel along one axis."""
     radius = max(len(kernel) for kernel in kernels) // 2
     if radius == 0:
         return images
     weights = torch.tensor(np.stack([np.pad(kernel, radius - len(kernel) // 2) for kernel in kernels])).to(images)
     first, *others = weights[:, :, None, None, None].unbind(1)
-    padded, length = _extended(images, radius, axis, pad), images.shape[axis]
+    padded, length = _pad_axis(images, radius, axis, pad), images.shape[axis]
     out = padded.narrow(axis, 0, length) * first
     for k, weight in enumerate(others, start=1):
         out.addcmul_(padded.narrow(axis, k, length), weight)
     return out
 
 
-def _extended(images: Float[Tensor, "b c h w"], by: int, axis: int, pad: PadMode) -> Float[Tensor, "b c h3 w3"]:
+def _pad_axis(images: Float[Tensor, "b c h w"], by: int, axis: int, pad: PadMode) -> Float[Tensor, "b c h3 w3"]:
+    """The images padded by ``by`` pixels at both ends of one axis."""
     if pad == "zeros":
         return functional.pad(images, (by, by) if axis == 3 else (0, 0, by, by))
-    rule = "edge" if pad == "border" else "symmetric"
-    places = torch.from_numpy(np.pad(np.arange(images.shape[axis]), by, mode=rule))
-    return images.index_select(axis, places.to(images.device))
+    mode = "edge" if pad == "border" else "symmetric"
+    indices = torch.from_numpy(np.pad(np.arange(images.shape[axis]), by, mode=mode))
+    return images.index_select(axis, indices.to(images.device))
 
 
-def _sampling_grid(back: Float[Tensor, "b 3 3"], source: Size, size: Size) -> Float[Tensor, "b h w 2"]:
-    """Where each output pixel's centre comes from, in grid_sample's [-1, 1] (corners at -1 and 1)."""
-    y = torch.arange(size.height, device=back.device, dtype=back.dtype) + 0.5
-    x = torch.arange(size.width, device=back.device, dtype=back.dtype) + 0.5
-    ones = torch.ones(size.height, size.width, device=back.device, dtype=back.dtype)
+def _sampling_grid(inverse: Float[Tensor, "b 3 3"], source: Size, size: Size) -> Float[Tensor, "b h w 2"]:
+    """The input position (x, y) of each output pixel's centre, in grid_sample's [-1, 1] (image corners at -1 and 1)."""
+    y = torch.arange(size.height, device=inverse.device, dtype=inverse.dtype) + 0.5
+    x = torch.arange(size.width, device=inverse.device, dtype=inverse.dtype) + 0.5
+    ones = torch.ones(size.height, size.width, device=inverse.device, dtype=inverse.dtype)
     out = torch.stack([x.expand(size.height, -1), y[:, None].expand(-1, size.width), ones], dim=-1)
-    at = torch.einsum("hwi,bji->bhwj", out, back)
-    span = torch.tensor([2 / source.width, 2 / source.height], device=back.device, dtype=back.dtype)
-    return at[..., :2] / at[..., 2:] * span - 1
+    positions = torch.einsum("hwi,bji->bhwj", out, inverse)
+    span = torch.tensor([2 / source.width, 2 / source.height], device=inverse.device, dtype=inverse.dtype)
+    return positions[..., :2] / positions[..., 2:] * span - 1

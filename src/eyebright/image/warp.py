@@ -1,10 +1,11 @@
-"""Every geometric change is one `Warp`: it moves points by a product and pixels by one resample.
+"""`Warp`: a geometric change of an image (a homography between two image sizes), for pixels and points alike.
 
 Resizing, cropping, padding, flipping, rotating, zooming and perspective are all a 3x3 matrix between two sizes.
-Warps compose by a product, so a chain of them still resamples the pixels once, and points and pixels cannot
-drift apart. The coordinate convention is that of `eyebright.types`: (0, 0) is the top-left corner.
+Warps are composed by multiplying their matrices. A chain of changes therefore resamples the pixels only once, and
+points and pixels always get the same change. The coordinate convention is that of `eyebright.types`: (0, 0) is the
+top-left corner of the image and (0.5, 0.5) is the centre of its first pixel.
 
-How pixels are resampled through such a matrix is `eyebright.image.resample`.
+`eyebright.image.resample` does the resampling.
 """
 
 import math
@@ -17,13 +18,13 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.image.resample import Interpolation, Matrix, PadMode, resample, resample_batch, shift, slopes
+from eyebright.image.resample import Interpolation, Matrix, PadMode, jacobian, resample, resample_batch, translation
 from eyebright.types import Points, Size
 
-_EPSILON = 1e-6  # pixels; far below what 8 bits can show
+_EPSILON = 1e-6  # pixels; too small to change an 8-bit value
 _DTYPES = ("uint8", "float32")
-_NOTHING = np.eye(3)
-_NOTHING.flags.writeable = False
+_IDENTITY = np.eye(3)
+_IDENTITY.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,120 +32,138 @@ class Warp:
     """A geometric change from images of size ``source`` to images of size ``size``.
 
     Args:
-        matrix: shape (3, 3), float64; takes (x, y, 1) of the source to the output, up to scale.
-        source: size of the images that it applies to.
-        size: size of the images that come out.
+        matrix: shape (3, 3), float64; maps homogeneous pixel coordinates (x, y, 1) of the input to the output.
+        source: (height, width) of the input images, in pixels.
+        size: (height, width) of the output images, in pixels.
+
+    >>> from eyebright.types import Points, Size
+    >>> warp = Warp.flip(Size(300, 400)).then(Warp.resize(Size(300, 400), Size(150, 200)))
+    >>> warp.points(Points.of([[100, 50]])).xy
+    tensor([[150.,  25.]], dtype=torch.float64)
+    >>> warp.pixels(np.zeros((300, 400, 3), np.uint8)).shape
+    (150, 200, 3)
     """
 
     matrix: Matrix
     source: Size
     size: Size
 
-    # ------------------------------------------------------------------ the changes that have a name
+    # ------------------------------------------------------------------ constructors
 
     @staticmethod
     def identity(size: Size) -> "Warp":
-        """The warp that changes nothing."""
-        return Warp(_NOTHING, size, size)
+        """The identity warp."""
+        return Warp(_IDENTITY, size, size)
 
     @staticmethod
     def resize(source: Size, size: Size) -> "Warp":
-        """The whole image, stretched to ``size``."""
+        """A resize of the whole image to ``size``; the aspect ratio may change."""
         x, y = size.width / source.width, size.height / source.height
         return Warp(np.array([[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, 1.0]]), source, size)
 
     @staticmethod
     def crop(source: Size, size: Size, *, left: float, top: float) -> "Warp":
-        """The box of ``size`` whose corner lies at (left, top); outside the image it pads."""
-        return Warp(shift(-left, -top), source, size)
+        """A crop of ``size`` whose top-left corner is at (left, top) in pixels; padded where it leaves the image."""
+        return Warp(translation(-left, -top), source, size)
 
     @staticmethod
     def flip(source: Size) -> "Warp":
-        """Left and right exchanged."""
+        """A horizontal flip."""
         return Warp.dihedral(source, 1)
 
     @staticmethod
     def dihedral(source: Size, k: int) -> "Warp":
-        """One of the 8 symmetries of the square, numbered as in the book; 3, 5, 6, 7 exchange height and width.
+        """One of the 8 flips and quarter turns (the dihedral group D4), numbered as in fastai.
 
-        In coordinates about the centre: 0 (x, y), 1 (-x, y), 2 (x, -y), 3 (y, -x), 4 (-x, -y), 5 (-y, x),
-        6 (y, x), 7 (-y, -x).
+        Relative to the centre of the image, (x, y) goes to: 0 (x, y), 1 (-x, y), 2 (x, -y), 3 (y, -x), 4 (-x, -y),
+        5 (-y, x), 6 (y, x), 7 (-y, -x). The numbers 3, 5, 6 and 7 exchange height and width.
+
+        Args:
+            source: size of the image.
+            k: 0 to 7.
+
+        Raises:
+            InputError: ``k`` is not in 0 to 7.
         """
         if not 0 <= k <= 7:
-            raise InputError(f"a dihedral symmetry is numbered 0 to 7, got {k}")
-        turned = k in (3, 5, 6, 7)
-        size = Size(source.width, source.height) if turned else source
-        linear = _DIHEDRAL[k]
-        return Warp(_about_centre(linear, source, size), source, size)
+            raise InputError(f"a dihedral transform is numbered 0 to 7, got {k}")
+        size = Size(source.width, source.height) if k in (3, 5, 6, 7) else source
+        return Warp(_about_centre(_DIHEDRAL[k], source, size), source, size)
 
     @staticmethod
     def rotate(source: Size, degrees: float) -> "Warp":
-        """A turn about the centre, clockwise on the screen; the size stays."""
+        """A rotation about the centre, clockwise on the screen; the size does not change."""
         angle = math.radians(degrees)
         c, s = math.cos(angle), math.sin(angle)
         return Warp(_about_centre(((c, -s), (s, c)), source, source), source, source)
 
     @staticmethod
     def zoom(source: Size, factor: float, *, x: float = 0.5, y: float = 0.5) -> "Warp":
-        """Enlarged by ``factor`` about the point at the fraction (x, y) of the image, which stays in place.
+        """A zoom about a fixed point; the size does not change.
+
+        Args:
+            source: size of the image.
+            factor: greater than 1 enlarges, less than 1 shrinks.
+            x: the fixed point, as a fraction of the width.
+            y: the fixed point, as a fraction of the height.
 
         Raises:
             InputError: the factor is not greater than 0.
         """
         if not factor > 0:
-            raise InputError(f"a zoom's factor is greater than 0, got {factor}")
+            raise InputError(f"a zoom factor must be greater than 0, got {factor}")
         left, top = (1 - factor) * x * source.width, (1 - factor) * y * source.height
         return Warp(np.array([[factor, 0.0, left], [0.0, factor, top], [0.0, 0.0, 1.0]]), source, source)
 
     @staticmethod
     def perspective(source: Size, corners: Sequence[tuple[float, float]]) -> "Warp":
-        """The image whose four corners move to ``corners``.
+        """A perspective change that moves the four corners of the image to ``corners``; the size does not change.
 
         Args:
-            source: size of the image; the size stays.
-            corners: where the top-left, top-right, bottom-right and bottom-left corners go, in pixels.
+            source: size of the image.
+            corners: new positions (x, y) of the top-left, top-right, bottom-right and bottom-left corners, in pixels.
 
         Raises:
-            InputError: the corners are not those of a convex shape: no image looks like that from anywhere.
+            InputError: the corners do not form a convex quadrilateral, which no perspective view can be.
         """
-        after = np.asarray(corners, dtype=np.float64)
-        if after.shape != (4, 2) or not _convex(after):
-            raise InputError(f"a perspective needs the four corners of a convex shape, got {after.tolist()}")
-        return Warp(_to_corners(source, after.tolist()), source, source)
+        new = np.asarray(corners, dtype=np.float64)
+        if new.shape != (4, 2) or not _is_convex(new):
+            raise InputError(f"a perspective needs the four corners of a convex quadrilateral, got {new.tolist()}")
+        return Warp(_corner_homography(source, new.tolist()), source, source)
 
-    # ------------------------------------------------------------------ algebra
+    # ------------------------------------------------------------------ composition
 
     def then(self, after: "Warp") -> "Warp":
-        """This warp followed by ``after``, as one warp.
+        """This warp followed by ``after``, composed to one warp.
 
         Raises:
-            InputError: ``after`` is for images of another size than this one gives.
+            InputError: the output size of this warp is not the input size of ``after``.
         """
         if self.size != after.source:
             raise InputError(f"a warp for {after.source} images cannot follow one that gives {self.size}")
-        # Many of the changes that could be drawn are not: a product for each of them would be a tenth of all drawing.
-        matrix = self.matrix if after.matrix is _NOTHING else after.matrix @ self.matrix
+        # Most random transforms often give the identity; multiplying by it would take a tenth of the sampling time.
+        matrix = self.matrix if after.matrix is _IDENTITY else after.matrix @ self.matrix
         return Warp(matrix, self.source, after.size)
 
     def inverse(self) -> "Warp":
-        """The way back: from the output's pixels to the source's."""
+        """The inverse warp: from output pixels back to input pixels."""
         return Warp(np.linalg.inv(self.matrix).astype(np.float64), self.size, self.source)
 
     @property
     def mirrored(self) -> bool:
-        """True when the warp exchanges left and right (or top and bottom): names of sides must swap."""
-        (xx, xy), (yx, yy) = slopes(self.matrix, self.size)
+        """True when the warp contains a mirror image (negative determinant): left/right point names must be swapped."""
+        (xx, xy), (yx, yy) = jacobian(self.matrix, self.size)
         return xx * yy < xy * yx
 
     def scale(self) -> tuple[float, float]:
-        """Output pixels for each source pixel along x and y, where the output's centre comes from."""
-        (xx, xy), (yx, yy) = slopes(self.matrix, self.size)
+        """Output pixels per input pixel along the input's x and y axes, measured at the centre of the output."""
+        (xx, xy), (yx, yy) = jacobian(self.matrix, self.size)
         return math.hypot(xx, yx), math.hypot(xy, yy)
 
-    # ------------------------------------------------------------------ what it does
+    # ------------------------------------------------------------------ application
 
     def points(self, points: Points) -> Points:
-        """The points where the warp puts them; those that leave the image are no longer visible."""
+        """The warped points; those that end outside of the output are marked as not visible."""
         matrix = torch.tensor(self.matrix)
         xy = points.xy.to(torch.float64)
         ones = torch.ones(len(xy), 1, dtype=torch.float64)
@@ -162,46 +181,47 @@ class Warp:
         pad: PadMode = "reflection",
         interpolation: Interpolation = "bilinear",
     ) -> Shaped[np.ndarray, "h2 w2 c"]:
-        """The image seen through the warp, resampled once; shrinking is antialiased.
+        """The warped image, resampled once; shrinking is antialiased.
 
         Args:
-            image: uint8 or float32, of the size ``source``.
-            pad: what lies outside the image: zeros, its border, or its reflection.
-            interpolation: bilinear or bicubic.
+            image: shape (height, width, channels) with the size ``source``; uint8 or float32.
+            pad: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` (repeat the edge) or
+                ``"reflection"``.
+            interpolation: ``"bilinear"`` or ``"bicubic"``.
 
         Raises:
-            InputError: the image is of another size, shape or type.
+            InputError: the image has another size, number of axes or dtype.
         """
         if image.ndim != 3 or image.shape[:2] != self.source:
             raise InputError(f"a warp for {self.source} images got an array of shape {image.shape}")
         if image.dtype.name not in _DTYPES:
-            raise InputError(f"a warp moves pixels of type uint8 or float32, got {image.dtype}")
+            raise InputError(f"a warp takes images of dtype uint8 or float32, got {image.dtype}")
         return resample(image, self.matrix, self.size, pad=pad, interpolation=interpolation)
 
     def _depth(self) -> float:
-        """The third coordinate at the output's centre: what has the other sign lies behind the eye."""
+        """The third homogeneous coordinate at the output's centre; points with the other sign are behind the camera."""
         return 1 / float(np.linalg.solve(self.matrix, [self.size.width / 2, self.size.height / 2, 1.0])[2])
 
 
 def warp_batch(
     images: Float[Tensor, "b c h w"], warps: Sequence[Warp], *, pad: PadMode = "reflection"
 ) -> Float[Tensor, "b c h2 w2"]:
-    """Many images of one size, each through its own warp, in one bilinear resample on their device.
+    """A batch of images, each warped by its own warp, in one bilinear resample on their device.
 
-    The same law as `Warp.pixels` holds: points and pixels move together, shrinking is antialiased.
+    Positions and antialiasing agree with `Warp.pixels`.
 
     Args:
-        images: images of the warps' common source size.
-        warps: one for each image, all with the same source and the same output size.
-        pad: what lies outside an image.
+        images: float, shape (batch, channels, height, width), with the input size of the warps.
+        warps: one per image, all with the same input size and the same output size.
+        pad: how to fill pixels outside of an image, see `Warp.pixels`.
 
     Raises:
-        InputError: there is not one warp for each image, or they are of different sizes.
+        InputError: the number of warps differs from the number of images, or sizes differ.
     """
     if not len(images) or len(warps) != len(images) or len({(warp.source, warp.size) for warp in warps}) > 1:
-        raise InputError("a batch needs one warp for each image, all between the same two sizes")
+        raise InputError("a batch needs one warp per image, all with the same input size and output size")
     if images.shape[-2:] != warps[0].source:
-        raise InputError(f"warps for {warps[0].source} images got some of {tuple(images.shape[-2:])}")
+        raise InputError(f"warps for {warps[0].source} images got images of size {tuple(images.shape[-2:])}")
     return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad=pad)
 
 
@@ -224,24 +244,27 @@ def _about_centre(linear: tuple[tuple[float, float], tuple[float, float]], sourc
     return np.array([[a, b, left], [c, d, top], [0.0, 0.0, 1.0]])
 
 
-def _convex(corners: Float[np.ndarray, "4 2"]) -> bool:
-    """True when the path through the corners always turns the same way."""
+def _is_convex(corners: Float[np.ndarray, "4 2"]) -> bool:
+    """True when the path around the corners always turns in the same direction."""
     a, b, c, d = corners.tolist()
-    turns = [_turn(*three) for three in ((a, b, c), (b, c, d), (c, d, a), (d, a, b))]
+    turns = [_turn(*triple) for triple in ((a, b, c), (b, c, d), (c, d, a), (d, a, b))]
     return min(turns) > 0 or max(turns) < 0
 
 
 def _turn(a: list[float], b: list[float], c: list[float]) -> float:
-    """Positive where the path from a over b to c turns to one side, negative to the other."""
+    """Cross product of the edges a-b and b-c: its sign is the direction of the turn at b."""
     return (b[0] - a[0]) * (c[1] - b[1]) - (b[1] - a[1]) * (c[0] - b[0])
 
 
-def _to_corners(source: Size, corners: list[list[float]]) -> Matrix:
-    """The homography that takes an image's corners there (Heckbert, 1989, Fundamentals of Texture Mapping, 2.2.3)."""
+def _corner_homography(source: Size, corners: list[list[float]]) -> Matrix:
+    """The homography that maps the corners of an image to ``corners``.
+
+    Heckbert, Fundamentals of Texture Mapping and Image Warping, 1989, section 2.2.3.
+    """
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
     sum_x, sum_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
     determinant = (x1 - x2) * (y3 - y2) - (x3 - x2) * (y1 - y2)
     g = (sum_x * (y3 - y2) - (x3 - x2) * sum_y) / determinant
     h = ((x1 - x2) * sum_y - sum_x * (y1 - y2)) / determinant
-    of_unit_square = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
-    return np.array(of_unit_square) / np.array([source.width, source.height, 1.0])
+    unit_square = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
+    return np.array(unit_square) / np.array([source.width, source.height, 1.0])

@@ -151,7 +151,7 @@ class Run:
     def start_epoch(self) -> None:
         """Puts the model in training mode and begins a new mean of the losses."""
         (self.set_training_mode or self.model.train)()
-        self.learnt, self.started = [], time.perf_counter()
+        self.learnt, self.weight, self.started = [], None, time.perf_counter()
 
     def set_rates(self, index: int, steps: int) -> tuple[float, ...]:
         """Sets the optimizer for batch ``index`` of this epoch's ``steps``; the learning rate of each group."""

@@ -8,12 +8,11 @@ A step of one's own that computes another loss ends with ``learn_from``: accumul
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 from torch import Tensor
 
 from eyebright.errors import TrainingError
-from eyebright.losses import loss_weight
+from eyebright.losses import weighed_loss
 from eyebright.train.batchnorm_statistics import drop_broken_statistics
 from eyebright.train.run import Batch, Run, Window
 
@@ -30,11 +29,11 @@ def step(run: Run, batch: Batch) -> float:
         images, targets = run.device.move(batch)
         with run.device.autocast():
             output = run.forward(images)
-        loss = run.loss(output.float(), targets)
-    return learn_from(run, loss, len(images), weight=partial(loss_weight, run.loss, output, targets))
+        loss, weight = weighed_loss(run.loss, output.float(), targets)
+    return learn_from(run, loss, len(images), weight=weight)
 
 
-def learn_from(run: Run, loss: Tensor, images: int, *, weight: Callable[[], Tensor | int] | None = None) -> float:
+def learn_from(run: Run, loss: Tensor, images: int, *, weight: Tensor | int | None = None) -> float:
     """The loss as a number, after its gradient has been added and, when the window is full, become an update.
 
     Of several processes each gives the loss of its part of the batch; the number is then that of the whole batch.
@@ -48,7 +47,7 @@ def learn_from(run: Run, loss: Tensor, images: int, *, weight: Callable[[], Tens
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
     """
-    shared = run.device.share(loss, weight or (lambda: images))
+    shared = run.device.share(loss, images if weight is None else weight)
     window = run.window
     scaled = shared.loss
     if run.plan.accumulate > 1:

@@ -4,9 +4,11 @@ Coordinates are continuous pixels: (0, 0) is the top-left *corner* of the image,
 pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, y); sizes are (height, width).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, final, overload
 
 import numpy as np
 import torch
@@ -62,14 +64,14 @@ class Points:
 
     @staticmethod
     def of(value: Any) -> "Points":
-        """Points from an array of shape (n, 2), or (2,) for one point; rows with NaN are not visible.
+        """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or has NaN is not visible.
 
         Raises:
             InputError: another shape.
         """
         if isinstance(value, Points):
             return value
-        xy = torch.as_tensor(value if isinstance(value, Tensor) else np.asarray(value, dtype=np.float64))
+        xy = torch.as_tensor(value if isinstance(value, Tensor) else _coordinates(value))
         xy = xy.to(torch.float64)
         if xy.ndim == 1 and xy.shape[0] == 2:
             xy = xy[None]
@@ -87,6 +89,74 @@ class Points:
         return same and bool((self.xy[self.visible] == other.xy[other.visible]).all())
 
     __hash__ = None  # type: ignore[assignment]  # holds tensors
+
+    def __str__(self) -> str:
+        """``[(x, y), ...]``, rounded to a tenth of a pixel."""
+        return str([tuple(round(value, 1) for value in xy) for xy in self.xy.tolist()])
+
+
+def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The numbers of points given as lists, where None stands for a point that is unknown."""
+    if isinstance(value, (list, tuple)):
+        value = [(math.nan, math.nan) if xy is None else xy for xy in value]
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"points are pairs of numbers (x, y), got {str(value)[:200]}") from None
+
+
+@final
+class LabelSet(AbstractSet[str]):
+    """The labels of one image, and those of which nobody knows whether it has them; immutable.
+
+    As a set it holds the labels that the image has, and equals any set with the same ones if nothing is unknown.
+
+    >>> labels = LabelSet(["cat"], unknown=["dog"])
+    >>> "cat" in labels, "dog" in labels, sorted(labels.unknown)
+    (True, False, ['dog'])
+    >>> LabelSet(["cat"]) == {"cat"}
+    True
+
+    Args:
+        labels: those that the image has.
+        unknown: those that are neither yes nor no: masked in losses and metrics.
+
+    Raises:
+        LabelError: a label is in both.
+    """
+
+    __slots__ = ("_labels", "unknown")
+
+    def __init__(self, labels: Iterable[str] = (), *, unknown: Iterable[str] = ()) -> None:
+        self._labels = frozenset(labels)
+        self.unknown = frozenset(unknown)
+        if both := self._labels & self.unknown:
+            raise LabelError(f"{listing(sorted(both))} cannot be both a label of the image and unknown")
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._labels
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LabelSet):
+            return self._labels == other._labels and self.unknown == other.unknown
+        return isinstance(other, AbstractSet) and not self.unknown and self._labels == other
+
+    def __hash__(self) -> int:
+        return hash((self._labels, self.unknown)) if self.unknown else hash(self._labels)
+
+    def __str__(self) -> str:
+        """The labels as a list, sorted."""
+        return str(sorted(self._labels))
+
+    def __repr__(self) -> str:
+        unknown = f", unknown={sorted(self.unknown)}" if self.unknown else ""
+        return f"LabelSet({sorted(self._labels)}{unknown})"
 
 
 class Vocab(Sequence[str]):

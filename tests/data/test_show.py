@@ -15,9 +15,10 @@ from eyebright.data.getters import ColReader
 from eyebright.data.show import show_answers
 from eyebright.errors import InputError
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
-from eyebright.types import Points, Thresholds
+from eyebright.types import Points
 from support.images import coloured_squares
 from support.learners import squares_block
 
@@ -36,7 +37,8 @@ def table(folder: Path) -> pd.DataFrame:
 
 def shown(dls: DataLoaders, predictions: torch.Tensor, **how: object) -> list[tuple[str, str]]:
     batch = next(dls.valid.batches())
-    show_answers(dls.valid_ds, batch, predictions, thresholds=Thresholds(), **how)  # type: ignore[arg-type]
+    answers = Decision(dls.target).answers(dls.target.own_units(predictions, batch.warps[: len(predictions)]))
+    show_answers(dls.valid_ds, batch, answers, **how)  # type: ignore[arg-type]
     return [(ax.get_title(), ax.title.get_color()) for ax in plt.gcf().axes if ax.images]
 
 
@@ -46,7 +48,7 @@ def test_sets_of_labels_stand_target_first_and_are_green_only_when_all_are_right
     dls = squares_block(folder).dataloaders(table, bs=8)
     predictions = next(dls.valid.batches()).y.clone()
     predictions[1, 0] = 1 - predictions[1, 0]
-    titles = shown(dls, predictions, most=9)
+    titles = shown(dls, predictions)
     truth = table[table["is_valid"]]["labels"]
     assert [title.split("\n")[0] for title, _ in titles] == [
         ";".join(sorted(labels.split())) or "(no label)" for labels in truth
@@ -59,7 +61,7 @@ def test_one_label_is_the_most_probable_one(folder: Path, table: pd.DataFrame) -
     named = table.assign(kind=["a", "b"] * 16)
     block = squares_block(folder, blocks=(ImageBlock, CategoryBlock), get_y=ColReader("kind"))
     dls = block.dataloaders(named, bs=8)
-    titles = shown(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]), most=2)
+    titles = shown(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]))
     assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth image validates: all are b
 
 
@@ -69,7 +71,7 @@ def test_points_are_drawn_on_the_user_s_own_image_target_beside_prediction(folde
     dls = block.dataloaders(marked, bs=8)
     batch = next(dls.valid.batches())
     middle = torch.zeros(len(batch.x), 1, 2)
-    shown(dls, middle, most=9, grid=(3, None), figsize=(6, 8))
+    shown(dls, middle, grid=(3, None), figsize=(6, 8))
     axes = plt.gcf().axes
     assert len(axes) == 6  # the book's figure
     row = marked[marked["is_valid"]].iloc[0]
@@ -86,7 +88,7 @@ def test_images_without_targets_have_nothing_to_compare(folder: Path, table: pd.
     dls = squares_block(folder).dataloaders(table, bs=8)
     loader = dls.test_dl(table)
     with pytest.raises(InputError, match="no targets to show predictions beside"):
-        show_answers(loader.dataset, next(loader.batches()), torch.zeros(8, 3), thresholds=Thresholds(), most=4)
+        show_answers(loader.dataset, next(loader.batches()), [{"red"}] * 4)
 
 
 def test_some_images_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:

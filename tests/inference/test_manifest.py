@@ -15,21 +15,22 @@ from eyebright.errors import ArtifactError
 from eyebright.inference import manifest as artifact
 from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_model, save_model
 from eyebright.models.build import build_model, describe
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size, Thresholds
 
+TARGET = MultiCategoryBlock(vocab=["naïve", "b c"])
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
 
 
 def manifest(**changes: object) -> Manifest:
     fields = {
         "model": describe("test_resnet", 2, size=32),
-        "target": MultiCategoryBlock(vocab=["naïve", "b c"]),
+        "decision": Decision(TARGET).with_thresholds(Thresholds((0.25, 0.75), metric="f1_macro")),
         "preprocessing": (Resize(40), *aug_transforms(size=32)),
-        "thresholds": Thresholds((0.25, 0.75), metric="f1_macro"),
         "scores": {"mAP": 0.5},
         "training": {"seed": 1},
         "data": {"train": 3},
@@ -42,7 +43,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     save_model(tmp_path / "model", saved, STATE)
     loaded, state = load_model(tmp_path / "model")
     assert loaded.target == saved.target
-    assert loaded.thresholds == saved.thresholds
+    assert loaded.decision == saved.decision
     assert loaded.model == saved.model
     assert (loaded.scores, loaded.training, loaded.data) == (saved.scores, saved.training, saved.data)
     assert all(torch.equal(state[name], tensor) for name, tensor in STATE.items())
@@ -86,10 +87,10 @@ def test_a_full_disk_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(artifact, "save_file", full)
     with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged"):
-        save_model(tmp_path, manifest(thresholds=Thresholds(0.9)), {"weight": torch.zeros(1)})
+        save_model(tmp_path, manifest(decision=Decision(TARGET, Thresholds(0.9))), {"weight": torch.zeros(1)})
     monkeypatch.undo()
     loaded, state = load_model(tmp_path)
-    assert loaded.thresholds == Thresholds((0.25, 0.75), metric="f1_macro")
+    assert loaded.decision.thresholds == Thresholds((0.25, 0.75), metric="f1_macro")
     assert torch.equal(state["weight"], STATE["weight"])
     assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, WEIGHTS]
 
@@ -97,19 +98,19 @@ def test_a_full_disk_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pyt
 def test_a_crash_between_the_two_files_leaves_weights_with_their_own_manifest(tmp_path: Path) -> None:
     save_model(tmp_path, manifest(), STATE)
     old = (tmp_path / MANIFEST).read_text()
-    save_model(tmp_path, manifest(thresholds=Thresholds(0.9)), STATE)
+    save_model(tmp_path, manifest(decision=Decision(TARGET, Thresholds(0.9))), STATE)
     (tmp_path / MANIFEST).write_text(old)
-    assert load_model(tmp_path)[0].thresholds == Thresholds(0.9)
+    assert load_model(tmp_path)[0].decision.thresholds == Thresholds(0.9)
     (tmp_path / MANIFEST).unlink()
-    assert load_model(tmp_path)[0].thresholds == Thresholds(0.9)
+    assert load_model(tmp_path)[0].decision.thresholds == Thresholds(0.9)
 
 
 def test_a_person_may_edit_the_manifest(tmp_path: Path) -> None:
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
-    data["thresholds"] = {"values": 0.3, "metric": None}
+    data["decision"]["thresholds"] = {"values": 0.3, "metric": None}
     (tmp_path / MANIFEST).write_text(json.dumps(data))
-    assert load_model(tmp_path)[0].thresholds == Thresholds(0.3)
+    assert load_model(tmp_path)[0].decision.thresholds == Thresholds(0.3)
 
 
 class Bomb:
@@ -145,16 +146,16 @@ def test_a_manifest_cannot_name_something_to_fetch(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize(("schema", "says"), [(2, "2"), (0, "0"), (None, "None"), ("1", "'1'")])
+@pytest.mark.parametrize(("schema", "says"), [(3, "3"), (0, "0"), (None, "None"), ("1", "'1'")])
 def test_another_schema_is_refused(tmp_path: Path, schema: object, says: str) -> None:
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps({**data, "schema": schema}))
-    with pytest.raises(ArtifactError, match=f"reads schema 1, and the manifest says {says}"):
+    with pytest.raises(ArtifactError, match=f"reads schema 2, and the manifest says {says}"):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize("missing", ["model", "target", "thresholds", "view"])
+@pytest.mark.parametrize("missing", ["model", "target", "decision", "preprocessing"])
 def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, missing: str) -> None:
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
@@ -171,16 +172,27 @@ ODD: dict[str, tuple[Change, str]] = {
     "an architecture that is no name": (lambda d: d["model"].update(arch=5), "a plain name, not 5"),
     "no architecture": (lambda d: d["model"].update(arch=None), "a plain name, not None"),
     "a field too many": (lambda d: d["model"].update(extra=1), "unexpected keyword argument 'extra'"),
-    "a view that is a text": (lambda d: d.update(view="x"), "lacks or misspells something"),
-    "a threshold that is not a number": (lambda d: d["thresholds"].update(values=float("nan")), r"lies in \[0, 1\]"),
-    "a threshold that is a text": (lambda d: d["thresholds"].update(values="x"), "lacks or misspells something"),
+    "a preprocessing that is a text": (lambda d: d.update(preprocessing="x"), "lacks or misspells something"),
+    "a threshold that is not a number": (
+        lambda d: d["decision"]["thresholds"].update(values=float("nan")),
+        r"lies in \[0, 1\]",
+    ),
+    "a threshold that is a text": (
+        lambda d: d["decision"]["thresholds"].update(values="x"),
+        "lacks or misspells something",
+    ),
     "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not the description of a model"),
     "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not the description of a model"),
     "half a range": (lambda d: d["model"].update(y_range=[1]), "not the description of a model"),
     "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not the description of a model"),
-    "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "2 outputs, and its target block 3"),
+    "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "thresholds for 2 classes, not for 3"),
+    "a calibration of a newer version": (
+        lambda d: d["decision"]["calibration"].update(kind="beta"),
+        "unknown calibration 'beta'",
+    ),
+    "pixels of a newer version": (lambda d: d.update(pixels="canonical-9"), "names 'canonical-9'"),
     "thresholds for others": (
-        lambda d: d["thresholds"].update(values=[0.5] * 3),
+        lambda d: d["decision"]["thresholds"].update(values=[0.5] * 3),
         "thresholds for 3 classes, not for 2",
     ),
 }
@@ -244,10 +256,10 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2 classes"):
+    with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2"):
         save_model(tmp_path / "model", manifest(model=describe("test_resnet", 3, size=32)), STATE)
     with pytest.raises(ArtifactError, match="thresholds for 3 classes, not for 2"):
-        save_model(tmp_path / "model", manifest(thresholds=Thresholds((0.5,) * 3)), STATE)
+        save_model(tmp_path / "model", manifest(decision=Decision(TARGET, Thresholds((0.5,) * 3))), STATE)
     assert not (tmp_path / "model").exists()
 
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from eyebright.image.warp import Warp
-from eyebright.metrics.meter import Meter
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS, block_from_json, block_to_json
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.types import Points, Size, Thresholds
+from eyebright.types import Points, Size
 
 SIZE = Size(60, 80)
-VIEW = Warp.rotate(SIZE, 20).then(Warp.flip(SIZE)).then(Warp.resize(SIZE, Size(32, 48)))
+WARP = Warp.rotate(SIZE, 20).then(Warp.flip(SIZE)).then(Warp.resize(SIZE, Size(32, 48)))
 
 
 @dataclass(frozen=True)
@@ -68,28 +68,33 @@ def test_every_kind_of_target_is_held_to_the_laws() -> None:
     assert set(CASES) == set(TARGET_BLOCKS)
 
 
-@pytest.mark.parametrize("warp", [None, Warp.identity(SIZE), VIEW], ids=["no warp", "identity", "turned"])
+@pytest.mark.parametrize("warp", [None, Warp.identity(SIZE), WARP], ids=["no warp", "identity", "turned"])
 def test_what_was_encoded_decodes_to_itself(case: Case, warp: Warp | None) -> None:
     block, values = fitted(case)
     for value in values:
-        assert same(block.decode(block.encode(value, warp), warp=warp), value)
+        encoded = block.encode(value, warp)
+        own = encoded if warp is None else block.own_units(encoded[None], [warp])[0]
+        assert same(block.decode(own), value)
 
 
 def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case) -> None:
     block, values = fitted(case)
-    targets = torch.stack([block.encode(value, VIEW) for value in values])
-    outputs = perfect_outputs(case, block, targets)
-    meter = Meter(block.metrics())
-    meter.add(outputs, targets)
+    targets = torch.stack([block.encode(value, WARP) for value in values])
+    decision = Decision(block)
+    warps = [WARP] * len(values)
+    scores = decision.scores(block.own_units(perfect_outputs(case, block, targets), warps))
     leading = block.metrics()[0]
-    assert meter.result(block.activate, Thresholds())[leading.name] == pytest.approx(case.best, abs=1e-5)
-    for row, value in zip(block.activate(outputs), values, strict=True):
-        assert same(block.decode(row, warp=VIEW), value)
+    own = torch.stack([block.encode(value) for value in values])
+    assert leading.takes in ("logits", "probabilities", "values")
+    if leading.takes != "logits":
+        assert leading(scores, own) == pytest.approx(case.best, abs=1e-3)
+    for row, value in zip(scores, values, strict=True):
+        assert same(decision.answer(row), value)
 
 
 def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:
     block, values = fitted(case)
-    targets = torch.stack([block.encode(value, VIEW) for value in values])
+    targets = torch.stack([block.encode(value, WARP) for value in values])
     outputs = perfect_outputs(case, block, targets)
     assert block.loss()(outputs, targets) < 1e-6
     assert block.loss()(1 - outputs, targets) > 0.1
@@ -99,15 +104,14 @@ def test_the_head_is_as_wide_as_the_outputs_it_decodes(case: Case) -> None:
     block, _ = fitted(case)
     activated = block.activate(torch.zeros(3, block.width))
     assert len(activated) == 3
-    if block.classes is not None:
-        assert block.width == len(block.classes)
+    assert block.width == len(block.output_names)
 
 
 def test_a_block_goes_through_json_and_comes_back_equal(case: Case) -> None:
     block, values = fitted(case)
     back = block_from_json(json.loads(json.dumps(block_to_json(block))))
     assert back == block
-    assert torch.equal(back.encode(values[0], VIEW), block.encode(values[0], VIEW))
+    assert torch.equal(back.encode(values[0], WARP), block.encode(values[0], WARP))
 
 
 def test_fitting_gives_a_new_block_and_leaves_the_old_one_alone(case: Case) -> None:

@@ -139,7 +139,7 @@ def test_tuned_thresholds_are_used_by_metrics_and_decisions_from_then_on(folder:
     tuned = f1_score(targets, thresholds.decide(probabilities), average="macro", zero_division=0)
     assert learner.validate()[1] == pytest.approx(tuned)
     assert tuned >= before
-    assert learner.manifest().thresholds == thresholds
+    assert learner.manifest().decision.thresholds == thresholds
 
 
 def test_a_training_that_was_cut_off_ends_with_the_very_weights_of_one_that_was_not(
@@ -236,13 +236,14 @@ def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataF
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
     learner = small_learner(block.dataloaders(marked, bs=8), y_range=(-1, 1))
     learner.fit(1, 1e-3)
-    predictions, targets = learner.get_preds()
+    predictions, targets, decoded = learner.get_preds(with_decoded=True)
     assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
     row = marked[marked["is_valid"]].iloc[0]
     answer = learner.predict(folder / row["fname"])
     warp = next(learner.dls.valid.batches()).warps[0]
-    expected = learner.dls.target.decode(predictions[0], warp=warp)
+    expected = learner.dls.target.decode(learner.dls.target.own_units(predictions[:1], [warp])[0])
     assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
+    assert torch.allclose(decoded[0].xy, expected.xy, atol=1e-3)
 
 
 def test_one_image_is_answered_like_many(trained: Learner, folder: Path, table: pd.DataFrame) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eyebright.inference.manifest import Manifest, save_model
+from eyebright.inference.manifest import Manifest, fingerprint, save_model
 from eyebright.inference.runtimes.base import Pixels
-from eyebright.inference.runtimes.onnx_export import export_onnx, fingerprint
+from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.models.build import ImageModel, build_model, describe
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
@@ -29,7 +30,9 @@ def small_model(seed: int = 0) -> ImageModel:
 def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (Resize(SIZE),)) -> Path:
     """A folder with the small model in it."""
     model = small_model(seed)
-    return save_model(folder, Manifest(model.description, CategoryBlock(vocab=CLASSES), view), model.state_dict())
+    return save_model(
+        folder, Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), view), model.state_dict()
+    )
 
 
 @functools.cache

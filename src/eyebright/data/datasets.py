@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from eyebright.data.getters import item_reader
 from eyebright.data.sample_spec import Fields
-from eyebright.data.summary import sides_html, sides_text
+from eyebright.data.summary import describe_target, sides_html, sides_text
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
 from eyebright.sources.indices import Indices
 from eyebright.sources.items import item_at, take, where
-from eyebright.tasks.base import TargetBlock, target_text
+from eyebright.tasks.base import TargetBlock
 from eyebright.types import Vocab
 
 _AT_ONCE = 10_000  # items that are hashed together
@@ -63,7 +64,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         return x, self.fields.target.encode(y) if self.fields.target is not None else y
 
     def __repr__(self) -> str:
-        return f"Dataset: {sides_text({'images': self})}; {target_text(self.fields.target)}"
+        return f"Dataset: {sides_text({'images': self})}; {describe_target(self.fields.target)}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -106,6 +107,18 @@ class Dataset(Sequence[tuple[Any, Any]]):
         value = self.value(i) if self.fields.target is not None else None
         return Sample(index, image, value)
 
+    def path(self, item_index: int) -> str | None:
+        """The file of an item, which is not opened; None for an image in memory."""
+        raw = item_reader(self.source, self.fields.get_x)(item_index)
+        return str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None)
+
+    def other_columns(self, item_indices: Sequence[int]) -> pd.DataFrame:
+        """The columns of a table that say more about each item than its image and its target."""
+        columns = getattr(self.source, "columns", None)
+        if not isinstance(columns, pd.DataFrame):
+            return pd.DataFrame()
+        return columns.iloc[list(item_indices)].reset_index(drop=True)
+
     def learn(self, target: TargetBlock) -> None:
         """From now on targets are read and encoded by the block that was fitted; what has been read stays."""
         self.fields = replace(self.fields, target=target)
@@ -142,7 +155,7 @@ class Datasets:
 
     def __repr__(self) -> str:
         sides = sides_text({"to train": self.train, "to validate": self.valid})
-        return f"Datasets: {sides}; {target_text(self.fields.target)}"
+        return f"Datasets: {sides}; {describe_target(self.fields.target)}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -175,7 +188,7 @@ class Datasets:
         self.fields = replace(self.fields, target=fitted)
         self.train.learn(fitted)
         self.valid.learn(fitted)
-        if fitted.classes is not None:
+        if fitted.is_checked_early:
             learnt = fitted is not target
             _refuse_unknown_labels(self.train, fitted, hint="")
             hint = " It stands only on validation images, so it cannot be learnt." if learnt else ""
@@ -191,8 +204,8 @@ def _refuse_unknown_labels(side: Dataset, target: TargetBlock, *, hint: str) -> 
 
 
 def _vocab(target: TargetBlock | None) -> Vocab:
-    if target is None or target.classes is None:
-        raise DataError("there is no vocabulary: the target is not a category")
+    if target is None:
+        raise DataError("there is no vocabulary: there is no target")
     return target.classes
 
 

@@ -17,7 +17,6 @@ from eyebright.image.warp import Warp
 from eyebright.sources.items import item_at, where
 from eyebright.transforms.draw import draw_all
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
-from eyebright.types import Points
 
 
 def describe(
@@ -54,10 +53,9 @@ def _fitted(datasets: Datasets) -> Iterator[str]:
     target = datasets.fields.target
     if target is None:
         return
-    names = target.classes
-    yield f"Target: {type(target).__name__} with {target.width} outputs" + (f": {_short(list(names))}" if names else "")
-    if names is not None:
-        bare = sum(not datasets.train.value(i) for i in range(len(datasets.train)))
+    yield f"Target: {type(target).__name__} with {target.width} outputs: {_short(list(target.output_names))}"
+    if target.label_names:
+        bare = sum(not target.labels(value) for value in datasets.train.targets)
         if bare:
             yield f"  {bare} training images have no label"
 
@@ -130,12 +128,8 @@ def _size(size: tuple[int, int]) -> str:
 
 def _short(value: Any) -> str:
     """The value on one line of bearable length."""
-    if isinstance(value, Points):
-        value = [tuple(round(v, 1) for v in xy) for xy in value.xy.tolist()]
-    elif isinstance(value, Warp):
+    if isinstance(value, Warp):
         value = value.size
-    elif isinstance(value, frozenset):
-        value = sorted(value)
     elif hasattr(value, "to_dict") and hasattr(value, "index"):
         value = dict(list(value.to_dict().items())[:6])
     text = " ".join(str(value).split())

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset, Sample
-from eyebright.errors import ImageError
+from eyebright.errors import DataError, EyebrightError, ImageError
+from eyebright.sources.items import where
 from eyebright.transforms.pipeline import DrawnImage, Pipeline, Preprocessed
 
 A = TypeVar("A")
@@ -107,9 +108,12 @@ class SampleLoader:
 
     def _seen(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
         target = self.dataset.fields.target
-        return LoadedSample(
-            preprocessed, None if target is None else target.encode(sample.value, preprocessed.warp), sample.item_index
-        )
+        if target is None:
+            return LoadedSample(preprocessed, None, sample.item_index)
+        try:
+            return LoadedSample(preprocessed, target.encode(sample.value, preprocessed.warp), sample.item_index)
+        except EyebrightError as error:
+            raise DataError(f"{where(self.dataset.source, sample.item_index)}: {error}") from None
 
     def _those_that_can(self, things: Sequence[A], skipped: dict[str, str], work: Callable[[A], B]) -> list[B]:
         """What the work makes of each thing whose image can be read."""

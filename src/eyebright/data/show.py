@@ -1,6 +1,8 @@
 """Batches drawn for people: images with their targets, and with what a model made of them."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -12,7 +14,7 @@ from eyebright.image.warp import Warp
 from eyebright.plot import draw_points, show_images
 from eyebright.tasks.base import NO_LABEL, TargetBlock
 from eyebright.transforms.pipeline import to_images
-from eyebright.types import Points, Size, Thresholds
+from eyebright.types import Points, Size
 
 Grid = tuple[int | None, int | None]
 """(rows, columns); None leaves it open."""
@@ -39,7 +41,8 @@ def show_targets(
     """
     titles, marks = [""] * len(x), list[Points | None]()
     if y is not None and target is not None:
-        values = [target.decode(row.cpu(), warp=Warp.identity(Size(*x.shape[-2:]))) for row in y]
+        unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
+        values = [target.decode(row) for row in target.own_units(y.cpu(), unwarped)]
         marks = [target.marks(value) for value in values]
         titles = ["" if mark else target.words(value) for value, mark in zip(values, marks, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
@@ -51,21 +54,17 @@ def show_targets(
 def show_answers(
     dataset: Dataset,
     batch: Batch,
-    predictions: Float[Tensor, "b ..."],
+    answers: Sequence[Any],
     *,
-    thresholds: Thresholds,
-    most: int,
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
 ) -> None:
-    """Draw images with their targets and the predictions for them.
+    """Draw images with their targets and the answers for them.
 
     Args:
         dataset: that the batch was read from.
         batch: with targets.
-        predictions: activated, one row for each image of the batch.
-        thresholds: from probabilities to decisions.
-        most: how many images at most.
+        answers: of the first images of the batch, as `Decision.answers` gives them.
         grid: how they are laid out; for points, in pairs.
         figsize: width and height in inches.
 
@@ -76,60 +75,57 @@ def show_answers(
     if target is None or batch.y is None:
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
-        most = min(most, grid[0] * grid[1])
-    if target.marks(dataset.fields.y(dataset.source, batch.indices[0])) is None:
-        _show_words(batch, predictions[:most], target, thresholds, grid=grid, figsize=figsize)
+        answers = answers[: grid[0] * grid[1]]
+    values = [dataset.fields.y(dataset.source, batch.indices[i]) for i in range(len(answers))]
+    if target.marks(values[0]) is None:
+        _show_words(batch, values, answers, target, grid=grid, figsize=figsize)
     else:
-        _show_pairs(dataset, batch, predictions[:most], target, grid=grid, figsize=figsize)
+        _show_pairs(dataset, batch, values, answers, target, grid=grid, figsize=figsize)
 
 
 def _show_words(
     batch: Batch,
-    predictions: Tensor,
+    values: Sequence[Any],
+    answers: Sequence[Any],
     target: TargetBlock,
-    thresholds: Thresholds,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """The target's words over the prediction's; where they are names, green when right and red when wrong."""
-    assert batch.y is not None
-    right = [target.decode(row.cpu()) for row in batch.y[: len(predictions)]]
-    given = [target.decode(row, thresholds=thresholds) for row in predictions]
+    """The target's words over the answer's; green when right and red when wrong, where answers are one or the other."""
     titles = [
-        f"{target.words(truth) or NO_LABEL}\n{target.words(answer) or NO_LABEL}"
-        for truth, answer in zip(right, given, strict=True)
+        f"{target.words(value) or NO_LABEL}\n{target.words(answer) or NO_LABEL}"
+        for value, answer in zip(values, answers, strict=True)
     ]
-    colors = ["green" if truth == answer else "red" for truth, answer in zip(right, given, strict=True)]
+    colors = ["green" if value == answer else "red" for value, answer in zip(values, answers, strict=True)]
     show_images(
-        list(to_images(batch.x[: len(predictions)])),
+        list(to_images(batch.x[: len(answers)])),
         titles,
         rows=grid[0],
         columns=grid[1],
         figsize=figsize,
-        colors=None if target.classes is None else colors,
+        colors=colors if target.is_exact else None,
     )
 
 
 def _show_pairs(
     dataset: Dataset,
     batch: Batch,
-    predictions: Tensor,
+    values: Sequence[Any],
+    answers: Sequence[Any],
     target: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """The user's own image twice: with the target, and with the prediction."""
+    """The user's own image twice: with the target, and with the answer."""
     rows, columns = grid[0], grid[1] or 1
-    count = min(len(predictions), _MOST_PAIRS if rows is None else rows * columns)
+    count = min(len(answers), _MOST_PAIRS if rows is None else rows * columns)
     images, marks = list[object](), list[Points | None]()
     for i in range(count):
-        index = batch.indices[i]
-        pixels = dataset.fields.x(dataset.source, index).pixels()
+        pixels = dataset.fields.x(dataset.source, batch.indices[i]).pixels()
         images += [pixels, pixels]
-        marks.append(target.marks(dataset.fields.y(dataset.source, index)))
-        marks.append(target.marks(target.decode(predictions[i], warp=batch.warps[i])))
+        marks += [target.marks(values[i]), target.marks(answers[i])]
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from PIL import ImageDraw
 
 from eyebright import _html as html
-from eyebright.errors import EyebrightError
 from eyebright.image.image import Image
-from eyebright.tasks.base import NO_LABEL, target_text
+from eyebright.tasks.base import NO_LABEL, TargetBlock
 from eyebright.types import Points
 
 if TYPE_CHECKING:
@@ -26,6 +25,11 @@ _IMAGES = 6
 _SIDE = 112  # pixels of their longer side
 _DOT = 3  # pixels, a point's radius
 _LONGEST = 60  # letters of the words under an image
+
+
+def describe_target(target: TargetBlock | None) -> str:
+    """A target block on one line, also where there is none."""
+    return "no target" if target is None else target.describe()
 
 
 def sides_text(sides: Mapping[str, "Dataset"]) -> str:
@@ -49,27 +53,23 @@ def sides_html(title: str, sides: Mapping[str, "Dataset"], facts: Sequence[Seque
     shown = 0 if first.fields.image is None else min(_IMAGES, len(first))
     return html.block(
         title,
-        html.paragraph(target_text(first.fields.target)),
+        html.paragraph(describe_target(first.fields.target)),
         html.table(("", *sides), rows, left_out=max(len(names) - _MOST_LABELS, 0)),
         html.images([_small(first, len(first) * i // shown) for i in range(shown)]),
     )
 
 
 def label_counts(side: "Dataset") -> Counter[str]:
-    """How many images have each label, in the order of the vocabulary, those without any last.
+    """Images with each label, in the order of the vocabulary; those without any label last.
 
-    Nothing where targets are no labels, or have not all been read, or are too many to be counted at a look.
+    Empty where targets have no labels, have not all been read yet, or are too many to be counted for a notebook.
     """
     target = side.fields.target
-    if target is None or len(side) > _MOST_COUNTED or not side.targets.known():
+    if target is None or not target.label_names or len(side) > _MOST_COUNTED or not side.targets.known():
         return Counter()
-    try:
-        counts = Counter(dict.fromkeys(target.classes or (), 0))
-    except EyebrightError:
-        return Counter()
-    if counts:
-        for value in side.targets:
-            counts.update([value] if isinstance(value, str) else value or [NO_LABEL])
+    counts = Counter(dict.fromkeys(target.label_names, 0))
+    for value in side.targets:
+        counts.update(target.labels(value) or [NO_LABEL])
     return counts
 
 

@@ -5,7 +5,7 @@ image only a number of four bytes is. Where a table's column says the targets, e
 where nearly all cells differ nothing is kept, since a cell is read again as quickly as it is found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,19 +19,21 @@ _AT_ONCE = 10_000  # items whose numbers become Python's own together
 _UNREAD = object()
 
 
-class Targets:
+class Targets(Sequence[Any]):
     """What the target block read of each item of one side, in the side's order.
 
     Args:
         indices: of the items among all items.
-        read: the target of the item at a index.
+        read: the target of the item at an index.
         numbers: the same where targets are, and -1 where that is not known yet; None: keep nothing, read anew.
+        repeat: equal targets may share one object: they are immutable and equal only when they are the same.
     """
 
-    def __init__(self, indices: Indices, read: Read, numbers: Numbers | None) -> None:
-        self._positions = indices
+    def __init__(self, indices: Indices, read: Read, numbers: Numbers | None, *, repeat: bool) -> None:
+        self._indices = indices
         self.read = read
         self._numbers = numbers
+        self._repeat = repeat
         self._values: dict[int, Any] = {}  # by number
         self._known: dict[Any, int] = {}  # numbers of values that several items may share
         self._next = count()  # which threads can ask at once
@@ -42,22 +44,24 @@ class Targets:
         """The targets of the items of ``source`` at these indices."""
         read = fields.y_of(source)
         columns = fields.get_y.columns(source) if isinstance(fields.get_y, ColReader) else None
+        repeat = fields.target is not None and fields.target.values_repeat
         if columns is None:
-            return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32))
-        return Targets(indices, read, alike(columns[0].iloc[indices.array]) if len(columns) == 1 else None)
+            return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32), repeat=repeat)
+        numbers = alike(columns[0].iloc[indices.array]) if len(columns) == 1 else None
+        return Targets(indices, read, numbers, repeat=repeat)
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._indices)
 
-    def __getitem__(self, i: int) -> Any:
+    def __getitem__(self, i: Any) -> Any:
         if self._numbers is None:
-            return self.read(self._positions[i])
+            return self.read(self._indices[i])
         value = self._values.get(int(self._numbers[i]), _UNREAD)
         return self._first(i, self._numbers) if value is _UNREAD else value
 
     def __iter__(self) -> Iterator[Any]:
         if self._numbers is None:
-            yield from map(self.read, self._positions)
+            yield from map(self.read, self._indices)
         else:
             yield from self._kept(self._numbers)
         self._walked = True
@@ -91,17 +95,12 @@ class Targets:
 
     def _first(self, i: int, numbers: Numbers) -> Any:
         """The target of an item that is the first with its number, or has none yet."""
-        value = self.read(self._positions[i])
+        value = self.read(self._indices[i])
         number = int(numbers[i])
         if number < 0:
             number = next(self._next)
-            if _can_be_shared(value):
+            if self._repeat or type(value) is str:
                 number = self._known.setdefault(value, number)
         value = self._values.setdefault(number, value)
         numbers[i] = number  # last, so that no other thread finds a number without a value
         return value
-
-
-def _can_be_shared(value: Any) -> bool:
-    """True for values that nobody can change, and that are the same in every way where they are equal."""
-    return type(value) is str or (type(value) is frozenset and all(type(one) is str for one in value))

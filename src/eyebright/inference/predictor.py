@@ -21,17 +21,17 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, ImageError, InputError
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
-from eyebright.inference.manifest import Manifest, load_model
+from eyebright.inference.manifest import Manifest, fingerprint, load_model
 from eyebright.inference.runtimes.base import Precision, Runtime
-from eyebright.inference.runtimes.onnx_export import export_onnx, fingerprint
+from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import Name, Saved, Wish, choose_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.io.atomic import write_atomically
 from eyebright.models.build import ImageModel, build_model
-from eyebright.tasks.base import NO_LABEL, TargetBlock, target_text
+from eyebright.tasks.base import NO_LABEL, TargetBlock
 from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
-from eyebright.types import Points, Thresholds, Vocab
+from eyebright.types import Thresholds, Vocab
 
 GRAPH = "model.onnx"  # in a model folder, when `save_onnx` was asked for it
 _AHEAD = 2  # batches that are read while the model works on another
@@ -43,8 +43,8 @@ class Prediction:
 
     Args:
         path: of the image, or what was given instead.
-        answer: what a person would write: a label, a set of labels, points in the image's own pixels, numbers.
-        scores: the activated outputs: a probability for each class, or values.
+        answer: a label, a `LabelSet`, points in the image's own pixels, or numbers.
+        scores: calibrated probabilities, one for each class; or points (n, 2) or numbers.
     """
 
     path: str
@@ -81,27 +81,20 @@ class Predictions(Sequence[Prediction]):
         return "\n".join([*lines, *more, *(f"{path}: skipped, {reason}" for path, reason in self.skipped.items())])
 
     def line(self, one: Prediction) -> str:
-        """One answer as a person reads it: the path, and the labels or numbers."""
+        """One prediction as a person reads it: the path, and the labels or numbers."""
         return f"{one.path}: {self.target.words(one.answer) or NO_LABEL}"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an image: path, labels, and a probability column for each label; for points x1, y1, x2, ..."""
-        rows = [{"path": one.path, **self._columns(one)} for one in self._found]
-        return pd.DataFrame(rows, columns=["path", *self._names()])
+        """One row an image: path, then what the kind of answer has.
 
-    def _names(self) -> list[str]:
-        classes = self.target.classes
-        if classes is not None:
-            return ["labels", *(_free(name) for name in classes)]
-        if self._found and isinstance(self._found[0].answer, Points):
-            return [f"{axis}{i + 1}" for i in range(len(self._found[0].answer)) for axis in "xy"]
-        return [f"value{i + 1}" for i in range(self.target.width)]
+        That is the labels with a probability column for each; x and y of each point; or the numbers.
+        """
+        rows = [(one.path, *self.target.table_row(one.answer, one.scores)) for one in self._found]
+        return pd.DataFrame(rows, columns=["path", *self.target.table_columns])
 
-    def _columns(self, one: Prediction) -> dict[str, Any]:
-        if self.target.classes is not None:
-            return dict(zip(self._names(), [self.target.words(one.answer), *one.scores.tolist()], strict=True))
-        values = one.answer.xy.reshape(-1).tolist() if isinstance(one.answer, Points) else list(one.answer)
-        return dict(zip(self._names(), values, strict=True))
+    def to_json(self) -> list[dict[str, Any]]:
+        """One dictionary an image: its path, then the answer as `TargetBlock.answer_json` gives it."""
+        return [{"path": one.path, **self.target.answer_json(one.answer, one.scores)} for one in self._found]
 
 
 class _Preprocessed(NamedTuple):
@@ -134,7 +127,7 @@ class Predictor:
         self._pipeline = Pipeline(tuple(manifest.preprocessing))
 
     def __repr__(self) -> str:
-        return f"Predictor: {target_text(self.target)}; {self.runtime}"
+        return f"Predictor: {self.target.describe()}; {self.runtime}"
 
     @cached_property
     def model(self) -> ImageModel:
@@ -149,12 +142,12 @@ class Predictor:
     @property
     def vocab(self) -> Vocab | None:
         """The names of the classes, where there are some."""
-        return self.target.classes
+        return Vocab(self.target.label_names) if self.target.label_names else None
 
     @property
     def thresholds(self) -> Thresholds:
         """From probabilities to decisions."""
-        return self.manifest.thresholds
+        return self.manifest.decision.thresholds
 
     def predict(self, sources: Any, *, bs: int = 32, workers: int | None = None) -> Predictions:
         """The answers for images.
@@ -206,11 +199,10 @@ class Predictor:
         return _Preprocessed(name, preprocessed.pixels, preprocessed.warp)
 
     def _predictions(self, batch: list[_Preprocessed]) -> list[Prediction]:
+        decision = self.manifest.decision
         outputs = self.runtime.run(np.stack([one.pixels for one in batch]))
-        return [
-            Prediction(one.name, self.target.decode(row, thresholds=self.thresholds, warp=one.warp), row)
-            for one, row in zip(batch, self.target.activate(outputs), strict=True)
-        ]
+        scores = decision.scores(self.target.own_units(outputs, [one.warp for one in batch]))
+        return [Prediction(one.name, decision.answer(row), row) for one, row in zip(batch, scores, strict=True)]
 
 
 def load_predictor(
@@ -255,7 +247,7 @@ def save_onnx(folder: str | Path) -> Path:
     """The ONNX graph that now lies in a model folder, where `load_predictor` finds it.
 
     It takes the bytes of images (``images``: uint8, batch x height x width x 3), brought to the model's size and
-    not normalised, and gives the model's outputs before the activation (``answers``). Any ONNX runtime can use it.
+    not normalised, and gives the model's outputs before the activation (``outputs``). Any ONNX runtime can use it.
 
     Raises:
         ArtifactError: there is no whole model, torch cannot export it, or the disk is full.
@@ -284,8 +276,3 @@ def _built(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> ImageM
             f"the weights in '{folder}' do not fit its manifest: {str(error).splitlines()[-1].strip()}"
         ) from None
     return model.eval()
-
-
-def _free(name: str) -> str:
-    """A column name for a class that does not hide the columns that are always there."""
-    return f"probability_{name}" if name in ("path", "labels") else name

@@ -14,14 +14,16 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_answers
 from eyebright.errors import InputError, checked_keywords
-from eyebright.evaluation.thresholds import tune_thresholds
+from eyebright.evaluation.decide import check_has_thresholds, fit_decision
+from eyebright.evaluation.evaluation import Evaluation, SetName
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.saved_learner import Answer, Interpretation, answer_for
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
-from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.decision import Decision
+from eyebright.train.evaluate import evaluation_of
 from eyebright.train.events import Observer
 from eyebright.train.lr_find import LRFind
 from eyebright.train.optimizer import GroupedOptimizer
@@ -78,8 +80,8 @@ class Learner:
         self.lr, self.wd, self.moms = lr, wd, moms
         self.observers = list(observers)
         self.progress = progress
-        self.thresholds = Thresholds()
         self.metrics = metrics
+        self.decision = Decision(dls.target)
         self.training = Training(
             dls,
             model,
@@ -99,6 +101,15 @@ class Learner:
         return html.block("Learner", html.name_value_table(self._facts()))
 
     # ------------------------------------------------------------------ what is asked of it
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """From probabilities to decisions; a part of ``decision``."""
+        return self.decision.thresholds
+
+    @thresholds.setter
+    def thresholds(self, given: Thresholds) -> None:
+        self.decision = self.decision.with_thresholds(given)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -340,7 +351,7 @@ class Learner:
         """
         asked = self.metrics if metrics is None else [as_metric(one) for one in metrics]
         loader = self._loader(ds_idx, dl)
-        return list(self.training.scores(loader, asked, self.thresholds).values())
+        return list(self.training.scores(loader, asked, self.decision).values())
 
     @checked_keywords
     def get_preds(
@@ -364,17 +375,29 @@ class Learner:
             act: from raw outputs to predictions; None: the target block's activation.
         """
         loader = self._loader(ds_idx, dl)
-        logits, targets = self.training.outputs(loader)
-        predictions = (act or self.dls.target.activate)(logits)
+        found = self.training.outputs(loader)
+        predictions = (act or self.decision.scores)(found.outputs)
         given: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
-        given += [predictions, targets]
+        given += [predictions, found.targets]
         if with_decoded:
-            given.append([self.dls.target.decode(row, thresholds=self.thresholds) for row in predictions])
+            own = self.dls.target.own_units(found.outputs, found.warps)
+            given.append(self.decision.answers(self.decision.scores(own)))
         if with_loss:
-            if targets is None:
+            if found.targets is None:
                 raise InputError("these images have no targets, so there is no loss; leave with_loss out")
-            given.append(image_losses(self.loss_func, logits, targets))
+            given.append(image_losses(self.loss_func, found.outputs, found.targets))
         return tuple(given)
+
+    def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: SetName = "valid") -> Evaluation:
+        """The model's outputs for a side, in float32, as the saved model predicts; with targets, files and warps.
+
+        Args:
+            ds_idx: 1 for the validation side, 0 for the training side (seen as validation images are: no chance).
+            dl: another loader, with targets.
+            part: what the set is for.
+        """
+        loader = self._loader(ds_idx, dl)
+        return evaluation_of(loader.dataset, self.training.outputs(loader, exact=True), self.decision, part=part)
 
     def predict(self, item: Any) -> Answer:
         """The answer for one image: a path, bytes, an array, a tensor or a Pillow image.
@@ -398,11 +421,8 @@ class Learner:
         Raises:
             InputError: the answers are not sets of labels.
         """
-        if not isinstance(self.dls.target, MultiCategoryBlock):
-            raise InputError(f"thresholds decide which labels are given; a {type(self.dls.target).__name__} has none")
-        probabilities, targets = self.get_preds()
-        tuned = tune_thresholds(probabilities, targets, metric=metric, per_class=per_class)
-        self.thresholds = replace(tuned, names=tuple(self.dls.vocab))
+        check_has_thresholds(self.decision)
+        self.decision = fit_decision(self.evaluate(), metric=metric, per_class=per_class)
         return self.thresholds
 
     def interpret(self, ds_idx: int = 1) -> Interpretation:
@@ -444,15 +464,9 @@ class Learner:
         loader = dl or self.dls.some(ds_idx, max_n, seed=seed)
         with closing(loader.batches()) as batches:
             batch = next(batches)
-        show_answers(
-            loader.dataset,
-            batch,
-            self.dls.target.activate(self.training.batch_outputs(batch)),
-            thresholds=self.thresholds,
-            most=max_n,
-            grid=(nrows, ncols),
-            figsize=figsize,
-        )
+        outputs = self.dls.target.own_units(self.training.batch_outputs(batch), batch.warps)
+        answers = self.decision.answers(self.decision.scores(outputs)[:max_n])
+        show_answers(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
         """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
@@ -463,9 +477,8 @@ class Learner:
         sides = self.dls.train_ds, self.dls.valid_ds
         return Manifest(
             model=self.model.description,
-            target=self.dls.target,
+            decision=self.decision,
             preprocessing=self.dls.valid.pipeline.transforms,
-            thresholds=self.thresholds,
             scores=self._last_scores(),
             training={
                 "seed": self.run.seed,
@@ -481,13 +494,20 @@ class Learner:
             },
         )
 
-    def save_model(self, folder: str | Path) -> Path:
+    def save_model(self, folder: str | Path, *, evaluation: Evaluation | None = None) -> Path:
         """The folder that `load_predictor` reads: weights and a manifest, nothing that runs.
+
+        Args:
+            folder: is made where it is missing.
+            evaluation: what `evaluate` gave, to be saved beside the model, so that thresholds and reports can be made
+                again without the images; None saves none.
 
         Raises:
             ArtifactError: the folder cannot be written; a model that was there before still is.
         """
-        self.run.device.once(lambda: save_model(folder, self.manifest(), self.model.state_dict()))
+        manifest = replace(self.manifest(), targets=dict(evaluation.training) if evaluation else {})
+        state = self.model.state_dict()
+        self.run.device.once(lambda: save_model(folder, manifest, state, evaluation=evaluation))
         return Path(folder)
 
     def export(self, fname: str | Path = "export") -> Path:
@@ -536,7 +556,7 @@ class Learner:
         self.training.fit(
             plans,
             [*self.observers, *cbs],
-            lambda: self.training.scores(self.dls.valid, self.metrics, self.thresholds),
+            lambda: self.training.scores(self.dls.valid, self.metrics, self.decision),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,

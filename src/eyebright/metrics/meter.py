@@ -77,7 +77,7 @@ class Meter:
     """
 
     def __init__(self, metrics: Sequence[Metric | Callable[[Tensor, Tensor], Any]]) -> None:
-        self.metrics = _named_apart([as_metric(metric) for metric in metrics])
+        self.metrics = named_apart([as_metric(metric) for metric in metrics])
         self._logits: list[Tensor] = []
         self._targets: list[Tensor] = []
 
@@ -106,18 +106,18 @@ class Meter:
             raise InputError("there is nothing to compute metrics of: no batch was added")
         return torch.cat(self._logits), torch.cat(self._targets)
 
-    def result(self, activate: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
+    def result(self, scores: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
         """The value of every metric over all batches, by name, in the given order.
 
         Args:
-            activate: from logits to probabilities (or values), the target block's.
+            scores: from logits to probabilities, or values: those of a `Decision`.
             thresholds: from probabilities to decisions; 0.5 when absent.
 
         Raises:
             InputError: no batch was added.
         """
         logits, target = self.gathered()
-        activated = activate(logits)
+        activated = scores(logits)
         takes = {metric.takes for metric in self.metrics}
         fed = {"logits": logits, "probabilities": activated, "values": activated}
         if "decisions" in takes:
@@ -131,7 +131,7 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _named_apart(metrics: list[Metric]) -> list[Metric]:
+def named_apart(metrics: Sequence[Metric]) -> list[Metric]:
     """The metrics with different names: a table has one column for each."""
     apart: list[Metric] = []
     for metric in metrics:

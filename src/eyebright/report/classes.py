@@ -1,7 +1,8 @@
 """One label for each image: which classes are told apart, which are taken for which, and the worst mistakes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.worst import LabelCase, worst_classes
 from eyebright.metrics.labels import ClassScores, f1, per_class
@@ -31,13 +33,13 @@ class ClassAnswers(Answers):
         vocab: the classes.
         probabilities: of each class for each image.
         targets: the index of the true class of each image.
-        training_targets: the same for the images that were learnt from, for the baseline; None when not at hand.
+        training: the summary of the training targets, for the baseline; empty where it is not known.
     """
 
     vocab: Sequence[str]
     probabilities: Float[Tensor, "n k"]
     targets: Int[Tensor, " n"]
-    training_targets: Int[Tensor, " m"] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if self.probabilities.shape != (len(self.targets), len(self.vocab)):
@@ -45,6 +47,12 @@ class ClassAnswers(Answers):
                 f"{len(self.targets)} images and {len(self.vocab)} classes need as many probabilities, "
                 f"got {tuple(self.probabilities.shape)}"
             )
+
+    @staticmethod
+    def of(evaluation: Evaluation) -> "ClassAnswers":
+        """The answers of an evaluation."""
+        task = evaluation.decision.task
+        return ClassAnswers(list(task.classes), evaluation.scores, evaluation.targets, evaluation.training)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -70,9 +78,9 @@ class ClassAnswers(Answers):
 
     def _majority(self) -> Int[Tensor, " n"] | None:
         """What the baseline says for each image."""
-        if self.training_targets is None or len(self.training_targets) == 0:
+        if "baseline" not in self.training:
             return None
-        return self.training_targets.mode().values.expand(len(self))
+        return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self))
 
     def _accuracy(self, said: Tensor, majority: Tensor | None) -> ScoreRow:
         right = int((said == self.targets).sum())
@@ -100,10 +108,9 @@ class ClassAnswers(Answers):
         scores = per_class(said, self._one_hot(self.targets), Thresholds(0.5))
         columns = ["class", "images", "precision", "recall", "F1", "said"]
         rows = [_table_row(name, row) for name, row in zip(self.vocab, scores, strict=True)]
-        if self.training_targets is not None:
+        if "counts" in self.training:
             columns.append("in training")
-            learnt = torch.bincount(self.training_targets, minlength=len(self.vocab)).tolist()
-            rows = [[*row, Cell.of(count)] for row, count in zip(rows, learnt, strict=True)]
+            rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
         return Table(
             "Every class: how many images it has, how rightly they were found, and how often it was said",
             columns,

@@ -1,17 +1,18 @@
 """The scores of any-number-of-labels answers: each with its interval, and with what not looking at all would score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import RankingIntervals, decision_intervals
 from eyebright.evaluation.thresholds import cross_fitted_score
-from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_average_precision, subset
+from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import ScoreRow
 from eyebright.types import Thresholds
@@ -24,8 +25,6 @@ _DECISIONS: Sequence[tuple[Metric, str, str]] = (
     (subset, "Images all right", "no label missing and none too many"),
     (hamming, "Decisions wrong", "of all images times labels; lower is better"),
 )
-_MOST_LABELS = 20  # that the fixed answer of the baseline may hold, unless it holds all
-_ENOUGH_IMAGES = 10_000  # training images, to choose the fixed answer by
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +35,14 @@ class LabelScores:
         probabilities: of each label for each image.
         targets: 1 where the image has the label, else 0.
         thresholds: in use.
-        training_targets: the targets of the training images, for the baseline; None when not at hand.
+        training: the summary of the training targets, for the baseline; empty where it is not known.
         tuned_here: True when the thresholds were tuned on these same images.
     """
 
     probabilities: Float[Tensor, "n k"]
     targets: Shaped[Tensor, "n k"]
     thresholds: Thresholds
-    training_targets: Shaped[Tensor, "m k"] | None
+    training: Mapping[str, Any]
     tuned_here: bool
 
     def rows(self, rankings: RankingIntervals) -> list[ScoreRow]:
@@ -92,33 +91,22 @@ class LabelScores:
 
     # ------------------------------------------------------------------ the baselines
 
+    def _baseline(self, metric: Metric) -> Float[Tensor, "n k"] | None:
+        """The scores that ignore the image, for every image; None where the training targets are not known."""
+        row = self.training.get("baseline", {}).get(metric.name)
+        return None if row is None else torch.tensor(row).expand(self.targets.shape)
+
     def _frequencies(self) -> float | None:
-        """The mAP of answering every image with the frequencies of the training images."""
-        if self.training_targets is None or len(self.training_targets) == 0:
-            return None
-        often = self.training_targets.double().mean(dim=0)
-        return mean_average_precision(often.expand(self.targets.shape), self.targets)
+        """The mAP of answering every image with the label frequencies of the training images."""
+        frequencies = self._baseline(mean_ap)
+        return None if frequencies is None else mean_average_precision(frequencies, self.targets)
 
     def _fixed_answer(self, metric: Metric) -> float | None:
         """The score of one set of labels for every image: the one that scores best on the training images."""
-        if self.training_targets is None or len(self.training_targets) == 0:
-            return None
-        training = self.training_targets[:: len(self.training_targets) // _ENOUGH_IMAGES + 1]
-        sets = _nested_sets(training)
-        scored = [metric(one.expand(training.shape), training) for one in sets]
-        best = max(range(len(sets)), key=lambda i: scored[i] if metric.higher_is_better else -scored[i])
-        return metric(sets[best].expand(self.targets.shape), self.targets)
+        constant = self._baseline(metric)
+        return None if constant is None else metric(constant > 0, self.targets)
 
 
 def draws_for(numbers: int) -> int:
     """How often to draw for an interval: the more there is, the less each draw differs, and the longer it takes."""
     return min(max(500_000_000 // max(numbers, 1), 100), 1000)
-
-
-def _nested_sets(training: Tensor) -> list[Bool[Tensor, " k"]]:
-    """No label, the most frequent one, the two most frequent ones, ... and all."""
-    order = training.sum(dim=0).argsort(descending=True, stable=True)
-    sizes = [*range(min(len(order), _MOST_LABELS) + 1), len(order)]
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order))
-    return [rank < size for size in dict.fromkeys(sizes)]

@@ -1,8 +1,9 @@
 """Any number of labels for each image: how each class fares, and the worst mistakes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
 from eyebright.evaluation.worst import LabelCase, worst_labels
@@ -40,7 +42,7 @@ class LabelAnswers(Answers):
         probabilities: of each class for each image.
         targets: 1 where the image has the label, else 0.
         thresholds: in use.
-        training_targets: the targets of the images that were learnt from, for the baseline; None when not at hand.
+        training: the summary of the training targets, for the baseline; empty where it is not known.
         tuned_here: False when the thresholds were tuned on other images than these; scores are then unbiased.
     """
 
@@ -48,7 +50,7 @@ class LabelAnswers(Answers):
     probabilities: Float[Tensor, "n k"]
     targets: Shaped[Tensor, "n k"]
     thresholds: Thresholds
-    training_targets: Shaped[Tensor, "m k"] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tuned_here: bool = True
 
     def __post_init__(self) -> None:
@@ -58,6 +60,19 @@ class LabelAnswers(Answers):
                 f"probabilities and targets need one column for each of the {len(self.vocab)} classes, "
                 f"got {tuple(self.probabilities.shape)} and {tuple(self.targets.shape)}"
             )
+
+    @staticmethod
+    def of(evaluation: Evaluation) -> "LabelAnswers":
+        """The answers of an evaluation."""
+        decision = evaluation.decision
+        return LabelAnswers(
+            decision.task.output_names,
+            evaluation.scores,
+            evaluation.targets,
+            decision.thresholds,
+            evaluation.training,
+            tuned_here=evaluation.part == "valid",
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -70,7 +85,7 @@ class LabelAnswers(Answers):
 
     def scores(self) -> list[ScoreRow]:
         """Mean average precision, F1 in three averages, images all right, and decisions wrong."""
-        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training_targets, self.tuned_here)
+        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training, self.tuned_here)
         return scores.rows(self._rankings)
 
     def sections(self, paths: Sequence[str]) -> list[Section]:
@@ -101,10 +116,9 @@ class LabelAnswers(Answers):
         columns = ["label", "images", "AP", "AP, 95 %", "precision", "recall", "F1", "threshold", "given"]
         intervals = self._rankings.classes
         rows = [_table_row(*one) for one in zip(self.vocab, scores, intervals, strict=True)]
-        if self.training_targets is not None:
+        if "counts" in self.training:
             columns.append("in training")
-            learnt = self.training_targets.sum(dim=0).int().tolist()
-            rows = [[*row, Cell.of(count)] for row, count in zip(rows, learnt, strict=True)]
+            rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
         caption = (
             "Every label: how many images have it, how rightly they were found, and how many were given it. Average "
             f"precision (AP) has a 95 % interval where at least {_ENOUGH} images have the label."

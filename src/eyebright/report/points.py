@@ -1,14 +1,17 @@
 """Points on each image: how far they are from where they should be, and the worst images."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import bootstrap
 from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_error, point_errors
@@ -31,13 +34,13 @@ class PointAnswers(Answers):
         predicted: (x, y) of each point, in the pixels of the user's own image.
         targets: where they are; NaN for a point that nobody sees.
         names: of the points; numbers when not given.
-        training_targets: the targets of the training images, for the baseline; None when not at hand.
+        training: the summary of the training targets, for the baseline; empty where it is not known.
     """
 
     predicted: Float[Tensor, "n p 2"]
     targets: Float[Tensor, "n p 2"]
     names: Sequence[str] = ()
-    training_targets: Float[Tensor, "m p 2"] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if self.predicted.shape != self.targets.shape or self.targets.ndim != 3 or self.targets.shape[2] != 2:
@@ -47,6 +50,12 @@ class PointAnswers(Answers):
             )
         if self.names and len(self.names) != self.targets.shape[1]:
             raise DataError(f"{self.targets.shape[1]} points need as many names, got {len(self.names)}")
+
+    @staticmethod
+    def of(evaluation: Evaluation) -> "PointAnswers":
+        """The answers of an evaluation."""
+        names = evaluation.decision.task.value_names
+        return PointAnswers(evaluation.scores, evaluation.targets, names, evaluation.training)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -83,9 +92,9 @@ class PointAnswers(Answers):
     def _row(self, name: str, statistic: Callable[[Tensor, Tensor], float], note: str) -> ScoreRow:
         interval = bootstrap(statistic, [self.predicted, self.targets])
         fixed = None
-        if self.training_targets is not None and len(self.training_targets):
-            place = self.training_targets.double().nanmean(dim=0)
-            fixed = statistic(place.expand(self.targets.shape), self.targets)
+        if "baseline" in self.training:
+            constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+            fixed = statistic(constant.expand(self.targets.shape), self.targets)
         value = statistic(self.predicted, self.targets)
         ends = (interval.low, interval.high)
         return ScoreRow(name, value, *ends, fixed, note, higher_is_better=False, unit="px", share=False)

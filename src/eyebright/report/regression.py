@@ -1,12 +1,15 @@
 """Numbers for each image: how far the answers are from the truth, and the worst images."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import bootstrap
 from eyebright.metrics.values import mae, rmse
 from eyebright.report.data import Answers, ScoreRow
@@ -28,14 +31,14 @@ class NumberAnswers(Answers):
         predicted: the numbers.
         targets: the true ones; NaN for one that nobody knows.
         names: of the numbers; their places when not given.
-        training_targets: the targets of the training images, for the baseline; None when not at hand.
+        training: the summary of the training targets, for the baseline; empty where it is not known.
         unit: of the numbers, for example ``"years"``.
     """
 
     predicted: Float[Tensor, "n k"]
     targets: Float[Tensor, "n k"]
     names: Sequence[str] = ()
-    training_targets: Float[Tensor, "m k"] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     unit: str = ""
 
     def __post_init__(self) -> None:
@@ -46,6 +49,12 @@ class NumberAnswers(Answers):
             )
         if self.names and len(self.names) != self.targets.shape[1]:
             raise DataError(f"{self.targets.shape[1]} numbers need as many names, got {len(self.names)}")
+
+    @staticmethod
+    def of(evaluation: Evaluation) -> "NumberAnswers":
+        """The answers of an evaluation."""
+        names = evaluation.decision.task.value_names
+        return NumberAnswers(evaluation.scores, evaluation.targets, names, evaluation.training)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -71,9 +80,9 @@ class NumberAnswers(Answers):
     def _row(self, name: str, statistic: Callable[[Tensor, Tensor], float], note: str) -> ScoreRow:
         interval = bootstrap(statistic, [self.predicted, self.targets])
         fixed = None
-        if self.training_targets is not None and len(self.training_targets):
-            mean = self.training_targets.double().nanmean(dim=0)
-            fixed = statistic(mean.expand(self.targets.shape), self.targets)
+        if "baseline" in self.training:
+            constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+            fixed = statistic(constant.expand(self.targets.shape), self.targets)
         value = statistic(self.predicted, self.targets)
         ends = (interval.low, interval.high)
         return ScoreRow(name, value, *ends, fixed, note, higher_is_better=False, unit=self.unit, share=False)

@@ -1,5 +1,6 @@
-"""One label for each image."""
+"""One label for each image: softmax and cross-entropy."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,12 +9,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.errors import LabelError
+from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.metrics.labels import error, top1
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import TargetBlock, fitted_vocab, is_missing
+from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
+from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds, Vocab
 
 MISSING = "#na#"
@@ -30,6 +32,11 @@ class CategoryBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "category"
+    columns: ClassVar[Columns] = "class"
+    section: ClassVar[SectionName] = "classes"
+    is_exact: ClassVar[bool] = True
+    values_repeat: ClassVar[bool] = True
+    is_checked_early: ClassVar[bool] = True
     vocab: Vocab | None
     sort: bool
     add_na: bool
@@ -40,7 +47,11 @@ class CategoryBlock(TargetBlock):
         object.__setattr__(self, "add_na", add_na)
 
     def read(self, raw: Any) -> str:
-        """The label as text."""
+        """The label as text.
+
+        Raises:
+            LabelError: none, or several.
+        """
         if isinstance(raw, (list, tuple, set, frozenset)):
             if len(raw) != 1:
                 raise LabelError(
@@ -72,24 +83,17 @@ class CategoryBlock(TargetBlock):
         return torch.tensor(self.classes.index_of(value))
 
     def check(self, value: str) -> None:
-        """Nothing, where the label is known."""
+        """Nothing, where the label is in the vocabulary."""
         self.classes.index_of(value)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Probabilities that sum to one (softmax)."""
         return outputs.softmax(dim=-1)
 
-    def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
-    ) -> str:
-        """The label: the most probable one, or the one whose index it is."""
-        index = answer if answer.ndim == 0 else answer.argmax(dim=-1)
+    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
+        """The most probable label, or the one with that index."""
+        index = scores if scores.ndim == 0 else scores.argmax(dim=-1)
         return self.classes[int(index)]
-
-    @property
-    def classes(self) -> Vocab:
-        """The names of the model's outputs."""
-        return fitted_vocab(self.vocab, "CategoryBlock")
 
     @property
     def width(self) -> int:
@@ -104,9 +108,71 @@ class CategoryBlock(TargetBlock):
         """Accuracy and error rate."""
         return (top1, error)
 
+    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
+        """Nothing, where there are two classes."""
+        if len(self.classes) == 1:
+            raise DataError(f"there is one class, '{self.classes[0]}'; a model tells at least two apart")
+
+    def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
+        """Images of each class; the baseline always predicts the most frequent one."""
+        counts = Counter(values)
+        each = [counts[name] for name in self.classes]
+        most = max(range(len(each)), key=each.__getitem__)
+        return {
+            "images": len(values),
+            "counts": each,
+            "baseline": {"*": [float(i == most) for i in range(len(each))]},
+        }
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.classes)
+
+    def target_row(self, target: Shaped[Tensor, "..."]) -> Float[Tensor, " k"]:
+        """1 for the class, 0 for all others."""
+        return nn.functional.one_hot(target.long(), self.width).double()
+
+    def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
+        """The index of the class."""
+        return row.argmax()
+
+    @property
+    def classes(self) -> Vocab:
+        """The names of the model's outputs."""
+        return fitted_vocab(self.vocab, type(self).__name__)
+
+    def labels(self, value: str) -> tuple[str, ...]:
+        """The label."""
+        return (value,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; none before the block is fitted."""
+        return tuple(self.vocab or ())
+
     def words(self, value: str) -> str:
         """The label."""
         return value
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """``labels``, and a probability column for each class."""
+        return ("labels", *distinct_columns(self.classes))
+
+    def table_row(self, value: str, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+        """The label, and the probability of each class."""
+        return (value, *scores.tolist())
+
+    def answer_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+        """``{"label": ..., "probabilities": {class: probability}}``."""
+        return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+
+    def describe(self) -> str:
+        """The block and its classes on one line."""
+        if self.vocab is None:
+            return f"{type(self).__name__}, not fitted yet"
+        return f"{type(self).__name__} with {len(self.vocab)} classes: {listing(self.vocab)}"
 
     def to_json(self) -> dict[str, Any]:
         """The vocabulary and how it is made."""
@@ -116,3 +182,8 @@ class CategoryBlock(TargetBlock):
     def from_json(cls, data: dict[str, Any]) -> "CategoryBlock":
         """The block that `to_json` described."""
         return cls(data["vocab"], sort=data["sort"], add_na=data["add_na"])
+
+    @classmethod
+    def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "CategoryBlock":
+        """A block whose vocabulary is fitted."""
+        return cls()

@@ -1,5 +1,6 @@
-"""Any number of labels for each image: the main job."""
+"""Any number of labels for each image: sigmoid and binary cross-entropy. The main job."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -7,31 +8,42 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.errors import InputError, LabelError
+from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat
-from eyebright.metrics.labels import f1_macro, f1_micro, mean_ap, subset
+from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import TargetBlock, fitted_vocab, is_missing
-from eyebright.types import Thresholds, Vocab
+from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
+from eyebright.tasks.columns import distinct_columns
+from eyebright.types import LabelSet, Thresholds, Vocab
+
+_MOST_LABELS = 20  # in the constant answer of the baseline, unless it holds all
+_ENOUGH_IMAGES = 10_000  # training images, to choose the constant answer by
 
 
 @dataclass(frozen=True, init=False)
 class MultiCategoryBlock(TargetBlock):
     """The target field with any number of labels, also none: sigmoid and binary cross-entropy.
 
-    None, NaN, ``''`` and ``[]`` mean *no label*; there is never a class called ''.
+    None, NaN, ``''`` and ``[]`` mean *no label*; there is never a class called ''. A `LabelSet` can also say that a
+    label is unknown: it is then masked in the loss and in every metric.
 
     Args:
-        encoded: True when the getter gives a row of 0 and 1, one for each class of ``vocab``.
+        encoded: True when the getter gives a row of 0 and 1, one for each class of ``vocab``; NaN for unknown.
         vocab: the classes, in the order of the outputs; None: the sorted labels of the training images.
         add_na: kept for the book's signature; an image without a label needs no class of its own here.
     """
 
     name: ClassVar[str] = "multicategory"
+    columns: ClassVar[Columns] = "labels"
+    section: ClassVar[SectionName] = "labels"
+    has_thresholds: ClassVar[bool] = True
+    is_exact: ClassVar[bool] = True
+    values_repeat: ClassVar[bool] = True
+    is_checked_early: ClassVar[bool] = True
     encoded: bool
     vocab: Vocab | None
 
@@ -43,52 +55,55 @@ class MultiCategoryBlock(TargetBlock):
         object.__setattr__(self, "encoded", encoded)
         object.__setattr__(self, "vocab", None if vocab is None else Vocab(vocab))
 
-    def read(self, raw: Any) -> frozenset[str]:
-        """The set of labels."""
+    def read(self, raw: Any) -> LabelSet:
+        """The set of labels.
+
+        Raises:
+            LabelError: a text that is no list, or a row that does not fit the vocabulary.
+        """
+        if isinstance(raw, LabelSet):
+            return raw
         if self.encoded:
-            return self._from_row(raw)
+            return self._of_row(np.asarray(raw, dtype=np.float64).reshape(-1))
         if is_missing(raw) or (isinstance(raw, str) and not raw.strip()):
-            return frozenset()
+            return LabelSet()
         if isinstance(raw, str):
             raise LabelError(
                 f"the labels of an image are a list, and the getter gave the text '{raw}'; "
                 "split it, for example get_y=ColReader('labels', label_delim=' ')"
             )
-        return frozenset(str(label) for label in raw if not is_missing(label) and str(label))
+        return LabelSet(str(label) for label in raw if not is_missing(label) and str(label))
 
-    def fit(self, values: Iterable[frozenset[str]]) -> "MultiCategoryBlock":
-        """The block whose vocabulary is the labels of ``values``; a given vocabulary stays."""
+    def fit(self, values: Iterable[LabelSet]) -> "MultiCategoryBlock":
+        """The block whose vocabulary is the labels that any of ``values`` has; a given vocabulary stays."""
         if self.vocab is not None:
             return self
         return MultiCategoryBlock(vocab=sorted(set(chain.from_iterable(values))))
 
-    def encode(self, value: frozenset[str], warp: Warp | None = None) -> Float[Tensor, " k"]:
-        """One 0 or 1 for each class, float32."""
+    def encode(self, value: LabelSet, warp: Warp | None = None) -> Float[Tensor, " k"]:
+        """0, 1 or NaN (unknown) for each class, float32."""
         row = torch.zeros(self.width)
         for label in value:
             row[self.classes.index_of(label)] = 1.0
+        for label in value.unknown:
+            if label in self.classes:  # of a label that is nowhere in training nothing can be unknown
+                row[self.classes.index_of(label)] = torch.nan
         return row
 
-    def check(self, value: frozenset[str]) -> None:
-        """Nothing, where every label is known."""
-        classes = self.classes
+    def check(self, value: LabelSet) -> None:
+        """Nothing, where every label is in the vocabulary."""
         for label in value:
-            classes.index_of(label)
+            self.classes.index_of(label)
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """One probability for each class (sigmoid)."""
         return outputs.sigmoid()
 
-    def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
-    ) -> frozenset[str]:
-        """The labels whose probability is above their threshold."""
-        return frozenset(self.classes[(thresholds or Thresholds()).decide(answer)])
-
-    @property
-    def classes(self) -> Vocab:
-        """The names of the model's outputs."""
-        return fitted_vocab(self.vocab, "MultiCategoryBlock")
+    def decode(self, scores: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
+        """The labels whose probability is above their threshold; those that are NaN are unknown."""
+        given = (thresholds or Thresholds()).decide(scores)
+        unknown = self.classes[scores.isnan()] if bool(scores.isnan().any()) else ()
+        return LabelSet(self.classes[given], unknown=unknown)
 
     @property
     def width(self) -> int:
@@ -100,13 +115,79 @@ class MultiCategoryBlock(TargetBlock):
         return BCEWithLogitsLossFlat()
 
     def metrics(self) -> tuple[Metric, ...]:
-        """Mean average precision, which needs no threshold, then F1 and whole rows right."""
+        """Mean average precision, which needs no threshold, then F1 and exact match."""
         return (mean_ap, f1_macro, f1_micro, subset)
 
-    def words(self, value: frozenset[str]) -> str:
-        """The labels in their order, joined as in the book."""
+    def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> None:
+        """Nothing, where both sides have labels."""
+        if not self.width:
+            raise DataError("no image to train on has a label")
+        count, any_label = 0, False
+        for value in valid:
+            count, any_label = count + 1, any_label or bool(value)
+        if not any_label:
+            raise DataError(
+                f"none of the {count} images to validate on has a label, so nothing can be scored; "
+                "choose others to validate on"
+            )
+
+    def training_summary(self, values: Sequence[LabelSet]) -> dict[str, Any]:
+        """Images with each label; the baseline is the label frequencies, and for decisions the best constant set."""
+        counts = Counter(label for value in values for label in value)
+        unknown = Counter(label for value in values for label in value.unknown)
+        each = [counts[name] for name in self.classes]
+        known = [max(len(values) - unknown[name], 1) for name in self.classes]
+        step = len(values) // _ENOUGH_IMAGES + 1
+        sample = torch.stack([self.encode(values[i]) for i in range(0, len(values), step)])
+        constant = {
+            metric.name: _best_constant(metric, sample) for metric in (f1_macro, f1_micro, f1_samples, subset, hamming)
+        }
+        frequencies = [count / all_known for count, all_known in zip(each, known, strict=True)]
+        return {"images": len(values), "counts": each, "baseline": {mean_ap.name: frequencies, **constant}}
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.classes)
+
+    @property
+    def classes(self) -> Vocab:
+        """The names of the model's outputs."""
+        return fitted_vocab(self.vocab, "MultiCategoryBlock")
+
+    def labels(self, value: LabelSet) -> tuple[str, ...]:
+        """The labels, sorted."""
+        return tuple(sorted(value))
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; none before the block is fitted."""
+        return tuple(self.vocab or ())
+
+    def words(self, value: LabelSet) -> str:
+        """The labels in the order of the vocabulary, joined as in the book."""
         known = [label for label in self.vocab or () if label in value]
         return ";".join(known + sorted(set(value) - set(known)))
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """``labels``, and a probability column for each class."""
+        return ("labels", *distinct_columns(self.classes))
+
+    def table_row(self, value: LabelSet, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+        """The labels as text, and the probability of each."""
+        return (self.words(value), *scores.tolist())
+
+    def answer_json(self, value: LabelSet, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+        """``{"labels": [...], "probabilities": {label: probability}}``."""
+        given = [label for label in self.classes if label in value]
+        return {"labels": given, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+
+    def describe(self) -> str:
+        """The block and its classes on one line."""
+        if self.vocab is None:
+            return "MultiCategoryBlock, not fitted yet"
+        return f"MultiCategoryBlock with {len(self.vocab)} classes: {listing(self.vocab)}"
 
     def to_json(self) -> dict[str, Any]:
         """The vocabulary and how targets are given."""
@@ -117,8 +198,31 @@ class MultiCategoryBlock(TargetBlock):
         """The block that `to_json` described."""
         return cls(data["encoded"], data["vocab"])
 
-    def _from_row(self, raw: Any) -> frozenset[str]:
-        row = np.asarray(raw, dtype=np.float64).reshape(-1)
-        if len(row) != self.width or not np.isin(row, (0, 1)).all():
-            raise LabelError(f"an encoded row is {self.width} times 0 or 1, one for each class; got {raw!r}")
-        return frozenset(self.classes[row == 1])
+    @classmethod
+    def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "MultiCategoryBlock":
+        """A block whose vocabulary is fitted."""
+        return cls()
+
+    def _of_row(self, row: np.ndarray[Any, np.dtype[np.float64]]) -> LabelSet:
+        if len(row) != self.width or not (np.isin(row, (0, 1)) | np.isnan(row)).all():
+            raise LabelError(
+                f"an encoded row is {self.width} times 0, 1 or NaN (unknown), one for each class; got {row.tolist()}"
+            )
+        return LabelSet(self.classes[row == 1], unknown=self.classes[np.isnan(row)])
+
+
+def _best_constant(metric: Metric, targets: Float[Tensor, "n k"]) -> list[float]:
+    """The set of labels, 0 or 1 for each class, that scores best as the answer for every image."""
+    sets = _nested_sets(targets)
+    scored = [metric(one.expand(targets.shape), targets) for one in sets]
+    best = max(range(len(sets)), key=lambda i: scored[i] if metric.higher_is_better else -scored[i])
+    return sets[best].float().tolist()
+
+
+def _nested_sets(targets: Float[Tensor, "n k"]) -> list[Bool[Tensor, " k"]]:
+    """No label, the most frequent one, the two most frequent ones, ... and all."""
+    order = targets.nansum(dim=0).argsort(descending=True, stable=True)
+    sizes = [*range(min(len(order), _MOST_LABELS) + 1), len(order)]
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order))
+    return [rank < size for size in dict.fromkeys(sizes)]

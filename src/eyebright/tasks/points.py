@@ -1,4 +1,4 @@
-"""Points on the image."""
+"""Points on the image, in the user's own pixels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_distance
-from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.base import Columns, SectionName, TargetBlock
 from eyebright.types import Points, Size, Thresholds
 
 
@@ -22,36 +22,59 @@ class PointBlock(TargetBlock):
     """The target field with points (x, y), in pixels of the user's image.
 
     The model's outputs are in [-1, 1] over the image that it sees: -1 is the left or top edge, 1 the right or
-    bottom one (``2 * x / width - 1``). Points that are unknown (NaN) or that a crop has cut off are not learnt from.
+    bottom one (``2 * x / width - 1``). Points that are unknown (NaN, None) or that a crop has cut off are not learnt.
 
     Args:
         count: how many points; None: as many as the training images have.
         mirror: for each point the index of the one whose name it takes in a mirrored image, for example
             ``(1, 0)`` for a left and a right eye; None: names have no side.
+        names: of the points; None: ``point1``, ``point2``, ...
+        in_pixels: True says that small coordinates are pixels all the same, and not fractions or percents of the image.
+
+    Raises:
+        InputError: names or mirror that do not fit.
     """
 
     name: ClassVar[str] = "points"
+    columns: ClassVar[Columns] = "points"
+    section: ClassVar[SectionName] = "points"
+    is_geometric: ClassVar[bool] = True
     count: int | None
     mirror: tuple[int, ...] | None
+    names: tuple[str, ...] | None
+    in_pixels: bool
 
-    def __init__(self, count: int | None = None, *, mirror: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        count: int | None = None,
+        *,
+        mirror: Sequence[int] | None = None,
+        names: Sequence[str] | None = None,
+        in_pixels: bool = False,
+    ) -> None:
         swaps = None if mirror is None else tuple(mirror)
         known = range(len(swaps or ()))
         if swaps is not None and not (set(swaps) <= set(known) and [swaps[i] for i in swaps] == list(known)):
             raise InputError(f"mirror names a partner for each point, and is its own inverse; got {swaps}")
+        if names is not None:
+            count = len(names) if count is None else count
+            if len(names) != count or len(set(names)) != len(names):
+                raise InputError(f"{count} points need as many different names, got {list(names)}")
         object.__setattr__(self, "count", count)
         object.__setattr__(self, "mirror", swaps)
+        object.__setattr__(self, "names", None if names is None else tuple(names))
+        object.__setattr__(self, "in_pixels", in_pixels)
 
     def read(self, raw: Any) -> Points:
         """The points, in pixels."""
         return Points.of(raw)
 
     def fit(self, values: Iterable[Points]) -> "PointBlock":
-        """The block that knows how many points there are; the first training image says it."""
+        """The block with the number of points, which the first training image says."""
         count = self.count if self.count is not None else len(next(iter(values)))
         if self.mirror is not None and len(self.mirror) != count:
             raise InputError(f"mirror has {len(self.mirror)} entries, and there are {count} points")
-        return PointBlock(count, mirror=self.mirror)
+        return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
 
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
         """Shape (n, 2), float32, in [-1, 1] where visible and NaN where not; in the user's pixels without a warp."""
@@ -62,21 +85,18 @@ class PointBlock(TargetBlock):
         xy = torch.where(value.visible[:, None], value.xy, torch.nan)
         return (xy if warp is None else xy * 2 / _edge(warp.size) - 1).to(torch.float32)
 
+    def own_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
+        """Points in the pixels of the user's own images, float32, in the shape that they came in."""
+        own = [self._own(row, warp) for row, warp in zip(rows.detach().cpu(), warps, strict=True)]
+        return torch.stack(own).reshape(rows.shape).float() if own else rows
+
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b n 2"]:
         """The outputs as points."""
         return outputs.reshape(len(outputs), -1, 2)
 
-    def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
-    ) -> Points:
-        """The points in the user's own pixels."""
-        points = Points.of(answer.detach().to("cpu", torch.float64).reshape(-1, 2))
-        if warp is None:
-            return points
-        back = warp.inverse()
-        seen = Points((points.xy + 1) * _edge(warp.size) / 2, points.visible)
-        outside_is_an_answer = Points(back.points(seen).xy, points.visible)
-        return self._renamed(outside_is_an_answer, warp)
+    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Points:
+        """The points."""
+        return Points.of(scores.detach().to("cpu", torch.float64).reshape(-1, 2))
 
     @property
     def width(self) -> int:
@@ -92,8 +112,30 @@ class PointBlock(TargetBlock):
         return MSELossFlat()
 
     def metrics(self) -> tuple[Metric, ...]:
-        """The mean distance, in the outputs' units: half the image's width or height is 1."""
+        """The mean distance, in pixels of the user's own images."""
         return (point_distance,)
+
+    def training_summary(self, values: Sequence[Points]) -> dict[str, Any]:
+        """Images with each point; the baseline is the mean place of each."""
+        xy = torch.stack([self.encode(value) for value in values]).double()
+        counts = (~xy.isnan().any(dim=2)).sum(dim=0).tolist()
+        return {"images": len(values), "counts": counts, "baseline": {"*": xy.nanmean(dim=0).nan_to_num().tolist()}}
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """A name for each point: those that were given, or ``point1``, ``point2``, ..."""
+        return self.names or tuple(f"point{i + 1}" for i in range(self.width // 2))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """``NAME_x`` and ``NAME_y`` for each point; ``x1``, ``y1``, ... for points without names."""
+        if self.names is None:
+            return tuple(f"{axis}{i + 1}" for i in range(self.width // 2) for axis in "xy")
+        return tuple(f"{name}_{axis}" for name in self.names for axis in "xy")
+
+    def target_of_row(self, row: Float[Tensor, " t"]) -> Float[Tensor, "n 2"]:
+        """The points, in pixels."""
+        return row.float().reshape(-1, 2)
 
     def words(self, value: Points) -> str:
         """The points, in whole pixels."""
@@ -103,14 +145,49 @@ class PointBlock(TargetBlock):
         """The points themselves."""
         return value
 
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """Two columns for each point."""
+        return self.output_names
+
+    def table_row(self, value: Points, scores: Float[Tensor, "n 2"]) -> tuple[Any, ...]:
+        """X and y of each point, in pixels of the user's own image."""
+        return tuple(value.xy.reshape(-1).tolist())
+
+    def answer_json(self, value: Points, scores: Float[Tensor, "n 2"]) -> dict[str, Any]:
+        """``{"points": {name: [x, y]}}``, in pixels of the user's own image."""
+        return {"points": dict(zip(self.value_names, value.xy.tolist(), strict=True))}
+
+    def describe(self) -> str:
+        """The block and its number of points on one line."""
+        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {self.width} outputs"
+
     def to_json(self) -> dict[str, Any]:
-        """How many points, and which exchange their names."""
-        return {"count": self.count, "mirror": None if self.mirror is None else list(self.mirror)}
+        """How many points, which exchange their names, and the names."""
+        return {
+            "count": self.count,
+            "mirror": None if self.mirror is None else list(self.mirror),
+            "names": None if self.names is None else list(self.names),
+            "in_pixels": self.in_pixels,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "PointBlock":
-        """The block that `to_json` described."""
-        return cls(data["count"], mirror=data["mirror"])
+        """The block that `to_json` described, of any schema."""
+        names, in_pixels = data.get("names"), bool(data.get("in_pixels", False))
+        return cls(data["count"], mirror=data["mirror"], names=names, in_pixels=in_pixels)
+
+    @classmethod
+    def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "PointBlock":
+        """A block for the points of a table, which were made pixels as they were read."""
+        return cls(mirror=mirror, names=names or None, in_pixels=True)
+
+    def _own(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
+        encoded = Points.of(row.double().reshape(-1, 2))
+        seen = Points((encoded.xy + 1) * _edge(warp.size) / 2, encoded.visible)
+        # Points outside of the image are an answer too: what is visible stays so.
+        own = self._renamed(Points(warp.inverse().points(seen).xy, encoded.visible), warp)
+        return torch.where(own.visible[:, None], own.xy, torch.nan)
 
     def _renamed(self, points: Points, warp: Warp) -> Points:
         """Left and right names exchanged where the image is mirrored: the only place that does."""

@@ -1,6 +1,6 @@
 """Numbers: one or several for each image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,8 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mean_absolute_error
-from eyebright.tasks.base import TargetBlock, is_missing
+from eyebright.tasks.base import Columns, SectionName, TargetBlock, is_missing
+from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds
 
 
@@ -23,13 +24,32 @@ class RegressionBlock(TargetBlock):
 
     Args:
         n_out: how many numbers; None: as many as the training images have.
+        names: of the numbers; None: ``value1``, ``value2``, ...
+
+    Raises:
+        InputError: the names do not fit.
     """
 
     name: ClassVar[str] = "regression"
+    columns: ClassVar[Columns] = "numbers"
+    section: ClassVar[SectionName] = "numbers"
     n_out: int | None = None
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None:
+            object.__setattr__(self, "names", tuple(self.names))
+            count = len(self.names) if self.n_out is None else self.n_out
+            if len(self.names) != count or len(set(self.names)) != count:
+                raise InputError(f"{count} numbers need as many different names, got {list(self.names)}")
+            object.__setattr__(self, "n_out", count)
 
     def read(self, raw: Any) -> tuple[float, ...]:
-        """The numbers."""
+        """The numbers; NaN where one is unknown.
+
+        Raises:
+            InputError: something that is no number.
+        """
         several = raw.reshape(-1).tolist() if hasattr(raw, "reshape") else raw
         row = tuple(several) if isinstance(several, (list, tuple)) else (several,)
         try:
@@ -38,8 +58,8 @@ class RegressionBlock(TargetBlock):
             raise InputError(f"a RegressionBlock takes numbers, got {raw!r}") from None
 
     def fit(self, values: Iterable[tuple[float, ...]]) -> "RegressionBlock":
-        """The block that knows how many numbers there are; the first training image says it."""
-        return RegressionBlock(self.n_out if self.n_out is not None else len(next(iter(values))))
+        """The block with the number of numbers, which the first training image says."""
+        return RegressionBlock(self.n_out if self.n_out is not None else len(next(iter(values))), self.names)
 
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
         """The numbers, float32; NaN where one is unknown."""
@@ -51,11 +71,9 @@ class RegressionBlock(TargetBlock):
         """The outputs as they are."""
         return outputs
 
-    def decode(
-        self, answer: Shaped[Tensor, "..."], *, thresholds: Thresholds | None = None, warp: Warp | None = None
-    ) -> tuple[float, ...]:
+    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> tuple[float, ...]:
         """The numbers."""
-        return tuple(answer.reshape(-1).tolist())
+        return tuple(scores.reshape(-1).tolist())
 
     @property
     def width(self) -> int:
@@ -74,15 +92,54 @@ class RegressionBlock(TargetBlock):
         """The mean absolute error."""
         return (mean_absolute_error,)
 
+    def training_summary(self, values: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """Images with each number; the baseline is the mean of each."""
+        numbers = torch.tensor(list(values), dtype=torch.float64)
+        counts = (~numbers.isnan()).sum(dim=0).tolist()
+        return {
+            "images": len(values),
+            "counts": counts,
+            "baseline": {"*": numbers.nanmean(dim=0).nan_to_num().tolist()},
+        }
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name for each number."""
+        return self.names or tuple(f"value{i + 1}" for i in range(self.width))
+
     def words(self, value: tuple[float, ...]) -> str:
         """The numbers, rounded for reading."""
         return ", ".join(f"{number:.4g}" for number in value)
 
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """A column for each number."""
+        return tuple(distinct_columns(self.output_names, taken=("path",), prefix="value_"))
+
+    def table_row(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+        """The numbers."""
+        return tuple(value)
+
+    def answer_json(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> dict[str, Any]:
+        """``{"values": {name: number}}``."""
+        return {"values": dict(zip(self.output_names, value, strict=True))}
+
+    def describe(self) -> str:
+        """The block and its number of outputs on one line."""
+        if self.n_out is None:
+            return "RegressionBlock, not fitted yet"
+        return f"RegressionBlock with {self.width} output{'s' * (self.width > 1)}"
+
     def to_json(self) -> dict[str, Any]:
-        """How many numbers."""
-        return {"n_out": self.n_out}
+        """How many numbers, and their names."""
+        return {"n_out": self.n_out, "names": None if self.names is None else list(self.names)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "RegressionBlock":
-        """The block that `to_json` described."""
-        return cls(data["n_out"])
+        """The block that `to_json` described, of any schema."""
+        return cls(data["n_out"], data.get("names"))
+
+    @classmethod
+    def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "RegressionBlock":
+        """A block for the numbers of a table."""
+        return cls(names=tuple(names) or None)

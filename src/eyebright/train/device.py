@@ -155,7 +155,7 @@ class Device:
         padded: Any = gather(pad_across_processes(tensor.to(self.torch_device)))
         return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.processes), lengths.tolist(), strict=True)])
 
-    def gathered(self, rows: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def gathered(self, rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
         """The rows of all processes: batch by batch where there is one process, else at once when all have theirs.
 
         Args:
@@ -169,8 +169,7 @@ class Device:
         kind: list[tuple[torch.Size, torch.dtype]] = next(filter(None, kinds), [])
         own = own or [torch.empty(0, *shape, dtype=dtype) for shape, dtype in kind]
         if own:
-            logits, targets = map(self.gather, own)
-            yield logits, targets
+            yield tuple(map(self.gather, own))
 
     def merge(self, known: dict[str, str]) -> None:
         """Adds to ``known`` what the other processes know."""

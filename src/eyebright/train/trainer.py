@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright import _html as html
@@ -25,10 +25,11 @@ from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
 from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import ModelSummary, summarise
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
-from eyebright.train.evaluate import evaluate, outputs, own_outputs
+from eyebright.train.evaluate import Outputs, batch_outputs, cached_outputs, compute_outputs, own_targets, score
 from eyebright.train.events import Observer
 from eyebright.train.feature_cache import FeatureCache
 from eyebright.train.loop import train, watch
@@ -40,7 +41,6 @@ from eyebright.train.plan import Plan
 from eyebright.train.precision import choose_precision
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint
-from eyebright.types import Thresholds
 
 SHORT_EPOCH = 32
 """Epochs of fewer steps are too short for the running statistics of batch norms."""
@@ -86,6 +86,7 @@ class Training:
         self._features: FeatureCache | None = None
         self._validation_features: FeatureCache | None = None
         self._in_a_fit = False
+        self._last: tuple[Loader, Any, Outputs] | None = None
         device = Device(dls.device, precision)
         device.place(model)
         self.run = Run(
@@ -190,34 +191,39 @@ class Training:
                 observe=shown,
             )
 
-    def scores(self, loader: Loader, metrics: Sequence[Metric], thresholds: Thresholds) -> dict[str, float]:
+    def scores(self, loader: Loader, metrics: Sequence[Metric], decision: Decision) -> dict[str, float]:
         """The loss and every metric, exact over all images of the loader."""
-        kept = self._validation_features if loader is self.dls.valid else None
-        scores = evaluate(
-            self._answering() if kept is None else kept.model.head,
-            _pairs(loader, shard=self._shard) if kept is None else kept.batches(0, first=0),
-            self.run.device,
-            loss=self._loss,
-            metrics=metrics,
-            activate=self.dls.target.activate,
-            thresholds=thresholds,
-        )
-        self._tell_skipped(loader)
-        return scores
+        given = self.outputs(loader, exact=self.run.device.precision == "float32")
+        targets = own_targets(loader.dataset, given)
+        return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
 
-    def outputs(self, loader: Loader) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."] | None]:
-        """The raw outputs and the targets of all images of the loader, in its order; None where it has no targets."""
-        with closing(loader.batches(shard=self._shard)) as batches:
-            pairs = ((x, x.new_empty(len(x), 0) if y is None else y) for x, y, *_ in batches)
-            seen = list(outputs(self._answering(), pairs, self.run.device))
-        self._tell_skipped(loader)
-        logits, targets = (torch.cat([one.cpu() for one in column]) for column in zip(*seen, strict=True))
-        return logits, None if loader.dataset.fields.target is None else targets
+    def outputs(self, loader: Loader, *, exact: bool = False) -> Outputs:
+        """The model's outputs for all images of the loader, in its order.
 
-    def batch_outputs(self, batch: Batch) -> Float[Tensor, "b ..."]:
+        The last validation is not run again while the weights are the same.
+
+        Args:
+            loader: of either side, or of other images.
+            exact: in float32, as the saved model predicts; False: in the precision of training, and with the cached
+                features of a frozen backbone.
+        """
+        weights = _version(self.model)
+        if exact and self._last is not None and self._last[0] is loader and self._last[1] == weights:
+            return self._last[2]
+        cached = None if exact or loader is not self.dls.valid else self._validation_features
+        if cached is not None and not self.dls.target.is_geometric:
+            given = cached_outputs(cached.model.head, cached.batches(0, first=0), self.run.device)
+        else:
+            with closing(loader.batches(shard=self._shard)) as batches:
+                given = compute_outputs(self._answering(), batches, self.run.device, autocast=not exact)
+        self._tell_skipped(loader)
+        if exact:
+            self._last = loader, weights, given
+        return given
+
+    def batch_outputs(self, batch: Batch) -> Float[Tensor, "b k"]:
         """The raw outputs for one batch."""
-        [(logits, _)] = own_outputs(self.model, [_pair(batch)], self.run.device)
-        return logits.cpu()
+        return batch_outputs(self.model, batch, self.run.device)
 
     def summary(self, weight_decay: float) -> "TrainingSummary":
         """The model layer by layer, and how it is trained."""
@@ -377,6 +383,11 @@ class TrainingSummary:
     def _lines(self) -> tuple[str, str, str]:
         frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
+
+
+def _version(model: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Changes whenever a weight or a buffer of the model does."""
+    return tuple((tensor.data_ptr(), tensor._version) for tensor in model.state_dict().values())
 
 
 def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> Pairs:

@@ -6,22 +6,22 @@ What the command line does is done here, so that a script can do the same in one
 import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from eyebright._optional import check_installed
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import ArtifactError, DataError, EyebrightError, ImageError, InputError, checked_keywords
+from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, checked_keywords
+from eyebright.evaluation.decide import fit_decision
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import refuse_unknown_metric
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
-from eyebright.report.classes import ClassAnswers
-from eyebright.report.data import Answers, ReportData
+from eyebright.report.data import ReportData
 from eyebright.report.html import write_report
-from eyebright.report.labels import LabelAnswers
+from eyebright.report.kinds import answers_of
 from eyebright.sources.source import Source, folder_source, readable, table_source
 from eyebright.sources.split import LabelSplitter, MaskSplitter
 from eyebright.tasks.category import CategoryBlock
@@ -230,19 +230,24 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
 
 def finish(learner: Learner, source: Source, out: Path, *, options: Options, say: Say) -> Learner:
     """The learner with its thresholds tuned, its report written and its model saved; the checkpoint is gone then."""
-    if isinstance(learner.dls.target, MultiCategoryBlock):
-        thresholds = learner.tune_thresholds(options.threshold_metric)
+    evaluation = replace(learner.evaluate(), training=_training_summary(learner.dls))
+    if learner.dls.target.has_thresholds:
+        learner.decision = fit_decision(evaluation, metric=options.threshold_metric)
+        evaluation = evaluation.with_decision(learner.decision)
+        thresholds = learner.thresholds
         each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
         say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
     skipped = {**source.skipped, **learner.dls.skipped}
-    report = _report(learner, source, options, skipped)
+    report = _report(evaluation, learner, source, options, skipped)
 
     def write() -> None:
         write_history(learner.run.history, out / HISTORY)
         write_report(report, out / REPORT)
         (out / CHECKPOINT).unlink(missing_ok=True)
 
-    learner.save_model(out)  # the largest, which a full disk stops first: then the others stay with the old one
+    learner.save_model(
+        out, evaluation=evaluation
+    )  # the largest, which a full disk stops first: then the others stay with the old one
     learner.run.device.once(write)
     for row in report.scores:
         say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
@@ -273,17 +278,7 @@ def _writable(out: Path) -> None:
 
 def _refuse_nothing_to_learn(dls: DataLoaders) -> None:
     """Find out before an hour of training that there was nothing to learn or to score."""
-    if not isinstance(dls.target, MultiCategoryBlock):
-        if dls.c == 1:
-            raise DataError(f"there is one class, '{dls.vocab[0]}'; a model tells at least two apart")
-        return
-    if not dls.c:
-        raise DataError("no image to train on has a label")
-    if not any(dls.valid_ds.value(i) for i in range(len(dls.valid_ds))):
-        raise DataError(
-            f"none of the {len(dls.valid_ds)} images to validate on has a label, so nothing can be scored; "
-            "choose others to validate on"
-        )
+    dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
 
 
 def _dataloaders(source: Source, options: Options) -> DataLoaders:
@@ -325,15 +320,16 @@ def _transforms(size: int | tuple[int, int], *, whole: bool) -> tuple[Transform,
     return Resize(presized), aug_transforms(size=size, min_scale=0.75)
 
 
-def _report(learner: Learner, source: Source, options: Options, skipped: dict[str, str]) -> ReportData:
-    answers = _answers(learner)
-    paths = [image.path for image in learner.dls.valid_ds.items]
+def _report(
+    evaluation: Evaluation, learner: Learner, source: Source, options: Options, skipped: dict[str, str]
+) -> ReportData:
+    answers = answers_of(evaluation)
     dls = learner.dls
     manifest = learner.manifest()
     return ReportData(
         title=f"{options.arch} on {len(source.images)} images",
         answers=answers,
-        paths=[path for path in paths if str(path) not in skipped],
+        paths=evaluation.paths,
         scores=answers.scores(),
         history=learner.run.history,
         said=source.said,
@@ -366,10 +362,5 @@ def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in settings.items()]
 
 
-def _answers(learner: Learner) -> Answers:
-    target = learner.dls.target
-    predictions, targets = learner.get_preds()
-    trained = [target.encode(learner.dls.train_ds.value(i)) for i in range(len(learner.dls.train_ds))]
-    if isinstance(target, MultiCategoryBlock):
-        return LabelAnswers(list(target.classes), predictions, targets, learner.thresholds, torch.stack(trained))
-    return ClassAnswers(list(learner.dls.vocab), predictions, targets, torch.stack(trained))
+def _training_summary(dls: DataLoaders) -> dict[str, Any]:
+    return dls.target.training_summary(dls.train_ds.targets)

@@ -8,8 +8,9 @@ import torch
 
 from eyebright._optional import MissingExtraError
 from eyebright.errors import ArtifactError
+from eyebright.inference.manifest import fingerprint
 from eyebright.inference.runtimes import onnx_export
-from eyebright.inference.runtimes.onnx_export import export_onnx, fingerprint
+from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.models.build import ImageModel
@@ -31,7 +32,7 @@ def test_the_graph_is_valid_and_takes_bytes() -> None:
     assert given.name == "images"
     assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert [axis.dim_value or axis.dim_param for axis in given.type.tensor_type.shape.dim] == ["batch", *SIZE, 3]
-    assert answers.name == "answers"
+    assert answers.name == "outputs"
 
 
 def test_the_graph_says_which_model_it_is_and_what_both_runtimes_took() -> None:

@@ -4,11 +4,8 @@ torch's exporter is used as it is, and what it made is not believed but compared
 cropping stay outside: they start from the user's file and are the same for every runtime.
 """
 
-import hashlib
-import json
 import time
 import warnings
-from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -20,9 +17,9 @@ from torch import Tensor, nn
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.inference.runtimes.base import Pixels, Runtime
-from eyebright.inference.runtimes.onnx_runtime import ANSWERS, IMAGES, NOTE, Note, onnx_runtime
+from eyebright.inference.runtimes.onnx_runtime import IMAGES, NOTE, OUTPUTS, Note, onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import folded_runtime
-from eyebright.models.build import ImageModel, ModelDescription
+from eyebright.models.build import ImageModel
 from eyebright.types import Size
 
 TOLERANCE = 1e-4  # of the largest output: float32 sums in another order
@@ -32,7 +29,7 @@ ROUNDS = 5
 def export_onnx(model: ImageModel, size: Size, *, fingerprint: str) -> bytes:
     """The graph of a model for batches of any length; takes about ten seconds.
 
-    Its input ``images`` is uint8, batch x height x width x channels; its output ``answers`` is what the model gives.
+    Its input ``images`` is uint8, batch x height x width x channels; its output ``outputs`` is what the model gives.
 
     Args:
         model: in float32, on the CPU.
@@ -55,15 +52,6 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str) -> bytes:
     torch_ms, onnx_ms = _milliseconds(runtimes, pixels)
     program.model.metadata_props[NOTE] = Note(fingerprint, torch_ms, onnx_ms).to_json()
     return program.model_proto.SerializeToString()
-
-
-def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
-    """What tells two models apart: their description and every weight."""
-    digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 class _FromBytes(nn.Module):
@@ -90,7 +78,7 @@ def _program(module: nn.Module, images: UInt8[Tensor, "b h w c"]) -> Any:
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 input_names=[IMAGES],
-                output_names=[ANSWERS],
+                output_names=[OUTPUTS],
                 verbose=False,
             )
     except Exception as error:  # any of a thousand models' own complaints

@@ -16,7 +16,7 @@ from eyebright.errors import ArtifactError
 from eyebright.inference.runtimes.base import Pixels, Runtime
 
 IMAGES = "images"  # the input: uint8, batch x height x width x channels
-ANSWERS = "answers"  # the output
+OUTPUTS = "outputs"  # before the activation
 NOTE = "eyebright"  # under this key a graph carries its note
 
 
@@ -76,7 +76,9 @@ def onnx_runtime(
     except Exception as error:  # onnxruntime has no root of its errors
         raise ArtifactError(f"{name} cannot be used: {str(error).splitlines()[0]}") from None
 
+    image_input = session.get_inputs()[0].name  # graphs of older versions call it otherwise
+
     def run(pixels: Pixels) -> Float[Tensor, "b ..."]:
-        return torch.from_numpy(session.run([ANSWERS], {IMAGES: pixels})[0])
+        return torch.from_numpy(session.run(None, {image_input: pixels})[0])
 
     return Runtime("onnx", "float32", why, run), note

@@ -1,0 +1,127 @@
+"""From a model's raw outputs to answers: activate, calibrate, decide. Nothing else does any of the three."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.tasks.base import TargetBlock
+from eyebright.types import Thresholds
+
+
+class Calibration(Protocol):
+    """From raw outputs to calibrated scores, given the activation."""
+
+    kind: ClassVar[str]
+
+    def __call__(self, outputs: Float[Tensor, "n k"], activate: Callable[[Tensor], Tensor]) -> Float[Tensor, "n ..."]:
+        """The calibrated scores."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the kind."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoCalibration:
+    """The scores as the activation gives them."""
+
+    kind: ClassVar[str] = "none"
+
+    def __call__(self, outputs: Float[Tensor, "n k"], activate: Callable[[Tensor], Tensor]) -> Float[Tensor, "n ..."]:
+        """The activated outputs."""
+        return activate(outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+
+CALIBRATIONS: dict[str, Callable[..., Calibration]] = {kind.kind: kind for kind in (NoCalibration,)}
+"""The calibrations by the name that a saved model calls them."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """From a model's raw outputs to answers; immutable, and part of a saved model.
+
+    Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
+
+    Args:
+        task: the fitted target block.
+        thresholds: from calibrated probabilities to decisions, where the task has some.
+        calibration: of the scores.
+    """
+
+    task: TargetBlock
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    calibration: Calibration = field(default_factory=NoCalibration)
+
+    def scores(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
+        """Calibrated probabilities, or values.
+
+        Args:
+            outputs: raw, in the task's own units (`TargetBlock.own_units`).
+        """
+        return self.calibration(outputs, self.task.activate)
+
+    def decide(self, scores: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
+        """Which probabilities are above their threshold.
+
+        Raises:
+            InputError: there are thresholds for another number of classes.
+        """
+        return self.thresholds.decide(scores)
+
+    def answer(self, scores: Shaped[Tensor, "..."]) -> Any:
+        """The answer that one row of `scores` stands for: labels, a label, points in pixels, numbers."""
+        return self.task.decode(scores, self.thresholds)
+
+    def answers(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
+        """The answer for each row of `scores`."""
+        return [self.answer(row) for row in scores]
+
+    def with_thresholds(self, thresholds: Thresholds) -> "Decision":
+        """The decision with other thresholds, which know the names of the classes.
+
+        Raises:
+            InputError: they are for another number of classes.
+        """
+        if isinstance(thresholds.values, tuple):
+            thresholds.per_class(self.task.width)
+            thresholds = replace(thresholds, names=self.task.output_names)
+        return replace(self, thresholds=thresholds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The decision without its task, which a manifest has already."""
+        values = self.thresholds.values
+        return {
+            "calibration": {"kind": self.calibration.kind, **self.calibration.to_json()},
+            "thresholds": {
+                "values": list(values) if isinstance(values, tuple) else values,
+                "metric": self.thresholds.metric,
+            },
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any], task: TargetBlock) -> "Decision":
+        """The decision that `to_json` described.
+
+        Raises:
+            InputError: a calibration that this version does not know, or thresholds for another number of classes.
+        """
+        calibration = dict(data["calibration"])
+        kind = str(calibration.pop("kind"))
+        if kind not in CALIBRATIONS:
+            meant = did_you_mean(kind, CALIBRATIONS)
+            raise InputError(f"unknown calibration '{kind}'.{meant} Known: {listing(CALIBRATIONS)}")
+        values: Sequence[float] | float = data["thresholds"]["values"]
+        thresholds = Thresholds(
+            tuple(values) if isinstance(values, list) else values,  # type: ignore[arg-type]
+            data["thresholds"]["metric"],
+        )
+        return Decision(task, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)

@@ -168,7 +168,7 @@ def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, missing: str
 Change = Callable[[dict[str, Any]], object]
 
 ODD: dict[str, tuple[Change, str]] = {
-    "a model that is no description": (lambda d: d.update(model=[]), "not the description of a model"),
+    "a model that is no description": (lambda d: d.update(model=[]), "not a model description"),
     "an architecture that is no name": (lambda d: d["model"].update(arch=5), "a plain name, not 5"),
     "no architecture": (lambda d: d["model"].update(arch=None), "a plain name, not None"),
     "a field too many": (lambda d: d["model"].update(extra=1), "unexpected keyword argument 'extra'"),
@@ -181,10 +181,10 @@ ODD: dict[str, tuple[Change, str]] = {
         lambda d: d["decision"]["thresholds"].update(values="x"),
         "lacks or misspells something",
     ),
-    "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not the description of a model"),
-    "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not the description of a model"),
-    "half a range": (lambda d: d["model"].update(y_range=[1]), "not the description of a model"),
-    "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not the description of a model"),
+    "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not a model description"),
+    "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not a model description"),
+    "half a range": (lambda d: d["model"].update(y_range=[1]), "not a model description"),
+    "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not a model description"),
     "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "thresholds for 2 classes, not for 3"),
     "a calibration of a newer version": (
         lambda d: d["decision"]["calibration"].update(kind="beta"),

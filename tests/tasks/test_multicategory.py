@@ -60,7 +60,7 @@ def test_encoded_rows_need_names() -> None:
 
 @pytest.mark.parametrize("row", [[1, 0], [1, 0, 2], [0.5, 0, 1]])
 def test_an_encoded_row_that_is_no_row_of_0_and_1_is_an_error(row: list[float]) -> None:
-    with pytest.raises(LabelError, match="3 times 0 or 1"):
+    with pytest.raises(LabelError, match="3 times 0, 1 or NaN"):
         MultiCategoryBlock(encoded=True, vocab=["x", "y", "z"]).read(row)
 
 

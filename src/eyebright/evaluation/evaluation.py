@@ -173,7 +173,7 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
 def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]:
     """The columns of one kind, float64; NaN for null."""
     frame = table.select([f"{kind}:{name}" for name in names]).to_pandas()
-    return torch.from_numpy(frame.to_numpy(dtype="float64", na_value=float("nan")))
+    return torch.tensor(frame.to_numpy(dtype="float64", na_value=float("nan")))
 
 
 def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:

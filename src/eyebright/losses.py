@@ -28,8 +28,7 @@ class FlattenedLoss(nn.Module, ABC):
 
     def forward(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, ""]:
         """The loss of a batch. It is 0, with zero gradients, when nothing in the batch counts."""
-        added, weights = self.terms(pred, target)
-        return added.sum() / _or_one(weights.sum())
+        return loss_and_weight(self, pred, target)[0]
 
     def per_image(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         """The loss of each image alone; NaN for one in which nothing counts."""
@@ -206,17 +205,21 @@ class MeanLoss:
         return self._added / self._weight if self._weight else float("nan")
 
 
-def loss_weight(
+def loss_and_weight(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
-) -> Float[Tensor, ""] | int:
-    """How much the loss of a batch counts beside that of another, so that their weighted mean is the loss of both.
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""] | int]:
+    """The loss of a batch and its weight: the weighted mean of two batches' losses is the loss of both together.
 
     Args:
         loss: one of the losses here, or any callable, whose value is taken as the mean over the images.
-        pred: the outputs that it was computed from.
+        pred: the model's outputs.
         target: their targets.
     """
-    return loss.terms(pred.detach(), target)[1].sum() if isinstance(loss, FlattenedLoss) else len(pred)
+    if not isinstance(loss, FlattenedLoss):
+        return loss(pred, target), len(pred)
+    added, weights = loss.terms(pred, target)
+    weight = weights.sum()
+    return added.sum() / _or_one(weight), weight
 
 
 def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:

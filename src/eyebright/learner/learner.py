@@ -536,7 +536,7 @@ class Learner:
         self.training.fit(
             plans,
             [*self.observers, *cbs],
-            lambda: self.training.scores(self.dls.valid, self.metrics, self.thresholds),
+            lambda cache: self.training.scores(self.dls.valid, self.metrics, self.thresholds, cache=cache),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,

@@ -86,7 +86,7 @@ class Device:
             self.scaler.update()
         else:
             optimizer.torch.step()
-        optimizer.drop_gradients()
+        optimizer.zero_grad()
 
     @contextlib.contextmanager
     def randomness(self, seed: int, step: int) -> Generator[None, None, None]:
@@ -121,7 +121,7 @@ class Device:
         """The model, with batch norms in training mode that see what all processes have."""
         return model if self.processes == 1 else synced(model, self.total)
 
-    def share(self, loss: Tensor, weight: Callable[[], Tensor | int]) -> "Shared":
+    def share(self, loss: Tensor, weight: Tensor | int) -> "Shared":
         """This process's loss, scaled so that all processes' gradients together are those of the whole batch's loss.
 
         Args:
@@ -129,8 +129,8 @@ class Device:
             weight: how much this shard counts beside others.
         """
         if self.processes == 1:
-            return Shared(loss, loss.detach(), weight())
-        own = loss.new_tensor([float(weight()), 0], dtype=torch.float64)
+            return Shared(loss, loss.detach(), weight)
+        own = loss.new_tensor([float(weight), 0], dtype=torch.float64)
         own[1] = loss.detach() * own[0]
         weights, added = self.total(own)
         divisor = torch.where(weights > 0, weights, 1.0)  # nothing in the batch counts: then the loss is 0

@@ -9,11 +9,11 @@ from eyebright.losses import MeanLoss
 from eyebright.metrics.meter import Meter, Metric
 from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
-from eyebright.train.run import Batch, Scores
+from eyebright.train.run import Scores, TrainBatch
 from eyebright.types import Thresholds
 
 
-def outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
+def outputs(model: nn.Module, batches: Iterable[TrainBatch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
     """The model's raw outputs (float32) and the targets, in evaluation mode: those of all processes, in their order.
 
     One process gives them batch by batch, several at once: their numbers of batches differ. The mode that the model was
@@ -22,7 +22,7 @@ def outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Itera
     return device.gathered(own_outputs(model, batches, device))
 
 
-def own_outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
+def own_outputs(model: nn.Module, batches: Iterable[TrainBatch], device: Device) -> Iterator[tuple[Tensor, Tensor]]:
     """The same of this process's batches alone, batch by batch."""
     with modes_restored(model):
         model.eval()
@@ -35,7 +35,7 @@ def own_outputs(model: nn.Module, batches: Iterable[Batch], device: Device) -> I
 
 def evaluate(
     model: nn.Module,
-    batches: Iterable[Batch],
+    batches: Iterable[TrainBatch],
     device: Device,
     *,
     loss: Callable[[Tensor, Tensor], Tensor],

@@ -28,7 +28,7 @@ class FlattenedLoss(nn.Module, ABC):
 
     def forward(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, ""]:
         """The loss of a batch. It is 0, with zero gradients, when nothing in the batch counts."""
-        return weighed_loss(self, pred, target)[0]
+        return loss_and_weight(self, pred, target)[0]
 
     def per_image(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
         """The loss of each image alone; NaN for one in which nothing counts."""
@@ -205,20 +205,21 @@ class MeanLoss:
         return self._added / self._weight if self._weight else float("nan")
 
 
-def weighed_loss(
+def loss_and_weight(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""] | int]:
-    """The loss of a batch, and how much it counts beside that of another: their weighted mean is the loss of both.
+    """The loss of a batch and its weight: the weighted mean of two batches' losses is the loss of both together.
 
     Args:
         loss: one of the losses here, or any callable, whose value is taken as the mean over the images.
-        pred: the outputs.
+        pred: the model's outputs.
         target: their targets.
     """
     if not isinstance(loss, FlattenedLoss):
         return loss(pred, target), len(pred)
     added, weights = loss.terms(pred, target)
-    return added.sum() / _or_one(weights.sum()), weights.sum()
+    weight = weights.sum()
+    return added.sum() / _or_one(weight), weight
 
 
 def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:

@@ -40,6 +40,13 @@ def test_what_breaks_off_counts_too() -> None:
     assert timer.seconds == {"forward": 3.0}
 
 
+def test_seconds_that_belong_to_another_name_are_moved() -> None:
+    timer = Timer()
+    timer.add("waiting", 5.0)
+    timer.move(2.0, "waiting", "forward")
+    assert timer.seconds == {"waiting": 3.0, "forward": 2.0}
+
+
 def test_waiting_for_things_counts_and_using_them_does_not() -> None:
     clock = Clock()
     timer = Timer(clock)

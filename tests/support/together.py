@@ -18,11 +18,11 @@ from eyebright.learner.learner import Learner
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
 from eyebright.train.events import Event, PhaseStarted
-from eyebright.train.loop import train
 from eyebright.train.observers.history import history_csv
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from support.learners import small_learner, squares_block
+from support.training import train_all
 
 BAD = ["000.png", "001.png", "003.png"]  # of both sides
 BATCH = 7  # two processes cannot divide it evenly
@@ -103,7 +103,7 @@ def weighted() -> list[float]:
     run = Run(model, loss, [list(model.parameters())], device)
     run.begin(Plan(3, (0.1,), accumulate=2))
     targets = (images[:, 0] > 0.5).long()
-    list(train(run, lambda epoch: [(images[part], targets[part])] * 3, steps=3))
+    list(train_all(run, lambda epoch: [(images[part], targets[part])] * 3, steps=3))
     return model.weight.flatten().tolist() + run.losses
 
 

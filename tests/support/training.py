@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.train.device import Device
+from eyebright.train.loop import Events, train
 from eyebright.train.plan import Plan, fine_tune_plans
-from eyebright.train.run import Batch, Run
+from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
+from eyebright.train.step import Step, step
 
 STEPS = 3
 
@@ -29,18 +31,34 @@ def tiny_model(seed: int = 0, *, dropout: float = 0.3) -> nn.Sequential:
 
 
 def tiny_run(model: nn.Sequential | None = None, **fields: Any) -> Run:
-    """A run of the tiny model in three groups, that freezes what its plans say."""
+    """A run of the tiny model in three groups."""
     device = fields.pop("device", None) or Device("cpu", "float32")
     model = tiny_model() if model is None else model
     device.place(model)
-    groups = [list(part.parameters()) for part in model]
+    return Run(model, fields.pop("loss", squared_error), [list(part.parameters()) for part in model], device, **fields)
 
-    def freeze(plan: Plan) -> None:
-        for number, group in enumerate(groups):
+
+def setup_of(
+    run: Run, batches: Batches | None = None, *, steps: int = STEPS, validate: Callable[[], Scores] | None = None
+) -> PhaseSetup:
+    """What the run's model is trained with: the tiny batches, unless others are given."""
+    return PhaseSetup(run.model, batches or tiny_batches, steps, validate)
+
+
+def train_all(
+    run: Run,
+    batches: Batches | None = None,
+    *,
+    steps: int = STEPS,
+    validate: Callable[[], Scores] | None = None,
+    step: Step = step,
+) -> Events:
+    """The events of all plans that are left, each with the groups frozen that it says."""
+    while not run.finished:
+        for number, group in enumerate(run.groups):
             for parameter in group:
-                parameter.requires_grad_(number >= plan.frozen_to)
-
-    return Run(model, fields.pop("loss", squared_error), groups, device, freeze=freeze, **fields)
+                parameter.requires_grad_(number >= run.plan.frozen_to)
+        yield from train(run, setup_of(run, batches, steps=steps, validate=validate), step=step)
 
 
 def tiny_plans() -> tuple[Plan, ...]:
@@ -48,7 +66,7 @@ def tiny_plans() -> tuple[Plan, ...]:
     return fine_tune_plans(3, 2, 1e-2, freeze_epochs=2)
 
 
-def tiny_batches(epoch: int) -> Iterator[Batch]:
+def tiny_batches(epoch: int) -> Iterator[TrainBatch]:
     """Three batches of 8, 8 and 4 images, in another order each epoch."""
     images, targets = tiny_images()
     order = torch.randperm(20, generator=torch.Generator().manual_seed(epoch))

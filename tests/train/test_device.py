@@ -81,10 +81,10 @@ from pathlib import Path
 import torch
 from torch import nn
 from eyebright.train.device import Device
-from eyebright.train.loop import train
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from eyebright.train.schedule import Constant
+from support.training import train_all
 
 device = Device("cpu", "float32")
 rows = torch.arange(5)[device.rank :: device.processes]   # three rows here, two there
@@ -96,7 +96,7 @@ nn.init.constant_(model.weight, 0.1)
 nn.init.zeros_(model.bias)
 run = Run(model, nn.MSELoss(), [list(model.parameters())], device)
 run.begin(Plan(2, (0.1,), Constant()))
-list(train(run, lambda epoch: [(mine, mine.sum(1, keepdim=True))], steps=1))
+list(train_all(run, lambda epoch: [(mine, mine.sum(1, keepdim=True))], steps=1))
 result = [device.processes, gathered, model.weight.tolist(), [row["train_loss"] for row in run.history]]
 Path({str(tmp_path)!r}, f"{{device.processes}}-{{device.rank}}.json").write_text(json.dumps(result))
 device.once(lambda: None)

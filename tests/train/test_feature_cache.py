@@ -1,5 +1,6 @@
 """Kept features change what a frozen epoch costs, not what it learns."""
 
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None 
     learner = small_learner(dls, train_bn=False, **options)
     learner.freeze()
     return learner
+
+
+def without_caches(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no trainer caches features."""
+    for name in ("_train_cache", "_valid_cache"):
+        monkeypatch.setattr(type(learner.training), name, lambda *_: None)
 
 
 @pytest.fixture
@@ -107,7 +114,7 @@ def test_frozen_epochs_validate_with_kept_features_to_the_same_scores(
     kept = frozen(folder, table, metrics=[mean_ap])
     kept.fine_tune(2, 1e-2, freeze_epochs=3)
     assert computed == {True: [], False: [8, 2]}
-    monkeypatch.setattr(type(kept.training), "_keep_features", lambda *_: None)
+    without_caches(kept, monkeypatch)
     plain = frozen(folder, table, metrics=[mean_ap])
     plain.fine_tune(2, 1e-2, freeze_epochs=3)
     rows = [[(row["valid_loss"], row["mAP"]) for row in learner.run.history] for learner in (kept, plain)]
@@ -121,10 +128,10 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
     learner = frozen(folder, table)
     train, device = learner.dls.train, learner.run.device
     model = split_at_head(learner.model.eval())
-    kept = FeatureCache(model, train, device, views=2, must_fit=True)
+    kept = FeatureCache(model, train, device, first_epoch=5, views=2)
     for epoch in range(5, 11):
         view = 5 + (epoch - 5) % 2
-        for (features, targets), group in zip(kept.batches(epoch, first=5), train.groups(epoch), strict=True):
+        for (features, targets), group in zip(kept.batches(epoch), train.groups(epoch), strict=True):
             x, y = train.batch_of([train.sample(i, view) for i in group])
             torch.testing.assert_close(features, model.backbone(x))
             assert torch.equal(targets, y)
@@ -133,11 +140,11 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
 def test_parts_of_a_batch_are_kept_by_those_who_read_them(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
     train, device, model = learner.dls.train, learner.run.device, split_at_head(learner.model.eval())
-    whole = FeatureCache(model, train, device, views=1, must_fit=True)
-    parts = [FeatureCache(model, train, device, Shard(number, 2), views=1, must_fit=True) for number in range(2)]
+    whole = FeatureCache(model, train, device)
+    parts = [FeatureCache(model, train, device, Shard(number, 2)) for number in range(2)]
     for epoch in range(3):
-        both = zip(*(part.batches(epoch, first=0) for part in parts), strict=True)
-        for (features, targets), read in zip(whole.batches(epoch, first=0), both, strict=True):
+        both = zip(*(part.batches(epoch) for part in parts), strict=True)
+        for (features, targets), read in zip(whole.batches(epoch), both, strict=True):
             assert [len(part[1]) for part in read] == [4, 4]
             torch.testing.assert_close(torch.cat([part[0] for part in read]), features)
             assert torch.equal(torch.cat([part[1] for part in read]), targets)
@@ -148,8 +155,8 @@ def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, ta
     points = {"blocks": (ImageBlock, PointBlock), "get_y": ColReader(["x", "y"])}
     learner = frozen(folder, marked, changes=points)
     train = learner.dls.train
-    kept = FeatureCache(split_at_head(learner.model.eval()), train, learner.run.device, views=1, must_fit=True)
-    first, later = list(kept.batches(0, first=0)), list(kept.batches(1, first=0))
+    kept = FeatureCache(split_at_head(learner.model.eval()), train, learner.run.device)
+    first, later = list(kept.batches(0)), list(kept.batches(1))
     assert len(first) == len(later) > 0
     for (_, targets), group in zip(later, train.groups(1), strict=True):
         expected = train.batch_of([train.sample(i, 0) for i in group])[1]
@@ -165,7 +172,7 @@ def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
     assert looked_at == [8] * 3 + [7]
     asked = frozen(folder, table, changes=as_it_is)
     asked.fit(4, 1e-2, augment_views=1)
-    monkeypatch.setattr(type(asked.training), "_keep_features", lambda *_: None)
+    without_caches(asked, monkeypatch)
     plain = frozen(folder, table, changes=as_it_is)
     plain.fit(4, 1e-2)
     assert len(looked_at) == 8
@@ -234,7 +241,8 @@ def test_memory_is_free_again_after_the_fit_and_another_fit_starts_anew(
 ) -> None:
     learner = frozen(folder, table)
     learner.fit(2, 1e-2, augment_views=1)
-    assert learner.training._features is None
+    gc.collect()
+    assert [thing for thing in gc.get_objects() if type(thing) is FeatureCache] == []
     learner.fit(2, 1e-2, augment_views=1)
     assert looked_at == ([8] * 3 + [7]) * 2
 

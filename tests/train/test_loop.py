@@ -9,12 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import TrainingError
-from eyebright.train.events import EpochDone, Event, Finished, StepDone, ValidationStarted
+from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, StepDone, ValidationStarted
 from eyebright.train.loop import train, watch
 from eyebright.train.plan import Plan
-from eyebright.train.run import Batch, Run, Window
+from eyebright.train.run import Accumulation, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import Constant
-from support.training import STEPS, squared_error, tiny_batches, tiny_images, tiny_model, tiny_plans, tiny_run
+from support.training import (
+    STEPS,
+    setup_of,
+    squared_error,
+    tiny_batches,
+    tiny_images,
+    tiny_model,
+    tiny_plans,
+    tiny_run,
+    train_all,
+)
 
 
 def scores_of(model: nn.Module) -> dict[str, float]:
@@ -36,7 +46,7 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 def test_the_events_of_a_fine_tuning_come_in_order() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
-    events = list(train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)))
+    events = list(train_all(run, validate=lambda: scores_of(run.model)))
     epoch = ["EpochStarted", *["StepDone"] * STEPS, "ValidationStarted", "EpochDone"]
     phase = ["PhaseStarted", *epoch, *epoch]
     assert [type(event).__name__ for event in events] == [*phase, *phase, "Finished"]
@@ -51,7 +61,7 @@ def test_the_events_of_a_fine_tuning_come_in_order() -> None:
 def test_training_learns() -> None:
     run = tiny_run(tiny_model(dropout=0.0))
     run.begin(Plan(30, (1e-2, 1e-2, 1e-2)))
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     assert run.history[-1]["train_loss"] < 0.1 * run.history[0]["train_loss"]
 
 
@@ -60,7 +70,7 @@ def test_the_train_loss_is_the_exact_mean_over_the_images_of_the_epoch() -> None
     nn.init.zeros_(run.model[2][2].weight)  # type: ignore[index]
     nn.init.zeros_(run.model[2][2].bias)  # type: ignore[index]
     run.begin(Plan(1, (1e-30,) * 3, Constant()))
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     assert run.history[0]["train_loss"] == pytest.approx(float(tiny_images()[1].square().mean()), rel=1e-6)
     weighted = sum(loss * images for loss, images in zip(run.losses, (8, 8, 4), strict=True)) / 20
     assert run.history[0]["train_loss"] == pytest.approx(weighted, rel=1e-12)
@@ -70,7 +80,7 @@ def test_the_frozen_plan_leaves_the_body_alone() -> None:
     run = tiny_run()
     run.begin(tiny_plans()[0])
     before = weights(run)
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     after = weights(run)
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name]) and "running" not in name}
     assert {name.split(".")[0] for name in moved if "num_batches" not in name} == {"2"}
@@ -79,35 +89,63 @@ def test_the_frozen_plan_leaves_the_body_alone() -> None:
 def test_the_batches_are_asked_for_by_the_number_of_the_epoch_through_all_plans() -> None:
     asked: list[int] = []
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int) -> Iterator[TrainBatch]:
         asked.append(epoch)
         return tiny_batches(epoch)
 
     run = tiny_run()
     for _ in range(2):
         run.begin(*tiny_plans())
-        list(train(run, batches, steps=STEPS))
+        list(train_all(run, batches))
     assert asked == list(range(8))
 
 
-def test_training_mode_is_set_at_the_start_of_every_epoch() -> None:
-    modes: list[bool] = []
+def test_training_mode_is_set_at_the_start_of_every_epoch_for_all_but_the_modules_that_stay_in_evaluation_mode() -> (
+    None
+):
     run = tiny_run()
-    run.set_training_mode = lambda: modes.append(run.model.train().training)
     run.begin(*tiny_plans())
-    for event in train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)):
-        if isinstance(event, ValidationStarted):
-            assert run.model.training
-        if isinstance(event, EpochDone):
-            assert not run.model.training
-    assert modes == [True] * 4
+    run.model.eval()
+    while not run.finished:
+        frozen = list(run.model[0].modules())  # type: ignore[index]
+        setup = PhaseSetup(run.model, tiny_batches, STEPS, lambda: scores_of(run.model), eval_modules=frozen)
+        for event in train(run, setup):
+            if isinstance(event, (EpochStarted, ValidationStarted)):
+                assert all(module.training != (module in frozen) for module in run.model.modules())
+            if isinstance(event, EpochDone):
+                assert not run.model.training
+
+
+def test_one_plan_is_trained_at_a_time_and_only_the_last_one_finishes_the_run() -> None:
+    run = tiny_run()
+    run.begin(*tiny_plans())
+    first = list(train(run, setup_of(run)))
+    assert (type(first[-1]), run.phase, run.finished) == (EpochDone, 1, False)
+    assert list(train(run, setup_of(run)))[-1] == Finished("done")
+    with pytest.raises(TrainingError, match="no plan to train: give it one with begin"):
+        list(train(run, setup_of(run)))
+
+
+def test_a_step_calls_the_model_of_the_setup_and_the_run_keeps_its_own() -> None:
+    run = tiny_run()
+    run.begin(Plan(1, (1e-2,) * 3))
+    other = nn.Sequential(nn.Identity(), run.model)
+    calls: list[int] = []
+    hook = other[0].register_forward_hook(lambda *_: calls.append(1))
+    list(train(run, PhaseSetup(other, tiny_batches, STEPS)))
+    hook.remove()
+    assert len(calls) == STEPS
+    same = tiny_run()
+    same.begin(Plan(1, (1e-2,) * 3))
+    list(train(same, setup_of(same)))
+    assert_same(weights(run), weights(same))
 
 
 def test_global_generators_are_left_alone() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     assert random.getstate() == before[0]
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[2])
@@ -118,7 +156,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_global_generators_do(
     for number, run in enumerate(runs):
         torch.manual_seed(number)
         run.begin(*tiny_plans())
-        for _ in train(run, tiny_batches, steps=STEPS):
+        for _ in train_all(run):
             torch.rand(number + 1)
     assert_same(weights(runs[0]), weights(runs[1]))
     assert not torch.equal(weights(runs[0])["2.2.weight"], weights(runs[2])["2.2.weight"])
@@ -134,7 +172,7 @@ def test_the_watcher_may_stop_the_run_after_any_step() -> None:
         if isinstance(event, StepDone) and run.step == 2:
             run.stop("enough")
 
-    watch(train(run, tiny_batches, steps=STEPS, validate=lambda: scores_of(run.model)), [stop_early])
+    watch(train_all(run, validate=lambda: scores_of(run.model)), [stop_early])
     assert [type(event).__name__ for event in seen[-3:]] == ["ValidationStarted", "EpochDone", "Finished"]
     assert seen[-1] == Finished("enough")
     assert (run.step, len(run.history), run.finished) == (2, 1, True)
@@ -144,9 +182,9 @@ def test_after_a_break_between_epochs_training_goes_on_as_if_nothing_had_been() 
     whole, parts = tiny_run(), tiny_run()
     for run in (whole, parts):
         run.begin(*tiny_plans())
-    list(train(whole, tiny_batches, steps=STEPS))
+    list(train_all(whole))
     while not parts.finished:
-        for event in train(parts, tiny_batches, steps=STEPS):
+        for event in train_all(parts):
             if isinstance(event, EpochDone):
                 break
     assert_same(weights(whole), weights(parts))
@@ -163,9 +201,9 @@ def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        watch(train(run, tiny_batches, steps=STEPS), [interrupt])
+        watch(train_all(run), [interrupt])
     assert all(parameter.grad is None for parameter in run.model.parameters())
-    assert (run.done, run.history, run.window) == (0, [], Window())
+    assert (run.done, run.history, run.accumulation) == (0, [], Accumulation())
 
 
 def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
@@ -181,7 +219,7 @@ def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
             own.append(run.model.state_dict()["2.2.weight"].clone())
 
     with pytest.raises(KeyboardInterrupt):
-        watch(train(run, tiny_batches, steps=STEPS, validate=validate), [observe])
+        watch(train_all(run, validate=validate), [observe])
     assert torch.equal(run.model.state_dict()["2.2.weight"], own[0])
 
 
@@ -190,10 +228,8 @@ def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
     run.begin(Plan(2, (1e-2,) * 3, ema=0.9))
     averages: list[Tensor] = []
     validated: list[Tensor] = []
-    events = train(
+    events = train_all(
         run,
-        tiny_batches,
-        steps=STEPS,
         validate=lambda: {"valid_loss": float(not validated.append(run.model.state_dict()["2.2.weight"].clone()))},
     )
     for event in events:
@@ -208,13 +244,13 @@ def test_no_batch_at_all_is_an_error_that_says_so() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     with pytest.raises(TrainingError, match="no batch to learn from: are there fewer training images than the batch"):
-        list(train(run, lambda epoch: [], steps=0))
+        list(train_all(run, lambda epoch: [], steps=0))
 
 
 def test_a_run_without_a_plan_says_what_to_do() -> None:
     with pytest.raises(TrainingError, match="begins with at least one plan"):
         tiny_run().begin()
-    with pytest.raises(TrainingError, match="no plan is in work: call begin"):
+    with pytest.raises(TrainingError, match="no plan to train: give it one with begin"):
         _ = tiny_run().plan
-    with pytest.raises(TrainingError, match="no plan is in work: call begin"):
-        _ = tiny_run().live_optimizer
+    with pytest.raises(TrainingError, match="no plan to train: give it one with begin"):
+        _ = tiny_run().current_optimizer

@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from eyebright.errors import InputError, TrainingError
-from eyebright.train.loop import train
 from eyebright.train.lr_find import lr_find, suggest
 from eyebright.train.plan import Plan
-from eyebright.train.run import Batch, Run
+from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import step
-from support.training import STEPS, tiny_batches, tiny_images, tiny_model, tiny_plans, tiny_run
+from support.training import setup_of, tiny_images, tiny_model, tiny_plans, tiny_run, train_all
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g04_lrfind.json").read_text())
 LRS = np.array([1e-7 * 1e8 ** (i / 100) for i in range(100)])
@@ -60,7 +59,7 @@ def assert_unchanged(before: dict[str, object], run: Run) -> None:
 def run_in_an_odd_state() -> Run:
     run = tiny_run()
     run.begin(*tiny_plans())
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     run.model[0].eval()  # type: ignore[index]
     for parameter in run.model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -71,7 +70,7 @@ def test_the_run_is_afterwards_as_it_was_before() -> None:
     assert GOLD["RNG state restored"] == {"python": True, "torch": False}, "which is not so in the book"
     run = run_in_an_odd_state()
     before = snapshot(run)
-    found = lr_find(run, tiny_batches)
+    found = lr_find(run, setup_of(run))
     assert len(found.lrs) == len(found.losses) > 50
     assert found.lrs == pytest.approx(LRS[: len(found.lrs)].tolist())
     assert 1e-7 <= found.valley <= 10
@@ -80,27 +79,27 @@ def test_the_run_is_afterwards_as_it_was_before() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_the_run_is_as_before_when_something_breaks_off(error: type[BaseException]) -> None:
-    def breaking(run: Run, batch: Batch) -> float:
+    def breaking(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
         if len(steps) == 20:
             raise error("broken off")
         steps.append(1)
-        return step(run, batch)
+        return step(run, model, batch)
 
     assert GOLD["weights restored after KeyboardInterrupt"] is False, "in the book"
     steps: list[int] = []
     run = run_in_an_odd_state()
     before = snapshot(run)
     with pytest.raises(error, match="broken off"):
-        lr_find(run, tiny_batches, step=breaking)
+        lr_find(run, setup_of(run), step=breaking)
     assert_unchanged(before, run)
 
 
 def test_training_after_it_is_training_without_it() -> None:
     plain, after = tiny_run(), tiny_run()
-    lr_find(after, tiny_batches)
+    lr_find(after, setup_of(after))
     for run in (plain, after):
         run.begin(*tiny_plans())
-        list(train(run, tiny_batches, steps=STEPS))
+        list(train_all(run))
     assert plain.losses == after.losses
 
 
@@ -112,18 +111,19 @@ def test_it_unpacks_into_two_values_as_in_the_book() -> None:
 
 def test_it_stops_when_the_loss_runs_away() -> None:
     run = tiny_run(tiny_model(dropout=0.0))
-    found = lr_find(run, tiny_batches, end_lr=1e5, num_it=200)
+    found = lr_find(run, setup_of(run), end_lr=1e5, num_it=200)
     assert len(found.lrs) < 200
     assert found.losses[-1] > 4 * min(found.losses)
     assert np.isfinite(found.losses).all()
 
 
 def test_a_loss_that_becomes_infinite_ends_the_search_without_an_error() -> None:
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int) -> Iterator[TrainBatch]:
         images, targets = tiny_images()
         yield images, targets * (float("inf") if epoch == 40 else 1.0)
 
-    found = lr_find(tiny_run(), batches, stop_div=False)
+    run = tiny_run()
+    found = lr_find(run, setup_of(run, batches), stop_div=False)
     assert len(found.lrs) == 40
 
 
@@ -134,16 +134,17 @@ def test_a_curve_too_short_to_read_is_an_error(steps: int) -> None:
 
 
 def test_no_batch_and_impossible_rates_are_errors() -> None:
+    run = tiny_run()
     with pytest.raises(TrainingError, match="no batch to learn from"):
-        lr_find(tiny_run(), lambda epoch: [])
+        lr_find(run, setup_of(run, lambda epoch: []))
     with pytest.raises(InputError, match="grow from a positive start_lr to end_lr, got 1.0 and 0.1"):
-        lr_find(tiny_run(), tiny_batches, start_lr=1.0, end_lr=0.1)
+        lr_find(run, setup_of(run), start_lr=1.0, end_lr=0.1)
 
 
 def test_the_optimizer_of_the_plan_is_used() -> None:
     run = tiny_run(nn.Sequential(*tiny_model()))
     curves = [
-        lr_find(run, tiny_batches, plan=Plan(1, (1e-3,) * 3, optimizer=kind), num_it=30).losses
+        lr_find(run, setup_of(run), plan=Plan(1, (1e-3,) * 3, optimizer=kind), num_it=30).losses
         for kind in ("adamw", "sgd")
     ]
     assert curves[0] != curves[1]
@@ -151,5 +152,5 @@ def test_the_optimizer_of_the_plan_is_used() -> None:
 
 def test_its_seconds_are_not_those_of_training() -> None:
     run = tiny_run()
-    lr_find(run, tiny_batches, num_it=10)
+    lr_find(run, setup_of(run), num_it=10)
     assert run.timer.seconds == {}

@@ -3,15 +3,14 @@
 import re
 
 from eyebright._system.timer import Timer
-from eyebright.train.loop import train
 from eyebright.train.profile import PARTS, profile_lines
-from support.training import STEPS, tiny_batches, tiny_plans, tiny_run
+from support.training import tiny_plans, tiny_run, train_all
 
 
 def test_the_parts_of_a_training_add_up_to_its_epochs() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
-    list(train(run, tiny_batches, steps=STEPS, validate=dict))
+    list(train_all(run, validate=dict))
     lines = profile_lines(run, Timer(), readers=2)
     shares = {match[1]: float(match[2]) for line in lines if (match := re.match(r"  (.+?) +[\d.]+ s +([\d.]+)%", line))}
     assert list(shares) == [*PARTS, "everything else"]
@@ -25,7 +24,7 @@ def test_the_parts_of_a_training_add_up_to_its_epochs() -> None:
 def test_what_the_readers_did_stands_below() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
-    list(train(run, tiny_batches, steps=STEPS))
+    list(train_all(run))
     reading = Timer()
     reading.add("decoding", 2.0)
     reading.add("augmenting", 1.0)

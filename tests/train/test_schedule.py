@@ -11,7 +11,6 @@ from torch import nn
 from eyebright.errors import InputError, TrainingError
 from eyebright.train.device import Device
 from eyebright.train.events import PhaseStarted, StepDone
-from eyebright.train.loop import train
 from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.run import Run
 from eyebright.train.schedule import (
@@ -28,6 +27,7 @@ from eyebright.train.schedule import (
     schedule_from_json,
     schedule_to_json,
 )
+from support.training import train_all
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g01_schedules.json").read_text())
 TENTHS = [i / 10 for i in range(11)]
@@ -52,12 +52,12 @@ def test_every_step_of_a_fit_has_the_rates_and_momentum_of_the_book(name: str) -
     batch = torch.ones(4, 3), torch.ones(4, 1)
     run.begin(*FITS[name])
     ours: list[Any] = []
-    for event in train(run, lambda epoch: [batch] * 7, steps=7):
+    for event in train_all(run, lambda epoch: [batch] * 7, steps=7):
         match event:
             case PhaseStarted():
                 ours.append("fit")
             case StepDone(lrs=lrs):
-                groups = run.live_optimizer.param_groups
+                groups = run.current_optimizer.param_groups
                 assert [group["lr"] for group in groups] == list(lrs)
                 ours.append([list(lrs), [g["mom"] for g in groups], [g["weight_decay"] for g in groups]])
                 ours[-1].append(run.plan.frozen_to)

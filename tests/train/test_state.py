@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
 from eyebright.train.events import EpochDone
-from eyebright.train.loop import train
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint, read_checkpoint, save_checkpoint
-from support.training import STEPS, in_another_process, tiny_batches, tiny_model, tiny_plans, tiny_run
+from support.training import in_another_process, tiny_model, tiny_plans, tiny_run, train_all
 
 KINDS: dict[str, tuple[Plan, ...]] = {
     "fine-tuning": tiny_plans(),
@@ -38,7 +37,7 @@ def trained(plans: tuple[Plan, ...], *, save_after: int, path: Path) -> Run:
     """A run that goes through to the end, and is saved after some epochs on its way."""
     run = tiny_run()
     run.begin(*plans)
-    for event in train(run, tiny_batches, steps=STEPS):
+    for event in train_all(run):
         if isinstance(event, EpochDone) and run.epoch == save_after:
             save_checkpoint(run, path)
     return run
@@ -51,7 +50,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_whatever_the_epoch(kind: str
         whole = trained(plans, save_after=epoch, path=tmp_path / "run.safetensors")
         resumed = tiny_run(tiny_model(seed=9))
         load_checkpoint(resumed, tmp_path / "run.safetensors", plans=plans)
-        list(train(resumed, tiny_batches, steps=STEPS))
+        list(train_all(resumed))
         assert_same(weights(resumed), weights(whole))
         assert (resumed.losses, resumed.lrs) == (whole.losses, whole.lrs)
         assert [row["train_loss"] for row in resumed.history] == [row["train_loss"] for row in whole.history]
@@ -64,21 +63,21 @@ def test_a_killed_training_resumes_to_the_weights_of_one_that_lived(dies_after: 
     program = f"""
 import os
 from eyebright.train.events import StepDone
-from eyebright.train.loop import train, watch
+from eyebright.train.loop import watch
 from eyebright.train.observers.checkpoint import checkpoint
-from support.training import STEPS, in_another_process, tiny_batches, tiny_plans, tiny_run
+from support.training import STEPS, tiny_plans, tiny_run, train_all
 
 run = tiny_run()
 run.begin(*tiny_plans())
 die = lambda event: os._exit(9) if isinstance(event, StepDone) and run.step == {dies_after} * STEPS + 2 else None
-watch(train(run, tiny_batches, steps=STEPS), [checkpoint(run, {str(path)!r}), die])
+watch(train_all(run), [checkpoint(run, {str(path)!r}), die])
 """
     died = in_another_process("-c", program)
     assert died.returncode == 9, died.stderr
     resumed, whole = tiny_run(tiny_model(seed=9)), trained(tiny_plans(), save_after=0, path=path)
     load_checkpoint(resumed, path)
     assert (resumed.epoch, resumed.phase) == (dies_after, dies_after // 2)
-    list(train(resumed, tiny_batches, steps=STEPS))
+    list(train_all(resumed))
     assert_same(weights(resumed), weights(whole))
 
 
@@ -180,7 +179,7 @@ def test_a_checkpoint_that_is_not_there_not_whole_or_not_ours_is_said(tmp_path: 
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(TrainingError, match=r"is not a checkpoint of format 1 \(it says None\)"):
+    with pytest.raises(TrainingError, match=r"is not a checkpoint of format 2 \(it says None\)"):
         read_checkpoint(path)
 
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
-from eyebright.train.loop import train
 from eyebright.train.plan import Plan
-from eyebright.train.run import Batch, Run
+from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.schedule import Constant
 from eyebright.train.step import LossNotFiniteError, step
+from support.training import train_all
 
 IMAGES = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = IMAGES.sum(1, keepdim=True)
@@ -36,7 +36,7 @@ def trained(plan: Plan, sizes: list[int]) -> Tensor:
     """The weight after one epoch over batches of these sizes."""
     run = linear_run(plan)
     batches = list(zip(IMAGES.split(sizes), TARGETS.split(sizes), strict=True))
-    list(train(run, lambda epoch: batches, steps=len(batches)))
+    list(train_all(run, lambda epoch: batches, steps=len(batches)))
     return run.model.weight.detach()  # type: ignore[return-value]
 
 
@@ -70,21 +70,21 @@ def test_a_gradient_shorter_than_clip_is_left_alone() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: float) -> None:
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int) -> Iterator[TrainBatch]:
         for number in range(4):
             yield IMAGES, TARGETS * value if (epoch, number) == (1, 2) else TARGETS
 
     run = linear_run(Plan(3, (0.01,)))
     weights: list[Tensor] = []
 
-    def noting(run: Run, batch: Batch) -> float:
+    def noting(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
         weights.append(run.model.weight.detach().clone())  # type: ignore[union-attr, operator]
-        return step(run, batch)
+        return step(run, model, batch)
 
     with pytest.raises(
         LossNotFiniteError, match=rf"became {value} in epoch 1, step 2 \(step 6 in all\).*try a lower le"
     ):
-        list(train(run, batches, steps=4, step=noting))
+        list(train_all(run, batches, steps=4, step=noting))
     assert torch.equal(run.model.weight, weights[-1])  # type: ignore[arg-type]
     assert all(parameter.grad is None for parameter in run.model.parameters())
 
@@ -94,7 +94,7 @@ def test_a_batch_norm_does_not_keep_what_a_broken_batch_left() -> None:
     run = Run(model, nn.MSELoss(), [list(model.parameters())], Device("cpu", "float32"))
     run.begin(sgd())
     with pytest.raises(LossNotFiniteError):
-        list(train(run, lambda epoch: [(IMAGES, TARGETS), (IMAGES / 0, TARGETS)], steps=2))
+        list(train_all(run, lambda epoch: [(IMAGES, TARGETS), (IMAGES / 0, TARGETS)], steps=2))
     assert model.eval()(IMAGES).isfinite().all()
 
 
@@ -114,8 +114,8 @@ def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int])
     run, whole = weighted_run(sgd(accumulate=len(sizes))), weighted_run(sgd())
     loss = whole.loss(whole.model(IMAGES), classes)
     batches = list(zip(IMAGES.split(sizes), classes.split(sizes), strict=True))
-    list(train(run, lambda epoch: batches, steps=len(sizes)))
-    list(train(whole, lambda epoch: [(IMAGES, classes)], steps=1))
+    list(train_all(run, lambda epoch: batches, steps=len(sizes)))
+    list(train_all(whole, lambda epoch: [(IMAGES, classes)], steps=1))
     torch.testing.assert_close(run.model.weight, whole.model.weight)
     assert run.history[0]["train_loss"] == pytest.approx(loss.item())
 
@@ -123,14 +123,14 @@ def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int])
 def test_what_to_try_depends_on_what_was_tried() -> None:
     run = linear_run(Plan(1, (0.1,), clip=1.0))
     with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
-        list(train(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
+        list(train_all(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
 
 
 def test_another_step_changes_the_mathematics() -> None:
-    def doubled(run: Run, batch: Batch) -> float:
-        return step(run, (batch[0], 2 * batch[1]))
+    def doubled(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
+        return step(run, model, (batch[0], 2 * batch[1]))
 
     run, twice = linear_run(sgd()), linear_run(sgd())
-    list(train(run, lambda epoch: [(IMAGES, 2 * TARGETS)], steps=1))
-    list(train(twice, lambda epoch: [(IMAGES, TARGETS)], steps=1, step=doubled))
+    list(train_all(run, lambda epoch: [(IMAGES, 2 * TARGETS)], steps=1))
+    list(train_all(twice, lambda epoch: [(IMAGES, TARGETS)], steps=1, step=doubled))
     assert torch.equal(run.model.weight, twice.model.weight)  # type: ignore[arg-type]

@@ -36,6 +36,12 @@ class Timer:
         with self._lock:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
+    def move(self, seconds: float, source: str, target: str) -> None:
+        """Counts seconds for ``target`` that are also measured, before or after this, under ``source``."""
+        with self._lock:
+            self.seconds[source] = self.seconds.get(source, 0.0) - seconds
+            self.seconds[target] = self.seconds.get(target, 0.0) + seconds
+
     def each(self, name: str, things: Iterable[T]) -> Generator[T, None, None]:
         """The things; what each takes to come counts for this name."""
         iterator = iter(things)

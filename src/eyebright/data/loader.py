@@ -294,6 +294,7 @@ class Loader:
 
     def _finish(self, seen: Sequence[LoadedSample]) -> Batch:
         x = self.pipeline.finish([one.preprocessed for one in seen], self.device)
+        x = x.contiguous(memory_format=torch.channels_last)  # a warp on a GPU may give another order
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.item_index for one in seen], [one.preprocessed.warp for one in seen])

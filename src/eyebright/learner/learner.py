@@ -556,7 +556,7 @@ class Learner:
         self.training.fit(
             plans,
             [*self.observers, *cbs],
-            lambda: self.training.scores(self.dls.valid, self.metrics, self.decision),
+            lambda cache: self.training.scores(self.dls.valid, self.metrics, self.decision, cache=cache),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,

@@ -14,24 +14,24 @@ from torch import Tensor, nn
 
 from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
-from eyebright.train.run import Batch
+from eyebright.train.run import TrainBatch
 
 
-def drop_broken_statistics(model: nn.Module) -> None:
-    """Begins the statistics of a batch norm anew where they are not finite: a running average never forgets a NaN."""
+def reset_broken_statistics(model: nn.Module) -> None:
+    """Resets running statistics that are not finite: a running average would keep a NaN for ever."""
     for module in model.modules():
-        kept = [getattr(module, name, None) for name in ("running_mean", "running_var")]
-        if any(isinstance(one, Tensor) and not bool(one.isfinite().all()) for one in kept):
+        statistics = [getattr(module, name, None) for name in ("running_mean", "running_var")]
+        if any(isinstance(tensor, Tensor) and not bool(tensor.isfinite().all()) for tensor in statistics):
             module.reset_running_stats()  # type: ignore[operator]
 
 
-def recompute_statistics(model: nn.Module, batches: Iterable[Batch], device: Device) -> None:
+def recompute_statistics(model: nn.Module, batches: Iterable[TrainBatch], device: Device) -> None:
     """Gives every batch norm that is in training mode the statistics of these batches, seen without dropout.
 
     Args:
         model: on the device; its modes stay as they are.
-        batches: of training.
-        device: where, and in which numbers.
+        batches: of training, on the device.
+        device: where the model is, and its precision.
     """
     norms = [m for m in model.modules() if m.training and getattr(m, "running_mean", None) is not None]
     momenta = [norm.momentum for norm in norms]
@@ -42,10 +42,10 @@ def recompute_statistics(model: nn.Module, batches: Iterable[Batch], device: Dev
                 norm.reset_running_stats()  # type: ignore[operator]
                 norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
                 norm.train()
-            seen = device.synced(model)
+            model_for_all = device.synced(model)
             with torch.no_grad(), device.autocast():
-                for batch in batches if norms else ():
-                    seen(device.move(batch)[0])
+                for inputs, _ in batches if norms else ():
+                    model_for_all(inputs)
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum

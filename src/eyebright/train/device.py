@@ -86,7 +86,7 @@ class Device:
             self.scaler.update()
         else:
             optimizer.torch.step()
-        optimizer.drop_gradients()
+        optimizer.zero_grad()
 
     @contextlib.contextmanager
     def randomness(self, seed: int, step: int) -> Generator[None, None, None]:

@@ -20,9 +20,8 @@ from eyebright.metrics.meter import Metric, named_apart
 from eyebright.models.groups import modes_restored
 from eyebright.tasks.decision import Decision
 from eyebright.train.device import Device
+from eyebright.train.run import Scores
 from eyebright.types import Size
-
-Scores = dict[str, float]
 
 _LOSS_AT_ONCE = 1024  # images whose loss is computed together
 

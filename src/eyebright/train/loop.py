@@ -1,19 +1,23 @@
-"""The training loop: a generator of events that can be read as it runs.
+"""The training loop: a generator of events, one plan at a time.
 
-Watch it with observers (``watch``), change its mathematics with another ``step``, or own it:
+Watch it with observers (``watch``), change its mathematics with another ``step``, or write the loop around it:
 
     run.begin(Plan(epochs=5, lr=(1e-3,)))
-    for event in train(run, batches, steps=len(loader), validate=validate):
+    setup = PhaseSetup(run.model, batches, steps=len(loader), validate=validate)
+    for event in train(run, setup):
         match event:
             case EpochDone(scores=scores) if scores["f1"] > 0.95:
                 run.stop("good enough")
 
-All state is in the run: after a ``break`` at the end of an epoch, or after a checkpoint was restored, ``train`` goes on
-where the run stands; after one in the middle of an epoch, that epoch begins again.
+All state is in the run: after a ``break`` at the end of an epoch, or after a checkpoint was loaded, ``train`` continues
+with the next epoch; after a ``break`` in the middle of an epoch, that epoch starts again.
 """
 
 import contextlib
+import time
 from collections.abc import Generator, Iterable
+
+from torch import nn
 
 from eyebright.train.events import (
     EpochDone,
@@ -25,52 +29,61 @@ from eyebright.train.events import (
     StepDone,
     ValidationStarted,
 )
-from eyebright.train.run import Batches, Run, Validate
+from eyebright.train.run import VALIDATING, WAITING, PhaseSetup, Run, Scores
 from eyebright.train.step import Step, step, update
 
 Events = Generator[Event, None, None]
 
 
-def train(run: Run, batches: Batches, *, steps: int, validate: Validate | None = None, step: Step = step) -> Events:
-    """The events of training, from wherever the run stands to the end of its last plan.
+def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
+    """The events of the rest of the run's current plan; after those of the last plan, `Finished`.
 
     Args:
-        run: the model and where its training stands; ``run.begin`` gives it plans.
-        batches: the training batches of an epoch, by the epoch's number.
-        steps: how many batches an epoch has: the schedules need to know.
-        validate: the scores of the model as it is; it puts the model in evaluation mode itself.
+        run: the model and the state of its training; ``run.begin`` gives it plans.
+        setup: what the plan is trained with.
         step: learns from one batch.
 
     Raises:
-        TrainingError: a loss that is not finite, or no batch at all.
+        TrainingError: the run has no plan to train; a loss is not finite; there was no batch at all.
     """
+    run.start_phase()
+    setup.set_training_mode()
+    model = run.device.parallel(setup.model)
     try:
-        while not run.finished:
-            run.enter_phase()
-            yield PhaseStarted(run.phase, len(run.plans), run.plan)
-            while run.done < run.plan.epochs and run.stopped is None:
-                yield from _epoch(run, batches, steps, validate, step)
-            run.leave_phase()
-        yield Finished("done" if run.stopped is None else run.stopped)
+        yield PhaseStarted(run.phase, len(run.plans), run.plan)
+        while run.done < run.plan.epochs and run.stopped is None:
+            yield from _epoch(run, setup, model, step)
+        run.end_phase()
+        if run.finished:
+            yield Finished("done" if run.stopped is None else run.stopped)
     finally:
-        run.drop_gradients()
+        run.discard_epoch()
 
 
-def _epoch(run: Run, batches: Batches, steps: int, validate: Validate | None, step: Step) -> Events:
-    run.start_epoch()
-    yield EpochStarted(run.done, run.plan.epochs, steps)
-    for index, batch in enumerate(run.timer.each("waiting for images", batches(run.epoch))):
-        rates = run.set_rates(index, steps)
+def _epoch(run: Run, setup: PhaseSetup, model: nn.Module, step: Step) -> Events:
+    started = time.perf_counter()
+    setup.set_training_mode()
+    yield EpochStarted(run.done, run.plan.epochs, setup.steps)
+    for index, batch in enumerate(run.timer.each(WAITING, setup.batches(run.epoch))):
+        rates = run.set_rates(index, setup.steps)
         with run.device.randomness(run.seed, run.step):
-            loss = step(run, batch)
-        run.record(loss, len(batch[0]), rates)
-        yield StepDone(index + 1, steps, loss, rates)
+            result = step(run, model, batch)
+        run.record(result, rates)
+        yield StepDone(index + 1, setup.steps, result.loss, rates)
         if run.stopped is not None:
             break
     update(run)
     yield ValidationStarted(run.done)
-    scores = run.close_epoch(validate)
+    scores = {"train_loss": run.train_loss, **_validation_scores(run, setup)}
+    run.end_epoch(scores, time.perf_counter() - started)
     yield EpochDone(run.done - 1, scores, run.history[-1]["seconds"])
+
+
+def _validation_scores(run: Run, setup: PhaseSetup) -> Scores:
+    if setup.validate is None:
+        return {}
+    with run.timer(VALIDATING), run.average.in_the_model() if run.average else contextlib.nullcontext():
+        return setup.validate()
 
 
 def watch(events: Events, observers: Iterable[Observer]) -> None:

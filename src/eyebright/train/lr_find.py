@@ -23,7 +23,7 @@ from eyebright.errors import InputError, TrainingError
 from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.plan import Plan
-from eyebright.train.run import Batch, Batches, Run, Window
+from eyebright.train.run import Accumulation, Batches, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import sched_exp
 from eyebright.train.smooth import SmoothLoss
 from eyebright.train.step import LossNotFiniteError, Step, step
@@ -90,7 +90,7 @@ class LRFind:
 
 def lr_find(  # the book's own arguments, and the step
     run: Run,
-    batches: Batches,
+    setup: PhaseSetup,
     *,
     start_lr: float = 1e-7,
     end_lr: float = 10.0,
@@ -104,7 +104,7 @@ def lr_find(  # the book's own arguments, and the step
 
     Args:
         run: is left as it is.
-        batches: the training batches of an epoch, by the epoch's number.
+        setup: the model that a step calls, and the training batches.
         start_lr: the first learning rate.
         end_lr: the one after the last.
         num_it: how many steps; at least 6.
@@ -125,13 +125,14 @@ def lr_find(  # the book's own arguments, and the step
     smooth = SmoothLoss()
     plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
     observe(SearchStarted(num_it))
-    with _scratch(run, dataclasses.replace(plan, accumulate=1, ema=None)) as scratch:
-        for index, batch in zip(range(num_it), _endless(batches, run.epoch), strict=False):
+    with _scratch(run, setup, dataclasses.replace(plan, accumulate=1, ema=None)) as scratch:
+        model = run.device.parallel(setup.model)
+        for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
-            scratch.live_optimizer.set([lr] * len(run.groups), MOMENTUM)
+            scratch.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
             try:
                 with scratch.device.randomness(run.seed, index):
-                    loss = step(scratch, batch)
+                    loss = step(scratch, model, batch).loss
             except LossNotFiniteError:
                 break
             lrs.append(lr)
@@ -171,20 +172,20 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) ->
 
 
 @contextmanager
-def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
-    """A run with its own optimizer on the same model, which is put back at the end."""
+def _scratch(run: Run, setup: PhaseSetup, plan: Plan) -> Generator[Run, None, None]:
+    """A run with its own optimizer on the same model, in training mode; all is restored at the end."""
     parameters = list(run.model.parameters())
     tensors = [*parameters, *run.model.buffers()]
     weights = [tensor.detach().clone() for tensor in tensors]
     gradients = [parameter.grad for parameter in parameters]
     scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
-    scratch = dataclasses.replace(run, freeze=None, window=Window(), timer=Timer())
+    scratch = dataclasses.replace(run, accumulation=Accumulation(), epoch_results=[], timer=Timer())
     try:
-        with modes_restored(run.model):
+        with modes_restored(setup.model):
+            setup.set_training_mode()
             scratch.begin(plan)
-            scratch.enter_phase()
-            scratch.start_epoch()
-            scratch.drop_gradients()
+            scratch.start_phase()
+            scratch.discard_gradients()
             yield scratch
     finally:
         with torch.no_grad():
@@ -196,7 +197,7 @@ def _scratch(run: Run, plan: Plan) -> Generator[Run, None, None]:
             run.device.scaler.load_state_dict(scaler)
 
 
-def _endless(batches: Batches, epoch: int) -> Iterator[Batch]:
+def _endless(batches: Batches, epoch: int) -> Iterator[TrainBatch]:
     for number in itertools.count(epoch):
         empty = True
         for batch in batches(number):

@@ -56,8 +56,8 @@ class GroupedOptimizer:
         """The gradients that there are."""
         return [p.grad for group in self._groups for p in group if p.grad is not None]
 
-    def drop_gradients(self) -> None:
-        """Forgets the gradients."""
+    def zero_grad(self) -> None:
+        """Sets the gradients to None."""
         for group in self._groups:
             for parameter in group:
                 parameter.grad = None

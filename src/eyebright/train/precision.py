@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from eyebright.train.autotune_cache import measured_key, recall, remember
 from eyebright.train.device import Device, Precision
-from eyebright.train.run import Batch
+from eyebright.train.run import TrainBatch
 
 IMAGES = 8
 SECONDS = 4.0
@@ -29,7 +29,7 @@ WORTH = 1.25
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device) -> tuple[Precision, str]:
+def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[Precision, str]:
     """The faster of float32 and bfloat16 for training, and a sentence with the measurement.
 
     Both are timed in turn on a copy of the model for about four seconds at most, unless that has been done on this
@@ -37,14 +37,14 @@ def choose_precision(model: nn.Module, batch: Batch, loss: Loss, device: Device)
 
     Args:
         model: as it will be trained: what is frozen is frozen, and every module is in the mode that it will be in.
-        batch: of training, on any device; a CPU looks at eight images of it only.
+        batch: of training, on the device; a CPU uses only eight images of it.
         loss: as in training.
         device: where the model is.
     """
     if not _multiplies_bfloat16(device.torch_device):
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
     few = slice(IMAGES if device.torch_device.type == "cpu" else None)
-    images, targets = device.move((batch[0][few], batch[1][few]))
+    images, targets = batch[0][few], batch[1][few]
     key = measured_key("seconds in float32 and bfloat16", model, tuple(images.shape))
     before = _recalled(key, device)
     slow, fast = before or _measured(model, (images, targets), loss, device)
@@ -69,7 +69,7 @@ def _recalled(key: str, device: Device) -> tuple[float, float] | None:
     return (slow, fast) if same else None
 
 
-def _measured(model: nn.Module, batch: Batch, loss: Loss, device: Device) -> tuple[float, float]:
+def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[float, float]:
     """Seconds of a step in float32 and in bfloat16, summed over the processes: they must agree."""
     trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
@@ -104,7 +104,7 @@ def _one_thread() -> Generator[None, None, None]:
         torch.set_num_threads(threads)
 
 
-def _seconds(model: nn.Module, batch: Batch, loss: Loss, dtype: torch.dtype) -> float:
+def _seconds(model: nn.Module, batch: TrainBatch, loss: Loss, dtype: torch.dtype) -> float:
     """How long one forward and backward pass takes."""
     images, targets = batch
     started = _now(images.device)

@@ -1,10 +1,9 @@
 """Where the time of training went, as a small table that a person can act on."""
 
 from eyebright._system.timer import Timer
-from eyebright.train.run import Run
+from eyebright.train.run import BACKWARD, FORWARD, OPTIMIZER, VALIDATING, WAITING, Run
 
-WAITING, FORWARD = "waiting for images", "forward"
-PARTS = (WAITING, FORWARD, "backward", "optimizer", "validating")
+PARTS = (WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING)
 
 
 def profile_lines(run: Run, reading: Timer, readers: int) -> list[str]:

@@ -1,11 +1,12 @@
-"""Everything that changes while a model is trained, in one place: what a checkpoint holds is what this holds."""
+"""The state of a training run: everything that a checkpoint holds, and how each stage of training changes it.
 
-import contextlib
+Nothing here computes a step or knows where batches come from; `eyebright.train.loop` is given both (`PhaseSetup`).
+"""
+
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,58 +18,108 @@ from eyebright.train.ema import AveragedWeights
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.plan import Plan
 
-Batch = tuple[Tensor, Tensor]
-Batches = Callable[[int], Iterable[Batch]]
+TrainBatch = tuple[Tensor, Tensor]
+"""Inputs (images, or features of a frozen backbone) and encoded targets, both on the device."""
+
+Batches = Callable[[int], Iterable[TrainBatch]]
+"""The training batches of an epoch, by the epoch's number."""
+
 Scores = dict[str, float]
-Validate = Callable[[], Scores]
+
+WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING = (
+    "waiting for images",
+    "forward",
+    "backward",
+    "optimizer",
+    "validating",
+)
+"""The parts of an epoch, as ``Run.timer`` names them."""
+
+
+@dataclass(frozen=True)
+class PhaseSetup:
+    """What one plan is trained with: the loop computes with this and changes only the run.
+
+    Args:
+        model: what a step calls: the run's model, or another form of it that has the same parameters and less to
+            compute.
+        batches: inputs and targets on the device.
+        steps: batches in an epoch: the schedules need to know.
+        validate: the scores of the run's model as it is now; it may leave any mode behind. None: no validation.
+        eval_modules: modules of ``model`` that stay in evaluation mode, as those of a frozen backbone do.
+    """
+
+    model: nn.Module
+    batches: Batches
+    steps: int
+    validate: Callable[[], Scores] | None = None
+    eval_modules: Sequence[nn.Module] = ()
+
+    def set_training_mode(self) -> None:
+        """Puts the model in training mode, except for ``eval_modules``."""
+        self.model.train()
+        for module in self.eval_modules:
+            module.training = False
+
+
+class StepResult(NamedTuple):
+    """What a step says of its batch.
+
+    Args:
+        loss: the mean over the batch; of several processes, over the batch of all.
+        weight: how much it counts in the mean over the epoch: as many as there are images, or their weights' sum.
+    """
+
+    loss: float
+    weight: float
 
 
 @dataclass
-class Window:
-    """The batches whose gradients wait to become one update.
+class Accumulation:
+    """The batches whose gradients are being added up for one update.
 
     Args:
-        batches: how many wait.
-        weight: how much their images count together.
-        expected: the weight of a full window, if its batches all count as much as its first.
+        batches: how many there are so far.
+        weight: what their images weigh together.
+        expected_weight: of a full update, if all its batches weigh as much as its first.
     """
 
     batches: int = 0
     weight: float = 0.0
-    expected: float = 0.0
+    expected_weight: float = 0.0
 
 
 @dataclass
 class Run:
     """One model in training.
 
-    The first fields are given; those from ``plans`` on say where training stands. ``begin`` sets new plans, ``train``
-    goes on from wherever the run stands, ``restore`` puts it where a checkpoint stood.
+    ``begin`` sets new plans, ``train`` continues from the current epoch, and ``load_checkpoint`` restores the state of
+    an earlier run. The last two fields are of the epoch in progress, which a checkpoint does not hold: checkpoints are
+    taken between epochs, and an epoch that is interrupted starts again.
 
     Args:
         model: on its device.
         loss: of the model's output (float32) and the targets: the mean over the images.
-        groups: all parameters in groups, body first, head last.
-        device: where, and in which numbers.
+        groups: all parameters in groups, backbone first, head last.
+        device: the device, its precision, and the other processes.
         seed: all randomness of training comes from it and from counters.
-        freeze: called with each plan when it begins or goes on: freezes what the plan says.
-        set_training_mode: called at the start of each epoch: training mode, but for what is frozen.
-        view: called when a plan begins or goes on: gives what a step calls in the place of the model, with the same
-            parameters and less to compute.
         about: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
-        plans: what is to be done, one after another.
-        phase: which of the plans is in work.
-        done: epochs of that plan that are over.
-        epoch: epochs that are over in all plans since the run was made; the next one's number for ``batches``.
-        step: batches learnt from since the run was made.
+        plans: what is to be trained, one after another.
+        phase: the index of the current plan.
+        done: finished epochs of that plan.
+        epoch: finished epochs in all plans since the run was made; the next epoch's number for ``batches``.
+        step: steps since the run was made.
         stopped: why training was stopped early.
-        history: one row for each epoch: ``epoch`` (from 0, through all plans), ``train_loss``, what validation gave,
+        history: one row for each epoch: ``epoch`` (from 0, through all plans), ``train_loss``, the validation scores,
             ``seconds``.
         losses: of each batch.
-        lrs: that each batch was learnt with, one for each group.
-        optimizer: of the plan in work, or of the last one.
+        lrs: of each batch, the learning rate of each group.
+        optimizer: of the current plan, or of the last one.
         average: of the weights, where the plan asks for one.
-        timer: where the seconds of training went.
+        phase_started: whether the current plan has its optimizer.
+        timer: the seconds of training, by part (`WAITING` and the others).
+        accumulation: the gradients that are not yet an update.
+        epoch_results: of the steps of the epoch in progress.
     """
 
     model: nn.Module
@@ -76,9 +127,6 @@ class Run:
     groups: Sequence[Sequence[nn.Parameter]]
     device: Device
     seed: int = 0
-    freeze: Callable[[Plan], None] | None = None
-    set_training_mode: Callable[[], None] | None = None
-    view: Callable[[], nn.Module] | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     plans: tuple[Plan, ...] = ()
@@ -92,117 +140,110 @@ class Run:
     lrs: list[tuple[float, ...]] = field(default_factory=list)
     optimizer: GroupedOptimizer | None = None
     average: AveragedWeights | None = None
+    phase_started: bool = field(default=False, repr=False)
 
     timer: Timer = field(default_factory=Timer, repr=False)
-    under_way: bool = field(default=False, repr=False)
-    window: Window = field(default_factory=Window, repr=False)
-    learnt: list[tuple[float, float]] = field(default_factory=list, repr=False)
-    weight: float | None = field(default=None, repr=False)  # of the batch in hand, where its step has said it
-    started: float = field(default=0.0, repr=False)
-    forward: nn.Module = field(init=False, repr=False)
+    accumulation: Accumulation = field(default_factory=Accumulation, repr=False)
+    epoch_results: list[StepResult] = field(default_factory=list, repr=False)
 
     def begin(self, *plans: Plan) -> None:
-        """Sets what is to be done, from the weights of now: a new optimizer, a new history; the counters go on."""
+        """Sets what is to be trained, from the current weights: a new optimizer and history; the counters go on."""
         if not plans:
             raise TrainingError("there is nothing to train: a run begins with at least one plan")
         self.plans, self.phase, self.done = plans, 0, 0
         self.history, self.losses, self.lrs = [], [], []
-        self.stopped, self.under_way = None, False
+        self.stopped, self.phase_started = None, False
 
     @property
     def plan(self) -> Plan:
-        """The plan in work.
+        """The current plan.
 
         Raises:
             TrainingError: there is none.
         """
         if self.finished:
-            raise TrainingError("no plan is in work: call begin with one, then go through train")
+            raise TrainingError("the run has no plan to train: give it one with begin, then go through train")
         return self.plans[self.phase]
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all plans are done."""
         return self.phase == len(self.plans)
 
     def stop(self, reason: str) -> None:
-        """Ends training after the step in hand; its epoch is validated and closed as usual."""
+        """Ends training after the current step; its epoch is validated and closed as usual."""
         self.stopped = reason
 
-    def enter_phase(self) -> None:
-        """Makes ready for the plan in work: freezes, and makes its optimizer unless a checkpoint brought one."""
-        if self.freeze:
-            self.freeze(self.plan)
-        if not self.under_way:
-            self.optimizer = GroupedOptimizer(
-                self.groups, kind=self.plan.optimizer, weight_decay=self.plan.weight_decay
-            )
-            self.average = AveragedWeights(self.model, self.plan.ema) if self.plan.ema else None
-            self.under_way = True
-        self.forward = self.device.parallel(self.view() if self.view else self.model)
+    def start_phase(self) -> None:
+        """Makes the optimizer of the current plan, unless it has one, as after a checkpoint was loaded."""
+        plan = self.plan
+        if not self.phase_started:
+            self.optimizer = GroupedOptimizer(self.groups, kind=plan.optimizer, weight_decay=plan.weight_decay)
+            self.average = AveragedWeights(self.model, plan.ema) if plan.ema else None
+            self.phase_started = True
 
-    def leave_phase(self) -> None:
-        """Closes the plan in work: the averaged weights, where there are any, become the model's."""
+    def end_phase(self) -> None:
+        """Closes the current plan: the averaged weights, where there are any, become the model's."""
         if self.average:
             self.average.take_over()
         self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
-        self.done, self.average, self.under_way = 0, None, False
-
-    def start_epoch(self) -> None:
-        """Puts the model in training mode and begins a new mean of the losses."""
-        (self.set_training_mode or self.model.train)()
-        self.learnt, self.weight, self.started = [], None, time.perf_counter()
+        self.done, self.average, self.phase_started = 0, None, False
 
     def set_rates(self, index: int, steps: int) -> tuple[float, ...]:
-        """Sets the optimizer for batch ``index`` of this epoch's ``steps``; the learning rate of each group."""
+        """Sets the optimizer for batch ``index`` of this epoch's ``steps``; returns the learning rate of each group."""
         position = (self.done + min(index / steps, 1.0)) / self.plan.epochs
         factor = self.plan.schedule.factor(position)
         rates = tuple(peak * factor for peak in self.plan.lr)
-        self.live_optimizer.set(rates, self.plan.schedule.momentum(position))
+        self.current_optimizer.set(rates, self.plan.schedule.momentum(position))
         return rates
 
-    def record(self, loss: float, images: int, rates: tuple[float, ...]) -> None:
-        """Notes a batch that has been learnt from."""
+    def record(self, result: StepResult, rates: tuple[float, ...]) -> None:
+        """Notes the result of a step and the rates it was made with."""
         self.step += 1
-        self.losses.append(loss)
+        self.losses.append(result.loss)
         self.lrs.append(rates)
-        self.learnt.append((loss, images if self.weight is None else self.weight))
-        self.weight = None
+        self.epoch_results.append(result)
 
-    def close_epoch(self, validate: Validate | None) -> Scores:
-        """The epoch's scores; the run then stands at a boundary where it can be saved."""
-        scores = {"train_loss": self._mean_loss()}
-        if validate:
-            with self.timer("validating"), self.average.in_the_model() if self.average else contextlib.nullcontext():
-                scores |= validate()
-        seconds = time.perf_counter() - self.started
+    def end_epoch(self, scores: Scores, seconds: float) -> None:
+        """Adds a row to the history; between two epochs the run can be saved."""
         self.timer.add("epoch", seconds)
         self.history.append({"epoch": len(self.history), **scores, "seconds": seconds})
         self.done += 1
         self.epoch += 1
-        return scores
+        self.epoch_results = []
 
     @property
-    def live_optimizer(self) -> GroupedOptimizer:
-        """The optimizer of the plan in work.
+    def train_loss(self) -> float:
+        """The exact mean loss over the images of the epoch in progress, of all processes; NaN where nothing counted.
 
         Raises:
-            TrainingError: no plan is in work.
+            TrainingError: there was no batch.
         """
-        if self.optimizer is None:
-            raise TrainingError("no plan is in work: call begin with one, then go through train")
-        return self.optimizer
-
-    def drop_gradients(self) -> None:
-        """Forgets gradients that have not become an update, so that no half-done step outlives an interrupt."""
-        self.window = Window()
-        if self.optimizer:
-            self.optimizer.drop_gradients()
-
-    def _mean_loss(self) -> float:
-        if not self.learnt:
+        if not self.epoch_results:
             raise TrainingError("no batch to learn from: are there fewer training images than the batch size?")
-        total = math.fsum(loss * weight for loss, weight in self.learnt)
-        sums = torch.tensor([[total, math.fsum(weight for _, weight in self.learnt)]], dtype=torch.float64)
+        total = math.fsum(loss * weight for loss, weight in self.epoch_results)
+        sums = torch.tensor([[total, math.fsum(weight for _, weight in self.epoch_results)]], dtype=torch.float64)
         total, weight = self.device.gather(sums).sum(0).tolist()
         return total / weight if weight else math.nan
+
+    @property
+    def current_optimizer(self) -> GroupedOptimizer:
+        """The optimizer of the current plan.
+
+        Raises:
+            TrainingError: no plan has been started.
+        """
+        if self.optimizer is None:
+            raise TrainingError("the run has no plan to train: give it one with begin, then go through train")
+        return self.optimizer
+
+    def discard_epoch(self) -> None:
+        """Forgets gradients and results of an epoch that was interrupted: no half step is left."""
+        self.epoch_results = []
+        self.discard_gradients()
+
+    def discard_gradients(self) -> None:
+        """Forgets the gradients that are not yet an update."""
+        self.accumulation = Accumulation()
+        if self.optimizer:
+            self.optimizer.zero_grad()

@@ -22,7 +22,7 @@ from eyebright.io.atomic import write_atomically
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 
-FORMAT = 1
+FORMAT = 2
 
 _COUNTS = ("phase", "done", "epoch", "step")
 _KINDS = {
@@ -32,7 +32,7 @@ _KINDS = {
     "precision": str,
     "plans": list,
     "history": list,
-    "under_way": bool,
+    "phase_started": bool,
 }
 _LONGEST = 200  # letters of a value in a message
 
@@ -106,8 +106,8 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
 def run_state(run: Run) -> tuple[Tensors, Description]:
     """Everything that a run is: tensors by name, and the rest as JSON."""
     tensors = {f"model/{name}": tensor for name, tensor in run.model.state_dict().items()}
-    if run.under_way:
-        state = run.live_optimizer.torch.state
+    if run.phase_started:
+        state = run.current_optimizer.torch.state
         for name, parameter in run.model.named_parameters():
             tensors |= {f"optimizer/{name}/{key}": value for key, value in state.get(parameter, {}).items()}
         if run.average:
@@ -137,8 +137,8 @@ def restore(
         setattr(run, name, description[name])
     run.losses = tensors["curve/losses"].tolist()
     run.lrs = [tuple(rates) for rates in tensors["curve/lrs"].tolist()]
-    if description["under_way"]:
-        run.enter_phase()
+    if description["phase_started"]:
+        run.start_phase()
         _restore_phase(run, tensors, description)
 
 
@@ -157,7 +157,7 @@ def _description(run: Run) -> Description:
         "epoch": run.epoch,
         "step": run.step,
         "stopped": run.stopped,
-        "under_way": run.under_way,
+        "phase_started": run.phase_started,
         "averaged": run.average.updates if run.average else None,
         "history": run.history,
     }
@@ -231,7 +231,9 @@ def _restore_phase(run: Run, tensors: Mapping[str, Tensor], description: Mapping
         prefix = f"optimizer/{name}/"
         saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         if saved:
-            run.live_optimizer.torch.state[parameter] = {key: _like(value, parameter) for key, value in saved.items()}
+            run.current_optimizer.torch.state[parameter] = {
+                key: _like(value, parameter) for key, value in saved.items()
+            }
     if run.average:
         _fill(run.average.average, tensors, "average/")
         run.average.updates = description["averaged"]

@@ -1,85 +1,95 @@
-"""What learning from one batch means. Change the mathematics by passing another ``step`` to ``train``.
+"""One training step. Change the mathematics by passing another ``step`` to ``train``.
 
-    def mixed(run: Run, batch: Batch) -> float:     # for example: mixup
-        return step(run, mixup(batch))
+For example with noise on the images:
 
-A step of one's own that computes another loss ends with ``learn_from``: accumulation, clipping and averages are there.
+    def noisy(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
+        inputs, targets = batch
+        return step(run, model, (inputs + 0.1 * torch.randn_like(inputs), targets))
+
+A step of your own that computes another loss ends with ``learn_from``, which accumulates, clips and averages.
 """
 
 import math
 from collections.abc import Callable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eyebright.errors import TrainingError
-from eyebright.losses import weighed_loss
-from eyebright.train.batchnorm_statistics import drop_broken_statistics
-from eyebright.train.run import Batch, Run, Window
+from eyebright.losses import loss_and_weight
+from eyebright.train.batchnorm_statistics import reset_broken_statistics
+from eyebright.train.run import BACKWARD, FORWARD, OPTIMIZER, Accumulation, Run, StepResult, TrainBatch
 
-Step = Callable[[Run, Batch], float]
+Step = Callable[[Run, nn.Module, TrainBatch], StepResult]
 
 
 class LossNotFiniteError(TrainingError):
     """A loss that is infinite or not a number."""
 
 
-def step(run: Run, batch: Batch) -> float:
-    """The loss on one batch, after learning from it."""
-    with run.timer("forward"):
-        images, targets = run.device.move(batch)
-        with run.device.autocast():
-            output = run.forward(images)
-        loss, weight = weighed_loss(run.loss, output.float(), targets)
-    return learn_from(run, loss, len(images), weight=weight)
-
-
-def learn_from(run: Run, loss: Tensor, images: int, *, weight: Tensor | int | None = None) -> float:
-    """The loss as a number, after its gradient has been added and, when the window is full, become an update.
-
-    Of several processes each gives the loss of its part of the batch; the number is then that of the whole batch.
+def step(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
+    """The loss on one batch, after learning from it.
 
     Args:
-        run: the run whose model gave the loss.
-        loss: the mean over the images.
-        images: how many there were.
-        weight: how much they count beside those of other batches and processes; None: as many as they are.
+        run: the state of training.
+        model: what is called: see `eyebright.train.run.PhaseSetup`.
+        batch: on the device.
 
     Raises:
-        LossNotFiniteError: the loss is infinite or not a number; the weights are those from before it.
+        LossNotFiniteError: the loss is infinite or not a number; the weights are those from before the step.
     """
-    shared = run.device.share(loss, images if weight is None else weight)
-    window = run.window
+    inputs, targets = batch
+    with run.timer(FORWARD):
+        with run.device.autocast():
+            output = model(inputs)
+        loss, weight = loss_and_weight(run.loss, output.float(), targets)
+    return learn_from(run, loss, weight)
+
+
+def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
+    """The loss of a batch, after its gradient was added and, where enough batches were accumulated, became an update.
+
+    Of several processes each gives the loss of its part of the batch; the result is that of the whole batch.
+
+    Args:
+        run: whose model gave the loss.
+        loss: the mean over the images.
+        weight: how much this mean counts beside those of other batches and processes: usually the number of images.
+
+    Raises:
+        LossNotFiniteError: the loss is infinite or not a number; the weights are those from before the step.
+    """
+    shared = run.device.share(loss, weight)
+    accumulation = run.accumulation
     scaled = shared.loss
     if run.plan.accumulate > 1:
-        if window.batches == 0:
-            window.expected = float(shared.weight) * run.plan.accumulate or 1.0
-        scaled = scaled * (float(shared.weight) / window.expected)
-    with run.timer("backward"):
+        if accumulation.batches == 0:
+            accumulation.expected_weight = float(shared.weight) * run.plan.accumulate or 1.0
+        scaled = scaled * (float(shared.weight) / accumulation.expected_weight)
+    with run.timer(BACKWARD):
         run.device.backward(scaled)
-        value, weighs = float(shared.overall), float(shared.weight)
-    if not math.isfinite(value):
-        run.drop_gradients()
-        drop_broken_statistics(run.model)  # the batch has been seen by them
-        raise LossNotFiniteError(_what_to_try(run, value))
-    window.batches += 1
-    window.weight += weighs
-    run.weight = weighs
-    if window.batches == run.plan.accumulate:
+        result = StepResult(float(shared.overall), float(shared.weight))
+    if not math.isfinite(result.loss):
+        run.discard_gradients()
+        reset_broken_statistics(run.model)  # the forward pass has put the batch into them
+        raise LossNotFiniteError(_what_to_try(run, result.loss))
+    accumulation.batches += 1
+    accumulation.weight += result.weight
+    if accumulation.batches == run.plan.accumulate:
         update(run)
-    return value
+    return result
 
 
 def update(run: Run) -> None:
-    """Makes the gradients that wait into one update: that of all their images together, however many there are."""
-    window = run.window
-    if window.batches == 0:
+    """Makes one update of the accumulated gradients, if any: that of all their images together."""
+    accumulation = run.accumulation
+    if accumulation.batches == 0:
         return
-    if run.plan.accumulate > 1 and 0 < window.weight != window.expected:
-        for gradient in run.live_optimizer.gradients():
-            gradient.mul_(window.expected / window.weight)
-    with run.timer("optimizer"):
-        run.device.update(run.live_optimizer, run.plan.clip)
-        run.window = Window()
+    if run.plan.accumulate > 1 and 0 < accumulation.weight != accumulation.expected_weight:
+        for gradient in run.current_optimizer.gradients():
+            gradient.mul_(accumulation.expected_weight / accumulation.weight)
+    with run.timer(OPTIMIZER):
+        run.device.update(run.current_optimizer, run.plan.clip)
+        run.accumulation = Accumulation()
         if run.average:
             run.average.update()
 
@@ -91,6 +101,7 @@ def _what_to_try(run: Run, value: float) -> str:
     if run.device.precision == "float16":
         tries.append("precision 'bfloat16' or 'float32'")
     return (
-        f"the loss became {value} in epoch {run.done}, step {len(run.learnt)} (step {run.step} in all): the weights are"
-        f" those from before that step; try {', '.join(tries)}, and look for targets or images that are not finite"
+        f"the loss became {value} in epoch {run.done}, step {len(run.epoch_results)} (step {run.step} in all): the"
+        f" weights are those from before that step; try {', '.join(tries)}, and look for targets or images that are not"
+        " finite"
     )

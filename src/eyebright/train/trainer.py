@@ -1,10 +1,10 @@
-"""A model in training, with its data: what is frozen, in which numbers it is computed, and how a fit goes.
+"""Trains a model on its data: freezes, chooses the precision, caches features, and sets the loop up.
 
-The room between the loop, which knows nothing of data sets, and `eyebright.learner`, which gives it the book's verbs.
+It stands between the loop, which knows nothing of datasets, and `eyebright.learner`, which has the book's verbs.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,15 +31,15 @@ from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
 from eyebright.train.evaluate import Outputs, batch_outputs, cached_outputs, compute_outputs, own_targets, score
 from eyebright.train.events import Observer
-from eyebright.train.feature_cache import FeatureCache
-from eyebright.train.loop import train, watch
+from eyebright.train.feature_cache import FeatureCache, TrainBatches
+from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.plan import Plan
 from eyebright.train.precision import choose_precision
-from eyebright.train.run import Run
+from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import load_checkpoint
 
 SHORT_EPOCH = 32
@@ -49,7 +49,8 @@ ENOUGH_BATCHES = 8
 """To count the statistics anew: each channel then has seen some hundred images."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-Pairs = Generator[tuple[Tensor, Tensor], None, None]
+Validate = Callable[[FeatureCache | None], Scores]
+"""The scores of the validation side, from its cached features where there are some."""
 
 
 class Training:
@@ -83,9 +84,6 @@ class Training:
         self.frozen_to = 0
         self._loss = loss
         self._pairs: tuple[list[nn.Module], list[Pair]] = ([], [])
-        self._features: FeatureCache | None = None
-        self._validation_features: FeatureCache | None = None
-        self._in_a_fit = False
         self._last: tuple[Loader, Any, Outputs] | None = None
         device = Device(dls.device, precision)
         device.place(model)
@@ -95,9 +93,6 @@ class Training:
             parameter_groups(model),
             device,
             seed=seed,
-            freeze=self._freeze,
-            set_training_mode=self._set_training_mode,
-            view=self._view,
             about={
                 "model": model.description.to_json(),
                 "target": block_to_json(dls.target),
@@ -133,7 +128,7 @@ class Training:
         self,
         plans: Sequence[Plan],
         observers: Sequence[Observer],
-        validate: Callable[[], dict[str, float]],
+        validate: Validate,
         *,
         checkpoint: str | Path | None,
         resume: bool,
@@ -144,7 +139,7 @@ class Training:
         Args:
             plans: what is to be done.
             observers: watch it.
-            validate: the scores after each epoch.
+            validate: gives the scores after each epoch.
             checkpoint: a file that holds everything at the end of each epoch.
             resume: go on from that file instead of beginning.
             progress: what a person sees.
@@ -161,17 +156,8 @@ class Training:
             self._choose_precision(plans[-1].frozen_to)
             self.run.begin(*plans)
 
-        def settled() -> dict[str, float]:
-            self._recompute_statistics()
-            return validate()
-
-        events = train(self.run, self._batches, steps=len(self.dls.train), validate=settled)
-        with (
-            retain_freed_memory(self.run.device.torch_device),
-            self._keeping_features(),
-            self._show_progress(progress) as shown,
-        ):
-            watch(events, [shown, *watching])
+        with retain_freed_memory(self.run.device.torch_device), self._show_progress(progress) as shown:
+            watch(self._events(validate), [shown, *watching])
 
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
@@ -179,10 +165,10 @@ class Training:
         """Losses at growing learning rates; everything is afterwards as it was before."""
         self._refuse_small_batches()
         self._choose_precision(self.frozen_to)
-        with self._show_progress(progress) as shown:
+        with self._show_progress(progress) as shown, modes_restored(self.model):
             return lr_find(
                 self.run,
-                self._batches,
+                self._setup(self._model_for_training(), self._batches),
                 start_lr=start_lr,
                 end_lr=end_lr,
                 num_it=num_it,
@@ -191,31 +177,31 @@ class Training:
                 observe=shown,
             )
 
-    def scores(self, loader: Loader, metrics: Sequence[Metric], decision: Decision) -> dict[str, float]:
-        """The loss and every metric, exact over all images of the loader."""
-        given = self.outputs(loader, exact=self.run.device.precision == "float32")
+    def scores(
+        self, loader: Loader, metrics: Sequence[Metric], decision: Decision, *, cache: FeatureCache | None = None
+    ) -> Scores:
+        """The loss and every metric, exact over all images of the loader, or of its cached features."""
+        if cache is not None and not self.dls.target.is_geometric:
+            given = cached_outputs(cache.model.head, cache.batches(0), self.run.device)
+            self._tell_skipped(loader)
+        else:
+            given = self.outputs(loader, exact=self.run.device.precision == "float32")
         targets = own_targets(loader.dataset, given)
         return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
 
     def outputs(self, loader: Loader, *, exact: bool = False) -> Outputs:
         """The model's outputs for all images of the loader, in its order.
 
-        The last validation is not run again while the weights are the same.
-
         Args:
             loader: of either side, or of other images.
-            exact: in float32, as the saved model predicts; False: in the precision of training, and with the cached
-                features of a frozen backbone.
+            exact: in float32, as the saved model predicts; those of the last validation are not computed again while
+                the weights are the same. False: in the precision of training.
         """
-        weights = _version(self.model)
+        weights = _versions(self.model)
         if exact and self._last is not None and self._last[0] is loader and self._last[1] == weights:
             return self._last[2]
-        cached = None if exact or loader is not self.dls.valid else self._validation_features
-        if cached is not None and not self.dls.target.is_geometric:
-            given = cached_outputs(cached.model.head, cached.batches(0, first=0), self.run.device)
-        else:
-            with closing(loader.batches(shard=self._shard)) as batches:
-                given = compute_outputs(self._answering(), batches, self.run.device, autocast=not exact)
+        with closing(loader.batches(shard=self._shard)) as batches:
+            given = compute_outputs(self._model_for_evaluation(), batches, self.run.device, autocast=not exact)
         self._tell_skipped(loader)
         if exact:
             self._last = loader, weights, given
@@ -258,33 +244,49 @@ class Training:
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")
 
-    def _freeze(self, plan: Plan) -> None:
-        """As the plan says; noted when it happens, because a training can end in any of its plans."""
+    def _events(self, validate: Validate) -> Events:
+        """The events of all plans that are left."""
+        while not self.run.finished:
+            yield from train(self.run, self._phase_setup(self.run.plan, validate))
+
+    def _phase_setup(self, plan: Plan, validate: Validate) -> PhaseSetup:
+        """Freezes what the plan says; the model, the batches and the validation of its epochs."""
         freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
         self.frozen_to = plan.frozen_to
+        model = self._model_for_training()
+        train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
+        batches = self._batches if train_cache is None else train_cache.batches
+        stepped = model if train_cache is None else train_cache.model.head
+        # Norm layers of the model itself are those of the form that trains, as far as they have statistics of batches.
+        learns = self.model if train_cache is None else train_cache.model.head
 
-    def _set_training_mode(self) -> None:
+        def validate_now() -> Scores:
+            self._recompute_statistics(learns, batches)
+            return validate(valid_cache)
+
+        return self._setup(stepped, batches, validate_now)
+
+    def _setup(self, model: nn.Module, batches: Batches, validate: Callable[[], Scores] | None = None) -> PhaseSetup:
+        """With a model whose modules are in the modes that they train in."""
+        eval_modules = [module for module in model.modules() if not module.training]
+        return PhaseSetup(model, batches, len(self.dls.train), validate, eval_modules)
+
+    def _model_for_training(self) -> ImageModel:
+        """What a step calls: the model, put in training mode, in a form that trains faster."""
         set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
+        fused = fuse_for_training(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
+        assert isinstance(fused, ImageModel)  # it is the model, or a copy of it
+        return fused
 
-    def _view(self) -> nn.Module:
-        """What a step calls: the model in a form that trains faster, or its head where features are kept."""
-        self._set_training_mode()
-        view = fuse_for_training(self.model, self.model.description.input.size, pairs=self._norms_behind)
-        assert isinstance(view, ImageModel)  # it is the model, or a copy of it
-        self._features = self._validation_features = None
-        if self._in_a_fit and not self.run.finished:
-            self._keep_features(self.run.plan, view)
-        return view if self._features is None else self._features.model.head
-
-    def _answering(self) -> ImageModel:
-        """What answers for the model as it is now: a copy in which batch norms are folded into convolutions."""
-        folded = fold_batch_norms(self.model, self.model.description.input.size, pairs=self._norms_behind)
+    def _model_for_evaluation(self) -> ImageModel:
+        """A copy of the model as it is now, in which batch norms are folded into convolutions."""
+        folded = fold_batch_norms(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
         assert isinstance(folded, ImageModel)  # it is a copy of it
         return folded
 
     @property
-    def _norms_behind(self) -> list[Pair]:
-        """Which batch norm follows which convolution: looked at again only when there are other layers."""
+    def _conv_norm_pairs(self) -> list[Pair]:
+        """Which batch norm follows which convolution: determined again only when layers were exchanged."""
         layers = list(self.model.modules())
         known, pairs = self._pairs
         if len(known) != len(layers) or any(a is not b for a, b in zip(known, layers, strict=True)):
@@ -293,55 +295,54 @@ class Training:
             self._pairs = layers, pairs
         return pairs
 
-    def _keep_features(self, plan: Plan, view: ImageModel) -> None:
-        """What an epoch may take from the one before, because nothing in the body learns.
+    def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
+        """Of the training side, where the plan asks for one, or where no transform draws a random number.
 
-        Without chance in the data one view of each image is enough, and the same as none.
+        In the latter case one view of each image is all that there is, and a cache changes nothing.
         """
-        again = plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
-        device, train, valid = self.run.device, self.dls.train, self.dls.valid
-        asked = plan.augment_views is not None
-        views = plan.augment_views or (1 if again and train.is_deterministic else None)
-        if views is not None:
-            self._features = FeatureCache(
-                split_at_head(view), train, device, self._shard, views=min(views, plan.epochs), must_fit=asked
-            )
-            self._features.timer = self.run.timer
-        if again:
-            self._validation_features = FeatureCache(
-                split_at_head(self._answering()), valid, device, self._shard, views=1, must_fit=False
-            )
+        required = plan.augment_views is not None
+        views = plan.augment_views or (1 if self._can_cache(plan) and self.dls.train.is_deterministic else None)
+        if views is None:
+            return None
+        return FeatureCache(
+            split_at_head(model),
+            self.dls.train,
+            self.run.device,
+            self._shard,
+            first_epoch=self.run.epoch - self.run.done,
+            views=min(views, plan.epochs),
+            required=required,
+            timer=self.run.timer,
+        )
 
-    @contextmanager
-    def _keeping_features(self) -> Generator[None, None, None]:
-        """While it lasts, plans may keep features; afterwards their memory is free."""
-        self._in_a_fit = True
-        try:
-            yield
-        finally:
-            self._in_a_fit, self._features, self._validation_features = False, None, None
+    def _valid_cache(self, plan: Plan) -> FeatureCache | None:
+        """Of the validation side, where epochs would compute the same features again."""
+        if not self._can_cache(plan):
+            return None
+        return FeatureCache(split_at_head(self._model_for_evaluation()), self.dls.valid, self.run.device, self._shard)
 
-    def _recompute_statistics(self) -> None:
-        """After a short epoch, statistics of batch norms for the weights of now."""
+    def _can_cache(self, plan: Plan) -> bool:
+        return plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
+
+    def _recompute_statistics(self, model: nn.Module, batches: Callable[[int], TrainBatches]) -> None:
+        """After a short epoch, the statistics of batch norms for the current weights."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
-        with closing(self._batches(self.run.epoch)) as batches:
-            learns = self.model if self._features is None else self._features.model.head
-            recompute_statistics(learns, islice(batches, ENOUGH_BATCHES), self.run.device)
+        with closing(batches(self.run.epoch)) as epoch:
+            recompute_statistics(model, islice(epoch, ENOUGH_BATCHES), self.run.device)
 
     def _choose_precision(self, frozen_to: int) -> None:
-        """Measures which numbers are faster, on the model as it will be trained."""
+        """Measures which precision is faster, on the model as it will be trained."""
         device = self.run.device
         if device.precision_is_set:
             return
         freeze_to(self.model, frozen_to, train_bn=self.train_bn)
         with modes_restored(self.model), closing(_pairs(self.dls.train, self.run.epoch)) as batches:
-            device.set_precision(*choose_precision(self._view(), next(batches), self._loss, device))
+            device.set_precision(*choose_precision(self._model_for_training(), next(batches), self._loss, device))
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
-    def _batches(self, epoch: int) -> Pairs:
-        if self._features is not None:
-            return self._features.batches(epoch, first=self.run.epoch - self.run.done)
+    def _batches(self, epoch: int) -> TrainBatches:
+        """The training batches of an epoch, as the loader reads them."""
         return _pairs(self.dls.train, epoch, shard=self._shard)
 
     @property
@@ -385,18 +386,18 @@ class TrainingSummary:
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
 
 
-def _version(model: nn.Module) -> tuple[tuple[int, int], ...]:
+def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Changes whenever a weight or a buffer of the model does."""
     return tuple((tensor.data_ptr(), tensor._version) for tensor in model.state_dict().values())
 
 
-def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> Pairs:
+def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> TrainBatches:
     with closing(loader.batches(epoch, shard)) as batches:
         for batch in batches:
             yield _pair(batch)
 
 
-def _pair(batch: Batch) -> tuple[Tensor, Tensor]:
+def _pair(batch: Batch) -> TrainBatch:
     if batch.y is None:
         raise InputError("these images have no targets; for new images use predict")
     return batch.x, batch.y

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from eyebright.train.events import EpochDone
-from eyebright.train.loop import train
 from eyebright.train.observers.checkpoint import checkpoint
 from eyebright.train.state import read_checkpoint
-from support.training import STEPS, tiny_batches, tiny_plans, tiny_run
+from support.training import tiny_plans, tiny_run, train_all
 
 
 def test_the_file_is_that_of_the_last_epoch_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -15,7 +14,7 @@ def test_the_file_is_that_of_the_last_epoch_and_nothing_lies_beside_it(tmp_path:
     run.begin(*tiny_plans())
     observe = checkpoint(run, path)
     written: list[int] = []
-    for event in train(run, tiny_batches, steps=STEPS):
+    for event in train_all(run):
         observe(event)
         if isinstance(event, EpochDone):
             written.append(read_checkpoint(path)[1]["epoch"])

@@ -6,13 +6,13 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.train.events import Event, Finished
-from eyebright.train.loop import train, watch
+from eyebright.train.loop import watch
 from eyebright.train.observers.checkpoint import checkpoint
 from eyebright.train.observers.early_stop import early_stop
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint
-from support.training import STEPS, tiny_batches, tiny_run
+from support.training import tiny_run, train_all
 
 PLAN = Plan(8, (1e-3,) * 3)
 
@@ -32,7 +32,7 @@ def epochs(run: Run, values: list[float], **arguments: object) -> tuple[int, str
             reasons.append(event.reason)
 
     observers = [early_stop(run, "f1", **arguments), note]  # type: ignore[arg-type]
-    watch(train(run, tiny_batches, steps=STEPS, validate=scores(values)), observers)
+    watch(train_all(run, validate=scores(values)), observers)
     return len(run.history), reasons[0]
 
 
@@ -63,7 +63,7 @@ def test_it_goes_on_counting_after_a_resume(tmp_path: object) -> None:
     path = f"{tmp_path}/run.safetensors"
     run = tiny_run()
     run.begin(PLAN)
-    events = train(run, tiny_batches, steps=STEPS, validate=scores([0.3, 0.2, 0.1]))
+    events = train_all(run, validate=scores([0.3, 0.2, 0.1]))
     with pytest.raises(RuntimeError, match="StopIteration"):
         watch(events, [checkpoint(run, path), early_stop(run, "f1", patience=4, higher_is_better=True)])
     resumed = tiny_run()
@@ -76,7 +76,7 @@ def test_a_score_that_is_not_there_is_said_with_the_nearest_one() -> None:
     run.begin(PLAN)
     observers = [early_stop(run, "train_los")]
     with pytest.raises(InputError, match="no score 'train_los' to stop by. Did you mean 'train_loss'\\?"):
-        watch(train(run, tiny_batches, steps=STEPS), observers)
+        watch(train_all(run), observers)
 
 
 def test_patience_is_at_least_one_epoch() -> None:

@@ -6,22 +6,22 @@ import pandas as pd
 import pytest
 
 from eyebright.errors import TrainingError
-from eyebright.train.loop import train, watch
+from eyebright.train.loop import watch
 from eyebright.train.observers.checkpoint import checkpoint
 from eyebright.train.observers.history import history_csv, write_history
 from eyebright.train.state import load_checkpoint
-from support.training import STEPS, tiny_batches, tiny_plans, tiny_run
+from support.training import tiny_plans, tiny_run, train_all
 
 
 def test_the_file_has_a_row_for_each_epoch_also_of_those_before_a_resume(tmp_path: Path) -> None:
     file, path = tmp_path / "logs" / "history.csv", tmp_path / "run.safetensors"
     run = tiny_run()
     run.begin(*tiny_plans())
-    for _, event in zip(range(14), train(run, tiny_batches, steps=STEPS, validate=lambda: {"f1": 0.5}), strict=False):
+    for _, event in zip(range(14), train_all(run, validate=lambda: {"f1": 0.5}), strict=False):
         checkpoint(run, path)(event)
     resumed = tiny_run()
     load_checkpoint(resumed, path)
-    watch(train(resumed, tiny_batches, steps=STEPS, validate=lambda: {"f1": 0.5}), [history_csv(resumed, file)])
+    watch(train_all(resumed, validate=lambda: {"f1": 0.5}), [history_csv(resumed, file)])
     table = pd.read_csv(file)
     assert list(table) == ["epoch", "train_loss", "f1", "seconds"]
     assert table["epoch"].tolist() == [0, 1, 2, 3]

@@ -22,7 +22,7 @@ from eyebright.train.observers import progress
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.smooth import smoothed
-from support.training import tiny_batches, tiny_run
+from support.training import setup_of, tiny_run
 
 HEAD, EVERYTHING = fine_tune_plans(3, 2)
 
@@ -117,7 +117,8 @@ def search(steps: int) -> list[Event]:
 
 def test_a_search_tells_of_each_of_its_steps() -> None:
     events: list[Event] = []
-    found = lr_find(tiny_run(), tiny_batches, num_it=12, end_lr=1e-3, observe=events.append)
+    run = tiny_run()
+    found = lr_find(run, setup_of(run), num_it=12, end_lr=1e-3, observe=events.append)
     assert events[0] == SearchStarted(12)
     steps = [event for event in events[1:] if isinstance(event, StepDone)]
     assert [step.step for step in steps] == list(range(1, 13))

@@ -342,7 +342,7 @@ def test_starting_processes_leaves_opencv_and_the_generators_as_they_were(folder
 
 def readers_of(loader: Loader) -> type:
     next(loader.batches())
-    return type(loader._executor[1])
+    return type(loader._pool.executor(loader._member, loader._reading()))
 
 
 def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
@@ -411,7 +411,7 @@ def test_what_is_set_after_the_first_batch_counts_from_then_on(options, folder, 
 def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatch):
     train = loaders(folder, table, processes=True).train
     next(train.batches())
-    crew = train._executor[1].processes
+    crew = train._pool.executor(train._member, train._reading()).processes
     wait_until(lambda: len(crew._free) == 3)
     submit, left = type(crew._pool).submit, [None, None]
 
@@ -456,6 +456,15 @@ def test_both_sides_are_read_by_the_same_processes(folder: Path, table: pd.DataF
             assert torch.equal(one.x, other.x)
             assert torch.equal(one.y, other.y)
     assert len(children() - before) == 2
+
+
+@forks
+def test_a_side_is_read_as_it_says_when_it_is_read_also_where_that_was_changed_meanwhile(folder, table):
+    dls = loaders(folder, table, processes=True)
+    dls.one_batch()
+    dls.valid.processes = False
+    assert readers_of(dls.valid) is ThreadExecutor
+    assert readers_of(dls.train) is Forked
 
 
 @forks

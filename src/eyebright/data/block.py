@@ -19,6 +19,7 @@ from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import Fields
+from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption, PixelCache
 from eyebright.sources.items import as_items
@@ -152,6 +153,7 @@ class DataBlock:
         chosen = choose_device(device)
         pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, chosen, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
+        pool = WorkerPool()
 
         def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
             return Loader(
@@ -166,6 +168,7 @@ class DataBlock:
                 seed=seed,
                 device=chosen,
                 skipped=skipped,
+                pool=pool,
             )
 
         train = loader(0, size, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)

@@ -1,6 +1,5 @@
 """Both sides of a split as batches: what a learner takes."""
 
-import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +36,6 @@ class DataLoaders:
         self.valid = valid
         self.datasets = datasets
         self.path = Path(path)
-        train.beside, valid.beside = weakref.ref(valid), weakref.ref(train)
 
     def __repr__(self) -> str:
         return f"DataLoaders: {self.bs} in a batch, {self._sizes()}, {self.device}; {self.datasets!r}"

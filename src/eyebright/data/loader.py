@@ -4,10 +4,9 @@ What an image looks like in an epoch, and with which others it comes, depends on
 batch can be made again.
 """
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,22 +15,20 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright._system.cpus import cpu_count, cpus_per_process
+from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset
-from eyebright.data.executors import Executor, PendingChunk, SerialExecutor, ThreadExecutor
-from eyebright.data.process_executor import ProcessExecutor, can_fork
+from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
+from eyebright.data.worker_pool import AHEAD, CHUNK, Reading, WorkerPool
 from eyebright.errors import DataError
 from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
 
-CHUNK = 8  # images that one reader takes at once
-AHEAD = 2  # batches that are read ahead of the one in use
-MOST = 16  # readers that are started unasked
-MANY = 256  # images of which processes are worth their start
+MAX_WORKERS = 16
+"""Workers that are started where no number is given."""
 
 
 class Batch(NamedTuple):
@@ -83,11 +80,11 @@ class Loader:
         shuffle: another order in each epoch.
         drop_last: leave out the last batch when it is not full.
         workers: how many read; None: one for each processor, at most 16; 0: the calling thread.
-        processes: they are processes, not threads; None: where there can be some and it is worth their start. It can
-            be set until the first batch is asked for.
+        processes: they are processes, not threads; None: where that is possible and worth their start.
         seed: of the order and of the augmentations.
         device: where batches go.
         skipped: None: an unreadable image is an error. A dict: it is left out and stands here, path to reason.
+        pool: starts the workers; loaders of the same data share one. None: a pool of its own.
     """
 
     def __init__(
@@ -104,6 +101,7 @@ class Loader:
         seed: int = 0,
         device: torch.device | None = None,
         skipped: dict[str, str] | None = None,
+        pool: WorkerPool | None = None,
     ) -> None:
         self.dataset = dataset
         self.pipeline = pipeline
@@ -111,15 +109,15 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.workers = min(cpus_per_process(), MOST) if workers is None else workers
+        self.workers = min(cpus_per_process(), MAX_WORKERS) if workers is None else workers
         self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")
         self.skipped = skipped
-        self.beside: Callable[[], Loader | None] = _nobody  # of the same data, and read by the same processes
-        self.timer = Timer(time.thread_time)  # what the readers did, in seconds of their own work
-        self._executor: tuple[SampleLoader, Executor] | None = None
+        self.timer = Timer(time.thread_time)  # seconds of the workers' own work
         self._epoch = 0
+        self._pool = pool or WorkerPool()
+        self._member = self._pool.add(self._reading())
 
     def __repr__(self) -> str:
         how = "augmented" if self.training else "as they are"
@@ -162,13 +160,13 @@ class Loader:
             ImageError: an image cannot be read, and none may be left out.
             DataError: of a shard of a training batch every image was left out.
         """
-        readers = self._current_executor()
+        executor = self._pool.executor(self._member, self._reading())
         pending: deque[list[PendingChunk]] = deque()
         try:
             for group in self.groups(epoch, shard) if only is None else only:
                 pending.append([])
                 for start in range(0, len(group), CHUNK):
-                    pending[-1].append(readers.submit(group[start : start + CHUNK], epoch))
+                    pending[-1].append(executor.submit(group[start : start + CHUNK], epoch))
                 if len(pending) > AHEAD:
                     yield from self._collect(pending.popleft(), shard)
             while pending:
@@ -223,57 +221,11 @@ class Loader:
         batch = self._finish(seen)
         return batch.x, batch.y
 
+    def _reading(self) -> Reading:
+        return Reading(self._sample_loader(), self.bs, self.workers, self.processes)
+
     def _sample_loader(self) -> SampleLoader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
-
-    def _current_executor(self) -> Executor:
-        reading = self._sample_loader()
-        if self._executor is None or not self._executor[0].same_as(reading):
-            self._executor = None
-            if self.workers > 0 and self._wants_processes():
-                self._start_process_executor()
-            if self._executor is None:
-                self._executor = (
-                    reading,
-                    ThreadExecutor(reading, self.workers) if self.workers else SerialExecutor(reading),
-                )
-        return self._executor[1]
-
-    def _start_process_executor(self) -> None:
-        """For both sides at once: a copy of a process keeps what that had in memory, which training makes more."""
-        other = self.beside()
-        sides = [self] if other is None or other._executor or not other._wants_processes() else [self, other]
-        image = 3 * max(math.prod(side.pipeline.host_size or ()) for side in sides)
-        jobs = (AHEAD + 1) * math.ceil(max(side.bs for side in sides) / CHUNK)
-        readings = [side._sample_loader() for side in sides]
-        try:
-            processes = ProcessExecutor(readings, self.workers, chunk=CHUNK, image=image, jobs=jobs)
-        except (OSError, NotImplementedError) as error:
-            if self.processes:
-                raise DataError(
-                    f"processes that read images cannot be started: {error}; leave processes=True out"
-                ) from None
-            return
-        for index, side in enumerate(sides):
-            side._executor = readings[index], processes.of(index)
-
-    def _wants_processes(self) -> bool:
-        """Whether they were asked for, or read these images faster than threads would, and as safely.
-
-        A cache counts what is asked for and holds it, both for the threads of one process. More readers than processors
-        are there to wait for a disk or a network. What gives images without a path may hold an archive open, whose
-        place processes would move for each other.
-        """
-        possible = can_fork() and self.pipeline.cache is None and self.pipeline.host_size is not None
-        if self.processes is not None or not possible:
-            return possible and bool(self.processes)
-        return 1 < self.workers <= cpu_count() and len(self.dataset) >= MANY and self._has_files()
-
-    def _has_files(self) -> bool:
-        try:
-            return self.dataset.sample(0).image.path is not None
-        except Exception:  # whoever reads it will say so
-            return True
 
     def _collect(self, jobs: Sequence[PendingChunk], shard: Shard) -> Iterator[Batch]:
         try:
@@ -298,7 +250,3 @@ class Loader:
         targets = [one.target for one in seen if one.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
         return Batch(x, y, [one.item_index for one in seen], [one.preprocessed.warp for one in seen])
-
-
-def _nobody() -> None:
-    """No loader."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm.loss
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
@@ -18,7 +19,10 @@ from eyebright.losses import (
     MSELossFlat,
     balanced_pos_weight,
     balanced_weight,
+    class_weights,
+    effective_number,
     image_losses,
+    pos_weights,
 )
 
 GOLD = json.loads((Path(__file__).parent / "gold" / "g03_metrics.json").read_text())
@@ -28,13 +32,19 @@ NAN = float("nan")
 
 
 def random_batch(kind, images, *, seed=0):
-    """Outputs and targets for a loss on labels, classes or points (some unseen)."""
+    """Outputs and targets for a loss on labels, classes or points (some of which are unknown)."""
     generator = torch.Generator().manual_seed(seed)
     pred = torch.randn(images, 5 if kind != "points" else 6, generator=generator)
-    if kind == "labels":
-        return pred, (torch.rand(images, 5, generator=generator) < 0.4).float()
-    if kind == "classes":
-        return pred, torch.randint(5, (images,), generator=generator)
+    if kind.endswith("labels"):
+        target = (torch.rand(images, 5, generator=generator) < 0.4).float()
+        if kind == "unknown labels":
+            target[torch.rand(images, 5, generator=generator) < 0.3] = NAN
+        return pred, target
+    if kind.endswith("classes"):
+        target = torch.randint(5, (images,), generator=generator)
+        if kind == "unknown classes":
+            target[torch.rand(images, generator=generator) < 0.3] = -1
+        return pred, target
     target = torch.randn(images, 3, 2, generator=generator)
     target[torch.rand(images, 3, generator=generator) < 0.3] = NAN
     return pred, target
@@ -46,6 +56,10 @@ LOSSES = {
     "smoothed cross-entropy": ("classes", CrossEntropyLossFlat(weight=WEIGHT, label_smoothing=0.1)),
     "binary cross-entropy": ("labels", BCEWithLogitsLossFlat()),
     "weighted binary cross-entropy": ("labels", BCEWithLogitsLossFlat(weight=WEIGHT, pos_weight=WEIGHT)),
+    "weighted cross-entropy with unknown classes": ("unknown classes", CrossEntropyLossFlat(weight=WEIGHT)),
+    "smoothed cross-entropy with unknown classes": ("unknown classes", CrossEntropyLossFlat(label_smoothing=0.1)),
+    "smoothed binary cross-entropy": ("labels", BCEWithLogitsLossFlat(label_smoothing=0.1)),
+    "binary cross-entropy with unknown labels": ("unknown labels", BCEWithLogitsLossFlat(WEIGHT, WEIGHT)),
     "squared error": ("points", MSELossFlat()),
 }
 
@@ -116,6 +130,48 @@ def test_squared_error_is_pytorchs_over_the_known_targets():
     torch.testing.assert_close(MSELossFlat()(pred, target), expected)
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_cross_entropy_ignores_unknown_classes_as_pytorch_does(weight, label_smoothing):
+    pred, target = random_batch("unknown classes", 30)
+    assert bool((target < 0).any())
+    theirs = nn.CrossEntropyLoss(weight=weight, label_smoothing=label_smoothing, ignore_index=-1)
+    ours = CrossEntropyLossFlat(weight, label_smoothing=label_smoothing)
+    torch.testing.assert_close(ours(pred, target), theirs(pred, target))
+    torch.testing.assert_close(ours(pred, target.where(target >= 0, -100)), theirs(pred, target))
+
+
+def test_mixed_classes_that_are_unknown_are_left_out():
+    pred, _ = random_batch("classes", 30)
+    mixed = torch.rand(30, 5, generator=torch.Generator().manual_seed(1)).softmax(1)
+    loss = CrossEntropyLossFlat(WEIGHT, label_smoothing=0.1)
+    expected = loss(pred[10:], mixed[10:])
+    mixed[:10, 3] = NAN
+    torch.testing.assert_close(loss(pred, mixed), expected)
+
+
+def test_smoothed_cross_entropy_is_timms():
+    pred, target = random_batch("classes", 30)
+    theirs = timm.loss.LabelSmoothingCrossEntropy(smoothing=0.2)(pred, target)
+    torch.testing.assert_close(CrossEntropyLossFlat(label_smoothing=0.2)(pred, target), theirs)
+
+
+@pytest.mark.parametrize("pos_weight", [None, WEIGHT], ids=["plain", "pos_weight"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weight"])
+def test_binary_cross_entropy_is_pytorchs_over_the_known_labels(weight, pos_weight):
+    pred, target = random_batch("unknown labels", 30)
+    known = ~target.isnan()
+    cells = nn.BCEWithLogitsLoss(weight=weight, pos_weight=pos_weight, reduction="none")(pred, target.nan_to_num(0.5))
+    torch.testing.assert_close(BCEWithLogitsLossFlat(weight, pos_weight)(pred, target), cells[known].mean())
+
+
+def test_smoothing_a_label_is_smoothing_over_its_two_classes():
+    pred, target = random_batch("labels", 30)
+    two_classes = torch.stack([torch.zeros_like(pred), pred], dim=-1).reshape(-1, 2)
+    expected = nn.CrossEntropyLoss(label_smoothing=0.3)(two_classes, target.reshape(-1).long())
+    torch.testing.assert_close(BCEWithLogitsLossFlat(label_smoothing=0.3)(pred, target), expected)
+
+
 def test_weights_may_be_plain_lists():
     pred, target = random_batch("classes", 10)
     assert CrossEntropyLossFlat([1.0, 2.0, 3.0, 4.0, 5.0])(pred, target) == CrossEntropyLossFlat(WEIGHT)(pred, target)
@@ -157,12 +213,13 @@ def test_the_loss_of_each_image_is_that_of_a_batch_of_one(case):
     kind, loss = case
     pred, target = random_batch(kind, 12)
     alone = image_losses(loss, pred, target)
-    for i, known in enumerate(~target.isnan().flatten(1).all(1) if kind == "points" else [True] * 12):
-        if known:
-            torch.testing.assert_close(alone[i], loss(pred[i : i + 1], target[i : i + 1]))
+    unknown = target < 0 if kind == "unknown classes" else target.isnan().reshape(12, -1).all(1)
+    for i in range(12):
+        expected = torch.tensor(NAN) if unknown[i] else loss(pred[i : i + 1], target[i : i + 1])
+        torch.testing.assert_close(alone[i], expected, equal_nan=True)
 
 
-def test_a_image_in_which_nothing_counts_has_no_loss():
+def test_an_image_whose_targets_are_all_unknown_has_no_loss():
     target = torch.tensor([[[0.0, 1.0]], [[NAN, NAN]]])
     assert image_losses(MSELossFlat(), torch.zeros(2, 2), target).tolist() == [0.5, pytest.approx(NAN, nan_ok=True)]
 
@@ -184,18 +241,36 @@ def test_the_gradients_are_right(case):
     assert torch.autograd.gradcheck(lambda p: loss(p, target), pred.double().requires_grad_())
 
 
-def test_unknown_targets_move_nothing():
+def test_unknown_labels_and_classes_have_no_gradient():
+    pred = torch.ones(2, 3, requires_grad=True)
+    BCEWithLogitsLossFlat(label_smoothing=0.1)(pred, torch.tensor([[NAN, 0.0, 1.0], [NAN] * 3])).backward()
+    assert (pred.grad == 0).tolist() == [[True, False, False], [True] * 3]
+    pred = torch.ones(2, 3, requires_grad=True)
+    CrossEntropyLossFlat(WEIGHT[:3], label_smoothing=0.1)(pred, torch.tensor([-1, 2])).backward()
+    assert (pred.grad == 0).tolist() == [[True] * 3, [False] * 3]
+
+
+def test_unknown_points_have_no_gradient():
     pred = torch.ones(2, 4, requires_grad=True)
     target = torch.tensor([[[NAN, NAN], [0.0, 0.0]], [[NAN, NAN], [NAN, NAN]]])
     MSELossFlat()(pred, target).backward()
     assert pred.grad.tolist() == [[0, 0, 1, 1], [0, 0, 0, 0]]
 
 
-def test_a_batch_in_which_nothing_counts_has_no_loss_and_no_gradient():
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (MSELossFlat(), torch.full((2, 2, 2), NAN)),
+        (BCEWithLogitsLossFlat(), torch.full((2, 4), NAN)),
+        (CrossEntropyLossFlat(), torch.tensor([-1, -100])),
+        (CrossEntropyLossFlat(), torch.full((2, 4), NAN)),
+    ],
+)
+def test_a_batch_whose_targets_are_all_unknown_has_no_loss_and_no_gradient(loss, target):
     pred = torch.ones(2, 4, requires_grad=True)
-    loss = MSELossFlat()(pred, torch.full((2, 2, 2), NAN))
-    loss.backward()
-    assert float(loss.detach()) == 0
+    value = loss(pred, target)
+    value.backward()
+    assert float(value.detach()) == 0
     assert pred.grad.abs().sum() == 0
 
 
@@ -233,6 +308,43 @@ def test_balanced_weights_are_scikit_learns():
 def test_a_class_without_images_gets_the_weight_one():
     weights = balanced_weight(torch.tensor([0, 0, 2, 2]), 4)
     assert weights.tolist() == [1, 1, 1, 1]
+
+
+def test_unknown_targets_are_not_counted_for_weights():
+    assert (
+        balanced_weight(torch.tensor([0, -1, 0, 1, -1]), 2).tolist()
+        == balanced_weight(torch.tensor([0, 0, 1]), 2).tolist()
+    )
+    target = torch.tensor([[1, NAN], [NAN, 1], [0, 0], [0, NAN], [0, 0]])
+    assert balanced_pos_weight(target).tolist() == [3, 2]
+
+
+def test_the_effective_number_is_the_sum_of_its_series():
+    images = torch.tensor([0.0, 1.0, 2.0, 50.0])
+    series = [sum(0.9**i for i in range(int(n))) for n in images]  # Cui et al. 2019, proof of proposition 1
+    assert effective_number(images, 0.9).tolist() == pytest.approx(series)
+
+
+def test_weights_by_the_effective_number_lie_between_equal_ones_and_those_by_frequency():
+    images = torch.tensor([2000.0, 400.0, 30.0, 0.0])
+    weights = class_weights(images, "effective_number")
+    each = [(1 - 0.999) / (1 - 0.999**n) for n in (2000, 400, 30)]  # equation 3, scaled to 3 classes with images
+    assert weights.tolist() == pytest.approx([*(3 * one / sum(each) for one in each), 1.0], rel=1e-5)
+    by_frequency = class_weights(images)
+    assert 1 < weights[2] / weights[0] < by_frequency[2] / by_frequency[0]
+    positives = torch.tensor([30.0, 1970.0, 0.0, 2000.0])
+    rare, frequent, none, all_of_them = pos_weights(positives, 2000 - positives, "effective_number").tolist()
+    assert 1 < rare < 1970 / 30
+    assert rare * frequent == pytest.approx(1)
+    assert none == all_of_them == 1
+    assert class_weights(images, "none") is pos_weights(images, images, "none") is None
+
+
+def test_few_images_count_almost_fully_in_the_effective_number():
+    few = torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(
+        pos_weights(few, 4 - few, "effective_number"), pos_weights(few, 4 - few), rtol=0.01, atol=0
+    )
 
 
 def test_balanced_pos_weights_let_having_and_lacking_a_label_count_the_same():
@@ -273,3 +385,5 @@ def test_weights_that_are_none_are_refused():
         BCEWithLogitsLossFlat(pos_weight=torch.ones(2, 2))
     with pytest.raises(InputError, match=r"a share in \[0, 1\), got 1"):
         CrossEntropyLossFlat(label_smoothing=1)
+    with pytest.raises(InputError, match=r"label_smoothing is a share in \[0, 1\), got -0.1"):
+        BCEWithLogitsLossFlat(label_smoothing=-0.1)

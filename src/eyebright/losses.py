@@ -1,13 +1,16 @@
-"""The losses of the three kinds of answer: what a training step makes small.
+"""Losses of the target blocks, and the class weights that go with them.
 
-The names and reprs are the book's ("flattened" losses: points of shape (b, n, 2) are compared with a model's flat
-(b, 2n)). Every loss here is a sum over images divided by a sum of weights, and says both (`terms`), because the mean
-of batch losses is *not* the loss over the set as soon as classes have weights, points are missing or the last batch is
-smaller; `MeanLoss` adds them up exactly.
+The names and reprs are fastai's ("flattened": points of shape (b, n, 2) are compared with a model's flat (b, 2n)).
+Every loss here is a sum over images divided by a sum of weights, and gives both (`terms`): the mean of batch losses is
+*not* the loss over the set as soon as classes have weights, targets are unknown or the last batch is smaller.
+`MeanLoss` adds them up exactly.
+
+Unknown targets are masked everywhere: NaN in labels, points and numbers, a negative index for one label per image.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -15,6 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eyebright.errors import InputError
+
+IGNORED = -100
+"""The index by which PyTorch's cross-entropy ignores an image."""
+
+BETA = 0.999
+"""Of the effective number of images; with 1,000 images of a class it is 632, with many more at most 1,000."""
+
+Balance = Literal["none", "pos_weight", "effective_number"]
+"""How rare classes are weighted: not at all, by their frequency, or by the effective number of their images."""
 
 
 class FlattenedLoss(nn.Module, ABC):
@@ -24,16 +36,16 @@ class FlattenedLoss(nn.Module, ABC):
     def terms(
         self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each image what it adds to the loss, and its weight: the loss is the ratio of their sums."""
+        """For each image its term of the loss, and its weight: the loss is the ratio of their sums."""
 
     def forward(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, ""]:
-        """The loss of a batch. It is 0, with zero gradients, when nothing in the batch counts."""
+        """The loss of a batch; 0, with zero gradients, where all of its targets are unknown."""
         return loss_and_weight(self, pred, target)[0]
 
     def per_image(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> Float[Tensor, " b"]:
-        """The loss of each image alone; NaN for one in which nothing counts."""
-        added, weights = self.terms(pred, target)
-        return added / weights
+        """The loss of each image alone; NaN for an image whose targets are all unknown."""
+        terms, weights = self.terms(pred, target)
+        return terms / weights
 
 
 class CrossEntropyLossFlat(FlattenedLoss):
@@ -51,10 +63,8 @@ class CrossEntropyLossFlat(FlattenedLoss):
         self, weight: Float[Tensor, " k"] | Sequence[float] | None = None, *, label_smoothing: float = 0.0
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise InputError(f"label smoothing is a share in [0, 1), got {label_smoothing}")
-        self.register_buffer("weight", _weights(weight, "weight"), persistent=False)
-        self.label_smoothing = label_smoothing
+        self.register_buffer("weight", _checked_weights(weight, "weight"), persistent=False)
+        self.label_smoothing = _checked_smoothing(label_smoothing)
 
     def __repr__(self) -> str:
         return "FlattenedLoss of CrossEntropyLoss()"
@@ -66,27 +76,36 @@ class CrossEntropyLossFlat(FlattenedLoss):
 
         Args:
             pred: logits.
-            target: the numbers of the classes; or, of the shape of ``pred``, probabilities of the classes (mixed
-                images), whose weights are 1 as in PyTorch.
+            target: the index of each image's class, negative where it is unknown; or, in the shape of ``pred``, a
+                probability for each class (mixed images; NaN: unknown). Then weights are 1, as in PyTorch.
 
         Raises:
-            InputError: the shapes, or the number of weights, do not fit.
+            InputError: the shapes, or the number of weights, do not match.
         """
-        pred = _full_precision(pred)
+        pred = _at_least_float32(pred)
         classes = pred.shape[-1]
-        weight = _fitting(self.weight, pred, "weight")
-        mixed = target.is_floating_point() and target.shape == pred.shape
-        if not mixed and target.shape != pred.shape[:-1]:
+        weight = _weights_like(self.weight, pred, "weight")
+        soft = target.is_floating_point() and target.shape == pred.shape
+        if not soft and target.shape != pred.shape[:-1]:
             raise InputError(
-                f"class numbers for logits of the shape {tuple(pred.shape)} have the shape {tuple(pred.shape[:-1])}, "
+                f"class indices for logits of the shape {tuple(pred.shape)} have the shape {tuple(pred.shape[:-1])}, "
                 f"got {tuple(target.shape)}"
             )
-        flat = target.reshape(-1, classes).to(pred.dtype) if mixed else target.reshape(-1).long()
-        added = functional.cross_entropy(
-            pred.reshape(-1, classes), flat, weight, reduction="none", label_smoothing=self.label_smoothing
+        if soft:
+            rows = target.reshape(-1, classes).to(pred.dtype)
+            known = ~rows.isnan().any(1)
+            rows = torch.where(known[:, None], rows, 0.0)
+            weights = known.to(pred.dtype)
+        else:
+            rows = target.reshape(-1).long()
+            known = rows >= 0
+            weights = known.to(pred.dtype) if weight is None else torch.where(known, weight[rows.clamp_min(0)], 0.0)
+            rows = torch.where(known, rows, IGNORED)
+        terms = functional.cross_entropy(
+            pred.reshape(-1, classes), rows, weight, reduction="none", label_smoothing=self.label_smoothing
         )
-        weights = torch.ones_like(added) if mixed or weight is None else weight[flat]
-        return added.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)
+        terms = torch.where(known, terms, 0.0)
+        return terms.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)
 
 
 class BCEWithLogitsLossFlat(FlattenedLoss):
@@ -95,6 +114,8 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
     Args:
         weight: one factor for each class. As in PyTorch the mean is taken over all outputs, not over the weights.
         pos_weight: one factor for each class, for the images that have it: 3 counts each of them three times.
+        label_smoothing: moves targets towards 1/2: y becomes y (1 - s) + s / 2. This is smoothing over the two classes
+            of each label (Szegedy et al., 2016, arXiv:1512.00567, section 7, with K = 2; so does Keras).
     """
 
     weight: Tensor | None
@@ -104,10 +125,13 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
         self,
         weight: Float[Tensor, " k"] | Sequence[float] | None = None,
         pos_weight: Float[Tensor, " k"] | Sequence[float] | None = None,
+        *,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.register_buffer("weight", _weights(weight, "weight"), persistent=False)
-        self.register_buffer("pos_weight", _weights(pos_weight, "pos_weight"), persistent=False)
+        self.register_buffer("weight", _checked_weights(weight, "weight"), persistent=False)
+        self.register_buffer("pos_weight", _checked_weights(pos_weight, "pos_weight"), persistent=False)
+        self.label_smoothing = _checked_smoothing(label_smoothing)
 
     def __repr__(self) -> str:
         return "FlattenedLoss of BCEWithLogitsLoss()"
@@ -115,28 +139,34 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
     def terms(
         self, pred: Float[Tensor, "b k"], target: Shaped[Tensor, "b k"]
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """For each image the sum over its labels, and how many labels there are.
+        """For each image the sum over its known labels, and how many are known.
 
         Args:
             pred: logits.
-            target: 1 where the image has the label, else 0; any number type.
+            target: 1 where the image has the label, else 0, or a share between them (mixed images); any number type.
+                NaN: unknown.
 
         Raises:
-            InputError: the shapes, or the number of weights, do not fit.
+            InputError: the shapes, or the number of weights, do not match.
         """
-        pred = _full_precision(pred)
-        added = functional.binary_cross_entropy_with_logits(
+        pred = _at_least_float32(pred)
+        target = _target_like(target, pred)
+        known = ~target.isnan()
+        filled = torch.where(known, target, 0.0)  # NaN never meets a gradient
+        if self.label_smoothing:
+            filled = filled * (1 - self.label_smoothing) + self.label_smoothing / 2
+        cells = functional.binary_cross_entropy_with_logits(
             pred,
-            _like(target, pred),
-            _fitting(self.weight, pred, "weight"),
+            filled,
+            _weights_like(self.weight, pred, "weight"),
             reduction="none",
-            pos_weight=_fitting(self.pos_weight, pred, "pos_weight"),
-        ).flatten(1)
-        return added.sum(1), torch.full_like(added[:, 0], added.shape[1])
+            pos_weight=_weights_like(self.pos_weight, pred, "pos_weight"),
+        )
+        return torch.where(known, cells, 0.0).flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
 class MSELossFlat(FlattenedLoss):
-    """The mean squared error of numbers or points; targets that are NaN (points that nobody sees) are left out."""
+    """The mean squared error of numbers or points; NaN in the target is unknown and left out."""
 
     def __repr__(self) -> str:
         return "FlattenedLoss of MSELoss()"
@@ -148,23 +178,22 @@ class MSELossFlat(FlattenedLoss):
 
         Args:
             pred: the predicted numbers.
-            target: as many numbers for each image, in any shape; NaN where unknown.
+            target: as many numbers for each image, in any shape; NaN: unknown.
 
         Raises:
-            InputError: the shapes do not fit.
+            InputError: the shapes do not match.
         """
-        pred = _full_precision(pred)
-        target = _like(target, pred)
+        pred = _at_least_float32(pred)
+        target = _target_like(target, pred)
         known = ~target.isnan()
-        # The gradient of the square is taken after the unknown ones are set to 0: NaN never meets a gradient.
-        errors = torch.where(known, pred - target, 0.0)
+        errors = torch.where(known, pred - target, 0.0)  # before the square: NaN never meets a gradient
         return errors.square().flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
 def image_losses(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]
 ) -> Float[Tensor, " n"]:
-    """The loss of each image alone, with any loss; NaN for an image in which nothing counts.
+    """The loss of each image alone, with any loss; NaN for an image whose targets are all unknown.
 
     Args:
         loss: one of the losses here; or any callable, which is given one image at a time.
@@ -186,23 +215,23 @@ class MeanLoss:
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
         self._loss = loss
-        self._added = 0.0
+        self._sum = 0.0
         self._weight = 0.0
 
     def add(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> None:
-        """Count one batch of outputs and targets."""
+        """Counts one batch of outputs and targets."""
         if isinstance(self._loss, FlattenedLoss):
-            added, weights = self._loss.terms(pred.detach(), target)
-            self._added += float(added.double().sum())
+            terms, weights = self._loss.terms(pred.detach(), target)
+            self._sum += float(terms.double().sum())
             self._weight += float(weights.double().sum())
         else:
-            self._added += float(self._loss(pred.detach(), target)) * len(pred)
+            self._sum += float(self._loss(pred.detach(), target)) * len(pred)
             self._weight += len(pred)
 
     @property
     def value(self) -> float:
-        """The loss over everything added so far; NaN when nothing counted."""
-        return self._added / self._weight if self._weight else float("nan")
+        """The loss over everything added so far; NaN when all targets were unknown."""
+        return self._sum / self._weight if self._weight else float("nan")
 
 
 def loss_and_weight(
@@ -217,32 +246,78 @@ def loss_and_weight(
     """
     if not isinstance(loss, FlattenedLoss):
         return loss(pred, target), len(pred)
-    added, weights = loss.terms(pred, target)
+    terms, weights = loss.terms(pred, target)
     weight = weights.sum()
-    return added.sum() / _or_one(weight), weight
+    return terms.sum() / torch.where(weight > 0, weight, 1.0), weight
+
+
+def class_weights(images: Float[Tensor, " k"], balance: Balance = "pos_weight") -> Float[Tensor, " k"] | None:
+    """A weight for each class, for `CrossEntropyLossFlat`, so that rare classes count as much as frequent ones.
+
+    Args:
+        images: how many there are of each class; a class without images gets the weight 1.
+        balance: ``"pos_weight"``: n / (classes * images of the class), which is scikit-learn's
+            ``class_weight="balanced"`` (King and Zeng, 2001). ``"effective_number"``: 1 / E(images of the class),
+            scaled so that they add up to the number of classes, where E(n) = (1 - beta^n) / (1 - beta) is the effective
+            number of n images (Cui et al., 2019, arXiv:1901.05555, equations 2 and 3). ``"none"`` gives None.
+    """
+    if balance == "none":
+        return None
+    images = images.double()
+    present = images > 0
+    counts = effective_number(images) if balance == "effective_number" else images
+    inverse = torch.where(present, 1 / counts, 0.0)
+    scale = present.sum() / inverse.sum() if balance == "effective_number" else images.sum() / present.sum()
+    return torch.where(present, scale * inverse, 1.0).float()
+
+
+def pos_weights(
+    positives: Float[Tensor, " k"], negatives: Float[Tensor, " k"], balance: Balance = "pos_weight"
+) -> Float[Tensor, " k"] | None:
+    """A weight for the positives of each label, for `BCEWithLogitsLossFlat`, so that they count as much as negatives.
+
+    Args:
+        positives: images that have the label; a label that no image has, or every image, gets the weight 1.
+        negatives: images that do not have it; where it is unknown they are neither.
+        balance: ``"pos_weight"``: negatives / positives. ``"effective_number"``: E(negatives) / E(positives), the
+            weights of `class_weights` for the two classes of each label. ``"none"`` gives None.
+    """
+    if balance == "none":
+        return None
+    positives, negatives = positives.double(), negatives.double()
+    both = (positives > 0) & (negatives > 0)
+    if balance == "effective_number":
+        positives, negatives = effective_number(positives), effective_number(negatives)
+    return torch.where(both, negatives / positives, 1.0).float()
+
+
+def effective_number(images: Float[Tensor, " k"], beta: float = BETA) -> Float[Tensor, " k"]:
+    """The effective number of images, (1 - beta^n) / (1 - beta): further images of a class add less and less.
+
+    Args:
+        images: n, of each class.
+        beta: in [0, 1); 0 counts every class as one image, near 1 the result is n.
+    """
+    return (1 - beta ** images.double()) / (1 - beta)
 
 
 def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:
-    """Weights that let every class count the same, for `CrossEntropyLossFlat`: n / (classes * images of the class).
-
-    The rule is scikit-learn's ``class_weight="balanced"`` (King & Zeng, 2001). A class without images gets 1.
-    """
-    counts = torch.bincount(target.cpu().long(), minlength=classes).double()
-    present = counts > 0
-    return torch.where(present, len(target) / (int(present.sum()) * counts), 1.0).float()
+    """`class_weights` by frequency, from the class index of each image; negative indices are unknown."""
+    known = target.cpu().long()
+    weights = class_weights(torch.bincount(known[known >= 0], minlength=classes).double())
+    assert weights is not None
+    return weights
 
 
 def balanced_pos_weight(target: Shaped[Tensor, "n k"]) -> Float[Tensor, " k"]:
-    """Weights that let having and lacking a label count the same, for `BCEWithLogitsLossFlat`: lacking / having.
-
-    A label that no image has, or every image, gets 1.
-    """
-    having = target.cpu().double().sum(0)
-    lacking = len(target) - having
-    return torch.where((having > 0) & (lacking > 0), lacking / having, 1.0).float()
+    """`pos_weights` by frequency, from 0 and 1 for each image and label; NaN is unknown."""
+    target = target.cpu().double()
+    weights = pos_weights((target == 1).sum(0).double(), (target == 0).sum(0).double())
+    assert weights is not None
+    return weights
 
 
-def _weights(values: Tensor | Sequence[float] | None, name: str) -> Tensor | None:
+def _checked_weights(values: Tensor | Sequence[float] | None, name: str) -> Tensor | None:
     if values is None:
         return None
     weights = torch.as_tensor(values, dtype=torch.float32).detach().clone()
@@ -251,26 +326,28 @@ def _weights(values: Tensor | Sequence[float] | None, name: str) -> Tensor | Non
     return weights
 
 
-def _fitting(weights: Tensor | None, pred: Tensor, name: str) -> Tensor | None:
+def _checked_smoothing(share: float) -> float:
+    if not 0 <= share < 1:
+        raise InputError(f"label_smoothing is a share in [0, 1), got {share}")
+    return share
+
+
+def _weights_like(weights: Tensor | None, pred: Tensor, name: str) -> Tensor | None:
     if weights is not None and len(weights) != pred.shape[-1]:
         raise InputError(f"{name} has {len(weights)} numbers, for {pred.shape[-1]} classes")
     return None if weights is None else weights.to(device=pred.device, dtype=pred.dtype)
 
 
-def _full_precision(pred: Tensor) -> Tensor:
-    """At least float32: sums of bfloat16 terms lose the small ones."""
+def _at_least_float32(pred: Tensor) -> Tensor:
+    """Sums of bfloat16 terms would lose the small ones."""
     return pred.float() if pred.dtype in (torch.float16, torch.bfloat16) else pred
 
 
-def _like(target: Tensor, pred: Tensor) -> Tensor:
-    """The target in the shape and type of the prediction, image by image."""
+def _target_like(target: Tensor, pred: Tensor) -> Tensor:
+    """The target in the shape and dtype of the prediction."""
     if len(target) != len(pred) or target.numel() != pred.numel():
         raise InputError(
             f"predictions of the shape {tuple(pred.shape)} and targets of the shape {tuple(target.shape)} do not fit: "
             "each image needs as many targets as outputs"
         )
     return target.reshape(pred.shape).to(pred.dtype)
-
-
-def _or_one(total: Tensor) -> Tensor:
-    return torch.where(total > 0, total, 1.0)

@@ -95,7 +95,7 @@ def read_table(made: pd.DataFrame, folder: Path) -> Callable[[], object]:
 
 def drawn(dls: DataLoaders) -> int:
     """How many images the batches of an epoch hold; only their indices are drawn."""
-    return sum(len(group) for side in dls for group in side.groups(0))
+    return sum(len(group) for side in dls for group in side.batch_indices(0))
 
 
 STAGES: dict[str, Prepare] = {

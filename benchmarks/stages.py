@@ -65,5 +65,5 @@ def _stages(loader: Loader, count: int) -> dict[str, Callable[[], Any]]:
         "decode and warp": lambda: [image.warped(draw.warp) for image, draw in drawn],
         "look-up table": lambda: [cv2.LUT(pixels, lighting.table()) for pixels, lighting in lit],
         "stack": lambda: [loader.pipeline.finish([looks[i] for i in group], loader.device) for group in groups],
-        "everything": lambda: [loader.batch_of([loader.sample(i) for i in group]) for group in groups],
+        "everything": lambda: [loader.collate([loader.sample(i) for i in group]) for group in groups],
     }

@@ -1,4 +1,4 @@
-"""Whoever reads images, they are the same, and so are the errors."""
+"""All executors - serial, threads, processes - give the same samples and the same errors."""
 
 import gc
 import multiprocessing
@@ -24,7 +24,7 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.executors import Executor, SerialExecutor, ThreadExecutor
 from eyebright.data.loader import Loader
-from eyebright.data.process_executor import Forked, ProcessExecutor, can_fork
+from eyebright.data.process_executor import ProcessExecutor, ProcessPool, can_fork
 from eyebright.data.sample_loader import Chunk, SampleLoader
 from eyebright.errors import DataError, ImageError
 from eyebright.transforms.pipeline import Pipeline
@@ -34,34 +34,44 @@ from support.images import coloured_squares
 from support.learners import squares_block
 
 Make = Callable[[SampleLoader], Executor]
-IMAGE = 40 * 40 * 3
+IMAGE_BYTES = 40 * 40 * 3
 
-forks = pytest.mark.skipif(not can_fork(), reason="this system has no copies of processes")
+needs_fork = pytest.mark.skipif(not can_fork(), reason="this system cannot fork processes")
+
+
+def process_executor(sample_loader: SampleLoader, image_bytes: int = IMAGE_BYTES) -> ProcessExecutor:
+    return ProcessPool([sample_loader], 2, chunk_size=4, image_bytes=image_bytes, slots=3).executor(0)
+
+
 MAKERS = {
-    "caller": SerialExecutor,
-    "threads": lambda reading: ThreadExecutor(reading, 3),
-    "processes": lambda reading: ProcessExecutor([reading], 2, chunk=4, image=IMAGE, jobs=3).of(0),
-    "processes without room": lambda reading: ProcessExecutor([reading], 2, chunk=4, image=IMAGE - 1, jobs=3).of(0),
+    "serial": SerialExecutor,
+    "threads": lambda sample_loader: ThreadExecutor(sample_loader, 3),
+    "processes": process_executor,
+    "processes whose shared memory is too small": lambda sample_loader: process_executor(
+        sample_loader, IMAGE_BYTES - 1
+    ),
 }
 
 
 @pytest.fixture(
-    params=[pytest.param(make, id=name, marks=forks if "processes" in name else ()) for name, make in MAKERS.items()]
+    params=[
+        pytest.param(make, id=name, marks=needs_fork if "processes" in name else ()) for name, make in MAKERS.items()
+    ]
 )
 def make(request: pytest.FixtureRequest) -> Make:
     return request.param
 
 
-def reading_of(
+def sample_loader_of(
     block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False
 ) -> SampleLoader:
     pipeline = Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda"))  # only its name counts here
     return SampleLoader(block.datasets(table).train, pipeline, training, seed=1, leave_out=leave_out)
 
 
-def assert_same(one: Chunk, other: Chunk) -> None:
-    assert [sample.item_index for sample in one.samples] == [sample.item_index for sample in other.samples]
-    for a, b in zip(one.samples, other.samples, strict=True):
+def assert_same(chunk: Chunk, expected: Chunk) -> None:
+    assert [sample.item_index for sample in chunk.samples] == [sample.item_index for sample in expected.samples]
+    for a, b in zip(chunk.samples, expected.samples, strict=True):
         assert np.array_equal(a.preprocessed.pixels, b.preprocessed.pixels)
         assert np.array_equal(a.preprocessed.warp.matrix, b.preprocessed.warp.matrix)
         assert a.preprocessed.warp.source == b.preprocessed.warp.source
@@ -69,29 +79,30 @@ def assert_same(one: Chunk, other: Chunk) -> None:
         assert np.array_equal(a.preprocessed.device_draw.warp.matrix, b.preprocessed.device_draw.warp.matrix)
         assert torch.equal(a.target, b.target)
         assert a.target.dtype == b.target.dtype
-    assert one.skipped == other.skipped
+    assert chunk.skipped == expected.skipped
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_images_are_the_same_whoever_reads_them(make: Make, training: bool, folder: Path, table: pd.DataFrame):
-    reading = reading_of(squares_block(folder), table, training=training)
+def test_all_executors_give_the_same_samples(make: Make, training: bool, folder: Path, table: pd.DataFrame):
+    sample_loader = sample_loader_of(squares_block(folder), table, training=training)
     chunks = [[0, 3, 5, 1], [2], [29, 8], [7, 6, 4, 9], [10, 11], [12, 13, 14, 15]]
-    readers = make(reading)
+    executor = make(sample_loader)
     for epoch in (0, 5):
-        jobs = [readers.submit(chunk, epoch) for chunk in chunks]  # more than have room, none closed before the last
-        for chunk, job in zip(chunks, [(job, job.result())[1] for job in jobs], strict=True):
-            assert_same(reading.chunk(chunk, epoch), job)
-        for job in jobs:
-            job.close()
+        # More chunks than slots: none is closed before the last is read.
+        pending = [executor.submit(indices, epoch) for indices in chunks]
+        for indices, chunk in zip(chunks, [each.result() for each in pending], strict=True):
+            assert_same(chunk, sample_loader.chunk(indices, epoch))
+        for each in pending:
+            each.close()
 
 
-def test_what_is_read_says_how_long_its_reader_worked(make: Make, folder: Path, table: pd.DataFrame):
-    chunk = make(reading_of(squares_block(folder), table)).submit([0, 1, 2], 0).result()
+def test_a_chunk_carries_the_seconds_its_worker_spent(make: Make, folder: Path, table: pd.DataFrame):
+    chunk = make(sample_loader_of(squares_block(folder), table)).submit([0, 1, 2], 0).result()
     assert set(chunk.seconds) == {"decoding", "augmenting"}
     assert all(0 < seconds < 5 for seconds in chunk.seconds.values())
 
 
-def test_without_workers_no_more_is_read_than_is_asked_for(folder: Path, table: pd.DataFrame) -> None:
+def test_without_workers_no_batch_is_read_ahead(folder: Path, table: pd.DataFrame) -> None:
     read: list[str] = []
 
     def counted(row: Any) -> Path:
@@ -111,94 +122,96 @@ def damaged(tmp_path: Path) -> pd.DataFrame:
     return table
 
 
-def test_an_unreadable_image_is_the_same_error_and_others_are_read_after_it(make, tmp_path, damaged):
-    reading = reading_of(squares_block(tmp_path), damaged)
-    readers = make(reading)
-    with pytest.raises(ImageError, match=r"cannot read image '.*002\.png': the file is truncated") as told:
-        readers.submit([1, 2], 0).result()
-    assert Path(told.value.path) == tmp_path / "002.png"
-    assert_same(reading.chunk([0, 1], 0), readers.submit([0, 1], 0).result())
+def test_an_unreadable_image_is_an_error_and_the_executor_goes_on(make, tmp_path, damaged):
+    sample_loader = sample_loader_of(squares_block(tmp_path), damaged)
+    executor = make(sample_loader)
+    with pytest.raises(ImageError, match=r"cannot read image '.*002\.png': the file is truncated") as caught:
+        executor.submit([1, 2], 0).result()
+    assert Path(caught.value.path) == tmp_path / "002.png"
+    assert_same(sample_loader.chunk([0, 1], 0), executor.submit([0, 1], 0).result())
 
 
-def test_an_unreadable_image_is_left_out_where_it_may_be(make, tmp_path, damaged):
-    chunk = make(reading_of(squares_block(tmp_path), damaged, leave_out=True)).submit([1, 2, 3], 0).result()
+def test_an_unreadable_image_is_skipped_and_listed_where_that_is_allowed(make, tmp_path, damaged):
+    chunk = make(sample_loader_of(squares_block(tmp_path), damaged, leave_out=True)).submit([1, 2, 3], 0).result()
     assert len(chunk.samples) == 2
     assert list(chunk.skipped) == [str(tmp_path / "002.png")]
     assert "truncated" in chunk.skipped[str(tmp_path / "002.png")]
 
 
-class StubbornError(Exception):
-    """Cannot be made from its arguments again, as many errors of other libraries cannot."""
+class UnpicklableError(Exception):
+    """Cannot be unpickled, because its message is not its arguments."""
 
-    def __init__(self, one: str, other: str) -> None:
-        super().__init__(f"{one} and {other}")
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
 
 
 @pytest.mark.parametrize(
-    "error", [LookupError("the shelf is empty"), StubbornError("the shelf is empty", "the jar too")]
+    "error", [LookupError("the shelf is empty"), UnpicklableError("the shelf is empty", "the jar too")]
 )
-def test_an_error_of_a_getter_says_what_it_said(make: Make, error: Exception, folder: Path, table: pd.DataFrame):
+def test_an_error_of_a_getter_keeps_its_message_and_the_executor_goes_on(
+    make: Make, error: Exception, folder: Path, table: pd.DataFrame
+):
     def getter(row: Any) -> Path:
         if row["fname"] == "002.png":
             raise error
         return folder / row["fname"]
 
-    readers = make(reading_of(squares_block(folder, get_x=getter), table))
+    executor = make(sample_loader_of(squares_block(folder, get_x=getter), table))
     with pytest.raises(Exception, match="the shelf is empty"):
-        readers.submit([1, 2], 0).result()
-    assert len(readers.submit([3, 4], 0).result().samples) == 2
+        executor.submit([1, 2], 0).result()
+    assert len(executor.submit([3, 4], 0).result().samples) == 2
 
 
-def test_of_jobs_that_nobody_waits_for_the_room_comes_back(make: Make, folder: Path, table: pd.DataFrame):
-    reading = reading_of(squares_block(folder), table)
-    readers = make(reading)
+def test_the_slots_of_closed_chunks_are_used_again_and_those_of_open_chunks_are_not(
+    make: Make, folder: Path, table: pd.DataFrame
+):
+    sample_loader = sample_loader_of(squares_block(folder), table)
+    executor = make(sample_loader)
     for _ in range(20):
-        jobs = [readers.submit([0, 1, 2, 3], 0) for _ in range(3)]
-        jobs[1].result()
-        for job in jobs:
-            job.close()
-    held = readers.submit([4, 5, 6, 7], 1)
-    kept = held.result()
+        pending = [executor.submit([0, 1, 2, 3], 0) for _ in range(3)]
+        pending[1].result()
+        for each in pending:
+            each.close()
+    open_chunk = executor.submit([4, 5, 6, 7], 1)
+    samples = open_chunk.result()
     for _ in range(20):
-        job = readers.submit([8, 9, 10, 11], 1)
-        job.result()
-        job.close()
-    assert_same(reading.chunk([4, 5, 6, 7], 1), kept)  # nobody wrote over what was not closed
+        closed = executor.submit([8, 9, 10, 11], 1)
+        closed.result()
+        closed.close()
+    assert_same(samples, sample_loader.chunk([4, 5, 6, 7], 1))
 
 
-# ---------------------------------------------------------------------- processes alone
-
-
-def processes(reading: SampleLoader) -> Forked:
-    return MAKERS["processes"](reading)
+# ---------------------------------------------------------------------- worker processes only
 
 
 def children() -> set[int]:
     return {child.pid for child in multiprocessing.active_children()}
 
 
-@forks
-@pytest.mark.parametrize("noticed", [False, True])
-def test_a_process_that_is_gone_is_said_and_others_take_its_place(noticed: bool, folder: Path, table: pd.DataFrame):
+@needs_fork
+@pytest.mark.parametrize("pool_noticed", [False, True])
+def test_a_dead_worker_is_an_error_and_the_next_chunk_starts_new_workers(
+    pool_noticed: bool, folder: Path, table: pd.DataFrame
+):
     before = children()
-    reading = reading_of(squares_block(folder), table)
-    readers = processes(reading)
-    readers.submit([0], 0).result()
+    sample_loader = sample_loader_of(squares_block(folder), table)
+    executor = process_executor(sample_loader)
+    executor.submit([0], 0).result()
     for child in children() - before:
         os.kill(child, signal.SIGKILL)
-    if noticed:
+    if pool_noticed:
         wait_until(lambda: not children() - before)
         time.sleep(0.2)
-    with pytest.raises(DataError, match="a process that reads images has ended.*num_workers=0"):
-        readers.submit([0], 0).result()
-    assert_same(reading.chunk([1, 2], 0), readers.submit([1, 2], 0).result())
+    with pytest.raises(DataError, match="a worker process that reads images has died.*num_workers=0"):
+        executor.submit([0], 0).result()
+    assert_same(sample_loader.chunk([1, 2], 0), executor.submit([1, 2], 0).result())
 
 
-@forks
-def test_processes_end_when_nobody_needs_them(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_worker_processes_exit_when_their_loaders_are_deleted(folder: Path, table: pd.DataFrame):
     gc.collect()
     before = children()
-    gc.disable()  # nothing goes in a circle
+    gc.disable()  # there must be no reference cycle
     try:
         dls = loaders(folder, table, processes=True)
         dls.one_batch()
@@ -209,9 +222,9 @@ def test_processes_end_when_nobody_needs_them(folder: Path, table: pd.DataFrame)
         gc.enable()
 
 
-@forks
+@needs_fork
 @pytest.mark.parametrize("error", [BlockingIOError(11, "no more processes"), KeyboardInterrupt()])
-def test_where_not_all_processes_can_start_none_is_left(error, folder, table, monkeypatch):
+def test_if_one_worker_cannot_start_the_others_are_killed(error, folder, table, monkeypatch):
     before = children()
     fork, forks_left = os.fork, [1]
 
@@ -223,46 +236,46 @@ def test_where_not_all_processes_can_start_none_is_left(error, folder, table, mo
 
     monkeypatch.setattr(os, "fork", one_fork)
     with pytest.raises(type(error)):
-        processes(reading_of(squares_block(folder), table))
+        process_executor(sample_loader_of(squares_block(folder), table))
     assert children() == before
 
 
-@forks
-def test_where_no_process_can_start_threads_read_unless_processes_were_asked_for(folder, table, monkeypatch):
+@needs_fork
+def test_if_no_process_can_start_threads_read_unless_processes_were_asked_for(folder, table, monkeypatch):
     def no_fork() -> int:
         raise BlockingIOError(11, "no more processes")
 
     monkeypatch.setattr(os, "fork", no_fork)
     many = pd.concat([table] * 12, ignore_index=True)
-    assert readers_of(loaders(folder, many).train) is ThreadExecutor
+    assert executor_type(loaders(folder, many).train) is ThreadExecutor
     with pytest.raises(
-        DataError, match=r"processes .* cannot be started: .*no more processes; leave processes=True out"
+        DataError, match="worker processes cannot be started: .*no more processes; leave processes=True out"
     ):
         loaders(folder, table, processes=True).one_batch()
 
 
-@forks
-def test_of_an_error_of_a_getter_it_is_told_where_it_happened(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_the_traceback_of_an_error_in_a_worker_names_the_getter(folder: Path, table: pd.DataFrame):
     def getter_of_mine(row: Any) -> Path:
         raise LookupError("the shelf is empty")
 
-    readers = processes(reading_of(squares_block(folder, get_x=getter_of_mine), table))
-    with pytest.raises(DataError, match="the shelf is empty") as told:
-        readers.submit([0], 0).result()
-    assert "getter_of_mine" in "".join(traceback.format_exception(told.value))
+    executor = process_executor(sample_loader_of(squares_block(folder, get_x=getter_of_mine), table))
+    with pytest.raises(DataError, match="the shelf is empty") as caught:
+        executor.submit([0], 0).result()
+    assert "getter_of_mine" in "".join(traceback.format_exception(caught.value))
 
 
-@forks
-def test_processes_know_nothing_of_what_torch_was_told_for_this_thread(folder: Path, table: pd.DataFrame):
-    reading = reading_of(squares_block(folder), table)
-    expected = reading.chunk([0, 1], 0)
+@needs_fork
+def test_worker_processes_do_not_inherit_torch_settings_of_the_calling_thread(folder: Path, table: pd.DataFrame):
+    sample_loader = sample_loader_of(squares_block(folder), table)
+    expected = sample_loader.chunk([0, 1], 0)
     with torch.device("meta"), torch.autocast("cpu", torch.bfloat16):
-        readers = processes(reading)
-        assert_same(expected, readers.submit([0, 1], 0).result())
+        executor = process_executor(sample_loader)
+        assert_same(expected, executor.submit([0, 1], 0).result())
 
 
-@forks
-def test_processes_end_with_the_one_that_started_them(tmp_path: Path):
+@needs_fork
+def test_worker_processes_exit_when_their_parent_is_killed(tmp_path: Path):
     coloured_squares(tmp_path, 8).to_csv(tmp_path / "table.csv", index=False)
     program = f"""
 import multiprocessing, sys, time
@@ -277,24 +290,24 @@ print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
-        numbers = [int(number) for number in parent.stdout.readline().split()]
-        assert len(numbers) == 2
-        assert all(Path(f"/proc/{number}").exists() for number in numbers)
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(Path(f"/proc/{pid}").exists() for pid in workers)
         parent.kill()
-    wait_until(lambda: not any(alive(number) for number in numbers))
+    wait_until(lambda: not any(is_alive(pid) for pid in workers))
 
 
-def alive(process: int) -> bool:
-    """Whether it runs; one whose end nobody asks for is there as a zombie."""
+def is_alive(pid: int) -> bool:
+    """Whether the process runs and is not a zombie."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
-    while not happened():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -302,34 +315,34 @@ def wait_until(happened: Callable[[], bool]) -> None:
 DRAWS = [random.random, np.random.rand, lambda: torch.rand(()).item()]
 
 
-@forks
+@needs_fork
 @pytest.mark.parametrize("draw", DRAWS, ids=["random", "numpy", "torch"])
-def test_what_is_drawn_from_everybodys_generators_differs_from_chunk_to_chunk_and_is_repeatable(draw, folder, table):
-    drawing = Drawing(reading_of(squares_block(folder), table), draw)
-    readers = processes(drawing)
-    first = [readers.submit([i], 0).result().skipped["drawn"] for i in range(6)]
-    other = processes(drawing)
+def test_draws_from_global_generators_differ_between_chunks_and_are_repeatable(draw, folder, table):
+    drawing = DrawingLoader(sample_loader_of(squares_block(folder), table), draw)
+    executor = process_executor(drawing)
+    first = [executor.submit([i], 0).result().skipped["drawn"] for i in range(6)]
+    again = process_executor(drawing)
     assert len(set(first)) == 6
-    assert [other.submit([i], 0).result().skipped["drawn"] for i in (3, 5)] == [first[3], first[5]]
+    assert [again.submit([i], 0).result().skipped["drawn"] for i in (3, 5)] == [first[3], first[5]]
 
 
-class Drawing(SampleLoader):
-    """Says in ``skipped`` what a function draws."""
+class DrawingLoader(SampleLoader):
+    """Reports in ``skipped`` what a function draws."""
 
-    def __init__(self, reading: SampleLoader, draw: Callable[[], float]) -> None:
-        super().__init__(reading.dataset, reading.pipeline, reading.training, reading.seed, reading.leave_out)
+    def __init__(self, original: SampleLoader, draw: Callable[[], float]) -> None:
+        super().__init__(original.dataset, original.pipeline, original.training, original.seed, original.leave_out)
         object.__setattr__(self, "draw", draw)
 
     def chunk(self, images: Any, epoch: int) -> Chunk:
         return Chunk([], {"drawn": repr(self.draw())}, {})
 
 
-@forks
+@needs_fork
 def test_starting_processes_leaves_opencv_and_the_generators_as_they_were(folder: Path, table: pd.DataFrame):
     threads = cv2.getNumThreads()
     cv2.setNumThreads(2)
     before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
-    processes(reading_of(squares_block(folder), table)).submit([0], 0).result()
+    process_executor(sample_loader_of(squares_block(folder), table)).submit([0], 0).result()
     assert cv2.getNumThreads() == 2
     cv2.setNumThreads(threads)
     assert random.getstate() == before[0]
@@ -337,12 +350,16 @@ def test_starting_processes_leaves_opencv_and_the_generators_as_they_were(folder
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
-# ---------------------------------------------------------------------- who it is
+# ---------------------------------------------------------------------- which executor a loader uses
 
 
-def readers_of(loader: Loader) -> type:
+def executor_of(loader: Loader) -> Executor:
+    return loader._pool.executor(loader._index_in_pool, loader._worker_config())
+
+
+def executor_type(loader: Loader) -> type:
     next(loader.batches())
-    return type(loader._pool.executor(loader._member, loader._reading()))
+    return type(executor_of(loader))
 
 
 def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
@@ -350,19 +367,19 @@ def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
     return block.dataloaders(table, bs=8, **{"num_workers": 2, **options})
 
 
-several = pytest.mark.skipif(cpu_count() < 2, reason="one processor has no use for several processes")
+needs_two_cpus = pytest.mark.skipif(cpu_count() < 2, reason="on one CPU processes are not chosen")
 
 
-@forks
-@several
-def test_processes_read_many_images_and_threads_few(folder: Path, table: pd.DataFrame):
+@needs_fork
+@needs_two_cpus
+def test_processes_read_many_images_and_threads_read_few(folder: Path, table: pd.DataFrame):
     many = pd.concat([table] * 12, ignore_index=True)  # 360 train, 120 validate
-    assert readers_of(loaders(folder, many).train) is Forked
-    assert readers_of(loaders(folder, many).valid) is ThreadExecutor
-    assert readers_of(loaders(folder, table).train) is ThreadExecutor
+    assert executor_type(loaders(folder, many).train) is ProcessExecutor
+    assert executor_type(loaders(folder, many).valid) is ThreadExecutor
+    assert executor_type(loaders(folder, table).train) is ThreadExecutor
 
 
-@forks
+@needs_fork
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -371,33 +388,37 @@ def test_processes_read_many_images_and_threads_few(folder: Path, table: pd.Data
         ({"num_workers": cpu_count() + 1}, ThreadExecutor),
         ({"processes": False}, ThreadExecutor),
         ({"cache": "memory"}, ThreadExecutor),
-        ({"num_workers": 1, "processes": True}, Forked),
+        ({"num_workers": 1, "processes": True}, ProcessExecutor),
         ({"cache": "memory", "processes": True}, ThreadExecutor),
     ],
 )
-def test_who_reads_many_images_depends(options: dict[str, Any], expected: type, folder: Path, table: pd.DataFrame):
+def test_the_executor_for_many_images_depends_on_the_options(
+    options: dict[str, Any], expected: type, folder: Path, table: pd.DataFrame
+):
     many = pd.concat([table] * 12, ignore_index=True)
-    assert readers_of(loaders(folder, many, **options).train) is expected
+    assert executor_type(loaders(folder, many, **options).train) is expected
 
 
-@forks
-def test_threads_read_what_a_function_gives_and_processes_files_even_if_the_first_is_bad(tmp_path, table, folder):
+@needs_fork
+def test_threads_read_images_without_a_path_and_processes_read_files_even_if_the_first_is_missing(
+    tmp_path, table, folder
+):
     many = pd.concat([table] * 12, ignore_index=True)
-    given = squares_block(folder, get_x=lambda row: (folder / row["fname"]).read_bytes())
-    assert readers_of(loaders(folder, many, block=given).train) is ThreadExecutor
-    first = pd.concat([many[:1].assign(fname="missing.png"), many], ignore_index=True)
+    in_memory = squares_block(folder, get_x=lambda row: (folder / row["fname"]).read_bytes())
+    assert executor_type(loaders(folder, many, block=in_memory).train) is ThreadExecutor
+    first_is_missing = pd.concat([many[:1].assign(fname="missing.png"), many], ignore_index=True)
     with pytest.raises(ImageError, match=r"missing\.png': there is no such file"):
-        list(loaders(folder, first).train.batches())
+        list(loaders(folder, first_is_missing).train.batches())
 
 
-@forks
-def test_images_of_their_own_sizes_are_not_read_in_processes(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_images_of_different_sizes_are_not_read_in_processes(folder: Path, table: pd.DataFrame):
     block = squares_block(folder, item_tfms=None, batch_tfms=None)
-    assert readers_of(loaders(folder, table, block=block, processes=True).train) is ThreadExecutor
+    assert executor_type(loaders(folder, table, block=block, processes=True).train) is ThreadExecutor
 
 
-@pytest.mark.parametrize("options", [{"num_workers": 0}, {}, pytest.param({"processes": True}, marks=forks)])
-def test_what_is_set_after_the_first_batch_counts_from_then_on(options, folder, table):
+@pytest.mark.parametrize("options", [{"num_workers": 0}, {}, pytest.param({"processes": True}, marks=needs_fork)])
+def test_settings_changed_after_the_first_batch_apply_to_the_next(options, folder, table):
     dls = loaders(folder, table, **options)
     dls.one_batch()
     dls.train.seed = 5
@@ -407,13 +428,13 @@ def test_what_is_set_after_the_first_batch_counts_from_then_on(options, folder, 
     assert dls.train.one_batch()[0].shape[-2:] == (16, 16)
 
 
-@forks
-def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatch):
+@needs_fork
+def test_an_interrupted_submit_releases_its_slot(folder, table, monkeypatch):
     train = loaders(folder, table, processes=True).train
     next(train.batches())
-    crew = train._pool.executor(train._member, train._reading()).processes
-    wait_until(lambda: len(crew._free) == 3)
-    submit, left = type(crew._pool).submit, [None, None]
+    pool = executor_of(train).pool
+    wait_until(lambda: len(pool._free_slots) == 3)
+    submit, left = type(pool._pool).submit, [None, None]
 
     def interrupted(*args: Any, **options: Any) -> Any:
         if not left:
@@ -422,21 +443,21 @@ def test_an_interrupted_submission_gives_its_room_back(folder, table, monkeypatc
         return submit(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(crew._pool), "submit", interrupted)
+        patch.setattr(type(pool._pool), "submit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(train.batches())
-    wait_until(lambda: len(crew._free) == 3)
+    wait_until(lambda: len(pool._free_slots) == 3)
 
 
-def test_readers_are_shared_out_among_the_processes_of_torchrun(folder, table, monkeypatch):
+def test_the_cpus_are_divided_among_the_processes_of_torchrun(folder, table, monkeypatch):
     monkeypatch.setattr("eyebright._system.cpus.cpu_count", lambda: 8)
-    for beside, workers in (("1", 8), ("4", 2), ("16", 1)):
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
+    for processes, workers in (("1", 8), ("4", 2), ("16", 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
         assert squares_block(folder).dataloaders(table, bs=8).train.workers == workers
 
 
-@forks
-def test_reading_one_side_says_nothing_of_the_other(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_an_error_in_the_validation_set_does_not_stop_the_training_loader(folder: Path, table: pd.DataFrame):
     def getter(row: Any) -> Path:
         if row["is_valid"]:
             raise LookupError("the shelf is empty")
@@ -446,36 +467,36 @@ def test_reading_one_side_says_nothing_of_the_other(folder: Path, table: pd.Data
     loaders(folder, many, block=squares_block(folder, get_x=getter)).one_batch()
 
 
-@forks
-def test_both_sides_are_read_by_the_same_processes(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_both_loaders_are_read_by_the_same_processes(folder: Path, table: pd.DataFrame):
     before = children()
     dls = loaders(folder, table, processes=True)
     reference = loaders(folder, table, num_workers=0)
-    for ours, expected in zip(dls, reference, strict=True):
-        for one, other in zip(ours.batches(2), expected.batches(2), strict=True):
-            assert torch.equal(one.x, other.x)
-            assert torch.equal(one.y, other.y)
+    for loader, serial in zip(dls, reference, strict=True):
+        for batch, expected in zip(loader.batches(2), serial.batches(2), strict=True):
+            assert torch.equal(batch.x, expected.x)
+            assert torch.equal(batch.y, expected.y)
     assert len(children() - before) == 2
 
 
-@forks
-def test_a_side_is_read_as_it_says_when_it_is_read_also_where_that_was_changed_meanwhile(folder, table):
+@needs_fork
+def test_a_loader_that_no_longer_wants_processes_gets_threads_and_the_other_keeps_its_processes(folder, table):
     dls = loaders(folder, table, processes=True)
     dls.one_batch()
     dls.valid.processes = False
-    assert readers_of(dls.valid) is ThreadExecutor
-    assert readers_of(dls.train) is Forked
+    assert executor_type(dls.valid) is ThreadExecutor
+    assert executor_type(dls.train) is ProcessExecutor
 
 
-@forks
-def test_other_items_are_read_as_validation_images_are(folder: Path, table: pd.DataFrame):
+@needs_fork
+def test_a_test_loader_reads_as_the_validation_loader_does(folder: Path, table: pd.DataFrame):
     dls = loaders(folder, table, processes=True)
     rows = table[table["is_valid"]].reset_index(drop=True)
-    assert readers_of(dls.test_dl(rows)) is Forked
+    assert executor_type(dls.test_dl(rows)) is ProcessExecutor
     assert torch.equal(next(iter(dls.test_dl(rows)))[0], next(iter(dls.valid))[0])
 
 
-def test_transforms_of_a_size_say_it(folder: Path):
+def test_the_host_size_of_a_pipeline_is_that_of_its_cpu_transforms(folder: Path):
     block = squares_block(folder, item_tfms=Resize((30, 50)), batch_tfms=aug_transforms(size=20))
     assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda")).host_size == (30, 50)
     assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cpu")).host_size == (20, 20)

@@ -156,7 +156,7 @@ def test_a_number_that_is_too_small_is_said(numbers: dict[str, int], folder: Pat
 
 def test_unique_batches_show_one_image_in_many_ways(folder: Path, table: pd.DataFrame) -> None:
     train = squares_block(folder).dataloaders(table, bs=8).train
-    x, y = train.batch_of([train.sample(0, number) for number in range(4)])
+    x, y, *_ = train.collate([train.sample(0, number) for number in range(4)])
     assert all(torch.equal(row, y[0]) for row in y)
     assert not torch.equal(x[0], x[1])
 
@@ -173,10 +173,10 @@ def test_the_groups_of_an_epoch_hold_every_image_once_in_another_order_each_epoc
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8, drop_last=False)
-    first, again, other = (list(dls.train.groups(epoch)) for epoch in (0, 0, 1))
+    first, again, other = (list(dls.train.batch_indices(epoch)) for epoch in (0, 0, 1))
     assert first == again != other
     assert [len(group) for group in first] == [8, 8, 8, 6]
     assert sorted(chain(*first)) == sorted(chain(*other)) == list(range(30))
     shown = [batch.indices for batch in dls.train.batches(0)]
     assert shown == [[dls.train_ds.indices[i] for i in group] for group in first]
-    assert list(chain(*dls.valid.groups(3))) == list(range(10))
+    assert list(chain(*dls.valid.batch_indices(3))) == list(range(10))

@@ -131,8 +131,8 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
     kept = FeatureCache(model, train, device, first_epoch=5, views=2)
     for epoch in range(5, 11):
         view = 5 + (epoch - 5) % 2
-        for (features, targets), group in zip(kept.batches(epoch), train.groups(epoch), strict=True):
-            x, y = train.batch_of([train.sample(i, view) for i in group])
+        for (features, targets), group in zip(kept.batches(epoch), train.batch_indices(epoch), strict=True):
+            x, y, *_ = train.collate([train.sample(i, view) for i in group])
             torch.testing.assert_close(features, model.backbone(x))
             assert torch.equal(targets, y)
 
@@ -158,8 +158,8 @@ def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, ta
     kept = FeatureCache(split_at_head(learner.model.eval()), train, learner.run.device)
     first, later = list(kept.batches(0)), list(kept.batches(1))
     assert len(first) == len(later) > 0
-    for (_, targets), group in zip(later, train.groups(1), strict=True):
-        expected = train.batch_of([train.sample(i, 0) for i in group])[1]
+    for (_, targets), group in zip(later, train.batch_indices(1), strict=True):
+        expected = train.collate([train.sample(i, 0) for i in group]).y
         torch.testing.assert_close(targets, expected, rtol=0, atol=0, equal_nan=True)
 
 

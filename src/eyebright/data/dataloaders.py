@@ -205,7 +205,8 @@ class DataLoaders:
         return "images of their own sizes" if size is None else f"images of {size}"
 
     def _same_image(self, count: int) -> tuple[Tensor, Tensor | None]:
-        return self.train.batch_of([self.train.sample(0, epoch) for epoch in range(count)])
+        batch = self.train.collate([self.train.sample(0, epoch) for epoch in range(count)])
+        return batch.x, batch.y
 
     def _evaluation_loader(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid

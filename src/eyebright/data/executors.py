@@ -1,7 +1,7 @@
-"""Who reads images: the thread that asks, other threads, or processes (`eyebright.data.process_executor`).
+"""What runs a sample loader: the calling thread, threads, or worker processes (`eyebright.data.process_executor`).
 
-Whoever it is, the images are the same, and so are the errors; of those that cannot be pickled, processes tell the
-words.
+All executors give the same samples and raise the same errors, except that an error that cannot be pickled comes back
+from a worker process as a `RuntimeError` with the same message.
 """
 
 from collections.abc import Sequence
@@ -15,69 +15,78 @@ from eyebright.data.sample_loader import Chunk, SampleLoader
 
 
 class PendingChunk(Protocol):
-    """Images that are being read."""
+    """A chunk of samples that has been submitted and may still be being read."""
 
     def result(self) -> Chunk:
-        """Waits for them; an error of the reader is raised here."""
+        """The chunk; waits until it has been read.
+
+        Raises:
+            Exception: whatever reading it raised.
+        """
         ...
 
     def close(self) -> None:
-        """Nobody looks at these images any more, whether they have been read or not."""
+        """Release the memory of the chunk, or cancel it; its pixels must not be used afterwards."""
         ...
 
 
 class Executor(Protocol):
-    """Whoever reads."""
+    """Reads chunks of samples for one loader."""
 
-    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
-        """Has images read, by their number on their side, as they look in this epoch."""
+    def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
+        """A chunk that will be read.
+
+        Args:
+            indices: of the images in the loader's dataset.
+            epoch: from 0; with the seed and the index it decides each image's augmentation.
+        """
         ...
 
 
 class SerialExecutor:
-    """Reads in the thread that asks, when it wants the images."""
+    """Reads a chunk in the calling thread, when its result is asked for."""
 
-    def __init__(self, reading: SampleLoader) -> None:
-        self._reading = reading
+    def __init__(self, sample_loader: SampleLoader) -> None:
+        self._sample_loader = sample_loader
 
-    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
-        """Has them read when they are wanted."""
-        return _Later(self._reading, images, epoch)
+    def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
+        """A chunk that is read when its result is asked for."""
+        return _DeferredChunk(self._sample_loader, indices, epoch)
 
 
 class ThreadExecutor:
-    """Reads on threads: nothing is copied, and nothing has to start.
+    """Reads chunks in threads: nothing is copied, and no process has to start.
 
-    Decoding and warping release the interpreter's lock; what is between them waits for it. OpenCV's own threads, which
-    would only get in the way of these, are told to rest, in the whole program: it has one number for all.
+    Decoding and warping release the GIL; the Python code between them does not. OpenCV's own threads would compete with
+    these threads, so they are switched off, for the whole process: OpenCV has one setting for all threads.
     """
 
-    def __init__(self, reading: SampleLoader, count: int) -> None:
-        self._reading = reading
-        self._pool = ThreadPoolExecutor(count, "eyebright-loader", initializer=cv2.setNumThreads, initargs=(1,))
+    def __init__(self, sample_loader: SampleLoader, workers: int) -> None:
+        self._sample_loader = sample_loader
+        self._pool = ThreadPoolExecutor(workers, "eyebright-loader", initializer=cv2.setNumThreads, initargs=(1,))
 
-    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
-        """Has them read when a thread is free."""
-        return _InMemory(self._pool.submit(self._reading.chunk, images, epoch))
+    def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
+        """A chunk that is read as soon as a thread is free."""
+        return _FutureChunk(self._pool.submit(self._sample_loader.chunk, indices, epoch))
 
 
 @dataclass(frozen=True)
-class _Later:
-    """A job that nobody has begun."""
+class _DeferredChunk:
+    """A chunk that is read by the call of ``result``."""
 
-    reading: SampleLoader
-    images: Sequence[int]
+    sample_loader: SampleLoader
+    indices: Sequence[int]
     epoch: int
 
     def result(self) -> Chunk:
-        return self.reading.chunk(self.images, self.epoch)
+        return self.sample_loader.chunk(self.indices, self.epoch)
 
     def close(self) -> None:
         pass
 
 
-class _InMemory:
-    """A job whose images lie in this process's memory."""
+class _FutureChunk:
+    """A chunk that a thread reads; its pixels lie in this process's own memory."""
 
     def __init__(self, future: "Future[Chunk]") -> None:
         self._future = future

@@ -1,7 +1,7 @@
-"""Batches: which images are in which, read ahead by others (`eyebright.data.executors`), finished on the device.
+"""Batches of a dataset: prefetched by workers (`eyebright.data.executors`), collated and finished on the device.
 
-What an image looks like in an epoch, and with which others it comes, depends on the seed and the epoch alone, so any
-batch can be made again.
+The order of an epoch and the augmentation of each image depend on the seed and the epoch alone, so any batch can be
+made again.
 """
 
 import time
@@ -20,25 +20,25 @@ from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
-from eyebright.data.worker_pool import AHEAD, CHUNK, Reading, WorkerPool
+from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
 from eyebright.errors import DataError
 from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
 
-MAX_WORKERS = 16
-"""Workers that are started where no number is given."""
+MAX_DEFAULT_WORKERS = 16
+"""The most workers that are started where no number is given."""
 
 
 class Batch(NamedTuple):
     """One batch.
 
     Args:
-        x: images, float32, on the device.
-        y: encoded targets, on the device; None where there are none.
-        indices: of the items in the data set's source.
-        warps: for each image the warp from the user's pixels to x.
+        x: images, float32 in [0, 1], in channels_last order, on the device.
+        y: encoded targets, on the device; None where the data have none.
+        indices: of the items in the dataset's source.
+        warps: for each image the warp from the user's own pixels to ``x``.
     """
 
     x: Float[Tensor, "b c h w"]
@@ -49,41 +49,46 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several nearly equal shards.
+    """One of several nearly equal parts of a batch or of an epoch, for one of several processes that train together.
 
     Args:
-        index: which, from 0.
-        count: how many there are.
+        index: of the shard, from 0.
+        count: number of shards.
     """
 
     index: int
     count: int
 
     def of(self, order: Sequence[int]) -> Sequence[int]:
-        """This shard of the indices; one shard after another is all of them."""
-        least, more = divmod(len(order), self.count)
-        start = self.index * least + min(self.index, more)
-        return order[start : start + least + (self.index < more)]
+        """The indices of this shard: one consecutive piece; all shards in order are the whole.
+
+        >>> [list(Shard(index, 3).of(range(7))) for index in range(3)]
+        [[0, 1, 2], [3, 4], [5, 6]]
+        """
+        size, longer = divmod(len(order), self.count)  # the first shards are longer by one
+        start = self.index * size + min(self.index, longer)
+        return order[start : start + size + (self.index < longer)]
 
 
 WHOLE = Shard(0, 1)
+"""The only shard, where one process trains alone."""
 
 
 class Loader:
-    """Batches of one side of a split.
+    """An iterable of the batches of one dataset.
 
     Args:
-        dataset: where samples come from.
-        pipeline: what happens to each image.
-        bs: images in a batch.
-        training: draw augmentations; otherwise every image has its one validation preprocessing.
-        shuffle: another order in each epoch.
+        dataset: gives the samples.
+        pipeline: transforms each image.
+        bs: batch size.
+        training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
+        shuffle: a new order in each epoch.
         drop_last: leave out the last batch when it is not full.
-        workers: how many read; None: one for each processor, at most 16; 0: the calling thread.
-        processes: they are processes, not threads; None: where that is possible and worth their start.
+        workers: number of workers; None: one for each CPU, at most 16; 0: the calling thread reads.
+        processes: whether the workers are processes, not threads; None: where that is possible and faster.
         seed: of the order and of the augmentations.
-        device: where batches go.
-        skipped: None: an unreadable image is an error. A dict: it is left out and stands here, path to reason.
+        device: where batches are put; None: the CPU.
+        skipped: collects unreadable images, path to reason, which are then left out; None: they are an error.
         pool: starts the workers; loaders of the same data share one. None: a pool of its own.
     """
 
@@ -109,7 +114,7 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.workers = min(cpus_per_process(), MAX_WORKERS) if workers is None else workers
+        self.workers = min(cpus_per_process(), MAX_DEFAULT_WORKERS) if workers is None else workers
         self.processes = processes
         self.seed = seed
         self.device = device or torch.device("cpu")
@@ -117,27 +122,28 @@ class Loader:
         self.timer = Timer(time.thread_time)  # seconds of the workers' own work
         self._epoch = 0
         self._pool = pool or WorkerPool()
-        self._member = self._pool.add(self._reading())
+        self._index_in_pool = self._pool.add(self._worker_config())
 
     def __repr__(self) -> str:
-        how = "augmented" if self.training else "as they are"
-        return f"Loader: {len(self)} batches of {self.bs} images, {how}, on {self.device}"
+        augmented = "augmented" if self.training else "not augmented"
+        return f"Loader: {len(self)} batches of {self.bs} images, {augmented}, on {self.device}"
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.bs)
         return full + (1 if rest and not self.drop_last else 0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """(x, y) of every batch; each time a new epoch."""
+        """(x, y) of each batch; each iteration is the next epoch."""
         self._epoch += 1
         for batch in self.batches(self._epoch - 1):
             yield batch.x, batch.y
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
-        """(x, y) of a first batch.
+        """(x, y) of the first batch of the next epoch.
 
         Raises:
-            DataError: there are fewer images than a batch needs.
+            DataError: there is no batch: too few images, or none that can be read.
+            ImageError: an image cannot be read, and unreadable images are not skipped.
         """
         batch = next(iter(self), None)
         if batch is None:
@@ -145,108 +151,114 @@ class Loader:
         return batch
 
     def batches(
-        self, epoch: int = 0, shard: Shard = WHOLE, *, only: Iterable[list[int]] | None = None
+        self, epoch: int = 0, shard: Shard = WHOLE, *, batch_indices: Iterable[list[int]] | None = None
     ) -> Generator[Batch, None, None]:
-        """The batches of one epoch: the same ones for the same epoch.
+        """The batches of one epoch: the same ones each time for the same epoch.
 
         Args:
-            epoch: its index.
-            shard: what one of several readers gets, so that all of them together get each image once: in training a
-                shard of every batch, else a stretch of the whole order. Reader after reader gives the order of one.
-            only: the images of each batch, by their index on this side, looked at as in this epoch; None: all of
-                them in its order.
+            epoch: from 0.
+            shard: the share of one of several processes: in training a piece of each batch, in validation a piece of
+                the whole order. The shards in order give what one process alone would get.
+            batch_indices: for each batch the indices of its images in the dataset, augmented as in this epoch; None:
+                those of `batch_indices`.
 
         Raises:
-            ImageError: an image cannot be read, and none may be left out.
-            DataError: of a shard of a training batch every image was left out.
+            ImageError: an image cannot be read, and unreadable images are not skipped.
+            DataError: every image in the shard of a training batch was skipped; a worker process has died.
         """
-        executor = self._pool.executor(self._member, self._reading())
+        executor = self._pool.executor(self._index_in_pool, self._worker_config())
         pending: deque[list[PendingChunk]] = deque()
         try:
-            for group in self.groups(epoch, shard) if only is None else only:
+            for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
                 pending.append([])
-                for start in range(0, len(group), CHUNK):
-                    pending[-1].append(executor.submit(group[start : start + CHUNK], epoch))
-                if len(pending) > AHEAD:
-                    yield from self._collect(pending.popleft(), shard)
+                for start in range(0, len(indices), CHUNK_SIZE):
+                    pending[-1].append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
+                if len(pending) > PREFETCHED_BATCHES:
+                    yield from self._collate_pending(pending.popleft(), shard)
             while pending:
-                yield from self._collect(pending.popleft(), shard)
+                yield from self._collate_pending(pending.popleft(), shard)
         finally:
-            for jobs in pending:
-                for job in jobs:
-                    job.close()
+            for chunks in pending:
+                for chunk in chunks:
+                    chunk.close()
 
-    def groups(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
-        """The images of each batch, by their index on this side; each made when it is asked for."""
+    def batch_indices(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
+        """For each batch of an epoch the indices of its images in the dataset."""
         order: Sequence[int] = range(len(self.dataset))
         if self.shuffle:
             order = Indices(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
         order = order[: len(self) * self.bs]
         if not self.training:
             order = shard.of(order)
-        groups = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
-        return (list(shard.of(group) if self.training else group) for group in groups)
+        batches = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
+        return (list(shard.of(batch) if self.training else batch) for batch in batches)
 
     @property
     def is_deterministic(self) -> bool:
         """Whether an image looks the same in each epoch."""
         return not self.training or is_deterministic(self.pipeline.transforms)
 
-    def is_batch(self, images: int, asked: int, shard: Shard = WHOLE) -> bool:
-        """Whether so many images are a batch, when unreadable ones have been left out.
+    def is_large_enough(self, images: int, requested: int, shard: Shard = WHOLE) -> bool:
+        """Whether the images that are left of a batch, after unreadable ones were skipped, can be used.
 
         Args:
-            images: that are left.
-            asked: how many were to be in it.
+            images: number of images that are left.
+            requested: number of images before unreadable ones were skipped.
             shard: of the batch.
 
         Raises:
-            DataError: of a shard of a training batch every image was left out.
+            DataError: nothing is left of the shard of a training batch.
         """
         if self.training and shard != WHOLE and not images:
-            raise DataError(  # the other readers have theirs, and must not be left to wait for this one
-                f"of shard {shard.index + 1} of {shard.count} of a batch no image can be read; "
+            raise DataError(  # without a batch here, the other processes would wait for this one for ever
+                f"no image can be read in shard {shard.index + 1} of {shard.count} of a batch; "
                 "take the unreadable ones out, or give a larger batch size"
             )
-        # What images that were left out leave alone in a batch would stop a training: batch norms take no single one.
-        alone = self.training and shard == WHOLE and images == 1 < asked
-        return images > 0 and not alone
+        # Skipped images can leave a batch of one, which batch norm cannot train on.
+        left_alone = self.training and shard == WHOLE and images == 1 < requested
+        return images > 0 and not left_alone
 
     def sample(self, i: int, epoch: int = 0) -> LoadedSample:
-        """What becomes of the i-th image in an epoch."""
+        """The i-th image of the dataset with its target, augmented as in this epoch.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
         return self._sample_loader().sample(i, epoch)
 
-    def batch_of(self, seen: Sequence[LoadedSample]) -> tuple[Tensor, Tensor | None]:
-        """Samples that were made one by one, as (x, y)."""
-        batch = self._finish(seen)
-        return batch.x, batch.y
+    def collate(self, samples: Sequence[LoadedSample]) -> Batch:
+        """Samples as one batch, on the device.
 
-    def _reading(self) -> Reading:
-        return Reading(self._sample_loader(), self.bs, self.workers, self.processes)
+        Raises:
+            DataError: the images differ in size.
+        """
+        x = self.pipeline.finish([sample.preprocessed for sample in samples], self.device)
+        x = x.contiguous(memory_format=torch.channels_last)  # a warp on a GPU may give another order
+        targets = [sample.target for sample in samples if sample.target is not None]
+        y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
+        item_indices = [sample.item_index for sample in samples]
+        return Batch(x, y, item_indices, [sample.preprocessed.warp for sample in samples])
+
+    def _worker_config(self) -> WorkerConfig:
+        return WorkerConfig(self._sample_loader(), self.bs, self.workers, self.processes)
 
     def _sample_loader(self) -> SampleLoader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
-    def _collect(self, jobs: Sequence[PendingChunk], shard: Shard) -> Iterator[Batch]:
+    def _collate_pending(self, pending: Sequence[PendingChunk], shard: Shard) -> Iterator[Batch]:
+        """The batch of the chunks, or nothing where too few of its images can be read."""
         try:
-            chunks = [job.result() for job in jobs]
-            seen = [one for chunk in chunks for one in chunk.samples]
-            asked = len(seen) + sum(len(chunk.skipped) for chunk in chunks)
+            chunks = [chunk.result() for chunk in pending]
+            samples = [sample for chunk in chunks for sample in chunk.samples]
+            requested = len(samples) + sum(len(chunk.skipped) for chunk in chunks)
             for chunk in chunks:
                 if self.skipped is not None:
                     self.skipped.update(chunk.skipped)
                 for name, seconds in chunk.seconds.items():
                     self.timer.add(name, seconds)
-            batch = self._finish(seen) if self.is_batch(len(seen), asked, shard) else None
+            batch = self.collate(samples) if self.is_large_enough(len(samples), requested, shard) else None
         finally:
-            for job in jobs:
-                job.close()
+            for chunk in pending:
+                chunk.close()
         if batch is not None:
             yield batch
-
-    def _finish(self, seen: Sequence[LoadedSample]) -> Batch:
-        x = self.pipeline.finish([one.preprocessed for one in seen], self.device)
-        x = x.contiguous(memory_format=torch.channels_last)  # a warp on a GPU may give another order
-        targets = [one.target for one in seen if one.target is not None]
-        y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None
-        return Batch(x, y, [one.item_index for one in seen], [one.preprocessed.warp for one in seen])

@@ -1,8 +1,8 @@
-"""SampleLoader in processes: they share no interpreter lock, so that an image's Python runs on every processor too.
+"""Reads samples in worker processes: they share no GIL, so the Python code for each image runs in parallel too.
 
-The processes are copies of this one (`os.fork`), as those of torch's loader are on Linux: getters may be lambdas, and
-nothing has to be imported again. Pixels come back through memory that all of them share; the rest is small and is
-pickled. A process ends with the one that it was copied from, and leaves Ctrl-C to it.
+The workers are forks of this process (`os.fork`), as those of torch's `DataLoader` are on Linux: getters may be
+lambdas, and nothing is imported again. Pixels come back through shared memory; the rest of a sample is small and is
+pickled. A worker exits when its parent process does, and ignores Ctrl-C, which its parent handles.
 """
 
 import gc
@@ -36,206 +36,224 @@ from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Preprocessed
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Shape = tuple[int, ...]
 
 
 def can_fork() -> bool:
-    """Whether this process may have copies: on Linux, unless it is one itself, or may have no children."""
-    return sys.platform == "linux" and _work is None and not multiprocessing.current_process().daemon
+    """Whether this process may start workers: on Linux, unless it is a worker or another daemonic process itself."""
+    return sys.platform == "linux" and _worker_state is None and not multiprocessing.current_process().daemon
 
 
-class ProcessExecutor:
-    """Copies of this process, which read for one side of a split or for several.
+class ProcessPool:
+    """Worker processes that read for one sample loader or for several.
 
     Args:
-        readings: what they read; of what changes here later they do not know.
-        count: of the processes, which start at once.
-        chunk: images of a job, at most.
-        image: bytes of its pixels; what is larger is pickled.
-        jobs: that have room in the shared memory at the same time; the pixels of others are pickled.
+        sample_loaders: what the workers read with; they keep a copy, so later changes here do not reach them.
+        workers: number of processes, all started at once.
+        chunk_size: the largest number of images in a chunk.
+        image_bytes: the largest size of one image's pixels in shared memory; the pixels of larger images are pickled.
+        slots: number of chunks that the shared memory can hold at once; the pixels of further chunks are pickled.
 
     Raises:
-        OSError: the system has no memory for them, allows no more processes, or none at all.
+        OSError: the system has too little memory, or allows no more processes.
+        NotImplementedError: the system has no semaphores that processes can share.
     """
 
-    def __init__(self, readings: Sequence[SampleLoader], count: int, *, chunk: int, image: int, jobs: int) -> None:
-        self._readings = tuple(readings)
-        self._count = count
-        self._memory = _Shared(chunk, image, jobs)
-        self._free = list(range(jobs))
-        self._pool: ProcessPoolExecutor | None = self._started()
+    def __init__(
+        self, sample_loaders: Sequence[SampleLoader], workers: int, *, chunk_size: int, image_bytes: int, slots: int
+    ) -> None:
+        self._sample_loaders = tuple(sample_loaders)
+        self._workers = workers
+        self._memory = _SharedPixels(chunk_size, image_bytes, slots)
+        self._free_slots = list(range(slots))
+        self._pool: ProcessPoolExecutor | None = self._start()
 
-    def of(self, side: int) -> "Forked":
-        """Whoever reads for the reading with this number."""
-        return Forked(self, side)
+    def executor(self, loader_index: int) -> "ProcessExecutor":
+        """The executor of the sample loader with this index."""
+        return ProcessExecutor(self, loader_index)
 
-    def submit(self, side: int, images: Sequence[int], epoch: int) -> PendingChunk:
-        """Has images of a side read when a process is free.
+    def submit(self, loader_index: int, indices: Sequence[int], epoch: int) -> PendingChunk:
+        """A chunk that is read as soon as a worker is free.
+
+        Args:
+            loader_index: of the sample loader.
+            indices: of the images in that loader's dataset.
+            epoch: from 0.
 
         Raises:
-            DataError: a process is gone.
+            DataError: a worker has died.
         """
-        pool = self._pool = self._pool or self._started()
-        place = self._free.pop() if self._free else None
+        pool = self._pool = self._pool or self._start()
+        slot = self._free_slots.pop() if self._free_slots else None
         try:
-            return _Lent(self, pool, pool.submit(_read, side, list(images), epoch, place), place)
+            return _SharedChunk(self, pool, pool.submit(_read_chunk, loader_index, list(indices), epoch, slot), slot)
         except BaseException as error:
-            if place is not None:
-                self.free(place)
+            if slot is not None:
+                self.release(slot)
             if isinstance(error, BrokenProcessPool):
-                raise self.lost(pool) from None
+                raise self.worker_died(pool) from None
             raise
 
-    def received(self, told: "_Told", place: int | None) -> Chunk:
-        """What a process has told, with the pixels that it left in the shared memory."""
-        seen: list[LoadedSample] = []
-        for number, one in enumerate(told.samples):
-            preprocessed = Preprocessed(self._memory.get(place, number, one.pixels), one.warp, one.device_draw)
-            seen.append(
-                LoadedSample(preprocessed, None if one.target is None else torch.from_numpy(one.target), one.item_index)
-            )
-        return Chunk(seen, told.skipped, told.seconds)
+    def unpack(self, message: "_ChunkMessage", slot: int | None) -> Chunk:
+        """The chunk of a worker's message; its pixels are views of the shared memory."""
+        samples: list[LoadedSample] = []
+        for i, sample in enumerate(message.samples):
+            pixels = self._memory.get(slot, i, sample.pixels)
+            preprocessed = Preprocessed(pixels, sample.warp, sample.device_draw)
+            target = None if sample.target is None else torch.from_numpy(sample.target)
+            samples.append(LoadedSample(preprocessed, target, sample.item_index))
+        return Chunk(samples, message.skipped, message.seconds)
 
-    def free(self, place: int) -> None:
-        """Another job may have the room."""
-        self._free.append(place)
+    def release(self, slot: int) -> None:
+        """Let another chunk use this slot of the shared memory."""
+        self._free_slots.append(slot)
 
-    def lost(self, pool: ProcessPoolExecutor) -> DataError:
-        """The error for a process of the pool that is gone. The next job starts others."""
+    def worker_died(self, pool: ProcessPoolExecutor) -> DataError:
+        """The error for a pool that has lost a worker; the next `submit` starts a new pool."""
         if self._pool is pool:
             self._pool = None
         return DataError(
-            "a process that reads images has ended before its work was done: the system may have had too little "
-            "memory, or a function or a decoder has crashed; num_workers=0 (--workers 0) reads without processes"
+            "a worker process that reads images has died: the system may have had too little memory, or a getter or "
+            "a decoder may have crashed; num_workers=0 reads without worker processes"
         )
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _start(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(
-            self._count,
+            self._workers,
             mp_context=multiprocessing.get_context("fork"),
-            initializer=_begin,
-            initargs=(self._readings, self._memory, os.getpid()),
+            initializer=_init_worker,
+            initargs=(self._sample_loaders, self._memory, os.getpid()),
         )
-        before = multiprocessing.active_children()
+        children_before = multiprocessing.active_children()
         outcome: Future[object] = Future()
         try:
-            with _copying():
-                # A copy keeps what torch says for the thread that made it, such as autocast: a new one says nothing.
-                thread = threading.Thread(target=_try, args=(pool, outcome))
+            with _ready_to_fork():
+                # A fork keeps torch's settings of the thread that made it, such as autocast; a new thread has none.
+                thread = threading.Thread(target=_start_workers, args=(pool, outcome))
                 thread.start()
                 thread.join()
             outcome.result()
-        except BaseException:  # those that are there would wait for ever for the others
+        except BaseException:  # workers that did start would wait for the missing ones for ever
             for child in multiprocessing.active_children():
-                if child not in before:
+                if child not in children_before:
                     child.kill()
                     child.join()
             raise
         return pool
 
 
-def _try(pool: ProcessPoolExecutor, outcome: "Future[object]") -> None:
-    """Starts the processes, which the first job does."""
+def _start_workers(pool: ProcessPoolExecutor, outcome: "Future[object]") -> None:
+    """Submit an empty task: a pool forks all of its workers at its first task."""
     try:
-        outcome.set_result(pool.submit(_nothing))
+        outcome.set_result(pool.submit(_do_nothing))
     except BaseException as error:
         outcome.set_exception(error)
 
 
 @dataclass(frozen=True)
-class Forked:
-    """Reads one side in processes that others may share.
+class ProcessExecutor:
+    """Reads for one sample loader of a process pool.
 
     Args:
-        processes: who reads.
-        side: the number of what they read.
+        pool: the worker processes.
+        loader_index: of the sample loader in the pool.
     """
 
-    processes: ProcessExecutor
-    side: int
+    pool: ProcessPool
+    loader_index: int
 
-    def submit(self, images: Sequence[int], epoch: int) -> PendingChunk:
-        """Has them read when a process is free."""
-        return self.processes.submit(self.side, images, epoch)
+    def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
+        """A chunk that is read as soon as a worker is free.
+
+        Raises:
+            DataError: a worker has died.
+        """
+        return self.pool.submit(self.loader_index, indices, epoch)
 
 
-class _Lent:
-    """A job whose images lie in shared memory until it is closed."""
+class _SharedChunk:
+    """A chunk that a worker reads; it occupies a slot of the shared memory until it is closed."""
 
     def __init__(
-        self, readers: ProcessExecutor, pool: ProcessPoolExecutor, future: "Future[_Told]", place: int | None
+        self, owner: ProcessPool, pool: ProcessPoolExecutor, future: "Future[_ChunkMessage]", slot: int | None
     ) -> None:
-        self._executor = readers
+        self._owner = owner
         self._pool = pool
         self._future = future
-        self._place = place
+        self._slot = slot
 
     def result(self) -> Chunk:
         try:
-            return self._executor.received(self._future.result(), self._place)
+            return self._owner.unpack(self._future.result(), self._slot)
         except BrokenProcessPool:
-            raise self._executor.lost(self._pool) from None
+            raise self._owner.worker_died(self._pool) from None
 
     def close(self) -> None:
-        place, self._place = self._place, None
+        slot, self._slot = self._slot, None
         self._future.cancel()
-        if place is not None:  # a process that is at work already writes to it until it is done
-            free = self._executor.free
-            self._future.add_done_callback(lambda _: free(place))
+        if slot is not None:  # a worker that has begun the chunk writes to its slot until it is done
+            release = self._owner.release
+            self._future.add_done_callback(lambda _: release(slot))
 
 
-class _Shared:
-    """Room for the pixels of several jobs, in memory that copies of this process share with it.
+class _SharedPixels:
+    """Memory for the pixels of several chunks, shared with the workers.
 
-    The system gives a page of it when it is first written to.
+    The system allocates a page of it only when it is first written to.
     """
 
-    def __init__(self, chunk: int, image: int, jobs: int) -> None:
-        self._chunk = chunk
-        self._image = image
-        self._bytes = np.frombuffer(mmap.mmap(-1, max(jobs * chunk * image, 1)), np.uint8)
+    def __init__(self, chunk_size: int, image_bytes: int, slots: int) -> None:
+        self._chunk_size = chunk_size
+        self._image_bytes = image_bytes
+        self._bytes = np.frombuffer(mmap.mmap(-1, max(slots * chunk_size * image_bytes, 1)), np.uint8)
 
-    def put(self, place: int | None, number: int, pixels: Pixels) -> "Pixels | tuple[int, ...]":
-        """The shape of the pixels, which are there now; the pixels themselves where there is no room."""
-        if place is None or pixels.nbytes > self._image:
+    def put(self, slot: int | None, i: int, pixels: Pixels) -> Pixels | Shape:
+        """The shape of the pixels, once they are in shared memory; the pixels themselves where they do not fit."""
+        if slot is None or pixels.nbytes > self._image_bytes:
             return pixels
-        self._room(place, number, pixels.shape)[...] = pixels
+        self._view(slot, i, pixels.shape)[...] = pixels
         return pixels.shape
 
-    def get(self, place: int | None, number: int, told: "Pixels | tuple[int, ...]") -> Pixels:
-        """The pixels of which ``put`` has told."""
-        if isinstance(told, np.ndarray):
-            return told
-        assert place is not None  # only there is it known by its shape
-        return self._room(place, number, told)
+    def get(self, slot: int | None, i: int, stored: Pixels | Shape) -> Pixels:
+        """The pixels for which `put` returned ``stored``."""
+        if isinstance(stored, np.ndarray):
+            return stored
+        assert slot is not None  # put gives a shape only for pixels in a slot
+        return self._view(slot, i, stored)
 
-    def _room(self, place: int, number: int, shape: tuple[int, ...]) -> Pixels:
-        start = (place * self._chunk + number) * self._image
+    def _view(self, slot: int, i: int, shape: Shape) -> Pixels:
+        start = (slot * self._chunk_size + i) * self._image_bytes
         return self._bytes[start : start + int(np.prod(shape))].reshape(shape)
 
 
-class _ToldOfOne(NamedTuple):
-    pixels: "Pixels | tuple[int, ...]"
+class _SampleMessage(NamedTuple):
+    """A `LoadedSample` on its way to the parent process; ``pixels`` is their shape where they are in shared memory."""
+
+    pixels: Pixels | Shape
     warp: Warp
     device_draw: Draw | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file
     item_index: int
 
 
-class _Told(NamedTuple):
-    samples: list[_ToldOfOne]
+class _ChunkMessage(NamedTuple):
+    """A `Chunk` on its way to the parent process."""
+
+    samples: list[_SampleMessage]
     skipped: dict[str, str]
     seconds: dict[str, float]
 
 
 @contextmanager
-def _copying() -> Generator[None]:
-    """While copies of this process are made. What it has in memory and does not use they would keep for good."""
-    give_back_free_memory()
+def _ready_to_fork() -> Generator[None]:
+    """Within it, this process can be forked safely and its forks stay small."""
+    give_back_free_memory()  # forks would keep a copy of unused memory for as long as they live
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # a copy has none of its parent's threads, and OpenCV would wait for its own
+    cv2.setNumThreads(1)  # a fork has none of its parent's threads, and OpenCV would wait for them
     with warnings.catch_warnings():
-        # From Python 3.12 on a copy of a process with threads is warned of: what they hold, a copy would wait for. The
-        # copies use no thread of torch's or OpenCV's, nor anything else that other threads here use.
+        # From Python 3.12 on, forking a process with threads gives a warning, because a lock that another thread holds
+        # stays locked in the fork. The workers use none of torch's or OpenCV's threads, and nothing else that other
+        # threads here use.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             yield
@@ -243,60 +261,65 @@ def _copying() -> Generator[None]:
             cv2.setNumThreads(threads)
 
 
-# ---------------------------------------------------------------------- in the copies
-
-_work: tuple[Sequence[SampleLoader], _Shared] | None = None
+# ---------------------------------------------------------------------- in the worker processes
 
 
-def _begin(readings: Sequence[SampleLoader], memory: _Shared, parent: int) -> None:
-    global _work  # noqa: PLW0603 - a process has one work
-    _work = readings, memory
-    gc.freeze()  # what was there before the copy is not looked through, which would copy its memory
+class _WorkerState(NamedTuple):
+    sample_loaders: Sequence[SampleLoader]
+    memory: _SharedPixels
+
+
+_worker_state: _WorkerState | None = None
+
+
+def _init_worker(sample_loaders: Sequence[SampleLoader], memory: _SharedPixels, parent: int) -> None:
+    global _worker_state  # noqa: PLW0603 - a worker process reads for one pool only
+    _worker_state = _WorkerState(sample_loaders, memory)
+    gc.freeze()  # the garbage collector would write to objects from before the fork, and so copy their memory
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=exit_with_parent, args=(parent,), daemon=True).start()
 
 
-def _nothing() -> None:
-    """The first job."""
+def _do_nothing() -> None:
+    """An empty task."""
 
 
-def _read(side: int, images: list[int], epoch: int, place: int | None) -> _Told:
-    assert _work is not None
-    readings, memory = _work
-    reading = readings[side]
-    _seed_all([reading.seed, epoch, images[0]])
+def _read_chunk(loader_index: int, indices: list[int], epoch: int, slot: int | None) -> _ChunkMessage:
+    assert _worker_state is not None
+    sample_loader, memory = _worker_state.sample_loaders[loader_index], _worker_state.memory
+    _seed_global_generators([sample_loader.seed, epoch, indices[0]])
     try:
-        chunk = reading.chunk(images, epoch)
+        chunk = sample_loader.chunk(indices, epoch)
     except Exception as error:
-        travelling = _that_travels(error)
-        if travelling is error:
+        picklable = _picklable(error)
+        if picklable is error:
             raise
-        raise travelling from error
-    seen = [
-        _ToldOfOne(
-            memory.put(place, number, one.preprocessed.pixels),
-            one.preprocessed.warp,
-            one.preprocessed.device_draw,
-            None if one.target is None else one.target.numpy(),
-            one.item_index,
+        raise picklable from error
+    samples = [
+        _SampleMessage(
+            memory.put(slot, i, sample.preprocessed.pixels),
+            sample.preprocessed.warp,
+            sample.preprocessed.device_draw,
+            None if sample.target is None else sample.target.numpy(),
+            sample.item_index,
         )
-        for number, one in enumerate(chunk.samples)
+        for i, sample in enumerate(chunk.samples)
     ]
-    return _Told(seen, chunk.skipped, chunk.seconds)
+    return _ChunkMessage(samples, chunk.skipped, chunk.seconds)
 
 
-def _seed_all(numbers: list[int]) -> None:
-    """For functions of the user's that draw from the generators of everybody: copies would all draw the same."""
-    one, other, third = map(int, np.random.SeedSequence(numbers).generate_state(3))
-    random.seed(one)
-    np.random.seed(other)  # noqa: NPY002
-    torch.manual_seed(third)
+def _seed_global_generators(entropy: list[int]) -> None:
+    """Seed Python's, NumPy's and torch's generators, which a user's getters may use: forks would all draw the same."""
+    python_seed, numpy_seed, torch_seed = map(int, np.random.SeedSequence(entropy).generate_state(3))
+    random.seed(python_seed)
+    np.random.seed(numpy_seed)  # noqa: NPY002
+    torch.manual_seed(torch_seed)
 
 
-def _that_travels(error: Exception) -> Exception:
-    """The error, or what it says where it cannot be pickled."""
+def _picklable(error: Exception) -> Exception:
+    """The error itself, or a `RuntimeError` with its type and message where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

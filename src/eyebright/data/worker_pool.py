@@ -1,7 +1,7 @@
-"""Decides what reads the images of one or several loaders - the calling thread, threads or processes - and starts it.
+"""The workers of one or several loaders: the calling thread, threads or processes, whichever suits the images.
 
-Loaders of the same data share a pool, because processes are copies of this one: started once, before training takes
-memory, they stay small, and each can read for all of the loaders.
+Loaders of the same data share a pool, because worker processes are forks of this process: started once, before training
+takes memory, they stay small, and each of them can read for all of the loaders.
 """
 
 import math
@@ -10,61 +10,61 @@ from dataclasses import dataclass
 
 from eyebright._system.cpus import cpu_count
 from eyebright.data.executors import Executor, SerialExecutor, ThreadExecutor
-from eyebright.data.process_executor import ProcessExecutor, can_fork
+from eyebright.data.process_executor import ProcessPool, can_fork
 from eyebright.data.sample_loader import SampleLoader
 from eyebright.errors import DataError
 
-CHUNK = 8
+CHUNK_SIZE = 8
 """Images that one worker reads at once."""
 
-AHEAD = 2
+PREFETCHED_BATCHES = 2
 """Batches that are read ahead of the one in use."""
 
-ENOUGH_IMAGES = 256
-"""Images for which processes are worth their start."""
+MIN_IMAGES_FOR_PROCESSES = 256
+"""With fewer images, starting processes costs more time than they save."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a loader wants to have read, and by how many.
+class WorkerConfig:
+    """What one loader needs of its workers.
 
     Args:
-        samples: makes a sample of each image.
+        sample_loader: reads and preprocesses each image.
         bs: images in a batch.
-        workers: threads or processes; 0: the calling thread.
-        processes: whether the workers are processes; None: where that is possible and worth their start.
+        workers: number of threads or processes; 0: the calling thread.
+        processes: whether the workers are processes; None: where that is possible and faster.
     """
 
-    samples: SampleLoader
+    sample_loader: SampleLoader
     bs: int
     workers: int
     processes: bool | None
 
-    def same_as(self, other: "Reading") -> bool:
-        """Whether the other one can be read by the same workers."""
-        how = (self.workers, self.processes) == (other.workers, other.processes)
-        return how and self.samples.same_as(other.samples)
+    def is_equivalent(self, other: "WorkerConfig") -> bool:
+        """Whether the same workers can read for both."""
+        same_workers = (self.workers, self.processes) == (other.workers, other.processes)
+        return same_workers and self.sample_loader.same_as(other.sample_loader)
 
     @property
-    def wants_processes(self) -> bool:
-        """Whether processes were asked for, or read these images faster than threads would, and as safely.
+    def uses_processes(self) -> bool:
+        """Whether the workers are processes: because they were asked for, or because they are faster and as safe.
 
-        A cache counts its uses and holds images for the threads of one process. More workers than processors are there
-        to wait for a disk or a network. A getter that gives images without a path may hold an archive open, whose
-        position in the file processes would move for each other.
+        Processes are not chosen unasked for three reasons. A cache holds its images for the threads of one process.
+        More workers than processors are there to wait for a disk or a network. A getter that gives images without a
+        path may hold an archive open, and forks would share its position in the file.
         """
-        pipeline = self.samples.pipeline
+        pipeline = self.sample_loader.pipeline
         possible = self.workers > 0 and can_fork() and pipeline.cache is None and pipeline.host_size is not None
         if self.processes is not None or not possible:
             return possible and bool(self.processes)
-        enough = len(self.samples.dataset) >= ENOUGH_IMAGES
-        return 1 < self.workers <= cpu_count() and enough and self._has_files
+        enough_images = len(self.sample_loader.dataset) >= MIN_IMAGES_FOR_PROCESSES
+        return 1 < self.workers <= cpu_count() and enough_images and self._reads_files
 
     @property
-    def _has_files(self) -> bool:
+    def _reads_files(self) -> bool:
         try:
-            return self.samples.dataset.sample(0).image.path is not None
-        except Exception:  # the worker that reads it will raise it
+            return self.sample_loader.dataset.sample(0).image.path is not None
+        except Exception:  # the worker that reads this sample will raise it
             return True
 
 
@@ -72,53 +72,56 @@ class WorkerPool:
     """The workers of the loaders that share this pool; they start with the first batch that one of these asks for."""
 
     def __init__(self) -> None:
-        self._readings: list[Reading] = []
+        self._configs: list[WorkerConfig] = []
         self._executors: dict[int, Executor] = {}
 
-    def add(self, reading: Reading) -> int:
-        """Takes another loader in; returns the number by which it asks for its executor."""
-        self._readings.append(reading)
-        return len(self._readings) - 1
+    def add(self, config: WorkerConfig) -> int:
+        """The index by which a new loader of this pool asks for its executor."""
+        self._configs.append(config)
+        return len(self._configs) - 1
 
-    def executor(self, member: int, reading: Reading) -> Executor:
-        """What reads for a loader, started where it is not running yet.
+    def executor(self, loader_index: int, config: WorkerConfig) -> Executor:
+        """The executor of a loader; workers are started where none fit the configuration.
 
         Args:
-            member: the loader's number.
-            reading: what it wants to have read now; where that has changed, other workers are started.
+            loader_index: as `add` gave it.
+            config: what the loader needs now; it may have changed since the last call.
 
         Raises:
             DataError: processes were asked for and cannot be started.
         """
-        if member not in self._executors or not self._readings[member].same_as(reading):
-            self._readings[member] = reading
-            self._executors.pop(member, None)
-            if not (reading.wants_processes and self._start_processes(member)):
-                samples, workers = reading.samples, reading.workers
-                self._executors[member] = ThreadExecutor(samples, workers) if workers else SerialExecutor(samples)
-        return self._executors[member]
+        if loader_index not in self._executors or not self._configs[loader_index].is_equivalent(config):
+            self._configs[loader_index] = config
+            self._executors.pop(loader_index, None)
+            if not (config.uses_processes and self._start_processes(loader_index)):
+                loader, workers = config.sample_loader, config.workers
+                self._executors[loader_index] = ThreadExecutor(loader, workers) if workers else SerialExecutor(loader)
+        return self._executors[loader_index]
 
-    def _start_processes(self, member: int) -> bool:
-        """Starts processes for a loader and for the others that want some and have none; False: it is not possible."""
-        members = [member, *(i for i in range(len(self._readings)) if i != member and self._is_waiting(i))]
-        readings = [self._readings[i] for i in members]
-        asking = readings[0]
+    def _start_processes(self, loader_index: int) -> bool:
+        """Start processes for a loader and for all others that use processes and have none; False: not possible."""
+        others = (i for i in range(len(self._configs)) if i != loader_index and self._waits_for_processes(i))
+        loader_indices = [loader_index, *others]
+        configs = [self._configs[i] for i in loader_indices]
         try:
-            processes = _process_executor(readings, asking.workers)
+            pool = _process_pool(configs)
         except (OSError, NotImplementedError) as error:
-            if asking.processes:
-                raise DataError(
-                    f"processes that read images cannot be started: {error}; leave processes=True out"
-                ) from None
+            if configs[0].processes:
+                raise DataError(f"worker processes cannot be started: {error}; leave processes=True out") from None
             return False
-        self._executors |= {member: processes.of(index) for index, member in enumerate(members)}
+        self._executors |= {index: pool.executor(i) for i, index in enumerate(loader_indices)}
         return True
 
-    def _is_waiting(self, member: int) -> bool:
-        return member not in self._executors and self._readings[member].wants_processes
+    def _waits_for_processes(self, loader_index: int) -> bool:
+        return loader_index not in self._executors and self._configs[loader_index].uses_processes
 
 
-def _process_executor(readings: Sequence[Reading], workers: int) -> ProcessExecutor:
-    image = 3 * max(math.prod(reading.samples.pipeline.host_size or ()) for reading in readings)
-    jobs = (AHEAD + 1) * math.ceil(max(reading.bs for reading in readings) / CHUNK)
-    return ProcessExecutor([reading.samples for reading in readings], workers, chunk=CHUNK, image=image, jobs=jobs)
+def _process_pool(configs: Sequence[WorkerConfig]) -> ProcessPool:
+    """Processes for several loaders, as many as the first of these asks for."""
+    return ProcessPool(
+        [config.sample_loader for config in configs],
+        configs[0].workers,
+        chunk_size=CHUNK_SIZE,
+        image_bytes=3 * max(math.prod(config.sample_loader.pipeline.host_size or ()) for config in configs),
+        slots=(PREFETCHED_BATCHES + 1) * math.ceil(max(config.bs for config in configs) / CHUNK_SIZE),
+    )

@@ -92,9 +92,9 @@ class FeatureCache:
     def _cached(self, table: "_FeatureTable", epoch: int) -> TrainBatches:
         """The batches of an epoch from a view that is in the cache."""
         device = self._device.torch_device
-        for group in self._loader.groups(epoch, self._shard):
-            rows = table.rows_of(self._loader.dataset.indices[i] for i in group)
-            if self._loader.is_batch(len(rows), len(group), self._shard):
+        for batch in self._loader.batch_indices(epoch, self._shard):
+            rows = table.rows_of(self._loader.dataset.indices[i] for i in batch)
+            if self._loader.is_large_enough(len(rows), len(batch), self._shard):
                 features, targets = table.features[rows], table.targets[rows]
                 yield features.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 
@@ -118,7 +118,7 @@ class FeatureCache:
         That is everything, and always the same; or with several processes what this one needs.
         """
         indices = self._loader.dataset.indices
-        needed = sorted(i for group in self._loader.groups(epoch, self._shard) for i in group)
+        needed = sorted(i for batch in self._loader.batch_indices(epoch, self._shard) for i in batch)
         missing = [i for i in needed if indices[i] not in table.tried]
         if not missing:
             return
@@ -127,8 +127,10 @@ class FeatureCache:
         table.tried.update(indices[i] for i in missing)
         # A loader drops a batch of one: each batch gets an image that is in the table already.
         companion = next(i for i in range(len(indices)) if indices[i] in table.rows)
-        groups = [[*missing[i : i + self._loader.bs], companion] for i in range(0, len(missing), self._loader.bs)]
-        with closing(self._loader.batches(view_epoch, self._shard, only=groups)) as batches:
+        with_companion = [
+            [*missing[i : i + self._loader.bs], companion] for i in range(0, len(missing), self._loader.bs)
+        ]
+        with closing(self._loader.batches(view_epoch, self._shard, batch_indices=with_companion)) as batches:
             for batch in batches:
                 table.add(batch.indices, *self._features(batch))
 

@@ -26,12 +26,12 @@ from eyebright.data.image_dataloaders import ImageDataLoaders
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.metrics.meter import Meter
+from eyebright.sources.read import read_source
 from eyebright.sources.split import ColSplitter, LabelSplitter, RandomSplitter, TrainTestSplitter, checked_split
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
-from eyebright.workflow.train_model import read_source
 
 FILES = 20  # images; the rows of a table of any length name them again and again
 LABELS = 20

@@ -18,8 +18,9 @@ from memory import Watch
 from peers.job import Item, Kind, Phase, Settings
 
 from eyebright.io.files import get_image_files
-from eyebright.sources.split import LabelSplitter
-from eyebright.workflow.train_model import DEFAULT_BATCH, Options, read_source
+from eyebright.sources.read import read_source
+from eyebright.sources.source_split import split_source
+from eyebright.workflow.train_model import DEFAULT_BATCH, Options
 
 TRAINING = ("peers.fastai_side", "peers.eyebright_side")
 NOT_KEPT = ("items", "seed", "book", "keep", "train_bn", "precision", "workers", "started")  # differ, or are too many
@@ -68,25 +69,19 @@ def settings(arguments: argparse.Namespace, phase: Phase, kind: Kind, items: lis
 
 
 def labelled(data: Path, images: Path | None) -> tuple[Kind, list[Item]]:
-    """The images of a table or of class folders; a fifth validates where they do not say which."""
-    source = read_source(data.resolve(), images=None if images is None else images.resolve())
-    labels = [image.labels for image in source.images]
-    split = source.split or own_split(labels)
+    """The images of a table or of class folders; a fifth of each label validates where they do not say which."""
+    source = split_source(read_source(data.resolve(), images=None if images is None else images.resolve()))
+    kind: Kind = "multi" if source.kind == "multicategory" else "single"
     items = [
         Item(
-            path=str(image.path),
-            answer=list(image.labels) if source.kind == "multi" else image.labels[0],
-            valid=split[i],
+            path=str(row.path),
+            answer=sorted(row.target) if kind == "multi" else row.target,
+            valid=row.part == "valid",
         )
-        for i, image in enumerate(source.images)
+        for row in source
+        if row.part in ("train", "valid")
     ]
-    return source.kind, items
-
-
-def own_split(labels: list[tuple[str, ...]]) -> list[bool]:
-    """Which images validate where the data do not say: a fifth of each label, always the same."""
-    _, valid = map(set, LabelSplitter(labels, seed=0)(labels))
-    return [i in valid for i in range(len(labels))]
+    return kind, items
 
 
 def points(folder: Path, person: str) -> list[Item]:

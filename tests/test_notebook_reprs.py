@@ -17,7 +17,7 @@ from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import f1_macro
 from eyebright.recipes.data_bunch import ImageDataBunch
 from eyebright.sources.label_table import read_labels
-from eyebright.sources.source import table_source
+from eyebright.sources.read import table_source
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock

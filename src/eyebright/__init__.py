@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         error_rate as error_rate,
     )
     from eyebright.metrics.meter import Metric as Metric
+    from eyebright.sources.read import read_source as read_source
     from eyebright.sources.split import (
         ColSplitter as ColSplitter,
     )
@@ -72,7 +73,6 @@ if TYPE_CHECKING:
     from eyebright.types import Size as Size
     from eyebright.types import Thresholds as Thresholds
     from eyebright.workflow.train_model import Options as Options
-    from eyebright.workflow.train_model import read_source as read_source
     from eyebright.workflow.train_model import train_model as train_model
 
 _HOMES = {
@@ -115,7 +115,7 @@ _HOMES = {
     "load_learner": "eyebright.learner.saved_learner",
     "load_predictor": "eyebright.inference.predictor",
     "parent_label": "eyebright.data.getters",
-    "read_source": "eyebright.workflow.train_model",
+    "read_source": "eyebright.sources.read",
     "save_onnx": "eyebright.inference.predictor",
     "train_model": "eyebright.workflow.train_model",
     "untar_data": "eyebright.io.download",

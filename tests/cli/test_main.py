@@ -24,7 +24,8 @@ from eyebright.cli.worker import Work
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
-from eyebright.workflow.train_model import Options, read_source, train_model
+from eyebright.sources.read import read_source
+from eyebright.workflow.train_model import Options, train_model
 from support.images import coloured_squares
 from support.learners import SMALL
 from support.models import model_folder
@@ -300,7 +301,8 @@ def test_options_for_tables_are_refused_for_folders(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", str(tmp_path), "--out", str(tmp_path / "model"), option, "x"]) == 2
-    assert f"is a folder for each class, which needs no {option}; give a table" in capsys.readouterr().err
+    name = option.removeprefix("--")
+    assert f"is a folder for each class, which needs no option '{name}'; give a table" in capsys.readouterr().err
 
 
 def test_all_that_can_be_said_of_a_training_can_be_said_on_the_command_line() -> None:

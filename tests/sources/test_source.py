@@ -6,7 +6,9 @@ import PIL.Image
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.sources.source import folder_source, readable, table_source
+from eyebright.sources.folder import folder_source
+from eyebright.sources.read import table_source
+from eyebright.sources.source import readable
 from support.images import coloured_squares
 
 
@@ -19,22 +21,20 @@ def images(root: Path, *names: str) -> Path:
 
 def test_a_folder_for_each_class(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "dog/2.png", "cat/1.png", "cat/3.png"))
-    assert [(one.path.name, one.labels) for one in source.images] == [
-        ("1.png", ("cat",)), ("3.png", ("cat",)), ("2.png", ("dog",)),
-    ]  # fmt: skip
-    assert (source.kind, source.split) == ("single", None)
+    assert [(row.path.name, row.target) for row in source] == [("1.png", "cat"), ("3.png", "cat"), ("2.png", "dog")]
+    assert (source.kind, source.split) == ("category", None)
 
 
 def test_folders_may_say_the_split(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"))
-    assert {one.path.name: one.valid for one in source.images} == {"1.png": False, "2.png": False, "3.png": True}
-    assert source.said[-1] == "images outside of the folders for training and validation, which are left out: 1"
-    assert source.split == [False, False, True]
+    assert {row.path.name: row.part for row in source} == {"1.png": "train", "2.png": "train", "3.png": "valid"}
+    assert source.messages[-1] == "images outside of the folders for training and validation, which are left out: 1"
+    assert source.split == ([0, 1], [2])
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/1.png", "bus/2.png"))
-    assert [one.labels for one in source.images] == [("bus",), ("train",)]
+    assert [row.target for row in source] == ["bus", "train"]
 
 
 def test_a_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
@@ -51,14 +51,14 @@ def test_a_table_names_its_lines(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path / "photos", 6)
     table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
     source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
-    assert str(source.images[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
-    assert source.split == table["is_valid"].tolist()
-    assert [one.labels for one in source.images] == [tuple(labels.split()) for labels in table["labels"]]
+    assert str(source[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
+    assert source.split == (table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist())
+    assert [row.target for row in source] == [set(labels.split()) for labels in table["labels"]]
 
 
 def test_a_folder_of_images_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
-    with pytest.raises(InputError, match="no folder of images .*; name it with --images"):
+    with pytest.raises(InputError, match="no folder of images .*; name it with the option 'images'"):
         table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
 
 
@@ -66,10 +66,10 @@ def test_images_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Pa
     source = folder_source(images(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
     (tmp_path / "cat" / "1.png").write_bytes(b"")
     (tmp_path / "dog" / "3.png").write_text("text")
-    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; --skip-bad"):
+    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; the option 'skip_bad'"):
         readable(source, skip_bad=False)
     rest = readable(source, skip_bad=True)
-    assert [one.path.name for one in rest.images] == ["2.png"]
+    assert [row.path.name for row in rest] == ["2.png"]
     assert sorted(Path(path).name for path in rest.skipped) == ["1.png", "3.png"]
     (tmp_path / "cat" / "2.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"none of the 3 images can be read; .*1.png: it is empty"):
@@ -81,9 +81,7 @@ def test_where_no_image_of_a_table_is_there_the_folder_is_asked_for(tmp_path: Pa
     images(tmp_path / "photos", "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
     with pytest.raises(
-        InputError, match=r"none of the 2 .* line 2\): there is no such file; --images names the folder"
+        InputError, match=r"none of the 2 .* line 2\): there is no such file; the option 'images' names the folder"
     ):
         readable(table_source(tmp_path / "labels.csv"), skip_bad=skip_bad)
-    assert (
-        len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad).images) == 2
-    )
+    assert len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad)) == 2

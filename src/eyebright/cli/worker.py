@@ -48,8 +48,9 @@ class Work:
 
 def do(work: Work) -> None:
     """Trains, and says what came out."""
+    from eyebright.sources.read import read_source
     from eyebright.train.device import is_main_process
-    from eyebright.workflow.train_model import read_source, train_model
+    from eyebright.workflow.train_model import train_model
 
     found = read_source(work.source, **work.reading)
     train_model(found, work.out, options=work.options, resume=work.resume, say=typer.echo)

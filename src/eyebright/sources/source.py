@@ -1,178 +1,229 @@
-"""What lies on a disk, as labelled images: a table and a folder of images, or a folder for each class."""
+"""`Source`: what any label file or folder becomes, one row for each image, in columns of arrays.
+
+Ten million images take less than two gigabytes: a file name takes its characters, labels and classes take four bytes,
+since each different value is kept once, and numbers and coordinates take eight bytes each.
+"""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
 
 from eyebright import _html as html
-from eyebright.errors import ImageError, InputError, listing
+from eyebright.errors import DataError, ImageError, InputError
 from eyebright.image.image import Image
-from eyebright.io.files import get_image_files
-from eyebright.sources.label_table import read_labels
+from eyebright.sources.coded import Coded, Rows
+from eyebright.sources.indices import Indices
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.types import LabelSet
 
-TRAIN_FOLDERS = ("train", "training")
-VALID_FOLDERS = ("valid", "val", "validation")
+Part = Literal["train", "valid", "promise", "test"]
+"""What an image is for: training, validation, guarantees alone, or the test that chooses nothing."""
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Strings = np.ndarray[Any, Any]  # of numpy's StringDType, which its stubs cannot name exactly
+Targets = Coded[LabelSet] | Coded[str] | Floats
+"""Label sets, classes, points (n, p, 2) or numbers (n, k)."""
+
+_KEPT_ASIDE = ("promise", "test")  # parts that neither train nor validate
+_IMAGES_HINT = "the option 'images' names the folder that the table's file names start from"
 _SHOWN = 5  # images, in a notebook
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """One image of a source, and its labels.
+class Row:
+    """One image of a source; as text it is its path and the line of the label file.
 
     Args:
-        path: of the image.
-        labels: none, one or several.
-        valid: whether it validates; None when the source does not say.
-        told: where its labels were said, for messages.
+        source: the source.
+        index: of the row in it.
     """
 
-    path: Path
-    labels: tuple[str, ...]
-    valid: bool | None
-    told: str
+    source: "Source"
+    index: int
 
     def __str__(self) -> str:
-        return f"{self.path} ({self.told})" if self.told else str(self.path)
+        origin = self.origin
+        return f"{self.path} ({origin})" if origin else str(self.path)
+
+    @property
+    def path(self) -> Path:
+        """Where the image is."""
+        return self.source.root / self.source.files[self.index]
+
+    @property
+    def target(self) -> Any:
+        """The raw target, as `TargetBlock.read` takes it."""
+        return self.source.targets[self.index]
+
+    @property
+    def part(self) -> Part | None:
+        """What the image is for; None where the data do not say."""
+        return None if self.source.part is None else self.source.part[self.index]
+
+    @property
+    def origin(self) -> str:
+        """The file and the line with the target, such as ``labels.csv line 5``; empty for a folder of images."""
+        return "" if self.source.lines is None else f"{self.source.name} line {self.source.lines[self.index]}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Source:
-    """The labelled images of a disk.
+    """Labelled images; immutable.
 
     Args:
-        images: each once.
-        kind: ``"multi"`` for any number of labels an image, ``"single"`` for exactly one.
-        said: how it was understood, sentences for the user.
+        kind: of the targets: the name of a block in `eyebright.tasks.registry.TARGET_BLOCKS`.
+        root: the folder that ``files`` start from.
+        files: of the images, relative to ``root``, each once.
+        targets: raw, one for each image: label sets and classes as codes; points of shape (n, p, 2), in pixels of the
+            user's image, and numbers of shape (n, k), where NaN is unknown.
+        name: of the label file, for messages; empty for a folder of images.
+        names: of the points or numbers; empty where they have none.
+        mirror: for each point the index of the one whose name it takes in a mirrored image; None: names have no side.
+        part: what each image is for; None where the data do not say.
+        group: images of one group belong together on one side of a split; None: each image is independent.
+        weight: shape (n,), of each image in training; None: all the same.
+        columns: every other column of the label file, a row for each image.
+        lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
+        messages: how the data were understood, sentences for the user.
         skipped: images that were left out because they cannot be read, path to reason.
+
+    Raises:
+        DataError: the columns have different lengths.
     """
 
-    images: Sequence[Labelled]
-    kind: Literal["multi", "single"]
-    said: tuple[str, ...]
+    kind: str
+    root: Path
+    files: Strings
+    targets: Targets
+    name: str = ""
+    names: tuple[str, ...] = ()
+    mirror: tuple[int, ...] | None = None
+    part: Coded[Any] | None = None
+    group: Coded[str] | None = None
+    weight: Floats | None = None
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lines: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    messages: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict[str, str])
 
+    def __post_init__(self) -> None:
+        if not self.columns.shape[1]:
+            object.__setattr__(self, "columns", pd.DataFrame(index=pd.RangeIndex(len(self.files))))
+        optional = (self.part, self.group, self.weight, self.lines)
+        lengths = {len(column) for column in (self.files, self.targets, self.columns, *optional) if column is not None}
+        if len(lengths) > 1:
+            raise DataError(f"every column of a source has one row for each image, got lengths {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Row:
+        return Row(self, range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Row]:
+        return (Row(self, index) for index in range(len(self)))
+
     def __repr__(self) -> str:
-        return "; ".join([f"Source: {len(self.images)} images", *self.said])
+        return "; ".join([f"Source: {len(self)} images", *self.messages])
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how it was understood, its first images, and which were left out."""
-        rows = [(image.path, ", ".join(image.labels)) for image in self.images[:_SHOWN]]
-        left_out = len(self.images) - len(rows)
+        block = self.block()
+        rows = [(row.path, block.words(block.read(row.target))) for row in islice(self, _SHOWN)]
         skipped = (
             html.table(("left out", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
         )
         return html.block(
-            f"Source: {len(self.images):,} images",
-            *map(html.paragraph, self.said),
-            html.table(("image", "labels"), rows, text_columns=2, left_out=left_out),
+            f"Source: {len(self):,} images",
+            *map(html.paragraph, self.messages),
+            html.table(("image", "target"), rows, text_columns=2, left_out=len(self) - len(rows)),
             skipped,
         )
 
+    def block(self) -> TargetBlock:
+        """The target block for these targets, not fitted."""
+        return TARGET_BLOCKS[self.kind].from_columns(self.names, mirror=self.mirror)
+
     @property
-    def split(self) -> list[bool] | None:
-        """Which images validate; None when the source does not say."""
-        flags = [image.valid for image in self.images]
-        return None if None in flags else [flag is True for flag in flags]
+    def split(self) -> tuple[Indices, Indices] | None:
+        """(train, valid) indices as the data say; None where no image is for validation.
+
+        Images for test and promise are in neither; an image of which the data do not say it trains.
+        """
+        if self.part is None:
+            return None
+        validates = self.part.is_any_of(["valid"])
+        if not validates.any():
+            return None
+        return Indices.where(~validates & ~self.part.is_any_of(_KEPT_ASIDE)), Indices.where(validates)
+
+    def not_kept_aside(self) -> Indices:
+        """The images that may train or validate: all but those for test and promise."""
+        if self.part is None:
+            return Indices(range(len(self)))
+        return Indices.where(~self.part.is_any_of(_KEPT_ASIDE))
+
+    def only(self, rows: Rows | Sequence[int]) -> "Source":
+        """The source with only some of its images.
+
+        Args:
+            rows: indices, in the order that they should have, or a mask.
+        """
+        rows = rows if isinstance(rows, (slice, np.ndarray)) else np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            files=self.files[rows],
+            targets=self.targets[rows],
+            part=None if self.part is None else self.part[rows],
+            group=None if self.group is None else self.group[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            columns=self.columns.iloc[rows].reset_index(drop=True),
+            lines=None if self.lines is None else self.lines[rows],
+        )
 
 
-def table_source(
-    path: str | Path,
-    *,
-    images: str | Path | None = None,
-    files: str | None = None,
-    labels: str | None = None,
-    delimiter: str | None = None,
-) -> Source:
-    """The images that a table names, with its labels.
-
-    Args:
-        path: the table, CSV or TSV.
-        images: the folder that its file names start from; None: the table's own.
-        files: the column with the images' names.
-        labels: the column with the labels.
-        delimiter: what stands between two labels.
-
-    Raises:
-        InputError: there is no such folder.
-        TableError: the table cannot be understood.
-    """
-    path = Path(path)
-    folder = path.parent if images is None else Path(images)
-    if not folder.is_dir():
-        raise InputError(f"there is no folder of images '{folder}'; name it with --images")
-    table = read_labels(path, files=files, labels=labels, delimiter=delimiter)
-    valid = table.valid or [None] * len(table.files)
-    rows = [
-        Labelled(folder / name, one, flag, f"{path.name} line {line}")
-        for name, one, flag, line in zip(table.files, table.labels, valid, table.lines, strict=True)
-    ]
-    return Source(rows, table.kind, table.said)
-
-
-def folder_source(path: str | Path) -> Source:
-    """The images of a folder for each class; ``train/`` and ``valid/`` above them are the split.
-
-    Raises:
-        InputError: there is no image, or images lie outside of any class folder.
-    """
-    root = Path(path)
-    files = get_image_files(root)
-    _refuse_loose([file for file in files if file.parent == root])
-    tops = {_top(file, root) for file in files}
-    if not tops & set(VALID_FOLDERS) or not tops & set(TRAIN_FOLDERS):
-        return Source([Labelled(file, (file.parent.name,), None, "") for file in files], "single", (_said(files),))
-    used = [file for file in files if _top(file, root) in TRAIN_FOLDERS + VALID_FOLDERS]
-    _refuse_loose([file for file in used if file.parent.parent == root])
-    images = [Labelled(file, (file.parent.name,), _top(file, root) in VALID_FOLDERS, "") for file in used]
-    left = len(files) - len(used)
-    more = (f"images outside of the folders for training and validation, which are left out: {left}",) if left else ()
-    return Source(images, "single", (_said(used), "the folders say which images validate", *more))
+def strings(texts: Sequence[str]) -> Strings:
+    """The texts as an array that takes 16 bytes for each, and their characters where they are longer than 15."""
+    return np.array(texts, dtype=np.dtypes.StringDType())
 
 
 def readable(source: Source, *, skip_bad: bool) -> Source:
-    """The source without images whose header cannot be read; looking at headers is quick.
+    """The source without images whose header cannot be read.
+
+    Every header is read once; that is quick beside decoding.
 
     Raises:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
     """
-    bad: dict[str, str] = {}
-    first: Labelled | None = None
-    good: list[Labelled] = []
-    for image in source.images:
+    bad: dict[int, ImageError] = {}
+    for i in range(len(source)):
         try:
-            Image.create(image.path)
-            good.append(image)
+            Image.create(source[i].path)
         except ImageError as error:
-            first = first or image
-            bad[error.path] = error.reason
-    if first is not None:
-        reason = bad[str(first.path)] if str(first.path) in bad else next(iter(bad.values()))
-        if not good:
-            there = os.path.exists(first.path) or not first.told  # noqa: PTH110 - of any name, with no error
-            where = "" if there else "; --images names the folder that the table's file names start from"
-            raise InputError(f"none of the {len(source.images)} images can be read; {first}: {reason}{where}")
-        if not skip_bad:
-            others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
-            raise InputError(f"{first}: {reason}{others}; --skip-bad leaves them out and lists them")
-    return Source(good, source.kind, source.said, {**source.skipped, **bad})
+            bad[i] = error
+    if not bad:
+        return source
+    _refuse_unreadable(source, bad, skip_bad=skip_bad)
+    keep = np.ones(len(source), dtype=np.bool_)
+    keep[list(bad)] = False
+    skipped = {**source.skipped, **{error.path: error.reason for error in bad.values()}}
+    return replace(source.only(keep), skipped=skipped)
 
 
-def _refuse_loose(files: Sequence[Path]) -> None:
-    if files:
-        raise InputError(
-            f"'{files[0]}' lies in no class folder; "
-            "put every image into a folder named after its class, or give a table"
-        )
-
-
-def _top(file: Path, root: Path) -> str:
-    return file.relative_to(root).parts[0].lower()
-
-
-def _said(files: Sequence[Path]) -> str:
-    classes = sorted({file.parent.name for file in files})
-    folders = "1 folder" if len(classes) == 1 else f"{len(classes)} folders"
-    return f"{len(files)} images in {folders}, one for each class: {listing(classes)}"
+def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:
+    first = next(iter(bad))
+    row, reason = source[first], bad[first].reason
+    if len(bad) == len(source):
+        exists = os.path.exists(row.path)  # noqa: PTH110  # Path.exists raises for some names
+        hint = "" if exists or source.lines is None else f"; {_IMAGES_HINT}"
+        raise InputError(f"none of the {len(source)} images can be read; {row}: {reason}{hint}")
+    if not skip_bad:
+        others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
+        raise InputError(f"{row}: {reason}{others}; the option 'skip_bad' leaves them out and lists them")

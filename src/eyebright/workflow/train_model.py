@@ -13,7 +13,7 @@ from typing import Any
 from eyebright._optional import check_installed
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, checked_keywords
+from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import refuse_unknown_metric
@@ -22,11 +22,9 @@ from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportData
 from eyebright.report.html import write_report
 from eyebright.report.kinds import answers_of
-from eyebright.sources.source import Source, folder_source, readable, table_source
-from eyebright.sources.split import LabelSplitter, MaskSplitter
-from eyebright.tasks.category import CategoryBlock
+from eyebright.sources.source import Source, readable
+from eyebright.sources.source_split import split_source
 from eyebright.tasks.image import ImageBlock
-from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.plan import fine_tune_plans
@@ -111,42 +109,6 @@ class Options:
         refuse_unknown_metric(self.threshold_metric)
 
 
-@checked_keywords
-def read_source(
-    path: str | Path,
-    *,
-    images: str | Path | None = None,
-    files: str | None = None,
-    labels: str | None = None,
-    delimiter: str | None = None,
-) -> Source:
-    """The labelled images of a table, or of a folder for each class.
-
-    Args:
-        path: a CSV or TSV file, or a folder.
-        images: the folder that a table's file names start from.
-        files: the table's column with the images' names.
-        labels: the table's column with the labels.
-        delimiter: what stands between two labels.
-
-    Raises:
-        InputError: there is nothing, or nothing that can be understood.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
-    if not path.is_dir():
-        return table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
-    given = {"images": images, "files": files, "labels": labels, "delimiter": delimiter}
-    of_tables = [f"--{name}" for name, value in given.items() if value is not None]
-    if of_tables:
-        raise InputError(
-            f"'{path}' is a folder for each class, which needs no {of_tables[0]}; "
-            f"give a table, or leave {of_tables[0]} out"
-        )
-    return folder_source(path)
-
-
 def train_model(
     source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
 ) -> Learner:
@@ -180,13 +142,16 @@ def train_model(
 
 
 def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: Say) -> Learner:
-    for sentence in source.said:
+    for sentence in source.messages:
         say(sentence)
+    understood = len(source.messages)
     source = readable(source, skip_bad=options.skip_bad)
-    dls = _dataloaders(source, options)
+    counted = len(source.not_kept_aside()) if source.split is None else len(source.split[0])
+    source = split_source(source, options.valid_pct, seed=options.seed)
+    dls = _dataloaders(source, options, counted)
     _refuse_nothing_to_learn(dls)
-    if source.split is None:
-        say(f"divided {_divided(source, options)}")
+    for sentence in source.messages[understood:]:
+        say(sentence)
     say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     learner = vision_learner(
         dls,
@@ -281,23 +246,20 @@ def _refuse_nothing_to_learn(dls: DataLoaders) -> None:
     dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
 
 
-def _dataloaders(source: Source, options: Options) -> DataLoaders:
-    multi = source.kind == "multi"
-    split = source.split
-    labels = [image.labels for image in source.images]
+def _dataloaders(source: Source, options: Options, counted: int) -> DataLoaders:
+    train, valid = source.split or (range(len(source)), ())
     item_tfms, batch_tfms = _transforms(options.size, whole=options.whole)
     block = DataBlock(
-        blocks=(ImageBlock, MultiCategoryBlock if multi else CategoryBlock),
-        get_x=lambda image: image.path,
-        get_y=lambda image: image.labels,
-        splitter=LabelSplitter(labels, options.valid_pct, options.seed) if split is None else MaskSplitter(split),
+        blocks=(ImageBlock, source.block()),
+        get_x=lambda row: row.path,
+        get_y=lambda row: row.target,
+        splitter=lambda _: (train, valid),
         item_tfms=item_tfms,
         batch_tfms=batch_tfms,
     )
-    trained = len(source.images) if split is None else split.count(False)
-    few = max(trained // 4, 2)  # one alone is nothing to a batch norm
+    few = max(counted // 4, 2)  # one alone is nothing to a batch norm
     return block.dataloaders(
-        list(source.images),
+        source,
         bs=min(DEFAULT_BATCH, few) if options.bs is None else options.bs,
         num_workers=options.workers,
         device=options.device,
@@ -327,25 +289,20 @@ def _report(
     dls = learner.dls
     manifest = learner.manifest()
     return ReportData(
-        title=f"{options.arch} on {len(source.images)} images",
+        title=f"{options.arch} on {len(source)} images",
         answers=answers,
         paths=evaluation.paths,
         scores=answers.scores(),
         history=learner.run.history,
-        said=source.said,
+        said=source.messages,
         split=[
             ("training", str(len(dls.train_ds))),
             ("validation", str(len(dls.valid_ds))),
-            ("divided", _divided(source, options)),
         ],
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
         versions=list(manifest.versions.items()),
     )
-
-
-def _divided(source: Source, options: Options) -> str:
-    return "as the data say" if source.split is not None else f"at random, seed {options.seed}, every label in training"
 
 
 def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:

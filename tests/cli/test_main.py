@@ -103,7 +103,8 @@ def test_seven_images_are_enough_to_begin_with_and_the_report_has_the_settings_t
     source, photos, out = (str(tmp_path / name) for name in ("labels.csv", "photos", "model"))
     assert run(["train", source, "--images", photos, "--out", out, *own_batch_size]) == 0
     said = capsys.readouterr().out
-    assert "divided at random, seed 0, every label in training\n" in said
+    assert "split at random with seed 0: " in said
+    assert "every label keeps its share and has a training image\n" in said
     used = re.search(r"(\d+) in a batch", said)
     assert used
     settings = dict(re.findall(r"<dt>(\w+)</dt><dd>(\w+)</dd>", (tmp_path / "model" / "report.html").read_text()))

@@ -136,6 +136,11 @@ def _parts(table: TextTable, column: str) -> list[str]:
         raise table.error(f"'{value}' in column '{column}'; {expected} was expected", line=line)
     if "test" in known and set(known) == {"test"}:
         raise table.error(f"column '{column}' says that every image is for testing; nothing is left to train on")
+    if plain_name(column) == "is_valid" and "valid" not in known:
+        raise table.error(
+            f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
+            "column out to split at random"
+        )
     return known
 
 

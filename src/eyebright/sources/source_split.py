@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.sources.coded import Coded
-from eyebright.sources.indices import Array
+from eyebright.sources.indices import Array, Indices
 from eyebright.sources.source import Source
 from eyebright.sources.split import LabelSplitter, RandomSplitter
 
@@ -49,4 +49,4 @@ def _stratified(source: Source, rows: Array, valid_pct: float, seed: int) -> tup
         train, valid = LabelSplitter([labels[code] for code in targets.codes.tolist()], valid_pct, seed)(rows)
     else:
         train, valid = RandomSplitter(valid_pct, seed)(rows)
-    return np.asarray(list(train)), np.asarray(list(valid))
+    return Indices(train).array, Indices(valid).array

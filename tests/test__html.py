@@ -1,4 +1,4 @@
-"""The HTML that a notebook shows: whole, escaped, and with its images inside."""
+"""The HTML for notebooks: well-formed, escaped, and with embedded images."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ import pytest
 from eyebright import _html as html
 from support.html import Page
 
-STRANGE = "<script>alert('x')</script> & \"more\""
+UNESCAPED = "<script>alert('x')</script> & \"more\""
 
 
 def jpeg() -> bytes:
@@ -21,19 +21,19 @@ def jpeg() -> bytes:
 @pytest.mark.parametrize(
     "html",
     [
-        html.block(STRANGE, html.paragraph("there")),
-        html.paragraph(STRANGE),
-        html.table([STRANGE], [["there"]]),
-        html.table(["there"], [[STRANGE]]),
-        html.name_value_table({STRANGE: "there"}),
-        html.name_value_table({"there": STRANGE}),
-        html.images([(jpeg(), STRANGE), (None, "there")]),
-        html.progress_bar(1, 2, STRANGE),
+        html.block(UNESCAPED, html.paragraph("text")),
+        html.paragraph(UNESCAPED),
+        html.table([UNESCAPED], [["text"]]),
+        html.table(["text"], [[UNESCAPED]]),
+        html.name_value_table({UNESCAPED: "text"}),
+        html.name_value_table({"text": UNESCAPED}),
+        html.images([(jpeg(), UNESCAPED), (None, "text")]),
+        html.progress_bar(1, 2, UNESCAPED),
     ],
 )
-def test_strange_words_are_words_and_nothing_else(html: str) -> None:
+def test_all_text_is_escaped(html: str) -> None:
     page = Page(html)
-    assert STRANGE in page.text
+    assert UNESCAPED in page.text
     assert not {tag for tag, _ in page.tags} - {
         "div",
         "strong",
@@ -49,19 +49,19 @@ def test_strange_words_are_words_and_nothing_else(html: str) -> None:
     }
 
 
-def test_a_table_has_its_cells_in_rows_words_at_the_left_and_numbers_at_the_right() -> None:
+def test_text_columns_are_left_aligned_and_number_columns_right_aligned() -> None:
     page = Page(html.table(("name", "kind", "count"), [("bus", "car", 3), ("cat", "pet", 10)], text_columns=2))
     assert page.rows == [["name", "kind", "count"], ["bus", "car", "3"], ["cat", "pet", "10"]]
-    sides = [attributes["style"] for tag, attributes in page.tags if tag in ("th", "td")]
-    assert sides == ["text-align:left", "text-align:left", "text-align:right"] * 3
+    styles = [attributes["style"] for tag, attributes in page.tags if tag in ("th", "td")]
+    assert styles == ["text-align:left", "text-align:left", "text-align:right"] * 3
 
 
-def test_rows_that_are_left_out_are_counted() -> None:
+def test_a_table_reports_the_number_of_omitted_rows() -> None:
     assert "… and 1,234 more" in Page(html.table(("name",), [("a",)], left_out=1234)).text
     assert "more" not in Page(html.table(("name",), [("a",)])).text
 
 
-def test_images_lie_inside_the_page_and_one_that_is_missing_is_words() -> None:
+def test_images_are_embedded_and_a_missing_image_is_replaced_by_its_text() -> None:
     page = Page(html.images([(jpeg(), "a bus"), (None, "cannot be read")]))
     [image] = [attributes for tag, attributes in page.tags if tag == "img"]
     kind, data = str(image["src"]).split(",")
@@ -71,5 +71,5 @@ def test_images_lie_inside_the_page_and_one_that_is_missing_is_words() -> None:
     assert "cannot be read" in page.text
 
 
-def test_a_block_without_a_title_has_no_empty_one() -> None:
+def test_a_block_without_a_title_has_no_title_element() -> None:
     assert html.block("", html.paragraph("x")).startswith("<div><div")

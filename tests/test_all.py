@@ -48,7 +48,7 @@ def test_an_old_name_does_its_work_and_tells_the_new_one_at_the_caller_s_line() 
         return number + more
 
     old = renamed("cnn", vision)
-    with pytest.warns(FutureWarning, match="cnn is called vision now") as caught:
+    with pytest.warns(FutureWarning, match="cnn has been renamed to vision") as caught:
         assert old(2, more=1) == 3
     assert Path(caught[0].filename) == Path(__file__)
     assert old.__name__ == "cnn"
@@ -58,7 +58,10 @@ def test_the_old_name_of_vision_learner_does_not_stop_a_notebook_that_refuses_de
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         warnings.simplefilter("error", PendingDeprecationWarning)
-        with pytest.warns(FutureWarning, match="cnn_learner is called vision_learner now"), pytest.raises(TypeError):
+        with (
+            pytest.warns(FutureWarning, match="cnn_learner has been renamed to vision_learner"),
+            pytest.raises(TypeError),
+        ):
             notebook.cnn_learner()
 
 

@@ -1,8 +1,7 @@
-"""Old names that still work, and say their new one.
+"""Deprecated names that still work and warn with the new name.
 
-The category is `FutureWarning`, on purpose. Who meets an old name here reads a book and runs its notebook: Python's
-`DeprecationWarning` is for the authors of libraries, many notebooks turn it into an error or hide it, and nobody should
-be stopped by a name that works. `PendingDeprecationWarning` is never shown, so nobody would learn the new name.
+The category is `FutureWarning`, which Python shows to users. Old names occur in notebooks, where `DeprecationWarning`
+is often hidden or turned into an error, and where `PendingDeprecationWarning` is never shown.
 """
 
 import functools
@@ -15,11 +14,16 @@ R = TypeVar("R")
 
 
 def renamed(old: str, function: Callable[P, R]) -> Callable[P, R]:
-    """The function under its old name; calling it warns, at the caller's line, that it is called otherwise now."""
+    """The function under an old name; a call warns, at the caller's line, with the new name.
+
+    Args:
+        old: the old name.
+        function: the function under its new name.
+    """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        warnings.warn(f"{old} is called {function.__name__} now", FutureWarning, stacklevel=2)
+        warnings.warn(f"{old} has been renamed to {function.__name__}", FutureWarning, stacklevel=2)
         return function(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = old

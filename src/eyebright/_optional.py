@@ -1,4 +1,4 @@
-"""The one way to import a package that only an extra brings."""
+"""Import of packages that are installed only with an extra of Eyebright."""
 
 import importlib
 import importlib.util
@@ -6,16 +6,16 @@ from types import ModuleType
 
 
 class MissingExtraError(ImportError):
-    """A package that an extra of Eyebright brings is not installed; the message names the pip line."""
+    """An optional package is not installed; the message gives the pip command."""
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """The imported module, or an error that says how to get it.
+    """The imported module.
 
     Args:
         module: dotted name, for example ``"matplotlib.pyplot"``.
-        extra: the extra of Eyebright that brings it.
-        purpose: what it is needed for, as the start of a sentence: ``"drawing a report"``.
+        extra: the extra of Eyebright that installs it.
+        purpose: what it is needed for, as the subject of the error message: ``"drawing a figure"``.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -30,12 +30,12 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 
 def check_installed(package: str, *, extra: str, purpose: str) -> None:
-    """Nothing, or the error of `import_optional`; the package is looked for and not imported, which takes time.
+    """Check that a package is installed, without the time that importing it takes.
 
     Args:
-        package: its name.
-        extra: the extra of Eyebright that brings it.
-        purpose: what it will be needed for.
+        package: the top-level name of the package.
+        extra: the extra of Eyebright that installs it.
+        purpose: what it is needed for, as in `import_optional`.
 
     Raises:
         MissingExtraError: the package is not installed.

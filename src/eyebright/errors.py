@@ -1,18 +1,18 @@
-"""Every error that Eyebright raises on purpose, and how it words itself.
+"""The exceptions of Eyebright, and helpers for their messages.
 
     EyebrightError
-    ├── InputError            bad input: what was asked, what is there, what to do   (exit code 2)
-    │   ├── ImageError      an image that cannot be read; carries its path
-    │   ├── TableError        a table of labels that cannot be understood; carries path and row
-    │   ├── LabelError        a label that is not in the vocabulary
-    │   └── DataError         a data block, split or batch that cannot work
-    ├── ArtifactError         a model folder that cannot be read or written
-    ├── WeightsError          pretrained weights that cannot be had
-    ├── DownloadError         a download that failed or whose checksum is wrong
-    └── TrainingError         training that cannot go on (a loss that is not a number, a resume that does not fit)
+    ├── InputError            invalid input (command-line exit code 2)
+    │   ├── ImageError        an image cannot be read
+    │   ├── TableError        a table of labels cannot be parsed
+    │   ├── LabelError        a label is not in the vocabulary
+    │   └── DataError         a data block, split or batch cannot be built
+    ├── ArtifactError         a saved model cannot be read or written
+    ├── WeightsError          pretrained weights are not available
+    ├── DownloadError         a download failed or has a wrong checksum
+    └── TrainingError         training cannot continue (a loss that is not finite, a checkpoint that does not match)
 
-Messages are one sentence, lower case, and say what was asked, what is there and what to do.
-An unknown keyword is a ``TypeError`` and a value of the wrong kind a ``ValueError``, as in any Python library.
+A message is one lower-case sentence: what was requested, what was found instead, and what to do.
+As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputError` is a ``ValueError``.
 """
 
 import difflib
@@ -27,21 +27,21 @@ R = TypeVar("R")
 
 
 class EyebrightError(Exception):
-    """The root of the tree: catch it to catch everything that Eyebright raises on purpose."""
+    """The base class of all exceptions that Eyebright raises deliberately."""
 
     exit_code = 2
 
 
 class InputError(EyebrightError, ValueError):
-    """Bad input: the message says what was asked, what is there and what to do."""
+    """Invalid input."""
 
 
 class ImageError(InputError):
-    """An image that cannot be read.
+    """An image cannot be read.
 
     Args:
-        path: where the image is, or a description of where it came from.
-        reason: what is wrong with it, without the path.
+        path: the path of the image, or a description of its source such as ``"<bytes>"``.
+        reason: the reason, without the path.
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
@@ -54,48 +54,60 @@ class ImageError(InputError):
 
 
 class TableError(InputError):
-    """A table of labels that cannot be understood."""
+    """A table of labels cannot be parsed."""
 
 
 class LabelError(InputError):
-    """A label that is not in the vocabulary."""
+    """A label is not in the vocabulary."""
 
 
 class DataError(InputError):
-    """A data block, a split or a batch that cannot work."""
+    """A data block, split or batch cannot be built."""
 
 
 class ArtifactError(EyebrightError):
-    """A model folder that cannot be read or written."""
+    """A saved model cannot be read or written."""
 
 
 class WeightsError(EyebrightError):
-    """Pretrained weights that cannot be had."""
+    """Pretrained weights are not available."""
 
 
 class DownloadError(EyebrightError):
-    """A download that failed, or whose checksum is wrong."""
+    """A download failed or has a wrong checksum."""
 
 
 class TrainingError(EyebrightError):
-    """Training that cannot go on."""
+    """Training cannot continue."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'hazy'?"`` when one of ``known`` is near ``word``, else the empty string."""
+    """A suggestion for an unknown word, with a leading space; empty if no known word is similar.
+
+    >>> did_you_mean("hzay", ["clear", "hazy"])
+    " Did you mean 'hazy'?"
+    """
     near = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def listing(names: Iterable[object], *, most: int = 12) -> str:
-    """``"'bus', 'car', ... (20 in all)"``: some names for a message, never an endless line."""
-    every = [f"'{name}'" for name in names]
-    shown = ", ".join(every[:most])
-    return shown if len(every) <= most else f"{shown}, ... ({len(every)} in all)"
+    """The quoted names joined by commas; of a long list only the first ones and the total number.
+
+    Args:
+        names: the names.
+        most: maximum number of names to show.
+
+    >>> listing(["bus", "car", "cat"], most=2)
+    "'bus', 'car', ... (3 in all)"
+    """
+    quoted = [f"'{name}'" for name in names]
+    shown = ", ".join(quoted[:most])
+    return shown if len(quoted) <= most else f"{shown}, ... ({len(quoted)} in all)"
 
 
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function; an unknown keyword is a ``TypeError`` that names the nearest real one."""
+    """A decorator: an unknown keyword argument raises a ``TypeError`` that suggests the nearest known one."""
     known = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
     caller = function.__qualname__.removesuffix(".__init__")
 

@@ -1,4 +1,4 @@
-"""A small web server for the tests of downloads."""
+"""A local web server for the tests of downloads."""
 
 import re
 import threading
@@ -12,25 +12,25 @@ import pytest
 
 @dataclass
 class Site:
-    """A web server on this machine, and how it misbehaves.
+    """A local web server with configurable failures.
 
     Args:
-        url: where it is.
-        files: what it has, by path.
-        tag: the ETag of every file; None for none at all.
-        ranges: it can send a part of a file.
-        cut: for each of the next answers, after how many bytes the connection breaks off.
-        refuse: for each of the next requests, the status that it is answered with.
-        asked: (path, Range header) of every request.
+        url: its URL.
+        files: the content of its files, by path.
+        etag: the ETag of every file; None sends none.
+        ranges: True if it supports range requests.
+        drop_after: for each of the next responses, the number of bytes after which the connection is closed.
+        errors: for each of the next requests, the HTTP status of the response.
+        requests: (path, Range header) of every request.
     """
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
-    tag: str | None = '"one"'
+    etag: str | None = '"one"'
     ranges: bool = True
-    cut: list[int] = field(default_factory=list)
-    refuse: list[int] = field(default_factory=list)
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    drop_after: list[int] = field(default_factory=list)
+    errors: list[int] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -50,32 +50,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
-        asked = self.headers.get("Range")
+        range_header = self.headers.get("Range")
         path = self.path.partition("?")[0]
-        site.asked.append((path, asked))
+        site.requests.append((path, range_header))
         body = site.files.get(path)
-        if site.refuse or body is None:
-            self.send_error(site.refuse.pop(0) if site.refuse else 404)
+        if site.errors or body is None:
+            self.send_error(site.errors.pop(0) if site.errors else 404)
             return
-        start = self._start(site, asked)
+        start = self._start(site, range_header)
         if start >= len(body) > 0:
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        if site.tag is not None:
-            self.send_header("ETag", site.tag)
+        if site.etag is not None:
+            self.send_header("ETag", site.etag)
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        end = start + site.cut.pop(0) if site.cut else len(body)
+        end = start + site.drop_after.pop(0) if site.drop_after else len(body)
         self.wfile.write(body[start:end])
         self.close_connection = True
 
-    def _start(self, site: Site, asked: str | None) -> int:
-        same = self.headers.get("If-Range") in (None, site.tag)
-        match = re.fullmatch(r"bytes=(\d+)-", asked or "")
-        return int(match[1]) if match and site.ranges and same else 0
+    def _start(self, site: Site, range_header: str | None) -> int:
+        unchanged = self.headers.get("If-Range") in (None, site.etag)
+        match = re.fullmatch(r"bytes=(\d+)-", range_header or "")
+        return int(match[1]) if match and site.ranges and unchanged else 0
 
     def log_message(self, *_args: Any) -> None:
         """Keep the tests quiet."""

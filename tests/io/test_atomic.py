@@ -1,4 +1,4 @@
-"""Files are either the old ones or the new ones."""
+"""Atomic writing: a file is the old one or the new one, never a partial one."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from eyebright.io.atomic import write_atomically
 
 
-def test_the_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_written_file_replaces_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     write_atomically(path, lambda temporary: temporary.write_text("new"))
@@ -16,21 +16,21 @@ def test_the_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_after_a_failed_write_the_old_file_is_unchanged_and_no_temporary_file_is_left(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
 
-    def half(temporary: Path) -> None:
+    def write_part(temporary: Path) -> None:
         temporary.write_text("ne")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, half)
+        write_atomically(path, write_part)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_an_error_names_the_file_that_was_asked_for_and_not_the_temporary_one(tmp_path: Path) -> None:
+def test_an_error_names_the_target_file_and_not_the_temporary_one(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No such file or directory: '.*missing/a.txt'$"):
         write_atomically(tmp_path / "missing" / "a.txt", lambda temporary: temporary.write_text("new"))
     (tmp_path / "folder").mkdir()
@@ -41,13 +41,13 @@ def test_an_error_names_the_file_that_was_asked_for_and_not_the_temporary_one(tm
         write_atomically(tmp_path / "file" / "a.txt", lambda temporary: temporary.write_text("new"))
 
 
-def test_a_writer_that_makes_private_files_does_not_make_a_private_file(tmp_path: Path) -> None:
+def test_the_file_has_the_permissions_of_the_umask_whatever_the_writer_creates(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
 
-    def private(temporary: Path) -> None:
+    def write_private_file(temporary: Path) -> None:
         temporary.unlink()
         os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))
 
-    write_atomically(tmp_path / "written", private)
+    write_atomically(tmp_path / "written", write_private_file)
     assert (tmp_path / "written").stat().st_mode == plain.stat().st_mode

@@ -1,4 +1,4 @@
-"""Data sets by name: found where they are unpacked, downloaded once, checked."""
+"""Download of files and datasets: found if unpacked, downloaded once, verified."""
 
 import hashlib
 import io
@@ -14,12 +14,12 @@ from eyebright.io import transfer
 from eyebright.io.download import URLs, download, untar_data
 
 BODY = bytes(range(256)) * 1000
-SUM = hashlib.sha256(BODY).hexdigest()
+SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch, tmp_path):
-    """No test sees the user's own folders, and none waits."""
+def isolate(monkeypatch, tmp_path):
+    """Keeps the tests away from the user's folders and makes retries fast."""
     monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("EYEBRIGHT_DATA", raising=False)
     monkeypatch.setattr(transfer, "_PAUSE", 0.001)
@@ -36,58 +36,58 @@ def test_a_file_is_downloaded_once(site, tmp_path):
     site.files["/a.bin"] = BODY
     for _ in range(2):
         assert (
-            download(f"{site.url}/a.bin", tmp_path / "new" / "a.bin", size=len(BODY), sha256=SUM.upper()).read_bytes()
+            download(
+                f"{site.url}/a.bin", tmp_path / "new" / "a.bin", size=len(BODY), sha256=SHA256.upper()
+            ).read_bytes()
             == BODY
         )
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     assert visible(tmp_path / "new") == ["a.bin"]
 
 
-def test_a_wrong_sum_is_an_error_and_nothing_is_kept(site, tmp_path):
+def test_a_file_with_a_wrong_checksum_is_refused_and_deleted(site, tmp_path):
     site.files["/a.bin"] = BODY
-    with pytest.raises(
-        DownloadError, match=f"'.*/a.bin' is not the file that was expected: its sha256 is {SUM}, not 00ff"
-    ):
+    with pytest.raises(DownloadError, match=f"'.*/a.bin' is not the expected file: its sha256 is {SHA256}, not 00ff"):
         download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256="00FF")
     assert visible(tmp_path) == []
 
 
-def test_a_file_that_is_there_but_another_one_is_replaced(site, tmp_path):
+def test_an_existing_file_with_another_checksum_is_replaced(site, tmp_path):
     site.files["/a.bin"] = BODY
     (tmp_path / "a.bin").write_bytes(b"old")
     assert download(f"{site.url}/a.bin", tmp_path / "a.bin").read_bytes() == b"old"
-    assert download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SUM).read_bytes() == BODY
+    assert download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SHA256).read_bytes() == BODY
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(site, tmp_path):
+def test_an_existing_file_is_kept_until_the_download_is_complete(site, tmp_path):
     site.files["/a.bin"] = BODY
-    site.cut = [1000] + [0] * 10
+    site.drop_after = [1000] + [0] * 10
     (tmp_path / "a.bin").write_bytes(b"old")
-    with pytest.raises(DownloadError, match="broke off after 1,000 of 256,000 bytes"):
-        download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SUM)
+    with pytest.raises(DownloadError, match="was lost after 1,000 of 256,000 bytes"):
+        download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SHA256)
     assert (tmp_path / "a.bin").read_bytes() == b"old"
 
 
-def test_an_interrupted_download_goes_on_and_its_sum_is_that_of_the_whole(site, tmp_path):
+def test_a_resumed_download_is_verified_as_a_whole(site, tmp_path):
     site.files["/a.bin"] = BODY
-    site.cut = [1000] + [0] * 10
-    with pytest.raises(DownloadError, match="are kept, the next call goes on from there"):
-        download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SUM)
-    site.cut = []
-    assert download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SUM).read_bytes() == BODY
-    assert site.asked[-1] == ("/a.bin", "bytes=1000-")
+    site.drop_after = [1000] + [0] * 10
+    with pytest.raises(DownloadError, match="are kept, and the next call resumes from them"):
+        download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SHA256)
+    site.drop_after = []
+    assert download(f"{site.url}/a.bin", tmp_path / "a.bin", sha256=SHA256).read_bytes() == BODY
+    assert site.requests[-1] == ("/a.bin", "bytes=1000-")
     assert visible(tmp_path) == ["a.bin"]
 
 
-def test_several_at_once_download_only_once(site, tmp_path):
+def test_concurrent_downloads_of_one_file_download_it_once(site, tmp_path):
     site.files["/a.bin"] = BODY
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: download(f"{site.url}/a.bin", tmp_path / "a.bin"), range(4)))
     assert {path.read_bytes() for path in paths} == {BODY}
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_folder_that_cannot_be_written_says_so(site, tmp_path):
+def test_a_folder_that_cannot_be_written_raises_an_error_that_says_so(site, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match="cannot write to '.*file': "):
         download(f"{site.url}/a.bin", tmp_path / "file" / "a.bin")
@@ -107,47 +107,47 @@ def pets(site):
     return f"{site.url}/sets/oxford-iiit-pet.tgz?version=1"
 
 
-def test_a_data_set_is_downloaded_and_unpacked_once(pets, site, tmp_path):
+def test_a_dataset_is_downloaded_and_unpacked_once(pets, site, tmp_path):
     folder = untar_data(pets)
     assert folder == tmp_path / "home" / "data" / "oxford-iiit-pet"
     assert (folder / "images" / "pug_1.jpg").read_bytes() == b"pug"
     assert untar_data(pets) == folder
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     assert visible(tmp_path / "home" / "archive") == ["oxford-iiit-pet.tgz"]
 
 
-@pytest.mark.parametrize(("terminal", "expected"), [("1", True), ("", False)])
-def test_a_bar_is_shown_in_a_terminal_and_nothing_in_a_log(terminal, expected, pets, monkeypatch, capfd):
-    monkeypatch.setenv("FORCE_COLOR", terminal)  # rich takes it for a terminal
+@pytest.mark.parametrize(("force_color", "expected"), [("1", True), ("", False)])
+def test_a_progress_bar_is_shown_in_a_terminal_only(force_color, expected, pets, monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", force_color)  # makes rich treat the output as a terminal
     untar_data(pets)
     out, err = capfd.readouterr()
     assert out == ""
     assert ("oxford-iiit-pet.tgz" in err) is expected
 
 
-def test_a_folder_of_unpacked_sets_is_looked_into_first(pets, site, tmp_path, monkeypatch):
-    there = tmp_path / "sets" / "oxford-iiit-pet"
-    there.mkdir(parents=True)
-    monkeypatch.setenv("EYEBRIGHT_DATA", str(there.parent))
-    assert untar_data(URLs.PETS) == there
-    assert untar_data(pets) == there
-    assert site.asked == []
+def test_the_folder_of_unpacked_datasets_is_searched_first(pets, site, tmp_path, monkeypatch):
+    folder = tmp_path / "sets" / "oxford-iiit-pet"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("EYEBRIGHT_DATA", str(folder.parent))
+    assert untar_data(URLs.PETS) == folder
+    assert untar_data(pets) == folder
+    assert site.requests == []
 
 
-def test_a_set_that_is_not_among_the_unpacked_ones_is_downloaded(pets, tmp_path, monkeypatch):
+def test_a_dataset_that_is_not_in_that_folder_is_downloaded(pets, tmp_path, monkeypatch):
     monkeypatch.setenv("EYEBRIGHT_DATA", str(tmp_path / "nowhere"))
     assert untar_data(pets).is_relative_to(tmp_path / "home")
 
 
-def test_forcing_downloads_and_unpacks_anew(pets, site):
+def test_force_download_replaces_the_folder(pets, site):
     folder = untar_data(pets)
     (folder / "mine.txt").write_text("added")
     assert untar_data(pets, force_download=True) == folder
     assert visible(folder) == ["images"]
-    assert len(site.asked) == 2
+    assert len(site.requests) == 2
 
 
-def test_the_folders_can_be_chosen_as_in_the_book(pets, tmp_path):
+def test_archive_data_base_and_c_key_choose_the_folders_as_in_fastai(pets, tmp_path):
     assert untar_data(pets, base=tmp_path / "b") == tmp_path / "b" / "data" / "oxford-iiit-pet"
     assert untar_data(pets, base=tmp_path / "b", c_key="sets") == tmp_path / "b" / "sets" / "oxford-iiit-pet"
     folder = untar_data(pets, archive=tmp_path / "packed", data=tmp_path / "unpacked")
@@ -155,44 +155,44 @@ def test_the_folders_can_be_chosen_as_in_the_book(pets, tmp_path):
     assert visible(tmp_path / "packed") == ["oxford-iiit-pet.tgz"]
 
 
-def test_without_any_setting_the_home_is_that_of_the_user(monkeypatch, tmp_path):
+def test_the_default_folder_is_in_the_users_home(monkeypatch, tmp_path):
     monkeypatch.delenv("EYEBRIGHT_HOME")
     monkeypatch.setattr(Path, "expanduser", lambda path: Path(str(path).replace("~", str(tmp_path))))
-    there = tmp_path / ".eyebright" / "data" / "pascal_2007"
-    there.mkdir(parents=True)
-    assert untar_data(URLs.PASCAL_2007) == there
+    folder = tmp_path / ".eyebright" / "data" / "pascal_2007"
+    folder.mkdir(parents=True)
+    assert untar_data(URLs.PASCAL_2007) == folder
 
 
-def test_a_home_that_the_system_does_not_know_is_said(monkeypatch):
-    monkeypatch.setenv("EYEBRIGHT_HOME", "~nobody-of-this-name/sets")
-    with pytest.raises(InputError, match=r"^the folder '~nobody-of-this-name/sets' starts from a home .* EYEBRIGHT_"):
+def test_an_unknown_home_folder_raises_an_error_that_names_the_variable(monkeypatch):
+    monkeypatch.setenv("EYEBRIGHT_HOME", "~unknown-user/sets")
+    with pytest.raises(InputError, match=r"^the home folder in '~unknown-user/sets' is unknown .* EYEBRIGHT_HOME"):
         untar_data(URLs.PASCAL_2007)
 
 
-def test_what_cannot_be_downloaded_says_how_to_do_without(site):
-    with pytest.raises(DownloadError, match=r"answers 404 .*let EYEBRIGHT_DATA name the folder that holds 'gone'"):
+def test_the_error_of_a_failed_download_names_eyebright_data(site):
+    with pytest.raises(DownloadError, match=r"answers 404 .*unpacked folder 'gone', set EYEBRIGHT_DATA"):
         untar_data(f"{site.url}/gone.zip")
 
 
-def test_the_known_size_is_checked(pets, monkeypatch):
+def test_the_known_size_of_an_archive_is_verified(pets, monkeypatch):
     monkeypatch.setitem(module._SIZES, pets, 7)
-    with pytest.raises(DownloadError, match=r"bytes now, 7 were expected; it has changed"):
+    with pytest.raises(DownloadError, match=r"expected 7 bytes, but the file has"):
         untar_data(pets)
 
 
-def test_an_address_that_is_no_archive_is_refused(site):
-    with pytest.raises(DownloadError, match="'labels.csv' is no archive"):
+def test_a_url_that_is_not_an_archive_is_refused(site):
+    with pytest.raises(DownloadError, match="'labels.csv' is not a supported archive"):
         untar_data(f"{site.url}/labels.csv")
 
 
-def test_every_named_set_is_an_archive_at_a_secure_address():
-    every = {name: url for name, url in vars(URLs).items() if name.isupper()}
-    assert len(every) == len(set(every.values())) == 13
-    assert all(url.startswith("https://") and url.endswith((".tgz", ".zip")) for url in every.values())
+def test_every_named_dataset_is_an_archive_at_an_https_url():
+    urls = {name: url for name, url in vars(URLs).items() if name.isupper()}
+    assert len(urls) == len(set(urls.values())) == 13
+    assert all(url.startswith("https://") and url.endswith((".tgz", ".zip")) for url in urls.values())
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("url", [URLs.PETS, URLs.PASCAL_2007, URLs.BIWI_HEAD_POSE, URLs.FRIDGE_OBJECTS])
-def test_the_unpacked_sets_beside_the_repository_are_found(url, shared_data, monkeypatch):
+def test_the_shared_unpacked_datasets_are_found(url, shared_data, monkeypatch):
     monkeypatch.setenv("EYEBRIGHT_DATA", str(shared_data))
     assert untar_data(url).parent == shared_data

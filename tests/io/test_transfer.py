@@ -1,4 +1,4 @@
-"""A file arrives whole whatever the server does, or the error says what to do; checked over a local web server."""
+"""Resumable download, against a local web server that loses connections, refuses requests or changes files."""
 
 import os
 
@@ -12,7 +12,7 @@ BODY = os.urandom(300_000)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def fast_retries(monkeypatch):
     monkeypatch.setattr(module, "_PAUSE", 0.001)
     monkeypatch.setattr(module, "_CHUNK", 10_000)
 
@@ -28,29 +28,29 @@ def url(site):
     return f"{site.url}/file"
 
 
-def test_a_file_arrives_as_it_is_and_progress_is_told(url, part):
-    told = []
-    transfer(url, part, progress=lambda done, total: told.append((done, total)))
+def test_a_file_is_downloaded_and_progress_is_reported(url, part):
+    reports = []
+    transfer(url, part, progress=lambda done, total: reports.append((done, total)))
     assert part.read_bytes() == BODY
-    assert told[-1] == (len(BODY), len(BODY))
-    assert told == sorted(told)
-    assert len(told) >= 30
+    assert reports[-1] == (len(BODY), len(BODY))
+    assert reports == sorted(reports)
+    assert len(reports) >= 30
 
 
-def test_an_empty_file_arrives(site, part):
+def test_an_empty_file_is_downloaded(site, part):
     site.files["/empty"] = b""
     transfer(f"{site.url}/empty", part)
     assert part.read_bytes() == b""
 
 
-def test_a_connection_that_breaks_off_is_taken_up_where_it_was(url, site, part):
-    site.cut = [100_000, 50_000]
+def test_a_download_resumes_after_a_lost_connection(url, site, part):
+    site.drop_after = [100_000, 50_000]
     transfer(url, part)
     assert part.read_bytes() == BODY
-    assert site.asked == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=150000-")]
+    assert site.requests == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=150000-")]
 
 
-def test_a_later_call_goes_on_where_an_interrupted_one_was(url, site, part):
+def test_the_next_call_resumes_an_interrupted_download(url, site, part):
     def interrupt(done, _total):
         if done >= 100_000:
             raise KeyboardInterrupt
@@ -58,28 +58,28 @@ def test_a_later_call_goes_on_where_an_interrupted_one_was(url, site, part):
     with pytest.raises(KeyboardInterrupt, match="^$"):
         transfer(url, part, progress=interrupt)
     assert part.read_bytes() == BODY[: part.stat().st_size]
-    arrived = part.stat().st_size
+    received = part.stat().st_size
     transfer(url, part)
     assert part.read_bytes() == BODY
-    assert site.asked[1:] == [("/file", f"bytes={arrived}-")]
+    assert site.requests[1:] == [("/file", f"bytes={received}-")]
 
 
-def test_a_complete_part_is_not_asked_for_again(url, site, part):
+def test_a_complete_part_is_not_requested_again(url, site, part):
     transfer(url, part)
     transfer(url, part)
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_file_that_has_changed_meanwhile_is_never_glued_to_the_old_half(url, site, part):
-    site.cut, site.refuse = [100_000], []
-    interrupted(url, part, site)
-    site.files["/file"], site.tag = BODY[::-1], '"two"'
+def test_a_file_that_changed_on_the_server_is_downloaded_from_the_start(url, site, part):
+    site.drop_after, site.errors = [100_000], []
+    download_partially(url, part, site)
+    site.files["/file"], site.etag = BODY[::-1], '"two"'
     transfer(url, part)
     assert part.read_bytes() == BODY[::-1]
 
 
-def interrupted(url, part, site):
-    """Leave a third of the file in ``part``."""
+def download_partially(url, part, site):
+    """Download about a third of the file to ``part``."""
 
     def interrupt(done, _total):
         if done >= 100_000:
@@ -91,97 +91,97 @@ def interrupted(url, part, site):
 
 
 @pytest.mark.parametrize("tag", [None, 'W/"weak"'])
-def test_without_a_strong_validator_the_file_comes_anew(tag, url, site, part):
-    site.tag = tag
-    interrupted(url, part, site)
+def test_without_a_strong_validator_the_file_is_downloaded_from_the_start(tag, url, site, part):
+    site.etag = tag
+    download_partially(url, part, site)
     transfer(url, part)
     assert part.read_bytes() == BODY
-    assert [asked for _, asked in site.asked] == [None, None]
+    assert [range_header for _, range_header in site.requests] == [None, None]
 
 
 def test_a_server_without_ranges_sends_the_whole_file_again(url, site, part):
     site.ranges = False
-    interrupted(url, part, site)
+    download_partially(url, part, site)
     transfer(url, part)
     assert part.read_bytes() == BODY
 
 
-def test_a_half_of_another_address_is_not_used(url, site, part):
+def test_a_partial_file_of_another_url_is_not_used(url, site, part):
     site.files["/other"] = BODY[::-1]
-    interrupted(url, part, site)
+    download_partially(url, part, site)
     transfer(f"{site.url}/other", part)
     assert part.read_bytes() == BODY[::-1]
 
 
-@pytest.mark.parametrize("note", ["", "{", "[]", '{"url": 1, "more": 2}'])
-def test_a_half_with_a_damaged_note_is_not_used(note, url, site, part):
+@pytest.mark.parametrize("metadata", ["", "{", "[]", '{"url": 1, "more": 2}'])
+def test_a_partial_file_with_damaged_metadata_is_not_used(metadata, url, site, part):
     part.write_bytes(b"rubbish")
-    part.with_name("file.part.json").write_text(note)
+    part.with_name("file.part.json").write_text(metadata)
     transfer(url, part)
     assert part.read_bytes() == BODY
 
 
-def test_a_half_that_is_longer_than_the_file_starts_anew(url, site, part):
-    interrupted(url, part, site)
+def test_a_partial_file_longer_than_the_file_is_discarded(url, site, part):
+    download_partially(url, part, site)
     part.write_bytes(BODY + b"more")
     transfer(url, part)
     assert part.read_bytes() == BODY
 
 
-def test_a_busy_server_is_asked_again(url, site, part):
-    site.refuse = [503, 429, 500]
+def test_a_temporary_server_error_is_retried(url, site, part):
+    site.errors = [503, 429, 500]
     transfer(url, part)
     assert part.read_bytes() == BODY
 
 
-def test_a_server_that_stays_busy_is_an_error(url, site, part):
-    site.refuse = [503] * 5
+def test_a_lasting_server_error_is_reported_after_five_attempts(url, site, part):
+    site.errors = [503] * 5
     with pytest.raises(DownloadError, match=r"cannot download 'http://127.*/file': the server answers 503"):
         transfer(url, part)
-    assert len(site.asked) == 5
+    assert len(site.requests) == 5
 
 
-def test_a_missing_file_is_an_error_at_once(site, part):
+def test_a_missing_file_is_reported_without_a_retry(site, part):
     with pytest.raises(DownloadError, match=r"cannot download '.*/nowhere': the server answers 404 Not Found"):
         transfer(f"{site.url}/nowhere", part)
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_file_that_is_cut_off_again_and_again_says_what_is_kept(url, site, part):
-    site.cut = [100_000] + [0] * 10
-    with pytest.raises(DownloadError, match=r"broke off after 100,000 of 300,000 bytes; the 100,000 bytes .* are kept"):
+def test_the_error_of_a_lost_connection_says_how_many_bytes_are_kept(url, site, part):
+    site.drop_after = [100_000] + [0] * 10
+    with pytest.raises(DownloadError, match=r"was lost after 100,000 of 300,000 bytes; the 100,000 bytes .* are kept"):
         transfer(url, part)
-    site.cut = []
+    site.drop_after = []
     transfer(url, part)
     assert part.read_bytes() == BODY
 
 
-def test_a_server_that_cuts_off_and_cannot_go_on_is_not_asked_for_ever(url, site, part):
+def test_retries_end_when_a_server_without_ranges_loses_each_connection(url, site, part):
     site.ranges = False
-    site.cut = [100_000] * 20
-    with pytest.raises(DownloadError, match="broke off after 100,000 of 300,000"):
+    site.drop_after = [100_000] * 20
+    with pytest.raises(DownloadError, match="was lost after 100,000 of 300,000"):
         transfer(url, part)
-    assert len(site.asked) <= 6
+    assert len(site.requests) <= 6
 
 
-def test_a_server_that_is_not_there_says_so(site, part):
+def test_an_unreachable_server_raises_an_error_that_says_so(site, part):
     with pytest.raises(DownloadError, match=r"the server cannot be reached \(.*refused"):
         transfer("http://127.0.0.1:9/file", part)
 
 
-def test_a_file_of_another_size_is_refused_before_it_is_fetched(url, part):
-    with pytest.raises(DownloadError, match="it has 300,000 bytes now, 5 were expected; it has changed"):
+def test_a_file_of_another_size_is_refused_before_it_is_downloaded(url, part):
+    with pytest.raises(DownloadError, match="expected 5 bytes, but the file has 300,000"):
         transfer(url, part, size=5)
     assert not part.exists()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/a.zip", "a.zip"])
-def test_only_web_addresses_are_fetched(url, part):
-    with pytest.raises(DownloadError, match="an address begins with https:// or http://"):
+def test_only_http_and_https_urls_are_downloaded(url, part):
+    with pytest.raises(DownloadError, match="the URL must begin with https:// or http://"):
         transfer(url, part)
 
 
-def test_a_full_disk_says_so(url, part, monkeypatch):
+def test_a_full_disk_during_a_download_raises_an_error_that_says_so(url, part, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 

@@ -1,8 +1,8 @@
-"""Unpacking an archive that somebody else made: nothing may land outside of the folder, and never half a data set.
+"""Safe unpacking of tar and zip archives: nothing is written outside of the folder, and never only a part.
 
-Tar archives go through Python's ``data`` filter (PEP 706), which refuses links that lead out, devices and names that
-climb out. Where Python would quietly rename (an absolute path in a tar, ``..`` in a zip), this refuses as well: an
-archive that tries is not to be trusted with the rest.
+Tar archives are extracted with Python's ``data`` filter (PEP 706), which refuses devices, and links and names that
+point outside of the folder. Python would silently rename absolute paths in a tar and ``..`` in a zip; these archives
+are refused too, because they are not trustworthy.
 """
 
 import lzma
@@ -16,46 +16,48 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from eyebright.errors import DownloadError
 
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
-"""How the names of archives end that can be unpacked."""
+"""File name suffixes of the supported archives."""
 
 
 def unpack(archive: str | Path, to: str | Path) -> Path:
-    """The folder ``to``, which now holds what is in the archive; it is there completely or not at all.
+    """The folder ``to`` with the content of the archive; after an error it is unchanged.
 
-    When the archive has one folder at its top and nothing else, that folder becomes ``to``. What was in ``to`` before
-    is replaced.
+    If the archive contains a single folder at its top level, that folder becomes ``to``. Existing content of ``to`` is
+    replaced.
 
     Args:
-        archive: a tar (plain, gz, bz2, xz) or zip file.
-        to: the folder that is wanted.
+        archive: a tar (uncompressed, gz, bz2, xz) or zip file.
+        to: the folder to create.
 
     Raises:
-        DownloadError: the archive is damaged, of another kind, or tries to write outside of its folder; or the disk is
-            full.
+        DownloadError: the archive is damaged, has another format or would write outside of ``to``; or the disk is full.
     """
     if not hasattr(tarfile, "data_filter"):
-        raise DownloadError("unpacking safely needs Python 3.11.4 or newer")
+        raise DownloadError("unpacking archives safely needs Python 3.11.4 or newer")
     try:
         return _unpack(Path(archive), Path(to))
     except tarfile.FilterError as error:
         raise DownloadError(f"'{archive}' is not safe to unpack: {error}") from error
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError) as error:
         why = str(error).partition("\n")[0].rstrip(":")
-        raise DownloadError(f"'{archive}' is damaged or no archive ({why}); delete it and try again") from error
+        raise DownloadError(f"'{archive}' is damaged or not an archive ({why}); delete it and try again") from error
     except OSError as error:
         raise DownloadError(f"cannot unpack '{archive}' to '{to}': {error.strerror or error}") from error
 
 
 def archive_stem(name: str) -> str:
-    """The name of an archive without its ending: ``"pets.tar.gz"`` gives ``"pets"``.
+    """The name of an archive without its suffix.
+
+    >>> archive_stem("pets.tar.gz")
+    'pets'
 
     Raises:
-        DownloadError: it does not end like an archive.
+        DownloadError: the suffix is not one of `SUFFIXES`.
     """
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
-    raise DownloadError(f"'{name}' is no archive that can be unpacked; known are {' '.join(SUFFIXES)}")
+    raise DownloadError(f"'{name}' is not a supported archive; supported are {' '.join(SUFFIXES)}")
 
 
 def _unpack(archive: Path, to: Path) -> Path:
@@ -76,28 +78,28 @@ def _unpack(archive: Path, to: Path) -> Path:
 
 def _extract_tar(archive: Path, to: Path) -> None:
     with tarfile.open(archive) as tar:
-        tar.extractall(str(to), filter=_only_inside)
+        tar.extractall(str(to), filter=_refusing_filter)
 
 
-def _only_inside(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
-    _refuse_outside(member.name)
+def _refusing_filter(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
+    _check_inside(member.name)
     return tarfile.data_filter(member, to)
 
 
 def _extract_zip(archive: Path, to: Path) -> None:
     with zipfile.ZipFile(archive) as zipped:
         for name in zipped.namelist():
-            _refuse_outside(name)
+            _check_inside(name)
         zipped.extractall(to)
 
 
-def _refuse_outside(name: str) -> None:
+def _check_inside(name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or PureWindowsPath(name).drive or ".." in parts:
-        raise tarfile.FilterError(f"'{name}' would land outside of its folder")
+        raise tarfile.FilterError(f"'{name}' would be written outside of its folder")
 
 
 def _single_folder(folder: Path) -> Path | None:
-    """The only thing in a folder, when that is a folder; what macOS adds does not count."""
+    """The only entry of a folder, if it is a folder; the metadata files of macOS are ignored."""
     inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX" and not entry.name.startswith("._")]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else None

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Atomic writing of files: after an error or a crash, a file is the old one or the new one, never a partial one."""
 
 import contextlib
 import os
@@ -9,20 +9,23 @@ from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = True) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, flush it to the disk, and rename it to ``path``.
+    """Write a temporary file in the folder of ``path``, flush it to the disk, and rename it to ``path``.
 
     Args:
-        path: what the file is to be called.
-        write: writes into the path that it is given.
-        flush: False leaves the flushing to the system: then a crash of the machine can still leave half a file.
+        path: the file to write.
+        write: called with the path of the temporary file; writes the content.
+        flush: False skips the flush to the disk; then a crash of the machine can leave a partial file.
 
     Raises:
-        OSError: the disk is full, read-only, or the like; it names ``path``, and what was there is unchanged.
+        OSError: the file cannot be written, for example because the disk is full. The error names ``path``, and an
+            existing file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode  # what the user's umask gives new files; some writers make private ones
+        mode = (
+            temporary.stat().st_mode
+        )  # the permissions of the user's umask; some writers create files that only the user can read
         write(temporary)
         temporary.chmod(mode)
         if flush:
@@ -32,7 +35,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = 
     except OSError as error:
         if error.filename != str(temporary):
             raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # nobody has heard of the temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary path
     finally:
-        with contextlib.suppress(OSError):  # what went wrong before counts, not this
+        with contextlib.suppress(OSError):  # must not replace an earlier exception
             temporary.unlink(missing_ok=True)

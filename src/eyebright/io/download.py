@@ -1,13 +1,11 @@
-"""Data sets by their names, and files from the net: checked, resumed, there completely or not at all.
+"""Download of datasets and files, with resume and verification.
 
-Why the standard library and not a package: ``pooch`` checks sums and shows progress, but starts a 1.6 GB archive anew
-after every interruption. ``huggingface_hub.http_get`` resumes, but it is no public interface (its arguments changed
-between releases), words its errors for its own hub, and takes the rest of a file without asking whether it is still the
-same file. What is needed on top of ``urllib``, which knows proxies and certificates, is one small file
-(`eyebright.io.transfer`).
+Why not a package: ``pooch`` verifies checksums and shows progress, but restarts a 1.6 GB archive after every
+interruption. ``huggingface_hub.http_get`` resumes, but it is not a public interface (its arguments changed between
+releases), its error messages are for its own hub, and it resumes without checking whether the file has changed. What
+is needed beside ``urllib``, which handles proxies and certificates, is one small file (`eyebright.io.transfer`).
 
-Nothing is checked against an invented sum: the sizes of fast.ai's archives are known, and who knows a sha256 can give
-it.
+Of fast.ai's archives only the size is verified; `download` can verify a sha256 too.
 """
 
 import hashlib
@@ -25,14 +23,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from eyebright.errors import DownloadError
 from eyebright.io.archives import archive_stem, unpack
 from eyebright.io.home import home
-from eyebright.io.transfer import OnProgress, forget, forget_note, transfer
+from eyebright.io.transfer import OnProgress, delete_metadata, delete_part, transfer
 
 _FAST_AI = "https://s3.amazonaws.com/fast-ai-"
 _RECIPES = "https://cvbp-secondary.z19.web.core.windows.net/datasets/image_classification/"
 
 
 class URLs:
-    """Addresses of data sets: those of the book, and those of the computer-vision recipes."""
+    """URLs of datasets: those of the fastai book, and those of Microsoft's computer-vision recipes."""
 
     PETS: Final = f"{_FAST_AI}imageclas/oxford-iiit-pet.tgz"
     PASCAL_2007: Final = f"{_FAST_AI}imagelocal/pascal_2007.tgz"
@@ -58,47 +56,55 @@ def untar_data(
     archive: str | Path | None = None,
     data: str | Path | None = None,
     c_key: str = "data",
-    force_download: bool = False,  # noqa: FBT001 - the book's signature
+    force_download: bool = False,  # noqa: FBT001 - fastai's signature
     base: str | Path | None = None,
 ) -> Path:
-    """The folder of an unpacked data set, downloaded when it is not there yet.
+    """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
-    It is looked for as a folder with the archive's name (``pascal_2007``): first in the folder that the environment
-    variable ``EYEBRIGHT_DATA`` names, then in ``data``. A bar shows how far a download is.
+    The folder has the name of the archive without its suffix (``pascal_2007``). It is searched in the folder of the
+    environment variable ``EYEBRIGHT_DATA`` and then in ``data``. A download shows a progress bar.
 
     Args:
-        url: of a tar or zip archive, for example `URLs.PETS`.
-        archive: the folder for archives; by default the folder ``archive`` in ``base``.
-        data: the folder for unpacked sets; by default the folder ``c_key`` in ``base``.
+        url: the URL of a tar or zip archive, for example `URLs.PETS`.
+        archive: the folder for downloaded archives; by default the folder ``archive`` in ``base``.
+        data: the folder for unpacked datasets; by default the folder ``c_key`` in ``base``.
         c_key: see ``data``.
-        force_download: download and unpack it anew, whatever is there.
-        base: by default what the environment variable ``EYEBRIGHT_HOME`` names, or ``~/.eyebright``.
+        force_download: True downloads and unpacks again, and replaces existing files.
+        base: by default the folder of the environment variable ``EYEBRIGHT_HOME``, or ``~/.eyebright``.
 
     Raises:
-        DownloadError: it cannot be downloaded or unpacked.
+        DownloadError: the archive cannot be downloaded or unpacked, or the URL does not end with the suffix of an
+            archive.
+        InputError: the home folder is needed and unknown, see `eyebright.io.home.home`.
+
+    >>> import tempfile
+    >>> base = tempfile.mkdtemp()
+    >>> (Path(base) / "data" / "pascal_2007").mkdir(parents=True)  # an existing folder is not downloaded again
+    >>> untar_data(URLs.PASCAL_2007, base=base).name
+    'pascal_2007'
     """
     file_name = _file_name(url)
     name = archive_stem(file_name)
-    sets = os.environ.get("EYEBRIGHT_DATA")
-    if sets and not force_download and (unpacked := Path(sets).expanduser() / name).is_dir():
-        return unpacked
+    datasets = os.environ.get("EYEBRIGHT_DATA")
+    if datasets and not force_download and (existing := Path(datasets).expanduser() / name).is_dir():
+        return existing
     root = Path(base or home()).expanduser()
     folder = Path(data or root / c_key).expanduser() / name
-    packed = Path(archive or root / "archive").expanduser() / file_name
+    archive_file = Path(archive or root / "archive").expanduser() / file_name
     if folder.is_dir() and not force_download:
         return folder
     with _locked(folder):
         if force_download:
-            packed.unlink(missing_ok=True)
-        elif folder.is_dir():  # another process made it in the meantime
+            archive_file.unlink(missing_ok=True)
+        elif folder.is_dir():  # another process has created it in the meantime
             return folder
         try:
-            with _bar(file_name) as progress:
-                download(url, packed, size=_SIZES.get(url), progress=progress)
+            with _progress_bar(file_name) as progress:
+                download(url, archive_file, size=_SIZES.get(url), progress=progress)
         except DownloadError as error:
-            hint = f"where it is unpacked already, let EYEBRIGHT_DATA name the folder that holds '{name}'"
+            hint = f"if you have the unpacked folder '{name}', set EYEBRIGHT_DATA to the folder that contains it"
             raise DownloadError(f"{error}; {hint}") from error
-        return unpack(packed, folder)
+        return unpack(archive_file, folder)
 
 
 def download(
@@ -109,46 +115,46 @@ def download(
     sha256: str | None = None,
     progress: OnProgress | None = None,
 ) -> Path:
-    """The path ``to``, where the file now is: completely, or not at all.
+    """The path ``to`` of the downloaded file.
 
-    A file that is there already is kept when it has the size and the sum that were given (or none were). What arrived
-    before an interruption is kept in ``<to>.part``, and the next call goes on from there.
+    An existing file is kept if it has the expected size and checksum, as far as these are given. After an interruption
+    the received bytes are kept in ``<to>.part``, and the next call resumes from them.
 
     Args:
         url: http or https.
-        to: the file to write; its folder is made.
-        size: in bytes, where it is known.
-        sha256: in hexadecimal, where it is known.
-        progress: called with the bytes that are there and how many there will be (None when the server does not say).
+        to: the file to write; its folder is created.
+        size: the expected size in bytes, if known.
+        sha256: the expected checksum in hexadecimal, if known.
+        progress: called with the number of bytes received and the total number (None if the server does not send it).
 
     Raises:
-        DownloadError: the server refuses or cannot be reached, the file is another one than was expected, or it cannot
-            be written.
+        DownloadError: the server cannot be reached or answers with an error, the file has another size or checksum, or
+            it cannot be written.
     """
     target = Path(to)
     part = target.with_name(f"{target.name}.part")
     with _locked(target):
-        if target.is_file() and not _difference(target, size, sha256):
+        if target.is_file() and not _mismatch(target, size, sha256):
             return target
         transfer(url, part, size=size, progress=progress)
-        if difference := _difference(part, size, sha256):
-            forget(part)
-            raise DownloadError(f"'{url}' is not the file that was expected: {difference}; what arrived was removed")
+        if mismatch := _mismatch(part, size, sha256):
+            delete_part(part)
+            raise DownloadError(f"'{url}' is not the expected file: {mismatch}; the downloaded file was deleted")
         part.replace(target)
-        forget_note(part)
+        delete_metadata(part)
     return target
 
 
-def _difference(path: Path, size: int | None, sha256: str | None) -> str | None:
-    """What is wrong with a file, None when it is the one that is wanted."""
-    there = path.stat().st_size
-    if size is not None and there != size:
-        return f"it has {there:,} bytes, not {size:,}"
+def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
+    """How a file differs from the expected size or checksum; None if it matches."""
+    actual_size = path.stat().st_size
+    if size is not None and actual_size != size:
+        return f"it has {actual_size:,} bytes, not {size:,}"
     if sha256 is None:
         return None
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return None if found == sha256.lower() else f"its sha256 is {found}, not {sha256.lower()}"
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return None if digest == sha256.lower() else f"its sha256 is {digest}, not {sha256.lower()}"
 
 
 def _file_name(url: str) -> str:
@@ -157,7 +163,7 @@ def _file_name(url: str) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Generator[None]:
-    """Only one process at a time: others wait, and then find the file or folder there."""
+    """Holds a lock file for ``path``, so that only one process at a time creates it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
@@ -171,10 +177,10 @@ def _locked(path: Path) -> Generator[None]:
 
 
 @contextmanager
-def _bar(name: str) -> Generator[OnProgress]:
-    """A bar in a terminal or a notebook, nothing in a log file."""
+def _progress_bar(name: str) -> Generator[OnProgress]:
+    """A progress bar in a terminal or a notebook; nothing if the output is redirected."""
     console = Console(stderr=True)
-    seen = console.is_terminal or console.is_jupyter
+    interactive = console.is_terminal or console.is_jupyter
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -182,6 +188,6 @@ def _bar(name: str) -> Generator[OnProgress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not seen) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not interactive) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

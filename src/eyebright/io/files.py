@@ -1,6 +1,7 @@
-"""Finding images in folders: sorted, so that the same seed gives the same split on every machine.
+"""Listing of image files in folders.
 
-The extensions are a fixed list, not the machine's table of MIME types, for the same reason.
+The list is sorted, and the extensions are fixed instead of taken from the machine's MIME types, so that the same seed
+gives the same split on every machine.
 """
 
 import os
@@ -27,77 +28,84 @@ IMAGE_EXTENSIONS = (
     ".tiff",
     ".webp",
 )
-"""What makes a name the name of an image, in lower case; upper case counts too."""
+"""File extensions of images, in lower case; they are compared without regard to case."""
 
 
 def get_image_files(
     path: str | Path,
-    recurse: bool = True,  # noqa: FBT001 - the book's signature
+    recurse: bool = True,  # noqa: FBT001 - fastai's signature
     folders: Sequence[str] | None = None,
 ) -> list[Path]:
-    """The images in a folder, sorted by path; names that begin with a dot are skipped.
+    """The paths of all images in a folder, sorted; hidden files and folders are skipped.
 
     Args:
         path: the folder.
-        recurse: look into the folders inside as well; links to folders are followed.
-        folders: only these of the folders directly inside ``path``; ``"."`` stands for the images directly inside.
+        recurse: include the images in subfolders; symbolic links to folders are followed.
+        folders: names of direct subfolders of ``path`` to search, instead of all; ``"."`` is ``path`` itself.
 
     Raises:
-        InputError: there is no such folder, it cannot be looked into, or no image is in it; the message says what is.
+        InputError: the folder does not exist, cannot be read, or contains no image.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.JPG", "a.png", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in get_image_files(folder)]
+    ['a.png', 'b.JPG']
     """
     root = Path(path)
     _check(root, folders)
     images: list[Path] = []
-    others: Counter[str] = Counter()
-    for folder, name in _names(root, folders, recurse=recurse):
-        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of a million names is slow
+    other_extensions: Counter[str] = Counter()
+    for folder, name in _visible_files(root, folders, recurse=recurse):
+        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster than Path for a million names
         if extension in IMAGE_EXTENSIONS:
             images.append(Path(folder, name))
         else:
-            others[extension or "no extension"] += 1
+            other_extensions[extension or "no extension"] += 1
     if not images:
-        where = f"'{root}'" if recurse else f"'{root}' itself (its folders were not looked into)"
-        raise InputError(f"there is no image in {where}; {_what_is_there(others)}")
-    return sorted(images, key=lambda image: image.parts)  # Path's own order ignores case on Windows
+        where = f"'{root}'" if recurse else f"'{root}' itself (its subfolders were not searched)"
+        raise InputError(f"there is no image in {where}; {_describe_content(other_extensions)}")
+    return sorted(images, key=lambda image: image.parts)  # comparing Paths would ignore case on Windows
 
 
 def _check(root: Path, folders: Sequence[str] | None) -> None:
     if not root.exists():
         raise InputError(f"there is no folder '{root}'")
     if not root.is_dir():
-        raise InputError(f"'{root}' is a file; a folder of images was expected")
+        raise InputError(f"expected a folder of images, but '{root}' is a file")
     for name in folders or ():
         if not (root / name).is_dir():
             inside = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-            there = f"It has the folders {listing(inside)}" if inside else "It has no folders"
-            raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} {there}")
+            known = f"It has the folders {listing(inside)}" if inside else "It has no folders"
+            raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} {known}")
 
 
-def _names(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str]]:
-    """(folder, name) of every file that is not hidden."""
-    seen: set[str] = set()
+def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str]]:
+    """(folder, file name) of every file that is not hidden."""
+    visited: set[str] = set()
     for start in (".",) if folders is None else folders:
-        deep = recurse and (folders is None or start != ".")
-        for folder, inside, names in os.walk(root / start, followlinks=True, onerror=_cannot_look):
-            seen.add(os.path.realpath(folder))
-            inside[:] = [name for name in sorted(inside) if deep and _is_new(folder, name, seen)]
+        descend = recurse and (folders is None or start != ".")
+        for folder, subfolders, names in os.walk(root / start, followlinks=True, onerror=_raise_input_error):
+            visited.add(os.path.realpath(folder))
+            subfolders[:] = [name for name in sorted(subfolders) if descend and _is_new(folder, name, visited)]
             yield from ((folder, name) for name in names if not name.startswith("."))
 
 
-def _is_new(folder: str, name: str, seen: set[str]) -> bool:
-    """False for hidden folders, and for a link to a folder that has been walked: links can go round in circles."""
+def _is_new(folder: str, name: str, visited: set[str]) -> bool:
+    """False for a hidden folder, and for a link to a folder that was already visited, because links can form cycles."""
     if name.startswith("."):
         return False
     inner = Path(folder, name)
-    return not inner.is_symlink() or os.path.realpath(inner) not in seen
+    return not inner.is_symlink() or os.path.realpath(inner) not in visited
 
 
-def _cannot_look(error: OSError) -> NoReturn:
-    raise InputError(f"cannot look into the folder '{error.filename}': {error.strerror}") from error
+def _raise_input_error(error: OSError) -> NoReturn:
+    raise InputError(f"cannot read the folder '{error.filename}': {error.strerror}") from error
 
 
-def _what_is_there(others: Counter[str]) -> str:
-    if not others:
+def _describe_content(other_extensions: Counter[str]) -> str:
+    if not other_extensions:
         return "it is empty"
-    found = ", ".join(f"{extension} ({count})" for extension, count in others.most_common(8))
-    return f"it holds: {found}; known are {' '.join(IMAGE_EXTENSIONS)}"
+    counts = ", ".join(f"{extension} ({count})" for extension, count in other_extensions.most_common(8))
+    return f"it contains {counts}; image extensions are {' '.join(IMAGE_EXTENSIONS)}"

@@ -1,4 +1,4 @@
-"""Where what belongs to no project is kept: downloaded sets, and what was measured about this machine."""
+"""The folder for downloaded datasets and for settings measured on this machine."""
 
 import os
 from pathlib import Path
@@ -7,17 +7,16 @@ from eyebright.errors import InputError
 
 
 def home() -> Path:
-    """The folder that the environment variable ``EYEBRIGHT_HOME`` names, or ``~/.eyebright``; it need not be there.
+    """The path in the environment variable ``EYEBRIGHT_HOME``, or ``~/.eyebright``; the folder may not exist.
 
     Raises:
-        InputError: the folder starts from a person's home, and the system knows none: containers often have users
-            without a name.
+        InputError: the path starts with ``~`` and the home folder is unknown, as for many users in containers.
     """
-    named = os.environ.get("EYEBRIGHT_HOME") or "~/.eyebright"
+    folder = os.environ.get("EYEBRIGHT_HOME") or "~/.eyebright"
     try:
-        return Path(named).expanduser()
+        return Path(folder).expanduser()
     except RuntimeError:
         raise InputError(
-            f"the folder '{named}' starts from a home that this system does not know; "
-            "name another with the environment variable EYEBRIGHT_HOME"
+            f"the home folder in '{folder}' is unknown on this system; "
+            "set the environment variable EYEBRIGHT_HOME to another folder"
         ) from None

@@ -1,8 +1,8 @@
-"""One file from a server to the disk, going on where an earlier try broke off.
+"""Download of one file over HTTP that resumes after an interruption.
 
-A half is only continued when the server says that the file is still the same one: its validator (a strong ETag, else
-its date) is kept in a note beside the half and sent as ``If-Range`` (RFC 9110, section 13.1.5). A server that has
-neither, or that cannot send ranges, gives the whole file again.
+A partial file is only continued if the server confirms that the file has not changed: its validator (a strong ETag, or
+else its date) is stored in a metadata file beside the partial file and sent as ``If-Range`` (RFC 9110, section 13.1.5).
+A server that sends no validator, or does not support ranges, sends the whole file again.
 """
 
 import http.client
@@ -19,57 +19,66 @@ from urllib.request import Request, urlopen
 from eyebright.errors import DownloadError
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with the bytes that are there and, when it is known, how many there will be."""
+"""Called with the number of bytes received and the total number, which is None if the server does not send it."""
 
-_ATTEMPTS = 5  # in a row without a new byte
-_PAUSE = 1.0  # seconds before the second attempt; doubled for each one after it
-_TIMEOUT = 30.0  # seconds without a byte
-_CHUNK = 1 << 20
+_MAX_ATTEMPTS = 5  # in a row that receive no new byte
+_PAUSE = 1.0  # seconds before the second attempt; doubled for each further attempt
+_TIMEOUT = 30.0  # seconds without receiving data
+_CHUNK = 1 << 20  # bytes
 _RANGE_NOT_SATISFIABLE = 416
-_WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+_TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
 
 def transfer(url: str, part: Path, *, size: int | None = None, progress: OnProgress | None = None) -> None:
-    """Fill ``part`` with what is at ``url``, trying again and going on when the connection breaks off.
+    """Download ``url`` to ``part``, retrying and resuming when the connection is lost.
 
-    What has arrived stays in ``part`` when this fails or is interrupted; the next call goes on from there.
+    After an error or an interruption the received bytes stay in ``part``, and the next call resumes from them.
 
     Args:
         url: http or https.
-        part: the file for what has arrived; a small note is kept beside it.
-        size: how many bytes there must be, where that is known.
-        progress: told after each piece.
+        part: the file to write; a small metadata file is kept beside it.
+        size: the expected size in bytes, if known.
+        progress: called after each chunk.
 
     Raises:
-        DownloadError: the server refuses, has a file of another size, or cannot be reached; or the disk is full.
+        DownloadError: the server cannot be reached, answers with an error or has a file of another size; or the disk
+            is full.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise DownloadError(f"cannot download '{url}': an address begins with https:// or http://")
-    most, failures = _size_of(part), 0
+        raise DownloadError(f"cannot download '{url}': the URL must begin with https:// or http://")
+    largest, failures = _size_of(part), 0
     while problem := _attempt(url, part, size, progress):
-        there = _size_of(part)
-        failures = 1 if there > most else failures + 1
-        most = max(most, there)
-        if failures >= _ATTEMPTS:
-            kept = f"; the {there:,} bytes that arrived are kept, the next call goes on from there" if there else ""
-            raise DownloadError(f"cannot download '{url}': {problem}{kept}")
+        received = _size_of(part)
+        failures = 1 if received > largest else failures + 1
+        largest = max(largest, received)
+        if failures >= _MAX_ATTEMPTS:
+            hint = (
+                f"; the {received:,} bytes received are kept, and the next call resumes from them" if received else ""
+            )
+            raise DownloadError(f"cannot download '{url}': {problem}{hint}")
         time.sleep(_PAUSE * 2 ** (failures - 1))
 
 
-def forget(part: Path) -> None:
-    """Remove what has arrived, and its note."""
+def delete_part(part: Path) -> None:
+    """Delete a partial file and its metadata."""
     part.unlink(missing_ok=True)
-    forget_note(part)
+    delete_metadata(part)
 
 
-def forget_note(part: Path) -> None:
-    """Remove the note alone, when the file is complete."""
-    _note_path(part).unlink(missing_ok=True)
+def delete_metadata(part: Path) -> None:
+    """Delete the metadata of a file that is complete."""
+    _metadata_path(part).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class _Note:
-    """Which file a half belongs to."""
+class _Metadata:
+    """Identifies the remote file that a partial file belongs to.
+
+    Args:
+        url: its URL.
+        validator: its ETag or date; None if the server sent neither.
+        total: its size in bytes; None if the server did not send it.
+    """
 
     url: str
     validator: str | None
@@ -77,100 +86,100 @@ class _Note:
 
 
 def _attempt(url: str, part: Path, size: int | None, progress: OnProgress | None) -> str | None:
-    """None when the whole file is there, else what went wrong and may go better the next time."""
-    note = _read_note(part, url)
-    have = _size_of(part) if note else 0
-    if note and have and have == note.total:
+    """None if the file is complete; otherwise the description of an error that may be temporary."""
+    metadata = _read_metadata(part, url)
+    received = _size_of(part) if metadata else 0
+    if metadata and received and received == metadata.total:
         return None
     try:
-        with urlopen(_request(url, have, note), timeout=_TIMEOUT) as response:
-            note, have = _begin(response, url, part, note, have)
-            _check_size(url, part, note.total, size)
-            return _receive(response, part, note, have, progress)
+        with urlopen(_request(url, received, metadata), timeout=_TIMEOUT) as response:
+            metadata, received = _start(response, url, part, metadata, received)
+            _check_size(url, part, metadata.total, size)
+            return _receive(response, part, metadata.total, received, progress)
     except HTTPError as error:
         error.close()
         answer = f"the server answers {error.code} {error.reason}"
-        if error.code == _RANGE_NOT_SATISFIABLE and have:
-            forget(part)
-        elif error.code not in _WORTH_ANOTHER_TRY:
+        if error.code == _RANGE_NOT_SATISFIABLE and received:
+            delete_part(part)
+        elif error.code not in _TEMPORARY_ERRORS:
             raise DownloadError(f"cannot download '{url}': {answer}") from error
         return answer
     except URLError as error:
         return f"the server cannot be reached ({error.reason})"
     except (OSError, http.client.HTTPException) as error:
-        return f"the connection broke off ({error or type(error).__name__})"
+        return f"the connection was lost ({error or type(error).__name__})"
 
 
-def _request(url: str, have: int, note: _Note | None) -> Request:
+def _request(url: str, received: int, metadata: _Metadata | None) -> Request:
     headers = {"User-Agent": "eyebright", "Accept-Encoding": "identity"}
-    if have and note and note.validator:
-        headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
+    if received and metadata and metadata.validator:
+        headers |= {"Range": f"bytes={received}-", "If-Range": metadata.validator}
     return Request(url, headers=headers)
 
 
-def _begin(
-    response: http.client.HTTPResponse, url: str, part: Path, note: _Note | None, have: int
-) -> tuple[_Note, int]:
-    """The note for what is about to arrive, and how many bytes of it are there already."""
-    if response.status == http.client.PARTIAL_CONTENT and note is not None:
-        if response.headers.get("Content-Range", "") == f"bytes {have}-{(note.total or 0) - 1}/{note.total}":
-            return note, have
-        forget(part)
-        raise http.client.HTTPException("the server sent another part than was asked for")
+def _start(
+    response: http.client.HTTPResponse, url: str, part: Path, metadata: _Metadata | None, received: int
+) -> tuple[_Metadata, int]:
+    """The metadata of the response, and the number of bytes in ``part`` that it continues (0 for a whole file)."""
+    if response.status == http.client.PARTIAL_CONTENT and metadata is not None:
+        expected = f"bytes {received}-{(metadata.total or 0) - 1}/{metadata.total}"
+        if response.headers.get("Content-Range", "") == expected:
+            return metadata, received
+        delete_part(part)
+        raise http.client.HTTPException("the server sent another range than requested")
     length = response.headers.get("Content-Length")
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
-    note = _Note(url, validator, int(length) if length else None)
+    metadata = _Metadata(url, validator, int(length) if length else None)
     try:
-        part.write_bytes(b"")  # before the note: an old half must never lie beside a new note
-        _note_path(part).write_text(json.dumps(asdict(note)), encoding="utf-8")
+        part.write_bytes(b"")  # first, so that an old partial file never has new metadata
+        _metadata_path(part).write_text(json.dumps(asdict(metadata)), encoding="utf-8")
     except OSError as error:
-        raise _cannot_write(part, error) from error
-    return note, 0
+        raise _write_error(part, error) from error
+    return metadata, 0
 
 
 def _check_size(url: str, part: Path, total: int | None, size: int | None) -> None:
     if size is not None and total is not None and total != size:
-        forget(part)
-        raise DownloadError(
-            f"cannot download '{url}': it has {total:,} bytes now, {size:,} were expected; it has changed"
-        )
+        delete_part(part)
+        raise DownloadError(f"cannot download '{url}': expected {size:,} bytes, but the file has {total:,}")
 
 
 def _receive(
-    response: http.client.HTTPResponse, part: Path, note: _Note, have: int, progress: OnProgress | None
+    response: http.client.HTTPResponse, part: Path, total: int | None, received: int, progress: OnProgress | None
 ) -> str | None:
+    """Append the response to ``part``; returns None or, like `_attempt`, the description of an error."""
     with part.open("ab") as file:
         while chunk := response.read(_CHUNK):
             try:
                 file.write(chunk)
             except OSError as error:
-                raise _cannot_write(part, error) from error
-            have += len(chunk)
+                raise _write_error(part, error) from error
+            received += len(chunk)
             if progress is not None:
-                progress(have, note.total)
+                progress(received, total)
         file.flush()
         os.fsync(file.fileno())
-    if note.total is not None and have < note.total:
-        return f"the connection broke off after {have:,} of {note.total:,} bytes"
+    if total is not None and received < total:
+        return f"the connection was lost after {received:,} of {total:,} bytes"
     return None
 
 
-def _cannot_write(part: Path, error: OSError) -> DownloadError:
+def _write_error(part: Path, error: OSError) -> DownloadError:
     return DownloadError(f"cannot write '{part}': {(error.strerror or str(error)).lower()}")
 
 
-def _note_path(part: Path) -> Path:
+def _metadata_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _read_note(part: Path, url: str) -> _Note | None:
-    """The note beside a half, when it is about the same address."""
+def _read_metadata(part: Path, url: str) -> _Metadata | None:
+    """The metadata of a partial file; None if it is missing, damaged or for another URL."""
     try:
-        note = _Note(**json.loads(_note_path(part).read_text(encoding="utf-8")))
+        metadata = _Metadata(**json.loads(_metadata_path(part).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return None  # no note, or one that was cut off: the half is worth nothing
-    return note if note.url == url else None
+        return None
+    return metadata if metadata.url == url else None
 
 
 def _size_of(path: Path) -> int:

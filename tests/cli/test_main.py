@@ -69,9 +69,9 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert "split at ' '" in said
     assert "30 images train, 10 validate" in said
     assert "thresholds tuned for f1_macro" in said
-    assert re.search(r"F1, macro .*; on new images expect ", said)
+    assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
-        "history.csv", "manifest.json", "model.safetensors", "report.html",
+        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "report.html",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     table = pd.read_csv(squares / "p.csv", keep_default_na=False)

@@ -1,4 +1,4 @@
-"""A small set of images with labels, and answers that are sometimes wrong."""
+"""A small set of images with labels, and predictions that are sometimes wrong."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,16 +9,19 @@ import PIL.Image
 import pytest
 import torch
 
-from eyebright.report.data import ReportData
-from eyebright.report.labels import LabelAnswers
-from eyebright.types import Thresholds
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.build import build_report
+from eyebright.report.data import ReportData, ReportFacts
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.types import LabelSet, Thresholds
+from support.evaluations import evaluation_of
 
 IMAGES, VOCAB = 60, ("bus", "car", "cat", "unicorn")
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[str]:
-    """As many small images as there are answers."""
+    """As many small images as there are predictions."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(IMAGES):
@@ -28,36 +31,47 @@ def paths(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def answers() -> LabelAnswers:
-    """Three labels with mistakes, and one that no image has."""
-    generator = torch.Generator().manual_seed(3)
-    targets = (torch.rand(IMAGES, 4, generator=generator) < torch.tensor([0.2, 0.5, 0.3, 0.0])).float()
-    noise = torch.randn(IMAGES, 4, generator=generator)
-    probabilities = (3 * targets - 1.5 + 1.5 * noise).sigmoid()
-    training = (torch.rand(100, 4, generator=generator) < torch.tensor([0.1, 0.6, 0.3, 0.05])).float()
-    return LabelAnswers(VOCAB, probabilities, targets, Thresholds((0.5, 0.4, 0.6, 0.5)), training)
+def training() -> list[LabelSet]:
+    """The labels of a hundred training images."""
+    generator = torch.Generator().manual_seed(4)
+    rows = torch.rand(100, 4, generator=generator) < torch.tensor([0.1, 0.6, 0.3, 0.05])
+    return [LabelSet(name for name, has in zip(VOCAB, row, strict=True) if has) for row in rows.tolist()]
 
 
 @pytest.fixture
-def data(answers: LabelAnswers, paths: list[str]) -> Callable[..., ReportData]:
-    """Makes a complete report, with fields changed."""
+def evaluation(paths: list[str], training: list[LabelSet]) -> Evaluation:
+    """Three labels with mistakes, and one that no image has."""
+    generator = torch.Generator().manual_seed(3)
+    targets = (torch.rand(IMAGES, 4, generator=generator) < torch.tensor([0.2, 0.5, 0.3, 0.0])).float()
+    outputs = 3 * targets - 1.5 + 1.5 * torch.randn(IMAGES, 4, generator=generator)
+    thresholds = Thresholds((0.5, 0.4, 0.6, 0.5))
+    task = MultiCategoryBlock(vocab=VOCAB)
+    return evaluation_of(task, outputs, targets, paths=paths, thresholds=thresholds, training=training)
 
-    def make(**changed: object) -> ReportData:
-        whole = ReportData(
-            title="Pantry",
-            answers=answers,
-            paths=paths,
-            scores=answers.scores(),
-            history=[
-                {"epoch": 0, "train_loss": 0.7, "valid_loss": 0.6, "mAP": 0.5, "seconds": 3.0},
-                {"epoch": 1, "train_loss": 0.4, "valid_loss": 0.5, "mAP": 0.7, "seconds": 3.1},
-            ],
-            said=["labels are split at ' ' (space)"],
-            split=[("training images", "100")],
-            skipped=[("photos/broken.jpg", "zero bytes")],
-            settings=[("epochs", "2")],
-            versions=[("torch", "2.15.0")],
-        )
-        return replace(whole, **changed)  # type: ignore[arg-type]
+
+@pytest.fixture
+def facts() -> ReportFacts:
+    """Everything that a report says beside the evaluation."""
+    return ReportFacts(
+        title="Pantry",
+        messages=["labels are split at ' ' (space)"],
+        split=[("training images", "100")],
+        skipped=[("photos/broken.jpg", "zero bytes")],
+        settings=[("epochs", "2")],
+        history=[
+            {"epoch": 0, "train_loss": 0.7, "valid_loss": 0.6, "mAP": 0.5, "seconds": 3.0},
+            {"epoch": 1, "train_loss": 0.4, "valid_loss": 0.5, "mAP": 0.7, "seconds": 3.1},
+        ],
+        versions=[("torch", "2.15.0")],
+        created="2026-11-25T14:03:00+00:00",
+    )
+
+
+@pytest.fixture
+def page(evaluation: Evaluation, facts: ReportFacts) -> Callable[..., ReportData]:
+    """Makes the page of an evaluation, with facts changed."""
+
+    def make(other: Evaluation | None = None, **changed: object) -> ReportData:
+        return build_report(evaluation if other is None else other, replace(facts, **changed))  # type: ignore[arg-type]
 
     return make

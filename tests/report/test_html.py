@@ -15,8 +15,9 @@ import torch
 from eyebright._optional import MissingExtraError
 from eyebright.errors import ArtifactError, DataError
 from eyebright.report.html import render_report, write_report
-from eyebright.report.labels import LabelAnswers
-from eyebright.types import Thresholds
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from support.evaluations import evaluation_of, logits
 
 ALONE = {"meta", "img", "circle", "path", "link", "br"}  # elements that hold nothing
 HOSTILE = "<script>alert('x')</script>\"'&"
@@ -57,19 +58,19 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def test_a_report_is_one_file_that_loads_nothing(data):
-    text = render_report(data())
-    page = Page(text)
+def test_a_report_is_one_file_that_loads_nothing(page):
+    text = render_report(page())
+    parsed = Page(text)
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
-    assert page.all("link") == []
-    assert len(page.all("script")) == 1
-    assert "src" not in page.all("script")[0]
-    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
-    assert all(link["href"].startswith("#") for link in page.all("a"))
+    assert parsed.all("link") == []
+    assert len(parsed.all("script")) == 1
+    assert "src" not in parsed.all("script")[0]
+    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in parsed.all("img"))
+    assert all(link["href"].startswith("#") for link in parsed.all("a"))
 
 
-def test_a_report_allows_no_script_but_its_own(data):
-    text = render_report(data())
+def test_a_report_allows_no_script_but_its_own(page):
+    text = render_report(page())
     policy = next(m["content"] for m in Page(text).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     script = text.split("<script>")[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -77,47 +78,52 @@ def test_a_report_allows_no_script_but_its_own(data):
     assert f"script-src 'sha256-{digest}'" in policy
 
 
-def test_labels_and_files_with_markup_in_their_names_show_as_text(data, answers, tmp_path):
+def test_labels_and_files_with_markup_in_their_names_show_as_text(page, evaluation, tmp_path):
     vocab = (HOSTILE, "{{ 7 * 7 }}", "<b>cat</b>", "</style><img src=x onerror=alert(1)>")
-    nasty = replace(answers, vocab=vocab, targets=answers.targets.roll(1, dims=1))
-    paths = [str(tmp_path / f"{HOSTILE}{i}.jpg") for i in range(60)]
+    nasty = replace(
+        evaluation,
+        decision=Decision(MultiCategoryBlock(vocab=vocab)),
+        targets=evaluation.targets.roll(1, dims=1),
+        files=tuple(f"{HOSTILE}{i}.jpg" for i in range(60)),
+        root=tmp_path,
+    )
     pairs = [(HOSTILE, HOSTILE)]
-    changed = data(answers=nasty, paths=paths, title=HOSTILE, said=[HOSTILE], skipped=pairs, settings=pairs)
-    page = Page(render_report(changed))
-    assert len(page.all("script")) == 1
-    assert page.all("img") == []  # the images are not there
-    assert page.all("b") == []
+    changed = page(nasty, title=HOSTILE, messages=[HOSTILE], skipped=pairs, settings=pairs)
+    read = Page(render_report(changed))
+    assert len(read.all("script")) == 1
+    assert read.all("img") == []  # no such images
+    assert read.all("b") == []
     for name in vocab:
-        assert name in page.text()
-    assert page.text().count(HOSTILE) > 10
+        assert name in read.text()
+    assert read.text().count(HOSTILE) > 10
 
 
-def test_a_report_can_be_read_without_seeing_it(data):
-    page = Page(render_report(data()))
-    assert page.all("html")[0]["lang"] == "en"
-    assert all(image["alt"] for image in page.all("img"))
-    for drawing in page.all("svg"):
+def test_a_report_can_be_read_without_seeing_it(page):
+    parsed = Page(render_report(page()))
+    assert parsed.all("html")[0]["lang"] == "en"
+    assert all(image["alt"] for image in parsed.all("img"))
+    for drawing in parsed.all("svg"):
         assert drawing.get("aria-label") or drawing.get("aria-hidden") == "true"
-    assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
-    headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(head.get("scope") in ("col", "row") for head in parsed.all("th"))
+    headings = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1
     assert headings.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
 
 
-def test_every_link_leads_to_a_section_and_every_anchor_is_there_once(data):
-    page = Page(render_report(data()))
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+def test_every_link_leads_to_a_section_and_every_anchor_is_there_once(page):
+    parsed = Page(render_report(page()))
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    assert [link["href"] for link in page.all("a")] == [f"#{name}" for name in ids]
+    assert [link["href"] for link in parsed.all("a")] == [f"#{name}" for name in ids]
 
 
-def test_a_report_tells_what_was_scored_read_split_skipped_and_set(data):
-    changed = data()
-    text = Page(render_report(changed)).text()
-    for score in changed.scores:
-        assert f"{score.name} {score.text} 95 % interval {score.low:.3f} to {score.high:.3f}" in text
-        assert f"without looking {score.baseline:.3f}" in text
+def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
+    data = page()
+    text = Page(render_report(data)).text()
+    for score in data.scores:
+        assert f"{score.name} {score.text} 95 % CI {score.low:.3f}-{score.high:.3f}" in text
+        assert f"baseline {score.baseline:.3f}" in text
     for part in (
         "labels are split at ' ' (space)",
         "training images 100",
@@ -129,31 +135,34 @@ def test_a_report_tells_what_was_scored_read_split_skipped_and_set(data):
     assert "torch 2.15.0" in text
 
 
-def test_what_is_not_there_has_no_section(data):
-    bare = data(scores=[], history=[], said=[], split=[], skipped=[], settings=[], versions=[])
+def test_what_is_not_there_has_no_section(page):
+    bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_report(bare)).elements if "id" in attributes]
-    assert ids == ["labels", "worst", "precision-recall", "thresholds"]
+    assert ids == ["scores", "labels", "worst", "precision-recall", "thresholds"]
+    no_scores = Page(render_report(replace(bare, scores=())))
+    assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 
 
-def test_a_report_of_one_image_and_one_label_is_written(data, paths):
-    for chance, target in ((0.9, 1.0), (0.9, 0.0), (0.0, 0.0), (0.2, 1.0)):
-        one = LabelAnswers(["cat"], torch.tensor([[chance]]), torch.tensor([[target]]), Thresholds())
-        Page(render_report(data(answers=one, paths=paths[:1], scores=one.scores())))
+def test_a_report_of_one_image_and_one_label_is_written(page, paths):
+    task = MultiCategoryBlock(vocab=["cat"])
+    for probability, target in ((0.9, 1.0), (0.9, 0.0), (0.0, 0.0), (0.2, 1.0)):
+        outputs = logits(torch.tensor([[probability]]))
+        Page(render_report(page(evaluation_of(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
 
 
-def test_a_report_is_written_whole(data, tmp_path):
-    path = write_report(data(), tmp_path / "new" / "report.html")
+def test_a_report_is_written_whole(page, tmp_path):
+    path = write_report(page(), tmp_path / "new" / "report.html")
     assert path == tmp_path / "new" / "report.html"
     assert Page(path.read_text(encoding="utf-8")).text().startswith("Pantry")
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_name_that_is_no_text_is_written_all_the_same(data, tmp_path):
-    path = write_report(data(skipped=[("caf\udce9.jpg", "zero bytes")]), tmp_path / "report.html")
+def test_a_file_name_that_is_no_text_is_written_all_the_same(page, tmp_path):
+    path = write_report(page(skipped=[("caf\udce9.jpg", "zero bytes")]), tmp_path / "report.html")
     assert "caf\\udce9.jpg" in path.read_text(encoding="utf-8")
 
 
-def test_a_full_disk_leaves_the_old_report_and_nothing_else(data, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_report_and_nothing_else(page, tmp_path, monkeypatch):
     path = tmp_path / "out" / "report.html"
     path.parent.mkdir()
     path.write_text("old")
@@ -165,28 +174,42 @@ def test_a_full_disk_leaves_the_old_report_and_nothing_else(data, tmp_path, monk
     with pytest.raises(
         ArtifactError, match=rf"cannot write the report '{re.escape(str(path))}': No space left on device"
     ):
-        write_report(data(), path)
+        write_report(page(), path)
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_report_cannot_be_written_over_a_folder(data, tmp_path):
+def test_a_report_cannot_be_written_over_a_folder(page, tmp_path):
     with pytest.raises(ArtifactError, match="cannot write the report"):
-        write_report(data(), tmp_path)
+        write_report(page(), tmp_path)
 
 
-def test_each_image_needs_a_path(data):
-    with pytest.raises(DataError, match="a report of 60 images needs as many paths, got 1"):
-        render_report(data(paths=[Path("a.jpg")]))
-
-
-def test_a_report_of_nothing_is_refused(data, answers):
-    empty = replace(answers, probabilities=torch.zeros(0, 4), targets=torch.zeros(0, 4))
+def test_a_report_of_nothing_is_refused(page):
+    empty = evaluation_of(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1))
     with pytest.raises(DataError, match="at least one image"):
-        render_report(data(answers=empty, paths=[]))
+        page(empty)
 
 
-def test_without_jinja_the_pip_line_is_named(data, monkeypatch):
+def test_without_jinja_the_pip_line_is_named(page, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match=r"writing a report needs .*pip install 'eyebright\[report\]'"):
-        render_report(data())
+        render_report(page())
+
+
+def test_images_that_are_gone_leave_their_place_empty_and_a_notice(page, paths):
+    whole = page()
+    assert whole.notices == []
+    for path in paths:
+        Path(path).unlink()
+    gone = page()
+    shown = sum(len(block.cards) for section in gone.sections for block in section.blocks if block.kind == "gallery")
+    assert gone.notices[0].startswith(
+        f"{shown} of {shown} images on this page could not be read and have no thumbnail."
+    )
+    assert gone.notices[0] in Page(render_report(gone)).text()
+    assert (gone.scores, gone.summary) == (whole.scores, whole.summary)
+
+
+def test_the_page_says_when_the_model_was_saved(page):
+    assert "Model saved 2026-11-25 14:03:00 UTC." in Page(render_report(page())).text()
+    assert "Model saved" not in Page(render_report(page(created=""))).text()

@@ -6,87 +6,100 @@ import torch
 from sklearn import metrics as oracle
 
 from eyebright.errors import DataError
-from eyebright.report.labels import LabelAnswers
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.labels import LabelReport
+from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Charts, Gallery, Section, Table
+from support.evaluations import evaluation_of, logits
+
+VOCAB = ("bus", "car", "cat", "unicorn")
 
 
-def section(sections: list[Section], anchor: str) -> Section:
-    return next(one for one in sections if one.anchor == anchor)
+def section(evaluation: Evaluation, anchor: str) -> Section:
+    return next(found for found in LabelReport(evaluation).sections() if found.anchor == anchor)
 
 
-def table_of(answers: LabelAnswers, paths: list[str]) -> Table:
-    (table,) = section(answers.sections(paths), "labels").blocks
+def table_of(evaluation: Evaluation) -> Table:
+    (table,) = section(evaluation, "labels").blocks
     assert isinstance(table, Table)
     return table
+
+
+def decided_by(evaluation: Evaluation, thresholds: Thresholds) -> Evaluation:
+    return evaluation.with_decision(replace(evaluation.decision, thresholds=thresholds))
 
 
 def column(table: Table, name: str) -> list[str]:
     return [row[list(table.columns).index(name)].text for row in table.rows]
 
 
-def test_the_table_of_labels_is_scikit_learns(answers, paths):
-    table = table_of(answers, paths)
-    true = answers.targets.numpy()
-    said = answers.thresholds.decide(answers.probabilities).numpy()
-    precision, recall, f1, _ = oracle.precision_recall_fscore_support(true, said, zero_division=0)
+def test_the_table_of_labels_is_scikit_learns(evaluation, training):
+    table = table_of(evaluation)
+    true = evaluation.targets.numpy()
+    predicted = evaluation.decision.decide(evaluation.scores).numpy()
+    precision, recall, f1, _ = oracle.precision_recall_fscore_support(true, predicted, zero_division=0)
     for name, expected in (("precision", precision), ("recall", recall), ("F1", f1)):
         assert column(table, name)[:3] == [f"{value:.3f}" for value in expected[:3]]
-    ap = [oracle.average_precision_score(true[:, k], answers.probabilities[:, k].numpy()) for k in range(3)]
+    ap = [oracle.average_precision_score(true[:, k], evaluation.scores[:, k].numpy()) for k in range(3)]
     assert column(table, "AP")[:3] == [f"{value:.3f}" for value in ap]
     assert column(table, "images") == [str(int(count)) for count in true.sum(axis=0)]
-    assert column(table, "given") == [str(int(count)) for count in said.sum(axis=0)]
+    assert column(table, "predicted") == [str(int(count)) for count in predicted.sum(axis=0)]
     assert column(table, "threshold") == ["0.50", "0.40", "0.60", "0.50"]
-    assert column(table, "in training") == [str(int(count)) for count in answers.training_targets.sum(dim=0)]
+    assert column(table, "in training") == [str(sum(name in labels for labels in training)) for name in VOCAB]
 
 
-def test_what_is_not_known_of_a_label_that_no_image_has_stays_empty(answers, paths):
-    never = answers.probabilities.clone()
-    never[:, 3] = 0.1
-    unicorn = table_of(replace(answers, probabilities=never), paths).rows[3]
+def test_what_is_not_known_of_a_label_that_no_image_has_stays_empty(evaluation):
+    never = evaluation.outputs.clone()
+    never[:, 3] = -2
+    unicorn = table_of(replace(evaluation, outputs=never)).rows[3]
     assert [cell.text for cell in unicorn] == ["unicorn", "0", "–", "–", "–", "–", "–", "0.50", "0", unicorn[9].text]
 
 
-def test_an_interval_is_given_only_where_enough_images_have_the_label(answers, paths):
-    rare = answers.targets.clone()
+def test_an_interval_is_given_only_where_enough_images_have_the_label(evaluation):
+    rare = evaluation.targets.clone()
     rare[:, 0] = 0
     rare[:9, 0] = 1
-    assert column(table_of(replace(answers, targets=rare), paths), "AP, 95 %")[0] == "–"
+    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] == "–"
     rare[9, 0] = 1
-    assert column(table_of(replace(answers, targets=rare), paths), "AP, 95 %")[0] != "–"
+    assert column(table_of(replace(evaluation, targets=rare)), "AP 95 % CI")[0] != "–"
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "tuned_here", "words"),
+    ("thresholds", "part", "words"),
     [
-        (Thresholds(0.5), True, "the same for all labels, set by hand"),
+        (Thresholds(0.5), "valid", "one threshold for all labels, set by hand"),
         (
             Thresholds((0.5,) * 4, metric="f1_macro"),
-            True,
-            "one for each label, tuned for f1_macro on these same images",
+            "valid",
+            "one threshold per label, tuned for f1_macro on these same images",
         ),
-        (Thresholds(0.3, metric="f1_micro"), False, "the same for all labels, tuned for f1_micro on other images"),
+        (
+            Thresholds(0.3, metric="f1_micro"),
+            "test",
+            "one threshold for all labels, tuned for f1_micro on other images",
+        ),
     ],
 )
-def test_how_the_thresholds_came_about_is_said(answers, paths, thresholds, tuned_here, words):
-    changed = replace(answers, thresholds=thresholds, tuned_here=tuned_here)
-    assert words in section(changed.sections(paths), "labels").intro
+def test_the_origin_of_the_thresholds_is_on_the_page(evaluation, thresholds, part, words):
+    changed = replace(decided_by(evaluation, thresholds), part=part)
+    assert words in section(changed, "labels").intro
 
 
-def test_the_worst_mistakes_are_wrong_images_in_the_order_of_their_loss(answers, paths):
-    (gallery,) = section(answers.sections(paths), "worst").blocks
+def test_the_worst_mistakes_are_wrong_images_in_the_order_of_their_loss(evaluation):
+    (gallery,) = section(evaluation, "worst").blocks
     assert isinstance(gallery, Gallery)
-    p, t = answers.probabilities.double().numpy(), answers.targets.numpy()
+    p, t = evaluation.scores.double().numpy(), evaluation.targets.numpy()
     loss = -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=1)
-    wrong = ((p > answers.thresholds.per_class(4).numpy()) != (t == 1)).any(axis=1)
+    wrong = ((p > evaluation.decision.thresholds.per_class(4).numpy()) != (t == 1)).any(axis=1)
     expected = [i for i in np.argsort(-loss) if wrong[i]][:24]
     assert [card.title for card in gallery.cards] == [f"{i:03}.jpg" for i in expected]
 
 
-def test_a_card_says_what_was_missed_what_was_too_much_and_what_was_right(answers, paths):
+def test_a_card_lists_missing_extra_and_correct_labels(evaluation):
     p, t = torch.full((60, 4), 0.01), torch.zeros(60, 4)
     p[7], t[7] = torch.tensor([0.9, 0.2, 0.7, 0.1]), torch.tensor([1, 1, 0, 0])
-    (gallery,) = section(replace(answers, probabilities=p, targets=t).sections(paths), "worst").blocks
+    (gallery,) = section(replace(evaluation, outputs=logits(p), targets=t), "worst").blocks
     (card,) = gallery.cards
     assert [(tag.text, tag.style) for tag in card.tags] == [
         ("car 0.20", "missing"),
@@ -94,53 +107,50 @@ def test_a_card_says_what_was_missed_what_was_too_much_and_what_was_right(answer
         ("bus 0.90", "correct"),
     ]
     assert card.alt_text == "007.jpg; missing: car; extra: cat; correct: bus"
-    assert card.path == paths[7]
+    assert card.path == "007.jpg"
 
 
-def test_answers_without_a_mistake_have_no_worst_section(answers, paths):
-    perfect = replace(answers, probabilities=answers.targets * 0.98 + 0.01)
-    assert "worst" not in [one.anchor for one in perfect.sections(paths)]
+def test_predictions_without_a_mistake_have_no_worst_section(evaluation):
+    perfect = replace(evaluation, outputs=9 * evaluation.targets - 4.5)
+    assert "worst" not in [found.anchor for found in LabelReport(perfect).sections()]
 
 
-def test_each_label_that_some_image_has_gets_its_curves(answers, paths):
-    sections = answers.sections(paths)
+def test_each_label_that_some_image_has_gets_its_curves(evaluation):
     for anchor in ("precision-recall", "thresholds"):
-        small = section(sections, anchor).blocks[-1]
+        small = section(evaluation, anchor).blocks[-1]
         assert isinstance(small, Charts)
         assert [chart.caption.title for chart in small.charts] == ["bus", "car", "cat"]
-        assert "the 3 of 4 labels that any of these images has" in section(sections, anchor).intro
+        assert "the 3 of 4 labels that any of these images has" in section(evaluation, anchor).intro
 
 
-def test_each_line_of_a_chart_is_explained_by_its_legend(answers, paths):
-    sections = answers.sections(paths)
+def test_each_line_of_a_chart_is_explained_by_its_legend(evaluation):
     expected = {
         "precision-recall": {
-            "first": "every possible threshold",
-            "chosen": "the threshold in use",
-            "guide": "guessing",
+            "first": "precision at each recall",
+            "chosen": "at the threshold in use",
+            "guide": "random order",
         },
         "thresholds": {"first": "F1", "second": "precision", "third": "recall", "chosen": "the threshold in use"},
     }
     for anchor, meanings in expected.items():
-        small = section(sections, anchor).blocks[-1]
+        small = section(evaluation, anchor).blocks[-1]
         assert dict(small.legend) == meanings
         assert {path.style for chart in small.charts for path in chart.paths} == set(meanings)
 
 
-def test_the_threshold_in_use_is_marked_where_it_is(answers, paths):
-    sections = answers.sections(paths)
-    moving = section(sections, "thresholds").blocks[-1].charts[1]
-    line = next(path.data for path in moving.paths if path.style == "chosen")
-    x = (float(line[1:].split()[0]) - moving.left) / (moving.right - moving.left)
+def test_the_threshold_in_use_is_marked_where_it_is(evaluation):
+    by_threshold = section(evaluation, "thresholds").blocks[-1].charts[1]
+    line = next(path.data for path in by_threshold.paths if path.style == "chosen")
+    x = (float(line[1:].split()[0]) - by_threshold.left) / (by_threshold.right - by_threshold.left)
     assert x == pytest.approx(0.4, abs=0.001)
-    ranking = section(sections, "precision-recall").blocks[0].charts[1]
+    ranking = section(evaluation, "precision-recall").blocks[0].charts[1]
     dot = next(path.data for path in ranking.paths if path.style == "chosen")
     across, down = (float(n) for n in dot[1:].removesuffix("h0").split())
-    said = answers.probabilities[:, 1] > 0.4
+    predicted = evaluation.scores[:, 1] > 0.4
     recall = (across - ranking.left) / (ranking.right - ranking.left)
     precision = (ranking.bottom - down) / (ranking.bottom - ranking.top)
-    assert recall == pytest.approx(oracle.recall_score(answers.targets[:, 1], said), abs=0.001)
-    assert precision == pytest.approx(oracle.precision_score(answers.targets[:, 1], said), abs=0.001)
+    assert recall == pytest.approx(oracle.recall_score(evaluation.targets[:, 1], predicted), abs=0.001)
+    assert precision == pytest.approx(oracle.precision_score(evaluation.targets[:, 1], predicted), abs=0.001)
 
 
 def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
@@ -148,30 +158,30 @@ def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
     targets = (torch.rand(60, 30, generator=generator) < 0.4).float()
     targets[0] = 1
     skill = torch.arange(30) / 25
-    probabilities = ((2 * targets - 1) * skill + torch.randn(60, 30, generator=generator)).sigmoid()
-    many = LabelAnswers([f"label {i}" for i in range(30)], probabilities, targets, Thresholds())
-    curves = section(many.sections(paths), "precision-recall")
-    ap = np.array([oracle.average_precision_score(targets[:, k], probabilities[:, k]) for k in range(30)])
+    outputs = (2 * targets - 1) * skill + torch.randn(60, 30, generator=generator)
+    task = MultiCategoryBlock(vocab=[f"label {i}" for i in range(30)])
+    curves = section(evaluation_of(task, outputs, targets, paths=paths), "precision-recall")
+    ap = np.array([oracle.average_precision_score(targets[:, k], outputs[:, k]) for k in range(30)])
     expected = sorted(np.argsort(ap, kind="stable")[:20])
     assert [chart.caption.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]
     assert "of 30 labels the 20 with the lowest average precision" in curves.intro
 
 
-def test_the_area_under_a_drawn_curve_is_the_average_precision(answers, paths):
-    chart = section(answers.sections(paths), "precision-recall").blocks[0].charts[1]
+def test_the_area_under_a_drawn_curve_is_the_average_precision(evaluation):
+    chart = section(evaluation, "precision-recall").blocks[0].charts[1]
     numbers = [float(n) for n in chart.paths[1].data.replace("M", " ").replace("V", " ").replace("H", " ").split()]
     x = np.array([numbers[0], *numbers[3::2]])
     y = np.array(numbers[2::2])
     area = (np.diff(x) * (chart.bottom - y)).sum() / ((chart.right - chart.left) * (chart.bottom - chart.top))
-    expected = oracle.average_precision_score(answers.targets[:, 1], answers.probabilities[:, 1])
+    expected = oracle.average_precision_score(evaluation.targets[:, 1], evaluation.scores[:, 1])
     assert area == pytest.approx(expected, abs=0.01)
 
 
-def test_the_summary_counts_images_without_any_label(answers):
-    bare = int((answers.targets.sum(dim=1) == 0).sum())
-    assert answers.summary() == f"60 images, any of 4 labels each; {bare} images without any"
+def test_the_summary_counts_images_without_any_label(evaluation):
+    bare = int((evaluation.targets.sum(dim=1) == 0).sum())
+    assert LabelReport(evaluation).summary() == f"60 images, any of 4 labels each; {bare} images without any"
 
 
-def test_answers_of_another_number_of_labels_are_refused(answers):
-    with pytest.raises(DataError, match="one column for each of the 4 classes"):
-        replace(answers, targets=answers.targets[:, :3])
+def test_targets_of_another_number_of_labels_are_refused(evaluation):
+    with pytest.raises(DataError, match="one column for each of the 4 labels"):
+        LabelReport(replace(evaluation, targets=evaluation.targets[:, :3]))

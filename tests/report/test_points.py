@@ -5,87 +5,201 @@ import numpy as np
 import pytest
 import torch
 
-from eyebright.errors import DataError
-from eyebright.report.points import PointAnswers
+from eyebright.errors import DataError, InputError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.data import ReportFacts
+from eyebright.report.points import PointReport
+from eyebright.tasks.points import PointBlock
+from eyebright.types import Points
+from support.evaluations import evaluation_of
+
+EYES = PointBlock(2, names=("left eye", "right eye"))
 
 
 @pytest.fixture
-def answers() -> PointAnswers:
+def evaluation(paths: list[str]) -> Evaluation:
     generator = torch.Generator().manual_seed(1)
     targets = torch.rand(60, 2, 2, generator=generator) * torch.tensor([40.0, 30.0])
     predicted = targets + torch.randn(60, 2, 2, generator=generator)
     predicted[5] += torch.tensor([30.0, 40.0])
     targets[8, 1], targets[9] = math.nan, math.nan
-    return PointAnswers(predicted, targets, ("left eye", "right eye"), training_targets=targets[:30])
+    sizes = torch.randint(20, 80, (60, 2), generator=generator)
+    training = [Points.of(row) for row in targets[:30].double()]
+    return evaluation_of(EYES, predicted.flatten(1), targets, paths=paths, training=training, sizes=sizes)
 
 
-def distances(answers: PointAnswers) -> np.ndarray:
-    return np.hypot(*(answers.predicted - answers.targets).numpy().transpose(2, 0, 1))
+def distances(evaluation: Evaluation) -> np.ndarray:
+    return np.hypot(*(evaluation.scores - evaluation.targets).numpy().transpose(2, 0, 1))
 
 
-def test_the_distances_are_those_of_the_known_points(answers):
-    known = distances(answers)[~np.isnan(distances(answers))]
-    mean, median = answers.scores()
+def some_of(evaluation: Evaluation, rows: slice) -> Evaluation:
+    return replace(
+        evaluation,
+        outputs=evaluation.outputs[rows],
+        targets=evaluation.targets[rows],
+        files=evaluation.files[rows],
+        sizes=evaluation.sizes[rows],
+    )
+
+
+def blocks(evaluation: Evaluation, facts: ReportFacts | None = None) -> dict[str, list]:
+    sections = PointReport(evaluation, facts or ReportFacts()).sections()
+    return {section.anchor: list(section.blocks) for section in sections}
+
+
+def test_pixel_errors_are_the_distances_of_the_known_points(evaluation):
+    known = distances(evaluation)[~np.isnan(distances(evaluation))]
+    mean, median, *_ = PointReport(evaluation).scores()
+    assert [mean.name, median.name] == ["mean pixel error", "median pixel error"]
     assert mean.value == pytest.approx(known.mean(), rel=1e-6)
     assert median.value == pytest.approx(np.median(known), rel=1e-6)
     assert mean.low < mean.value < mean.high
+    assert median.low <= median.value <= median.high
     assert mean.text.endswith(" px")
     assert not mean.higher_is_better
 
 
-def test_the_baseline_is_the_mean_place_in_training(answers):
-    place = np.nanmean(answers.training_targets.numpy(), axis=0)
-    fixed = np.hypot(*(place - answers.targets.numpy()).transpose(2, 0, 1))
-    assert answers.scores()[0].baseline == pytest.approx(np.nanmean(fixed), rel=1e-6)
-    assert replace(answers, training_targets=None).scores()[0].baseline is None
+def test_nme_and_pck_are_relative_to_the_diagonal_of_each_image(evaluation):
+    _, _, nme, pck = PointReport(evaluation).scores()
+    relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
+    known = relative[~np.isnan(relative)]
+    assert nme.value == pytest.approx(100 * known.mean(), rel=1e-6)
+    assert pck.value == pytest.approx((known <= 0.05).mean(), rel=1e-6)
+    assert (nme.name, pck.name) == ("NME", "PCK@0.05")
+    assert nme.low < nme.value < nme.high
+    assert pck.low < pck.value < pck.high
+    assert nme.text.endswith("%")
+    assert "the image's diagonal" in nme.note
 
 
-def test_the_table_has_a_row_for_each_point(answers, paths):
-    table = answers.sections(paths)[0].blocks[1]
-    right = distances(answers)[:, 1]
-    right = right[~np.isnan(right)]
-    expected = [right.mean(), np.median(right), np.quantile(right, 0.9), right.max()]
-    assert [cell.text for cell in table.rows[1]] == ["right eye", "58", *(f"{value:.1f}" for value in expected)]
+def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
+    facts = ReportFacts(normalise_by=("left eye", "right eye"))
+    _, _, nme, pck = PointReport(evaluation, facts).scores()
+    between = np.hypot(*(evaluation.targets[:, 0] - evaluation.targets[:, 1]).numpy().T)
+    relative = distances(evaluation) / between[:, None]
+    known = relative[~np.isnan(relative)]
+    assert len(known) == 116  # the image with a single known eye has no distance between the eyes
+    assert nme.value == pytest.approx(100 * known.mean(), rel=1e-5)
+    assert pck.value == pytest.approx((known <= 0.05).mean(), rel=1e-6)
+    assert "the distance from left eye to right eye; 1 image without that distance left out" in nme.note
 
 
-def test_every_known_distance_stands_in_one_bar(answers, paths):
-    bars, _ = answers.sections(paths)[0].blocks[0].charts
+def test_two_points_at_one_place_have_no_distance_to_normalise_by(evaluation):
+    targets = evaluation.targets.clone()
+    targets[3, 1] = targets[3, 0]
+    report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalise_by=("left eye", "right eye")))
+    assert math.isfinite(report.scores()[2].value)
+    assert "2 images without that distance" in report.scores()[2].note
+
+
+def test_normalising_by_an_unknown_point_names_the_points(evaluation):
+    with pytest.raises(InputError, match="point 'left ear'.* Did you mean 'left eye'.*There are: 'left eye', 'right"):
+        PointReport(evaluation, ReportFacts(normalise_by=("left ear", "right eye")))
+
+
+def test_the_baseline_is_the_mean_place_in_training(evaluation):
+    place = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
+    fixed = np.hypot(*(place - evaluation.targets.numpy()).transpose(2, 0, 1))
+    relative = fixed / np.hypot(*evaluation.sizes.numpy().T)[:, None]
+    mean, median, nme, pck = (row.baseline for row in PointReport(evaluation).scores())
+    assert mean == pytest.approx(np.nanmean(fixed), rel=1e-6)
+    assert median == pytest.approx(np.nanmedian(fixed), rel=1e-6)
+    assert nme == pytest.approx(100 * np.nanmean(relative), rel=1e-6)
+    assert pck == pytest.approx((relative[~np.isnan(relative)] <= 0.05).mean(), rel=1e-6)
+    assert {row.baseline for row in PointReport(replace(evaluation, training={})).scores()} == {None}
+
+
+def test_a_prediction_that_is_not_a_number_makes_the_mean_unknown_and_is_no_correct_keypoint(evaluation):
+    outputs = evaluation.outputs.clone()
+    outputs[0, 0] = math.nan
+    mean, _, _, pck = PointReport(replace(evaluation, outputs=outputs)).scores()
+    assert math.isnan(mean.value)
+    relative = (distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None])[
+        ~evaluation.targets.isnan().any(2)
+    ]
+    relative[0] = math.inf
+    assert pck.value == pytest.approx((relative <= 0.05).mean(), rel=1e-6)
+
+
+def test_the_table_has_a_row_for_each_point(evaluation):
+    table = blocks(evaluation)["errors"][1]
+    right = distances(evaluation)[:, 1]
+    relative = right / np.hypot(*evaluation.sizes.numpy().T)
+    right, relative = right[~np.isnan(right)], relative[~np.isnan(right)]
+    pixels = [right.mean(), np.median(right), np.quantile(right, 0.9), right.max()]
+    assert [cell.text for cell in table.rows[1]] == [
+        "right eye", "58", "2", *(f"{value:.1f}" for value in pixels),
+        f"{100 * relative.mean():.2f}", f"{(relative <= 0.05).mean():.3f}",
+    ]  # fmt: skip
+    assert len(table.columns) == len(table.rows[1])
+
+
+def test_the_pck_table_is_the_share_of_errors_within_each_threshold(evaluation):
+    chart, table = blocks(evaluation)["pck"]
+    relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
+    for row, errors in zip(table.rows, (relative, relative[:, 0], relative[:, 1]), strict=True):
+        known = errors[~np.isnan(errors)]
+        expected = [(known <= threshold).mean() for threshold in (0.01, 0.02, 0.05, 0.1, 0.2)]
+        assert [cell.value for cell in row[1:]] == pytest.approx(expected)
+    assert [row[0].text for row in table.rows] == ["all points", "left eye", "right eye"]
+    assert "PCK at 0.05" in chart.charts[0].caption.alt_text
+
+
+def test_the_pck_curve_rises_from_the_left_edge_to_the_share_at_the_right_one(evaluation):
+    (chart,) = blocks(evaluation)["pck"][0].charts
+    numbers = [float(n) for pair in chart.paths[0].data[1:].split("L") for n in pair.split()]
+    x = (np.array(numbers[::2]) - chart.left) / (chart.right - chart.left)
+    y = (chart.bottom - np.array(numbers[1::2])) / (chart.bottom - chart.top)
+    reach = float(chart.x_ticks[-1].text) / ((chart.x_ticks[-1].at - chart.left) / (chart.right - chart.left))
+    relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
+    known = relative[~np.isnan(relative)]
+    np.testing.assert_allclose(y, [(known <= share * reach).mean() for share in x], atol=0.02)
+    assert (np.diff(y) >= 0).all()
+
+
+def test_every_known_error_is_in_one_bar(evaluation):
+    bars, _ = blocks(evaluation)["errors"][0].charts
     heights = [bars.bottom - float(bar.split("V")[1].split("H")[0]) for bar in bars.paths[0].data.split("Z")[:-1]]
     counts = np.array(heights) / (bars.bottom - bars.y_ticks[-1].at) * float(bars.y_ticks[-1].text)
     assert counts.sum() == pytest.approx(117, abs=0.7)
-    assert bars.caption.note == "2 further off, in the last bar"
+    assert bars.caption.note == "2 larger, in the last bar"
 
 
-def test_the_worst_images_show_targets_and_predictions_in_their_own_places(answers, paths):
-    (gallery,) = answers.sections(paths)[1].blocks
+def test_the_worst_images_show_targets_and_predictions_at_their_places(evaluation):
+    (gallery,) = blocks(evaluation)["worst"]
     first = gallery.cards[0]
     assert first.title == "005.jpg"
-    assert first.note == f"{distances(answers)[5].mean():.1f} px off on average"
-    places = [(spot.x, spot.y) for spot in first.points]
-    expected = [*answers.targets[5].tolist(), *answers.predicted[5].tolist()]
+    assert first.note == f"mean error {distances(evaluation)[5].mean():.1f} px"
+    places = [(mark.x, mark.y) for mark in first.points]
+    expected = [*evaluation.targets[5].tolist(), *evaluation.scores[5].tolist()]
     np.testing.assert_allclose(places, np.array(expected) * first.image.scale)
-    assert [spot.is_target for spot in first.points] == [True, True, False, False]
+    assert [mark.is_target for mark in first.points] == [True, True, False, False]
     assert "009.jpg" not in [card.title for card in gallery.cards]
 
 
-def test_a_point_that_nobody_sees_is_not_drawn(answers, paths):
-    few = PointAnswers(answers.predicted[8:9], answers.targets[8:9], answers.names)
-    (gallery,) = few.sections(paths[8:9])[1].blocks
-    assert [spot.name for spot in gallery.cards[0].points] == ["left eye, where it is", "left eye, as said"]
+def test_a_point_whose_target_is_unknown_is_not_drawn(evaluation):
+    (gallery,) = blocks(some_of(evaluation, slice(8, 9)))["worst"]
+    assert [mark.name for mark in gallery.cards[0].points] == ["left eye, target", "left eye, prediction"]
 
 
-def test_points_that_are_all_unknown_leave_nothing_to_show(answers, paths):
-    assert replace(answers, targets=answers.targets * math.nan).sections(paths) == []
+def test_points_that_are_all_unknown_leave_nothing_to_show(evaluation):
+    unknown = replace(evaluation, targets=evaluation.targets * math.nan)
+    assert PointReport(unknown).sections() == []
+    assert {row.text for row in PointReport(unknown).scores()} == {"– px", "–%", "–"}
 
 
-def test_points_without_names_are_numbered(answers, paths):
-    table = replace(answers, names=()).sections(paths)[0].blocks[1]
-    assert [row[0].text for row in table.rows] == ["point 1", "point 2"]
-    assert answers.summary() == "60 images, 2 points on each; 117 known places in all"
+def test_points_without_names_are_numbered(evaluation):
+    plain = evaluation_of(PointBlock(2), evaluation.outputs, evaluation.targets)
+    assert [row[0].text for row in blocks(plain)["errors"][1].rows] == ["point1", "point2"]
 
 
-def test_shapes_and_names_that_do_not_fit_are_refused(answers):
-    with pytest.raises(DataError, match=r"shape \(images, points, 2\)"):
-        PointAnswers(answers.predicted.flatten(1), answers.targets)
-    with pytest.raises(DataError, match="2 points need as many names, got 1"):
-        replace(answers, names=("nose",))
+def test_the_summary_counts_unknown_targets(evaluation):
+    assert PointReport(evaluation).summary() == "60 images, 2 points each; 3 of 120 targets unknown and left out"
+    assert PointReport(some_of(evaluation, slice(0, 8))).summary() == "8 images, 2 points each"
+
+
+def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
+    with pytest.raises(DataError, match=r"targets of the shape \(60, 2, 2\), got \(60, 4\) and \(60, 4\)"):
+        PointReport(replace(evaluation, targets=evaluation.targets.flatten(1)))
+    with pytest.raises(DataError, match="1 point of 60 images need outputs of the shape"):
+        PointReport(evaluation_of(PointBlock(1, names=("nose",)), evaluation.outputs, evaluation.targets))

@@ -1,6 +1,6 @@
 """The front door: a model, its data and the book's verbs. What they do stands in the rooms below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -494,18 +494,22 @@ class Learner:
             },
         )
 
-    def save_model(self, folder: str | Path, *, evaluation: Evaluation | None = None) -> Path:
+    def save_model(
+        self, folder: str | Path, *, evaluation: Evaluation | None = None, report: Mapping[str, Any] | None = None
+    ) -> Path:
         """The folder that `load_predictor` reads: weights and a manifest, nothing that runs.
 
         Args:
             folder: is made where it is missing.
             evaluation: what `evaluate` gave, to be saved beside the model, so that thresholds and reports can be made
                 again without the images; None saves none.
+            report: what a report says beside the evaluation, as JSON (`ReportFacts.to_json`).
 
         Raises:
             ArtifactError: the folder cannot be written; a model that was there before still is.
         """
-        manifest = replace(self.manifest(), targets=dict(evaluation.training) if evaluation else {})
+        targets = dict(evaluation.training) if evaluation else {}
+        manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
         state = self.model.state_dict()
         self.run.device.once(lambda: save_model(folder, manifest, state, evaluation=evaluation))
         return Path(folder)

@@ -1,24 +1,22 @@
-"""One label for each image: which classes are told apart, which are taken for which, and the worst mistakes."""
+"""One class for each image: a row per class, the confusion matrix, and the misclassified images."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.worst import LabelCase, worst_classes
-from eyebright.metrics.labels import ClassScores, f1, per_class
-from eyebright.report.data import Answers, ScoreRow
+from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text
-from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_IN_MATRIX = 20  # classes; a wider table cannot be read
 _MOST_PAIRS = 15
@@ -26,105 +24,122 @@ _MOST_CARDS = 24
 
 
 @dataclass(frozen=True, eq=False)
-class ClassAnswers(Answers):
-    """Answers of a model that gives each image exactly one label.
+class ClassReport(TaskReport):
+    """The report of a model that predicts exactly one class for each image.
 
-    Args:
-        vocab: the classes.
-        probabilities: of each class for each image.
-        targets: the index of the true class of each image.
-        training: the summary of the training targets, for the baseline; empty where it is not known.
+    Raises:
+        DataError: outputs do not have one column for each class, or targets are not one class for each image.
     """
 
-    vocab: Sequence[str]
-    probabilities: Float[Tensor, "n k"]
-    targets: Int[Tensor, " n"]
-    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
     def __post_init__(self) -> None:
-        if self.probabilities.shape != (len(self.targets), len(self.vocab)):
+        outputs, targets = self.evaluation.outputs, self.evaluation.targets
+        if outputs.shape != (len(self.evaluation), len(self.vocab)) or targets.shape != (len(self.evaluation),):
             raise DataError(
-                f"{len(self.targets)} images and {len(self.vocab)} classes need as many probabilities, "
-                f"got {tuple(self.probabilities.shape)}"
+                f"{len(self.evaluation)} images and {len(self.vocab)} classes need as many outputs and one target for "
+                f"each image, got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
 
-    @staticmethod
-    def of(evaluation: Evaluation) -> "ClassAnswers":
-        """The answers of an evaluation."""
-        task = evaluation.decision.task
-        return ClassAnswers(list(task.classes), evaluation.scores, evaluation.targets, evaluation.training)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
     def summary(self) -> str:
-        """How many images and classes."""
-        return f"{count_text(len(self), 'image')}, one of {count_text(len(self.vocab), 'class', 'classes')} each"
+        """The number of images and of classes, and of images whose class is unknown."""
+        classes = count_text(len(self.vocab), "class", "classes")
+        text = f"{count_text(len(self.evaluation), 'image')}, one of {classes} each"
+        unknown = len(self.evaluation) - len(self.rows)
+        return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
 
     def scores(self) -> list[ScoreRow]:
-        """Accuracy and macro F1; the baseline always says the class that is most frequent in training."""
-        said, majority = self.probabilities.argmax(dim=1), self._majority()
-        return [self._accuracy(said, majority), self._macro_f1(said, majority)]
+        """Accuracy and macro F1; the baseline always predicts the most frequent class of the training images."""
+        return [self._accuracy(), self._macro_f1()] if len(self.rows) else []
 
-    def sections(self, paths: Sequence[str]) -> list[Section]:
-        """A table of classes, what was taken for what, and the worst mistakes."""
+    def sections(self) -> list[Section]:
+        """A row per class, the confusion matrix and the worst mistakes."""
+        if not len(self.rows):
+            return []
         return [
             Section("Classes", "classes", [self._class_table()]),
-            Section("What was taken for what", "confusion", self._confusion()),
-            *self._worst(paths),
+            Section("Confusion matrix", "confusion", self._confusion()),
+            *self._worst(),
         ]
+
+    @property
+    def vocab(self) -> Sequence[str]:
+        """The classes, in the order of the outputs."""
+        return self.evaluation.decision.task.output_names
+
+    @cached_property
+    def rows(self) -> Int[Tensor, " m"]:
+        """The images whose class is known, as rows of the evaluation."""
+        targets = self.evaluation.targets
+        return (targets.isfinite() & (targets >= 0)).nonzero()[:, 0]
+
+    @cached_property
+    def probabilities(self) -> Float[Tensor, "m k"]:
+        """Of each class for each image with a known class, calibrated."""
+        return self.evaluation.scores[self.rows]
+
+    @cached_property
+    def targets(self) -> Int[Tensor, " m"]:
+        """The index of the true class of each image with a known class."""
+        return self.evaluation.targets[self.rows].long()
+
+    @cached_property
+    def predicted(self) -> Int[Tensor, " m"]:
+        """The index of the most probable class of each image with a known class."""
+        return self.probabilities.argmax(dim=1)
 
     # ------------------------------------------------------------------ scores
 
-    def _majority(self) -> Int[Tensor, " n"] | None:
-        """What the baseline says for each image."""
+    @cached_property
+    def _majority(self) -> Int[Tensor, " m"] | None:
+        """The most frequent class of the training images, for each image; None where it is not known."""
         if "baseline" not in self.training:
             return None
-        return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self))
+        return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.rows))
 
-    def _accuracy(self, said: Tensor, majority: Tensor | None) -> ScoreRow:
-        right = int((said == self.targets).sum())
-        interval = wilson(right, len(self))
+    def _accuracy(self) -> ScoreRow:
+        images, majority = len(self.rows), self._majority
+        right = int((self.predicted == self.targets).sum())
+        interval = wilson(right, images)
         baseline = None if majority is None else float((majority == self.targets).double().mean())
-        note = f"{right:,} of {len(self):,} images right"
-        return ScoreRow("Accuracy", right / len(self), interval.low, interval.high, baseline, note)
+        note = f"{right:,} of {count_text(images, 'image')} right"
+        return ScoreRow("accuracy", right / images, interval.low, interval.high, baseline, note)
 
-    def _macro_f1(self, said: Tensor, majority: Tensor | None) -> ScoreRow:
-        interval = bootstrap(self._f1, [said, self.targets])
-        baseline = None if majority is None else self._f1(majority, self.targets)
-        note = "the mean over the classes, however rare they are"
-        return ScoreRow("F1, macro", self._f1(said, self.targets), interval.low, interval.high, baseline, note)
+    def _macro_f1(self) -> ScoreRow:
+        interval = bootstrap(self._f1, [self.predicted, self.targets], samples=draws_for(len(self.rows)))
+        baseline = None if self._majority is None else self._f1(self._majority, self.targets)
+        value = self._f1(self.predicted, self.targets)
+        note = "mean over the classes, each counts the same"
+        return ScoreRow("macro F1", value, interval.low, interval.high, baseline, note)
 
-    def _f1(self, said: Tensor, targets: Tensor) -> float:
-        return f1(self._one_hot(said), self._one_hot(targets), average="macro")
+    def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
+        """Macro F1 from counts, which is quick enough to be repeated for each bootstrap sample."""
+        classes = len(self.vocab)
+        hits = torch.bincount(true[predicted == true], minlength=classes)
+        both = torch.bincount(predicted, minlength=classes) + torch.bincount(true, minlength=classes)
+        return float((2 * hits.double() / both.clamp(min=1)).mean())
 
-    def _one_hot(self, indices: Tensor) -> Tensor:
+    def _one_hot(self, indices: Int[Tensor, " m"]) -> Bool[Tensor, "m k"]:
         return functional.one_hot(indices, len(self.vocab)).bool()
 
     # ------------------------------------------------------------------ tables
 
     def _class_table(self) -> Table:
-        said = self._one_hot(self.probabilities.argmax(dim=1)).float()
-        scores = per_class(said, self._one_hot(self.targets), Thresholds(0.5))
-        columns = ["class", "images", "precision", "recall", "F1", "said"]
+        scores = per_class(self._one_hot(self.predicted).float(), self._one_hot(self.targets), Thresholds(0.5))
+        columns = ["class", "images", "precision", "recall", "F1", "predicted"]
         rows = [_table_row(name, row) for name, row in zip(self.vocab, scores, strict=True)]
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
-        return Table(
-            "Every class: how many images it has, how rightly they were found, and how often it was said",
-            columns,
-            rows,
-        )
+        caption = "A row per class: images of the class (images), and the images that it was predicted for (predicted)."
+        return Table(caption, columns, rows)
 
     def _confusion(self) -> list[Table]:
         classes = len(self.vocab)
-        pairs = self.targets * classes + self.probabilities.argmax(dim=1)
+        pairs = self.targets * classes + self.predicted
         counts = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
         matrix = [self._matrix(counts)] if classes <= _MOST_IN_MATRIX else []
         return [*matrix, *self._most_confused(counts)]
 
-    def _matrix(self, counts: Tensor) -> Table:
+    def _matrix(self, counts: Int[Tensor, "k k"]) -> Table:
         share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
         rows: list[list[Cell]] = []
         for i, name in enumerate(self.vocab):
@@ -133,32 +148,32 @@ class ClassAnswers(Answers):
                 for j, (n, tint) in enumerate(zip(counts[i].tolist(), share[i].tolist(), strict=True))
             ]
             rows.append([Cell(name), *cells])
-        caption = "Rows: the true class. Columns: what was said. The colour is the share of the row."
+        caption = "Rows: the true class. Columns: the predicted class. The colour is the share of the row."
         return Table(caption, ("true class", *self.vocab), rows, sortable=False, matrix=True)
 
-    def _most_confused(self, counts: Tensor) -> list[Table]:
+    def _most_confused(self, counts: Int[Tensor, "k k"]) -> list[Table]:
         wrong = counts.clone().fill_diagonal_(0)
         order = wrong.flatten().argsort(descending=True, stable=True)[:_MOST_PAIRS].tolist()
-        places = [divmod(at, len(self.vocab)) for at in order if wrong.flatten()[at] > 0]
+        pairs = [divmod(int(i), len(self.vocab)) for i in order if wrong.flatten()[i] > 0]
         rows = [
             [
-                Cell(self.vocab[int(true)]),
-                Cell(self.vocab[int(said)]),
-                Cell.of(int(wrong[true, said])),
-                Cell.of(float(wrong[true, said] / counts[true].sum())),
+                Cell(self.vocab[true]),
+                Cell(self.vocab[predicted]),
+                Cell.of(int(wrong[true, predicted])),
+                Cell.of(float(wrong[true, predicted] / counts[true].sum())),
             ]
-            for true, said in places
+            for true, predicted in pairs
         ]
-        columns = ("true class", "said", "images", "share of the class")
+        columns = ("true class", "predicted class", "images", "share of the true class")
         return [Table("The most frequent confusions", columns, rows)] if rows else []
 
     # ------------------------------------------------------------------ images
 
-    def _worst(self, paths: Sequence[str]) -> list[Section]:
-        wrong = self.probabilities.argmax(dim=1) != self.targets
+    def _worst(self) -> list[Section]:
+        wrong = self.predicted != self.targets
         losses = -self.probabilities.gather(1, self.targets[:, None])[:, 0].log()
         cases = worst_classes(
-            torch.where(wrong, losses, torch.nan),  # leaves the images out that are right
+            torch.where(wrong, losses, torch.nan),  # leaves out the images that are right
             self.probabilities,
             self.targets,
             vocab=self.vocab,
@@ -166,33 +181,34 @@ class ClassAnswers(Answers):
         )
         if not cases:
             return []
-        names = short_names(paths, [case.index for case in cases])
-        cards = [_card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
-        words = (
-            f"{count_text(int(wrong.sum()), 'image')} of {len(self):,} wrong. "
-            f"Here are the {len(cards)} whose true class was given the least probability."
+        images = self.images([int(self.rows[case.index]) for case in cases])
+        cards = [_card(case, image) for case, image in zip(cases, images, strict=True)]
+        intro = (
+            f"{count_text(int(wrong.sum()), 'image')} of {len(self.rows):,} misclassified; here are the {len(cards)} "
+            "with the lowest probability for the true class. Numbers are probabilities."
         )
-        legend = (Tag("the true class", "missing"), Tag("what was said", "extra"))
-        return [Section("The worst mistakes", "worst", [Gallery(cards, legend)], words)]
+        legend = (Tag("true class", "missing"), Tag("predicted class", "extra"))
+        return [Section("Worst mistakes", "worst", [Gallery(cards, legend)], intro)]
 
 
 def _table_row(name: str, row: ClassScores) -> list[Cell]:
-    """The cells of one class; empty where nothing is known: recall of nothing, precision of what was never said."""
-    there, said = row.positives > 0, row.given > 0
+    """The cells of one class; a dash for precision where it was never predicted and for recall without an image."""
+    any_image, any_predicted = row.positives > 0, row.given > 0
     return [
         Cell(name),
         Cell.of(row.positives),
-        Cell.of(row.precision) if said else Cell(NO_VALUE),
-        Cell.of(row.recall) if there else Cell(NO_VALUE),
-        Cell.of(row.f1, bar=True) if there or said else Cell(NO_VALUE),
+        Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),
+        Cell.of(row.recall) if any_image else Cell(NO_VALUE),
+        Cell.of(row.f1, bar=True) if any_image or any_predicted else Cell(NO_VALUE),
         Cell.of(row.given),
     ]
 
 
-def _card(case: LabelCase, path: str, name: str) -> Card:
-    (true,), (said,) = case.missing, case.extra
+def _card(case: LabelCase, image: ShownImage) -> Card:
+    (true,), (predicted,) = case.missing, case.extra
     tags = [
         Tag(f"{true} {case.probabilities[true]:.2f}", "missing"),
-        Tag(f"{said} {case.probabilities[said]:.2f}", "extra"),
+        Tag(f"{predicted} {case.probabilities[predicted]:.2f}", "extra"),
     ]
-    return Card(name, path, thumbnail(path), f"{name}: said {said}, is {true}", tags)
+    alt_text = f"{image.name}: predicted {predicted}, true class {true}"
+    return Card(image.name, image.file, image.thumbnail, alt_text, tags)

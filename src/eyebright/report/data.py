@@ -1,17 +1,82 @@
-"""What a report is made from: the model's answers for a set of images, and what is known about how they came about.
+"""The values of a report: the facts that an `Evaluation` lacks, the scores, and the finished page.
 
-Each kind of answer (`LabelAnswers`, `ClassAnswers`, `PointAnswers`, `NumberAnswers`; a file each) brings its scores and
-the sections that show it. The report knows no learner: it takes these values from anywhere.
+Each kind of answer has a `TaskReport` (a file each: labels, classes, points, numbers), which computes its scores and
+the sections that show it from an `Evaluation`.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from eyebright.web.blocks import Section
+from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import number_text, score_text
+from eyebright.web.thumbnails import short_names, thumbnail
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """What a report says beside the evaluation, as plain values.
+
+    `to_json` gives what a manifest keeps under ``report``; the history, the versions and the date are saved elsewhere.
+
+    Args:
+        title: the heading of the page.
+        messages: sentences on how the data was read.
+        split: (name, value) of how the images were divided.
+        skipped: (path, reason) of each image that was left out.
+        settings: (name, value) of the training.
+        normalise_by: two points; the distance between them normalises errors; None: the image's diagonal does.
+        history: one row an epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
+        versions: (name, value) of the libraries.
+        created: when the model was saved, ISO 8601, UTC; empty where that is not known.
+    """
+
+    title: str = "Report"
+    messages: Sequence[str] = ()
+    split: Sequence[Pair] = ()
+    skipped: Sequence[Pair] = ()
+    settings: Sequence[Pair] = ()
+    normalise_by: Pair | None = None
+    history: Sequence[Mapping[str, float]] = ()
+    versions: Sequence[Pair] = ()
+    created: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts that only the report needs; bytes of file names that are not text become escapes."""
+        return {
+            "title": _utf8(self.title),
+            "messages": [_utf8(message) for message in self.messages],
+            "split": [list(map(_utf8, pair)) for pair in self.split],
+            "skipped": [list(map(_utf8, pair)) for pair in self.skipped],
+            "settings": [list(map(_utf8, pair)) for pair in self.settings],
+            "normalise_by": None if self.normalise_by is None else list(self.normalise_by),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "ReportFacts":
+        """The facts that `to_json` described; what is missing is left empty.
+
+        Raises:
+            DataError: a value has the wrong form.
+        """
+        points = data.get("normalise_by")
+        try:
+            return ReportFacts(
+                title=str(data.get("title", "Report")),
+                messages=[str(message) for message in data.get("messages") or []],
+                split=_pairs(data.get("split")),
+                skipped=_pairs(data.get("skipped")),
+                settings=_pairs(data.get("settings")),
+                normalise_by=None if points is None else _pair(points),
+            )
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the saved facts of the report have the wrong form: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +84,16 @@ class ScoreRow:
     """One score of the whole set.
 
     Args:
-        name: what is measured.
+        name: of the metric.
         value: the score.
-        low: lower end of its 95 % interval; None when there is none.
-        high: upper end.
-        baseline: what an answer that never looks at the image scores; None when that has no meaning.
+        low: the lower end of its 95 % confidence interval; None where there is none.
+        high: the upper end.
+        baseline: the score of the best constant answer; None where that is not known.
         note: what a reader must know to read the score.
         higher_is_better: False for errors.
         unit: of the value, for example ``"px"``.
-        share: True when it lies in [0, 1]; it is drawn on that scale.
-        expected: what to expect on new images, in words, where thresholds were tuned on these; empty elsewhere.
+        is_share: True when the score lies in [0, 1]; it is drawn on that scale.
+        expected: the score to expect on new images, where thresholds were tuned on these; empty elsewhere.
     """
 
     name: str
@@ -39,87 +104,143 @@ class ScoreRow:
     note: str = ""
     higher_is_better: bool = True
     unit: str = ""
-    share: bool = True
+    is_share: bool = True
     expected: str = ""
 
     @property
     def text(self) -> str:
         """The value, with its unit."""
-        return self._written(self.value)
+        return self._with_unit(self.value)
 
     @property
-    def beside(self) -> list[str]:
-        """The interval, the baseline and what new images will score, in words."""
-        lines: list[str] = []
+    def details(self) -> list[str]:
+        """The interval, the baseline and the score to expect on new images, in words."""
+        details: list[str] = []
         if self.interval is not None:
-            low, high = self.interval
-            lines.append(f"95 % interval {self._written(low, unit='')} to {self._written(high)}")
+            low, high = (self._number(end) for end in self.interval)
+            between = "-" if self.interval[0] >= 0 else " to "  # no minus sign after a dash
+            details.append(f"95 % CI {low}{between}{high}{self._space_unit}")
         if self.baseline is not None:
-            lines.append(f"without looking {self._written(self.baseline)}")
+            details.append(f"baseline {self._with_unit(self.baseline)}")
         if self.expected:
-            lines.append(f"on new images expect {self.expected}")
-        return lines
+            details.append(f"on new images expect {self.expected}")
+        return details
+
+    @property
+    def line(self) -> str:
+        """The whole row on one line: ``exact match 0.827 (95 % CI 0.772-0.871; baseline 0.111)``."""
+        details = "; ".join(self.details)
+        return f"{self.name} {self.text}" + (f" ({details})" if details else "")
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends, where there are ends."""
+        """Both ends of the confidence interval, where they are known."""
         if self.low is None or self.high is None or math.isnan(self.low) or math.isnan(self.high):
             return None
         return self.low, self.high
 
-    def _written(self, value: float, *, unit: str | None = None) -> str:
-        text = score_text(value) if self.share else number_text(value)
-        return f"{text} {self.unit if unit is None else unit}".rstrip()
+    @property
+    def _space_unit(self) -> str:
+        return "" if not self.unit else self.unit if self.unit == "%" else f" {self.unit}"
+
+    def _number(self, value: float) -> str:
+        return score_text(value) if self.is_share else number_text(value)
+
+    def _with_unit(self, value: float) -> str:
+        return f"{self._number(value)}{self._space_unit}"
 
 
-class Answers(ABC):
-    """What a model answered for a set of images, and what is true."""
+class ShownImage(NamedTuple):
+    """An image of the evaluation as a card shows it.
 
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many images."""
+    Args:
+        name: its file name, with as many folders as tell it from the others.
+        file: relative to the folder of the images.
+        thumbnail: the image made small, or the reason why it cannot be read.
+    """
+
+    name: str
+    file: str
+    thumbnail: Thumbnail
+
+
+@dataclass(frozen=True, eq=False)
+class TaskReport(ABC):
+    """What a report shows of one kind of answer.
+
+    Args:
+        evaluation: the model's outputs for a set of images, with their targets.
+        facts: of the training, for what the evaluation does not say.
+    """
+
+    evaluation: Evaluation
+    facts: ReportFacts = field(default_factory=ReportFacts)
 
     @abstractmethod
     def summary(self) -> str:
-        """What was asked, in a few words: "20 labels, any number on an image"."""
+        """The set in a few words: ``"60 images, any of 20 labels each"``."""
 
     @abstractmethod
     def scores(self) -> list[ScoreRow]:
-        """The scores of the whole set, with intervals and with what an answer without looking would score."""
+        """The scores of the whole set, with intervals and baselines."""
 
     @abstractmethod
-    def sections(self, paths: Sequence[str]) -> list[Section]:
-        """What there is to see about these answers.
+    def sections(self) -> list[Section]:
+        """Tables, charts and the images with the greatest errors."""
 
-        Args:
-            paths: where each image is.
-        """
+    def images(self, indices: Sequence[int]) -> list[ShownImage]:
+        """The images at these rows of the evaluation."""
+        files, paths = self.evaluation.files, self.evaluation.paths
+        names = short_names(files, indices)
+        return [
+            ShownImage(name, files[index], thumbnail(str(paths[index])))
+            for name, index in zip(names, indices, strict=True)
+        ]
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The summary of the training targets; empty where it is not known."""
+        return self.evaluation.training
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that a report shows.
+    """Everything that is on the page.
 
     Args:
-        title: the heading of the page.
-        answers: what was answered and what is true, for the images of the validation (or test) set.
-        paths: where each of those images is.
+        title: the heading.
+        summary: the set in a few words.
         scores: of the whole set.
-        history: one row an epoch, with the training's own names: ``epoch``, ``train_loss``, ``valid_loss``, metrics.
-        said: what the reader said about how it understood the data.
-        split: how the images were divided.
-        skipped: (path, reason) of each image that was left out.
-        settings: (name, value) of the training.
-        versions: (name, value) of what it ran on.
+        sections: in their order.
+        notices: sentences on what is missing from the page.
+        created: when the model was saved, in words; empty where that is not known.
     """
 
     title: str
-    answers: Answers
-    paths: Sequence[str | Path]
+    summary: str
     scores: Sequence[ScoreRow]
-    history: Sequence[dict[str, float]] = ()
-    said: Sequence[str] = ()
-    split: Sequence[tuple[str, str]] = ()
-    skipped: Sequence[tuple[str, str]] = ()
-    settings: Sequence[tuple[str, str]] = ()
-    versions: Sequence[tuple[str, str]] = ()
+    sections: Sequence[Section]
+    notices: Sequence[str] = ()
+    created: str = ""
+
+
+def draws_for(numbers: int) -> int:
+    """How many bootstrap samples to draw: fewer for large sets, where the samples differ less and take longer.
+
+    Args:
+        numbers: in the whole set, images times outputs.
+    """
+    return min(max(500_000_000 // max(numbers, 1), 100), 1000)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _pairs(values: Any) -> list[Pair]:
+    return [_pair(pair) for pair in values or []]
+
+
+def _pair(values: Any) -> Pair:
+    first, second = values
+    return str(first), str(second)

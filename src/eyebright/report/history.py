@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eyebright.web.blocks import Cell, Charts, Section, Table
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart
@@ -14,7 +14,7 @@ _MOST_TICKS = 10
 _STYLES: tuple[Style, ...] = ("first", "second", "third")
 
 
-def history_section(history: Sequence[dict[str, float]]) -> list[Section]:
+def history_section(history: Sequence[Mapping[str, float]]) -> list[Section]:
     """The section on training; none when there is no history.
 
     Args:
@@ -31,7 +31,7 @@ def history_section(history: Sequence[dict[str, float]]) -> list[Section]:
     return [Section("Training", "training", [*([Charts(charts)] if charts else []), table])]
 
 
-def _chart(title: str, history: Sequence[dict[str, float]], names: Sequence[str]) -> Chart:
+def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[str]) -> Chart:
     epochs = _epochs(history)
     columns = {name: [row.get(name, math.nan) for row in history] for name in names}
     last = ", ".join(f"{name} ends at {number_text(values[-1])}" for name, values in columns.items())
@@ -54,7 +54,7 @@ def _chart(title: str, history: Sequence[dict[str, float]], names: Sequence[str]
     )
 
 
-def _epochs(history: Sequence[dict[str, float]]) -> list[float]:
+def _epochs(history: Sequence[Mapping[str, float]]) -> list[float]:
     """The numbers of the epochs as the history counts them; from 1 where it does not, or starts again."""
     counted = [row.get("epoch", math.nan) for row in history]
     rising = all(a < b for a, b in itertools.pairwise(counted))
@@ -67,7 +67,7 @@ def _cell(name: str, value: float) -> Cell:
     return Cell.of(value, decimals={"seconds": 1}.get(name, 4))
 
 
-def _is_share(history: Sequence[dict[str, float]], name: str) -> bool:
+def _is_share(history: Sequence[Mapping[str, float]], name: str) -> bool:
     """True when the column's numbers all lie in [0, 1], as scores do."""
     values = [row[name] for row in history if name in row]
     return all(0 <= value <= 1 for value in values if value == value)

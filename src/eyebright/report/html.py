@@ -11,24 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from eyebright._optional import import_optional
-from eyebright.errors import ArtifactError, DataError
+from eyebright.errors import ArtifactError
 from eyebright.io.atomic import write_atomically
 from eyebright.report.data import ReportData
-from eyebright.report.history import history_section
-from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
-from eyebright.web.text import count_text
 
 
 def write_report(data: ReportData, path: str | Path) -> Path:
     """The path of the report, written completely or not at all.
 
     Args:
-        data: what it shows.
-        path: of the HTML file; its folder is made when it is not there.
+        data: everything that the page shows.
+        path: of the HTML file; its folder is made where it is missing.
 
     Raises:
         ArtifactError: the file cannot be written.
-        DataError: there is not one path for each image, or no image.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     path = Path(path)
@@ -45,49 +41,22 @@ def render_report(data: ReportData) -> str:
     """The report as the text of one HTML page.
 
     Raises:
-        DataError: there is not one path for each image, or no image.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
-    if len(data.answers) == 0:
-        raise DataError("a report needs at least one image")
-    if len(data.paths) != len(data.answers):
-        raise DataError(f"a report of {len(data.answers)} images needs as many paths, got {len(data.paths)}")
     script, style = _packaged("page.js"), _packaged("page.css")
-    sections = [
-        *data.answers.sections([str(path) for path in data.paths]),
-        *history_section(data.history),
-        *_origin(data),
-    ]
     return (
         _environment()
         .get_template("page.html")
         .render(
-            title=data.title,
-            summary=data.answers.summary(),
-            scores=data.scores,
-            any_drawn=any(score.share for score in data.scores),
+            page=data,
+            any_drawn=any(score.is_share for score in data.scores),
             any_baseline=any(score.baseline is not None for score in data.scores),
-            sections=sections,
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             style=style,
             version=metadata.version("eyebright"),
         )
     )
-
-
-def _origin(data: ReportData) -> list[Section]:
-    """Where the images came from, and how the training was set."""
-    read: list[Any] = [Sentences(data.said)] if data.said else []
-    read += [Pairs(data.split)] if data.split else []
-    if data.skipped:
-        rows = [[Cell(path), Cell(reason)] for path, reason in data.skipped]
-        read.append(Table(f"Left out: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
-    set_up = [
-        Pairs(pairs, title=name) for name, pairs in (("Settings", data.settings), ("Versions", data.versions)) if pairs
-    ]
-    sections = [Section("How the data was read", "data", read), Section("How it was trained", "settings", set_up)]
-    return [section for section in sections if section.blocks]
 
 
 def _environment() -> Any:

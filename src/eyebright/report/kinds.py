@@ -1,23 +1,25 @@
-"""The kinds of answers that a report can show, by the name of their section; one file of this folder each."""
-
-from collections.abc import Callable
+"""The report of each kind of answer, by the name of its section: the only place that knows one kind from another."""
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.report.classes import ClassAnswers
-from eyebright.report.data import Answers
-from eyebright.report.labels import LabelAnswers
-from eyebright.report.points import PointAnswers
-from eyebright.report.regression import NumberAnswers
+from eyebright.report.classes import ClassReport
+from eyebright.report.data import ReportFacts, TaskReport
+from eyebright.report.labels import LabelReport
+from eyebright.report.numbers import NumberReport
+from eyebright.report.points import PointReport
 from eyebright.tasks.base import SectionName
 
-SECTIONS: dict[SectionName, Callable[[Evaluation], Answers]] = {
-    "labels": LabelAnswers.of,
-    "classes": ClassAnswers.of,
-    "points": PointAnswers.of,
-    "numbers": NumberAnswers.of,
+SECTIONS: dict[SectionName, type[TaskReport]] = {
+    "labels": LabelReport,
+    "classes": ClassReport,
+    "points": PointReport,
+    "numbers": NumberReport,
 }
 
 
-def answers_of(evaluation: Evaluation) -> Answers:
-    """What the report shows of an evaluation."""
-    return SECTIONS[evaluation.decision.task.section](evaluation)
+def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
+    """The report of the evaluation's kind of answer.
+
+    Raises:
+        DataError: the outputs or targets do not have the shape of this kind.
+    """
+    return SECTIONS[evaluation.decision.task.section](evaluation, facts)

@@ -14,12 +14,12 @@ from eyebright.web.text import score_text
 
 _MOST_CHARTS = 20
 _RANKING: Sequence[tuple[Style, str]] = (
-    ("first", "every possible threshold"),
-    ("chosen", "the threshold in use"),
-    ("guide", "guessing"),
+    ("first", "precision at each recall"),
+    ("chosen", "at the threshold in use"),
+    ("guide", "random order"),
 )
 _AVERAGES: Sequence[tuple[Style, str]] = (("first", "macro F1"), ("second", "micro F1"))
-_MOVING: Sequence[tuple[Style, str]] = (
+_BY_THRESHOLD: Sequence[tuple[Style, str]] = (
     ("first", "F1"),
     ("second", "precision"),
     ("third", "recall"),
@@ -33,22 +33,22 @@ def precision_recall_section(
     targets: Shaped[Tensor, "n k"],
     scores: Sequence[ClassScores],
 ) -> Section:
-    """Precision over recall for each label, with the threshold in use marked.
+    """The precision-recall curve of each label, with the threshold in use marked.
 
     Args:
         vocab: the labels.
         probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0.
-        scores: one row for each label.
+        targets: 1 where the image has the label, else 0; NaN where that is unknown.
+        scores: a row per label.
     """
     shown = _worth_showing(scores)
-    charts = [_precision_recall(vocab[k], probabilities[:, k], targets[:, k], scores[k]) for k in shown]
-    words = "Further up and to the right is better; the area under the line is the average precision."
+    charts = [_precision_recall(vocab[k], *_known(probabilities, targets, k), scores[k]) for k in shown]
+    intro = "Further up and to the right is better; the area under the line is the average precision (AP)."
     return Section(
         "Precision and recall",
         "precision-recall",
         [Charts(charts, _RANKING, small=True)],
-        words + _left_out(vocab, shown),
+        intro + _selection(vocab, shown),
     )
 
 
@@ -58,28 +58,37 @@ def threshold_section(
     targets: Shaped[Tensor, "n k"],
     scores: Sequence[ClassScores],
 ) -> Section:
-    """What moving a threshold would change: for all labels at once, and for each label.
+    """The scores at every possible threshold: of one threshold for all labels, and for each label.
 
     Args:
         vocab: the labels.
         probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0.
-        scores: one row for each label.
+        targets: 1 where the image has the label, else 0; NaN where that is unknown.
+        scores: a row per label.
     """
     shown = _worth_showing(scores)
-    charts = [_thresholds(vocab[k], probabilities[:, k], targets[:, k], scores[k]) for k in shown]
-    words = "A flat top means that the exact threshold matters little; a sharp one, that it was chosen by few images."
-    blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _MOVING, small=True)]
-    return Section("Thresholds", "thresholds", blocks, words + _left_out(vocab, shown))
+    charts = [_by_threshold(vocab[k], *_known(probabilities, targets, k), scores[k]) for k in shown]
+    intro = (
+        "Where F1 is flat around the threshold in use, its exact value matters little; where F1 has a narrow peak, the "
+        "threshold depends on few images."
+    )
+    blocks = [Charts([_one_for_all(probabilities, targets)]), Charts(charts, _BY_THRESHOLD, small=True)]
+    return Section("Thresholds", "thresholds", blocks, intro + _selection(vocab, shown))
+
+
+def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor, " n"], Shaped[Tensor, " n"]]:
+    """The probabilities and targets of one label, without the images whose target is unknown."""
+    known = ~targets[:, k].isnan()
+    return probabilities[known, k], targets[known, k]
 
 
 def _worth_showing(scores: Sequence[ClassScores]) -> list[int]:
-    """Every label with a curve, or the worst of them when there are too many, in the order of the vocabulary."""
+    """Every label with a curve, or the worst of them where there are too many, in the order of the vocabulary."""
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
     return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MOST_CHARTS])
 
 
-def _left_out(vocab: Sequence[str], shown: Sequence[int]) -> str:
+def _selection(vocab: Sequence[str], shown: Sequence[int]) -> str:
     if len(shown) == len(vocab):
         return ""
     if len(shown) == _MOST_CHARTS:
@@ -87,62 +96,67 @@ def _left_out(vocab: Sequence[str], shown: Sequence[int]) -> str:
     return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
 
 
-def _precision_recall(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -> Chart:
-    curve = precision_recall_curve(chances, targets)
+def _precision_recall(
+    name: str, probabilities: Float[Tensor, " n"], targets: Shaped[Tensor, " n"], row: ClassScores
+) -> Chart:
+    curve = precision_recall_curve(probabilities, targets)
     recall, precision = [0.0, *curve.recall.tolist()], [float(curve.precision[0]), *curve.precision.tolist()]
     keep = subsample_indices(recall)
-    share = row.positives / len(targets)
-    here = [Series([row.recall], [row.precision], "chosen", "dots")] if row.given else []
+    frequency = row.positives / len(targets)
+    in_use = [Series([row.recall], [row.precision], "chosen", "dots")] if row.given else []
     ap = score_text(row.average_precision)
-    words = (
+    alt_text = (
         f"{name}: average precision {ap}; at the threshold in use precision {score_text(row.precision)} "
         f"at recall {score_text(row.recall)}."
     )
     return draw_chart(
-        Caption(name, words, f"AP {ap}"),
+        Caption(name, alt_text, f"AP {ap}"),
         [
-            Series([0, 1], [share, share], "guide"),
+            Series([0, 1], [frequency, frequency], "guide"),
             Series([recall[i] for i in keep], [precision[i] for i in keep], "first", "steps"),
-            *here,
+            *in_use,
         ],
         x=Axis("recall"),
         y=Axis("precision"),
     )
 
 
-def _thresholds(name: str, chances: Tensor, targets: Tensor, row: ClassScores) -> Chart:
-    curve = precision_recall_curve(chances, targets)
-    f1 = threshold_curve(chances[:, None], targets[:, None], metric="f1_macro", thresholds=curve.thresholds.clamp(0, 1))
-    top = float(chances.max())
-    at = [1.0, top, *f1.thresholds.tolist()]  # above the highest probability nothing is given
-    keep = subsample_indices(at)
+def _by_threshold(
+    name: str, probabilities: Float[Tensor, " n"], targets: Shaped[Tensor, " n"], row: ClassScores
+) -> Chart:
+    curve = precision_recall_curve(probabilities, targets)
+    cuts = curve.thresholds.clamp(0, 1)
+    f1 = threshold_curve(probabilities[:, None], targets[:, None], metric="f1_macro", thresholds=cuts)
+    highest = float(probabilities.max())
+    thresholds = [1.0, highest, *f1.thresholds.tolist()]  # above the highest probability nothing is predicted
+    keep = subsample_indices(thresholds)
     lines: list[tuple[Style, list[float]]] = [
         ("second", [math.nan, float(curve.precision[0]), *curve.precision.tolist()]),
         ("third", [0.0, 0.0, *curve.recall.tolist()]),
         ("first", [0.0, 0.0, *f1.scores.tolist()]),
     ]
-    words = (
+    alt_text = (
         f"{name}: F1 {score_text(row.f1)} at the threshold in use, {row.threshold:.2f}; "
-        f"at best {score_text(float(f1.scores.max()))}."
+        f"at most {score_text(float(f1.scores.max()))}."
     )
     return draw_chart(
-        Caption(name, words, f"F1 {score_text(row.f1)}"),
+        Caption(name, alt_text, f"F1 {score_text(row.f1)}"),
         [
             Series([row.threshold, row.threshold], [0, 1], "chosen"),
-            *(Series([at[i] for i in keep], [values[i] for i in keep], style, "steps") for style, values in lines),
+            *(Series([thresholds[i] for i in keep], [line[i] for i in keep], style, "steps") for style, line in lines),
         ],
         x=Axis("threshold"),
         y=Axis(""),
     )
 
 
-def _one_for_all(probabilities: Tensor, targets: Tensor) -> Chart:
+def _one_for_all(probabilities: Float[Tensor, "n k"], targets: Shaped[Tensor, "n k"]) -> Chart:
     macro = threshold_curve(probabilities, targets, metric="f1_macro")
     micro = threshold_curve(probabilities, targets, metric="f1_micro")
     best = int(macro.scores.argmax())
-    words = f"Macro F1 is highest, {score_text(float(macro.scores[best]))}, at {float(macro.thresholds[best]):.2f}."
+    alt_text = f"Macro F1 is highest, {score_text(float(macro.scores[best]))}, at {float(macro.thresholds[best]):.2f}."
     return draw_chart(
-        Caption("One threshold for all labels", words, legend=_AVERAGES),
+        Caption("One threshold for all labels", alt_text, legend=_AVERAGES),
         [
             Series(micro.thresholds.tolist(), micro.scores.tolist(), "second"),
             Series(macro.thresholds.tolist(), macro.scores.tolist(), "first"),

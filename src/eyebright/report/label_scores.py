@@ -1,11 +1,11 @@
-"""The scores of any-number-of-labels answers: each with its interval, and with what not looking at all would score."""
+"""The scores of predicted labels: each with its confidence interval, and the score of the best constant answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
@@ -14,29 +14,29 @@ from eyebright.evaluation.label_intervals import RankingIntervals, decision_inte
 from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import ScoreRow
+from eyebright.report.data import ScoreRow, draws_for
 from eyebright.types import Thresholds
 from eyebright.web.text import count_text, score_text
 
-_DECISIONS: Sequence[tuple[Metric, str, str]] = (
-    (f1_macro, "F1, macro", "the mean over the labels, however rare they are"),
-    (f1_micro, "F1, micro", "over all decisions at once, so frequent labels count most"),
-    (f1_samples, "F1, samples", "the mean over the images"),
-    (subset, "Images all right", "no label missing and none too many"),
-    (hamming, "Decisions wrong", "of all images times labels; lower is better"),
+_DECISION_METRICS: Sequence[tuple[Metric, str, str]] = (
+    (f1_macro, "macro F1", "mean over the labels, each counts the same"),
+    (f1_micro, "micro F1", "all image-label pairs pooled: frequent labels count most"),
+    (f1_samples, "samples F1", "mean over the images"),
+    (subset, "exact match", "images without a missing or an extra label"),
+    (hamming, "Hamming loss", "share of wrong image-label pairs; lower is better"),
 )
 
 
 @dataclass(frozen=True, eq=False)
 class LabelScores:
-    """The rows of the scores of one set.
+    """The scores of one set.
 
     Args:
         probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0.
+        targets: 1 where the image has the label, else 0; NaN where that is unknown.
         thresholds: in use.
-        training: the summary of the training targets, for the baseline; empty where it is not known.
-        tuned_here: True when the thresholds were tuned on these same images.
+        training: the summary of the training targets, for the baselines; empty where it is not known.
+        tuned_here: whether the thresholds were tuned on these same images.
     """
 
     probabilities: Float[Tensor, "n k"]
@@ -46,28 +46,32 @@ class LabelScores:
     tuned_here: bool
 
     def rows(self, rankings: RankingIntervals) -> list[ScoreRow]:
-        """First mAP, which needs no threshold, then the scores of the decisions.
+        """MAP, which needs no threshold, then the metrics of decisions.
 
         Args:
             rankings: the intervals of average precision.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        draws = draws_for(self.probabilities.numel())
-        intervals = decision_intervals(decisions, self.targets, samples=draws)
+        intervals = decision_intervals(decisions, self.targets, samples=draws_for(self.probabilities.numel()))
         return [
             self._mean_ap(rankings.mean),
-            *(self._decided(*which, decisions, intervals[which[0].name]) for which in _DECISIONS),
+            *(
+                self._decided(metric, name, note, decisions, intervals[metric.name])
+                for metric, name, note in _DECISION_METRICS
+            ),
         ]
 
     def _mean_ap(self, interval: Interval) -> ScoreRow:
         value = mean_average_precision(self.probabilities, self.targets)
-        absent = int((self.targets.sum(dim=0) == 0).sum())
-        note = "average precision, the mean over the labels; needs no threshold"
+        absent = int(((self.targets == 1).sum(dim=0) == 0).sum())
+        note = "mean over the labels of average precision; needs no threshold"
         if absent:
-            note += f"; {count_text(absent, 'label')} without any image here left out"
+            note += f"; {count_text(absent, 'label')} that no image has left out"
         return ScoreRow("mAP", value, interval.low, interval.high, self._frequencies(), note)
 
-    def _decided(self, metric: Metric, name: str, note: str, decisions: Tensor, interval: Interval) -> ScoreRow:
+    def _decided(
+        self, metric: Metric, name: str, note: str, decisions: Bool[Tensor, "n k"], interval: Interval
+    ) -> ScoreRow:
         value = metric(decisions, self.targets)
         tuned = self.tuned_here and self.thresholds.metric == metric.name
         return ScoreRow(
@@ -75,7 +79,7 @@ class LabelScores:
             value,
             interval.low,
             interval.high,
-            self._fixed_answer(metric),
+            self._constant_score(metric),
             note + "; the thresholds were tuned for it on these same images" * tuned,
             higher_is_better=metric.higher_is_better,
             expected=self._expected(metric) if tuned else "",
@@ -92,21 +96,16 @@ class LabelScores:
     # ------------------------------------------------------------------ the baselines
 
     def _baseline(self, metric: Metric) -> Float[Tensor, "n k"] | None:
-        """The scores that ignore the image, for every image; None where the training targets are not known."""
+        """The constant scores that do best on the training images, for every image; None where they are not known."""
         row = self.training.get("baseline", {}).get(metric.name)
         return None if row is None else torch.tensor(row).expand(self.targets.shape)
 
     def _frequencies(self) -> float | None:
-        """The mAP of answering every image with the label frequencies of the training images."""
+        """The mAP of the label frequencies of the training images, as the scores of every image."""
         frequencies = self._baseline(mean_ap)
         return None if frequencies is None else mean_average_precision(frequencies, self.targets)
 
-    def _fixed_answer(self, metric: Metric) -> float | None:
-        """The score of one set of labels for every image: the one that scores best on the training images."""
+    def _constant_score(self, metric: Metric) -> float | None:
+        """The score of one set of labels for every image: the set that scores best on the training images."""
         constant = self._baseline(metric)
         return None if constant is None else metric(constant > 0, self.targets)
-
-
-def draws_for(numbers: int) -> int:
-    """How often to draw for an interval: the more there is, the less each draw differs, and the longer it takes."""
-    return min(max(500_000_000 // max(numbers, 1), 100), 1000)

@@ -1,102 +1,105 @@
-"""Any number of labels for each image: how each class fares, and the worst mistakes."""
+"""Any number of labels for each image: a row per label, precision-recall curves, and the images with wrong labels."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 from eyebright.errors import DataError
-from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
 from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
-from eyebright.report.data import Answers, ScoreRow
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
-from eyebright.report.label_scores import LabelScores, draws_for
+from eyebright.report.label_scores import LabelScores
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
-from eyebright.web.thumbnails import short_names, thumbnail
 
 _MOST_CARDS = 24
-_ENOUGH = 10  # images with the label; drawing again from fewer says nothing about others (from one: 1.00 to 1.00)
+_ENOUGH = 10  # images with the label; resampling fewer says nothing about new images (of one: 1.00 to 1.00)
 _LEGEND = (
-    Tag("in the data, not said", "missing"),
-    Tag("said, not in the data", "extra"),
-    Tag("in the data, and said", "correct"),
+    Tag("in the data, not predicted", "missing"),
+    Tag("predicted, not in the data", "extra"),
+    Tag("in the data and predicted", "correct"),
 )
 
 
 @dataclass(frozen=True, eq=False)
-class LabelAnswers(Answers):
-    """Answers of a model that gives each image any number of labels, also none.
+class LabelReport(TaskReport):
+    """The report of a model that predicts any number of labels, also none, for each image.
 
-    Args:
-        vocab: the classes.
-        probabilities: of each class for each image.
-        targets: 1 where the image has the label, else 0.
-        thresholds: in use.
-        training: the summary of the training targets, for the baseline; empty where it is not known.
-        tuned_here: False when the thresholds were tuned on other images than these; scores are then unbiased.
+    Raises:
+        DataError: outputs or targets do not have one column for each label.
     """
 
-    vocab: Sequence[str]
-    probabilities: Float[Tensor, "n k"]
-    targets: Shaped[Tensor, "n k"]
-    thresholds: Thresholds
-    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    tuned_here: bool = True
-
     def __post_init__(self) -> None:
-        shape = (len(self.probabilities), len(self.vocab))
-        if self.probabilities.shape != shape or self.targets.shape != shape:
+        shape = (len(self.evaluation), len(self.vocab))
+        if self.evaluation.outputs.shape != shape or self.targets.shape != shape:
             raise DataError(
-                f"probabilities and targets need one column for each of the {len(self.vocab)} classes, "
-                f"got {tuple(self.probabilities.shape)} and {tuple(self.targets.shape)}"
+                f"outputs and targets need one column for each of the {len(self.vocab)} labels, "
+                f"got {tuple(self.evaluation.outputs.shape)} and {tuple(self.targets.shape)}"
             )
 
-    @staticmethod
-    def of(evaluation: Evaluation) -> "LabelAnswers":
-        """The answers of an evaluation."""
-        decision = evaluation.decision
-        return LabelAnswers(
-            decision.task.output_names,
-            evaluation.scores,
-            evaluation.targets,
-            decision.thresholds,
-            evaluation.training,
-            tuned_here=evaluation.part == "valid",
-        )
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
     def summary(self) -> str:
-        """How many images and labels."""
-        empty = int((self.targets.sum(dim=1) == 0).sum())
-        without = f"; {count_text(empty, 'image')} without any" if empty else ""
-        return f"{count_text(len(self), 'image')}, any of {count_text(len(self.vocab), 'label')} each{without}"
+        """The number of images and of labels, of images without a label, and of unknown targets."""
+        known_empty = int(((self.targets == 1).sum(dim=1) == 0).sum())
+        text = f"{count_text(len(self.evaluation), 'image')}, any of {count_text(len(self.vocab), 'label')} each"
+        if known_empty:
+            text += f"; {count_text(known_empty, 'image')} without any"
+        if self._unknown.any():
+            text += f"; {int(self._unknown.sum()):,} of {self.targets.numel():,} targets unknown and left out"
+        return text
 
     def scores(self) -> list[ScoreRow]:
-        """Mean average precision, F1 in three averages, images all right, and decisions wrong."""
+        """MAP, F1 in three averages, exact match and Hamming loss."""
         scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training, self.tuned_here)
         return scores.rows(self._rankings)
 
-    def sections(self, paths: Sequence[str]) -> list[Section]:
-        """A table of labels, the worst mistakes, and the curves that thresholds are chosen by."""
+    def sections(self) -> list[Section]:
+        """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""
         rows = per_class(self.probabilities, self.targets, self.thresholds)
+        curves = (self.vocab, self.probabilities, self.targets, rows)
         return [
             Section("Labels", "labels", [self._table(rows)], self._threshold_words()),
-            *self._worst(paths),
-            precision_recall_section(self.vocab, self.probabilities, self.targets, rows),
-            threshold_section(self.vocab, self.probabilities, self.targets, rows),
+            *self._worst(),
+            precision_recall_section(*curves),
+            threshold_section(*curves),
         ]
+
+    @property
+    def vocab(self) -> Sequence[str]:
+        """The labels, in the order of the outputs."""
+        return self.evaluation.decision.task.output_names
+
+    @property
+    def probabilities(self) -> Float[Tensor, "n k"]:
+        """Of each label for each image, calibrated."""
+        return self.evaluation.scores
+
+    @property
+    def targets(self) -> Shaped[Tensor, "n k"]:
+        """1 where the image has the label, else 0; NaN where that is unknown."""
+        return self.evaluation.targets
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """A label is predicted where its probability is greater."""
+        return self.evaluation.decision.thresholds
+
+    @property
+    def tuned_here(self) -> bool:
+        """Whether the thresholds were tuned on these same images, so that scores of decisions are optimistic."""
+        return self.evaluation.part == "valid"
+
+    @cached_property
+    def _unknown(self) -> Bool[Tensor, "n k"]:
+        return self.targets.isnan()
 
     @cached_property
     def _rankings(self) -> RankingIntervals:
@@ -105,74 +108,81 @@ class LabelAnswers(Answers):
     # ------------------------------------------------------------------ the table
 
     def _threshold_words(self) -> str:
-        each = "one for each label" if isinstance(self.thresholds.values, tuple) else "the same for all labels"
-        how = "set by hand"
-        if self.thresholds.metric is not None:
+        thresholds = self.thresholds
+        scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
+        origin = "set by hand"
+        if thresholds.metric is not None:
             images = "these same images" if self.tuned_here else "other images"
-            how = f"tuned for {self.thresholds.metric} on {images}"
-        return f"Precision, recall and F1 are those at the thresholds in use: {each}, {how}."
+            origin = f"tuned for {thresholds.metric} on {images}"
+        return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
-        columns = ["label", "images", "AP", "AP, 95 %", "precision", "recall", "F1", "threshold", "given"]
-        intervals = self._rankings.classes
-        rows = [_table_row(*one) for one in zip(self.vocab, scores, intervals, strict=True)]
+        columns = ["label", "images", "AP", "AP 95 % CI", "precision", "recall", "F1", "threshold", "predicted"]
+        rows = [_table_row(*row) for row in zip(self.vocab, scores, self._rankings.classes, strict=True)]
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]
+        unknown = self._unknown.sum(dim=0).tolist()
+        if any(unknown):
+            columns.append("unknown")
+            rows = [[*row, Cell.of(int(count))] for row, count in zip(rows, unknown, strict=True)]
         caption = (
-            "Every label: how many images have it, how rightly they were found, and how many were given it. Average "
-            f"precision (AP) has a 95 % interval where at least {_ENOUGH} images have the label."
+            "A row per label: images that have it (images), average precision (AP) with its 95 % CI where at least "
+            f"{_ENOUGH} images have the label, and the images that it was predicted for (predicted)."
         )
+        if any(unknown):
+            caption += " Images whose target is unknown count neither for nor against a label."
         return Table(caption, columns, rows)
 
     # ------------------------------------------------------------------ the images
 
-    def _worst(self, paths: Sequence[str]) -> list[Section]:
-        true = self.targets == 1
-        wrong = (self.thresholds.decide(self.probabilities) != true).any(dim=1)
-        losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none").sum(dim=1)
+    def _worst(self) -> list[Section]:
+        true, known = self.targets == 1, ~self._unknown
+        wrong = ((self.thresholds.decide(self.probabilities) != true) & known).any(dim=1)
+        losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none")
+        losses = (losses * known).sum(dim=1)
         cases = worst_labels(
-            torch.where(wrong, losses, torch.nan),  # leaves the images out that are all right
+            torch.where(wrong, losses, torch.nan),  # leaves out the images without a mistake
             self.probabilities,
-            true,
+            self.targets,
             vocab=self.vocab,
             thresholds=self.thresholds,
             most=_MOST_CARDS,
         )
         if not cases:
             return []
-        names = short_names(paths, [case.index for case in cases])
-        cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
-        words = (
-            f"{count_text(int(wrong.sum()), 'image')} with a label too many or too few at the thresholds in use. "
-            f"Here are the {len(cards)} that surprised the model most: those with the highest loss."
+        images = self.images([case.index for case in cases])
+        cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
+        intro = (
+            f"{count_text(int(wrong.sum()), 'image')} of {len(self.evaluation):,} with a missing or an extra label; "
+            f"here are the {len(cards)} with the highest loss. Numbers are probabilities."
         )
-        return [Section("The worst mistakes", "worst", [Gallery(cards, _LEGEND)], words)]
+        return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
 
-    def _card(self, case: LabelCase, path: str, name: str) -> Card:
-        true = [self.vocab[int(at)] for at in self.targets[case.index].nonzero()[:, 0].tolist()]
-        right = [label for label in true if label not in case.missing]
+    def _card(self, case: LabelCase, image: ShownImage) -> Card:
+        true = [self.vocab[int(k)] for k in (self.targets[case.index] == 1).nonzero()[:, 0].tolist()]
+        correct = [label for label in true if label not in case.missing]
         groups: list[tuple[TagStyle, Sequence[str]]] = [
             ("missing", case.missing),
             ("extra", case.extra),
-            ("correct", right),
+            ("correct", correct),
         ]
-        tags = [Tag(f"{label} {case.probabilities[label]:.2f}", what) for what, labels in groups for label in labels]
-        words = [f"{what}: {', '.join(labels)}" for what, labels in groups if labels]
-        return Card(name, path, thumbnail(path), f"{name}; {'; '.join(words)}", tags)
+        tags = [Tag(f"{label} {case.probabilities[label]:.2f}", style) for style, labels in groups for label in labels]
+        words = [f"{style}: {', '.join(labels)}" for style, labels in groups if labels]
+        return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
 
 
 def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
-    """The cells of one label; empty where nothing is known: recall of nothing, precision of what was never given."""
-    enough, there, given = row.positives >= _ENOUGH, row.positives > 0, row.given > 0
+    """The cells of one label; a dash for precision where it was never predicted, for recall where no image has it."""
+    enough, any_positive, any_predicted = row.positives >= _ENOUGH, row.positives > 0, row.given > 0
     return [
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.average_precision, bar=True),
-        Cell(f"{interval.low:.2f} to {interval.high:.2f}", interval.high - interval.low) if enough else Cell(NO_VALUE),
-        Cell.of(row.precision) if given else Cell(NO_VALUE),
-        Cell.of(row.recall) if there else Cell(NO_VALUE),
-        Cell.of(row.f1) if there or given else Cell(NO_VALUE),
+        Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low) if enough else Cell(NO_VALUE),
+        Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),
+        Cell.of(row.recall) if any_positive else Cell(NO_VALUE),
+        Cell.of(row.f1) if any_positive or any_predicted else Cell(NO_VALUE),
         Cell.of(row.threshold, decimals=2),
         Cell.of(row.given),
     ]

@@ -1,117 +1,181 @@
-"""Points on each image: how far they are from where they should be, and the worst images."""
+"""Points on each image: errors in the user's own pixels, the PCK curve, a row per point, and the worst images.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+Normalised errors are distances as shares of a length of each image: its diagonal, or the distance between two named
+targets such as the eyes. Their mean is the NME (normalised mean error), and the share of points whose normalised error
+is at most a threshold is the PCK (percentage of correct keypoints; Yang & Ramanan, 2013) at that threshold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.errors import DataError
-from eyebright.evaluation.evaluation import Evaluation
-from eyebright.evaluation.intervals import bootstrap
+from eyebright.errors import DataError, InputError, did_you_mean, listing
+from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_totals
 from eyebright.evaluation.worst import PointCase, worst_points
-from eyebright.metrics.points import point_error, point_errors
-from eyebright.report.data import Answers, ScoreRow
+from eyebright.metrics.points import point_errors
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
 from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
-from eyebright.web.thumbnails import short_names, thumbnail
 
 _BINS = 30
 _MOST_CARDS = 24
-_SHOWN = 0.99  # of the distances: the few furthest would squeeze all others into one bar
+_SHOWN = 0.99  # of the errors: the few largest would squeeze all others into one bar
+_PCK = 0.05  # the threshold of the PCK among the scores and of each point
+_PCK_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True, eq=False)
-class PointAnswers(Answers):
-    """Answers of a model that finds points on each image.
+class PointReport(TaskReport):
+    """The report of a model that predicts points on each image.
 
-    Args:
-        predicted: (x, y) of each point, in the pixels of the user's own image.
-        targets: where they are; NaN for a point that nobody sees.
-        names: of the points; numbers when not given.
-        training: the summary of the training targets, for the baseline; empty where it is not known.
+    Raises:
+        DataError: outputs do not have two columns for each point, or targets are not (images, points, 2).
+        InputError: errors are to be normalised by points that the model does not have.
     """
 
-    predicted: Float[Tensor, "n p 2"]
-    targets: Float[Tensor, "n p 2"]
-    names: Sequence[str] = ()
-    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
     def __post_init__(self) -> None:
-        if self.predicted.shape != self.targets.shape or self.targets.ndim != 3 or self.targets.shape[2] != 2:
+        images, points = len(self.evaluation), len(self.names)
+        outputs, targets = self.evaluation.outputs, self.evaluation.targets
+        if outputs.shape != (images, 2 * points) or targets.shape != (images, points, 2):
             raise DataError(
-                "points and their targets have the shape (images, points, 2), "
-                f"got {tuple(self.predicted.shape)} and {tuple(self.targets.shape)}"
+                f"{count_text(points, 'point')} of {count_text(images, 'image')} need outputs of the shape "
+                f"{(images, 2 * points)} and targets of the shape {(images, points, 2)}, "
+                f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
-        if self.names and len(self.names) != self.targets.shape[1]:
-            raise DataError(f"{self.targets.shape[1]} points need as many names, got {len(self.names)}")
-
-    @staticmethod
-    def of(evaluation: Evaluation) -> "PointAnswers":
-        """The answers of an evaluation."""
-        names = evaluation.decision.task.value_names
-        return PointAnswers(evaluation.scores, evaluation.targets, names, evaluation.training)
-
-    def __len__(self) -> int:
-        return len(self.targets)
+        for name in self.facts.normalise_by or ():
+            if name not in self.names:
+                raise InputError(
+                    f"errors cannot be normalised by the point '{name}': there is none."
+                    f"{did_you_mean(name, self.names)} There are: {listing(self.names)}"
+                )
 
     def summary(self) -> str:
-        """How many images and points."""
-        points = count_text(self.targets.shape[1], "point")
-        return f"{count_text(len(self), 'image')}, {points} on each; {len(self._known):,} known places in all"
+        """The number of images, of points, and of points whose place is unknown."""
+        known, total = len(self._known), self.errors.numel()
+        text = f"{count_text(len(self.evaluation), 'image')}, {count_text(len(self.names), 'point')} each"
+        return text + (f"; {total - known:,} of {total:,} targets unknown and left out" if known < total else "")
 
     def scores(self) -> list[ScoreRow]:
-        """The mean and the median distance, in pixels; the baseline always says the mean place in training."""
-        return [
-            self._row("Mean distance", point_error, "of the known points, in the image's own pixels; lower is better"),
-            self._row("Median distance", _median_error, "half of the points are nearer than this; lower is better"),
-        ]
+        """Mean and median pixel error, NME and PCK; the baseline always predicts the mean place in training."""
+        mean, nme, pck = self._means()
+        return [mean, self._median(), nme, pck]
 
-    def sections(self, paths: Sequence[str]) -> list[Section]:
-        """How the distances are spread, a table of points, and the worst images."""
-        if not self._known.numel():
+    def sections(self) -> list[Section]:
+        """The distribution of the errors, the PCK curve, a row per point, and the worst images."""
+        if not len(self._known):
             return []
-        words = "How far each point was said to be from where it is, in the image's own pixels."
-        blocks = [Charts([self._histogram(), self._within()]), self._table()]
-        return [Section("Distances", "distances", blocks, words), self._worst(paths)]
+        pixels = "Errors are distances between target and prediction, in pixels of the image file."
+        blocks = [Charts([self._histogram(), self._within()]), self._point_table()]
+        return [Section("Pixel errors", "errors", blocks, pixels), *self._pck_section(), self._worst()]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the points, in the order of the outputs."""
+        return self.evaluation.decision.task.value_names
+
+    @property
+    def predicted(self) -> Float[Tensor, "n p 2"]:
+        """(x, y) of each predicted point, in pixels of the user's own image."""
+        return self.evaluation.scores
+
+    @property
+    def targets(self) -> Float[Tensor, "n p 2"]:
+        """(x, y) of each true point, in pixels of the user's own image; NaN where it is unknown."""
+        return self.evaluation.targets
 
     @cached_property
-    def _errors(self) -> Float[Tensor, "n p"]:
+    def errors(self) -> Float[Tensor, "n p"]:
+        """The distance of each prediction from its target, in pixels; NaN where the target is unknown."""
         return point_errors(self.predicted, self.targets)
 
     @cached_property
+    def normalised(self) -> Float[Tensor, "n p"]:
+        """The errors as shares of a length of each image; NaN where the target or the length is unknown."""
+        return self.errors / self._lengths[:, None]
+
+    @cached_property
+    def _lengths(self) -> Float[Tensor, " n"]:
+        """What the errors of each image are divided by, in pixels; NaN where it is unknown or zero."""
+        if self.facts.normalise_by is None:
+            return self.evaluation.sizes.double().square().sum(dim=1).sqrt()
+        first, second = (self.targets[:, self.names.index(name)].double() for name in self.facts.normalise_by)
+        lengths = (first - second).square().sum(dim=1).sqrt()
+        return lengths.where(lengths > 0, torch.nan)
+
+    @cached_property
+    def _normaliser(self) -> str:
+        if self.facts.normalise_by is None:
+            return "the image's diagonal"
+        return "the distance from {} to {}".format(*self.facts.normalise_by)
+
+    @cached_property
     def _known(self) -> Float[Tensor, " e"]:
-        """Every known distance, the nearest first."""
-        return self._errors[~self._errors.isnan()].sort().values
+        """Every known error in pixels, the smallest first."""
+        return _sorted_known(self.errors)
 
-    def _row(self, name: str, statistic: Callable[[Tensor, Tensor], float], note: str) -> ScoreRow:
-        interval = bootstrap(statistic, [self.predicted, self.targets])
-        fixed = None
-        if "baseline" in self.training:
-            constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
-            fixed = statistic(constant.expand(self.targets.shape), self.targets)
-        value = statistic(self.predicted, self.targets)
-        ends = (interval.low, interval.high)
-        return ScoreRow(name, value, *ends, fixed, note, higher_is_better=False, unit="px", share=False)
+    # ------------------------------------------------------------------ scores
 
-    # ------------------------------------------------------------------ how far off
+    @cached_property
+    def _baseline_errors(self) -> Float[Tensor, "n p"] | None:
+        """The errors of always predicting the mean place in training; None where it is not known."""
+        if "baseline" not in self.training:
+            return None
+        constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+        return point_errors(constant.expand(self.targets.shape), self.targets)
+
+    def _means(self) -> tuple[ScoreRow, ScoreRow, ScoreRow]:
+        """Mean pixel error, NME and PCK: means over the known points, so one bootstrap of sums serves all three."""
+        totals = self._totals(self.errors)
+        values = _means_of_sums(totals.sum(dim=0, keepdim=True))[0].tolist()
+        intervals = bootstrap_totals(_means_of_sums, totals, samples=draws_for(self.errors.numel()))
+        baselines: list[float | None] = [None] * 3
+        if self._baseline_errors is not None:
+            baselines = _means_of_sums(self._totals(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
+        mean, nme, pck = zip(values, intervals, baselines, strict=True)
+        left_out = int((self._lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
+        note = f"; {count_text(left_out, 'image')} without that distance left out" if left_out else ""
+        by, name = f"relative to {self._normaliser}{note}", f"PCK@{_PCK:g}"
+        return (
+            _row("mean pixel error", *mean, note="lower is better", unit="px"),
+            _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
+            ScoreRow(
+                name, pck[0], pck[1].low, pck[1].high, pck[2], f"points with an error of at most {_PCK:.0%}, {by}"
+            ),
+        )
+
+    def _totals(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
+        """For each image: known points, their errors, those with a normalised error, these errors, those within PCK."""
+        known = ~self.targets.isnan().any(dim=2)
+        with_length = known & ~self._lengths.isnan()[:, None]
+        normalised = (errors / self._lengths[:, None]).where(with_length, 0.0)
+        within = with_length & (normalised <= _PCK)
+        columns = [known, errors.where(known, 0.0), with_length, normalised, within]  # a prediction that is NaN stays
+        return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
+
+    def _median(self) -> ScoreRow:
+        interval = bootstrap(_median_of, [self.errors], samples=draws_for(50 * self.errors.numel()))
+        baseline = None if self._baseline_errors is None else _median_of(self._baseline_errors)
+        note = "half of the points have a smaller error; lower is better"
+        return _row("median pixel error", _median_of(self.errors), interval, baseline, note=note, unit="px")
+
+    # ------------------------------------------------------------------ charts and tables
 
     def _histogram(self) -> Chart:
-        reach = Axis.fit("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
-        inside = self._known.clamp(max=reach.high)
-        counts, edges = np.histogram(inside.numpy(), bins=_BINS, range=(0, reach.high))
+        reach = Axis.fit("error in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
+        counts, edges = np.histogram(self._known.clamp(max=reach.high).numpy(), bins=_BINS, range=(0, reach.high))
         beyond = int((self._known > reach.high).sum())
-        half = number_text(_median(self._known))
+        median = number_text(_quantile(self._known, 0.5))
         return draw_chart(
             Caption(
-                "How many are how far off",
-                f"{count_text(len(self._known), 'distance')}, half of them up to {half} pixels.",
-                f"{beyond:,} further off, in the last bar" if beyond else "",
+                "Distribution of the errors",
+                f"{count_text(len(self._known), 'error')}, half of them up to {median} pixels.",
+                f"{beyond:,} larger, in the last bar" if beyond else "",
             ),
             [Series(edges.tolist(), counts.tolist(), "first", "bars")],
             x=reach,
@@ -120,67 +184,115 @@ class PointAnswers(Answers):
         )
 
     def _within(self) -> Chart:
-        reach = Axis.fit("distance in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
-        at = np.linspace(0, reach.high, MAX_POINTS)
-        share = np.searchsorted(self._known.numpy(), at, side="right") / len(self._known)
-        half, most = (number_text(_quantile(self._known, part)) for part in (0.5, 0.9))
-        return draw_chart(
-            Caption("Share within a distance", f"Half of the points are within {half} pixels, 90 % within {most}."),
-            [Series(at.tolist(), share.tolist(), "first")],
-            x=reach,
-            y=Axis("share of points"),
-            size=WIDE,
-        )
+        reach = Axis.fit("error in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
+        half, most = (number_text(_quantile(self._known, share)) for share in (0.5, 0.9))
+        alt_text = f"Half of the points have an error of at most {half} pixels, 90 % of at most {most}."
+        return _cumulative("Points within an error", alt_text, self._known, reach)
 
-    def _table(self) -> Table:
+    def _point_table(self) -> Table:
         rows: list[list[Cell]] = []
-        for name, column in zip(self._point_names(), self._errors.T, strict=True):
-            known = column[~column.isnan()]
-            numbers = [float(known.mean()), _median(known), _quantile(known, 0.9), _quantile(known, 1.0)]
-            rows.append([Cell(name), Cell.of(len(known)), *(Cell.of(number, decimals=1) for number in numbers)])
-        columns = ("point", "known", "mean", "median", "90 % within", "furthest")
-        return Table("Every point: its distance from where it is, in pixels", columns, rows)
+        for name, errors, normalised in zip(self.names, self.errors.T, self.normalised.T, strict=True):
+            known, shares = _sorted_known(errors), _sorted_known(normalised)
+            pixels = [_mean(known), *(_quantile(known, share) for share in (0.5, 0.9, 1.0))]
+            rows.append(
+                [
+                    Cell(name),
+                    Cell.of(len(known)),
+                    Cell.of(len(errors) - len(known)),
+                    *(Cell.of(number, decimals=1) for number in pixels),
+                    Cell.of(100 * _mean(shares), decimals=2),
+                    Cell.of(_share_within(shares, _PCK), bar=True),
+                ]
+            )
+        columns = ("point", "known", "unknown", "mean", "median", "90 % within", "largest", "NME %", f"PCK@{_PCK:g}")
+        caption = f"A row per point: its errors in pixels; NME and PCK are relative to {self._normaliser}."
+        return Table(caption, columns, rows)
 
-    def _point_names(self) -> Sequence[str]:
-        return self.names or [f"point {i + 1}" for i in range(self.targets.shape[1])]
-
-    # ------------------------------------------------------------------ the images
-
-    def _worst(self, paths: Sequence[str]) -> Section:
-        cases = worst_points(self._errors.nanmean(dim=1), self.predicted, self.targets, most=_MOST_CARDS)
-        names = short_names(paths, [case.index for case in cases])
-        cards = [self._card(case, paths[case.index], name) for case, name in zip(cases, names, strict=True)]
-        words = f"The {count_text(len(cards), 'image')} with the largest mean distance."
-        legend = (Tag("where it is", "target"), Tag("where it was said to be", "predicted"))
-        return Section("The worst images", "worst", [Gallery(cards, legend)], words)
-
-    def _card(self, case: PointCase, path: str, name: str) -> Card:
-        small = thumbnail(path)
-        true, said = self.targets[case.index].tolist(), self.predicted[case.index].tolist()
-        points = list(zip(self._point_names(), true, said, case.errors, strict=True))
-        seen = [(point, place, answer) for point, place, answer, error in points if error == error]
-        spots = [
-            *(
-                PointMark(x * small.scale, y * small.scale, f"{point}, where it is", is_target=True)
-                for point, (x, y), _ in seen
-            ),
-            *(
-                PointMark(x * small.scale, y * small.scale, f"{point}, as said", is_target=False)
-                for point, _, (x, y) in seen
-            ),
+    def _pck_section(self) -> list[Section]:
+        """The PCK curve, and the PCK at a few thresholds of all points and of each."""
+        known = _sorted_known(self.normalised)
+        if not len(known):
+            return []
+        reach = Axis.fit("threshold", [0, max(_PCK, min(_quantile(known, _SHOWN), 0.5))], zero=True)
+        within = [_share_within(known, threshold) for threshold in _PCK_THRESHOLDS]
+        alt_text = "; ".join(
+            f"PCK at {threshold:g}: {share:.3f}" for threshold, share in zip(_PCK_THRESHOLDS, within, strict=True)
+        )
+        chart = _cumulative("PCK over the threshold", f"{alt_text}.", known, reach)
+        columns = zip(self.names, self.normalised.T, strict=True)
+        named = [("all points", known), *((name, _sorted_known(column)) for name, column in columns)]
+        rows = [
+            [Cell(name), *(Cell.of(_share_within(errors, threshold)) for threshold in _PCK_THRESHOLDS)]
+            for name, errors in (named if len(self.names) > 1 else named[:1])
         ]
-        note = f"{number_text(case.loss)} px off" + (" on average" if len(seen) > 1 else "")
-        return Card(name, path, small, f"{name}: {note}", points=spots, note=note)
+        headings = ("point", *(f"PCK@{threshold:g}" for threshold in _PCK_THRESHOLDS))
+        caption = f"Share of the points whose error is at most the threshold, relative to {self._normaliser}"
+        blocks = [Charts([chart]), Table(caption, headings, rows)]
+        intro = f"Percentage of correct keypoints (PCK): errors are relative to {self._normaliser}."
+        return [Section("PCK", "pck", blocks, intro)]
+
+    # ------------------------------------------------------------------ images
+
+    def _worst(self) -> Section:
+        cases = worst_points(self.errors.nanmean(dim=1), self.predicted, self.targets, most=_MOST_CARDS)
+        images = self.images([case.index for case in cases])
+        cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
+        intro = f"The {count_text(len(cards), 'image')} with the largest mean error."
+        legend = (Tag("target", "target"), Tag("prediction", "predicted"))
+        return Section("Worst images", "worst", [Gallery(cards, legend)], intro)
+
+    def _card(self, case: PointCase, image: ShownImage) -> Card:
+        scale = image.thumbnail.scale
+        true, predicted = self.targets[case.index].tolist(), self.predicted[case.index].tolist()
+        points = list(zip(self.names, true, predicted, case.errors, strict=True))
+        known = [(name, target, prediction) for name, target, prediction, error in points if error == error]
+        marks = [
+            *(PointMark(x * scale, y * scale, f"{name}, target", is_target=True) for name, (x, y), _ in known),
+            *(PointMark(x * scale, y * scale, f"{name}, prediction", is_target=False) for name, _, (x, y) in known),
+        ]
+        note = f"{'mean error' if len(known) > 1 else 'error'} {number_text(case.loss)} px"
+        return Card(image.name, image.file, image.thumbnail, f"{image.name}: {note}", points=marks, note=note)
 
 
-def _median_error(predicted: Tensor, targets: Tensor) -> float:
-    errors = point_errors(predicted, targets)
-    return _median(errors[~errors.isnan()])
+def _row(name: str, value: float, interval: Interval, baseline: float | None, *, note: str, unit: str) -> ScoreRow:
+    ends = (interval.low, interval.high)
+    return ScoreRow(name, value, *ends, baseline, note, higher_is_better=False, unit=unit, is_share=False)
 
 
-def _median(known: Tensor) -> float:
-    return _quantile(known, 0.5)
+def _means_of_sums(sums: Float[Tensor, "s 5"]) -> Float[Tensor, "s 3"]:
+    """Mean error, NME in percent and PCK, from the sums of `PointReport._totals`; NaN where no point is known."""
+    known, errors, with_length, normalised, within = sums.double().T
+    return torch.stack([errors / known, 100 * normalised / with_length, within / with_length], dim=1)
 
 
-def _quantile(known: Tensor, part: float) -> float:
-    return float(np.quantile(known.numpy(), part)) if len(known) else float("nan")
+def _cumulative(title: str, alt_text: str, errors: Float[Tensor, " e"], reach: Axis) -> Chart:
+    """The share of the errors up to each value of the axis."""
+    values = np.linspace(0, reach.high, MAX_POINTS)
+    shares = np.searchsorted(errors.numpy(), values, side="right") / len(errors)
+    return draw_chart(
+        Caption(title, alt_text),
+        [Series(values.tolist(), shares.tolist(), "first")],
+        x=reach,
+        y=Axis("share of points"),
+        size=WIDE,
+    )
+
+
+def _sorted_known(errors: Float[Tensor, "..."]) -> Float[Tensor, " e"]:
+    return errors[~errors.isnan()].sort().values
+
+
+def _median_of(errors: Float[Tensor, "n p"]) -> float:
+    return _quantile(errors[~errors.isnan()], 0.5)
+
+
+def _mean(known: Float[Tensor, " e"]) -> float:
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _quantile(known: Float[Tensor, " e"], share: float) -> float:
+    return float(np.quantile(known.numpy(), share)) if len(known) else float("nan")
+
+
+def _share_within(known: Float[Tensor, " e"], threshold: float) -> float:
+    return float((known <= threshold).double().mean()) if len(known) else float("nan")

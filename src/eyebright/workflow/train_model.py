@@ -15,13 +15,10 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError
 from eyebright.evaluation.decide import fit_decision
-from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import refuse_unknown_metric
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
-from eyebright.report.data import ReportData
-from eyebright.report.html import write_report
-from eyebright.report.kinds import answers_of
+from eyebright.report.data import ReportFacts
 from eyebright.sources.source import Source, readable
 from eyebright.sources.source_split import split_source
 from eyebright.tasks.image import ImageBlock
@@ -33,12 +30,11 @@ from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
+from eyebright.workflow.report import HISTORY, make_report
 
 DEFAULT_BATCH = 32
 _SEEDS = 2**63  # as many as both numpy and torch take
 CHECKPOINT = "checkpoint.safetensors"
-REPORT = "report.html"
-HISTORY = "history.csv"
 _ONLY_SEEN = ("profile", "progress")  # options that change nothing of what is learnt
 
 Say = Callable[[str], None]
@@ -203,19 +199,17 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
         each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
         say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
     skipped = {**source.skipped, **learner.dls.skipped}
-    report = _report(evaluation, learner, source, options, skipped)
 
     def write() -> None:
         write_history(learner.run.history, out / HISTORY)
-        write_report(report, out / REPORT)
+        report = make_report(out)
         (out / CHECKPOINT).unlink(missing_ok=True)
+        for sentence in (*(row.line for row in report.scores), *report.notices):
+            say(sentence)
 
-    learner.save_model(
-        out, evaluation=evaluation
-    )  # the largest, which a full disk stops first: then the others stay with the old one
+    # The model is the largest file, which a full disk stops first: then the report and history of the old one stay too.
+    learner.save_model(out, evaluation=evaluation, report=_facts(learner, source, options, skipped).to_json())
     learner.run.device.once(write)
-    for row in report.scores:
-        say(f"{row.name} {row.text}" + (f" ({'; '.join(row.beside)})" if row.beside else ""))
     _say_left_out(skipped, say)
     return learner
 
@@ -282,26 +276,18 @@ def _transforms(size: int | tuple[int, int], *, whole: bool) -> tuple[Transform,
     return Resize(presized), aug_transforms(size=size, min_scale=0.75)
 
 
-def _report(
-    evaluation: Evaluation, learner: Learner, source: Source, options: Options, skipped: dict[str, str]
-) -> ReportData:
-    answers = answers_of(evaluation)
+def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[str, str]) -> ReportFacts:
+    """What the report says beside the evaluation."""
     dls = learner.dls
-    manifest = learner.manifest()
-    return ReportData(
+    return ReportFacts(
         title=f"{options.arch} on {len(source)} images",
-        answers=answers,
-        paths=evaluation.paths,
-        scores=answers.scores(),
-        history=learner.run.history,
-        said=source.messages,
+        messages=source.messages,
         split=[
             ("training", str(len(dls.train_ds))),
             ("validation", str(len(dls.valid_ds))),
         ],
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
-        versions=list(manifest.versions.items()),
     )
 
 

@@ -1,14 +1,15 @@
 """The history as a CSV file."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from eyebright.errors import TrainingError
+from eyebright.errors import ArtifactError, TrainingError
 from eyebright.train.loop import watch
 from eyebright.train.observers.checkpoint import checkpoint
-from eyebright.train.observers.history import history_csv, write_history
+from eyebright.train.observers.history import history_csv, read_history, write_history
 from eyebright.train.state import load_checkpoint
 from support.training import tiny_plans, tiny_run, train_all
 
@@ -37,3 +38,21 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match=r"cannot write the history '.*file/history.csv'"):
         write_history([{"epoch": 0}], tmp_path / "file" / "history.csv")
+
+
+def test_the_numbers_come_back_exactly(tmp_path: Path) -> None:
+    history = [{"epoch": 0, "loss": 1 / 3, "seconds": 1e-17}, {"epoch": 1, "loss": math.inf, "f1": 0.1 + 0.2}]
+    write_history(history, tmp_path / "history.csv")
+    again = read_history(tmp_path / "history.csv")
+    assert again == history
+    assert [type(row["epoch"]) for row in again] == [int, int]
+    assert read_history(tmp_path / "none.csv") == []
+    write_history([{"epoch": 0, "f1": math.nan}], tmp_path / "history.csv")
+    assert math.isnan(read_history(tmp_path / "history.csv")[0]["f1"])
+
+
+@pytest.mark.parametrize("text", ["epoch,loss\n0,low\n", "epoch\n0,1,2\n"])
+def test_a_history_that_is_not_numbers_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(ArtifactError, match=r"cannot read the history '.*history.csv'"):
+        read_history(tmp_path / "history.csv")

@@ -1,10 +1,10 @@
-"""The scores of every epoch as a CSV file."""
+"""The scores of every epoch as a CSV file, written and read back."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from eyebright.errors import TrainingError
+from eyebright.errors import ArtifactError, TrainingError
 from eyebright.io.atomic import write_atomically
 from eyebright.train.events import EpochDone, Event, Observer
 from eyebright.train.run import Run
@@ -39,3 +39,22 @@ def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> N
         write_atomically(Path(path), write)
     except OSError as reason:
         raise TrainingError(f"cannot write the history '{path}': {reason}") from None
+
+
+def read_history(path: str | Path) -> list[dict[str, float]]:
+    """The rows that `write_history` wrote, with the very same numbers; none where there is no such file.
+
+    Raises:
+        ArtifactError: the file cannot be read, or holds something that is not a number.
+    """
+    if not Path(path).exists():
+        return []
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return [{name: _number(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
+    except (OSError, ValueError, AttributeError) as reason:  # a row with too many cells holds a list, not text
+        raise ArtifactError(f"cannot read the history '{path}': {reason}") from None
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdecimal() else float(text)

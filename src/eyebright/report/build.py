@@ -1,0 +1,63 @@
+"""The report of an `Evaluation`: everything that the page shows, as values."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.report.data import ReportData, ReportFacts
+from eyebright.report.history import history_section
+from eyebright.report.kinds import task_report
+from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
+from eyebright.web.text import count_text
+
+
+def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
+    """The page of an evaluation; images that cannot be read are left out, and a notice says so.
+
+    Args:
+        evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
+        facts: what the page says beside the evaluation.
+
+    Raises:
+        DataError: there is no image, or the outputs or targets do not have the shape of their kind.
+        InputError: the facts name points that the model does not have.
+    """
+    if not len(evaluation):
+        raise DataError("a report needs at least one image")
+    report = task_report(evaluation, facts)
+    sections = [*report.sections(), *history_section(facts.history), *_origin(facts)]
+    return ReportData(
+        title=facts.title,
+        summary=report.summary(),
+        scores=report.scores(),
+        sections=sections,
+        notices=_missing_thumbnails(sections),
+        created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
+    )
+
+
+def _origin(facts: ReportFacts) -> list[Section]:
+    """How the data was read, and how the model was trained."""
+    read: list[Any] = [Sentences(facts.messages)] if facts.messages else []
+    read += [Pairs(facts.split)] if facts.split else []
+    if facts.skipped:
+        rows = [[Cell(path), Cell(reason)] for path, reason in facts.skipped]
+        read.append(Table(f"Left out: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
+    titled = (("Settings", facts.settings), ("Versions", facts.versions))
+    trained = [Pairs(pairs, title=title) for title, pairs in titled if pairs]
+    sections = [Section("Data", "data", read), Section("Settings and versions", "settings", trained)]
+    return [section for section in sections if section.blocks]
+
+
+def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
+    """A sentence where images of the page could not be read."""
+    blocks = [block for section in sections for block in section.blocks]
+    images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
+    missing = sum(bool(image.error) for image in images)
+    if not missing:
+        return []
+    return [
+        f"{missing} of {count_text(len(images), 'image')} on this page could not be read and have no thumbnail. If the "
+        "images were moved, make the report again and name the folder that they are in now."
+    ]

@@ -1,0 +1,190 @@
+"""Numbers for each image: MAE, RMSE and R2 of each column, predictions over targets, and the worst images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from eyebright.errors import DataError
+from eyebright.evaluation.intervals import bootstrap_totals
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
+from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
+from eyebright.web.text import count_text, number_text
+
+_MOST_CARDS = 24
+_MOST_CHARTS = 6
+_MOST_DOTS = 1500  # of one chart
+_SCORES = (
+    ("MAE", "mean absolute error; lower is better", False),
+    ("RMSE", "root mean squared error: large errors count more; lower is better", False),
+    ("R2", "1 is perfect, 0 is as good as the mean of the targets", True),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class NumberReport(TaskReport):
+    """The report of a model that predicts one number or several for each image.
+
+    Raises:
+        DataError: outputs or targets do not have one column for each number.
+    """
+
+    def __post_init__(self) -> None:
+        outputs, targets = self.evaluation.outputs, self.evaluation.targets
+        shape = (len(self.evaluation), len(self.names))
+        if outputs.shape != shape or targets.shape != shape:
+            raise DataError(
+                f"outputs and targets need one column for each of the {count_text(len(self.names), 'number')}, "
+                f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+            )
+
+    def summary(self) -> str:
+        """The number of images, of numbers and of unknown targets."""
+        text = f"{count_text(len(self.evaluation), 'image')}, {count_text(len(self.names), 'number')} each"
+        unknown = int(self.targets.isnan().sum())
+        return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and left out" if unknown else "")
+
+    def scores(self) -> list[ScoreRow]:
+        """MAE, RMSE and R2; the baseline always predicts the mean of the training images."""
+        totals = _totals(self.predicted, self.targets)
+        values = _scores(totals.sum(dim=0, keepdim=True))[0].tolist()
+        intervals = bootstrap_totals(_scores, totals, samples=draws_for(totals.numel()))
+        baselines = [None] * len(values) if self._baseline is None else self._baseline
+        rows = zip(_SCORES, values, intervals, baselines, strict=True)
+        several = "; all columns together, whatever their units" if len(self.names) > 1 else ""
+        return [
+            ScoreRow(
+                name,
+                value,
+                interval.low,
+                interval.high,
+                baseline,
+                note + (several if not higher_is_better else "; the mean over the columns" if several else ""),
+                higher_is_better=higher_is_better,
+                is_share=False,
+            )
+            for (name, note, higher_is_better), value, interval, baseline in rows
+        ]
+
+    def sections(self) -> list[Section]:
+        """Predictions over targets, a row per column of numbers, and the worst images."""
+        charts = [self._chart(k, name) for k, name in enumerate(self.names[:_MOST_CHARTS])]
+        intro = "Each dot is an image; on the dashed line the prediction equals the target."
+        if len(self.names) > _MOST_CHARTS:
+            intro += f" Shown: the first {_MOST_CHARTS} of {len(self.names)} columns."
+        return [Section("Numbers", "numbers", [Charts(charts), self._table()], intro), *self._worst()]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the numbers, in the order of the outputs."""
+        return self.evaluation.decision.task.value_names
+
+    @cached_property
+    def predicted(self) -> Float[Tensor, "n k"]:
+        """The predicted numbers, float64."""
+        return self.evaluation.scores.double()
+
+    @cached_property
+    def targets(self) -> Float[Tensor, "n k"]:
+        """The true numbers, float64; NaN where one is unknown."""
+        return self.evaluation.targets.double()
+
+    @cached_property
+    def _baseline(self) -> list[float] | None:
+        """The scores of always predicting the mean of the training images; None where it is not known."""
+        if "baseline" not in self.training:
+            return None
+        mean = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+        return _scores(_totals(mean.expand(self.targets.shape), self.targets).sum(dim=0, keepdim=True))[0].tolist()
+
+    # ------------------------------------------------------------------ charts and tables
+
+    def _chart(self, k: int, name: str) -> Chart:
+        known = ~self.targets[:, k].isnan()
+        true, predicted = self.targets[known, k], self.predicted[known, k]
+        step = max(len(true) // _MOST_DOTS, 1)
+        x, y = true[::step].tolist(), predicted[::step].tolist()
+        horizontal, vertical = Axis.fit("target", [*x, *y]), Axis.fit("prediction", [*x, *y])
+        error = number_text(float((predicted - true).abs().mean()))
+        ends = [horizontal.low, horizontal.high]
+        return draw_chart(
+            Caption(name, f"{name}: predictions over targets of {count_text(len(true), 'image')}; MAE {error}."),
+            [Series(ends, ends, "guide"), Series(x, y, "first", "dots")],
+            x=horizontal,
+            y=vertical,
+            size=WIDE,
+        )
+
+    def _table(self) -> Table:
+        rows: list[list[Cell]] = []
+        for k, name in enumerate(self.names):
+            true, predicted = self.targets[:, [k]], self.predicted[:, [k]]
+            known = int((~true.isnan()).sum())
+            scores = _scores(_totals(predicted, true).sum(dim=0, keepdim=True))[0].tolist()
+            cells = [_cell(number) for number in (*scores, float(true.nanmean()), _spread(true))]
+            rows.append([Cell(name), Cell.of(known), Cell.of(len(true) - known), *cells])
+        columns = ("column", "known", "unknown", "MAE", "RMSE", "R2", "mean of targets", "std of targets")
+        return Table("A row per column of numbers, each in its own unit", columns, rows)
+
+    # ------------------------------------------------------------------ images
+
+    def _worst(self) -> list[Section]:
+        spread = torch.tensor([_spread(column) for column in self.targets.T]).nan_to_num(nan=1.0).clamp(min=1e-12)
+        errors = ((self.predicted - self.targets).abs() / spread).nanmean(dim=1)
+        known = (~errors.isnan()).nonzero()[:, 0]
+        chosen = [int(i) for i in known[errors[known].argsort(descending=True, stable=True)][:_MOST_CARDS]]
+        if not chosen:
+            return []
+        cards = [self._card(i, image) for i, image in zip(chosen, self.images(chosen), strict=True)]
+        legend = (Tag("target", "target"), Tag("prediction", "predicted"))
+        each = " (of several columns: the mean error, each in standard deviations)" if len(self.names) > 1 else ""
+        intro = f"The {count_text(len(cards), 'image')} with the largest errors{each}."
+        return [Section("Worst images", "worst", [Gallery(cards, legend)], intro)]
+
+    def _card(self, index: int, image: ShownImage) -> Card:
+        pairs = list(zip(self.names, self.targets[index].tolist(), self.predicted[index].tolist(), strict=True))
+        prefixes = [f"{name} " for name in self.names] if len(self.names) > 1 else [""]
+        tags: list[Tag] = []
+        for prefix, (_, true, predicted) in zip(prefixes, pairs, strict=True):
+            tags.append(Tag(f"{prefix}{number_text(true)}", "target"))
+            tags.append(Tag(f"{prefix}{number_text(predicted)}", "predicted"))
+        words = [f"{name}: target {number_text(true)}, predicted {number_text(value)}" for name, true, value in pairs]
+        return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
+
+
+def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5k"]:
+    """For each column what an image adds to: known targets, absolute and squared errors, targets and their squares.
+
+    Targets are taken from their mean: R2 does not change, and its sums of squares lose no digits.
+    """
+    known = ~targets.isnan()
+    errors = (predicted.double() - targets.double()).where(known, 0.0)  # a prediction that is NaN stays NaN
+    centred = (targets.double() - targets.double().nanmean(dim=0)).where(known, 0.0)
+    return torch.cat([known.double(), errors.abs(), errors.square(), centred, centred.square()], dim=1)
+
+
+def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
+    """MAE and RMSE of all known numbers, and the mean over the columns of R2, from the sums of `_totals`.
+
+    R2 is 1 - (sum of squared errors) / (sum of squared deviations from the mean), as in scikit-learn; the mean over the
+    columns is its ``multioutput="uniform_average"``. Columns whose targets are all equal have none.
+    """
+    known, absolute, squared, centred, centred_squared = sums.double().chunk(5, dim=1)
+    count = known.sum(dim=1)
+    deviations = centred_squared - centred.square() / known
+    r2 = (1 - squared / deviations).where(deviations > 1e-12 * centred_squared, torch.nan)
+    return torch.stack([absolute.sum(dim=1) / count, (squared.sum(dim=1) / count).sqrt(), r2.nanmean(dim=1)], dim=1)
+
+
+def _spread(column: Float[Tensor, "..."]) -> float:
+    """The standard deviation (population) of the known numbers; NaN of none."""
+    known = column[~column.isnan()]
+    return float(known.std(correction=0)) if len(known) else float("nan")
+
+
+def _cell(number: float) -> Cell:
+    return Cell(number_text(number), None if number != number else number)

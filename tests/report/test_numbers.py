@@ -1,0 +1,148 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as oracle
+
+from eyebright.errors import DataError
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.intervals import bootstrap
+from eyebright.report.numbers import NumberReport
+from eyebright.tasks.regression import RegressionBlock
+from support.evaluations import evaluation_of
+
+
+@pytest.fixture
+def evaluation(paths: list[str]) -> Evaluation:
+    generator = torch.Generator().manual_seed(1)
+    targets = torch.rand(60, 2, generator=generator) * torch.tensor([80.0, 2.0])
+    predicted = targets + torch.randn(60, 2, generator=generator) * torch.tensor([4.0, 0.1])
+    predicted[5, 1] += 1.5
+    targets[8, 0] = math.nan
+    training = [tuple(row) for row in targets[:30].tolist()]
+    task = RegressionBlock(names=("age", "height"))
+    return evaluation_of(task, predicted, targets, paths=paths, training=training)
+
+
+def one_column(evaluation: Evaluation, k: int) -> Evaluation:
+    task = RegressionBlock(names=(evaluation.decision.task.value_names[k],))
+    paths = evaluation.paths
+    return evaluation_of(task, evaluation.outputs[:, [k]], evaluation.targets[:, [k]], paths=paths)
+
+
+def blocks(evaluation: Evaluation) -> dict[str, list]:
+    return {section.anchor: list(section.blocks) for section in NumberReport(evaluation).sections()}
+
+
+def known_of(evaluation: Evaluation, k: int) -> tuple[np.ndarray, np.ndarray]:
+    known = ~evaluation.targets[:, k].isnan()
+    return evaluation.targets[known, k].numpy(), evaluation.outputs[known, k].numpy()
+
+
+def test_the_errors_are_scikit_learns(evaluation):
+    known = ~evaluation.targets.isnan()
+    true, predicted = evaluation.targets[known].numpy(), evaluation.outputs[known].numpy()
+    mae, rmse, r2 = NumberReport(evaluation).scores()
+    assert [mae.name, rmse.name, r2.name] == ["MAE", "RMSE", "R2"]
+    assert mae.value == pytest.approx(oracle.mean_absolute_error(true, predicted), rel=1e-6)
+    assert rmse.value == pytest.approx(oracle.root_mean_squared_error(true, predicted), rel=1e-6)
+    assert r2.value == pytest.approx(np.mean([oracle.r2_score(*known_of(evaluation, k)) for k in (0, 1)]), rel=1e-6)
+    assert [row.higher_is_better for row in (mae, rmse, r2)] == [False, False, True]
+    for row in (mae, rmse, r2):
+        assert row.low < row.value < row.high
+
+
+def test_one_column_has_the_scores_of_scikit_learn(evaluation):
+    true, predicted = known_of(evaluation, 0)
+    values = [row.value for row in NumberReport(one_column(evaluation, 0)).scores()]
+    expected = [
+        oracle.mean_absolute_error(true, predicted),
+        oracle.root_mean_squared_error(true, predicted),
+        oracle.r2_score(true, predicted),
+    ]
+    assert values == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_intervals_are_those_of_drawing_images_again_and_again(evaluation):
+    alone = one_column(evaluation, 1)
+
+    def r2(predicted: torch.Tensor, true: torch.Tensor) -> float:
+        return oracle.r2_score(true.numpy(), predicted.numpy())
+
+    interval = bootstrap(r2, [alone.outputs, alone.targets], samples=1000)
+    row = NumberReport(alone).scores()[2]
+    assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
+
+
+def test_the_baseline_is_the_mean_of_the_training_images(evaluation):
+    fixed = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
+    mae, _, r2 = NumberReport(evaluation).scores()
+    assert mae.baseline == pytest.approx(np.nanmean(np.abs(fixed - evaluation.targets.numpy())), rel=1e-5)
+    columns = [known_of(evaluation, k)[0] for k in (0, 1)]
+    expected = np.mean([oracle.r2_score(true, np.full(len(true), fixed[k])) for k, true in enumerate(columns)])
+    assert r2.baseline == pytest.approx(expected, abs=1e-6)
+    assert NumberReport(replace(evaluation, training={})).scores()[0].baseline is None
+
+
+def test_the_table_has_a_row_for_each_column(evaluation):
+    table = blocks(evaluation)["numbers"][1]
+    assert [row[0].text for row in table.rows] == ["age", "height"]
+    for k, unknown in ((0, 1), (1, 0)):
+        true, predicted = known_of(evaluation, k)
+        assert [cell.value for cell in table.rows[k][1:]] == pytest.approx(
+            [
+                60 - unknown,
+                unknown,
+                oracle.mean_absolute_error(true, predicted),
+                oracle.root_mean_squared_error(true, predicted),
+                oracle.r2_score(true, predicted),
+                true.mean(),
+                true.std(),
+            ],
+            rel=1e-5,
+        )
+
+
+def test_targets_that_are_all_equal_have_no_r2(evaluation):
+    equal = replace(one_column(evaluation, 1), targets=torch.full((60, 1), 3.7))
+    mae, _, r2 = NumberReport(equal).scores()
+    assert mae.value > 0
+    assert r2.text == "–"
+
+
+def test_the_worst_image_has_the_largest_error_for_the_spread_of_its_column(evaluation):
+    (gallery,) = blocks(evaluation)["worst"]
+    first = gallery.cards[0]
+    assert first.title == "005.jpg"
+    assert [tag.style for tag in first.tags] == ["target", "predicted", "target", "predicted"]
+    assert first.tags[2].text == f"height {float(evaluation.targets[5, 1]):.3g}"
+
+
+def test_each_image_with_a_known_target_is_a_dot(evaluation):
+    charts = blocks(evaluation)["numbers"][0].charts
+    assert [chart.caption.title for chart in charts] == ["age", "height"]
+    assert charts[0].paths[1].data.count("M") == 59
+
+
+def test_one_number_without_a_name_needs_none(paths):
+    plain = evaluation_of(RegressionBlock(1), torch.ones(60, 1), torch.ones(60, 1), paths=paths)
+    (gallery,) = blocks(plain)["worst"]
+    assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
+    assert NumberReport(plain).summary() == "60 images, 1 number each"
+    assert NumberReport(plain).scores()[0].text == "0"
+
+
+def test_numbers_that_are_all_unknown_have_no_scores(evaluation):
+    unknown = replace(evaluation, targets=evaluation.targets * math.nan)
+    assert {row.text for row in NumberReport(unknown).scores()} == {"–"}
+    assert "worst" not in blocks(unknown)
+    assert NumberReport(unknown).summary().endswith("120 of 120 targets unknown and left out")
+
+
+def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
+    with pytest.raises(DataError, match=r"one column for each of the 2 numbers, got \(60, 2\) and \(60,\)"):
+        NumberReport(replace(evaluation, targets=evaluation.targets[:, 0]))
+    with pytest.raises(DataError, match="one column for each of the 1 number"):
+        NumberReport(evaluation_of(RegressionBlock(1, ("age",)), evaluation.outputs, evaluation.targets))

@@ -1,0 +1,152 @@
+"""The report of a saved model is the one that its training wrote, byte for byte, and needs no images."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from eyebright.errors import ArtifactError, InputError
+from eyebright.evaluation.decide import fit_decision
+from eyebright.inference.manifest import load_manifest
+from eyebright.learner.learner import Learner
+from eyebright.report.build import build_report
+from eyebright.report.data import ReportFacts
+from eyebright.report.html import render_report
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.train.observers.history import write_history
+from eyebright.workflow.report import make_report
+from support.images import coloured_squares
+from support.learners import small_learner, squares_block
+
+FACTS = ReportFacts(
+    title="test_resnet on 40 images",
+    messages=["the labels are in the column 'labels'"],
+    split=[("training", "30"), ("validation", "10")],
+    skipped=[("caf\udce9.jpg", "zero bytes")],
+    settings=[("lr", "0.002")],
+)
+KINDS: dict[str, dict[str, Any]] = {
+    "labels": {},
+    "classes": {"blocks": (ImageBlock, CategoryBlock), "get_y": lambda row: row["labels"].split(" ")[0] or "none"},
+    "points": {
+        "blocks": (ImageBlock, PointBlock(1, names=("centre",), in_pixels=True)),
+        "get_y": lambda row: [[row["x"], row["y"]]],
+    },
+    "numbers": {"blocks": (ImageBlock, RegressionBlock(names=("x", "y"))), "get_y": lambda row: (row["x"], row["y"])},
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the coloured squares."""
+    return tmp_path_factory.mktemp("photos")
+
+
+@pytest.fixture(scope="module")
+def rows(images: Path) -> pd.DataFrame:
+    """Their table."""
+    return coloured_squares(images, 40)
+
+
+@pytest.fixture(scope="module")
+def trained(images: Path, rows: pd.DataFrame) -> Callable[[str], Learner]:
+    """Makes a learner that has been trained for an epoch, once for each kind of answer."""
+    made: dict[str, Learner] = {}
+
+    def learner(kind: str) -> Learner:
+        if kind not in made:
+            dls = squares_block(images, **KINDS[kind]).dataloaders(rows, bs=8, num_workers=0)
+            made[kind] = small_learner(dls, metrics=dls.target.metrics())
+            made[kind].fit_one_cycle(1, 1e-2)
+        return made[kind]
+
+    return learner
+
+
+def saved(learner: Learner, folder: Path) -> str:
+    """The page made from what the training holds in memory; ``folder`` gets the model that it is made from."""
+    summary = learner.dls.target.training_summary(learner.dls.train_ds.targets)
+    evaluation = replace(learner.evaluate(), training=summary)
+    learner.decision = fit_decision(evaluation)
+    evaluation = evaluation.with_decision(learner.decision)
+    learner.save_model(folder, evaluation=evaluation, report=FACTS.to_json())
+    write_history(learner.run.history, folder / "history.csv")
+    manifest = load_manifest(folder)
+    facts = replace(
+        FACTS, history=learner.run.history, versions=list(manifest.versions.items()), created=manifest.created
+    )
+    return render_report(build_report(evaluation, facts)).encode("utf-8", "backslashreplace").decode()
+
+
+def without_images(page: str) -> str:
+    """A page without its thumbnails, with the marks on them, and without the notice that some are missing."""
+    page = re.sub(r'<div class="image">.*?</div>', "", page, flags=re.DOTALL)
+    return re.sub(r' *<p class="notice">.*?</p>\n', "", page)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_report_from_the_folder_is_the_one_from_memory(
+    kind: str, trained: Callable[[str], Learner], tmp_path: Path
+) -> None:
+    expected = saved(trained(kind), tmp_path / "model")
+    report = make_report(tmp_path / "model")
+    assert report.notices == []
+    page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg" in page
+    assert page == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_the_images_the_report_is_the_same_but_for_its_thumbnails(
+    kind: str, trained: Callable[[str], Learner], images: Path, tmp_path: Path
+) -> None:
+    model, away = tmp_path / "model", tmp_path / "elsewhere"
+    expected = saved(trained(kind), model)
+    shutil.move(images, away)
+    try:
+        report = make_report(model)
+        page = (model / "report.html").read_text(encoding="utf-8")
+        assert "data:image" not in page
+        assert without_images(page) == without_images(expected)
+        assert "have no thumbnail" in report.notices[0]
+        make_report(model, images=away, out=tmp_path / "again.html")
+        assert (tmp_path / "again.html").read_text(encoding="utf-8") == expected
+        assert (model / "report.html").read_text(encoding="utf-8") == page
+    finally:
+        shutil.move(away, images)
+
+
+def test_a_folder_that_is_not_there_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+    saved(trained("labels"), tmp_path / "model")
+    with pytest.raises(InputError, match="there is no folder of images '.*nowhere'"):
+        make_report(tmp_path / "model", images=tmp_path / "nowhere")
+
+
+def test_a_model_without_an_evaluation_says_so(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+    trained("labels").save_model(tmp_path / "model")
+    with pytest.raises(ArtifactError, match="holds no evaluation.parquet"):
+        make_report(tmp_path / "model")
+
+
+def test_without_history_and_facts_there_is_still_a_report(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+    learner = trained("numbers")
+    learner.save_model(tmp_path / "model", evaluation=learner.evaluate())
+    report = make_report(tmp_path / "model")
+    assert report.title == "test_resnet"
+    assert [section.anchor for section in report.sections] == ["numbers", "worst", "settings"]
+    assert {score.baseline for score in report.scores} == {None}
+
+
+def test_a_damaged_history_is_named(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+    saved(trained("labels"), tmp_path / "model")
+    (tmp_path / "model" / "history.csv").write_text("epoch,train_loss\n0,low\n")
+    with pytest.raises(ArtifactError, match="cannot read the history '.*history.csv'"):
+        make_report(tmp_path / "model")

@@ -1,12 +1,12 @@
-"""Do claims of the book's chapters 5 and 6 hold on images that are here? The same trainings, with one thing changed.
+"""Tests claims of the fastai book's chapters 5 and 6: the same training runs with one change, on real images.
 
-    python benchmarks/claims.py presizing        # chapter 5: enlarge, then augment and crop in one resample
+    python benchmarks/claims.py presizing        # chapter 5: resize to a larger size, then augment in one resampling
     python benchmarks/claims.py rates            # chapter 5: lower learning rates for the first layers
     python benchmarks/claims.py thresholds       # chapter 6: the threshold changes accuracy_multi
 
-`untar_data` finds the images (EYEBRIGHT_DATA names the folder that holds them). Each seed deals the images of every
-breed into two halves, one to learn from and one to validate, and draws another head, order and augmentations; what is
-compared shares all of these. An interval is a bootstrap over images of the mean over the seeds.
+`untar_data` locates the images (in the folder EYEBRIGHT_DATA, if set). Each seed means another split of the images
+(half of each breed for training, half for validation), another initial head, order and augmentation, which are the same
+for all compared variants. Confidence intervals are bootstraps over images of the mean over seeds.
 """
 
 import argparse
@@ -44,81 +44,81 @@ from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
 
 BREED = using_attr(RegexLabeller(r"(.+)_\d+\.jpg$"), "name")
-THRESHOLDS = (0.1, 0.2, 0.5, 0.99)  # documents of chapter 6 try these
+THRESHOLDS = (0.1, 0.2, 0.5, 0.99)  # those of chapter 6
 
 
 def main() -> None:
     arguments = parse()
     measure.warn_if_busy()
-    started = time.monotonic()
+    start = time.monotonic()
     results = CLAIMS[arguments.claim](arguments)
-    print(f"{(time.monotonic() - started) / 60:.1f} minutes")
-    told = {name: value for name, value in vars(arguments).items() if name != "json"}
-    measure.save(arguments.json, {"settings": {name: str(value) for name, value in told.items()}, "results": results})
+    print(f"{(time.monotonic() - start) / 60:.1f} minutes")
+    settings = {name: str(value) for name, value in vars(arguments).items() if name != "json"}
+    measure.save(arguments.json, {"settings": settings, "results": results})
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("claim", choices=list(CLAIMS))
-    parser.add_argument("--data", type=Path, help="the pets' images or the folder of PASCAL_2007 (default: untar_data)")
-    parser.add_argument("--each", type=int, default=10, help="pets: images of each breed (default: 10)")
-    parser.add_argument("--count", type=int, help="PASCAL_2007: use that many (default: all)")
+    parser.add_argument("--data", type=Path, help="the Pets images or the PASCAL_2007 folder (default: untar_data)")
+    parser.add_argument("--per-breed", type=int, default=10, help="Pets: number of images per breed (default: 10)")
+    parser.add_argument("--count", type=int, help="PASCAL_2007: number of images to use (default: all)")
     parser.add_argument("--size", type=int, default=128, help="pixels (default: 128)")
-    parser.add_argument("--freeze-epochs", type=int, default=2, help="the head alone (default: 2)")
-    parser.add_argument("--epochs", type=int, default=4, help="then everything (default: 4)")
-    parser.add_argument("--lr", type=float, default=2e-3, help="of the head; half of it later (default: 2e-3)")
+    parser.add_argument("--freeze-epochs", type=int, default=2, help="epochs with the head only (default: 2)")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs with all layers after them (default: 4)")
+    parser.add_argument("--lr", type=float, default=2e-3, help="learning rate, halved after unfreezing (default: 2e-3)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--arch", default="tf_efficientnet_lite0")
-    parser.add_argument("--no-pretrained", action="store_true", help="random weights, to try the script")
-    parser.add_argument("--book", action="store_true", help="norm layers learn and count, as in the book")
-    parser.add_argument("--json", type=Path, help="write everything that was measured there")
+    parser.add_argument("--arch", default="tf_efficientnet_lite0", help="backbone (default: tf_efficientnet_lite0)")
+    parser.add_argument("--no-pretrained", action="store_true", help="use random weights, to try out the script")
+    parser.add_argument("--fastai-recipe", action="store_true", help="train batch norms and update their statistics")
+    parser.add_argument("--json", type=Path, help="file to which all measurements are written")
     return parser.parse_args()
 
 
-# ------------------------------------------------------------------------------- the claims
+# ------------------------------------------------------------------------------- claims
 
 
-def presizing(told: argparse.Namespace) -> dict[str, Any]:
-    """Chapter 5: changes of an enlarged image as one resample keep more than changes of a small one, one by one."""
-    large, small = Resize(told.size * 2), Resize(told.size)
-    augment = aug_transforms(size=told.size, min_scale=0.75)
-    rate = slice(told.lr / 200, told.lr / 2)
-    sides = {
-        "presized, one resample": partial(train_pets, told, item_tfms=large, batch_tfms=augment, lr=rate),
-        "small first, resampled one by one": partial(
-            train_pets, told, item_tfms=small, batch_tfms=OneByOne(tuple(augment)), lr=rate
-        ),
+def presizing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Chapter 5: augmenting a larger image in one resampling is better than augmenting a small one step by step."""
+    large, small = Resize(arguments.size * 2), Resize(arguments.size)
+    augment = aug_transforms(size=arguments.size, min_scale=0.75)
+    lr = slice(arguments.lr / 200, arguments.lr / 2)
+    stepwise = Stepwise(tuple(augment))
+    variants = {
+        "presized, one resampling": partial(train_pets, arguments, item_tfms=large, batch_tfms=augment, lr=lr),
+        "small, one resampling per step": partial(train_pets, arguments, item_tfms=small, batch_tfms=stepwise, lr=lr),
     }
-    return compared(sides, told)
+    return compare(variants, arguments.seeds)
 
 
-def rates(told: argparse.Namespace) -> dict[str, Any]:
-    """Chapter 5: a body that was trained before wants lower rates than a fresh head."""
-    tfms = {"item_tfms": Resize(told.size * 2), "batch_tfms": aug_transforms(size=told.size, min_scale=0.75)}
-    head = told.lr / 2
-    sides = {
-        f"{head / 100:g} to {head:g}": partial(train_pets, told, **tfms, lr=slice(head / 100, head)),
-        f"{head:g} for all": partial(train_pets, told, **tfms, lr=head),
-        f"{head / 10:g} for all": partial(train_pets, told, **tfms, lr=head / 10),
-        f"{head:g}, the body frozen": partial(train_pets, told, **tfms, lr=head, unfreeze=False),
+def rates(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Chapter 5: a pretrained backbone needs lower learning rates than a new head."""
+    augment = aug_transforms(size=arguments.size, min_scale=0.75)
+    tfms = {"item_tfms": Resize(arguments.size * 2), "batch_tfms": augment}
+    head = arguments.lr / 2
+    variants = {
+        f"{head / 100:g} to {head:g}": partial(train_pets, arguments, **tfms, lr=slice(head / 100, head)),
+        f"{head:g} for all layers": partial(train_pets, arguments, **tfms, lr=head),
+        f"{head / 10:g} for all layers": partial(train_pets, arguments, **tfms, lr=head / 10),
+        f"{head:g}, frozen backbone": partial(train_pets, arguments, **tfms, lr=head, unfreeze=False),
     }
-    return compared(sides, told)
+    return compare(variants, arguments.seeds)
 
 
-def thresholds(told: argparse.Namespace) -> dict[str, Any]:
-    """Chapter 6: one model, another threshold, another accuracy_multi."""
-    rows = {f"accuracy_multi at {at:g}": list[float]() for at in THRESHOLDS}
-    rows |= {"no label at all": [], "mAP": []}
-    for seed in told.seeds:
-        preds, targets = train_pascal(told, seed).get_preds()
-        for at in THRESHOLDS:
-            score = accuracy_multi(preds, targets, thresh=at, sigmoid=False)
-            rows[f"accuracy_multi at {at:g}"].append(float(score))
-        rows["no label at all"].append(float((targets == 0).double().mean()))
-        rows["mAP"].append(mean_ap(preds, targets))
-    columns = ["", "mean", "of seeds"]
-    print(measure.table(columns, [[name, float(np.mean(one)), spread(one)] for name, one in rows.items()]))
-    return rows
+def thresholds(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Chapter 6: accuracy_multi of the same model depends on the threshold."""
+    scores = {f"accuracy_multi at {threshold:g}": list[float]() for threshold in THRESHOLDS}
+    scores |= {"baseline: no labels": [], "mAP": []}
+    for seed in arguments.seeds:
+        preds, targets = train_pascal(arguments, seed).get_preds()
+        for threshold in THRESHOLDS:
+            score = accuracy_multi(preds, targets, thresh=threshold, sigmoid=False)
+            scores[f"accuracy_multi at {threshold:g}"].append(float(score))
+        scores["baseline: no labels"].append(float((targets == 0).double().mean()))
+        scores["mAP"].append(mean_ap(preds, targets))
+    rows = [[name, float(np.mean(by_seed)), value_range(by_seed)] for name, by_seed in scores.items()]
+    print(measure.table(["", "mean", "over seeds"], rows))
+    return scores
 
 
 CLAIMS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -127,80 +127,87 @@ CLAIMS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "thresholds": thresholds,
 }
 
-# ------------------------------------------------------------------------------- how they are compared
+# ------------------------------------------------------------------------------- comparison
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a training came to.
+class ImageScores:
+    """Accuracy and loss of each image in one training run.
 
     Args:
-        right: for each image of the set 1 or 0, NaN where it did not validate.
-        loss: for each image of the set its loss, NaN where it did not validate.
+        correct: (n,) 1 if the prediction is correct, else 0; NaN for training images.
+        loss: (n,) log loss; NaN for training images.
     """
 
-    right: Tensor
+    correct: Tensor
     loss: Tensor
 
 
-def compared(sides: Mapping[str, Callable[[int], Outcome]], told: argparse.Namespace) -> dict[str, Any]:
-    """Prints a table of the sides, each beside the first."""
-    outcomes = measure.alternate(sides, told.seeds)
-    first, *_ = outcomes.values()
+def compare(variants: Mapping[str, Callable[[int], ImageScores]], seeds: Sequence[int]) -> dict[str, Any]:
+    """The scores of each variant and their differences to the first one; also printed."""
+    runs = measure.alternate(variants, seeds)
+    first, *_ = runs.values()
     results: dict[str, Any] = {}
-    for name, several in outcomes.items():
-        right, loss = together(several)
+    for name, scores in runs.items():
+        correct, loss = stack_seeds(scores)
         results[name] = {
-            "accuracy": [float(one.right.nanmean()) for one in several],
-            "log loss": [float(one.loss.nanmean()) for one in several],
-            "accuracy minus first": None if several is first else minus(right, together(first)[0]),
-            "log loss minus first": None if several is first else minus(loss, together(first)[1]),
+            "accuracy": [float(one.correct.nanmean()) for one in scores],
+            "log loss": [float(one.loss.nanmean()) for one in scores],
+            "accuracy minus first": None if scores is first else difference(correct, stack_seeds(first)[0]),
+            "log loss minus first": None if scores is first else difference(loss, stack_seeds(first)[1]),
         }
-    columns = ["", "accuracy", "of seeds", "minus the first, 95 %", "log loss", "of seeds", "minus the first, 95 %"]
+    interval = "minus the first, 95 % CI"
+    columns = ["", "accuracy", "over seeds", interval, "log loss", "over seeds", interval]
     rows = [
         [
             name,
-            *(cell for score in ("accuracy", "log loss") for cell in cells(one[score], one[f"{score} minus first"])),
+            *(
+                cell
+                for score in ("accuracy", "log loss")
+                for cell in cells(result[score], result[f"{score} minus first"])
+            ),
         ]
-        for name, one in results.items()
+        for name, result in results.items()
     ]
     print(measure.table(columns, rows))
     return results
 
 
-def together(several: Sequence[Outcome]) -> tuple[Tensor, Tensor]:
-    """A row for each image, a column for each seed."""
-    return torch.stack([one.right for one in several], 1), torch.stack([one.loss for one in several], 1)
+def stack_seeds(scores: Sequence[ImageScores]) -> tuple[Tensor, Tensor]:
+    """The (n, seeds) matrices ``correct`` and ``loss``."""
+    return torch.stack([one.correct for one in scores], 1), torch.stack([one.loss for one in scores], 1)
 
 
-def minus(values: Tensor, first: Tensor) -> Interval:
-    """How much greater the mean is than the first side's, over images that might have been drawn."""
-    return bootstrap(lambda one, other: float(one.nanmean() - other.nanmean()), [values, first])
+def difference(values: Tensor, reference: Tensor) -> Interval:
+    """The confidence interval over images of the difference of two means."""
+    return bootstrap(lambda a, b: float(a.nanmean() - b.nanmean()), [values, reference])
 
 
-def cells(values: Sequence[float], difference: Interval | None) -> list[Any]:
-    between = "" if difference is None else f"{difference.low:+.3f} to {difference.high:+.3f}"
-    return [float(np.mean(values)), spread(values), between]
+def cells(values: Sequence[float], interval: Interval | None) -> list[Any]:
+    text = "" if interval is None else f"{interval.low:+.3f} to {interval.high:+.3f}"
+    return [float(np.mean(values)), value_range(values), text]
 
 
-def spread(values: Sequence[float]) -> str:
+def value_range(values: Sequence[float]) -> str:
     return f"{min(values):.3f}-{max(values):.3f}"
 
 
-# ------------------------------------------------------------------------------- the trainings
+# ------------------------------------------------------------------------------- training runs
 
 
 def train_pets(
-    told: argparse.Namespace,
+    arguments: argparse.Namespace,
     seed: int,
     *,
     item_tfms: Transform,
     batch_tfms: Any,
     lr: float | slice,
     unfreeze: bool = True,
-) -> Outcome:
-    """The head alone, then everything; half of the images of each breed validate."""
-    files = some_of_each(get_image_files(told.data or untar_data(URLs.PETS) / "images"), told.each)
+) -> ImageScores:
+    """The validation scores after training the head, then all layers; half of each breed is the validation set."""
+    files = first_of_each_breed(
+        get_image_files(arguments.data or untar_data(URLs.PETS) / "images"), arguments.per_breed
+    )
     dls = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
         get_y=BREED,
@@ -208,56 +215,57 @@ def train_pets(
         item_tfms=item_tfms,
         batch_tfms=batch_tfms,
     ).dataloaders(files, bs=16, seed=seed)
-    learn = learner(dls, told, seed)
-    learn.fit_one_cycle(told.freeze_epochs, told.lr)
+    learn = make_learner(dls, arguments, seed)
+    learn.fit_one_cycle(arguments.freeze_epochs, arguments.lr)
     if unfreeze:
         learn.unfreeze()
-    learn.fit_one_cycle(told.epochs, lr)
+    learn.fit_one_cycle(arguments.epochs, lr)
     probabilities, targets = learn.get_preds()
-    return outcome(probabilities, targets, indices=dls.valid_ds.indices, images=len(files))
+    return image_scores(probabilities, targets, indices=dls.valid_ds.indices, images=len(files))
 
 
-def some_of_each(files: Sequence[Path], each: int) -> list[Path]:
-    """The first images of each breed."""
+def first_of_each_breed(files: Sequence[Path], count: int) -> list[Path]:
+    """The first ``count`` images of each breed."""
     breeds: dict[str, list[Path]] = {}
     for file in files:
         breeds.setdefault(BREED(file), []).append(file)
-    return [file for several in breeds.values() for file in several[:each]]
+    return [file for breed_files in breeds.values() for file in breed_files[:count]]
 
 
-def outcome(probabilities: Tensor, targets: Tensor, *, indices: Sequence[int], images: int) -> Outcome:
-    right, loss = torch.full((images,), torch.nan), torch.full((images,), torch.nan)
-    right[list(indices)] = (probabilities.argmax(1) == targets).float()
+def image_scores(probabilities: Tensor, targets: Tensor, *, indices: Sequence[int], images: int) -> ImageScores:
+    """The scores of all images from the (v, k) probabilities and (v,) targets of the images at ``indices``."""
+    correct, loss = torch.full((images,), torch.nan), torch.full((images,), torch.nan)
+    correct[list(indices)] = (probabilities.argmax(1) == targets).float()
     loss[list(indices)] = functional.nll_loss(probabilities.clamp(min=1e-9).log(), targets, reduction="none")
-    return Outcome(right, loss)
+    return ImageScores(correct, loss)
 
 
-def train_pascal(told: argparse.Namespace, seed: int) -> Learner:
-    """The book's data block of chapter 6; the head alone."""
-    path = told.data or untar_data(URLs.PASCAL_2007)
+def train_pascal(arguments: argparse.Namespace, seed: int) -> Learner:
+    """A learner with the data block of chapter 6 and a trained head."""
+    path = arguments.data or untar_data(URLs.PASCAL_2007)
     table = pd.read_csv(path / "train.csv", keep_default_na=False)
-    if told.count is not None:
-        table = table.sample(told.count, random_state=0)
+    if arguments.count is not None:
+        table = table.sample(arguments.count, random_state=0)
     dls = DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
         get_x=ColReader("fname", pref=path / "train"),
         get_y=ColReader("labels", label_delim=" "),
         splitter=ColSplitter(),
-        item_tfms=RandomResizedCrop(told.size, min_scale=0.35),
+        item_tfms=RandomResizedCrop(arguments.size, min_scale=0.35),
     ).dataloaders(table, seed=seed)
-    learn = learner(dls, told, seed)
-    learn.fit_one_cycle(told.freeze_epochs, told.lr)
+    learn = make_learner(dls, arguments, seed)
+    learn.fit_one_cycle(arguments.freeze_epochs, arguments.lr)
     return learn
 
 
-def learner(dls: DataLoaders, told: argparse.Namespace, seed: int) -> Learner:
-    """Norm layers of the body keep their pretrained statistics (the command line's way), or learn (the book's)."""
+def make_learner(dls: DataLoaders, arguments: argparse.Namespace, seed: int) -> Learner:
+    """A frozen learner; by default with kept batch norm statistics, as on the command line, or fastai's recipe."""
     learn = vision_learner(
         dls,
-        told.arch,
-        pretrained=not told.no_pretrained,
-        train_bn=told.book,
-        keep_statistics=not told.book,
+        arguments.arch,
+        pretrained=not arguments.no_pretrained,
+        train_bn=arguments.fastai_recipe,
+        keep_statistics=not arguments.fastai_recipe,
         precision="float32",
         seed=seed,
         progress="quiet",
@@ -266,37 +274,37 @@ def learner(dls: DataLoaders, told: argparse.Namespace, seed: int) -> Learner:
     return learn
 
 
-# ------------------------------------------------------------------------------- the order that is advised against
+# ------------------------------------------------------------------------------- stepwise augmentation
 
 
 @dataclass(frozen=True)
-class OneByOne(Transform):
-    """The same changes, each drawn alike, but run as resamples of their own, rounded to bytes in between.
+class Stepwise(Transform):
+    """The same random transforms, but each with its own resampling, rounded to uint8 in between.
 
-    Eyebright itself has no such way: whatever the order, it resamples once. So the claim needs this to be tested.
+    Eyebright always composes transforms and resamples once, so this comparison needs its own transform.
 
     Args:
-        transforms: that keep the size of the image.
+        transforms: must keep the image size.
     """
 
     transforms: tuple[Transform, ...]
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The changes one after another; none for the validation preprocessing, whose size is right."""
-        nothing = Draw(Warp.identity(size))
+        """The drawn transforms as consecutive pixel functions; the identity in validation."""
+        identity = Draw(Warp.identity(size))
         if generator is None:
-            return nothing
-        drawn = [transform.draw(size, generator) for transform in self.transforms]
-        return Draw(nothing.warp, pixel_functions=tuple(partial(one_change, one) for one in drawn))
+            return identity
+        draws = [transform.draw(size, generator) for transform in self.transforms]
+        return Draw(identity.warp, pixel_functions=tuple(partial(apply_draw, draw) for draw in draws))
 
 
-def one_change(drawn: Draw, image: Tensor) -> Tensor:
-    """The image (uint8, c h w) after one change."""
+def apply_draw(draw: Draw, image: Tensor) -> Tensor:
+    """The image (uint8, c h w) after one transform."""
     pixels = image.permute(1, 2, 0).numpy()
-    if not np.array_equal(drawn.warp.matrix, np.eye(3)):
-        pixels = drawn.warp.pixels(np.ascontiguousarray(pixels), pad=drawn.pad or "reflection")
-    if not drawn.lighting.is_identity:
-        pixels = drawn.lighting.table()[pixels]
+    if not np.array_equal(draw.warp.matrix, np.eye(3)):
+        pixels = draw.warp.pixels(np.ascontiguousarray(pixels), pad=draw.pad or "reflection")
+    if not draw.lighting.is_identity:
+        pixels = draw.lighting.table()[pixels]
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
 
 

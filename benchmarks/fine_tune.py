@@ -1,93 +1,100 @@
-"""What a whole fine-tuning takes in fastai and in Eyebright: time, and the memory of all processes.
+"""Time and peak memory of a whole ``fine_tune`` in fastai and in Eyebright.
 
     python benchmarks/fine_tune.py labels.csv --images photos/ --count 1000 --fastai-python PATH [--json out.json]
 
-``fine_tune(3, freeze_epochs=1)`` with a validation after each epoch; resnet34 at 224 pixels from random weights unless
-``--arch`` names a network whose weights a package carries. "training" goes from the start of training to its end,
-"process" from the start of the process to the same end: imports, data and model as well. The memory is the most that
-the side's process and its workers held at any time, predictions included: PSS, looked at every 0.2 seconds.
+Runs ``fine_tune(3, freeze_epochs=1)`` with a validation after each epoch; resnet34 at 224 pixels with random weights,
+unless ``--arch`` names a backbone with a package of weights. "training" is the time from the start to the end of
+training; "process" also includes the start-up of the process (imports, data and model). The memory is the peak PSS of
+the process and its workers, sampled every 0.2 seconds, predictions included.
 
-Each side answers for the validation images; the scores say whether the speed comes at the same accuracy. With few
-seeds and images they say no more: quality.py gives intervals.
+The scores of the validation set show whether the accuracy is the same; with few seeds and images they are imprecise
+(quality.py reports confidence intervals).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import comparison
 import measure
 import numpy as np
-import sides
-from peers.job import Answer
+from peers.training_protocol import TrainingResult
 from quality import SCORES, seconds, targets
 
 EPOCHS, FREEZE_EPOCHS = 3, 1
 
 
 def main() -> None:
-    parser = sides.parser(__doc__)
-    sides.add_peers(parser)
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="with everything")
-    parser.add_argument("--freeze-epochs", type=int, default=FREEZE_EPOCHS, help="before, the head alone")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each side trains, each time with another seed")
+    parser = comparison.create_parser(__doc__)
+    comparison.add_fastai_arguments(parser)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs with all layers")
+    parser.add_argument("--freeze-epochs", type=int, default=FREEZE_EPOCHS, help="epochs before them, head only")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each library trains, with another seed each")
     parser.set_defaults(arch="resnet34", size=[224])
     arguments = parser.parse_args()
     measure.warn_if_busy()
-    told = sides.settings(arguments, "fine_tune", *sides.labelled(arguments.data, arguments.images))
-    told = replace(told, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
-    answers = measure.alternate(sides.make_sides(told, arguments, memory=True), range(arguments.rounds))
-    name, score = SCORES[told.kind]
-    target = targets(told, answers)
-    scores = {side: [score(np.array(one["predictions"]), target) for one in many] for side, many in answers.items()}
-    results = {side: summary(several) | {name: measure.spread(scores[side])} for side, several in answers.items()}
-    ratios = {side: against(answers["fastai"], several) for side, several in answers.items() if side != "fastai"}
-    report(results, ratios)
-    for several in answers.values():
-        for one in several:
-            one["predictions"] = []
-    settings = sides.told_without_images(told)
-    measure.save(arguments.json, {"settings": settings, "sides": results, "ratios": ratios, "answers": answers})
+    kind, items = comparison.labelled_items(arguments.data, arguments.images)
+    settings = comparison.create_settings(arguments, "fine_tune", kind, items)
+    settings = replace(settings, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
+    variants = comparison.training_variants(settings, arguments, memory=True)
+    results = measure.alternate(variants, range(arguments.rounds))
+    name, score = SCORES[settings.kind]
+    target = targets(settings, results)
+    scores = {
+        variant: [score(np.array(result["predictions"]), target) for result in rounds]
+        for variant, rounds in results.items()
+    }
+    summaries = {
+        variant: summary(rounds) | {name: measure.spread(scores[variant])} for variant, rounds in results.items()
+    }
+    ratios = {variant: compare(results["fastai"], rounds) for variant, rounds in results.items() if variant != "fastai"}
+    report(summaries, ratios)
+    for rounds in results.values():
+        for result in rounds:
+            result["predictions"] = []
+    record = {"variants": summaries, "ratios": ratios, "results": results}
+    measure.save(arguments.json, {"settings": comparison.settings_record(settings), **record})
 
 
-def summary(answers: Sequence[Answer]) -> dict[str, measure.Spread | int]:
-    """Seconds and megabytes over the rounds, and how many processes held them."""
+def summary(results: Sequence[TrainingResult]) -> dict[str, measure.Spread | int]:
+    """Seconds and peak megabytes over the rounds, and the number of processes at the peak."""
     return {
-        "training, s": measure.spread(seconds(answers)),
-        "process, s": measure.spread(processes(answers)),
-        "validations, s": measure.spread([one["validation"] for one in answers]),
-        "peak, MB": measure.spread([one["megabytes"] for one in peaks(answers)]),
-        "processes": max(one["processes"] for one in peaks(answers)),
+        "training, s": measure.spread(seconds(results)),
+        "process, s": measure.spread(process_seconds(results)),
+        "validations, s": measure.spread([result["validation"] for result in results]),
+        "peak, MB": measure.spread([peak["megabytes"] for peak in peaks(results)]),
+        "processes": max(peak["processes"] for peak in peaks(results)),
     }
 
 
-def against(slow: Sequence[Answer], fast: Sequence[Answer]) -> dict[str, measure.Spread]:
-    """How many times as fast the second side is, and its share of the first one's memory, round by round."""
-    megabytes = [[one["megabytes"] for one in peaks(side)] for side in (fast, slow)]
+def compare(slow: Sequence[TrainingResult], fast: Sequence[TrainingResult]) -> dict[str, measure.Spread]:
+    """How many times as fast the second library is, and its memory relative to the first, round by round."""
+    megabytes = [[peak["megabytes"] for peak in peaks(results)] for results in (fast, slow)]
     return {
         "training": measure.ratios(seconds(slow), seconds(fast)),
-        "process": measure.ratios(processes(slow), processes(fast)),
+        "process": measure.ratios(process_seconds(slow), process_seconds(fast)),
         "validations": measure.ratios([one["validation"] for one in slow], [one["validation"] for one in fast]),
-        "share of memory": measure.ratios(*megabytes),
+        "relative memory": measure.ratios(*megabytes),
     }
 
 
-def processes(answers: Sequence[Answer]) -> list[float]:
+def process_seconds(results: Sequence[TrainingResult]) -> list[float]:
     """Seconds from the start of each process to the end of its training."""
-    return [one["start_up"] + trained for one, trained in zip(answers, seconds(answers), strict=True)]
+    return [result["start_up"] + training for result, training in zip(results, seconds(results), strict=True)]
 
 
-def peaks(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """The memory of each round."""
-    return [one["peak"] for one in answers if "peak" in one]
+def peaks(results: Sequence[TrainingResult]) -> list[dict[str, Any]]:
+    """The peak memory of each round."""
+    return [result["peak"] for result in results if "peak" in result]
 
 
-def report(results: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print both tables."""
+def report(summaries: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints both tables."""
     print("Median [min-max] of the rounds:\n")
-    print(measure.table(["side", *results["fastai"]], [[name, *one.values()] for name, one in results.items()]))
-    print("\nTimes as fast as fastai, and share of its memory, round by round:\n")
-    columns = ["side", *next(iter(ratios.values()))]
-    print(measure.table(columns, [[name, *one.values()] for name, one in ratios.items()]))
+    print(measure.table(["", *summaries["fastai"]], [[name, *row.values()] for name, row in summaries.items()]))
+    print("\nTimes as fast as fastai, and memory relative to fastai's, round by round:\n")
+    columns = ["", *next(iter(ratios.values()))]
+    print(measure.table(columns, [[name, *row.values()] for name, row in ratios.items()]))
 
 
 if __name__ == "__main__":

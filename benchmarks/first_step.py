@@ -1,6 +1,6 @@
-"""``eyebright`` with the arguments of its command line, until a training has learnt its first batch.
+"""Runs ``eyebright`` with its command-line arguments until the first training step is finished.
 
-The last line on the standard output is when the first step began and when it was done, in seconds since 1970.
+The last line on standard output has the times at which the step began and ended, in seconds since 1970.
 """
 
 import os
@@ -16,16 +16,16 @@ def main() -> None:
     set_rates = Run.set_rates
     times: list[float] = []
 
-    def begun(of: Run, *told: int) -> tuple[float, ...]:
+    def step_begins(training_run: Run, *arguments: int) -> tuple[float, ...]:
         times.append(time.time())
-        return set_rates(of, *told)
+        return set_rates(training_run, *arguments)
 
-    def done(*_: Any) -> None:
+    def step_is_finished(*_: Any) -> None:
         times.append(time.time())
         print(*times, flush=True)
-        os._exit(0)  # nothing is left to measure
+        os._exit(0)  # the rest of the training is not needed
 
-    Run.set_rates, Run.record = begun, done  # type: ignore[method-assign]
+    Run.set_rates, Run.record = step_begins, step_is_finished  # type: ignore[method-assign]
     sys.exit(run(sys.argv[1:]))
 
 

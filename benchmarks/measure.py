@@ -1,7 +1,7 @@
-"""What every benchmark here does in the same way: sides in turn, medians, ratios round by round, JSON with the machine.
+"""Repeated measurements in alternating order, tables, and JSON files that record the machine.
 
-Machines drift: they grow hot, and others use them. So what is compared runs in turn (A B A B ...), and the ratio is
-taken within each round, where the drift meets both sides alike.
+The speed of a machine drifts: it heats up, and other programs use it. So variants that are compared run alternately
+(A B A B ...), and ratios are taken within each round, where the drift affects both variants alike.
 """
 
 import json
@@ -27,45 +27,50 @@ PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "opencv-python
 
 @dataclass(frozen=True)
 class Spread:
-    """Several measurements of one thing."""
+    """Repeated measurements of one quantity, summarised by median, minimum and maximum."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median."""
         return statistics.median(self.values)
 
     def __str__(self) -> str:
         return f"{digits(self.median)} [{digits(min(self.values))}-{digits(max(self.values))}]"
 
     def to_json(self) -> dict[str, Any]:
-        """The measurements and their summary."""
+        """The values and their summary."""
         return {"median": self.median, "min": min(self.values), "max": max(self.values), "values": list(self.values)}
 
 
-def alternate(sides: Mapping[str, Callable[[int], T]], rounds: Sequence[int]) -> dict[str, list[T]]:
-    """What each side gave in each round; the sides run in turn and are called with the round's number."""
-    results: dict[str, list[T]] = {name: [] for name in sides}
-    for done, number in enumerate(rounds, start=1):
-        for name, side in sides.items():
-            results[name].append(side(number))
-            print(f"round {done} of {len(rounds)}: {name}", file=sys.stderr)
+def alternate(variants: Mapping[str, Callable[[int], T]], rounds: Sequence[int]) -> dict[str, list[T]]:
+    """The results of each variant in all rounds; in each round all variants run once, in order.
+
+    Args:
+        variants: functions to measure by name; called with the number of the round.
+        rounds: the numbers of the rounds, for example seeds.
+    """
+    results: dict[str, list[T]] = {name: [] for name in variants}
+    for finished, number in enumerate(rounds, start=1):
+        for name, variant in variants.items():
+            results[name].append(variant(number))
+            print(f"round {finished} of {len(rounds)}: {name}", file=sys.stderr)
     return results
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The measurements of all rounds as one value."""
+    """The measurements of all rounds as a ``Spread``."""
     return Spread(tuple(values))
 
 
-def ratios(first: Sequence[float], second: Sequence[float]) -> Spread:
-    """The first side's numbers over the second's, round by round."""
-    return Spread(tuple(a / b for a, b in zip(first, second, strict=True)))
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+    """The quotients of two series of measurements, round by round."""
+    return Spread(tuple(a / b for a, b in zip(numerators, denominators, strict=True)))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table that also reads well in a terminal; numbers to the right."""
+    """A Markdown table with padded columns; all but the first are right-aligned."""
     cells = [[cell if isinstance(cell, str) else _cell(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     ruler = ["-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)]
@@ -74,21 +79,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def digits(value: float) -> str:
-    """About three digits that count."""
+    """The number with about three significant digits."""
     decimals = next((n for n, limit in enumerate((100, 10, 1)) if abs(value) >= limit), 3)
     return f"{value:.{decimals}f}"
 
 
 def save(path: Path | None, results: Mapping[str, Any]) -> None:
-    """Write the results, with when and where they were measured, as JSON."""
+    """Writes the results as JSON, with the date and the machine; does nothing if ``path`` is None."""
     if path is not None:
         record = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), **results}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1, default=_plain) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(record, indent=1, default=_to_json) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on besides the code."""
+    """Hardware, operating system, load and package versions."""
     return {
         "processor": _processor(),
         "processors": cpu_count(),
@@ -102,24 +107,24 @@ def machine() -> dict[str, Any]:
 
 
 def warn_if_busy() -> None:
-    """Say on the terminal that other programs are using this machine."""
+    """Prints a warning on stderr if other programs are using the processors."""
     if cpu_count() / 2 < LOAD:
-        print(f"this machine is busy (load {LOAD:.1f}): trust the ratios at most, not the seconds", file=sys.stderr)
+        print(f"this machine is busy (load {LOAD:.1f}): ratios may be usable, seconds are not", file=sys.stderr)
 
 
-LOAD = os.getloadavg()[0]  # processes that wanted a processor in the last minute, before we started
+LOAD = os.getloadavg()[0]  # the average over the minute before the start
 
 
 def _processor() -> str:
-    """The processor's name; Python's own answer is often only the architecture."""
+    """The processor's model name; ``platform.processor()`` is often only the architecture."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     if sys.platform == "darwin":
-        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=True)
-        return asked.stdout.strip()
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return platform.processor() or platform.machine()
 
 
@@ -134,5 +139,5 @@ def _cell(value: Any) -> str:
     return digits(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return value.to_json() if isinstance(value, Spread) else asdict(value)

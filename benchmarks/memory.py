@@ -1,8 +1,7 @@
-"""The memory that a process and all that it started hold together, looked at from outside while they work.
+"""The peak memory of a process and its children, sampled from outside while they run.
 
-Counted is PSS: what a process has for itself, and of what it shares with others its share. So pages that worker
-processes share with the one that they were forked from, and batches that travel through shared memory, count once.
-Only Linux tells.
+Measured is PSS (proportional set size): a page shared by n processes counts 1/n for each. So pages that forked worker
+processes share with their parent, and batches in shared memory, count once. Needs Linux.
 """
 
 import os
@@ -10,84 +9,85 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-EVERY = 0.2  # seconds
-GROWN = 1.002  # times as much resident memory as was seen before: worth a closer look
+INTERVAL = 0.2  # seconds between samples
+GROWTH = 1.002  # growth of resident memory above which PSS is read again
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most that was held at one time.
+    """The highest memory that was sampled.
 
     Args:
-        megabytes: of all processes together; NaN where the system does not tell.
-        processes: that there were then.
+        megabytes: PSS of all processes together; NaN if the system does not report it.
+        processes: number of processes at that time.
     """
 
     megabytes: float
     processes: int
 
 
-class Watch:
-    """Looks at a process and its children until ``stop``, from a thread.
+class MemoryMonitor:
+    """Samples the memory of a process and its children in a thread until ``stop``.
 
     Args:
-        process: its number.
+        process: its process id.
     """
 
     def __init__(self, process: int) -> None:
         self._process = process
         self._peak = Peak(float("nan"), 0)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
     def stop(self) -> Peak:
-        """The most that was seen."""
-        self._done.set()
+        """The peak so far; ends the sampling."""
+        self._stopped.set()
         self._thread.join()
         return self._peak
 
-    def _look(self) -> None:
-        """The kernel goes through all pages of a process to tell its PSS, so it is asked only where that may be new.
+    def _sample(self) -> None:
+        """Updates the peak until stopped.
 
-        Resident memory it knows at once. While there are as many processes as before, PSS grows only where this does.
+        Reading PSS makes the kernel walk all pages of a process, so it is read only when resident memory, which is
+        cheap to read, has grown: with the same number of processes PSS grows only if resident memory does.
         """
-        most: dict[int, float] = {}
-        while not self._done.wait(EVERY):
-            processes = family(self._process)
-            held = sum(map(resident, processes))
-            if held > GROWN * most.get(len(processes), 0.0):
-                most[len(processes)] = held
-                self._compare([megabytes for one in processes if (megabytes := proportional(one)) is not None])
+        highest: dict[int, float] = {}
+        while not self._stopped.wait(INTERVAL):
+            processes = process_tree(self._process)
+            total = sum(map(resident, processes))
+            if total > GROWTH * highest.get(len(processes), 0.0):
+                highest[len(processes)] = total
+                self._update([megabytes for pid in processes if (megabytes := proportional(pid)) is not None])
 
-    def _compare(self, held: list[float]) -> None:
-        if held and not sum(held) <= self._peak.megabytes:  # also when there is none to compare with
-            self._peak = Peak(sum(held), len(held))
+    def _update(self, megabytes: list[float]) -> None:
+        if megabytes and not sum(megabytes) <= self._peak.megabytes:  # "not <=" is also true if the peak is NaN
+            self._peak = Peak(sum(megabytes), len(megabytes))
 
 
-def family(process: int) -> list[int]:
-    """The process, its children and theirs."""
-    found = [process]
-    for one in found:  # grows while it is gone through
-        for thread in Path(f"/proc/{one}/task").glob("*"):
-            found += map(int, _text(thread / "children").split())
-    return found
+def process_tree(process: int) -> list[int]:
+    """The ids of a process and all its descendants."""
+    tree = [process]
+    for pid in tree:  # grows during the iteration
+        for thread in Path(f"/proc/{pid}/task").glob("*"):
+            tree += map(int, _text(thread / "children").split())
+    return tree
 
 
 def resident(process: int) -> float:
-    """A process's memory in MB, with all that it shares; 0 when it has ended."""
+    """The resident memory of a process in MB, shared pages included; 0 if it has ended."""
     pages = _text(Path(f"/proc/{process}/statm")).split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if pages else 0.0
 
 
 def proportional(process: int) -> float | None:
-    """A process's PSS in MB; None when it has ended, or the system does not tell."""
+    """The PSS of a process in MB; None if it has ended or the system does not report it."""
     lines = [line.split() for line in _text(Path(f"/proc/{process}/smaps_rollup")).splitlines()]
     return next((int(words[1]) * 1024 / 1e6 for words in lines if words[0] == "Pss:"), None)
 
 
-def own(process: int) -> float:
-    """MB that a process and others of its family have written: not what unrelated programs may share, as libraries."""
+def written(process: int) -> float:
+    """The anonymous and shared memory of a process in MB (PSS), without files such as libraries."""
     lines = [line.split() for line in _text(Path(f"/proc/{process}/smaps_rollup")).splitlines()]
     return sum(int(words[1]) * 1024 / 1e6 for words in lines if words[0] in ("Pss_Anon:", "Pss_Shmem:"))
 
@@ -95,5 +95,5 @@ def own(process: int) -> float:
 def _text(file: Path) -> str:
     try:
         return file.read_text()
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the process has ended
         return ""

@@ -1,65 +1,67 @@
-"""Whether bfloat16 reaches what float32 reaches: the same trainings in both, seed by seed, and their time.
+"""Whether training in bfloat16 reaches the same score as in float32, seed by seed, and its time.
 
     python benchmarks/precision.py labels.csv --images photos/ [--arch NAME] [--json out.json]
 
-Both sides are Eyebright with the command line's recipe; only the numbers differ in which it computes. "minus float32"
-is paired: the same seed draws the same head, order and augmentations, and both answer the same images. Its interval
-is a bootstrap over images of the mean over the seeds; the seeds' own differences stand beside it.
+Both variants are Eyebright with the command line's recipe. The differences are paired: the same seed means the same
+initial head, order of images and augmentation, and both are scored on the same images. The confidence interval is a
+bootstrap over images of the mean over seeds; the difference of each seed is also printed.
 """
 
 import sys
 from dataclasses import replace
 
+import comparison
 import measure
 import numpy as np
-import sides
-from quality import SCORES, ends, interval, seconds, targets
+from quality import SCORES, format_interval, score_interval, seconds, targets
 
 from eyebright.workflow.train_model import Options
 
 
 def main() -> None:
-    parser = sides.parser(__doc__)
-    parser.add_argument("--epochs", type=int, default=3, help="with everything")
-    parser.add_argument("--freeze-epochs", type=int, default=Options.freeze_epochs, help="before, the head alone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one training of each side each")
+    parser = comparison.create_parser(__doc__)
+    parser.add_argument("--epochs", type=int, default=3, help="epochs with all layers")
+    parser.add_argument("--freeze-epochs", type=int, default=Options.freeze_epochs, help="epochs before, head only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one run per variant and seed")
     arguments = parser.parse_args()
     measure.warn_if_busy()
-    told = sides.settings(arguments, "fine_tune", *sides.labelled(arguments.data, arguments.images))
-    told = replace(told, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
-    ways = {
-        name: sides.side(sys.executable, "peers.eyebright_side", replace(told, precision=name))
+    kind, items = comparison.labelled_items(arguments.data, arguments.images)
+    settings = comparison.create_settings(arguments, "fine_tune", kind, items)
+    settings = replace(settings, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
+    variants = {
+        name: comparison.variant(sys.executable, "peers.eyebright_training", replace(settings, precision=name))
         for name in ("float32", "bfloat16")
     }
-    answers = measure.alternate(ways, arguments.seeds)
-    target = targets(told, answers)
-    predicted = {name: np.array([one["predictions"] for one in several]) for name, several in answers.items()}
-    name, score = SCORES[told.kind]
-    scores = {side: [score(one, target) for one in several] for side, several in predicted.items()}
-    difference = interval(score, target, predicted["bfloat16"], predicted["float32"])
-    ratios = measure.ratios(seconds(answers["float32"]), seconds(answers["bfloat16"]))
-    columns = ["numbers", f"{name}, mean", "of seeds", "95 % of images", "seconds"]
+    results = measure.alternate(variants, arguments.seeds)
+    target = targets(settings, results)
+    predicted = {name: np.array([one["predictions"] for one in rounds]) for name, rounds in results.items()}
+    score_name, score = SCORES[settings.kind]
+    scores = {name: [score(seed, target) for seed in seeds] for name, seeds in predicted.items()}
+    difference = score_interval(score, target, predicted["bfloat16"], predicted["float32"])
+    speed_up = measure.ratios(seconds(results["float32"]), seconds(results["bfloat16"]))
+    columns = ["precision", f"{score_name}, mean", "over seeds", "95 % CI", "seconds"]
     rows = [
         [
-            side,
-            float(np.mean(scores[side])),
-            str(measure.spread(scores[side])),
-            ends(interval(score, target, predicted[side])),
-            str(measure.spread(seconds(answers[side]))),
+            name,
+            float(np.mean(scores[name])),
+            str(measure.spread(scores[name])),
+            format_interval(score_interval(score, target, predicted[name])),
+            str(measure.spread(seconds(results[name]))),
         ]
-        for side in ways
+        for name in variants
     ]
     print(measure.table(columns, rows))
     by_seed = [fast - slow for slow, fast in zip(scores["float32"], scores["bfloat16"], strict=True)]
-    print(f"\nbfloat16 minus float32: {float(np.mean(by_seed)):+.3f}, 95 % {ends(difference)};", end=" ")
-    print("seed by seed " + ", ".join(f"{one:+.3f}" for one in by_seed) + f"; {ratios} times as fast")
+    interval = format_interval(difference)
+    print(f"\nbfloat16 minus float32: {float(np.mean(by_seed)):+.3f} (95 % CI {interval});", end=" ")
+    print("by seed " + ", ".join(f"{one:+.3f}" for one in by_seed) + f"; {speed_up} times as fast")
     measure.save(
         arguments.json,
         {
-            "settings": sides.told_without_images(told),
+            "settings": comparison.settings_record(settings),
             "scores": scores,
             "bfloat16 minus float32": {"interval": difference, "seeds": by_seed},
-            "times as fast": ratios,
+            "speed-up": speed_up,
         },
     )
 

@@ -1,12 +1,12 @@
-"""How long answers take: one image with a loaded model, and many in batches, in fastai and in Eyebright.
+"""Milliseconds of one prediction with a loaded model, and images per second in batches, in fastai and in Eyebright.
 
     python benchmarks/predict.py photos/ --arch resnet34 --fastai-python PATH [--json out.json]
 
-Both libraries get the same tensors, the same images and the same view (the middle square, resized). Each side runs in
-a process of its own, in turn, and times itself: from the start to the first answer, then single answers with everything
-warm, then all images in batches. Eyebright answers with ONNX Runtime and with torch, and says what reading alone and
-the model alone take for the same batches. Whether the answers are the same is looked at where nothing is resized, and
-where each library does that itself.
+Both libraries use the same weights, images and preprocessing (centre crop to a square, resized). Each runs in a process
+of its own, alternately, and measures the time from its start to the first prediction, then single predictions after
+warm-up, then all images in batches. Eyebright runs with ONNX Runtime and with torch, and also measures reading alone
+and the model alone for the same batches. The probabilities are compared on images that need no resizing, and on images
+that each library resizes itself.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import comparison
 import measure
 import numpy as np
 import PIL.Image
-import sides
 import torch
-from peers.predict_job import Answer, Settings
+from peers.prediction_protocol import PredictionResult, Settings
 
 from eyebright import CategoryBlock, Image, Resize, get_image_files
 from eyebright.inference.manifest import Manifest, save_model
@@ -36,54 +36,56 @@ from eyebright.transforms.draw import draw_all
 from eyebright.types import Size
 
 CLASSES = ["a", "b", "c", "d", "e"]
-SEEN = 64  # images that the norm layers count their statistics on
-READY = 32  # images whose answers are compared without resizing
+STATISTICS_IMAGES = 64  # for the batch norm statistics
+RESIZED_IMAGES = 32  # whose probabilities are compared without resizing
 
 
 def main() -> None:
     arguments = parse()
     measure.warn_if_busy()
-    images = [str(file) for file in get_image_files(arguments.images.resolve())[: arguments.count]]
+    images = [str(file) for file in get_image_files(arguments.folder.resolve())[: arguments.count]]
     with tempfile.TemporaryDirectory() as folder:
-        told = save_both(Path(folder), images, arguments)
-        answers = measure.alternate(make_sides(told, arguments), range(arguments.rounds))
-    results = {name: summary(side, len(images)) for name, side in answers.items()}
-    against = {name: compare(answers["fastai"], side) for name, side in answers.items() if name != "fastai"}
-    report(results, against)
-    for name, side in answers.items():
-        print(f"{name}: {side[-1]['said']}")
-    record = asdict(told) | {"images": len(images), "ready": len(told.ready), "folder": None, "weights": None}
-    measure.save(arguments.json, {"settings": record, "sides": results, "against": against, "answers": answers})
+        settings = save_for_both(Path(folder), images, arguments)
+        results = measure.alternate(variants(settings, arguments), range(arguments.rounds))
+    summaries = {name: summary(rounds, len(images)) for name, rounds in results.items()}
+    comparisons = {name: compare(results["fastai"], rounds) for name, rounds in results.items() if name != "fastai"}
+    report(summaries, comparisons)
+    for name, rounds in results.items():
+        print(f"{name}: {rounds[-1]['configuration']}")
+    record = asdict(settings) | {"images": len(images), "resized_images": len(settings.resized_images)}
+    record |= {"folder": None, "weights": None}
+    measured = {"variants": summaries, "comparisons": comparisons, "results": results}
+    measure.save(arguments.json, {"settings": record, **measured})
 
 
 def parse() -> argparse.Namespace:
-    """The arguments."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("images", type=Path, help="a folder of images")
-    made.add_argument("--fastai-python", required=True, help="an interpreter with fastai and timm")
-    made.add_argument("--arch", default="tf_efficientnet_lite0", help="tf_efficientnet_lite0/1/2, or resnet18/34/50")
-    made.add_argument("--size", type=int, default=224, help="pixels (224)")
-    made.add_argument("--count", type=int, default=256, help="images that are answered in batches (256)")
-    made.add_argument("--singles", type=int, default=50, help="images that are answered one by one (50)")
-    made.add_argument("--bs", type=int, default=32, help="images in a batch (32)")
-    made.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
-    made.add_argument("--bfloat16", action="store_true", help="a further side: torch in bfloat16")
-    made.add_argument("--json", type=Path, help="write everything that was measured there")
-    return made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=comparison.HelpFormatter)
+    parser.add_argument("folder", type=Path, help="a folder of images")
+    parser.add_argument("--fastai-python", required=True, help="a Python interpreter with fastai and timm")
+    parser.add_argument("--arch", default="tf_efficientnet_lite0", help="tf_efficientnet_lite0/1/2, or resnet18/34/50")
+    parser.add_argument("--size", type=int, default=224, help="input size in pixels")
+    parser.add_argument("--count", type=int, default=256, help="number of images that are predicted in batches")
+    parser.add_argument("--singles", type=int, default=50, help="number of images that are predicted one by one")
+    parser.add_argument("--bs", type=int, default=32, help="batch size")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each library runs")
+    parser.add_argument("--bfloat16", action="store_true", help="also run Eyebright with torch in bfloat16")
+    comparison.add_json_argument(parser)
+    return parser.parse_args()
 
 
-def save_both(folder: Path, images: list[str], arguments: argparse.Namespace) -> Settings:
-    """What the sides are told; the model lies in the folder as each of them reads it."""
+def save_for_both(folder: Path, images: list[str], arguments: argparse.Namespace) -> Settings:
+    """The settings of both libraries, after saving the model in the format of each in ``folder``."""
     size = Size(arguments.size, arguments.size)
     model = make_model(arguments.arch, size, images)
-    view = (Resize(size),)
-    save_model(folder / "model", Manifest(model.description, CategoryBlock(vocab=CLASSES), view), model.state_dict())
+    preprocessing = (Resize(size),)
+    manifest = Manifest(model.description, CategoryBlock(vocab=CLASSES), preprocessing)
+    save_model(folder / "model", manifest, model.state_dict())
     save_onnx(folder / "model")
     torch.save(list(model.state_dict().values()), folder / "weights.pt")
     stats = (list(model.description.input.mean), list(model.description.input.std))
     return Settings(
         images,
-        [save_ready(path, view, folder / f"{i}.png") for i, path in enumerate(images[:READY])],
+        [save_resized(path, preprocessing, folder / f"{i}.png") for i, path in enumerate(images[:RESIZED_IMAGES])],
         arguments.arch,
         tuple(size),
         CLASSES,
@@ -95,89 +97,95 @@ def save_both(folder: Path, images: list[str], arguments: argparse.Namespace) ->
     )
 
 
-def save_ready(path: str, view: tuple[Resize, ...], to: Path) -> str:
-    """Where the image now lies as the model sees it."""
+def save_resized(path: str, preprocessing: tuple[Resize, ...], to: Path) -> str:
+    """The path of the preprocessed image, saved as PNG."""
     image = Image.create(path)
-    PIL.Image.fromarray(image.warped(draw_all(view, image.shape, None).warp)).save(to)
+    PIL.Image.fromarray(image.warped(draw_all(preprocessing, image.shape, None).warp)).save(to)
     return str(to)
 
 
 def make_model(arch: str, size: Size, images: list[str]) -> ImageModel:
-    """A model that says something else for every image: a random head, and a random body where none was trained.
+    """A model with a random head and a pretrained backbone (random for ResNets), whose predictions vary with the image.
 
-    Norm layers over random weights must have seen images, or the outputs are so large that every probability is 0
-    or 1 and no difference would show.
+    The batch norm statistics are computed from images: with random weights and initial statistics, outputs would be so
+    large that all probabilities were 0 or 1, which would hide differences.
     """
-    trained = arch.startswith("tf_efficientnet_lite")
+    pretrained = arch.startswith("tf_efficientnet_lite")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(describe(arch, len(CLASSES), size=size), pretrained=trained).train()
-    model.body.train(not trained)
-    seen = np.stack([np.asarray(Image.create(path).to_thumb(size.height).resize(size)) for path in images[:SEEN]])
-    batches = torch.from_numpy(seen).permute(0, 3, 1, 2).split(16)
+        model = build_model(describe(arch, len(CLASSES), size=size), pretrained=pretrained).train()
+    model.body.train(not pretrained)
+    thumbnails = [
+        np.asarray(Image.create(path).to_thumb(size.height).resize(size)) for path in images[:STATISTICS_IMAGES]
+    ]
+    batches = torch.from_numpy(np.stack(thumbnails)).permute(0, 3, 1, 2).split(16)
     recompute_statistics(model, [(batch, batch) for batch in batches], Device("cpu", "float32"))
     return model.eval()
 
 
-def make_sides(told: Settings, arguments: argparse.Namespace) -> dict[str, Callable[[int], Answer]]:
-    """fastai, and Eyebright with each of its runtimes."""
+def variants(settings: Settings, arguments: argparse.Namespace) -> dict[str, Callable[[int], PredictionResult]]:
+    """fastai, and Eyebright with each of its runtimes, by name."""
 
-    def ask(python: str, module: str, settings: Settings, _: int) -> Answer:
-        return sides.ask(python, module, settings)
+    def run(python: str, module: str, settings: Settings, _: int) -> PredictionResult:
+        return comparison.run_module(python, module, settings)
 
-    made = {
-        "fastai": partial(ask, arguments.fastai_python, "peers.fastai_predict", told),
-        "onnx": partial(ask, sys.executable, "peers.eyebright_predict", replace(told, runtime="onnx")),
-        "torch": partial(ask, sys.executable, "peers.eyebright_predict", replace(told, runtime="torch")),
+    eyebright = partial(run, sys.executable, "peers.eyebright_prediction")
+    named = {
+        "fastai": partial(run, arguments.fastai_python, "peers.fastai_prediction", settings),
+        "onnx": partial(eyebright, replace(settings, runtime="onnx")),
+        "torch": partial(eyebright, replace(settings, runtime="torch")),
     }
     if arguments.bfloat16:
-        reduced = replace(told, runtime="torch", precision="bfloat16")
-        made["bfloat16"] = partial(ask, sys.executable, "peers.eyebright_predict", reduced)
-    return made
+        named["bfloat16"] = partial(eyebright, replace(settings, runtime="torch", precision="bfloat16"))
+    return named
 
 
-def summary(answers: list[Answer], images: int) -> dict[str, measure.Spread | None]:
-    """What a side took over the rounds."""
-    bare = [one["batch"] / sum(one["bare"]) for one in answers if one["bare"]]
+def summary(results: list[PredictionResult], images: int) -> dict[str, measure.Spread | None]:
+    """The times of one library over the rounds."""
+    overhead = [
+        result["batches"] / sum(result["reading_and_model"]) for result in results if result["reading_and_model"]
+    ]
     return {
-        "first answer, s": measure.spread([one["first"] for one in answers]),
-        "one image, ms": measure.spread(medians(answers, "singles")),
-        "images/s": measure.spread([images / one["batch"] for one in answers]),
-        "over reading + model": measure.spread(bare) if bare else None,
+        "first prediction, s": measure.spread([result["first"] for result in results]),
+        "one image, ms": measure.spread(medians(results, "single")),
+        "images/s": measure.spread([images / result["batches"] for result in results]),
+        "over reading + model": measure.spread(overhead) if overhead else None,
     }
 
 
-def compare(slow: list[Answer], fast: list[Answer]) -> dict[str, measure.Spread | float]:
-    """How many times as fast the second side is, round by round, and how far its probabilities lie from the first's."""
-    resized, exact = ([np.array(side[0][key]) for side in (slow, fast)] for key in ("scores", "exact"))
+def compare(slow: list[PredictionResult], fast: list[PredictionResult]) -> dict[str, measure.Spread | float]:
+    """How many times as fast the second library is, round by round, and the differences of the probabilities."""
+    scores = [np.array(results[0]["scores"]) for results in (slow, fast)]
+    resized_scores = [np.array(results[0]["resized_scores"]) for results in (slow, fast)]
     return {
-        "one image": measure.ratios(medians(slow, "singles"), medians(fast, "singles")),
-        "its work": measure.ratios(medians(slow, "working"), medians(fast, "working")),
-        "batches": measure.ratios([one["batch"] for one in slow], [one["batch"] for one in fast]),
-        "first answer": measure.ratios([one["first"] for one in slow], [one["first"] for one in fast]),
-        "same decisions": float(np.mean([a.argmax() == b.argmax() for a, b in zip(*exact, strict=True)])),
-        "differ by": float(np.abs(exact[0] - exact[1]).max()),
-        "resized, by": float(np.abs(resized[0] - resized[1]).max()),
+        "one image": measure.ratios(medians(slow, "single"), medians(fast, "single")),
+        "its processor time": measure.ratios(medians(slow, "single_busy"), medians(fast, "single_busy")),
+        "batches": measure.ratios([one["batches"] for one in slow], [one["batches"] for one in fast]),
+        "first prediction": measure.ratios([one["first"] for one in slow], [one["first"] for one in fast]),
+        "same class": float(np.mean(resized_scores[0].argmax(1) == resized_scores[1].argmax(1))),
+        "largest difference": float(np.abs(resized_scores[0] - resized_scores[1]).max()),
+        "with own resizing": float(np.abs(scores[0] - scores[1]).max()),
     }
 
 
-def medians(answers: list[Answer], times: Literal["singles", "working"]) -> list[float]:
-    """The median time of a single answer in each round."""
-    return [median(one[times]) for one in answers]
+def medians(results: list[PredictionResult], field: Literal["single", "single_busy"]) -> list[float]:
+    """The median milliseconds of a single prediction in each round."""
+    return [median(result[field]) for result in results]
 
 
 def report(
-    results: dict[str, dict[str, measure.Spread | None]], against: dict[str, dict[str, measure.Spread | float]]
+    summaries: dict[str, dict[str, measure.Spread | None]],
+    comparisons: dict[str, dict[str, measure.Spread | float]],
 ) -> None:
-    """Print both tables."""
+    """Prints both tables."""
     print("Median [min-max] of the rounds:\n")
-    print(measure.table(["side", *results["fastai"]], [[name, *one.values()] for name, one in results.items()]))
-    print("\nTimes as fast as fastai, round by round, and the answers beside fastai's:\n")
+    print(measure.table(["", *summaries["fastai"]], [[name, *row.values()] for name, row in summaries.items()]))
+    print("\nTimes as fast as fastai, round by round, and probabilities compared with fastai's:\n")
     rows = [
-        [name, *(f"{cell:.2g}" if isinstance(cell, float) else cell for cell in one.values())]
-        for name, one in against.items()
+        [name, *(f"{cell:.2g}" if isinstance(cell, float) else cell for cell in row.values())]
+        for name, row in comparisons.items()
     ]
-    print(measure.table(["side", *against["onnx"]], rows), "\n")
+    print(measure.table(["", *comparisons["onnx"]], rows), "\n")
 
 
 if __name__ == "__main__":

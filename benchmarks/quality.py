@@ -1,12 +1,12 @@
-"""What fastai and Eyebright reach with the same weights, images, split, size and epochs, and how long they take.
+"""Scores of fastai and Eyebright with the same weights, images, split, image size and epochs, and their time.
 
-    python benchmarks/quality.py labels.csv --images photos/ --fastai-python PATH     # any number of labels: mAP
+    python benchmarks/quality.py labels.csv --images photos/ --fastai-python PATH     # several labels: mAP
     python benchmarks/quality.py photos/ --fastai-python PATH                         # class folders: accuracy
-    python benchmarks/quality.py biwi/ --points --size 240 320 --fastai-python PATH   # points: mean pixels off
+    python benchmarks/quality.py biwi/ --points --size 240 320 --fastai-python PATH   # points: mean error in pixels
 
-Both sides give their predictions for the validation images; they are scored here, by one function, not by either
-library. An interval is a bootstrap over images, of the mean over the seeds: it says how far the score may move with
-other images, and the spread over the seeds how far it moves with another training.
+Both libraries return predictions for the validation set, which are scored here by the same function. The confidence
+interval is a bootstrap over images of the mean over seeds: it estimates the variation with other images, and the range
+over seeds that of another training run.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import comparison
 import measure
 import numpy as np
-import sides
 import torch
-from peers.job import Answer, Kind, Settings
+from peers.training_protocol import Kind, Settings, TrainingResult
 from sklearn.metrics import accuracy_score, average_precision_score
 
 from eyebright.evaluation.intervals import Interval, bootstrap
@@ -33,133 +33,143 @@ SAMPLES = 500  # of the bootstrap
 def main() -> None:
     arguments = parse()
     measure.warn_if_busy()
-    told = settings(arguments)
-    answers = measure.alternate(sides.make_sides(told, arguments), arguments.seeds)
-    target = targets(told, answers)
+    settings = create_settings(arguments)
+    results = measure.alternate(comparison.training_variants(settings, arguments), arguments.seeds)
+    target = targets(settings, results)
     predicted: dict[str, Any] = {
-        side: np.array([one["predictions"] for one in several]) for side, several in answers.items()
+        name: np.array([result["predictions"] for result in rounds]) for name, rounds in results.items()
     }
-    name, score = SCORES[told.kind]
-    results = {
-        side: {
-            name: [score(one, target) for one in predicted[side]],
-            "interval": interval(score, target, predicted[side]),
-            "minus fastai": None if side == "fastai" else interval(score, target, predicted[side], predicted["fastai"]),
-            "seconds": measure.spread(seconds(several)),
-            "times as fast": measure.ratios(seconds(answers["fastai"]), seconds(several)),
-            **{about: several[0][about] for about in ("said", "versions")},
+    score_name, score = SCORES[settings.kind]
+    summaries = {
+        name: {
+            score_name: [score(seed, target) for seed in predicted[name]],
+            "interval": score_interval(score, target, predicted[name]),
+            "minus fastai": None
+            if name == "fastai"
+            else score_interval(score, target, predicted[name], predicted["fastai"]),
+            "seconds": measure.spread(seconds(rounds)),
+            "speed-up": measure.ratios(seconds(results["fastai"]), seconds(rounds)),
+            **{field: rounds[0][field] for field in ("configuration", "versions")},
         }
-        for side, several in answers.items()
+        for name, rounds in results.items()
     }
-    report(name, results)
+    report(score_name, summaries)
     if arguments.predictions is not None:
         np.savez_compressed(arguments.predictions, target=target, **predicted)
-    measure.save(arguments.json, {"settings": sides.told_without_images(told), "sides": results})
+    measure.save(arguments.json, {"settings": comparison.settings_record(settings), "variants": summaries})
 
 
 def parse() -> argparse.Namespace:
-    parser = sides.parser(__doc__)
-    sides.add_peers(parser)
-    parser.add_argument("--points", action="store_true", help="the data are a folder in the format of BIWI")
-    parser.add_argument("--person", default="13", help="with --points: who validates")
-    parser.add_argument("--epochs", type=int, default=Options.epochs, help="with everything")
-    parser.add_argument("--freeze-epochs", type=int, default=Options.freeze_epochs, help="before, the head alone")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one training of each side for each")
-    parser.add_argument("--predictions", type=Path, help="write the predictions and the targets there (.npz)")
+    parser = comparison.create_parser(__doc__)
+    comparison.add_fastai_arguments(parser)
+    parser.add_argument("--points", action="store_true", help="DATA is a folder in the format of the BIWI dataset")
+    parser.add_argument("--person", default="13", help="with --points: the person in the validation set")
+    parser.add_argument("--epochs", type=int, default=Options.epochs, help="epochs with all layers")
+    parser.add_argument("--freeze-epochs", type=int, default=Options.freeze_epochs, help="epochs before, head only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one run per library and seed")
+    parser.add_argument("--predictions", type=Path, help="file (.npz) for the predictions and the targets")
     return parser.parse_args()
 
 
-def settings(arguments: argparse.Namespace) -> Settings:
-    """What both sides are told, from the arguments."""
+def create_settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of the arguments."""
     if arguments.points:
-        kind, items = "points", sides.points(arguments.data, arguments.person)
+        kind, items = "points", comparison.biwi_items(arguments.data, arguments.person)
     else:
-        kind, items = sides.labelled(arguments.data, arguments.images)
-    told = sides.settings(arguments, "fine_tune", kind, items)
-    return replace(told, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
+        kind, items = comparison.labelled_items(arguments.data, arguments.images)
+    settings = comparison.create_settings(arguments, "fine_tune", kind, items)
+    return replace(settings, freeze_epochs=arguments.freeze_epochs, epochs=arguments.epochs)
 
 
-def targets(told: Settings, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Array:
-    """What is right for each validation image, in the order of the classes that all sides agree on."""
-    truth = [told.items[i]["answer"] for i in told.valid]
-    if told.kind == "points":
-        return np.array(truth)
-    vocab, *others = [one["vocab"] for side in answers.values() for one in side]
+def targets(settings: Settings, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> Array:
+    """The targets of the validation set, encoded with the vocabulary on which all libraries agree."""
+    raw = [settings.items[i]["target"] for i in settings.valid]
+    if settings.kind == "points":
+        return np.array(raw)
+    vocab, *others = [result["vocab"] for rounds in results.values() for result in rounds]
     if any(other != vocab for other in others):
-        raise SystemExit(f"the sides know different classes: {vocab}, {others}")
-    if told.kind == "single":
-        return np.array([vocab.index(str(label)) for label in truth])
-    return np.array([[name in labels for name in vocab] for labels in truth])
+        raise SystemExit(f"the libraries have different vocabularies: {vocab}, {others}")
+    if settings.kind == "single":
+        return np.array([vocab.index(str(label)) for label in raw])
+    return np.array([[name in labels for name in vocab] for labels in raw])
 
 
 def mean_average_precision(predicted: Array, target: Array) -> float:
-    """Of the classes that an image has at all."""
-    there = target.any(axis=0)
-    return float(average_precision_score(target[:, there], predicted[:, there], average="macro"))
+    """Macro average precision over the classes that occur in the targets."""
+    present = target.any(axis=0)
+    return float(average_precision_score(target[:, present], predicted[:, present], average="macro"))
 
 
 def accuracy(predicted: Array, target: Array) -> float:
-    """The share of images whose most probable class is right."""
+    """The fraction of images whose most probable class is correct."""
     return float(accuracy_score(target, predicted.argmax(axis=1)))
 
 
-def pixels_off(predicted: Array, target: Array) -> float:
-    """The mean distance, in pixels of the user's images."""
+def mean_point_error(predicted: Array, target: Array) -> float:
+    """The mean distance in pixels of the original images."""
     return float(np.linalg.norm(predicted - target, axis=1).mean())
 
 
 SCORES: dict[Kind, tuple[str, Score]] = {
     "multi": ("mAP", mean_average_precision),
     "single": ("accuracy", accuracy),
-    "points": ("pixels off", pixels_off),
+    "points": ("error in pixels", mean_point_error),
 }
 
 
-def interval(score: Score, target: Array, predicted: Array, less: Array | None = None) -> Interval:
-    """Of the mean over the seeds; with ``less``, of how much higher it is than with those predictions."""
+def score_interval(score: Score, target: Array, predicted: Array, reference: Array | None = None) -> Interval:
+    """The confidence interval of the mean score over seeds, or of its difference to that of ``reference``.
+
+    Args:
+        score: from (predictions, targets) to a number.
+        target: (n, ...) targets.
+        predicted: (seeds, n, ...) predictions.
+        reference: (seeds, n, ...) predictions for a paired difference.
+    """
 
     def mean(predicted: torch.Tensor, target: torch.Tensor) -> float:
-        return float(np.mean([score(one.numpy(), target.numpy()) for one in predicted.unbind(1)]))
+        return float(np.mean([score(seed.numpy(), target.numpy()) for seed in predicted.unbind(1)]))
 
-    def higher(predicted: torch.Tensor, less: torch.Tensor, target: torch.Tensor) -> float:
-        return mean(predicted, target) - mean(less, target)
+    def difference(predicted: torch.Tensor, reference: torch.Tensor, target: torch.Tensor) -> float:
+        return mean(predicted, target) - mean(reference, target)
 
-    by_image = [torch.from_numpy(one).transpose(0, 1) for one in (predicted, less) if one is not None]
-    return bootstrap(mean if less is None else higher, [*by_image, torch.from_numpy(target)], samples=SAMPLES)
-
-
-def seconds(answers: Sequence[Answer]) -> list[float]:
-    """Of each whole training with its validations: all but the start-up."""
-    return [one["first_step"] + one["steps"] + one["validation"] for one in answers]
+    by_image = [torch.from_numpy(array).transpose(0, 1) for array in (predicted, reference) if array is not None]
+    statistic = mean if reference is None else difference
+    return bootstrap(statistic, [*by_image, torch.from_numpy(target)], samples=SAMPLES)
 
 
-def report(name: str, results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print the table."""
+def seconds(results: Sequence[TrainingResult]) -> list[float]:
+    """Seconds of each training run with its validations, without start-up."""
+    return [result["first_step"] + result["steps"] + result["validation"] for result in results]
+
+
+def report(score_name: str, summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints the table."""
     columns = [
-        "side",
-        f"{name}, mean",
-        "of seeds",
-        "95 % of images",
-        "minus fastai, 95 %",
+        "",
+        f"{score_name}, mean",
+        "over seeds",
+        "95 % CI",
+        "minus fastai, 95 % CI",
         "seconds",
         "times as fast",
     ]
     rows = [
         [
-            side,
-            float(np.mean(one[name])),
-            f"{measure.digits(min(one[name]))}-{measure.digits(max(one[name]))}",
-            ends(one["interval"]),
-            "" if side == "fastai" else ends(one["minus fastai"]),
-            str(one["seconds"]),
-            "" if side == "fastai" else str(one["times as fast"]),
+            name,
+            float(np.mean(row[score_name])),
+            f"{measure.digits(min(row[score_name]))}-{measure.digits(max(row[score_name]))}",
+            format_interval(row["interval"]),
+            "" if name == "fastai" else format_interval(row["minus fastai"]),
+            str(row["seconds"]),
+            "" if name == "fastai" else str(row["speed-up"]),
         ]
-        for side, one in results.items()
+        for name, row in summaries.items()
     ]
     print(measure.table(columns, rows))
 
 
-def ends(interval: Interval) -> str:
+def format_interval(interval: Interval) -> str:
     return f"{measure.digits(interval.low)} to {measure.digits(interval.high)}"
 
 

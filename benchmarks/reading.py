@@ -1,18 +1,18 @@
-"""How fast images become finished batches: read, presized, augmented, normalised, on all processors, nobody learning.
+"""Milliseconds from an image file to its place in a finished batch: read, presize, augment, normalise; no training.
 
     python benchmarks/reading.py photos/ --fastai-python PATH [--json out.json]
     python benchmarks/reading.py photos/ --fastai-python PATH --make 2000x1500 --count 96 [--mosaic]
 
-Sides: fastai with none and with two worker processes (the better one counts), torchvision's reference transforms,
-timm's loader, Eyebright. Each runs in a process of its own, in turn. A process reads one epoch cold, which is only
-reported, and then ``--epochs`` more. A whole epoch holds all that a library does for each epoch: fastai and
-torchvision's references start their workers anew, timm and Eyebright keep theirs. "Steady" leaves out the first two
-batches, one for each worker process, and the time to the second. What was read ahead by then favours the libraries that
-have worker processes, the less the more batches there are.
+Compares fastai with none and with two worker processes (the faster one is the reference), torchvision's reference
+transforms, timm's loader and Eyebright. Each runs in a process of its own, alternately. A process loads one cold epoch,
+which is only reported, and then ``--epochs`` more. "whole" is the time of whole epochs, with all that a library does in
+each: fastai and torchvision's references start new workers, timm and Eyebright keep theirs. "steady" excludes the
+first two batches (one for each worker process) and the time until the second. Batches that were prefetched by then
+favour the libraries with worker processes, less so the more batches there are.
 
-It also says how far Eyebright's validation preprocessing is from a full decode with Pillow's antialiased resize of the
-same part of the image, in grey levels of 255. ``--make`` writes large JPEGs (quality 90) out of the photographs into a
-temporary folder: each photograph enlarged, or, with ``--mosaic``, many tiles, which hold more detail than photographs.
+Also measures the difference of Eyebright's validation preprocessing to a full decode with Pillow's antialiased resize,
+in grey levels (of 255). ``--make`` makes large JPEGs (quality 90) from the photographs in a temporary folder: each
+photograph enlarged, or with ``--mosaic`` many photographs as tiles, which have more detail than large photographs.
 """
 
 import argparse
@@ -23,133 +23,139 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import comparison
 import measure
-import sides
-from peers.eyebright_side import dataloaders
-from peers.job import Item, Settings
-from peers.reading_job import START, Epoch, ReadingAnswer
-from views import difference_to_full_decode, make_large
+from large_images import difference_to_full_decode, make_large
+from peers.eyebright_training import dataloaders
+from peers.reading_protocol import START, Epoch, ReadingResult
+from peers.training_protocol import Item, Settings
 
 from eyebright import get_image_files
 
-ARCH = "resnet34"  # whose mean and standard deviation the images are normalised with
+ARCH = "resnet34"  # only its mean and std are used
 
 
 def main() -> None:
     arguments = parse()
     measure.warn_if_busy()
-    files = get_image_files(arguments.images_in.resolve())[: arguments.count]
+    files = get_image_files(arguments.folder.resolve())[: arguments.count]
     with tempfile.TemporaryDirectory() as folder:
         if arguments.make is not None:
             files = make_large(files, arguments.make, Path(folder), mosaic=arguments.mosaic)
-        told = settings(files, arguments)
-        differences = difference_to_full_decode(files, dataloaders(told).valid.pipeline.transforms)
-        answers = measure.alternate(make_sides(told, arguments.fastai_python), range(arguments.rounds))
-        size = sum(file.stat().st_size for file in files) / len(files)
-    results = {name: summary(side) for name, side in answers.items()}
-    ratios = {name: against(side, answers["eyebright"]) for name, side in answers.items() if name != "eyebright"}
-    counts = min((name for name in ratios if name.startswith("fastai")), key=lambda name: ratios[name]["whole"].median)
-    report(results, ratios, counts)
+        settings = create_settings(files, arguments)
+        differences = difference_to_full_decode(files, dataloaders(settings).valid.pipeline.transforms)
+        results = measure.alternate(variants(settings, arguments.fastai_python), range(arguments.rounds))
+        mean_bytes = sum(file.stat().st_size for file in files) / len(files)
+    summaries = {name: summary(rounds) for name, rounds in results.items()}
+    speed_ups = {
+        name: speed_up(rounds, results["eyebright"]) for name, rounds in results.items() if name != "eyebright"
+    }
+    fastai = [name for name in speed_ups if name.startswith("fastai")]
+    reference = min(fastai, key=lambda name: speed_ups[name]["whole"].median)
+    report(summaries, speed_ups, reference)
     print(
-        "\nValidation views beside a full decode with an antialiased resize: "
-        f"{statistics.mean(differences):.2f} grey levels of 255 on average, {max(differences):.2f} at most"
+        "\nValidation preprocessing compared with a full decode and antialiased resize: mean difference "
+        f"{statistics.mean(differences):.2f} grey levels (of 255), of the worst image {max(differences):.2f}"
     )
-    record = sides.told_without_images(told) | {"kB": size / 1000, "make": arguments.make, "mosaic": arguments.mosaic}
+    record = comparison.settings_record(settings)
+    record |= {"kB": mean_bytes / 1000, "make": arguments.make, "mosaic": arguments.mosaic}
     measured = {
-        "sides": results,
-        "times as fast": ratios,
-        "fastai that counts": counts,
+        "variants": summaries,
+        "speed-ups": speed_ups,
+        "reference": reference,
         "differences": measure.spread(differences),
     }
-    measure.save(arguments.json, {"settings": record, **measured, "answers": answers})
+    measure.save(arguments.json, {"settings": record, **measured, "results": results})
 
 
 def parse() -> argparse.Namespace:
-    """The arguments."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("images_in", metavar="images", type=Path, help="a folder of photographs")
-    made.add_argument("--fastai-python", required=True, help="an interpreter with fastai and timm")
-    made.add_argument("--count", type=int, default=480, help="use, or make, that many (480)")
-    made.add_argument("--make", type=width_and_height, help="first make JPEGs of this size, such as 2000x1500")
-    made.add_argument("--mosaic", action="store_true", help="with --make: tiles of photographs, not one enlarged")
-    made.add_argument("--size", type=int, default=224, help="pixels of a finished image (224)")
-    made.add_argument("--bs", type=int, default=32, help="images in a batch (32)")
-    made.add_argument("--epochs", type=int, default=2, help="that count in each process, after a cold one (2)")
-    made.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
-    made.add_argument("--json", type=Path, help="write everything that was measured there")
-    return made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=comparison.HelpFormatter)
+    parser.add_argument("folder", type=Path, help="a folder of photographs")
+    parser.add_argument("--fastai-python", required=True, help="a Python interpreter with fastai and timm")
+    parser.add_argument("--count", type=int, default=480, help="number of images to use, or to make")
+    parser.add_argument("--make", type=width_and_height, help="first make JPEGs of this size, for example 2000x1500")
+    parser.add_argument("--mosaic", action="store_true", help="with --make: tiles of several photographs")
+    parser.add_argument("--size", type=int, default=224, help="size of the finished images in pixels")
+    parser.add_argument("--bs", type=int, default=32, help="batch size")
+    parser.add_argument("--epochs", type=int, default=2, help="timed epochs in each process, after a cold one")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each library runs")
+    comparison.add_json_argument(parser)
+    return parser.parse_args()
 
 
 def width_and_height(text: str) -> tuple[int, int]:
-    """The two numbers of ``2000x1500``."""
+    """The two numbers in text such as ``2000x1500``."""
     width, height = map(int, text.split("x"))
     return width, height
 
 
-def settings(files: Sequence[Path], arguments: argparse.Namespace) -> Settings:
-    """What all sides are told. The first image stands there once more, because libraries want to validate."""
+def create_settings(files: Sequence[Path], arguments: argparse.Namespace) -> Settings:
+    """The settings: all images as training set, and the first also as validation set, which the libraries require."""
     if len(files) < (START + 1) * arguments.bs:
         raise SystemExit(f"{len(files)} images are fewer than {START + 1} batches of {arguments.bs}")
-    items = [Item(path=str(file), answer="ab"[i % 2], valid=False) for i, file in enumerate(files)]
-    items.append(Item(path=str(files[0]), answer="a", valid=True))
-    for item in items:  # so that the side that comes first need not wait for the disk
+    items = [Item(path=str(file), target="ab"[i % 2], valid=False) for i, file in enumerate(files)]
+    items.append(Item(path=str(files[0]), target="a", valid=True))
+    for item in items:  # so that the first library does not have to read from a cold disk cache
         Path(item["path"]).read_bytes()
     size = (arguments.size, arguments.size)
     return Settings("single", items, ARCH, size, arguments.bs, 0.0, "reading", epochs=arguments.epochs)
 
 
-def make_sides(told: Settings, fastai_python: str) -> dict[str, Callable[[int], ReadingAnswer]]:
-    """Each library's way to read."""
+def variants(settings: Settings, fastai_python: str) -> dict[str, Callable[[int], ReadingResult]]:
+    """The loaders of all libraries by name."""
+    variant = comparison.variant
     return {
-        "fastai, 0 workers": sides.side(fastai_python, "peers.fastai_reading", replace(told, workers=0)),
-        "fastai, 2 workers": sides.side(fastai_python, "peers.fastai_reading", replace(told, workers=2)),
-        "torchvision": sides.side(sys.executable, "peers.torchvision_reading", told),
-        "timm": sides.side(sys.executable, "peers.timm_reading", told),
-        "eyebright": sides.side(sys.executable, "peers.eyebright_reading", told),
+        "fastai, 0 workers": variant(fastai_python, "peers.fastai_reading", replace(settings, num_workers=0)),
+        "fastai, 2 workers": variant(fastai_python, "peers.fastai_reading", replace(settings, num_workers=2)),
+        "torchvision": variant(sys.executable, "peers.torchvision_reading", settings),
+        "timm": variant(sys.executable, "peers.timm_reading", settings),
+        "eyebright": variant(sys.executable, "peers.eyebright_reading", settings),
     }
 
 
-def summary(answers: Sequence[ReadingAnswer]) -> dict[str, measure.Spread]:
-    """Seconds of the start-up, and milliseconds for each image; each round counts with the median of its epochs."""
+def summary(results: Sequence[ReadingResult]) -> dict[str, measure.Spread]:
+    """Seconds of the start-up and milliseconds per image; each round is represented by the median of its epochs."""
     return {
-        "start_up, s": measure.spread([one["start_up"] for one in answers]),
-        "cold, ms": measure.spread([whole(one["cold"]) for one in answers]),
-        "whole, ms": measure.spread(medians(answers, whole)),
-        "steady, ms": measure.spread(medians(answers, steady)),
+        "start_up, s": measure.spread([result["start_up"] for result in results]),
+        "cold, ms": measure.spread([whole(result["cold"]) for result in results]),
+        "whole, ms": measure.spread(medians(results, whole)),
+        "steady, ms": measure.spread(medians(results, steady)),
     }
 
 
-def against(slow: Sequence[ReadingAnswer], fast: Sequence[ReadingAnswer]) -> dict[str, measure.Spread]:
-    """How many times as long the first side took for an image, round by round."""
+def speed_up(slow: Sequence[ReadingResult], fast: Sequence[ReadingResult]) -> dict[str, measure.Spread]:
+    """How many times as fast the second library is, round by round."""
     return {
         "whole": measure.ratios(medians(slow, whole), medians(fast, whole)),
         "steady": measure.ratios(medians(slow, steady), medians(fast, steady)),
     }
 
 
-def medians(answers: Sequence[ReadingAnswer], each: Callable[[Epoch], float]) -> list[float]:
-    """Of the epochs of each round."""
-    return [statistics.median(map(each, one["epochs"])) for one in answers]
+def medians(results: Sequence[ReadingResult], time_of: Callable[[Epoch], float]) -> list[float]:
+    """The median over the epochs of each round."""
+    return [statistics.median(map(time_of, result["epochs"])) for result in results]
 
 
 def whole(epoch: Epoch) -> float:
-    """Milliseconds for each image of the epoch."""
+    """Milliseconds per image of the whole epoch."""
     return 1000 * epoch["whole"] / epoch["images"]
 
 
 def steady(epoch: Epoch) -> float:
-    """Milliseconds for each image after the start of the epoch."""
-    return 1000 * (epoch["whole"] - epoch["start"]) / (epoch["images"] - epoch["in_start"])
+    """Milliseconds per image after the start of the epoch."""
+    return 1000 * (epoch["whole"] - epoch["start"]) / (epoch["images"] - epoch["start_images"])
 
 
 def report(
-    results: Mapping[str, Mapping[str, measure.Spread]], ratios: Mapping[str, Mapping[str, measure.Spread]], counts: str
+    summaries: Mapping[str, Mapping[str, measure.Spread]],
+    speed_ups: Mapping[str, Mapping[str, measure.Spread]],
+    reference: str,
 ) -> None:
-    """Print both tables."""
-    print("Milliseconds for each image, median [min-max] of the rounds:\n")
-    print(measure.table(["side", *results["eyebright"]], [[name, *one.values()] for name, one in results.items()]))
-    print("\nEyebright is so many times as fast, round by round:\n")
-    rows = [[f"{name} (counts)" if name == counts else name, *one.values()] for name, one in ratios.items()]
+    """Prints both tables."""
+    print("Milliseconds per image, median [min-max] of the rounds:\n")
+    print(measure.table(["", *summaries["eyebright"]], [[name, *row.values()] for name, row in summaries.items()]))
+    print("\nEyebright is this many times as fast, round by round:\n")
+    rows = [[f"{name} (reference)" if name == reference else name, *row.values()] for name, row in speed_ups.items()]
     print(measure.table(["as", "whole epochs", "steady"], rows))
 
 

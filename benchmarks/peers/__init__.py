@@ -1,1 +1,1 @@
-"""The two sides of a comparison: each runs in its own process and speaks JSON."""
+"""The compared programs: each runs in its own process, reads settings and prints results as JSON."""

@@ -1,42 +1,42 @@
-"""Eyebright, measured for idleness while it trains: ``python -m peers.eyebright_idle < settings.json``."""
+"""Eyebright in the measurement of idle processors: ``python -m peers.eyebright_idle < settings.json``."""
 
 import json
 from importlib.metadata import version
 
 from eyebright._system.cpus import cpu_count
 from eyebright.train.events import EpochDone, EpochStarted, Event, ValidationStarted
-from peers.eyebright_side import make_learner
-from peers.idle_job import IdleAnswer, Moment
-from peers.job import read_settings
+from peers.eyebright_training import make_learner
+from peers.idle_protocol import Counters, IdleResult
+from peers.training_protocol import read_settings
 
-READING = ("decoding", "augmenting")  # what readers do
-PARTS = ("waiting for images", "forward", "backward", "optimizer")
+READING = ("decoding", "augmenting")  # the readers' activities
+ACTIVITIES = ("waiting for images", "forward", "backward", "optimizer", "validating")
 
 
 def main() -> None:
     settings = read_settings()
     learner = make_learner(settings)
     loaders = (learner.dls.train, learner.dls.valid)
-    moments: list[Moment] = []
+    counters: list[Counters] = []
 
-    def watch(event: Event) -> None:
+    def observe(event: Event) -> None:
         if isinstance(event, EpochStarted | ValidationStarted | EpochDone):
             timer = learner.run.timer.seconds
-            thread = {name: timer.get(name, 0.0) for name in (*PARTS, "validating")}
+            thread = {name: timer.get(name, 0.0) for name in ACTIVITIES}
             reading = sum(loader.timer.seconds.get(name, 0.0) for loader in loaders for name in READING)
-            moments.append(Moment.now(thread, reading))
+            counters.append(Counters.now(thread, reading))
 
     learner.freeze_to(-1 if settings.phase == "frozen" else 0)
-    learner.fit_one_cycle(2, settings.lr, cbs=[watch])
-    started, stepped, done = moments[3:]
+    learner.fit_one_cycle(2, settings.lr, cbs=[observe])
+    epoch_started, validation_started, epoch_done = counters[3:]  # of the second epoch
     device = learner.run.device
-    answer = IdleAnswer(
-        steps=started.until(stepped, cpu_count()),
-        validation=stepped.until(done, cpu_count()),
-        said=f"{device.precision}: {device.why}",
+    result = IdleResult(
+        steps=epoch_started.until(validation_started, cpu_count()),
+        validation=validation_started.until(epoch_done, cpu_count()),
+        configuration=f"{device.precision}: {device.why}",
         versions={name: version(name) for name in ("eyebright", "torch", "torchvision", "timm")},
     )
-    print(json.dumps(answer))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

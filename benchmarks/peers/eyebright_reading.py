@@ -1,7 +1,7 @@
-"""Eyebright's side of the comparison of reading: ``python -m peers.eyebright_reading < settings.json``.
+"""Eyebright in the comparison of data loading: ``python -m peers.eyebright_reading < settings.json``.
 
-The model normalises, not the data; here this is done to each batch with the model's own code, so that what comes out
-is what a network takes.
+In Eyebright the model normalises, not the data loader: here the model's own code normalises each batch, so that the
+result is the input of a network, as with the other libraries.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.models.build import ImageModel, describe
-from peers.eyebright_side import dataloaders
-from peers.job import read_settings
-from peers.reading_job import answer_epochs
+from peers.eyebright_training import dataloaders
+from peers.reading_protocol import time_epochs
+from peers.training_protocol import read_settings
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
             with torch.no_grad():
                 yield model.normalise(x)
 
-    said = f"ImageBlock, Resize, aug_transforms, the model's normalise; {train.workers} processes, which stay"
-    answer_epochs(settings, batches, library="eyebright", said=said)
+    loader = f"ImageBlock, Resize, aug_transforms, ImageModel.normalise; {train.workers} persistent processes"
+    time_epochs(settings, batches, library="eyebright", loader=loader)
 
 
 if __name__ == "__main__":

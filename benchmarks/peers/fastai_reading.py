@@ -1,16 +1,16 @@
-"""fastai's side of the comparison of reading: ``python -m peers.fastai_reading < settings.json``.
+"""fastai in the comparison of data loading: ``python -m peers.fastai_reading < settings.json``.
 
-Worker processes decode and presize, the main process augments and normalises whole batches. Workers start in each
-epoch: that is fastai's own way.
+Worker processes decode and presize, the main process augments and normalises batches. fastai starts new workers in
+each epoch.
 """
 
 from collections.abc import Iterator
 
 from torch import Tensor
 
-from peers.fastai_side import dataloaders
-from peers.job import read_settings
-from peers.reading_job import answer_epochs
+from peers.fastai_training import dataloaders
+from peers.reading_protocol import time_epochs
+from peers.training_protocol import read_settings
 
 
 def main() -> None:
@@ -21,8 +21,9 @@ def main() -> None:
         for x, _ in train:
             yield x.as_subclass(Tensor)
 
-    said = f"ImageBlock, Resize, aug_transforms, Normalize; num_workers={settings.workers}, started in each epoch"
-    answer_epochs(settings, batches, library="fastai", said=said)
+    workers = f"num_workers={settings.num_workers}, started in each epoch"
+    loader = f"ImageBlock, Resize, aug_transforms, Normalize; {workers}"
+    time_epochs(settings, batches, library="fastai", loader=loader)
 
 
 if __name__ == "__main__":

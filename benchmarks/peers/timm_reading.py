@@ -1,7 +1,7 @@
-"""timm's side of the comparison of reading: ``python -m peers.timm_reading < settings.json``.
+"""timm in the comparison of data loading: ``python -m peers.timm_reading < settings.json``.
 
-What timm's train.py makes without further flags: random resized crop, flip and colour jitter in worker processes, which
-stay, and its prefetcher, which normalises whole batches in the main process.
+The defaults of timm's train.py: random resized crop, flip and colour jitter in persistent worker processes, and
+normalisation of batches by its prefetcher in the main process.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from timm.data import create_loader
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from peers.job import Settings, read_settings
-from peers.reading_job import answer_epochs
+from peers.reading_protocol import time_epochs
+from peers.training_protocol import Settings, read_settings
 
 
-class Photographs(Dataset[tuple[Any, Any]]):
-    """Images and what is right for them; timm sets the transform."""
+class ImageDataset(Dataset[tuple[Any, Any]]):
+    """Images and targets; timm's loader sets ``transform``."""
 
     def __init__(self, paths: list[str], targets: list[Any]) -> None:
         self.paths, self.targets, self.transform = paths, targets, None
@@ -34,25 +34,25 @@ class Photographs(Dataset[tuple[Any, Any]]):
 def main() -> None:
     settings = read_settings()
     paths = [item["path"] for item in settings.items if not item["valid"]]
-    loader = loader_of(Photographs(paths, [0] * len(paths)), settings, training=True)
+    train = create_timm_loader(ImageDataset(paths, [0] * len(paths)), settings, training=True)
 
     def batches() -> Iterator[Tensor]:
-        for x, _ in loader:
+        for x, _ in train:
             yield x
 
-    said = "random resized crop, flip, colour jitter; 2 workers, which stay; the prefetcher normalises"
-    answer_epochs(settings, batches, library="timm", said=said)
+    loader = "random resized crop, flip, colour jitter; 2 persistent workers; the prefetcher normalises"
+    time_epochs(settings, batches, library="timm", loader=loader)
 
 
-def loader_of(dataset: Any, settings: Settings, *, training: bool) -> Any:
-    """The loader of timm with the defaults of train.py."""
+def create_timm_loader(dataset: Any, settings: Settings, *, training: bool) -> Any:
+    """A data loader of timm with the defaults of its train.py."""
     return create_loader(
         dataset,
         input_size=(3, *settings.size),
         batch_size=settings.bs,
         is_training=training,
         interpolation="random" if training else "bilinear",
-        num_workers=2 if settings.workers is None else settings.workers,
+        num_workers=2 if settings.num_workers is None else settings.num_workers,
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
     )
 

@@ -1,7 +1,7 @@
-"""torchvision's side of the comparison of reading: ``python -m peers.torchvision_reading < settings.json``.
+"""torchvision in the comparison of data loading: ``python -m peers.torchvision_reading < settings.json``.
 
-The training transforms of torchvision's references/classification (v2, Pillow) with the trivial augment of its newer
-recipes, in torch's DataLoader as its train.py makes it: workers start in each epoch.
+The training transforms of torchvision's references/classification (v2, Pillow) with TrivialAugment as in its newer
+recipes, in torch's DataLoader with the options of its train.py, which starts new workers in each epoch.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from peers.job import Settings, read_settings
-from peers.reading_job import answer_epochs
+from peers.reading_protocol import time_epochs
+from peers.training_protocol import Settings, read_settings
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Photographs(Dataset[tuple[Tensor, Any]]):
-    """Images and what is right for them, through a transform."""
+class ImageDataset(Dataset[tuple[Tensor, Any]]):
+    """Transformed images and targets."""
 
     def __init__(self, paths: list[str], targets: list[Any], transform: Callable[[PIL.Image.Image], Tensor]) -> None:
         self.paths, self.targets, self.transform = paths, targets, transform
@@ -35,18 +35,19 @@ class Photographs(Dataset[tuple[Tensor, Any]]):
 def main() -> None:
     settings = read_settings()
     paths = [item["path"] for item in settings.items if not item["valid"]]
-    loader = training_loader(Photographs(paths, [0] * len(paths), training_transforms(settings.size)), settings)
+    train = training_loader(ImageDataset(paths, [0] * len(paths), training_transforms(settings.size)), settings)
 
     def batches() -> Iterator[Tensor]:
-        for x, _ in loader:
+        for x, _ in train:
             yield x
 
-    said = f"random resized crop, flip, trivial augment, Normalize; {loader.num_workers} workers, started in each epoch"
-    answer_epochs(settings, batches, library="torchvision", said=said)
+    workers = f"{train.num_workers} workers, started in each epoch"
+    loader = f"random resized crop, flip, TrivialAugment, Normalize; {workers}"
+    time_epochs(settings, batches, library="torchvision", loader=loader)
 
 
 def training_transforms(size: tuple[int, int]) -> v2.Compose:
-    """ClassificationPresetTrain of the references, with ``--auto-augment ta_wide``."""
+    """The transforms of ClassificationPresetTrain in the references, with ``--auto-augment ta_wide``."""
     return v2.Compose(
         [
             v2.RandomResizedCrop(size, interpolation=v2.InterpolationMode.BILINEAR, antialias=True),
@@ -61,7 +62,7 @@ def training_transforms(size: tuple[int, int]) -> v2.Compose:
 
 
 def validation_transforms(size: tuple[int, int]) -> v2.Compose:
-    """ClassificationPresetEval of the references."""
+    """The transforms of ClassificationPresetEval in the references."""
     return v2.Compose(
         [
             v2.Resize(max(size) * 8 // 7, interpolation=v2.InterpolationMode.BILINEAR, antialias=True),
@@ -75,8 +76,8 @@ def validation_transforms(size: tuple[int, int]) -> v2.Compose:
 
 
 def training_loader(dataset: Dataset[Any], settings: Settings) -> DataLoader[Any]:
-    """Shuffled batches; as many workers as were asked for, or 2."""
-    workers = 2 if settings.workers is None else settings.workers
+    """A shuffling data loader with ``settings.num_workers`` workers, by default 2."""
+    workers = 2 if settings.num_workers is None else settings.num_workers
     return DataLoader(dataset, settings.bs, shuffle=True, drop_last=True, num_workers=workers)
 
 

@@ -1,4 +1,4 @@
-"""The measurements behind what the notebooks say of the book's claims."""
+"""The script that tests the claims of the fastai book: its output, variants and scores."""
 
 import json
 import runpy
@@ -17,13 +17,13 @@ from eyebright.transforms.spatial import Resize
 from support.learners import SMALL
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-QUICK = ["--each", "20", "--size", "32", "--arch", SMALL, "--no-pretrained", "--seeds", "0", "1"]
+QUICK = ["--per-breed", "20", "--size", "32", "--arch", SMALL, "--no-pretrained", "--seeds", "0", "1"]
 ONE_EPOCH = ["--epochs", "1", "--freeze-epochs", "1"]
 
 
 @pytest.fixture
 def claims(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names of the script."""
+    """The functions and classes of the script by name."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return runpy.run_path(str(BENCHMARKS / "claims.py"))
 
@@ -31,12 +31,12 @@ def claims(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("claim", "folder", "rows"),
     [
-        ("presizing", "oxford-iiit-pet/images", ["presized, one resample", "small first, resampled one by one"]),
-        ("rates", "oxford-iiit-pet/images", ["1e-05 to 0.001", "0.001 for all", "0.001, the body frozen"]),
-        ("thresholds", "pascal_2007", ["accuracy_multi at 0.1", "accuracy_multi at 0.99", "no label at all"]),
+        ("presizing", "oxford-iiit-pet/images", ["presized, one resampling", "small, one resampling per step"]),
+        ("rates", "oxford-iiit-pet/images", ["1e-05 to 0.001", "0.001 for all layers", "0.001, frozen backbone"]),
+        ("thresholds", "pascal_2007", ["accuracy_multi at 0.1", "accuracy_multi at 0.99", "baseline: no labels"]),
     ],
 )
-def test_the_script_prints_a_row_for_each_side_and_keeps_what_it_measured(
+def test_the_script_prints_a_row_for_each_variant_and_writes_the_results(
     claim: str,
     folder: str,
     rows: list[str],
@@ -51,57 +51,61 @@ def test_the_script_prints_a_row_for_each_side_and_keeps_what_it_measured(
         sys, "argv", ["claims.py", claim, "--data", str(small_sets / folder), "--json", str(out), *QUICK, *ONE_EPOCH]
     )
     runpy.run_path(str(BENCHMARKS / "claims.py"), run_name="__main__")
-    printed, kept = capsys.readouterr().out, json.loads(out.read_text())["results"]
+    printed, saved = capsys.readouterr().out, json.loads(out.read_text())["results"]
     for row in rows:
         assert f"| {row} " in printed
-        assert row in kept
+        assert row in saved
 
 
-@pytest.mark.parametrize(("more", "kept"), [([], True), (["--book"], False)])
-def test_norm_layers_learn_only_where_the_book_is_asked_for(
-    more: list[str], kept: bool, claims: dict[str, Any], small_sets: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("options", "keep_statistics"), [([], True), (["--fastai-recipe"], False)])
+def test_batch_norms_train_only_with_the_fastai_recipe(
+    options: list[str],
+    keep_statistics: bool,
+    claims: dict[str, Any],
+    small_sets: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["claims.py", "thresholds", "--data", str(small_sets / "pascal_2007"), *more])
-    told = claims["parse"]()
-    told.arch, told.no_pretrained, told.freeze_epochs, told.size = SMALL, True, 1, 32
-    learn = claims["train_pascal"](told, 0)
-    assert (learn.training.keep_statistics, learn.training.train_bn) == (kept, not kept)
+    monkeypatch.setattr(sys, "argv", ["claims.py", "thresholds", "--data", str(small_sets / "pascal_2007"), *options])
+    arguments = claims["parse"]()
+    arguments.arch, arguments.no_pretrained, arguments.freeze_epochs, arguments.size = SMALL, True, 1, 32
+    learn = claims["train_pascal"](arguments, 0)
+    assert (learn.training.keep_statistics, learn.training.train_bn) == (keep_statistics, not keep_statistics)
 
 
-def test_changes_one_by_one_show_the_same_view_as_all_in_one(claims: dict[str, Any]) -> None:
+def test_stepwise_augmentation_approximates_the_composed_augmentation(claims: dict[str, Any]) -> None:
     y, x = np.mgrid[:96, :96]
     smooth = np.stack([x * 2 + 20, y * 2 + 20, x + y + 20], axis=2).astype(np.uint8)  # resampling changes it little
-    whole = Image.create(smooth)
-    changes = aug_transforms(size=96, min_scale=0.75)
+    original = Image.create(smooth)
+    augment = aug_transforms(size=96, min_scale=0.75)
     for seed in range(5):
-        together = draw_all([Resize(96), *changes], whole.shape, np.random.default_rng(seed))
-        one = together.lighting.table()[whole.warped(together.warp)]
-        split = draw_all([Resize(96), claims["OneByOne"](tuple(changes))], whole.shape, np.random.default_rng(seed))
-        image = torch.from_numpy(whole.warped(split.warp).transpose(2, 0, 1).copy())
-        for change in split.pixel_functions:
-            image = change(image)
+        draw = draw_all([Resize(96), *augment], original.shape, np.random.default_rng(seed))
+        composed = draw.lighting.table()[original.warped(draw.warp)]
+        steps = draw_all([Resize(96), claims["Stepwise"](tuple(augment))], original.shape, np.random.default_rng(seed))
+        image = torch.from_numpy(original.warped(steps.warp).transpose(2, 0, 1).copy())
+        for step in steps.pixel_functions:
+            image = step(image)
         inside = (slice(16, -16), slice(16, -16))  # at the edge reflections are reflected again
-        difference = np.abs(one[inside].astype(float) - image.permute(1, 2, 0).numpy()[inside])
+        difference = np.abs(composed[inside].astype(float) - image.permute(1, 2, 0).numpy()[inside])
         assert difference.mean() < 1.5
-        assert np.abs(one[inside].astype(float) - smooth[inside]).mean() > 3  # something was changed at all
+        assert np.abs(composed[inside].astype(float) - smooth[inside]).mean() > 3  # the augmentation has an effect
 
 
-def test_validation_images_are_the_same_in_both_orders(claims: dict[str, Any]) -> None:
-    drawn = claims["OneByOne"](tuple(aug_transforms(size=32, min_scale=0.75))).draw((32, 32), None)
-    assert drawn.pixel_functions == ()
-    assert np.array_equal(drawn.warp.matrix, np.eye(3))
+def test_stepwise_augmentation_does_not_change_validation_images(claims: dict[str, Any]) -> None:
+    draw = claims["Stepwise"](tuple(aug_transforms(size=32, min_scale=0.75))).draw((32, 32), None)
+    assert draw.pixel_functions == ()
+    assert np.array_equal(draw.warp.matrix, np.eye(3))
 
 
-def test_some_of_each_takes_the_first_images_of_every_breed(claims: dict[str, Any]) -> None:
+def test_first_of_each_breed_takes_the_first_images_of_every_breed(claims: dict[str, Any]) -> None:
     files = [Path(f"{breed}_{i}.jpg") for breed in ("Bombay", "pug") for i in range(4)]
-    assert [file.name for file in claims["some_of_each"](files, 2)] == [
+    assert [file.name for file in claims["first_of_each_breed"](files, 2)] == [
         "Bombay_0.jpg", "Bombay_1.jpg", "pug_0.jpg", "pug_1.jpg",
     ]  # fmt: skip
 
 
-def test_images_that_did_not_validate_do_not_count(claims: dict[str, Any]) -> None:
+def test_training_images_have_no_scores(claims: dict[str, Any]) -> None:
     probabilities = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    outcome = claims["outcome"](probabilities, torch.tensor([0, 0]), indices=[3, 1], images=4)
-    assert outcome.right.isnan().tolist() == [True, False, True, False]
-    assert float(outcome.right.nanmean()) == 0.5
-    assert outcome.loss[[3, 1]].tolist() == pytest.approx([-np.log(0.9), -np.log(0.2)], abs=1e-6)
+    scores = claims["image_scores"](probabilities, torch.tensor([0, 0]), indices=[3, 1], images=4)
+    assert scores.correct.isnan().tolist() == [True, False, True, False]
+    assert float(scores.correct.nanmean()) == 0.5
+    assert scores.loss[[3, 1]].tolist() == pytest.approx([-np.log(0.9), -np.log(0.2)], abs=1e-6)

@@ -1,8 +1,8 @@
-"""Eyebright's side of the comparison of validations: ``python -m peers.eyebright_answers < settings.json``."""
+"""Eyebright in the comparison of validation: ``python -m peers.eyebright_validation < settings.json``."""
 
-from peers.answers_job import give_answers
-from peers.eyebright_side import make_learner
-from peers.job import read_settings
+from peers.eyebright_training import make_learner
+from peers.training_protocol import read_settings
+from peers.validation_protocol import time_and_print
 
 
 def main() -> None:
@@ -11,13 +11,13 @@ def main() -> None:
     learner.freeze_to(0)
     learner.fit_one_cycle(1, settings.lr)
     device = learner.run.device
-    give_answers(
+    time_and_print(
         settings,
         learner.validate,
         learner.get_preds,
         vocab=list(learner.dls.target.classes or []),
         library="eyebright",
-        said=f"{device.precision}: {device.why}",
+        configuration=f"{device.precision}: {device.why}",
     )
 
 

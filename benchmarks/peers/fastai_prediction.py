@@ -1,8 +1,8 @@
-"""fastai's side of the comparison of predictions: ``python -m peers.fastai_predict < settings.json``.
+"""fastai in the comparison of prediction: ``python -m peers.fastai_prediction < settings.json``.
 
-A learner as its book makes it, with the weights that both sides use. Images are cropped and resized on the CPU, to
-the size that the model sees, so that both sides see the same pixels but for the resampling. Runs under an interpreter
-with fastai and timm; Eyebright need not be there.
+A learner as in the fastai book, with the weights that both libraries use. Images are cropped and resized on the CPU to
+the model's input size, so that the pixels of both libraries differ only by their resampling. Runs under an interpreter
+with fastai and timm; it does not need Eyebright.
 """
 
 import time
@@ -19,22 +19,27 @@ from fastai.vision.all import (
     vision_learner,
 )
 
-from peers.predict_job import Settings, give_answer, read_settings, timed_answers
+from peers.prediction_protocol import Settings, print_result, read_settings, time_single_predictions
 
 
 def main() -> None:
     settings = read_settings()
     learner = make_learner(settings)
     with learner.no_bar(), learner.no_logging():
-        answer = timed_answers(settings, lambda path: learner.predict(path)[2].tolist())
-        started = time.perf_counter()
+        result = time_single_predictions(settings, lambda path: learner.predict(path)[2].tolist())
+        start = time.perf_counter()
         learner.get_preds(dl=learner.dls.test_dl(settings.images, bs=settings.bs))
-        batch = time.perf_counter() - started
-    give_answer({**answer, "batch": batch, "bare": None, "said": "learn.predict, learn.get_preds"}, "fastai")
+        batches = time.perf_counter() - start
+    measured = {
+        "batches": batches,
+        "reading_and_model": None,
+        "configuration": "learn.predict, learn.get_preds",
+    }
+    print_result({**result, **measured}, "fastai")
 
 
 def make_learner(settings: Settings) -> Learner:
-    """The learner with the weights that both sides use."""
+    """The learner with the weights that both libraries use."""
     count = len(settings.classes)
     labels = {path: settings.classes[i % count] for i, path in enumerate(settings.images)}
     block = DataBlock(

@@ -1,5 +1,5 @@
 """The label sets that these tests score."""
 
-from support.label_sets import gold, labels, plain, recipes
+from support.label_sets import gold, labels, partly_known, plain, recipes
 
-__all__ = ["gold", "labels", "plain", "recipes"]
+__all__ = ["gold", "labels", "partly_known", "plain", "recipes"]

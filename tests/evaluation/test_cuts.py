@@ -10,16 +10,16 @@ def numbers(*values):
 
 def staircase(cuts, scores):
     """The score at each threshold in steps of 0.001."""
-    return np.asarray(scores)[cuts.at(np.linspace(0, 1, 1001))]
+    return np.asarray(scores)[cuts.index_at(np.linspace(0, 1, 1001))]
 
 
-def test_there_is_one_cut_for_each_different_probability_and_one_that_gives_nothing():
+def test_there_is_one_cut_for_each_different_probability_and_one_without_any_yes():
     cuts = Cuts.of(numbers(0.5, 0.9, 0.5, 0.1))
     assert cuts.levels.tolist() == pytest.approx([0.9, 0.5, 0.1])
-    assert cuts.given.tolist() == [0, 1, 3, 4]
+    assert cuts.counts.tolist() == [0, 1, 3, 4]
 
 
-def test_each_cut_adds_up_what_it_gives():
+def test_each_cut_adds_up_the_values_of_its_yeses():
     cuts = Cuts.of(numbers(0.5, 0.9, 0.5, 0.1))
     assert cuts.totals(np.array([1, 10, 100, 1000])).tolist() == [0, 10, 111, 1111]
 
@@ -29,55 +29,55 @@ def test_a_threshold_makes_the_cut_that_is_strictly_above_it():
     probabilities = np.round(generator.random(40), 1).astype(np.float32)
     cuts = Cuts.of(probabilities)
     thresholds = np.append(np.linspace(0, 1, 101), probabilities)
-    given = [int((probabilities > np.float32(threshold)).sum()) for threshold in thresholds]
-    assert cuts.given[cuts.at(thresholds)].tolist() == given
+    counts = [int((probabilities > np.float32(threshold)).sum()) for threshold in thresholds]
+    assert cuts.counts[cuts.index_at(thresholds)].tolist() == counts
 
 
-def test_a_probability_of_zero_is_never_given():
+def test_a_probability_of_zero_is_never_a_yes():
     cuts = Cuts.of(numbers(0, 0.4, 0))
-    assert cuts.given.tolist() == [0, 1]
-    assert Cuts.of(numbers(0, 0)).given.tolist() == [0]
+    assert cuts.counts.tolist() == [0, 1]
+    assert Cuts.of(numbers(0, 0)).counts.tolist() == [0]
 
 
 def test_the_best_threshold_lies_in_the_middle_of_its_step():
     cuts = Cuts.of(numbers(0.8, 0.6, 0.2))
-    assert cuts.best(np.array([0, 0, 1, 0])) == pytest.approx(0.4)
+    assert cuts.best_threshold(np.array([0, 0, 1, 0])) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
     ("scores", "middle"), [([1, 0, 0, 0], 0.9), ([0, 0, 0, 1], 0.1), ([1, 1, 1, 1], 0.5), ([0, 1, 1, 0], 0.5)]
 )
 def test_the_plateau_reaches_to_the_ends_and_over_equal_steps(scores, middle):
-    assert Cuts.of(numbers(0.8, 0.6, 0.2)).best(np.array(scores)) == pytest.approx(middle)
+    assert Cuts.of(numbers(0.8, 0.6, 0.2)).best_threshold(np.array(scores)) == pytest.approx(middle)
 
 
 def test_of_several_best_plateaus_the_widest_is_taken():
     cuts = Cuts.of(numbers(0.95, 0.9, 0.5, 0.4))
-    assert cuts.best(np.array([0, 1, 0, 1, 0])) == pytest.approx(0.45)
-    assert cuts.best(np.array([0, 1, 1, 0, 1])) == pytest.approx((0.95 + 0.5) / 2)
+    assert cuts.best_threshold(np.array([0, 1, 0, 1, 0])) == pytest.approx(0.45)
+    assert cuts.best_threshold(np.array([0, 1, 1, 0, 1])) == pytest.approx((0.95 + 0.5) / 2)
 
 
 def test_scores_that_differ_only_by_rounding_are_one_plateau():
-    assert Cuts.of(numbers(0.8, 0.4)).best(np.array([0.1 + 0.2, 0.3, 0])) == pytest.approx(0.7)
+    assert Cuts.of(numbers(0.8, 0.4)).best_threshold(np.array([0.1 + 0.2, 0.3, 0])) == pytest.approx(0.7)
 
 
 def test_between_two_neighbouring_floats_the_lower_one_still_decides():
     low = np.float32(0.3)
     for _ in range(20):
         high = np.nextafter(low, np.float32(1))
-        threshold = Cuts.of(numbers(high, low)).best(np.array([0, 1, 0]))
+        threshold = Cuts.of(numbers(high, low)).best_threshold(np.array([0, 1, 0]))
         assert high > np.float32(threshold) >= low
         low = high
 
 
-def test_certain_probabilities_can_still_be_refused():
-    assert Cuts.of(numbers(1, 1)).best(np.array([1, 0])) == 1
+def test_a_probability_of_one_can_still_be_a_no():
+    assert Cuts.of(numbers(1, 1)).best_threshold(np.array([1, 0])) == 1
 
 
 def test_the_best_threshold_is_best_on_a_fine_grid_too():
     generator = np.random.default_rng(0)
     for _ in range(50):
         cuts = Cuts.of(np.round(generator.random(12), 2).astype(np.float32))
-        scores = generator.integers(4, size=len(cuts.given))
-        at_best = scores[cuts.at(np.array([cuts.best(scores)]))]
+        scores = generator.integers(4, size=len(cuts.counts))
+        at_best = scores[cuts.index_at(np.array([cuts.best_threshold(scores)]))]
         assert at_best == scores.max() >= staircase(cuts, scores).max()

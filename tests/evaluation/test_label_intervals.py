@@ -7,12 +7,18 @@ from eyebright.errors import InputError
 from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.label_intervals import decision_intervals, ranking_intervals
 from eyebright.metrics.labels import average_precision, f1_macro, f1_micro, f1_samples, hamming, mean_average_precision
+from support.label_sets import LABEL_SETS, UNKNOWN_SETS
 
 SAMPLES = 60
 
 
 def ends(interval):
     return (interval.low, interval.high)
+
+
+@pytest.fixture(params=[*LABEL_SETS.values(), *UNKNOWN_SETS.values()], ids=[*LABEL_SETS, *UNKNOWN_SETS])
+def labels(request):
+    return request.param
 
 
 def test_mean_average_precision_agrees_with_drawing_the_rows(labels):
@@ -27,24 +33,40 @@ def test_each_classes_average_precision_agrees_with_drawing_the_rows(labels):
         column = [labels.scores[:, [c]], labels.target[:, [c]]]
         slow = bootstrap(lambda s, t: float(average_precision(s, t)), column, samples=SAMPLES, seed=3)
         assert ends(interval) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
-        assert math.isnan(interval.low) == (not labels.target[:, c].any())
+        assert math.isnan(interval.low) == (not (labels.target[:, c] == 1).any())
 
 
 @pytest.mark.parametrize("metric", [f1_micro, f1_macro, f1_samples, hamming], ids=lambda metric: metric.name)
 def test_metrics_of_decisions_agree_with_drawing_the_rows(labels, metric):
     fast = decision_intervals(labels.decisions, labels.target, samples=SAMPLES, seed=4)
     slow = bootstrap(metric, [labels.decisions, labels.target], samples=SAMPLES, seed=4)
-    assert ends(fast[metric.name]) == pytest.approx(ends(slow), abs=1e-9)
+    assert ends(fast[metric.name]) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
 
 
-def test_whole_images_right_are_a_proportion(plain):
-    whole = int((plain.decisions == plain.target).all(dim=1).sum())
+def test_exact_matches_are_a_proportion(plain):
+    exact = int((plain.decisions == plain.target).all(dim=1).sum())
     found = decision_intervals(plain.decisions, plain.target, samples=SAMPLES, level=0.8)
-    assert found["subset_accuracy"] == wilson(whole, 60, level=0.8)
+    assert found["subset_accuracy"] == wilson(exact, 60, level=0.8)
+
+
+def test_exact_matches_are_a_proportion_of_the_images_of_which_something_is_known(partly_known):
+    known = ~partly_known.target.isnan()
+    right = (partly_known.decisions == (partly_known.target == 1)) | ~known
+    counted = known.any(dim=1)
+    found = decision_intervals(partly_known.decisions, partly_known.target, samples=2)["subset_accuracy"]
+    assert found == wilson(int(right[counted].all(dim=1).sum()), int(counted.sum()))
+
+
+def test_targets_that_are_all_known_give_the_intervals_of_booleans_to_the_last_bit(plain):
+    target = plain.target.double()
+    booleans, numbers = (ranking_intervals(plain.scores, t, samples=SAMPLES) for t in (plain.target, target))
+    assert booleans == numbers
+    booleans, numbers = (decision_intervals(plain.decisions, t, samples=SAMPLES) for t in (plain.target, target))
+    assert booleans == numbers
 
 
 def test_what_is_no_ranking_is_refused(plain):
     with pytest.raises(InputError, match="NaN"):
         ranking_intervals(plain.scores * torch.nan, plain.target)
-    with pytest.raises(InputError, match="differ"):
+    with pytest.raises(InputError, match="one row for each image"):
         decision_intervals(plain.decisions, plain.target.T)

@@ -27,14 +27,18 @@ def score(metric, decisions, target):
     return f1(decisions, target, average=metric.removeprefix("f1_"))
 
 
-def random_set(seed, images=7, classes=3, *, levels=None, share=0.4):
+def random_set(seed, images=7, classes=3, *, levels=None, share=0.4, unknown=0.0):
     generator = np.random.default_rng(seed)
     target = generator.random((images, classes)) < share
     target[0] = True  # each class has a positive
     probabilities = np.clip(0.3 * target + 0.7 * generator.random((images, classes)), 0, 1)
     if levels is not None:
         probabilities = np.round(probabilities * levels) / levels
-    return torch.tensor(probabilities, dtype=torch.float32), torch.tensor(target)
+    target = torch.tensor(target)
+    if unknown:
+        target = target.double()
+        target[1:][torch.from_numpy(generator.random((images - 1, classes)) < unknown)] = torch.nan
+    return torch.tensor(probabilities, dtype=torch.float32), target
 
 
 def candidates(probabilities):
@@ -62,27 +66,35 @@ def reached(metric, probabilities, target, *, per_class):
 # ------------------------------------------------------------------------------- against trying everything
 
 
-@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [{}, {"levels": 4}, {"unknown": 0.4}, {"levels": 4, "unknown": 0.4}],
+    ids=["all different", "ties", "unknown", "ties and unknown"],
+)
+
+
+@KINDS
 @pytest.mark.parametrize("metric", METRICS)
-def test_one_threshold_for_all_is_as_good_as_trying_all(metric, levels):
+def test_one_threshold_for_all_is_as_good_as_trying_all(metric, kind):
     for seed in range(10):
-        labels = random_set(seed, levels=levels)
+        labels = random_set(seed, **kind)
         assert reached(metric, *labels, per_class=False) == pytest.approx(best_single(metric, *labels), abs=1e-9)
 
 
-@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+@KINDS
 @pytest.mark.parametrize("metric", EXACT_PER_CLASS)
-def test_one_threshold_for_each_class_is_as_good_as_trying_all_combinations(metric, levels):
+def test_one_threshold_for_each_class_is_as_good_as_trying_all_combinations(metric, kind):
     for seed in range(5):
-        labels = random_set(seed, levels=levels)
+        labels = random_set(seed, **kind)
         assert reached(metric, *labels, per_class=True) == pytest.approx(best_per_class(metric, *labels), abs=1e-9)
 
 
+@pytest.mark.parametrize("unknown", [0, 0.2])
 @pytest.mark.parametrize("metric", SEARCHED_PER_CLASS)
-def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_combinations(metric):
+def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_combinations(metric, unknown):
     short = []
     for seed in range(8):
-        labels = random_set(seed)
+        labels = random_set(seed, unknown=unknown)
         found, best = reached(metric, *labels, per_class=True), best_per_class(metric, *labels)
         assert found <= best + 1e-9
         short.append(best - found)
@@ -90,10 +102,11 @@ def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_c
     assert np.mean(short) < 0.02
 
 
+@pytest.mark.parametrize("unknown", [0, 0.3])
 @pytest.mark.parametrize("metric", METRICS)
-def test_thresholds_for_each_class_are_never_worse_than_one_for_all(metric):
+def test_thresholds_for_each_class_are_never_worse_than_one_for_all(metric, unknown):
     for seed in range(5):
-        labels = random_set(seed, images=120, classes=9, share=0.1)
+        labels = random_set(seed, images=120, classes=9, share=0.1, unknown=unknown)
         assert reached(metric, *labels, per_class=True) >= reached(metric, *labels, per_class=False) - 1e-9
 
 
@@ -120,7 +133,7 @@ def test_the_order_of_the_images_never_matters(metric, per_class):
     assert before == after
 
 
-# ------------------------------------------------------------------------------- where exactly
+# ------------------------------------------------------------------------------- which of the best thresholds
 
 
 def test_a_threshold_lies_in_the_middle_of_its_plateau():
@@ -131,9 +144,9 @@ def test_a_threshold_lies_in_the_middle_of_its_plateau():
             assert torch.as_tensor(thresholds.values).reshape(-1).tolist() == pytest.approx([0.4])
 
 
-def test_samples_f1_does_not_mind_labels_on_images_that_have_none():
+def test_samples_f1_does_not_penalise_labels_on_images_that_have_none():
     probabilities, target = torch.tensor([[0.9], [0.6], [0.2], [0.1]]), torch.tensor([[1], [1], [0], [0]])
-    # An unlabelled image counts 0 whatever is given, so the plateau reaches from 0.6 down to 0.
+    # An unlabelled image counts 0 whatever is predicted, so the plateau reaches from 0.6 down to 0.
     assert tune_thresholds(probabilities, target, metric="f1_samples").values == (pytest.approx(0.3),)
 
 
@@ -153,17 +166,17 @@ def test_a_class_without_positives_keeps_the_single_threshold():
         assert each.values[2] == single.values
 
 
-def test_what_a_class_without_positives_gives_counts_against_micro_f1():
+def test_predictions_of_a_class_without_positives_count_against_micro_f1():
     certain, tied = [0.85] * 8, [0.3] * 5 + [0.1] * 3
     probabilities = torch.tensor([certain, tied, [0.9] * 8]).T
     target = torch.tensor([[1] * 8, [1] * 2 + [0] * 6, [0] * 8]).T
-    # The third class is given 8 times in vain, so two right ones for three wrong ones are still a gain: 20/31 > 16/26.
+    # The third class has 8 false positives, so two hits for three more false positives are still a gain: 20/31 > 16/26.
     thresholds = tune_thresholds(probabilities, target, metric="f1_micro")
     assert thresholds.decide(probabilities).sum(0).tolist() == [8, 5, 8]
     assert f1(thresholds.decide(probabilities), target, average="micro") == pytest.approx(20 / 31)
 
 
-def test_a_class_on_every_image_is_always_given():
+def test_a_class_on_every_image_is_always_predicted():
     probabilities, target = random_set(3, images=30)
     target[:, 1] = True
     for metric in ("f1_macro", "hamming_loss"):
@@ -171,7 +184,7 @@ def test_a_class_on_every_image_is_always_given():
         assert thresholds.decide(probabilities)[:, 1].all()
 
 
-def test_positives_with_a_probability_of_zero_cannot_be_given():
+def test_positives_with_a_probability_of_zero_cannot_be_predicted():
     probabilities, target = torch.tensor([[0.0], [0.0], [0.5]]), torch.tensor([[1], [1], [0]])
     thresholds = tune_thresholds(probabilities, target, metric="hamming_loss")
     assert thresholds.values == (0.75,)
@@ -192,12 +205,70 @@ def test_neighbouring_float32_probabilities_are_told_apart():
     assert thresholds.decide(probabilities).tolist() == [[False], [True]]
 
 
-# ------------------------------------------------------------------------------- the honest number
+# ------------------------------------------------------------------------------- unknown cells
 
 
+@pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric):
-    probabilities, target = random_set(4, images=31, classes=3)
+def test_probabilities_of_unknown_cells_change_no_threshold(metric, per_class):
+    probabilities, target = random_set(1, images=40, classes=4, unknown=0.3)
+    before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
+    for value in (0.0, 0.37, 1.0):
+        changed = torch.where(target.isnan(), value, probabilities)
+        assert tune_thresholds(changed, target, metric=metric, per_class=per_class) == before
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "hamming_loss", "accuracy_multi"])
+def test_independent_classes_are_tuned_on_their_known_cells_alone(metric):
+    probabilities, target = random_set(2, images=40, classes=4, unknown=0.3)
+    each = tune_thresholds(probabilities, target, metric=metric).values
+    for c in range(4):
+        known = ~target[:, c].isnan()
+        alone = tune_thresholds(probabilities[known][:, [c]], target[known][:, [c]], metric=metric)
+        assert alone.values == (each[c],)
+
+
+@pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_image_or_a_class_of_which_nothing_is_known_changes_nothing(metric, per_class):
+    probabilities, target = random_set(3, images=30, classes=3)
+    before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
+    more = torch.nn.functional.pad(target.double(), (0, 1, 0, 2), value=torch.nan)
+    after = tune_thresholds(
+        torch.nn.functional.pad(probabilities, (0, 1, 0, 2), value=0.6), more, metric=metric, per_class=per_class
+    )
+    assert (after.values[:3] if per_class else after.values) == before.values
+    if per_class:
+        assert after.values[3] == tune_thresholds(probabilities, target, metric=metric, per_class=False).values
+
+
+def test_targets_that_are_all_known_give_the_thresholds_of_booleans_to_the_last_bit():
+    for metric in METRICS:
+        probabilities, target = random_set(4, images=60, classes=5)
+        for per_class in (True, False):
+            known, plain = (
+                tune_thresholds(probabilities, t, metric=metric, per_class=per_class) for t in (target.double(), target)
+            )
+            assert known == plain
+
+
+def test_where_all_is_unknown_nothing_can_be_tuned_and_the_curve_has_no_score():
+    probabilities, target = torch.rand(3, 2), torch.full((3, 2), torch.nan)
+    with pytest.raises(InputError, match="none of these images has a label"):
+        tune_thresholds(probabilities, target)
+    with pytest.raises(InputError, match="two images and two folds, got 0 and 5"):
+        cross_fitted_score(probabilities, target)
+    for metric in METRICS:
+        assert threshold_curve(probabilities, target, metric=metric).scores.isnan().all()
+
+
+# ------------------------------------------------------------------------------- cross-fitted scores
+
+
+@pytest.mark.parametrize("unknown", [0, 0.3])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric, unknown):
+    probabilities, target = random_set(4, images=31, classes=3, unknown=unknown)
     fold = np.random.default_rng(7).permutation(31) % 4
     decisions = torch.zeros(31, 3, dtype=torch.bool)
     for i in range(31):
@@ -209,22 +280,22 @@ def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric):
     assert found == pytest.approx(expected)
 
 
-def test_on_noise_the_honest_score_is_lower_than_the_tuned_one():
+def test_on_noise_the_cross_fitted_score_is_lower_than_the_tuned_one():
     generator = torch.Generator().manual_seed(0)
     probabilities = torch.rand(80, 10, generator=generator)
     target = torch.rand(80, 10, generator=generator) < 0.1
     tuned = reached("f1_macro", probabilities, target, per_class=True)
-    honest = cross_fitted_score(probabilities, target)
-    assert honest < tuned - 0.03
+    cross_fitted = cross_fitted_score(probabilities, target)
+    assert cross_fitted < tuned - 0.03
 
 
-def test_on_a_large_set_the_honest_score_is_near_the_tuned_one():
+def test_on_a_large_set_the_cross_fitted_score_is_near_the_tuned_one():
     probabilities, target = random_set(5, images=4000, classes=3)
     tuned = reached("f1_macro", probabilities, target, per_class=True)
     assert cross_fitted_score(probabilities, target) == pytest.approx(tuned, abs=0.01)
 
 
-def test_the_seed_deals_the_folds_and_no_global_generator_moves():
+def test_the_seed_draws_the_folds_and_no_global_generator_moves():
     probabilities, target = random_set(6, images=60, classes=4)
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
     first, again, other = (cross_fitted_score(probabilities, target, seed=seed) for seed in (1, 1, 2))
@@ -240,10 +311,10 @@ def test_there_are_never_more_folds_than_images():
 # ------------------------------------------------------------------------------- the curve
 
 
-@pytest.mark.parametrize("levels", [None, 4], ids=["all different", "ties"])
+@KINDS
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_curve_is_the_metric_at_each_threshold(metric, levels):
-    probabilities, target = random_set(8, images=40, classes=4, levels=levels)
+def test_the_curve_is_the_metric_at_each_threshold(metric, kind):
+    probabilities, target = random_set(8, images=40, classes=4, **kind)
     target[:, 3] = False
     curve = threshold_curve(probabilities, target, metric=metric)
     sign = -1 if metric in LOSSES else 1
@@ -275,13 +346,13 @@ def test_logits_are_refused():
         tune_thresholds(torch.tensor([[torch.nan]]), torch.tensor([[1]]))
 
 
-def test_images_without_any_label_teach_no_threshold():
+def test_images_without_any_label_determine_no_threshold():
     with pytest.raises(InputError, match="none of these images has a label"):
         tune_thresholds(torch.rand(3, 2), torch.zeros(3, 2))
 
 
 def test_targets_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match=r"got \(7, 3\) and \(3, 7\)"):
+    with pytest.raises(InputError, match=r"got \(3, 7\) and \(7, 3\)"):
         tune_thresholds(random_set(0)[0], random_set(0)[1].T)
     with pytest.raises(InputError, match="targets are 0 or 1"):
         tune_thresholds(torch.rand(2, 1), torch.tensor([[1], [2]]))

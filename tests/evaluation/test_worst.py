@@ -11,7 +11,7 @@ VOCAB = Vocab(["ant", "bee", "cat"])
 PROBABILITIES = torch.tensor([[0.9, 0.1, 0.2], [0.4, 0.7, 0.8], [0.6, 0.6, 0.1]])
 
 
-def test_the_wrong_decisions_of_a_image_are_named():
+def test_the_wrong_decisions_of_an_image_are_named():
     target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
     losses = torch.tensor([0.1, 0.5, 0.9])
     cases = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
@@ -23,6 +23,23 @@ def test_the_wrong_decisions_of_a_image_are_named():
     ]
     assert cases[0].loss == pytest.approx(0.9)
     assert cases[0].probabilities == pytest.approx({"ant": 0.6, "bee": 0.6, "cat": 0.1})
+
+
+def test_an_unknown_label_is_neither_missing_nor_extra():
+    target = torch.tensor([[1.0, NAN, NAN], [NAN, 0, 0], [0, NAN, 1]])
+    cases = worst_labels(torch.tensor([0.1, 0.5, 0.9]), PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
+    assert [(case.missing, case.extra) for case in cases] == [
+        (("cat",), ("ant",)),
+        ((), ("bee", "cat")),
+        ((), ()),
+    ]
+
+
+def test_an_image_of_unknown_class_is_left_out():
+    target, logits = torch.tensor([0, -1, 0]), PROBABILITIES.log()
+    losses = image_losses(CrossEntropyLossFlat(), logits, target)
+    cases = worst_classes(losses, logits.softmax(1), target, vocab=VOCAB)
+    assert [case.index for case in cases] == [2, 0]
 
 
 def test_the_thresholds_of_each_class_decide():
@@ -51,7 +68,7 @@ def test_many_equal_losses_stay_in_the_images_order():
     assert [case.index for case in cases] == list(range(500))
 
 
-def test_with_one_label_per_image_the_true_one_is_missing_and_the_likeliest_extra():
+def test_with_one_label_per_image_the_true_one_is_missing_and_the_most_probable_extra():
     target = torch.tensor([0, 1, 0])
     logits = PROBABILITIES.log()
     losses = image_losses(CrossEntropyLossFlat(), logits, target)
@@ -69,12 +86,12 @@ def test_the_loss_of_many_labels_is_their_mean_cross_entropy():
     assert (worst.index, worst.loss) == (2, pytest.approx(expected))
 
 
-def test_points_have_a_distance_each_and_unseen_ones_none():
+def test_known_points_have_a_distance_each_and_unknown_ones_none():
     target = torch.tensor([[[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]])
     predicted = torch.tensor([[0.0, 0.5, 1.0, 1.0], [3.0, 4.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]])
     losses = image_losses(MSELossFlat(), predicted, target)
     cases = worst_points(losses, predicted, target)
-    assert [case.index for case in cases] == [1, 0]  # of the third image nobody knows anything
+    assert [case.index for case in cases] == [1, 0]  # all points of the third image are unknown
     assert cases[0] == PointCase(1, 12.5, (5.0, pytest.approx(NAN, nan_ok=True)))
     assert cases[1].errors == (0.5, 0.0)
 

@@ -80,6 +80,20 @@ def test_the_kind_of_number_that_targets_are_never_matters(plain):
         assert ours.mean_average_precision(plain.scores, plain.target.to(dtype)) == expected
 
 
+def test_targets_that_are_all_known_give_the_same_as_booleans_to_the_last_bit(labels):
+    target = labels.target.double()
+    for average in AVERAGES:
+        for metric in (ours.precision, ours.recall, ours.f1):
+            known, plain = (metric(labels.decisions, t, average=average) for t in (target, labels.target))
+            assert known == plain
+    for metric in (ours.hamming_loss, ours.subset_accuracy):
+        assert metric(labels.decisions, target) == metric(labels.decisions, labels.target)
+    assert torch.equal(
+        ours.average_precision(labels.scores, target).nan_to_num(-1),
+        ours.average_precision(labels.scores, labels.target).nan_to_num(-1),
+    )
+
+
 def test_bfloat16_scores_are_ranked_with_their_own_ties(plain):
     coarse = plain.scores.bfloat16()
     assert ours.mean_average_precision(coarse, plain.target) == ours.mean_average_precision(
@@ -137,14 +151,14 @@ def test_the_table_of_classes_is_scikit_learns(labels):
             target, decisions, average="binary", zero_division=0
         )
         assert (row.precision, row.recall, row.f1) == pytest.approx((precision, recall, f1), abs=1e-12)
-        assert (row.positives, row.given, row.threshold) == (target.sum(), decisions.sum(), 0.5)
+        assert (row.positives, row.predicted, row.threshold) == (target.sum(), decisions.sum(), 0.5)
         assert math.isnan(row.average_precision) == (row.positives == 0)
 
 
 def test_the_table_of_classes_decides_each_class_at_its_own_threshold(plain):
     thresholds = Thresholds((0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
     rows = ours.per_class(plain.scores, plain.target, thresholds)
-    assert [row.given for row in rows] == [int((plain.scores[:, c] > 0.1 * (c + 1)).sum()) for c in range(6)]
+    assert [row.predicted for row in rows] == [int((plain.scores[:, c] > 0.1 * (c + 1)).sum()) for c in range(6)]
     assert [row.threshold for row in rows] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
 
 
@@ -183,6 +197,127 @@ def test_the_books_library_agrees_on_decisions(gold):
     assert ours.hamming_loss(decisions, target) == pytest.approx(gold["HammingLossMulti"])
     assert ours.f1(probabilities > 0.2, target, average="micro") == pytest.approx(gold["F1ScoreMulti_t2_micro"])
     assert ours.mean_average_precision(probabilities, target) == pytest.approx(gold["APScoreMulti"])
+
+
+# ------------------------------------------------------------------------------- unknown cells
+
+
+def known_columns(labels):
+    """(scores, decisions, targets) of the known cells of each class that has some."""
+    for scores, decisions, target in zip(labels.scores.T, labels.decisions.T, labels.target.T, strict=True):
+        known = ~target.isnan()
+        if known.any():
+            yield scores[known].numpy(), decisions[known].numpy(), target[known].numpy() == 1
+
+
+def known_rows(labels):
+    """(scores, decisions, targets) of the known cells of each image that has some."""
+    yield from known_columns(type(labels)(labels.scores.T, labels.target.T))
+
+
+def known_cells(labels):
+    known = ~labels.target.isnan()
+    yield labels.scores[known].numpy(), labels.decisions[known].numpy(), labels.target[known].numpy() == 1
+
+
+def test_average_precision_is_scikit_learns_on_the_known_cells_of_each_class(partly_known):
+    each = ours.average_precision(partly_known.scores, partly_known.target)
+    expected = []
+    for scores, target in zip(partly_known.scores.T, partly_known.target.T, strict=True):
+        known = ~target.isnan()
+        positive = target[known].numpy() == 1
+        expected.append(oracle.average_precision_score(positive, scores[known].numpy()) if positive.any() else math.nan)
+    assert each.tolist() == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_the_mean_over_classes_leaves_out_those_of_which_nothing_is_known(partly_known):
+    expected = [
+        oracle.average_precision_score(target, scores) if target.any() else 0.0
+        for scores, _, target in known_columns(partly_known)
+    ]
+    found = ours.mean_average_precision(partly_known.scores, partly_known.target, absent="zero")
+    assert found == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_the_curve_over_the_ranking_is_scikit_learns_on_the_known_cells(partly_known):
+    for c, target in enumerate(partly_known.target.T):
+        curve = ours.precision_recall_curve(partly_known.scores[:, c], target)
+        known = ~target.isnan()
+        if target[known].any():
+            precision, recall, _ = oracle.precision_recall_curve(
+                target[known].numpy(), partly_known.scores[:, c][known].numpy()
+            )
+            np.testing.assert_allclose(curve.precision.numpy(), precision[:-1][::-1], atol=1e-12)
+            np.testing.assert_allclose(curve.recall.numpy(), recall[:-1][::-1], atol=1e-12)
+        assert len(curve.thresholds) == len(curve.precision) == len(curve.recall)
+
+
+@pytest.mark.parametrize(
+    ("average", "groups"), [("micro", known_cells), ("macro", known_columns), ("samples", known_rows)]
+)
+def test_precision_recall_and_f1_are_scikit_learns_on_the_known_cells(partly_known, average, groups):
+    each = [
+        oracle.precision_recall_fscore_support(target, decisions, average="binary", zero_division=0)[:3]
+        for _, decisions, target in groups(partly_known)
+    ]
+    for metric, expected in zip((ours.precision, ours.recall, ours.f1), np.mean(each, axis=0), strict=True):
+        found = metric(partly_known.decisions, partly_known.target, average=average)
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_hamming_loss_and_accuracy_multi_are_scikit_learns_on_the_known_cells(partly_known):
+    [(_, decisions, target)] = known_cells(partly_known)
+    expected = oracle.hamming_loss(target, decisions)
+    assert ours.hamming_loss(partly_known.decisions, partly_known.target) == pytest.approx(expected, abs=1e-12)
+    multi = ours.accuracy_multi(partly_known.scores, partly_known.target, sigmoid=False)
+    assert float(multi) == pytest.approx(1 - expected, abs=1e-12)
+
+
+def test_an_exact_match_has_all_its_known_cells_right(partly_known):
+    each = [oracle.accuracy_score(target, decisions) == 1 for _, decisions, target in known_rows(partly_known)]
+    found = ours.subset_accuracy(partly_known.decisions, partly_known.target)
+    assert found == pytest.approx(np.mean(each), abs=1e-12)
+
+
+def test_the_table_of_classes_is_that_of_the_known_cells(partly_known):
+    rows = ours.per_class(partly_known.scores, partly_known.target, Thresholds(0.5))
+    for row, scores, target in zip(rows, partly_known.scores.T, partly_known.target.T, strict=True):
+        known = ~target.isnan()
+        assert row.known == int(known.sum())
+        if row.known:
+            alone = ours.per_class(scores[known][:, None], target[known][:, None], Thresholds(0.5))[0]
+            assert repr(alone) == repr(row)  # NaN is not equal to itself
+        else:
+            assert (row.positives, row.predicted, row.precision, row.recall, row.f1) == (0, 0, 0, 0, 0)
+            assert math.isnan(row.average_precision)
+
+
+def test_scores_and_decisions_of_unknown_cells_change_nothing(partly_known):
+    unknown = partly_known.target.isnan()
+    scores, decisions = partly_known.scores.clone(), partly_known.decisions.clone()
+    scores[unknown], decisions[unknown] = 0.99, ~decisions[unknown]
+    before = ours.average_precision(partly_known.scores, partly_known.target)
+    torch.testing.assert_close(
+        ours.average_precision(scores, partly_known.target), before, equal_nan=True, rtol=0, atol=0
+    )
+    for metric in (ours.f1_micro, ours.f1_macro, ours.f1_samples, ours.hamming, ours.subset):
+        assert metric(decisions, partly_known.target) == metric(partly_known.decisions, partly_known.target)
+
+
+def test_where_nothing_is_known_there_is_no_score():
+    decisions, target = torch.ones(3, 2, dtype=torch.bool), torch.full((3, 2), torch.nan)
+    for metric in (ours.f1_micro, ours.f1_macro, ours.f1_samples, ours.hamming, ours.subset):
+        assert math.isnan(metric(decisions, target))
+    for absent in ("skip", "zero"):
+        assert math.isnan(ours.mean_average_precision(decisions.float(), target, absent=absent))
+    assert math.isnan(ours.accuracy(torch.zeros(2, 3), torch.tensor([-1, -1])))
+    assert len(ours.precision_recall_curve(torch.rand(3), target[:, 0]).thresholds) == 0
+
+
+def test_accuracy_leaves_out_images_of_unknown_class():
+    logits, target = torch.eye(4), torch.tensor([0, -1, 2, 0])
+    assert float(ours.accuracy(logits, target)) == pytest.approx(2 / 3)
+    assert float(ours.error_rate(logits, target)) == pytest.approx(1 / 3)
 
 
 # ------------------------------------------------------------------------------- the book's
@@ -227,7 +362,7 @@ def test_targets_of_another_shape_are_refused(plain):
         ours.accuracy_multi(plain.scores, plain.target.T)
     with pytest.raises(InputError, match="one row for each image"):
         ours.mean_average_precision(plain.scores, plain.target[:, :5])
-    with pytest.raises(InputError, match=r"choices of the shape \(60,\)"):
+    with pytest.raises(InputError, match=r"predicted classes of the shape \(60,\)"):
         ours.accuracy(plain.scores, plain.target)
 
 

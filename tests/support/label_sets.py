@@ -1,4 +1,4 @@
-"""Sets of labelled images that metrics must get right: plain ones and all the awkward ones."""
+"""Scores and targets that metrics must get right: plain ones, awkward ones, and those with unknown cells."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class LabelSet:
+class ScoredLabels:
     """Scores and targets, (n, k); decisions are those of the threshold 0.5."""
 
     scores: Tensor
@@ -23,19 +23,19 @@ class LabelSet:
         return self.scores > 0.5
 
 
-def random_set(images: int, classes: int, *, share: float = 0.3, levels: int | None = None) -> LabelSet:
+def random_set(images: int, classes: int, *, share: float = 0.3, levels: int | None = None) -> ScoredLabels:
     generator = np.random.default_rng(images * 100 + classes)
     target = generator.random((images, classes)) < share
     scores = np.clip(0.25 * target + 0.75 * generator.random((images, classes)), 0, 1)
     if levels is not None:
         scores = np.round(scores * levels) / levels
-    return LabelSet(torch.tensor(scores, dtype=torch.float32), torch.tensor(target))
+    return ScoredLabels(torch.tensor(scores, dtype=torch.float32), torch.tensor(target))
 
 
-def with_column(labels: LabelSet, value: bool) -> LabelSet:
+def with_column(labels: ScoredLabels, value: bool) -> ScoredLabels:
     target = labels.target.clone()
     target[:, 1] = value
-    return LabelSet(labels.scores, target)
+    return ScoredLabels(labels.scores, target)
 
 
 LABEL_SETS = {
@@ -52,13 +52,42 @@ LABEL_SETS = {
 }
 
 
+def with_unknown(labels: ScoredLabels, *, share: float = 0.3, cells: Any = None) -> ScoredLabels:
+    """The same with NaN for a share of the targets, or for those that ``cells`` selects."""
+    target = labels.target.double()
+    if cells is None:
+        cells = torch.from_numpy(np.random.default_rng(0).random(tuple(target.shape)) < share)
+    target[cells] = torch.nan
+    return ScoredLabels(labels.scores, target)
+
+
+UNKNOWN_SETS = {
+    "some unknown": with_unknown(LABEL_SETS["plain"]),
+    "unknown and ties": with_unknown(LABEL_SETS["many ties"]),
+    "nearly all unknown": with_unknown(random_set(60, 4), share=0.9),
+    "a class with all unknown": with_unknown(LABEL_SETS["plain"], cells=(slice(None), 2)),
+    "an image with all unknown": with_unknown(LABEL_SETS["plain"], cells=(3, slice(None))),
+    "unknown beside a class without positives": with_unknown(LABEL_SETS["a class without positives"]),
+    "a class whose positives are unknown": with_unknown(
+        LABEL_SETS["plain"], cells=LABEL_SETS["plain"].target & (torch.arange(6) == 1)
+    ),
+    "unknown where labels are rare": with_unknown(LABEL_SETS["rare labels"]),
+    "one class with unknown": with_unknown(LABEL_SETS["one class"]),
+}
+
+
+@pytest.fixture(params=UNKNOWN_SETS.values(), ids=UNKNOWN_SETS.keys())
+def partly_known(request: pytest.FixtureRequest) -> ScoredLabels:
+    return request.param
+
+
 @pytest.fixture(params=LABEL_SETS.values(), ids=LABEL_SETS.keys())
-def labels(request: pytest.FixtureRequest) -> LabelSet:
+def labels(request: pytest.FixtureRequest) -> ScoredLabels:
     return request.param
 
 
 @pytest.fixture
-def plain() -> LabelSet:
+def plain() -> ScoredLabels:
     return LABEL_SETS["plain"]
 
 
@@ -69,8 +98,8 @@ def gold() -> dict[str, Any]:
 
 
 @pytest.fixture
-def recipes() -> LabelSet:
+def recipes() -> ScoredLabels:
     """The recipes' fixture ``multilabel_result``."""
     scores = [[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]]
     target = [[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]]
-    return LabelSet(torch.tensor(scores), torch.tensor(target))
+    return ScoredLabels(torch.tensor(scores), torch.tensor(target))

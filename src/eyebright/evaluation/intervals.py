@@ -1,9 +1,9 @@
 """How far a score could be off because the set is small: intervals over images.
 
 The bootstrap (Efron & Tibshirani, 1993, An Introduction to the Bootstrap, chapter 13) draws as many images as there
-are, with replacement, many times, and takes the percentiles of the scores of these draws. What is drawn are *images*,
-never single decisions: the labels of one image are not independent. A proportion of images needs no draws, and near
-0 and 1 the draws would say too little: Wilson's interval.
+are, with replacement, many times, and takes the percentiles of the scores of these draws. *Images* are drawn, never
+single decisions: the labels of one image are not independent. A proportion of images needs no draws, and near 0 and 1
+the draws would vary too little: Wilson's interval.
 
 An interval says how the score would vary over other test images of the same kind. It does not cover another training.
 """
@@ -24,7 +24,7 @@ _DRAWN_AT_ONCE = 4_000_000  # numbers of one block of draws: bounds the memory
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a score lies with the given confidence; NaN where nothing could be said.
+    """The interval that a score lies in, with a confidence; NaN where it cannot be computed.
 
     Args:
         low: the lower end.
@@ -44,8 +44,8 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
     """The interval of a proportion (Wilson, 1927, Journal of the American Statistical Association 22:209).
 
     Args:
-        successes: for example how many images are all right.
-        trials: of how many; with 0 nothing can be said.
+        successes: for example the number of exact matches.
+        trials: the number of images; with 0 the interval is NaN.
         level: the confidence, in (0, 1).
 
     Raises:
@@ -107,17 +107,17 @@ def bootstrap_totals(
     seed: int = 0,
     level: float = 0.95,
 ) -> list[Interval]:
-    """The bootstrap intervals of q statistics that depend on sums over the images alone, all draws in one product.
+    """The bootstrap intervals of q statistics that depend on sums over the images only; all draws in one product.
 
     Args:
         statistic: from the sums of each draw, a draw a row, to q statistics of each draw.
-        totals: what each image brings to each of the m sums, for example its hits in each class.
+        totals: what each image adds to each of the m sums, for example its hits in each class.
         samples: how many times to draw.
         seed: of the draws.
         level: the confidence, in (0, 1).
     """
-    brought = totals.detach().cpu().double()
-    sums = [torch.from_numpy(drawn).double() @ brought for drawn in draws(len(totals), samples=samples, seed=seed)]
+    rows = totals.detach().cpu().double()
+    sums = [torch.from_numpy(drawn).double() @ rows for drawn in draws(len(totals), samples=samples, seed=seed)]
     return percentiles(statistic(torch.cat(sums)).numpy(), level)
 
 

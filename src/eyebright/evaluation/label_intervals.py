@@ -1,7 +1,7 @@
 """Intervals of the label metrics, fast: all draws of the bootstrap at once.
 
-Hits and misses are counted for each image once, and a draw only adds them up again. A ranking is sorted once, and a
-draw only weighs its images anew.
+Hits and errors are counted for each image once, and a draw only adds them up again. A ranking is sorted once, and a
+draw only weighs its images anew. Unknown targets (NaN) count nowhere, as in `eyebright.metrics.labels`.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval, bootstrap_totals, draws, percentiles, wilson
-from eyebright.metrics.labels import average_precision
+from eyebright.metrics.labels import average_precision, split_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,14 @@ def ranking_intervals(
         samples: how many times to draw. The work grows with n * k * samples; many images need few draws.
         seed: of the draws.
         level: the confidence, in (0, 1).
+
+    Raises:
+        InputError: as in `average_precision`, or another level or number of samples.
     """
-    average_precision(scores, target)  # refuses what is not a ranking, in words
-    ranked, positive = scores.detach().cpu().double().numpy(), (target.cpu() == 1).numpy()
-    rankings = [_Ranking.of(s, p) for s, p in zip(ranked.T, positive.T, strict=True)]
+    average_precision(scores, target)  # raises where there is no ranking
+    ranked = scores.detach().cpu().double()
+    columns = (matrix.numpy().T for matrix in (ranked, *split_targets(target, scores)))
+    rankings = [_Ranking.of(s, p, k) for s, p, k in zip(*columns, strict=True)]
     blocks = [
         np.stack([ranking.average_precisions(block) for ranking in rankings], axis=1)
         for block in (np.ascontiguousarray(drawn.T) for drawn in draws(len(scores), samples=samples, seed=seed))
@@ -73,35 +76,44 @@ def decision_intervals(
     which is a proportion of the images.
 
     Args:
-        decisions: True where a label is given.
-        target: 1 where the image has the label, else 0.
+        decisions: True where a label is predicted.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
         samples: how many times to draw.
         seed: of the draws.
         level: the confidence, in (0, 1).
 
     Raises:
-        InputError: the shapes differ.
+        InputError: the shapes differ, or a target is another number; another level or number of samples.
     """
-    if decisions.shape != target.shape:
-        raise InputError(f"decisions of {tuple(decisions.shape)} and targets of {tuple(target.shape)} differ")
-    given, there = decisions.cpu() == 1, target.cpu() == 1
-    right = given & there
-    alone = 2 * right.sum(1).double() / (given.sum(1) + there.sum(1)).clamp(min=1)
-    totals = torch.cat([right, given, there, alone[:, None]], dim=1)
-    images, classes = decisions.shape
+    positive, known = split_targets(target, decisions)
+    predicted = (decisions.cpu() == 1) & known
+    hits = predicted & positive
+    f1_of_image = 2 * hits.sum(1).double() / (predicted.sum(1) + positive.sum(1)).clamp(min=1)
+    counted = known.any(dim=1)
+    totals = torch.cat([hits, predicted, positive, known, f1_of_image[:, None], counted[:, None]], dim=1)
+    classes = decisions.shape[1]
 
     def statistics(sums: Float[Tensor, "s m"]) -> Float[Tensor, "s 4"]:
-        hits, said, true = sums[:, :-1].reshape(len(sums), 3, classes).unbind(1)
-        both = said + true
+        hits, predicted, positives, known = sums[:, :-2].reshape(len(sums), 4, classes).unbind(1)
+        both = predicted + positives
         micro = 2 * hits.sum(1) / both.sum(1).clamp(min=1)
-        macro = (2 * hits / both.clamp(min=1)).mean(1)
-        wrong = (both - 2 * hits).sum(1) / (images * classes)
-        return torch.stack([micro, macro, sums[:, -1] / images, wrong], dim=1)
+        macro = _mean_of_known(2 * hits / both.clamp(min=1), known > 0)
+        wrong = (both - 2 * hits).sum(1) / known.sum(1)
+        some = torch.where(known.sum(1) > 0, 1.0, torch.nan)  # a draw of which nothing is known has no score
+        return torch.stack([micro * some, macro, sums[:, -2] / sums[:, -1], wrong], dim=1)
 
     found = bootstrap_totals(statistics, totals, samples=samples, seed=seed, level=level)
     names = ("f1_micro", "f1_macro", "f1_samples", "hamming_loss")
-    whole = int((given == there).all(dim=1).sum())
-    return {**dict(zip(names, found, strict=True)), "subset_accuracy": wilson(whole, images, level=level)}
+    exact = int(((predicted == positive).all(dim=1) & counted).sum())
+    return {
+        **dict(zip(names, found, strict=True)),
+        "subset_accuracy": wilson(exact, int(counted.sum()), level=level),
+    }
+
+
+def _mean_of_known(values: Float[Tensor, "s k"], known: Bool[Tensor, "s k"]) -> Float[Tensor, " s"]:
+    """The mean of each row over its known cells; NaN for a row without any."""
+    return values.mean(1) if bool(known.all()) else torch.where(known, values, torch.nan).nanmean(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,31 +121,32 @@ class _Ranking:
     """One class, sorted once.
 
     Args:
-        order: the images, the highest score first.
+        order: the images of which the class is known, the highest score first.
         hits: the positives among them, in the same order.
-        given: for each positive, the place in ``order`` of the last image with its score.
-        right: for each positive, the place in ``hits`` of the last positive with its score.
+        last: for each positive, the index in ``order`` of the last image with its score.
+        last_hit: for each positive, the index in ``hits`` of the last positive with its score.
     """
 
     order: np.ndarray
     hits: np.ndarray
-    given: np.ndarray
-    right: np.ndarray
+    last: np.ndarray
+    last_hit: np.ndarray
 
     @staticmethod
-    def of(scores: np.ndarray, positive: np.ndarray) -> "_Ranking":
-        order = np.argsort(-scores)
-        fallen = -scores[order]
+    def of(scores: np.ndarray, positive: np.ndarray, known: np.ndarray) -> "_Ranking":
+        images = np.flatnonzero(known)
+        order = images[np.argsort(-scores[images])]
+        falling = -scores[order]
         hits = order[positive[order]]
-        fallen_hits = -scores[hits]
-        given = np.searchsorted(fallen, fallen_hits, side="right") - 1
-        return _Ranking(order, hits, given, np.searchsorted(fallen_hits, fallen_hits, side="right") - 1)
+        falling_hits = -scores[hits]
+        last = np.searchsorted(falling, falling_hits, side="right") - 1
+        return _Ranking(order, hits, last, np.searchsorted(falling_hits, falling_hits, side="right") - 1)
 
     def average_precisions(self, drawn: Float[np.ndarray, "n s"]) -> Float[np.ndarray, " s"]:
         """The average precision in each draw; NaN where it has no positives."""
         weights = drawn[self.hits].astype(np.float64)
-        given = np.cumsum(drawn[self.order], axis=0)[self.given]  # whole numbers: exact in float32
-        right = np.cumsum(weights, axis=0)[self.right]
-        reached = (weights * right / np.maximum(given, 1)).sum(axis=0)
+        predicted = np.cumsum(drawn[self.order], axis=0)[self.last]  # whole numbers: exact in float32
+        right = np.cumsum(weights, axis=0)[self.last_hit]
+        reached = (weights * right / np.maximum(predicted, 1)).sum(axis=0)
         positives = weights.sum(axis=0)
         return np.where(positives > 0, reached / np.maximum(positives, 1), np.nan)

@@ -14,13 +14,13 @@ from eyebright.types import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class LabelCase:
-    """One image with labels (any number, or one) and what the model made of it.
+    """One image with labels (any number, or one), and the model's mistakes on it.
 
     Args:
         index: of the image, in the order of the losses.
         loss: of this image.
-        missing: the labels that it has and that were not given.
-        extra: the labels that were given and that it does not have.
+        missing: the labels that it has and that were not predicted.
+        extra: the labels that were predicted and that it does not have; unknown ones are neither missing nor extra.
         probabilities: of every label.
     """
 
@@ -33,12 +33,12 @@ class LabelCase:
 
 @dataclass(frozen=True, slots=True)
 class PointCase:
-    """One image with points and what the model made of it.
+    """One image with points, and how far the model's are from them.
 
     Args:
         index: of the image, in the order of the losses.
         loss: of this image.
-        errors: the distance of each point from its target, in the units given; NaN for a point that nobody sees.
+        errors: the distance of each point from its target, in the units of the points; NaN for an unknown point.
     """
 
     index: int
@@ -60,17 +60,16 @@ def worst_labels(
     Args:
         losses: of each image, for example by `image_losses`; those that are NaN are left out.
         probabilities: of each label.
-        target: 1 where the image has the label, else 0.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
         vocab: the names of the labels.
-        thresholds: above which a label is given.
+        thresholds: above which a label is predicted.
         most: how many images.
 
     Raises:
         InputError: the losses, probabilities, targets and names are not for the same images and labels.
     """
-    return _cases(
-        losses, probabilities, thresholds.decide(probabilities).cpu(), target.cpu() == 1, vocab=vocab, most=most
-    )
+    predicted, positive = thresholds.decide(probabilities).cpu(), target.cpu() == 1
+    return _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, most=most)
 
 
 def worst_classes(
@@ -83,12 +82,12 @@ def worst_classes(
 ) -> list[LabelCase]:
     """The images with the greatest loss, where an image has one label.
 
-    Where the likeliest class is not the true one, the true one is missing and the likeliest is extra.
+    Where the most probable class is not the true one, the true one is missing and the most probable one is extra.
 
     Args:
-        losses: as in `worst_labels`.
+        losses: as in `worst_labels`; NaN for an image whose class is unknown.
         probabilities: of each class.
-        target: the number of the true class.
+        target: the index of the true class; negative where unknown.
         vocab: the names of the classes.
         most: how many images.
 
@@ -96,8 +95,8 @@ def worst_classes(
         InputError: as in `worst_labels`.
     """
     classes = torch.arange(probabilities.shape[1])
-    given = probabilities.argmax(dim=1, keepdim=True).cpu() == classes
-    return _cases(losses, probabilities, given, target.cpu()[:, None] == classes, vocab=vocab, most=most)
+    predicted = probabilities.argmax(dim=1, keepdim=True).cpu() == classes
+    return _cases(losses, probabilities, predicted, target.cpu()[:, None] == classes, vocab=vocab, most=most)
 
 
 def worst_points(
@@ -110,9 +109,9 @@ def worst_points(
     """The images with the greatest loss, where an image has points.
 
     Args:
-        losses: of each image; NaN (an image on which nobody sees any point) is left out.
+        losses: of each image; those that are NaN (an image all of whose points are unknown) are left out.
         predicted: (x, y) of each point, of the target's shape or flat, (n, 2p).
-        target: (x, y) of each point; a row with a NaN is a point that nobody sees.
+        target: (x, y) of each point; NaN for an unknown one.
         most: how many images.
 
     Raises:
@@ -125,20 +124,20 @@ def worst_points(
 
 
 def _cases(
-    losses: Tensor, probabilities: Tensor, given: Tensor, there: Tensor, *, vocab: Sequence[str], most: int
+    losses: Tensor, probabilities: Tensor, predicted: Tensor, positive: Tensor, *, vocab: Sequence[str], most: int
 ) -> list[LabelCase]:
     shape = (len(losses), len(vocab))
-    if any(matrix.shape != shape for matrix in (probabilities, given, there)):
+    if any(matrix.shape != shape for matrix in (probabilities, predicted, positive)):
         raise InputError(
             f"with losses for {shape[0]} images and names for {shape[1]} labels, probabilities have the shape "
-            f"{tuple(probabilities.shape)} and targets {tuple(there.shape)}"
+            f"{tuple(probabilities.shape)} and targets {tuple(positive.shape)}"
         )
     return [
         LabelCase(
             index=i,
             loss=float(losses[i]),
-            missing=_names(vocab, there[i] & ~given[i]),
-            extra=_names(vocab, given[i] & ~there[i]),
+            missing=_names(vocab, positive[i] & ~predicted[i]),
+            extra=_names(vocab, predicted[i] & ~positive[i]),
             probabilities=dict(zip(vocab, probabilities[i].tolist(), strict=True)),
         )
         for i in _greatest(losses, most)

@@ -1,13 +1,14 @@
-"""Metrics of labels: any number of labels per image, or one. Pure functions over a whole set.
+"""Metrics of labels: any number of labels per image, or exactly one class. Pure functions over a whole set.
 
-Three conventions, said once:
+A target cell is 1 (the image has the label), 0 (it has not) or NaN (unknown). Four conventions hold everywhere:
 
-- *Average precision* is the sum over the cuts of the ranking of (gain in recall) times precision. Images with the
-  same score stand at the same cut, as in scikit-learn, so the order of the rows can never matter.
-- A *class without positives* has no average precision (NaN). The mean leaves it out, or counts it as 0 when asked.
-- Precision, recall and F1 of nothing (nothing given, nothing there) are 0, as scikit-learn's ``zero_division=0``. So a
-  image without labels for which none was given counts 0 in the ``"samples"`` average, and a class without positives 0
-  in the ``"macro"`` one.
+- *Unknown* cells are left out: each metric equals scikit-learn's on the known cells. A class, or an image, without any
+  known cell is left out of a mean over classes, or over images.
+- *Average precision* is the sum over the thresholds of (gain in recall) times precision. Images with equal scores pass
+  a threshold together, as in scikit-learn, so the order of the rows never matters.
+- A *class without positives* has no average precision (NaN). The mean skips it, or counts it as 0 when asked.
+- Precision, recall and F1 are 0 where they would be 0 / 0, as with scikit-learn's ``zero_division=0``: an image without
+  labels for which none was predicted counts 0 in the ``"samples"`` average, a class without positives in ``"macro"``.
 
 Decisions come from `Thresholds.decide`: strictly greater than the threshold.
 """
@@ -26,7 +27,34 @@ from eyebright.metrics.meter import Metric
 from eyebright.types import Thresholds
 
 Average = Literal["micro", "macro", "samples"]
-"""Over what precision, recall and F1 are averaged: all decisions at once, the classes, or the images."""
+"""What precision, recall and F1 are averaged over: all decisions at once, the classes, or the images."""
+
+
+def split_targets(
+    target: Shaped[Tensor, "n k"], predicted: Shaped[Tensor, "n k"]
+) -> tuple[Bool[Tensor, "n k"], Bool[Tensor, "n k"]]:
+    """(positive, known): which images have which label, and of which cells that is known; both on the CPU.
+
+    Args:
+        target: 1, 0 or NaN (unknown), of any dtype.
+        predicted: scores or decisions for the same images and classes.
+
+    Raises:
+        InputError: the shapes differ, there are no rows or columns, or a target is another number.
+    """
+    if target.ndim != 2 or target.shape != predicted.shape or target.numel() == 0:
+        raise InputError(
+            "targets and predictions have one row for each image and one column for each class; "
+            f"got {tuple(target.shape)} and {tuple(predicted.shape)}"
+        )
+    target = target.detach().cpu()
+    if target.dtype == torch.bool:
+        return target, torch.ones_like(target)
+    positive, known = target == 1, ~target.isnan()
+    if not bool((positive | (target == 0) | ~known).all()):
+        raise InputError("targets are 0 or 1, or NaN where unknown; got other numbers")
+    return positive, known
+
 
 # ------------------------------------------------------------------------------- rankings
 
@@ -35,19 +63,19 @@ def average_precision(scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"
     """The average precision of each class, in float64; NaN for a class without positives.
 
     Args:
-        scores: any numbers that rank the images of a class, greater means likelier.
-        target: 1 where the image has the label, else 0.
+        scores: any numbers; the greater, the likelier.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
 
     Raises:
-        InputError: the shapes differ, a score is NaN, or a target is neither 0 nor 1.
+        InputError: the shapes differ, a score is NaN, or a target is another number.
     """
-    positive = _yes_no(target, scores, "targets").numpy()
+    positive, known = split_targets(target, scores)
+    _check_can_be_ranked(scores)
     ranked = scores.detach().cpu()
-    ranked = (ranked.float() if ranked.dtype in (torch.float16, torch.bfloat16) else ranked).numpy()
-    if np.isnan(ranked).any():
-        raise InputError("scores hold NaN, which has no place in a ranking")
-    pairs = zip(np.ascontiguousarray(ranked.T), np.ascontiguousarray(positive.T), strict=True)
-    return torch.tensor([_average_precision(s, p) for s, p in pairs], dtype=torch.float64)
+    ranked = ranked.float() if ranked.dtype in (torch.float16, torch.bfloat16) else ranked
+    columns = (np.ascontiguousarray(matrix.numpy().T) for matrix in (ranked, positive, known))
+    each = [_average_precision(s[k], p[k]) for s, p, k in zip(*columns, strict=True)]
+    return torch.tensor(each, dtype=torch.float64)
 
 
 def mean_average_precision(
@@ -58,17 +86,24 @@ def mean_average_precision(
     Args:
         scores: as in `average_precision`.
         target: as in `average_precision`.
-        absent: classes without positives are skipped (NaN when that is all), or count as 0 as in scikit-learn and timm.
+        absent: classes without positives are skipped (NaN if no class has any), or count as 0 as in scikit-learn and
+            timm. A class of which nothing is known is skipped in any case.
+
+    Raises:
+        InputError: as in `average_precision`, or another ``absent``.
     """
     if absent not in ("skip", "zero"):
         raise InputError(f"absent is 'skip' or 'zero', got '{absent}'")
     each = average_precision(scores, target)
-    return float(each.nan_to_num(0).mean() if absent == "zero" else each.nanmean())
+    if absent == "skip":
+        return float(each.nanmean())
+    known = split_targets(target, scores)[1].any(dim=0)
+    return float(each[known].nan_to_num(0).mean())
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
-    """Precision and recall of one class at every cut of its ranking, from the highest threshold to the lowest.
+    """Precision and recall of one class at every threshold that changes a decision, from the highest to the lowest.
 
     Args:
         precision: of the images above the threshold.
@@ -82,73 +117,98 @@ class PrecisionRecall:
 
 
 def precision_recall_curve(scores: Float[Tensor, " n"], target: Shaped[Tensor, " n"]) -> PrecisionRecall:
-    """One class's precision and recall at each of its different scores.
+    """One class's precision and recall at each of its different scores; no points where nothing is known.
 
     The points are scikit-learn's in reverse order and without its added (1, 0). The thresholds are the next lower
     score (the last is minus infinity), because here a decision is strictly greater than its threshold.
 
+    Args:
+        scores: as in `average_precision`, of one class.
+        target: as in `average_precision`, of one class.
+
     Raises:
-        InputError: the shapes differ, a score is NaN, or a target is neither 0 nor 1.
+        InputError: as in `average_precision`.
     """
-    positive = _yes_no(target[:, None], scores[:, None], "targets")[:, 0]
-    if bool(scores.isnan().any()):
-        raise InputError("scores hold NaN, which has no place in a ranking")
-    ranked, order = scores.detach().cpu().sort(descending=True)
-    last = torch.ones(len(ranked), dtype=torch.bool)
+    positive, known = (cells[:, 0] for cells in split_targets(target[:, None], scores[:, None]))
+    _check_can_be_ranked(scores)
+    ranked, order = scores.detach().cpu()[known].sort(descending=True)
+    last = torch.ones(len(ranked), dtype=torch.bool)  # of the images with equal scores
     last[:-1] = ranked[:-1] != ranked[1:]
-    hits = positive[order].cumsum(0)[last].double()
-    given = last.nonzero()[:, 0].double() + 1
-    lower = torch.cat([ranked[last][1:], ranked.new_tensor([-torch.inf])])
-    return PrecisionRecall(hits / given, hits / positive.sum(), lower)
+    hits = positive[known][order].cumsum(0)[last].double()
+    predicted = last.nonzero()[:, 0].double() + 1
+    lower = torch.cat([ranked[last][1:], ranked.new_full((min(len(ranked), 1),), -torch.inf)])
+    return PrecisionRecall(hits / predicted, hits / positive.sum(), lower)
 
 
 # ------------------------------------------------------------------------------- decisions
 
 
 def precision(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
-    """The share of the given labels that are right."""
-    hits, given, _ = _counts(decisions, target, average)
-    return float(_ratio(hits, given).mean())
+    """The fraction of the predicted labels that are right.
+
+    Args:
+        decisions: True where a label is predicted.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+        average: over all decisions, over the classes, or over the images.
+
+    Raises:
+        InputError: the shapes differ, or another number, or another average.
+    """
+    hits, predicted, _ = _counts(decisions, target, average)
+    return float(_ratio(hits, predicted).mean())
 
 
 def recall(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
-    """The share of the true labels that are given."""
-    hits, _, there = _counts(decisions, target, average)
-    return float(_ratio(hits, there).mean())
+    """The fraction of the true labels that are predicted; arguments and errors as in `precision`."""
+    hits, _, positives = _counts(decisions, target, average)
+    return float(_ratio(hits, positives).mean())
 
 
 def f1(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, average: Average) -> float:
-    """The harmonic mean of precision and recall: 2 * right / (given + there) (van Rijsbergen, 1979, chapter 7)."""
-    hits, given, there = _counts(decisions, target, average)
-    return float(_ratio(2 * hits, given + there).mean())
+    """The harmonic mean of precision and recall: 2 * hits / (predicted + positives).
+
+    The formula is van Rijsbergen's (1979, Information Retrieval, chapter 7). Arguments and errors as in `precision`.
+    """
+    hits, predicted, positives = _counts(decisions, target, average)
+    return float(_ratio(2 * hits, predicted + positives).mean())
 
 
 def hamming_loss(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """The share of all decisions (images x classes) that are wrong."""
-    return float(_wrong(decisions, target).double().mean())
+    """The fraction of all known cells (images x classes) that are decided wrongly; NaN when nothing is known.
+
+    Arguments and errors as in `precision`.
+    """
+    wrong, known = _wrong(decisions, target)
+    return float(wrong[known].double().mean())
 
 
 def subset_accuracy(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
-    """The share of the images whose labels are all right, none missing and none too many."""
-    return float((~_wrong(decisions, target).any(dim=1)).double().mean())
+    """The exact match ratio: the fraction of the images whose known cells are all decided rightly.
+
+    Images without any known cell are left out; NaN when nothing is known. Arguments and errors as in `precision`.
+    """
+    wrong, known = _wrong(decisions, target)
+    return float((~wrong.any(dim=1))[known.any(dim=1)].double().mean())
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """How one class fares: a row of the per-class table.
+    """The scores of one class: a row of the per-class table.
 
     Args:
-        positives: how many images have the label.
-        given: how many images were given it.
-        threshold: above which it is given.
+        known: the number of images of which it is known whether they have the label; all other numbers are over these.
+        positives: the number of images that have the label.
+        predicted: the number of images that the label is predicted for.
+        threshold: above which it is predicted.
         average_precision: NaN when there are no positives.
-        precision: 0 when it was never given.
+        precision: 0 when it is never predicted.
         recall: 0 when there are no positives.
         f1: 0 when neither.
     """
 
+    known: int
     positives: int
-    given: int
+    predicted: int
     threshold: float
     average_precision: float
     precision: float
@@ -159,21 +219,32 @@ class ClassScores:
 def per_class(
     probabilities: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"], thresholds: Thresholds
 ) -> list[ClassScores]:
-    """One row for each class, in the order of the classes."""
-    hits, given, there = _counts(thresholds.decide(probabilities), target, "macro")
+    """One row for each class, in the order of the classes.
+
+    Args:
+        probabilities: of each class.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
+        thresholds: above which a label is predicted.
+
+    Raises:
+        InputError: the shapes differ, a probability is NaN, or there are thresholds for another number of classes.
+    """
+    cells = _cells(thresholds.decide(probabilities), target)
+    hits, predicted, positives, known = (matrix.sum(dim=0).double() for matrix in cells)
     columns = [
-        there.long(),
-        given.long(),
+        known.long(),
+        positives.long(),
+        predicted.long(),
         thresholds.per_class(probabilities.shape[1]),
         average_precision(probabilities, target),
-        _ratio(hits, given),
-        _ratio(hits, there),
-        _ratio(2 * hits, given + there),
+        _ratio(hits, predicted),
+        _ratio(hits, positives),
+        _ratio(2 * hits, predicted + positives),
     ]
     return [ClassScores(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-# ------------------------------------------------------------------------------- the book's
+# ------------------------------------------------------------------------------- the fastai book's functions
 
 
 def accuracy_multi(
@@ -182,41 +253,48 @@ def accuracy_multi(
     thresh: float = 0.5,
     sigmoid: bool = True,  # noqa: FBT001 (the book's signature)
 ) -> Float[Tensor, ""]:
-    """The share of all decisions that are right: 1 - `hamming_loss`, from logits, as in the book.
+    """The fraction of all known cells that are decided rightly: 1 - `hamming_loss`, from logits, as in the book.
 
     Args:
         inp: logits; or probabilities, with ``sigmoid=False``.
-        targ: 1 where the image has the label, else 0.
-        thresh: a label is given when its probability is greater.
+        targ: 1 where the image has the label, 0 where not, NaN where unknown.
+        thresh: a label is predicted when its probability is greater.
         sigmoid: whether ``inp`` are logits.
+
+    Raises:
+        InputError: the shapes differ, or a target is another number.
     """
     probabilities = inp.sigmoid() if sigmoid else inp
-    return (~_wrong(probabilities > thresh, targ)).double().mean()
+    wrong, known = _wrong(probabilities > thresh, targ)
+    return (~wrong)[known].double().mean()
 
 
 def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
-    """The share of the images whose likeliest class is the true one, as in the book.
+    """The fraction of the images whose most probable class is the true one, as in the book.
 
     Args:
         inp: logits or probabilities.
-        targ: the numbers of the true classes.
+        targ: the indices of the true classes; negative where unknown, which leaves the image out.
         axis: the axis of the classes in ``inp``.
 
     Raises:
-        InputError: there is not one true class for each choice.
+        InputError: there is not one target for each predicted class.
     """
-    chosen = inp.argmax(dim=axis)
-    if chosen.shape != targ.shape:
-        raise InputError(f"choices of the shape {tuple(chosen.shape)} and true classes of {tuple(targ.shape)} differ")
-    return (chosen == targ).double().mean()
+    predicted = inp.argmax(dim=axis)
+    if predicted.shape != targ.shape:
+        raise InputError(
+            f"predicted classes of the shape {tuple(predicted.shape)} and targets of the shape {tuple(targ.shape)} "
+            "differ"
+        )
+    return (predicted == targ)[targ >= 0].double().mean()
 
 
 def error_rate(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
-    """1 - `accuracy`."""
+    """1 - `accuracy`; arguments and errors are the same."""
     return 1 - accuracy(inp, targ, axis=axis)
 
 
-# ------------------------------------------------------------------------------- ready for a Meter
+# ------------------------------------------------------------------------------- as Metric
 
 
 def _f1_micro(decisions: Tensor, target: Tensor) -> float:
@@ -232,59 +310,67 @@ def _f1_samples(decisions: Tensor, target: Tensor) -> float:
 
 
 mean_ap = Metric("mAP", mean_average_precision, takes="probabilities")
-f1_micro = Metric("f1_micro", _f1_micro, takes="decisions")
-f1_macro = Metric("f1_macro", _f1_macro, takes="decisions")
-f1_samples = Metric("f1_samples", _f1_samples, takes="decisions")
-hamming = Metric("hamming_loss", hamming_loss, takes="decisions", higher_is_better=False)
-subset = Metric("subset_accuracy", subset_accuracy, takes="decisions")
+f1_micro = Metric("f1_micro", _f1_micro, takes="decisions", title="micro F1")
+f1_macro = Metric("f1_macro", _f1_macro, takes="decisions", title="macro F1")
+f1_samples = Metric("f1_samples", _f1_samples, takes="decisions", title="samples F1")
+hamming = Metric("hamming_loss", hamming_loss, takes="decisions", higher_is_better=False, title="Hamming loss")
+subset = Metric("subset_accuracy", subset_accuracy, takes="decisions", title="exact match")
 top1 = Metric("accuracy", accuracy, takes="logits")
-error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False)
+error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False, title="error rate")
 
-# ------------------------------------------------------------------------------- how
+# ------------------------------------------------------------------------------- private
 
 
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Each positive brings 1 / positives of recall, at the precision of the cut that it stands at.
+    """Each positive adds 1 / positives to the recall, at the precision of the threshold that it passes.
 
-    That cut holds all images with its score or a greater one, so only the positives have to be looked up.
+    That threshold lets all images through with its score or a greater one, so only the positives have to be looked up.
     """
     hits = np.sort(scores[positive])
     if len(hits) == 0:
         return float("nan")
-    given = len(scores) - np.searchsorted(np.sort(scores), hits, side="left")
+    predicted = len(scores) - np.searchsorted(np.sort(scores), hits, side="left")
     right = len(hits) - np.searchsorted(hits, hits, side="left")
-    return float(np.mean(right / given))
+    return float(np.mean(right / predicted))
 
 
 def _counts(decisions: Tensor, target: Tensor, average: str) -> Sequence[Tensor]:
-    """How many labels are right, given and there (float64): in all, for each class, or for each image."""
+    """The numbers of hits, predictions and positives (float64): in all, or of each class or image with known cells."""
     axes: dict[str, tuple[int, ...]] = {"micro": (0, 1), "macro": (0,), "samples": (1,)}
     if average not in axes:
         raise InputError(f"average is 'micro', 'macro' or 'samples', got '{average}'")
-    there = _yes_no(target, decisions, "targets")
-    given = _yes_no(decisions, decisions, "decisions")
-    return [matrix.sum(axes[average]).double() for matrix in (there & given, given, there)]
+    *cells, known = _cells(decisions, target)
+    counted = known.sum(axes[average]) > 0
+    return [matrix.sum(axes[average]).double()[counted] for matrix in cells]
 
 
-def _wrong(decisions: Tensor, target: Tensor) -> Tensor:
-    return _yes_no(decisions, decisions, "decisions") != _yes_no(target, decisions, "targets")
+def _cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
+    """Which cells are hits, predicted, positive and known; the first three among the known ones."""
+    positive, known = split_targets(target, decisions)
+    predicted = _checked_decisions(decisions) & known
+    return positive & predicted, predicted, positive, known
 
 
-def _yes_no(matrix: Tensor, beside: Tensor, what: str) -> Tensor:
-    """The matrix as booleans on the CPU, when it holds nothing else and fits what stands beside it."""
-    if matrix.ndim != 2 or matrix.shape != beside.shape or matrix.numel() == 0:
-        raise InputError(
-            f"{what} and predictions have one row for each image and one column for each class; "
-            f"got {tuple(matrix.shape)} and {tuple(beside.shape)}"
-        )
-    if matrix.dtype == torch.bool:
-        return matrix.cpu()
-    if not bool(((matrix == 0) | (matrix == 1)).all()):
-        advice = "; probabilities become decisions by Thresholds.decide" if what == "decisions" else ""
-        raise InputError(f"{what} are 0 or 1, got other numbers{advice}")
-    return matrix.cpu() == 1
+def _wrong(decisions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Which known cells are decided wrongly, and which cells are known."""
+    _, predicted, positive, known = _cells(decisions, target)
+    return predicted != positive, known
+
+
+def _checked_decisions(decisions: Tensor) -> Tensor:
+    decisions = decisions.detach().cpu()
+    if decisions.dtype == torch.bool:
+        return decisions
+    if not bool(((decisions == 0) | (decisions == 1)).all()):
+        raise InputError("decisions are 0 or 1, got other numbers; probabilities become decisions by Thresholds.decide")
+    return decisions == 1
+
+
+def _check_can_be_ranked(scores: Tensor) -> None:
+    if bool(scores.isnan().any()):
+        raise InputError("scores hold NaN, which cannot be ranked")
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """The share, and 0 of nothing."""
+    """The quotient, and 0 for 0 / 0."""
     return part / whole.clamp(min=1)

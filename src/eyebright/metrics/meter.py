@@ -27,16 +27,23 @@ class Metric:
     """A number that says how good predictions are, over a whole set of images.
 
     Args:
-        name: how tables call it.
+        name: the key of its value in scores and in ``history.csv``.
         function: from (what it takes, targets) to one number; both hold the whole set, an image a row.
         takes: what the function is fed.
         higher_is_better: False for errors.
+        title: the name for people, in tables and reports; None: ``name``.
     """
 
     name: str
     function: Callable[[Tensor, Tensor], Any]
     takes: Takes
     higher_is_better: bool = True
+    title: str | None = None
+
+    @property
+    def display_name(self) -> str:
+        """The name for people, such as ``"macro F1"``."""
+        return self.title or self.name
 
     def __call__(self, predicted: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> float:
         """The metric of predictions of the kind that it takes.

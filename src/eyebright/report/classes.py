@@ -193,14 +193,14 @@ class ClassReport(TaskReport):
 
 def _table_row(name: str, row: ClassScores) -> list[Cell]:
     """The cells of one class; a dash for precision where it was never predicted and for recall without an image."""
-    any_image, any_predicted = row.positives > 0, row.given > 0
+    any_image, any_predicted = row.positives > 0, row.predicted > 0
     return [
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),
         Cell.of(row.recall) if any_image else Cell(NO_VALUE),
         Cell.of(row.f1, bar=True) if any_image or any_predicted else Cell(NO_VALUE),
-        Cell.of(row.given),
+        Cell.of(row.predicted),
     ]
 
 

@@ -103,7 +103,7 @@ def _precision_recall(
     recall, precision = [0.0, *curve.recall.tolist()], [float(curve.precision[0]), *curve.precision.tolist()]
     keep = subsample_indices(recall)
     frequency = row.positives / len(targets)
-    in_use = [Series([row.recall], [row.precision], "chosen", "dots")] if row.given else []
+    in_use = [Series([row.recall], [row.precision], "chosen", "dots")] if row.predicted else []
     ap = score_text(row.average_precision)
     alt_text = (
         f"{name}: average precision {ap}; at the threshold in use precision {score_text(row.precision)} "

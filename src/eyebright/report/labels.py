@@ -174,7 +174,7 @@ class LabelReport(TaskReport):
 
 def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
     """The cells of one label; a dash for precision where it was never predicted, for recall where no image has it."""
-    enough, any_positive, any_predicted = row.positives >= _ENOUGH, row.positives > 0, row.given > 0
+    enough, any_positive, any_predicted = row.positives >= _ENOUGH, row.positives > 0, row.predicted > 0
     return [
         Cell(name),
         Cell.of(row.positives),
@@ -184,5 +184,5 @@ def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
         Cell.of(row.recall) if any_positive else Cell(NO_VALUE),
         Cell.of(row.f1) if any_positive or any_predicted else Cell(NO_VALUE),
         Cell.of(row.threshold, decimals=2),
-        Cell.of(row.given),
+        Cell.of(row.predicted),
     ]

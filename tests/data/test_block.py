@@ -206,3 +206,40 @@ def test_points_need_no_vocabulary_and_read_only_what_is_needed(folder: Path, ta
     datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=centre).datasets(table)
     assert len(asked) == 1
     assert datasets.train[1][1].shape == (1, 2)
+
+
+def test_points_in_fractions_of_the_image_are_refused_before_training_unless_they_are_said_to_be_pixels(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    def fractions(row: pd.Series) -> list[float]:
+        return [row["x"] / 64, row["y"] / 48]
+
+    points = block(folder, blocks=(ImageBlock, PointBlock), get_y=fractions)
+    points.datasets(table)
+    with pytest.raises(
+        DataError, match=r"look like fractions of the image, .* in an image of 64 x 48 pixels; multiply"
+    ):
+        points.dataloaders(table, bs=4)
+    points.new(blocks=(ImageBlock, PointBlock(in_pixels=True))).dataloaders(table, bs=4)
+
+
+def test_an_unreadable_image_does_not_hide_that_points_are_fractions(tmp_path: Path) -> None:
+    table = coloured_squares(tmp_path, 8)
+    (tmp_path / "000.png").write_bytes(b"")
+    points = block(tmp_path, blocks=(ImageBlock, PointBlock), get_y=lambda _: [0.25, 0.75])
+    with pytest.raises(DataError, match="look like fractions of the image"):
+        points.dataloaders(table, bs=2, skip_bad=True)
+    for item in (
+        points.new(blocks=(ImageBlock, PointBlock(in_pixels=True))).dataloaders(table, bs=2, skip_bad=True).valid
+    ):
+        assert len(item) == 2
+
+
+def test_an_image_with_another_number_of_points_is_named(folder: Path, table: pd.DataFrame) -> None:
+    def one_or_two(row: pd.Series) -> list[list[float]]:
+        return [[20.0, 20.0]] * (1 if row["fname"] == "004.png" else 2)
+
+    points = block(folder, blocks=(ImageBlock, PointBlock), get_y=one_or_two)
+    with pytest.raises(DataError, match="row 4: this image has 1 points, the others have 2"):
+        for _ in points.dataloaders(table, bs=4, num_workers=0).train:
+            pass

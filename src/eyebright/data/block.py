@@ -5,7 +5,7 @@ gives batches, `DataBlock.summary` walks one sample and one batch and says what 
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,22 @@ import torch
 
 from eyebright._system.device import choose_device
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.datasets import Datasets
+from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import Fields
 from eyebright.data.worker_pool import WorkerPool
-from eyebright.errors import DataError, InputError, checked_keywords
+from eyebright.errors import DataError, ImageError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption, PixelCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock, as_block
 from eyebright.transforms.pipeline import Pipeline
+from eyebright.types import Size
 
 DEFAULT_BATCH = 64
+_CHECKED = 64  # training images whose targets are compared with the sizes of the images
 
 
 @dataclass(frozen=True, init=False)
@@ -150,6 +152,8 @@ class DataBlock:
         _refuse_below("seed", seed, 0)
         if not len(datasets.valid):
             raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
+        assert datasets.fields.target is not None
+        datasets.fields.target.check_plausible(_samples_with_size(datasets.train))
         chosen = choose_device(device)
         pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, chosen, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
@@ -195,6 +199,16 @@ class DataBlock:
             sys.stdout.write(line + "\n")
         if show_batch:
             self.dataloaders(source, bs=bs).show_batch()
+
+
+def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
+    """The targets of some training images, spread over all of them, and the sizes of these images."""
+    for i in range(0, len(train), -(-len(train) // _CHECKED)):
+        try:
+            sample = train.sample(i)
+        except ImageError:  # reported when it is read for training
+            continue
+        yield sample.value, sample.image.shape
 
 
 def _refuse_below(name: str, value: int | None, least: int) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
-from eyebright.types import Points, Thresholds, Vocab
+from eyebright.types import Points, Size, Thresholds, Vocab
 
 NO_LABEL = "(no label)"
 """The words for an empty set of labels."""
@@ -143,6 +143,17 @@ class TargetBlock(Block):
 
         Raises:
             DataError: there is nothing to learn, or nothing to score.
+        """
+
+    def check_plausible(self, samples: Iterable[tuple[Any, Size]]) -> None:
+        """Nothing, where the values of some training images can be what they are taken for.
+
+        Args:
+            samples: values, and the sizes of their images. Asking for them reads a header of an image for each, so a
+                block that does not look at sizes leaves them alone.
+
+        Raises:
+            DataError: they can hardly be, such as points that are fractions of the image and not pixels.
         """
 
     @abstractmethod

@@ -8,13 +8,20 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.errors import InputError
+from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_distance
 from eyebright.tasks.base import Columns, SectionName, TargetBlock
+from eyebright.tasks.point_units import implausible_points
 from eyebright.types import Points, Size, Thresholds
+
+_CONVERSIONS = {
+    "fraction": "multiply x by the image's width and y by its height, or ",
+    "percent": "multiply x by a hundredth of the image's width and y by a hundredth of its height, or ",
+    None: "",
+}
 
 
 @dataclass(frozen=True, init=False)
@@ -114,6 +121,19 @@ class PointBlock(TargetBlock):
     def metrics(self) -> tuple[Metric, ...]:
         """The mean distance, in pixels of the user's own images."""
         return (point_distance,)
+
+    def check_plausible(self, samples: Iterable[tuple[Points, Size]]) -> None:
+        """Nothing, where the points can be pixels of their images, or ``in_pixels`` says that they are.
+
+        Raises:
+            DataError: they look like fractions or percentages of the image, or most lie outside of it.
+        """
+        wrong = None if self.in_pixels else implausible_points(list(samples))
+        if wrong is None:
+            return
+        raise DataError(
+            f"{wrong.reason}; {_CONVERSIONS[wrong.unit]}give PointBlock(in_pixels=True) where the points are right"
+        )
 
     def training_summary(self, values: Sequence[Points]) -> dict[str, Any]:
         """Images with each point; the baseline is the mean place of each."""

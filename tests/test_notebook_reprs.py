@@ -154,7 +154,7 @@ def test_looking_at_points_reads_a_few_targets_only(folder: Path, table: pd.Data
     ]
 
 
-def test_a_image_that_is_gone_is_a_line_of_words(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_an_image_that_is_gone_is_a_line_of_words(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     datasets = squares_block(tmp_path / "copy").datasets(table)
     shutil.rmtree(tmp_path / "copy")

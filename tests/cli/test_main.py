@@ -276,7 +276,7 @@ def test_bad_images_are_left_out_and_listed_when_asked_for(squares: Path, capsys
         assert name in (squares / "model" / "report.html").read_text()
 
 
-def test_a_image_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
+def test_an_image_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image(lambda whole: whole[: len(whole) // 2])(squares)

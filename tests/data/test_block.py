@@ -35,7 +35,7 @@ def test_an_empty_block_gives_the_row_twice(table: pd.DataFrame) -> None:
     assert x["fname"] == y["fname"]
 
 
-def test_an_item_is_a_image_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
+def test_an_item_is_an_image_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
     datasets = block(folder).datasets(table)
     image, target = datasets.train[1]
     assert "RGB size=64x48" in repr(image)

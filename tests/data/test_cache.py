@@ -87,7 +87,7 @@ def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> Non
     assert "it is full" in cached.cache.summary
 
 
-def test_a_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
+def test_an_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 8)
     dls = squares_block(tmp_path).dataloaders(table, bs=6, cache="memory")
     before = dls.valid.one_batch()[0]

@@ -136,7 +136,7 @@ def test_an_unreadable_image_is_left_out_and_listed_when_asked_for(tmp_path: Pat
     assert [Path(path).name for path in dls.skipped] == ["002.png"]
 
 
-def test_a_image_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -> None:
+def test_an_image_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 9)
     table["is_valid"] = [False] * 8 + [True]
     for name in table["fname"][1:8]:

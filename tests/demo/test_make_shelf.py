@@ -26,7 +26,7 @@ def test_the_table_names_exactly_the_images_that_are_there(shelf: tuple[Path, st
     assert len(rows(out)) == 60
 
 
-def test_the_table_reads_as_several_labels_a_image_with_some_images_empty(shelf: tuple[Path, str]) -> None:
+def test_the_table_reads_as_several_labels_an_image_with_some_images_empty(shelf: tuple[Path, str]) -> None:
     table = read_labels(shelf[0] / "labels.csv")
     assert table.kind == "multi"
     assert {label for labels in table.labels for label in labels} == LABELS

@@ -34,7 +34,7 @@ def split_at_spaces(row: Any) -> list[str]:
     ("empty", "get_y"),
     [("", split_at_spaces), ("", ColReader("labels", label_delim=" ")), (np.nan, ColReader("labels", label_delim=" "))],
 )
-def test_a_image_without_labels_makes_no_empty_class(
+def test_an_image_without_labels_makes_no_empty_class(
     folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
 ) -> None:
     """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""

@@ -73,7 +73,7 @@ def test_getters_give_two_texts(voc_table: pd.DataFrame) -> None:
     assert (expected[0], expected[1]) in zip(voc_table["fname"], voc_table["labels"], strict=True)
 
 
-def test_an_item_is_a_image_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
+def test_an_item_is_an_image_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
     expected = GOLD["multi item"]
     datasets = chapter_6.datasets(voc_table)
     x, y = datasets.train[0]
@@ -194,7 +194,7 @@ def test_overlapping_sides_are_refused_where_the_book_takes_them(pets: Path) -> 
         CHAPTER_5.new(splitter=lambda _: ([0, 1, 2, 3], [2, 3, 4])).datasets(pets)
 
 
-def test_every_ending_of_a_image_is_one_that_the_book_takes_too_but_not_every_image_type_is_a_image() -> None:
+def test_every_ending_of_an_image_is_one_that_the_book_takes_too_but_not_every_image_type_is_an_image() -> None:
     theirs = GOLD["traps"]["image_extensions"]
     assert set(IMAGE_EXTENSIONS) < set(theirs)
     assert {".svg", ".psd", ".dwg"} <= set(theirs) - set(IMAGE_EXTENSIONS), "which no image reader opens"

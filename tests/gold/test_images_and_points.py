@@ -107,7 +107,7 @@ def test_a_point_that_a_crop_cuts_off_is_unknown_and_not_outside_of_the_range() 
     assert PointBlock(1).encode(Points.of([24.0, 16.0]), crop).isnan().all()
 
 
-def test_the_edge_of_a_image_is_where_its_points_think_it_is() -> None:
+def test_the_edge_of_an_image_is_where_its_points_think_it_is() -> None:
     right = AUGMENT["align_corners=True image vs edge-convention points, 640->320"][-1]
     assert (right["point_decoded"], right["image_centroid"]) == (319.5, 319.0), "half a pixel apart there"
     resized = Warp.resize(Size(8, 640), Size(4, 320))

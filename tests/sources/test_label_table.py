@@ -232,7 +232,7 @@ def test_a_column_cannot_play_two_parts(labels, part, read):
         read("file,label,is_valid\na.jpg,cat,True\n", labels=[labels])
 
 
-def test_a_image_without_a_name_names_its_line(read):
+def test_an_image_without_a_name_names_its_line(read):
     with pytest.raises(TableError, match="line 3: there is no name of an image in column 'file'"):
         read("file,label\na.jpg,cat\n,dog\n")
 

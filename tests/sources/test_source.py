@@ -37,12 +37,12 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert [row.target for row in source] == ["bus", "train"]
 
 
-def test_a_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
+def test_an_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1.png' lies in no class folder"):
         folder_source(images(tmp_path, "1.png", "cat/2.png"))
 
 
-def test_a_image_beside_the_class_folders_of_its_side_is_an_error_and_no_class_of_its_own(tmp_path: Path) -> None:
+def test_an_image_beside_the_class_folders_of_its_side_is_an_error_and_no_class_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3.png' lies in no class folder"):
         folder_source(images(tmp_path, "train/cat/1.png", "valid/cat/2.png", "train/3.png"))
 

@@ -43,7 +43,7 @@ def test_numbers_are_labels_too() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, "", []])
-def test_a_image_without_a_label_is_an_error(missing: object) -> None:
+def test_an_image_without_a_label_is_an_error(missing: object) -> None:
     with pytest.raises(LabelError, match="no label|got 0"):
         CategoryBlock().read(missing)
 

@@ -195,7 +195,7 @@ def test_a_random_box_lies_anywhere_inside() -> None:
 
 
 @pytest.mark.parametrize("source", [Size(30, 1000), Size(1000, 30)])
-def test_a_image_too_long_for_any_box_shows_its_middle(source: Size) -> None:
+def test_an_image_too_long_for_any_box_shows_its_middle(source: Size) -> None:
     crop = RandomResizedCrop(64, min_scale=0.9)
     left, top, width, height = box_of(crop.draw(source, np.random.default_rng(0)).warp)
     assert width / height == pytest.approx(4 / 3 if source.width > source.height else 3 / 4)

@@ -22,7 +22,7 @@ def test_a_thumbnail_is_a_small_jpeg_of_the_same_proportions(tmp_path):
     assert image.getpixel((10, 90))[0] < 10 < 245 < image.getpixel((350, 90))[0]
 
 
-def test_a_image_that_is_gone_leaves_its_reason(tmp_path):
+def test_an_image_that_is_gone_leaves_its_reason(tmp_path):
     gone = thumbnail(str(tmp_path / "gone.jpg"))
     assert gone.data_url == ""
     assert gone.error

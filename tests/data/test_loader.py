@@ -11,6 +11,7 @@ import torch
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader
+from eyebright.data.loader import Shard
 from eyebright.errors import DataError, ImageError, InputError
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
@@ -145,6 +146,59 @@ def test_an_image_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -
     assert list(dls.train.batches()) == []
     assert len(dls.skipped) == 7
     assert [len(batch.x) for batch in dls.valid.batches()] == [1]
+
+
+def test_images_are_drawn_in_proportion_to_their_weights(folder: Path, table: pd.DataFrame) -> None:
+    weights = np.where(table.index % 3 == 0, 4.0, 1.0)
+    weights[5] = 0.0
+    train = squares_block(folder).dataloaders(table, bs=8, drop_last=False, sample_weights=weights).train
+    drawn = [train.dataset.indices[i % 30] for epoch in range(200) for i in chain(*train.batch_indices(epoch))]
+    assert len(drawn) == 200 * 30
+    shares = np.bincount(drawn, minlength=40) / len(drawn)
+    expected = np.where(table["is_valid"], 0.0, weights)
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.01)
+    assert shares[5] == 0
+
+
+def test_weighted_epochs_are_the_same_for_the_same_seed_and_for_each_of_several_processes(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    block, weights = squares_block(folder), [1.0 + i % 5 for i in range(len(table))]
+    first, again, other = (
+        block.dataloaders(table, bs=6, seed=seed, sample_weights=weights).train for seed in (0, 0, 1)
+    )
+    assert list(first.batch_indices(3)) == list(again.batch_indices(3)) != list(first.batch_indices(4))
+    assert list(first.batch_indices(3)) != list(other.batch_indices(3))
+    parts = [list(first.batch_indices(3, Shard(number, 2))) for number in range(2)]
+    assert [[*one, *two] for one, two in zip(*parts, strict=True)] == list(first.batch_indices(3))
+
+
+def test_an_image_that_is_drawn_again_is_augmented_differently(folder: Path, table: pd.DataFrame) -> None:
+    weights = [float(i == 1) for i in range(len(table))]
+    dls = squares_block(folder).dataloaders(table, bs=8, sample_weights=weights)
+    batch = next(dls.train.batches(0))
+    assert batch.indices == [1] * 8
+    assert len({tensor.numpy().tobytes() for tensor in batch.x}) == 8
+    assert torch.equal(
+        batch.x[0], squares_block(folder).dataloaders(table, bs=8).train.collate([dls.train.sample(1, 0)]).x[0]
+    )
+    assert [batch.indices for batch in dls.valid.batches()] == [dls.valid_ds.indices[:8], dls.valid_ds.indices[8:]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0] * 3, "sample_weights has 3 numbers, for 40 items"),
+        ([0.0] * 40, "sample_weights are numbers, 0 or more and not all 0"),
+        ([-1.0] * 40, "sample_weights are numbers, 0 or more"),
+        ([float("nan")] * 40, "sample_weights are numbers, 0 or more"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(
+    weights: list[float], message: str, folder: Path, table: pd.DataFrame
+) -> None:
+    with pytest.raises(InputError, match=message):
+        squares_block(folder).dataloaders(table, sample_weights=weights)
 
 
 @pytest.mark.parametrize("numbers", [{"val_bs": 0}, {"val_bs": -2}, {"num_workers": -1}, {"seed": -1}])

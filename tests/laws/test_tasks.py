@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
@@ -98,6 +99,32 @@ def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:
     outputs = perfect_outputs(case, block, targets)
     assert block.loss()(outputs, targets) < 1e-6
     assert block.loss()(1 - outputs, targets) > 0.1
+
+
+def test_the_training_loss_without_options_is_the_loss_and_options_are_offered_or_refused(case: Case) -> None:
+    block, values = fitted(case)
+    targets = torch.stack([block.encode(value, WARP) for value in values])
+    outputs = torch.randn(len(values), block.width, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(block.training_loss(values)(outputs, targets), block.loss()(outputs, targets))
+    for options in ({"label_smoothing": 0.1}, {"balance": "pos_weight"}, {"balance": "effective_number"}):
+        if block.label_names:
+            changed = block.training_loss([values[0], values[0], *values], **options)(outputs, targets)
+            assert changed.isfinite()
+            assert changed != block.loss()(outputs, targets)
+        else:
+            with pytest.raises(InputError, match="label_smoothing and balance are for labels and classes"):
+                block.training_loss(values, **options)
+
+
+def test_soft_targets_mean_what_encoded_ones_do(case: Case) -> None:
+    block, values = fitted(case)
+    assert block.can_mix == bool(block.label_names)
+    if block.can_mix:
+        targets = torch.stack([block.encode(value, WARP) for value in values])
+        outputs = torch.randn(len(values), block.width, generator=torch.Generator().manual_seed(0))
+        soft = block.soft_targets(targets)
+        assert soft.shape == outputs.shape
+        torch.testing.assert_close(block.loss()(outputs, soft), block.loss()(outputs, targets))
 
 
 def test_the_head_is_as_wide_as_the_outputs_it_decodes(case: Case) -> None:

@@ -1,5 +1,6 @@
 """The front door: the book's verbs do what the book says, and stay right where it is wrong."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.train.events import EpochDone, Event
+from eyebright.train.plan import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
 from eyebright.transforms.torchvision import PixelTransform
@@ -177,6 +179,52 @@ def _after_checkpoint(cut_off: object) -> object:
         waiting[:] = [event]
 
     return observe
+
+
+def test_the_options_of_a_learner_are_those_of_its_plans_and_change_training_but_not_validation(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    options = TrainingOptions(label_smoothing=0.2, balance="effective_number")
+    plain, changed = squares_learner(folder, table), squares_learner(folder, table, options=options)
+    for learner in (plain, changed):
+        learner.fine_tune(1, 1e-30)  # nothing is learnt, so that only the losses differ
+    assert [plan.options for plan in changed.run.plans] == [options, options]
+    (first, *_), (second, *_) = plain.run.history, changed.run.history
+    assert second["train_loss"] != pytest.approx(first["train_loss"], rel=1e-3)
+    assert second["valid_loss"] == pytest.approx(first["valid_loss"])
+    changed.options = TrainingOptions()
+    changed.fit(1, 1e-30)
+    plain.fit(1, 1e-30)
+    assert changed.run.losses == plain.run.losses
+
+
+def test_a_training_with_every_option_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    options = TrainingOptions(
+        clip=1.0, accumulate=2, ema=0.9, mixup=0.4, cutmix=1.0, label_smoothing=0.1, balance="pos_weight"
+    )
+    dls = squares_block(folder).dataloaders(
+        table, bs=8, num_workers=2, sample_weights=[1.0 + i % 3 for i in range(len(table))]
+    )
+    whole, cut, resumed = (small_learner(dls, options=options) for _ in range(3))
+    whole.fit(3, 1e-2)
+
+    def die(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(3, 1e-2, cbs=[die], checkpoint=tmp_path / "c")
+    resumed.fit(3, 1e-2, checkpoint=tmp_path / "c", resume=True)
+    assert resumed.run.losses == whole.run.losses
+    assert all(torch.equal(tensor, whole.model.state_dict()[name]) for name, tensor in weights(resumed).items())
+    other = small_learner(dls, options=replace(options, mixup=0.2))
+    with pytest.raises(TrainingError, match=r"mixup was 0.4 and is 0.2"):
+        other.fit(3, 1e-2, checkpoint=tmp_path / "c", resume=True)
+    unweighted = small_learner(squares_block(folder).dataloaders(table, bs=8), options=options)
+    with pytest.raises(TrainingError, match="sample_weights was .* and is None"):
+        unweighted.fit(3, 1e-2, checkpoint=tmp_path / "c", resume=True)
 
 
 def test_another_plan_cannot_resume_a_checkpoint(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:

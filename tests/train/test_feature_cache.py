@@ -18,6 +18,7 @@ from eyebright.metrics.labels import mean_ap
 from eyebright.models.split_model import split_at_head
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
+from eyebright.train.device import Device
 from eyebright.train.events import EpochDone, Event
 from eyebright.train.feature_cache import FeatureCache
 from eyebright.transforms.spatial import Resize
@@ -163,6 +164,23 @@ def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, ta
         torch.testing.assert_close(targets, expected, rtol=0, atol=0, equal_nan=True)
 
 
+def test_images_that_are_drawn_several_times_an_epoch_are_cached_once(folder: Path, table: pd.DataFrame) -> None:
+    weights = [1.0 + 9 * (i % 7 == 0) for i in range(len(table))]
+    block = squares_block(folder)
+    train = block.dataloaders(table, bs=8, drop_last=False, sample_weights=weights).train
+    model = split_at_head(frozen(folder, table).model.eval())
+    cache = FeatureCache(model, train, Device("cpu", "float32"), views=1)
+    for epoch in range(3):
+        batches = list(cache.batches(epoch))
+        assert [len(targets) for _, targets in batches] == [len(group) for group in train.batch_indices(epoch)]
+        for (features, targets), group in zip(batches, train.batch_indices(epoch), strict=True):
+            images = [train.sample(i if epoch == 0 else i % 30, 0) for i in group]
+            x, y, *_ = train.collate(images)
+            assert torch.equal(targets, y)
+            if epoch == 0:
+                torch.testing.assert_close(features, model.backbone(x))
+
+
 def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
     folder: Path, table: pd.DataFrame, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,10 +283,10 @@ def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.D
     learner = frozen(folder, table)
     with pytest.raises(InputError, match="freeze_epochs=0 freezes none"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
-    with pytest.raises(InputError, match=r"a whole number of views, at least 1, got augment_views=0"):
+    with pytest.raises(InputError, match=r"augment_views is a whole number of views of each image, at least 1, got 0"):
         learner.fit(1, augment_views=0)
     learner.unfreeze()
-    with pytest.raises(InputError, match=r"augment_views=2 .* but the body learns: freeze it first, or leave it out"):
+    with pytest.raises(InputError, match=r"augment_views=2 .* but it learns: freeze it first, or leave it out"):
         learner.fit_one_cycle(1, augment_views=2)
     book = small_learner(learner.dls)
     book.freeze()

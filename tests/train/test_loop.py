@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, StepDone, ValidationStarted
 from eyebright.train.loop import train, watch
-from eyebright.train.plan import Plan
+from eyebright.train.plan import Plan, TrainingOptions
 from eyebright.train.run import Accumulation, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import Constant
 from support.training import (
@@ -194,7 +194,7 @@ def test_after_a_break_between_epochs_training_goes_on_as_if_nothing_had_been() 
 @pytest.mark.parametrize("where", [StepDone, ValidationStarted])
 def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, accumulate=2, ema=0.9))
+    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(accumulate=2, ema=0.9)))
 
     def interrupt(event: Event) -> None:
         if isinstance(event, where):
@@ -208,7 +208,7 @@ def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
 
 def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, ema=0.9))
+    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)))
     own: list[Tensor] = []
 
     def validate() -> dict[str, float]:
@@ -225,7 +225,7 @@ def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
 
 def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
     run = tiny_run()
-    run.begin(Plan(2, (1e-2,) * 3, ema=0.9))
+    run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)))
     averages: list[Tensor] = []
     validated: list[Tensor] = []
     events = train_all(

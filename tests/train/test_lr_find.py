@@ -11,7 +11,7 @@ from torch import nn
 
 from eyebright.errors import InputError, TrainingError
 from eyebright.train.lr_find import lr_find, suggest
-from eyebright.train.plan import Plan
+from eyebright.train.plan import Plan, TrainingOptions
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import step
 from support.training import setup_of, tiny_images, tiny_model, tiny_plans, tiny_run, train_all
@@ -144,7 +144,9 @@ def test_no_batch_and_impossible_rates_are_errors() -> None:
 def test_the_optimizer_of_the_plan_is_used() -> None:
     run = tiny_run(nn.Sequential(*tiny_model()))
     curves = [
-        lr_find(run, setup_of(run), plan=Plan(1, (1e-3,) * 3, optimizer=kind), num_it=30).losses
+        lr_find(
+            run, setup_of(run), plan=Plan(1, (1e-3,) * 3, options=TrainingOptions(optimizer=kind)), num_it=30
+        ).losses
         for kind in ("adamw", "sgd")
     ]
     assert curves[0] != curves[1]

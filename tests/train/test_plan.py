@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.plan import Plan, TrainingOptions, fine_tune_plans
 from eyebright.train.schedule import Constant, FlatCosine, OneCycle
 
+OPTIONS = TrainingOptions(
+    optimizer="sgd",
+    clip=1.0,
+    accumulate=4,
+    ema=0.99,
+    mixup=0.2,
+    cutmix=1.0,
+    label_smoothing=0.1,
+    balance="effective_number",
+)
 PLANS = [
     Plan(3, (1e-3,)),
-    Plan(1, (1e-4, 1e-3), FlatCosine(), optimizer="sgd", weight_decay=0.1, clip=1.0, accumulate=4, ema=0.99),
+    Plan(1, (1e-4, 1e-3), FlatCosine(), weight_decay=0.1, options=OPTIONS),
     Plan(2, (1e-5, 1e-4, 1e-3), Constant(0.8), train_bn=False, frozen_to=2),
 ]
 
@@ -26,16 +36,37 @@ def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
     [
         ({"epochs": 0}, "at least 1 epoch, got 0"),
         ({"epochs": 1.5}, "a whole number of epochs.*got 1.5"),
-        ({"accumulate": 0}, "at least 1 batch, got accumulate=0"),
-        ({"clip": 0.0}, "a positive number or None, got 0.0"),
-        ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),
-        ({"optimizer": "lion"}, "unknown optimizer 'lion'; the known: 'adamw', 'sgd'"),
         ({"frozen_to": 1}, "cannot freeze up to group 1: there are 1 groups"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Plan(**{"epochs": 1, "lr": (1e-3,), **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"accumulate": 0}, "accumulate is a whole number of batches, at least 1, got 0"),
+        ({"accumulate": 1.5}, "accumulate is a whole number of batches, at least 1, got 1.5"),
+        ({"clip": 0.0}, "a positive number or None, got 0.0"),
+        ({"clip": float("nan")}, "a positive number or None, got nan"),
+        ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion'. The known: 'adamw', 'sgd'"),
+        ({"balance": "pos_weigth"}, "unknown balance 'pos_weigth'. Did you mean 'pos_weight'"),
+        ({"mixup": -1.0}, "mixup is the alpha of a beta distribution, 0 or more, got -1.0"),
+        ({"cutmix": float("inf")}, "cutmix is the alpha of a beta distribution, 0 or more, got inf"),
+        ({"label_smoothing": 1.0}, r"label_smoothing is a share in \[0, 1\), got 1.0"),
+    ],
+)
+def test_an_option_without_a_possible_value_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrainingOptions(**fields)
+
+
+def test_cached_features_and_mixed_images_exclude_each_other() -> None:
+    with pytest.raises(InputError, match="augment_views=2 caches features of single images, and mixup and cutmix mix"):
+        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(mixup=0.2))
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])

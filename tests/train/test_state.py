@@ -12,15 +12,18 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
 from eyebright.train.events import EpochDone
-from eyebright.train.plan import Plan
+from eyebright.train.plan import Plan, TrainingOptions
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint, read_checkpoint, save_checkpoint
 from support.training import in_another_process, tiny_model, tiny_plans, tiny_run, train_all
 
 KINDS: dict[str, tuple[Plan, ...]] = {
     "fine-tuning": tiny_plans(),
-    "sgd": (Plan(3, (1e-2,) * 3, optimizer="sgd"),),
-    "averaged, accumulated and clipped": (Plan(3, (1e-2,) * 3, ema=0.9, accumulate=2, clip=0.1),) * 2,
+    "sgd": (Plan(3, (1e-2,) * 3, options=TrainingOptions(optimizer="sgd")),),
+    "averaged, accumulated and clipped": (
+        Plan(3, (1e-2,) * 3, options=TrainingOptions(ema=0.9, accumulate=2, clip=0.1)),
+    )
+    * 2,
 }
 
 

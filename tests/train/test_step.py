@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
-from eyebright.train.plan import Plan
+from eyebright.train.plan import Plan, TrainingOptions
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.schedule import Constant
 from eyebright.train.step import LossNotFiniteError, step
@@ -29,7 +29,8 @@ def linear_run(*plans: Plan) -> Run:
 
 
 def sgd(**fields: float | int) -> Plan:
-    return Plan(1, (0.1,), Constant(mom=0.0), optimizer="sgd", weight_decay=0.0, **fields)  # type: ignore[arg-type]
+    options = TrainingOptions(optimizer="sgd", **fields)  # type: ignore[arg-type]
+    return Plan(1, (0.1,), Constant(mom=0.0), weight_decay=0.0, options=options)
 
 
 def trained(plan: Plan, sizes: list[int]) -> Tensor:
@@ -44,7 +45,8 @@ def trained(plan: Plan, sizes: list[int]) -> Tensor:
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [4, 8, 8], [7, 13], [20]])
 def test_a_window_of_batches_learns_like_one_batch_of_all_their_images(sizes: list[int], optimizer: str) -> None:
     def plan(accumulate: int) -> Plan:
-        return Plan(1, (0.1,), Constant(), optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
+        options = TrainingOptions(optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
+        return Plan(1, (0.1,), Constant(), options=options)
 
     torch.testing.assert_close(trained(plan(len(sizes)), sizes), trained(plan(1), [20]))
 
@@ -121,7 +123,7 @@ def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int])
 
 
 def test_what_to_try_depends_on_what_was_tried() -> None:
-    run = linear_run(Plan(1, (0.1,), clip=1.0))
+    run = linear_run(Plan(1, (0.1,), options=TrainingOptions(clip=1.0)))
     with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
         list(train_all(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
 

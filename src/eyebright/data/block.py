@@ -10,14 +10,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from eyebright._system.device import choose_device
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
-from eyebright.data.loader import Loader
+from eyebright.data.loader import Loader, SampleWeights
 from eyebright.data.sample_spec import Fields
 from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, ImageError, InputError, checked_keywords
@@ -109,6 +111,7 @@ class DataBlock:
         val_bs: int | None = None,
         shuffle: bool = True,
         drop_last: bool | None = None,
+        sample_weights: SampleWeights | None = None,
         num_workers: int | None = None,
         processes: bool | None = None,
         device: str | torch.device | None = None,
@@ -125,6 +128,8 @@ class DataBlock:
             val_bs: images in a validation batch; None: as many.
             shuffle: another order of the training images in each epoch.
             drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
+            sample_weights: one for each item of the source: an epoch draws as many training images as there are, each
+                with a probability in proportion to its weight. None: each image once an epoch.
             num_workers: how many read; None: one for each processor, at most 16; 0: the thread that asks for batches.
             processes: they are processes, which share no interpreter lock, not threads; None: where there are many
                 image files and no more workers than processors. The batches are the same. Functions for x and y then
@@ -157,6 +162,7 @@ class DataBlock:
         chosen = choose_device(device)
         pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, chosen, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
+        weights = None if sample_weights is None else _side_weights(sample_weights, datasets)
         pool = WorkerPool()
 
         def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
@@ -167,6 +173,7 @@ class DataBlock:
                 training=side == 0,
                 shuffle=shuffle,
                 drop_last=drop_last,
+                sample_weights=weights if side == 0 else None,
                 workers=num_workers,
                 processes=processes,
                 seed=seed,
@@ -214,6 +221,13 @@ def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
 def _refuse_below(name: str, value: int | None, least: int) -> None:
     if value is not None and value < least:
         raise InputError(f"{name} is a whole number from {least} on, got {value}")
+
+
+def _side_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.float64]:
+    """The weights of the training side's items."""
+    if len(weights) != len(datasets):
+        raise InputError(f"sample_weights has {len(weights)} numbers, for {len(datasets)} items")
+    return np.asarray(weights, np.float64)[np.asarray(datasets.train.indices)]
 
 
 def _batch_size(bs: int | None, images: int) -> int:

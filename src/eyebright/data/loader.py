@@ -4,15 +4,17 @@ The order of an epoch and the augmentation of each image depend on the seed and 
 made again.
 """
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eyebright._system.cpus import cpus_per_process
@@ -21,11 +23,14 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
 from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
-from eyebright.errors import DataError
+from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
+
+SampleWeights = Sequence[float] | NDArray[np.floating[Any]]
+"""A number for each image, 0 or more: how often it is drawn, in proportion to the others."""
 
 MAX_DEFAULT_WORKERS = 16
 """The most workers that are started where no number is given."""
@@ -84,6 +89,9 @@ class Loader:
         training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
         shuffle: a new order in each epoch.
         drop_last: leave out the last batch when it is not full.
+        sample_weights: a number for each image: an epoch draws as many images as there are, each with a probability in
+            proportion to its weight; one that is drawn several times is augmented differently each time. None: each
+            image once.
         workers: number of workers; None: one for each CPU, at most 16; 0: the calling thread reads.
         processes: whether the workers are processes, not threads; None: where that is possible and faster.
         seed: of the order and of the augmentations.
@@ -101,6 +109,7 @@ class Loader:
         training: bool,
         shuffle: bool = False,
         drop_last: bool = False,
+        sample_weights: SampleWeights | None = None,
         workers: int | None = None,
         processes: bool | None = None,
         seed: int = 0,
@@ -114,6 +123,7 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self._probabilities = None if sample_weights is None else _probabilities(sample_weights, len(dataset))
         self.workers = min(cpus_per_process(), MAX_DEFAULT_WORKERS) if workers is None else workers
         self.processes = processes
         self.seed = seed
@@ -183,15 +193,29 @@ class Loader:
                     chunk.close()
 
     def batch_indices(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
-        """For each batch of an epoch the indices of its images in the dataset."""
-        order: Sequence[int] = range(len(self.dataset))
-        if self.shuffle:
-            order = Indices(np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset)))
+        """For each batch of an epoch the indices of its images in the dataset.
+
+        An image that was drawn before in this epoch has its index plus a multiple of ``len(dataset)``.
+        """
+        count = len(self.dataset)
+        order: Sequence[int] = range(count)
+        if self._probabilities is not None:
+            drawn = np.random.default_rng([self.seed, epoch]).choice(count, count, p=self._probabilities)
+            order = Indices(_number_repeats(drawn, count))
+        elif self.shuffle:
+            order = Indices(np.random.default_rng([self.seed, epoch]).permutation(count))
         order = order[: len(self) * self.bs]
         if not self.training:
             order = shard.of(order)
         batches = (order[i : i + self.bs] for i in range(0, len(order), self.bs))
         return (list(shard.of(batch) if self.training else batch) for batch in batches)
+
+    @property
+    def weights_fingerprint(self) -> str | None:
+        """A hash of the sample weights; None where there are none."""
+        if self._probabilities is None:
+            return None
+        return hashlib.sha256(self._probabilities.tobytes()).hexdigest()[:16]
 
     @property
     def is_deterministic(self) -> bool:
@@ -262,3 +286,22 @@ class Loader:
                 chunk.close()
         if batch is not None:
             yield batch
+
+
+def _probabilities(weights: SampleWeights, images: int) -> NDArray[np.float64]:
+    """The probability by which each image is drawn."""
+    numbers = np.asarray(weights, np.float64)
+    if numbers.shape != (images,):
+        raise InputError(f"sample_weights has the shape {numbers.shape}, for {images} images")
+    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
+        raise InputError("sample_weights are numbers, 0 or more and not all 0")
+    return numbers / numbers.sum()
+
+
+def _number_repeats(drawn: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Indices drawn with replacement; the second time that one is drawn, plus ``count``, and so on."""
+    order = np.argsort(drawn, kind="stable")
+    ordered = drawn[order]
+    numbered = np.empty_like(ordered)
+    numbered[order] = ordered + count * (np.arange(len(ordered)) - np.searchsorted(ordered, ordered))
+    return numbered

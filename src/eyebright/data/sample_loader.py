@@ -79,7 +79,7 @@ class SampleLoader:
         """What becomes of the i-th image in an epoch.
 
         Args:
-            i: its number on this side.
+            i: its number on this side; plus a multiple of ``len(dataset)``: the same image, augmented differently.
             epoch: its number.
 
         Raises:
@@ -102,8 +102,10 @@ class SampleLoader:
         return Chunk([self._seen(*one) for one in batch], skipped, timer.seconds)
 
     def _drawn(self, i: int, epoch: int) -> tuple[Sample, DrawnImage]:
+        repeat, i = divmod(i, len(self.dataset))
         sample = self.dataset.sample(i)
-        generator = np.random.default_rng([self.seed, epoch, sample.item_index]) if self.training else None
+        counters = [self.seed, epoch, sample.item_index, *([repeat] if repeat else [])]
+        generator = np.random.default_rng(counters) if self.training else None
         return sample, self.pipeline.draw(sample.image, generator)
 
     def _seen(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:

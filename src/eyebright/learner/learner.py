@@ -27,12 +27,13 @@ from eyebright.train.evaluate import evaluation_of
 from eyebright.train.events import Observer
 from eyebright.train.lr_find import LRFind
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.plan import Plan, TrainingOptions, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
+from eyebright.train.summary import TrainingSummary
 from eyebright.train.table import history_rows
-from eyebright.train.trainer import Loss, Training, TrainingSummary
+from eyebright.train.trainer import Loss, Training
 from eyebright.types import Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
@@ -53,7 +54,9 @@ class Learner:
         train_bn: whether norm layers of a frozen body learn, as in the book; False freezes all of it, statistics too.
         keep_statistics: batch norms of the body keep the statistics of their pretraining in every phase.
         precision: ``"auto"`` measures which is faster here; or ``"float32"``, ``"bfloat16"``, ``"float16"``.
-        seed: of dropout; the data have their own.
+        seed: of dropout and of mixing; the data have their own.
+        options: how a step learns: optimizer, clip, accumulate, ema, mixup, cutmix, label_smoothing, balance. It can be
+            set between fits. None: as in the book.
         observers: watch every fit.
         progress: what a person sees: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log),
             ``"quiet"``.
@@ -74,9 +77,11 @@ class Learner:
         keep_statistics: bool = False,
         precision: str = "auto",
         seed: int = 0,
+        options: TrainingOptions | None = None,
         observers: Sequence[Observer] = (),
         progress: str = "auto",
     ) -> None:
+        self.options = options or TrainingOptions()
         self.lr, self.wd, self.moms = lr, wd, moms
         self.observers = list(observers)
         self.progress = progress
@@ -85,7 +90,7 @@ class Learner:
         self.training = Training(
             dls,
             model,
-            loss=loss_func or dls.loss_func,
+            loss=loss_func,
             precision=precision,
             seed=seed,
             train_bn=train_bn,
@@ -308,7 +313,8 @@ class Learner:
             moms=self.moms,
         )
         decay = self.wd if wd is None else wd
-        plans = [replace(plan, weight_decay=decay, train_bn=self.training.train_bn) for plan in plans]
+        given = {"weight_decay": decay, "train_bn": self.training.train_bn, "options": self.options}
+        plans = [replace(plan, **given) for plan in plans]
         if augment_views is not None:
             if not freeze_epochs:
                 raise InputError("augment_views keeps the features of a frozen body, and freeze_epochs=0 freezes none")
@@ -552,6 +558,7 @@ class Learner:
             train_bn=self.training.train_bn,
             frozen_to=self.training.frozen_to,
             augment_views=augment_views,
+            options=self.options,
         )
 
     def _fit(

@@ -12,6 +12,7 @@ from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
 from eyebright.models.build import build_model, describe
 from eyebright.train.events import Observer
+from eyebright.train.plan import TrainingOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
 
@@ -42,6 +43,7 @@ def vision_learner(
     init: Callable[[Tensor], Any] | None = nn.init.kaiming_normal_,
     precision: str = "auto",
     seed: int = 0,
+    options: TrainingOptions | None = None,
     observers: Sequence[Observer] = (),
     progress: str = "auto",
 ) -> Learner:
@@ -70,7 +72,8 @@ def vision_learner(
         y_range: the outputs lie between these two, by a scaled sigmoid.
         init: how the head's weights are initialised; None leaves torch's own.
         precision: the number format of training.
-        seed: of the head's first weights and of dropout.
+        seed: of the head's first weights, of dropout and of mixing.
+        options: how a step learns; None: as in the book.
         observers: watch every fit.
         progress: what a person sees of a fit.
 
@@ -108,6 +111,7 @@ def vision_learner(
         keep_statistics=keep_statistics,
         precision=precision,
         seed=seed,
+        options=options,
         observers=observers,
         progress=progress,
     )

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
+from eyebright.losses import Balance
 from eyebright.metrics.meter import Metric
 from eyebright.types import Points, Size, Thresholds, Vocab
 
@@ -64,6 +65,8 @@ class TargetBlock(Block):
     """Whether equal values may share one object: they are immutable, hashable, and few."""
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
+    can_mix: ClassVar[bool] = False
+    """Whether the targets of two images can be mixed, as mixup does; see `soft_targets`."""
     is_checked_early: ClassVar[bool] = False
     """Whether each different target is checked before training; reading all of them is then worth it."""
 
@@ -129,6 +132,33 @@ class TargetBlock(Block):
     @abstractmethod
     def loss(self) -> nn.Module:
         """The default loss, of the model's raw outputs and encoded targets."""
+
+    def training_loss(
+        self, values: Iterable[Any], *, label_smoothing: float = 0.0, balance: Balance = "none"
+    ) -> nn.Module:
+        """The loss of training with these options; validation uses `loss`.
+
+        Args:
+            values: the training values, counted where ``balance`` asks for it.
+            label_smoothing: the share of each target that is spread evenly over the classes, or over yes and no.
+            balance: how rare classes are weighted, see `eyebright.losses`.
+
+        Raises:
+            InputError: an option that this kind of target does not have.
+        """
+        if label_smoothing or balance != "none":
+            raise InputError(
+                f"label_smoothing and balance are for labels and classes, and the target is a {type(self).__name__}: "
+                "leave them out"
+            )
+        return self.loss()
+
+    def soft_targets(self, targets: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b k"]:
+        """Encoded targets as a share of each class, which the loss takes and which can be mixed; NaN where unknown.
+
+        As they are, unless overridden; only kinds with ``can_mix`` are asked.
+        """
+        return targets
 
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:

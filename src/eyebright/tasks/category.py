@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.losses import CrossEntropyLossFlat
+from eyebright.losses import Balance, CrossEntropyLossFlat, class_weights
 from eyebright.metrics.labels import error, top1
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
@@ -35,6 +35,7 @@ class CategoryBlock(TargetBlock):
     columns: ClassVar[Columns] = "class"
     section: ClassVar[SectionName] = "classes"
     is_exact: ClassVar[bool] = True
+    can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
     vocab: Vocab | None
@@ -103,6 +104,22 @@ class CategoryBlock(TargetBlock):
     def loss(self) -> nn.Module:
         """Cross-entropy."""
         return CrossEntropyLossFlat()
+
+    def training_loss(
+        self, values: Iterable[str], *, label_smoothing: float = 0.0, balance: Balance = "none"
+    ) -> nn.Module:
+        """Cross-entropy with smoothed targets, and with a weight for each class (`eyebright.losses.class_weights`)."""
+        if balance == "none":
+            return CrossEntropyLossFlat(label_smoothing=label_smoothing)
+        counts = Counter(values)
+        images = torch.tensor([float(counts[name]) for name in self.classes])
+        return CrossEntropyLossFlat(class_weights(images, balance), label_smoothing=label_smoothing)
+
+    def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
+        """1 for the class, 0 for all others; NaN throughout where the class is unknown."""
+        targets = targets.long()
+        rows = nn.functional.one_hot(targets.clamp_min(0), self.width).float()
+        return torch.where(targets[:, None] >= 0, rows, torch.nan)
 
     def metrics(self) -> tuple[Metric, ...]:
         """Accuracy and error rate."""

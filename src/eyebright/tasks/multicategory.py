@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.losses import BCEWithLogitsLossFlat
+from eyebright.losses import Balance, BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
@@ -42,6 +42,7 @@ class MultiCategoryBlock(TargetBlock):
     section: ClassVar[SectionName] = "labels"
     has_thresholds: ClassVar[bool] = True
     is_exact: ClassVar[bool] = True
+    can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
     encoded: bool
@@ -113,6 +114,22 @@ class MultiCategoryBlock(TargetBlock):
     def loss(self) -> nn.Module:
         """Binary cross-entropy, each class on its own."""
         return BCEWithLogitsLossFlat()
+
+    def training_loss(
+        self, values: Iterable[LabelSet], *, label_smoothing: float = 0.0, balance: Balance = "none"
+    ) -> nn.Module:
+        """Binary cross-entropy with smoothed targets and weighted positives (`eyebright.losses.pos_weights`)."""
+        if balance == "none":
+            return BCEWithLogitsLossFlat(label_smoothing=label_smoothing)
+        images, positive, unknown = 0, Counter[str](), Counter[str]()
+        for value in values:
+            images += 1
+            positive.update(value)
+            unknown.update(value.unknown)
+        positives = torch.tensor([float(positive[name]) for name in self.classes])
+        negatives = images - positives - torch.tensor([float(unknown[name]) for name in self.classes])
+        weights = pos_weights(positives, negatives, balance)
+        return BCEWithLogitsLossFlat(pos_weight=weights, label_smoothing=label_smoothing)
 
     def metrics(self) -> tuple[Metric, ...]:
         """Mean average precision, which needs no threshold, then F1 and exact match."""

@@ -192,8 +192,11 @@ class Device:
         if error is not None:
             raise error
 
-    def refuse_smaller(self, batch: int) -> None:
-        """Finds out before training that a process would get no image of a batch.
+    def check_batch_size(self, batch: int) -> None:
+        """Refuses a batch of which a process would get no image.
+
+        Args:
+            batch: images in a batch of all processes.
 
         Raises:
             InputError: there are fewer images than processes.

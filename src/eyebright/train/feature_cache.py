@@ -92,8 +92,9 @@ class FeatureCache:
     def _cached(self, table: "_FeatureTable", epoch: int) -> TrainBatches:
         """The batches of an epoch from a view that is in the cache."""
         device = self._device.torch_device
+        indices = self._loader.dataset.indices
         for batch in self._loader.batch_indices(epoch, self._shard):
-            rows = table.rows_of(self._loader.dataset.indices[i] for i in batch)
+            rows = table.rows_of(indices[i % len(indices)] for i in batch)
             if self._loader.is_large_enough(len(rows), len(batch), self._shard):
                 features, targets = table.features[rows], table.targets[rows]
                 yield features.to(device, non_blocking=True), targets.to(device, non_blocking=True)
@@ -118,7 +119,8 @@ class FeatureCache:
         That is everything, and always the same; or with several processes what this one needs.
         """
         indices = self._loader.dataset.indices
-        needed = sorted(i for batch in self._loader.batch_indices(epoch, self._shard) for i in batch)
+        epoch_indices = self._loader.batch_indices(epoch, self._shard)
+        needed = sorted({i % len(indices) for batch in epoch_indices for i in batch})
         missing = [i for i in needed if indices[i] not in table.tried]
         if not missing:
             return
@@ -177,7 +179,8 @@ class _FeatureTable:
 
     def add(self, indices: list[int], features: Tensor, targets: Tensor) -> None:
         """Adds the rows of images that are not in the table yet."""
-        new = [i for i, index in enumerate(indices) if index not in self.rows]
+        first = {index: i for i, index in reversed(list(enumerate(indices)))}  # one can be twice in a batch
+        new = [i for i, index in enumerate(indices) if index not in self.rows and first[index] == i]
         rows = range(self._used, self._used + len(new))
         self._used = rows.stop
         self.features[rows.start : rows.stop] = features[new].cpu()

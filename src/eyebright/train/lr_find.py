@@ -88,7 +88,7 @@ class LRFind:
         return html.block("Learning rates", table, html.paragraph(self.said) if self.said else "")
 
 
-def lr_find(  # the book's own arguments, and the step
+def lr_find(
     run: Run,
     setup: PhaseSetup,
     *,
@@ -109,7 +109,7 @@ def lr_find(  # the book's own arguments, and the step
         end_lr: the one after the last.
         num_it: how many steps; at least 6.
         stop_div: stop when the smoothed loss is four times its lowest value.
-        plan: whose optimizer, weight decay and clipping are used; its rates and epochs are not.
+        plan: whose weight decay and options (but accumulation and average) are used; its rates and epochs are not.
         step: learns from one batch.
         observe: is told of the search and of each of its steps.
 
@@ -125,7 +125,8 @@ def lr_find(  # the book's own arguments, and the step
     smooth = SmoothLoss()
     plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
     observe(SearchStarted(num_it))
-    with _scratch(run, setup, dataclasses.replace(plan, accumulate=1, ema=None)) as scratch:
+    options = dataclasses.replace(plan.options, accumulate=1, ema=None)
+    with _scratch(run, setup, dataclasses.replace(plan, options=options)) as scratch:
         model = run.device.parallel(setup.model)
         for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)

@@ -1,15 +1,17 @@
-"""What one fit is to do, as data: a checkpoint can hold it, two of them compare, ``replace`` makes variants.
+"""What one fit does, as data: a checkpoint can hold it, two of them compare, ``replace`` makes variants.
 
-A run trains one plan after another: ``fine_tune`` is two plans, the first with the body frozen.
+A run trains one plan after another: ``fine_tune`` is two plans, the first with a frozen backbone.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.losses import Balance
+from eyebright.train.optimizer import Kind
 from eyebright.train.schedule import (
     BOOK_MOMENTA,
     Momenta,
@@ -21,80 +23,139 @@ from eyebright.train.schedule import (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a step learns, besides learning rates and weight decay; the defaults are the book's.
+
+    Args:
+        optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
+        clip: the greatest norm of the gradient (2-norm over all parameters); a longer one is scaled down. None: any.
+        accumulate: batches that make one update; the gradient is that of all their images together.
+        ema: the decay of an exponential moving average of the weights, for example 0.999. With one, validation uses the
+            averaged weights, and they are the model's at the end of a plan. None: no average.
+        mixup: alpha of mixup, for example 0.2: each image is blended with another one, and so are their targets (Zhang
+            et al., 2018, arXiv:1710.09412). 0: none.
+        cutmix: alpha of CutMix, for example 1.0: a box of each image is pasted from another one, and targets are
+            blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them by chance.
+            Labels and classes only. 0: none.
+        label_smoothing: the share of each target that is spread evenly over the classes (one label per image) or over
+            yes and no (several labels); labels and classes only. Validation uses the plain loss.
+        balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
+            ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
+            `eyebright.losses.pos_weights`); labels and classes only.
+
+    Raises:
+        InputError: an option has no possible value.
+    """
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    clip: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+    balance: Balance = "none"
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", get_args(Kind)), ("balance", get_args(Balance))):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"unknown {name} '{value}'.{did_you_mean(value, known)} The known: {listing(known)}")
+        if self.accumulate < 1 or self.accumulate % 1:
+            raise InputError(f"accumulate is a whole number of batches, at least 1, got {self.accumulate}")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"clip is the greatest norm of the gradient, a positive number or None, got {self.clip}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise InputError(f"ema is a decay between 0 and 1 or None, got {self.ema}")
+        for name in ("mixup", "cutmix"):
+            alpha = getattr(self, name)
+            if not (alpha >= 0 and math.isfinite(alpha)):
+                raise InputError(f"{name} is the alpha of a beta distribution, 0 or more, got {alpha}")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing is a share in [0, 1), got {self.label_smoothing}")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def changes_loss(self) -> bool:
+        """Whether the training loss is another one than the target block's default."""
+        return self.label_smoothing > 0 or self.balance != "none"
+
+
 @dataclass(frozen=True)
 class Plan:
     """One fit.
 
     Args:
-        epochs: how often the training set is gone through.
-        lr: the peak learning rate of each parameter group, body first, head last.
-        schedule: how learning rate and momentum move.
-        optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
+        epochs: passes over the training set.
+        lr: the peak learning rate of each parameter group, backbone first, head last.
+        schedule: how learning rate and momentum change.
         weight_decay: decoupled from the gradient; norm layers and biases have none.
-        clip: the longest that the gradient may be (2-norm over all parameters); None for no limit.
-        accumulate: how many batches make one update; the gradient is that of their images together.
-        ema: the decay of the running average of the weights, for example 0.999; None for no average. With one,
-            validation looks at the averaged weights, and they are the model's when the plan is done.
         train_bn: whether the norm layers of frozen groups learn, as in the book.
         frozen_to: the groups before this one are frozen; 0 for none.
-        augment_views: how many augmented views each image has in all, of which the features are kept: epochs after
-            as many cost the head alone. Only while all of the body is really frozen. None: another view in each epoch.
+        augment_views: augmented views (copies) of each image whose features are cached: epochs after as many cost the
+            head alone. Only with a fully frozen backbone. None: another view in each epoch.
+        options: how a step learns.
+
+    Raises:
+        InputError: the fields do not go together.
     """
 
     epochs: int
     lr: tuple[float, ...]
     schedule: Schedule = field(default_factory=OneCycle)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: float = 0.01
-    clip: float | None = None
-    accumulate: int = 1
-    ema: float | None = None
     train_bn: bool = True
     frozen_to: int = 0
     augment_views: int | None = None
+    options: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.epochs % 1:
             raise InputError(f"training takes a whole number of epochs, at least 1 epoch, got {self.epochs}")
-        if self.accumulate < 1:
-            raise InputError(f"an update takes at least 1 batch, got accumulate={self.accumulate}")
-        if self.clip is not None and self.clip <= 0:
-            raise InputError(f"clip is the longest gradient, a positive number or None, got {self.clip}")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise InputError(f"ema is a decay between 0 and 1 or None, got {self.ema}")
-        if self.optimizer not in ("adamw", "sgd"):
-            raise InputError(f"unknown optimizer '{self.optimizer}'; the known: 'adamw', 'sgd'")
         if not 0 <= self.frozen_to < len(self.lr):
             raise InputError(f"cannot freeze up to group {self.frozen_to}: there are {len(self.lr)} groups")
         if self.augment_views is not None:
-            self._refuse_views(self.augment_views)
+            self._check_views(self.augment_views)
 
     @property
     def is_fully_frozen(self) -> bool:
         """Whether nothing before the last group learns, norm layers included."""
         return 0 < self.frozen_to == len(self.lr) - 1 and not self.train_bn
 
-    def _refuse_views(self, views: int) -> None:
+    def _check_views(self, views: int) -> None:
         if views < 1 or views % 1:
-            raise InputError(f"an image is looked at in a whole number of views, at least 1, got augment_views={views}")
+            raise InputError(f"augment_views is a whole number of views of each image, at least 1, got {views}")
+        if self.options.mixes:
+            raise InputError(
+                f"augment_views={views} caches features of single images, and mixup and cutmix mix images anew in each"
+                " step: leave one of them out"
+            )
         if self.is_fully_frozen:
             return
         all_before = 0 < self.frozen_to == len(self.lr) - 1
-        learns = (
-            "its norm layers learn: train with train_bn=False" if all_before else "the body learns: freeze it first"
+        learns = "its norm layers learn: train with train_bn=False" if all_before else "it learns: freeze it first"
+        raise InputError(
+            f"augment_views={views} caches the features of a frozen backbone, but {learns}, or leave it out"
         )
-        raise InputError(f"augment_views={views} keeps the features of a frozen body, but {learns}, or leave it out")
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as JSON."""
+        """The plan as JSON, with its options beside the other fields."""
         fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        return {**fields, "lr": list(self.lr), "schedule": schedule_to_json(self.schedule)}
+        options = dataclasses.asdict(fields.pop("options"))
+        return {**fields, "lr": list(self.lr), "schedule": schedule_to_json(self.schedule), **options}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "Plan":
         """The plan that ``to_json`` wrote."""
         fields = dict(value)
-        return Plan(lr=tuple(fields.pop("lr")), schedule=schedule_from_json(fields.pop("schedule")), **fields)
+        options = {each.name: fields.pop(each.name) for each in dataclasses.fields(TrainingOptions)}
+        lr, schedule = tuple(fields.pop("lr")), schedule_from_json(fields.pop("schedule"))
+        return Plan(lr=lr, schedule=schedule, options=TrainingOptions(**options), **fields)
 
 
 def fine_tune_plans(  # the book's own signature
@@ -108,16 +169,16 @@ def fine_tune_plans(  # the book's own signature
     div: float = 5.0,
     moms: Momenta = BOOK_MOMENTA,
 ) -> tuple[Plan, ...]:
-    """The plans of the book's ``fine_tune``: the head alone, then everything at half the rate and less in the body.
+    """The plans of the book's ``fine_tune``: the head alone, then everything at half the rate and less in the backbone.
 
     Args:
         groups: the number of parameter groups.
-        epochs: with everything.
-        base_lr: the head's peak in the frozen plan.
-        freeze_epochs: with the body frozen; 0 leaves that plan out.
-        lr_mult: the first group's peak is the head's divided by this.
-        pct_start: the share of the batches that goes up, when everything learns.
-        div: the first learning rate is the peak divided by this, when everything learns.
+        epochs: of the second plan.
+        base_lr: the head's peak learning rate in the first plan.
+        freeze_epochs: epochs of the first plan, with a frozen backbone; 0 leaves it out.
+        lr_mult: in the second plan the first group's peak is the head's divided by this.
+        pct_start: the share of the batches in which the rate of the second plan rises.
+        div: the first learning rate of the second plan is its peak divided by this.
         moms: momentum at the start, at the peak and at the end, in both.
 
     Raises:

@@ -178,8 +178,9 @@ class Run:
         """Makes the optimizer of the current plan, unless it has one, as after a checkpoint was loaded."""
         plan = self.plan
         if not self.phase_started:
-            self.optimizer = GroupedOptimizer(self.groups, kind=plan.optimizer, weight_decay=plan.weight_decay)
-            self.average = AveragedWeights(self.model, plan.ema) if plan.ema else None
+            kind, ema = plan.options.optimizer, plan.options.ema
+            self.optimizer = GroupedOptimizer(self.groups, kind=kind, weight_decay=plan.weight_decay)
+            self.average = AveragedWeights(self.model, ema) if ema else None
             self.phase_started = True
 
     def end_phase(self) -> None:

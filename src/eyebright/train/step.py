@@ -61,9 +61,9 @@ def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
     shared = run.device.share(loss, weight)
     accumulation = run.accumulation
     scaled = shared.loss
-    if run.plan.accumulate > 1:
+    if run.plan.options.accumulate > 1:
         if accumulation.batches == 0:
-            accumulation.expected_weight = float(shared.weight) * run.plan.accumulate or 1.0
+            accumulation.expected_weight = float(shared.weight) * run.plan.options.accumulate or 1.0
         scaled = scaled * (float(shared.weight) / accumulation.expected_weight)
     with run.timer(BACKWARD):
         run.device.backward(scaled)
@@ -74,7 +74,7 @@ def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
         raise LossNotFiniteError(_what_to_try(run, result.loss))
     accumulation.batches += 1
     accumulation.weight += result.weight
-    if accumulation.batches == run.plan.accumulate:
+    if accumulation.batches == run.plan.options.accumulate:
         update(run)
     return result
 
@@ -84,11 +84,11 @@ def update(run: Run) -> None:
     accumulation = run.accumulation
     if accumulation.batches == 0:
         return
-    if run.plan.accumulate > 1 and 0 < accumulation.weight != accumulation.expected_weight:
+    if run.plan.options.accumulate > 1 and 0 < accumulation.weight != accumulation.expected_weight:
         for gradient in run.current_optimizer.gradients():
             gradient.mul_(accumulation.expected_weight / accumulation.weight)
     with run.timer(OPTIMIZER):
-        run.device.update(run.current_optimizer, run.plan.clip)
+        run.device.update(run.current_optimizer, run.plan.options.clip)
         run.accumulation = Accumulation()
         if run.average:
             run.average.update()
@@ -96,7 +96,7 @@ def update(run: Run) -> None:
 
 def _what_to_try(run: Run, value: float) -> str:
     tries = ["a lower learning rate"]
-    if run.plan.clip is None:
+    if run.plan.options.clip is None:
         tries.append("clip=1.0")
     if run.device.precision == "float16":
         tries.append("precision 'bfloat16' or 'float32'")

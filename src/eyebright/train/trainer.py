@@ -5,7 +5,6 @@ It stands between the loop, which knows nothing of datasets, and `eyebright.lear
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from eyebright import _html as html
 from eyebright._system.malloc import retain_freed_memory
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import WHOLE, Batch, Loader, Shard
@@ -24,23 +22,27 @@ from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
 from eyebright.models.split_model import split_at_head
-from eyebright.models.summary import ModelSummary, summarise
+from eyebright.models.summary import summarise
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import recompute_statistics
+from eyebright.train.checks import check_batch_size, check_options
 from eyebright.train.device import Device
 from eyebright.train.evaluate import Outputs, batch_outputs, cached_outputs, compute_outputs, own_targets, score
 from eyebright.train.events import Observer
 from eyebright.train.feature_cache import FeatureCache, TrainBatches
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
+from eyebright.train.mix import mixing_step
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.plan import Plan
+from eyebright.train.plan import Plan, TrainingOptions
 from eyebright.train.precision import choose_precision
 from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import load_checkpoint
+from eyebright.train.step import Step, step
+from eyebright.train.summary import TrainingSummary
 
 SHORT_EPOCH = 32
 """Epochs of fewer steps are too short for the running statistics of batch norms."""
@@ -59,7 +61,7 @@ class Training:
     Args:
         dls: the training and the validation side.
         model: is moved to the device of the data.
-        loss: of raw outputs and targets.
+        loss: of raw outputs and targets; None: the target block's.
         precision: ``"auto"`` measures before the first fit.
         seed: of dropout.
         train_bn: whether norm layers of a frozen body learn.
@@ -71,7 +73,7 @@ class Training:
         dls: DataLoaders,
         model: ImageModel,
         *,
-        loss: Loss,
+        loss: Loss | None,
         precision: str,
         seed: int,
         train_bn: bool,
@@ -82,14 +84,15 @@ class Training:
         self.train_bn = train_bn
         self.keep_statistics = keep_statistics
         self.frozen_to = 0
-        self._loss = loss
+        self._loss: Loss = loss or dls.loss_func
+        self._own_loss = loss is not None
         self._pairs: tuple[list[nn.Module], list[Pair]] = ([], [])
         self._last: tuple[Loader, Any, Outputs] | None = None
         device = Device(dls.device, precision)
         device.place(model)
         self.run = Run(
             model,
-            loss,
+            self._loss,
             parameter_groups(model),
             device,
             seed=seed,
@@ -99,6 +102,7 @@ class Training:
                 "data": dls.datasets.fingerprint(),
                 "bs": dls.bs,
                 "keep_statistics": keep_statistics,
+                "sample_weights": dls.train.weights_fingerprint,
             },
         )
 
@@ -110,6 +114,7 @@ class Training:
     @loss.setter
     def loss(self, given: Loss) -> None:
         self._loss = self.run.loss = given
+        self._own_loss = True
 
     def freeze_to(self, n: int) -> None:
         """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
@@ -144,7 +149,7 @@ class Training:
             resume: go on from that file instead of beginning.
             progress: what a person sees.
         """
-        self._refuse_small_batches()
+        self._check(plans)
         watching = list(observers)
         if checkpoint is not None:
             watching.append(save_after_epochs(self.run, checkpoint))
@@ -163,8 +168,9 @@ class Training:
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
         """Losses at growing learning rates; everything is afterwards as it was before."""
-        self._refuse_small_batches()
+        self._check([plan])
         self._choose_precision(self.frozen_to)
+        self._set_training_loss(plan.options)
         with self._show_progress(progress) as shown, modes_restored(self.model):
             return lr_find(
                 self.run,
@@ -174,6 +180,7 @@ class Training:
                 num_it=num_it,
                 stop_div=stop_div,
                 plan=plan,
+                step=self._step(plan.options),
                 observe=shown,
             )
 
@@ -211,22 +218,11 @@ class Training:
         """The raw outputs for one batch."""
         return batch_outputs(self.model, batch, self.run.device)
 
-    def summary(self, weight_decay: float) -> "TrainingSummary":
+    def summary(self, weight_decay: float) -> TrainingSummary:
         """The model layer by layer, and how it is trained."""
         layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
-
-    def _refuse_small_batches(self) -> None:
-        """The head's batch norms have nothing to compare the only image of a batch with."""
-        train = self.dls.train
-        left_over = 0 if train.drop_last else len(train.dataset) % train.bs
-        self.run.device.refuse_smaller(left_over or train.bs)
-        if 1 in (train.bs, left_over) and any(isinstance(layer, nn.BatchNorm1d) for layer in self.model.head.modules()):
-            raise InputError(
-                f"batches of {train.bs} out of {len(train.dataset)} images leave one alone in a batch, which "
-                "the head's batch norms cannot learn from; give bs=2 or more, and drop_last=True where one is left over"
-            )
 
     def facts(self) -> dict[str, str]:
         """What is trained, on what and how, for people."""
@@ -247,7 +243,25 @@ class Training:
     def _events(self, validate: Validate) -> Events:
         """The events of all plans that are left."""
         while not self.run.finished:
-            yield from train(self.run, self._phase_setup(self.run.plan, validate))
+            plan = self.run.plan
+            self._set_training_loss(plan.options)
+            yield from train(self.run, self._phase_setup(plan, validate), step=self._step(plan.options))
+
+    def _check(self, plans: Sequence[Plan]) -> None:
+        check_batch_size(self.dls.train, self.model.head, self.run.device)
+        for plan in plans:
+            check_options(plan.options, self.dls.target, own_loss=self._own_loss)
+
+    def _set_training_loss(self, options: TrainingOptions) -> None:
+        """The run learns from the options' loss; validation keeps the plain one."""
+        self.run.loss = self._loss
+        if options.changes_loss:
+            self.run.loss = self.dls.target.training_loss(
+                self.dls.train_ds.targets, label_smoothing=options.label_smoothing, balance=options.balance
+            )
+
+    def _step(self, options: TrainingOptions) -> Step:
+        return mixing_step(self.dls.target.soft_targets) if options.mixes else step
 
     def _phase_setup(self, plan: Plan, validate: Validate) -> PhaseSetup:
         """Freezes what the plan says; the model, the batches and the validation of its epochs."""
@@ -301,7 +315,8 @@ class Training:
         In the latter case one view of each image is all that there is, and a cache changes nothing.
         """
         required = plan.augment_views is not None
-        views = plan.augment_views or (1 if self._can_cache(plan) and self.dls.train.is_deterministic else None)
+        same_each_epoch = self._can_cache(plan) and self.dls.train.is_deterministic and not plan.options.mixes
+        views = plan.augment_views or (1 if same_each_epoch else None)
         if views is None:
             return None
         return FeatureCache(
@@ -353,37 +368,6 @@ class Training:
         """What one process left out, all know."""
         if loader.skipped is not None:
             self.run.device.merge(loader.skipped)
-
-
-@dataclass(frozen=True, repr=False)
-class TrainingSummary:
-    """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
-
-    Args:
-        model: its layers.
-        optimizer: its name.
-        loss: its name.
-        frozen_to: the groups before this one are frozen.
-    """
-
-    model: ModelSummary
-    optimizer: str
-    loss: str
-    frozen_to: int
-
-    def __str__(self) -> str:
-        optimizer, loss, frozen = self._lines()
-        return f"{self.model}\n\n{optimizer}\n{loss}\n\n{frozen}\n"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return html.block("", self.model.to_html(), *map(html.paragraph, self._lines()))
-
-    def _lines(self) -> tuple[str, str, str]:
-        frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
-        return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
 
 
 def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:

@@ -1,0 +1,53 @@
+"""What is refused before training starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from torch import nn
+
+from eyebright.data.getters import ColReader
+from eyebright.errors import InputError
+from eyebright.tasks.image import ImageBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.train.plan import TrainingOptions
+from support.learners import small_learner, squares_block
+
+
+@pytest.mark.parametrize("block", [PointBlock, RegressionBlock])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"mixup": 0.2}, "mixup and cutmix mix the classes of two images, and the target is a .*: leave them out"),
+        ({"cutmix": 1.0}, "mixup and cutmix mix the classes of two images"),
+        ({"label_smoothing": 0.1}, "label_smoothing and balance are for labels and classes, and the target is a "),
+        ({"balance": "pos_weight"}, "label_smoothing and balance are for labels and classes"),
+    ],
+)
+def test_options_for_classes_are_refused_for_points_and_numbers(
+    block: Any, fields: dict[str, Any], message: str, folder: Path, table: pd.DataFrame
+) -> None:
+    marked = table[table["x"].notna()].reset_index(drop=True)
+    points = squares_block(folder, blocks=(ImageBlock, block), get_y=ColReader(["x", "y"]))
+    learner = small_learner(points.dataloaders(marked, bs=8), options=TrainingOptions(**fields))
+    for start in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
+        with pytest.raises(InputError, match=message):
+            start()
+
+
+def test_a_loss_of_the_users_own_is_not_changed(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    given = small_learner(dls, loss_func=nn.BCEWithLogitsLoss(), options=TrainingOptions(label_smoothing=0.1))
+    replaced = small_learner(dls, options=TrainingOptions(balance="pos_weight"))
+    replaced.loss_func = nn.BCEWithLogitsLoss()
+    for learner in (given, replaced):
+        with pytest.raises(InputError, match="this learner has a loss of its own: give them to that loss"):
+            learner.fit(1)
+
+
+def test_batches_of_one_image_are_refused(folder: Path, table: pd.DataFrame) -> None:
+    for options in ({"bs": 1}, {"bs": 29, "drop_last": False}):
+        with pytest.raises(InputError, match=r"out of 30 images leave one alone .* give bs=2 or more, and drop_last"):
+            small_learner(squares_block(folder).dataloaders(table, **options)).fit(1)

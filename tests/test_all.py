@@ -1,5 +1,6 @@
-"""The notebook face: the names that the book's cells use, and what they do."""
+"""The names for notebooks, ``eyebright.all``: those that the fastai book's cells use, and what they do."""
 
+import ast
 import builtins
 import subprocess
 import sys
@@ -23,27 +24,38 @@ BOOK = """
 """.split()  # noqa: SIM905  # easier to read
 
 
-def test_the_names_of_the_book_s_cells_are_there() -> None:
+def test_it_has_every_name_that_the_book_s_cells_use() -> None:
     assert set(BOOK) <= set(notebook.__all__)
 
 
-def test_the_names_are_sorted_and_each_is_there() -> None:
+def test_it_has_every_public_name_of_the_package_but_those_of_a_whole_training() -> None:
+    assert set(eyebright.__all__) - set(notebook.__all__) == {"Options", "read_source", "train_model"}
+
+
+def test_the_names_are_sorted_and_exist() -> None:
     assert notebook.__all__ == sorted(set(notebook.__all__))
     assert all(getattr(notebook, name) is not None for name in notebook.__all__)
 
 
-def test_no_name_shadows_a_builtin_and_only_l_and_f_have_one_letter() -> None:
+def test_everything_that_it_imports_from_the_package_is_a_name_for_notebooks() -> None:
+    tree = ast.parse(Path(notebook.__file__).read_text(encoding="utf-8"))
+    ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith("eyebright.")]
+    names = {alias.name for node in ours if "._" not in node.module for alias in node.names}
+    assert names <= set(notebook.__all__)
+
+
+def test_no_name_shadows_a_builtin_and_only_f_and_l_have_one_letter() -> None:
     assert not set(notebook.__all__) & set(dir(builtins))
     assert {name for name in notebook.__all__ if len(name) == 1} == {"L", "F"}
     assert not [name for name in notebook.__all__ if name.startswith("_")]
 
 
-def test_a_name_of_the_package_means_the_same_in_the_notebook() -> None:
+def test_a_name_that_is_in_both_is_the_same_object() -> None:
     for name in set(notebook.__all__) & set(eyebright.__all__):
         assert getattr(notebook, name) is getattr(eyebright, name)
 
 
-def test_an_old_name_does_its_work_and_tells_the_new_one_at_the_caller_s_line() -> None:
+def test_an_old_name_works_and_warns_at_the_caller_s_line_with_the_new_name() -> None:
     def vision(number: int, *, more: int = 0) -> int:
         return number + more
 
@@ -54,7 +66,7 @@ def test_an_old_name_does_its_work_and_tells_the_new_one_at_the_caller_s_line() 
     assert old.__name__ == "cnn"
 
 
-def test_the_old_name_of_vision_learner_does_not_stop_a_notebook_that_refuses_deprecations() -> None:
+def test_cnn_learner_works_in_a_notebook_that_turns_deprecation_warnings_into_errors() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         warnings.simplefilter("error", PendingDeprecationWarning)
@@ -65,22 +77,22 @@ def test_the_old_name_of_vision_learner_does_not_stop_a_notebook_that_refuses_de
             notebook.cnn_learner()
 
 
-def test_tensor_takes_what_a_notebook_has_at_hand_and_makes_doubles_single() -> None:
-    for given in (
+def test_tensor_takes_lists_arrays_and_columns_and_turns_float64_into_float32() -> None:
+    for values in (
         [1.0, 2.0],
         (1.0, 2.0),
         np.array([1.0, 2.0]),
         pd.Series([1.0, 2.0]),
         torch.tensor([1.0, 2.0]).double(),
     ):
-        assert torch.equal(notebook.tensor(given), torch.tensor([1.0, 2.0]))
+        assert torch.equal(notebook.tensor(values), torch.tensor([1.0, 2.0]))
     assert torch.equal(notebook.tensor(1, 2, 3), torch.tensor([1, 2, 3]))
     assert notebook.tensor([np.float64(0.5), 2]).dtype == torch.float32
     assert notebook.tensor([[True], [False]]).dtype == torch.bool
     assert notebook.tensor(np.array([7], dtype=np.uint16)).dtype == torch.float32
 
 
-def test_to_cpu_keeps_the_form_of_a_batch() -> None:
+def test_to_cpu_keeps_the_structure_of_a_batch() -> None:
     moved = notebook.to_cpu(([torch.zeros(1), None], {"name": torch.ones(1), "path": "a.jpg"}))
     assert isinstance(moved, tuple)
     assert [type(part) for part in moved] == [list, dict]
@@ -89,19 +101,19 @@ def test_to_cpu_keeps_the_form_of_a_batch() -> None:
     assert moved[0][1] is None
 
 
-def test_a_stretched_sigmoid_lies_between_its_ends() -> None:
+def test_sigmoid_range_lies_between_its_bounds() -> None:
     values = notebook.sigmoid_range(torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0]), -1, 1)
     assert torch.allclose(values, torch.tensor([-1.0, -0.462117, 0.0, 0.462117, 1.0]), atol=1e-6)  # gold g03
 
 
-def test_the_models_are_torchvision_s_functions() -> None:
+def test_models_holds_torchvision_s_functions() -> None:
     import torchvision
 
     for name in ("resnet18", "resnet34", "resnet50"):
         assert getattr(notebook.models, name) is getattr(notebook, name) is getattr(torchvision.models, name)
 
 
-def test_paths_list_what_is_in_them(tmp_path: Path) -> None:
+def test_path_ls_lists_a_folder(tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in tmp_path.ls().sorted()] == ["a.txt", "b.txt"]  # type: ignore[attr-defined]
@@ -111,7 +123,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-def test_without_fastcore_the_error_names_the_pip_line() -> None:
+def test_without_fastcore_the_error_names_the_pip_command() -> None:
     code = """
 import sys
 sys.modules["fastcore.foundation"] = None
@@ -123,7 +135,7 @@ except ImportError as error:
     assert "pip install 'eyebright[notebook]'" in python(code)
 
 
-def test_only_the_notebook_face_brings_fastcore_in() -> None:
+def test_nothing_else_imports_fastcore() -> None:
     code = (
         "import sys, eyebright.learner.vision_learner, eyebright.workflow.train_model; print('fastcore' in sys.modules)"
     )

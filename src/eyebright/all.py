@@ -1,10 +1,13 @@
-"""The notebook face: ``from eyebright.all import *`` gives what the cells of the book's chapters 5 and 6 use.
+"""The names for notebooks: ``from eyebright.all import *`` gives what chapters 5 and 6 of the fastai book use.
 
-A reader changes the import line of a notebook and runs it. That is what star imports are for, and the only thing: code
-imports from the defining modules. No name here shadows a builtin, and only `F` and `L` have one letter, as everywhere.
+A reader changes the import line of a notebook and runs it. Star imports are for notebooks only; modules import each
+name from the module that defines it. No name here shadows a builtin, and only ``F`` and ``L`` have one letter.
 
-Only this module brings fastcore in, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as the book
-needs it.
+These are the names of `eyebright` without those of a whole training (``Options``, ``read_source``, ``train_model``),
+and those that only a notebook needs: torch, NumPy, pandas and others under their usual short names.
+
+Only this module imports fastcore, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as the book's
+cells need them.
 """
 
 import math
@@ -18,7 +21,7 @@ import pandas as pd
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  # the name that everybody uses
+from torch.nn import functional as F  # noqa: N812  # its usual name
 from torchvision.models import resnet18, resnet34, resnet50
 
 from eyebright._deprecate import renamed
@@ -29,10 +32,12 @@ from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
 from eyebright.data.image_dataloaders import ImageDataLoaders
 from eyebright.errors import EyebrightError
+from eyebright.evaluation.decide import fit_decision
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
-from eyebright.image.image import Image
-from eyebright.inference.manifest import Manifest
-from eyebright.inference.predictor import Predictor, load_predictor
+from eyebright.image.image import Image, Picture
+from eyebright.inference.manifest import Manifest, load_evaluation
+from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.files import get_image_files
 from eyebright.learner.learner import Learner
@@ -58,6 +63,7 @@ from eyebright.sources.split import (
     TrainTestSplitter,
 )
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
@@ -65,7 +71,7 @@ from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
-from eyebright.types import Points, Size, Thresholds
+from eyebright.types import LabelSet, Points, Size, Thresholds
 
 if TYPE_CHECKING:
     import matplotlib.pyplot as plt
@@ -76,37 +82,51 @@ else:
     import_optional("fastcore.xtras", extra="notebook", purpose="a notebook")  # Path.ls and Path.BASE_PATH
 
 PILImage = Image
-"""The book's name of an image."""
+"""The fastai book's name of `Image`."""
 
 cnn_learner = renamed("cnn_learner", vision_learner)
-"""The old name of `vision_learner`."""
+"""The old name of `vision_learner`; calling it gives a warning."""
 
 models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50)
-"""The backbones that are given as functions; every other one is given by its timm name."""
+"""The backbones that the book gives as functions; `vision_learner` takes any other by its timm name."""
 
 
 def tensor(x: Any, *rest: Any) -> Shaped[Tensor, "..."]:
-    """A tensor of numbers, a list, an array or a pandas column; numbers with a point become float32, as in the book."""
-    given = (x, *rest) if rest else x
-    made = given if isinstance(given, Tensor) else torch.as_tensor(np.array(given))
-    return made.float() if made.dtype in (torch.float64, torch.uint16) else made
+    """A tensor of the values; float64 becomes float32, as in the fastai book.
+
+    >>> tensor(1, 2, 3)
+    tensor([1, 2, 3])
+    >>> tensor([0.5, 2]).dtype
+    torch.float32
+
+    Args:
+        x: a number, a list, an array, a pandas column or a tensor.
+        rest: more numbers, if ``x`` is one.
+    """
+    values = (x, *rest) if rest else x
+    result = values if isinstance(values, Tensor) else torch.as_tensor(np.array(values))
+    return result.float() if result.dtype in (torch.float64, torch.uint16) else result
 
 
 def to_cpu(b: Any) -> Any:
-    """The batch on the CPU: a tensor, or lists, tuples and dicts of them; what else is in it stays as it is."""
+    """A copy of the batch whose tensors are on the CPU.
+
+    Args:
+        b: a tensor, or nested lists, tuples and dicts of tensors; other values in them stay unchanged.
+    """
     match b:
         case Tensor():
             return b.cpu()
         case list() | tuple():
-            moved = [to_cpu(one) for one in b]
+            moved = [to_cpu(value) for value in b]
             return type(b)(*moved) if hasattr(b, "_fields") else type(b)(moved)
         case dict():
-            return {name: to_cpu(one) for name, one in b.items()}
+            return {name: to_cpu(value) for name, value in b.items()}
         case _:
             return b
 
 
-__all__ = [  # Python's own order
+__all__ = [  # sorted as Python sorts
     "BCEWithLogitsLossFlat",
     "CategoryBlock",
     "ColReader",
@@ -116,8 +136,10 @@ __all__ = [  # Python's own order
     "DataLoaders",
     "Dataset",
     "Datasets",
+    "Decision",
     "Dihedral",
     "EndSplitter",
+    "Evaluation",
     "EyebrightError",
     "F",
     "FileSplitter",
@@ -129,6 +151,7 @@ __all__ = [  # Python's own order
     "ImageDataLoaders",
     "IndexSplitter",
     "L",
+    "LabelSet",
     "LabelSplitter",
     "Learner",
     "MSELossFlat",
@@ -140,6 +163,7 @@ __all__ = [  # Python's own order
     "PILImage",
     "Path",
     "PerspectiveWarp",
+    "Picture",
     "PointBlock",
     "Points",
     "Predictor",
@@ -163,8 +187,10 @@ __all__ = [  # Python's own order
     "f1_macro",
     "f1_micro",
     "f1_samples",
+    "fit_decision",
     "get_image_files",
     "imagenet_stats",
+    "load_evaluation",
     "load_learner",
     "load_predictor",
     "math",
@@ -182,6 +208,7 @@ __all__ = [  # Python's own order
     "resnet18",
     "resnet34",
     "resnet50",
+    "save_onnx",
     "sigmoid_range",
     "tensor",
     "threshold_curve",

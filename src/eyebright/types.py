@@ -5,8 +5,7 @@ pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, final, overload
 

@@ -18,8 +18,7 @@ import pytest
 import torch
 
 from eyebright.cli.main import main, run
-from eyebright.cli.train import DATA, MACHINE, TRAINING
-from eyebright.cli.train import train as train_command
+from eyebright.cli.train import DATA, MACHINE, TRAINING, train as train_command
 from eyebright.cli.worker import Work
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor

@@ -13,8 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import eyebright
-from eyebright import all as notebook
-from eyebright import recipes
+from eyebright import all as notebook, recipes
 from eyebright.data.block import DataBlock
 from eyebright.learner.learner import Learner
 from eyebright.sources.split import RandomSplitter

@@ -21,8 +21,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
-from support.gold import GOLD as FOLDER
-from support.gold import gold
+from support.gold import GOLD as FOLDER, gold
 
 GOLD = gold("g08_datablock")
 BREED = using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name")

@@ -31,8 +31,7 @@ from eyebright.train.schedule import sched_exp
 from eyebright.train.smooth import smoothed
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
-from support.gold import GOLD as FOLDER
-from support.gold import gold
+from support.gold import GOLD as FOLDER, gold
 from support.learners import small_learner
 
 BOOK, EXTRA, HEADS = gold("g09_learner"), gold("g12_extra"), gold("g02_heads")

@@ -11,8 +11,7 @@ import torch
 from eyebright._optional import MissingExtraError
 from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
-from eyebright.inference.runtimes import onnx_runtime
-from eyebright.inference.runtimes import select as choose
+from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.models import build
 from eyebright.models.build import ImageModel
 from support.models import CLASSES, SIZE, model_folder, small_graph, small_model

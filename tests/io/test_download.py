@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from eyebright.errors import DownloadError, InputError
-from eyebright.io import download as module
-from eyebright.io import transfer
+from eyebright.io import download as module, transfer
 from eyebright.io.download import URLs, download, untar_data
 
 BODY = bytes(range(256)) * 1000

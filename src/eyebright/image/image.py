@@ -293,3 +293,7 @@ def _warp_from_reduced(warp: Warp, header: Header, reduce: int) -> Warp:
     enlarge = np.diag([reduce, reduce, 1.0])
     matrix = warp.matrix @ upright.matrix @ enlarge @ upright_reduced.inverse().matrix
     return Warp(matrix, upright_reduced.size, warp.size)
+
+
+Picture = Image
+"""The former name of `Image`; it stays."""

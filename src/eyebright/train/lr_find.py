@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyebright import _html as html
-from eyebright import plot
+from eyebright import _html as html, plot
 from eyebright._system.timer import Timer
 from eyebright.errors import InputError, TrainingError
 from eyebright.models.groups import modes_restored

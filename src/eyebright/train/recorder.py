@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eyebright import _html as html
-from eyebright import plot
+from eyebright import _html as html, plot
 from eyebright.train.run import Run
 from eyebright.train.smooth import smoothed
 from eyebright.train.table import epoch_cells, epoch_columns, history_rows, text_table

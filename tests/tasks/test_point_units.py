@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from eyebright.errors import DataError
 from eyebright.tasks.point_units import implausible_points

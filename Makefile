@@ -1,6 +1,7 @@
 # make demo    the main job on an image set that is made on the spot
 # make test    the tests
 # make check   format, lint, types, layers
+# make docs    the pages of docs/ that are made from the code
 # Each makes .venv and installs what is missing; a second call is quick.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ DEMO   ?= demo/out
 # What suits small, bright drawings; photographs want the defaults.
 DEMO_OPTIONS ?= --size 112x144 --whole --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -26,6 +27,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m eyebright.cli.reference > docs/options.md
 
 clean:
 	rm -rf $(VENV) demo/out

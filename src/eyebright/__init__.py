@@ -58,7 +58,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.transforms.presets import aug_transforms as aug_transforms
     from eyebright.transforms.spatial import RandomResizedCrop as RandomResizedCrop, Resize as Resize
     from eyebright.types import LabelSet as LabelSet, Points as Points, Size as Size, Thresholds as Thresholds
-    from eyebright.workflow.train_model import Options as Options, train_model as train_model
+    from eyebright.workflow.options import Options as Options
+    from eyebright.workflow.train_model import train_model as train_model
 
 _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.data.block": ("DataBlock",),
@@ -99,7 +100,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.transforms.presets": ("aug_transforms",),
     "eyebright.transforms.spatial": ("RandomResizedCrop", "Resize"),
     "eyebright.types": ("LabelSet", "Points", "Size", "Thresholds"),
-    "eyebright.workflow.train_model": ("Options", "train_model"),
+    "eyebright.workflow.options": ("Options",),
+    "eyebright.workflow.train_model": ("train_model",),
 }
 """The public names of each module."""
 

@@ -1,8 +1,6 @@
 """The command line: the whole way, and one clear sentence for everything that is wrong."""
 
-import dataclasses
 import errno
-import inspect
 import itertools
 import json
 import re
@@ -17,14 +15,14 @@ import PIL.Image
 import pytest
 import torch
 
-from eyebright.cli.main import main, run
-from eyebright.cli.train import DATA, MACHINE, TRAINING, train as train_command
-from eyebright.cli.worker import Work
+from eyebright.cli.main import main, options_of, run
+from eyebright.cli.worker import Training
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
 from eyebright.sources.read import read_source
-from eyebright.workflow.train_model import Options, train_model
+from eyebright.workflow.options import DATA, MACHINE, TRAINING, Options, ReadOptions
+from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import SMALL
 from support.models import model_folder
@@ -56,7 +54,7 @@ def train(folder: Path, *more: str, source: str = "labels.csv", images: str | No
 @pytest.mark.parametrize(("views", "told"), [("1", False), ("2", True), ("3", True)])
 def test_augmented_views_that_save_nothing_are_said(views: str, told: bool, squares: Path, capsys) -> None:
     assert train(squares, "--freeze-epochs", "2", "--augment-views", views) == 0
-    sentence = f"{views} augmented views save nothing in a frozen phase of 2; give more freeze_epochs than views"
+    sentence = f"{views} augmented views save nothing in a frozen phase of 2; give more --freeze-epochs than views"
     assert (sentence in capsys.readouterr().out) == told
 
 
@@ -70,7 +68,7 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert "thresholds tuned for f1_macro" in said
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
-        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "report.html",
+        "evaluation.parquet", "history.csv", "manifest.json", "model.safetensors", "options.json", "report.html",
     ]  # fmt: skip
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     table = pd.read_csv(squares / "p.csv", keep_default_na=False)
@@ -119,6 +117,38 @@ def test_a_second_training_gives_the_same_weights(squares: Path) -> None:
     assert all(torch.equal(first[name], tensor) for name, tensor in second.items())
 
 
+def test_a_training_is_repeated_from_its_options_bit_for_bit(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(squares, "--seed", "3", "--dropout", "0.2", "--no-keep-statistics") == 0
+    options = squares / "model" / "options.json"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["train", "--options", str(options), "--out", "again", "--quiet"]) == 0
+    first, again = (load_predictor(folder).model.state_dict() for folder in (squares / "model", Path("again")))
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
+    saved = [json.loads(path.read_text()) for path in (options, Path("again/options.json"))]
+    assert saved[0]["training"] == saved[1]["training"]
+    assert saved[0]["resolved"] == saved[1]["resolved"]
+
+
+def test_options_beside_a_file_of_options_replace_what_it_says(squares: Path) -> None:
+    assert train(squares, "--whole", "--dropout", "0.2") == 0
+    options = str(squares / "model" / "options.json")
+    assert run(["train", "--options", options, "--epochs", "2", "--no-whole", "--out", str(squares / "other")]) == 0
+    asked = json.loads((squares / "other" / "options.json").read_text())["training"]
+    assert (asked["epochs"], asked["whole"], asked["dropout"], asked["size"]) == (2, False, 0.2, 32)
+    assert len((squares / "other" / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> None:
+    options = Options(arch=SMALL, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
+    source = read_source(squares / "labels.csv", images=squares / "photos")
+    first = train_model(source, squares / "model", options=options).model.state_dict()
+    again = train_model(source, squares / "again", options=Options.load(squares / "model")).model.state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
+
+
 def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares) == 0
     plain = load_predictor(squares / "model").model.state_dict()
@@ -143,9 +173,7 @@ def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: 
 
 def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
     for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
-        with pytest.raises(
-            InputError, match="augment_views keeps what a really frozen body makes of the images: give more"
-        ):
+        with pytest.raises(InputError, match="`augment_views` caches the features of a frozen backbone: it needs"):
             Options(augment_views=2, **options)
 
 
@@ -228,9 +256,9 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "an image twice by another path": (
         table("fname,labels,is_valid\n001.png,a,False\n./001.png,a,True\n"), "for training and for validation", []
     ),
-    "an unknown metric": (lambda _: None, "cannot be tuned for 'f1'", ["--threshold-metric", "f1"]),
-    "a rate that is no number": (lambda _: None, "a learning rate is a positive number, got nan", ["--lr", "nan"]),
-    "a seed too large": (lambda _: None, "a seed is a whole number from 0 to", ["--seed", str(10**30)]),
+    "an unknown metric": (lambda _: None, "unknown --threshold-metric 'f1'", ["--threshold-metric", "f1"]),
+    "a rate that is no number": (lambda _: None, "--lr is a number, above 0, got nan", ["--lr", "nan"]),
+    "a seed too large": (lambda _: None, "--seed is a whole number, 0 to", ["--seed", str(10**30)]),
     "a device that is not there": (lambda _: None, "cannot use the device 'gpu'; there is 'cpu'", ["--device", "gpu"]),
     "an unknown backbone": (lambda _: None, "resnet34", ["--arch", "resnet43"]),
 }  # fmt: skip
@@ -301,20 +329,14 @@ def test_options_for_tables_are_refused_for_folders(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", str(tmp_path), "--out", str(tmp_path / "model"), option, "x"]) == 2
-    name = option.removeprefix("--")
-    assert f"is a folder for each class, which needs no option '{name}'; give a table" in capsys.readouterr().err
-
-
-def test_all_that_can_be_said_of_a_training_can_be_said_on_the_command_line() -> None:
-    options = {field.name for field in dataclasses.fields(Options)}
-    assert options - set(inspect.signature(train_command).parameters) == {"keep_statistics", "progress"}
+    assert f"is a folder for each class, which needs no {option}; give a table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
-def test_what_other_processes_are_told_to_do_is_what_was_asked_for(options: Options) -> None:
-    reading = {"images": "schöne bilder", "files": None, "labels": None, "delimiter": ""}
-    work = Work(Path("labels.csv"), Path("model"), reading, options, resume=True)
-    assert Work.from_json(work.to_json()) == work
+def test_other_processes_train_with_the_options_that_were_given(options: Options) -> None:
+    reading = ReadOptions(images=Path("schöne bilder"), delimiter="")
+    training = Training(Path("labels.csv"), Path("model"), reading, options, resume=True)
+    assert Training.from_json(training.to_json()) == training
 
 
 def test_another_look_at_the_images_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,11 +422,13 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
         (["train", "nowhere.csv", "--out", "m"], "there is no 'nowhere.csv'"),
         (["predict", "nowhere", "a.jpg"], "no model folder 'nowhere'"),
         (["trian"], "No such command 'trian'"),
-        (["train", "x.csv"], "Missing option '--out'"),
+        (["train", "x.csv"], "--out, the model folder to write, is missing"),
+        (["train", "--out", "m"], "SOURCE, a table of labels or a folder, is missing"),
         (["train", "x.csv", "--out", "m", "--size", "²²"], "at least 32 pixels each way, got '²²'"),
-        (["train", "x.csv", "--out", "m", "--bs", "0"], "'--bs'"),
-        (["train", "x.csv", "--out", "m", "--seed", "-1"], "'--seed'"),
-        (["train", "x.csv", "--out", "m", "--devices", "0"], "'--devices'"),
+        (["train", "x.csv", "--out", "m", "--bs", "0"], "error: --bs is a whole number, at least 1, got 0\n"),
+        (["train", "x.csv", "--out", "m", "--seed", "-1"], "error: --seed is a whole number, 0 to"),
+        (["train", "x.csv", "--out", "m", "--devices", "0"], "error: --devices is a whole number, at least 1, got 0\n"),
+        (["train", "x.csv", "--out", "m", "--bs", "many"], "'--bs'"),
         (["train", "x.csv", "--out", "m", "--devices", "2", "--device", "cuda:1"], "the device 'cuda:1' is one, and 2"),
     ],
 )
@@ -417,22 +441,26 @@ def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
     assert run(["train", "--help"]) == 0
     groups = re.split(r"^(\w+):$", capsys.readouterr().out, flags=re.MULTILINE)[1:]
     listed = {
-        name: re.findall(r"^  (?:--)?([\w-]+)", text, flags=re.MULTILINE)
+        name: re.findall(r"^  (?:--)?(?:\[no-\])?([\w-]+)", text, flags=re.MULTILINE)
         for name, text in zip(groups[::2], groups[1::2], strict=True)
     }
     assert list(listed) == ["Arguments", "Options", DATA, TRAINING, MACHINE]
-    wanted = [name.replace("_", "-") for name in inspect.signature(train_command).parameters]
+    wanted = [each.name.replace("_", "-") for each in options_of("train") if not each.option.python_only]
     assert sorted(name.lower() for name in itertools.chain(*listed.values())) == sorted([*wanted, "help"])
-    assert listed["Options"] == ["out", "help"]
+    assert listed["Options"] == ["out", "options", "help"]
     assert "seed" in listed[TRAINING]
 
 
-def test_help_of_the_module_is_the_command_s_and_draws_nothing() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "eyebright", "--help"]
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [([], "[OPTIONS] COMMAND"), (["train"], "train [OPTIONS] [SOURCE]"), (["predict"], "predict [OPTIONS] {MODEL}")],
+)
+def test_help_of_the_module_is_the_command_s_and_draws_nothing(arguments: list[str], usage: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "eyebright", *arguments, "--help"]
     shown = subprocess.run(command, check=True, capture_output=True)
-    assert b"Usage: eyebright [OPTIONS] COMMAND" in shown.stdout
+    assert f"Usage: eyebright {usage}".encode() in shown.stdout
     assert b"eyebright.cli.main\n" in shown.stderr
-    for heavy in (b"rich", b"torch", b"numpy"):
+    for heavy in (b"rich", b"torch", b"numpy", b"pandas"):
         assert not re.search(rb"\| +" + heavy + rb"\n", shown.stderr)
 
 
@@ -477,4 +505,4 @@ def test_predicting_says_on_request_what_computed_the_answers(
     assert run([*given, "--runtime", "torch", "--precision", "bfloat16", "--verbose"]) == 0
     assert capsys.readouterr().err == "torch, bfloat16: as asked\n"
     assert run([*given, "--runtime", "onx"]) == 2
-    assert "unknown runtime 'onx'. Did you mean 'onnx'?" in capsys.readouterr().err
+    assert "unknown --runtime 'onx'. Did you mean 'onnx'?" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_a_table_names_its_lines(tmp_path: Path) -> None:
 
 def test_a_folder_of_images_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
-    with pytest.raises(InputError, match="no folder of images .*; name it with the option 'images'"):
+    with pytest.raises(InputError, match="no folder of images .*; name it with `images`"):
         table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
 
 
@@ -66,7 +66,7 @@ def test_images_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Pa
     source = folder_source(images(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
     (tmp_path / "cat" / "1.png").write_bytes(b"")
     (tmp_path / "dog" / "3.png").write_text("text")
-    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; the option 'skip_bad'"):
+    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; `skip_bad=True` leaves"):
         readable(source, skip_bad=False)
     rest = readable(source, skip_bad=True)
     assert [row.path.name for row in rest] == ["2.png"]
@@ -81,7 +81,7 @@ def test_where_no_image_of_a_table_is_there_the_folder_is_asked_for(tmp_path: Pa
     images(tmp_path / "photos", "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
     with pytest.raises(
-        InputError, match=r"none of the 2 .* line 2\): there is no such file; the option 'images' names the folder"
+        InputError, match=r"none of the 2 .* line 2\): there is no such file; `images` names the folder"
     ):
         readable(table_source(tmp_path / "labels.csv"), skip_bad=skip_bad)
     assert len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad)) == 2

@@ -119,7 +119,7 @@ def check_device_count(processes: int, device: str | None) -> None:
     if device != "cpu" and gpus and processes > gpus:
         raise InputError(
             f"{processes} devices are asked for, and there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}; give"
-            f" devices={gpus} or fewer, or device='cpu' for processes without a GPU"
+            f" `devices={gpus}` or fewer, or `device='cpu'` for processes without a GPU"
         )
 
 

@@ -1,22 +1,23 @@
 """``--help``: plain text with options in their groups; with frames around them it would take three times as long."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from typer.core import TyperCommand
 
+Records = Mapping[str, Sequence[tuple[str, str]]]
+"""For each group of options its lines: what is typed, and what it does."""
 
-class Grouped(TyperCommand):
-    """A command whose help lists options by their ``rich_help_panel``, those without one first."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then each group of options, in the order of the signature."""
-        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                standard = "Arguments" if param.param_type_name == "argument" else "Options"
-                sections.setdefault(getattr(param, "rich_help_panel", None) or standard, []).append(record)
-        for name, records in sections.items():
-            if records:
-                with formatter.section(name):
-                    formatter.write_dl(records)
+def grouped(records: Records) -> type[TyperCommand]:
+    """A class of commands whose help lists these records, each group under its name."""
+
+    class Grouped(TyperCommand):
+        def format_options(self, ctx: Any, formatter: Any) -> None:
+            for name, lines in records.items():
+                shown = [*lines, ("--help", "Show this message and exit.")] if name == "Options" else lines
+                if shown:
+                    with formatter.section(name):
+                        formatter.write_dl(shown)
+
+    return Grouped

@@ -11,9 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from eyebright._system.signals import INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli.help import Grouped
-from eyebright.cli.predict import predict
-from eyebright.cli.train import train
+from eyebright.cli import predict, train
+from eyebright.cli.command import add_command
+from eyebright.cli.words import with_flags
+from eyebright.workflow.option import Declared, declared
+
+COMMANDS = {"train": (train.train, train.CLASSES), "predict": (predict.predict, predict.CLASSES)}
+"""Each command's function, and the dataclasses that declare its options."""
 
 app = typer.Typer(
     name="eyebright",
@@ -24,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 120},
 )
-app.command(cls=Grouped)(train)
-app.command(cls=Grouped)(predict)
+for run_command, classes in COMMANDS.values():
+    add_command(app, run_command, *classes)
 
 
 @app.callback(invoke_without_command=True)
@@ -63,13 +67,19 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _told(error)
+        return _told(error, arguments)
     if code == INTERRUPTED:  # typer gives it for most interrupts
         typer.echo("interrupted; what was saved before is unchanged", err=True)
     return code if isinstance(code, int) else 0
 
 
-def _told(error: Exception) -> int:
+def options_of(command: str) -> list[Declared]:
+    """The options of a command; none where there is no such command."""
+    _, classes = COMMANDS.get(command, (None, ()))
+    return [each for cls in classes for each in declared(cls)]
+
+
+def _told(error: Exception, arguments: list[str]) -> int:
     """The exit code for an error, after it was put into one sentence."""
     from eyebright._optional import MissingExtraError
     from eyebright.errors import EyebrightError
@@ -78,7 +88,7 @@ def _told(error: Exception) -> int:
         error.show()  # type: ignore[attr-defined]
         return int(error.exit_code)  # type: ignore[attr-defined]
     if isinstance(error, (EyebrightError, MissingExtraError)):
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
         return 2
     if isinstance(error, OSError):
         where = f" '{error.filename}'" if error.filename else ""

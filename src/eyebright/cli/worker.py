@@ -2,60 +2,76 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from eyebright.workflow.train_model import Options
+from eyebright.cli.words import with_flags
+from eyebright.workflow.option import declared, options_from_json, options_to_json
+from eyebright.workflow.options import Options, ReadOptions, TrainCommand
 
 
 @dataclass(frozen=True)
-class Work:
+class Training:
     """One training.
 
     Args:
         source: a table or a folder.
         out: the model folder.
-        reading: how to read the table.
-        options: of the training.
+        reading: how the source is read.
+        options: how the model is trained.
         resume: go on from the checkpoint in ``out``.
     """
 
     source: Path
     out: Path
-    reading: dict[str, Any]
-    options: "Options"
+    reading: ReadOptions
+    options: Options
     resume: bool
 
     def to_json(self) -> str:
-        """The work as text."""
-        reading = {name: None if value is None else str(value) for name, value in self.reading.items()}
-        return json.dumps([str(self.source), str(self.out), reading, asdict(self.options), self.resume])
+        """The training as text."""
+        options = [options_to_json(self.reading), options_to_json(self.options)]
+        return json.dumps([str(self.source), str(self.out), *options, self.resume])
 
     @staticmethod
-    def from_json(text: str) -> "Work":
-        """The work that ``to_json`` wrote."""
-        from eyebright.workflow.train_model import Options
-
+    def from_json(text: str) -> "Training":
+        """The training that ``to_json`` wrote."""
         source, out, reading, options, resume = json.loads(text)
-        size = options.pop("size")
-        size = size if isinstance(size, int) else tuple(size)
-        return Work(Path(source), Path(out), reading, Options(size=size, **options), resume)
+        return Training(
+            Path(source),
+            Path(out),
+            options_from_json(ReadOptions, reading, file="the first process"),
+            options_from_json(Options, options, file="the first process"),
+            resume,
+        )
 
 
-def do(work: Work) -> None:
+def run_training(training: Training) -> None:
     """Trains, and says what came out."""
     from eyebright.sources.read import read_source
     from eyebright.train.device import is_main_process
     from eyebright.workflow.train_model import train_model
 
-    found = read_source(work.source, **work.reading)
-    train_model(found, work.out, options=work.options, resume=work.resume, say=typer.echo)
+    options = [each for cls in (TrainCommand, ReadOptions, Options) for each in declared(cls)]
+    reading, out = training.reading, training.out
+    source = read_source(
+        training.source,
+        images=reading.images,
+        files=reading.files,
+        labels=reading.labels,
+        delimiter=reading.delimiter,
+    )
+    train_model(
+        source,
+        out,
+        options=training.options,
+        resume=training.resume,
+        say=lambda sentence: typer.echo(with_flags(sentence, options)),
+    )
     if is_main_process():
-        report, out = work.out / "report.html", work.out
+        report = out / "report.html"
         typer.echo(f"model: {out}   report: {report}   next: eyebright predict {out} IMAGES --out predictions.csv")
 
 
@@ -69,10 +85,8 @@ def main() -> None:
 def _share() -> None:
     from eyebright._system.launch import share_cpus
 
-    threads = share_cpus()
-    work = Work.from_json(sys.argv[1])
-    workers = threads if work.options.workers is None else work.options.workers
-    do(replace(work, options=replace(work.options, workers=workers)))
+    share_cpus()
+    run_training(Training.from_json(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -237,6 +237,6 @@ def _batch_size(bs: int | None, images: int) -> int:
         raise InputError(f"a batch holds at least one image, got bs={bs}")
     if bs > images:
         raise DataError(
-            f"a batch of {bs} is larger than the training side with its {images} images; give bs={images} or less"
+            f"a batch of {bs} is larger than the training side with its {images} images; give `bs={images}` or less"
         )
     return bs

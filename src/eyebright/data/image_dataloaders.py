@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from eyebright._defaults import VALID_PCT
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
@@ -94,7 +95,7 @@ class ImageDataLoaders:
         path: str | Path,
         fnames: Paths,
         label_func: Callable[[Any], Any],
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         *,
         item_tfms: Any = None,
@@ -147,7 +148,7 @@ class ImageDataLoaders:
         path: str | Path,
         fnames: Paths,
         label_func: Callable[[str], Any],
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         *,
         item_tfms: Any = None,
@@ -182,7 +183,7 @@ class ImageDataLoaders:
         path: str | Path,
         fnames: Paths,
         pat: str,
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         *,
         item_tfms: Any = None,
@@ -217,7 +218,7 @@ class ImageDataLoaders:
         path: str | Path,
         fnames: Paths,
         pat: str,
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         *,
         item_tfms: Any = None,
@@ -251,7 +252,7 @@ class ImageDataLoaders:
     def from_df(
         df: pd.DataFrame,
         path: str | Path = ".",
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         fn_col: str | int = 0,
         folder: str | Path | None = None,
@@ -325,7 +326,7 @@ class ImageDataLoaders:
         delimiter: str | None = None,
         quoting: Literal[0, 1, 2, 3] = QUOTE_MINIMAL,
         *,
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         fn_col: str | int = 0,
         folder: str | Path | None = None,
@@ -382,7 +383,7 @@ class ImageDataLoaders:
         path: str | Path,
         fnames: Paths,
         labels: Sequence[Any],
-        valid_pct: float = 0.2,
+        valid_pct: float = VALID_PCT,
         seed: int | None = 0,
         y_block: type[Block] | Block | None = None,
         *,

@@ -114,7 +114,7 @@ class ProcessPool:
             self._pool = None
         return DataError(
             "a worker process that reads images has died: the system may have had too little memory, or a getter or "
-            "a decoder may have crashed; num_workers=0 reads without worker processes"
+            "a decoder may have crashed; `num_workers=0` reads without worker processes"
         )
 
     def _start(self) -> ProcessPoolExecutor:

@@ -1,12 +1,13 @@
 """Fits how outputs become answers, to an evaluation: the thresholds that do best on it."""
 
+from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import tune_thresholds
 from eyebright.tasks.decision import Decision
 
 
-def fit_decision(evaluation: Evaluation, *, metric: str = "f1_macro", per_class: bool = True) -> Decision:
+def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_class: bool = True) -> Decision:
     """The evaluation's decision, with thresholds tuned on it; the same one where the task has no thresholds.
 
     Args:

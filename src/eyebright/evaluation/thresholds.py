@@ -26,6 +26,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright import plot
+from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError, did_you_mean
 from eyebright.evaluation.cuts import Array, Cuts
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, hamming_loss, split_targets, subset
@@ -40,7 +41,7 @@ def tune_thresholds(
     probabilities: Float[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
-    metric: str = "f1_macro",
+    metric: str = THRESHOLD_METRIC,
     per_class: bool = True,
 ) -> Thresholds:
     """The thresholds with the best metric on these images, each in the middle of its plateau.
@@ -77,7 +78,7 @@ def cross_fitted_score(
     probabilities: Float[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
-    metric: str = "f1_macro",
+    metric: str = THRESHOLD_METRIC,
     per_class: bool = True,
     folds: int = 5,
     seed: int = 0,
@@ -149,7 +150,7 @@ def threshold_curve(
     probabilities: Float[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
-    metric: str = "f1_macro",
+    metric: str = THRESHOLD_METRIC,
     thresholds: Float[Tensor, " t"] | None = None,
 ) -> ThresholdCurve:
     """The metric at each threshold, for a plot; the curve of one class is that of its column alone.

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
@@ -149,7 +150,7 @@ class Predictor:
         """From probabilities to decisions."""
         return self.manifest.decision.thresholds
 
-    def predict(self, sources: Any, *, bs: int = 32, workers: int | None = None) -> Predictions:
+    def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
         """The answers for images.
 
         Args:
@@ -210,7 +211,7 @@ def load_predictor(
     *,
     device: str | torch.device | None = None,
     runtime: Name = "auto",
-    precision: Precision = "float32",
+    precision: Precision = PREDICTION_PRECISION,
     threads: int | None = None,
 ) -> Predictor:
     """The predictor of a model folder; nothing in the folder is run.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eyebright import _html as html
+from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT, THRESHOLD_METRIC
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_answers
@@ -273,9 +274,9 @@ class Learner:
     def fine_tune(
         self,
         epochs: int,
-        base_lr: float = 2e-3,
-        freeze_epochs: int = 1,
-        lr_mult: float = 100.0,
+        base_lr: float = BASE_LR,
+        freeze_epochs: int = FREEZE_EPOCHS,
+        lr_mult: float = LR_MULT,
         pct_start: float = 0.3,
         div: float = 5.0,
         wd: float | None = None,
@@ -417,7 +418,7 @@ class Learner:
         """A predictor of the model as it is now."""
         return Predictor(self.manifest(), self.model, device=self.run.device.torch_device)
 
-    def tune_thresholds(self, metric: str = "f1_macro", *, per_class: bool = True) -> Thresholds:
+    def tune_thresholds(self, metric: str = THRESHOLD_METRIC, *, per_class: bool = True) -> Thresholds:
         """Choose on the validation side when a label is given, and use it from now on.
 
         Args:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eyebright._defaults import DROPOUT
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
@@ -35,7 +36,7 @@ def vision_learner(
     concat_pool: bool = True,
     pool: bool = True,
     lin_ftrs: Sequence[int] | None = None,
-    ps: float | Sequence[float] = 0.5,
+    ps: float | Sequence[float] = DROPOUT,
     first_bn: bool = True,
     bn_final: bool = False,
     lin_first: bool = False,

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from eyebright._defaults import DROPOUT
 from eyebright.errors import InputError
 from eyebright.models.architectures import architecture_name, input_description
 from eyebright.models.backbones import create_backbone
@@ -53,7 +54,7 @@ class ModelDescription:
     n_in: int = 3
     concat_pool: bool = True
     lin_ftrs: tuple[int, ...] | None = None
-    ps: float | tuple[float, ...] = 0.5
+    ps: float | tuple[float, ...] = DROPOUT
     bn_final: bool = False
     first_bn: bool = True
     lin_first: bool = False
@@ -110,7 +111,7 @@ def describe(
     n_in: int = 3,
     concat_pool: bool = True,
     lin_ftrs: Sequence[int] | None = None,
-    ps: float | Sequence[float] = 0.5,
+    ps: float | Sequence[float] = DROPOUT,
     bn_final: bool = False,
     first_bn: bool = True,
     lin_first: bool = False,

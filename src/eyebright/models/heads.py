@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from eyebright._defaults import DROPOUT
 from eyebright.errors import InputError
 
 Initialiser = Callable[[Tensor], object]
@@ -76,7 +77,7 @@ def create_head(
     nf: int,
     n_out: int,
     lin_ftrs: Sequence[int] | None = None,
-    ps: float | Sequence[float] = 0.5,
+    ps: float | Sequence[float] = DROPOUT,
     *,
     pool: bool = True,
     concat_pool: bool = True,

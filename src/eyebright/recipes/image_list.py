@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from eyebright._defaults import VALID_PCT
 from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader, Getter, RegexLabeller, parent_label
 from eyebright.errors import InputError, listing
@@ -108,7 +109,7 @@ class ImageList:
     def __repr__(self) -> str:
         return f"ImageList ({len(self)} items) Path: {self.path}"
 
-    def split_by_rand_pct(self, valid_pct: float = 0.2, seed: int | None = None) -> "SplitList":
+    def split_by_rand_pct(self, valid_pct: float = VALID_PCT, seed: int | None = None) -> "SplitList":
         """A random share validates: the very images of the recipes, for the same seed.
 
         Args:

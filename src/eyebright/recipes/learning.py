@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from eyebright._defaults import DROPOUT
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
@@ -18,7 +19,7 @@ def cnn_learner(
     base_arch: str | Callable[..., nn.Module],
     pretrained: bool = True,  # noqa: FBT001  # the recipes' signature
     lin_ftrs: Sequence[int] | None = None,
-    ps: float | Sequence[float] = 0.5,
+    ps: float | Sequence[float] = DROPOUT,
     *,
     metrics: AnyMetric | Sequence[AnyMetric] | None = None,
     callback_fns: Sequence[Callable[[Learner], Observer]] = (),

@@ -1,5 +1,6 @@
 """`read_source`: a label file or a folder on disk as a `Source`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +37,17 @@ def read_source(
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
-    if not path.is_dir():
-        return table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
     options = {"images": images, "files": files, "labels": labels, "delimiter": delimiter}
+    if not path.is_dir():
+        source = table_source(path, images=images, files=files, labels=labels, delimiter=delimiter)
+        return replace(source, asked={"path": path, **options})
     for_tables = [name for name, value in options.items() if value is not None]
     if for_tables:
         raise InputError(
-            f"'{path}' is a folder for each class, which needs no option '{for_tables[0]}'; give a table, or leave "
-            f"the option '{for_tables[0]}' out"
+            f"'{path}' is a folder for each class, which needs no `{for_tables[0]}`; give a table, or leave "
+            f"`{for_tables[0]}` out"
         )
-    return folder_source(path)
+    return replace(folder_source(path), asked={"path": path})
 
 
 def table_source(
@@ -72,7 +74,7 @@ def table_source(
     path = Path(path)
     folder = path.parent if images is None else Path(images)
     if not folder.is_dir():
-        raise InputError(f"there is no folder of images '{folder}'; name it with the option 'images'")
+        raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
     table = read_labels(path, files=files, labels=labels, delimiter=delimiter)
     several = table.kind == "multi"
     return Source(

@@ -5,7 +5,7 @@ since each different value is kept once, and numbers and coordinates take eight 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ Targets = Coded[LabelSet] | Coded[str] | Floats
 """Label sets, classes, points (n, p, 2) or numbers (n, k)."""
 
 _KEPT_ASIDE = ("promise", "test")  # parts that neither train nor validate
-_IMAGES_HINT = "the option 'images' names the folder that the table's file names start from"
+_IMAGES_HINT = "`images` names the folder that the table's file names start from"
 _SHOWN = 5  # images, in a notebook
 
 
@@ -93,6 +93,7 @@ class Source:
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
         messages: how the data were understood, sentences for the user.
         skipped: images that were left out because they cannot be read, path to reason.
+        asked: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
         DataError: the columns have different lengths.
@@ -112,6 +113,7 @@ class Source:
     lines: np.ndarray[Any, np.dtype[np.int64]] | None = None
     messages: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict[str, str])
+    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if not self.columns.shape[1]:
@@ -226,4 +228,4 @@ def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: 
         raise InputError(f"none of the {len(source)} images can be read; {row}: {reason}{hint}")
     if not skip_bad:
         others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
-        raise InputError(f"{row}: {reason}{others}; the option 'skip_bad' leaves them out and lists them")
+        raise InputError(f"{row}: {reason}{others}; `skip_bad=True` leaves them out and lists them")

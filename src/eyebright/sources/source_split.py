@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from eyebright._defaults import VALID_PCT
 from eyebright.sources.coded import Coded
 from eyebright.sources.indices import Array, Indices
 from eyebright.sources.source import Source
 from eyebright.sources.split import LabelSplitter, RandomSplitter
 
 
-def split_source(source: Source, valid_pct: float = 0.2, *, seed: int = 0) -> Source:
+def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0) -> Source:
     """The source with a part for every image, and a message about how they were chosen.
 
     A source in which some images are for validation already is returned as it is. Images for promise and test keep

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from eyebright._defaults import VALID_PCT
 from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.sources.indices import Array, Indices
 from eyebright.sources.items import item_at, only_column, where
@@ -49,7 +50,7 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
     return train, valid
 
 
-def RandomSplitter(valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
+def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Splitter:
     """A random share for validation; the same indices as the book's for the same seed.
 
     Args:
@@ -118,7 +119,7 @@ def TrainTestSplitter(
     return splitter
 
 
-def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = 0.2, seed: int | None = None) -> Splitter:
+def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT, seed: int | None = None) -> Splitter:
     """A random share for validation in which every label keeps its share, and none is without a training image.
 
     Rare labels are split first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
@@ -160,7 +161,7 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     return splitter
 
 
-def EndSplitter(valid_pct: float = 0.2, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
+def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
     """The last (or first) share validates: for items in the order of time.
 
     Raises:

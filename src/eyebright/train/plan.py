@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.losses import Balance
 from eyebright.train.optimizer import Kind
@@ -161,10 +162,10 @@ class Plan:
 def fine_tune_plans(  # the book's own signature
     groups: int,
     epochs: int,
-    base_lr: float = 2e-3,
+    base_lr: float = BASE_LR,
     *,
-    freeze_epochs: int = 1,
-    lr_mult: float = 100.0,
+    freeze_epochs: int = FREEZE_EPOCHS,
+    lr_mult: float = LR_MULT,
     pct_start: float = 0.3,
     div: float = 5.0,
     moms: Momenta = BOOK_MOMENTA,

@@ -6,16 +6,16 @@ What the command line does is done here, so that a script can do the same in one
 import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eyebright._defaults import BATCH_SIZE
 from eyebright._optional import check_installed
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError
 from eyebright.evaluation.decide import fit_decision
-from eyebright.evaluation.thresholds import refuse_unknown_metric
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
@@ -24,91 +24,26 @@ from eyebright.sources.source_split import split_source
 from eyebright.tasks.image import ImageBlock
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
-from eyebright.train.plan import fine_tune_plans
 from eyebright.train.profile import profile_lines
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
+from eyebright.workflow.option import options_to_json
+from eyebright.workflow.options import Options, ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
+from eyebright.workflow.saved_options import SavedOptions
 
-DEFAULT_BATCH = 32
-_SEEDS = 2**63  # as many as both numpy and torch take
 CHECKPOINT = "checkpoint.safetensors"
 _ONLY_SEEN = ("profile", "progress")  # options that change nothing of what is learnt
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What can be said about a training; the defaults suit a few thousand photographs.
-
-    Args:
-        arch: the backbone, any timm name or torchvision's ``resnet18/34/50``.
-        size: of the images that the model sees, in pixels: one number, or (height, width).
-        whole: show the whole image, padded, instead of crops of it: for things that stand at the edge.
-        epochs: with everything.
-        freeze_epochs: before that, with the head alone.
-        augment_views: look at each image in that many augmented views in all while the body is frozen, and keep their
-            features: frozen epochs after as many cost the head alone; None: another view in each epoch.
-        lr: the head's peak learning rate while the body is frozen.
-        lr_mult: then the first layers' peak is the head's divided by this.
-        dropout: of the head.
-        bs: images in a batch; None: 32, or a quarter of them where there are fewer than 128.
-        valid_pct: the share that validates where the source does not say.
-        seed: of the split, of the order and of all chance in training.
-        threshold_metric: what the thresholds should make best.
-        keep_statistics: batch norms of the body keep the statistics of their pretraining, and a frozen body is really
-            frozen; False trains them as the book does.
-        precision: the number format; ``"auto"`` measures.
-        device: where to train; None: a CUDA GPU where there is one.
-        workers: how many read; None: one for each processor; 0: the training thread itself.
-        skip_bad: leave unreadable images out and list them.
-        cache: keeps decoded images, so that later epochs need not decode them: ``"memory"`` or a folder.
-        profile: say where the time of training went.
-        progress: ``"auto"``, ``"bar"``, ``"notebook"``, ``"lines"`` or ``"quiet"``.
-    """
-
-    arch: str = "tf_efficientnet_lite0"
-    size: int | tuple[int, int] = 224
-    whole: bool = False
-    epochs: int = 5
-    freeze_epochs: int = 1
-    augment_views: int | None = None
-    lr: float = 2e-3
-    lr_mult: float = 100.0
-    dropout: float = 0.5
-    bs: int | None = None
-    valid_pct: float = 0.2
-    seed: int = 0
-    threshold_metric: str = "f1_macro"
-    keep_statistics: bool = True
-    precision: str = "auto"
-    device: str | None = None
-    workers: int | None = None
-    skip_bad: bool = False
-    cache: str | None = None
-    profile: bool = False
-    progress: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Finds out before anything is read, let alone trained."""
-        if not 0 <= self.seed < _SEEDS:
-            raise InputError(f"a seed is a whole number from 0 to {_SEEDS - 1}, got {self.seed}")
-        fine_tune_plans(1, self.epochs, self.lr, freeze_epochs=self.freeze_epochs, lr_mult=self.lr_mult)
-        if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
-            raise InputError(
-                "augment_views keeps what a really frozen body makes of the images: give more freeze_epochs than "
-                "views (and keep_statistics, which is the default), or leave augment_views out"
-            )
-        refuse_unknown_metric(self.threshold_metric)
-
-
 def train_model(
     source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
 ) -> Learner:
-    """The trained learner; its model, report and history lie in ``out``.
+    """The trained learner; its model, report, history and options lie in ``out``.
 
     A model that was in ``out`` before stays until the new one is whole. After every epoch a checkpoint holds
     everything, so that ``resume`` ends with the same weights as if nothing had happened.
@@ -163,7 +98,7 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
     say(f"{options.arch} with the weights from {learner.model.origin}")
     views, frozen = options.augment_views, options.freeze_epochs
     if views is not None and views >= frozen:
-        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more freeze_epochs than views")
+        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
     learner.run.about["whole"] = options.whole
     try:
         learner.fine_tune(
@@ -176,7 +111,7 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
             resume=resume,
         )
     except ImageError as error:
-        raise InputError(f"{error}; --skip-bad leaves it out and lists it") from None
+        raise InputError(f"{error}; `skip_bad=True` leaves it out and lists it") from None
     except EyebrightError:
         _say_left_out(dls.skipped, say)  # they may be why there is nothing left
         raise
@@ -201,6 +136,7 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
     skipped = {**source.skipped, **learner.dls.skipped}
 
     def write() -> None:
+        _saved_options(source, out, options, learner).save()
         write_history(learner.run.history, out / HISTORY)
         report = make_report(out)
         (out / CHECKPOINT).unlink(missing_ok=True)
@@ -254,7 +190,7 @@ def _dataloaders(source: Source, options: Options, counted: int) -> DataLoaders:
     few = max(counted // 4, 2)  # one alone is nothing to a batch norm
     return block.dataloaders(
         source,
-        bs=min(DEFAULT_BATCH, few) if options.bs is None else options.bs,
+        bs=min(BATCH_SIZE, few) if options.bs is None else options.bs,
         num_workers=options.workers,
         device=options.device,
         seed=options.seed,
@@ -292,17 +228,28 @@ def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[
 
 
 def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
-    """What was asked for, and what was found where nothing was."""
+    """What was asked for, and what was chosen where nothing was."""
+    settings = {**options_to_json(options), **_resolved(learner), "cache": options.cache or "none"}
+    return [(name, str(value)) for name, value in settings.items() if name not in _ONLY_SEEN]
+
+
+def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
+    """What ``options.json`` holds; a source that was not read from a file has no path and no reading options."""
+    asked = dict(source.asked)
+    path = asked.pop("path", None)
+    return SavedOptions(path, out, ReadOptions(**asked), options, _resolved(learner))
+
+
+def _resolved(learner: Learner) -> dict[str, Any]:
+    """What was chosen where the options leave the choice."""
     dls, device = learner.dls, learner.run.device
-    found = {
+    return {
         "bs": dls.bs,
-        "device": device.torch_device,
+        "device": str(device.torch_device),
         "precision": device.precision,
         "workers": dls.train.workers,
-        "cache": options.cache or "none",
+        "weights": learner.model.origin,
     }
-    settings = {name: found.get(name, value) for name, value in asdict(options).items() if name not in _ONLY_SEEN}
-    return [(name, str(value)) for name, value in settings.items()]
 
 
 def _training_summary(dls: DataLoaders) -> dict[str, Any]:

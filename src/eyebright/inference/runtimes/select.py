@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import torch
 
+from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._optional import MissingExtraError
 from eyebright._system.device import choose_device
 from eyebright.errors import InputError, did_you_mean, listing
@@ -53,7 +54,7 @@ class Wish:
     """
 
     name: Name = "auto"
-    precision: Precision = "float32"
+    precision: Precision = PREDICTION_PRECISION
     device: str | torch.device | None = None
     threads: int | None = None
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from eyebright._defaults import PREDICTION_PRECISION
 from eyebright.inference.runtimes.base import Pixels, Precision, Run, Runtime
 from eyebright.models.batchnorm.fuse import fold_batch_norms
 from eyebright.models.build import ImageModel
@@ -16,7 +17,7 @@ def folded_runtime(
     model: ImageModel,
     device: torch.device,
     *,
-    precision: Precision = "float32",
+    precision: Precision = PREDICTION_PRECISION,
     threads: int | None = None,
     why: str = "as asked",
 ) -> Runtime:

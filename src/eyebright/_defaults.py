@@ -1,0 +1,24 @@
+"""Defaults that functions and the command line share, each written once.
+
+The signatures of the library name these constants, and so do the options of the commands in
+`eyebright.workflow.options`, which are importable without torch: ``eyebright --help`` shows them.
+"""
+
+from typing import Final
+
+BATCH_SIZE: Final = 32
+"""Images in a batch of a training from the command line, and of a prediction."""
+BASE_LR: Final = 2e-3
+"""The peak learning rate of the head while the backbone is frozen, as in the book's ``fine_tune``."""
+LR_MULT: Final = 100.0
+"""How many times smaller the first layers' learning rate is than the head's, as in the book's ``fine_tune``."""
+FREEZE_EPOCHS: Final = 1
+"""Epochs with a frozen backbone, as in the book's ``fine_tune``."""
+DROPOUT: Final = 0.5
+"""Dropout of the head, as in the book's ``vision_learner``."""
+VALID_PCT: Final = 0.2
+"""The share of the images that a random split puts into the validation set, as in the book's splitters."""
+THRESHOLD_METRIC: Final = "f1_macro"
+"""The metric that thresholds are tuned for."""
+PREDICTION_PRECISION: Final = "float32"
+"""The number format of a prediction."""

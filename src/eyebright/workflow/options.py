@@ -1,0 +1,222 @@
+"""Every option of every command, declared once; see `eyebright.workflow.option`.
+
+Importing this file loads no torch, so that ``--help`` is quick.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from eyebright import _defaults
+from eyebright.errors import InputError
+from eyebright.workflow.option import Option, check_options, documented
+
+DATA = "Data"
+TRAINING = "Training"
+MACHINE = "Machine"
+GROUPS = (DATA, TRAINING, MACHINE)
+"""The headings of the help, in order; options without one come first."""
+
+THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
+PRECISIONS = ("float32", "bfloat16", "float16")
+_LARGEST_SEED = 2**63 - 1  # numpy and torch take no larger one
+_SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
+
+_DEVICE = Option("Where to compute: cpu, cuda, cuda:1, ...", MACHINE, unset="a GPU where there is one")
+
+
+def image_size(value: Any) -> int | tuple[int, int]:
+    """The size that a text such as ``"224"`` or ``"192x256"``, a number, or (height, width) stands for.
+
+    Raises:
+        InputError: it is none of these, or a side is shorter than 32 pixels.
+    """
+    sides: list[Any] = [value]
+    if isinstance(value, str):
+        sides = [int(part) if part.isdecimal() else part for part in value.lower().split("x")]
+    elif isinstance(value, (list, tuple)):
+        sides = list(value)
+    if len(sides) not in (1, 2) or not all(type(side) is int and side >= _SMALLEST_SIDE for side in sides):
+        raise InputError(
+            f"is 224 or HEIGHTxWIDTH such as 192x256, at least {_SMALLEST_SIDE} pixels each way, got {value!r}"
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+@documented
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table of labels, or a folder, is read."""
+
+    images: Annotated[
+        Path | None, Option("Folder that the table's file names start from.", DATA, unset="the table's folder")
+    ] = None
+    files: Annotated[str | None, Option("Column with the file names of the images.", DATA, unset="found")] = None
+    labels: Annotated[str | None, Option("Column with the labels.", DATA, unset="found")] = None
+    delimiter: Annotated[
+        str | None, Option("What separates two labels; '' for one class per image.", DATA, unset="found")
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@documented
+@dataclass(frozen=True)
+class Options:
+    """How a model is trained; the defaults suit a few thousand photographs."""
+
+    valid_pct: Annotated[
+        float,
+        Option("Share of the images for validation, where the data do not say.", DATA, at_least=0.01, at_most=0.9),
+    ] = _defaults.VALID_PCT
+    skip_bad: Annotated[bool, Option("Leave unreadable images out and list them.", DATA)] = False
+    arch: Annotated[str, Option("Backbone: any timm name, or resnet18, resnet34, resnet50.", TRAINING)] = (
+        "tf_efficientnet_lite0"
+    )
+    size: Annotated[
+        int | tuple[int, int],
+        Option(
+            "Size in pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.",
+            TRAINING,
+            read=image_size,
+            metavar="SIZE",
+        ),
+    ] = 224
+    whole: Annotated[bool, Option("Pad images instead of cropping them: for objects near the edge.", TRAINING)] = False
+    epochs: Annotated[int, Option("Epochs in which all layers train.", TRAINING, at_least=1)] = 5
+    freeze_epochs: Annotated[int, Option("Epochs before these, with a frozen backbone.", TRAINING, at_least=0)] = (
+        _defaults.FREEZE_EPOCHS
+    )
+    augment_views: Annotated[
+        int | None,
+        Option(
+            "Cache the features of this many augmented views of each image while the backbone is frozen; the frozen "
+            "epochs after these are quick.",
+            TRAINING,
+            at_least=1,
+            unset="a new view in each epoch",
+        ),
+    ] = None
+    lr: Annotated[float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",))] = (
+        _defaults.BASE_LR
+    )
+    lr_mult: Annotated[
+        float, Option("The first layers' learning rate is the head's divided by this.", TRAINING, at_least=1)
+    ] = _defaults.LR_MULT
+    dropout: Annotated[float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",))] = (
+        _defaults.DROPOUT
+    )
+    bs: Annotated[
+        int | None,
+        Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
+    ] = None
+    keep_statistics: Annotated[
+        bool,
+        Option("Batch norms of the backbone keep the statistics of their pretraining.", TRAINING),
+    ] = True
+    threshold_metric: Annotated[
+        str, Option("Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS)
+    ] = _defaults.THRESHOLD_METRIC
+    seed: Annotated[
+        int,
+        Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED),
+    ] = 0
+    precision: Annotated[
+        str, Option("Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS))
+    ] = "auto"
+    device: Annotated[str | None, _DEVICE] = None
+    workers: Annotated[
+        int | None,
+        Option(
+            "Workers that read images; 0 reads in the training thread.",
+            MACHINE,
+            at_least=0,
+            unset="one per processor",
+            aliases=("num_workers",),
+        ),
+    ] = None
+    cache: Annotated[
+        str | None,
+        Option(
+            "Keep decoded images for later epochs; a folder also serves later trainings.",
+            MACHINE,
+            metavar="memory|FOLDER",
+            unset="none",
+        ),
+    ] = None
+    profile: Annotated[bool, Option("Say where the time of training went.", MACHINE)] = False
+    progress: Annotated[
+        str,
+        Option(
+            "How progress is shown.",
+            MACHINE,
+            choices=("auto", "bar", "lines", "notebook", "quiet"),
+            python_only=True,
+        ),
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
+            raise InputError(
+                "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
+                "number of views, and `keep_statistics=True`"
+            )
+
+    @staticmethod
+    def load(path: str | Path) -> "Options":
+        """The options of the training whose ``options.json`` this is, with the batch size and precision it used.
+
+        Raises:
+            InputError: there is no such file, it is no such file, or an option in it is unknown.
+        """
+        from eyebright.workflow.saved_options import SavedOptions
+
+        return SavedOptions.load(path).training
+
+
+@documented
+@dataclass(frozen=True)
+class TrainCommand:
+    """What ``eyebright train`` takes besides how the source is read and how the model is trained."""
+
+    source: Annotated[
+        Path | None,
+        Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
+    ] = None
+    out: Annotated[Path | None, Option("The model folder to write.")] = None
+    options: Annotated[
+        Path | None, Option("Repeat the training of this options.json; other options replace what it says.")
+    ] = None
+    resume: Annotated[bool, Option("Go on from the checkpoint in the model folder.", TRAINING)] = False
+    devices: Annotated[
+        int, Option("Processes that train together: a GPU or a share of the processors each.", MACHINE, at_least=1)
+    ] = 1
+    quiet: Annotated[bool, Option("Show no progress, only results.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@documented
+@dataclass(frozen=True)
+class PredictOptions:
+    """What ``eyebright predict`` takes."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
+    out: Annotated[
+        Path | None,
+        Option("CSV to write: path, labels, a probability column per label.", unset="a line per image on the screen"),
+    ] = None
+    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
+    device: Annotated[str | None, _DEVICE] = None
+    runtime: Annotated[
+        str, Option("auto takes the faster of what the folder has.", MACHINE, choices=("auto", "torch", "onnx"))
+    ] = "auto"
+    precision: Annotated[str, Option("Number format.", MACHINE, choices=PRECISIONS)] = _defaults.PREDICTION_PRECISION
+    verbose: Annotated[bool, Option("Say which runtime computed the predictions.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)

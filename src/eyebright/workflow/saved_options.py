@@ -1,0 +1,120 @@
+"""``options.json``: what a training was asked to do and what was chosen where nothing was asked.
+
+Beside a model it lets ``eyebright train --options model/options.json`` repeat the training. Paths in it start from its
+own folder, so a project can be moved; and a model folder that is given away names no user's folders.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from eyebright.errors import InputError, did_you_mean
+from eyebright.io.atomic import write_atomically
+from eyebright.workflow.option import options_from_json, options_to_json
+from eyebright.workflow.options import Options, ReadOptions
+
+OPTIONS_FILE = "options.json"
+_SCHEMA = 1
+_REPEATED = ("bs", "precision")  # what was chosen for these changes the weights, so a repetition takes the choice
+_PATHS = ("images",)
+
+
+@dataclass(frozen=True)
+class SavedOptions:
+    """What a training was asked to do.
+
+    Args:
+        source: the table or folder; None where it was no file.
+        out: the model folder.
+        reading: how the source is read.
+        training: how the model is trained.
+        resolved: what was chosen: batch size, device, precision, workers, weights.
+    """
+
+    source: Path | None
+    out: Path
+    reading: ReadOptions = ReadOptions()  # noqa: RUF009 - it is frozen
+    training: Options = Options()  # noqa: RUF009
+    resolved: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def save(self) -> Path:
+        """Writes ``options.json`` into the model folder, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self.out / OPTIONS_FILE
+        write_atomically(path, lambda file: file.write_text(self.to_json() + "\n", encoding="utf-8"))
+        return path
+
+    def to_json(self) -> str:
+        """The options as text, with paths that start from ``out``."""
+        reading = options_to_json(self.reading)
+        reading |= {name: _relative(reading[name], self.out) for name in _PATHS}
+        content = {
+            "schema": _SCHEMA,
+            "source": _relative(self.source, self.out),
+            "out": ".",
+            "reading": reading,
+            "training": options_to_json(self.training),
+            "resolved": dict(self.resolved),
+        }
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+    @staticmethod
+    def load(path: str | Path) -> "SavedOptions":
+        """The options to repeat a training with: as asked, but with the batch size and the precision that it chose.
+
+        Raises:
+            InputError: the file is missing or not one that a training wrote, or a name in it is unknown.
+        """
+        path = Path(path)
+        if path.is_dir():
+            path /= OPTIONS_FILE
+        content = _content(path)
+        folder = path.parent
+        reading = {**content["reading"]}
+        reading |= {name: folder / reading[name] for name in _PATHS if reading.get(name) is not None}
+        training = options_from_json(Options, content["training"], file=f"'{path}'")
+        resolved = content["resolved"]
+        chosen = {name: resolved[name] for name in _REPEATED if resolved.get(name) is not None}
+        return SavedOptions(
+            source=None if content["source"] is None else folder / content["source"],
+            out=folder / content["out"],
+            reading=options_from_json(ReadOptions, reading, file=f"'{path}'"),
+            training=replace(training, **chosen),
+            resolved=resolved,
+        )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The parts of the file, all there."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no '{path}'; a training writes one beside its model") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read options from '{path}': {error}") from None
+    parts: dict[str, type | tuple[type, ...]] = {
+        "schema": int, "source": (str, type(None)), "out": str, "reading": dict, "training": dict, "resolved": dict,
+    }  # fmt: skip
+    if not isinstance(content, dict):
+        raise InputError(f"'{path}' holds no options: it is no JSON object")
+    for name in content:
+        if name not in parts:
+            raise InputError(
+                f"'{path}' has an unknown part '{name}'.{did_you_mean(name, parts)} Known: {', '.join(parts)}"
+            )
+    for name, kind in parts.items():
+        if not isinstance(content.get(name, 0), kind):
+            raise InputError(f"'{path}' holds no options: it has no valid '{name}'")
+    if content["schema"] != _SCHEMA:
+        raise InputError(f"'{path}' has schema {content['schema']}, and this version of Eyebright reads {_SCHEMA}")
+    return content
+
+
+def _relative(path: str | Path | None, folder: Path) -> str | None:
+    return None if path is None else Path(os.path.relpath(path, folder)).as_posix()

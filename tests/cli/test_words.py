@@ -1,0 +1,61 @@
+"""The library names options as in Python, the command line as flags."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eyebright
+from eyebright.cli.main import COMMANDS, options_of
+from eyebright.cli.words import with_flags
+
+SOURCE = Path(eyebright.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("sentence", "typed"),
+    [
+        ("`skip_bad=True` leaves it out", "--skip-bad leaves it out"),
+        ("`keep_statistics=False` trains them", "--no-keep-statistics trains them"),
+        ("`bs` is 1, give `bs=2` or `device='cpu'`", "--bs is 1, give --bs 2 or --device cpu"),
+        ("`source` is missing", "SOURCE is missing"),
+        ("`num_workers=0` reads without processes", "--workers 0 reads without processes"),
+        ("a file `bs.txt` and `other` stay", "a file `bs.txt` and `other` stay"),
+        ("skip_bad without backticks stays", "skip_bad without backticks stays"),
+    ],
+)
+def test_options_in_backticks_become_flags(sentence: str, typed: str) -> None:
+    assert with_flags(sentence, options_of("train")) == typed
+
+
+def texts(file: Path) -> Iterator[tuple[int, str]]:
+    """Every text in a file that is no docstring."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+            yield node.lineno, node.value
+
+
+LIBRARY = [file for file in sorted(SOURCE.rglob("*.py")) if "cli" not in file.relative_to(SOURCE).parts]
+
+
+def test_no_file_of_the_library_names_a_flag() -> None:
+    found = [
+        f"{file}:{line}: {text}" for file in LIBRARY for line, text in texts(file) if re.search(r"(?<!\w)--[a-z]", text)
+    ]
+    assert not found
+
+
+def test_what_the_library_names_in_backticks_is_an_option() -> None:
+    known = {name for command in COMMANDS for each in options_of(command) for name in (each.name, *each.option.aliases)}
+    named = {
+        name: f"{file}:{line}"
+        for file in LIBRARY
+        for line, text in texts(file)
+        for name in re.findall(r"`(\w+)[`=]", text)
+    }
+    assert {"skip_bad", "num_workers"} <= set(named)
+    assert {name: place for name, place in named.items() if name not in known} == {}

@@ -1,0 +1,110 @@
+"""An option is declared once, and its values are checked as the declaration says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.workflow.option import (
+    Option,
+    check_options,
+    declared,
+    documented,
+    options_from_json,
+    options_to_json,
+    text_of,
+)
+
+
+@documented
+@dataclass(frozen=True)
+class Made:
+    """Options for these tests."""
+
+    count: Annotated[int, Option("How many.", at_least=1, at_most=9)] = 3
+    rate: Annotated[float, Option("How fast.", above=0)] = 0.5
+    colour: Annotated[str, Option("Which.", choices=("red", "green"))] = "red"
+    switch: Annotated[bool, Option("Whether.")] = False
+    folder: Annotated[Path | None, Option("Where.", unset="here")] = None
+    names: Annotated[tuple[str, ...], Option("Several.", unset="all")] = ()
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def test_a_declaration_is_read_from_the_annotated_field() -> None:
+    each = {option.name: option for option in declared(Made)}
+    assert (each["count"].kind, each["count"].default, each["count"].option.range) == (int, 3, "1 to 9")
+    assert (each["folder"].kind, each["folder"].optional, each["folder"].default_text) == (Path, True, "here")
+    assert (each["names"].kind, each["names"].repeated, each["names"].default_text) == (str, True, "all")
+    assert each["rate"].option.range == "above 0"
+
+
+def test_the_docstring_lists_every_option() -> None:
+    assert Made.__doc__ is not None
+    for line in ("count: How many.", "folder: Where.", "names: Several."):
+        assert line in Made.__doc__
+
+
+def test_a_field_without_an_option_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Bare:
+        count: int = 1
+
+    with pytest.raises(TypeError, match="the field 'count' needs an Option"):
+        declared(Bare)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"count": 0}, "`count` is a whole number, 1 to 9, got 0"),
+        ({"count": "3"}, "`count` is a whole number, 1 to 9, got '3'"),
+        ({"count": True}, "`count` is a whole number, 1 to 9, got True"),
+        ({"count": 2.5}, "`count` is a whole number, 1 to 9, got 2.5"),
+        ({"rate": 0}, "`rate` is a number, above 0, got 0"),
+        ({"rate": float("nan")}, "`rate` is a number, above 0, got nan"),
+        ({"rate": float("inf")}, "`rate` is a number, above 0, got inf"),
+        ({"colour": "gren"}, "unknown `colour` 'gren'. Did you mean 'green'? It is one of 'red', 'green'"),
+        ({"switch": 1}, "`switch` is True or False, got 1"),
+        ({"folder": 1}, "`folder` is a path, got 1"),
+        ({"names": "one"}, "`names` is a list, got 'one'"),
+        ({"names": [1]}, "`names` is a text, got 1"),
+    ],
+)
+def test_a_value_that_the_option_cannot_have_is_refused_by_name(values: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Made(**values)  # type: ignore[arg-type]
+    assert str(caught.value) == says
+
+
+def test_values_have_the_type_of_their_field() -> None:
+    made = Made(count=np.int64(4), rate=1, folder="photos", names=["a", "b"])  # type: ignore[arg-type]
+    assert made == Made(count=4, rate=1.0, folder=Path("photos"), names=("a", "b"))
+    assert [type(value) for value in (made.count, made.rate, made.folder)] == [int, float, type(Path())]
+
+
+def test_options_come_back_from_json() -> None:
+    made = Made(count=4, switch=True, folder=Path("photos"), names=("a", "b"))
+    assert options_to_json(made) == {
+        "count": 4, "rate": 0.5, "colour": "red", "switch": True, "folder": "photos", "names": ["a", "b"],
+    }  # fmt: skip
+    assert options_from_json(Made, options_to_json(made), file="a file") == made
+    assert options_from_json(Made, {}, file="a file") == Made()
+
+
+def test_an_unknown_name_in_json_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        InputError, match=r"a file has an unknown option 'colours'\. Did you mean 'colour'\? Known: count"
+    ):
+        options_from_json(Made, {"colours": "red"}, file="a file")
+    with pytest.raises(InputError, match="a file: `count` is a whole number, 1 to 9, got 'many'"):
+        options_from_json(Made, {"count": "many"}, file="a file")
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.002, "0.002"), (100.0, "100"), (2e-3 / 3, str(2e-3 / 3)), (5, "5")])
+def test_a_default_is_written_shortly_but_exactly(value: float, text: str) -> None:
+    assert text_of(value) == text

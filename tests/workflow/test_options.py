@@ -1,0 +1,115 @@
+"""The options of the commands: what they allow is what the library allows, and no default is written twice."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import eyebright
+from eyebright.errors import InputError
+from eyebright.evaluation.thresholds import refuse_unknown_metric
+from eyebright.inference.runtimes import base, select
+from eyebright.train import device
+from eyebright.train.observers import progress
+from eyebright.workflow import options as module
+from eyebright.workflow.option import Declared, declared
+from eyebright.workflow.options import Options, PredictOptions, ReadOptions, TrainCommand, image_size
+
+CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions)
+SOURCE = Path(eyebright.__file__).parent
+
+
+def option(cls: type, name: str) -> Declared:
+    return next(each for each in declared(cls) if each.name == name)
+
+
+@pytest.mark.parametrize("metric", module.THRESHOLD_METRICS)
+def test_thresholds_can_be_tuned_for_every_metric_that_can_be_asked_for(metric: str) -> None:
+    refuse_unknown_metric(metric)
+
+
+def test_choices_are_those_of_the_library() -> None:
+    assert option(Options, "precision").option.choices == device.PRECISIONS
+    assert option(Options, "progress").option.choices == progress.MODES
+    assert option(PredictOptions, "precision").option.choices == get_args(base.Precision)
+    assert sorted(option(PredictOptions, "runtime").option.choices) == sorted(get_args(select.Name))
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ("224", 224),
+        ("192x256", (192, 256)),
+        ("192X256", (192, 256)),
+        (64, 64),
+        ((64, 96), (64, 96)),
+        ([64, 96], (64, 96)),
+    ],
+)
+def test_a_size_is_one_number_or_height_and_width(given: object, size: object) -> None:
+    assert image_size(given) == size
+    assert Options(size=given).size == size  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["", "x", "31", "²²", "1x2x3", "64x", 0, True, 64.0, (64,) * 3, (), None, (64, "64")])
+def test_another_size_is_refused(given: object) -> None:
+    with pytest.raises(InputError, match="`size` is 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"):
+        Options(size=given)  # type: ignore[arg-type]
+
+
+def test_the_public_names_have_their_help_in_their_docstring() -> None:
+    for each in fields(eyebright.Options):
+        assert f"    {each.name}: " in (eyebright.Options.__doc__ or "")
+
+
+# ------------------------------------------------------------------------------- every default once
+
+
+OFF = (None, True, False, 0, 1, "", "auto")
+"""Values that leave something out or leave the choice to the library; they say nothing that could be changed."""
+SAME = {"base_lr": "lr", "ps": "dropout", "metric": "threshold_metric"}
+"""Names that the book, or a function with one subject, has for an option."""
+
+
+def literals(file: Path) -> Iterator[tuple[str, object, int]]:
+    """Every default of a parameter or a field that is written as a literal: name, value, line."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            arguments = node.args
+            positional = [*arguments.posonlyargs, *arguments.args]
+            pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False),
+                     *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]  # fmt: skip
+            found = [(argument.arg, default) for argument, default in pairs]
+        elif isinstance(node, ast.ClassDef):
+            found = [(line.target.id, line.value) for line in node.body
+                     if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]  # fmt: skip
+        else:
+            continue
+        for name, default in found:
+            if isinstance(default, ast.Constant):
+                yield name, default.value, default.lineno
+
+
+def test_no_default_of_an_option_is_written_a_second_time() -> None:
+    defaults = {(each.name, each.default) for cls in CLASSES for each in declared(cls)}
+    defaults = {(name, value) for name, value in defaults if value not in OFF and isinstance(value, int | float | str)}
+    assert ("lr_mult", 100.0) in defaults
+    written: dict[tuple[str, object], list[str]] = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        for name, value, line in literals(file):
+            key = (SAME.get(name, name), value)
+            if key in defaults:
+                written.setdefault(key, []).append(f"{file.relative_to(SOURCE)}:{line}")
+    # One place may write it: the option's own declaration.
+    twice = {key: places for key, places in written.items() if len(places) > 1 or "options.py" not in places[0]}
+    assert not twice
+
+
+def test_the_search_for_defaults_finds_one(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "def f(a, lr_mult: float = 100.0, *, bs: int = 32): ...\nclass A:\n    size: int = 224\n"
+    )
+    assert sorted(name for name, _, _ in literals(tmp_path / "a.py")) == ["bs", "lr_mult", "size"]

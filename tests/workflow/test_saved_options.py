@@ -1,0 +1,82 @@
+"""options.json repeats a training, moves with its folder, and says what is wrong with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eyebright
+from eyebright.errors import InputError
+from eyebright.workflow.options import Options, ReadOptions
+from eyebright.workflow.saved_options import SavedOptions
+
+
+def saved(folder: Path) -> SavedOptions:
+    (folder / "model").mkdir()
+    return SavedOptions(
+        folder / "labels.csv",
+        folder / "model",
+        ReadOptions(images=folder / "photos", delimiter=";"),
+        Options(size=(64, 96), epochs=3, skip_bad=True),
+        {"bs": 8, "device": "cpu", "precision": "float32", "workers": 2, "weights": None},
+    )
+
+
+def test_what_was_saved_is_loaded_with_the_batch_size_and_the_precision_that_were_used(tmp_path: Path) -> None:
+    asked = saved(tmp_path)
+    loaded = SavedOptions.load(asked.save())
+    assert loaded.training == Options(size=(64, 96), epochs=3, skip_bad=True, bs=8, precision="float32")
+    assert (loaded.reading.delimiter, loaded.resolved) == (";", asked.resolved)
+    for there, path in ((loaded.source, "labels.csv"), (loaded.out, "model"), (loaded.reading.images, "photos")):
+        assert there is not None
+        assert there.resolve() == (tmp_path / path).resolve()
+    assert eyebright.Options.load(tmp_path / "model") == loaded.training
+
+
+def test_the_file_names_no_folder_of_the_user_and_moves_with_the_project(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    text = saved(tmp_path / "here").save().read_text()
+    assert str(tmp_path) not in text
+    assert json.loads(text)["source"] == "../labels.csv"
+    (tmp_path / "here").rename(tmp_path / "there")
+    source = SavedOptions.load(tmp_path / "there" / "model" / "options.json").source
+    assert source is not None
+    assert source.resolve() == (tmp_path / "there" / "labels.csv").resolve()
+
+
+Change = Callable[[dict[str, Any]], object]
+BROKEN: dict[str, tuple[Change, str]] = {
+    "an unknown option": (lambda c: c["training"].update(epoch=3), "unknown option 'epoch'. Did you mean 'epochs'?"),
+    "an unknown column": (lambda c: c["reading"].update(label="x"), "unknown option 'label'. Did you mean 'labels'?"),
+    "an unknown part": (lambda c: c.update(trainings={}), "unknown part 'trainings'. Did you mean 'training'?"),
+    "a wrong type": (lambda c: c["training"].update(epochs="3"), "`epochs` is a whole number, at least 1, got '3'"),
+    "a missing part": (lambda c: c.pop("reading"), "it has no valid 'reading'"),
+    "another schema": (lambda c: c.update(schema=99), "has schema 99, and this version of Eyebright reads 1"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_file_that_holds_something_else_is_refused(broken: str, tmp_path: Path) -> None:
+    change, says = BROKEN[broken]
+    path = saved(tmp_path).save()
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        SavedOptions.load(path)
+    assert says in str(caught.value)
+    assert "options.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "says"), [("[]", "it is no JSON object"), ("{", "cannot read options from")])
+def test_a_file_of_something_else_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "options.json").write_text(text)
+    with pytest.raises(InputError, match=says):
+        SavedOptions.load(tmp_path)
+
+
+def test_a_missing_file_says_where_one_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no '.*options.json'; a training writes one beside its model"):
+        Options.load(tmp_path / "options.json")

@@ -166,7 +166,7 @@ def test_without_a_size_both_summaries_end_at_the_batch_and_say_what_is_missing(
     assert "Collating items in a batch\nError!" in theirs
     assert "Please include a transform in `after_item`" in theirs
     assert "Collating them in a batch\n\nStopped here: images of different sizes (" in ours
-    assert "give every image one size, for example item_tfms=Resize(224)" in ours
+    assert "resize all images to one size, for example with item_tfms=Resize(224)" in ours
 
 
 # ------------------------------------------------------------------ traps

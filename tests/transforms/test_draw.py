@@ -1,4 +1,4 @@
-"""Draws compose into one warp and one lighting."""
+"""Composition of draws to one warp and one lighting."""
 
 import numpy as np
 import pytest
@@ -15,31 +15,31 @@ from eyebright.types import Size
 SIZE = Size(60, 90)
 
 
-def test_all_transforms_are_one_warp_of_the_chain() -> None:
+def test_the_warp_of_several_transforms_equals_the_chained_warps() -> None:
     chain = [Resize(64), Flip(1), Rotate(10, p=1)]
-    at_once = draw_all(chain, SIZE, np.random.default_rng(5))
+    composed = draw_all(chain, SIZE, np.random.default_rng(5))
     generator, step_by_step = np.random.default_rng(5), Warp.identity(SIZE)
     for transform in chain:
         step_by_step = step_by_step.then(transform.draw(step_by_step.size, generator).warp)
-    assert np.allclose(at_once.warp.matrix, step_by_step.matrix, rtol=1e-12)
-    assert (at_once.warp.source, at_once.warp.size) == (SIZE, Size(64, 64))
+    assert np.allclose(composed.warp.matrix, step_by_step.matrix, rtol=1e-12)
+    assert (composed.warp.source, composed.warp.size) == (SIZE, Size(64, 64))
 
 
-def test_no_transforms_change_nothing() -> None:
+def test_a_draw_from_no_transforms_is_the_identity() -> None:
     draw = draw_all([], SIZE, np.random.default_rng(0))
     assert np.array_equal(draw.warp.matrix, np.eye(3))
     assert draw.lighting.is_identity
     assert (draw.pixel_functions, draw.pad, draw.interpolation) == ((), None, None)
 
 
-def test_of_padding_and_interpolation_the_first_one_said_counts() -> None:
+def test_the_first_specified_padding_and_interpolation_win() -> None:
     warp = Warp.identity(SIZE)
-    said = Draw(warp, pad="zeros").then(Draw(warp, pad="border", interpolation="bicubic"))
-    assert (said.pad, said.interpolation) == ("zeros", "bicubic")
-    assert Draw(warp).then(said).pad == "zeros"
+    draw = Draw(warp, pad="zeros").then(Draw(warp, pad="border", interpolation="bicubic"))
+    assert (draw.pad, draw.interpolation) == ("zeros", "bicubic")
+    assert Draw(warp).then(draw).pad == "zeros"
 
 
-def test_lightings_and_changes_follow_one_another() -> None:
+def test_lightings_and_pixel_functions_are_composed_in_order() -> None:
     warp = Warp.identity(SIZE)
     first = Draw(warp, Lighting(offset=0.5), pixel_functions=(torch.clone,))
     second = Draw(warp, Lighting(gain=2.0), pixel_functions=(torch.neg,))
@@ -48,7 +48,7 @@ def test_lightings_and_changes_follow_one_another() -> None:
     assert both.pixel_functions == (torch.clone, torch.neg)
 
 
-def test_a_transform_of_ones_own_is_one_method() -> None:
+def test_a_custom_transform_needs_only_a_draw_method() -> None:
     class UpsideDown(Transform):
         def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
             return Draw(Warp.dihedral(size, 2))
@@ -59,7 +59,7 @@ def test_a_transform_of_ones_own_is_one_method() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_draws_come_from_the_generator_alone(seed: int) -> None:
+def test_draws_depend_on_the_given_generator_alone(seed: int) -> None:
     transforms = [Resize(64), *aug_transforms(size=32, min_scale=0.5, flip_vert=True)]
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
@@ -87,5 +87,5 @@ def test_draws_come_from_the_generator_alone(seed: int) -> None:
     ],
     ids=str,
 )
-def test_the_size_that_comes_out_is_known(transforms: list[Transform], size: Size | None) -> None:
+def test_output_size_is_the_common_size_or_none(transforms: list[Transform], size: Size | None) -> None:
     assert output_size(transforms) == size

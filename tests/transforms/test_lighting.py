@@ -1,4 +1,4 @@
-"""Lighting against the book's recorded values, and its three forms against one another."""
+"""Lighting: values recorded from fastai, and the agreement of its three implementations."""
 
 import json
 import math
@@ -35,20 +35,20 @@ def brightness(grey: float) -> Lighting:
         ("sequential", brightness(0.6).then(Lighting(gain=1.2))),
     ],
 )
-def test_lighting_is_the_books(name: str, lighting: Lighting) -> None:
+def test_lighting_gives_the_values_of_fastai(name: str, lighting: Lighting) -> None:
     out = lighting.apply(torch.tensor(GOLD["lighting input"]))
     assert torch.allclose(out, torch.tensor(GOLD[name]), rtol=2e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("first", LIGHTINGS)
 @pytest.mark.parametrize("second", LIGHTINGS)
-def test_two_lightings_are_one(first: Lighting, second: Lighting) -> None:
+def test_composed_lightings_equal_lightings_applied_in_turn(first: Lighting, second: Lighting) -> None:
     x = torch.linspace(0.02, 0.98, 50, dtype=torch.float64)
     assert torch.allclose(first.then(second).apply(x), second.apply(first.apply(x)), atol=1e-9)
 
 
 @pytest.mark.parametrize("lighting", LIGHTINGS)
-def test_the_table_and_the_tensor_agree_within_rounding(lighting: Lighting) -> None:
+def test_the_lookup_table_agrees_with_apply_within_rounding(lighting: Lighting) -> None:
     table = lighting.table()
     assert table.dtype == np.uint8
     assert table.shape == (256,)
@@ -56,7 +56,7 @@ def test_the_table_and_the_tensor_agree_within_rounding(lighting: Lighting) -> N
     assert np.abs(table - exact.numpy()).max() <= 0.501
 
 
-def test_no_lighting_changes_nothing() -> None:
+def test_the_default_lighting_is_the_identity() -> None:
     assert Lighting().table().tolist() == list(range(256))
     x = torch.rand(3, 4)
     assert Lighting().apply(x) is x
@@ -66,7 +66,7 @@ def test_no_lighting_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("lighting", LIGHTINGS)
-def test_order_is_kept_and_nothing_leaves_the_range(lighting: Lighting) -> None:
+def test_lighting_is_monotonic_and_keeps_black_and_white(lighting: Lighting) -> None:
     table = lighting.table().astype(int)
     assert (np.diff(table) >= 0).all()
     assert (table[0], table[255]) == (0, 255)
@@ -89,53 +89,53 @@ def test_a_batch_is_its_images_one_by_one() -> None:
         assert torch.allclose(out, lighting.apply(image), atol=1e-6)
 
 
-def test_a_batch_in_16_bits_keeps_its_type() -> None:
+def test_a_float16_batch_stays_float16() -> None:
     images = torch.rand(2, 3, 4, 5).half()
     assert apply_lighting_batch(images, [Lighting(1.2), Lighting()]).dtype == torch.float16
 
 
-def test_a_batch_without_lighting_is_left_alone() -> None:
+def test_a_batch_without_lighting_is_returned_unchanged() -> None:
     images = torch.rand(2, 3, 4, 5)
     assert apply_lighting_batch(images, [Lighting(), Lighting()]) is images
 
 
-def test_a_batch_needs_a_lighting_for_each_image() -> None:
-    with pytest.raises(InputError, match="one lighting for each image; got 1 for 2"):
+def test_a_batch_needs_one_lighting_per_image() -> None:
+    with pytest.raises(InputError, match="one lighting per image, got 1 for 2"):
         apply_lighting_batch(torch.rand(2, 3, 4, 5), [Lighting()])
 
 
-def spread(values: np.ndarray, low: float, high: float) -> float:
-    """The largest distance of sorted values from an even spread (Kolmogorov-Smirnov)."""
+def uniform_distance(values: np.ndarray, low: float, high: float) -> float:
+    """The Kolmogorov-Smirnov distance of values from a uniform distribution."""
     expected = (np.arange(len(values)) + 0.5) / len(values)
     return float(np.abs((np.sort(values) - low) / (high - low) - expected).max())
 
 
-def test_brightness_moves_mid_grey_evenly_as_often_as_said() -> None:
+def test_brightness_is_uniform_and_has_the_given_probability() -> None:
     generator = np.random.default_rng(0)
     offsets = np.array([Brightness(0.2, p=0.75).draw(SIZE, generator).lighting.offset for _ in range(DRAWS)])
     grey = 1 / (1 + np.exp(-offsets[offsets != 0]))
     assert len(grey) / DRAWS == pytest.approx(0.75, abs=0.03)
-    assert spread(grey, 0.4, 0.6) < 1.95 / math.sqrt(len(grey))
+    assert uniform_distance(grey, 0.4, 0.6) < 1.95 / math.sqrt(len(grey))
 
 
-def test_contrast_is_even_on_a_logarithmic_scale() -> None:
+def test_contrast_is_log_uniform_and_has_the_given_probability() -> None:
     generator = np.random.default_rng(0)
     gains = np.array([Contrast(0.2, p=0.75).draw(SIZE, generator).lighting.gain for _ in range(DRAWS)])
     logs = np.log(gains[gains != 1])
     assert len(logs) / DRAWS == pytest.approx(0.75, abs=0.03)
-    assert spread(logs, math.log(0.8), -math.log(0.8)) < 1.95 / math.sqrt(len(logs))
+    assert uniform_distance(logs, math.log(0.8), -math.log(0.8)) < 1.95 / math.sqrt(len(logs))
 
 
-@pytest.mark.parametrize("kind", [Brightness, Contrast])
-def test_validation_keeps_its_light(kind: type[Brightness] | type[Contrast]) -> None:
-    draw = kind(p=1).draw(SIZE, None)
+@pytest.mark.parametrize("transform", [Brightness, Contrast])
+def test_the_lighting_of_validation_images_is_the_identity(transform: type[Brightness] | type[Contrast]) -> None:
+    draw = transform(p=1).draw(SIZE, None)
     assert draw.lighting.is_identity
     assert np.array_equal(draw.warp.matrix, np.eye(3))
 
 
-@pytest.mark.parametrize("kind", [Brightness, Contrast])
-def test_lighting_out_of_range_is_refused(kind: type[Brightness] | type[Contrast]) -> None:
-    with pytest.raises(InputError, match=r"max_lighting lies in \[0, 1\), got 1"):
-        kind(1)
-    with pytest.raises(InputError, match=r"p is a probability in \[0, 1\], got 3"):
-        kind(0.2, p=3)
+@pytest.mark.parametrize("transform", [Brightness, Contrast])
+def test_lighting_arguments_out_of_range_are_refused(transform: type[Brightness] | type[Contrast]) -> None:
+    with pytest.raises(InputError, match=r"max_lighting must be in \[0, 1\), got 1"):
+        transform(1)
+    with pytest.raises(InputError, match=r"p must be a probability in \[0, 1\], got 3"):
+        transform(0.2, p=3)

@@ -1,4 +1,4 @@
-"""Where transforms run."""
+"""`Pipeline`: which transforms run on the CPU and which on an accelerator."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
 
-CUDA = torch.device("cuda")  # only its name counts here
+CUDA = torch.device("cuda")  # no such device is needed
 
 
 @dataclass(frozen=True)
 class Negative(Transform):
-    """A transform of a user's own: white becomes black."""
+    """A custom transform that inverts the pixels with probability ``p``."""
 
     p: float = 1.0
 
@@ -29,29 +29,29 @@ class Negative(Transform):
         return Draw(Warp.identity(size), pixel_functions=(lambda image: 255 - image,) if happens else ())
 
 
-def test_with_an_accelerator_it_runs_what_follows_the_first_size() -> None:
+def test_batch_transforms_run_on_an_accelerator() -> None:
     pipeline = Pipeline.create(Resize(40), aug_transforms(size=32), CUDA)
     assert (len(pipeline.host), len(pipeline.device)) == (1, len(aug_transforms(size=32)))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_pixel_changes_of_a_transform_of_ones_own_happen_whatever_the_device(device: str) -> None:
+def test_pixel_functions_of_a_custom_batch_transform_run_with_every_device(device: str) -> None:
     black = Image.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline.create(Resize(32), [Negative()], torch.device(device))
     batch = pipeline.finish([pipeline.preprocess(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
     assert bool((batch == 1).all())
 
 
-def test_a_change_of_pixels_that_is_too_rare_to_be_foreseen_is_said_and_not_left_out() -> None:
+def test_a_rare_pixel_function_in_a_device_transform_raises_an_error() -> None:
     black = Image.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline((Resize(32),), (Negative(),))
-    with pytest.raises(DataError, match=r"only the CPU can do; give it in item_tfms"):
+    with pytest.raises(DataError, match=r"on the CPU only; move it to item_tfms"):
         pipeline.draw(black, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 3), (2, 5)])
-def test_bytes_become_numbers_at_any_size(size: tuple[int, int]) -> None:
+def test_uint8_images_of_any_size_become_floats_in_0_to_1(size: tuple[int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8)
-    batch = [Preprocessed(np.asfortranarray(one), Warp.identity(Size(*size)), None) for one in images]
+    batch = [Preprocessed(np.asfortranarray(image), Warp.identity(Size(*size)), None) for image in images]
     x = Pipeline().finish(batch, torch.device("cpu"))
     assert torch.equal(x, torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)

@@ -1,4 +1,4 @@
-"""torchvision's pixel transforms with counted randomness: reproducible, in threads, without a trace."""
+"""torchvision's pixel transforms with seeds: reproducible, thread-safe, and without using the global generator."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -39,65 +39,65 @@ RANDOM = [
 ]
 
 
-def changed(transform: PixelTransform, seed: int) -> Tensor:
+def apply(transform: PixelTransform, seed: int) -> Tensor:
     (change,) = transform.draw(SIZE, np.random.default_rng(seed)).pixel_functions
     return change(IMAGE)
 
 
 @pytest.mark.parametrize("transform", RANDOM, ids=lambda t: type(t).__name__)
-def test_the_seed_decides_and_the_global_generator_neither_counts_nor_moves(transform: nn.Module) -> None:
+def test_the_seed_decides_and_the_global_generator_is_neither_used_nor_changed(transform: nn.Module) -> None:
     wrapped = PixelTransform(transform)
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    first = [changed(wrapped, seed) for seed in range(8)]
+    first = [apply(wrapped, seed) for seed in range(8)]
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
-    assert all(torch.equal(a, changed(wrapped, seed)) for seed, a in enumerate(first))
+    assert all(torch.equal(a, apply(wrapped, seed)) for seed, a in enumerate(first))
     assert any(not torch.equal(a, first[0]) for a in first)
 
 
-def test_a_drawn_change_can_run_again() -> None:
+def test_a_sampled_pixel_function_is_repeatable() -> None:
     (change,) = PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, np.random.default_rng(0)).pixel_functions
     assert torch.equal(change(IMAGE), change(IMAGE))
     assert torch.equal(pickle.loads(pickle.dumps(change))(IMAGE), change(IMAGE))
 
 
-def test_threads_do_not_disturb_one_another_nor_the_training_beside_them() -> None:
+def test_threads_do_not_influence_each_other_or_the_global_generator() -> None:
     wrapped = PixelTransform(v2.Compose([v2.ColorJitter(0.5), v2.GaussianNoise()]))
-    alone = [changed(wrapped, seed) for seed in range(40)]
+    alone = [apply(wrapped, seed) for seed in range(40)]
     torch.manual_seed(7)
     expected = [torch.rand(3) for _ in range(200)]
     torch.manual_seed(7)
     with ThreadPoolExecutor(8) as pool:
-        together = pool.map(lambda seed: changed(wrapped, seed), range(40))
-        beside = [torch.rand(3) for _ in range(200)]
-        assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(expected, beside, strict=True))
+        results = pool.map(lambda seed: apply(wrapped, seed), range(40))
+        drawn_meanwhile = [torch.rand(3) for _ in range(200)]
+        assert all(torch.equal(a, b) for a, b in zip(alone, results, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(expected, drawn_meanwhile, strict=True))
 
 
-def test_the_result_is_torchvisions_where_nothing_is_left_to_chance() -> None:
+def test_a_deterministic_transform_gives_torchvisions_result() -> None:
     grey = PixelTransform(v2.Grayscale(3), always=True)
     for generator in (None, np.random.default_rng(0)):
         (change,) = grey.draw(SIZE, generator).pixel_functions
         assert torch.equal(change(IMAGE), v2.functional.rgb_to_grayscale(IMAGE, 3))
 
 
-def test_validation_images_are_left_alone() -> None:
+def test_validation_images_are_not_changed() -> None:
     assert PixelTransform(v2.ColorJitter(0.5)).draw(SIZE, None).pixel_functions == ()
 
 
-def test_it_stands_in_a_list_with_ours() -> None:
+def test_torchvisions_transforms_can_be_combined_with_eyebrights() -> None:
     jitter, noise = PixelTransform(v2.ColorJitter(0.5)), PixelTransform(v2.GaussianNoise())
     draw = draw_all([jitter, Flip(1), noise], SIZE, np.random.default_rng(0))
     assert draw.warp.mirrored
     assert len(draw.pixel_functions) == 2
 
 
-def test_a_function_of_ones_own_will_do() -> None:
+def test_a_custom_function_can_be_a_pixel_transform() -> None:
     def darker(image: Tensor) -> Tensor:
         return image // 2
 
-    assert torch.equal(changed(PixelTransform(darker), 0), IMAGE // 2)
+    assert torch.equal(apply(PixelTransform(darker), 0), IMAGE // 2)
 
 
 def geometric() -> list[nn.Module]:
@@ -132,15 +132,15 @@ def geometric() -> list[nn.Module]:
 
 
 @pytest.mark.parametrize("transform", geometric(), ids=lambda t: type(t).__name__)
-def test_what_moves_pixels_is_refused_by_name(transform: nn.Module) -> None:
-    with pytest.raises(InputError, match=r"torchvision's \w+ moves pixels .* use eyebright's \w+"):
+def test_a_geometric_transform_is_refused_and_the_replacement_named(transform: nn.Module) -> None:
+    with pytest.raises(InputError, match=r"torchvision's \w+ would transform the pixels .* use eyebright's \w+"):
         PixelTransform(transform)
 
 
-def test_no_geometric_transform_of_torchvision_is_forgotten() -> None:
+def test_all_geometric_transforms_of_torchvision_are_tested() -> None:
     classes = [getattr(v2, name) for name in dir(v2)]
-    moving = {c.__name__ for c in classes if getattr(c, "__module__", "").endswith(("_geometry", "_auto_augment"))}
-    assert moving == {type(t).__name__ for t in geometric()} - {"Compose", "RandomApply", "Sequential"}
+    names = {c.__name__ for c in classes if getattr(c, "__module__", "").endswith(("_geometry", "_auto_augment"))}
+    assert names == {type(t).__name__ for t in geometric()} - {"Compose", "RandomApply", "Sequential"}
 
 
 @pytest.mark.parametrize(
@@ -151,24 +151,24 @@ def test_no_geometric_transform_of_torchvision_is_forgotten() -> None:
         (v2.CutMix(num_classes=3), "needs a whole batch"),
     ],
 )
-def test_what_is_no_pixel_transform_is_refused(transform: nn.Module, reason: str) -> None:
+def test_normalize_mixup_and_cutmix_are_refused(transform: nn.Module, reason: str) -> None:
     with pytest.raises(InputError, match=f"is not a pixel transform: .*{reason}"):
         PixelTransform(transform)
 
 
 @pytest.mark.parametrize("change", [lambda image: image[:, 1:], lambda image: image.float()])
-def test_a_change_of_shape_or_type_is_refused(change: object) -> None:
-    with pytest.raises(InputError, match="a pixel transform keeps type and shape"):
-        changed(PixelTransform(change), 0)
+def test_a_change_of_shape_or_dtype_is_refused(change: object) -> None:
+    with pytest.raises(InputError, match="a pixel transform must keep dtype and shape"):
+        apply(PixelTransform(change), 0)
 
 
-def test_what_can_be_used_is_used() -> None:
+def test_as_transform_keeps_eyebrights_and_wraps_torchvisions_transforms() -> None:
     flip, jitter = Flip(), v2.ColorJitter(0.5)
     assert as_transform(flip) is flip
     assert as_transform(jitter) == PixelTransform(jitter)
 
 
 @pytest.mark.parametrize("value", [3, "crop", len])
-def test_what_is_no_transform_is_refused(value: object) -> None:
-    with pytest.raises(InputError, match="is not a transform: use one of eyebright's or torchvision's"):
+def test_as_transform_refuses_other_values(value: object) -> None:
+    with pytest.raises(InputError, match="is not a transform: use a transform of eyebright or torchvision"):
         as_transform(value)

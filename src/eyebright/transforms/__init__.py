@@ -1,1 +1,1 @@
-"""Random choices that become a warp and a lighting."""
+"""Augmentation and preprocessing: random transforms, and the pipeline that runs them."""

@@ -1,9 +1,9 @@
-"""What a transform is: a value that draws one random change of an image.
+"""`Transform` and `Draw`: a distribution of image changes, and the parameters sampled from it.
 
-A transform describes a distribution; `Transform.draw` gives one `Draw` from it: a `Warp` (geometry), a `Lighting`
-(brightness and contrast), and whatever else happens to the pixels afterwards. Draws compose, so a whole list of
-transforms is still one warp and one look-up table, and whoever runs it (OpenCV on the CPU, a batched resample on a
-device) resamples the pixels once. Nothing here touches a pixel or a global generator.
+`Transform.draw` samples the parameters of one random change, a `Draw`: a `Warp` (geometry), a `Lighting` (brightness
+and contrast) and functions of the pixels that run afterwards. Draws compose: a whole list of transforms becomes one
+warp and one look-up table, so that the pixels are resampled only once. Running a draw (with OpenCV on the CPU, or as a
+batch on an accelerator) is the job of `eyebright.transforms.pipeline`. No global random generator is used.
 """
 
 from abc import ABC, abstractmethod
@@ -20,49 +20,54 @@ from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
 PixelFunction = Callable[[UInt8[Tensor, "c h w"]], UInt8[Tensor, "c h w"]]
+"""A function of a uint8 image that keeps its shape."""
 
-_NEAREST_TO_BLACK = 1e-7  # as in the book: the logit of pure black and pure white must stay finite
-_LEVELS = np.linspace(0, 1, 256).clip(_NEAREST_TO_BLACK, 1 - _NEAREST_TO_BLACK)
-_LOGITS = np.log(_LEVELS / (1 - _LEVELS))  # of the 256 grey levels
+_EPSILON = 1e-7  # as in fastai: keeps the logits of 0 and 1 finite
+_LEVELS = np.linspace(0, 1, 256).clip(_EPSILON, 1 - _EPSILON)
+_LOGITS = np.log(_LEVELS / (1 - _LEVELS))  # the logits of the 256 grey levels
 
 
 @dataclass(frozen=True)
 class Lighting:
-    """Brightness and contrast as one affine map of the logit: ``sigmoid(gain * logit(x) + offset)``.
+    """A change of brightness and contrast, as in fastai: ``sigmoid(gain * logit(x) + offset)`` of values in [0, 1].
 
-    In logit space no value leaves [0, 1], so nothing is clipped, and any number of changes compose into one.
+    The result is always in [0, 1], so that nothing is clipped, and several changes compose to one.
 
     Args:
-        gain: contrast; 1 leaves it, more than 1 drives values away from 0.5.
-        offset: brightness; 0 leaves it, ``logit(0.6)`` makes mid-grey 0.6.
+        gain: contrast; 1 is no change, more than 1 increases the contrast.
+        offset: brightness; 0 is no change, ``logit(0.6)`` changes a value of 0.5 to 0.6.
+
+    >>> brighter = Lighting(offset=float(np.log(0.6 / 0.4)))
+    >>> round(brighter.apply(torch.tensor(0.5)).item(), 4)
+    0.6
     """
 
     gain: float = 1.0
     offset: float = 0.0
 
     def then(self, after: "Lighting") -> "Lighting":
-        """This change followed by ``after``, as one change."""
+        """This change followed by ``after``, composed to one change."""
         if after.is_identity:
             return self
         return Lighting(after.gain * self.gain, after.gain * self.offset + after.offset)
 
     @property
     def is_identity(self) -> bool:
-        """True when nothing changes."""
+        """True if the change has no effect."""
         return self.gain == 1 and self.offset == 0
 
     def table(self) -> UInt8[np.ndarray, " 256"]:
-        """The new value of each of the 256 grey levels: for ``table[image]`` or ``cv2.LUT``."""
+        """A look-up table with the new value of each of the 256 grey levels, for ``table[image]`` or ``cv2.LUT``."""
         if self.is_identity:
             return np.arange(256, dtype=np.uint8)
         values = 1 / (1 + np.exp(-(self.gain * _LOGITS + self.offset)))
         return np.rint(values * 255).astype(np.uint8)
 
     def apply(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The values after the change.
+        """The changed values.
 
         Args:
-            x: values in [0, 1], any shape.
+            x: values in [0, 1], of any shape.
         """
         if self.is_identity:
             return x
@@ -72,22 +77,27 @@ class Lighting:
 def adjust_brightness_contrast(
     x: Float[Tensor, "*shape"], gain: float | Float[Tensor, "..."], offset: float | Float[Tensor, "..."]
 ) -> Float[Tensor, "*shape"]:
-    """``sigmoid(gain * logit(x) + offset)``, with gain and offset numbers or tensors that broadcast against ``x``."""
-    wide = x if x.dtype == torch.float64 else x.to(torch.float32)  # 1 - 1e-7 is 1 in 16 bits
-    return torch.sigmoid(gain * torch.logit(wide, eps=_NEAREST_TO_BLACK) + offset).to(x.dtype)
+    """``sigmoid(gain * logit(x) + offset)``.
+
+    Args:
+        x: values in [0, 1].
+        gain: contrast; a number or a tensor that can be broadcast to ``x``.
+        offset: brightness; a number or a tensor that can be broadcast to ``x``.
+    """
+    precise = x if x.dtype == torch.float64 else x.to(torch.float32)  # in 16 bits 1 - 1e-7 is 1
+    return torch.sigmoid(gain * torch.logit(precise, eps=_EPSILON) + offset).to(x.dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """One drawn change of one image, in the order in which it happens.
+    """The sampled parameters of one random change of an image, in the order in which they are applied.
 
     Args:
-        warp: the geometry, for points and pixels alike; the pixels are resampled once.
-        lighting: brightness and contrast.
-        pixel_functions: what happens to the warped and lit pixels after that: functions of a uint8 image of shape
-            (c, h, w) that keep its shape.
-        pad: what lies outside the image; None when no transform said it.
-        interpolation: how pixels are resampled; None when no transform said it.
+        warp: the geometric change of pixels and points.
+        lighting: the change of brightness and contrast.
+        pixel_functions: functions that are applied to the pixels last.
+        pad: how to fill pixels outside of the image; None if no transform specifies it.
+        interpolation: how to resample pixels; None if no transform specifies it.
     """
 
     warp: Warp
@@ -97,7 +107,7 @@ class Draw:
     interpolation: Interpolation | None = None
 
     def then(self, after: "Draw") -> "Draw":
-        """This change followed by ``after``, still as one; of pad and interpolation the first one said counts."""
+        """This change followed by ``after``, composed to one; ``pad`` and ``interpolation`` of the first win."""
         return Draw(
             self.warp.then(after.warp),
             self.lighting.then(after.lighting),
@@ -108,59 +118,60 @@ class Draw:
 
 
 class Transform(ABC):
-    """A distribution of changes. Subclasses are immutable values; all randomness comes from the generator."""
+    """A distribution of image changes. Subclasses are immutable, and all randomness comes from the given generator."""
 
     @abstractmethod
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """One change for an image.
+        """The parameters of one change, sampled for an image.
 
         Args:
-            size: of the image.
-            generator: where the randomness comes from; None for the validation preprocessing, which has none.
+            size: (height, width) of the image in pixels.
+            generator: the random generator; None for the deterministic preprocessing of validation images.
         """
 
 
 def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> Draw:
-    """One change for an image from all transforms in their order: one warp, one lighting.
+    """One draw from every transform, composed in order.
 
     Args:
-        transforms: each sees the size that the one before it gives.
-        size: of the image.
-        generator: where the randomness comes from; None for the validation preprocessing, which has none.
+        transforms: the transforms; each gets the output size of the one before it.
+        size: (height, width) of the image in pixels.
+        generator: the random generator; None for the deterministic preprocessing of validation images.
     """
-    drawn = Draw(Warp.identity(size))
+    draw = Draw(Warp.identity(size))
     for transform in transforms:
-        drawn = drawn.then(transform.draw(drawn.warp.size, generator))
-    return drawn
+        draw = draw.then(transform.draw(draw.warp.size, generator))
+    return draw
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:
-    """The size of every image that comes out, or None when it depends on the image or on the draw.
+    """The output size if it is the same for all images and draws, else None.
 
-    Found by drawing for images of unlike shapes, so that no transform can say one size and draw another.
+    It is found by sampling draws for images of different sizes. A transform therefore need not declare it.
     """
-    sizes = {draw.warp.size for draw in _tries(transforms)}
+    sizes = {draw.warp.size for draw in _sample_draws(transforms)}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def has_pixel_functions(transforms: Sequence[Transform]) -> bool:
-    """True when some draw changes pixels after warp and lighting; found by drawing, as in `output_size`."""
-    return any(draw.pixel_functions for draw in _tries(transforms))
+    """True if some draw has pixel functions; found by sampling, as in `output_size`."""
+    return any(draw.pixel_functions for draw in _sample_draws(transforms))
 
 
 def is_deterministic(transforms: Sequence[Transform]) -> bool:
-    """True when no transform asks for a random number, so that an image looks the same each time."""
+    """True if no transform uses a random number, so that every epoch gives the same image."""
     generator = np.random.default_rng(0)
-    untouched = generator.bit_generator.state
-    for size in _UNLIKE:
+    unused_state = generator.bit_generator.state
+    for size in _SAMPLE_SIZES:
         draw_all(transforms, size, generator)
-    return generator.bit_generator.state == untouched
+    return generator.bit_generator.state == unused_state
 
 
-_UNLIKE = (Size(300, 400), Size(401, 299))
-_TRIES = 16
+_SAMPLE_SIZES = (Size(300, 400), Size(401, 299))
+_SAMPLE_SEEDS = 16
 
 
-def _tries(transforms: Sequence[Transform]) -> Iterator[Draw]:
-    generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_TRIES))]
-    return (draw_all(transforms, size, generator) for generator in generators for size in _UNLIKE)
+def _sample_draws(transforms: Sequence[Transform]) -> Iterator[Draw]:
+    """One deterministic and 16 random draws for each of two image sizes."""
+    generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_SAMPLE_SEEDS))]
+    return (draw_all(transforms, size, generator) for generator in generators for size in _SAMPLE_SIZES)

@@ -1,4 +1,4 @@
-"""Random brightness and contrast, drawn as in the book, and their batched form for a device."""
+"""Random brightness and contrast with the distributions of fastai, and their batched application."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,14 @@ from eyebright.types import Size
 
 @dataclass(frozen=True)
 class Brightness(Transform):
-    """Mid-grey moves to a value drawn evenly from ``0.5 * (1 - max_lighting)`` to ``0.5 * (1 + max_lighting)``.
+    """A random brightness that changes 0.5 to a uniform value in ``0.5 * (1 - max_lighting, 1 + max_lighting)``.
 
     Args:
-        max_lighting: in [0, 1).
-        p: how often; otherwise nothing changes.
+        max_lighting: maximum relative change of a value of 0.5, in [0, 1).
+        p: probability of a change.
+
+    Raises:
+        InputError: an argument is out of its range.
     """
 
     max_lighting: float = 0.2
@@ -31,7 +34,7 @@ class Brightness(Transform):
         _check(self.max_lighting, self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A brightness; none for the validation preprocessing."""
+        """A random brightness; the identity for validation images."""
         if generator is None or generator.random() >= self.p:
             return Draw(Warp.identity(size))
         grey = 0.5 * (1 + generator.uniform(-self.max_lighting, self.max_lighting))
@@ -40,11 +43,14 @@ class Brightness(Transform):
 
 @dataclass(frozen=True)
 class Contrast(Transform):
-    """Contrast multiplied by a factor from ``1 - max_lighting`` to its reciprocal, even on a logarithmic scale.
+    """A random contrast: a log-uniform factor from ``1 - max_lighting`` to its reciprocal.
 
     Args:
-        max_lighting: in [0, 1).
-        p: how often; otherwise nothing changes.
+        max_lighting: 1 minus the smallest factor, in [0, 1).
+        p: probability of a change.
+
+    Raises:
+        InputError: an argument is out of its range.
     """
 
     max_lighting: float = 0.2
@@ -54,34 +60,34 @@ class Contrast(Transform):
         _check(self.max_lighting, self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A contrast; none for the validation preprocessing."""
+        """A random contrast; the identity for validation images."""
         if generator is None or generator.random() >= self.p:
             return Draw(Warp.identity(size))
-        least = math.log(1 - self.max_lighting)
-        return Draw(Warp.identity(size), Lighting(gain=math.exp(generator.uniform(least, -least))))
+        log_minimum = math.log(1 - self.max_lighting)
+        return Draw(Warp.identity(size), Lighting(gain=math.exp(generator.uniform(log_minimum, -log_minimum))))
 
 
 def apply_lighting_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:
-    """Many images, each with its own lighting, on their device.
+    """The images, each with its own lighting applied, on their device.
 
     Args:
-        images: values in [0, 1].
-        lightings: one for each image.
+        images: shape (batch, channels, height, width), values in [0, 1].
+        lightings: one per image.
 
     Raises:
-        InputError: there is not one lighting for each image.
+        InputError: the number of lightings differs from the number of images.
     """
     if len(lightings) != len(images):
-        raise InputError(f"a batch needs one lighting for each image; got {len(lightings)} for {len(images)}")
+        raise InputError(f"a batch needs one lighting per image, got {len(lightings)} for {len(images)} images")
     if all(lighting.is_identity for lighting in lightings):
         return images
-    of_each = torch.tensor([(lighting.gain, lighting.offset) for lighting in lightings], device=images.device)
-    gain, offset = of_each.reshape(-1, 2, 1, 1, 1).unbind(1)
+    parameters = torch.tensor([(lighting.gain, lighting.offset) for lighting in lightings], device=images.device)
+    gain, offset = parameters.reshape(-1, 2, 1, 1, 1).unbind(1)
     return adjust_brightness_contrast(images, gain, offset)
 
 
 def _check(max_lighting: float, p: float) -> None:
     if not 0 <= max_lighting < 1:
-        raise InputError(f"max_lighting lies in [0, 1), got {max_lighting}")
+        raise InputError(f"max_lighting must be in [0, 1), got {max_lighting}")
     if not 0 <= p <= 1:
-        raise InputError(f"p is a probability in [0, 1], got {p}")
+        raise InputError(f"p must be a probability in [0, 1], got {p}")

@@ -1,7 +1,7 @@
-"""Mean and standard deviation of the channels: which numbers a network wants to see.
+"""`Normalize`: the mean and standard deviation of the input channels of a model.
 
-Normalising is the model's own business here (training and serving then cannot disagree), so `Normalize` in a list of
-transforms changes no image. It *says* the numbers, and the learner hands them to the model.
+In Eyebright the model normalises its input, so that training and prediction always agree. `Normalize` in a list of
+transforms therefore does not change images: it declares the statistics, which the learner passes to the model.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,14 @@ imagenet_stats = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Normalize(Transform):
-    """The mean and standard deviation of each channel, for values in [0, 1].
+    """The mean and standard deviation of each channel, for pixel values in [0, 1].
 
     Args:
-        mean: one number for each channel.
-        std: one number for each channel.
+        mean: one value per channel.
+        std: one value per channel, greater than 0.
+
+    Raises:
+        InputError: ``mean`` and ``std`` differ in length or are empty, or a standard deviation is not greater than 0.
     """
 
     mean: tuple[float, ...]
@@ -34,10 +37,10 @@ class Normalize(Transform):
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
             raise InputError(
-                f"there are {len(self.mean)} means for {len(self.std)} standard deviations; each channel needs one"
+                f"got {len(self.mean)} means and {len(self.std)} standard deviations; each channel needs one of both"
             )
         if min(self.std) <= 0:
-            raise InputError(f"standard deviations are greater than 0, got {self.std}")
+            raise InputError(f"standard deviations must be greater than 0, got {self.std}")
 
     @staticmethod
     def from_stats(
@@ -45,32 +48,35 @@ class Normalize(Transform):
         std: Sequence[float],
         dim: int = 1,
         ndim: int = 4,
-        cuda: bool = True,  # noqa: FBT001 - the book's own signature
+        cuda: bool = True,  # noqa: FBT001 - fastai's signature
     ) -> "Normalize":
         """`Normalize` from two sequences, as in ``Normalize.from_stats(*imagenet_stats)``.
 
         Args:
-            mean: one number for each channel.
-            std: one number for each channel.
-            dim: without meaning here: channels are always the axis before height and width.
-            ndim: without meaning here.
-            cuda: without meaning here: the numbers follow the images' device.
+            mean: one value per channel.
+            std: one value per channel, greater than 0.
+            dim: ignored; channels are always the axis before height and width.
+            ndim: ignored.
+            cuda: ignored; the statistics are moved to the device of the images.
+
+        Raises:
+            InputError: as in `Normalize`.
         """
         return Normalize(tuple(float(m) for m in mean), tuple(float(s) for s in std))
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """Nothing: the model normalises."""
+        """The identity, because the model normalises."""
         return Draw(Warp.identity(size))
 
     def __call__(self, images: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
-        """The images as the network wants them: ``(images - mean) / std``."""
-        mean, std = self._columns(images)
+        """The normalised images: ``(images - mean) / std``."""
+        mean, std = self._broadcastable_stats(images)
         return (images - mean) / std
 
     def decode(self, images: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
-        """The images as people want them: ``images * std + mean``."""
-        mean, std = self._columns(images)
+        """The images with the normalisation undone: ``images * std + mean``."""
+        mean, std = self._broadcastable_stats(images)
         return images * std + mean
 
-    def _columns(self, images: Tensor) -> tuple[Float[Tensor, "c 1 1"], Float[Tensor, "c 1 1"]]:
+    def _broadcastable_stats(self, images: Tensor) -> tuple[Float[Tensor, "c 1 1"], Float[Tensor, "c 1 1"]]:
         return images.new_tensor(self.mean)[:, None, None], images.new_tensor(self.std)[:, None, None]

@@ -1,9 +1,9 @@
-"""From an image to what the network sees, with one resample.
+"""`Pipeline`: runs the transforms of images on the CPU and on an accelerator.
 
-The transforms only draw: a warp, a lighting. Where a draw is executed is decided here, not by the user. On a CPU
-everything that was drawn is composed and run straight from the decoded pixels: one warp, one look-up table. With an
-accelerator the item's part (which gives images of one size) runs on the CPU and the batch's part on the device,
-again as one warp. Images travel as uint8 until they are on the device.
+Transforms only sample parameters (`eyebright.transforms.draw`); this module applies them. Without an accelerator all
+transforms are composed and applied to the decoded pixels as one warp and one look-up table. With an accelerator the
+item transforms, which give all images the same size, are applied on the CPU, and the batch transforms on the device,
+each part as one warp. Images stay uint8 until they are on the device.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ from eyebright.types import Size
 
 @dataclass(frozen=True, eq=False)
 class Preprocessed:
-    """An image as it leaves the CPU.
+    """An image after the transforms on the CPU.
 
     Args:
-        pixels: uint8, height x width x 3.
-        warp: the warp from the user's image to what the network will see, the device's part included.
-        device_draw: what the device still has to do; None: nothing.
+        pixels: uint8, shape (height, width, 3).
+        warp: the warp from the original image to the input of the model, with the part on the device included.
+        device_draw: the draw to apply on the device; None if there is none.
     """
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
@@ -44,12 +44,12 @@ class Preprocessed:
 
 
 class DrawnImage(NamedTuple):
-    """What is to happen to an image.
+    """An image and its sampled transform parameters.
 
     Args:
-        image: not yet decoded; decoding knows how much of it is needed.
-        cpu_draw: on the CPU.
-        device_draw: on the device; None: nothing.
+        image: the image, not yet decoded, so that it can be decoded no larger than needed.
+        cpu_draw: the draw to apply on the CPU.
+        device_draw: the draw to apply on the device; None if there is none.
     """
 
     image: Image
@@ -59,12 +59,12 @@ class DrawnImage(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What happens to every image, and where.
+    """The transforms of all images of a dataset.
 
     Args:
-        host: transforms that run on the CPU, one image at a time.
-        device: transforms that run on the device, a batch at a time.
-        cache: keeps decoded images; they are the same without it.
+        host: transforms that are applied on the CPU, one image at a time.
+        device: transforms that are applied on the device, one batch at a time.
+        cache: a cache of decoded images; it does not change the result.
     """
 
     host: tuple[Transform, ...] = ()
@@ -73,132 +73,141 @@ class Pipeline:
 
     @staticmethod
     def create(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
-        """The pipeline for the user's transforms (one, a list, or None) on this device.
+        """A pipeline for a device.
+
+        Args:
+            item_tfms: transforms that give all images the same size: one, a list or None.
+            batch_tfms: further transforms: one, a list or None.
+            device: the device of the model.
+            cache: a cache of decoded images.
 
         Raises:
-            InputError: something in the lists is not a transform.
-            DataError: two of them normalise.
+            InputError: a value in the lists is not a transform.
+            DataError: the lists contain more than one `Normalize`.
         """
         item = tuple(map(as_transform, _as_list(item_tfms)))
         batch = tuple(map(as_transform, _as_list(batch_tfms)))
         if sum(isinstance(transform, Normalize) for transform in item + batch) > 1:
-            raise DataError("there are two Normalize transforms; an image is normalised once")
-        # A device takes over only where every image has one size by then, and no change of uint8 pixels follows.
+            raise DataError("there is more than one Normalize transform; an image is normalised once")
+        # The device needs images of one size, and cannot run functions of uint8 pixels.
         if device.type == "cpu" or has_pixel_functions(batch) or output_size(item) is None:
             return Pipeline(item + batch, cache=cache)
         return Pipeline(item, batch, cache)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
-        """All of them, in order."""
+        """All transforms in order."""
         return self.host + self.device
 
     @property
     def size(self) -> Size | None:
-        """The size of every image that comes out; None when it depends on the image."""
+        """The output size of all images; None if it differs between images."""
         return output_size(self.transforms)
 
     @property
     def host_size(self) -> Size | None:
-        """The size of every image after the CPU's part; None when it depends on the image."""
+        """The size of all images after the transforms on the CPU; None if it differs between images."""
         return output_size(self.host)
 
     @property
     def normalize(self) -> Normalize | None:
-        """The mean and standard deviation that the user declared; None leaves them to the model."""
+        """The declared mean and standard deviation; None for those of the pretrained weights."""
         return next((transform for transform in self.transforms if isinstance(transform, Normalize)), None)
 
     def draw(self, image: Image, generator: np.random.Generator | None) -> DrawnImage:
-        """What is to happen to an image; its pixels are not needed for that.
+        """The image with sampled transform parameters; its pixels are not decoded.
 
         Args:
-            image: whose size decides.
-            generator: draws the augmentation; None: the validation preprocessing.
+            image: the image; its size is needed to sample the parameters.
+            generator: the random generator of the augmentation; None for the preprocessing of validation images.
 
         Raises:
-            DataError: a transform of the device's part wants to change pixels, and never did when it was tried.
+            DataError: a draw for the device has pixel functions, although no sampled draw had any in `create`.
         """
-        now = draw_all(self.host, image.shape, generator)
-        later = draw_all(self.device, now.warp.size, generator) if self.device else None
-        if later is not None and later.pixel_functions:
+        cpu_draw = draw_all(self.host, image.shape, generator)
+        device_draw = draw_all(self.device, cpu_draw.warp.size, generator) if self.device else None
+        if device_draw is not None and device_draw.pixel_functions:
             raise DataError(
-                "a transform in batch_tfms changes pixels on rare draws, which only the CPU can do; "
-                "give it in item_tfms"
+                "a transform in batch_tfms applies a pixel function in rare draws, which is possible on the CPU only; "
+                "move it to item_tfms"
             )
-        return DrawnImage(image, now, later)
+        return DrawnImage(image, cpu_draw, device_draw)
 
     def preprocess(self, drawn: DrawnImage, timer: Timer | None = None) -> Preprocessed:
-        """An image, through the CPU's part.
+        """The image after the transforms on the CPU.
 
         Args:
-            drawn: what is to happen to it, and which it is.
-            timer: is told how long decoding took, and augmenting.
+            drawn: the image and its sampled transform parameters.
+            timer: records the time for decoding and for augmenting.
 
         Raises:
             ImageError: the image cannot be read.
+            InputError: a pixel function changes the shape or the dtype of an image.
         """
         timer = timer or Timer()
-        image, now, later = drawn
+        image, draw, device_draw = drawn
         with timer("decoding"):
-            pixels, warp = image.decode_for(now.warp, self.cache)
+            pixels, warp = image.decode_for(draw.warp, self.cache)
         with timer("augmenting"):
-            pixels = warp.pixels(pixels, pad=now.pad or "reflection", interpolation=now.interpolation or "bilinear")
-            if not now.lighting.is_identity:
-                pixels = cv2.LUT(pixels, now.lighting.table())
-            pixels = _changed(pixels, now.pixel_functions)
-        warp = now.warp if later is None else now.warp.then(later.warp)
-        return Preprocessed(pixels, warp, later)
+            pixels = warp.pixels(pixels, pad=draw.pad or "reflection", interpolation=draw.interpolation or "bilinear")
+            if not draw.lighting.is_identity:
+                pixels = cv2.LUT(pixels, draw.lighting.table())
+            pixels = _apply_functions(pixels, draw.pixel_functions)
+        warp = draw.warp if device_draw is None else draw.warp.then(device_draw.warp)
+        return Preprocessed(pixels, warp, device_draw)
 
     def finish(self, batch: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
-        """A batch on the device: float32 in [0, 1].
+        """The images as one float32 batch in [0, 1] on the device, after all transforms.
 
         Raises:
-            DataError: the images do not all have the same size.
+            DataError: the images have different sizes.
         """
-        x = _on_device([look.pixels for look in batch], device)
-        later = [one.device_draw for one in batch if one.device_draw is not None]
-        if not later:
+        x = _to_device([image.pixels for image in batch], device)
+        draws = [image.device_draw for image in batch if image.device_draw is not None]
+        if not draws:
             return x
-        x = warp_batch(x, [draw.warp for draw in later], pad=later[0].pad or "reflection")
-        return apply_lighting_batch(x, [draw.lighting for draw in later])
+        x = warp_batch(x, [draw.warp for draw in draws], pad=draws[0].pad or "reflection")
+        return apply_lighting_batch(x, [draw.lighting for draw in draws])
 
 
 def to_images(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
-    """A finished batch as images that a person can look at."""
+    """A float batch in [0, 1] as uint8 images; values outside of [0, 1] are clipped."""
     return x.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _changed(pixels: UInt8[np.ndarray, "h w c"], changes: Sequence[PixelFunction]) -> UInt8[np.ndarray, "h w c"]:
-    if not changes:
+def _apply_functions(
+    pixels: UInt8[np.ndarray, "h w c"], functions: Sequence[PixelFunction]
+) -> UInt8[np.ndarray, "h w c"]:
+    if not functions:
         return pixels
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    for change in changes:
-        image = change(image)
+    for function in functions:
+        image = function(image)
     return image.permute(1, 2, 0).numpy()
 
 
-def _on_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: torch.device) -> Float[Tensor, "b c h w"]:
-    """One tensor in channels_last order, which is how images lie in memory anyway."""
-    shapes = {one.shape for one in pixels}
+def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: torch.device) -> Float[Tensor, "b c h w"]:
+    """The images as one float32 tensor in [0, 1] with channels_last memory format, in which they are stored already."""
+    shapes = {image.shape for image in pixels}
     if len(shapes) > 1:
         sizes = ", ".join(f"{h}x{w}" for h, w, _ in sorted(shapes)[:3])
         raise DataError(
-            f"images of different sizes ({sizes}, ...) cannot share a batch; "
-            "give every image one size, for example item_tfms=Resize(224)"
+            f"images of different sizes ({sizes}, ...) cannot form a batch; "
+            "resize all images to one size, for example with item_tfms=Resize(224)"
         )
     shape = (len(pixels), *pixels[0].shape)
     if device.type == "cpu":
-        numbers = np.empty(shape, np.float32)
-        for place, one in enumerate(pixels):
-            cv2.LUT(one, _NUMBERS, dst=numbers[place])
-        return torch.from_numpy(numbers).permute(0, 3, 1, 2)
-    # Pinned memory is copied while the host goes on.
+        values = np.empty(shape, np.float32)
+        for i, image in enumerate(pixels):
+            cv2.LUT(image, _FLOAT_LEVELS, dst=values[i])
+        return torch.from_numpy(values).permute(0, 3, 1, 2)
+    # Copying from pinned memory does not block the CPU.
     stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
     np.stack(pixels, out=stacked.numpy())
     return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
 
 
-_NUMBERS = np.divide(np.arange(256), 255, dtype=np.float32)  # of the 256 grey levels
+_FLOAT_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)  # the 256 grey levels in [0, 1]
 
 
 def _as_list(tfms: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The augmentation of the book in one call."""
+"""`aug_transforms`: fastai's standard augmentation in one call."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ from eyebright.types import Size
 @checked_keywords
 def aug_transforms(
     mult: float = 1.0,
-    do_flip: bool = True,  # noqa: FBT001 - the book's own signature
+    do_flip: bool = True,  # noqa: FBT001 - fastai's signature
     flip_vert: bool = False,  # noqa: FBT001
     max_rotate: float = 10.0,
     min_zoom: float = 1.0,
@@ -39,51 +39,54 @@ def aug_transforms(
     batch: bool = False,  # noqa: FBT001
     min_scale: float = 1.0,
 ) -> list[Transform]:
-    """Flip, perspective, rotation, zoom, brightness and contrast, each drawn for each image: a list of transforms.
+    """Random transforms: flip, perspective, rotation, zoom, brightness and contrast, and a resize to ``size``.
 
-    They happen in that order, then the size; all of them together resample the pixels once, and together with the
-    `Resize` before them too. Validation images see only the size, of the centre.
+    The parameters are sampled for each image. The transforms are applied in this order with a single resample, which
+    also includes a `Resize` before them. Validation images are only resized to ``size`` and cropped at the centre.
 
     Args:
-        mult: multiplies ``max_rotate``, ``max_lighting`` and ``max_warp``.
-        do_flip: exchange left and right half of the time.
-        flip_vert: with ``do_flip``, draw from all 8 symmetries of the square instead.
-        max_rotate: the largest angle in degrees.
-        min_zoom: the smallest zoom.
-        max_zoom: the largest zoom.
-        max_lighting: how far brightness and contrast go.
-        max_warp: the largest perspective tilt.
-        p_affine: how often each of perspective, rotation and zoom happens.
-        p_lighting: how often each of brightness and contrast happens.
-        xtra_tfms: one more transform or several, after the others; torchvision's pixel transforms too.
-        size: the size that comes out, one number or (height, width); None keeps the size.
-        mode: how pixels are resampled, ``"bilinear"`` or ``"bicubic"``.
-        pad_mode: what lies outside the image: ``"reflection"``, ``"border"`` or ``"zeros"``.
-        align_corners: without meaning here: coordinates always are those of the pixels' edges.
-        batch: only False: draws are always made for each image.
-        min_scale: below 1, the size is filled by a random box of at least this share of the area.
+        mult: factor for ``max_rotate``, ``max_lighting`` and ``max_warp``.
+        do_flip: flip horizontally with probability 0.5.
+        flip_vert: with ``do_flip``, one of the 8 flips and quarter turns of a square instead, with probability 0.5.
+        max_rotate: maximum angle in degrees.
+        min_zoom: minimum zoom factor.
+        max_zoom: maximum zoom factor.
+        max_lighting: strength of brightness and contrast, see `Brightness` and `Contrast`.
+        max_warp: strength of the perspective, see `PerspectiveWarp`.
+        p_affine: probability of each of perspective, rotation and zoom.
+        p_lighting: probability of each of brightness and contrast.
+        xtra_tfms: one or several transforms to append, including torchvision's pixel transforms.
+        size: the output size, one number (square) or (height, width); None keeps the size.
+        mode: ``"bilinear"`` or ``"bicubic"``.
+        pad_mode: how to fill pixels outside of the image: ``"reflection"``, ``"border"`` or ``"zeros"``.
+        align_corners: ignored; coordinates always refer to the corners of pixels.
+        batch: must be False; parameters are always sampled for each image.
+        min_scale: minimum area of a random crop that is resized to ``size``, as a fraction of the area of the image.
 
     Raises:
-        TypeError: an unknown keyword; the message names the nearest real one.
-        InputError: ``min_scale`` without ``size``, or a value out of range.
+        TypeError: an unknown keyword argument; the message suggests the nearest known one.
+        InputError: ``min_scale`` without ``size``, or a value out of its range.
+
+    >>> [type(transform).__name__ for transform in aug_transforms(max_warp=0, max_lighting=0, size=224)]
+    ['Flip', 'Rotate', 'Zoom', 'Resize']
     """
     if batch:
-        raise InputError("batch=True makes one draw for a whole batch; here each image has its own: leave it out")
+        raise InputError("batch=True is not supported: parameters are sampled for each image; leave batch out")
     if min_scale != 1 and size is None:
-        raise InputError(f"min_scale={min_scale} takes a random box of the image; say with size= what it becomes")
+        raise InputError(f"min_scale={min_scale} crops a random part of the image; give its output size with size=")
     interpolation = None if mode == "bilinear" else mode
-    chosen: list[Transform] = []
+    transforms: list[Transform] = []
     if do_flip:
-        chosen.append(Dihedral(keep_size=size is None) if flip_vert else Flip())
+        transforms.append(Dihedral(keep_size=size is None) if flip_vert else Flip())
     if max_warp * mult:
-        chosen.append(PerspectiveWarp(max_warp * mult, p_affine, pad_mode, interpolation))
+        transforms.append(PerspectiveWarp(max_warp * mult, p_affine, pad_mode, interpolation))
     if max_rotate * mult:
-        chosen.append(Rotate(max_rotate * mult, p_affine, pad_mode, interpolation))
+        transforms.append(Rotate(max_rotate * mult, p_affine, pad_mode, interpolation))
     if min_zoom < 1 or max_zoom > 1:
-        chosen.append(Zoom(min_zoom, max_zoom, p_affine, pad_mode, interpolation))
+        transforms.append(Zoom(min_zoom, max_zoom, p_affine, pad_mode, interpolation))
     if max_lighting * mult:
-        chosen += [Brightness(max_lighting * mult, p=p_lighting), Contrast(max_lighting * mult, p=p_lighting)]
-    return [*chosen, *_to_size(size, min_scale, interpolation), *_extra(xtra_tfms)]
+        transforms += [Brightness(max_lighting * mult, p=p_lighting), Contrast(max_lighting * mult, p=p_lighting)]
+    return [*transforms, *_to_size(size, min_scale, interpolation), *_extra(xtra_tfms)]
 
 
 def _to_size(
@@ -94,7 +97,7 @@ def _to_size(
     if min_scale == 1:
         return [Resize(size, interpolation=interpolation)]
     target = Size.of(size)
-    shape = target.width / target.height  # the book has 1 here and squishes the box where the size is not square
+    shape = target.width / target.height  # fastai uses 1, which distorts the image if the size is not square
     return [RandomResizedCrop(size, min_scale, ratio=(shape, shape), val_xtra=0, interpolation=interpolation)]
 
 

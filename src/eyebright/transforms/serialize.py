@@ -1,7 +1,7 @@
-"""The validation preprocessing as data: what a saved model needs to see new images as it saw the validation ones.
+"""Preprocessing to and from JSON, so that a saved model preprocesses new images as it did the validation images.
 
-Only what changes a validation image is kept: augmentation is gone by then. What cannot be written down as data
-(a function of the user's) is refused when a model is saved, not found out when it is used.
+Only transforms that change validation images are saved; augmentation is not. A transform that cannot be saved, such as
+a function of the user, raises an error when the model is saved.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,34 +15,36 @@ from eyebright.transforms.draw import Draw, Transform
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
 
-SAVED: dict[str, Callable[..., Transform]] = {kind.__name__: kind for kind in (Resize, RandomResizedCrop)}
+SERIALIZABLE: dict[str, Callable[..., Transform]] = {kind.__name__: kind for kind in (Resize, RandomResizedCrop)}
 
-_UNLIKE = (Size(300, 400), Size(401, 299), Size(32, 32))
+_SAMPLE_SIZES = (Size(300, 400), Size(401, 299), Size(32, 32))
 
 
 def preprocessing_to_json(transforms: Sequence[Transform]) -> list[dict[str, Any]]:
-    """The transforms that change a validation image, as data.
+    """The transforms that change validation images, as JSON data: a list of ``{"kind": ..., argument: value}``.
 
     Raises:
-        InputError: one of them cannot be written down.
+        InputError: a transform that changes validation images cannot be saved.
     """
-    kept = [transform for transform in transforms if any(_changes(transform, size) for size in _UNLIKE)]
-    wrong = next((transform for transform in kept if type(transform).__name__ not in SAVED), None)
+    used = [transform for transform in transforms if any(_changes_images(transform, size) for size in _SAMPLE_SIZES)]
+    wrong = next((transform for transform in used if type(transform).__name__ not in SERIALIZABLE), None)
     if wrong is not None:
-        raise InputError(f"{wrong!r} changes validation images and cannot be saved; saved are {listing(SAVED)}")
-    return [{"kind": type(transform).__name__, **asdict(transform)} for transform in kept]  # type: ignore[call-overload]
+        raise InputError(
+            f"{wrong!r} changes validation images and cannot be saved; supported are {listing(SERIALIZABLE)}"
+        )
+    return [{"kind": type(transform).__name__, **asdict(transform)} for transform in used]  # type: ignore[call-overload]
 
 
 def preprocessing_from_json(data: Sequence[dict[str, Any]]) -> tuple[Transform, ...]:
-    """The transforms that `preprocessing_to_json` described.
+    """The transforms from the data of `preprocessing_to_json`.
 
     Raises:
-        InputError: a kind or a field is unknown to this version.
+        InputError: a kind or an argument is unknown to this version.
     """
-    return tuple(_from_json(dict(one)) for one in data)
+    return tuple(_from_json(dict(entry)) for entry in data)
 
 
-def _changes(transform: Transform, size: Size) -> bool:
+def _changes_images(transform: Transform, size: Size) -> bool:
     draw = transform.draw(size, None)
     return bool(draw.pixel_functions) or not draw.lighting.is_identity or not _is_identity(draw)
 
@@ -53,10 +55,12 @@ def _is_identity(draw: Draw) -> bool:
 
 def _from_json(data: dict[str, Any]) -> Transform:
     kind = str(data.pop("kind", None))
-    if kind not in SAVED:
-        raise InputError(f"unknown transform '{kind}'.{did_you_mean(kind, SAVED)} Known: {listing(SAVED)}")
+    if kind not in SERIALIZABLE:
+        raise InputError(
+            f"unknown transform '{kind}'.{did_you_mean(kind, SERIALIZABLE)} Known: {listing(SERIALIZABLE)}"
+        )
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     try:
-        return SAVED[kind](**fields)
+        return SERIALIZABLE[kind](**fields)
     except TypeError as error:
-        raise InputError(f"the transform {kind} cannot be made from {data}: {error}") from None
+        raise InputError(f"cannot create the transform {kind} from {data}: {error}") from None

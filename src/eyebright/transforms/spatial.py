@@ -1,4 +1,4 @@
-"""Random geometry: resizing, cropping and the movements of `aug_transforms`, each drawn as one `Warp`."""
+"""Geometric transforms: resize, random crop, flip, rotation, zoom and perspective, each sampled as one `Warp`."""
 
 import math
 from collections.abc import Sequence
@@ -17,17 +17,25 @@ ResizeMethod = Literal["crop", "pad", "squish"]
 
 @dataclass(frozen=True)
 class Resize(Transform):
-    """Every image at one size, in one of three ways.
+    """A resize of every image to one size, by one of three methods.
 
-    ``"crop"`` fills the size and cuts what hangs over, at a random place (validation: the centre); ``"pad"`` shows the
-    whole image and fills what is left, at a random place (validation: both sides alike); ``"squish"`` shows
-    the whole image and changes its aspect ratio. Boxes are whole pixels of the image, as in the book.
+    ``"crop"`` resizes the image to cover the size and crops the rest, at a random position in training and at the
+    centre in validation. ``"pad"`` resizes the image to fit into the size and pads the rest, at a random position in
+    training and equally on both sides in validation. ``"squish"`` changes the aspect ratio. As in fastai, crops are
+    rounded to whole pixels of the image.
 
     Args:
-        size: one number (square) or (height, width).
-        method: see above.
-        pad_mode: what fills the rest with ``"pad"``.
-        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
+        size: one number (square) or (height, width), in pixels.
+        method: ``"crop"``, ``"pad"`` or ``"squish"``.
+        pad_mode: the padding of ``"pad"``: ``"zeros"``, ``"border"`` or ``"reflection"``.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
+
+    Raises:
+        InputError: an argument has an unknown value.
+
+    >>> draw = Resize(224).draw(Size(333, 500), None)
+    >>> draw.warp.source, draw.warp.size
+    (Size(height=333, width=500), Size(height=224, width=224))
     """
 
     size: int | Sequence[int]
@@ -37,15 +45,15 @@ class Resize(Transform):
 
     def __post_init__(self) -> None:
         Size.of(self.size)
-        _one_of("method", self.method, get_args(ResizeMethod))
+        _check_choice("method", self.method, get_args(ResizeMethod))
         _check(1, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The warp to the size, at a random place of what can move; the middle for the validation preprocessing."""
+        """A warp to the size, with a random position; at the centre for validation images."""
         target = Size.of(self.size)
         if self.method == "squish":
             return Draw(Warp.resize(size, target), interpolation=self.interpolation)
-        box = _whole_box(size, target, fill=self.method == "crop")
+        box = _rounded_box(size, target, fill=self.method == "crop")
         x, y = (0.5, 0.5) if generator is None else generator.random(2).tolist()
         left, top = int(x * (size.width - box.width)), int(y * (size.height - box.height))
         warp = Warp.crop(size, box, left=left, top=top).then(Warp.resize(box, target))
@@ -54,19 +62,21 @@ class Resize(Transform):
 
 @dataclass(frozen=True)
 class RandomResizedCrop(Transform):
-    """A box of random area and aspect ratio, resized to one size.
+    """A crop of random area, aspect ratio and position, resized to one size.
 
-    Validation shows the centre: the image is scaled, without a change of its aspect ratio, until it covers the size
-    with a margin, and the middle is kept. (The book squishes the whole image there; its models were then judged on
-    images of another shape than they learnt from.)
+    A validation image is resized, without a change of its aspect ratio, to cover the size with a margin, and cropped at
+    the centre. (fastai squishes the whole validation image, so that its aspect ratio differs from training.)
 
     Args:
-        size: one number (square) or (height, width).
-        min_scale: the smallest share of the image's area.
-        ratio: the smallest and the largest width / height of the box.
-        max_scale: the largest share of the image's area.
-        val_xtra: how much larger than the size the validation image is before its middle is kept.
-        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
+        size: one number (square) or (height, width), in pixels.
+        min_scale: minimum area of the crop, as a fraction of the area of the image.
+        ratio: minimum and maximum aspect ratio (width / height) of the crop.
+        max_scale: maximum area of the crop, as a fraction of the area of the image.
+        val_xtra: margin of validation images, as a fraction of the longer side of ``size``.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
+
+    Raises:
+        InputError: an argument is out of its range.
     """
 
     size: int | Sequence[int]
@@ -79,15 +89,17 @@ class RandomResizedCrop(Transform):
     def __post_init__(self) -> None:
         Size.of(self.size)
         if not 0 < self.min_scale <= self.max_scale <= 1:
-            raise InputError(f"scales are 0 < min <= max <= 1, got {self.min_scale} to {self.max_scale}")
+            raise InputError(
+                f"scales must satisfy 0 < min_scale <= max_scale <= 1, got {self.min_scale} to {self.max_scale}"
+            )
         if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise InputError(f"ratios are 0 < smallest <= largest, got {self.ratio}")
+            raise InputError(f"ratio must satisfy 0 < minimum <= maximum, got {self.ratio}")
         if self.val_xtra < 0:
-            raise InputError(f"val_xtra is 0 or more, got {self.val_xtra}")
+            raise InputError(f"val_xtra must be at least 0, got {self.val_xtra}")
         _check(1, interpolation=self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The warp of a random box to the size; of the centre for the validation preprocessing."""
+        """A warp from a random crop to the size; from the centre for validation images."""
         target = Size.of(self.size)
         if generator is None:
             width, height = _centre_box(size, target, self.val_xtra)
@@ -97,7 +109,7 @@ class RandomResizedCrop(Transform):
         return Draw(_box_to(size, target, (width, height), at=(x, y)), interpolation=self.interpolation)
 
     def _random_box(self, size: Size, generator: np.random.Generator) -> tuple[float, float, float, float]:
-        """Width, height, and the fraction of the free room left of it and above it."""
+        """Width and height of a random crop, and its position (x, y) as fractions of the free space around it."""
         smallest, largest = self.ratio
         for _ in range(10):
             area = generator.uniform(self.min_scale, self.max_scale) * size.width * size.height
@@ -113,10 +125,13 @@ class RandomResizedCrop(Transform):
 
 @dataclass(frozen=True)
 class Flip(Transform):
-    """Left and right exchanged.
+    """A random horizontal flip.
 
     Args:
-        p: how often.
+        p: probability of a flip.
+
+    Raises:
+        InputError: ``p`` is not in [0, 1].
     """
 
     p: float = 0.5
@@ -125,18 +140,21 @@ class Flip(Transform):
         _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A flip or nothing; nothing for the validation preprocessing."""
-        return Draw(Warp.flip(size) if _happens(self.p, generator) else Warp.identity(size))
+        """A random flip; the identity for validation images."""
+        return Draw(Warp.flip(size) if _occurs(self.p, generator) else Warp.identity(size))
 
 
 @dataclass(frozen=True)
 class Dihedral(Transform):
-    """One of the 8 symmetries of the square, each as likely as the others (nothing among them).
+    """A random choice among the 8 flips and quarter turns of a square (the dihedral group), the identity included.
 
     Args:
-        p: how often one is drawn.
-        keep_size: of an image that is not square, draw only from the 4 symmetries that do not exchange its height
-            and width. Otherwise something after it has to bring all images to one size.
+        p: probability of a choice; otherwise the identity.
+        keep_size: for images that are not square, choose only from the 4 that do not swap height and width. Without it
+            a later transform has to resize all images to one size.
+
+    Raises:
+        InputError: ``p`` is not in [0, 1].
     """
 
     p: float = 0.5
@@ -146,8 +164,8 @@ class Dihedral(Transform):
         _check(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A symmetry; nothing for the validation preprocessing."""
-        if generator is None or not _happens(self.p, generator):
+        """A random flip or quarter turn; the identity for validation images."""
+        if generator is None or not _occurs(self.p, generator):
             return Draw(Warp.identity(size))
         choices = (0, 1, 2, 4) if self.keep_size and size.height != size.width else range(8)
         return Draw(Warp.dihedral(size, int(generator.choice(choices))))
@@ -155,13 +173,16 @@ class Dihedral(Transform):
 
 @dataclass(frozen=True)
 class Rotate(Transform):
-    """A turn about the centre by an angle drawn evenly from both directions.
+    """A random rotation about the centre, by a uniform angle.
 
     Args:
-        max_deg: the largest angle, in degrees.
-        p: how often.
-        pad_mode: what lies outside the image.
-        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
+        max_deg: maximum angle in both directions, in degrees.
+        p: probability of a rotation.
+        pad_mode: how to fill pixels outside of the image; None for reflection, unless another transform specifies it.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
+
+    Raises:
+        InputError: an argument has an unknown value or is out of its range.
     """
 
     max_deg: float = 10.0
@@ -173,8 +194,8 @@ class Rotate(Transform):
         _check(self.p, self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A turn; none for the validation preprocessing."""
-        if generator is None or not _happens(self.p, generator):
+        """A random rotation; the identity for validation images."""
+        if generator is None or not _occurs(self.p, generator):
             return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
         warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
         return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
@@ -182,14 +203,17 @@ class Rotate(Transform):
 
 @dataclass(frozen=True)
 class Zoom(Transform):
-    """The image enlarged about a random point by a factor drawn evenly.
+    """A random zoom about a random point, by a uniform factor.
 
     Args:
-        min_zoom: the smallest factor; below 1 the image shrinks.
-        max_zoom: the largest factor.
-        p: how often.
-        pad_mode: what lies outside the image.
-        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
+        min_zoom: minimum factor; less than 1 shrinks the image.
+        max_zoom: maximum factor.
+        p: probability of a zoom.
+        pad_mode: how to fill pixels outside of the image; None for reflection, unless another transform specifies it.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
+
+    Raises:
+        InputError: an argument has an unknown value or is out of its range.
     """
 
     min_zoom: float = 1.0
@@ -201,11 +225,11 @@ class Zoom(Transform):
     def __post_init__(self) -> None:
         _check(self.p, self.pad_mode, self.interpolation)
         if not 0 < self.min_zoom <= self.max_zoom:
-            raise InputError(f"zooms are 0 < min <= max, got {self.min_zoom} to {self.max_zoom}")
+            raise InputError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {self.min_zoom} to {self.max_zoom}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A zoom; none for the validation preprocessing."""
-        if generator is None or not _happens(self.p, generator):
+        """A random zoom; the identity for validation images."""
+        if generator is None or not _occurs(self.p, generator):
             return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
         x, y = generator.random(2).tolist()
         warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
@@ -214,16 +238,19 @@ class Zoom(Transform):
 
 @dataclass(frozen=True)
 class PerspectiveWarp(Transform):
-    """The image seen from a little to the side and from a little above or below.
+    """A random perspective: the image tilted about its vertical and its horizontal axis (fastai's ``Warp``).
 
-    The corners move by a tilt ``x`` (left edge longer or shorter than the right one) and a tilt ``y``, each drawn
-    evenly and each present with probability ``p``, in fractions of half the image. (The book's ``Warp``.)
+    The tilt ``x`` makes the left edge longer or shorter than the right edge, and ``y`` does the same for the top and
+    bottom edges. Both are uniform, and each is applied with probability ``p``.
 
     Args:
-        magnitude: the largest tilt; below 0.5, where two tilts together would fold the image.
-        p: how often there is a tilt, for each of the two.
-        pad_mode: what lies outside the image.
-        interpolation: how pixels are resampled; None: bilinear, unless another transform says it.
+        magnitude: maximum tilt, as a fraction of half the image, in [0, 0.5). Two larger tilts would fold the image.
+        p: probability of each tilt.
+        pad_mode: how to fill pixels outside of the image; None for reflection, unless another transform specifies it.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
+
+    Raises:
+        InputError: an argument has an unknown value or is out of its range.
     """
 
     magnitude: float = 0.2
@@ -234,42 +261,48 @@ class PerspectiveWarp(Transform):
     def __post_init__(self) -> None:
         _check(self.p, self.pad_mode, self.interpolation)
         if not 0 <= self.magnitude < 0.5:
-            raise InputError(f"a perspective's magnitude lies in [0, 0.5), got {self.magnitude}")
+            raise InputError(f"magnitude must be in [0, 0.5), got {self.magnitude}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """A tilt; none for the validation preprocessing."""
+        """A random perspective; the identity for validation images."""
         x, y = self._tilt(generator), self._tilt(generator)
         warp = tilt_warp(size, x=x, y=y) if x or y else Warp.identity(size)
         return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
 
     def _tilt(self, generator: np.random.Generator | None) -> float:
-        if generator is None or not _happens(self.p, generator):
+        if generator is None or not _occurs(self.p, generator):
             return 0.0
         return generator.uniform(-self.magnitude, self.magnitude)
 
 
 def tilt_warp(size: Size, *, x: float, y: float) -> Warp:
-    """The perspective of the book's ``Warp`` at a tilt: where its four corners go is in `PerspectiveWarp`."""
+    """The perspective warp for two tilts.
+
+    Args:
+        size: (height, width) of the image in pixels.
+        x: tilt of the left and right edges, in (-0.5, 0.5), see `PerspectiveWarp`.
+        y: tilt of the top and bottom edges, in (-0.5, 0.5).
+    """
     corners = ((-1 - y, -1 - x), (1 + y, -1 + x), (1 - y, 1 - x), (-1 + y, 1 + x))
     return Warp.perspective(size, [((u + 1) * size.width / 2, (v + 1) * size.height / 2) for u, v in corners])
 
 
-def _whole_box(size: Size, target: Size, *, fill: bool) -> Size:
-    """The box of the target's shape in whole pixels: the largest inside the image, or the smallest around it."""
+def _rounded_box(size: Size, target: Size, *, fill: bool) -> Size:
+    """A box of whole pixels with the target's aspect ratio: the largest inside the image, or the smallest around it."""
     nearest = min if fill else max
     scale = nearest(size.width / target.width, size.height / target.height)
     return Size(max(int(scale * target.height), 1), max(int(scale * target.width), 1))
 
 
 def _centre_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
-    """Width and height of the box that becomes ``target`` when the image just covers it with a margin around."""
-    extra = math.ceil(max(target) * margin / 8) * 8  # the book's multiple of 8
+    """Width and height of the centre crop for ``target``, so that the image just covers it with the margin around."""
+    extra = math.ceil(max(target) * margin / 8) * 8  # a multiple of 8, as in fastai
     scale = min(size.width / (target.width + extra), size.height / (target.height + extra))
     return target.width * scale, target.height * scale
 
 
 def _box_to(size: Size, target: Size, box: tuple[float, float], *, at: tuple[float, float]) -> Warp:
-    """The box (width, height) of an image, with the fractions ``at`` of the free room before it, at ``target``."""
+    """The warp from a box (width, height) to ``target``; ``at`` is its position as fractions of the free space."""
     (width, height), (x, y) = box, at
     left, top = x * (size.width - width), y * (size.height - height)
     scale_x, scale_y = target.width / width, target.height / height
@@ -277,19 +310,19 @@ def _box_to(size: Size, target: Size, box: tuple[float, float], *, at: tuple[flo
     return Warp(matrix, size, target)
 
 
-def _happens(p: float, generator: np.random.Generator | None) -> bool:
+def _occurs(p: float, generator: np.random.Generator | None) -> bool:
     return generator is not None and generator.random() < p
 
 
 def _check(p: float, pad_mode: str | None = None, interpolation: str | None = None) -> None:
     if not 0 <= p <= 1:
-        raise InputError(f"p is a probability in [0, 1], got {p}")
+        raise InputError(f"p must be a probability in [0, 1], got {p}")
     if pad_mode is not None:
-        _one_of("pad_mode", pad_mode, get_args(PadMode))
+        _check_choice("pad_mode", pad_mode, get_args(PadMode))
     if interpolation is not None:
-        _one_of("interpolation", interpolation, get_args(Interpolation))
+        _check_choice("interpolation", interpolation, get_args(Interpolation))
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise InputError(f"unknown {name} '{value}'.{did_you_mean(value, known)} It is one of {listing(known)}")

@@ -1,10 +1,10 @@
-"""torchvision's pixel transforms (colour jitter, blur, noise, ...) beside our own, with counted randomness.
+"""torchvision's pixel transforms (colour jitter, blur, noise, ...) as transforms of Eyebright, with reproducible seeds.
 
-They draw from torch's global generator, which other threads use at the same time: a training step's dropout, or
-another loader's image. So they run here with every random function of torch taking its numbers from a generator of
-their own, in their own thread only; the global one is neither read nor moved.
+torchvision's transforms use torch's global generator, which other threads use at the same time, for example for dropout
+or for another image. Here they run in a mode in which all random functions of torch use a generator of their own, for
+the current thread only. The global generator is neither used nor changed.
 
-Transforms that move pixels are refused: torchvision would move the pixels and not our points.
+Geometric transforms are refused, because torchvision would transform the pixels and not the points.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,16 +25,18 @@ from eyebright.types import Size
 
 @dataclass(frozen=True)
 class PixelTransform(Transform):
-    """Any function of a uint8 image (c, h, w) that keeps its shape and moves nothing: torchvision v2's above all.
+    """A pixel transform of torchvision v2, or another function of a uint8 image that does not change the geometry.
 
-    It runs after warp and lighting, on training images only unless ``always``.
+    It is applied after warp and lighting.
 
     Args:
-        transform: for example ``torchvision.transforms.v2.ColorJitter(hue=0.1)``. Its random numbers are torch's.
-        always: also on validation images and at prediction, for transforms without chance (``Grayscale(3)``).
+        transform: a function of a uint8 tensor of shape (c, h, w) that keeps shape and dtype, for example
+            ``torchvision.transforms.v2.ColorJitter(hue=0.1)``. Its randomness must come from torch.
+        always: True applies it to validation images and in prediction too; for deterministic transforms such as
+            ``Grayscale(3)``.
 
     Raises:
-        InputError: the transform is one of torchvision's that move pixels; the message names ours.
+        InputError: the transform is a geometric transform of torchvision; the message names Eyebright's.
     """
 
     transform: PixelFunction
@@ -42,10 +44,10 @@ class PixelTransform(Transform):
 
     def __post_init__(self) -> None:
         for part in _parts(self.transform):
-            _refuse_what_does_not_fit(part)
+            _check_supported(part)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The transform with a seed of its own; nothing for the validation preprocessing unless ``always``."""
+        """The transform with a random seed; the identity for validation images unless ``always``."""
         if generator is None and not self.always:
             return Draw(Warp.identity(size))
         seed = 0 if generator is None else int(generator.integers(2**63))
@@ -53,41 +55,41 @@ class PixelTransform(Transform):
 
 
 def as_transform(value: object) -> Transform:
-    """``value`` if it is one of our transforms, or torchvision's pixel transform as one of ours.
+    """``value`` if it is a `Transform`, or a pixel transform of torchvision as a `PixelTransform`.
 
     Raises:
-        InputError: it is neither; the message says what can be used.
+        InputError: it is neither, or a geometric transform of torchvision.
     """
     if isinstance(value, Transform):
         return value
     if callable(value) and _is_torchvision(value):
         return PixelTransform(cast(PixelFunction, value))
     raise InputError(
-        f"{value!r} is not a transform: use one of eyebright's or torchvision's, or PixelTransform(function) for a "
+        f"{value!r} is not a transform: use a transform of eyebright or torchvision, or PixelTransform(function) for a "
         "function of uint8 images of shape (c, h, w)"
     )
 
 
 @dataclass(frozen=True)
 class _Seeded:
-    """A drawn pixel change: the same numbers each time it runs."""
+    """A pixel transform with a fixed seed, which gives the same result in every call."""
 
     transform: PixelFunction
     seed: int
 
     def __call__(self, image: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "c h w"]:
-        with _OwnRandomness(self.seed):
+        with _SeededRandomness(self.seed):
             out = self.transform(image)
         if out.shape != image.shape or out.dtype != image.dtype:
             raise InputError(
-                f"{self.transform!r} made {out.dtype} {tuple(out.shape)} of a {image.dtype} {tuple(image.shape)} "
-                "image; a pixel transform keeps type and shape"
+                f"{self.transform!r} changed a {image.dtype} image of shape {tuple(image.shape)} to {out.dtype} of "
+                f"shape {tuple(out.shape)}; a pixel transform must keep dtype and shape"
             )
         return out
 
 
-class _OwnRandomness(TorchFunctionMode):
-    """While it is entered, this thread's calls of torch's random functions draw from one seeded generator."""
+class _SeededRandomness(TorchFunctionMode):
+    """A context in which torch's random functions, called in this thread, use one seeded generator."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -101,30 +103,30 @@ class _OwnRandomness(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if getattr(func, "__name__", "") in _RANDOM and kwargs.get("generator") is None:
+        if getattr(func, "__name__", "") in _RANDOM_FUNCTIONS and kwargs.get("generator") is None:
             kwargs["generator"] = self._generator
         return func(*args, **kwargs)
 
 
 def _parts(transform: object) -> Iterator[object]:
-    """The transform itself and those inside it (``Compose``, ``RandomApply``, ``nn.Sequential``, ...)."""
+    """The transform and all transforms it contains (``Compose``, ``RandomApply``, ``nn.Sequential``, ...)."""
     yield transform
-    inside = list(transform.children()) if isinstance(transform, torch.nn.Module) else []
+    children = list(transform.children()) if isinstance(transform, torch.nn.Module) else []
     if _is_torchvision(transform):
-        inside += getattr(transform, "transforms", [])
-    for part in inside:
+        children += getattr(transform, "transforms", [])
+    for part in children:
         yield from _parts(part)
 
 
-def _refuse_what_does_not_fit(part: object) -> None:
+def _check_supported(part: object) -> None:
     name = type(part).__name__
-    if not _is_torchvision(part) or (name not in _OURS_INSTEAD and name not in _ELSEWHERE):
+    if not _is_torchvision(part) or (name not in _REPLACEMENTS and name not in _OTHER_REPLACEMENTS):
         return
-    if name in _ELSEWHERE:
-        raise InputError(f"torchvision's {name} is not a pixel transform: {_ELSEWHERE[name]}")
+    if name in _OTHER_REPLACEMENTS:
+        raise InputError(f"torchvision's {name} is not a pixel transform: {_OTHER_REPLACEMENTS[name]}")
     raise InputError(
-        f"torchvision's {name} moves pixels and would leave the points behind: use eyebright's {_OURS_INSTEAD[name]} "
-        f"(for images without points, PixelTransform(lambda image: transform(image)) lets it through)"
+        f"torchvision's {name} would transform the pixels and not the points: use eyebright's {_REPLACEMENTS[name]} "
+        f"(for images without points, PixelTransform(lambda image: transform(image)) allows it)"
     )
 
 
@@ -132,7 +134,7 @@ def _is_torchvision(value: object) -> bool:
     return type(value).__module__.startswith("torchvision.transforms")
 
 
-_OURS_INSTEAD = {
+_REPLACEMENTS = {
     "Resize": "Resize",
     "CenterCrop": "Resize",
     "Pad": "Resize(method='pad')",
@@ -157,14 +159,14 @@ _OURS_INSTEAD = {
     "AugMix": "aug_transforms",
 }
 
-_ELSEWHERE = {
+_OTHER_REPLACEMENTS = {
     "Normalize": "use eyebright's Normalize (the model normalises)",
     "MixUp": "it needs a whole batch and its targets",
     "CutMix": "it needs a whole batch and its targets",
 }
 
-# Every function of torch, and method of Tensor, that takes a generator.
-_RANDOM = {
+# All functions of torch and methods of Tensor that take a generator.
+_RANDOM_FUNCTIONS = {
     "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "bernoulli",
     "multinomial", "poisson", "binomial", "_sample_dirichlet", "_standard_gamma", "uniform_", "normal_", "random_",
     "bernoulli_", "exponential_", "geometric_", "cauchy_", "log_normal_",

@@ -10,13 +10,13 @@ Unknown targets are masked everywhere: NaN in labels, points and numbers, a nega
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eyebright._choices import Balance
 from eyebright.errors import InputError
 
 IGNORED = -100
@@ -24,9 +24,6 @@ IGNORED = -100
 
 BETA = 0.999
 """Of the effective number of images; with 1,000 images of a class it is 632, with many more at most 1,000."""
-
-Balance = Literal["none", "pos_weight", "effective_number"]
-"""How rare classes are weighted: not at all, by their frequency, or by the effective number of their images."""
 
 
 class FlattenedLoss(nn.Module, ABC):

@@ -85,7 +85,7 @@ def test_what_the_main_process_cannot_write_and_what_cannot_be_divided_is_an_err
     for facts in both:
         unwritable, undivided = facts["refused"]
         assert unwritable.startswith("cannot write the history")
-        assert undivided.startswith("a batch of 1 cannot be divided among 2 processes; give bs=2 or more")
+        assert undivided.startswith("a batch of 1 cannot be divided among 2 processes; give `bs=2` or more")
 
 
 def test_files_are_whole_and_no_temporary_one_is_left(folder: Path, both: tuple[Facts, Facts]) -> None:

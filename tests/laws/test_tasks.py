@@ -112,7 +112,7 @@ def test_the_training_loss_without_options_is_the_loss_and_options_are_offered_o
             assert changed.isfinite()
             assert changed != block.loss()(outputs, targets)
         else:
-            with pytest.raises(InputError, match="label_smoothing and balance are for labels and classes"):
+            with pytest.raises(InputError, match="`label_smoothing` and `balance` are for labels and classes"):
                 block.training_loss(values, **options)
 
 

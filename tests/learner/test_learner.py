@@ -22,7 +22,7 @@ from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.train.events import EpochDone, Event
-from eyebright.train.plan import TrainingOptions
+from eyebright.train.options import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
 from eyebright.transforms.torchvision import PixelTransform

@@ -19,7 +19,8 @@ from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
 from eyebright.train.events import Event, PhaseStarted
 from eyebright.train.observers.history import history_csv
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from support.learners import small_learner, squares_block
 from support.training import train_all

@@ -12,7 +12,7 @@ from eyebright.errors import InputError
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.train.plan import TrainingOptions
+from eyebright.train.options import TrainingOptions
 from support.learners import small_learner, squares_block
 
 
@@ -20,10 +20,10 @@ from support.learners import small_learner, squares_block
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"mixup": 0.2}, "mixup and cutmix mix the classes of two images, and the target is a .*: leave them out"),
-        ({"cutmix": 1.0}, "mixup and cutmix mix the classes of two images"),
-        ({"label_smoothing": 0.1}, "label_smoothing and balance are for labels and classes, and the target is a "),
-        ({"balance": "pos_weight"}, "label_smoothing and balance are for labels and classes"),
+        ({"mixup": 0.2}, "`mixup` and `cutmix` mix the classes of two images, and the target is a .*: leave them out"),
+        ({"cutmix": 1.0}, "`mixup` and `cutmix` mix the classes of two images"),
+        ({"label_smoothing": 0.1}, "`label_smoothing` and `balance` are for labels and classes, and the target is a "),
+        ({"balance": "pos_weight"}, "`label_smoothing` and `balance` are for labels and classes"),
     ],
 )
 def test_options_for_classes_are_refused_for_points_and_numbers(
@@ -49,5 +49,7 @@ def test_a_loss_of_the_users_own_is_not_changed(folder: Path, table: pd.DataFram
 
 def test_batches_of_one_image_are_refused(folder: Path, table: pd.DataFrame) -> None:
     for options in ({"bs": 1}, {"bs": 29, "drop_last": False}):
-        with pytest.raises(InputError, match=r"out of 30 images leave one alone .* give bs=2 or more, and drop_last"):
+        with pytest.raises(
+            InputError, match=r"out of 30 images leave one alone .* give `bs=2` or more, and `drop_last"
+        ):
             small_learner(squares_block(folder).dataloaders(table, **options)).fit(1)

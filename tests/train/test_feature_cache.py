@@ -283,10 +283,12 @@ def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.D
     learner = frozen(folder, table)
     with pytest.raises(InputError, match="freeze_epochs=0 freezes none"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
-    with pytest.raises(InputError, match=r"augment_views is a whole number of views of each image, at least 1, got 0"):
+    with pytest.raises(
+        InputError, match=r"`augment_views` is a whole number of views of each image, at least 1, got 0"
+    ):
         learner.fit(1, augment_views=0)
     learner.unfreeze()
-    with pytest.raises(InputError, match=r"augment_views=2 .* but it learns: freeze it first, or leave it out"):
+    with pytest.raises(InputError, match=r"`augment_views=2` .* but it learns: freeze it first, or leave it out"):
         learner.fit_one_cycle(1, augment_views=2)
     book = small_learner(learner.dls)
     book.freeze()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, StepDone, ValidationStarted
 from eyebright.train.loop import train, watch
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import Accumulation, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import Constant
 from support.training import (

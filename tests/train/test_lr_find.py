@@ -11,7 +11,8 @@ from torch import nn
 
 from eyebright.errors import InputError, TrainingError
 from eyebright.train.lr_find import lr_find, suggest
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import step
 from support.training import setup_of, tiny_images, tiny_model, tiny_plans, tiny_run, train_all

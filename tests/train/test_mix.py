@@ -11,7 +11,8 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.train.loop import train
 from eyebright.train.mix import Box, cutmix, draw_box, mix, mixing_step, mixup
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import PhaseSetup, Run, TrainBatch
 from support.training import tiny_run, train_all
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.train.device import Device
 from eyebright.train.events import EpochDone
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 from eyebright.train.state import load_checkpoint, read_checkpoint, save_checkpoint
 from support.training import in_another_process, tiny_model, tiny_plans, tiny_run, train_all

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from eyebright.errors import TrainingError
 from eyebright.losses import CrossEntropyLossFlat
 from eyebright.train.device import Device
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.schedule import Constant
 from eyebright.train.step import LossNotFiniteError, step

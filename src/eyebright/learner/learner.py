@@ -28,7 +28,8 @@ from eyebright.train.evaluate import evaluation_of
 from eyebright.train.events import Observer
 from eyebright.train.lr_find import LRFind
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.plan import Plan, TrainingOptions, fine_tune_plans
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups

@@ -13,7 +13,7 @@ from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
 from eyebright.models.build import build_model, describe
 from eyebright.train.events import Observer
-from eyebright.train.plan import TrainingOptions
+from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
 

@@ -20,9 +20,9 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import Balance
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
-from eyebright.losses import Balance
 from eyebright.metrics.meter import Metric
 from eyebright.types import Points, Size, Thresholds, Vocab
 
@@ -148,8 +148,8 @@ class TargetBlock(Block):
         """
         if label_smoothing or balance != "none":
             raise InputError(
-                f"label_smoothing and balance are for labels and classes, and the target is a {type(self).__name__}: "
-                "leave them out"
+                "`label_smoothing` and `balance` are for labels and classes, and the target is a"
+                f" {type(self).__name__}: leave them out"
             )
         return self.loss()
 

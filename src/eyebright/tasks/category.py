@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import Balance
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.losses import Balance, CrossEntropyLossFlat, class_weights
+from eyebright.losses import CrossEntropyLossFlat, class_weights
 from eyebright.metrics.labels import error, top1
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing

@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import Balance
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.losses import Balance, BCEWithLogitsLossFlat, pos_weights
+from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing

@@ -6,7 +6,7 @@ from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.tasks.base import TargetBlock
 from eyebright.train.device import Device
-from eyebright.train.plan import TrainingOptions
+from eyebright.train.options import TrainingOptions
 
 
 def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
@@ -25,7 +25,7 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
     if 1 in (loader.bs, left_over) and any(isinstance(layer, nn.BatchNorm1d) for layer in head.modules()):
         raise InputError(
             f"batches of {loader.bs} out of {len(loader.dataset)} images leave one alone in a batch, which the head's"
-            " batch norms cannot learn from; give bs=2 or more, and drop_last=True where one is left over"
+            " batch norms cannot learn from; give `bs=2` or more, and `drop_last=True` where one is left over"
         )
 
 
@@ -42,12 +42,12 @@ def check_options(options: TrainingOptions, target: TargetBlock, *, own_loss: bo
     """
     if options.mixes and not target.can_mix:
         raise InputError(
-            f"mixup and cutmix mix the classes of two images, and the target is a {type(target).__name__}: leave them"
-            " out"
+            f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(target).__name__}:"
+            " leave them out"
         )
     if options.changes_loss and own_loss:
         raise InputError(
-            "label_smoothing and balance change the loss of the target block, and this learner has a loss of its own:"
-            " give them to that loss, or leave loss_func out"
+            "`label_smoothing` and `balance` change the loss of the target block, and this learner has a loss of its"
+            " own: give them to that loss, or leave `loss_func` out"
         )
     target.training_loss((), label_smoothing=options.label_smoothing, balance=options.balance)

@@ -203,8 +203,8 @@ class Device:
         """
         if batch < self.processes:
             raise InputError(
-                f"a batch of {batch} cannot be divided among {self.processes} processes; give bs={self.processes} or"
-                " more, and drop_last=True where fewer are left over, or train with fewer processes"
+                f"a batch of {batch} cannot be divided among {self.processes} processes; give `bs={self.processes}` or"
+                " more, and `drop_last=True` where fewer are left over, or train with fewer processes"
             )
 
     @property

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.train.plan import TrainingOptions
+from eyebright.train.options import TrainingOptions
 from eyebright.train.run import Run, StepResult, TrainBatch
 from eyebright.train.step import Step, step
 

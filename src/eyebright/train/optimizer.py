@@ -5,12 +5,12 @@ the groups of the book. Torch's AdamW with betas (momentum, 0.99) and eps 1e-5 *
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Kind = Literal["adamw", "sgd"]
+from eyebright._choices import OptimizerName
 
 FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
 
@@ -25,7 +25,7 @@ class GroupedOptimizer:
     """
 
     def __init__(
-        self, groups: Sequence[Sequence[nn.Parameter]], *, kind: Kind = "adamw", weight_decay: float = 0.01
+        self, groups: Sequence[Sequence[nn.Parameter]], *, kind: OptimizerName = "adamw", weight_decay: float = 0.01
     ) -> None:
         self._groups = [list(group) for group in groups]
         halves: list[dict[str, Any]] = []
@@ -82,7 +82,7 @@ class DecoupledSGD(torch.optim.SGD):
         return super().step(closure)
 
 
-def _make(kind: Kind, halves: list[dict[str, Any]]) -> torch.optim.Optimizer:
+def _make(kind: OptimizerName, halves: list[dict[str, Any]]) -> torch.optim.Optimizer:
     fused = all(p.device.type in FUSED for half in halves for p in half["params"])
     if kind == "sgd":
         return DecoupledSGD(halves, momentum=0.9, fused=fused)

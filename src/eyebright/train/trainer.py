@@ -37,7 +37,8 @@ from eyebright.train.mix import mixing_step
 from eyebright.train.observers.checkpoint import checkpoint as save_after_epochs
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
-from eyebright.train.plan import Plan, TrainingOptions
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
 from eyebright.train.precision import choose_precision
 from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import load_checkpoint

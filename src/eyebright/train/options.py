@@ -1,0 +1,79 @@
+"""How a step learns, as data; importing this file loads no torch, so that a command's help can show the defaults."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+from eyebright._choices import Balance, OptimizerName
+from eyebright.errors import InputError, did_you_mean, listing
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a step learns, besides learning rates and weight decay; the defaults are the book's.
+
+    Args:
+        optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
+        clip: the greatest norm of the gradient (2-norm over all parameters); a longer one is scaled down. None: any.
+        accumulate: batches that make one update; the gradient is that of all their images together.
+        ema: the decay of an exponential moving average of the weights, for example 0.999. With one, validation uses the
+            averaged weights, and they are the model's at the end of a plan. None: no average.
+        mixup: alpha of mixup, for example 0.2: each image is blended with another one, and so are their targets (Zhang
+            et al., 2018, arXiv:1710.09412). 0: none.
+        cutmix: alpha of CutMix, for example 1.0: a box of each image is pasted from another one, and targets are
+            blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them by chance.
+            Labels and classes only. 0: none.
+        label_smoothing: the share of each target that is spread evenly over the classes (one label per image) or over
+            yes and no (several labels); labels and classes only. Validation uses the plain loss.
+        balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
+            ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
+            `eyebright.losses.pos_weights`); labels and classes only.
+
+    Raises:
+        InputError: an option has no possible value.
+    """
+
+    optimizer: OptimizerName = "adamw"
+    clip: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+    balance: Balance = "none"
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", get_args(OptimizerName)), ("balance", get_args(Balance))):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"unknown `{name}` '{value}'.{did_you_mean(value, known)} The known: {listing(known)}")
+        if self.accumulate < 1 or self.accumulate % 1:
+            raise InputError(f"`accumulate` is a whole number of batches, at least 1, got {self.accumulate}")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"`clip` is the greatest norm of the gradient, a positive number or None, got {self.clip}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise InputError(f"`ema` is a decay between 0 and 1 or None, got {self.ema}")
+        for name in ("mixup", "cutmix"):
+            alpha = getattr(self, name)
+            if not (alpha >= 0 and math.isfinite(alpha)):
+                raise InputError(f"`{name}` is the alpha of a beta distribution, 0 or more, got {alpha}")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"`label_smoothing` is a share in [0, 1), got {self.label_smoothing}")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others."""
+        return self.mixup > 0 or self.cutmix > 0
+
+    @property
+    def changes_loss(self) -> bool:
+        """Whether the training loss is another one than the target block's default."""
+        return self.label_smoothing > 0 or self.balance != "none"
+
+    @staticmethod
+    def of(options: object) -> "TrainingOptions":
+        """The options that an object has under the same names, such as those of the command line."""
+        return TrainingOptions(
+            **{each.name: getattr(options, each.name) for each in dataclasses.fields(TrainingOptions)}
+        )

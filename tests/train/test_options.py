@@ -1,0 +1,49 @@
+"""The options of a step."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.train.options import TrainingOptions
+
+
+def test_options_are_taken_from_an_object_that_has_them_under_the_same_names() -> None:
+    options = TrainingOptions(clip=1.0, mixup=0.2, balance="pos_weight")
+    fields = {name: getattr(options, name) for name in TrainingOptions.__dataclass_fields__}
+    assert TrainingOptions.of(SimpleNamespace(**fields, lr=1e-3)) == options
+
+
+def test_the_defaults_change_nothing() -> None:
+    options = TrainingOptions()
+    assert not options.mixes
+    assert not options.changes_loss
+    assert (options.clip, options.accumulate, options.ema) == (None, 1, None)
+
+
+def test_the_options_are_known_without_torch() -> None:
+    code = "import eyebright.train.options, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"accumulate": 0}, "`accumulate` is a whole number of batches, at least 1, got 0"),
+        ({"accumulate": 1.5}, "`accumulate` is a whole number of batches, at least 1, got 1.5"),
+        ({"clip": 0.0}, "a positive number or None, got 0.0"),
+        ({"clip": float("nan")}, "a positive number or None, got nan"),
+        ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),
+        ({"optimizer": "lion"}, "unknown `optimizer` 'lion'. The known: 'adamw', 'sgd'"),
+        ({"balance": "pos_weigth"}, "unknown `balance` 'pos_weigth'. Did you mean 'pos_weight'"),
+        ({"mixup": -1.0}, "`mixup` is the alpha of a beta distribution, 0 or more, got -1.0"),
+        ({"cutmix": float("inf")}, "`cutmix` is the alpha of a beta distribution, 0 or more, got inf"),
+        ({"label_smoothing": 1.0}, r"`label_smoothing` is a share in \[0, 1\), got 1.0"),
+    ],
+)
+def test_an_option_without_a_possible_value_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrainingOptions(**fields)

@@ -1,4 +1,4 @@
-"""The empty pantry: a wall, and the shelves on it that things can stand on."""
+"""Paints an empty pantry: a wall with one or two shelves."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,34 @@ from textures import WOODS, Surface, pick, wall, wood
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where things may stand.
+    """A shelf on which objects can be placed; rows are in pixels from the top.
 
     Args:
         back: the row where the shelf's upper side meets the wall.
         front: the row of its front edge.
-        room: rows that are free above it.
+        clearance: free rows above it.
     """
 
     back: float
     front: float
-    room: float
+    clearance: float
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """An empty pantry: its pixels h w 3, and its shelves from the top down."""
+    """An empty pantry: its pixels (h, w, 3), and its shelves from top to bottom."""
 
     pixels: Surface
     shelves: tuple[Shelf, ...]
 
 
 def paint_backdrop(size: tuple[int, int], generator: np.random.Generator) -> Backdrop:
-    """A wall with one shelf or two, of ``size`` (height, width)."""
+    """A wall with one shelf, or in 15 % of the images two.
+
+    Args:
+        size: (height, width) in pixels.
+        generator: of all random numbers.
+    """
     height, _ = size
     pixels = wall(size, generator)
     colour = pick(WOODS, generator)
@@ -38,14 +43,14 @@ def paint_backdrop(size: tuple[int, int], generator: np.random.Generator) -> Bac
         edges = (generator.uniform(0.43, 0.49) * height, generator.uniform(0.87, 0.92) * height)
     else:
         edges = (generator.uniform(0.74, 0.86) * height,)
-    deep = generator.uniform(0.05, 0.09) * height
-    thick = generator.uniform(0.03, 0.055) * height
+    depth = generator.uniform(0.05, 0.09) * height
+    thickness = generator.uniform(0.03, 0.055) * height
     shelves: list[Shelf] = []
-    above = 0.0
+    ceiling = 0.0
     for front in edges:
-        _paint_shelf(pixels, (front - deep, front, front + thick), colour, generator)
-        shelves.append(Shelf(back=front - deep, front=front, room=front - deep / 2 - above))
-        above = front + thick
+        _paint_shelf(pixels, (front - depth, front, front + thickness), colour, generator)
+        shelves.append(Shelf(back=front - depth, front=front, clearance=front - depth / 2 - ceiling))
+        ceiling = front + thickness
     return Backdrop(pixels=pixels, shelves=tuple(shelves))
 
 

@@ -1,7 +1,7 @@
-"""Surfaces made of numbers: noise, plaster, wallpaper, tiles and wood.
+"""Procedural textures: noise, plaster, wallpaper, tiles and wood.
 
-A surface is an array h w 3 of floats, where 1.0 is white. Every function takes the generator that decides, so
-that an image follows from its seed alone.
+A surface is a float array (h, w, 3) with 1.0 as white. Every function takes a random generator, so that an image
+depends on its seed only.
 """
 
 from collections.abc import Callable
@@ -36,20 +36,26 @@ WOODS: tuple[Colour, ...] = (
 
 
 def smooth_noise(size: tuple[int, int], cells: tuple[int, int], generator: np.random.Generator) -> Surface:
-    """Values h w around 0 with deviation near 1, smooth between ``cells`` (rows, columns) random ones."""
+    """A smooth noise array (h, w) with mean about 0 and standard deviation about 1.
+
+    Args:
+        size: (h, w) in pixels.
+        cells: (rows, columns) of the grid of random values between which it is interpolated.
+        generator: of all random numbers.
+    """
     height, width = size
     coarse = generator.standard_normal(cells).astype(np.float32)
     return np.asarray(PIL.Image.fromarray(coarse).resize((width, height), PIL.Image.Resampling.BICUBIC))
 
 
 def pick(colours: tuple[Colour, ...], generator: np.random.Generator, *, spread: float = 0.04) -> Surface:
-    """One of the colours, each channel moved a little: 3 values."""
+    """One of the colours with noise of standard deviation ``spread`` on each channel: (3,) values."""
     colour = np.asarray(colours[generator.integers(len(colours))])
     return np.clip(colour + generator.normal(0, spread, 3), 0.05, 0.98).astype(np.float32)
 
 
 def wood(size: tuple[int, int], colour: Surface, generator: np.random.Generator) -> Surface:
-    """Wood whose grain runs from left to right."""
+    """A surface of wood with horizontal grain."""
     height, width = size
     rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     bend = smooth_noise(size, (3, 4), generator)
@@ -61,7 +67,7 @@ def wood(size: tuple[int, int], colour: Surface, generator: np.random.Generator)
 
 
 def wall(size: tuple[int, int], generator: np.random.Generator) -> Surface:
-    """A wall: plaster, wallpaper with stripes or with dots, tiles, or boards."""
+    """A surface of plaster, striped or dotted wallpaper, tiles, or boards."""
     kinds: tuple[Callable[[tuple[int, int], np.random.Generator], Surface], ...] = (
         _plaster,
         _stripes,
@@ -83,8 +89,8 @@ def _plaster(size: tuple[int, int], generator: np.random.Generator) -> Surface:
 def _stripes(size: tuple[int, int], generator: np.random.Generator) -> Surface:
     columns = np.arange(size[1], dtype=np.float32)
     wave = np.sin(2 * np.pi * columns / generator.uniform(18, 60) + generator.uniform(0, 6))
-    second = np.clip(wave * 6, -1, 1) * generator.uniform(0.02, 0.07)
-    return _plaster(size, generator) * (1 + second)[None, :, None]
+    stripes = np.clip(wave * 6, -1, 1) * generator.uniform(0.02, 0.07)
+    return _plaster(size, generator) * (1 + stripes)[None, :, None]
 
 
 def _dots(size: tuple[int, int], generator: np.random.Generator) -> Surface:
@@ -96,29 +102,29 @@ def _dots(size: tuple[int, int], generator: np.random.Generator) -> Surface:
 
 
 def _tiles(size: tuple[int, int], generator: np.random.Generator) -> Surface:
-    tall = generator.uniform(24, 52)
-    wide = tall * float(generator.choice((1.0, 2.0)))
-    row, across = _courses(size, (tall, wide), shift=0.5 if wide > tall else 0.0)
+    height = generator.uniform(24, 52)
+    width = height * float(generator.choice((1.0, 2.0)))
+    row, across = _courses(size, (height, width), shift=0.5 if width > height else 0.0)
     jitter = generator.normal(0, 0.025, (int(row.max()) + 1, int(across.max()) + 1)).astype(np.float32)
     gloss = 0.05 * (0.5 - row % 1)[:, None]
     glaze = 1 + gloss + jitter[row.astype(int)[:, None], across.astype(int)]
-    edge = np.minimum(_to_joint(across, wide), _to_joint(row, tall)[:, None])
+    edge = np.minimum(_joint_distance(across, width), _joint_distance(row, height)[:, None])
     joint = np.clip(1.8 - edge, 0, 1)[..., None]
     grout = np.full(3, generator.uniform(0.6, 0.9), np.float32)
     return (glaze[..., None] * pick(WALLS, generator)) * (1 - joint) + joint * grout
 
 
 def _courses(size: tuple[int, int], pitch: tuple[float, float], *, shift: float) -> tuple[Surface, Surface]:
-    """How many courses down each row is, and how many tiles along each pixel h w; odd courses are shifted."""
+    """The position of each row in units of tile heights, and of each pixel (h, w) in tile widths; odd rows shifted."""
     row = np.arange(size[0], dtype=np.float32) / pitch[0]
     along = np.arange(size[1], dtype=np.float32) / pitch[1]
     return row, np.stack((along, along + shift)).astype(np.float32)[row.astype(int) % 2]
 
 
-def _to_joint(position: Surface, pitch: float) -> Surface:
-    """Pixels to the nearest joint."""
-    part = position % 1
-    return np.minimum(part, 1 - part) * pitch
+def _joint_distance(position: Surface, pitch: float) -> Surface:
+    """The distance to the nearest joint in pixels."""
+    fraction = position % 1
+    return np.minimum(fraction, 1 - fraction) * pitch
 
 
 def _boards(size: tuple[int, int], generator: np.random.Generator) -> Surface:
@@ -128,5 +134,5 @@ def _boards(size: tuple[int, int], generator: np.random.Generator) -> Surface:
     pitch = generator.uniform(34, 70)
     across = (np.arange(width, dtype=np.float32) + generator.uniform(0, pitch)) / pitch
     jitter = generator.normal(0, 0.04, int(across.max()) + 1)[across.astype(int)]
-    gap = np.clip(1.6 - _to_joint(across, pitch), 0, 1)
+    gap = np.clip(1.6 - _joint_distance(across, pitch), 0, 1)
     return (surface * ((1 + jitter) * (1 - 0.45 * gap))[None, :, None]).astype(np.float32)

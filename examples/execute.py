@@ -1,9 +1,9 @@
-"""The notebooks beside this file, executed anew: small images, and no path of this machine.
+"""Executes the notebooks in this folder in place, with small output images and without paths of this machine.
 
-    python examples/execute.py                    # all of them; EYEBRIGHT_DATA names the folder of data sets
+    python examples/execute.py                    # all; EYEBRIGHT_DATA is the folder with the datasets
     python examples/execute.py pets.ipynb
 
-Needs nbclient (``pip install nbclient``). A notebook whose code fails is left as it was.
+Needs nbclient (``pip install nbclient``). A notebook whose code raises an error is not changed.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import base64
 import io
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,24 @@ JPEG_QUALITY = 75
 
 
 def main() -> None:
-    """Execute what is named, or all."""
+    """Executes the given notebooks, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", type=Path, nargs="*", help="(default: all beside this file)")
+    parser.add_argument("notebooks", type=Path, nargs="*", help="(default: all in this folder)")
     for path in parser.parse_args().notebooks or sorted(HERE.glob("*.ipynb")):
         execute(path)
         print(f"{path.name}: {path.stat().st_size / 1024:.0f} KB")
 
 
 def execute(path: Path) -> None:
-    """Run every cell in order, in a folder that is thrown away, and write the notebook with its outputs."""
+    """Runs all cells in order in a temporary folder, and writes the notebook with its outputs.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised an error.
+    """
     notebook: Any = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(notebook, timeout=3600, resources={"metadata": {"path": folder}}).execute()
-        replaced = {str(Path(folder).resolve()): ".", **data_folder()}
+        replacements = {str(Path(folder).resolve()): ".", **data_folder()}
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -45,22 +48,22 @@ def execute(path: Path) -> None:
     for cell in notebook.cells:
         cell.metadata = {}
         for output in cell.get("outputs", []):
-            tidy(output, replaced)
+            clean_output(output, replacements)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
 
 def data_folder() -> dict[str, str]:
-    """What to write instead of the folder of data sets: how `untar_data` was told of it."""
-    named = os.environ.get("EYEBRIGHT_DATA")
-    return {str(Path(named).resolve()): "$EYEBRIGHT_DATA"} if named else {}
+    """The path of the datasets and its replacement; empty if EYEBRIGHT_DATA is not set."""
+    folder = os.environ.get("EYEBRIGHT_DATA")
+    return {str(Path(folder).resolve()): "$EYEBRIGHT_DATA"} if folder else {}
 
 
-def tidy(output: Any, replaced: dict[str, str]) -> None:
-    """Photographs as JPEG where that is smaller, and paths that mean something elsewhere."""
+def clean_output(output: Any, replacements: dict[str, str]) -> None:
+    """Converts images to JPEG if that is smaller, and replaces paths of this machine."""
     output.get("metadata", {}).clear()
     if "text" in output:
-        output["text"] = without(output["text"], replaced)
+        output["text"] = replace_all(output["text"], replacements)
     data = output.get("data", {})
     if "image/png" in data:
         png = base64.b64decode(data["image/png"])
@@ -69,19 +72,15 @@ def tidy(output: Any, replaced: dict[str, str]) -> None:
             if jpeg.tell() < len(png):
                 del data["image/png"]
                 data["image/jpeg"] = base64.b64encode(jpeg.getvalue()).decode()
-    for kind in text_kinds(data):
-        data[kind] = without(data[kind], replaced)
+    for mime_type in data:
+        if mime_type.startswith("text/"):
+            data[mime_type] = replace_all(data[mime_type], replacements)
 
 
-def text_kinds(data: dict[str, Any]) -> Iterator[str]:
-    """Which of an output's forms are text."""
-    return (kind for kind in data if kind.startswith("text/"))
-
-
-def without(text: str, replaced: dict[str, str]) -> str:
-    """The text with other words for some paths."""
-    for path, instead in replaced.items():
-        text = text.replace(path, instead)
+def replace_all(text: str, replacements: dict[str, str]) -> str:
+    """The text after all replacements."""
+    for old, new in replacements.items():
+        text = text.replace(old, new)
     return text
 
 

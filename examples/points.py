@@ -1,12 +1,12 @@
-"""Points on an image: the centre of a head, learnt from one folder of people and found on another person.
+"""Points: predicts the centre of the head of a person who is not in the training set.
 
-The folder has the layout of BIWI_HEAD_POSE: a folder for each person with ``frame_*_rgb.jpg``,
+The folder has the layout of BIWI_HEAD_POSE: a subfolder for each person with ``frame_*_rgb.jpg``,
 ``frame_*_pose.txt`` and ``rgb.cal``.
 
-    python examples/points.py                     # BIWI of the book, which EYEBRIGHT_DATA holds or fast.ai sends
+    python examples/points.py                     # the BIWI sample, in EYEBRIGHT_DATA or downloaded
     python examples/points.py path/to/biwi_head_pose --epochs 5 --out points-model
 
-The notebook ``points.ipynb`` goes the same way slowly.
+The notebook ``points.ipynb`` explains each step.
 """
 
 import argparse
@@ -31,30 +31,30 @@ from eyebright import (
 
 
 def head_centre(image: Path) -> list[float]:
-    """(x, y) of the head's centre in pixels: the pose file's index in space, projected by the camera."""
+    """The head's centre (x, y) in pixels: the 3D position in the pose file, projected with the camera matrix."""
     centre = np.genfromtxt(image.with_name(image.name.replace("_rgb.jpg", "_pose.txt")), skip_header=3)
-    camera = calibration(image.parent)
+    camera = camera_matrix(image.parent)
     x = centre[0] * camera[0][0] / centre[2] + camera[0][2]
     y = centre[1] * camera[1][1] / centre[2] + camera[1][2]
     return [x, y]
 
 
 @cache
-def calibration(folder: Path) -> np.ndarray:
-    """The camera's matrix, (3, 3)."""
+def camera_matrix(folder: Path) -> np.ndarray:
+    """The camera matrix (3, 3)."""
     return np.genfromtxt(folder / "rgb.cal", skip_footer=6)
 
 
 def main() -> None:
-    """Train, save, load again, and say how far off the answers are on the person that was held out."""
+    """Trains and saves a model, prints its error on the validation person, and checks the saved model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="a folder for each person (default: the book's)")
-    parser.add_argument("--out", type=Path, default=Path("points-model"))
-    parser.add_argument("--person", default="13", help="who validates")
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--lr", type=float, default=1e-2)
-    parser.add_argument("--height", type=int, default=96, help="pixels; the width is 4/3 of it")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("folder", type=Path, nargs="?", help="one subfolder per person (default: untar_data)")
+    parser.add_argument("--out", type=Path, default=Path("points-model"), help="folder for the model")
+    parser.add_argument("--person", default="13", help="the person in the validation set (default: 13)")
+    parser.add_argument("--epochs", type=int, default=15, help="(default: 15)")
+    parser.add_argument("--lr", type=float, default=1e-2, help="learning rate (default: 1e-2)")
+    parser.add_argument("--height", type=int, default=96, help="in pixels; the width is 4/3 of it (default: 96)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments = parser.parse_args()
 
     dls = DataBlock(
@@ -70,19 +70,19 @@ def main() -> None:
     learn.fine_tune(arguments.epochs, arguments.lr)
     learn.save_model(arguments.out)
 
-    held_out = list(dls.valid_ds.items)
-    answers = load_predictor(arguments.out).predict(held_out)
+    images = list(dls.valid_ds.items)
+    predictions = load_predictor(arguments.out).predict(images)
     errors = [
-        np.linalg.norm(answer.answer.xy.numpy()[0] - head_centre(image))
-        for answer, image in zip(answers, held_out, strict=True)
+        np.linalg.norm(prediction.answer.xy.numpy()[0] - head_centre(image))
+        for prediction, image in zip(predictions, images, strict=True)
     ]
-    here = learn.predict(held_out[0]).decoded.xy
-    same = np.allclose(here.numpy(), answers[0].answer.xy.numpy(), atol=1e-3)
-    always = np.mean([head_centre(image) for image in dls.train_ds.items], axis=0)
-    without = np.mean([np.linalg.norm(always - head_centre(image)) for image in held_out])
+    trained = learn.predict(images[0]).decoded.xy
+    same = np.allclose(trained.numpy(), predictions[0].answer.xy.numpy(), atol=1e-3)
+    mean_point = np.mean([head_centre(image) for image in dls.train_ds.items], axis=0)
+    baseline = np.mean([np.linalg.norm(mean_point - head_centre(image)) for image in images])
     print(f"mean error {np.mean(errors):.1f} px on person {arguments.person} ({len(errors)} images of 640x480)")
-    print(f"always the mean place of the others: {without:.1f} px")
-    print(f"the saved model gives the same points: {same}")
+    print(f"baseline, always the mean training point: {baseline:.1f} px")
+    print(f"the saved model predicts the same point: {same}")
     sys.exit(0 if same else 1)
 
 

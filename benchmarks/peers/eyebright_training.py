@@ -44,7 +44,7 @@ def main() -> None:
     device = learner.run.device
     print_result(
         timer,
-        vocab=list(learner.dls.target.classes or []),
+        vocab=[] if settings.kind == "points" else list(learner.dls.vocab),
         predictions=predictions(learner, settings) if settings.phase == "fine_tune" else [],
         library="eyebright",
         configuration=f"weights: {learner.model.origin}; {device.precision}: {device.why}",

@@ -15,7 +15,7 @@ def main() -> None:
         settings,
         learner.validate,
         learner.get_preds,
-        vocab=list(learner.dls.target.classes or []),
+        vocab=list(learner.dls.vocab),
         library="eyebright",
         configuration=f"{device.precision}: {device.why}",
     )

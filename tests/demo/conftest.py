@@ -1,4 +1,4 @@
-"""The demo is a folder of scripts beside the package: its tests run it, and import what it is made of."""
+"""Fixtures for the demo, a folder of scripts outside the package: run them, or import their modules."""
 
 import subprocess
 import sys
@@ -12,13 +12,13 @@ DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 @pytest.fixture(scope="session")
 def demo() -> Path:
-    """The folder of the demo."""
+    """The demo folder."""
     return DEMO
 
 
 @pytest.fixture(scope="session")
 def run_make_shelf() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``make_shelf.py`` with these arguments and gives what it printed."""
+    """A function that runs ``make_shelf.py`` with arguments and returns the completed process."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(DEMO / "make_shelf.py"), *map(str, arguments)]
@@ -31,14 +31,14 @@ def run_make_shelf() -> Callable[..., subprocess.CompletedProcess[str]]:
 def shelf(
     tmp_path_factory: pytest.TempPathFactory, run_make_shelf: Callable[..., subprocess.CompletedProcess[str]]
 ) -> tuple[Path, str]:
-    """A set of 60 images, and what the script said about it."""
-    out = tmp_path_factory.mktemp("shelf") / "set"
-    done = run_make_shelf(out, "--images", 60)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    """A dataset of 60 images, and the output of the script."""
+    out = tmp_path_factory.mktemp("shelf") / "dataset"
+    result = run_make_shelf(out, "--count", 60)
+    assert result.returncode == 0, result.stderr
+    return out, result.stdout
 
 
 @pytest.fixture
 def demo_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the demo's scripts importable, as they are for each other."""
+    """Makes the demo's modules importable."""
     monkeypatch.syspath_prepend(str(DEMO))

@@ -1,7 +1,7 @@
-"""The examples on small images: every script to its end, and every notebook as it was committed and once more anew.
+"""The examples: all scripts and the code of all notebooks run on small images; the committed notebooks are valid.
 
-Small images in the layouts of the real sets, and timm's small network, which needs no weights. The notebooks' outputs
-came from real ones; that they can be made again is what running their code shows.
+Uses small images in the layouts of the real datasets, and a small timm network with random weights. The outputs in the
+notebooks are from real images; the tests only check that their code runs.
 """
 
 import ast
@@ -21,45 +21,45 @@ from support.learners import SMALL
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
-LARGEST = 300 * 1024
+MAX_BYTES = 300 * 1024
 
 QUICK = ["--size", "32", "--arch", SMALL, "--no-pretrained", "--epochs", "1", "--freeze-epochs", "1", "--bs", "16"]
 SCRIPTS = {
-    "pets.py": ["--images", "60", *QUICK],
-    "several_labels.py": ["--images", "120", *QUICK],
+    "pets.py": ["--count", "60", *QUICK],
+    "several_labels.py": ["--count", "120", *QUICK],
     "points.py": ["--height", "24", "--epochs", "1"],
 }
-SETS = {"pets.py": "oxford-iiit-pet/images", "several_labels.py": "pascal_2007", "points.py": "biwi_head_pose"}
+DATASETS = {"pets.py": "oxford-iiit-pet/images", "several_labels.py": "pascal_2007", "points.py": "biwi_head_pose"}
 SIZES = {**SMALLER, "120": "24", "160": "32", "256": "48"}
-"""What the cells say of sizes, and what they say for small images."""
+"""Image sizes in the cells, and their replacements in the test."""
 QUICKER = {'"tf_efficientnet_lite0"': "resnet18", "lr_find()": "lr_find(num_it=20)", "fine_tune(15,": "fine_tune(2,"}
-"""What else the cells say, and what they say here; `run` takes the functions of ResNets for the small network."""
+"""Other replacements; `run` replaces ResNets by the small network."""
 
 # ------------------------------------------------------------------------------- scripts
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_script_trains_saves_and_finds_that_the_saved_model_answers_alike(
+def test_the_script_trains_and_the_saved_model_predicts_the_same(
     script: str, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = run_script(script, small_sets, tmp_path / "model", monkeypatch)
-    said = capsys.readouterr().out
-    assert code == 0, said
-    assert said.splitlines()[-1].endswith(": True")
+    output = capsys.readouterr().out
+    assert code == 0, output
+    assert output.splitlines()[-1].endswith(": True")
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_script_fails_when_the_saved_model_answers_otherwise(
+def test_the_script_exits_with_1_if_the_saved_model_predicts_something_else(
     script: str, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load = eyebright.load_predictor
 
     def damaged(folder: Path) -> Predictor:
-        whole = load(folder)
-        for parameter in whole.model.parameters():
+        intact = load(folder)
+        for parameter in intact.model.parameters():
             parameter.data.mul_(1.5)
-        return Predictor(whole.manifest, whole.model)
+        return Predictor(intact.manifest, intact.model)
 
     monkeypatch.setattr(eyebright, "load_predictor", damaged)
     assert run_script(script, small_sets, tmp_path / "model", monkeypatch) == 1
@@ -67,45 +67,45 @@ def test_the_script_fails_when_the_saved_model_answers_otherwise(
 
 
 @pytest.mark.parametrize(("script", "name"), [("pets.py", "PETS"), ("several_labels.py", "PASCAL_2007")])
-def test_without_a_folder_the_script_takes_the_set_of_the_book(
+def test_without_a_folder_the_script_uses_untar_data(
     script: str, name: str, small_sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
 
     def untar_data(url: str) -> Path:
-        asked.append(url)
-        raise FileNotFoundError("enough seen")
+        urls.append(url)
+        raise FileNotFoundError("stopped by the test")
 
     monkeypatch.setattr(eyebright, "untar_data", untar_data)
     monkeypatch.setattr(sys, "argv", [script])
-    with pytest.raises(FileNotFoundError, match="enough seen"):
+    with pytest.raises(FileNotFoundError, match="stopped by the test"):
         runpy.run_path(str(EXAMPLES / script), run_name="__main__")
-    assert asked == [getattr(eyebright.URLs, name)]
+    assert urls == [getattr(eyebright.URLs, name)]
 
 
-def test_few_images_of_pets_are_spread_evenly_over_the_breeds() -> None:
-    names = runpy.run_path(str(EXAMPLES / "pets.py"))
+def test_a_subset_of_pets_is_balanced_over_the_breeds() -> None:
+    pets = runpy.run_path(str(EXAMPLES / "pets.py"))
+    breed, balanced_subset = pets["breed"], pets["balanced_subset"]
     files = [
-        Path(f"{breed}_{i}.jpg") for breed, count in (("Bombay", 5), ("beagle", 2), ("pug", 4)) for i in range(count)
+        Path(f"{name}_{i}.jpg") for name, count in (("Bombay", 5), ("beagle", 2), ("pug", 4)) for i in range(count)
     ]
-    chosen = [names["breed"](file) for file in names["evenly"](files, 8)]
-    assert sorted(chosen) == ["Bombay"] * 3 + ["beagle"] * 2 + ["pug"] * 3
-    assert names["evenly"](files, None) != files
-    assert sorted(names["evenly"](files, None)) == sorted(files)
+    assert sorted(map(breed, balanced_subset(files, 8))) == ["Bombay"] * 3 + ["beagle"] * 2 + ["pug"] * 3
+    assert balanced_subset(files, None) != files
+    assert sorted(balanced_subset(files, None)) == sorted(files)
 
 
-def run_script(script: str, sets: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run_script(script: str, datasets: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The exit code."""
-    monkeypatch.setattr(sys, "argv", [script, str(sets / SETS[script]), "--out", str(out), *SCRIPTS[script]])
-    with pytest.raises(SystemExit) as ended:
+    monkeypatch.setattr(sys, "argv", [script, str(datasets / DATASETS[script]), "--out", str(out), *SCRIPTS[script]])
+    with pytest.raises(SystemExit) as exit_info:
         runpy.run_path(str(EXAMPLES / script), run_name="__main__")
-    return ended.value.code
+    return exit_info.value.code
 
 
 # ------------------------------------------------------------------------------- notebooks
 
 
-def test_there_is_a_notebook_for_each_script_of_a_chapter() -> None:
+def test_each_example_script_has_a_notebook() -> None:
     assert {path.stem for path in NOTEBOOKS} == {Path(script).stem for script in SCRIPTS}
 
 
@@ -126,16 +126,16 @@ def test_the_notebook_was_executed_once_in_order_without_errors(path: Path) -> N
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_shows_figures_and_is_small(path: Path) -> None:
+def test_the_notebook_has_figures_and_is_small(path: Path) -> None:
     kinds = [kind for cell in code_cells(path) for output in cell["outputs"] for kind in output.get("data", {})]
     assert sum(kind.startswith("image/") for kind in kinds) >= 3
-    assert path.stat().st_size <= LARGEST
+    assert path.stat().st_size <= MAX_BYTES
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_names_no_place_of_a_machine(path: Path) -> None:
-    shown = "\n".join(filter(None, (text_of(cell) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])))
-    assert re.findall(r"(?<![\w.])/(?:tmp|home|root|work|usr|opt|mnt|var|Users)\b[^\s'\"]*|\b[A-Z]:\\\S*", shown) == []
+def test_the_notebook_contains_no_absolute_paths(path: Path) -> None:
+    text = "\n".join(filter(None, (text_of(cell) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])))
+    assert re.findall(r"(?<![\w.])/(?:tmp|home|root|work|usr|opt|mnt|var|Users)\b[^\s'\"]*|\b[A-Z]:\\\S*", text) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -145,11 +145,11 @@ def test_the_cells_of_the_notebook_are_plain_python(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_code_of_the_notebook_runs_on_other_images(
+def test_the_code_of_the_notebook_runs_on_small_images(
     path: Path, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EYEBRIGHT_DATA", str(small_sets))
-    monkeypatch.chdir(tmp_path)  # models are saved there
+    monkeypatch.chdir(tmp_path)  # the notebooks save models in the current folder
     cells = "".join(f"# %%\n{''.join(cell['source'])}\n" for cell in code_cells(path))
     smaller = re.sub(r"\b(\d{3})\b", lambda size: SIZES.get(size[1], size[1]), cells)
     for slow, quick in QUICKER.items():
@@ -158,12 +158,12 @@ def test_the_code_of_the_notebook_runs_on_other_images(
 
 
 def code_cells(path: Path) -> list[dict[str, Any]]:
-    """The notebook's cells of code."""
+    """The code cells of the notebook."""
     return [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
 
 
 def text_of(cell: dict[str, Any]) -> str:
-    """Everything in a cell that can be read: source, and outputs without images."""
+    """The source and the text outputs of a cell."""
     texts = ["".join(cell["source"])]
     for output in cell.get("outputs", []):
         texts.append("".join(output.get("text", "")))

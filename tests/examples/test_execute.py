@@ -1,4 +1,4 @@
-"""The script that executes the notebooks, on a notebook of three cells."""
+"""The script that executes the notebooks."""
 
 import base64
 import io
@@ -19,15 +19,15 @@ EXECUTE = Path(__file__).resolve().parents[2] / "examples" / "execute.py"
 
 @pytest.fixture
 def script() -> dict[str, Any]:
-    """The names of the script."""
+    """The functions of the script by name."""
     return runpy.run_path(str(EXECUTE))
 
 
-def test_a_notebook_is_executed_in_place_without_the_paths_of_this_machine(
+def test_a_notebook_is_executed_in_place_and_paths_are_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EYEBRIGHT_DATA", str(tmp_path / "sets"))
-    cells = ["import os\n6 * 7", "print(os.environ['EYEBRIGHT_DATA'] + '/pets')", "open('left', 'w').close()"]
+    cells = ["import os\n6 * 7", "print(os.environ['EYEBRIGHT_DATA'] + '/pets')", "open('new', 'w').close()"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbformat.write(notebook, tmp_path / "one.ipynb")
 
@@ -37,10 +37,10 @@ def test_a_notebook_is_executed_in_place_without_the_paths_of_this_machine(
     assert [cell.execution_count for cell in done.cells] == [1, 2, 3]
     assert done.cells[0].outputs[0]["data"]["text/plain"] == "42"
     assert done.cells[1].outputs[0]["text"] == "$EYEBRIGHT_DATA/pets\n"
-    assert not (EXECUTE.parent / "left").exists()
+    assert not (EXECUTE.parent / "new").exists()
 
 
-def test_a_notebook_that_fails_stays_as_it_was(tmp_path: Path, script: dict[str, Any]) -> None:
+def test_a_notebook_with_an_error_is_not_changed(tmp_path: Path, script: dict[str, Any]) -> None:
     path = tmp_path / "one.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), path)
     before = path.read_bytes()
@@ -49,15 +49,15 @@ def test_a_notebook_that_fails_stays_as_it_was(tmp_path: Path, script: dict[str,
     assert path.read_bytes() == before
 
 
-def test_photographs_become_jpeg_and_drawings_stay_png(script: dict[str, Any]) -> None:
-    grain = np.random.default_rng(0).normal(120, 20, (120, 120, 1)).clip(0, 255).astype(np.uint8)
-    plain = np.full((120, 120, 3), 255, dtype=np.uint8)
-    for pixels, kind in ((grain.repeat(3, axis=2), "image/jpeg"), (plain, "image/png")):
+def test_images_become_jpeg_only_if_that_is_smaller(script: dict[str, Any]) -> None:
+    noise = np.random.default_rng(0).normal(120, 20, (120, 120, 1)).clip(0, 255).astype(np.uint8)
+    white = np.full((120, 120, 3), 255, dtype=np.uint8)
+    for pixels, mime_type in ((noise.repeat(3, axis=2), "image/jpeg"), (white, "image/png")):
         with io.BytesIO() as png:
             PIL.Image.fromarray(pixels).save(png, "PNG")
             output = {"data": {"image/png": base64.b64encode(png.getvalue()).decode()}, "metadata": {"x": 1}}
-        script["tidy"](output, {})
-        assert list(output["data"]) == [kind]
+        script["clean_output"](output, {})
+        assert list(output["data"]) == [mime_type]
         assert output["metadata"] == {}
-        shown = np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(output["data"][kind]))).convert("RGB"))
-        assert np.abs(shown.astype(int) - pixels).mean() < 8
+        decoded = np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(output["data"][mime_type]))).convert("RGB"))
+        assert np.abs(decoded.astype(int) - pixels).mean() < 8

@@ -1,11 +1,10 @@
-"""Values drawn on axes: images in a grid, points on an image, and the curves of training and of thresholds.
+"""Matplotlib figures: grids of images, points on images, and curves of training and thresholds.
 
-Values go in and figures come out; nothing is computed here that could be right or wrong. Matplotlib is imported where
-it is used, because only drawing needs it. A new figure is made through pyplot, so that it becomes ``plt.gcf()`` and a
-notebook shows it by itself.
+The functions draw values that are computed elsewhere. Matplotlib is an optional package and imported when a figure is
+drawn. New figures are created with pyplot, so that they become ``plt.gcf()`` and notebooks display them.
 
-Axes that `show_images` makes speak the coordinates of `eyebright.types`: the top-left corner of an image is (0, 0),
-and the centre of its first pixel is (0.5, 0.5).
+The axes of `show_images` use the coordinates of `eyebright.types`: the top-left corner of an image is (0, 0), and the
+centre of its first pixel is (0.5, 0.5).
 """
 
 import math
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
-_INCHES = 3  # for the longer side of each image of a grid
-_LETTERS = (12.0, 10.5, 9.0)  # points: the sizes of titles, down to what is still read with ease
-_WIDTH, _LEADING = 0.62, 1.3  # of a letter and of its line, as shares of its size
-_MOST_LINES = 4  # of a title
-_TITLE = 0.45  # inches that titles take where images are wider than high
-_SHARE = 0.4  # of the height of a place, that titles of many lines may take
+_CELL_INCHES = 3  # longer side of a cell of the grid
+_FONT_SIZES = (12.0, 10.5, 9.0)  # of titles, in points; smaller ones are hard to read
+_CHARACTER_WIDTH, _LINE_HEIGHT = 0.62, 1.3  # relative to the font size
+_MAX_LINES = 4  # of a title
+_TITLE_INCHES = 0.45  # added to a row for its titles, if images are wider than high
+_MAX_TITLE_HEIGHT = 0.4  # of titles of several lines, as a fraction of the cell height
 
 
 def show_images(
@@ -42,41 +41,45 @@ def show_images(
     figsize: tuple[float, float] | None = None,
     colors: Sequence[str] | None = None,
 ) -> "matplotlib.figure.Figure":
-    """A figure of images in a grid, each under its title; it has one axes for each place of the grid.
+    """A figure with a grid of images under their titles; it has one axes per cell of the grid.
 
-    Without ``rows`` and ``columns`` the grid is the book's: ``int(sqrt(n))`` rows, and as many columns as it takes.
-    Images for which a given grid has no place are left out. A title that is too wide for its place gets smaller
-    letters, then several lines (one that has lines already keeps them), and is cut at last.
+    Without ``rows`` and ``columns`` the grid is that of fastai: ``int(sqrt(n))`` rows and as many columns as needed.
+    Images that do not fit into the grid are omitted. A title that is too wide gets a smaller font, then line breaks
+    (unless it has some already), and is truncated at last.
 
     Args:
         images: uint8 arrays of shape (h, w, 3), or Pillow images.
-        titles: one for each image; several labels of one image are joined by ``;``.
+        titles: one per image: a text, or labels that are joined by ``;``.
         rows: number of rows.
         columns: number of columns.
-        figsize: width and height in inches; when not given, 3 inches for the longer side of each place of the grid,
-            whose shape is that of the images.
-        colors: of the titles, one for each image.
+        figsize: width and height of the figure in inches; by default the longer side of each cell is 3 inches, and the
+            cells have the mean aspect ratio of the images.
+        colors: colours of the titles, one per image.
 
     Raises:
-        InputError: nothing to show, or not one title (and color) for each image.
+        InputError: there are no images, or the number of titles or colours differs from the number of images.
+        MissingExtraError: Matplotlib is not installed.
     """
     for name, values in (("titles", titles), ("colors", colors)):
         if values is not None and len(values) != len(images):
-            raise InputError(f"{len(images)} images need as many {name}, got {len(values)}")
+            raise InputError(f"expected {len(images)} {name} for {len(images)} images, got {len(values)}")
     rows, columns = _grid(len(images), rows, columns)
-    every = [np.asarray(image) for image in images]
-    words = [title if isinstance(title, str) else ";".join(title) for title in titles]
-    ratio = _ratio(every)
-    line = _TITLE if any(words) else 0
-    width, height = figsize or (columns * _INCHES / max(ratio, 1), rows * min(_INCHES * ratio + line, _INCHES))
-    type_ = _type_for(words, (width / columns, height / rows), ratio)
-    # Images have a shape of their own, and this layout lets them stand close together.
+    arrays = [np.asarray(image) for image in images]
+    texts = [title if isinstance(title, str) else ";".join(title) for title in titles]
+    ratio = _cell_ratio(arrays)
+    title_height = _TITLE_INCHES if any(texts) else 0
+    width, height = figsize or (
+        columns * _CELL_INCHES / max(ratio, 1),
+        rows * min(_CELL_INCHES * ratio + title_height, _CELL_INCHES),
+    )
+    layout = _title_layout(texts, (width / columns, height / rows), ratio)
+    # The layout "compressed" is made for axes of fixed aspect ratio and leaves little space between them.
     figure, axes = _pyplot().subplots(rows, columns, figsize=(width, height), squeeze=False, layout="compressed")
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, pixels, title in zip(axes.flat, every, words, strict=False):
+    for ax, pixels, title in zip(axes.flat, arrays, texts, strict=False):
         ax.imshow(pixels, extent=(0, pixels.shape[1], pixels.shape[0], 0))
-        ax.set_title(type_.fitted(title), fontsize=type_.letters, parse_math=False)
+        ax.set_title(layout.fit(title), fontsize=layout.font_size, parse_math=False)
     for ax, color in zip(axes.flat, colors or (), strict=False):
         ax.title.set_color(color)
     return figure
@@ -90,20 +93,23 @@ def draw_points(
     color: str = "red",
     marker: str = "o",
 ) -> None:
-    """Draws points over an image of `show_images`; those that are not visible are left out.
+    """Draw points on an image of `show_images`.
 
     Args:
-        ax: the axes that hold the image; their limits stay.
-        xy: (x, y) in the pixels of the image.
-        visible: which of them are known; all when not given.
-        color: of the points.
-        marker: Matplotlib's sign for their shape, for example ``"x"`` for predictions.
+        ax: the axes of the image; their limits are not changed.
+        xy: (x, y) in pixels of the image.
+        visible: False for points that are not drawn; by default all are drawn.
+        color: colour of the points.
+        marker: Matplotlib's marker, for example ``"x"`` for predictions.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     shown = xy if visible is None else xy[visible]
     effects = import_optional("matplotlib.patheffects", extra="report", purpose="drawing a figure")
     ax.autoscale(enable=False)
-    drawn = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
-    drawn.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # to be seen on any image
+    markers = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
+    markers.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # visible on any image
 
 
 def plot_loss(
@@ -114,14 +120,14 @@ def plot_loss(
     log: bool = False,
     ax: "matplotlib.axes.Axes | None" = None,
 ) -> "matplotlib.axes.Axes":
-    """The learning curve: the training loss as a line, the validation loss as points.
+    """The axes of a learning curve: the training loss as a line, the validation loss as points.
 
     Args:
         losses: the (smoothed) training loss after each step.
-        valid: (number of steps done, validation loss) for each time that it was measured.
-        skip_start: number of first steps that are left out, because a fresh head's loss hides all later ones.
-        log: loss on a logarithmic axis.
-        ax: where to draw; a new figure when not given.
+        valid: (number of steps, validation loss) of each validation.
+        skip_start: number of first steps to omit, because the large loss of a new head would hide later changes.
+        log: True for a logarithmic loss axis.
+        ax: axes to draw on; by default those of a new figure.
     """
     ax = _axes(ax)
     ax.plot(range(skip_start, len(losses)), losses[skip_start:], label="train")
@@ -140,13 +146,13 @@ def plot_lr_find(
     *,
     ax: "matplotlib.axes.Axes | None" = None,
 ) -> "matplotlib.axes.Axes":
-    """The loss at each learning rate that was tried, with the suggested rates marked on the curve.
+    """The axes of a learning rate search: the loss over the learning rate, with the suggestions as points.
 
     Args:
-        lrs: learning rates, rising.
-        losses: the (smoothed) loss at each.
-        suggestions: name and rate of each suggestion, for example ``{"valley": 1e-3}``.
-        ax: where to draw; a new figure when not given.
+        lrs: learning rates, increasing.
+        losses: the (smoothed) loss at each learning rate.
+        suggestions: name and learning rate of each suggestion, for example ``{"valley": 1e-3}``.
+        ax: axes to draw on; by default those of a new figure.
     """
     ax = _axes(ax)
     ax.plot(lrs, losses)
@@ -154,9 +160,9 @@ def plot_lr_find(
         loss = float(np.interp(math.log(rate), np.log(lrs), losses))
         ax.plot([rate], [loss], "o", label=f"{name} {rate:.2g}")
     ax.set(xlabel="learning rate", ylabel="loss", xscale="log")
-    # The end, where the loss runs away, would press everything that is to be read into one line.
-    before = losses[: int(np.argmin(losses)) + 1]
-    top = min(losses) + 2 * (max(before) - min(losses))
+    # The diverging loss at the end would compress the interesting part of the curve.
+    until_minimum = losses[: int(np.argmin(losses)) + 1]
+    top = min(losses) + 2 * (max(until_minimum) - min(losses))
     if min(losses) < top < max(losses):
         ax.set_ylim(min(losses) - 0.05 * (top - min(losses)), top)
     if suggestions:
@@ -171,13 +177,13 @@ def plot_threshold_curve(
     chosen: float | None = None,
     ax: "matplotlib.axes.Axes | None" = None,
 ) -> "matplotlib.axes.Axes":
-    """Scores against the threshold that turns probabilities into decisions.
+    """The axes of scores over the decision threshold.
 
     Args:
-        thresholds: in [0, 1], rising.
-        curves: name of each score and its value at every threshold.
+        thresholds: in [0, 1], increasing.
+        curves: for each score its name and its values at the thresholds.
         chosen: the threshold in use, drawn as a vertical line.
-        ax: where to draw; a new figure when not given.
+        ax: axes to draw on; by default those of a new figure.
     """
     ax = _axes(ax)
     for name, scores in curves.items():
@@ -196,13 +202,13 @@ def plot_precision_recall(
     label: str | None = None,
     ax: "matplotlib.axes.Axes | None" = None,
 ) -> "matplotlib.axes.Axes":
-    """Precision against recall as steps, the way that average precision sums them.
+    """The axes of a precision-recall curve as steps, so that the area under it is the average precision.
 
     Args:
-        recall: from 0 up to 1.
-        precision: at each recall; it holds for the step that ends there.
+        recall: increasing, from 0 to 1.
+        precision: at each recall; constant from the previous recall to this one.
         label: name of the curve in the legend.
-        ax: where to draw; a new figure when not given.
+        ax: axes to draw on; by default those of a new figure.
     """
     ax = _axes(ax)
     ax.step(recall, precision, where="pre", label=label)
@@ -217,20 +223,20 @@ def plot_function(
     tx: str | None = None,
     ty: str | None = None,
     title: str | None = None,
-    min: float = -2,  # noqa: A002  # the book's names
+    min: float = -2,  # noqa: A002  # fastai's names
     max: float = 2,  # noqa: A002
     figsize: tuple[float, float] = (6, 4),
 ) -> None:
-    """Draws a function of one number, as in the book.
+    """Plot a function of one variable.
 
     Args:
-        f: takes a tensor of numbers and gives as many.
-        tx: text under the x axis.
-        ty: text beside the y axis.
-        title: over the figure.
-        min: where x begins.
-        max: where x ends.
-        figsize: width and height in inches.
+        f: an element-wise function of a tensor.
+        tx: label of the x axis.
+        ty: label of the y axis.
+        title: title of the figure.
+        min: minimum of x.
+        max: maximum of x.
+        figsize: width and height of the figure in inches.
     """
     x = torch.linspace(min, max, 100)
     ax = _pyplot().subplots(figsize=figsize)[1]
@@ -239,7 +245,7 @@ def plot_function(
 
 
 def _grid(n: int, rows: int | None, columns: int | None) -> tuple[int, int]:
-    """The book's grid for ``n`` images: (rows, columns)."""
+    """(rows, columns) of the grid for ``n`` images, as in fastai."""
     if n == 0:
         raise InputError("there are no images to show")
     if rows is None:
@@ -247,60 +253,62 @@ def _grid(n: int, rows: int | None, columns: int | None) -> tuple[int, int]:
     return rows, columns or math.ceil(n / rows)
 
 
-def _ratio(images: Sequence[Any]) -> float:
-    """Height over width of a place for these images: their mean, in which a strip does not count for too much."""
+def _cell_ratio(images: Sequence[Any]) -> float:
+    """Height / width of a cell: the mean of the images, each clipped to [0.5, 2]."""
     return float(np.mean([np.clip(pixels.shape[0] / pixels.shape[1], 0.5, 2) for pixels in images]))
 
 
-class _Type(NamedTuple):
-    """How titles are set: the size of letters in points, how many make a line, and how many lines there may be."""
+class _TitleLayout(NamedTuple):
+    """The font size of titles in points, their maximum line length in characters, and their maximum number of lines."""
 
-    letters: float
-    line: int
-    lines: int
+    font_size: float
+    line_length: int
+    max_lines: int
 
     @staticmethod
-    def over(place: tuple[float, float], ratio: float, letters: float, lines: int) -> "_Type":
-        """So many lines of such letters over an image; arguments as in `_type_for`."""
-        left = place[1] - lines * letters * _LEADING / 72 - 0.15
-        room = min(place[0], max(left, 0.2) / ratio) - 0.05
-        return _Type(letters, max(int(room * 72 / (letters * _WIDTH)), 4), lines)
+    def create(cell: tuple[float, float], ratio: float, font_size: float, max_lines: int) -> "_TitleLayout":
+        """The layout for a font size and a number of lines; other arguments as in `_title_layout`."""
+        image_height = cell[1] - max_lines * font_size * _LINE_HEIGHT / 72 - 0.15
+        width = min(cell[0], max(image_height, 0.2) / ratio) - 0.05
+        return _TitleLayout(font_size, max(int(width * 72 / (font_size * _CHARACTER_WIDTH)), 4), max_lines)
 
     def fits(self, title: str) -> bool:
-        return len(self._broken(title)) <= max(self.lines, title.count("\n") + 1)
+        return len(self._wrap(title)) <= max(self.max_lines, title.count("\n") + 1)
 
-    def fitted(self, title: str) -> str:
-        """The title; what is too much for its lines is cut."""
-        lines = self._broken(title)
+    def fit(self, title: str) -> str:
+        """The title with line breaks, truncated if it is too long."""
+        lines = self._wrap(title)
         if "\n" in title:
             lines = title.split("\n")
-        elif len(lines) > self.lines:
-            lines = [*lines[: self.lines - 1], "".join(lines[self.lines - 1 :])]
-        return "\n".join(line if len(line) <= self.line else line[: self.line - 1] + "…" for line in lines)
+        elif len(lines) > self.max_lines:
+            lines = [*lines[: self.max_lines - 1], "".join(lines[self.max_lines - 1 :])]
+        n = self.line_length
+        return "\n".join(line if len(line) <= n else line[: n - 1] + "…" for line in lines)
 
-    def _broken(self, title: str) -> list[str]:
-        """Lines that break after a label, or in it where it is longer than a line."""
-        spaced = [textwrap.wrap(line.replace(";", "; "), self.line) or [""] for line in title.split("\n")]
-        return [line.replace("; ", ";") for lines in spaced for line in lines]
+    def _wrap(self, title: str) -> list[str]:
+        """Lines broken after a label, or within a label that is longer than a line."""
+        wrapped = [textwrap.wrap(line.replace(";", "; "), self.line_length) or [""] for line in title.split("\n")]
+        return [line.replace("; ", ";") for lines in wrapped for line in lines]
 
 
-def _type_for(titles: Sequence[str], place: tuple[float, float], ratio: float) -> _Type:
-    """The largest letters and the fewest lines in which all titles fit over their images.
+def _title_layout(titles: Sequence[str], cell: tuple[float, float], ratio: float) -> _TitleLayout:
+    """The layout with the largest font and the fewest lines in which all titles fit.
 
     Args:
-        titles: some may have lines already.
-        place: width and height in inches of a place of the grid; lines of titles take from the image's height.
-        ratio: height over width of the images.
+        titles: the titles; those that contain line breaks keep them.
+        cell: width and height of a cell of the grid in inches; titles reduce the height of the image.
+        ratio: height / width of the images.
     """
-    given = max(title.count("\n") for title in titles) + 1
-    most = min(_MOST_LINES, int(place[1] * _SHARE * 72 / (_LETTERS[-1] * _LEADING))) if given == 1 else 0
-    sizes = [*((letters, given) for letters in _LETTERS), *((_LETTERS[-1], lines) for lines in range(2, most + 1))]
-    types = [_Type.over(place, ratio, letters, lines) for letters, lines in sizes]
-    return next((one for one in types if all(map(one.fits, titles))), types[-1])
+    lines = max(title.count("\n") for title in titles) + 1
+    smallest = _FONT_SIZES[-1]
+    max_lines = min(_MAX_LINES, int(cell[1] * _MAX_TITLE_HEIGHT * 72 / (smallest * _LINE_HEIGHT))) if lines == 1 else 0
+    options = [*((size, lines) for size in _FONT_SIZES), *((smallest, n) for n in range(2, max_lines + 1))]
+    layouts = [_TitleLayout.create(cell, ratio, size, n) for size, n in options]
+    return next((layout for layout in layouts if all(map(layout.fits, titles))), layouts[-1])
 
 
-def _axes(given: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":
-    return _pyplot().subplots()[1] if given is None else given
+def _axes(ax: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":
+    return _pyplot().subplots()[1] if ax is None else ax
 
 
 def _pyplot() -> Any:

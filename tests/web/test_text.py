@@ -1,3 +1,5 @@
+"""Formatting of numbers."""
+
 import math
 
 import pytest
@@ -16,13 +18,13 @@ from eyebright.web.text import count_text, number_text, score_text
         (-12.34, "-12.3"),
     ],
 )
-def test_numbers_have_about_three_digits(value, text):
+def test_numbers_have_about_three_significant_digits(value, text):
     assert number_text(value) == text
 
 
-@pytest.mark.parametrize("nothing", [None, math.nan, math.inf])
-def test_no_number_is_a_dash(nothing):
-    assert score_text(nothing) == number_text(nothing) == "–"
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_a_missing_number_is_a_dash(value):
+    assert score_text(value) == number_text(value) == "–"
 
 
 def test_scores_have_three_decimals():
@@ -30,7 +32,7 @@ def test_scores_have_three_decimals():
     assert score_text(0.5, decimals=1) == "0.5"
 
 
-def test_one_is_not_several():
+def test_counts_use_singular_and_plural():
     assert count_text(1, "image") == "1 image"
     assert count_text(0, "image") == "0 images"
     assert count_text(2510, "class", "classes") == "2,510 classes"

@@ -1,1 +1,1 @@
-"""What all pages share: charts, tables, thumbnails, the page itself."""
+"""Building blocks of HTML pages: tables, charts, thumbnails, and the page template."""

@@ -1,6 +1,6 @@
-"""What a page is made of, as plain values: no markup here. Only ``page.html`` knows how they look.
+"""The content of a page as plain values; the template ``page.html`` turns them into HTML.
 
-A section is a heading, some words, and blocks: tables, charts, images, names with values, sentences.
+A section has a title, an introduction and blocks: tables, charts, galleries of images, name-value lists and sentences.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from eyebright.web.charts import Chart, Style
 from eyebright.web.text import score_text
 
 TagStyle = Literal["correct", "extra", "missing", "target", "predicted", "plain"]
-"""What a tag says about an answer.
+"""The meaning of a tag, which decides its colour and its sign.
 
-Right; said but not in the data; in the data but not said; where a point is; where it was said to be; none of these.
+``correct``, ``extra`` (predicted, but not in the data) and ``missing`` (in the data, but not predicted) are for labels;
+``target`` and ``predicted`` are for points and numbers.
 """
 
 
@@ -22,11 +23,11 @@ class Cell:
     """One cell of a table.
 
     Args:
-        text: what stands in it.
-        value: the number to sort it by; None for text.
-        bar: a number in [0, 1] that is drawn as a bar too.
-        tint: how strongly the cell is coloured, in [0, 1].
-        tone: the colour.
+        text: the text of the cell.
+        value: the number by which the column is sorted; None to sort by the text.
+        bar: a number in [0, 1] to draw as a bar below the text.
+        tint: the opacity of the background colour, in [0, 1].
+        tone: the background colour.
     """
 
     text: str
@@ -37,12 +38,12 @@ class Cell:
 
     @staticmethod
     def of(value: str | float, *, bar: bool = False, decimals: int = 3) -> "Cell":
-        """A cell from text as it is, a whole number, or another number; NaN becomes a dash.
+        """A cell for a text, an integer or a float; NaN becomes a dash.
 
         Args:
-            value: what stands in it.
-            bar: True draws the number as a bar too; it must lie in [0, 1].
-            decimals: of a number that is not whole.
+            value: the content.
+            bar: True to draw a float in [0, 1] as a bar too.
+            decimals: number of decimals of a float.
         """
         if isinstance(value, str):
             return Cell(value)
@@ -58,11 +59,11 @@ class Table:
     """A table; the first cell of each row is its heading.
 
     Args:
-        caption: what it shows, for those who cannot see it as well.
-        columns: the headings.
-        rows: as many cells in each as there are columns.
-        sortable: True lets the reader sort it by a column.
-        matrix: True writes the headings upright, for many narrow columns.
+        caption: the title of the table, which screen readers announce too.
+        columns: the column headings.
+        rows: the cells of each row, one per column.
+        sortable: True to make the table sortable by its columns.
+        matrix: True for vertical headings, for many narrow columns.
     """
 
     kind: ClassVar = "table"
@@ -74,18 +75,18 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column whether it holds numbers; the first holds headings."""
+        """For each column, True if it contains numbers; the first column contains row headings."""
         return [i > 0 and any(row[i].value is not None for row in self.rows) for i in range(len(self.columns))]
 
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """Charts beside each other under one legend.
+    """Charts side by side with a common legend.
 
     Args:
         charts: the charts.
-        legend: what each style of line or mark means.
-        small: True for many small ones.
+        legend: (style, meaning) of the lines and marks.
+        small: True for many small charts.
     """
 
     kind: ClassVar = "charts"
@@ -96,7 +97,7 @@ class Charts:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One label under an image."""
+    """One label below an image."""
 
     text: str
     style: TagStyle = "plain"
@@ -104,7 +105,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class PointMark:
-    """One point over an image, in the thumbnail's pixels; ``is_target`` tells a target from a prediction."""
+    """One point on an image, in pixels of the thumbnail: a target if ``is_target``, else a prediction."""
 
     x: float
     y: float
@@ -114,14 +115,14 @@ class PointMark:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small image, or why there is none.
+    """A small image, or the reason why it cannot be shown.
 
     Args:
-        data_url: ``data:`` and the image itself.
+        data_url: the image as a ``data:`` URL.
         width: in pixels.
         height: in pixels.
-        scale: pixels for each pixel of the whole image.
-        error: why it cannot be shown.
+        scale: thumbnail pixels per image pixel.
+        error: why the image cannot be shown; empty if it can.
     """
 
     data_url: str
@@ -133,16 +134,16 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One image with what was said about it.
+    """One image with its labels or points.
 
     Args:
-        title: usually the name of the file.
-        path: its full path.
-        image: what is shown.
-        alt_text: the same for those who cannot see it.
-        tags: labels under it.
-        points: points over it.
-        note: one line under the tags.
+        title: the text below the image, usually its file name.
+        path: the full path, shown as a tooltip.
+        image: the thumbnail.
+        alt_text: a description for screen readers.
+        tags: labels below the image.
+        points: points on the image.
+        note: one line below the tags.
     """
 
     title: str
@@ -156,7 +157,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Images with what was said about them, and what their tags and points mean."""
+    """Images with their labels or points, and a legend for these."""
 
     kind: ClassVar = "gallery"
     cards: Sequence[Card]
@@ -165,7 +166,7 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Names and values below each other, under a title of their own where there is one."""
+    """A list of names and values with an optional title."""
 
     kind: ClassVar = "pairs"
     pairs: Sequence[tuple[str, str]]
@@ -174,7 +175,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """Sentences below each other."""
+    """A list of sentences."""
 
     kind: ClassVar = "sentences"
     sentences: Sequence[str]
@@ -182,13 +183,13 @@ class Sentences:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report under its own heading.
+    """A section of a page.
 
     Args:
         title: the heading.
-        anchor: its address inside the page.
-        blocks: what stands in it.
-        intro: a sentence or two on how to read it.
+        anchor: the ``id`` of the heading, for links.
+        blocks: the content.
+        intro: one or two sentences on how to read the content.
     """
 
     title: str

@@ -1,7 +1,7 @@
-"""Numbers to the coordinates of a drawing: small charts that a page can hold many of.
+"""Small charts for pages, computed as coordinates and SVG path data.
 
-A chart is a value: where its lines run, where its ticks and marks are, and what it says in words. ``page.html`` writes
-it as inline SVG. Matplotlib's SVG carries its own fonts and does not follow the reader's light or dark page.
+A chart is a plain value with its lines, ticks and captions; the template ``page.html`` writes it as inline SVG.
+Matplotlib is not used here, because its SVG contains its own fonts and does not follow a light or dark theme.
 """
 
 import math
@@ -15,21 +15,21 @@ from jaxtyping import Float
 Style = Literal["first", "second", "third", "guide", "chosen"]
 Shape = Literal["line", "steps", "dots", "bars"]
 
-SMALL, WIDE = (200, 150), (400, 230)  # width and height of a drawing in its own units
-MAX_POINTS = 160  # of one line: more cannot be seen on a chart of this size
-_RIGHT, _TOP, _BOTTOM = 8.0, 6.0, 30.0  # margins around the field; the left one holds the numbers
-_LABEL, _DIGIT = 13.0, 6.0  # width of a label that stands upright, and of a digit
+SMALL, WIDE = (200, 150), (400, 230)  # width and height of a chart in SVG units
+MAX_POINTS = 160  # of one line; more are not visible in a chart of this size
+_RIGHT, _TOP, _BOTTOM = 8.0, 6.0, 30.0  # margins around the plot area, in SVG units
+_LABEL, _DIGIT = 13.0, 6.0  # width of a vertical axis label and of a digit, in SVG units
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The range of a chart along one direction.
+    """The range and the ticks of one axis.
 
     Args:
-        label: what is measured.
-        low: where it begins.
-        high: where it ends.
-        ticks: where numbers stand.
+        label: the label of the axis.
+        low: its minimum.
+        high: its maximum.
+        ticks: the values of the ticks.
     """
 
     label: str
@@ -39,18 +39,18 @@ class Axis:
 
     @staticmethod
     def fit(label: str, values: Sequence[float], *, zero: bool = False, whole: bool = False) -> "Axis":
-        """The range that holds ``values``, with ticks at round numbers.
+        """An axis that contains all ``values``, with ticks at round numbers.
 
         Args:
-            label: what is measured.
-            values: what must fit; those that are not finite do not count.
-            zero: True starts at zero.
-            whole: True puts ticks at whole numbers only.
+            label: the label of the axis.
+            values: the values; those that are not finite are ignored.
+            zero: True to start at zero.
+            whole: True for ticks at integers only.
         """
         finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
         low, high = (min(0.0, *finite) if zero else min(finite)), max(finite)
-        room = 0.04 * (high - low) or abs(high) or 1.0
-        low, high = (low if zero else low - room), high + room
+        margin = 0.04 * (high - low) or abs(high) or 1.0
+        low, high = (low if zero else low - margin), high + margin
         step = _round_step(high - low)
         step = max(1.0, float(round(step))) if whole else step
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -62,10 +62,10 @@ class Series:
     """One line, or one set of dots or bars, in the units of the axes.
 
     Args:
-        x: where along the x axis; for bars their left edges and the last right edge, one more than ``y``.
-        y: how high.
-        style: its colour, and its entry in the legend.
-        shape: how it is drawn; ``"steps"`` holds each ``y`` from the x before it.
+        x: positions along the x axis; for bars the edges, one more than ``y``.
+        y: the values.
+        style: the colour, and the key of the legend.
+        shape: ``"line"``, ``"dots"``, ``"bars"``, or ``"steps"``: each value from the previous x to its own.
     """
 
     x: Sequence[float]
@@ -76,7 +76,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Something drawn: SVG path data."""
+    """SVG path data with a style and a shape."""
 
     data: str
     style: Style
@@ -85,7 +85,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A number beside an axis, at its place in the drawing."""
+    """A tick: its position in SVG units and its text."""
 
     at: float
     text: str
@@ -93,13 +93,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What is said about a chart.
+    """The texts of a chart.
 
     Args:
-        title: over the chart.
-        alt_text: what can be read from it, for those who cannot see it.
-        note: a few words beside the title, for example the area under the curve.
-        legend: what each style of path means, where the chart has a legend of its own.
+        title: the title.
+        alt_text: a description of the result for screen readers.
+        note: a short text beside the title, for example the area under the curve.
+        legend: (style, meaning) of the paths, if the chart has its own legend.
     """
 
     title: str
@@ -110,20 +110,20 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing: everything in its own units, ``width`` by ``height``, y downwards.
+    """A chart in SVG units, with y downwards.
 
     Args:
-        caption: what is said about it.
-        width: of the whole drawing.
-        height: of the whole drawing.
-        left: where the axes' field begins.
-        top: where the field begins.
-        right: where the field ends.
-        bottom: where the field ends.
-        x_label: under the x axis.
-        y_label: beside the y axis.
-        x_ticks: numbers under the x axis.
-        y_ticks: numbers beside the y axis.
+        caption: its texts.
+        width: width of the chart.
+        height: height of the chart.
+        left: left edge of the plot area.
+        top: top edge of the plot area.
+        right: right edge of the plot area.
+        bottom: bottom edge of the plot area.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+        x_ticks: ticks of the x axis.
+        y_ticks: ticks of the y axis.
         paths: lines, dots and bars.
     """
 
@@ -142,53 +142,53 @@ class Chart:
 
 
 def draw_chart(caption: Caption, series: Sequence[Series], *, x: Axis, y: Axis, size: tuple[int, int] = SMALL) -> Chart:
-    """A chart of ``series``; values outside the axes are drawn at their edge, values that are no numbers are left out.
+    """A chart of several series; values outside of the axes are clipped, values that are not finite are omitted.
 
     Args:
-        caption: what is said about it.
-        series: what is drawn, the last on top.
-        x: the range to the right.
-        y: the range upwards.
-        size: width and height of the drawing in its own units.
+        caption: the texts of the chart.
+        series: the series; later ones are drawn on top.
+        x: the x axis.
+        y: the y axis.
+        size: width and height in SVG units.
     """
-    numbers = _DIGIT * max(len(_tick(at)) for at in y.ticks)
-    left = (_LABEL if y.label else 0) + numbers + 6
-    field = _Field(x, y, left, _TOP, size[0] - _RIGHT, size[1] - _BOTTOM)
+    tick_width = _DIGIT * max(len(_tick_text(value)) for value in y.ticks)
+    left = (_LABEL if y.label else 0) + tick_width + 6
+    area = _PlotArea(x, y, left, _TOP, size[0] - _RIGHT, size[1] - _BOTTOM)
     return Chart(
         caption=caption,
         width=size[0],
         height=size[1],
-        left=field.left,
-        top=field.top,
-        right=field.right,
-        bottom=field.bottom,
+        left=area.left,
+        top=area.top,
+        right=area.right,
+        bottom=area.bottom,
         x_label=x.label,
         y_label=y.label,
-        x_ticks=_ticks(x, field.across(x.ticks)),
-        y_ticks=_ticks(y, field.up(y.ticks)),
-        paths=[Path(field.path(one), one.style, one.shape) for one in series],
+        x_ticks=_ticks(x, area.to_x(x.ticks)),
+        y_ticks=_ticks(y, area.to_y(y.ticks)),
+        paths=[Path(area.path(entry), entry.style, entry.shape) for entry in series],
     )
 
 
 def subsample_indices(x: Sequence[float], *, most: int = MAX_POINTS) -> list[int]:
-    """Which points of a long line to keep: at most ``most``, spread evenly over its run along x, both ends among them.
+    """The indices of at most ``most`` points of a long line, evenly spaced along x, with both ends.
 
     Args:
-        x: where the points are along the axis, rising or falling.
-        most: how many may stay.
+        x: positions along the axis, increasing or decreasing.
+        most: maximum number of points.
     """
     if len(x) <= most:
         return list(range(len(x)))
-    along = np.asarray(x, dtype=np.float64)
-    rising = along if along[-1] >= along[0] else -along
-    wanted = np.linspace(rising[0], rising[-1], most)
-    nearest = np.searchsorted(rising, wanted).clip(0, len(x) - 1)
+    positions = np.asarray(x, dtype=np.float64)
+    increasing = positions if positions[-1] >= positions[0] else -positions
+    targets = np.linspace(increasing[0], increasing[-1], most)
+    nearest = np.searchsorted(increasing, targets).clip(0, len(x) - 1)
     return sorted({0, len(x) - 1, *nearest.tolist()})
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """From the units of two axes to places in the drawing."""
+class _PlotArea:
+    """Conversion from the units of two axes to SVG units."""
 
     x: Axis
     y: Axis
@@ -197,46 +197,47 @@ class _Field:
     right: float
     bottom: float
 
-    def across(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
-        return self.left + _share(values, self.x) * (self.right - self.left)
+    def to_x(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
+        return self.left + _fraction(values, self.x) * (self.right - self.left)
 
-    def up(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
-        return self.bottom - _share(values, self.y) * (self.bottom - self.top)
+    def to_y(self, values: Sequence[float]) -> Float[np.ndarray, " n"]:
+        return self.bottom - _fraction(values, self.y) * (self.bottom - self.top)
 
     def path(self, series: Series) -> str:
         if series.shape == "bars":
             return self._bars(series)
         pairs = zip(series.x, series.y, strict=True)
-        known = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
-        places = list(zip(self.across([x for x, _ in known]), self.up([y for _, y in known]), strict=True))
+        finite = [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
+        positions = list(zip(self.to_x([x for x, _ in finite]), self.to_y([y for _, y in finite]), strict=True))
         if series.shape == "dots":
-            return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in places)  # a round line cap makes the dot
+            return "".join(f"M{x:.1f} {y:.1f}h0" for x, y in positions)  # the round line cap draws the dot
         if series.shape == "steps":
             return "".join(
-                f"{'V' if i else f'M{x:.1f} '}{y:.1f}{f'H{x:.1f}' if i else ''}" for i, (x, y) in enumerate(places)
+                f"{'V' if i else f'M{x:.1f} '}{y:.1f}{f'H{x:.1f}' if i else ''}" for i, (x, y) in enumerate(positions)
             )
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places) if places else ""
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in positions) if positions else ""
 
     def _bars(self, series: Series) -> str:
-        edges, tops = self.across(series.x), self.up(series.y)
+        edges, tops = self.to_x(series.x), self.to_y(series.y)
         bars = zip(edges[:-1], edges[1:], tops, strict=True)
         return "".join(f"M{a + 0.4:.1f} {self.bottom:.1f}V{y:.1f}H{b - 0.4:.1f}V{self.bottom:.1f}Z" for a, b, y in bars)
 
 
-def _ticks(axis: Axis, places: Float[np.ndarray, " n"]) -> list[Tick]:
-    return [Tick(round(place, 1), _tick(at)) for place, at in zip(places.tolist(), axis.ticks, strict=True)]
+def _ticks(axis: Axis, positions: Float[np.ndarray, " n"]) -> list[Tick]:
+    pairs = zip(positions.tolist(), axis.ticks, strict=True)
+    return [Tick(round(position, 1), _tick_text(value)) for position, value in pairs]
 
 
-def _share(values: Sequence[float], axis: Axis) -> Float[np.ndarray, " n"]:
+def _fraction(values: Sequence[float], axis: Axis) -> Float[np.ndarray, " n"]:
     return ((np.asarray(values, dtype=np.float64) - axis.low) / (axis.high - axis.low)).clip(0, 1)
 
 
 def _round_step(span: float) -> float:
-    """1, 2 or 5 times a power of ten, so that about five steps make up ``span``."""
-    wanted = math.log10(span / 5)
-    power = math.floor(wanted)
-    return 10.0**power * min((1, 2, 5, 10), key=lambda digit: abs(math.log10(digit) - (wanted - power)))
+    """1, 2 or 5 times a power of ten, so that ``span`` has about five steps."""
+    exponent = math.log10(span / 5)
+    power = math.floor(exponent)
+    return 10.0**power * min((1, 2, 5, 10), key=lambda digit: abs(math.log10(digit) - (exponent - power)))
 
 
-def _tick(value: float) -> str:
+def _tick_text(value: float) -> str:
     return f"{value:.6g}"

@@ -1,6 +1,6 @@
-// Tables that sort by the column whose heading is pressed. Without this script they are plain tables.
+// Makes tables sortable by a click on a column heading. Without this script they are plain tables.
 for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = [...table.tHead.rows[0].cells];
+  const headings = [...table.tHead.rows[0].cells];
   const key = (row, column) => {
     const cell = row.cells[column];
     const number = parseFloat(cell.dataset.value);
@@ -11,15 +11,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
     if (typeof a === typeof b) return a.localeCompare(b);
     return typeof a === "number" ? -1 : 1;
   };
-  heads.forEach((head, column) => {
+  headings.forEach((heading, column) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
+    button.append(...heading.childNodes);
+    heading.append(button);
     button.addEventListener("click", () => {
-      const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+      const sign = heading.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      headings.forEach((cell) => cell.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
       const rows = [...table.tBodies[0].rows];
       rows.sort((a, b) => sign * compare(key(a, column), key(b, column)));
       table.tBodies[0].append(...rows);

@@ -1,17 +1,17 @@
-"""Numbers as words: every number of a report is written here, so that all are written alike."""
+"""Formatting of numbers, so that they look the same in all pages."""
 
 import math
 
-NO_VALUE = "–"  # there is no number
+NO_VALUE = "–"  # shown instead of a missing number
 
 
 def score_text(value: float | None, *, decimals: int = 3) -> str:
-    """A score with three decimals; a dash when there is none."""
+    """A score with a fixed number of decimals; a dash if it is missing or not finite."""
     return NO_VALUE if value is None or not math.isfinite(value) else f"{value:,.{decimals}f}"
 
 
 def number_text(value: float | None) -> str:
-    """A number of any size with about three digits; a dash when there is none."""
+    """A number with about three significant digits; a dash if it is missing or not finite."""
     if value is None or not math.isfinite(value):
         return NO_VALUE
     size = abs(value)
@@ -20,12 +20,15 @@ def number_text(value: float | None) -> str:
     return f"{value:,.2f}" if size < 10 else f"{value:,.1f}" if size < 100 else f"{value:,.0f}"
 
 
-def count_text(count: int, one: str, many: str | None = None) -> str:
-    """``"1 image"``, ``"2,510 images"``.
+def count_text(count: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun: ``"1 image"``, ``"2,510 images"``.
 
     Args:
-        count: how many.
-        one: what one of them is called.
-        many: what several are called; an s is added when not given.
+        count: the number.
+        singular: the noun for a count of 1.
+        plural: the noun for other counts; by default ``singular`` with an s.
+
+    >>> count_text(2510, "class", "classes")
+    '2,510 classes'
     """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

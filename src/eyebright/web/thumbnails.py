@@ -1,4 +1,4 @@
-"""Small images that lie inside the page itself, as ``data:`` addresses."""
+"""Thumbnails that are embedded in a page, and short names of image files."""
 
 import io
 import os
@@ -10,12 +10,12 @@ from eyebright.errors import ImageError
 from eyebright.image.image import Image
 from eyebright.web.blocks import Thumbnail
 
-_SIDE = 360  # pixels; sharp at the size that a card has
-_QUALITY = 78  # of the JPEG: about 20 kB for each thumbnail
+_SIDE = 360  # pixels; sharp at the size of a card
+_QUALITY = 78  # JPEG quality; about 20 kB per thumbnail
 
 
 def thumbnail(path: str) -> Thumbnail:
-    """The image made small, or the reason why it cannot be shown: a report is written even when images are gone."""
+    """The thumbnail of an image; if the image cannot be read, a thumbnail with the error, so that no page fails."""
     try:
         image = Image.create(path)
         small = image.to_thumb(_SIDE)
@@ -27,10 +27,15 @@ def thumbnail(path: str) -> Thumbnail:
 
 
 def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:
-    """The paths at ``chosen``, without the folder that all ``paths`` share."""
+    """Paths relative to the folder that all ``paths`` have in common.
+
+    Args:
+        paths: all paths.
+        chosen: the indices of the paths to return.
+    """
     folders = {str(Path(path).parent) for path in paths}
     try:
         common = os.path.commonpath(folders)
-    except ValueError:  # absolute and relative ones, or several drives
+    except ValueError:  # absolute and relative paths, or different drives
         return [str(paths[i]) for i in chosen]
     return [os.path.relpath(paths[i], common) if common else str(paths[i]) for i in chosen]

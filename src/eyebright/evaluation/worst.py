@@ -78,25 +78,34 @@ def worst_classes(
     target: Int[Tensor, " n"],
     *,
     vocab: Sequence[str],
+    predicted: Int[Tensor, " n"] | None = None,
     most: int = 9,
 ) -> list[LabelCase]:
     """The images with the greatest loss, where an image has one label.
 
-    Where the most probable class is not the true one, the true one is missing and the most probable one is extra.
+    Where the predicted class is not the true one, the true one is missing and the predicted one is extra.
 
     Args:
         losses: as in `worst_labels`; NaN for an image whose class is unknown.
         probabilities: of each class.
         target: the index of the true class; negative where unknown.
         vocab: the names of the classes.
+        predicted: the index of the predicted class; None: of the most probable one.
         most: how many images.
 
     Raises:
         InputError: as in `worst_labels`.
     """
     classes = torch.arange(probabilities.shape[1])
-    predicted = probabilities.argmax(dim=1, keepdim=True).cpu() == classes
-    return _cases(losses, probabilities, predicted, target.cpu()[:, None] == classes, vocab=vocab, most=most)
+    chosen = probabilities.argmax(dim=1) if predicted is None else predicted
+    return _cases(
+        losses,
+        probabilities,
+        chosen.cpu()[:, None] == classes,
+        target.cpu()[:, None] == classes,
+        vocab=vocab,
+        most=most,
+    )
 
 
 def worst_points(

@@ -13,7 +13,9 @@ from eyebright.errors import DataError
 from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.worst import LabelCase, worst_classes
 from eyebright.metrics.labels import ClassScores, per_class
+from eyebright.metrics.meter import Metric
 from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text
@@ -28,15 +30,15 @@ class ClassReport(TaskReport):
     """The report of a model that predicts exactly one class for each image.
 
     Raises:
-        DataError: outputs do not have one column for each class, or targets are not one class for each image.
+        DataError: there is not a probability for each class, or targets are not one class for each image.
     """
 
     def __post_init__(self) -> None:
-        outputs, targets = self.evaluation.outputs, self.evaluation.targets
-        if outputs.shape != (len(self.evaluation), len(self.vocab)) or targets.shape != (len(self.evaluation),):
+        scores, targets = self.evaluation.scores, self.evaluation.targets
+        if scores.shape != (len(self.evaluation), len(self.vocab)) or targets.shape != (len(self.evaluation),):
             raise DataError(
-                f"{len(self.evaluation)} images and {len(self.vocab)} classes need as many outputs and one target for "
-                f"each image, got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+                f"{len(self.evaluation)} images and {len(self.vocab)} classes need as many probabilities and one target"
+                f" for each image, got {tuple(scores.shape)} and {tuple(targets.shape)}"
             )
 
     def summary(self) -> str:
@@ -47,8 +49,11 @@ class ClassReport(TaskReport):
         return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
 
     def scores(self) -> list[ScoreRow]:
-        """Accuracy and macro F1; the baseline always predicts the most frequent class of the training images."""
-        return [self._accuracy(), self._macro_f1()] if len(self.rows) else []
+        """Accuracy, macro F1, and what else the task measures; the baseline is the best constant class in training."""
+        if not len(self.rows):
+            return []
+        others = [metric for metric in self.task.metrics() if metric.takes == "probabilities"]
+        return [self._accuracy(), self._macro_f1(), *(self._other(m) for m in others if m.name != "accuracy")]
 
     def sections(self) -> list[Section]:
         """A row per class, the confusion matrix and the worst mistakes."""
@@ -62,8 +67,13 @@ class ClassReport(TaskReport):
 
     @property
     def vocab(self) -> Sequence[str]:
-        """The classes, in the order of the outputs."""
-        return self.evaluation.decision.task.output_names
+        """The classes, in the order of their probabilities."""
+        return self.task.value_names
+
+    @property
+    def task(self) -> TargetBlock:
+        """The fitted target block."""
+        return self.evaluation.decision.task
 
     @cached_property
     def rows(self) -> Int[Tensor, " m"]:
@@ -83,10 +93,28 @@ class ClassReport(TaskReport):
 
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
-        """The index of the most probable class of each image with a known class."""
-        return self.probabilities.argmax(dim=1)
+        """The index of the class that is the answer for each image with a known class."""
+        answers = self.evaluation.answers
+        return torch.stack([self.task.encode(answers[i]) for i in self.rows.tolist()])
 
     # ------------------------------------------------------------------ scores
+
+    def _other(self, metric: Metric) -> ScoreRow:
+        interval = bootstrap(metric, [self.probabilities, self.targets], samples=draws_for(len(self.rows)))
+        constants = self.training.get("baseline", {})
+        constant = constants.get(metric.name, constants.get("*"))
+        baseline = (
+            None if constant is None else metric(torch.tensor(constant).expand_as(self.probabilities), self.targets)
+        )
+        return ScoreRow(
+            metric.display_name,
+            metric(self.probabilities, self.targets),
+            interval.low,
+            interval.high,
+            baseline,
+            higher_is_better=metric.higher_is_better,
+            is_share=False,
+        )
 
     @cached_property
     def _majority(self) -> Int[Tensor, " m"] | None:
@@ -176,6 +204,7 @@ class ClassReport(TaskReport):
             torch.where(wrong, losses, torch.nan),  # leaves out the images that are right
             self.probabilities,
             self.targets,
+            predicted=self.predicted,
             vocab=self.vocab,
             most=_MOST_CARDS,
         )

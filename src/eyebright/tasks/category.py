@@ -148,12 +148,12 @@ class CategoryBlock(TargetBlock):
         return tuple(self.classes)
 
     def target_row(self, target: Shaped[Tensor, "..."]) -> Float[Tensor, " k"]:
-        """1 for the class, 0 for all others."""
-        return nn.functional.one_hot(target.long(), self.width).double()
+        """1 for the class, 0 for all others; NaN throughout where it is unknown."""
+        return self.soft_targets(target[None])[0].double()
 
     def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
-        """The index of the class."""
-        return row.argmax()
+        """The index of the class; -1 where it is unknown."""
+        return torch.where(row.isnan().any(), -1, row.nan_to_num().argmax())
 
     @property
     def classes(self) -> Vocab:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.tasks.decision import Decision as Decision
     from eyebright.tasks.image import ImageBlock as ImageBlock
     from eyebright.tasks.multicategory import MultiCategoryBlock as MultiCategoryBlock
+    from eyebright.tasks.ordinal import OrdinalBlock as OrdinalBlock
     from eyebright.tasks.points import PointBlock as PointBlock
     from eyebright.tasks.regression import RegressionBlock as RegressionBlock
     from eyebright.transforms.normalize import Normalize as Normalize, imagenet_stats as imagenet_stats
@@ -94,6 +95,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.decision": ("Decision",),
     "eyebright.tasks.image": ("ImageBlock",),
     "eyebright.tasks.multicategory": ("MultiCategoryBlock",),
+    "eyebright.tasks.ordinal": ("OrdinalBlock",),
     "eyebright.tasks.points": ("PointBlock",),
     "eyebright.tasks.regression": ("RegressionBlock",),
     "eyebright.transforms.normalize": ("Normalize", "imagenet_stats"),

@@ -66,6 +66,7 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.normalize import Normalize, imagenet_stats
@@ -160,6 +161,7 @@ __all__ = [  # sorted as Python sorts
     "Metric",
     "MultiCategoryBlock",
     "Normalize",
+    "OrdinalBlock",
     "PILImage",
     "Path",
     "PerspectiveWarp",

@@ -1,6 +1,7 @@
 """The laws that every kind of answer keeps; a new kind is one more line in CASES."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS, block_from_json, block_to_json
 from eyebright.tasks.regression import RegressionBlock
@@ -22,23 +24,46 @@ SIZE = Size(60, 80)
 WARP = Warp.rotate(SIZE, 20).then(Warp.flip(SIZE)).then(Warp.resize(SIZE, Size(32, 48)))
 
 
+def confident(rows: torch.Tensor) -> torch.Tensor:
+    """Logits of 50 for 1 and of -50 for 0."""
+    return 50 * (2 * rows.float() - 1)
+
+
+def one_hot_logits(targets: torch.Tensor, width: int) -> torch.Tensor:
+    return confident(torch.nn.functional.one_hot(targets, width))
+
+
+def above_logits(targets: torch.Tensor, width: int) -> torch.Tensor:
+    return confident(torch.arange(width) < targets[:, None])
+
+
+def as_they_are(targets: torch.Tensor, width: int) -> torch.Tensor:
+    return targets.flatten(1)
+
+
 @dataclass(frozen=True)
 class Case:
-    """A block, what getters give it, and which outputs would be a perfect model's for an encoded target."""
+    """A block, what getters give it, the best leading score, and a perfect model's outputs for encoded targets."""
 
     block: TargetBlock
     raws: list[Any]
     best: float
-    sure: float  # from encoded targets to outputs: outputs = sure * (2 * target - 1), or the target itself for 0
+    outputs: Callable[[torch.Tensor, int], torch.Tensor]
 
 
 CASES = {
-    "category": Case(CategoryBlock(), ["cat", "dog", "ant", "dog"], best=1.0, sure=50),
-    "multicategory": Case(MultiCategoryBlock(), [["b", "a"], ["c"], [], ["a", "b", "c"]], best=1.0, sure=50),
-    "points": Case(
-        PointBlock(mirror=(1, 0, 2)), [[[30.0, 20], [50, 20], [40, 40]], [[31, 22], [52, 25], [41, 44]]], 0.0, 0
+    "category": Case(CategoryBlock(), ["cat", "dog", "ant", "dog"], 1.0, one_hot_logits),
+    "multicategory": Case(
+        MultiCategoryBlock(), [["b", "a"], ["c"], [], ["a", "b", "c"]], 1.0, lambda targets, _: confident(targets)
     ),
-    "regression": Case(RegressionBlock(), [(1.5, -2.0), (0.0, 7.0)], best=0.0, sure=0),
+    "ordinal": Case(OrdinalBlock(), [3, "1", 10.0, "3"], 0.0, above_logits),
+    "points": Case(
+        PointBlock(mirror=(1, 0, 2)),
+        [[[30.0, 20], [50, 20], [40, 40]], [[31, 22], [52, 25], [41, 44]]],
+        0.0,
+        as_they_are,
+    ),
+    "regression": Case(RegressionBlock(), [(1.5, -2.0), (0.0, 7.0)], 0.0, as_they_are),
 }
 
 
@@ -53,16 +78,13 @@ def fitted(case: Case) -> tuple[TargetBlock, list[Any]]:
 
 
 def perfect_outputs(case: Case, block: TargetBlock, targets: torch.Tensor) -> torch.Tensor:
-    if case.sure == 0:
-        return targets.flatten(1)
-    rows = torch.nn.functional.one_hot(targets, block.width).float() if targets.ndim == 1 else targets
-    return case.sure * (2 * rows - 1)
+    return case.outputs(targets, block.width)
 
 
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, Points):
-        return torch.equal(one.visible, other.visible) and torch.allclose(one.xy, other.xy, atol=1e-3)
-    return one == (pytest.approx(other) if isinstance(other, tuple) else other)
+def same(value: Any, expected: Any) -> bool:
+    if isinstance(value, Points):
+        return torch.equal(value.visible, expected.visible) and torch.allclose(value.xy, expected.xy, atol=1e-3)
+    return value == (pytest.approx(expected) if isinstance(expected, tuple) else expected)
 
 
 def test_every_kind_of_target_is_held_to_the_laws() -> None:
@@ -123,15 +145,25 @@ def test_soft_targets_mean_what_encoded_ones_do(case: Case) -> None:
         targets = torch.stack([block.encode(value, WARP) for value in values])
         outputs = torch.randn(len(values), block.width, generator=torch.Generator().manual_seed(0))
         soft = block.soft_targets(targets)
-        assert soft.shape == outputs.shape
+        assert soft.shape == (len(values), len(block.target_names))
         torch.testing.assert_close(block.loss()(outputs, soft), block.loss()(outputs, targets))
 
 
-def test_the_head_is_as_wide_as_the_outputs_it_decodes(case: Case) -> None:
-    block, _ = fitted(case)
-    activated = block.activate(torch.zeros(3, block.width))
-    assert len(activated) == 3
-    assert block.width == len(block.output_names)
+def test_the_head_is_as_wide_as_there_are_names_of_outputs(case: Case) -> None:
+    block, values = fitted(case)
+    assert len(block.activate(torch.zeros(3, block.width))) == 3
+    assert block.width == len(block.output_names) == len(set(block.output_names))
+    assert len(block.target_row(block.encode(values[0]))) == len(block.target_names) == len(set(block.target_names))
+    assert len(set(block.value_names)) == len(block.value_names)
+
+
+def test_an_encoded_target_goes_through_its_row_of_numbers(case: Case) -> None:
+    block, values = fitted(case)
+    for value in values:
+        encoded = block.encode(value)
+        back = block.target_of_row(block.target_row(encoded))
+        assert torch.equal(back, encoded)
+        assert back.dtype == encoded.dtype
 
 
 def test_a_block_goes_through_json_and_comes_back_equal(case: Case) -> None:

@@ -10,6 +10,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import wilson
 from eyebright.report.classes import ClassReport
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from support.evaluations import evaluation_of
 
 VOCAB = ("can", "carton", "bottle", "never")
@@ -128,3 +129,44 @@ def test_images_of_an_unknown_class_count_nowhere_and_are_counted(evaluation):
     assert not {card.title for card in gallery.cards} & {f"{i:03}.jpg" for i in range(0, 60, 7)}
     nothing = ClassReport(replace(evaluation, targets=torch.full((60,), -1)))
     assert (nothing.scores(), nothing.sections()) == ([], [])
+
+
+# ------------------------------------------------------------------ ordered classes
+
+
+@pytest.fixture
+def ratings(paths: list[str]) -> Evaluation:
+    generator = torch.Generator().manual_seed(2)
+    targets = torch.randint(5, (60,), generator=generator)
+    targets[7] = -1
+    above = torch.arange(4) < targets[:, None]
+    outputs = 2.0 * above - 1 + torch.randn(60, 4, generator=generator)
+    training = [str(rating) for rating in (1, 2, 2, 4, 5, 5, 5)]
+    return evaluation_of(OrdinalBlock([1, 2, 3, 4, 5]), outputs, targets, paths=paths, training=training)
+
+
+def test_ordered_classes_are_scored_by_their_distance_too(ratings):
+    accuracy, macro, off, kappa = ClassReport(ratings).scores()
+    known = ratings.targets >= 0
+    predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
+    true = ratings.targets[known]
+    assert accuracy.value == pytest.approx(oracle.accuracy_score(true, predicted))
+    assert macro.value == pytest.approx(oracle.f1_score(true, predicted, average="macro", labels=range(5)))
+    assert (off.name, off.value) == ("MAE in classes", pytest.approx(oracle.mean_absolute_error(true, predicted)))
+    assert not off.higher_is_better
+    assert off.low <= off.value <= off.high
+    assert off.baseline == pytest.approx(float((true - 3).abs().double().mean()))  # always the median, 4
+    expected = oracle.cohen_kappa_score(true, predicted, weights="quadratic")
+    assert (kappa.name, kappa.value) == ("quadratic weighted kappa", pytest.approx(expected))
+    assert kappa.baseline == pytest.approx(0)
+
+
+def test_the_confusion_matrix_and_the_worst_mistakes_show_the_answers(ratings):
+    sections = blocks(ratings)
+    matrix = sections["confusion"][0]
+    known = ratings.targets >= 0
+    predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
+    counts = [[cell.value for cell in row[1:]] for row in matrix.rows]
+    np.testing.assert_array_equal(counts, oracle.confusion_matrix(ratings.targets[known], predicted, labels=range(5)))
+    (gallery,) = sections["worst"]
+    assert len(gallery.cards) == min(int((predicted != ratings.targets[known]).sum()), 24)

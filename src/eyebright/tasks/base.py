@@ -284,7 +284,7 @@ class TargetBlock(Block):
         """A block for what was read from a table.
 
         Args:
-            names: of the points or numbers; those of labels and classes are fitted.
+            names: of the points or numbers, or of ordered classes from the lowest to the highest; empty: as fitted.
             mirror: for each point the index of the one whose name it takes in a mirrored image.
         """
 

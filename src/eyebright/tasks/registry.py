@@ -6,11 +6,12 @@ from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
 
 TARGET_BLOCKS: dict[str, type[TargetBlock]] = {
-    kind.name: kind for kind in (CategoryBlock, MultiCategoryBlock, PointBlock, RegressionBlock)
+    kind.name: kind for kind in (CategoryBlock, MultiCategoryBlock, OrdinalBlock, PointBlock, RegressionBlock)
 }
 
 

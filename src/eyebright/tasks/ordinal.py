@@ -1,0 +1,290 @@
+"""One of several ordered classes for each image, such as a rating from 1 to 5: CORN's conditional probabilities."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eyebright.errors import DataError, InputError, LabelError, listing
+from eyebright.image.warp import Warp
+from eyebright.losses import Balance, FlattenedLoss, class_weights
+from eyebright.metrics.meter import Metric
+from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
+from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
+from eyebright.tasks.columns import distinct_columns
+from eyebright.types import Thresholds, Vocab
+
+
+@dataclass(frozen=True, init=False)
+class OrdinalBlock(TargetBlock):
+    """The target field with one of several ordered classes, such as a rating.
+
+    For k classes the model has k - 1 outputs. Output i is the logit of "above class i, given that it is not below":
+    P(above class i) is the product of the first i + 1 sigmoids, so it falls with i whatever the outputs are, and the
+    probabilities of the classes sum to one (CORN: Shi, Cao & Raschka, 2021, arXiv:2111.08851, equations 4 to 6). The
+    answer is the median class, see `eyebright.metrics.ordinal`.
+
+    Args:
+        classes: from the lowest to the highest; None: the numbers that the training images have.
+    """
+
+    name: ClassVar[str] = "ordinal"
+    columns: ClassVar[Columns] = "class"
+    section: ClassVar[SectionName] = "classes"
+    can_mix: ClassVar[bool] = True
+    values_repeat: ClassVar[bool] = True
+    is_checked_early: ClassVar[bool] = True
+    vocab: Vocab | None
+
+    def __init__(self, classes: Sequence[Any] | None = None) -> None:
+        object.__setattr__(self, "vocab", None if classes is None else Vocab(map(_class_name, classes)))
+
+    def read(self, raw: Any) -> str:
+        """The class as text; 4, "4" and 4.0 are the same.
+
+        Raises:
+            LabelError: none, or several.
+        """
+        if isinstance(raw, (list, tuple, set, frozenset)):
+            if len(raw) != 1:
+                raise LabelError(f"an OrdinalBlock takes one class for each image, got {len(raw)}: {list(raw)}")
+            raw = next(iter(raw))
+        if is_missing(raw) or not str(raw).strip():
+            raise LabelError("an image has no rating, and an OrdinalBlock needs one; leave the image out")
+        return _class_name(raw)
+
+    def fit(self, values: Iterable[str]) -> "OrdinalBlock":
+        """The block whose classes are the numbers in ``values``, sorted; given classes stay.
+
+        Raises:
+            InputError: the order of classes that are not numbers was not given.
+        """
+        if self.vocab is not None:
+            return self
+        names = dict.fromkeys(values)
+        words = [name for name in names if _number(name) is None]
+        if words:
+            raise InputError(
+                f"the order of {listing(sorted(words))} is not known, only that of numbers: give all classes from the "
+                "lowest to the highest, OrdinalBlock(classes=[...])"
+            )
+        return OrdinalBlock(sorted(names, key=float))
+
+    def encode(self, value: str, warp: Warp | None = None) -> Shaped[Tensor, ""]:
+        """The index of the class, int64."""
+        return torch.tensor(self.classes.index_of(value))
+
+    def check(self, value: str) -> None:
+        """Nothing, where the class is known."""
+        self.classes.index_of(value)
+
+    def activate(self, outputs: Float[Tensor, "b j"]) -> Float[Tensor, "b k"]:
+        """The probability of each class; they sum to one."""
+        above = outputs.sigmoid().cumprod(dim=-1)
+        bounds = functional.pad(above, (1, 0), value=1.0), functional.pad(above, (0, 1), value=0.0)
+        return bounds[0] - bounds[1]
+
+    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
+        """The median class, or the one with that index."""
+        return self.classes[int(scores if scores.ndim == 0 else median_class(scores))]
+
+    @property
+    def width(self) -> int:
+        """One output for each class but the highest."""
+        return len(self.classes) - 1
+
+    def loss(self) -> nn.Module:
+        """The negative log-likelihood of the true class."""
+        return CornLoss()
+
+    def training_loss(
+        self, values: Iterable[str], *, label_smoothing: float = 0.0, balance: Balance = "none"
+    ) -> nn.Module:
+        """The same with smoothed targets, and with a weight for each class (`eyebright.losses.class_weights`)."""
+        if balance == "none":
+            return CornLoss(label_smoothing=label_smoothing)
+        counts = Counter(values)
+        images = torch.tensor([float(counts[name]) for name in self.classes])
+        return CornLoss(class_weights(images, balance), label_smoothing=label_smoothing)
+
+    def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
+        """1 for the class, 0 for all others; NaN throughout where the class is unknown."""
+        return _one_hot(targets, len(self.classes))
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """The mean error in classes, quadratic weighted kappa and accuracy."""
+        return (classes_off, kappa, ordinal_top1)
+
+    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
+        """Nothing, where there are two classes."""
+        if len(self.classes) < 2:
+            raise DataError(f"there is one rating, '{self.classes[0]}'; a model tells at least two apart")
+
+    def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
+        """Images of each class; the baselines always predict the most frequent class, and for the MAE the median."""
+        counts = Counter(values)
+        each = torch.tensor([float(counts[name]) for name in self.classes])
+        classes = len(each)
+        return {
+            "images": len(values),
+            "counts": each.long().tolist(),
+            "baseline": {
+                "*": functional.one_hot(each.argmax(), classes).double().tolist(),
+                classes_off.name: functional.one_hot(median_class(each / each.sum()), classes).double().tolist(),
+            },
+        }
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """``above CLASS`` for each class but the highest."""
+        return tuple(f"above {name}" for name in list(self.classes)[:-1])
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.classes)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.classes)
+
+    def target_row(self, target: Shaped[Tensor, ""]) -> Float[Tensor, " k"]:
+        """1 for the class, 0 for all others; NaN throughout where it is unknown."""
+        return self.soft_targets(target[None])[0].double()
+
+    def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
+        """The index of the class; -1 where it is unknown."""
+        return torch.where(row.isnan().any(), -1, row.nan_to_num().argmax())
+
+    @property
+    def classes(self) -> Vocab:
+        """The classes, from the lowest to the highest."""
+        return fitted_vocab(self.vocab, type(self).__name__)
+
+    def labels(self, value: str) -> tuple[str, ...]:
+        """The class."""
+        return (value,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; none before the block is fitted."""
+        return tuple(self.vocab or ())
+
+    def words(self, value: str) -> str:
+        """The class."""
+        return value
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """``labels``, and a probability column for each class."""
+        return ("labels", *distinct_columns(self.classes))
+
+    def table_row(self, value: str, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+        """The class, and the probability of each."""
+        return (value, *scores.tolist())
+
+    def answer_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+        """``{"label": ..., "probabilities": {class: probability}}``."""
+        return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+
+    def describe(self) -> str:
+        """The block and its classes on one line."""
+        if self.vocab is None:
+            return "OrdinalBlock, not fitted yet"
+        return f"OrdinalBlock with {len(self.vocab)} ordered classes: {listing(self.vocab)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The classes, from the lowest to the highest."""
+        return {"classes": None if self.vocab is None else list(self.vocab)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "OrdinalBlock":
+        """The block that `to_json` described."""
+        return cls(data["classes"])
+
+    @classmethod
+    def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "OrdinalBlock":
+        """A block whose classes are ``names``, from the lowest to the highest; fitted where there are none."""
+        return cls(names or None)
+
+
+class CornLoss(FlattenedLoss):
+    """The negative log-likelihood of ordered classes from their conditional logits, as in `OrdinalBlock`.
+
+    For class c it is the binary cross-entropy of the outputs up to c: "yes" for those below c, "no" for c. It is CORN's
+    loss (Shi, Cao & Raschka, 2021, equation 7) but for its scale: the mean is over images, not over all these outputs.
+
+    Args:
+        weight: one weight for each class; the loss is then the weighted mean.
+        label_smoothing: the share of the target that is spread evenly over all classes.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Float[Tensor, " k"] | None = None, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing is a share in [0, 1), got {label_smoothing}")
+        self.register_buffer("weight", weight, persistent=False)
+        self.label_smoothing = label_smoothing
+
+    def __repr__(self) -> str:
+        return "FlattenedLoss of CornLoss()"
+
+    def terms(
+        self, pred: Float[Tensor, "b j"], target: Shaped[Tensor, "b ..."]
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+        """For each image its weighted negative log-likelihood, and its weight.
+
+        Args:
+            pred: conditional logits, one for each class but the highest.
+            target: the index of each image's class, negative where it is unknown; or a probability for each class, of
+                shape (b, k) (mixed images; NaN: unknown).
+
+        Raises:
+            InputError: the shapes do not fit.
+        """
+        images, classes = len(pred), pred.shape[1] + 1
+        if target.shape not in ((images,), (images, classes)):
+            raise InputError(
+                f"ordered classes for outputs of the shape {tuple(pred.shape)} have the shape ({images},) or "
+                f"({images}, {classes}), got {tuple(target.shape)}"
+            )
+        logits = pred.float()
+        rows = target if target.ndim == 2 else _one_hot(target, classes)
+        known = ~rows.isnan().any(dim=1)
+        rows = rows.nan_to_num().to(logits.dtype)
+        weights = known.to(logits.dtype)
+        if self.weight is not None:
+            weights = weights * (rows @ self.weight.to(logits))
+        rows = rows * (1 - self.label_smoothing) + self.label_smoothing / classes
+        above = 1 - rows.cumsum(dim=1)[:, :-1]  # the probability that the true class is above each class
+        terms = above * functional.softplus(-logits) + rows[:, :-1] * functional.softplus(logits)
+        return terms.sum(dim=1) * weights, weights
+
+
+def _one_hot(targets: Shaped[Tensor, " b"], classes: int) -> Float[Tensor, "b k"]:
+    targets = targets.long()
+    rows = functional.one_hot(targets.clamp_min(0), classes).float()
+    return torch.where(targets[:, None] >= 0, rows, torch.nan)
+
+
+def _class_name(raw: Any) -> str:
+    """A class as text: whole numbers without decimals."""
+    text = str(raw).strip()
+    number = _number(text)
+    return str(int(number)) if number is not None and number.is_integer() else text
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number - number == 0 else None  # neither infinite nor NaN

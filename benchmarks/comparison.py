@@ -17,10 +17,11 @@ import numpy as np
 from memory import MemoryMonitor
 from peers.training_protocol import Item, Kind, Phase, Settings
 
+from eyebright._defaults import BATCH_SIZE
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.sources.source_split import split_source
-from eyebright.workflow.train_model import DEFAULT_BATCH, Options
+from eyebright.workflow.options import Options
 
 TRAINING = ("peers.fastai_training", "peers.eyebright_training")
 NOT_RECORDED = (  # too long, or different in each variant
@@ -51,7 +52,7 @@ def create_parser(description: str | None) -> argparse.ArgumentParser:
         help="tf_efficientnet_lite0/1/2 (pretrained), or resnet18/34/50 (random weights)",
     )
     parser.add_argument("--size", type=int, nargs="+", default=[Options.size], help="pixels: SIZE, or HEIGHT WIDTH")
-    parser.add_argument("--bs", type=int, default=DEFAULT_BATCH, help="batch size")
+    parser.add_argument("--bs", type=int, default=BATCH_SIZE, help="batch size")
     parser.add_argument("--lr", type=float, default=Options.lr, help="(base) learning rate")
     add_json_argument(parser)
     return parser

@@ -15,7 +15,7 @@ import measure
 import numpy as np
 from quality import SCORES, format_interval, score_interval, seconds, targets
 
-from eyebright.workflow.train_model import Options
+from eyebright.workflow.options import Options
 
 
 def main() -> None:

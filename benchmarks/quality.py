@@ -23,7 +23,7 @@ from peers.training_protocol import Kind, Settings, TrainingResult
 from sklearn.metrics import accuracy_score, average_precision_score
 
 from eyebright.evaluation.intervals import Interval, bootstrap
-from eyebright.workflow.train_model import Options
+from eyebright.workflow.options import Options
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]

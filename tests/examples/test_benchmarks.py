@@ -1,6 +1,7 @@
 """The computations in the benchmarks: memory, timing, preprocessing errors, losses."""
 
 import importlib
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if "parse_args()" in path.read_text(encoding="utf-8"))
 ALLOCATE_AND_FORK = """
 import os, time
 
@@ -43,6 +45,18 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
         return importlib.import_module(name)
 
     return import_module
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_prints_its_help(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as exit_info:
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+    assert exit_info.value.code == 0
+    assert "--json" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")

@@ -33,7 +33,7 @@ def main() -> None:
     result = IdleResult(
         steps=epoch_started.until(validation_started, cpu_count()),
         validation=validation_started.until(epoch_done, cpu_count()),
-        configuration=f"{device.precision}: {device.why}",
+        configuration=f"{device.precision}: {device.precision_reason}",
         versions={name: version(name) for name in ("eyebright", "torch", "torchvision", "timm")},
     )
     print(json.dumps(result))

@@ -47,7 +47,7 @@ def main() -> None:
         vocab=[] if settings.kind == "points" else list(learner.dls.vocab),
         predictions=predictions(learner, settings) if settings.phase == "fine_tune" else [],
         library="eyebright",
-        configuration=f"weights: {learner.model.origin}; {device.precision}: {device.why}",
+        configuration=f"weights: {learner.model.origin}; {device.precision}: {device.precision_reason}",
     )
 
 

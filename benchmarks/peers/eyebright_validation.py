@@ -17,7 +17,7 @@ def main() -> None:
         learner.get_preds,
         vocab=list(learner.dls.vocab),
         library="eyebright",
-        configuration=f"{device.precision}: {device.why}",
+        configuration=f"{device.precision}: {device.precision_reason}",
     )
 
 

@@ -342,7 +342,7 @@ def test_the_number_format_is_changed_by_a_call_and_weights_stay_single(folder: 
     learner.fit(1, 1e-3)
     assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
     if learner.run.device.torch_device.type == "cpu":
-        assert "float16 was asked for" in learner.to_fp16().run.device.why
+        assert "float16 was asked for" in learner.to_fp16().run.device.precision_reason
     assert learner.to_fp32().run.device.precision == "float32"
 
 

@@ -39,7 +39,7 @@ def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
     """
     learner = small_learner(squares(folder), ps=0.0, metrics=[])
     learner.metrics = list(learner.dls.target.metrics())
-    once, checkpoint = learner.run.device.once, folder / f"{name}.work"
+    once, checkpoint = learner.run.device.on_main, folder / f"{name}.work"
     if resume is not None:
         once(lambda: shutil.copy(folder / f"{resume}.first", checkpoint))
 
@@ -95,7 +95,7 @@ def everything(folder: Path, name: str) -> dict[str, Any]:
 def weighted() -> list[float]:
     """The weights after a training whose images count differently, in batches of which each process has a part."""
     device = Device("cpu", "float32")
-    part = slice(0, None) if device.processes == 1 else (slice(0, 5), slice(5, None))[device.rank]
+    part = slice(0, None) if device.world_size == 1 else (slice(0, 5), slice(5, None))[device.rank]
     images = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
     model = nn.Linear(3, 2)
     nn.init.constant_(model.weight, 0.1)
@@ -117,7 +117,7 @@ def left_out(folder: Path, name: str) -> list[str]:
         for one in BAD:
             (folder / photos / one).write_bytes(b"no image")
 
-    Device("cpu").once(spoil)
+    Device("cpu").on_main(spoil)
     learner = small_learner(squares(folder, photos, skip_bad=True), ps=0.0)
     learner.fit(1)
     return sorted(Path(path).name for path in learner.dls.skipped)
@@ -126,7 +126,7 @@ def left_out(folder: Path, name: str) -> list[str]:
 def refused(folder: Path, learner: Learner) -> list[str]:
     """What goes wrong in one process goes wrong in all."""
     said: list[str] = []
-    Device("cpu").once((folder / "a file").touch)
+    Device("cpu").on_main((folder / "a file").touch)
     for wrong in (
         lambda: learner.fit(1, cbs=[history_csv(learner.run, folder / "a file" / "history.csv")]),
         lambda: small_learner(squares(folder, bs=1)).fit(1),

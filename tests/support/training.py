@@ -34,7 +34,7 @@ def tiny_run(model: nn.Sequential | None = None, **fields: Any) -> Run:
     """A run of the tiny model in three groups."""
     device = fields.pop("device", None) or Device("cpu", "float32")
     model = tiny_model() if model is None else model
-    device.place(model)
+    device.to_device(model)
     return Run(model, fields.pop("loss", squared_error), [list(part.parameters()) for part in model], device, **fields)
 
 

@@ -1,4 +1,4 @@
-"""The seam to devices, number formats and processes."""
+"""Devices, precisions and processes."""
 
 import json
 from pathlib import Path
@@ -14,22 +14,25 @@ from eyebright.train.optimizer import GroupedOptimizer
 from support.training import in_another_process, tiny_model
 
 
-def test_a_precision_nobody_knows_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(InputError, match="unknown precision 'bfloat'. Did you mean 'bfloat16'\\? The known: 'auto'"):
+def test_an_unknown_precision_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(InputError, match="unknown `precision` 'bfloat'. Did you mean 'bfloat16'\\? The known: 'auto'"):
         Device("cpu", "bfloat")
 
 
 def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
     device = Device("cpu", "float16")
     assert (device.precision, device.scaler) == ("bfloat16", None)
-    assert device.why == "bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not 'cpu'"
+    assert (
+        device.precision_reason
+        == "bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not 'cpu'"
+    )
 
 
 def test_auto_is_float32_until_something_is_chosen_and_then_it_stays() -> None:
     device = Device("cpu")
     assert (device.precision, device.precision_is_set) == ("float32", False)
     device.set_precision("bfloat16", "2.4 times faster")
-    assert (device.precision, device.why) == ("bfloat16", "bfloat16: 2.4 times faster")
+    assert (device.precision, device.precision_reason) == ("bfloat16", "bfloat16: 2.4 times faster")
     device.set_precision("float32", "another opinion")
     assert device.precision == "bfloat16"
 
@@ -42,20 +45,17 @@ def test_autocast_computes_in_the_chosen_precision(precision: str, expected: tor
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == expected
 
 
-def test_models_and_images_have_their_channels_last() -> None:
+def test_models_are_in_channels_last_order() -> None:
     device = Device("cpu")
-    model = device.place(tiny_model())
-    images, targets = device.move((torch.ones(2, 3, 4, 4), torch.ones(2, 2)))
+    model = device.to_device(tiny_model())
     assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    assert targets.shape == (2, 2)
 
 
-def test_random_numbers_depend_on_the_seed_and_the_step_and_the_global_generator_rests() -> None:
+def test_random_numbers_depend_on_the_seed_and_the_step_and_the_global_generator_is_restored() -> None:
     device = Device("cpu")
 
     def draw(seed: int, step: int) -> list[float]:
-        with device.randomness(seed, step):
+        with device.fork_rng(seed, step):
             return torch.rand(3).tolist()
 
     before = torch.get_rng_state()
@@ -65,10 +65,10 @@ def test_random_numbers_depend_on_the_seed_and_the_step_and_the_global_generator
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_one_process_gathers_what_it_has() -> None:
+def test_one_process_gathers_its_own_rows() -> None:
     device = Device("cpu")
     rows = torch.arange(6).reshape(3, 2)
-    assert (device.processes, device.rank, device.is_main) == (1, 0, True)
+    assert (device.world_size, device.rank, device.is_main) == (1, 0, True)
     assert device.gather(rows) is rows
 
 
@@ -87,20 +87,20 @@ from eyebright.train.schedule import Constant
 from support.training import train_all
 
 device = Device("cpu", "float32")
-rows = torch.arange(5)[device.rank :: device.processes]   # three rows here, two there
+rows = torch.arange(5)[device.rank :: device.world_size]   # three rows in one process, two in the other
 gathered = device.gather(rows).tolist()
 images = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
-mine = images[device.rank :: device.processes]
+mine = images[device.rank :: device.world_size]
 model = nn.Linear(3, 1)
 nn.init.constant_(model.weight, 0.1)
 nn.init.zeros_(model.bias)
 run = Run(model, nn.MSELoss(), [list(model.parameters())], device)
 run.begin(Plan(2, (0.1,), Constant()))
 list(train_all(run, lambda epoch: [(mine, mine.sum(1, keepdim=True))], steps=1))
-result = [device.processes, gathered, model.weight.tolist(), [row["train_loss"] for row in run.history]]
-Path({str(tmp_path)!r}, f"{{device.processes}}-{{device.rank}}.json").write_text(json.dumps(result))
-device.once(lambda: None)
-os._exit(0)  # torch's own taking down of its threads is now and then a crash, and not what is tested
+result = [device.world_size, gathered, model.weight.tolist(), [row["train_loss"] for row in run.history]]
+Path({str(tmp_path)!r}, f"{{device.world_size}}-{{device.rank}}.json").write_text(json.dumps(result))
+device.on_main(lambda: None)
+os._exit(0)  # torch sometimes crashes while it ends its threads, which is not what is tested
 """)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for arguments in ([], launch):
@@ -116,7 +116,7 @@ os._exit(0)  # torch's own taking down of its threads is now and then a crash, a
 
 @pytest.mark.parametrize("clip", [None, 0.1])
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
-def test_scaled_gradients_learn_like_plain_ones_and_a_step_that_overflows_is_skipped(
+def test_scaled_gradients_train_as_unscaled_ones_and_a_step_that_overflows_is_skipped(
     kind: Literal["adamw", "sgd"], clip: float | None
 ) -> None:
     def learn(scaler: torch.amp.GradScaler | None) -> Tensor:

@@ -137,7 +137,7 @@ def test_the_precision_of_the_checkpoint_is_taken_over_where_none_was_asked_for(
     for resumed in (auto, asked):
         load_checkpoint(resumed, tmp_path / "run.safetensors")
     assert auto.device.precision == "bfloat16"
-    assert auto.device.why == "bfloat16: as in the checkpoint"
+    assert auto.device.precision_reason == "bfloat16: as in the checkpoint"
     assert asked.device.precision == "float32"
 
 

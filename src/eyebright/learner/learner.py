@@ -519,7 +519,7 @@ class Learner:
         targets = dict(evaluation.training) if evaluation else {}
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
         state = self.model.state_dict()
-        self.run.device.once(lambda: save_model(folder, manifest, state, evaluation=evaluation))
+        self.run.device.on_main(lambda: save_model(folder, manifest, state, evaluation=evaluation))
         return Path(folder)
 
     def export(self, fname: str | Path = "export") -> Path:

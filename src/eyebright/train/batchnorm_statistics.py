@@ -42,7 +42,7 @@ def recompute_statistics(model: nn.Module, batches: Iterable[TrainBatch], device
                 norm.reset_running_stats()  # type: ignore[operator]
                 norm.momentum = None  # type: ignore[assignment]  # the plain mean over the batches
                 norm.train()
-            model_for_all = device.synced(model)
+            model_for_all = device.sync_batch_norms(model)
             with torch.no_grad(), device.autocast():
                 for inputs, _ in batches if norms else ():
                     model_for_all(inputs)

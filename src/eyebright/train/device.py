@@ -1,7 +1,7 @@
-"""The one seam to devices, number formats and other processes, on Hugging Face accelerate.
+"""The one place that knows devices, precisions and other processes, on Hugging Face accelerate.
 
-Nothing else knows how many processes there are. accelerate's state is made when it is first needed and never reset:
-a user's own ``Accelerator`` and this seam see the same processes. Its global mixed-precision switch is left alone:
+Nothing else knows how many processes there are. accelerate's state is made when it is first needed and never reset, so
+a user's own ``Accelerator`` and this class see the same processes. Its global mixed-precision setting is left alone:
 autocast and loss scaling belong to one ``Device``, so two models of one program may differ.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import inspect
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import torch
@@ -17,55 +17,58 @@ from torch import Tensor, nn
 
 from eyebright._system.device import choose_device
 from eyebright.errors import EyebrightError, InputError, did_you_mean, listing
-from eyebright.models.batchnorm.sync import synced
+from eyebright.models.batchnorm.sync import sync_batch_norms
 from eyebright.train.optimizer import GroupedOptimizer
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
 Precision = Literal["float32", "bfloat16", "float16"]
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 class Device:
-    """Where a model is trained, and in which numbers.
+    """The device that a model is trained on, its precision, and the other processes that train with it.
 
     Args:
         name: as `eyebright._system.device.choose_device` takes it.
-        precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float32 until ``settle`` is called.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: float32 until `set_precision` is called.
+
+    Attributes:
+        torch_device: the device.
+        world_size: number of processes.
+        rank: of this process, from 0.
+        precision: of autocast; weights stay float32.
+        precision_reason: a sentence on why it was chosen.
+        precision_is_set: False while ``"auto"`` waits for a choice.
+        scaler: of the loss, for float16.
+
+    Raises:
+        InputError: there is no such device or precision.
     """
 
     def __init__(self, name: str | torch.device | None = None, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             near = did_you_mean(precision, PRECISIONS)
-            raise InputError(f"unknown precision '{precision}'.{near} The known: {listing(PRECISIONS)}")
+            raise InputError(f"unknown `precision` '{precision}'.{near} The known: {listing(PRECISIONS)}")
         self.torch_device = choose_device(name)
-        self.processes, self.rank = _processes(self.torch_device)
+        self.world_size, self.rank = _world(self.torch_device)
         self.precision_is_set = precision != "auto"
-        self.precision, self.why = _possible(precision, self.torch_device, "as asked")
+        self.precision, self.precision_reason = _supported(precision, self.torch_device, "as asked")
         self.scaler = _scaler(self.precision, self.torch_device)
 
-    def set_precision(self, precision: str, why: str) -> None:
-        """Takes a precision, and why, where ``"auto"`` was asked for and nothing has been chosen yet."""
+    def set_precision(self, precision: str, reason: str) -> None:
+        """Sets the precision where ``"auto"`` was asked for and nothing has been chosen yet."""
         if not self.precision_is_set:
-            self.precision, self.why = _possible(precision, self.torch_device, why)
+            self.precision, self.precision_reason = _supported(precision, self.torch_device, reason)
             self.scaler = _scaler(self.precision, self.torch_device)
             self.precision_is_set = True
 
-    def place(self, model: nn.Module) -> nn.Module:
-        """The same model, on this device and with its channels last."""
+    def to_device(self, model: nn.Module) -> nn.Module:
+        """The same model, on this device and in channels_last order."""
         return model.to(self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def move(self, batch: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The batch on this device; images (b c h w) with their channels last."""
-        return tuple(
-            tensor.to(self.torch_device, non_blocking=True, memory_format=torch.channels_last)
-            if tensor.ndim == 4
-            else tensor.to(self.torch_device, non_blocking=True)
-            for tensor in batch
-        )
-
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Inside, what may be computed in the chosen precision is."""
+        """A context in which operations that may are computed in the chosen precision."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
@@ -75,7 +78,7 @@ class Device:
         (self.scaler.scale(loss) if self.scaler else loss).backward()
 
     def update(self, optimizer: GroupedOptimizer, clip: float | None) -> None:
-        """One step of the optimizer with gradients no longer than ``clip``, and none left after it."""
+        """One step of the optimizer, with the norm of the gradient clipped to ``clip``; then no gradient is left."""
         if self.scaler and clip:
             self.scaler.unscale_(optimizer.torch)
         if clip:
@@ -89,106 +92,115 @@ class Device:
         optimizer.zero_grad()
 
     @contextlib.contextmanager
-    def randomness(self, seed: int, step: int) -> Generator[None, None, None]:
-        """Random numbers (dropout) that depend on the seed, the step and the process only; global generators rest."""
-        counted = hashlib.blake2b(f"{seed} {step} {self.rank}".encode(), digest_size=8)
+    def fork_rng(self, seed: int, step: int) -> Generator[None, None, None]:
+        """Inside the ``with``, torch's random numbers depend on seed, step and rank only; then generators are restored.
+
+        Args:
+            seed: of the run.
+            step: number of the step, so that it can be repeated.
+        """
+        counters = hashlib.blake2b(f"{seed} {step} {self.rank}".encode(), digest_size=8)
         generators = _global_generators(self.torch_device)
         states = [generator.get_state() for generator in generators]
         try:
             for generator in generators:
-                generator.manual_seed(int.from_bytes(counted.digest()))
+                generator.manual_seed(int.from_bytes(counters.digest()))
             yield
         finally:
             for generator, state in zip(generators, states, strict=True):
                 generator.set_state(state)
 
-    def parallel(self, model: nn.Module) -> nn.Module:
-        """The model to call in training: itself, or wrapped so that the processes share gradients and statistics.
-
-        Make it when every module is in the mode that it will be in.
-        """
-        if self.processes == 1 or not any(p.requires_grad for p in model.parameters()):
-            return self.synced(model)
-        ids = [self.torch_device.index] if self.torch_device.type == "cuda" else None
-        # Every process counts the same statistics: buffers need not be sent. Newer torch has another word for it.
-        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
-        quietly: dict[str, Any] = {
-            "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
-        }
-        return nn.parallel.DistributedDataParallel(self.synced(model), device_ids=ids, **quietly)
-
-    def synced(self, model: nn.Module) -> nn.Module:
-        """The model, with batch norms in training mode that see what all processes have."""
-        return model if self.processes == 1 else synced(model, self.total)
-
-    def share(self, loss: Tensor, weight: Tensor | int) -> "Shared":
-        """This process's loss, scaled so that all processes' gradients together are those of the whole batch's loss.
+    def data_parallel(self, model: nn.Module) -> nn.Module:
+        """The model to call in training: itself, or wrapped so that all processes share gradients and statistics.
 
         Args:
-            loss: the mean over this process's shard of the batch.
-            weight: how much this shard counts beside others.
+            model: with its modules in the modes that they will train in.
         """
-        if self.processes == 1:
-            return Shared(loss, loss.detach(), weight)
+        if self.world_size == 1 or not any(p.requires_grad for p in model.parameters()):
+            return self.sync_batch_norms(model)
+        ids = [self.torch_device.index] if self.torch_device.type == "cuda" else None
+        # Every process computes the same statistics: buffers need not be sent. Newer torch renamed the argument.
+        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+        no_buffers: dict[str, Any] = {
+            "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
+        }
+        return nn.parallel.DistributedDataParallel(self.sync_batch_norms(model), device_ids=ids, **no_buffers)
+
+    def sync_batch_norms(self, model: nn.Module) -> nn.Module:
+        """The model, with batch norms in training mode that use the statistics of all processes' batches."""
+        return model if self.world_size == 1 else sync_batch_norms(model, self.all_reduce)
+
+    def scale_loss(self, loss: Tensor, weight: Tensor | int) -> "ScaledLoss":
+        """This process's loss, scaled so that the mean gradient of all processes is that of the whole batch's loss.
+
+        Args:
+            loss: the mean over this process's part of the batch.
+            weight: how much this part counts beside the others: usually its number of images.
+        """
+        if self.world_size == 1:
+            return ScaledLoss(loss, loss.detach(), weight)
         own = loss.new_tensor([float(weight), 0], dtype=torch.float64)
         own[1] = loss.detach() * own[0]
-        weights, added = self.total(own)
-        divisor = torch.where(weights > 0, weights, 1.0)  # nothing in the batch counts: then the loss is 0
-        scale = own[0] * self.processes / divisor  # the mean over the processes is taken with the gradients
-        return Shared(loss * scale.to(loss.dtype), added / divisor, weights)
+        total_weight, weighted_sum = self.all_reduce(own)
+        divisor = torch.where(total_weight > 0, total_weight, 1.0)  # all targets are unknown: then the loss is 0
+        scale = own[0] * self.world_size / divisor  # DistributedDataParallel takes the mean over the processes
+        return ScaledLoss(loss * scale.to(loss.dtype), weighted_sum / divisor, total_weight)
 
-    def total(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
         """The sum over all processes."""
-        if self.processes == 1:
+        if self.world_size == 1:
             return tensor
         summed = tensor.clone()
         torch.distributed.all_reduce(summed)
         return summed
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The rows of all processes, process after process, none twice; they may hold different numbers of rows."""
-        if self.processes == 1:
+        """The rows of all processes in the order of their ranks; each may have another number of rows."""
+        if self.world_size == 1:
             return tensor
         from accelerate.utils import gather, pad_across_processes
 
         lengths: Any = gather(torch.tensor([len(tensor)], device=self.torch_device))
         padded: Any = gather(pad_across_processes(tensor.to(self.torch_device)))
-        return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.processes), lengths.tolist(), strict=True)])
+        return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.world_size), lengths.tolist(), strict=True)])
 
-    def gathered(self, rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
-        """The rows of all processes: batch by batch where there is one process, else at once when all have theirs.
+    def gather_batches(self, batches: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
+        """The rows of all processes: batch by batch where there is one process, else as one batch.
 
         Args:
-            rows: of this process, batch by batch; it may have none.
+            batches: of this process, tensors with a row for each image; there may be none.
         """
-        if self.processes == 1:
-            yield from rows
+        if self.world_size == 1:
+            yield from batches
             return
-        own = [torch.cat(column) for column in zip(*rows, strict=True)]
-        kinds = self._everyone_says([(column.shape[1:], column.dtype) for column in own])
-        kind: list[tuple[torch.Size, torch.dtype]] = next(filter(None, kinds), [])
-        own = own or [torch.empty(0, *shape, dtype=dtype) for shape, dtype in kind]
+        own = [torch.cat(column) for column in zip(*batches, strict=True)]
+        layouts = self._all_gather([(column.shape[1:], column.dtype) for column in own])
+        layout: list[tuple[torch.Size, torch.dtype]] = next(filter(None, layouts), [])
+        own = own or [torch.empty(0, *shape, dtype=dtype) for shape, dtype in layout]
         if own:
             yield tuple(map(self.gather, own))
 
-    def merge(self, known: dict[str, str]) -> None:
-        """Adds to ``known`` what the other processes know."""
-        for others in self._everyone_says(known):
-            known |= others
+    def merge_dict(self, values: dict[str, str]) -> None:
+        """Adds the items of all other processes to ``values``."""
+        for others in self._all_gather(values):
+            values |= others
 
-    def once(self, write: Callable[[], object]) -> None:
-        """Lets the main process write, while the others wait; an error of its own becomes everyone's.
+    def on_main(self, function: Callable[[], object]) -> None:
+        """Calls a function in the main process only; the others wait for it, and raise its error too.
+
+        Args:
+            function: writes a file, for example.
 
         Raises:
-            EyebrightError: what ``write`` raised.
+            EyebrightError: what ``function`` raised.
         """
         error: EyebrightError | None = None
         if self.is_main:
             try:
-                write()
+                function()
             except EyebrightError as raised:
                 error = raised
-        error = self._everyone_says(error)[0]
+        error = self._all_gather(error)[0]
         if error is not None:
             raise error
 
@@ -201,46 +213,46 @@ class Device:
         Raises:
             InputError: there are fewer images than processes.
         """
-        if batch < self.processes:
+        if batch < self.world_size:
             raise InputError(
-                f"a batch of {batch} cannot be divided among {self.processes} processes; give `bs={self.processes}` or"
-                " more, and `drop_last=True` where fewer are left over, or train with fewer processes"
+                f"a batch of {batch} cannot be divided among {self.world_size} processes; give `bs={self.world_size}`"
+                " or more, and `drop_last=True` where fewer are left over, or train with fewer processes"
             )
 
     @property
     def shard(self) -> tuple[int, int]:
-        """Which of how many parts of the work is this process's."""
-        return self.rank, self.processes
+        """The index of this process's shard of the data, and the number of shards."""
+        return self.rank, self.world_size
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and prints."""
+        """Whether this is the process that writes files and shows progress."""
         return self.rank == 0
 
-    def _everyone_says(self, value: Thing) -> list[Thing]:
-        """What each process says, in their order."""
-        said: list[Any] = [value] * self.processes
-        if self.processes > 1:
-            torch.distributed.all_gather_object(said, value)
-        return said
+    def _all_gather(self, value: T) -> list[T]:
+        """The values of all processes, in the order of their ranks."""
+        values: list[Any] = [value] * self.world_size
+        if self.world_size > 1:
+            torch.distributed.all_gather_object(values, value)
+        return values
 
 
-class Shared(NamedTuple):
-    """What one process knows of a batch that several hold.
+class ScaledLoss(NamedTuple):
+    """The loss of a batch of which each process has a part.
 
     Args:
-        loss: to differentiate.
-        overall: the loss of the whole batch.
-        weight: how much the whole batch counts beside others.
+        loss: of this process's part, scaled, to differentiate.
+        batch_loss: of the whole batch.
+        batch_weight: how much the whole batch counts beside others.
     """
 
     loss: Tensor
-    overall: Tensor
-    weight: Tensor | int
+    batch_loss: Tensor
+    batch_weight: Tensor | int
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that people listen to, also before there is a `Device`."""
+    """Whether this process has the rank 0; also known before there is a `Device`."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -250,7 +262,7 @@ def _global_generators(device: torch.device) -> list[torch.Generator]:
     return [torch.default_generator, torch.get_device_module(device).default_generators[device.index]]
 
 
-def _processes(device: torch.device) -> tuple[int, int]:
+def _world(device: torch.device) -> tuple[int, int]:
     """The number of processes, and the rank of this one."""
     if not torch.distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 1, 0
@@ -260,7 +272,8 @@ def _processes(device: torch.device) -> tuple[int, int]:
     return state.num_processes, state.process_index
 
 
-def _possible(precision: str, device: torch.device, why: str) -> tuple[Precision, str]:
+def _supported(precision: str, device: torch.device, reason: str) -> tuple[Precision, str]:
+    """The precision, or the nearest one that the device can train in, and why."""
     if precision == "auto":
         return "float32", "float32: nothing else has been tried for this model yet"
     if precision == "float16" and device.type != "cuda":
@@ -268,7 +281,7 @@ def _possible(precision: str, device: torch.device, why: str) -> tuple[Precision
             "bfloat16",
             f"bfloat16: float16 was asked for, but its gradients need a GPU's loss scaling, not '{device}'",
         )
-    return cast("Precision", precision), f"{precision}: {why}"
+    return cast("Precision", precision), f"{precision}: {reason}"
 
 
 def _scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler | None:

@@ -54,7 +54,7 @@ def compute_outputs(model: nn.Module, batches: Iterable[Batch], device: Device, 
         device: where, and in which precision.
         autocast: False computes in float32, whatever precision the device trains in.
     """
-    columns = list(device.gathered(_rows(model, batches, device, autocast=autocast)))
+    columns = list(device.gather_batches(_rows(model, batches, device, autocast=autocast)))
     if not columns:
         raise InputError("there is nothing to evaluate: no image can be read")
     outputs, targets, indices, warps = (torch.cat(parts).cpu() for parts in zip(*columns, strict=True))
@@ -78,10 +78,10 @@ def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], devi
         head.eval()
         rows: list[tuple[Tensor, Tensor]] = []
         for pair in pairs:
-            features, targets = device.move(pair)
+            features, targets = pair
             with torch.inference_mode(), device.autocast():
                 rows.append((head(features).float(), targets))
-    outputs, targets = (torch.cat(parts).cpu() for parts in zip(*device.gathered(rows), strict=True))
+    outputs, targets = (torch.cat(parts).cpu() for parts in zip(*device.gather_batches(rows), strict=True))
     return Outputs(outputs, targets, (), ())
 
 
@@ -186,13 +186,12 @@ def _rows(
         model.eval()
         for batch in batches:
             targets = batch.x.new_empty(len(batch.x), 0) if batch.y is None else batch.y
-            images, targets = device.move((batch.x, targets))
             with torch.inference_mode():
                 if autocast:
                     with device.autocast():
-                        outputs = model(images)
+                        outputs = model(batch.x)
                 else:
-                    outputs = model(images)
+                    outputs = model(batch.x)
             yield outputs.float(), targets, torch.tensor(batch.indices), _numbers(batch.warps)
 
 

@@ -48,7 +48,7 @@ def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
     """
     run.start_phase()
     setup.set_training_mode()
-    model = run.device.parallel(setup.model)
+    model = run.device.data_parallel(setup.model)
     try:
         yield PhaseStarted(run.phase, len(run.plans), run.plan)
         while run.done < run.plan.epochs and run.stopped is None:
@@ -66,7 +66,7 @@ def _epoch(run: Run, setup: PhaseSetup, model: nn.Module, step: Step) -> Events:
     yield EpochStarted(run.done, run.plan.epochs, setup.steps)
     for index, batch in enumerate(run.timer.each(WAITING, setup.batches(run.epoch))):
         rates = run.set_rates(index, setup.steps)
-        with run.device.randomness(run.seed, run.step):
+        with run.device.fork_rng(run.seed, run.step):
             result = step(run, model, batch)
         run.record(result, rates)
         yield StepDone(index + 1, setup.steps, result.loss, rates)

@@ -126,12 +126,12 @@ def lr_find(
     observe(SearchStarted(num_it))
     options = dataclasses.replace(plan.options, accumulate=1, ema=None)
     with _scratch(run, setup, dataclasses.replace(plan, options=options)) as scratch:
-        model = run.device.parallel(setup.model)
+        model = run.device.data_parallel(setup.model)
         for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
             scratch.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
             try:
-                with scratch.device.randomness(run.seed, index):
+                with scratch.device.fork_rng(run.seed, index):
                     loss = step(scratch, model, batch).loss
             except LossNotFiniteError:
                 break

@@ -73,7 +73,7 @@ def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -
     """Seconds of a step in float32 and in bfloat16, summed over the processes: they must agree."""
     trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
-    with device.randomness(0, 0), _one_thread():
+    with device.fork_rng(0, 0), _one_thread():
         started = time.perf_counter()
         for _ in range(ROUNDS):
             for dtype, seconds in spent.items():

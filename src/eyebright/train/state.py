@@ -58,7 +58,7 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
             kept = "the one from before is still there" if path.exists() else "free some space or choose another place"
             raise TrainingError(f"cannot write the checkpoint '{path}': {reason}; {kept}") from None
 
-    run.device.once(write)
+    run.device.on_main(write)
 
 
 def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None = None) -> None:

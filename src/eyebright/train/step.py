@@ -58,16 +58,16 @@ def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
     Raises:
         LossNotFiniteError: the loss is infinite or not a number; the weights are those from before the step.
     """
-    shared = run.device.share(loss, weight)
+    scaled = run.device.scale_loss(loss, weight)
     accumulation = run.accumulation
-    scaled = shared.loss
+    loss = scaled.loss
     if run.plan.options.accumulate > 1:
         if accumulation.batches == 0:
-            accumulation.expected_weight = float(shared.weight) * run.plan.options.accumulate or 1.0
-        scaled = scaled * (float(shared.weight) / accumulation.expected_weight)
+            accumulation.expected_weight = float(scaled.batch_weight) * run.plan.options.accumulate or 1.0
+        loss = loss * (float(scaled.batch_weight) / accumulation.expected_weight)
     with run.timer(BACKWARD):
-        run.device.backward(scaled)
-        result = StepResult(float(shared.overall), float(shared.weight))
+        run.device.backward(loss)
+        result = StepResult(float(scaled.batch_loss), float(scaled.batch_weight))
     if not math.isfinite(result.loss):
         run.discard_gradients()
         reset_broken_statistics(run.model)  # the forward pass has put the batch into them

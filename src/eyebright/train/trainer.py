@@ -17,7 +17,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import WHOLE, Batch, Loader, Shard
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
-from eyebright.models.batchnorm.fuse import Pair, fold_batch_norms, pairs_of
+from eyebright.models.batchnorm.fuse import ConvNormPair, find_conv_bn_pairs, fuse_conv_bn
 from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
@@ -87,10 +87,10 @@ class Training:
         self.frozen_to = 0
         self._loss: Loss = loss or dls.loss_func
         self._own_loss = loss is not None
-        self._pairs: tuple[list[nn.Module], list[Pair]] = ([], [])
+        self._traced: tuple[list[nn.Module], list[ConvNormPair]] = ([], [])
         self._last: tuple[Loader, Any, Outputs] | None = None
         device = Device(dls.device, precision)
-        device.place(model)
+        device.to_device(model)
         self.run = Run(
             model,
             self._loss,
@@ -235,7 +235,7 @@ class Training:
             "weights": self.model.origin or "random at the start",
             "data": repr(self.dls),
             "loss": repr(self._loss),
-            "numbers": self.run.device.why,
+            "numbers": self.run.device.precision_reason,
         }
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
@@ -294,20 +294,20 @@ class Training:
         return fused
 
     def _model_for_evaluation(self) -> ImageModel:
-        """A copy of the model as it is now, in which batch norms are folded into convolutions."""
-        folded = fold_batch_norms(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
-        assert isinstance(folded, ImageModel)  # it is a copy of it
-        return folded
+        """A copy of the model as it is now, in which batch norms are fused into convolutions."""
+        fused = fuse_conv_bn(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
+        assert isinstance(fused, ImageModel)  # it is a copy of it
+        return fused
 
     @property
-    def _conv_norm_pairs(self) -> list[Pair]:
+    def _conv_norm_pairs(self) -> list[ConvNormPair]:
         """Which batch norm follows which convolution: determined again only when layers were exchanged."""
         layers = list(self.model.modules())
-        known, pairs = self._pairs
+        known, pairs = self._traced
         if len(known) != len(layers) or any(a is not b for a, b in zip(known, layers, strict=True)):
             description = self.model.description
-            pairs = pairs_of(self.model, description.input.size, n_in=description.n_in)
-            self._pairs = layers, pairs
+            pairs = find_conv_bn_pairs(self.model, description.input.size, n_in=description.n_in)
+            self._traced = layers, pairs
         return pairs
 
     def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
@@ -368,7 +368,7 @@ class Training:
     def _tell_skipped(self, loader: Loader) -> None:
         """What one process left out, all know."""
         if loader.skipped is not None:
-            self.run.device.merge(loader.skipped)
+            self.run.device.merge_dict(loader.skipped)
 
 
 def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:

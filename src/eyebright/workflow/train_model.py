@@ -115,7 +115,7 @@ def _trained(source: Source, out: Path, *, options: Options, resume: bool, say: 
     except EyebrightError:
         _say_left_out(dls.skipped, say)  # they may be why there is nothing left
         raise
-    say(f"trained in {learner.run.device.why}")
+    say(f"trained in {learner.run.device.precision_reason}")
     if dls.cache is not None:
         say(f"cache: {dls.cache.summary}")
     if options.profile:
@@ -145,7 +145,7 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
 
     # The model is the largest file, which a full disk stops first: then the report and history of the old one stay too.
     learner.save_model(out, evaluation=evaluation, report=_facts(learner, source, options, skipped).to_json())
-    learner.run.device.once(write)
+    learner.run.device.on_main(write)
     _say_left_out(skipped, say)
     return learner
 

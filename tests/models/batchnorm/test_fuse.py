@@ -1,19 +1,19 @@
-"""Folding changes the work, not the answers."""
+"""Fusing batch norms changes the number of layers, not the outputs."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from eyebright.models.batchnorm.fuse import fold_batch_norms
+from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import build_model, describe
 from eyebright.types import Size
 
 SIZE = Size(32, 32)
 
 
-def lived_in(model: nn.Module) -> nn.Module:
-    """The model in evaluation, with norm layers that have seen something."""
+def with_statistics(model: nn.Module) -> nn.Module:
+    """The model in evaluation mode, with running statistics and weights that are not the initial ones."""
     generator = torch.Generator().manual_seed(0)
     for norm in norms(model):
         norm.running_mean.normal_(generator=generator)
@@ -38,33 +38,33 @@ def outputs(model: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_byobnet", "mobilenetv3_small_050"])
-def test_a_folded_network_answers_the_same_without_norm_layers(arch: str) -> None:
-    model = lived_in(build_model(describe(arch, 4, size=SIZE)))
-    folded = fold_batch_norms(model, SIZE)
+def test_a_fused_network_has_the_same_outputs_and_no_norm_layers(arch: str) -> None:
+    model = with_statistics(build_model(describe(arch, 4, size=SIZE)))
+    fused = fuse_conv_bn(model, SIZE)
     assert len(norms(model)) > 5
-    assert not norms(folded)
+    assert not norms(fused)
     expected = outputs(model, images())
-    torch.testing.assert_close(outputs(folded, images()), expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
+    torch.testing.assert_close(outputs(fused, images()), expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
 
 
-def test_the_folded_weights_are_those_of_torch_itself() -> None:
+def test_the_fused_weights_are_those_of_torch() -> None:
     conv, norm = nn.Conv2d(3, 4, 3, bias=True), nn.BatchNorm2d(4)
-    model = lived_in(nn.Sequential(conv, norm))
-    folded = fold_batch_norms(model, SIZE).get_submodule("0")
+    model = with_statistics(nn.Sequential(conv, norm))
+    fused = fuse_conv_bn(model, SIZE).get_submodule("0")
     expected = fuse_conv_bn_eval(conv, norm)
-    torch.testing.assert_close(folded.weight, expected.weight)
-    torch.testing.assert_close(folded.bias, expected.bias)
+    torch.testing.assert_close(fused.weight, expected.weight)
+    torch.testing.assert_close(fused.bias, expected.bias)
 
 
-def test_a_norm_layer_without_weights_and_a_convolution_without_bias_fold_too() -> None:
-    model = lived_in(nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False)))
-    folded = fold_batch_norms(model, SIZE, n_in=1)
-    assert not norms(folded)
-    torch.testing.assert_close(outputs(folded, images(1)), outputs(model, images(1)))
+def test_a_norm_layer_without_weights_is_fused_with_a_convolution_without_bias() -> None:
+    model = with_statistics(nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False)))
+    fused = fuse_conv_bn(model, SIZE, n_in=1)
+    assert not norms(fused)
+    torch.testing.assert_close(outputs(fused, images(1)), outputs(model, images(1)))
 
 
-class Twice(nn.Module):
-    """One convolution, used in one of the ways in which it must not swallow a norm layer."""
+class NotFusible(nn.Module):
+    """A convolution and a norm layer, used in one of the ways in which they must not be fused."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -97,18 +97,18 @@ class Twice(nn.Module):
         "the norm is beside it",
     ],
 )
-def test_what_cannot_be_folded_stays(way: str) -> None:
-    model = lived_in(Twice(way))
-    folded = fold_batch_norms(model, SIZE)
-    assert len(norms(folded)) == 1
-    assert torch.equal(outputs(folded, images()), outputs(model, images()))
+def test_layers_that_cannot_be_fused_stay(way: str) -> None:
+    model = with_statistics(NotFusible(way))
+    fused = fuse_conv_bn(model, SIZE)
+    assert len(norms(fused)) == 1
+    assert torch.equal(outputs(fused, images()), outputs(model, images()))
 
 
-def test_the_model_stays_as_it_was_whatever_happens_to_the_copy() -> None:
-    model = lived_in(build_model(describe("test_resnet", 4, size=SIZE))).train()
+def test_changes_of_the_copy_leave_the_model_unchanged() -> None:
+    model = with_statistics(build_model(describe("test_resnet", 4, size=SIZE))).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    folded = fold_batch_norms(model, SIZE).to(torch.bfloat16)
-    assert not folded.training
+    fused = fuse_conv_bn(model, SIZE).to(torch.bfloat16)
+    assert not fused.training
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
     after = model.state_dict()
@@ -118,14 +118,14 @@ def test_the_model_stays_as_it_was_whatever_happens_to_the_copy() -> None:
     )
 
 
-def test_what_is_not_folded_takes_no_memory_of_its_own() -> None:
+def test_layers_that_are_not_fused_share_their_memory() -> None:
     model = build_model(describe("test_resnet", 4, size=SIZE))
-    folded = fold_batch_norms(model, SIZE)
-    assert folded.get_submodule("head.8").weight.data_ptr() == model.get_submodule("head.8").weight.data_ptr()
+    fused = fuse_conv_bn(model, SIZE)
+    assert fused.get_submodule("head.8").weight.data_ptr() == model.get_submodule("head.8").weight.data_ptr()
 
 
-def test_a_body_alone_can_be_folded() -> None:
-    body = lived_in(build_model(describe("resnet18", 4, size=SIZE)).body)
-    folded = fold_batch_norms(body, SIZE)
-    assert not norms(folded)
-    torch.testing.assert_close(outputs(folded, images()), outputs(body, images()), rtol=1e-4, atol=1e-4)
+def test_a_backbone_alone_can_be_fused() -> None:
+    body = with_statistics(build_model(describe("resnet18", 4, size=SIZE)).body)
+    fused = fuse_conv_bn(body, SIZE)
+    assert not norms(fused)
+    torch.testing.assert_close(outputs(fused, images()), outputs(body, images()), rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Batch norms over several processes: threads stand for the processes here, the law is the norm of the joined batch."""
+"""Batch norms over several processes equal those of the joined batch; the processes are threads here."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from eyebright.errors import InputError
-from eyebright.models.batchnorm.sync import Total, synced
+from eyebright.models.batchnorm.sync import AllReduce, sync_batch_norms
 
 NORMS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: nn.BatchNorm2d(5),
@@ -22,22 +22,22 @@ NORMS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def in_parts(parts: int, work: Callable[[int, Total], None]) -> None:
-    """Does the work as so many processes would, which meet to add up."""
-    meeting, given = threading.Barrier(parts), [torch.empty(0)] * parts
+def in_parts(parts: int, work: Callable[[int, AllReduce], None]) -> None:
+    """Calls ``work`` in several threads, with their number and a sum over all of them."""
+    barrier, tensors = threading.Barrier(parts), [torch.empty(0)] * parts
 
-    def one(number: int) -> None:
-        def total(tensor: Tensor) -> Tensor:
-            given[number] = tensor
-            meeting.wait(timeout=30)
-            added = torch.stack(given).sum(0)
-            meeting.wait(timeout=30)
-            return added
+    def run(number: int) -> None:
+        def all_reduce(tensor: Tensor) -> Tensor:
+            tensors[number] = tensor
+            barrier.wait(timeout=30)
+            summed = torch.stack(tensors).sum(0)
+            barrier.wait(timeout=30)
+            return summed
 
-        work(number, total)
+        work(number, all_reduce)
 
     with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(one, range(parts)))
+        list(pool.map(run, range(parts)))
 
 
 def network(make: Callable[[], nn.Module]) -> nn.Sequential:
@@ -51,10 +51,12 @@ def network(make: Callable[[], nn.Module]) -> nn.Sequential:
 
 @pytest.mark.parametrize("sizes", [(4, 4), (5, 2, 1)])
 @pytest.mark.parametrize("kind", NORMS)
-def test_parts_are_normed_and_learn_as_the_whole_batch(kind: str, sizes: tuple[int, ...]) -> None:
+def test_parts_have_the_outputs_gradients_and_statistics_of_the_whole_batch(kind: str, sizes: tuple[int, ...]) -> None:
     vectors = kind == "of vectors"
     random = torch.Generator().manual_seed(1)
-    x = torch.randn(sum(sizes), 5, *(() if vectors else (3, 4)), generator=random) * 3 + 50  # a mean beside the spread
+    x = (
+        torch.randn(sum(sizes), 5, *(() if vectors else (3, 4)), generator=random) * 3 + 50
+    )  # a mean much larger than the deviation
     x = x.contiguous() if vectors else x.contiguous(memory_format=torch.channels_last)
     pull = torch.randn(x.shape, generator=random)
     plain = network(NORMS[kind])[1]
@@ -66,8 +68,8 @@ def test_parts_are_normed_and_learn_as_the_whole_batch(kind: str, sizes: tuple[i
     pieces = [piece.clone().requires_grad_() for piece in x.split(sizes)]
     outputs: list[Tensor] = [torch.empty(0)] * len(sizes)
 
-    def work(number: int, total: Total) -> None:
-        outputs[number] = synced(models[number], total)[1](pieces[number])
+    def work(number: int, all_reduce: AllReduce) -> None:
+        outputs[number] = sync_batch_norms(models[number], all_reduce)[1](pieces[number])
         (outputs[number] * pull.split(sizes)[number]).sum().backward()
 
     in_parts(len(sizes), work)
@@ -80,20 +82,20 @@ def test_parts_are_normed_and_learn_as_the_whole_batch(kind: str, sizes: tuple[i
         torch.testing.assert_close(sum(part.grad for part in parts), one.grad, rtol=1e-4, atol=1e-3)
 
 
-def test_norms_that_keep_their_statistics_stay_and_tensors_are_shared() -> None:
+def test_norms_in_evaluation_mode_are_not_replaced_and_tensors_are_shared() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
     model[0].eval()
-    view = synced(model, lambda tensor: tensor)
-    assert view[0] is model[0]
-    assert view[1] is model[1]
-    assert type(view[2]) is not nn.BatchNorm2d
-    assert {id(p) for p in view.parameters()} == {id(p) for p in model.parameters()}
-    assert synced(model.eval(), lambda tensor: tensor) is model
+    replaced = sync_batch_norms(model, lambda tensor: tensor)
+    assert replaced[0] is model[0]
+    assert replaced[1] is model[1]
+    assert type(replaced[2]) is not nn.BatchNorm2d
+    assert {id(p) for p in replaced.parameters()} == {id(p) for p in model.parameters()}
+    assert sync_batch_norms(model.eval(), lambda tensor: tensor) is model
 
 
-def test_a_norm_nobody_knows_is_refused() -> None:
+def test_an_unknown_kind_of_norm_is_refused() -> None:
     class OwnNorm(nn.BatchNorm2d):
         pass
 
     with pytest.raises(InputError, match="a OwnNorm cannot share its statistics between processes; train with one"):
-        synced(nn.Sequential(OwnNorm(3)), lambda tensor: tensor)
+        sync_batch_norms(nn.Sequential(OwnNorm(3)), lambda tensor: tensor)

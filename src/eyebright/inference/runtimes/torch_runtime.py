@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright.inference.runtimes.base import Pixels, Precision, Run, Runtime
-from eyebright.models.batchnorm.fuse import fold_batch_norms
+from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 
 
@@ -31,7 +31,7 @@ def folded_runtime(
         why: this runtime was chosen.
     """
     description = model.description
-    folded = fold_batch_norms(model, description.input.size, n_in=description.n_in)
+    folded = fuse_conv_bn(model, description.input.size, n_in=description.n_in)
     if precision != "float32":
         dtype = getattr(torch, precision)
         folded.body = nn.Sequential(_Cast(dtype), folded.get_submodule("body").to(dtype), _Cast(torch.float32))

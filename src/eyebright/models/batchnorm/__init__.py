@@ -1,1 +1,1 @@
-"""Batch norms: fused for prediction, fused for training, synchronised between processes."""
+"""Batch norm layers: fused into convolutions for evaluation and for training, and synchronised between processes."""

@@ -1,10 +1,10 @@
-"""Batch norms that see the whole batch, when several processes hold a part of it each.
+"""Batch norms that use the statistics of the whole batch where several processes have a part of it each.
 
-Otherwise each part is normalised by its own statistics: the same images, seed and batch size then give another model
-for every number of processes, and small parts a worse one. torch's own ``SyncBatchNorm`` runs on GPUs only.
+Otherwise each part would be normalised by its own statistics: the same images, seed and batch size would give another
+model for every number of processes, and a worse one for small parts. torch's own ``SyncBatchNorm`` runs on GPUs only.
 
-The parts need not be equal, and their mean and variance are put together in double precision from those of each part
-(Chan, Golub and LeVeque 1983, equation 2.1), so nothing is lost where the mean is large beside the spread.
+The parts may have different sizes. Mean and variance are combined in float64 from those of the parts (Chan, Golub and
+LeVeque, 1983, equation 2.1), so nothing is lost where the mean is large compared with the standard deviation.
 """
 
 from collections.abc import Callable
@@ -15,110 +15,110 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright.errors import InputError
-from eyebright.models.batchnorm.fuse import rest_of
+from eyebright.models.batchnorm.fuse import without_norm
 from eyebright.models.swap_modules import swap_modules
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
-Total = Callable[[Tensor], Tensor]
-"""The sum of a tensor over all processes: every process calls it, and gets the same."""
+AllReduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over all processes: each of them calls it and gets the sum."""
 
 
-def synced(model: nn.Module, total: Total) -> nn.Module:
-    """The model with batch norms that use the statistics of the whole batch; its tensors are the model's own.
-
-    Make it when the modules are in the modes that they will be in: batch norms in evaluation mode stay as they are.
+def sync_batch_norms(model: nn.Module, all_reduce: AllReduce) -> nn.Module:
+    """A copy of the model with batch norms that use the statistics of the whole batch; its tensors are the model's own.
 
     Args:
-        model: stays as it is.
-        total: adds up over the processes.
+        model: stays unchanged; with its modules in the modes that they will train in, since batch norms in evaluation
+            mode are not replaced.
+        all_reduce: sums over the processes.
 
     Raises:
-        InputError: a batch norm of a kind that nobody here knows.
+        InputError: a batch norm of an unknown kind.
     """
-    norms = {
-        name: _SyncedNorm(module, total)
+    replacements = {
+        name: _SyncBatchNorm(module, all_reduce)
         for name, module in model.named_modules()
         if isinstance(module, BATCH_NORMS) and module.training
     }
-    return swap_modules(model, norms) if norms else model
+    return swap_modules(model, replacements) if replacements else model
 
 
-class _SyncedNorm(nn.Module):
+class _SyncBatchNorm(nn.Module):
     """A batch norm in training mode, over the parts of all processes.
 
     Args:
-        norm: whose parameters and running statistics are used and kept up to date.
-        total: adds up over the processes.
+        norm: whose parameters and running statistics are used and updated.
+        all_reduce: sums over the processes.
     """
 
-    def __init__(self, norm: BatchNorm, total: Total) -> None:
+    def __init__(self, norm: BatchNorm, all_reduce: AllReduce) -> None:
         super().__init__()
-        rest = rest_of(norm)
+        rest = without_norm(norm)
         if rest is None:
             raise InputError(
                 f"a {type(norm).__name__} cannot share its statistics between processes; train with one process"
             )
         self.norm: Any = norm
         self.rest = rest
-        self._total = total
+        self._all_reduce = all_reduce
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b c *size"]:
-        """The normed maps."""
+        """The normalised feature maps."""
         norm = self.norm
-        count, mean, var = _statistics(x.detach(), self._total)
+        count, mean, var = _statistics(x.detach(), self._all_reduce)
         if norm.running_mean is not None:
             norm.num_batches_tracked.add_(1)
-            factor = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), factor)
-            norm.running_var.lerp_((var * count / (count - 1)).to(norm.running_var.dtype), factor)
-        normed = _Normed.apply(x, mean.float(), torch.rsqrt(var + norm.eps).float(), count.float(), self._total)
+            momentum = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+            norm.running_var.lerp_((var * count / (count - 1)).to(norm.running_var.dtype), momentum)
+        scale = torch.rsqrt(var + norm.eps).float()
+        normalised = _Normalise.apply(x, mean.float(), scale, count.float(), self._all_reduce)
         weight, bias = (norm.weight, norm.bias) if norm.affine else (torch.ones_like(mean), torch.zeros_like(mean))
-        mapped = torch.addcmul(_shaped(bias.float(), x), normed, _shaped(weight.float(), x))
-        return self.rest(mapped.to(x.dtype))
+        y = torch.addcmul(_per_channel(bias.float(), x), normalised, _per_channel(weight.float(), x))
+        return self.rest(y.to(x.dtype))
 
 
-def _statistics(x: Float[Tensor, "b c *size"], total: Total) -> tuple[Tensor, Tensor, Tensor]:
-    """How many values a channel has in all processes, their mean and their (biased) variance, in double precision."""
-    var, mean = (part.double() for part in torch.var_mean(x.float(), _all_but_channels(x), correction=0))
+def _statistics(x: Float[Tensor, "b c *size"], all_reduce: AllReduce) -> tuple[Tensor, Tensor, Tensor]:
+    """The number of values of a channel in all processes, their mean and their (biased) variance, in float64."""
+    var, mean = (part.double() for part in torch.var_mean(x.float(), _axes_but_channels(x), correction=0))
     count = torch.full_like(mean, x.numel() / x.shape[1])
-    count, added, squares = total(torch.stack([count, count * mean, count * (var + mean.square())]))
-    mean = added / count
+    count, sums, squares = all_reduce(torch.stack([count, count * mean, count * (var + mean.square())]))
+    mean = sums / count
     return count, mean, (squares / count - mean.square()).clamp_min(0)
 
 
-class _Normed(torch.autograd.Function):
-    """(x - mean) / deviation, where mean and deviation are those of the parts of all processes.
+class _Normalise(torch.autograd.Function):
+    """(x - mean) / standard deviation, over the parts of all processes.
 
-    The gradient is that of a batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3) with its two sums taken
-    over all processes: what one process does to the statistics changes the losses of the others.
+    The gradient is that of batch norm (Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3) with its two sums taken
+    over all processes: through the statistics, the values of one process change the losses of the others.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mean: Tensor, scale: Tensor, count: Tensor, total: Total) -> Tensor:
-        """The normed values, float32."""
-        normed = (x.float() - _shaped(mean, x)) * _shaped(scale, x)
-        ctx.save_for_backward(normed, scale, count)
-        ctx.total = total
-        return normed
+    def forward(ctx: Any, x: Tensor, mean: Tensor, scale: Tensor, count: Tensor, all_reduce: AllReduce) -> Tensor:
+        """The normalised values, float32."""
+        normalised = (x.float() - _per_channel(mean, x)) * _per_channel(scale, x)
+        ctx.save_for_backward(normalised, scale, count)
+        ctx.all_reduce = all_reduce
+        return normalised
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of x; the statistics are no arguments of their own."""
+        """The gradient of x; mean and scale depend on x, and are no inputs of their own."""
         [gradient] = grad_outputs
-        normed, scale, count = ctx.saved_tensors
-        dims = _all_but_channels(normed)
-        sums = torch.stack([gradient.sum(dims), (gradient * normed).sum(dims)])
-        mean, slope = ctx.total(sums) / count
-        own = gradient - _shaped(mean, normed) - normed * _shaped(slope, normed)
-        return own * _shaped(scale, normed), None, None, None, None
+        normalised, scale, count = ctx.saved_tensors
+        axes = _axes_but_channels(normalised)
+        sums = torch.stack([gradient.sum(axes), (gradient * normalised).sum(axes)])
+        mean, slope = ctx.all_reduce(sums) / count
+        centred = gradient - _per_channel(mean, normalised) - normalised * _per_channel(slope, normalised)
+        return centred * _per_channel(scale, normalised), None, None, None, None
 
 
-def _all_but_channels(x: Tensor) -> list[int]:
+def _axes_but_channels(x: Tensor) -> list[int]:
     return [axis for axis in range(x.ndim) if axis != 1]
 
 
-def _shaped(channels: Float[Tensor, " c"], x: Tensor) -> Tensor:
-    """One number a channel, so that it meets the channels of ``x``."""
-    return channels.view(1, -1, *[1] * (x.ndim - 2))
+def _per_channel(values: Float[Tensor, " c"], x: Tensor) -> Tensor:
+    """One value for each channel, in a shape that broadcasts over ``x``."""
+    return values.view(1, -1, *[1] * (x.ndim - 2))

@@ -15,7 +15,7 @@ def history_csv(run: Run, path: str | Path) -> Observer:
 
     def observe(event: Event) -> None:
         if isinstance(event, EpochDone):
-            run.device.once(lambda: write_history(run.history, path))
+            run.device.on_main(lambda: write_history(run.history, path))
 
     return observe
 

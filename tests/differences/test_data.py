@@ -34,7 +34,7 @@ def split_at_spaces(row: Any) -> list[str]:
     ("empty", "get_y"),
     [("", split_at_spaces), ("", ColReader("labels", label_delim=" ")), (np.nan, ColReader("labels", label_delim=" "))],
 )
-def test_an_image_without_labels_makes_no_empty_class(
+def test_an_image_without_labels_adds_no_empty_class(
     folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
 ) -> None:
     """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""
@@ -47,16 +47,14 @@ def test_an_image_without_labels_makes_no_empty_class(
     assert all(not datasets.train[i][1].any() for i in without)
 
 
-def test_a_sampler_is_refused_and_not_ignored(folder: Path, table: pd.DataFrame) -> None:
+def test_an_unsupported_sampler_argument_is_refused(folder: Path, table: pd.DataFrame) -> None:
     """Row 7: any keyword that the loaders do not know is swallowed, so a sampler has no effect."""
     assert TRAPS["unknown kwargs to dataloaders() are silently ignored"] == {"err": None, "bs": 64}
     with pytest.raises(TypeError, match="no keyword 'sampler'. It has: source, path, bs"):
         squares_block(folder).dataloaders(table, sampler=[0, 1])
 
 
-def test_a_failing_label_function_names_the_image_and_is_near_in_the_traceback(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_an_error_in_a_getter_names_the_image_and_has_a_short_traceback(folder: Path, table: pd.DataFrame) -> None:
     """Row 11: the message is the function's own, without the image, 21 frames down."""
 
     frames, message, named = gold("g12_extra")["user get_y error: frames, message"]
@@ -73,7 +71,7 @@ def test_a_failing_label_function_names_the_image_and_is_near_in_the_traceback(
     assert len(traceback.extract_tb(error.tb)) < frames
 
 
-def test_a_summary_needs_no_four_training_images(
+def test_summary_works_with_fewer_than_four_training_images(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Row 11: ``IndexError`` with fewer."""
@@ -82,7 +80,7 @@ def test_a_summary_needs_no_four_training_images(
     assert "One batch: x 3x3x32x32" in capsys.readouterr().out
 
 
-def test_items_on_neither_side_are_counted(
+def test_items_outside_both_sets_are_reported(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Row 11: a split that forgets most items is accepted in silence."""
@@ -92,7 +90,7 @@ def test_items_on_neither_side_are_counted(
 
 
 @pytest.mark.parametrize("how", [{"bs": 1}, {"bs": 17, "drop_last": False}])
-def test_one_image_alone_in_a_batch_is_said_before_training(
+def test_a_batch_with_a_single_image_is_an_error_before_training(
     folder: Path, table: pd.DataFrame, how: dict[str, Any]
 ) -> None:
     """Row 11: torch says it, from deep inside the network."""
@@ -103,7 +101,7 @@ def test_one_image_alone_in_a_batch_is_said_before_training(
             verb()
 
 
-def test_the_same_seed_splits_the_same_files_whatever_order_the_disk_lists_them_in(
+def test_a_seeded_split_does_not_depend_on_the_order_of_the_file_system(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 13: files come in the order of the disk, so one seed gives another split on another machine."""
@@ -123,7 +121,7 @@ def test_the_same_seed_splits_the_same_files_whatever_order_the_disk_lists_them_
     assert validating() == expected
 
 
-def test_reading_keeps_its_threads_and_starts_no_process(folder: Path, table: pd.DataFrame) -> None:
+def test_loading_keeps_its_threads_between_epochs_and_starts_no_process(folder: Path, table: pd.DataFrame) -> None:
     """Rows 21 and 22: worker processes start anew in each epoch, and do not exist on macOS and in Windows notebooks."""
     assert gold("g12_extra")["DataLoader defaults"]["persistent"] is False
     lock = threading.Lock()  # a getter that no process could be given

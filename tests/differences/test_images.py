@@ -39,7 +39,7 @@ def centre(grey: torch.Tensor) -> torch.Tensor:
     return torch.stack([(grey * x).sum(), (grey * y).sum()]) / grey.sum()
 
 
-def test_the_points_of_a_turned_photograph_lie_on_its_upright_pixels(tmp_path: Path) -> None:
+def test_points_of_a_photograph_with_exif_orientation_are_on_its_upright_pixels(tmp_path: Path) -> None:
     """Row 17: EXIF's orientation is not looked at, so a phone's images lie on their side and points miss them."""
     x, y = 20.0, 12.0
     exif = PIL.Image.Exif()
@@ -56,7 +56,7 @@ def test_the_points_of_a_turned_photograph_lie_on_its_upright_pixels(tmp_path: P
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_recipe_of_chapter_five_resamples_each_image_once(
+def test_chapter_5s_transforms_resample_each_image_once(
     folder: Path, table: pd.DataFrame, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 21: presizing, augmenting and cropping are three resamples there, also of validation images."""
@@ -76,7 +76,7 @@ def test_the_recipe_of_chapter_five_resamples_each_image_once(
     assert resampled == [(48, 64, 3)] * 6 * len(batches), "once, straight from the image's own pixels"
 
 
-def test_a_validation_image_of_the_right_size_keeps_its_very_pixels(folder: Path, table: pd.DataFrame) -> None:
+def test_a_validation_image_of_the_right_size_is_not_resampled(folder: Path, table: pd.DataFrame) -> None:
     """Row 21: validation images go through a resample that moves nothing, and costs time and sharpness."""
     assert gold("g07_augment")["validation identity resample: max |diff|"] > 0
     dls = squares_block(folder, item_tfms=None, batch_tfms=aug_transforms()).dataloaders(table, bs=4)
@@ -85,7 +85,7 @@ def test_a_validation_image_of_the_right_size_keeps_its_very_pixels(folder: Path
     assert np.array_equal((x * 255).round().permute(0, 2, 3, 1).numpy(), expected)
 
 
-def test_each_image_has_a_random_crop_of_its_own_and_keeps_all_its_points(folder: Path, table: pd.DataFrame) -> None:
+def test_each_image_has_its_own_random_crop_and_keeps_its_points(folder: Path, table: pd.DataFrame) -> None:
     """Row 19: one box is drawn for a whole batch, and it cuts the points' tensor as if that were an image."""
     lost = gold("g06_geometry")["RandomResizedCropGPU on points"]
     assert (lost["in_shape"], lost["out_shape"]) == ([2, 3, 2], [2, 0, 0])
@@ -108,7 +108,7 @@ def test_each_image_has_a_random_crop_of_its_own_and_keeps_all_its_points(folder
         assert torch.allclose(points.double(), expected, atol=1e-6)
 
 
-def test_two_transforms_of_one_class_both_happen(folder: Path, table: pd.DataFrame) -> None:
+def test_two_transforms_of_the_same_class_are_both_applied(folder: Path, table: pd.DataFrame) -> None:
     """Found beside the rows: of two transforms of one class only the last is kept, without a word."""
     traps = gold("g08_datablock")["traps"]
     kept = traps["two item_tfms of the same class: only the last survives"]

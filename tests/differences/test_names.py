@@ -31,7 +31,7 @@ def learner(folder: Path, table: pd.DataFrame) -> Learner:
     return squares_learner(folder, table)
 
 
-def test_torchs_own_losses_take_the_outputs_and_targets_of_a_batch(folder: Path, table: pd.DataFrame) -> None:
+def test_torch_losses_accept_the_outputs_and_targets_of_a_batch(folder: Path, table: pd.DataFrame) -> None:
     """Row 4: both are subclasses of Tensor, and ``nn.BCEWithLogitsLoss()(learn.model(x), y)`` is a TypeError."""
     recorded = gold("g13_misc")
     assert recorded["type of learn.model(x) on a batch"] == "TensorImage"
@@ -75,7 +75,7 @@ SWALLOWED: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", SWALLOWED)
-def test_no_function_swallows_a_keyword_that_it_does_not_know(name: str, learner: Learner, table: pd.DataFrame) -> None:
+def test_unknown_keywords_are_type_errors(name: str, learner: Learner, table: pd.DataFrame) -> None:
     """Row 10: ``dataloaders(df, batch_sise=4)`` gives batches of 64, and the library's own typo goes unnoticed."""
     call, says = SWALLOWED[name]
     with pytest.raises(TypeError, match=says):
@@ -98,7 +98,7 @@ def public() -> Iterator[tuple[str, Callable[..., Any]]]:
                     yield f"{name}.{attribute}", function
 
 
-def test_every_parameter_and_every_result_of_the_faces_has_a_type() -> None:
+def test_all_public_functions_are_fully_annotated() -> None:
     """Row 24: of the 30 parameters of ``vision_learner`` none is annotated, and no ``py.typed`` is shipped."""
     theirs = gold("g11_state")
     assert (theirs["annotations"]["vision_learner"]["annotated"], theirs["py.typed shipped?"]) == (0, False)
@@ -117,7 +117,7 @@ def test_every_parameter_and_every_result_of_the_faces_has_a_type() -> None:
     assert (Path(eyebright.__file__).parent / "py.typed").is_file()
 
 
-def test_the_verbs_of_a_learner_stand_in_its_class() -> None:
+def test_the_methods_of_learner_are_defined_in_its_class() -> None:
     """Row 24: 28 methods are attached from elsewhere, where no editor finds them."""
     assert len(gold("g11_state")["Learner methods added by @patch in other modules"]) == 28
     for name, member in vars(Learner).items():
@@ -125,13 +125,13 @@ def test_the_verbs_of_a_learner_stand_in_its_class() -> None:
             assert (member.__module__, member.__qualname__) == ("eyebright.learner.learner", f"Learner.{name}")
 
 
-def test_a_star_import_brings_tens_of_names_and_not_thousands() -> None:
+def test_a_star_import_has_fewer_than_100_names() -> None:
     """Row 24: 1,439 names, with helpers of every room among them."""
     assert len(notebook.__all__) < 100
     assert len(recipes.__all__) < 50
 
 
-def test_other_peoples_classes_stay_as_they_are() -> None:
+def test_third_party_classes_are_not_patched() -> None:
     """Row 24: images of Pillow, tensors, paths and tables get new methods."""
     assert {"Image.Image", "Path", "Tensor", "pd.DataFrame"} < set(
         gold("g11_state")["monkey-patched third-party classes"]
@@ -146,7 +146,7 @@ print([one.__name__ for one, then in zip(classes, before) if dict(vars(one)) != 
     assert in_another_process("-W", "ignore", "-c", code).stdout == "[]\n"
 
 
-def test_no_requirement_is_pinned_and_none_is_there_for_something_else() -> None:
+def test_base_requirements_are_few_and_not_pinned() -> None:
     """Row 27: installing brings spaCy, SciPy, scikit-learn and Matplotlib, and holds one package at one version."""
     core = [one for one in metadata.requires("eyebright") or [] if "extra ==" not in one]
     assert core

@@ -56,9 +56,7 @@ print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
 """
 
 
-def test_a_model_whose_data_came_through_lambdas_and_closures_is_exported(
-    folder: Path, table: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     """Row 2: getters and splitters are pickled with the model, which fails, or ships their code."""
     pickled = gold("g11_state")["export.pkl: distinct importable globals the pickle calls"]
     assert pickled.startswith('{"n_distinct_globals": 87')
@@ -83,7 +81,7 @@ def test_a_model_whose_data_came_through_lambdas_and_closures_is_exported(
     assert scores == pytest.approx(learner.predict(image).scores.tolist(), abs=1e-5)
 
 
-def test_a_model_that_another_version_saved_is_still_read(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     """Row 3: an export names classes of the library, so another version of it or of a dependency cannot read it."""
     model = build_model(describe("test_resnet", 2, size=32)).eval()
     save_file(model.state_dict(), tmp_path / WEIGHTS)
@@ -96,7 +94,7 @@ def test_a_model_that_another_version_saved_is_still_read(folder: Path, table: p
     assert torch.allclose(one.scores, expected, atol=1e-5)
 
 
-def test_a_manifest_names_nothing_of_the_code(folder: Path, table: pd.DataFrame) -> None:
+def test_a_manifest_contains_no_names_of_modules(folder: Path, table: pd.DataFrame) -> None:
     """Row 3: what is saved is words and numbers; no module is named, so none can be moved away."""
     manifest = squares_learner(folder, table).manifest().to_json()
     manifest.pop("versions")
@@ -104,9 +102,7 @@ def test_a_manifest_names_nothing_of_the_code(folder: Path, table: pd.DataFrame)
     assert "torch." not in json.dumps(manifest)
 
 
-def test_answers_for_many_images_say_which_image_they_are_for(
-    folder: Path, table: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_predictions_for_many_images_include_their_paths(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     """Row 23: predictions are a bare tensor in the order of a loader, and one image takes a whole learner's round."""
     learner = squares_learner(folder, table)
     predictor = load_predictor(learner.save_model(tmp_path / "model"))
@@ -118,7 +114,7 @@ def test_answers_for_many_images_say_which_image_they_are_for(
     assert torch.allclose(alone.scores, answers[0].scores, atol=1e-5)
 
 
-def test_what_is_deployed_has_its_normalisation_inside(folder: Path, table: pd.DataFrame) -> None:
+def test_an_exported_model_includes_its_normalisation(folder: Path, table: pd.DataFrame) -> None:
     """Row 25: normalising is left behind with the data, so whoever deploys the network has to repeat it."""
     model = squares_learner(folder, table).model.eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
-def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+def test_all_tests_named_in_a_page_exist(page: Path) -> None:
     named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", page.read_text(encoding="utf-8"))
     assert len(named) > 20
     missing = [
@@ -24,7 +24,7 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     assert missing == []
 
 
-def test_every_row_is_in_the_table_and_every_test_of_this_folder_is_named() -> None:
+def test_all_rows_are_in_the_table_and_all_tests_of_this_folder_are_named() -> None:
     page = PAGES["the rows"].read_text(encoding="utf-8")
     assert [int(row) for row in re.findall(r"(?m)^\| (\d+) \|", page)] == list(range(1, 28))
     for file in Path(__file__).parent.glob("test_*.py"):

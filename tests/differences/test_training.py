@@ -29,7 +29,7 @@ def same(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool
     return all(torch.equal(tensor, others[name]) for name, tensor in some.items())
 
 
-def test_a_weight_for_each_label_trains_and_validates_exactly(folder: Path, table: pd.DataFrame) -> None:
+def test_weights_per_label_are_exact_in_training_and_validation(folder: Path, table: pd.DataFrame) -> None:
     """Row 6: ``BCEWithLogitsLossFlat(weight=...)`` is a RuntimeError, since labels are flattened before they weigh."""
     learner = squares_learner(folder, table)
     _, targets = learner.get_preds(ds_idx=0)
@@ -41,7 +41,7 @@ def test_a_weight_for_each_label_trains_and_validates_exactly(folder: Path, tabl
     assert learner.validate()[0] == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_a_weighted_loss_of_a_set_does_not_depend_on_its_batches(folder: Path, table: pd.DataFrame) -> None:
+def test_the_weighted_validation_loss_does_not_depend_on_the_batch_size(folder: Path, table: pd.DataFrame) -> None:
     """Row 6: batch losses are averaged by their number of images, whatever those weigh: 2.783 for 2.668."""
     block = squares_block(
         folder, blocks=(ImageBlock, CategoryBlock), get_y=lambda row: row["labels"].split(" ")[0] or "none"
@@ -54,7 +54,7 @@ def test_a_weighted_loss_of_a_set_does_not_depend_on_its_batches(folder: Path, t
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 
 
-def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
+def test_metrics_predictions_titles_and_the_saved_model_use_the_same_thresholds(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Row 8: the metric has its own threshold; answers, images' titles and the exported model keep 0.5."""
@@ -80,9 +80,7 @@ def test_metrics_answers_titles_and_the_saved_model_decide_with_one_threshold(
     assert learner.predict(images[0]).decoded == answers[0]
 
 
-def test_training_ends_with_the_same_weights_whatever_the_workers_and_the_global_generators(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_trained_weights_do_not_depend_on_workers_and_global_generators(folder: Path, table: pd.DataFrame) -> None:
     """Row 14: with the same seed, training with two workers is another training than with none."""
     recorded = json.loads(gold("g11_state")["set_seed(1,True) twice: identical losses?"])
     assert recorded == {"same_nw0": True, "same_nw2": True, "nw0_equals_nw2": False}
@@ -95,7 +93,7 @@ def test_training_ends_with_the_same_weights_whatever_the_workers_and_the_global
     assert same(*ends)
 
 
-def test_looking_for_a_learning_rate_writes_nothing(
+def test_lr_find_writes_no_files(
     folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 16: a checkpoint is written under the learner's path, which may be read-only or that of another run."""
@@ -106,7 +104,7 @@ def test_looking_for_a_learning_rate_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_making_a_learner_changes_no_data(folder: Path, table: pd.DataFrame) -> None:
+def test_creating_a_learner_does_not_change_the_dataloaders(folder: Path, table: pd.DataFrame) -> None:
     """Row 20: each learner of pretrained weights adds another Normalize to the data that it is given."""
     extra = gold("g12_extra")
     assert extra["vision_learner(pretrained) adds Normalize to the caller dls in place"] == [1, 2, 2]
@@ -120,9 +118,7 @@ def test_making_a_learner_changes_no_data(folder: Path, table: pd.DataFrame) -> 
     assert torch.equal(first.model.normalise(after), second.model.normalise(after))
 
 
-def test_a_fit_inherits_neither_momentum_nor_weight_decay_from_the_one_before(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_momentum_and_weight_decay_of_a_fit_do_not_affect_the_next_fit(folder: Path, table: pd.DataFrame) -> None:
     """Found beside the rows: momentum stays where the last schedule left it, a weight decay that was given stays."""
     extra = gold("g12_extra")
     assert extra["mom used by fit(): fresh vs after fit_one_cycle"] == pytest.approx([0.9, 0.9413], abs=1e-4)
@@ -135,7 +131,7 @@ def test_a_fit_inherits_neither_momentum_nor_weight_decay_from_the_one_before(
     assert {group["weight_decay"] for group in learner.opt.param_groups} == {0.01}
 
 
-def test_after_training_no_gradient_keeps_its_memory(folder: Path, table: pd.DataFrame) -> None:
+def test_gradients_are_freed_after_training(folder: Path, table: pd.DataFrame) -> None:
     """Also seen: memory of the device that is still held after training."""
     learner = squares_learner(folder, table)
     learner.fit(1, 1e-3)

@@ -56,7 +56,7 @@ def chapter_6(voc: Path) -> DataBlock:
 # ------------------------------------------------------------------ chapter 6, stage by stage
 
 
-def test_a_block_that_says_nothing_gives_each_row_twice_and_a_fifth_to_validation(voc_table: pd.DataFrame) -> None:
+def test_an_empty_block_returns_each_row_twice_and_splits_off_a_fifth(voc_table: pd.DataFrame) -> None:
     expected = GOLD["DataBlock().datasets(df)"]
     datasets = DataBlock().datasets(voc_table)
     assert [len(datasets.train), len(datasets.valid)] == expected["lens"]
@@ -64,7 +64,7 @@ def test_a_block_that_says_nothing_gives_each_row_twice_and_a_fifth_to_validatio
     assert bool((x == y).all()) is expected["same_row_twice"]
 
 
-def test_getters_give_two_texts(voc_table: pd.DataFrame) -> None:
+def test_getters_extract_the_file_name_and_the_labels(voc_table: pd.DataFrame) -> None:
     datasets = DataBlock(get_x=lambda row: row["fname"], get_y=lambda row: row["labels"]).datasets(voc_table)
     index = int(datasets.train[0][0].removesuffix(".jpg"))
     assert str(datasets.train[0]) == str((f"{index:06}.jpg", voc_table["labels"][index]))
@@ -72,7 +72,7 @@ def test_getters_give_two_texts(voc_table: pd.DataFrame) -> None:
     assert (expected[0], expected[1]) in zip(voc_table["fname"], voc_table["labels"], strict=True)
 
 
-def test_an_item_is_an_image_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
+def test_a_sample_is_an_image_and_a_binary_vector(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
     expected = GOLD["multi item"]
     datasets = chapter_6.datasets(voc_table)
     x, y = datasets.train[0]
@@ -83,7 +83,7 @@ def test_an_item_is_an_image_and_a_row_of_ones_and_zeros(chapter_6: DataBlock, v
     assert str(datasets.train.vocab[where]) == expected["lookup"]
 
 
-def test_a_batch_of_several_labels_is_the_books_in_plain_tensors(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
+def test_a_multi_label_batch_equals_fastais_in_plain_tensors(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
     expected = GOLD["multi batch"]
     dls = chapter_6.dataloaders(voc_table, bs=8)
     for tensor, theirs in zip(dls.one_batch(), (expected["x"], expected["y"]), strict=True):
@@ -96,7 +96,7 @@ def test_a_batch_of_several_labels_is_the_books_in_plain_tensors(chapter_6: Data
     assert (repr(dls.loss_func), dls.c, dls.bs) == (expected["loss"], expected["c"], expected["bs"])
 
 
-def test_a_batch_of_points_is_the_books(pets: Path) -> None:
+def test_a_batch_of_points_equals_fastais(pets: Path) -> None:
     expected = GOLD["point batch"]
     block = DataBlock(
         (ImageBlock, PointBlock),
@@ -127,7 +127,7 @@ def said(block: DataBlock, source: Path, capsys: pytest.CaptureFixture[str]) -> 
     return capsys.readouterr().out
 
 
-def test_the_summary_states_the_facts_of_the_books(
+def test_the_summary_contains_the_facts_of_fastais(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs, ours = summaries("pets"), said(CHAPTER_5, pets, capsys)
@@ -149,7 +149,7 @@ def test_the_summary_states_the_facts_of_the_books(
     assert ours.rstrip().endswith("One batch: x 4x3x24x24 float32, y 4 int64")
 
 
-def test_the_summary_says_once_what_the_book_says_twice_and_that_all_is_one_resample(
+def test_the_summary_has_no_repetition_and_reports_a_single_resampling(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs, ours = summaries("pets"), said(CHAPTER_5, pets, capsys)
@@ -159,7 +159,7 @@ def test_the_summary_says_once_what_the_book_says_twice_and_that_all_is_one_resa
     assert "to 24x24 (height x width)" in ours
 
 
-def test_without_a_size_both_summaries_end_at_the_batch_and_say_what_is_missing(
+def test_without_a_common_image_size_both_summaries_stop_at_the_batch_with_a_remedy(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs, ours = summaries("no_resize"), said(CHAPTER_5.new(item_tfms=None, batch_tfms=None), pets, capsys)
@@ -172,13 +172,13 @@ def test_without_a_size_both_summaries_end_at_the_batch_and_say_what_is_missing(
 # ------------------------------------------------------------------ traps
 
 
-def test_a_batch_larger_than_the_set_is_said_where_the_book_has_no_batch(pets: Path) -> None:
+def test_a_batch_size_larger_than_the_training_set_is_an_error_unlike_fastai(pets: Path) -> None:
     assert GOLD["traps"]["bs > n_train: len(dls.train)"] == 0
     with pytest.raises(DataError, match="a batch of 64 is larger than the training side with its 48 images"):
         CHAPTER_5.dataloaders(pets, bs=64)
 
 
-def test_a_label_that_only_validation_has_is_said_before_any_batch(pets: Path) -> None:
+def test_a_label_only_in_the_validation_set_is_an_error_before_any_batch(pets: Path) -> None:
     traps = GOLD["traps"]
     assert traps["label only in valid: building the DataLoaders"] is None
     assert "'pug' was not included" in traps["... and iterating valid"]
@@ -187,13 +187,13 @@ def test_a_label_that_only_validation_has_is_said_before_any_batch(pets: Path) -
         block.datasets(pets)
 
 
-def test_overlapping_sides_are_refused_where_the_book_takes_them(pets: Path) -> None:
+def test_overlapping_training_and_validation_sets_are_refused_unlike_fastai(pets: Path) -> None:
     assert GOLD["traps"]["overlapping train/valid indices accepted"]["err"] is None
     with pytest.raises(DataError, match="2 items on both sides"):
         CHAPTER_5.new(splitter=lambda _: ([0, 1, 2, 3], [2, 3, 4])).datasets(pets)
 
 
-def test_every_ending_of_an_image_is_one_that_the_book_takes_too_but_not_every_image_type_is_an_image() -> None:
+def test_image_extensions_are_fastais_without_unreadable_formats() -> None:
     theirs = GOLD["traps"]["image_extensions"]
     assert set(IMAGE_EXTENSIONS) < set(theirs)
     assert {".svg", ".psd", ".dwg"} <= set(theirs) - set(IMAGE_EXTENSIONS), "which no image reader opens"

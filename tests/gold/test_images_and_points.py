@@ -47,7 +47,7 @@ def brightest(warp: Warp, x: int, y: int) -> list[int]:
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_a_pixel_and_its_point_go_where_the_books_go(name: str) -> None:
+def test_pixels_and_points_are_moved_as_in_fastai(name: str) -> None:
     for place, expected in GEOMETRY[name].items():
         x, y = map(int, place.strip("()").split(","))
         point = moved(MOVES[name], x, y)
@@ -57,7 +57,7 @@ def test_a_pixel_and_its_point_go_where_the_books_go(name: str) -> None:
         assert np.abs(pixel - point).max() <= 1
 
 
-def test_a_quarter_turn_of_an_oblong_image_turns_its_size_where_the_book_loses_the_pixel() -> None:
+def test_a_quarter_turn_of_a_non_square_image_swaps_its_size_unlike_fastai() -> None:
     theirs = GEOMETRY["Dihedral(draw=3) on 65x97 (h,w) image"]["(10,20)"]
     assert theirs == {"pixel_lands": [0, 0], "point_says": [35.938, 69.805]}
     turned = Warp.dihedral(OBLONG, 3)
@@ -65,7 +65,7 @@ def test_a_quarter_turn_of_an_oblong_image_turns_its_size_where_the_book_loses_t
     assert moved(turned, 10, 20).round(6).tolist() == brightest(turned, 10, 20) == [20, 86]
 
 
-def test_a_turn_of_a_square_is_the_books() -> None:
+def test_the_rotation_matrix_equals_fastais() -> None:
     half = SQUARE.width / 2
     to_pixels = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
     back = np.linalg.inv(to_pixels) @ np.linalg.inv(Warp.rotate(SQUARE, 10).matrix) @ to_pixels
@@ -75,7 +75,7 @@ def test_a_turn_of_a_square_is_the_books() -> None:
 # ------------------------------------------------------------------ points
 
 
-def test_scaled_points_come_back_as_in_the_book() -> None:
+def test_decoded_points_equal_fastais() -> None:
     recorded = GEOMETRY["PointScaler 640x480"]
     block, warp = PointBlock(len(recorded["points"])), Warp.identity(Size(480, 640))
     assert block.decode(block.own_units(torch.tensor(recorded["scaled"])[None], [warp])[0]).xy.numpy() == pytest.approx(
@@ -83,7 +83,7 @@ def test_scaled_points_come_back_as_in_the_book() -> None:
     )
 
 
-def test_a_flipped_point_is_the_books() -> None:
+def test_a_flipped_point_equals_fastais() -> None:
     block, size = PointBlock(2), Size(64, 96)
     points = block.decode(block.own_units(torch.tensor([[[-0.5, 0.25], [0.75, -1.0]]]), [Warp.identity(size)])[0])
     before = points.xy.clone()
@@ -93,21 +93,21 @@ def test_a_flipped_point_is_the_books() -> None:
     assert torch.equal(points.xy, before), "here the points themselves stay"
 
 
-def test_a_flip_comes_before_the_scaling_only_there() -> None:
+def test_points_are_flipped_correctly_unlike_fastai() -> None:
     wrong = GEOMETRY["item pipeline order: FlipItem(order 0) runs BEFORE PointScaler(order 1)"][1]
     assert wrong == [[-1.5, -0.5]]
     flipped = PointBlock(1).encode(Points.of([24.0, 16.0]), Warp.flip(Size(64, 96)))
     assert flipped[0, 0].item() == pytest.approx(GEOMETRY["expected scaled x after flip"])
 
 
-def test_a_point_that_a_crop_cuts_off_is_unknown_and_not_outside_of_the_range() -> None:
+def test_a_point_outside_the_crop_is_unknown_unlike_fastai() -> None:
     theirs = GEOMETRY["Resize(32) then points (train, random.seed(0))"][1]
     assert theirs == [[-1.09375, -0.5]]
     crop = Warp.crop(Size(64, 96), Size(64, 64), left=30, top=0).then(Warp.resize(Size(64, 64), Size(32, 32)))
     assert PointBlock(1).encode(Points.of([24.0, 16.0]), crop).isnan().all()
 
 
-def test_the_edge_of_an_image_is_where_its_points_think_it_is() -> None:
+def test_pixels_and_points_have_the_same_image_edge_unlike_fastai() -> None:
     right = AUGMENT["align_corners=True image vs edge-convention points, 640->320"][-1]
     assert (right["point_decoded"], right["image_centroid"]) == (319.5, 319.0), "half a pixel apart there"
     resized = Warp.resize(Size(8, 640), Size(4, 320))
@@ -120,7 +120,7 @@ def test_the_edge_of_an_image_is_where_its_points_think_it_is() -> None:
 # ------------------------------------------------------------------ images
 
 
-def test_sizes_are_said_as_in_the_book() -> None:
+def test_image_sizes_are_given_as_in_fastai() -> None:
     image = Image.create(np.zeros((64, 96, 3), dtype=np.uint8))
     assert list(image.shape) == GEOMETRY["PILImage.shape is (h,w)"]
     assert list(image.to_thumb(48).size) == GEOMETRY["to_thumb(48) on 96x64"]
@@ -131,7 +131,7 @@ def recorded_crops() -> list[str]:
 
 
 @pytest.mark.parametrize("name", recorded_crops())
-def test_validation_is_scaled_to_the_books_size_and_not_squished(name: str) -> None:
+def test_validation_crops_keep_the_aspect_ratio_unlike_fastai(name: str) -> None:
     crop: dict[str, Any] = ast.literal_eval(name[name.index("({") + 1 : name.index("})") + 1])
     width, height = map(int, name.split()[0].split("x"))
     covers = GEOMETRY["RandomResizedCrop"][name]["resized_to_first"]
@@ -141,7 +141,7 @@ def test_validation_is_scaled_to_the_books_size_and_not_squished(name: str) -> N
     assert x == pytest.approx(max(covers[0] / width, covers[1] / height)), "theirs is both, so images are squished"
 
 
-def test_bytes_become_numbers_and_numbers_images_as_in_the_book() -> None:
+def test_uint8_and_float_images_are_converted_as_in_fastai() -> None:
     levels = torch.tensor([0, 51, 255], dtype=torch.uint8)
     assert (levels.float() / 255).tolist() == pytest.approx(AUGMENT["IntToFloatTensor"])
     shown = to_images(torch.tensor([1.2, -0.1, 0.5]).reshape(1, 1, 1, 3)).flatten().tolist()
@@ -149,7 +149,7 @@ def test_bytes_become_numbers_and_numbers_images_as_in_the_book() -> None:
     assert shown == [255, 0, 128], "rounded, not cut off"
 
 
-def test_the_book_resamples_two_to_four_times_and_here_all_is_one_warp() -> None:
+def test_all_transforms_are_one_warp_where_fastai_resamples_several_times() -> None:
     recorded = AUGMENT["resamplings"]
     for side in ("train  <- book ch.5", "valid"):
         assert len(recorded[f"aug_transforms(size=224,min_scale=.75) {side}"]["grid_samples"]) == 2
@@ -162,20 +162,20 @@ def test_the_book_resamples_two_to_four_times_and_here_all_is_one_warp() -> None
     assert np.array_equal(still.warp.matrix, np.eye(3))
 
 
-def test_means_are_given_and_not_taken_from_one_batch_as_in_the_book() -> None:
+def test_normalize_needs_mean_and_std_unlike_fastai() -> None:
     assert AUGMENT["Normalize() fitted on one batch arange(48).view(2,3,2,4)"]["mean"] == [15.5, 23.5, 31.5]
     with pytest.raises(TypeError, match="missing 2 required positional arguments: 'mean' and 'std'"):
         Normalize()  # type: ignore[call-arg]
 
 
-def test_a_flip_is_as_likely_as_in_the_book() -> None:
+def test_the_flip_probability_equals_fastais() -> None:
     generator = np.random.default_rng(0)
     flip = aug_transforms()[0]
     share = np.mean([flip.draw(Size(4, 4), generator).warp.mirrored for _ in range(4000)])
     assert share == pytest.approx(AUGMENT["statistics over draws"]["flip p=.5"], abs=0.03)
 
 
-def test_light_that_is_drawn_once_for_all_is_the_books_formula() -> None:
+def test_brightness_and_contrast_use_fastais_formula() -> None:
     assert "sigmoid(logit(x)*change)" in AUGMENT["formula"]
     x = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
     for change in (0.8, 1.2):

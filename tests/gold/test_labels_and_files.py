@@ -32,12 +32,12 @@ def fitted(labels: list[object], **how: bool) -> CategoryBlock:
 # ------------------------------------------------------------------ splits
 
 
-def test_images_in_neither_folder_are_left_out_as_in_the_book() -> None:
+def test_images_in_other_folders_are_ignored_as_in_fastai() -> None:
     paths = [Path(name) for name in ("train/a/1.jpg", "valid/a/2.jpg", "train/b/3.jpg", "test/b/4.jpg")]
     assert list(GrandparentSplitter()(paths)) == GOLD["GrandparentSplitter (test/ silently dropped)"]
 
 
-def test_without_a_seed_a_split_does_not_follow_the_global_generator_unlike_the_book() -> None:
+def test_an_unseeded_split_ignores_the_global_generator_unlike_fastai() -> None:
     assert GOLD["RandomSplitter() after torch.manual_seed(0), n=10"] == [[7, 5, 3, 9, 0, 8, 6, 2], [4, 1]]
     splits = []
     for _ in range(4):
@@ -46,13 +46,13 @@ def test_without_a_seed_a_split_does_not_follow_the_global_generator_unlike_the_
     assert any(split != splits[0] for split in splits)
 
 
-def test_a_block_without_a_splitter_splits_the_same_way_each_time_unlike_the_book() -> None:
+def test_the_default_split_is_reproducible_unlike_fastai() -> None:
     items = list(range(100))
     first, second = (DataBlock().datasets(items).splits for _ in range(2))
     assert first == second == RandomSplitter(seed=0)(items)
 
 
-def test_the_training_side_of_the_recipes_split_is_theirs() -> None:
+def test_the_recipes_split_equals_the_recorded_one() -> None:
     expected = GOLD["v1 split_by_rand_pct(0.2,seed=10) n=128 (seed 001: 103/25)"]
     images = ImageList.from_df(pd.DataFrame({"name": range(128), "label": "a"}), ".")
     train, valid = images.split_by_rand_pct(0.2, seed=10).splitter(images.items)
@@ -72,13 +72,13 @@ def test_the_training_side_of_the_recipes_split_is_theirs() -> None:
         ("bools", [True, False], {}),
     ],
 )
-def test_names_and_numbers_of_classes_are_the_books(name: str, labels: list[object], how: dict[str, bool]) -> None:
+def test_vocabularies_equal_fastais(name: str, labels: list[object], how: dict[str, bool]) -> None:
     vocab = fitted(labels, **how).classes
     assert list(vocab) == CATEGORIES[name]["items"]
     assert vocab.o2i == CATEGORIES[name]["o2i"]
 
 
-def test_the_order_is_that_of_the_characters_and_the_empty_class_is_none_unlike_the_book() -> None:
+def test_the_vocabulary_is_sorted_and_has_no_empty_class_unlike_fastai() -> None:
     expected = CATEGORIES["['b','a','C','a10','a2','']"]["items"]
     assert list(fitted(["b", "a", "C", "a10", "a2"]).classes) == expected[1:]
     assert expected[0] == ""
@@ -86,20 +86,20 @@ def test_the_order_is_that_of_the_characters_and_the_empty_class_is_none_unlike_
         fitted(["b", ""])
 
 
-def test_texts_beside_numbers_are_sorted_as_texts_where_the_book_fails() -> None:
+def test_mixed_strings_and_numbers_are_sorted_as_strings_unlike_fastai() -> None:
     assert CATEGORIES["mixed str/int"].startswith("TypeError")
     assert list(fitted(["b", 1]).classes) == ["1", "b"]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
-def test_a_missing_class_is_said_where_the_book_fails_or_drops_it(missing: object) -> None:
+def test_a_missing_class_is_an_error_unlike_fastai(missing: object) -> None:
     assert CATEGORIES["strings with None"].startswith("TypeError")
     assert CATEGORIES["floats with nan"]["items"] == ["1.0", "2.0"]
     with pytest.raises(LabelError, match="an image has no label, and a CategoryBlock needs one"):
         fitted(["b", missing, "a"])
 
 
-def test_the_vocabulary_is_that_of_the_training_side_and_a_strange_label_is_found_at_once() -> None:
+def test_the_vocabulary_is_that_of_the_training_set_and_unknown_labels_are_found_at_once() -> None:
     assert GOLD["Categorize vocab comes from the training subset only"] == ["cat", "dog"]
     assert "'ant' was not included" in GOLD["unseen label in valid raises lazily"]
     table = pd.DataFrame({"label": ["cat", "dog", "cat", "dog"], "fname": "a.png"})
@@ -109,7 +109,7 @@ def test_the_vocabulary_is_that_of_the_training_side_and_a_strange_label_is_foun
         block.datasets(table.assign(label=["cat", "dog", "cat", "ant"]))
 
 
-def test_given_vocabularies_keep_their_order() -> None:
+def test_explicit_vocabularies_keep_their_order() -> None:
     assert list(CategoryBlock(["b", "a"], sort=False).classes) == GOLD["Categorize(vocab=['b','a'],sort=False)"]
     expected = GOLD["MultiCategorize(vocab=['b','a']) keeps order"]
     assert list(MultiCategoryBlock(vocab=["b", "a"]).classes) == expected
@@ -118,14 +118,14 @@ def test_given_vocabularies_keep_their_order() -> None:
 # ------------------------------------------------------------------ getters
 
 
-def test_an_empty_value_is_an_empty_list_and_so_is_a_missing_one_unlike_the_book() -> None:
+def test_empty_and_missing_cells_are_empty_lists_unlike_fastai() -> None:
     reader = ColReader("labels", label_delim=" ")
     assert reader({"labels": ""}) == GOLD['ColReader(label_delim) on ""'] == []
     assert GOLD["ColReader(label_delim) on NaN"].startswith("TypeError")
     assert reader({"labels": float("nan")}) == []
 
 
-def test_an_expression_finds_the_label_in_a_name_as_in_the_book() -> None:
+def test_a_regular_expression_extracts_the_label_as_in_fastai() -> None:
     labeller = RegexLabeller(r"(.+)_\d+.jpg$")
     assert {name: labeller(name) for name in GOLD["RegexLabeller"]} == GOLD["RegexLabeller"]
     by_name = using_attr(labeller, "name")
@@ -135,7 +135,7 @@ def test_an_expression_finds_the_label_in_a_name_as_in_the_book() -> None:
         labeller("x.png")
 
 
-def test_numbers_are_encoded_and_counted_as_in_the_book() -> None:
+def test_regression_targets_are_encoded_as_in_fastai() -> None:
     expected = GOLD["RegressionSetup"]
     one, several = RegressionBlock(), RegressionBlock()
     assert str(one.encode(one.read(1.5))) == expected["float"].replace("(1.5000)", "([1.5000])"), "with an axis"
@@ -143,7 +143,7 @@ def test_numbers_are_encoded_and_counted_as_in_the_book() -> None:
     assert several.fit([several.read([1, 2])]).width == expected["c list"]
 
 
-def test_encoded_rows_without_names_are_said() -> None:
+def test_one_hot_rows_without_a_vocabulary_are_refused() -> None:
     assert GOLD["MultiCategoryBlock(encoded=True) without vocab"].startswith("TypeError")
     with pytest.raises(InputError, match=r"needs the names of the columns: vocab=\[...\]"):
         MultiCategoryBlock(encoded=True)
@@ -152,7 +152,7 @@ def test_encoded_rows_without_names_are_said() -> None:
 # ------------------------------------------------------------------ files
 
 
-def test_the_images_of_a_folder_are_the_books_but_sorted_and_without_drawings(tmp_path: Path) -> None:
+def test_image_files_equal_fastais_but_sorted_and_without_svg(tmp_path: Path) -> None:
     for name in (
         "b.jpg",
         "a.jpg",

@@ -34,7 +34,7 @@ def corrected(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return -torch.where(targets == 1, inputs, 1 - inputs).log().mean()
 
 
-def test_the_printed_binary_cross_entropy_has_its_branches_exchanged_and_the_loss_is_the_right_one() -> None:
+def test_the_printed_binary_cross_entropy_has_its_branches_swapped_and_the_loss_is_correct() -> None:
     assert printed(LOGITS, TARGETS).item() == pytest.approx(GOLD["binary_cross_entropy as the seeds print it"])
     right = BCEWithLogitsLossFlat()(LOGITS, TARGETS)
     assert right.item() == pytest.approx(GOLD["binary_cross_entropy corrected"])
@@ -43,7 +43,7 @@ def test_the_printed_binary_cross_entropy_has_its_branches_exchanged_and_the_los
     assert not torch.allclose(printed(LOGITS, TARGETS), right)
 
 
-def test_the_printed_binary_cross_entropy_wants_wrong_answers() -> None:
+def test_the_printed_binary_cross_entropy_rewards_wrong_predictions() -> None:
     """The worked example of the page for readers of the book: an image with a bird and without a car."""
     probabilities, bird_and_no_car = torch.tensor([[0.9, 0.2]]), torch.tensor([[1.0, 0.0]])
     logits = probabilities.logit()
@@ -57,14 +57,14 @@ def test_the_printed_binary_cross_entropy_wants_wrong_answers() -> None:
         assert torch.equal(learnt > 0, bird_and_no_car.bool()) is says
 
 
-def test_a_weight_for_each_label_works_where_the_book_fails() -> None:
+def test_weights_per_label_work_unlike_fastai() -> None:
     assert GOLD["BCEWithLogitsLossFlat(weight=[1..5])"].startswith("RuntimeError")
     weight = torch.arange(1.0, 6.0)
     expected = torch.nn.BCEWithLogitsLoss(weight)(LOGITS, TARGETS)
     assert torch.allclose(BCEWithLogitsLossFlat(weight)(LOGITS, TARGETS), expected)
 
 
-def test_the_weighted_loss_of_two_batches_is_that_of_the_set_unlike_the_book() -> None:
+def test_the_weighted_mean_loss_does_not_depend_on_batches_unlike_fastai() -> None:
     classes = torch.tensor(GOLD["class targets"])
     mean = MeanLoss(CrossEntropyLossFlat(torch.arange(1.0, 6.0)))
     for part in (slice(0, 4), slice(4, 6)):
@@ -73,7 +73,7 @@ def test_the_weighted_loss_of_two_batches_is_that_of_the_set_unlike_the_book() -
     assert mean.value != pytest.approx(GOLD["weighted CE: AvgLoss over batches of 4 and 2"], rel=1e-2)
 
 
-def test_shapes_that_only_hold_as_many_numbers_are_refused_unlike_the_book() -> None:
+def test_mismatched_shapes_of_equal_size_are_refused_unlike_fastai() -> None:
     assert GOLD["accuracy_multi((6,5),(5,6)) accepted"] == pytest.approx(0.5333, abs=1e-4)
     with pytest.raises(InputError, match=r"got \(5, 6\) and \(6, 5\)"):
         accuracy_multi(LOGITS, TARGETS.T)
@@ -85,7 +85,7 @@ def test_shapes_that_only_hold_as_many_numbers_are_refused_unlike_the_book() -> 
 # ------------------------------------------------------------------ from outputs to answers
 
 
-def test_probabilities_are_the_books() -> None:
+def test_probabilities_equal_fastais() -> None:
     softmax = CategoryBlock(list("abcde")).activate(LOGITS)[0]
     assert softmax.tolist() == pytest.approx(GOLD["softmax row0"])
     of_four = CategoryBlock(list("abcd")).activate(torch.tensor([[1.6, 0.4, 3.9, 0.3]]))[0]
@@ -94,24 +94,24 @@ def test_probabilities_are_the_books() -> None:
     assert of_five.tolist() == pytest.approx(GOLD["seed sigmoid [-1.2,.2,1.9,-.3,3.4]"])
 
 
-def test_a_stretched_sigmoid_is_the_books() -> None:
+def test_sigmoid_range_equals_fastais() -> None:
     for x, expected in GOLD["sigmoid_range(x,-1,1)"].items():
         assert sigmoid_range(torch.tensor(float(x)), -1, 1).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_label_is_given_above_a_half_as_in_the_book() -> None:
+def test_a_label_is_predicted_strictly_above_one_half_as_in_fastai() -> None:
     assert Thresholds().values == GOLD["decodes thresh"]
     at_the_threshold = accuracy_multi(torch.tensor([[0.5]]), torch.tensor([[0.0]]), 0.5, sigmoid=False)
     assert at_the_threshold == GOLD["accuracy_multi strictness: p==thresh counts as negative"]
 
 
 @pytest.mark.parametrize("thresh", [0.1, 0.2, 0.5, 0.9, 0.99])
-def test_accuracy_from_probabilities_is_the_books(thresh: float) -> None:
+def test_accuracy_multi_of_probabilities_equals_fastais(thresh: float) -> None:
     expected = GOLD["accuracy_multi"][f"thresh={thresh},sigmoid=False"]
     assert accuracy_multi(PROBABILITIES, TARGETS, thresh, sigmoid=False).item() == pytest.approx(expected)
 
 
-def test_a_metric_of_decisions_is_not_given_logits() -> None:
+def test_metrics_of_decisions_refuse_logits() -> None:
     assert GOLD["called directly on logits: F1ScoreMulti()(inp,targ) ignores thresh/sigmoid"].startswith("ValueError")
     with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
         f1_macro(LOGITS, TARGETS)
@@ -120,7 +120,7 @@ def test_a_metric_of_decisions_is_not_given_logits() -> None:
 # ------------------------------------------------------------------ the recipes' scores
 
 
-def test_the_recipes_scores_at_every_threshold_are_theirs() -> None:
+def test_the_recipes_scores_at_all_thresholds_equal_the_recorded_ones() -> None:
     hamming = [hamming_accuracy(PROBABILITIES, TARGETS, threshold=t).item() for t in GRID]
     zero_one = [zero_one_accuracy(PROBABILITIES, TARGETS, threshold=t).item() for t in GRID]
     assert hamming == pytest.approx(GOLD["hamming over linspace(0,1,21)"], abs=1e-6)
@@ -133,14 +133,14 @@ def test_the_recipes_scores_at_every_threshold_are_theirs() -> None:
     )
 
 
-def test_the_recipes_worked_table_gives_their_numbers() -> None:
+def test_the_recipes_example_table_has_the_printed_scores() -> None:
     true = torch.tensor([[1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0]]).float()
     pred = torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]).float()
     assert hamming_accuracy(pred, true).item() == pytest.approx(GOLD["seed 001 table: hamming (0.85)"])
     assert zero_one_accuracy(pred, true).item() == pytest.approx(GOLD["seed 001 table: zero_one (0.40)"])
 
 
-def test_the_recipes_scores_of_logits_and_of_stacked_batches_are_theirs_and_the_right_one_is_not() -> None:
+def test_the_recipes_scores_of_logits_and_stacked_batches_are_reproduced_and_differ_from_the_correct_one() -> None:
     of_logits = GOLD["zero_one on raw logits, threshold .2 (what learn.fit prints in seed 001)"]
     assert zero_one_accuracy(LOGITS, TARGETS).item() == pytest.approx(of_logits)
     assert torch.tensor(0.2).sigmoid().item() == pytest.approx(GOLD["... equals p>"])

@@ -95,7 +95,7 @@ def trained(several: DataLoaders) -> Learner:
 # ------------------------------------------------------------------ what a fit leaves
 
 
-def test_the_table_and_the_rates_of_a_fit_are_the_books(trained: Learner) -> None:
+def test_the_history_and_learning_rates_of_a_fit_equal_fastais(trained: Learner) -> None:
     recorder = trained.recorder
     assert recorder.metric_names == BOOK["metric_names"]
     assert [metric.name for metric in trained.metrics] == BOOK["metric name of a partial"]
@@ -106,7 +106,7 @@ def test_the_table_and_the_rates_of_a_fit_are_the_books(trained: Learner) -> Non
     assert recorder.lrs == pytest.approx(BOOK["lrs recorded = last group only"], rel=1e-6)
 
 
-def test_the_curve_is_the_books_smoothed_loss_and_the_table_has_the_mean_unlike_the_book() -> None:
+def test_the_plot_has_fastais_smoothed_loss_but_the_history_has_the_mean() -> None:
     raw, logged = EXTRA["raw batch losses (2 epochs x 7)"], EXTRA["logged train_loss per epoch"]
     curve = smoothed(raw)
     assert [curve[6], curve[13]] == pytest.approx(logged, rel=1e-5)
@@ -114,7 +114,7 @@ def test_the_curve_is_the_books_smoothed_loss_and_the_table_has_the_mean_unlike_
     assert EXTRA["epoch means"][1] < logged[1] / 1.9, "its table still remembers the epoch before"
 
 
-def test_validation_is_the_loss_and_the_metrics_as_in_the_book(several: DataLoaders) -> None:
+def test_validate_returns_the_loss_and_the_metrics_as_in_fastai(several: DataLoaders) -> None:
     learner = small_learner(several, metrics=partial(accuracy_multi, thresh=0.2))
     _, count, theirs = BOOK["validate() type/len"]
     found = learner.validate()
@@ -124,7 +124,7 @@ def test_validation_is_the_loss_and_the_metrics_as_in_the_book(several: DataLoad
     assert theirs.split(",")[0] == BOOK["validate after learn.metrics=partial"].split(",")[0]
 
 
-def test_the_defaults_are_the_books(several: DataLoaders) -> None:
+def test_the_learners_defaults_equal_fastais(several: DataLoaders) -> None:
     theirs, learner = BOOK["Learner defaults"], small_learner(several)
     assert (learner.lr, list(learner.moms)) == (theirs["lr"], theirs["moms"])
     assert learner.training.train_bn is theirs["train_bn"]
@@ -139,7 +139,7 @@ def test_the_defaults_are_the_books(several: DataLoaders) -> None:
 # ------------------------------------------------------------------ answers
 
 
-def test_predictions_are_the_books_but_decisions_are_words(trained: Learner) -> None:
+def test_get_preds_equals_fastais_but_decoded_predictions_are_label_sets(trained: Learner) -> None:
     theirs, shapes = BOOK["get_preds"], BOOK["get_preds(with_input,with_decoded,with_loss) order"]
     predictions, targets = trained.get_preds()
     assert [list(predictions.shape), list(targets.shape)] == theirs["shapes"]
@@ -150,7 +150,7 @@ def test_predictions_are_the_books_but_decisions_are_words(trained: Learner) -> 
     assert words == [frozenset(trained.dls.vocab[row > 0.5]) for row in predictions]
 
 
-def test_the_training_side_is_predicted_whole_and_twice_alike_unlike_the_book(trained: Learner) -> None:
+def test_the_training_set_is_predicted_completely_and_reproducibly_unlike_fastai(trained: Learner) -> None:
     whole = "get_preds(ds_idx=0): uses all 32 train items, no shuffle; but with RANDOM train augmentation?"
     first, second = trained.get_preds(ds_idx=0)[0], trained.get_preds(ds_idx=0)[0]
     assert len(first) == BOOK[whole]["n"]
@@ -158,7 +158,7 @@ def test_the_training_side_is_predicted_whole_and_twice_alike_unlike_the_book(tr
     assert torch.equal(first, second)
 
 
-def test_images_of_a_loader_that_shuffles_are_answered_in_the_data_sets_order_as_in_the_book(
+def test_predictions_of_a_shuffling_loader_are_in_dataset_order_as_in_fastai(
     trained: Learner,
 ) -> None:
     assert BOOK["get_preds on shuffled dl is re-ordered to dataset order"] is True
@@ -167,14 +167,14 @@ def test_images_of_a_loader_that_shuffles_are_answered_in_the_data_sets_order_as
     assert trained.validate(trained.dls.train) == trained.validate(0)
 
 
-def test_points_are_predicted_in_the_shape_of_their_targets_unlike_the_book(centres: DataLoaders) -> None:
+def test_predicted_points_have_the_shape_of_their_targets_unlike_fastai(centres: DataLoaders) -> None:
     learner = vision_learner(centres, "test_resnet", y_range=(-1, 1), **QUIET)
     predictions, targets = learner.get_preds()
     assert BOOK["point get_preds"] == [[20, 2], [20, 1, 2]]
     assert list(predictions.shape) == list(targets.shape) == BOOK["point get_preds"][1]
 
 
-def test_one_answer_is_words_a_decision_and_probabilities_as_in_the_book(trained: Learner, voc: Path) -> None:
+def test_predict_returns_labels_decisions_and_probabilities_as_in_fastai(trained: Learner, voc: Path) -> None:
     words, given, sure = ast.literal_eval(BOOK["predict(path)"].replace("tensor", ""))
     assert words == [name for name, one in zip(trained.dls.vocab, given, strict=True) if one]
     assert given == [score > 0.5 for score in sure]
@@ -184,7 +184,7 @@ def test_one_answer_is_words_a_decision_and_probabilities_as_in_the_book(trained
     assert torch.equal(decision.bool(), scores > 0.5)
 
 
-def test_images_of_every_kind_and_without_targets_are_answered_as_in_the_book(breeds: DataLoaders, pets: Path) -> None:
+def test_paths_and_arrays_without_targets_are_predicted_as_in_fastai(breeds: DataLoaders, pets: Path) -> None:
     learner = small_learner(breeds)
     shape, targets = EXTRA["get_preds on unlabeled test_dl"]
     files = get_image_files(pets)[:3]
@@ -211,7 +211,7 @@ def test_images_of_every_kind_and_without_targets_are_answered_as_in_the_book(br
         ("show_batch(nrows=5,ncols=5): max_n caps at 9", {"nrows": 5, "ncols": 5}),
     ],
 )
-def test_a_batch_is_shown_in_the_books_layout(name: str, how: dict[str, Any], several: DataLoaders) -> None:
+def test_show_batch_has_fastais_layout(name: str, how: dict[str, Any], several: DataLoaders) -> None:
     several.show_batch(**how)
     figure, theirs = plt.gcf(), BOOK[name]
     assert len(figure.axes) == theirs["n_axes"]
@@ -226,7 +226,7 @@ def test_a_batch_is_shown_in_the_books_layout(name: str, how: dict[str, Any], se
 
 
 @pytest.mark.parametrize("kind", ["multi-label", "single-label"])
-def test_results_are_shown_in_the_books_layout(kind: str, several: DataLoaders, breeds: DataLoaders) -> None:
+def test_show_results_has_fastais_layout(kind: str, several: DataLoaders, breeds: DataLoaders) -> None:
     theirs = BOOK[f"show_results {kind}"]
     small_learner(several if kind == "multi-label" else breeds).show_results(max_n=4, figsize=(6, 6))
     titles = [ax.get_title() for ax in plt.gcf().axes]
@@ -234,7 +234,7 @@ def test_results_are_shown_in_the_books_layout(kind: str, several: DataLoaders, 
     assert [title.count("\n") for title in titles] == [title.count("\n") for title in theirs["titles"]] == [1] * 4
 
 
-def test_points_are_shown_in_the_books_layout(centres: DataLoaders) -> None:
+def test_plots_of_points_have_fastais_layout(centres: DataLoaders) -> None:
     centres.show_batch(max_n=9, figsize=(8, 6))
     theirs = BOOK["point show_batch"]
     assert (len(plt.gcf().axes), plt.gcf().get_size_inches().tolist()) == (theirs["n_axes"], theirs["figsize"])
@@ -244,7 +244,7 @@ def test_points_are_shown_in_the_books_layout(centres: DataLoaders) -> None:
     assert figure.get_suptitle() == theirs["suptitle"]
 
 
-def test_curves_have_the_books_names(breeds: DataLoaders) -> None:
+def test_loss_curves_have_fastais_labels(breeds: DataLoaders) -> None:
     learner = small_learner(breeds)
     learner.fit(1, 1e-4)
     ax, theirs = learner.recorder.plot_loss(), BOOK["plot_loss"]
@@ -276,7 +276,7 @@ def chapter_5_learner(pets: Path) -> Learner:
     return vision_learner(block.dataloaders(pets, bs=8), "resnet34", metrics=error_rate, **QUIET)
 
 
-def test_what_learns_and_what_decays_is_the_books(chapter_5_learner: Learner) -> None:
+def test_trainable_and_decayed_parameters_equal_fastais(chapter_5_learner: Learner) -> None:
     learner, flags = chapter_5_learner, HEADS["state flags"]
     learner.unfreeze()
     assert (
@@ -295,7 +295,7 @@ def test_what_learns_and_what_decays_is_the_books(chapter_5_learner: Learner) ->
     assert learner.training.frozen_to == HEADS["freeze_to(1) frozen_idx"]
 
 
-def test_an_untrained_network_is_normalised_too_unlike_the_book(chapter_5_learner: Learner) -> None:
+def test_an_untrained_model_normalises_its_input_unlike_fastai(chapter_5_learner: Learner) -> None:
     assert HEADS["normalize added when pretrained=False"] is False
     grey = torch.full((1, 3, 4, 4), 0.5)
     expected = torch.tensor(gold("g07_augment")["Normalize(.5)"])  # with ImageNet's numbers
@@ -303,7 +303,7 @@ def test_an_untrained_network_is_normalised_too_unlike_the_book(chapter_5_learne
 
 
 @pytest.mark.parametrize("state", ["frozen", "unfrozen"])
-def test_the_end_of_the_summary_is_the_books_without_an_address_and_callbacks(
+def test_the_end_of_the_summary_is_fastais_without_memory_address_and_callbacks(
     chapter_5_learner: Learner, state: str
 ) -> None:
     theirs = (FOLDER / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used: ")[1]
@@ -318,7 +318,7 @@ def test_the_end_of_the_summary_is_the_books_without_an_address_and_callbacks(
 
 
 @pytest.mark.parametrize("train_bn", [True, False])
-def test_norm_layers_of_a_frozen_body_learn_as_in_the_book_or_nothing_moves_unlike_the_book(
+def test_batch_norms_of_a_frozen_backbone_train_as_in_fastai_or_are_fully_frozen_unlike_fastai(
     breeds: DataLoaders, train_bn: bool
 ) -> None:
     theirs = EXTRA[f"{'frozen epoch' if train_bn else 'train_bn=False'}: body tensors that changed"]
@@ -347,7 +347,7 @@ def test_norm_layers_of_a_frozen_body_learn_as_in_the_book_or_nothing_moves_unli
 # ------------------------------------------------------------------ looking for a learning rate
 
 
-def test_the_rates_that_are_tried_are_the_books(breeds: DataLoaders) -> None:
+def test_lr_find_tries_the_same_learning_rates_as_fastai(breeds: DataLoaders) -> None:
     recorded = gold("g04_lrfind")
     tried = [sched_exp(1e-7, 10, i / 100) for i in range(100)]
     assert tried[:5] == pytest.approx(recorded["lr grid head"], rel=1e-12)

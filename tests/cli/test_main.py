@@ -21,7 +21,7 @@ from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
 from eyebright.sources.read import read_source
-from eyebright.workflow.options import DATA, MACHINE, TRAINING, Options, ReadOptions
+from eyebright.workflow.options import GROUPS, TRAINING, Options, ReadOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
 from support.learners import SMALL
@@ -147,6 +147,22 @@ def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> Non
     first = train_model(source, squares / "model", options=options).model.state_dict()
     again = train_model(source, squares / "again", options=Options.load(squares / "model")).model.state_dict()
     assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
+
+
+def test_every_option_of_a_step_reaches_the_training(squares: Path) -> None:
+    given = {"clip": 0.5, "accumulate": 2, "ema": 0.9, "mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1,
+             "balance": "pos_weight", "optimizer": "sgd", "sampling": "balanced"}  # fmt: skip
+    flags = [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    assert train(squares, *flags) == 0
+    asked = json.loads((squares / "model" / "options.json").read_text())["training"]
+    assert {name: asked[name] for name in given} == given
+
+
+def test_an_option_that_does_not_go_with_another_is_refused_by_its_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "m"), "--ema", "1"]) == 2
+    assert capsys.readouterr().err == "error: --ema is a number, above 0, below 1, got 1.0\n"
 
 
 def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -444,7 +460,7 @@ def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
         name: re.findall(r"^  (?:--)?(?:\[no-\])?([\w-]+)", text, flags=re.MULTILINE)
         for name, text in zip(groups[::2], groups[1::2], strict=True)
     }
-    assert list(listed) == ["Arguments", "Options", DATA, TRAINING, MACHINE]
+    assert list(listed) == ["Arguments", "Options", *GROUPS]
     wanted = [each.name.replace("_", "-") for each in options_of("train") if not each.option.python_only]
     assert sorted(name.lower() for name in itertools.chain(*listed.values())) == sorted([*wanted, "help"])
     assert listed["Options"] == ["out", "options", "help"]
@@ -474,7 +490,7 @@ def test_predicting_goes_on_past_unreadable_images(squares: Path, capsys: pytest
     (squares / "photos" / "003.png").write_bytes(b"")
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
     said = capsys.readouterr()
-    assert "39 images answered" in said.out
+    assert "predictions for 39 images: " in said.out
     assert "003.png" in said.err
     assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2
 

@@ -39,6 +39,14 @@ def texts(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+def parameters() -> set[str]:
+    """The names of all parameters and fields in the library."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in LIBRARY]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    fields = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    return {node.arg for node in nodes if isinstance(node, ast.arg)} | fields
+
+
 LIBRARY = [file for file in sorted(SOURCE.rglob("*.py")) if "cli" not in file.relative_to(SOURCE).parts]
 
 
@@ -49,8 +57,10 @@ def test_no_file_of_the_library_names_a_flag() -> None:
     assert not found
 
 
-def test_what_the_library_names_in_backticks_is_an_option() -> None:
-    known = {name for command in COMMANDS for each in options_of(command) for name in (each.name, *each.option.aliases)}
+def test_what_the_library_names_in_backticks_is_an_option_or_a_parameter() -> None:
+    known = parameters() | {
+        name for command in COMMANDS for each in options_of(command) for name in (each.name, *each.option.aliases)
+    }
     named = {
         name: f"{file}:{line}"
         for file in LIBRARY

@@ -93,7 +93,7 @@ def _records(options: list[Declared]) -> Records:
 def _written(each: Declared) -> str:
     if each.option.positional:
         return flag_of(each) + ("..." if each.repeated else "")
-    if each.kind is bool and each.default is True:
+    if each.kind is bool and each.default is not False:
         return flag_of(each).replace("--", "--[no-]", 1)
     return " ".join(filter(None, [flag_of(each), _metavar(each)]))
 

@@ -1,6 +1,8 @@
 """``eyebright predict``: a model folder and images in, a table of predictions out."""
 
-from typing import TYPE_CHECKING, cast
+import json
+import math
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -8,6 +10,7 @@ from eyebright.cli.command import Given
 from eyebright.workflow.options import PredictOptions
 
 if TYPE_CHECKING:
+    from eyebright.inference.predictor import Predictions
     from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import Name
 
@@ -23,7 +26,6 @@ def predict(given: Given) -> None:
     """  # noqa: D301 - a backspace keeps the lines as they are
     options = given.options(PredictOptions)
     from eyebright.inference.predictor import load_predictor
-    from eyebright.io.atomic import write_atomically
     from eyebright.io.files import get_image_files
 
     files = [file for path in options.images for file in (get_image_files(path) if path.is_dir() else [path])]
@@ -36,17 +38,41 @@ def predict(given: Given) -> None:
     if options.verbose:
         typer.echo(str(predictor.runtime), err=True)
     predictions = predictor.predict(files, bs=options.bs)
-    if options.out is None:
-        for prediction in predictions:
-            typer.echo(predictions.line(prediction))
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        # Nine digits bring a float32 back; more would only be noise.
-        write_atomically(
-            options.out, lambda path: predictions.to_frame().to_csv(path, index=False, float_format="%.9g")
-        )
-        typer.echo(f"{len(predictions)} images answered in {options.out}")
+    _write(predictions, options)
     for path, reason in predictions.skipped.items():
         typer.echo(f"left out: {path}: {reason}", err=True)
     if not len(predictions):
         raise typer.Exit(2)
+
+
+def _write(predictions: "Predictions", options: PredictOptions) -> None:
+    """Writes the predictions to the file, or to the screen where there is none."""
+    from eyebright.io.atomic import write_atomically
+
+    out = options.out
+    name = options.format or ("json" if out is not None and out.suffix.lower() == ".json" else "csv")
+    if out is None and options.format is None:
+        for prediction in predictions:
+            typer.echo(predictions.line(prediction))
+        return
+    # Nine digits bring a float32 back; more would only be noise.
+    text = _json(predictions) if name == "json" else predictions.to_frame().to_csv(index=False, float_format="%.9g")
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, lambda file: file.write_text(text, encoding="utf-8", newline=""))
+    typer.echo(f"predictions for {len(predictions)} images: {out}")
+
+
+def _json(predictions: "Predictions") -> str:
+    """A list with one object per image; a number that is not finite is null."""
+    return json.dumps(_finite(predictions.to_json()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

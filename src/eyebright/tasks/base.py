@@ -67,8 +67,17 @@ class TargetBlock(Block):
     """Whether a value moves with the pixels of its image."""
     can_mix: ClassVar[bool] = False
     """Whether the targets of two images can be mixed, as mixup does; see `soft_targets`."""
+    needs_whole_image: ClassVar[bool] = False
+    """Whether a value may depend on all of its image, so that a crop may have another one."""
+    y_range: ClassVar[tuple[float, float] | None] = None
+    """The range of the outputs of a head that is made for the block; None: any number."""
     is_checked_early: ClassVar[bool] = False
     """Whether each different target is checked before training; reading all of them is then worth it."""
+
+    @property
+    def flip_hazard(self) -> str:
+        """Why the value of a mirrored image may not be known; empty where it is."""
+        return ""
 
     # ------------------------------------------------------------------ between values and tensors
 

@@ -46,6 +46,8 @@ class PointBlock(TargetBlock):
     columns: ClassVar[Columns] = "points"
     section: ClassVar[SectionName] = "points"
     is_geometric: ClassVar[bool] = True
+    needs_whole_image: ClassVar[bool] = True
+    y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     count: int | None
     mirror: tuple[int, ...] | None
     names: tuple[str, ...] | None
@@ -71,6 +73,13 @@ class PointBlock(TargetBlock):
         object.__setattr__(self, "mirror", swaps)
         object.__setattr__(self, "names", None if names is None else tuple(names))
         object.__setattr__(self, "in_pixels", in_pixels)
+
+    @property
+    def flip_hazard(self) -> str:
+        """Why mirrored points may have each other's names: several points, of which no sides are known."""
+        if self.count == 1 or self.mirror is not None or self.names is not None:
+            return ""
+        return "the points have no names that say which are mirrored partners; `mirror` says it"
 
     def read(self, raw: Any) -> Points:
         """The points, in pixels."""

@@ -33,6 +33,7 @@ class RegressionBlock(TargetBlock):
     name: ClassVar[str] = "regression"
     columns: ClassVar[Columns] = "numbers"
     section: ClassVar[SectionName] = "numbers"
+    needs_whole_image: ClassVar[bool] = True
     n_out: int | None = None
     names: tuple[str, ...] | None = None
 
@@ -43,6 +44,11 @@ class RegressionBlock(TargetBlock):
             if len(self.names) != count or len(set(self.names)) != count:
                 raise InputError(f"{count} numbers need as many different names, got {list(self.names)}")
             object.__setattr__(self, "n_out", count)
+
+    @property
+    def flip_hazard(self) -> str:
+        """A mirrored image may have another number, such as an angle or a position."""
+        return "a number may depend on left and right"
 
     def read(self, raw: Any) -> tuple[float, ...]:
         """The numbers; NaN where one is unknown.

@@ -37,6 +37,7 @@ class Option:
         at_least: the smallest value of a number.
         above: numbers are larger than this.
         at_most: the largest value of a number.
+        below: numbers are smaller than this.
         choices: the values of a text.
         unset: what happens where the value is None, or an empty tuple.
         metavar: stands for the value in the help; empty: made from the type.
@@ -52,6 +53,7 @@ class Option:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
+    below: float | None = None
     choices: tuple[str, ...] = ()
     unset: str = ""
     metavar: str = ""
@@ -65,7 +67,7 @@ class Option:
         """The allowed numbers in words, for example ``"at least 1"`` or ``"0 to 0.9"``; empty without a limit."""
         if self.at_least is not None and self.at_most is not None:
             return f"{_number(self.at_least)} to {_number(self.at_most)}"
-        limits = (("above", self.above), ("at least", self.at_least), ("at most", self.at_most))
+        limits = (("above", self.above), ("at least", self.at_least), ("at most", self.at_most), ("below", self.below))
         return ", ".join(f"{words} {_number(limit)}" for words, limit in limits if limit is not None)
 
 
@@ -246,6 +248,7 @@ def _within(value: Any, option: Option) -> bool:
         (option.above is None or value > option.above)
         and (option.at_least is None or value >= option.at_least)
         and (option.at_most is None or value <= option.at_most)
+        and (option.below is None or value < option.below)
     )
 
 

@@ -5,16 +5,19 @@ Importing this file loads no torch, so that ``--help`` is quick.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from eyebright import _defaults
+from eyebright._choices import Balance, OptimizerName
 from eyebright.errors import InputError
+from eyebright.train.options import TrainingOptions
 from eyebright.workflow.option import Option, check_options, documented
 
 DATA = "Data"
+IMAGES = "Images"
 TRAINING = "Training"
 MACHINE = "Machine"
-GROUPS = (DATA, TRAINING, MACHINE)
+GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 """The headings of the help, in order; options without one come first."""
 
 THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
@@ -71,19 +74,41 @@ class Options:
         Option("Share of the images for validation, where the data do not say.", DATA, at_least=0.01, at_most=0.9),
     ] = _defaults.VALID_PCT
     skip_bad: Annotated[bool, Option("Leave unreadable images out and list them.", DATA)] = False
-    arch: Annotated[str, Option("Backbone: any timm name, or resnet18, resnet34, resnet50.", TRAINING)] = (
-        "tf_efficientnet_lite0"
-    )
+    sampling: Annotated[
+        str,
+        Option(
+            "Images of an epoch: each once, or drawn so that rare labels come more often.",
+            DATA,
+            choices=("uniform", "balanced"),
+        ),
+    ] = "uniform"
+
     size: Annotated[
         int | tuple[int, int],
         Option(
             "Size in pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.",
-            TRAINING,
+            IMAGES,
             read=image_size,
             metavar="SIZE",
         ),
     ] = 224
-    whole: Annotated[bool, Option("Pad images instead of cropping them: for objects near the edge.", TRAINING)] = False
+    whole: Annotated[
+        bool | None,
+        Option(
+            "Pad images instead of cropping them: for objects near the edge.",
+            IMAGES,
+            unset="on for points and numbers, off for labels",
+        ),
+    ] = None
+    augment: Annotated[bool, Option("Vary training images at random: geometry, brightness, contrast.", IMAGES)] = True
+    flip: Annotated[
+        bool | None,
+        Option("Mirror training images at random.", IMAGES, unset="where the target of a mirrored image is known"),
+    ] = None
+
+    arch: Annotated[str, Option("Backbone: any timm name, or resnet18, resnet34, resnet50.", TRAINING)] = (
+        "tf_efficientnet_lite0"
+    )
     epochs: Annotated[int, Option("Epochs in which all layers train.", TRAINING, at_least=1)] = 5
     freeze_epochs: Annotated[int, Option("Epochs before these, with a frozen backbone.", TRAINING, at_least=0)] = (
         _defaults.FREEZE_EPOCHS
@@ -112,16 +137,52 @@ class Options:
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
     ] = None
     keep_statistics: Annotated[
-        bool,
-        Option("Batch norms of the backbone keep the statistics of their pretraining.", TRAINING),
+        bool, Option("Batch norms of the backbone keep the statistics of their pretraining.", TRAINING)
     ] = True
+    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName))] = (
+        TrainingOptions.optimizer
+    )
+    clip: Annotated[
+        float | None,
+        Option("Largest norm of the gradient; a larger one is scaled down.", TRAINING, above=0, unset="none"),
+    ] = TrainingOptions.clip
+    accumulate: Annotated[
+        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1)
+    ] = TrainingOptions.accumulate
+    ema: Annotated[
+        float | None,
+        Option(
+            "Decay of an exponential moving average of the weights, such as 0.999; the average becomes the model.",
+            TRAINING,
+            above=0,
+            below=1,
+            unset="none",
+        ),
+    ] = TrainingOptions.ema
+    mixup: Annotated[
+        float,
+        Option("Alpha of mixup, such as 0.2: images and their labels are blended in pairs.", TRAINING, at_least=0),
+    ] = TrainingOptions.mixup
+    cutmix: Annotated[
+        float,
+        Option("Alpha of CutMix, such as 1: a box of each image is pasted from another one.", TRAINING, at_least=0),
+    ] = TrainingOptions.cutmix
+    label_smoothing: Annotated[
+        float, Option("Share of each label that is spread over the others.", TRAINING, at_least=0, below=1)
+    ] = TrainingOptions.label_smoothing
+    balance: Annotated[
+        str,
+        Option(
+            "Weight of rare labels in the loss: by their frequency, or by their effective number of images.",
+            TRAINING,
+            choices=get_args(Balance),
+        ),
+    ] = TrainingOptions.balance
     threshold_metric: Annotated[
         str, Option("Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS)
     ] = _defaults.THRESHOLD_METRIC
-    seed: Annotated[
-        int,
-        Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED),
-    ] = 0
+    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED)] = 0
+
     precision: Annotated[
         str, Option("Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS))
     ] = "auto"
@@ -208,7 +269,16 @@ class PredictOptions:
     images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
     out: Annotated[
         Path | None,
-        Option("CSV to write: path, labels, a probability column per label.", unset="a line per image on the screen"),
+        Option(
+            "File to write: a row per image with its labels and their probabilities, its points or its numbers.",
+            unset="a line per image on the screen",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        Option(
+            "Format of the predictions.", choices=("csv", "json"), unset="json for a file that ends in .json, else csv"
+        ),
     ] = None
     bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
     device: Annotated[str | None, _DEVICE] = None

@@ -1,0 +1,138 @@
+"""From the images of a source to batches: how they are brought to one size, and how training images are augmented."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from eyebright._defaults import BATCH_SIZE
+from eyebright.data.block import DataBlock
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import InputError
+from eyebright.sources.coded import Coded
+from eyebright.sources.source import Source
+from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.image import ImageBlock
+from eyebright.transforms.draw import Transform
+from eyebright.transforms.presets import aug_transforms
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Size
+from eyebright.workflow.options import Options
+
+_PRESIZE = 8, 7  # a training image is resized to 8/7 of its size before a random crop: 256 for 224, as in the book
+_CROP_AREA = 0.75  # smallest area of a random crop
+
+Weights = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataLoaders:
+    """Batches of a source whose images are split.
+
+    Args:
+        source: the labelled images.
+        options: how the model is trained.
+        batch: images in a batch.
+
+    Raises:
+        InputError: the source and the options do not fit each other, for example a batch larger than the training set.
+    """
+    train, valid = source.split or (range(len(source)), ())
+    target = source.block()
+    item_tfms, batch_tfms = _transforms(target, options)
+    block = DataBlock(
+        blocks=(ImageBlock, target),
+        get_x=lambda row: row.path,
+        get_y=lambda row: row.target,
+        splitter=lambda _: (train, valid),
+        item_tfms=item_tfms,
+        batch_tfms=batch_tfms,
+    )
+    return block.dataloaders(
+        source,
+        bs=batch,
+        sample_weights=sample_weights(source, options),
+        num_workers=options.workers,
+        device=options.device,
+        seed=options.seed,
+        skip_bad=options.skip_bad,
+        cache=options.cache,
+    )
+
+
+def batch_size(source: Source, options: Options) -> int:
+    """Images in a batch: as asked, else 32, or a quarter of the images where there are fewer than 128.
+
+    Args:
+        source: before its split at random.
+        options: how the model is trained.
+    """
+    if options.bs is not None:
+        return options.bs
+    images = len(source.not_kept_aside()) if source.split is None else len(source.split[0])
+    return min(BATCH_SIZE, max(images // 4, 2))  # batch norm cannot train on a single image
+
+
+def shows_whole_images(target: TargetBlock, options: Options) -> bool:
+    """Whether images are padded, not cropped: as asked, else where the target may depend on all of the image."""
+    return target.needs_whole_image if options.whole is None else options.whole
+
+
+def flips_images(target: TargetBlock, options: Options) -> bool:
+    """Whether training images are mirrored at random: as asked, else where the target of a mirrored image is known."""
+    return options.augment and (not target.flip_hazard if options.flip is None else options.flip)
+
+
+def augmentation_message(target: TargetBlock, options: Options) -> str:
+    """A sentence about what the model sees of the images of this kind of target."""
+    size = Size.of(options.size)
+    whole = shows_whole_images(target, options)
+    seen = f"the model sees {f'whole images, padded to {size}' if whole else f'crops of {size}'} pixels"
+    if not options.augment:
+        return f"{seen}; training images vary in position only"
+    varied = "perspective, rotation, zoom, brightness and contrast"
+    if flips_images(target, options):
+        return f"{seen}; training images vary in flips, {varied}"
+    reason = "" if options.flip is False else f", since {target.flip_hazard}; `flip=True` mirrors images all the same"
+    return f"{seen}; training images vary in {varied}; no flips{reason}"
+
+
+def _transforms(target: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
+    """How images are brought to one size, and what is drawn at random in training."""
+    whole, flip = shows_whole_images(target, options), flips_images(target, options)
+    if whole:
+        padded = Resize(options.size, method="pad", pad_mode="zeros")
+        return padded, aug_transforms(do_flip=flip) if options.augment else []
+    if not options.augment:
+        return Resize(options.size), []
+    larger, smaller = _PRESIZE
+    presized = tuple(side * larger // smaller for side in Size.of(options.size))
+    return Resize(presized), aug_transforms(do_flip=flip, size=options.size, min_scale=_CROP_AREA)
+
+
+def sample_weights(source: Source, options: Options) -> Weights | None:
+    """How often each image is drawn in an epoch, in proportion; None: each image once.
+
+    Args:
+        source: the labelled images; those that validate have a weight too, which nothing uses.
+        options: how the model is trained.
+
+    Returns:
+        Shape (n,). With balanced sampling the weight of an image is 1 over the number of training images with its
+        rarest label (no label counts as one), times its weight in the source.
+
+    Raises:
+        InputError: balanced sampling of points or numbers.
+    """
+    if options.sampling == "uniform":
+        return source.weight
+    target, targets = source.block(), source.targets
+    if not isinstance(targets, Coded):
+        raise InputError("`sampling='balanced'` draws rare labels more often; leave it out, there are no labels")
+    labels = [target.labels(target.read(value)) or (NO_LABEL,) for value in targets.values]
+    train = slice(None) if source.split is None else source.split[0].array
+    rows = np.bincount(targets.codes[train], minlength=len(labels)).tolist()
+    counts = Counter[str]()
+    for names, images in zip(labels, rows, strict=True):
+        counts.update(dict.fromkeys(names, images))
+    weights = np.array([max(1 / max(counts[name], 1) for name in names) for names in labels])[targets.codes]
+    return weights if source.weight is None else weights * source.weight

@@ -68,7 +68,7 @@ def test_the_public_names_have_their_help_in_their_docstring() -> None:
 # ------------------------------------------------------------------------------- every default once
 
 
-OFF = (None, True, False, 0, 1, "", "auto")
+OFF = (None, True, False, 0, 1, "", "auto", "none")
 """Values that leave something out or leave the choice to the library; they say nothing that could be changed."""
 SAME = {"base_lr": "lr", "ps": "dropout", "metric": "threshold_metric"}
 """Names that the book, or a function with one subject, has for an option."""

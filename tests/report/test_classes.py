@@ -107,7 +107,7 @@ def test_predictions_without_a_mistake_have_neither_confusions_nor_worst_images(
 
 
 def test_the_summary_counts_images_and_classes(evaluation):
-    assert ClassReport(evaluation).summary() == "60 images, one of 4 classes each"
+    assert ClassReport(evaluation).summary() == "60 validation images, one of 4 classes each"
 
 
 def test_outputs_of_another_shape_are_refused(evaluation):
@@ -124,7 +124,10 @@ def test_images_of_an_unknown_class_count_nowhere_and_are_counted(evaluation):
     assert accuracy.value == pytest.approx(oracle.accuracy_score(unknown[kept], predicted[kept]))
     expected = oracle.f1_score(unknown[kept], predicted[kept], average="macro", labels=range(4), zero_division=0)
     assert macro.value == pytest.approx(expected)
-    assert report.summary() == "60 images, one of 4 classes each; the class of 9 is unknown, and they are left out"
+    assert (
+        report.summary()
+        == "60 validation images, one of 4 classes each; the class of 9 is unknown, and they are left out"
+    )
     (gallery,) = blocks(replace(evaluation, targets=unknown))["worst"]
     assert not {card.title for card in gallery.cards} & {f"{i:03}.jpg" for i in range(0, 60, 7)}
     nothing = ClassReport(replace(evaluation, targets=torch.full((60,), -1)))

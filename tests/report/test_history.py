@@ -60,3 +60,8 @@ def test_one_epoch_and_hundreds_are_drawn_with_few_ticks():
 def test_a_history_without_losses_and_scores_is_a_table_alone():
     (table,) = blocks([{"epoch": 0, "seconds": 2.0}])
     assert isinstance(table, Table)
+
+
+def test_the_note_is_the_introduction():
+    (section,) = history_section([{"epoch": 0, "train_loss": 1.0}], "at a threshold of 0.5")
+    assert section.intro == "at a threshold of 0.5"

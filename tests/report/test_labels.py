@@ -72,12 +72,12 @@ def test_an_interval_is_given_only_where_enough_images_have_the_label(evaluation
         (
             Thresholds((0.5,) * 4, metric="f1_macro"),
             "valid",
-            "one threshold per label, tuned for f1_macro on these same images",
+            "one threshold per label, tuned for macro F1 on these same images",
         ),
         (
             Thresholds(0.3, metric="f1_micro"),
             "test",
-            "one threshold for all labels, tuned for f1_micro on other images",
+            "one threshold for all labels, tuned for micro F1 on other images",
         ),
     ],
 )
@@ -179,7 +179,7 @@ def test_the_area_under_a_drawn_curve_is_the_average_precision(evaluation):
 
 def test_the_summary_counts_images_without_any_label(evaluation):
     bare = int((evaluation.targets.sum(dim=1) == 0).sum())
-    assert LabelReport(evaluation).summary() == f"60 images, any of 4 labels each; {bare} images without any"
+    assert LabelReport(evaluation).summary() == f"60 validation images, any of 4 labels each; {bare} images without any"
 
 
 def test_targets_of_another_number_of_labels_are_refused(evaluation):

@@ -130,7 +130,7 @@ def test_one_number_without_a_name_needs_none(paths):
     plain = evaluation_of(RegressionBlock(1), torch.ones(60, 1), torch.ones(60, 1), paths=paths)
     (gallery,) = blocks(plain)["worst"]
     assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
-    assert NumberReport(plain).summary() == "60 images, 1 number each"
+    assert NumberReport(plain).summary() == "60 validation images, 1 number each"
     assert NumberReport(plain).scores()[0].text == "0"
 
 

@@ -93,8 +93,10 @@ def test_two_points_at_one_place_have_no_distance_to_normalise_by(evaluation):
 
 
 def test_normalising_by_an_unknown_point_names_the_points(evaluation):
-    with pytest.raises(InputError, match="point 'left ear'.* Did you mean 'left eye'.*There are: 'left eye', 'right"):
+    with pytest.raises(InputError, match="point 'left ear'. Did you mean 'left eye'.* The points are: 'left eye', 'r"):
         PointReport(evaluation, ReportFacts(normalise_by=("left ear", "right eye")))
+    with pytest.raises(InputError, match="two different points, got 'left eye', 'left eye'"):
+        PointReport(evaluation, ReportFacts(normalise_by=("left eye", "left eye")))
 
 
 def test_the_baseline_is_the_mean_place_in_training(evaluation):
@@ -169,12 +171,22 @@ def test_the_worst_images_show_targets_and_predictions_at_their_places(evaluatio
     (gallery,) = blocks(evaluation)["worst"]
     first = gallery.cards[0]
     assert first.title == "005.jpg"
-    assert first.note == f"mean error {distances(evaluation)[5].mean():.1f} px"
+    assert first.note.startswith(f"mean error {distances(evaluation)[5].mean():.1f} px")
     places = [(mark.x, mark.y) for mark in first.points]
     expected = [*evaluation.targets[5].tolist(), *evaluation.scores[5].tolist()]
     np.testing.assert_allclose(places, np.array(expected) * first.image.scale)
     assert [mark.is_target for mark in first.points] == [True, True, False, False]
+    lines = [mark.line_to for mark in first.points]
+    assert lines == [None, None, places[0], places[1]]
     assert "009.jpg" not in [card.title for card in gallery.cards]
+
+
+def test_a_card_counts_predictions_outside_of_its_image(evaluation):
+    height, width = evaluation.sizes[5].tolist()
+    outputs = evaluation.outputs.clone()
+    outputs[5] = torch.tensor([width + 50.0, 1.0, 1.0, float(height)])
+    (gallery,) = blocks(some_of(replace(evaluation, outputs=outputs), slice(5, 6)))["worst"]
+    assert gallery.cards[0].note.endswith("; 1 prediction outside of the image")
 
 
 def test_a_point_whose_target_is_unknown_is_not_drawn(evaluation):
@@ -185,7 +197,7 @@ def test_a_point_whose_target_is_unknown_is_not_drawn(evaluation):
 def test_points_that_are_all_unknown_leave_nothing_to_show(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
     assert PointReport(unknown).sections() == []
-    assert {row.text for row in PointReport(unknown).scores()} == {"– px", "–%", "–"}
+    assert {row.text for row in PointReport(unknown).scores()} == {"– px", "– %", "–"}
 
 
 def test_points_without_names_are_numbered(evaluation):
@@ -194,8 +206,11 @@ def test_points_without_names_are_numbered(evaluation):
 
 
 def test_the_summary_counts_unknown_targets(evaluation):
-    assert PointReport(evaluation).summary() == "60 images, 2 points each; 3 of 120 targets unknown and left out"
-    assert PointReport(some_of(evaluation, slice(0, 8))).summary() == "8 images, 2 points each"
+    assert (
+        PointReport(evaluation).summary()
+        == "60 validation images, 2 points each; 3 of 120 targets unknown and left out"
+    )
+    assert PointReport(some_of(evaluation, slice(0, 8))).summary() == "8 validation images, 2 points each"
 
 
 def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):

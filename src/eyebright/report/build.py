@@ -26,7 +26,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     if not len(evaluation):
         raise DataError("a report needs at least one image")
     report = task_report(evaluation, facts)
-    sections = [*report.sections(), *history_section(facts.history), *_origin(facts)]
+    sections = [*report.sections(), *history_section(facts.history, report.history_note), *_origin(facts)]
     return ReportData(
         title=facts.title,
         summary=report.summary(),

@@ -44,7 +44,7 @@ class ClassReport(TaskReport):
     def summary(self) -> str:
         """The number of images and of classes, and of images whose class is unknown."""
         classes = count_text(len(self.vocab), "class", "classes")
-        text = f"{count_text(len(self.evaluation), 'image')}, one of {classes} each"
+        text = f"{self.set_text}, one of {classes} each"
         unknown = len(self.evaluation) - len(self.rows)
         return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eyebright.errors import DataError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.web.blocks import Section, Thumbnail
-from eyebright.web.text import number_text, score_text
+from eyebright.web.text import count_text, number_text, score_text
 from eyebright.web.thumbnails import short_names, thumbnail
 
 Pair = tuple[str, str]
@@ -93,6 +93,7 @@ class ScoreRow:
         higher_is_better: False for errors.
         unit: of the value, for example ``"px"``.
         is_share: True when the score lies in [0, 1]; it is drawn on that scale.
+        decimals: of the value; None: three of a share, about three significant digits of other numbers.
         expected: the score to expect on new images, where thresholds were tuned on these; empty elsewhere.
     """
 
@@ -105,6 +106,7 @@ class ScoreRow:
     higher_is_better: bool = True
     unit: str = ""
     is_share: bool = True
+    decimals: int | None = None
     expected: str = ""
 
     @property
@@ -141,10 +143,12 @@ class ScoreRow:
 
     @property
     def _space_unit(self) -> str:
-        return "" if not self.unit else self.unit if self.unit == "%" else f" {self.unit}"
+        return f" {self.unit}" if self.unit else ""
 
     def _number(self, value: float) -> str:
-        return score_text(value) if self.is_share else number_text(value)
+        if self.decimals is None and not self.is_share:
+            return number_text(value)
+        return score_text(value, decimals=3 if self.decimals is None else self.decimals)
 
     def _with_unit(self, value: float) -> str:
         return f"{self._number(value)}{self._space_unit}"
@@ -179,6 +183,17 @@ class TaskReport(ABC):
     @abstractmethod
     def summary(self) -> str:
         """The set in a few words: ``"60 images, any of 20 labels each"``."""
+
+    @property
+    def set_text(self) -> str:
+        """The number of images and their set: ``"60 validation images"``."""
+        names = {"valid": "validation image", "promise": "promise image", "test": "test image"}
+        return count_text(len(self.evaluation), names[self.evaluation.part])
+
+    @property
+    def history_note(self) -> str:
+        """What distinguishes the metrics after each epoch from `scores`; empty where nothing does."""
+        return ""
 
     @abstractmethod
     def scores(self) -> list[ScoreRow]:

@@ -1,4 +1,4 @@
-"""How the training went: its losses and scores after each epoch."""
+"""The losses and metrics after each epoch of training."""
 
 import itertools
 import math
@@ -14,12 +14,13 @@ _MOST_TICKS = 10
 _STYLES: tuple[Style, ...] = ("first", "second", "third")
 
 
-def history_section(history: Sequence[Mapping[str, float]]) -> list[Section]:
-    """The section on training; none when there is no history.
+def history_section(history: Sequence[Mapping[str, float]], note: str = "") -> list[Section]:
+    """The section on training; none without a history.
 
     Args:
         history: one row an epoch. ``train_loss`` and ``valid_loss`` are drawn together, and beside them the first three
-            columns whose values lie in [0, 1]; the table holds every column.
+            columns whose values are all in [0, 1]; the table has every column.
+        note: how to read it.
     """
     if not history:
         return []
@@ -27,8 +28,10 @@ def history_section(history: Sequence[Mapping[str, float]]) -> list[Section]:
     losses = [name for name in _LOSSES if name in names]
     scores = [name for name in names if name not in (*_LOSSES, *_NO_SCORES) and _is_share(history, name)][:3]
     charts = [_chart(title, history, group) for title, group in (("Loss", losses), ("Scores", scores)) if group]
-    table = Table("Every epoch", names, [[_cell(name, row.get(name, math.nan)) for name in names] for row in history])
-    return [Section("Training", "training", [*([Charts(charts)] if charts else []), table])]
+    table = Table(
+        "A row per epoch", names, [[_cell(name, row.get(name, math.nan)) for name in names] for row in history]
+    )
+    return [Section("Training", "training", [*([Charts(charts)] if charts else []), table], note)]
 
 
 def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[str]) -> Chart:
@@ -55,10 +58,10 @@ def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[s
 
 
 def _epochs(history: Sequence[Mapping[str, float]]) -> list[float]:
-    """The numbers of the epochs as the history counts them; from 1 where it does not, or starts again."""
-    counted = [row.get("epoch", math.nan) for row in history]
-    rising = all(a < b for a, b in itertools.pairwise(counted))
-    return counted if rising and counted[0] == counted[0] else [i + 1 for i in range(len(history))]
+    """The column ``epoch``; 1, 2, 3, ... where it is missing or does not increase (several trainings in a row)."""
+    numbers = [row.get("epoch", math.nan) for row in history]
+    increasing = all(a < b for a, b in itertools.pairwise(numbers))
+    return numbers if increasing and numbers[0] == numbers[0] else [i + 1 for i in range(len(history))]
 
 
 def _cell(name: str, value: float) -> Cell:
@@ -68,6 +71,6 @@ def _cell(name: str, value: float) -> Cell:
 
 
 def _is_share(history: Sequence[Mapping[str, float]], name: str) -> bool:
-    """True when the column's numbers all lie in [0, 1], as scores do."""
+    """True when the column's numbers are all in [0, 1], as most metrics are."""
     values = [row[name] for row in history if name in row]
     return all(0 <= value <= 1 for value in values if value == value)

@@ -25,6 +25,8 @@ _DECISION_METRICS: Sequence[tuple[Metric, str, str]] = (
     (subset, "exact match", "images without a missing or an extra label"),
     (hamming, "Hamming loss", "share of wrong image-label pairs; lower is better"),
 )
+METRIC_NAMES = {metric.name: name for metric, name, _ in _DECISION_METRICS} | {"accuracy_multi": "accuracy per label"}
+"""The names that a report uses, by those of training and options."""
 
 
 @dataclass(frozen=True, eq=False)

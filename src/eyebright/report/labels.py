@@ -16,7 +16,7 @@ from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
-from eyebright.report.label_scores import LabelScores
+from eyebright.report.label_scores import METRIC_NAMES, LabelScores
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
@@ -49,12 +49,20 @@ class LabelReport(TaskReport):
     def summary(self) -> str:
         """The number of images and of labels, of images without a label, and of unknown targets."""
         known_empty = int(((self.targets == 1).sum(dim=1) == 0).sum())
-        text = f"{count_text(len(self.evaluation), 'image')}, any of {count_text(len(self.vocab), 'label')} each"
+        text = f"{self.set_text}, any of {count_text(len(self.vocab), 'label')} each"
         if known_empty:
             text += f"; {count_text(known_empty, 'image')} without any"
         if self._unknown.any():
             text += f"; {int(self._unknown.sum()):,} of {self.targets.numel():,} targets unknown and left out"
         return text
+
+    @property
+    def history_note(self) -> str:
+        """The thresholds of the metrics after each epoch."""
+        return (
+            "F1 and other metrics of predicted labels after each epoch use a threshold of 0.5 for all labels; the "
+            "scores above use the thresholds that were chosen at the end."
+        )
 
     def scores(self) -> list[ScoreRow]:
         """MAP, F1 in three averages, exact match and Hamming loss."""
@@ -113,7 +121,7 @@ class LabelReport(TaskReport):
         origin = "set by hand"
         if thresholds.metric is not None:
             images = "these same images" if self.tuned_here else "other images"
-            origin = f"tuned for {thresholds.metric} on {images}"
+            origin = f"tuned for {METRIC_NAMES.get(thresholds.metric, thresholds.metric)} on {images}"
         return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:

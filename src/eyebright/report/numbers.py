@@ -44,7 +44,7 @@ class NumberReport(TaskReport):
 
     def summary(self) -> str:
         """The number of images, of numbers and of unknown targets."""
-        text = f"{count_text(len(self.evaluation), 'image')}, {count_text(len(self.names), 'number')} each"
+        text = f"{self.set_text}, {count_text(len(self.names), 'number')} each"
         unknown = int(self.targets.isnan().sum())
         return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and left out" if unknown else "")
 
@@ -66,6 +66,7 @@ class NumberReport(TaskReport):
                 note + (several if not higher_is_better else "; the mean over the columns" if several else ""),
                 higher_is_better=higher_is_better,
                 is_share=False,
+                decimals=3 if name == "R2" else None,
             )
             for (name, note, higher_is_better), value, interval, baseline in rows
         ]

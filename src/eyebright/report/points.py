@@ -30,6 +30,26 @@ _PCK = 0.05  # the threshold of the PCK among the scores and of each point
 _PCK_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
+def check_normalise_by(normalise_by: Sequence[str] | None, names: Sequence[str]) -> None:
+    """Nothing, where errors can be normalised by these points.
+
+    Args:
+        normalise_by: the names of two points; None: the image's diagonal.
+        names: of the model's points.
+
+    Raises:
+        InputError: they are not two different points of the model.
+    """
+    for name in normalise_by or ():
+        if name not in names:
+            raise InputError(
+                f"errors cannot be normalised by the point '{name}'.{did_you_mean(name, names)} "
+                f"The points are: {listing(names)}"
+            )
+    if normalise_by is not None and len(set(normalise_by)) != 2:
+        raise InputError(f"errors are normalised by two different points, got {listing(normalise_by)}")
+
+
 @dataclass(frozen=True, eq=False)
 class PointReport(TaskReport):
     """The report of a model that predicts points on each image.
@@ -48,17 +68,12 @@ class PointReport(TaskReport):
                 f"{(images, 2 * points)} and targets of the shape {(images, points, 2)}, "
                 f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
-        for name in self.facts.normalise_by or ():
-            if name not in self.names:
-                raise InputError(
-                    f"errors cannot be normalised by the point '{name}': there is none."
-                    f"{did_you_mean(name, self.names)} There are: {listing(self.names)}"
-                )
+        check_normalise_by(self.facts.normalise_by, self.names)
 
     def summary(self) -> str:
         """The number of images, of points, and of points whose place is unknown."""
         known, total = len(self._known), self.errors.numel()
-        text = f"{count_text(len(self.evaluation), 'image')}, {count_text(len(self.names), 'point')} each"
+        text = f"{self.set_text}, {count_text(len(self.names), 'point')} each"
         return text + (f"; {total - known:,} of {total:,} targets unknown and left out" if known < total else "")
 
     def scores(self) -> list[ScoreRow]:
@@ -145,7 +160,12 @@ class PointReport(TaskReport):
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
             _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
             ScoreRow(
-                name, pck[0], pck[1].low, pck[1].high, pck[2], f"points with an error of at most {_PCK:.0%}, {by}"
+                name,
+                pck[0],
+                pck[1].low,
+                pck[1].high,
+                pck[2],
+                f"points with an error of at most {_PCK:g} times {self._normaliser}{note}",
             ),
         )
 
@@ -242,16 +262,31 @@ class PointReport(TaskReport):
         return Section("Worst images", "worst", [Gallery(cards, legend)], intro)
 
     def _card(self, case: PointCase, image: ShownImage) -> Card:
-        scale = image.thumbnail.scale
-        true, predicted = self.targets[case.index].tolist(), self.predicted[case.index].tolist()
-        points = list(zip(self.names, true, predicted, case.errors, strict=True))
-        known = [(name, target, prediction) for name, target, prediction, error in points if error == error]
-        marks = [
-            *(PointMark(x * scale, y * scale, f"{name}, target", is_target=True) for name, (x, y), _ in known),
-            *(PointMark(x * scale, y * scale, f"{name}, prediction", is_target=False) for name, _, (x, y) in known),
-        ]
+        points = zip(self.names, self.targets[case.index].tolist(), self.predicted[case.index].tolist(), strict=True)
+        known = [point for point, error in zip(points, case.errors, strict=True) if error == error]
+        height, width = self.evaluation.sizes[case.index].tolist()
+        outside = sum(not (0 <= x <= width and 0 <= y <= height) for _, _, (x, y) in known)
         note = f"{'mean error' if len(known) > 1 else 'error'} {number_text(case.loss)} px"
+        note += f"; {count_text(outside, 'prediction')} outside of the image" if outside else ""
+        marks = _marks(known, image.thumbnail.scale)
         return Card(image.name, image.file, image.thumbnail, f"{image.name}: {note}", points=marks, note=note)
+
+
+def _marks(points: Sequence[tuple[str, Sequence[float], Sequence[float]]], scale: float) -> list[PointMark]:
+    """The targets, and the predictions on top, each with a line to its target.
+
+    Args:
+        points: (name, target, prediction) of each, in pixels of the image file.
+        scale: pixels of the thumbnail per pixel of the image file.
+    """
+    targets = [(x * scale, y * scale) for _, (x, y), _ in points]
+    return [
+        *(PointMark(*xy, f"{name}, target", is_target=True) for (name, _, _), xy in zip(points, targets, strict=True)),
+        *(
+            PointMark(x * scale, y * scale, f"{name}, prediction", is_target=False, line_to=target)
+            for (name, _, (x, y)), target in zip(points, targets, strict=True)
+        ),
+    ]
 
 
 def _row(name: str, value: float, interval: Interval, baseline: float | None, *, note: str, unit: str) -> ScoreRow:

@@ -105,12 +105,21 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class PointMark:
-    """One point on an image, in pixels of the thumbnail: a target if ``is_target``, else a prediction."""
+    """One point on an image, in pixels of the thumbnail.
+
+    Args:
+        x: from the left edge.
+        y: from the top edge.
+        name: shown as a tooltip.
+        is_target: True for a target, False for a prediction.
+        line_to: (x, y) of the target that a line connects a prediction with; None for no line.
+    """
 
     x: float
     y: float
     name: str
     is_target: bool
+    line_to: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

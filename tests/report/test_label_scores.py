@@ -33,6 +33,23 @@ def test_the_scores_are_scikit_learns(evaluation):
     assert rows["Hamming loss"].value == pytest.approx(oracle.hamming_loss(true, predicted))
 
 
+def test_unknown_targets_count_in_no_score(evaluation):
+    targets = evaluation.targets.clone()
+    targets[::5, 0] = torch.nan
+    targets[1::20, 2] = torch.nan
+    rows = by_name(replace(evaluation, targets=targets))
+    known, predicted = ~targets.isnan(), evaluation.decision.decide(evaluation.scores)
+    pairs = [(targets[known[:, k], k].numpy(), predicted[known[:, k], k].numpy()) for k in range(4)]
+    f1 = [oracle.f1_score(true, said, zero_division=0) for true, said in pairs]
+    assert rows["macro F1"].value == pytest.approx(sum(f1) / 4)
+    assert rows["micro F1"].value == pytest.approx(oracle.f1_score(targets[known], predicted[known]))
+    wrong = (predicted != (targets == 1))[known]
+    assert rows["Hamming loss"].value == pytest.approx(float(wrong.double().mean()))
+    ap = [oracle.average_precision_score(targets[known[:, k], k], evaluation.scores[known[:, k], k]) for k in range(3)]
+    assert rows["mAP"].value == pytest.approx(sum(ap) / 3)
+    assert all(row.low <= row.value <= row.high for row in rows.values())
+
+
 def test_every_score_lies_in_its_interval_and_says_which_way_is_better(evaluation):
     rows = LabelReport(evaluation).scores()
     assert all(row.low <= row.value <= row.high for row in rows)

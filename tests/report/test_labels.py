@@ -182,6 +182,35 @@ def test_the_summary_counts_images_without_any_label(evaluation):
     assert LabelReport(evaluation).summary() == f"60 validation images, any of 4 labels each; {bare} images without any"
 
 
+def test_unknown_targets_are_counted_for_each_label_and_count_nowhere_else(evaluation):
+    targets = evaluation.targets.clone()
+    targets[::5, 0] = torch.nan
+    targets[1::20, 2] = torch.nan
+    partly = replace(evaluation, targets=targets)
+    table = table_of(partly)
+    assert column(table, "unknown") == ["12", "0", "3", "0"]
+    predicted = evaluation.decision.decide(evaluation.scores)
+    for k in range(3):
+        known = ~targets[:, k].isnan()
+        true, said = targets[known, k].numpy(), predicted[known, k].numpy()
+        scores = oracle.precision_recall_fscore_support(true, said, average="binary", zero_division=0)[:3]
+        assert [column(table, name)[k] for name in ("precision", "recall", "F1")] == [f"{x:.3f}" for x in scores]
+        ap = oracle.average_precision_score(true, evaluation.scores[known, k].numpy())
+        assert column(table, "AP")[k] == f"{ap:.3f}"
+        assert column(table, "images")[k] == str(int(true.sum()))
+    assert "15 of 240 targets unknown and left out" in LabelReport(partly).summary()
+    assert "unknown" not in table_of(evaluation).columns
+
+
+def test_a_label_whose_target_is_unknown_is_neither_missing_nor_extra(evaluation):
+    outputs, targets = torch.full((60, 4), -3.0), torch.zeros(60, 4)
+    outputs[7], targets[7] = torch.tensor([3.0, 3.0, -3.0, -3.0]), torch.tensor([torch.nan, 0, torch.nan, 1])
+    targets[8] = torch.nan
+    (gallery,) = section(replace(evaluation, outputs=outputs, targets=targets), "worst").blocks
+    (card,) = gallery.cards
+    assert [(tag.text.split()[0], tag.style) for tag in card.tags] == [("unicorn", "missing"), ("car", "extra")]
+
+
 def test_targets_of_another_number_of_labels_are_refused(evaluation):
     with pytest.raises(DataError, match="one column for each of the 4 labels"):
         LabelReport(replace(evaluation, targets=evaluation.targets[:, :3]))

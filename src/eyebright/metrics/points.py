@@ -45,7 +45,7 @@ def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, ra
     return float((errors <= radius).double().mean())
 
 
-point_distance = Metric("point_error", point_error, takes="values", higher_is_better=False)
+point_distance = Metric("point_error", point_error, takes="values", higher_is_better=False, title="mean pixel error")
 
 
 def _of_known_points(predicted: Tensor, target: Tensor) -> Tensor:

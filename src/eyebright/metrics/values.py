@@ -45,8 +45,8 @@ def matched(
     return predicted.detach().cpu().double().reshape(target.shape), target.cpu().double()
 
 
-mean_absolute_error = Metric("mae", mae, takes="values", higher_is_better=False)
-root_mean_squared_error = Metric("rmse", rmse, takes="values", higher_is_better=False)
+mean_absolute_error = Metric("mae", mae, takes="values", higher_is_better=False, title="MAE")
+root_mean_squared_error = Metric("rmse", rmse, takes="values", higher_is_better=False, title="RMSE")
 
 
 def _known_errors(predicted: Tensor, target: Tensor) -> Tensor:

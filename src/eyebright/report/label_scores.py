@@ -18,15 +18,15 @@ from eyebright.report.data import ScoreRow, draws_for
 from eyebright.types import Thresholds
 from eyebright.web.text import count_text, score_text
 
-_DECISION_METRICS: Sequence[tuple[Metric, str, str]] = (
-    (f1_macro, "macro F1", "mean over the labels, each counts the same"),
-    (f1_micro, "micro F1", "all image-label pairs pooled: frequent labels count most"),
-    (f1_samples, "samples F1", "mean over the images"),
-    (subset, "exact match", "images without a missing or an extra label"),
-    (hamming, "Hamming loss", "share of wrong image-label pairs; lower is better"),
+_DECISION_METRICS: Sequence[tuple[Metric, str]] = (
+    (f1_macro, "mean over the labels, each counts the same"),
+    (f1_micro, "all image-label pairs pooled: frequent labels count most"),
+    (f1_samples, "mean over the images"),
+    (subset, "images without a missing or an extra label"),
+    (hamming, "share of wrong image-label pairs; lower is better"),
 )
-METRIC_NAMES = {metric.name: name for metric, name, _ in _DECISION_METRICS} | {"accuracy_multi": "accuracy per label"}
-"""The names that a report uses, by those of training and options."""
+METRIC_TITLES = {metric.name: metric.display_name for metric, _ in _DECISION_METRICS}
+"""The names that people know, by those in options."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,7 @@ class LabelScores:
         intervals = decision_intervals(decisions, self.targets, samples=draws_for(self.probabilities.numel()))
         return [
             self._mean_ap(rankings.mean),
-            *(
-                self._decided(metric, name, note, decisions, intervals[metric.name])
-                for metric, name, note in _DECISION_METRICS
-            ),
+            *(self._decided(metric, note, decisions, intervals[metric.name]) for metric, note in _DECISION_METRICS),
         ]
 
     def _mean_ap(self, interval: Interval) -> ScoreRow:
@@ -69,15 +66,13 @@ class LabelScores:
         note = "mean over the labels of average precision; needs no threshold"
         if absent:
             note += f"; {count_text(absent, 'label')} that no image has left out"
-        return ScoreRow("mAP", value, interval.low, interval.high, self._frequencies(), note)
+        return ScoreRow(mean_ap.display_name, value, interval.low, interval.high, self._frequencies(), note)
 
-    def _decided(
-        self, metric: Metric, name: str, note: str, decisions: Bool[Tensor, "n k"], interval: Interval
-    ) -> ScoreRow:
+    def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> ScoreRow:
         value = metric(decisions, self.targets)
         tuned = self.tuned_here and self.thresholds.metric == metric.name
         return ScoreRow(
-            name,
+            metric.display_name,
             value,
             interval.low,
             interval.high,

@@ -16,7 +16,7 @@ from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
-from eyebright.report.label_scores import METRIC_NAMES, LabelScores
+from eyebright.report.label_scores import METRIC_TITLES, LabelScores
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
@@ -121,7 +121,7 @@ class LabelReport(TaskReport):
         origin = "set by hand"
         if thresholds.metric is not None:
             images = "these same images" if self.tuned_here else "other images"
-            origin = f"tuned for {METRIC_NAMES.get(thresholds.metric, thresholds.metric)} on {images}"
+            origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
         return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, strategies as st
 
 from eyebright.errors import InputError, LabelError
-from eyebright.types import Points, Size, Thresholds, Vocab
+from eyebright.types import LabelSet, Points, Size, Thresholds, Vocab
 
 # ---------------------------------------------------------------------- sizes
 
@@ -174,3 +175,58 @@ def test_a_threshold_is_a_probability(values: object) -> None:
 def test_a_vocabulary_is_not_asked_by_probabilities(key: object) -> None:
     with pytest.raises(InputError, match="by whole numbers or by a mask"):
         Vocab(NAMES)[key]
+
+
+# ---------------------------------------------------------------------- sets of labels
+
+LABELS = st.frozensets(st.sampled_from("abcdef"))
+
+
+@given(LABELS, LABELS)
+def test_a_label_set_without_unknown_labels_is_a_set_like_any_other(first: frozenset[str], second: frozenset[str]):
+    one, two = LabelSet(first), LabelSet(second)
+    assert one == first
+    assert first == one
+    assert (one == two) == (first == second)
+    assert hash(one) == hash(first)
+    assert len({one, first}) == 1
+    assert one & two == first & second
+    assert one | two == first | second
+    assert one - two == first - second
+    assert one ^ two == first ^ second
+    assert (one <= two, one < two, one.isdisjoint(two)) == (first <= second, first < second, first.isdisjoint(second))
+    assert sorted(one) == sorted(first)
+    assert len(one) == len(first)
+
+
+@given(LABELS, LABELS)
+def test_what_is_unknown_tells_label_sets_apart(labels: frozenset[str], unknown: frozenset[str]):
+    unknown -= labels
+    one = LabelSet(labels, unknown=unknown)
+    assert (one == LabelSet(labels)) == (not unknown)
+    assert (one == labels) == (labels == one) == (not unknown)
+    assert one == LabelSet(labels, unknown=unknown)
+    assert hash(one) == hash(LabelSet(labels, unknown=unknown))
+    assert one.unknown == unknown
+    assert not any(label in one for label in unknown)
+    assert set(one) == labels
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert eval(repr(one)) == one
+
+
+def test_a_label_is_not_both_there_and_unknown():
+    with pytest.raises(LabelError, match="'cat' cannot be both a label of the image and unknown"):
+        LabelSet(["cat", "dog"], unknown=["cat"])
+
+
+def test_a_label_set_is_immutable():
+    labels = LabelSet(["cat"], unknown=["dog"])
+    with pytest.raises(AttributeError, match="unknown"):
+        labels.unknown = frozenset()  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="add"):
+        labels.add("cow")  # type: ignore[attr-defined]
+
+
+def test_a_label_set_reads_as_its_labels_in_order():
+    assert str(LabelSet(["dog", "cat"])) == "['cat', 'dog']"
+    assert repr(LabelSet(["dog"], unknown=["cow"])) == "LabelSet(['dog'], unknown=['cow'])"

@@ -106,9 +106,9 @@ def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 @final
 class LabelSet(AbstractSet[str]):
-    """The labels of one image, and those of which nobody knows whether it has them; immutable.
+    """The labels of one image, and those of which it is unknown whether it has them; immutable and hashable.
 
-    As a set it holds the labels that the image has, and equals any set with the same ones if nothing is unknown.
+    As a set it holds the labels that the image has. It equals any set of the same labels if nothing is unknown.
 
     >>> labels = LabelSet(["cat"], unknown=["dog"])
     >>> "cat" in labels, "dog" in labels, sorted(labels.unknown)
@@ -118,19 +118,24 @@ class LabelSet(AbstractSet[str]):
 
     Args:
         labels: those that the image has.
-        unknown: those that are neither yes nor no: masked in losses and metrics.
+        unknown: those that the image may have or not: masked in losses and metrics.
 
     Raises:
         LabelError: a label is in both.
     """
 
-    __slots__ = ("_labels", "unknown")
+    __slots__ = ("_labels", "_unknown")
 
     def __init__(self, labels: Iterable[str] = (), *, unknown: Iterable[str] = ()) -> None:
         self._labels = frozenset(labels)
-        self.unknown = frozenset(unknown)
-        if both := self._labels & self.unknown:
+        self._unknown = frozenset(unknown)
+        if both := self._labels & self._unknown:
             raise LabelError(f"{listing(sorted(both))} cannot be both a label of the image and unknown")
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The labels of which it is unknown whether the image has them."""
+        return self._unknown
 
     def __contains__(self, label: object) -> bool:
         return label in self._labels
@@ -143,11 +148,11 @@ class LabelSet(AbstractSet[str]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LabelSet):
-            return self._labels == other._labels and self.unknown == other.unknown
-        return isinstance(other, AbstractSet) and not self.unknown and self._labels == other
+            return self._labels == other._labels and self._unknown == other._unknown
+        return isinstance(other, AbstractSet) and not self._unknown and self._labels == other
 
     def __hash__(self) -> int:
-        return hash((self._labels, self.unknown)) if self.unknown else hash(self._labels)
+        return hash((self._labels, self._unknown)) if self._unknown else hash(self._labels)
 
     def __str__(self) -> str:
         """The labels as a list, sorted."""

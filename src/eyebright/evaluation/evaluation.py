@@ -1,16 +1,17 @@
-"""What a model said about a set of images, computed once: metrics, thresholds, worst mistakes and the report take it.
+"""A model's outputs for a set of images, computed once: metrics, thresholds, worst mistakes and the report use them.
 
-An `Evaluation` knows neither the model nor the data set that it came from. It is saved beside the model as
-``evaluation.parquet``, a row an image, so that all of these can be done again without the images.
+An `Evaluation` knows neither the model nor the dataset that it was computed from. It is saved beside the model as
+``evaluation.parquet``, one row for each image, so that all of these can be computed again without the images.
 """
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from eyebright.errors import ArtifactError, DataError
 from eyebright.image.warp import Warp
+from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.decision import Decision
 
 SetName = Literal["valid", "promise", "test"]
-"""What a set is for: validation chooses, promise is for guarantees alone, test chooses nothing."""
+"""What a set is for: with valid things are chosen, promise is for guarantees only, with test nothing is chosen."""
 
 _METADATA = b"eyebright"
 
@@ -43,14 +45,14 @@ class Evaluation:
         files: of each image, relative to ``root`` where it lies inside.
         root: the folder of the images.
         sizes: (height, width) of each image, in pixels.
-        indices: of each image in the items that were evaluated; empty after reading from a file.
+        indices: of each image among the items of the dataset; empty after reading from a file.
         warps: from each image to what the network saw; empty after reading from a file.
-        columns: the other columns of the label file, a row an image.
+        columns: the other columns of the label file, one row for each image.
         part: what the set is for.
-        training: what `TargetBlock.training_summary` says of the training targets.
+        training: `TargetBlock.training_summary` of the training targets; empty where it is not known.
 
     Raises:
-        DataError: the parts have not one row for each image.
+        DataError: there is no image, or not one row for each image.
     """
 
     decision: Decision
@@ -67,7 +69,11 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         rows = len(self.files)
-        lengths = {"outputs": len(self.outputs), "targets": len(self.targets), "sizes": len(self.sizes)}
+        if not rows:
+            raise DataError("an evaluation needs an image, and there is none")
+        lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
+        optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns}
+        lengths |= {name: len(part) for name, part in optional.items() if len(part)}
         wrong = [f"{name}: {length}" for name, length in lengths.items() if length != rows]
         if wrong:
             raise DataError(f"an evaluation of {rows} images needs as many rows of each part, got {', '.join(wrong)}")
@@ -90,7 +96,7 @@ class Evaluation:
 
     @property
     def paths(self) -> list[Path]:
-        """Where each image is."""
+        """The path of each image."""
         return [self.root / file for file in self.files]
 
     def with_decision(self, decision: Decision) -> "Evaluation":
@@ -101,7 +107,8 @@ class Evaluation:
         """The bytes of ``evaluation.parquet``.
 
         Its columns are ``file``, ``set``, ``height``, ``width``, ``output:NAME`` (float32), ``target:NAME`` (null where
-        unknown) and ``column:NAME``.
+        unknown) and ``column:NAME``. Characters that are not valid Unicode (in file names of another encoding) become
+        escapes; the metadata has those file names as they are.
 
         Args:
             metadata: the model's id and the hash of its weights.
@@ -111,19 +118,20 @@ class Evaluation:
 
         task = self.decision.task
         columns: dict[str, Any] = {
-            "file": pa.array(self.files, pa.string()),
+            "file": pa.array([_unicode(file) for file in self.files], pa.string()),
             "set": pa.array([self.part] * len(self), pa.string()),
             "height": pa.array(self.sizes[:, 0].numpy(), pa.int32()),
             "width": pa.array(self.sizes[:, 1].numpy(), pa.int32()),
         }
         for name, column in zip(task.output_names, self.outputs.float().T, strict=True):
-            columns[f"output:{name}"] = pa.array(column.contiguous().numpy(), pa.float32())
+            columns[_unicode(f"output:{name}")] = pa.array(column.contiguous().numpy(), pa.float32())
         rows = torch.stack([task.target_row(target) for target in self.targets])
         for name, column in zip(task.target_names, rows.T, strict=True):
-            columns[f"target:{name}"] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
-        for name in self.columns:
-            columns[f"column:{name}"] = _arrow(self.columns[name].to_numpy())
-        note = json.dumps({**metadata, "root": str(self.root)}).encode()
+            columns[_unicode(f"target:{name}")] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
+        for i, name in enumerate(_distinct(map(_unicode, map(str, self.columns)))):
+            columns[f"column:{name}"] = _arrow(self.columns.iloc[:, i].to_numpy())
+        odd = {i: file for i, file in enumerate(self.files) if file != _unicode(file)}
+        note = json.dumps({**metadata, "root": str(self.root), "files": odd}).encode()
         file = io.BytesIO()
         pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA: note}), file)
         return file.getvalue()
@@ -143,37 +151,49 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    task = decision.task
     try:
         table = pq.read_table(pa.BufferReader(data))
-        metadata: dict[str, str] = json.loads((table.schema.metadata or {})[_METADATA])
-        outputs = _matrix(table, "output", task.output_names).float()
-        targets = [task.target_of_row(row) for row in _matrix(table, "target", task.target_names)]
-        sizes = torch.tensor([table["height"].to_pylist(), table["width"].to_pylist()], dtype=torch.int64).T
-        files, sets = tuple(table["file"].to_pylist()), set(table["set"].to_pylist())
+        if _METADATA not in (table.schema.metadata or {}):
+            raise ValueError("another program wrote it")
+        metadata = json.loads(table.schema.metadata[_METADATA])
+        files = dict(enumerate(table["file"].to_pylist())) | {
+            int(row): file for row, file in metadata.get("files", {}).items()
+        }
         others = [name for name in table.column_names if name.startswith("column:")]
-        columns = table.select(others).to_pandas().rename(columns=lambda name: name.removeprefix("column:"))
-        part = sets.pop() if len(sets) == 1 else "valid"
-    except (pa.ArrowException, KeyError, ValueError, TypeError, OSError) as error:
-        raise ArtifactError(f"the saved evaluation cannot be read: {str(error).splitlines()[0]}") from None
-    evaluation = Evaluation(
-        decision,
-        outputs,
-        torch.stack(targets) if targets else torch.empty(0),
-        files,
-        Path(metadata["root"]),
-        sizes,
-        columns=columns,
-        part=part,
-        training=training,
-    )
+        evaluation = Evaluation(
+            decision,
+            _matrix(table, "output", decision.task.output_names).float(),
+            _targets(table, decision.task),
+            tuple(files.values()),
+            Path(metadata["root"]),
+            torch.tensor([table["height"].to_pylist(), table["width"].to_pylist()], dtype=torch.int64).T,
+            columns=table.select(others).to_pandas().rename(columns=lambda name: name.removeprefix("column:")),
+            part=_part(table["set"].to_pylist()),
+            training=training,
+        )
+    except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
+        raise ArtifactError(f"the saved evaluation cannot be read: {_first_line(error)}") from None
     return evaluation, metadata
 
 
 def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]:
     """The columns of one kind, float64; NaN for null."""
-    frame = table.select([f"{kind}:{name}" for name in names]).to_pandas()
-    return torch.tensor(frame.to_numpy(dtype="float64", na_value=float("nan")))
+    frame = table.select([_unicode(f"{kind}:{name}") for name in names]).to_pandas()
+    # A copy: pandas may give memory that must not be written to.
+    return torch.from_numpy(frame.to_numpy(dtype="float64", na_value=float("nan"), copy=True))
+
+
+def _targets(table: Any, task: TargetBlock) -> Shaped[Tensor, "n ..."]:
+    return torch.stack([task.target_of_row(row) for row in _matrix(table, "target", task.target_names)])
+
+
+def _part(cells: Sequence[str]) -> SetName:
+    names = set(cells)
+    if len(names) != 1 or not names <= set(get_args(SetName)):
+        raise ValueError(
+            f"its column 'set' holds {sorted(map(str, names))}, and one of {get_args(SetName)} is expected"
+        )
+    return names.pop()  # type: ignore[return-value]
 
 
 def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:
@@ -182,5 +202,25 @@ def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:
 
     try:
         return pa.array(column, from_pandas=True)
-    except (pa.ArrowException, TypeError):
-        return pa.array([None if pd.isna(cell) else str(cell) for cell in column], pa.string())
+    except (pa.ArrowException, TypeError, UnicodeEncodeError):
+        return pa.array([None if is_missing(cell) else _unicode(str(cell)) for cell in column], pa.string())
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, the second of two equal ones with ``.1`` behind it, as pandas does."""
+    names = list(names)
+    distinct = dict[str, None]()
+    for name in names:
+        further = (f"{name}.{i}" for i in count(1))
+        free = name if name not in distinct else next(f for f in further if f not in names and f not in distinct)
+        distinct[free] = None
+    return list(distinct)
+
+
+def _unicode(text: str) -> str:
+    """The text with escapes for what is not valid Unicode: bytes of file names in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,6 @@
-"""Freed memory stays while it is wanted, and goes back afterwards: seen in what the kernel says of a process.
+"""Freed memory stays with the process inside the ``with`` and goes back at its end: measured by its resident size.
 
-Of a fresh one each time: where much was trained before, blocks that are free already are used again.
+Each test starts a process of its own: where something was trained before, blocks that are already free are used again.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ before = resident()
 
 
 def run(script: str) -> str:
-    """What is wrong with what the script saw; nothing where all is well."""
+    """The error output of a script: empty where its assertions hold."""
     return in_another_process("-c", START + script).stderr
 
 
@@ -54,7 +54,7 @@ assert use_and_free() < LARGE / 2
 
 
 @on_glibc
-def test_it_goes_back_when_training_breaks_off() -> None:
+def test_it_goes_back_when_training_is_interrupted() -> None:
     assert not run("""
 try:
     with retain_freed_memory(torch.device("cpu")):
@@ -66,7 +66,7 @@ except KeyboardInterrupt:
 
 
 @on_glibc
-def test_who_set_up_glibc_by_the_environment_is_left_alone() -> None:
+def test_glibc_is_left_alone_where_the_environment_configures_it() -> None:
     assert not run("""
 os.environ["MALLOC_ARENA_MAX"] = "2"
 with retain_freed_memory(torch.device("cpu")):

@@ -1,4 +1,4 @@
-"""Seconds go to the name that they were spent under."""
+"""Seconds are added to the name that they were measured under."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ from eyebright._system.timer import Timer
 
 
 class Clock:
-    """Seconds that a test passes by hand."""
+    """A clock that the test sets."""
 
     now = 0.0
 
@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_seconds_of_one_name_are_added_up_and_others_left_out() -> None:
+def test_seconds_of_one_name_are_added_up_and_others_are_not_counted() -> None:
     clock = Clock()
     timer = Timer(clock)
     for seconds, name in ((1.0, "decode"), (2.0, "warp"), (4.0, "decode")):
@@ -26,7 +26,7 @@ def test_seconds_of_one_name_are_added_up_and_others_left_out() -> None:
     assert timer.seconds == {"decode": 5.0, "warp": 2.0}
 
 
-def test_what_breaks_off_counts_too() -> None:
+def test_a_block_that_raises_counts_too() -> None:
     clock = Clock()
     timer = Timer(clock)
 
@@ -47,19 +47,19 @@ def test_seconds_that_belong_to_another_name_are_moved() -> None:
     assert timer.seconds == {"waiting": 3.0, "forward": 2.0}
 
 
-def test_waiting_for_things_counts_and_using_them_does_not() -> None:
+def test_waiting_for_items_counts_and_using_them_does_not() -> None:
     clock = Clock()
     timer = Timer(clock)
 
-    def things():
-        for thing in "ab":
+    def items():
+        for item in "ab":
             clock.now += 1.0
-            yield thing
+            yield item
 
     got = []
-    for thing in timer.each("waiting", things()):
+    for item in timer.each("waiting", items()):
         clock.now += 10.0
-        got.append(thing)
+        got.append(item)
     assert got == ["a", "b"]
     assert timer.seconds == {"waiting": 2.0}
 
@@ -67,12 +67,12 @@ def test_waiting_for_things_counts_and_using_them_does_not() -> None:
 def test_threads_lose_no_seconds() -> None:
     timer = Timer(lambda: 0.0)
     ticks = iter(range(10**6))
-    timer._clock = lambda: float(next(ticks))  # every lap lasts at least one tick
+    timer._clock = lambda: float(next(ticks))  # every block lasts at least one tick
 
-    def lap(_: int) -> None:
+    def measure(_: int) -> None:
         with timer("all"):
             pass
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lap, range(2000)))
+        list(pool.map(measure, range(2000)))
     assert timer.seconds["all"] >= 2000

@@ -1,4 +1,4 @@
-"""``eyebright train --devices 2``, as a person sees it when one process is killed."""
+"""``eyebright train --devices 2``: the messages when one of the processes is killed."""
 
 import contextlib
 import os
@@ -19,10 +19,17 @@ OPTIONS = ("--devices", "2", "--device", "cpu", "--size", "32", "--epochs", "90"
 
 @contextlib.contextmanager
 def training(folder: Path) -> Generator[subprocess.Popen[str], None, None]:
-    """A training of coloured squares that goes on until somebody ends it."""
+    """A training of coloured squares that takes longer than the test, which ends it."""
     coloured_squares(folder / "photos", 24)[["fname", "labels", "is_valid"]].to_csv(folder / "table.csv", index=False)
-    told = (str(folder / "table.csv"), "--images", str(folder / "photos"), "--out", str(folder / "model"), *OPTIONS)
-    process = subprocess.Popen([*COMMAND, *told], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    arguments = (
+        str(folder / "table.csv"),
+        "--images",
+        str(folder / "photos"),
+        "--out",
+        str(folder / "model"),
+        *OPTIONS,
+    )
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -37,7 +44,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
 
 
 def worker(launcher: int, rank: int) -> int:
-    """The number of the process of this rank."""
+    """The process id of the worker of this rank."""
     for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
         if f"\0RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text():
             return int(child)
@@ -46,18 +53,18 @@ def worker(launcher: int, rank: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-def test_a_killed_process_ends_all_with_one_line_that_says_what_is_kept(tmp_path: Path) -> None:
+def test_a_killed_process_ends_all_with_one_line_that_names_the_checkpoint(tmp_path: Path) -> None:
     checkpoint = tmp_path / "model" / "checkpoint.safetensors"
     with training(tmp_path) as process:
         wait_for(checkpoint, process)
-        others = [worker(process.pid, rank) for rank in (0, 1)]
-        os.kill(others[1], signal.SIGKILL)
-        said, error = process.communicate(timeout=300)
+        workers = [worker(process.pid, rank) for rank in (0, 1)]
+        os.kill(workers[1], signal.SIGKILL)
+        printed, error = process.communicate(timeout=300)
         assert process.returncode == 2
     assert error == (
         "error: process 2 of 2 was killed (SIGKILL), as the system does when memory runs out, so the others were "
-        f"stopped; '{checkpoint}' holds the last whole epoch: go on with --resume\n"
+        f"stopped; '{checkpoint}' holds the last whole epoch: --resume goes on from it\n"
     )
-    assert said.count("18 images train, 6 validate, 8 in a batch\n") == 1
-    assert not any(Path(f"/proc/{other}").exists() for other in others)
+    assert printed.count("18 images train, 6 validate, 8 in a batch\n") == 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert [path.name for path in (tmp_path / "model").iterdir()] == [checkpoint.name]

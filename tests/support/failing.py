@@ -1,4 +1,4 @@
-"""A process of several that goes wrong as it is told to: ``python -m support.failing HOW``."""
+"""One of several processes, which fails in the way that its argument says: ``python -m support.failing HOW``."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ from eyebright.errors import ImageError
 
 
 def fail() -> None:
-    """The second process fails, the others wait for it until they are told to end."""
+    """The process of rank 1 fails; the others wait for it until they are ended."""
     how = sys.argv[1]
-    print("the first prints" if os.environ["RANK"] == "0" else "others are silent", flush=True)  # noqa: T201
+    print("rank 0 prints" if os.environ["RANK"] == "0" else "others are silent", flush=True)  # noqa: T201
     if how == "well":
         return
     if os.environ["RANK"] != "1":
@@ -21,7 +21,7 @@ def fail() -> None:
         signal.raise_signal(signal.SIGKILL)
     if how == "ended":
         os._exit(7)
-    raise ImageError("a.jpg", "it is cut off") if how == "told" else KeyError("of ours")
+    raise ImageError("a.jpg", "it is cut off") if how == "user error" else KeyError("a bug")
 
 
 if __name__ == "__main__":

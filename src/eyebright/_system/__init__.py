@@ -1,1 +1,1 @@
-"""What belongs to the process: timing, processors, signals, memory, launching others."""
+"""The process and the machine: timer, CPUs, device, signals, memory, and launching several processes."""

@@ -1,8 +1,8 @@
-"""Several processes on this machine that do one thing together, started by torchrun's own agent.
+"""Starts several processes on this machine that train together, by torchrun's own agent.
 
-torchrun tells each process its place by the environment, as `eyebright.train.device` and every other program expect it.
-What differs is what a person sees: only the first process prints, and when one fails, all are stopped and the error of
-the process that failed is raised, not those of the processes that waited for it.
+torchrun tells each process its rank by environment variables, which `eyebright.train.device` reads, as any other
+program does. Different from torchrun are the messages: only the process of rank 0 prints, and when a process fails, all
+are stopped and its own error is raised, not those of the processes that were waiting for it.
 """
 
 import json
@@ -23,35 +23,36 @@ from typing import Any, NoReturn
 from eyebright._system.signals import INTERRUPTED, exit_with_parent, interrupt_on_sigterm
 from eyebright.errors import EyebrightError, InputError, TrainingError
 
-TOLD, FAULT, LOST = 2, 1, 3
-"""Exit codes: an error for people, a fault of ours, and the end of a process that another left alone."""
+USER_ERROR, INTERNAL_ERROR, LOST_PEER = 2, 1, 3
+"""Exit codes: an error with a message for users, a bug, and the loss of another process."""
 
-PATIENCE = 5  # seconds between a process being told to end and being killed
+SHUTDOWN_SECONDS = 5
+"""From the signal that ends a process to the one that kills it."""
 
 
 class ProcessEndedError(TrainingError):
-    """A process that was killed or ended by itself, with no error to tell."""
+    """A process was killed, or ended without an error message."""
 
 
 def launch(processes: int, module: str, *arguments: str) -> None:
-    """Returns when ``python -m module arguments`` has done its work in every process.
+    """Runs ``python -m module arguments`` in several processes and waits for all of them.
 
     Args:
-        processes: how many.
-        module: ends with `run_worker`.
+        processes: number of processes.
+        module: calls `run_worker`.
         arguments: of each process.
 
     Raises:
-        TrainingError: what a process told; all have ended.
+        TrainingError: the message of a process that failed; all have ended.
         ProcessEndedError: a process was killed.
-        RuntimeError: a fault of ours in a process, with where it happened as a note.
-        KeyboardInterrupt: they were told to end.
+        RuntimeError: a bug in a process, with its traceback as a note.
+        KeyboardInterrupt: a signal to end.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    with tempfile.TemporaryDirectory(prefix="eyebright-") as folder, _agent_at_rest():
+    with tempfile.TemporaryDirectory(prefix="eyebright-") as folder, _silent_agent():
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -61,7 +62,7 @@ def launch(processes: int, module: str, *arguments: str) -> None:
             rdzv_endpoint="localhost:0",
             local_addr="localhost",
             max_restarts=0,
-            shutdown_timeout=PATIENCE,
+            shutdown_timeout=SHUTDOWN_SECONDS,
             logs_specs=DefaultLogsSpecs(folder),
         )
         try:
@@ -72,24 +73,24 @@ def launch(processes: int, module: str, *arguments: str) -> None:
             raise KeyboardInterrupt from None
 
 
-def run_worker(work: Callable[[], None]) -> NoReturn:
-    """Does the work as one of the processes that `launch` has started, and ends the process."""
+def run_worker(function: Callable[[], None]) -> NoReturn:
+    """Calls a function as one of the processes that `launch` has started, then ends the process."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported
     interrupt_on_sigterm()
     threading.Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
     if os.environ["RANK"] != "0":
-        _fall_silent()
+        _silence_output()
     try:
-        code = _worked(work)
-    except BaseException:  # told to end once more, in the middle of ending
+        code = _exit_code(function)
+    except BaseException:  # a second signal, while the first one is handled
         code = INTERRUPTED
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # torch's own taking down of connections waits for processes that are gone
+    os._exit(code)  # closing torch's connections would wait for processes that are gone
 
 
 def share_cpus() -> int:
-    """How many threads, and readers, this process may have beside the others; torch takes no more from now on."""
+    """Limits torch to this process's share of the CPUs, unless the user has set a number of threads; returns it."""
     import torch
 
     from eyebright._system.cpus import cpus_per_process
@@ -102,14 +103,14 @@ def share_cpus() -> int:
 
 
 def check_device_count(processes: int, device: str | None) -> None:
-    """Finds out before anything is started that there are not so many devices.
+    """Refuses more processes than there are GPUs, before any is started.
 
     Args:
         processes: one for each device.
-        device: what was asked for; None for a GPU where there is one.
+        device: that was asked for; None for a GPU where there is one.
 
     Raises:
-        InputError: fewer GPUs than processes, or one device by its number.
+        InputError: there are fewer GPUs than processes, or one device is named by its number.
     """
     import torch
 
@@ -123,37 +124,41 @@ def check_device_count(processes: int, device: str | None) -> None:
         )
 
 
-def _worked(work: Callable[[], None]) -> int:
-    """The exit code of the work."""
+def _exit_code(function: Callable[[], None]) -> int:
+    """Calls the function; an error is written to the file that the launching process reads."""
     try:
-        work()
+        function()
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent tells all to end when another is gone
-        return _report(error)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent ends all processes when one has failed
+        return _write_error(error)
     return 0
 
 
-def _fall_silent() -> None:
-    """From now on nobody hears this process, nor the libraries in it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _silence_output() -> None:
+    """Discards what this process and its libraries print from now on."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(devnull, stream.fileno())
 
 
-def _report(error: Exception) -> int:
-    """The exit code of this process, after it has left its error for the one that launched it."""
-    code = TOLD if isinstance(error, (EyebrightError, OSError)) else LOST if _left_alone(error) else FAULT
-    text = str(error) if code == TOLD else f"{type(error).__name__}: {error}"
-    more = {"timestamp": str(int(time.time())), "py_callstack": traceback.format_exc()}
-    said = {"message": {"message": text, "extraInfo": more, "errorCode": code}}  # as torchrun reads it
-    Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(said), encoding="utf-8")
+def _write_error(error: Exception) -> int:
+    """Writes the error in torchrun's format, with its exit code, which is returned."""
+    code = INTERNAL_ERROR
+    if isinstance(error, (EyebrightError, OSError)):
+        code = USER_ERROR
+    elif _is_lost_peer(error):
+        code = LOST_PEER
+    text = str(error) if code == USER_ERROR else f"{type(error).__name__}: {error}"
+    details = {"timestamp": str(int(time.time())), "py_callstack": traceback.format_exc()}
+    content = {"message": {"message": text, "extraInfo": details, "errorCode": code}}
+    Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(content), encoding="utf-8")
     return code
 
 
-def _left_alone(error: Exception) -> bool:
+def _is_lost_peer(error: Exception) -> bool:
     """Whether the error says only that another process is gone."""
     import torch
 
@@ -161,29 +166,29 @@ def _left_alone(error: Exception) -> bool:
 
 
 def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
-    """The error that explains all: what a process told, else our fault, else which process was gone first."""
-    for wanted in (TOLD, FAULT):
+    """The error to raise: a message for users, else a bug, else the process that ended first without a message."""
+    for wanted in (USER_ERROR, INTERNAL_ERROR):
         for failure in failures.values():
-            code, text, where = _reported(failure)
-            if code == TOLD == wanted:
+            code, text, where = _read_error(failure)
+            if code == USER_ERROR == wanted:
                 return TrainingError(text)
-            if code == FAULT == wanted:
-                fault = RuntimeError(text)
-                fault.add_note(where)
-                return fault
-    gone = [rank for rank, failure in failures.items() if _reported(failure)[0] != LOST] or list(failures)
-    ended = failures[gone[0]].exitcode
-    how = f"ended with exit code {ended}"
-    if ended < 0:
-        how = f"was killed ({signal.Signals(-ended).name})"
-    elif ended == INTERRUPTED:
-        how = "was told to end"
-    hint = ", as the system does when memory runs out" if ended == -signal.SIGKILL else ""
-    return ProcessEndedError(f"process {gone[0] + 1} of {processes} {how}{hint}, so the others were stopped")
+            if code == INTERNAL_ERROR == wanted:
+                bug = RuntimeError(text)
+                bug.add_note(where)
+                return bug
+    ended = [rank for rank, failure in failures.items() if _read_error(failure)[0] != LOST_PEER] or list(failures)
+    exit_code = failures[ended[0]].exitcode
+    how = f"ended with exit code {exit_code}"
+    if exit_code < 0:
+        how = f"was killed ({signal.Signals(-exit_code).name})"
+    elif exit_code == INTERRUPTED:
+        how = "was interrupted"
+    hint = ", as the system does when memory runs out" if exit_code == -signal.SIGKILL else ""
+    return ProcessEndedError(f"process {ended[0] + 1} of {processes} {how}{hint}, so the others were stopped")
 
 
-def _reported(failure: Any) -> tuple[int | None, str, str]:
-    """The code that a process reported, what it said and where it happened."""
+def _read_error(failure: Any) -> tuple[int | None, str, str]:
+    """The exit code, the message and the traceback that a process has written; None where it wrote nothing."""
     message = (failure.error_file_data or {}).get("message") or {}
     if not isinstance(message, dict) or "errorCode" not in message:
         return None, "", ""
@@ -191,16 +196,16 @@ def _reported(failure: Any) -> tuple[int | None, str, str]:
 
 
 @contextmanager
-def _agent_at_rest() -> Generator[None, None, None]:
-    """Keeps torchrun's log from people, and puts back how this process hears signals."""
+def _silent_agent() -> Generator[None, None, None]:
+    """Disables torchrun's log, and restores the signal handlers that its agent replaces."""
     disabled = logging.root.manager.disable
     handlers: Sequence[tuple[signal.Signals, Any]] = [
-        (one, signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM)
+        (number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)
     ]
     logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
         logging.disable(disabled)
-        for one, handler in handlers:
-            signal.signal(one, handler)
+        for number, handler in handlers:
+            signal.signal(number, handler)

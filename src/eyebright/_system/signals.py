@@ -1,25 +1,23 @@
-"""How a process ends when it is told to, and when nobody is left who would tell it."""
+"""How a process ends on SIGTERM, and when its parent process is gone."""
 
 import os
 import signal
 import time
 
 INTERRUPTED = 130
-"""The exit code of who was told to end: 128 and the number of the interrupt, as shells have it."""
+"""The exit code of an interrupted process: 128 plus the number of SIGINT, as in shells."""
 
 
 def interrupt_on_sigterm() -> None:
-    """From now on SIGTERM is heard as Ctrl-C is, so that everybody tidies up."""
+    """From now on SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that ``finally`` blocks run."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def exit_with_parent(parent: int) -> None:
-    """Ends this process, with code 1, when the one that started it is gone, as nobody else would then.
-
-    It waits for that; give it a thread.
+    """Waits until the parent process is gone, then ends this process with code 1; run it in a thread.
 
     Args:
-        parent: the number of the process that started this one.
+        parent: the process id of the parent.
     """
     while os.getppid() == parent:
         time.sleep(1)

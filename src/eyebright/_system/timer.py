@@ -1,4 +1,4 @@
-"""Where time goes, by name: what a person asks when an epoch is slow."""
+"""A timer that adds up seconds by name: where the time of an epoch goes."""
 
 import threading
 import time
@@ -10,11 +10,16 @@ T = TypeVar("T")
 
 
 class Timer:
-    """Seconds by name, added up; threads may share it.
+    """Seconds by name; threads may share one.
+
+    >>> timer = Timer()
+    >>> with timer("decode"):
+    ...     pass
+    >>> list(timer.seconds)
+    ['decode']
 
     Args:
-        clock: gives seconds: ``time.perf_counter`` for those on the wall, ``time.thread_time`` for those that a thread
-            worked.
+        clock: returns seconds: ``time.perf_counter`` for wall time, ``time.thread_time`` for CPU time of a thread.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -24,7 +29,7 @@ class Timer:
 
     @contextmanager
     def __call__(self, name: str) -> Generator[None, None, None]:
-        """What happens inside the ``with`` counts for this name."""
+        """Adds the seconds of the ``with`` block to a name, also when it raises."""
         started = self._clock()
         try:
             yield
@@ -32,23 +37,23 @@ class Timer:
             self.add(name, self._clock() - started)
 
     def add(self, name: str, seconds: float) -> None:
-        """Seconds that were measured elsewhere."""
+        """Adds seconds that were measured elsewhere to a name."""
         with self._lock:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def move(self, seconds: float, source: str, target: str) -> None:
-        """Counts seconds for ``target`` that are also measured, before or after this, under ``source``."""
+        """Adds seconds to ``target`` and takes them from ``source``, whose ``with`` block they are a part of."""
         with self._lock:
             self.seconds[source] = self.seconds.get(source, 0.0) - seconds
             self.seconds[target] = self.seconds.get(target, 0.0) + seconds
 
-    def each(self, name: str, things: Iterable[T]) -> Generator[T, None, None]:
-        """The things; what each takes to come counts for this name."""
-        iterator = iter(things)
-        nothing = object()
+    def each(self, name: str, items: Iterable[T]) -> Generator[T, None, None]:
+        """The items; the time until each of them is there is added to a name, the time of using it is not."""
+        iterator = iter(items)
+        end = object()
         while True:
             with self(name):
-                thing = next(iterator, nothing)
-            if thing is nothing:
+                item = next(iterator, end)
+            if item is end:
                 return
-            yield thing  # type: ignore[misc]  # it is not ``nothing``
+            yield item  # type: ignore[misc]  # it is not ``end``

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import torch
 
-from eyebright._system.malloc import give_back_free_memory
+from eyebright._system.malloc import trim_memory
 from eyebright._system.signals import exit_with_parent
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import Chunk, LoadedSample, SampleLoader
@@ -247,7 +247,7 @@ class _ChunkMessage(NamedTuple):
 @contextmanager
 def _ready_to_fork() -> Generator[None]:
     """Within it, this process can be forked safely and its forks stay small."""
-    give_back_free_memory()  # forks would keep a copy of unused memory for as long as they live
+    trim_memory()  # forks would keep a copy of unused memory for as long as they live
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # a fork has none of its parent's threads, and OpenCV would wait for them
     with warnings.catch_warnings():

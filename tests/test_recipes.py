@@ -1,4 +1,4 @@
-"""The recipes' notebook: its documented numbers, their defects by name, and that the main API has none of them."""
+"""`eyebright.recipes`: the documented values and defects of the recipes, which the main API does not have."""
 
 import json
 import random
@@ -35,7 +35,7 @@ from support.learners import SMALL
 GOLD = json.loads((Path(__file__).parent / "gold" / "g05_split_vocab.json").read_text())
 V1_SPLIT = GOLD["v1 split_by_rand_pct(0.2,seed=10) n=128 (seed 001: 103/25)"]
 
-# The fixture of the recipes' own tests.
+# The example of the recipes' own tests.
 PRED = torch.tensor([[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]])
 TRUE = torch.tensor([[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]])
 
@@ -70,41 +70,41 @@ def data(folder: Path) -> ImageDataBunch:
 
 
 def learner(data: ImageDataBunch, **options: Any) -> Learner:
-    how = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
-    return cnn_learner(data, SMALL, **how)
+    options = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
+    return cnn_learner(data, SMALL, **options)
 
 
-# ------------------------------------------------------------------ the face
+# ------------------------------------------------------------------ exported names
 
 
-def test_the_names_are_sorted_and_each_is_there() -> None:
+def test_all_exported_names_exist_and_are_sorted() -> None:
     assert recipes.__all__ == sorted(set(recipes.__all__))
     assert all(getattr(recipes, name) is not None for name in recipes.__all__)
 
 
-# ------------------------------------------------------------------ scores
+# ------------------------------------------------------------------ metrics
 
 
 @pytest.mark.parametrize(
-    ("how", "hamming", "zero_one"),
+    ("options", "hamming", "zero_one"),
     [({}, 0.8125, 0.25), ({"sigmoid": True}, 0.625, 0.25), ({"threshold": 1.0}, 0.375, 0.0)],
 )
-def test_the_scores_of_the_recipes_own_fixture(how: dict[str, Any], hamming: float, zero_one: float) -> None:
-    assert hamming_accuracy(PRED, TRUE, **how).item() == pytest.approx(hamming)
-    assert zero_one_accuracy(PRED, TRUE, **how).item() == pytest.approx(zero_one)
+def test_the_metrics_of_the_recipes_own_fixture(options: dict[str, Any], hamming: float, zero_one: float) -> None:
+    assert hamming_accuracy(PRED, TRUE, **options).item() == pytest.approx(hamming)
+    assert zero_one_accuracy(PRED, TRUE, **options).item() == pytest.approx(zero_one)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.5, 0.9])
-def test_the_scores_are_scikit_learn_s(threshold: float) -> None:
+def test_the_metrics_equal_scikit_learns(threshold: float) -> None:
     generator = torch.Generator().manual_seed(0)
     pred = torch.rand(50, 6, generator=generator)
     true = (torch.rand(50, 6, generator=generator) > 0.6).int()
-    decided = pred > threshold
-    assert hamming_accuracy(pred, true, threshold).item() == pytest.approx(1 - hamming_loss(true, decided))
-    assert zero_one_accuracy(pred, true, threshold).item() == pytest.approx(accuracy_score(true, decided))
+    decisions = pred > threshold
+    assert hamming_accuracy(pred, true, threshold).item() == pytest.approx(1 - hamming_loss(true, decisions))
+    assert zero_one_accuracy(pred, true, threshold).item() == pytest.approx(accuracy_score(true, decisions))
 
 
-def test_the_curves_of_the_recipes_own_fixture() -> None:
+def test_the_metrics_over_thresholds_of_the_recipes_own_fixture() -> None:
     thresholds = np.linspace(0, 1, 21)
     hamming = [hamming_accuracy(PRED, TRUE, threshold=t).item() for t in thresholds]
     zero_one = [zero_one_accuracy(PRED, TRUE, threshold=t).item() for t in thresholds]
@@ -112,29 +112,29 @@ def test_the_curves_of_the_recipes_own_fixture() -> None:
     assert zero_one == pytest.approx([0] + [0.25] * 17 + [0] * 3)
 
 
-def test_the_first_of_the_best_thresholds_is_taken_and_the_main_api_takes_the_middle() -> None:
+def test_the_lowest_best_threshold_is_returned_while_tune_thresholds_returns_the_middle() -> None:
     assert get_optimal_threshold(hamming_accuracy, PRED, TRUE) == pytest.approx(0.05)
     assert get_optimal_threshold(zero_one_accuracy, PRED, TRUE, np.linspace(0, 1, 11)) == pytest.approx(0.1)
-    right = tune_thresholds(PRED, TRUE, metric="subset_accuracy", per_class=False)
-    assert right.values == pytest.approx(0.45)
+    middle = tune_thresholds(PRED, TRUE, metric="subset_accuracy", per_class=False)
+    assert middle.values == pytest.approx(0.45)
 
 
-def test_a_metric_of_a_fit_is_given_logits_so_that_a_fifth_means_more_than_a_half(data: ImageDataBunch) -> None:
-    made = learner(data, metrics=hamming_accuracy)
-    probabilities, targets = made.get_preds()
-    as_documented = ((probabilities > torch.tensor(0.2).sigmoid()) == targets.bool()).float().mean()
+def test_a_metric_of_a_learner_gets_logits_so_that_0_2_means_a_probability_of_0_55(data: ImageDataBunch) -> None:
+    learn = learner(data, metrics=hamming_accuracy)
+    probabilities, targets = learn.get_preds()
+    expected = ((probabilities > torch.tensor(0.2).sigmoid()) == targets.bool()).float().mean()
     assert torch.tensor(0.2).sigmoid().item() == pytest.approx(0.5498, abs=1e-4)
-    assert made.validate()[1] == pytest.approx(as_documented.item())
+    assert learn.validate()[1] == pytest.approx(expected.item())
 
 
-def test_stacked_batches_hide_wrong_images_and_the_main_api_counts_them() -> None:
+def test_stacked_batches_hide_wrong_images_which_the_subset_metric_counts() -> None:
     wrong, true = torch.ones(6, 16, 4), torch.zeros(6, 16, 4)
     assert zero_one_accuracy(wrong, true).item() == pytest.approx(0.75)
     assert zero_one_accuracy(wrong.flatten(0, 1), true.flatten(0, 1)).item() == 0
     assert subset(wrong.flatten(0, 1).bool(), true.flatten(0, 1)) == 0
 
 
-def test_the_plot_shows_the_score_at_each_threshold() -> None:
+def test_plot_thresholds_plots_the_metric_at_each_threshold() -> None:
     plot_thresholds(hamming_accuracy, PRED, TRUE, samples=11)
     ax = plt.gca()
     assert ax.get_title() == "hamming_accuracy at different thresholds"
@@ -142,10 +142,10 @@ def test_the_plot_shows_the_score_at_each_threshold() -> None:
     assert ax.lines[0].get_ydata()[5] == pytest.approx(0.8125)
 
 
-# ------------------------------------------------------------------ the fluent way to data
+# ------------------------------------------------------------------ data API
 
 
-def test_a_random_split_is_that_of_the_recipes_for_the_same_seed() -> None:
+def test_a_random_split_equals_that_of_the_recipes_for_the_same_seed() -> None:
     images = ImageList.from_df(pd.DataFrame({"name": range(128), "label": "a"}), ".")
     train, valid = images.split_by_rand_pct(0.2, seed=10).splitter(images.items)
     assert valid == V1_SPLIT["valid"]
@@ -153,7 +153,7 @@ def test_a_random_split_is_that_of_the_recipes_for_the_same_seed() -> None:
     assert len(train) == V1_SPLIT["n_train"]
 
 
-def test_without_a_seed_the_split_is_that_of_numpy_s_global_generator_which_stays_as_it_is() -> None:
+def test_without_a_seed_the_split_uses_numpys_global_generator_without_changing_it() -> None:
     images = ImageList.from_df(pd.DataFrame({"name": range(128), "label": "a"}), ".")
     np.random.seed(10)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
@@ -161,7 +161,7 @@ def test_without_a_seed_the_split_is_that_of_numpy_s_global_generator_which_stay
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-def test_the_chain_gives_batches_of_the_table_s_images_and_labels(data: ImageDataBunch, folder: Path) -> None:
+def test_the_data_api_gives_batches_of_the_images_and_labels_of_the_table(data: ImageDataBunch, folder: Path) -> None:
     table = pd.read_csv(folder / "labels.csv")
     assert (data.c, data.classes) == (3, ["blue", "green", "red"])
     x, y = data.one_batch()
@@ -172,22 +172,22 @@ def test_the_chain_gives_batches_of_the_table_s_images_and_labels(data: ImageDat
     assert "Train: 32 items; Valid: 8 items" in repr(data)
 
 
-def test_normalising_is_told_to_the_model(data: ImageDataBunch) -> None:
+def test_the_statistics_of_normalize_are_passed_to_the_model(data: ImageDataBunch) -> None:
     assert learner(data).model.description.input.mean == recipes.imagenet_stats[0]
-    other = data.normalize(((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
-    assert learner(other).model.description.input.mean == (0.1, 0.2, 0.3)
+    renormalised = data.normalize(((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
+    assert learner(renormalised).model.description.input.mean == (0.1, 0.2, 0.3)
     assert data.dls.pipeline.normalize is not None
     assert data.normalize().dls.pipeline.normalize is None
 
 
-def test_the_stats_of_a_batch_are_those_of_its_channels(data: ImageDataBunch) -> None:
+def test_batch_stats_are_computed_per_channel(data: ImageDataBunch) -> None:
     mean, std = data.batch_stats()
     x = data.valid_dl.one_batch()[0]
     assert torch.allclose(mean, x.mean((0, 2, 3)))
     assert torch.allclose(std, torch.stack([x[:, i].std() for i in range(3)]))
 
 
-def test_folders_split_and_label(tmp_path: Path, folder: Path) -> None:
+def test_images_can_be_split_and_labelled_by_folder(tmp_path: Path, folder: Path) -> None:
     for i in range(12):
         path = tmp_path / ("valid" if i >= 8 else "train") / "ab"[i % 2] / f"x{i % 2}_{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def test_folders_split_and_label(tmp_path: Path, folder: Path) -> None:
         split.label_from_df()
 
 
-def test_a_column_splits_and_floats_are_numbers(folder: Path) -> None:
+def test_a_column_can_split_and_a_float_column_gives_a_regression(folder: Path) -> None:
     table = pd.read_csv(folder / "labels.csv").assign(size=np.linspace(0, 1, 40))
     split = ImageList.from_df(table, folder, folder="images").split_from_df("is_valid")
     numbers = split.label_from_df("size").transform(aug_transforms(), size=32).databunch(bs=8)
@@ -219,16 +219,16 @@ def test_a_column_splits_and_floats_are_numbers(folder: Path) -> None:
         ImageList.from_csv(folder, "nowhere.csv")
 
 
-def test_images_are_drawn_in_a_square(data: ImageDataBunch) -> None:
+def test_show_batch_shows_a_square_grid(data: ImageDataBunch) -> None:
     data.show_batch(rows=2, figsize=(5, 4))
     assert len(plt.gcf().axes) == 4
     assert tuple(plt.gcf().get_size_inches()) == (5, 4)
 
 
-# ------------------------------------------------------------------ learning
+# ------------------------------------------------------------------ training
 
 
-def test_the_training_column_is_right_when_batches_are_joined_and_as_documented_when_stacked(
+def test_the_training_column_is_correct_without_stacking_and_as_documented_with_it(
     data: ImageDataBunch,
 ) -> None:
     def no_image_is_right(pred: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
@@ -238,74 +238,74 @@ def test_the_training_column_is_right_when_batches_are_joined_and_as_documented_
     for stacked in (True, False):
         recorders: list[TrainMetricsRecorder] = []
 
-        def make(learn: Learner, stacked: bool = stacked, kept: list[TrainMetricsRecorder] = recorders) -> Any:
-            kept.append(TrainMetricsRecorder(learn, stacked=stacked))
-            return kept[0]
+        def make(learn: Learner, stacked: bool = stacked, created: list[TrainMetricsRecorder] = recorders) -> Any:
+            created.append(TrainMetricsRecorder(learn, stacked=stacked))
+            return created[0]
 
-        made = learner(data, metrics=[no_image_is_right, hamming_accuracy], callback_fns=[make])
-        made.fit(2, 1e-4)
+        learn = learner(data, metrics=[no_image_is_right, hamming_accuracy], callback_fns=[make])
+        learn.fit(2, 1e-4)
         columns.append(recorders[0].train_metrics)
         assert len(recorders[0].valid_metrics) == len(recorders[0].train_metrics) == 2
         assert [row[0] for row in recorders[0].valid_metrics] == [0, 0]
         assert recorders[0].last_train_metrics() == columns[-1][-1]
-        assert made.recorder.metric_names[3:-1] == [
+        assert learn.recorder.metric_names[3:-1] == [
             "train_no_image_is_right",
             "valid_no_image_is_right",
             "train_hamming_accuracy",
             "valid_hamming_accuracy",
         ]
-        assert [metric.name for metric in made.metrics] == ["no_image_is_right", "hamming_accuracy"]
-        assert made.recorder.metrics[-1][2].numpy().ravel()[0] == pytest.approx(columns[-1][-1][1])
-    assert [row[0] for row in columns[0]] == [1 - 3 / 8] * 2  # 8 images a batch, 3 labels: the floor
+        assert [metric.name for metric in learn.metrics] == ["no_image_is_right", "hamming_accuracy"]
+        assert learn.recorder.metrics[-1][2].numpy().ravel()[0] == pytest.approx(columns[-1][-1][1])
+    assert [row[0] for row in columns[0]] == [1 - 3 / 8] * 2  # the minimum for 8 images per batch and 3 labels
     assert [row[0] for row in columns[1]] == [0, 0]
     assert [row[1] for row in columns[0]] == pytest.approx([row[1] for row in columns[1]])
 
 
-def test_watching_the_training_changes_nothing_in_it(data: ImageDataBunch) -> None:
+def test_the_recorder_does_not_change_the_training(data: ImageDataBunch) -> None:
     plain = learner(data, metrics=hamming_accuracy)
-    watched = learner(data, metrics=hamming_accuracy, callback_fns=[partial(TrainMetricsRecorder, show_graph=True)])
+    observed = learner(data, metrics=hamming_accuracy, callback_fns=[partial(TrainMetricsRecorder, show_graph=True)])
     plain.fit(1, 1e-3)
-    watched.fit(1, 1e-3)
+    observed.fit(1, 1e-3)
     for name, weight in plain.model.state_dict().items():
-        assert torch.equal(weight, watched.model.state_dict()[name]), name
-    assert watched.loss_func is watched.run.loss
+        assert torch.equal(weight, observed.model.state_dict()[name]), name
+    assert observed.loss_func is observed.run.loss
     assert [ax.get_title() for ax in plt.gcf().axes] == ["hamming_accuracy"]
 
 
 def test_a_recorder_without_metrics_records_nothing(data: ImageDataBunch) -> None:
-    made = learner(data)
-    recorder = TrainMetricsRecorder(made, n_batch=1)
-    made.fit(1, 1e-4, cbs=[recorder])
+    learn = learner(data)
+    recorder = TrainMetricsRecorder(learn, n_batch=1)
+    learn.fit(1, 1e-4, cbs=[recorder])
     assert recorder.train_metrics == recorder.valid_metrics == []
-    with pytest.raises(InputError, match="there are no records"):
+    with pytest.raises(InputError, match="no epoch has been recorded"):
         recorder.plot()
-    with pytest.raises(InputError, match="at least one batch counts"):
-        TrainMetricsRecorder(made, n_batch=0)
+    with pytest.raises(InputError, match="n_batch must be at least 1, got 0"):
+        TrainMetricsRecorder(learn, n_batch=0)
 
 
-def test_validation_takes_a_loader_and_metrics_and_the_predictions_are_probabilities(data: ImageDataBunch) -> None:
-    made = learner(data)
-    loss, hamming, zero_one = made.validate(made.data.valid_dl, metrics=[hamming_accuracy, zero_one_accuracy])
-    interp = made.interpret()
-    assert made.validate() == [loss]
+def test_validate_accepts_a_loader_and_metrics_and_interpret_gives_probabilities(data: ImageDataBunch) -> None:
+    learn = learner(data)
+    loss, hamming, zero_one = learn.validate(learn.data.valid_dl, metrics=[hamming_accuracy, zero_one_accuracy])
+    interp = learn.interpret()
+    assert learn.validate() == [loss]
     assert interp.losses.mean().item() == pytest.approx(loss, rel=1e-5)
     logits = interp.preds.logit()
     assert hamming_accuracy(logits, interp.y_true).item() == pytest.approx(hamming)
     assert zero_one_accuracy(logits, interp.y_true).item() == pytest.approx(zero_one)
 
 
-# ------------------------------------------------------------------ the machine and the sets
+# ------------------------------------------------------------------ machine and datasets
 
 
-def test_one_seed_for_every_generator() -> None:
-    drawn = []
+def test_set_random_seed_seeds_all_global_generators() -> None:
+    numbers = []
     for _ in range(2):
         set_random_seed(3)
-        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002
-    assert drawn[0] == drawn[1]
+        numbers.append((random.random(), np.random.rand(), torch.rand(1).item()))  # noqa: NPY002
+    assert numbers[0] == numbers[1]
 
 
-def test_workers_are_the_number_that_was_given_but_none_on_windows_and_binder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers_is_0_on_windows_and_binder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BINDER_REPO_URL", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     assert (db_num_workers(), db_num_workers(7)) == (16, 7)
@@ -316,7 +316,7 @@ def test_workers_are_the_number_that_was_given_but_none_on_windows_and_binder(mo
     assert db_num_workers() == 0
 
 
-def test_the_processor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_processor_names_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert which_processor() == "Cuda is not available. Torch is using CPU"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -324,29 +324,29 @@ def test_the_processor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert which_processor() == "Torch is using GPU: Big"
 
 
-def test_the_addresses_of_the_ten_sets() -> None:
+def test_the_urls_of_the_ten_datasets_are_https_zip_archives() -> None:
     assert len(set(Urls.all())) == 10
     assert all(url.startswith("https://") and url.endswith(".zip") for url in Urls.all())
     assert Urls.multilabel_fridge_objects_path.endswith("/multilabelFridgeObjects.zip")
 
 
-def test_an_archive_is_unpacked_into_dest_not_into_fpath_as_the_recipes_did(
+def test_an_archive_is_unpacked_into_dest_and_not_into_fpath_as_in_the_recipes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EYEBRIGHT_DATA", raising=False)
     (tmp_path / "zips").mkdir()
-    with zipfile.ZipFile(tmp_path / "zips" / "tiny.zip", "w") as archive:  # as if it had been downloaded
+    with zipfile.ZipFile(tmp_path / "zips" / "tiny.zip", "w") as archive:  # instead of a download
         archive.writestr("tiny/can/1.txt", "one")
     url = "https://example.invalid/sets/tiny.zip"
     folder = unzip_url(url, fpath=tmp_path / "zips", dest=tmp_path / "sets")
     assert folder == str(tmp_path / "sets" / "tiny")
     assert (Path(folder) / "can" / "1.txt").read_text() == "one"
-    with pytest.raises(FileExistsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         unzip_url(url, fpath=tmp_path / "zips", dest=tmp_path / "sets")
     assert unzip_url(url, fpath=tmp_path / "zips", dest=tmp_path / "sets", exist_ok=True) == folder
 
 
-def test_several_labels_are_seen_in_labels_csv(tmp_path: Path) -> None:
+def test_several_labels_per_image_are_detected_in_labels_csv(tmp_path: Path) -> None:
     assert not is_data_multilabel(tmp_path)
     (tmp_path / "other.csv").write_text("a,b\n")
     with pytest.raises(LabelCsvNotFound, match="no 'labels.csv'.*'other.csv'"):

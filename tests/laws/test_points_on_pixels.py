@@ -1,6 +1,7 @@
-"""The law of the geometry: where a warp puts a point, it puts the pixels of that point too.
+"""Law: a warp moves points and pixels alike.
 
-A blob is drawn at a point, the image goes through a warp, and the blob's centroid is measured in what comes out.
+A blob is drawn at a point, the image is warped, and the centroid of the blob in the output is compared with the warped
+point.
 """
 
 from collections.abc import Callable
@@ -12,21 +13,24 @@ import torch
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.types import Points, Size
 
-CLOSE = 0.02  # pixels of the output
+TOLERANCE = 0.02  # pixels of the output
 
 SOURCE = Size(120, 160)
-PLACES = ((80.0, 60.0), (47.3, 71.9), (112.2, 38.6))
+POSITIONS = ((80.0, 60.0), (47.3, 71.9), (112.2, 38.6))
 
 
-def blob(size: Size, at: tuple[float, float], sigma: float) -> np.ndarray:
-    """A Gaussian in [0, 1] sampled at the pixels' centres: its centroid is ``at``."""
+def blob(size: Size, position: tuple[float, float], sigma: float) -> np.ndarray:
+    """A Gaussian in [0, 1] with its centroid at ``position``, sampled at the centres of the pixels."""
     x, y = np.arange(size.width) + 0.5, np.arange(size.height) + 0.5
-    across, down = np.exp(-0.5 * ((x - at[0]) / sigma) ** 2), np.exp(-0.5 * ((y - at[1]) / sigma) ** 2)
-    return np.outer(down, across)
+    profile_x, profile_y = (
+        np.exp(-0.5 * ((x - position[0]) / sigma) ** 2),
+        np.exp(-0.5 * ((y - position[1]) / sigma) ** 2),
+    )
+    return np.outer(profile_y, profile_x)
 
 
 def centroid(image: np.ndarray, radius: float) -> np.ndarray:
-    """(x, y) of the mass around the brightest pixel, in continuous pixels: without the blob's reflections."""
+    """The centroid (x, y) of the values around the brightest pixel, which excludes reflections of the blob."""
     x, y = np.arange(image.shape[1]) + 0.5, np.arange(image.shape[0]) + 0.5
     row, column = np.unravel_index(image.argmax(), image.shape)
     near = np.outer(abs(y - y[row]) <= radius, abs(x - x[column]) <= radius)
@@ -35,7 +39,7 @@ def centroid(image: np.ndarray, radius: float) -> np.ndarray:
 
 
 def as_uint8(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
-    brightness = np.array([255, 226, 197])  # rounded to grey levels each in its own way
+    brightness = np.array([255, 226, 197])  # three channels that are rounded differently
     levels = (image[:, :, None] * brightness).round().astype(np.uint8)
     return warp.pixels(levels, pad=pad).astype(np.float64).mean(2)
 
@@ -48,22 +52,22 @@ def as_float32(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
     return warp.pixels(image.astype(np.float32)[:, :, None], pad=pad)[:, :, 0].astype(np.float64)
 
 
-def in_a_batch(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+def as_batch(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
     images = torch.from_numpy(image).float().expand(2, 1, *image.shape)
-    other = Warp(np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.source, warp.size)  # a neighbour that shrinks more
-    return warp_batch(images, [warp, other], pad=pad)[0, 0].double().numpy()
+    neighbour = Warp(np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.source, warp.size)  # a second image that shrinks more
+    return warp_batch(images, [warp, neighbour], pad=pad)[0, 0].double().numpy()
 
 
 Executor = Callable[[Warp, np.ndarray, str], np.ndarray]
-EXECUTORS = (as_uint8, as_float32_bicubic, as_float32, in_a_batch)
+EXECUTORS = (as_uint8, as_float32_bicubic, as_float32, as_batch)
 
 
-def error(executor: Executor, warp: Warp, at: tuple[float, float], *, sigma: float, pad: str) -> float:
-    """How far the blob's centroid lies from its point in the output, in pixels."""
-    out = executor(warp, blob(warp.source, at, sigma), pad)
+def error(executor: Executor, warp: Warp, position: tuple[float, float], *, sigma: float, pad: str) -> float:
+    """The distance between the centroid of the blob and the warped point in the output, in pixels."""
+    out = executor(warp, blob(warp.source, position, sigma), pad)
     assert out.shape == warp.size
     radius = 4 * sigma * max(warp.scale()) + 2
-    return float(np.abs(centroid(out, radius) - warp.points(Points.of(at)).xy[0].numpy()).max())
+    return float(np.abs(centroid(out, radius) - warp.points(Points.of(position)).xy[0].numpy()).max())
 
 
 def resized(height: int, width: int) -> Warp:
@@ -74,50 +78,50 @@ def padded(top: int, left: int, size: Size) -> Warp:
     return Warp.crop(SOURCE, size, left=-left, top=-top)
 
 
-def tilted(source: Size, x: float, y: float) -> Warp:
+def tilt(source: Size, x: float, y: float) -> Warp:
     w, h = source.width, source.height
     return Warp.perspective(source, [(-y * w, -x * h), (w + y * w, x * h), (w - y * w, h - x * h), (y * w, h + x * h)])
 
 
 LINEAR = {
-    "nothing": Warp.identity(SOURCE),
+    "identity": Warp.identity(SOURCE),
     "twice as large": resized(240, 320),
-    "larger, not by a whole number": resized(251, 307),
+    "larger by a fraction": resized(251, 307),
     "a little smaller": resized(111, 149),
     "two thirds": resized(80, 107),
     "half": resized(60, 80),
     "a fifth": resized(24, 32),
-    "squeezed one way only": resized(120, 40),
-    "larger one way, smaller the other": resized(40, 300),
+    "squeezed along x": resized(120, 40),
+    "larger along x, smaller along y": resized(40, 300),
     "crop": Warp.crop(SOURCE, Size(90, 110), left=30, top=20),
     "crop between the pixels": Warp.crop(SOURCE, Size(90, 110), left=30.37, top=19.81),
     "crop and half": Warp.crop(SOURCE, Size(90, 110), left=30.4, top=20).then(Warp.resize(Size(90, 110), Size(45, 55))),
     "flip": Warp.flip(SOURCE),
     "flip and a third": Warp.flip(SOURCE).then(resized(40, 53)),
     "rotate": Warp.rotate(SOURCE, 10),
-    "rotate far": Warp.rotate(SOURCE, -37),
+    "rotate by -37 degrees": Warp.rotate(SOURCE, -37),
     "rotate and half": Warp.rotate(SOURCE, 10).then(resized(60, 80)),
     "rotate and an eighth": Warp.rotate(SOURCE, 10).then(resized(15, 20)),
     "rotate and squeeze": Warp.rotate(SOURCE, 30).then(resized(120, 40)),
     "zoom in": Warp.zoom(SOURCE, 1.3, x=0.4, y=0.6),
     "zoom out": Warp.zoom(SOURCE, 0.6),
-    "half a turn of the square, resized": Warp.dihedral(SOURCE, 3).then(Warp.resize(Size(160, 120), Size(70, 50))),
+    "dihedral 3, resized": Warp.dihedral(SOURCE, 3).then(Warp.resize(Size(160, 120), Size(70, 50))),
 }
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("name", LINEAR)
-def test_a_point_and_its_blob_stay_together(name: str, at: tuple[float, float], executor: Executor) -> None:
+def test_a_warp_moves_a_point_and_its_blob_alike(name: str, position: tuple[float, float], executor: Executor) -> None:
     warp = LINEAR[name]
-    assert error(executor, warp, at, sigma=3, pad="zeros") < CLOSE
+    assert error(executor, warp, position, sigma=3, pad="zeros") < TOLERANCE
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("k", range(8))
-def test_a_point_and_its_blob_stay_together_through_the_symmetries(k: int, executor: Executor) -> None:
+def test_flips_and_quarter_turns_move_a_point_and_its_blob_alike(k: int, executor: Executor) -> None:
     warp = Warp.dihedral(SOURCE, k)
-    assert error(executor, warp, PLACES[1], sigma=3, pad="reflection") < CLOSE
+    assert error(executor, warp, POSITIONS[1], sigma=3, pad="reflection") < TOLERANCE
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -126,74 +130,74 @@ def test_a_point_and_its_blob_stay_together_through_the_symmetries(k: int, execu
     "after", [Size(170, 220), Size(85, 110), Size(34, 44), Size(300, 400)], ids=["as is", "half", "a fifth", "larger"]
 )
 @pytest.mark.parametrize("degrees", [0, 5])
-def test_a_point_and_its_blob_stay_together_with_padding(
+def test_warps_with_padding_move_a_point_and_its_blob_alike(
     degrees: float, after: Size, pad: str, executor: Executor
 ) -> None:
-    room = Size(170, 220)
-    warp = Warp.rotate(SOURCE, degrees).then(padded(20, 35, room)).then(Warp.resize(room, after))
-    assert error(executor, warp, PLACES[1], sigma=4, pad=pad) < CLOSE
+    padded_size = Size(170, 220)
+    warp = Warp.rotate(SOURCE, degrees).then(padded(20, 35, padded_size)).then(Warp.resize(padded_size, after))
+    assert error(executor, warp, POSITIONS[1], sigma=4, pad=pad) < TOLERANCE
 
 
-# Perspective enlarges one side of a blob more than the other, so that the centroid of a large blob is not where its
-# point is: here the blobs are small beside the image.
+# A perspective enlarges one side of a blob more than the other, which moves the centroid of a large blob away from its
+# point. So the blobs are small relative to these images.
 WIDE = Size(1200, 1500)
 CURVED = {
-    "perspective": tilted(WIDE, 0.07, -0.05),
-    "perspective and half": tilted(WIDE, -0.06, 0.07).then(Warp.resize(WIDE, Size(600, 750))),
+    "perspective": tilt(WIDE, 0.07, -0.05),
+    "perspective and half": tilt(WIDE, -0.06, 0.07).then(Warp.resize(WIDE, Size(600, 750))),
     "flip, perspective, rotate, zoom, crop and resize": Warp.flip(WIDE)
-    .then(tilted(WIDE, 0.06, 0.04))
+    .then(tilt(WIDE, 0.06, 0.04))
     .then(Warp.rotate(WIDE, 8))
     .then(Warp.zoom(WIDE, 1.1, x=0.3, y=0.8))
     .then(Warp.crop(WIDE, Size(1050, 1050), left=240, top=90))
     .then(Warp.resize(Size(1050, 1050), Size(300, 300))),
-    "turned, then tilted, then larger": Warp.dihedral(WIDE, 6)
-    .then(tilted(Size(1500, 1200), 0.05, 0.05))
+    "transpose, perspective, enlarge": Warp.dihedral(WIDE, 6)
+    .then(tilt(Size(1500, 1200), 0.05, 0.05))
     .then(Warp.crop(Size(1500, 1200), Size(1000, 800), left=250, top=200))
     .then(Warp.resize(Size(1000, 800), Size(1240, 1000))),
 }
-WIDE_PLACES = ((750.0, 600.0), (540.3, 755.7), (960.6, 420.2))
+WIDE_POSITIONS = ((750.0, 600.0), (540.3, 755.7), (960.6, 420.2))
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("at", WIDE_PLACES)
+@pytest.mark.parametrize("position", WIDE_POSITIONS)
 @pytest.mark.parametrize("name", CURVED)
-def test_a_point_and_its_blob_stay_together_through_perspective(
-    name: str, at: tuple[float, float], executor: Executor
+def test_perspective_warps_move_a_point_and_its_blob_alike(
+    name: str, position: tuple[float, float], executor: Executor
 ) -> None:
-    # OpenCV's cubic (a = -0.75) does not reproduce a slope exactly, as Pillow's (a = -0.5) does.
-    close = 1.5 * CLOSE if executor is as_float32_bicubic else CLOSE
-    assert error(executor, CURVED[name], at, sigma=4, pad="reflection") < close
+    # OpenCV's bicubic kernel (a = -0.75) does not reproduce a linear slope exactly, unlike Pillow's (a = -0.5).
+    tolerance = 1.5 * TOLERANCE if executor is as_float32_bicubic else TOLERANCE
+    assert error(executor, CURVED[name], position, sigma=4, pad="reflection") < tolerance
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("degrees", [0, 20])
-def test_a_point_and_its_blob_stay_together_when_4000_pixels_become_32(degrees: float, executor: Executor) -> None:
+def test_a_shrink_from_4000_to_32_pixels_moves_a_point_and_its_blob_alike(degrees: float, executor: Executor) -> None:
     large = Size(2000, 4000)
     warp = Warp.rotate(large, degrees).then(Warp.resize(large, Size(16, 32)))
-    assert error(executor, warp, (1800.0, 903.0), sigma=160, pad="reflection") < CLOSE
+    assert error(executor, warp, (1800.0, 903.0), sigma=160, pad="reflection") < TOLERANCE
 
 
 @pytest.mark.parametrize("name", CURVED)
-def test_the_way_back_ends_where_it_began(name: str) -> None:
+def test_a_warp_followed_by_its_inverse_is_the_identity(name: str) -> None:
     warp = CURVED[name]
-    points = Points.of(WIDE_PLACES)
-    there_and_back = warp.then(warp.inverse())
-    assert there_and_back.source == there_and_back.size == WIDE
+    points = Points.of(WIDE_POSITIONS)
+    round_trip = warp.then(warp.inverse())
+    assert round_trip.source == round_trip.size == WIDE
     assert torch.allclose(warp.inverse().points(warp.points(points)).xy, points.xy, atol=1e-9)
-    assert torch.allclose(there_and_back.points(points).xy, points.xy, atol=1e-9)
+    assert torch.allclose(round_trip.points(points).xy, points.xy, atol=1e-9)
 
 
-def test_composing_is_associative() -> None:
-    first, second, third = Warp.rotate(WIDE, 8), tilted(WIDE, 0.06, 0.04), Warp.resize(WIDE, Size(224, 280))
+def test_composition_of_warps_is_associative() -> None:
+    first, second, third = Warp.rotate(WIDE, 8), tilt(WIDE, 0.06, 0.04), Warp.resize(WIDE, Size(224, 280))
     left, right = first.then(second).then(third), first.then(second.then(third))
     assert np.allclose(left.matrix, right.matrix, rtol=1e-12)
     assert (left.source, left.size) == (right.source, right.size) == (WIDE, Size(224, 280))
 
 
-def test_a_chain_moves_points_as_its_links_one_after_the_other() -> None:
-    links = [Warp.flip(WIDE), tilted(WIDE, 0.06, 0.04), Warp.rotate(WIDE, 8), Warp.resize(WIDE, Size(224, 280))]
-    points = at_once = Points.of(WIDE_PLACES)
-    chain = Warp.identity(WIDE)
-    for link in links:
-        points, chain = link.points(points), chain.then(link)
-    assert torch.allclose(chain.points(at_once).xy, points.xy, atol=1e-9)
+def test_a_composed_warp_moves_points_like_its_parts_in_turn() -> None:
+    parts = [Warp.flip(WIDE), tilt(WIDE, 0.06, 0.04), Warp.rotate(WIDE, 8), Warp.resize(WIDE, Size(224, 280))]
+    points = original = Points.of(WIDE_POSITIONS)
+    composed = Warp.identity(WIDE)
+    for part in parts:
+        points, composed = part.points(points), composed.then(part)
+    assert torch.allclose(composed.points(original).xy, points.xy, atol=1e-9)

@@ -1,7 +1,7 @@
-"""The face for the multi-label notebook of the computer-vision recipes: ``from eyebright.recipes import *``.
+"""The names in the multi-label notebook of Microsoft's Computer Vision Recipes (``from eyebright.recipes import *``).
 
-Their functions give the values that their documents show, also where those are wrong; each docstring says so, and where
-the right one is. New notebooks are better off with `eyebright.all`.
+The functions return the values that the recipes document, even where these are wrong; the docstrings describe the
+defects and name the correct alternative. New notebooks should use `eyebright.all`.
 """
 
 from eyebright.all import Path, imagenet_stats, math, models, nn, np, partial, pd, plt, tensor, torch

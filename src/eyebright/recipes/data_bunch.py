@@ -1,4 +1,4 @@
-"""Batches of both sides under the names of the recipes."""
+"""`ImageDataBunch`: training and validation batches under the names of the recipes (fastai 1)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,16 @@ from eyebright.transforms.normalize import Normalize
 
 
 class ImageDataBunch:
-    """What ``.databunch()`` gives; `dls` are the same batches under the names of the rest of Eyebright.
+    """Training and validation batches; the attribute `dls` holds them as `DataLoaders`.
 
     Args:
-        block: how items become samples.
-        items: the source of the block.
-        path: where a learner keeps its files.
+        block: the data block.
+        items: the source of the items, see `DataBlock.dataloaders`.
+        path: the folder for the files of a learner.
         options: ``bs``, ``val_bs``, ``num_workers`` and ``device``, as in `DataBlock.dataloaders`.
+
+    Raises:
+        DataError: the batches cannot be created, see `DataBlock.dataloaders`.
     """
 
     def __init__(self, block: DataBlock, items: Any, path: Path, options: Mapping[str, Any]) -> None:
@@ -37,19 +40,19 @@ class ImageDataBunch:
         )
 
     def normalize(self, stats: tuple[Sequence[float], Sequence[float]] | None = None) -> "ImageDataBunch":
-        """The same data, for a model that normalises with these means and standard deviations.
+        """The same data with the statistics for normalisation.
 
         Args:
-            stats: (means, standard deviations); None leaves them to the model's weights, which know what they want.
+            stats: (means, standard deviations), one value per channel; None for those of the pretrained weights.
         """
-        given = self._block.batch_tfms or []
-        kept = [one for one in given if not isinstance(one, Normalize)]
-        more = [] if stats is None else [Normalize.from_stats(*stats)]
-        return ImageDataBunch(self._block.new(batch_tfms=[*kept, *more]), self._items, self.path, self._options)
+        transforms = [transform for transform in self._block.batch_tfms or [] if not isinstance(transform, Normalize)]
+        if stats is not None:
+            transforms.append(Normalize.from_stats(*stats))
+        return ImageDataBunch(self._block.new(batch_tfms=transforms), self._items, self.path, self._options)
 
     @property
     def c(self) -> int:
-        """How many outputs a model needs."""
+        """The number of outputs of a model for this data."""
         return self.dls.c
 
     @property
@@ -59,31 +62,31 @@ class ImageDataBunch:
 
     @property
     def train_dl(self) -> Loader:
-        """Batches of the training side."""
+        """The training batches."""
         return self.dls.train
 
     @property
     def valid_dl(self) -> Loader:
-        """Batches of the validation side."""
+        """The validation batches."""
         return self.dls.valid
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
-        """(x, y) of a first training batch."""
+        """(x, y) of the first training batch: images of shape (b, c, h, w) and their targets."""
         return self.dls.one_batch()
 
     def batch_stats(self) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-        """The mean and the standard deviation of each channel over one validation batch."""
+        """(mean, standard deviation) of each channel over one validation batch."""
         channels = self.valid_dl.one_batch()[0].transpose(0, 1).flatten(1)
         return channels.mean(1), channels.std(1)
 
     def show_batch(self, rows: int = 5, figsize: tuple[float, float] | None = None) -> None:
-        """Draw ``rows`` times ``rows`` images of a training batch with their labels."""
+        """Show a grid of ``rows`` times ``rows`` training images with their labels."""
         self.dls.show_batch(max_n=rows * rows, nrows=rows, ncols=rows, figsize=figsize)
 
     def __repr__(self) -> str:
-        sides = f"Train: {len(self.dls.train_ds)} items; Valid: {len(self.dls.valid_ds)} items"
-        return f"ImageDataBunch; {sides}; {self.c} outputs; Path: {self.path}"
+        sizes = f"Train: {len(self.dls.train_ds)} items; Valid: {len(self.dls.valid_ds)} items"
+        return f"ImageDataBunch; {sizes}; {self.c} outputs; Path: {self.path}"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The HTML that Jupyter displays."""
         return self.dls.to_html("ImageDataBunch")

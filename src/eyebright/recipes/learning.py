@@ -1,4 +1,4 @@
-"""The learner of the recipes' notebook."""
+"""`cnn_learner`: the learner of the recipes' notebook."""
 
 from collections.abc import Callable, Sequence
 
@@ -29,23 +29,29 @@ def cnn_learner(
     seed: int = 0,
     progress: str = "auto",
 ) -> Learner:
-    """A learner on the recipes' data: `vision_learner`, with callbacks that are made for it.
+    """A learner as from `vision_learner`, with callbacks.
 
-    The head is that of the book's later chapters (its linear layers have no bias), and norm layers do not decay.
+    Unlike in the recipes the head is that of fastai 2 (its linear layers have no bias), and weight decay does not apply
+    to normalisation layers.
 
     Args:
-        data: what ``.databunch()`` gave.
-        base_arch: the backbone.
-        pretrained: start from pretrained weights, frozen up to the head.
-        lin_ftrs: widths of the head's hidden layers.
-        ps: dropout of the head.
-        metrics: what validation computes besides the loss.
-        callback_fns: each is called with the learner and gives what watches its fits.
-        loss_func: None: the one for the labels.
+        data: the data from ``.databunch()``, or `DataLoaders`.
+        base_arch: the backbone, see `vision_learner`.
+        pretrained: start from pretrained weights, with a frozen backbone.
+        lin_ftrs: widths of the hidden layers of the head.
+        ps: dropout probability in the head.
+        metrics: metrics of the validation set.
+        callback_fns: functions that are called with the learner and return an observer of its training.
+        loss_func: the loss; None for the default of the target block.
         wd: weight decay.
-        precision: the number format of training.
-        seed: of the head's first weights and of dropout.
-        progress: what a person sees of a fit.
+        precision: the dtype of training, see `vision_learner`.
+        seed: seed of the initial weights of the head and of dropout.
+        progress: the progress display, see `vision_learner`.
+
+    Raises:
+        TypeError: an unknown keyword argument; the message suggests the nearest known one.
+        InputError: an argument is invalid, see `vision_learner`.
+        WeightsError: the pretrained weights are not available.
     """
     learner = vision_learner(
         data.dls if isinstance(data, ImageDataBunch) else data,

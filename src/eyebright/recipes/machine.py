@@ -1,4 +1,4 @@
-"""What the recipes ask of the machine: seeds, threads, processors."""
+"""Functions of the recipes for seeds, the number of workers and the device."""
 
 import os
 import random
@@ -9,12 +9,12 @@ import torch
 
 
 def set_random_seed(s: int) -> None:
-    """Seed every global generator and make cuDNN deterministic, as the recipes do.
+    """Seed all global random generators and make cuDNN deterministic, as the recipes do.
 
-    Nothing in Eyebright needs it: all chance comes from the ``seed`` that a function is given.
+    Eyebright does not need it, because its randomness depends on ``seed`` arguments alone.
     """
     random.seed(s)
-    np.random.seed(s)  # noqa: NPY002  # the global generator is what is meant
+    np.random.seed(s)  # noqa: NPY002  # the recipes use the global generator
     torch.manual_seed(s)
     if torch.cuda.is_available():
         torch.cuda.manual_seed_all(s)
@@ -23,16 +23,15 @@ def set_random_seed(s: int) -> None:
 
 
 def db_num_workers(non_windows_num_workers: int = 16) -> int:
-    """How many workers the recipes read with: none on Windows and on Binder, where processes did not work.
+    """The number of loader workers in the recipes: 0 on Windows and on Binder, where worker processes failed.
 
-    Here more of them than processors are threads, which work everywhere; with ``num_workers=None`` there is one for
-    each processor.
+    In Eyebright ``num_workers=None`` uses one worker per CPU; more workers than CPUs are threads.
     """
     return 0 if sys.platform == "win32" or "BINDER_REPO_URL" in os.environ else non_windows_num_workers
 
 
 def which_processor() -> str:
-    """A sentence that says what torch computes on; the recipes print it instead."""
+    """A sentence that names the device of torch, which the recipes print."""
     if torch.cuda.is_available():
         return f"Torch is using GPU: {torch.cuda.get_device_name(0)}"
     return "Cuda is not available. Torch is using CPU"

@@ -1,7 +1,7 @@
-"""The scores of the recipes for any number of labels, and the search for one threshold.
+"""The multi-label metrics of the recipes, and their search for a threshold.
 
-They give the values that the recipes document, their defects included, which each function names. The scores of
-`eyebright.metrics.labels` and `Learner.tune_thresholds` have none of them.
+The functions return the values that the recipes document. Their docstrings describe the defects, which
+`eyebright.metrics.labels` and `Learner.tune_thresholds` do not have.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from eyebright._optional import import_optional
 from eyebright.plot import plot_threshold_curve
 
 ThresholdMetric = Callable[..., Tensor]
-"""A function of (y_pred, y_true, threshold=...)."""
+"""A metric that is called as ``metric(y_pred, y_true, threshold=...)``."""
 
 
 def hamming_accuracy(
@@ -23,19 +23,19 @@ def hamming_accuracy(
     threshold: float = 0.2,
     sigmoid: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> Float[Tensor, ""]:
-    """The share of right decisions, over all images and labels.
+    """The fraction of correct decisions over all images and labels (1 - Hamming loss).
 
-    As a metric of a fit it is given *logits*, as in the recipes: their 0.2 is then the probability 0.5498, while
-    the same 0.2 means 0.2 on the probabilities of ``learn.interpret()``. `eyebright.metrics.labels.hamming` says what
-    it takes and cannot be misread.
+    Defect: as a metric of a `Learner` it gets *logits*, as in the recipes. The default threshold of 0.2 then means a
+    probability of 0.5498, while it means 0.2 for the probabilities of ``learn.interpret()``.
+    `eyebright.metrics.labels.hamming` declares its input and always gets decisions.
 
     Args:
-        y_pred: probabilities, or logits with ``sigmoid``.
-        y_true: 1 where the image has the label, else 0.
-        threshold: a label is given above it; 0 compares the numbers themselves, which is hardly ever meant.
-        sigmoid: turn logits into probabilities first.
+        y_pred: probabilities, or logits with ``sigmoid``; images x labels.
+        y_true: 1 if the image has the label, else 0; same shape.
+        threshold: a label is predicted above it. 0 compares ``y_pred`` itself with ``y_true``, which is rarely useful.
+        sigmoid: True to convert logits to probabilities.
     """
-    return 1 - _wrong(y_pred, y_true, threshold, sigmoid=sigmoid).float().mean()
+    return 1 - _errors(y_pred, y_true, threshold, sigmoid=sigmoid).float().mean()
 
 
 def zero_one_accuracy(
@@ -44,15 +44,15 @@ def zero_one_accuracy(
     threshold: float = 0.2,
     sigmoid: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> Float[Tensor, ""]:
-    """The share of images all of whose labels are right; arguments and the trap of logits as in `hamming_accuracy`.
+    """The fraction of images whose labels are all correct (exact match); arguments as in `hamming_accuracy`.
 
-    It adds up along the *second* axis, as in the recipes. On a table (images, labels) that is right; on stacked
-    batches (batches, images, labels) it is the axis of the images, and the score cannot fall below
-    ``1 - labels / images of a batch``: the 0.75 of the recipes' training column. Right by default is
-    `eyebright.metrics.labels.subset`.
+    Defects: logits as in `hamming_accuracy`, and the reduction along the *second* axis, as in the recipes. That is
+    correct for inputs of shape (images, labels). For stacked batches (batches, images, labels) it is the axis of the
+    images, and the score is at least ``1 - labels / images per batch``: the 0.75 in the training column of the recipes.
+    `eyebright.metrics.labels.subset` is correct.
     """
-    some_wrong = _wrong(y_pred, y_true, threshold, sigmoid=sigmoid).any(dim=1)
-    return 1 - some_wrong.float().sum() / (y_true.numel() // y_true.shape[-1])
+    any_error = _errors(y_pred, y_true, threshold, sigmoid=sigmoid).any(dim=1)
+    return 1 - any_error.float().sum() / (y_true.numel() // y_true.shape[-1])
 
 
 def get_optimal_threshold(
@@ -61,20 +61,21 @@ def get_optimal_threshold(
     y_true: Shaped[Tensor, "n k"],
     thresholds: Iterable[float] | None = None,
 ) -> float:
-    """The first of the thresholds with the best score.
+    """The lowest of the thresholds with the best score.
 
-    The *first* of a plateau is its very edge, where a new image is most likely to fall on the wrong side; the middle
-    is what `Learner.tune_thresholds` gives, for each label too. And a score on the images that chose the threshold
-    flatters.
+    Defects: the lowest of several equal thresholds is the edge of a plateau, where new images are most likely to be
+    misclassified; `Learner.tune_thresholds` returns the middle, and a threshold per label if asked. The score on the
+    images that chose the threshold is optimistic.
 
     Args:
-        metric_function: called with ``threshold=``.
-        y_pred: probabilities.
-        y_true: 1 where the image has the label, else 0.
-        thresholds: that are tried; None: 21 of them, from 0 to 1. The score at 0 means nothing, see `hamming_accuracy`.
+        metric_function: the metric, called with ``threshold=``.
+        y_pred: probabilities, images x labels.
+        y_true: 1 if the image has the label, else 0; same shape.
+        thresholds: the thresholds to try; None for 21 from 0 to 1. The score at 0 has no meaning, see
+            `hamming_accuracy`.
     """
-    tried = [float(threshold) for threshold in (np.linspace(0, 1, 21) if thresholds is None else thresholds)]
-    return max(tried, key=lambda threshold: float(metric_function(y_pred, y_true, threshold=threshold)))
+    candidates = [float(threshold) for threshold in (np.linspace(0, 1, 21) if thresholds is None else thresholds)]
+    return max(candidates, key=lambda threshold: float(metric_function(y_pred, y_true, threshold=threshold)))
 
 
 def plot_thresholds(
@@ -84,14 +85,17 @@ def plot_thresholds(
     samples: int = 21,
     figsize: tuple[float, float] = (12, 6),
 ) -> None:
-    """Draw the score at each threshold.
+    """Plot a metric over the threshold.
 
     Args:
-        metric_function: called with ``threshold=``.
-        y_pred: probabilities.
-        y_true: 1 where the image has the label, else 0.
-        samples: how many thresholds, from 0 to 1.
-        figsize: width and height in inches.
+        metric_function: the metric, called with ``threshold=``.
+        y_pred: probabilities, images x labels.
+        y_true: 1 if the image has the label, else 0; same shape.
+        samples: number of thresholds from 0 to 1.
+        figsize: width and height of the figure in inches.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     thresholds = np.linspace(0, 1, samples).tolist()
     scores = [float(metric_function(y_pred, y_true, threshold=threshold)) for threshold in thresholds]
@@ -101,7 +105,7 @@ def plot_thresholds(
     ax.set_title(f"{name} at different thresholds")
 
 
-def _wrong(y_pred: Tensor, y_true: Tensor, threshold: float, *, sigmoid: bool) -> Shaped[Tensor, "*n k"]:
+def _errors(y_pred: Tensor, y_true: Tensor, threshold: float, *, sigmoid: bool) -> Shaped[Tensor, "*n k"]:
     scores = y_pred.sigmoid() if sigmoid else y_pred
-    decided = (scores > threshold).float() if threshold else scores
-    return decided != y_true
+    decisions = (scores > threshold).float() if threshold else scores
+    return decisions != y_true

@@ -1,4 +1,4 @@
-"""The data sets of the recipes: where they are, how they are unpacked, what their labels are."""
+"""The datasets of the recipes: their URLs, and functions to unpack them and to detect several labels per image."""
 
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from eyebright.io.home import home
 
 
 class LabelCsvNotFound(TableError):  # noqa: N818  # the recipes' name
-    """There are tables, and none is called ``labels.csv``."""
+    """A folder contains CSV files, but no ``labels.csv``."""
 
 
 class LabelColumnNotFound(TableError):  # noqa: N818  # the recipes' name
@@ -20,7 +20,7 @@ class LabelColumnNotFound(TableError):  # noqa: N818  # the recipes' name
 
 
 class Urls:
-    """Addresses of the recipes' data sets."""
+    """URLs of the datasets of the recipes."""
 
     fridge_objects_path: Final = URLs.FRIDGE_OBJECTS
     fridge_objects_watermark_path: Final = URLs.FRIDGE_OBJECTS_WATERMARK
@@ -35,7 +35,7 @@ class Urls:
 
     @classmethod
     def all(cls) -> list[str]:
-        """Every address."""
+        """All URLs."""
         return [value for name, value in vars(cls).items() if name.endswith("_path")]
 
 
@@ -45,41 +45,42 @@ def unzip_url(
     dest: str | Path | None = None,
     exist_ok: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> str:
-    """The folder of an unpacked archive, downloaded when it is not there yet.
+    """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
-    A folder of the set's name inside the folder that ``EYEBRIGHT_DATA`` names is taken before anything else. Unlike the
-    recipes' own it resumes, refuses archives that write elsewhere, leaves no half of a set, and unpacks into ``dest``
-    (theirs unpacked into ``fpath``).
+    A folder of the same name in ``EYEBRIGHT_DATA`` is used first. Differences from the recipes: downloads are resumed,
+    unsafe archives are refused, a dataset is unpacked completely or not at all, and it is unpacked into ``dest``
+    (theirs: into ``fpath``).
 
     Args:
-        url: of a zip or tar archive.
-        fpath: the folder for the archive; None: ``EYEBRIGHT_HOME``, or ``~/.eyebright``.
-        dest: the folder for the unpacked set; None: ``fpath``.
-        exist_ok: take a set that is there already.
+        url: the URL of a zip or tar archive.
+        fpath: the folder for the archive; None for ``EYEBRIGHT_HOME``, or ``~/.eyebright``.
+        dest: the folder for the unpacked dataset; None for ``fpath``.
+        exist_ok: True to use an existing folder.
 
     Raises:
-        FileExistsError: it is there already.
-        DownloadError: it cannot be downloaded or unpacked.
+        FileExistsError: the folder exists and ``exist_ok`` is False.
+        DownloadError: the archive cannot be downloaded or unpacked.
     """
     archives = Path(fpath or home()).expanduser()
     folder = Path(dest or archives) / archive_stem(url.rpartition("/")[2])
     if folder.exists() and not exist_ok:
-        raise FileExistsError(f"'{folder}' is there already; exist_ok=True takes it as it is")
+        raise FileExistsError(f"'{folder}' already exists; exist_ok=True uses it")
     return str(untar_data(url, archive=archives, data=folder.parent))
 
 
 def is_data_multilabel(path: str | Path) -> bool:
-    """True when some image has several labels: two words or more in the column ``labels`` of ``labels.csv``.
+    """True if an image has several labels: two or more words in the column ``labels`` of ``labels.csv``.
 
-    Labels are split at spaces only, as the recipes do although they say "spaces or commas";
-    `eyebright.sources.label_table.read_labels` understands both, and says what it understood.
+    Labels are split at spaces only, as in the recipes, although these document "spaces or commas";
+    `eyebright.sources.label_table.read_labels` supports both.
 
     Args:
-        path: the folder. Without any table in it, its folders are the classes: False.
+        path: the folder of the dataset. If it contains no CSV file, its subfolders are classes, and the result is
+            False.
 
     Raises:
-        LabelCsvNotFound: there are tables, and none is called ``labels.csv``.
-        LabelColumnNotFound: the table has no column ``labels``.
+        LabelCsvNotFound: the folder contains CSV files, but no ``labels.csv``.
+        LabelColumnNotFound: ``labels.csv`` has no column ``labels``.
     """
     tables = sorted(file.name for file in Path(path).glob("*.csv"))
     if not tables:

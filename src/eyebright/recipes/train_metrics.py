@@ -1,4 +1,4 @@
-"""Metrics on the training images too, beside those on the validation images."""
+"""`TrainMetricsRecorder`: metrics of the training set beside those of the validation set."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,20 +14,21 @@ from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, Pha
 
 
 class TrainMetricsRecorder:
-    """Computes every metric on what the model said while it learnt, and gives the table a column for it.
+    """An observer that adds a column to the training table for each metric, computed on the training outputs.
 
-    For ``callback_fns=[TrainMetricsRecorder]``. What the model says while it learns is said with dropout, on augmented
-    images, by weights that change from batch to batch: the column is no training score of the model that comes out.
+    Use it as ``callback_fns=[TrainMetricsRecorder]``. The training outputs are computed with dropout, on augmented
+    images, and while the weights change from batch to batch. The column is therefore not the score of the final model
+    on the training set.
 
-    ``stacked=True`` reproduces the numbers that the recipes print, with their defect: the batches are stacked to
-    (batches, images, labels), and `zero_one_accuracy` then counts along the images of a batch instead of along the
-    labels of an image. With 16 images and 4 labels it cannot fall below 0.75, whatever the model says.
-    ``stacked=False`` joins the batches to one table, which is right.
+    ``stacked=True`` reproduces the values of the recipes with their defect: the batches are stacked to the shape
+    (batches, images, labels), and `zero_one_accuracy` reduces along the images of a batch instead of the labels of an
+    image. With 16 images per batch and 4 labels it is at least 0.75 for any model. ``stacked=False`` concatenates the
+    batches, which is correct.
 
     Args:
-        learn: whose fits are watched.
-        n_batch: only the first batches of each epoch count; None: all.
-        show_graph: draw the metrics at the end of a fit.
+        learn: the learner to observe.
+        n_batch: number of batches at the start of each epoch to use; None for all.
+        show_graph: plot the metrics at the end of training.
         stacked: see above.
 
     Raises:
@@ -43,7 +44,7 @@ class TrainMetricsRecorder:
         stacked: bool = True,
     ) -> None:
         if n_batch is not None and n_batch < 1:
-            raise InputError(f"at least one batch counts, got n_batch={n_batch}")
+            raise InputError(f"n_batch must be at least 1, got {n_batch}")
         self.learn = learn
         self.n_batch = n_batch
         self.show_graph = show_graph
@@ -56,7 +57,7 @@ class TrainMetricsRecorder:
         self._targets: list[Tensor] = []
 
     def __call__(self, event: Event) -> None:
-        """Watches a fit."""
+        """Handle an event of the training."""
         match event:
             case PhaseStarted(phase=phase):
                 if phase == 0:
@@ -75,42 +76,53 @@ class TrainMetricsRecorder:
                 pass
 
     def last_train_metrics(self) -> list[float]:
-        """Every metric on the training images of the last epoch."""
+        """The metrics of the training set in the last epoch.
+
+        Raises:
+            InputError: no epoch has been recorded.
+        """
         return self._records(self.train_metrics)[-1]
 
     def last_valid_metrics(self) -> list[float]:
-        """Every metric on the validation images after the last epoch."""
+        """The metrics of the validation set after the last epoch.
+
+        Raises:
+            InputError: no epoch has been recorded.
+        """
         return self._records(self.valid_metrics)[-1]
 
     def plot(self) -> None:
-        """Draw each metric over the epochs, on the training and on the validation images.
+        """Plot each metric of the training and validation sets over the epochs.
 
         Raises:
-            InputError: there is nothing to draw.
+            InputError: no epoch has been recorded.
+            MissingExtraError: Matplotlib is not installed.
         """
         train, valid = self._records(self.train_metrics), self._records(self.valid_metrics)
         pyplot: Any = import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure")
         _, axes = pyplot.subplots(1, len(self._metrics), figsize=(5 * len(self._metrics), 4), squeeze=False)
-        for place, (ax, metric) in enumerate(zip(axes.flat, self._metrics, strict=True)):
-            ax.plot([row[place] for row in train], "o-", label="train")
-            ax.plot([row[place] for row in valid], "o-", label="valid")
+        for column, (ax, metric) in enumerate(zip(axes.flat, self._metrics, strict=True)):
+            ax.plot([row[column] for row in train], "o-", label="train")
+            ax.plot([row[column] for row in valid], "o-", label="valid")
             ax.set(title=metric.name, xlabel="epoch")
             ax.legend()
 
     def _records(self, records: list[list[float]]) -> list[list[float]]:
         if not records:
-            raise InputError("there are no records: train an epoch of a learner with metrics first")
+            raise InputError("no epoch has been recorded: train a learner with metrics first")
         return records
 
     def _attach(self) -> None:
-        """The loss of training remembers what it is given, and each metric of the learner becomes two columns."""
+        """Replace the loss by one that stores its inputs, and each metric of the learner by two columns."""
         if self._columns is not None and self.learn.metrics is self._columns:
             return
         self._metrics = Meter(self.learn.metrics).metrics
-        pairs = [(self._on_training(metric), replace(metric, name=f"valid_{metric.name}")) for metric in self._metrics]
+        pairs = [
+            (self._training_column(metric), replace(metric, name=f"valid_{metric.name}")) for metric in self._metrics
+        ]
         self.learn.metrics = [column for pair in pairs for column in pair]
         self._columns = self.learn.metrics
-        self.learn.run.loss = self._remember
+        self.learn.run.loss = self._recording_loss
 
     def _detach(self) -> None:
         self.learn.run.loss = self.learn.loss_func
@@ -118,22 +130,23 @@ class TrainMetricsRecorder:
             self.learn.metrics = self._metrics
         self._columns = None
 
-    def _remember(self, output: Tensor, target: Tensor) -> Tensor:
+    def _recording_loss(self, output: Tensor, target: Tensor) -> Tensor:
         if self._metrics and (self.n_batch is None or len(self._outputs) < self.n_batch):
             self._outputs.append(output.detach().cpu())
             self._targets.append(target.cpu())
         return self.learn.loss_func(output, target)
 
-    def _on_training(self, metric: Metric) -> Metric:
-        """A column that does not look at the validation images."""
+    def _training_column(self, metric: Metric) -> Metric:
+        """A metric that ignores the validation outputs and returns the value for the training outputs."""
         name = f"train_{metric.name}"
-        return Metric(name, lambda _logits, _targets: self._value(metric), "logits", metric.higher_is_better)
+        return Metric(name, lambda _logits, _targets: self._training_value(metric), "logits", metric.higher_is_better)
 
-    def _value(self, metric: Metric) -> float:
+    def _training_value(self, metric: Metric) -> float:
         if self.stacked and metric.takes == "logits":
-            full = [output.shape == self._outputs[0].shape for output in self._outputs]
-            outputs = [output for output, whole in zip(self._outputs, full, strict=True) if whole]
-            targets = [target for target, whole in zip(self._targets, full, strict=True) if whole]
+            # Only batches of the same size can be stacked; a smaller last batch is omitted.
+            is_full = [output.shape == self._outputs[0].shape for output in self._outputs]
+            outputs = [output for output, full in zip(self._outputs, is_full, strict=True) if full]
+            targets = [target for target, full in zip(self._targets, is_full, strict=True) if full]
             return metric(torch.stack(outputs), torch.stack(targets))
         meter = Meter([metric])
         for output, target in zip(self._outputs, self._targets, strict=True):

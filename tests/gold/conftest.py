@@ -1,4 +1,4 @@
-"""The image sets that the numbers of the book's library were recorded on, with other pixels."""
+"""Datasets like those on which fastai's values were recorded, with other pixels."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-FOUR = ("car", "person", "dog", "chair")
+LABELS = ("car", "person", "dog", "chair")
 
 
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty images of three breeds, named after them, in many sizes (chapter 5)."""
+    """Sixty images of three breeds, with the breed in the file name, in several sizes (chapter 5 of the book)."""
     folder = tmp_path_factory.mktemp("pets")
     random = np.random.default_rng(0)
     for i in range(60):
@@ -23,7 +23,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty images of one size, for the table `voc_table` (chapter 6)."""
+    """Forty images of one size for `voc_table` (chapter 6 of the book)."""
     folder = tmp_path_factory.mktemp("voc")
     for i in range(40):
         PIL.Image.new("RGB", (500, 333), (6 * i, 255 - 6 * i, 128)).save(folder / f"{i:06}.jpg")
@@ -32,7 +32,7 @@ def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def voc_table() -> pd.DataFrame:
-    """The labels of `voc`; every fifth image validates."""
-    labels = [" ".join(sorted({FOUR[i % 4], FOUR[i * i % 4]})) for i in range(40)]
+    """The labels of `voc`; every fifth image is in the validation set."""
+    labels = [" ".join(sorted({LABELS[i % 4], LABELS[i * i % 4]})) for i in range(40)]
     names = [f"{i:06}.jpg" for i in range(40)]
     return pd.DataFrame({"fname": names, "labels": labels, "is_valid": [i % 5 == 0 for i in range(40)]})

@@ -1,4 +1,4 @@
-"""The data block's stages against those of the book's library (g08), where it is right; where not, both are said."""
+"""The stages of a data block, compared with values recorded from fastai (g08) and with its defects."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ CHAPTER_5 = DataBlock(
 
 
 def splitter(table: pd.DataFrame) -> tuple[list[int], list[int]]:
-    """As in chapter 6."""
+    """The splitter of chapter 6 of the fastai book."""
     train = table.index[~table["is_valid"]].tolist()
     valid = table.index[table["is_valid"]].tolist()
     return train, valid
@@ -86,10 +86,10 @@ def test_a_sample_is_an_image_and_a_binary_vector(chapter_6: DataBlock, voc_tabl
 def test_a_multi_label_batch_equals_fastais_in_plain_tensors(chapter_6: DataBlock, voc_table: pd.DataFrame) -> None:
     expected = GOLD["multi batch"]
     dls = chapter_6.dataloaders(voc_table, bs=8)
-    for tensor, theirs in zip(dls.one_batch(), (expected["x"], expected["y"]), strict=True):
+    for tensor, recorded in zip(dls.one_batch(), (expected["x"], expected["y"]), strict=True):
         assert tensor is not None
-        assert [list(tensor.shape), str(tensor.dtype)] == theirs[1:]
-        assert type(tensor) is torch.Tensor, f"not {theirs[0]}"
+        assert [list(tensor.shape), str(tensor.dtype)] == recorded[1:]
+        assert type(tensor) is torch.Tensor, f"not {recorded[0]}"
     assert [len(dls.train), len(dls.valid)] == [expected["n_train_batches"], expected["n_valid_batches"]]
     assert [dls.train.drop_last, dls.valid.drop_last] == expected["drop_last"]
     assert [dls.train.shuffle, dls.valid.shuffle] == expected["shuffle"]
@@ -114,7 +114,7 @@ def test_a_batch_of_points_equals_fastais(pets: Path) -> None:
     assert y[~y.isnan()].abs().max() <= 1
 
 
-# ------------------------------------------------------------------ the summary: the same facts in other words
+# ------------------------------------------------------------------ the summary
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +122,7 @@ def summaries() -> Callable[[str], str]:
     return lambda name: (FOLDER / f"g08_summary_{name}.txt").read_text(encoding="utf-8")
 
 
-def said(block: DataBlock, source: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def printed_summary(block: DataBlock, source: Path, capsys: pytest.CaptureFixture[str]) -> str:
     block.summary(source)
     return capsys.readouterr().out
 
@@ -130,20 +130,20 @@ def said(block: DataBlock, source: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_summary_contains_the_facts_of_fastais(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    theirs, ours = summaries("pets"), said(CHAPTER_5, pets, capsys)
+    fastai, ours = summaries("pets"), printed_summary(CHAPTER_5, pets, capsys)
     for fact in (r"Found \d+ items", r"2 datasets of sizes \d+,\d+", r"Adding the next \d samples"):
-        assert set(re.findall(fact, ours)) == set(re.findall(fact, theirs))
-    [vocab] = set(re.findall(r"'vocab': (\[.*?\])", theirs))
+        assert set(re.findall(fact, ours)) == set(re.findall(fact, fastai))
+    [vocab] = set(re.findall(r"'vocab': (\[.*?\])", fastai))
     assert f"with 3 outputs: {vocab}" in ours
-    # Files come in the disk's order there, sorted here, so it is another image that is walked through.
+    # fastai does not sort files, so its summary shows another image.
     first = sorted(pets.iterdir())[RandomSplitter(seed=42)(range(60))[0][0]]
     number = int(first.stem.split("_")[1])
     assert str(first) in ours
     assert f"applying RegexLabeller(item.name) gives {first.name.split('_')[0]}" in ours
-    kind, size = re.search(r"(PILImage mode=RGB) size=(62x46)", theirs).groups()  # type: ignore[union-attr]
-    assert size == f"{60 + 27 % 5}x{40 + 27 % 7}", "the size of the image 27 that is walked through there"
+    kind, size = re.search(r"(PILImage mode=RGB) size=(62x46)", fastai).groups()  # type: ignore[union-attr]
+    assert size == f"{60 + 27 % 5}x{40 + 27 % 7}", "the size of image 27, which fastai's summary shows"
     assert f"applying ImageBlock gives {kind} size={60 + number % 5}x{40 + number % 7}" in ours
-    resized, batch = re.findall(r"TensorImage of size ([\dx]+)", theirs)[0], theirs.rstrip().splitlines()[-1]
+    resized, batch = re.findall(r"TensorImage of size ([\dx]+)", fastai)[0], fastai.rstrip().splitlines()[-1]
     assert (resized, "4x3x24x24" in batch) == ("3x36x36", True)
     assert "gives 36x36 (height x width)" in ours
     assert ours.rstrip().endswith("One batch: x 4x3x24x24 float32, y 4 int64")
@@ -152,8 +152,8 @@ def test_the_summary_contains_the_facts_of_fastais(
 def test_the_summary_has_no_repetition_and_reports_a_single_resampling(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    theirs, ours = summaries("pets"), said(CHAPTER_5, pets, capsys)
-    assert theirs.count("Collecting items from") == 2
+    fastai, ours = summaries("pets"), printed_summary(CHAPTER_5, pets, capsys)
+    assert fastai.count("Collecting items from") == 2
     assert ours.count("Collecting items from") == 1
     assert "all of it as one resample, from" in ours
     assert "to 24x24 (height x width)" in ours
@@ -162,14 +162,15 @@ def test_the_summary_has_no_repetition_and_reports_a_single_resampling(
 def test_without_a_common_image_size_both_summaries_stop_at_the_batch_with_a_remedy(
     pets: Path, summaries: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    theirs, ours = summaries("no_resize"), said(CHAPTER_5.new(item_tfms=None, batch_tfms=None), pets, capsys)
-    assert "Collating items in a batch\nError!" in theirs
-    assert "Please include a transform in `after_item`" in theirs
+    fastai = summaries("no_resize")
+    ours = printed_summary(CHAPTER_5.new(item_tfms=None, batch_tfms=None), pets, capsys)
+    assert "Collating items in a batch\nError!" in fastai
+    assert "Please include a transform in `after_item`" in fastai
     assert "Collating them in a batch\n\nStopped here: images of different sizes (" in ours
     assert "resize all images to one size, for example with item_tfms=Resize(224)" in ours
 
 
-# ------------------------------------------------------------------ traps
+# ------------------------------------------------------------------ fastai's defects
 
 
 def test_a_batch_size_larger_than_the_training_set_is_an_error_unlike_fastai(pets: Path) -> None:
@@ -194,6 +195,6 @@ def test_overlapping_training_and_validation_sets_are_refused_unlike_fastai(pets
 
 
 def test_image_extensions_are_fastais_without_unreadable_formats() -> None:
-    theirs = GOLD["traps"]["image_extensions"]
-    assert set(IMAGE_EXTENSIONS) < set(theirs)
-    assert {".svg", ".psd", ".dwg"} <= set(theirs) - set(IMAGE_EXTENSIONS), "which no image reader opens"
+    fastai = GOLD["traps"]["image_extensions"]
+    assert set(IMAGE_EXTENSIONS) < set(fastai)
+    assert {".svg", ".psd", ".dwg"} <= set(fastai) - set(IMAGE_EXTENSIONS), "which Pillow cannot read"

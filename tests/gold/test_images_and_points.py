@@ -1,4 +1,4 @@
-"""Where pixels and points go, and what light does, against the book's library (g06, g07)."""
+"""Geometry of pixels and points, lighting and normalisation, compared with values recorded from fastai (g06, g07)."""
 
 import ast
 from typing import Any
@@ -21,7 +21,7 @@ from support.gold import gold
 GEOMETRY, AUGMENT = gold("g06_geometry"), gold("g07_augment")
 SQUARE, OBLONG = Size(65, 65), Size(65, 97)
 
-MOVES: dict[str, Warp] = {
+WARPS: dict[str, Warp] = {
     "Flip(p=1)": Warp.flip(SQUARE),
     **{f"Dihedral(draw={k}) square": Warp.dihedral(SQUARE, k) for k in range(8)},
     **{f"Dihedral(draw={k}) on 65x97 (h,w) image": Warp.dihedral(OBLONG, k) for k in (1, 4)},
@@ -33,43 +33,43 @@ MOVES: dict[str, Warp] = {
 }
 
 
-def moved(warp: Warp, x: float, y: float) -> np.ndarray:
-    """Where the centre of a pixel goes, counted in pixels as the recorded numbers are."""
+def warped_point(warp: Warp, x: float, y: float) -> np.ndarray:
+    """The warped centre of a pixel, in pixel indices like the recorded values."""
     return warp.points(Points.of([[x + 0.5, y + 0.5]])).xy[0].numpy() - 0.5
 
 
-def brightest(warp: Warp, x: int, y: int) -> list[int]:
-    """Where the only bright pixel of an image is seen."""
+def warped_pixel(warp: Warp, x: int, y: int) -> list[int]:
+    """The (x, y) indices of the brightest pixel after warping an image with one bright pixel."""
     image = np.zeros((*warp.source, 3), dtype=np.float32)
     image[y, x] = 1
     row, column = divmod(int(warp.pixels(image)[..., 0].argmax()), warp.size.width)
     return [column, row]
 
 
-@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("name", WARPS)
 def test_pixels_and_points_are_moved_as_in_fastai(name: str) -> None:
-    for place, expected in GEOMETRY[name].items():
-        x, y = map(int, place.strip("()").split(","))
-        point = moved(MOVES[name], x, y)
-        assert np.abs(point - expected["point_says"]).max() < 0.2  # its [-1, 1] ends half a pixel earlier
-        pixel = np.array(brightest(MOVES[name], x, y))
+    for position, expected in GEOMETRY[name].items():
+        x, y = map(int, position.strip("()").split(","))
+        point = warped_point(WARPS[name], x, y)
+        assert np.abs(point - expected["point_says"]).max() < 0.2  # fastai's [-1, 1] ends half a pixel earlier
+        pixel = np.array(warped_pixel(WARPS[name], x, y))
         assert np.abs(pixel - expected["pixel_lands"]).max() <= 1
         assert np.abs(pixel - point).max() <= 1
 
 
 def test_a_quarter_turn_of_a_non_square_image_swaps_its_size_unlike_fastai() -> None:
-    theirs = GEOMETRY["Dihedral(draw=3) on 65x97 (h,w) image"]["(10,20)"]
-    assert theirs == {"pixel_lands": [0, 0], "point_says": [35.938, 69.805]}
-    turned = Warp.dihedral(OBLONG, 3)
-    assert turned.size == Size(97, 65)
-    assert moved(turned, 10, 20).round(6).tolist() == brightest(turned, 10, 20) == [20, 86]
+    recorded = GEOMETRY["Dihedral(draw=3) on 65x97 (h,w) image"]["(10,20)"]
+    assert recorded == {"pixel_lands": [0, 0], "point_says": [35.938, 69.805]}
+    rotated = Warp.dihedral(OBLONG, 3)
+    assert rotated.size == Size(97, 65)
+    assert warped_point(rotated, 10, 20).round(6).tolist() == warped_pixel(rotated, 10, 20) == [20, 86]
 
 
 def test_the_rotation_matrix_equals_fastais() -> None:
     half = SQUARE.width / 2
     to_pixels = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
-    back = np.linalg.inv(to_pixels) @ np.linalg.inv(Warp.rotate(SQUARE, 10).matrix) @ to_pixels
-    assert back == pytest.approx(np.array(AUGMENT["rotate_mat(draw=10)"]), abs=1e-6)
+    inverse = np.linalg.inv(to_pixels) @ np.linalg.inv(Warp.rotate(SQUARE, 10).matrix) @ to_pixels
+    assert inverse == pytest.approx(np.array(AUGMENT["rotate_mat(draw=10)"]), abs=1e-6)
 
 
 # ------------------------------------------------------------------ points
@@ -90,7 +90,7 @@ def test_a_flipped_point_equals_fastais() -> None:
     flipped = block.encode(points, Warp.flip(size))
     assert flipped.numpy() == pytest.approx(np.array(GEOMETRY["flip_lr point"]), abs=1e-6)
     assert GEOMETRY["TensorPoint.dihedral mutates its input"] is True
-    assert torch.equal(points.xy, before), "here the points themselves stay"
+    assert torch.equal(points.xy, before), "here the input is not changed"
 
 
 def test_points_are_flipped_correctly_unlike_fastai() -> None:
@@ -101,17 +101,17 @@ def test_points_are_flipped_correctly_unlike_fastai() -> None:
 
 
 def test_a_point_outside_the_crop_is_unknown_unlike_fastai() -> None:
-    theirs = GEOMETRY["Resize(32) then points (train, random.seed(0))"][1]
-    assert theirs == [[-1.09375, -0.5]]
+    recorded = GEOMETRY["Resize(32) then points (train, random.seed(0))"][1]
+    assert recorded == [[-1.09375, -0.5]]
     crop = Warp.crop(Size(64, 96), Size(64, 64), left=30, top=0).then(Warp.resize(Size(64, 64), Size(32, 32)))
     assert PointBlock(1).encode(Points.of([24.0, 16.0]), crop).isnan().all()
 
 
 def test_pixels_and_points_have_the_same_image_edge_unlike_fastai() -> None:
-    right = AUGMENT["align_corners=True image vs edge-convention points, 640->320"][-1]
-    assert (right["point_decoded"], right["image_centroid"]) == (319.5, 319.0), "half a pixel apart there"
+    recorded = AUGMENT["align_corners=True image vs edge-convention points, 640->320"][-1]
+    assert (recorded["point_decoded"], recorded["image_centroid"]) == (319.5, 319.0), "half a pixel apart in fastai"
     resized = Warp.resize(Size(8, 640), Size(4, 320))
-    assert resized.points(Points.of([639.0, 0.0])).xy[0, 0].item() == right["point_decoded"]
+    assert resized.points(Points.of([639.0, 0.0])).xy[0, 0].item() == recorded["point_decoded"]
     strip = np.zeros((8, 640, 1), dtype=np.float32)
     strip[:, 638:] = 1
     assert resized.pixels(strip)[0, -1, 0] == pytest.approx(1, abs=0.3)
@@ -134,32 +134,32 @@ def recorded_crops() -> list[str]:
 def test_validation_crops_keep_the_aspect_ratio_unlike_fastai(name: str) -> None:
     crop: dict[str, Any] = ast.literal_eval(name[name.index("({") + 1 : name.index("})") + 1])
     width, height = map(int, name.split()[0].split("x"))
-    covers = GEOMETRY["RandomResizedCrop"][name]["resized_to_first"]
+    resized = GEOMETRY["RandomResizedCrop"][name]["resized_to_first"]
     warp = RandomResizedCrop(**crop).draw(Size(height, width), None).warp
     x, y = warp.scale()
     assert x == pytest.approx(y)
-    assert x == pytest.approx(max(covers[0] / width, covers[1] / height)), "theirs is both, so images are squished"
+    assert x == pytest.approx(max(resized[0] / width, resized[1] / height)), "fastai uses both factors"
 
 
 def test_uint8_and_float_images_are_converted_as_in_fastai() -> None:
     levels = torch.tensor([0, 51, 255], dtype=torch.uint8)
     assert (levels.float() / 255).tolist() == pytest.approx(AUGMENT["IntToFloatTensor"])
-    shown = to_images(torch.tensor([1.2, -0.1, 0.5]).reshape(1, 1, 1, 3)).flatten().tolist()
+    decoded = to_images(torch.tensor([1.2, -0.1, 0.5]).reshape(1, 1, 1, 3)).flatten().tolist()
     assert AUGMENT["IntToFloat.decode([1.2,-.1,.5])"] == [255, 0, 127]
-    assert shown == [255, 0, 128], "rounded, not cut off"
+    assert decoded == [255, 0, 128], "rounded, not truncated"
 
 
 def test_all_transforms_are_one_warp_where_fastai_resamples_several_times() -> None:
     recorded = AUGMENT["resamplings"]
-    for side in ("train  <- book ch.5", "valid"):
-        assert len(recorded[f"aug_transforms(size=224,min_scale=.75) {side}"]["grid_samples"]) == 2
+    for dataset in ("train  <- book ch.5", "valid"):
+        assert len(recorded[f"aug_transforms(size=224,min_scale=.75) {dataset}"]["grid_samples"]) == 2
     assert len(recorded["aug_transforms() valid (identity)"]["grid_samples"]) == 1
-    chain = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
+    transforms = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
     for generator in (np.random.default_rng(0), None):
-        drawn = draw_all(chain, Size(375, 500), generator)
-        assert (drawn.warp.source, drawn.warp.size) == (Size(375, 500), Size(224, 224))
-    still = draw_all(aug_transforms(), Size(460, 460), None)
-    assert np.array_equal(still.warp.matrix, np.eye(3))
+        draw = draw_all(transforms, Size(375, 500), generator)
+        assert (draw.warp.source, draw.warp.size) == (Size(375, 500), Size(224, 224))
+    identity = draw_all(aug_transforms(), Size(460, 460), None)
+    assert np.array_equal(identity.warp.matrix, np.eye(3))
 
 
 def test_normalize_needs_mean_and_std_unlike_fastai() -> None:
@@ -171,8 +171,8 @@ def test_normalize_needs_mean_and_std_unlike_fastai() -> None:
 def test_the_flip_probability_equals_fastais() -> None:
     generator = np.random.default_rng(0)
     flip = aug_transforms()[0]
-    share = np.mean([flip.draw(Size(4, 4), generator).warp.mirrored for _ in range(4000)])
-    assert share == pytest.approx(AUGMENT["statistics over draws"]["flip p=.5"], abs=0.03)
+    frequency = np.mean([flip.draw(Size(4, 4), generator).warp.mirrored for _ in range(4000)])
+    assert frequency == pytest.approx(AUGMENT["statistics over draws"]["flip p=.5"], abs=0.03)
 
 
 def test_brightness_and_contrast_use_fastais_formula() -> None:

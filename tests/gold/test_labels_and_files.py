@@ -1,4 +1,4 @@
-"""Splitters, vocabularies, getters and files against those of the book's library (g05)."""
+"""Splitters, vocabularies, getters and files, compared with values recorded from fastai (g05)."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ GOLD = gold("g05_split_vocab")
 CATEGORIES = GOLD["CategoryMap"]
 
 
-def fitted(labels: list[object], **how: bool) -> CategoryBlock:
-    block = CategoryBlock(**how)
+def fitted(labels: list[object], **options: bool) -> CategoryBlock:
+    block = CategoryBlock(**options)
     return block.fit([block.read(label) for label in labels])
 
 
@@ -64,7 +64,7 @@ def test_the_recipes_split_equals_the_recorded_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "labels", "how"),
+    ("name", "labels", "options"),
     [
         ("sort=False", ["b", "a", "C"], {"sort": False}),
         ("add_na", ["b", "a"], {"add_na": True}),
@@ -72,8 +72,8 @@ def test_the_recipes_split_equals_the_recorded_one() -> None:
         ("bools", [True, False], {}),
     ],
 )
-def test_vocabularies_equal_fastais(name: str, labels: list[object], how: dict[str, bool]) -> None:
-    vocab = fitted(labels, **how).classes
+def test_vocabularies_equal_fastais(name: str, labels: list[object], options: dict[str, bool]) -> None:
+    vocab = fitted(labels, **options).classes
     assert list(vocab) == CATEGORIES[name]["items"]
     assert vocab.o2i == CATEGORIES[name]["o2i"]
 
@@ -167,8 +167,8 @@ def test_image_files_equal_fastais_but_sorted_and_without_svg(tmp_path: Path) ->
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    theirs = GOLD["get_image_files: names returned (order = filesystem order, unsorted)"]
-    ours = get_image_files(tmp_path)
-    assert {file.name for file in ours} == set(theirs) - {"s.svg"}
-    assert [str(file) for file in ours] == sorted(str(file) for file in ours)
-    assert theirs != sorted(theirs)
+    recorded = GOLD["get_image_files: names returned (order = filesystem order, unsorted)"]
+    files = get_image_files(tmp_path)
+    assert {file.name for file in files} == set(recorded) - {"s.svg"}
+    assert [str(file) for file in files] == sorted(str(file) for file in files)
+    assert recorded != sorted(recorded)

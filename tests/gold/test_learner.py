@@ -1,4 +1,4 @@
-"""The learner's verbs, what they give and how they look, against the book's library (g02, g04, g09, g11, g12, g13)."""
+"""The methods of a learner and their figures, compared with values recorded from fastai (g02, g04, g09, g12)."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from support.gold import GOLD as FOLDER, gold
 from support.learners import small_learner
 
-BOOK, EXTRA, HEADS = gold("g09_learner"), gold("g12_extra"), gold("g02_heads")
+LEARNER, EXTRA, HEADS = gold("g09_learner"), gold("g12_extra"), gold("g02_heads")
 QUIET: dict[str, Any] = {"pretrained": False, "precision": "float32", "progress": "quiet"}
 
 
@@ -47,7 +47,7 @@ def no_window() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def several(voc: Path, voc_table: pd.DataFrame) -> DataLoaders:
-    """The data of chapter 6."""
+    """The data of the first part of chapter 6 of the fastai book: several labels."""
     block = DataBlock(
         (ImageBlock, MultiCategoryBlock),
         splitter=ColSplitter(),
@@ -60,7 +60,7 @@ def several(voc: Path, voc_table: pd.DataFrame) -> DataLoaders:
 
 @pytest.fixture(scope="module")
 def breeds(pets: Path) -> DataLoaders:
-    """The data of chapter 5."""
+    """The data of chapter 5: one label."""
     block = DataBlock(
         (ImageBlock, CategoryBlock),
         get_items=get_image_files,
@@ -73,7 +73,7 @@ def breeds(pets: Path) -> DataLoaders:
 
 @pytest.fixture(scope="module")
 def centres(pets: Path) -> DataLoaders:
-    """The data of chapter 6's second half: one point."""
+    """The data of the second part of chapter 6: one point."""
     block = DataBlock(
         (ImageBlock, PointBlock),
         get_items=get_image_files,
@@ -92,18 +92,18 @@ def trained(several: DataLoaders) -> Learner:
     return learner
 
 
-# ------------------------------------------------------------------ what a fit leaves
+# ------------------------------------------------------------------ history and defaults
 
 
 def test_the_history_and_learning_rates_of_a_fit_equal_fastais(trained: Learner) -> None:
     recorder = trained.recorder
-    assert recorder.metric_names == BOOK["metric_names"]
-    assert [metric.name for metric in trained.metrics] == BOOK["metric name of a partial"]
-    assert [len(row) for row in recorder.values] == [len(row) for row in BOOK["values"]]
-    steps = BOOK["len(lrs),len(losses),iters"]
+    assert recorder.metric_names == LEARNER["metric_names"]
+    assert [metric.name for metric in trained.metrics] == LEARNER["metric name of a partial"]
+    assert [len(row) for row in recorder.values] == [len(row) for row in LEARNER["values"]]
+    steps = LEARNER["len(lrs),len(losses),iters"]
     assert [len(recorder.lrs), len(recorder.losses)] == steps[:2]
     assert [len(trained.dls.train) * epoch for epoch in (1, 2)] == steps[2]
-    assert recorder.lrs == pytest.approx(BOOK["lrs recorded = last group only"], rel=1e-6)
+    assert recorder.lrs == pytest.approx(LEARNER["lrs recorded = last group only"], rel=1e-6)
 
 
 def test_the_plot_has_fastais_smoothed_loss_but_the_history_has_the_mean() -> None:
@@ -111,76 +111,76 @@ def test_the_plot_has_fastais_smoothed_loss_but_the_history_has_the_mean() -> No
     curve = smoothed(raw)
     assert [curve[6], curve[13]] == pytest.approx(logged, rel=1e-5)
     assert [np.mean(raw[:7]), np.mean(raw[7:])] == pytest.approx(EXTRA["epoch means"])
-    assert EXTRA["epoch means"][1] < logged[1] / 1.9, "its table still remembers the epoch before"
+    assert EXTRA["epoch means"][1] < logged[1] / 1.9, "fastai's value still includes the epoch before"
 
 
 def test_validate_returns_the_loss_and_the_metrics_as_in_fastai(several: DataLoaders) -> None:
     learner = small_learner(several, metrics=partial(accuracy_multi, thresh=0.2))
-    _, count, theirs = BOOK["validate() type/len"]
-    found = learner.validate()
-    assert (type(found), len(found)) == (list, count)
+    _, count, recorded = LEARNER["validate() type/len"]
+    values = learner.validate()
+    assert (type(values), len(values)) == (list, count)
     learner.metrics = partial(accuracy_multi, thresh=0.1)
-    assert learner.validate()[0] == found[0]
-    assert theirs.split(",")[0] == BOOK["validate after learn.metrics=partial"].split(",")[0]
+    assert learner.validate()[0] == values[0]
+    assert recorded.split(",")[0] == LEARNER["validate after learn.metrics=partial"].split(",")[0]
 
 
 def test_the_learners_defaults_equal_fastais(several: DataLoaders) -> None:
-    theirs, learner = BOOK["Learner defaults"], small_learner(several)
-    assert (learner.lr, list(learner.moms)) == (theirs["lr"], theirs["moms"])
-    assert learner.training.train_bn is theirs["train_bn"]
-    [given, *_] = HEADS["hypers after create_opt"]
-    assert theirs["wd"] == "None", "which its Adam takes for the number that stands here"
-    assert learner.wd == given["wd"]
-    for half in learner.opt.torch.param_groups:
-        assert half["betas"] == (given["mom"], given["sqr_mom"])
-        assert half["eps"] == given["eps"]
+    recorded, learner = LEARNER["Learner defaults"], small_learner(several)
+    assert (learner.lr, list(learner.moms)) == (recorded["lr"], recorded["moms"])
+    assert learner.training.train_bn is recorded["train_bn"]
+    [adam, *_] = HEADS["hypers after create_opt"]
+    assert recorded["wd"] == "None", "which fastai's Adam replaces by its own default"
+    assert learner.wd == adam["wd"]
+    for group in learner.opt.torch.param_groups:
+        assert group["betas"] == (adam["mom"], adam["sqr_mom"])
+        assert group["eps"] == adam["eps"]
 
 
-# ------------------------------------------------------------------ answers
+# ------------------------------------------------------------------ predictions
 
 
 def test_get_preds_equals_fastais_but_decoded_predictions_are_label_sets(trained: Learner) -> None:
-    theirs, shapes = BOOK["get_preds"], BOOK["get_preds(with_input,with_decoded,with_loss) order"]
+    recorded, shapes = LEARNER["get_preds"], LEARNER["get_preds(with_input,with_decoded,with_loss) order"]
     predictions, targets = trained.get_preds()
-    assert [list(predictions.shape), list(targets.shape)] == theirs["shapes"]
-    assert bool(((predictions >= 0) & (predictions <= 1)).all()) is theirs["in01"]
-    assert str(predictions.device) == theirs["device"]
-    x, same, truth, words, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
-    assert [list(one.shape) for one in (x, same, truth)] + [[len(words), 4], list(losses.shape)] == shapes
-    assert words == [frozenset(trained.dls.vocab[row > 0.5]) for row in predictions]
+    assert [list(predictions.shape), list(targets.shape)] == recorded["shapes"]
+    assert bool(((predictions >= 0) & (predictions <= 1)).all()) is recorded["in01"]
+    assert str(predictions.device) == recorded["device"]
+    x, same, y, decoded, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
+    assert [list(tensor.shape) for tensor in (x, same, y)] + [[len(decoded), 4], list(losses.shape)] == shapes
+    assert decoded == [frozenset(trained.dls.vocab[row > 0.5]) for row in predictions]
 
 
 def test_the_training_set_is_predicted_completely_and_reproducibly_unlike_fastai(trained: Learner) -> None:
-    whole = "get_preds(ds_idx=0): uses all 32 train items, no shuffle; but with RANDOM train augmentation?"
+    key = "get_preds(ds_idx=0): uses all 32 train items, no shuffle; but with RANDOM train augmentation?"
     first, second = trained.get_preds(ds_idx=0)[0], trained.get_preds(ds_idx=0)[0]
-    assert len(first) == BOOK[whole]["n"]
-    assert BOOK["two get_preds(ds_idx=0) agree?"] is False
+    assert len(first) == LEARNER[key]["n"]
+    assert LEARNER["two get_preds(ds_idx=0) agree?"] is False
     assert torch.equal(first, second)
 
 
 def test_predictions_of_a_shuffling_loader_are_in_dataset_order_as_in_fastai(
     trained: Learner,
 ) -> None:
-    assert BOOK["get_preds on shuffled dl is re-ordered to dataset order"] is True
-    for found, expected in zip(trained.get_preds(dl=trained.dls.train), trained.get_preds(ds_idx=0), strict=True):
-        assert torch.equal(found, expected)
+    assert LEARNER["get_preds on shuffled dl is re-ordered to dataset order"] is True
+    for actual, expected in zip(trained.get_preds(dl=trained.dls.train), trained.get_preds(ds_idx=0), strict=True):
+        assert torch.equal(actual, expected)
     assert trained.validate(trained.dls.train) == trained.validate(0)
 
 
 def test_predicted_points_have_the_shape_of_their_targets_unlike_fastai(centres: DataLoaders) -> None:
     learner = vision_learner(centres, "test_resnet", y_range=(-1, 1), **QUIET)
     predictions, targets = learner.get_preds()
-    assert BOOK["point get_preds"] == [[20, 2], [20, 1, 2]]
-    assert list(predictions.shape) == list(targets.shape) == BOOK["point get_preds"][1]
+    assert LEARNER["point get_preds"] == [[20, 2], [20, 1, 2]]
+    assert list(predictions.shape) == list(targets.shape) == LEARNER["point get_preds"][1]
 
 
 def test_predict_returns_labels_decisions_and_probabilities_as_in_fastai(trained: Learner, voc: Path) -> None:
-    words, given, sure = ast.literal_eval(BOOK["predict(path)"].replace("tensor", ""))
-    assert words == [name for name, one in zip(trained.dls.vocab, given, strict=True) if one]
-    assert given == [score > 0.5 for score in sure]
+    labels, mask, probabilities = ast.literal_eval(LEARNER["predict(path)"].replace("tensor", ""))
+    assert labels == [name for name, present in zip(trained.dls.vocab, mask, strict=True) if present]
+    assert mask == [probability > 0.5 for probability in probabilities]
     decoded, decision, scores = trained.predict(voc / "000001.jpg")
-    assert decoded == frozenset(name for name, one in zip(trained.dls.vocab, decision, strict=True) if one)
-    assert decision.shape == (len(given),)
+    assert decoded == frozenset(name for name, present in zip(trained.dls.vocab, decision, strict=True) if present)
+    assert decision.shape == (len(mask),)
     assert torch.equal(decision.bool(), scores > 0.5)
 
 
@@ -188,11 +188,11 @@ def test_paths_and_arrays_without_targets_are_predicted_as_in_fastai(breeds: Dat
     learner = small_learner(breeds)
     shape, targets = EXTRA["get_preds on unlabeled test_dl"]
     files = get_image_files(pets)[:3]
-    found = learner.get_preds(dl=breeds.test_dl(files))
-    assert [list(found[0].shape), str(found[1])] == [shape, targets]
-    named = learner.get_preds(dl=breeds.test_dl([str(files[0])]))
-    assert list(named[0].shape) == EXTRA["test_dl with str paths (training used Path)"]
-    assert torch.allclose(named[0][0], found[0][0], atol=1e-6)
+    predicted = learner.get_preds(dl=breeds.test_dl(files))
+    assert [list(predicted[0].shape), str(predicted[1])] == [shape, targets]
+    from_string = learner.get_preds(dl=breeds.test_dl([str(files[0])]))
+    assert list(from_string[0].shape) == EXTRA["test_dl with str paths (training used Path)"]
+    assert torch.allclose(from_string[0][0], predicted[0][0], atol=1e-6)
     for kind, image in (("ndarray", np.zeros((40, 40, 3), dtype=np.uint8)), ("str", str(files[0]))):
         assert str(learner.predict(image).scores.shape) == EXTRA[f"predict({kind})"]
     assert [len(breeds.train), len(breeds.valid)] == EXTRA["len(train), len(valid) for 48/12 items at bs 8"]
@@ -202,7 +202,7 @@ def test_paths_and_arrays_without_targets_are_predicted_as_in_fastai(breeds: Dat
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
+    ("name", "options"),
     [
         ("show_batch(nrows=1,ncols=5)", {"nrows": 1, "ncols": 5}),
         ("show_batch() (bs=8)", {}),
@@ -211,52 +211,52 @@ def test_paths_and_arrays_without_targets_are_predicted_as_in_fastai(breeds: Dat
         ("show_batch(nrows=5,ncols=5): max_n caps at 9", {"nrows": 5, "ncols": 5}),
     ],
 )
-def test_show_batch_has_fastais_layout(name: str, how: dict[str, Any], several: DataLoaders) -> None:
-    several.show_batch(**how)
-    figure, theirs = plt.gcf(), BOOK[name]
-    assert len(figure.axes) == theirs["n_axes"]
-    shown = [ax.get_title() for ax in figure.axes if ax.images]
-    assert len(shown) == min(8, len([title for title in theirs["titles"] if title]) or 8)
-    known = {";".join(sorted(labels)) for labels in (several.train_ds.value(i) for i in range(32))}
-    assert set(shown) <= known
-    if "unique" in how:
-        assert len(set(shown)) == len(set(theirs["titles"])) == 1
-    if "figsize" in how:
-        assert figure.get_size_inches().tolist() == theirs["figsize"]
+def test_show_batch_has_fastais_layout(name: str, options: dict[str, Any], several: DataLoaders) -> None:
+    several.show_batch(**options)
+    figure, recorded = plt.gcf(), LEARNER[name]
+    assert len(figure.axes) == recorded["n_axes"]
+    titles = [ax.get_title() for ax in figure.axes if ax.images]
+    assert len(titles) == min(8, len([title for title in recorded["titles"] if title]) or 8)
+    possible = {";".join(sorted(labels)) for labels in (several.train_ds.value(i) for i in range(32))}
+    assert set(titles) <= possible
+    if "unique" in options:
+        assert len(set(titles)) == len(set(recorded["titles"])) == 1
+    if "figsize" in options:
+        assert figure.get_size_inches().tolist() == recorded["figsize"]
 
 
 @pytest.mark.parametrize("kind", ["multi-label", "single-label"])
 def test_show_results_has_fastais_layout(kind: str, several: DataLoaders, breeds: DataLoaders) -> None:
-    theirs = BOOK[f"show_results {kind}"]
+    recorded = LEARNER[f"show_results {kind}"]
     small_learner(several if kind == "multi-label" else breeds).show_results(max_n=4, figsize=(6, 6))
     titles = [ax.get_title() for ax in plt.gcf().axes]
-    assert len(titles) == theirs["n_axes"]
-    assert [title.count("\n") for title in titles] == [title.count("\n") for title in theirs["titles"]] == [1] * 4
+    assert len(titles) == recorded["n_axes"]
+    assert [title.count("\n") for title in titles] == [title.count("\n") for title in recorded["titles"]] == [1] * 4
 
 
 def test_plots_of_points_have_fastais_layout(centres: DataLoaders) -> None:
     centres.show_batch(max_n=9, figsize=(8, 6))
-    theirs = BOOK["point show_batch"]
-    assert (len(plt.gcf().axes), plt.gcf().get_size_inches().tolist()) == (theirs["n_axes"], theirs["figsize"])
+    recorded = LEARNER["point show_batch"]
+    assert (len(plt.gcf().axes), plt.gcf().get_size_inches().tolist()) == (recorded["n_axes"], recorded["figsize"])
     small_learner(centres, y_range=(-1, 1)).show_results(ds_idx=1, nrows=3, figsize=(6, 8))
-    figure, theirs = plt.gcf(), BOOK["point show_results(ds_idx=1,nrows=3,figsize=(6,8))"]
-    assert (len(figure.axes), figure.get_size_inches().tolist()) == (theirs["n_axes"], theirs["figsize"])
-    assert figure.get_suptitle() == theirs["suptitle"]
+    figure, recorded = plt.gcf(), LEARNER["point show_results(ds_idx=1,nrows=3,figsize=(6,8))"]
+    assert (len(figure.axes), figure.get_size_inches().tolist()) == (recorded["n_axes"], recorded["figsize"])
+    assert figure.get_suptitle() == recorded["suptitle"]
 
 
 def test_loss_curves_have_fastais_labels(breeds: DataLoaders) -> None:
     learner = small_learner(breeds)
     learner.fit(1, 1e-4)
-    ax, theirs = learner.recorder.plot_loss(), BOOK["plot_loss"]
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == (theirs["title"], theirs["x"], theirs["y"])
-    assert [line.get_label() for line in ax.lines] == theirs["lines"]
+    ax, recorded = learner.recorder.plot_loss(), LEARNER["plot_loss"]
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == (recorded["title"], recorded["x"], recorded["y"])
+    assert [line.get_label() for line in ax.lines] == recorded["lines"]
     learner.lr_find(num_it=20)
-    ax, theirs = plt.gca(), BOOK["lr_find plot"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == (theirs["x"].lower(), theirs["y"].lower())
-    assert ax.get_xscale() == theirs["scale"]
-    marked = [str(line.get_label()).split()[0] for line in ax.lines[1:]]
-    assert theirs["labels"][1:] == ["valley"]
-    assert marked == ["valley", "slide", "minimum", "steep"], "all four"
+    ax, recorded = plt.gca(), LEARNER["lr_find plot"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (recorded["x"].lower(), recorded["y"].lower())
+    assert ax.get_xscale() == recorded["scale"]
+    suggestions = [str(line.get_label()).split()[0] for line in ax.lines[1:]]
+    assert recorded["labels"][1:] == ["valley"]
+    assert suggestions == ["valley", "slide", "minimum", "steep"], "all four, unlike fastai"
 
 
 # ------------------------------------------------------------------ models
@@ -264,7 +264,7 @@ def test_loss_curves_have_fastais_labels(breeds: DataLoaders) -> None:
 
 @pytest.fixture(scope="module")
 def chapter_5_learner(pets: Path) -> Learner:
-    """The network of chapter 5, of 37 breeds."""
+    """The learner of chapter 5, with 37 breeds."""
     breeds = [f"breed {i:02}" for i in range(37)]
     block = DataBlock(
         (ImageBlock, CategoryBlock(breeds)),
@@ -283,14 +283,14 @@ def test_trainable_and_decayed_parameters_equal_fastais(chapter_5_learner: Learn
         any(not p.requires_grad for p in learner.model.parameters())
         is HEADS["pretrained=False => frozen?"]["any_frozen"]
     )
-    halves = learner.opt.torch.param_groups
-    assert sum(len(half["params"]) for half in halves) == flags["all"]
-    assert sum(len(half["params"]) for half in halves if half["weight_decay"] == 0) == flags["do_wd False params"]
+    groups = learner.opt.torch.param_groups
+    assert sum(len(group["params"]) for group in groups) == flags["all"]
+    assert sum(len(group["params"]) for group in groups if group["weight_decay"] == 0) == flags["do_wd False params"]
     assert len(learner.opt.param_groups) == HEADS["n_groups"]
     learner.freeze()
     norms = [m for m in learner.model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    learning = [p for norm in norms for p in norm.parameters() if p.requires_grad]
-    assert len(learning) == flags["force_train params"]
+    trainable = [p for norm in norms for p in norm.parameters() if p.requires_grad]
+    assert len(trainable) == flags["force_train params"]
     learner.freeze_to(1)
     assert learner.training.frozen_to == HEADS["freeze_to(1) frozen_idx"]
 
@@ -298,7 +298,7 @@ def test_trainable_and_decayed_parameters_equal_fastais(chapter_5_learner: Learn
 def test_an_untrained_model_normalises_its_input_unlike_fastai(chapter_5_learner: Learner) -> None:
     assert HEADS["normalize added when pretrained=False"] is False
     grey = torch.full((1, 3, 4, 4), 0.5)
-    expected = torch.tensor(gold("g07_augment")["Normalize(.5)"])  # with ImageNet's numbers
+    expected = torch.tensor(gold("g07_augment")["Normalize(.5)"])  # with ImageNet's mean and std
     assert torch.allclose(chapter_5_learner.model.normalise(grey)[0, :, 0, 0], expected, atol=1e-6)
 
 
@@ -306,11 +306,11 @@ def test_an_untrained_model_normalises_its_input_unlike_fastai(chapter_5_learner
 def test_the_end_of_the_summary_is_fastais_without_memory_address_and_callbacks(
     chapter_5_learner: Learner, state: str
 ) -> None:
-    theirs = (FOLDER / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used: ")[1]
+    recorded = (FOLDER / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used: ")[1]
     learner = chapter_5_learner
     (learner.freeze if state == "frozen" else learner.unfreeze)()
     ours = str(learner.summary()).split("\n\nOptimizer used: ")[1]
-    optimizer, rest = theirs.split("\n", 1)
+    optimizer, rest = recorded.split("\n", 1)
     assert optimizer.startswith("<function Adam at 0x")
     assert ours == "AdamW\n" + rest.split("\n\nCallbacks:")[0] + "\n"
     assert repr(learner.dls.loss_func) == HEADS["dls.loss_func"]
@@ -321,7 +321,7 @@ def test_the_end_of_the_summary_is_fastais_without_memory_address_and_callbacks(
 def test_batch_norms_of_a_frozen_backbone_train_as_in_fastai_or_are_fully_frozen_unlike_fastai(
     breeds: DataLoaders, train_bn: bool
 ) -> None:
-    theirs = EXTRA[f"{'frozen epoch' if train_bn else 'train_bn=False'}: body tensors that changed"]
+    recorded = EXTRA[f"{'frozen epoch' if train_bn else 'train_bn=False'}: body tensors that changed"]
     learner = vision_learner(breeds, "resnet18", train_bn=train_bn, **QUIET)
     learner.freeze()
     before = {name: tensor.clone() for name, tensor in learner.model.body.state_dict().items()}
@@ -329,31 +329,31 @@ def test_batch_norms_of_a_frozen_backbone_train_as_in_fastai_or_are_fully_frozen
     norms = {name for name, module in learner.model.body.named_modules() if isinstance(module, nn.BatchNorm2d)}
     changed: dict[str, list[int]] = {}
     for name, tensor in learner.model.body.state_dict().items():
-        owner, _, field = name.rpartition(".")
-        counted = changed.setdefault(f"{'bn' if owner in norms else 'conv'}.{field}", [0, 0])
-        counted[0] += not torch.equal(tensor, before[name])
-        counted[1] += 1
+        module, _, field = name.rpartition(".")
+        counts = changed.setdefault(f"{'bn' if module in norms else 'conv'}.{field}", [0, 0])
+        counts[0] += not torch.equal(tensor, before[name])
+        counts[1] += 1
     if train_bn:
-        assert changed == theirs
+        assert changed == recorded
     else:
-        assert {kind: found[0] for kind, found in theirs.items() if found[0]} == {
+        assert {kind: counts[0] for kind, counts in recorded.items() if counts[0]} == {
             "bn.num_batches_tracked": 20,
             "bn.running_mean": 20,
             "bn.running_var": 20,
         }
-        assert {kind: found[0] for kind, found in changed.items()} == dict.fromkeys(theirs, 0)
+        assert {kind: counts[0] for kind, counts in changed.items()} == dict.fromkeys(recorded, 0)
 
 
-# ------------------------------------------------------------------ looking for a learning rate
+# ------------------------------------------------------------------ learning rate finder
 
 
 def test_lr_find_tries_the_same_learning_rates_as_fastai(breeds: DataLoaders) -> None:
     recorded = gold("g04_lrfind")
-    tried = [sched_exp(1e-7, 10, i / 100) for i in range(100)]
-    assert tried[:5] == pytest.approx(recorded["lr grid head"], rel=1e-12)
+    grid = [sched_exp(1e-7, 10, i / 100) for i in range(100)]
+    assert grid[:5] == pytest.approx(recorded["lr grid head"], rel=1e-12)
     printed = recorded["seed 004 values on the grid"]
-    assert tried[printed["0.0063095735 = i"]] == pytest.approx(printed["value"], rel=1e-12)
-    assert tried[printed["0.1 = i"]] == pytest.approx(printed["v"], rel=1e-12)
+    assert grid[printed["0.0063095735 = i"]] == pytest.approx(printed["value"], rel=1e-12)
+    assert grid[printed["0.1 = i"]] == pytest.approx(printed["v"], rel=1e-12)
     assert recorded["toy lr_find"]["mom"] == [MOMENTUM]
-    found = small_learner(breeds).lr_find(num_it=20, show_plot=False).lrs
-    assert found == pytest.approx([sched_exp(1e-7, 10, i / 20) for i in range(len(found))], rel=1e-12)
+    lrs = small_learner(breeds).lr_find(num_it=20, show_plot=False).lrs
+    assert lrs == pytest.approx([sched_exp(1e-7, 10, i / 20) for i in range(len(lrs))], rel=1e-12)

@@ -1,4 +1,4 @@
-"""Losses, activations and scores against the book's library, its defects and the recipes' among them (g03)."""
+"""Losses, activations and scores, compared with values recorded from fastai and the computer-vision recipes (g03)."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ GRID = np.linspace(0, 1, 21).tolist()
 
 
 def printed(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """As the book's documents print it, with its two branches exchanged."""
+    """The loss as printed in copies of the fastai book, with its two branches swapped."""
     inputs = inputs.sigmoid()
     return -torch.where(targets == 1, 1 - inputs, inputs).log().mean()
 
@@ -36,25 +36,25 @@ def corrected(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def test_the_printed_binary_cross_entropy_has_its_branches_swapped_and_the_loss_is_correct() -> None:
     assert printed(LOGITS, TARGETS).item() == pytest.approx(GOLD["binary_cross_entropy as the seeds print it"])
-    right = BCEWithLogitsLossFlat()(LOGITS, TARGETS)
-    assert right.item() == pytest.approx(GOLD["binary_cross_entropy corrected"])
-    assert right.item() == pytest.approx(GOLD["nn.BCEWithLogitsLoss"])
-    assert torch.allclose(corrected(LOGITS, TARGETS), right)
-    assert not torch.allclose(printed(LOGITS, TARGETS), right)
+    loss = BCEWithLogitsLossFlat()(LOGITS, TARGETS)
+    assert loss.item() == pytest.approx(GOLD["binary_cross_entropy corrected"])
+    assert loss.item() == pytest.approx(GOLD["nn.BCEWithLogitsLoss"])
+    assert torch.allclose(corrected(LOGITS, TARGETS), loss)
+    assert not torch.allclose(printed(LOGITS, TARGETS), loss)
 
 
 def test_the_printed_binary_cross_entropy_rewards_wrong_predictions() -> None:
-    """The worked example of the page for readers of the book: an image with a bird and without a car."""
+    """The example in docs/coming-from-fastai.md: an image with a bird and without a car."""
     probabilities, bird_and_no_car = torch.tensor([[0.9, 0.2]]), torch.tensor([[1.0, 0.0]])
     logits = probabilities.logit()
     assert corrected(logits, bird_and_no_car).item() == pytest.approx(0.164, abs=5e-4)
     assert printed(logits, bird_and_no_car).item() == pytest.approx(1.956, abs=5e-4)
-    for loss, says in ((corrected, True), (printed, False)):
-        learnt = torch.zeros(1, 2, requires_grad=True)
+    for loss, learns_the_target in ((corrected, True), (printed, False)):
+        logits = torch.zeros(1, 2, requires_grad=True)
         for _ in range(50):
-            (slope,) = torch.autograd.grad(loss(learnt, bird_and_no_car), learnt)
-            learnt = (learnt - slope).detach().requires_grad_()
-        assert torch.equal(learnt > 0, bird_and_no_car.bool()) is says
+            (gradient,) = torch.autograd.grad(loss(logits, bird_and_no_car), logits)
+            logits = (logits - gradient).detach().requires_grad_()
+        assert torch.equal(logits > 0, bird_and_no_car.bool()) is learns_the_target
 
 
 def test_weights_per_label_work_unlike_fastai() -> None:
@@ -67,8 +67,8 @@ def test_weights_per_label_work_unlike_fastai() -> None:
 def test_the_weighted_mean_loss_does_not_depend_on_batches_unlike_fastai() -> None:
     classes = torch.tensor(GOLD["class targets"])
     mean = MeanLoss(CrossEntropyLossFlat(torch.arange(1.0, 6.0)))
-    for part in (slice(0, 4), slice(4, 6)):
-        mean.add(LOGITS[part], classes[part])
+    for batch in (slice(0, 4), slice(4, 6)):
+        mean.add(LOGITS[batch], classes[batch])
     assert mean.value == pytest.approx(GOLD["weighted CE exact over all 6"])
     assert mean.value != pytest.approx(GOLD["weighted CE: AvgLoss over batches of 4 and 2"], rel=1e-2)
 
@@ -82,16 +82,16 @@ def test_mismatched_shapes_of_equal_size_are_refused_unlike_fastai() -> None:
         MSELossFlat()(torch.zeros(2, 2), torch.zeros(1, 4))
 
 
-# ------------------------------------------------------------------ from outputs to answers
+# ------------------------------------------------------------------ activations and decisions
 
 
 def test_probabilities_equal_fastais() -> None:
     softmax = CategoryBlock(list("abcde")).activate(LOGITS)[0]
     assert softmax.tolist() == pytest.approx(GOLD["softmax row0"])
-    of_four = CategoryBlock(list("abcd")).activate(torch.tensor([[1.6, 0.4, 3.9, 0.3]]))[0]
-    assert of_four.tolist() == pytest.approx(GOLD["seed softmax [1.6,.4,3.9,.3]"])
-    of_five = MultiCategoryBlock(vocab=list("abcde")).activate(torch.tensor([[-1.2, 0.2, 1.9, -0.3, 3.4]]))[0]
-    assert of_five.tolist() == pytest.approx(GOLD["seed sigmoid [-1.2,.2,1.9,-.3,3.4]"])
+    softmax = CategoryBlock(list("abcd")).activate(torch.tensor([[1.6, 0.4, 3.9, 0.3]]))[0]
+    assert softmax.tolist() == pytest.approx(GOLD["seed softmax [1.6,.4,3.9,.3]"])
+    sigmoid = MultiCategoryBlock(vocab=list("abcde")).activate(torch.tensor([[-1.2, 0.2, 1.9, -0.3, 3.4]]))[0]
+    assert sigmoid.tolist() == pytest.approx(GOLD["seed sigmoid [-1.2,.2,1.9,-.3,3.4]"])
 
 
 def test_sigmoid_range_equals_fastais() -> None:
@@ -146,7 +146,7 @@ def test_the_recipes_scores_of_logits_and_stacked_batches_are_reproduced_and_dif
     assert torch.tensor(0.2).sigmoid().item() == pytest.approx(GOLD["... equals p>"])
     stacked = zero_one_accuracy(LOGITS.reshape(2, 3, 5), TARGETS.reshape(2, 3, 5)).item()
     assert stacked == pytest.approx(GOLD["train_zero_one as TrainMetricsRecorder computes it (stacked)"])
-    right = subset_accuracy(LOGITS > 0.2, TARGETS)
-    assert right == pytest.approx(GOLD["correct value on the same data"]) != pytest.approx(stacked)
+    correct = subset_accuracy(LOGITS > 0.2, TARGETS)
+    assert correct == pytest.approx(GOLD["correct value on the same data"]) != pytest.approx(stacked)
     all_wrong = zero_one_accuracy(torch.ones(6, 16, 4), torch.zeros(6, 16, 4)).item()
     assert all_wrong == next(value for name, value in GOLD.items() if name.startswith("floor of the stacked formula"))

@@ -1,7 +1,7 @@
 """Numbers: one or several for each image."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -25,6 +25,10 @@ class RegressionBlock(TargetBlock):
     Args:
         n_out: how many numbers; None: as many as the training images have.
         names: of the numbers; None: ``value1``, ``value2``, ...
+        standardize: the model learns numbers with mean 0 and standard deviation 1 over the training images, so that
+            prices and shares are learnt equally well. Predictions and scores are in the user's own unit all the same.
+        center: the mean of each number over the training images, if it is fitted and standardizes.
+        scale: its standard deviation there.
 
     Raises:
         InputError: the names do not fit.
@@ -36,6 +40,9 @@ class RegressionBlock(TargetBlock):
     needs_whole_image: ClassVar[bool] = True
     n_out: int | None = None
     names: tuple[str, ...] | None = None
+    standardize: bool = False
+    center: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.names is not None:
@@ -64,14 +71,36 @@ class RegressionBlock(TargetBlock):
             raise InputError(f"a RegressionBlock takes numbers, got {raw!r}") from None
 
     def fit(self, values: Iterable[tuple[float, ...]]) -> "RegressionBlock":
-        """The block with the number of numbers, which the first training image says."""
-        return RegressionBlock(self.n_out if self.n_out is not None else len(next(iter(values))), self.names)
+        """The block with the number of numbers, which the first training image says, and their mean and deviation."""
+        if not self.standardize:
+            return replace(self, n_out=self.n_out if self.n_out is not None else len(next(iter(values))))
+        rows = torch.stack([self.encode(value).double() for value in values])
+        known = ~rows.isnan()
+        count = known.sum(dim=0).clamp(min=1)
+        center = rows.nan_to_num().sum(dim=0) / count
+        scale = (((rows - center).nan_to_num() ** 2).sum(dim=0) / count).sqrt()
+        scale = torch.where(scale > 0, scale, 1.0)  # a number that never varies is learnt as it is
+        return replace(self, n_out=rows.shape[1], center=tuple(center.tolist()), scale=tuple(scale.tolist()))
 
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
-        """The numbers, float32; NaN where one is unknown."""
+        """The numbers, float32, standardized where a warp is given and the block does so; NaN where one is unknown."""
         if self.n_out is not None and len(value) != self.n_out:
             raise InputError(f"this image has {len(value)} numbers, the others have {self.n_out}; use NaN for unknown")
-        return torch.tensor(value, dtype=torch.float32)
+        numbers = torch.tensor(value, dtype=torch.float64)
+        if warp is not None and self.center is not None and self.scale is not None:
+            numbers = (numbers - torch.tensor(self.center, dtype=torch.float64)) / torch.tensor(
+                self.scale, dtype=torch.float64
+            )
+        return numbers.float()
+
+    def own_units(self, rows: Shaped[Tensor, "b k"], warps: Sequence[Warp]) -> Shaped[Tensor, "b k"]:
+        """The numbers in the user's own unit: not standardized, float32."""
+        if self.center is None or self.scale is None:
+            return rows
+        own = rows.detach().cpu().double() * torch.tensor(self.scale, dtype=torch.float64) + torch.tensor(
+            self.center, dtype=torch.float64
+        )
+        return own.float()
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """The outputs as they are."""
@@ -137,15 +166,29 @@ class RegressionBlock(TargetBlock):
         return f"RegressionBlock with {self.width} output{'s' * (self.width > 1)}"
 
     def to_json(self) -> dict[str, Any]:
-        """How many numbers, and their names."""
-        return {"n_out": self.n_out, "names": None if self.names is None else list(self.names)}
+        """How many numbers, their names, and how they are standardized."""
+        names = None if self.names is None else list(self.names)
+        return {
+            "n_out": self.n_out,
+            "names": names,
+            "standardize": self.standardize,
+            "center": None if self.center is None else list(self.center),
+            "scale": None if self.scale is None else list(self.scale),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "RegressionBlock":
         """The block that `to_json` described, of any schema."""
-        return cls(data["n_out"], data.get("names"))
+        center, scale = data.get("center"), data.get("scale")
+        return cls(
+            data["n_out"],
+            data.get("names"),
+            standardize=bool(data.get("standardize", False)),
+            center=None if center is None else tuple(center),
+            scale=None if scale is None else tuple(scale),
+        )
 
     @classmethod
     def from_columns(cls, names: Sequence[str], *, mirror: Sequence[int] | None = None) -> "RegressionBlock":
-        """A block for the numbers of a table."""
-        return cls(names=tuple(names) or None)
+        """A block for the numbers of a table, which may have any unit."""
+        return cls(names=tuple(names) or None, standardize=True)

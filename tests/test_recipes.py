@@ -28,6 +28,7 @@ from eyebright.recipes.machine import db_num_workers, set_random_seed, which_pro
 from eyebright.recipes.scores import get_optimal_threshold, hamming_accuracy, plot_thresholds, zero_one_accuracy
 from eyebright.recipes.sets import LabelColumnNotFound, LabelCsvNotFound, Urls, is_data_multilabel, unzip_url
 from eyebright.recipes.train_metrics import TrainMetricsRecorder
+from eyebright.train.options import TrainingOptions
 from eyebright.transforms.presets import aug_transforms
 from support.images import coloured_squares
 from support.learners import SMALL
@@ -270,6 +271,18 @@ def test_the_recorder_does_not_change_the_training(data: ImageDataBunch) -> None
         assert torch.equal(weight, observed.model.state_dict()[name]), name
     assert observed.loss_func is observed.run.loss
     assert [ax.get_title() for ax in plt.gcf().axes] == ["hamming_accuracy"]
+
+
+def test_the_training_is_watched_in_every_plan_with_its_own_loss(data: ImageDataBunch) -> None:
+    options = TrainingOptions(label_smoothing=0.1)
+    plain, watched = (learner(data, metrics=hamming_accuracy) for _ in range(2))
+    plain.options = watched.options = options
+    recorder = TrainMetricsRecorder(watched)
+    plain.fine_tune(1, 1e-3)
+    watched.fine_tune(1, 1e-3, cbs=[recorder])
+    assert watched.run.losses == plain.run.losses
+    assert len(recorder.train_metrics) == 2
+    assert all(0 < value < 1 for [value] in recorder.train_metrics)
 
 
 def test_a_recorder_without_metrics_records_nothing(data: ImageDataBunch) -> None:

@@ -53,6 +53,7 @@ class TrainMetricsRecorder:
         self.valid_metrics: list[list[float]] = []
         self._metrics: list[Metric] = []
         self._columns: list[Metric] | None = None
+        self._loss = learn.loss_func
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
 
@@ -114,6 +115,8 @@ class TrainMetricsRecorder:
 
     def _attach(self) -> None:
         """Replace the loss by one that stores its inputs, and each metric of the learner by two columns."""
+        if self.learn.run.loss != self._recording_loss:  # each plan has a training loss of its own
+            self._loss, self.learn.run.loss = self.learn.run.loss, self._recording_loss
         if self._columns is not None and self.learn.metrics is self._columns:
             return
         self._metrics = Meter(self.learn.metrics).metrics
@@ -122,7 +125,6 @@ class TrainMetricsRecorder:
         ]
         self.learn.metrics = [column for pair in pairs for column in pair]
         self._columns = self.learn.metrics
-        self.learn.run.loss = self._recording_loss
 
     def _detach(self) -> None:
         self.learn.run.loss = self.learn.loss_func
@@ -134,7 +136,7 @@ class TrainMetricsRecorder:
         if self._metrics and (self.n_batch is None or len(self._outputs) < self.n_batch):
             self._outputs.append(output.detach().cpu())
             self._targets.append(target.cpu())
-        return self.learn.loss_func(output, target)
+        return self._loss(output, target)
 
     def _training_column(self, metric: Metric) -> Metric:
         """A metric that ignores the validation outputs and returns the value for the training outputs."""

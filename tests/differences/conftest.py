@@ -1,4 +1,4 @@
-"""Fixtures of the tests that hold what the book's library gets wrong."""
+"""Fixtures of the tests for defects of fastai."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from support.images import coloured_squares
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
-    """Some of its images have no label, every fourth validates."""
+    """A table of images, some without labels, with every fourth in the validation set."""
     return coloured_squares(folder, 24)

@@ -1,4 +1,4 @@
-"""From a folder or a table to batches. The rows are those of ``README.md`` in this folder."""
+"""Defects of fastai in data loading; row numbers refer to ``README.md`` in this folder."""
 
 import multiprocessing
 import os
@@ -26,7 +26,7 @@ TRAPS = gold("g08_datablock")["traps"]
 
 
 def split_at_spaces(row: Any) -> list[str]:
-    """As the book's readers write it."""
+    """The getter of the fastai book."""
     return row["labels"].split(" ")
 
 
@@ -37,35 +37,34 @@ def split_at_spaces(row: Any) -> list[str]:
 def test_an_image_without_labels_adds_no_empty_class(
     folder: Path, table: pd.DataFrame, empty: Any, get_y: Callable[[Any], list[str]]
 ) -> None:
-    """Row 5: ``''.split(' ')`` is ``['']``, which becomes a class called ''; a missing value is an error."""
+    """Row 5: ``''.split(' ')`` is ``['']``, which fastai makes a class ''; a missing value is an error."""
     assert gold("g05_split_vocab")["''.split(' ') -> [''] : phantom '' class"]["vocab"] == ["", "a", "b"]
-    bare = (table["labels"] == "") & ~table["is_valid"]
+    unlabelled = (table["labels"] == "") & ~table["is_valid"]
     datasets = squares_block(folder, get_y=get_y).datasets(table.replace({"labels": {"": empty}}))
     assert list(datasets.vocab) == ["blue", "green", "red"]
-    without = [i for i, index in enumerate(datasets.train.indices) if bare[index]]
-    assert without
-    assert all(not datasets.train[i][1].any() for i in without)
+    indices = [i for i, index in enumerate(datasets.train.indices) if unlabelled[index]]
+    assert indices
+    assert all(not datasets.train[i][1].any() for i in indices)
 
 
 def test_an_unsupported_sampler_argument_is_refused(folder: Path, table: pd.DataFrame) -> None:
-    """Row 7: any keyword that the loaders do not know is swallowed, so a sampler has no effect."""
+    """Row 7: fastai's ``dataloaders`` ignores unknown keywords, so a sampler has no effect."""
     assert TRAPS["unknown kwargs to dataloaders() are silently ignored"] == {"err": None, "bs": 64}
     with pytest.raises(TypeError, match="no keyword 'sampler'. It has: source, path, bs"):
         squares_block(folder).dataloaders(table, sampler=[0, 1])
 
 
 def test_an_error_in_a_getter_names_the_image_and_has_a_short_traceback(folder: Path, table: pd.DataFrame) -> None:
-    """Row 11: the message is the function's own, without the image, 21 frames down."""
+    """Row 11: in fastai the error has no path and is 21 frames deep."""
+    frames, message, path_in_message = gold("g12_extra")["user get_y error: frames, message"]
+    assert (message, path_in_message) == ("ValueError: bad label", "item path in message: False")
 
-    frames, message, named = gold("g12_extra")["user get_y error: frames, message"]
-    assert (message, named) == ("ValueError: bad label", "item path in message: False")
-
-    def broken(image: Path) -> str:
+    def failing(image: Path) -> str:
         if image.name == "005.png":
             raise ValueError("bad label")
         return "a"
 
-    block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=broken)
+    block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=failing)
     with pytest.raises(DataError, match=r"005.png': get_y raised ValueError: bad label") as error:
         block.dataloaders(folder)
     assert len(traceback.extract_tb(error.tb)) < frames
@@ -74,7 +73,7 @@ def test_an_error_in_a_getter_names_the_image_and_has_a_short_traceback(folder: 
 def test_summary_works_with_fewer_than_four_training_images(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 11: ``IndexError`` with fewer."""
+    """Row 11: fastai raises an ``IndexError``."""
     assert TRAPS["summary with fewer than 4 train items"] == "IndexError: list index out of range"
     squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
     assert "One batch: x 3x3x32x32" in capsys.readouterr().out
@@ -83,48 +82,47 @@ def test_summary_works_with_fewer_than_four_training_images(
 def test_items_outside_both_sets_are_reported(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 11: a split that forgets most items is accepted in silence."""
+    """Row 11: fastai silently accepts a split that omits most items."""
     assert TRAPS["items in no split: dropped silently"] == {"err": None, "used": 4, "found": 60}
     squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
     assert "20 items are on neither side" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("how", [{"bs": 1}, {"bs": 17, "drop_last": False}])
+@pytest.mark.parametrize("options", [{"bs": 1}, {"bs": 17, "drop_last": False}])
 def test_a_batch_with_a_single_image_is_an_error_before_training(
-    folder: Path, table: pd.DataFrame, how: dict[str, Any]
+    folder: Path, table: pd.DataFrame, options: dict[str, Any]
 ) -> None:
-    """Row 11: torch says it, from deep inside the network."""
+    """Row 11: in fastai torch raises the error inside the network."""
     assert gold("g13_misc")["bs=1 in train mode"].startswith("ValueError: Expected more than 1 value per channel")
-    learner = small_learner(squares_block(folder).dataloaders(table, **how))
-    for verb in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
-        with pytest.raises(InputError, match=f"batches of {how['bs']} out of 18 images leave one alone"):
-            verb()
+    learner = small_learner(squares_block(folder).dataloaders(table, **options))
+    for method in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
+        with pytest.raises(InputError, match=f"batches of {options['bs']} out of 18 images leave one alone"):
+            method()
 
 
 def test_a_seeded_split_does_not_depend_on_the_order_of_the_file_system(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row 13: files come in the order of the disk, so one seed gives another split on another machine."""
-
+    """Row 13: fastai does not sort files, so the same seed gives another split on another machine."""
     assert gold("g05_split_vocab")["get_image_files sorts?"] is False
 
-    def validating() -> set[Path]:
+    def validation_set() -> set[Path]:
         files = get_image_files(folder)
         return {files[i] for i in checked_split(RandomSplitter(seed=42), files)[1]}
 
-    expected, walk = validating(), os.walk
+    expected, walk = validation_set(), os.walk
 
-    def backwards(*where: Any, **how: Any) -> Any:
-        return ((at, inside[::-1], names[::-1]) for at, inside, names in walk(*where, **how))
+    def reversed_walk(*arguments: Any, **options: Any) -> Any:
+        return ((root, folders[::-1], names[::-1]) for root, folders, names in walk(*arguments, **options))
 
-    monkeypatch.setattr(os, "walk", backwards)
-    assert validating() == expected
+    monkeypatch.setattr(os, "walk", reversed_walk)
+    assert validation_set() == expected
 
 
 def test_loading_keeps_its_threads_between_epochs_and_starts_no_process(folder: Path, table: pd.DataFrame) -> None:
-    """Rows 21 and 22: worker processes start anew in each epoch, and do not exist on macOS and in Windows notebooks."""
+    """Row 22: fastai starts new worker processes in each epoch, and has none on macOS and in Windows notebooks."""
     assert gold("g12_extra")["DataLoader defaults"]["persistent"] is False
-    lock = threading.Lock()  # a getter that no process could be given
+    lock = threading.Lock()  # makes the getter impossible to pickle
 
     def get_x(row: Any) -> Path:
         with lock:

@@ -1,4 +1,4 @@
-"""Images and the points on them. The rows are those of ``README.md`` in this folder."""
+"""Defects of fastai in images and points; row numbers refer to ``README.md`` in this folder."""
 
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,23 @@ CHAPTER_5 = {"item_tfms": Resize(460), "batch_tfms": aug_transforms(size=224, mi
 
 
 def blob(size: Size, x: float, y: float) -> np.ndarray:
-    """A black image with a white spot around a point."""
+    """A black image with a Gaussian spot at (x, y)."""
     yy, xx = np.mgrid[: size.height, : size.width] + 0.5
     grey = 255 * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / 8)
     return np.repeat(grey[:, :, None], 3, 2).round().astype(np.uint8)
 
 
 def centre(grey: torch.Tensor) -> torch.Tensor:
-    """(x, y) of the centre of what is bright."""
+    """The centroid (x, y) of the brightness."""
     y, x = torch.meshgrid(torch.arange(grey.shape[0]) + 0.5, torch.arange(grey.shape[1]) + 0.5, indexing="ij")
     return torch.stack([(grey * x).sum(), (grey * y).sum()]) / grey.sum()
 
 
 def test_points_of_a_photograph_with_exif_orientation_are_on_its_upright_pixels(tmp_path: Path) -> None:
-    """Row 17: EXIF's orientation is not looked at, so a phone's images lie on their side and points miss them."""
+    """Row 17: fastai ignores EXIF orientation, so photographs are rotated and points are wrong."""
     x, y = 20.0, 12.0
     exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    exif[0x0112] = 6  # to be displayed after a quarter turn clockwise
     for i in range(2):
         stored = PIL.Image.fromarray(np.rot90(blob(Size(60, 40), x, y)).copy())
         stored.save(tmp_path / f"{i}.png", exif=exif)
@@ -59,25 +59,25 @@ def test_points_of_a_photograph_with_exif_orientation_are_on_its_upright_pixels(
 def test_chapter_5s_transforms_resample_each_image_once(
     folder: Path, table: pd.DataFrame, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row 21: presizing, augmenting and cropping are three resamples there, also of validation images."""
+    """Row 21: fastai resamples three times for presizing, augmentation and crop, validation images too."""
     recipe = f"aug_transforms(size=224,min_scale=.75) {'train  <- book ch.5' if training else 'valid'}"
     assert len(gold("g07_augment")["resamplings"][recipe]["grid_samples"]) == 2, "and presizing before them"
     resampled: list[Any] = []
-    real = geometry.resample
+    resample = geometry.resample
 
-    def counted(image: Any, *rest: Any, **how: Any) -> Any:
+    def counting(image: Any, *arguments: Any, **options: Any) -> Any:
         resampled.append(image.shape)
-        return real(image, *rest, **how)
+        return resample(image, *arguments, **options)
 
-    monkeypatch.setattr(geometry, "resample", counted)
+    monkeypatch.setattr(geometry, "resample", counting)
     dls = squares_block(folder, **CHAPTER_5).dataloaders(table, bs=6, num_workers=0)
     batches = list(dls.train.batches() if training else dls.valid.batches())
     assert {batch.x.shape for batch in batches} == {(6, 3, 224, 224)}
-    assert resampled == [(48, 64, 3)] * 6 * len(batches), "once, straight from the image's own pixels"
+    assert resampled == [(48, 64, 3)] * 6 * len(batches), "once, from the original pixels"
 
 
 def test_a_validation_image_of_the_right_size_is_not_resampled(folder: Path, table: pd.DataFrame) -> None:
-    """Row 21: validation images go through a resample that moves nothing, and costs time and sharpness."""
+    """Row 21: fastai resamples validation images with the identity, which costs time and sharpness."""
     assert gold("g07_augment")["validation identity resample: max |diff|"] > 0
     dls = squares_block(folder, item_tfms=None, batch_tfms=aug_transforms()).dataloaders(table, bs=4)
     x, _ = dls.valid.one_batch()
@@ -86,11 +86,11 @@ def test_a_validation_image_of_the_right_size_is_not_resampled(folder: Path, tab
 
 
 def test_each_image_has_its_own_random_crop_and_keeps_its_points(folder: Path, table: pd.DataFrame) -> None:
-    """Row 19: one box is drawn for a whole batch, and it cuts the points' tensor as if that were an image."""
-    lost = gold("g06_geometry")["RandomResizedCropGPU on points"]
-    assert (lost["in_shape"], lost["out_shape"]) == ([2, 3, 2], [2, 0, 0])
+    """Row 19: fastai crops all images of a batch with the same box, and slices the tensor of points like an image."""
+    recorded = gold("g06_geometry")["RandomResizedCropGPU on points"]
+    assert (recorded["in_shape"], recorded["out_shape"]) == ([2, 3, 2], [2, 0, 0])
     assert list(gold("g06_geometry")["RandomResizedCropGPU draws ONE box per batch"]) == ["tl", "cp"]
-    marked = table.assign(x=32.0, y=24.0)
+    with_points = table.assign(x=32.0, y=24.0)
     block = squares_block(
         folder,
         blocks=(ImageBlock, PointBlock),
@@ -98,30 +98,30 @@ def test_each_image_has_its_own_random_crop_and_keeps_its_points(folder: Path, t
         item_tfms=None,
         batch_tfms=aug_transforms(size=32, min_scale=0.6, do_flip=False, max_rotate=0, max_warp=0, max_zoom=1),
     )
-    batch = next(block.dataloaders(marked, bs=8).train.batches(0))
+    batch = next(block.dataloaders(with_points, bs=8).train.batches(0))
     assert batch.y is not None
     assert batch.y.shape == (8, 3, 2)
-    boxes = {tuple(view.inverse().points(Points.of([[0, 0], [32, 32]])).xy.flatten().tolist()) for view in batch.warps}
+    boxes = {tuple(warp.inverse().points(Points.of([[0, 0], [32, 32]])).xy.flatten().tolist()) for warp in batch.warps}
     assert len(boxes) == 8
-    for view, points in zip(batch.warps, batch.y, strict=True):
-        expected = view.points(Points.of([[32, 24], [34, 24], [32, 26]])).xy / 16 - 1
+    for warp, points in zip(batch.warps, batch.y, strict=True):
+        expected = warp.points(Points.of([[32, 24], [34, 24], [32, 26]])).xy / 16 - 1
         assert torch.allclose(points.double(), expected, atol=1e-6)
 
 
 def test_two_transforms_of_the_same_class_are_both_applied(folder: Path, table: pd.DataFrame) -> None:
-    """Found beside the rows: of two transforms of one class only the last is kept, without a word."""
+    """Other defects: of two transforms of the same class fastai silently keeps only the last."""
     traps = gold("g08_datablock")["traps"]
-    kept = traps["two item_tfms of the same class: only the last survives"]
-    assert [name.split(",")[0] for name in kept] == ["Resize -- {'size': (12", "ToTensor"]
+    remaining = traps["two item_tfms of the same class: only the last survives"]
+    assert [name.split(",")[0] for name in remaining] == ["Resize -- {'size': (12", "ToTensor"]
     assert sum(name.startswith("Brightness") for name in traps["two Brightness in batch_tfms"]) == 1
     block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
     batch = next(block.dataloaders(table, bs=4).valid.batches())
-    seen = batch.warps[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
-    middle_of_the_upright_middle = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
-    assert torch.allclose(seen, middle_of_the_upright_middle)
+    box = batch.warps[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
+    centre_of_the_centre = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
+    assert torch.allclose(box, centre_of_the_centre)
 
-    size, both = Size(8, 8), [Brightness(0.1, p=1), Brightness(0.5, p=1)]
-    together = draw_all(both, size, np.random.default_rng(0)).lighting
+    size, transforms = Size(8, 8), [Brightness(0.1, p=1), Brightness(0.5, p=1)]
+    composed = draw_all(transforms, size, np.random.default_rng(0)).lighting
     generator = np.random.default_rng(0)
-    one_by_one = [transform.draw(size, generator).lighting for transform in both]
-    assert together.offset == pytest.approx(one_by_one[0].offset + one_by_one[1].offset)
+    separate = [transform.draw(size, generator).lighting for transform in transforms]
+    assert composed.offset == pytest.approx(separate[0].offset + separate[1].offset)

@@ -1,4 +1,4 @@
-"""Names, signatures and imports. The rows are those of ``README.md`` in this folder."""
+"""Defects of fastai in names, signatures and imports; row numbers refer to ``README.md`` in this folder."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def learner(folder: Path, table: pd.DataFrame) -> Learner:
 
 
 def test_torch_losses_accept_the_outputs_and_targets_of_a_batch(folder: Path, table: pd.DataFrame) -> None:
-    """Row 4: both are subclasses of Tensor, and ``nn.BCEWithLogitsLoss()(learn.model(x), y)`` is a TypeError."""
+    """Row 4: fastai's are subclasses of Tensor, and ``nn.BCEWithLogitsLoss()(learn.model(x), y)`` is a TypeError."""
     recorded = gold("g13_misc")
     assert recorded["type of learn.model(x) on a batch"] == "TensorImage"
     for name in ("F.cross_entropy(learn.model(x), y)", "nn.BCEWithLogitsLoss()(activs, TensorMultiCategory)"):
@@ -51,7 +51,7 @@ def test_torch_losses_accept_the_outputs_and_targets_of_a_batch(folder: Path, ta
     assert (x + y[:, None, None, None]).shape == x.shape
 
 
-SWALLOWED: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
+UNKNOWN_KEYWORDS: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
     "dataloaders": (lambda learn, data: squares_block(Path()).dataloaders(data, batch_sise=4), "batch_sise"),
     "DataBlock": (lambda learn, data: DataBlock(item_tfm=Resize(32)), "item_tfm'. Did you mean 'item_tfms'"),
     "new": (lambda learn, data: DataBlock().new(spliter=None), "spliter'. Did you mean 'splitter'"),
@@ -74,51 +74,51 @@ SWALLOWED: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", SWALLOWED)
+@pytest.mark.parametrize("name", UNKNOWN_KEYWORDS)
 def test_unknown_keywords_are_type_errors(name: str, learner: Learner, table: pd.DataFrame) -> None:
-    """Row 10: ``dataloaders(df, batch_sise=4)`` gives batches of 64, and the library's own typo goes unnoticed."""
-    call, says = SWALLOWED[name]
-    with pytest.raises(TypeError, match=says):
+    """Row 10: in fastai ``dataloaders(df, batch_sise=4)`` gives batches of 64."""
+    call, message = UNKNOWN_KEYWORDS[name]
+    with pytest.raises(TypeError, match=message):
         call(learner, table)
 
 
-def public() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Every function and every method that a user can reach from the three faces."""
-    for face in (eyebright, notebook, recipes):
-        for name in face.__all__:
-            thing = getattr(face, name)
-            if not str(getattr(thing, "__module__", "")).startswith("eyebright"):
+def public_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """All functions and methods in ``eyebright``, ``eyebright.all`` and ``eyebright.recipes``."""
+    for module in (eyebright, notebook, recipes):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not str(getattr(value, "__module__", "")).startswith("eyebright"):
                 continue
-            if not inspect.isclass(thing):
-                yield name, thing
+            if not inspect.isclass(value):
+                yield name, value
                 continue
-            for attribute, member in vars(thing).items():
+            for attribute, member in vars(value).items():
                 function = getattr(member, "__func__", member)
                 if inspect.isfunction(function) and not attribute.startswith("_"):
                     yield f"{name}.{attribute}", function
 
 
 def test_all_public_functions_are_fully_annotated() -> None:
-    """Row 24: of the 30 parameters of ``vision_learner`` none is annotated, and no ``py.typed`` is shipped."""
-    theirs = gold("g11_state")
-    assert (theirs["annotations"]["vision_learner"]["annotated"], theirs["py.typed shipped?"]) == (0, False)
-    functions = dict(public())
+    """Row 24: in fastai none of the 30 parameters of ``vision_learner`` is annotated, and there is no ``py.typed``."""
+    recorded = gold("g11_state")
+    assert (recorded["annotations"]["vision_learner"]["annotated"], recorded["py.typed shipped?"]) == (0, False)
+    functions = dict(public_functions())
     assert len(functions) > 100
     for name, function in functions.items():
         signature = inspect.signature(function)
-        bare = [
+        unannotated = [
             parameter.name
             for parameter in signature.parameters.values()
             if parameter.annotation is parameter.empty and parameter.name not in ("self", "cls")
         ]
-        assert bare == [], name
+        assert unannotated == [], name
         assert signature.return_annotation is not signature.empty, name
         assert not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()) or name == "DataBlock.new", name
     assert (Path(eyebright.__file__).parent / "py.typed").is_file()
 
 
 def test_the_methods_of_learner_are_defined_in_its_class() -> None:
-    """Row 24: 28 methods are attached from elsewhere, where no editor finds them."""
+    """Row 24: fastai patches 28 methods from other modules, where editors do not find them."""
     assert len(gold("g11_state")["Learner methods added by @patch in other modules"]) == 28
     for name, member in vars(Learner).items():
         if inspect.isfunction(member):
@@ -126,28 +126,28 @@ def test_the_methods_of_learner_are_defined_in_its_class() -> None:
 
 
 def test_a_star_import_has_fewer_than_100_names() -> None:
-    """Row 24: 1,439 names, with helpers of every room among them."""
+    """Row 24: fastai's has 1,439 names, including internal helpers."""
     assert len(notebook.__all__) < 100
     assert len(recipes.__all__) < 50
 
 
 def test_third_party_classes_are_not_patched() -> None:
-    """Row 24: images of Pillow, tensors, paths and tables get new methods."""
+    """Row 24: fastai adds methods to Pillow's images, tensors, paths and data frames."""
     assert {"Image.Image", "Path", "Tensor", "pd.DataFrame"} < set(
         gold("g11_state")["monkey-patched third-party classes"]
     )
     code = """
 import pathlib, pandas, PIL.Image, torch
 classes = PIL.Image.Image, torch.Tensor, pandas.DataFrame, pathlib.Path
-before = [dict(vars(one)) for one in classes]
+before = [dict(vars(cls)) for cls in classes]
 import eyebright.workflow.train_model
-print([one.__name__ for one, then in zip(classes, before) if dict(vars(one)) != then])
+print([cls.__name__ for cls, attributes in zip(classes, before) if dict(vars(cls)) != attributes])
 """
     assert in_another_process("-W", "ignore", "-c", code).stdout == "[]\n"
 
 
 def test_base_requirements_are_few_and_not_pinned() -> None:
-    """Row 27: installing brings spaCy, SciPy, scikit-learn and Matplotlib, and holds one package at one version."""
+    """Row 27: fastai installs spaCy, SciPy, scikit-learn and Matplotlib, and pins one package."""
     core = [one for one in metadata.requires("eyebright") or [] if "extra ==" not in one]
     assert core
     assert not [one for one in core if "==" in one]

@@ -1,4 +1,4 @@
-"""What leaves the training: saved models and answers. The rows are those of ``README.md`` in this folder."""
+"""Defects of fastai in saved models and predictions; row numbers refer to ``README.md`` in this folder."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ FIRST_SCHEMA: dict[str, Any] = {
 }
 """A manifest as the first schema has it: it stays readable whatever becomes of the code."""
 
-ELSEWHERE = """
+PREDICT_IN_NEW_PROCESS = """
 import sys
 from eyebright.learner.saved_learner import load_learner
 print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
@@ -57,7 +57,7 @@ print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
 
 
 def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
-    """Row 2: getters and splitters are pickled with the model, which fails, or ships their code."""
+    """Row 2: fastai pickles getters and splitters with the model, which fails, or includes their code."""
     pickled = gold("g11_state")["export.pkl: distinct importable globals the pickle calls"]
     assert pickled.startswith('{"n_distinct_globals": 87')
     column = "labels"
@@ -75,14 +75,14 @@ def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table
     learner = small_learner(block.dataloaders(table, tmp_path, bs=6))
     image = folder / "001.png"
     exported = learner.export("model")
-    elsewhere = in_another_process("-W", "ignore", "-c", ELSEWHERE, str(exported), str(image))
-    assert elsewhere.returncode == 0, elsewhere.stderr
-    scores = [float(score) for score in elsewhere.stdout.split()]
+    process = in_another_process("-W", "ignore", "-c", PREDICT_IN_NEW_PROCESS, str(exported), str(image))
+    assert process.returncode == 0, process.stderr
+    scores = [float(score) for score in process.stdout.split()]
     assert scores == pytest.approx(learner.predict(image).scores.tolist(), abs=1e-5)
 
 
 def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
-    """Row 3: an export names classes of the library, so another version of it or of a dependency cannot read it."""
+    """Row 3: fastai's export contains class names, so another version of fastai or a dependency cannot load it."""
     model = build_model(describe("test_resnet", 2, size=32)).eval()
     save_file(model.state_dict(), tmp_path / WEIGHTS)
     (tmp_path / MANIFEST).write_text(json.dumps(FIRST_SCHEMA))
@@ -95,7 +95,7 @@ def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.Dat
 
 
 def test_a_manifest_contains_no_names_of_modules(folder: Path, table: pd.DataFrame) -> None:
-    """Row 3: what is saved is words and numbers; no module is named, so none can be moved away."""
+    """Row 3: without names of modules, moving code does not break saved models."""
     manifest = squares_learner(folder, table).manifest().to_json()
     manifest.pop("versions")
     assert "eyebright" not in json.dumps(manifest)
@@ -103,22 +103,22 @@ def test_a_manifest_contains_no_names_of_modules(folder: Path, table: pd.DataFra
 
 
 def test_predictions_for_many_images_include_their_paths(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
-    """Row 23: predictions are a bare tensor in the order of a loader, and one image takes a whole learner's round."""
+    """Row 23: fastai returns a tensor in the order of a loader, and predicts one image with a whole learner."""
     learner = squares_learner(folder, table)
     predictor = load_predictor(learner.save_model(tmp_path / "model"))
-    asked = [folder / name for name in reversed(table["fname"][:5])] + [tmp_path / "nowhere.png"]
-    answers = predictor.predict(asked, bs=2)
-    assert answers.to_frame()["path"].tolist() == [str(path) for path in asked[:5]]
-    assert list(answers.skipped) == [str(tmp_path / "nowhere.png")]
-    alone = predictor.predict(asked[0])[0]
-    assert torch.allclose(alone.scores, answers[0].scores, atol=1e-5)
+    paths = [folder / name for name in reversed(table["fname"][:5])] + [tmp_path / "missing.png"]
+    predictions = predictor.predict(paths, bs=2)
+    assert predictions.to_frame()["path"].tolist() == [str(path) for path in paths[:5]]
+    assert list(predictions.skipped) == [str(tmp_path / "missing.png")]
+    single = predictor.predict(paths[0])[0]
+    assert torch.allclose(single.scores, predictions[0].scores, atol=1e-5)
 
 
 def test_an_exported_model_includes_its_normalisation(folder: Path, table: pd.DataFrame) -> None:
-    """Row 25: normalising is left behind with the data, so whoever deploys the network has to repeat it."""
+    """Row 25: fastai normalises in the data loader, so deployed networks must repeat it."""
     model = squares_learner(folder, table).model.eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     exported = torch.export.export(model, (images,)).module()
     with torch.no_grad():
-        inside = model.head(model.body((images - 0.5) / 0.5))  # what this backbone wants
-        assert torch.allclose(exported(images), inside, atol=1e-5)
+        expected = model.head(model.body((images - 0.5) / 0.5))  # mean and std of this backbone
+        assert torch.allclose(exported(images), expected, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Learning, and deciding what was learnt. The rows are those of ``README.md`` in this folder."""
+"""Defects of fastai in training and thresholds; row numbers refer to ``README.md`` in this folder."""
 
 import json
 from pathlib import Path
@@ -25,24 +25,24 @@ def weights(learner: Learner) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
 
 
-def same(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(tensor, others[name]) for name, tensor in some.items())
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
 def test_weights_per_label_are_exact_in_training_and_validation(folder: Path, table: pd.DataFrame) -> None:
-    """Row 6: ``BCEWithLogitsLossFlat(weight=...)`` is a RuntimeError, since labels are flattened before they weigh."""
+    """Row 6: fastai flattens labels before weighting, so ``BCEWithLogitsLossFlat(weight=...)`` is a RuntimeError."""
     learner = squares_learner(folder, table)
     _, targets = learner.get_preds(ds_idx=0)
-    given = {"weight": torch.tensor([1.0, 2.0, 3.0]), "pos_weight": balanced_pos_weight(targets)}
-    learner.loss_func = BCEWithLogitsLossFlat(**given)
+    loss_weights = {"weight": torch.tensor([1.0, 2.0, 3.0]), "pos_weight": balanced_pos_weight(targets)}
+    learner.loss_func = BCEWithLogitsLossFlat(**loss_weights)
     learner.fit(1, 1e-3)
     probabilities, targets = learner.get_preds()
-    expected = torch.nn.BCEWithLogitsLoss(**given)(probabilities.logit(), targets)
+    expected = torch.nn.BCEWithLogitsLoss(**loss_weights)(probabilities.logit(), targets)
     assert learner.validate()[0] == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_weighted_validation_loss_does_not_depend_on_the_batch_size(folder: Path, table: pd.DataFrame) -> None:
-    """Row 6: batch losses are averaged by their number of images, whatever those weigh: 2.783 for 2.668."""
+    """Row 6: fastai averages batch losses by their number of images and not by their weight: 2.783 for 2.668."""
     block = squares_block(
         folder, blocks=(ImageBlock, CategoryBlock), get_y=lambda row: row["labels"].split(" ")[0] or "none"
     )
@@ -57,9 +57,9 @@ def test_the_weighted_validation_loss_does_not_depend_on_the_batch_size(folder: 
 def test_metrics_predictions_titles_and_the_saved_model_use_the_same_thresholds(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Row 8: the metric has its own threshold; answers, images' titles and the exported model keep 0.5."""
-    theirs = "decodes threshold is loss_func.thresh (0.5), metric thresh .2 is not used for predictions"
-    assert gold("g09_learner")[theirs] == 0.5
+    """Row 8: in fastai only the metric uses its threshold; predictions, titles and exported models use 0.5."""
+    key = "decodes threshold is loss_func.thresh (0.5), metric thresh .2 is not used for predictions"
+    assert gold("g09_learner")[key] == 0.5
     mpl.use("Agg")
     learner = squares_learner(folder, table, metrics=f1_macro)
     probabilities, targets = learner.get_preds()
@@ -68,44 +68,44 @@ def test_metrics_predictions_titles_and_the_saved_model_use_the_same_thresholds(
     assert not torch.equal(decided, probabilities > 0.5)
 
     assert learner.validate()[1] == pytest.approx(f1_score(targets, decided, average="macro", zero_division=0))
-    answers = [frozenset(learner.dls.vocab[row]) for row in decided]
-    assert learner.get_preds(with_decoded=True)[2] == answers
+    decoded = [frozenset(learner.dls.vocab[row]) for row in decided]
+    assert learner.get_preds(with_decoded=True)[2] == decoded
     learner.show_results(dl=learner.dls.valid, max_n=6)
     titles = [ax.get_title().split("\n")[1] for ax in plt.gcf().axes]
     plt.close("all")
-    assert titles == [learner.dls.target.words(answer) or "(no label)" for answer in answers]
+    assert titles == [learner.dls.target.words(labels) or "(no label)" for labels in decoded]
     images = [folder / name for name in table[table["is_valid"]]["fname"]]
     saved = load_predictor(learner.save_model(tmp_path / "model"))
-    assert [one.answer for one in saved.predict(images)] == answers
-    assert learner.predict(images[0]).decoded == answers[0]
+    assert [prediction.answer for prediction in saved.predict(images)] == decoded
+    assert learner.predict(images[0]).decoded == decoded[0]
 
 
 def test_trained_weights_do_not_depend_on_workers_and_global_generators(folder: Path, table: pd.DataFrame) -> None:
-    """Row 14: with the same seed, training with two workers is another training than with none."""
+    """Row 14: in fastai the same seed gives other weights with two workers than with none."""
     recorded = json.loads(gold("g11_state")["set_seed(1,True) twice: identical losses?"])
     assert recorded == {"same_nw0": True, "same_nw2": True, "nw0_equals_nw2": False}
-    ends = []
+    results = []
     for workers, seed in ((0, 1), (2, 99)):
         torch.manual_seed(seed)
         learner = small_learner(squares_block(folder).dataloaders(table, bs=6, num_workers=workers))
         learner.fine_tune(1, 1e-3)
-        ends.append(weights(learner))
-    assert same(*ends)
+        results.append(weights(learner))
+    assert equal(*results)
 
 
 def test_lr_find_writes_no_files(
     folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Row 16: a checkpoint is written under the learner's path, which may be read-only or that of another run."""
+    """Row 16: fastai writes a checkpoint to the learner's path, which may be read-only or used by another run."""
     assert gold("g04_lrfind")["read-only path"].startswith("FileNotFoundError")
     monkeypatch.chdir(tmp_path)
-    dls = squares_block(folder).dataloaders(table, tmp_path / "nowhere", bs=6)
+    dls = squares_block(folder).dataloaders(table, tmp_path / "missing", bs=6)
     small_learner(dls).lr_find(num_it=20, show_plot=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_creating_a_learner_does_not_change_the_dataloaders(folder: Path, table: pd.DataFrame) -> None:
-    """Row 20: each learner of pretrained weights adds another Normalize to the data that it is given."""
+    """Row 20: each pretrained fastai learner adds another Normalize to the data loaders passed to it."""
     extra = gold("g12_extra")
     assert extra["vision_learner(pretrained) adds Normalize to the caller dls in place"] == [1, 2, 2]
     assert extra["second learner on the same dls adds again?"] == 2
@@ -119,7 +119,7 @@ def test_creating_a_learner_does_not_change_the_dataloaders(folder: Path, table:
 
 
 def test_momentum_and_weight_decay_of_a_fit_do_not_affect_the_next_fit(folder: Path, table: pd.DataFrame) -> None:
-    """Found beside the rows: momentum stays where the last schedule left it, a weight decay that was given stays."""
+    """Other defects: in fastai both keep the values of the last fit."""
     extra = gold("g12_extra")
     assert extra["mom used by fit(): fresh vs after fit_one_cycle"] == pytest.approx([0.9, 0.9413], abs=1e-4)
     assert extra["wd=0.3 given to one fit sticks in the next"] == 0.3
@@ -132,7 +132,7 @@ def test_momentum_and_weight_decay_of_a_fit_do_not_affect_the_next_fit(folder: P
 
 
 def test_gradients_are_freed_after_training(folder: Path, table: pd.DataFrame) -> None:
-    """Also seen: memory of the device that is still held after training."""
+    """Row "also": device memory that is not freed after training."""
     learner = squares_learner(folder, table)
     learner.fit(1, 1e-3)
     assert all(parameter.grad is None for parameter in learner.model.parameters())

@@ -185,9 +185,8 @@ def test_a_report_cannot_be_written_over_a_folder(page, tmp_path):
 
 
 def test_a_report_of_nothing_is_refused(page):
-    empty = evaluation_of(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1))
-    with pytest.raises(DataError, match="at least one image"):
-        page(empty)
+    with pytest.raises(DataError, match="an evaluation needs an image, and there is none"):
+        page(evaluation_of(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
 
 
 def test_without_jinja_the_pip_line_is_named(page, monkeypatch):
@@ -204,7 +203,7 @@ def test_images_that_are_gone_leave_their_place_empty_and_a_notice(page, paths):
     gone = page()
     shown = sum(len(block.cards) for section in gone.sections for block in section.blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
-        f"{shown} of {shown} images on this page could not be read and have no thumbnail."
+        f"{shown} of {shown} images on this page could not be read and have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_report(gone)).text()
     assert (gone.scores, gone.summary) == (whole.scores, whole.summary)

@@ -8,6 +8,7 @@ import torch
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.data import ReportFacts
+from eyebright.report.kinds import task_report
 from eyebright.report.points import PointReport
 from eyebright.tasks.points import PointBlock
 from eyebright.types import Points
@@ -93,10 +94,10 @@ def test_two_points_at_one_place_have_no_distance_to_normalise_by(evaluation):
 
 
 def test_normalising_by_an_unknown_point_names_the_points(evaluation):
-    with pytest.raises(InputError, match="point 'left ear'. Did you mean 'left eye'.* The points are: 'left eye', 'r"):
-        PointReport(evaluation, ReportFacts(normalise_by=("left ear", "right eye")))
-    with pytest.raises(InputError, match="two different points, got 'left eye', 'left eye'"):
-        PointReport(evaluation, ReportFacts(normalise_by=("left eye", "left eye")))
+    with pytest.raises(InputError, match="no point 'left ear'. Did you mean 'left eye'.* Its points are: 'left eye', "):
+        task_report(evaluation, ReportFacts(normalise_by=("left ear", "right eye")))
+    with pytest.raises(InputError, match="`normalise_by` is two different points, got 'left eye', 'left eye'"):
+        task_report(evaluation, ReportFacts(normalise_by=("left eye", "left eye")))
 
 
 def test_the_baseline_is_the_mean_place_in_training(evaluation):

@@ -16,9 +16,17 @@ from eyebright.train import device
 from eyebright.train.observers import progress
 from eyebright.workflow import options as module
 from eyebright.workflow.option import Declared, declared
-from eyebright.workflow.options import Options, PredictOptions, ReadOptions, TrainCommand, image_size
+from eyebright.workflow.options import (
+    Options,
+    PredictOptions,
+    ReadOptions,
+    ReportOptions,
+    TrainCommand,
+    image_size,
+    point_pair,
+)
 
-CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions)
+CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, ReportOptions)
 SOURCE = Path(eyebright.__file__).parent
 
 
@@ -58,6 +66,18 @@ def test_a_size_is_one_number_or_height_and_width(given: object, size: object) -
 def test_another_size_is_refused(given: object) -> None:
     with pytest.raises(InputError, match="`size` is 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"):
         Options(size=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["left_eye,right_eye", " left_eye , right_eye", ["left_eye", "right_eye"]])
+def test_two_points_are_names_with_a_comma_or_a_pair(given: object) -> None:
+    assert point_pair(given) == ("left_eye", "right_eye")
+    assert Options(normalise_by=given).normalise_by == ("left_eye", "right_eye")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["", "left_eye", "a,b,c", "a,", ("a",), (1, 2)])
+def test_other_than_two_points_is_refused(given: object) -> None:
+    with pytest.raises(InputError, match="`normalise_by` is the names of two points such as left_eye,right_eye, got"):
+        ReportOptions(Path("model"), normalise_by=given)  # type: ignore[arg-type]
 
 
 def test_the_public_names_have_their_help_in_their_docstring() -> None:

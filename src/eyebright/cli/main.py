@@ -11,12 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from eyebright._system.signals import INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import predict, train
+from eyebright.cli import predict, report, train
 from eyebright.cli.command import add_command
 from eyebright.cli.words import with_flags
 from eyebright.workflow.option import Declared, declared
 
-COMMANDS = {"train": (train.train, train.CLASSES), "predict": (predict.predict, predict.CLASSES)}
+COMMANDS = {
+    "train": (train.train, train.CLASSES),
+    "report": (report.report, report.CLASSES),
+    "predict": (predict.predict, predict.CLASSES),
+}
 """Each command's function, and the dataclasses that declare its options."""
 
 app = typer.Typer(

@@ -14,6 +14,7 @@ Loading reads JSON and tensors. It never unpickles, imports or calls anything th
 import hashlib
 import json
 import math
+import os
 import platform
 import re
 import uuid
@@ -159,7 +160,8 @@ def save_model(
     identity = uuid.uuid4().hex
     saved = None
     if evaluation is not None:
-        saved = evaluation.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
+        located = replace(evaluation, root=_relative(evaluation.root, folder))
+        saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
         manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
     data = {**manifest.to_json(), "id": identity}
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=True)
@@ -217,7 +219,8 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         raise ArtifactError(f"'{path}' cannot be read: {_reason(error)}") from None
     if hashlib.sha256(data).hexdigest() != manifest.evaluation:
         raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
-    return read_parquet(data, manifest.decision, manifest.targets)[0]
+    evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
+    return replace(evaluation, root=Path(os.path.normpath(folder.resolve() / evaluation.root)))
 
 
 def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
@@ -227,6 +230,14 @@ def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> s
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _relative(images: Path, folder: Path) -> Path:
+    """The image folder as seen from the model folder: both can be moved together, and no user's folder is named."""
+    try:
+        return Path(os.path.relpath(images.resolve(), folder.resolve()))
+    except ValueError:  # on different drives
+        return images.absolute()
 
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eyebright.errors import DataError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.history import history_section
@@ -20,11 +19,9 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
         facts: what the page says beside the evaluation.
 
     Raises:
-        DataError: there is no image, or the outputs or targets do not have the shape of their kind.
+        DataError: the outputs or targets do not have the shape of their kind.
         InputError: the facts name points that the model does not have.
     """
-    if not len(evaluation):
-        raise DataError("a report needs at least one image")
     report = task_report(evaluation, facts)
     sections = [*report.sections(), *history_section(facts.history, report.history_note), *_origin(facts)]
     return ReportData(
@@ -58,6 +55,6 @@ def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
     if not missing:
         return []
     return [
-        f"{missing} of {count_text(len(images), 'image')} on this page could not be read and have no thumbnail. If the "
-        "images were moved, make the report again and name the folder that they are in now."
+        f"{missing} of {count_text(len(images), 'image')} on this page could not be read and have no thumbnail; if "
+        "they were moved, make the report again with the folder that they are in now"
     ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from eyebright.errors import DataError
+from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text
@@ -183,6 +183,19 @@ class TaskReport(ABC):
     @abstractmethod
     def summary(self) -> str:
         """The set in a few words: ``"60 images, any of 20 labels each"``."""
+
+    @classmethod
+    def check_normalise_by(cls, names: Sequence[str], normalise_by: tuple[str, str]) -> None:
+        """Nothing, where errors of this kind can be normalised by these points.
+
+        Args:
+            names: of the points of the model.
+            normalise_by: the names of two points.
+
+        Raises:
+            InputError: they cannot.
+        """
+        raise InputError(f"`normalise_by` ({', '.join(normalise_by)}) is for models that predict points")
 
     @property
     def set_text(self) -> str:

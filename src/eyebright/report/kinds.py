@@ -6,7 +6,7 @@ from eyebright.report.data import ReportFacts, TaskReport
 from eyebright.report.labels import LabelReport
 from eyebright.report.numbers import NumberReport
 from eyebright.report.points import PointReport
-from eyebright.tasks.base import SectionName
+from eyebright.tasks.base import SectionName, TargetBlock
 
 SECTIONS: dict[SectionName, type[TaskReport]] = {
     "labels": LabelReport,
@@ -21,5 +21,22 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
 
     Raises:
         DataError: the outputs or targets do not have the shape of this kind.
+        InputError: errors cannot be normalised as the facts say, see `check_normalise_by`.
     """
-    return SECTIONS[evaluation.decision.task.section](evaluation, facts)
+    task = evaluation.decision.task
+    check_normalise_by(task, facts.normalise_by)
+    return SECTIONS[task.section](evaluation, facts)
+
+
+def check_normalise_by(task: TargetBlock, normalise_by: tuple[str, str] | None) -> None:
+    """Nothing, where the errors of this kind of answer can be normalised by these points.
+
+    Args:
+        task: the fitted block.
+        normalise_by: the names of two points; None: the image's diagonal.
+
+    Raises:
+        InputError: they are not two different points of the block.
+    """
+    if normalise_by is not None:
+        SECTIONS[task.section].check_normalise_by(task.value_names, normalise_by)

@@ -30,33 +30,12 @@ _PCK = 0.05  # the threshold of the PCK among the scores and of each point
 _PCK_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def check_normalise_by(normalise_by: Sequence[str] | None, names: Sequence[str]) -> None:
-    """Nothing, where errors can be normalised by these points.
-
-    Args:
-        normalise_by: the names of two points; None: the image's diagonal.
-        names: of the model's points.
-
-    Raises:
-        InputError: they are not two different points of the model.
-    """
-    for name in normalise_by or ():
-        if name not in names:
-            raise InputError(
-                f"errors cannot be normalised by the point '{name}'.{did_you_mean(name, names)} "
-                f"The points are: {listing(names)}"
-            )
-    if normalise_by is not None and len(set(normalise_by)) != 2:
-        raise InputError(f"errors are normalised by two different points, got {listing(normalise_by)}")
-
-
 @dataclass(frozen=True, eq=False)
 class PointReport(TaskReport):
     """The report of a model that predicts points on each image.
 
     Raises:
         DataError: outputs do not have two columns for each point, or targets are not (images, points, 2).
-        InputError: errors are to be normalised by points that the model does not have.
     """
 
     def __post_init__(self) -> None:
@@ -68,7 +47,18 @@ class PointReport(TaskReport):
                 f"{(images, 2 * points)} and targets of the shape {(images, points, 2)}, "
                 f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
-        check_normalise_by(self.facts.normalise_by, self.names)
+
+    @classmethod
+    def check_normalise_by(cls, names: Sequence[str], normalise_by: tuple[str, str]) -> None:
+        """Nothing, where these are two different points of the model."""
+        for name in normalise_by:
+            if name not in names:
+                raise InputError(
+                    f"`normalise_by`: the model has no point '{name}'.{did_you_mean(name, names)} "
+                    f"Its points are: {listing(names)}"
+                )
+        if normalise_by[0] == normalise_by[1]:
+            raise InputError(f"`normalise_by` is two different points, got {listing(normalise_by)}")
 
     def summary(self) -> str:
         """The number of images, of points, and of points whose place is unknown."""

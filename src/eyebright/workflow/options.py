@@ -46,6 +46,18 @@ def image_size(value: Any) -> int | tuple[int, int]:
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
+def point_pair(value: Any) -> tuple[str, str]:
+    """The two names that a text such as ``"left_eye,right_eye"``, or a pair, stands for.
+
+    Raises:
+        InputError: it is neither.
+    """
+    names: list[Any] = value.split(",") if isinstance(value, str) else list(value)
+    if len(names) != 2 or not all(isinstance(name, str) and name.strip() for name in names):
+        raise InputError(f"is the names of two points such as left_eye,right_eye, got {value!r}")
+    return names[0].strip(), names[1].strip()
+
+
 @documented
 @dataclass(frozen=True)
 class ReadOptions:
@@ -181,6 +193,16 @@ class Options:
     threshold_metric: Annotated[
         str, Option("Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS)
     ] = _defaults.THRESHOLD_METRIC
+    normalise_by: Annotated[
+        tuple[str, str] | None,
+        Option(
+            "Two points; the report divides the errors of points by their distance in each image.",
+            TRAINING,
+            read=point_pair,
+            metavar="POINT,POINT",
+            unset="the image's diagonal",
+        ),
+    ] = None
     seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED)] = 0
 
     precision: Annotated[
@@ -287,6 +309,31 @@ class PredictOptions:
     ] = "auto"
     precision: Annotated[str, Option("Number format.", MACHINE, choices=PRECISIONS)] = _defaults.PREDICTION_PRECISION
     verbose: Annotated[bool, Option("Say which runtime computed the predictions.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@documented
+@dataclass(frozen=True)
+class ReportOptions:
+    """What ``eyebright report`` takes."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[
+        Path | None,
+        Option("Folder of the validation images, for their thumbnails.", unset="where they were at training"),
+    ] = None
+    out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
+    normalise_by: Annotated[
+        tuple[str, str] | None,
+        Option(
+            "Two points; the errors of points are divided by their distance in each image.",
+            read=point_pair,
+            metavar="POINT,POINT",
+            unset="as at training",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -1,0 +1,124 @@
+"""``eyebright report``: the page of the training again, and what is said where images or points are missing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from eyebright.cli.main import run
+from eyebright.models import build
+from support.images import coloured_squares
+from support.learners import SMALL
+
+QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The labels of the coloured squares in ``table.attrs["folder"]``."""
+    folder = tmp_path_factory.mktemp("squares")
+    table = coloured_squares(folder / "photos", 40)
+    table.attrs["folder"] = folder
+    table[["fname", "labels", "is_valid"]].to_csv(folder / "labels.csv", index=False)
+    return table
+
+
+@pytest.fixture(scope="module")
+def model(table: pd.DataFrame) -> Path:
+    """A model that the command line has trained."""
+    folder = table.attrs["folder"]
+    made = build.build_model
+    with pytest.MonkeyPatch.context() as patch:  # the small network has no weights that a package brings
+        patch.setattr("eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init))
+        arguments = [str(folder / "labels.csv"), "--images", str(folder / "photos"), "--out", str(folder / "model")]
+        assert run(["train", *arguments, *QUICK]) == 0
+    return folder / "model"
+
+
+def test_the_report_of_the_folder_is_the_one_of_the_training(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (model / "report.html").read_bytes()
+    assert run(["report", str(model), "--out", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_bytes() == before
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0].startswith("mAP 0.")
+    assert said.out.splitlines()[-1] == f"report: {tmp_path / 'again.html'}"
+    assert said.err == ""
+    assert run(["report", str(model)]) == 0
+    assert (model / "report.html").read_bytes() == before
+
+
+def test_images_that_were_moved_are_said_and_found_again(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (model / "report.html").read_bytes()
+    photos = model.parent / "photos"
+    shutil.move(photos, tmp_path / "elsewhere")
+    try:
+        assert run(["report", str(model), "--out", str(tmp_path / "without.html")]) == 0
+        said = capsys.readouterr()
+        assert "could not be read and have no thumbnail" in said.err
+        assert "--images" in said.err
+        assert b"data:image" not in (tmp_path / "without.html").read_bytes()
+        given = ["report", str(model), "--images", str(tmp_path / "elsewhere"), "--out", str(tmp_path / "with.html")]
+        assert run(given) == 0
+        assert (tmp_path / "with.html").read_bytes() == before
+        assert capsys.readouterr().err == ""
+    finally:
+        shutil.move(tmp_path / "elsewhere", photos)
+
+
+def test_a_project_that_was_moved_keeps_its_thumbnails(model: Path, tmp_path: Path) -> None:
+    before = (model / "report.html").read_bytes()
+    shutil.copytree(model.parent, tmp_path / "project")
+    (tmp_path / "project" / "photos").rename(tmp_path / "project" / "pictures")
+    moved = tmp_path / "project" / "model"
+    assert run(["report", str(moved), "--out", str(tmp_path / "gone.html")]) == 0
+    assert (tmp_path / "gone.html").read_bytes() != before
+    (tmp_path / "project" / "pictures").rename(tmp_path / "project" / "photos")
+    assert run(["report", str(moved)]) == 0
+    assert (moved / "report.html").read_bytes() == before
+    assert str(model.parent).encode() not in (moved / "evaluation.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda model: (model / "evaluation.parquet").unlink(), "holds no evaluation.parquet"),
+        (lambda model: (model / "evaluation.parquet").write_bytes(b""), "is damaged, or belongs to another model"),
+        (lambda model: (model / "history.csv").write_text("epoch\nlow\n"), "cannot read the history"),
+        (lambda model: shutil.rmtree(model), "there is no model folder"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_one_sentence(
+    model: Path, spoil: object, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    spoil(tmp_path / "model")  # type: ignore[operator]
+    assert run(["report", str(tmp_path / "model")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+def test_labels_cannot_be_normalised_by_points(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", str(model), "--normalise-by", "left,right"]) == 2
+    assert capsys.readouterr().err == "error: --normalise-by (left, right) is for models that predict points\n"
+    assert run(["report", str(model), "--images", str(model / "nowhere")]) == 2
+    assert "there is no folder of images" in capsys.readouterr().err
+
+
+def test_facts_that_somebody_edited_wrongly_are_one_sentence(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    file = tmp_path / "model" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest["report"]["split"] = 3
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    assert run(["report", str(tmp_path / "model")]) == 2
+    assert "the saved facts of the report have the wrong form" in capsys.readouterr().err

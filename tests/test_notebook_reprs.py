@@ -126,14 +126,14 @@ def test_data_sets_show_a_handful_of_images_with_their_words(values: dict[str, A
     images = [attributes for tag, attributes in Page(values["Datasets"]._repr_html_()).tags if tag == "img"]
     train = values["Datasets"].train
     assert [image["alt"] for image in images] == [
-        train.fields.target.words(train.value(i)) or "(no label)" for i in (0, 6, 12, 18, 24, 30)
+        train.target.words(train.value(i)) or "(no label)" for i in (0, 6, 12, 18, 24, 30)
     ]
 
 
 def test_batches_and_their_sizes_are_said(values: dict[str, Any]) -> None:
     page = Page(values["DataLoaders"]._repr_html_())
     assert ["batches", "4", "2"] in page.rows
-    assert ["in a batch", "8", "8"] in page.rows
+    assert ["batch size", "8", "8"] in page.rows
     assert "images of 32x32, cpu" in page.text
 
 
@@ -149,7 +149,7 @@ def test_looking_at_points_reads_a_few_targets_only(folder: Path, table: pd.Data
     html = datasets._repr_html_()
     assert len(asked) <= 7
     assert Page(html).rows == [
-        ["", "train", "validate"],
+        ["", "train", "valid"],
         ["images", *(f"{len(s)}" for s in (datasets.train, datasets.valid))],
     ]
 

@@ -258,7 +258,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "no row valid": (
         table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n"), "nothing to validate", ["--bs", "1"]
     ),
-    "a batch too large": (lambda _: None, "batch of 800 is larger than the training side with its 30", ["--bs", "800"]),
+    "a batch too large": (lambda _: None, "batch of 800 images is larger than the training set of 30", ["--bs", "800"]),
     "no label in validation": (
         table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n003.png,,True\n"),
         "none of the 1 images to validate on has a label",

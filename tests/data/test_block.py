@@ -1,4 +1,4 @@
-"""The data block: staged, checked, and clear about what is wrong."""
+"""`DataBlock`: the samples and batches that it makes, and the errors for wrong input."""
 
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def block(folder: Path, **changes: object) -> DataBlock:
     return squares_block(folder, **{"item_tfms": Resize(32), "batch_tfms": None, **changes})
 
 
-def test_an_empty_block_gives_the_row_twice(table: pd.DataFrame) -> None:
+def test_without_blocks_a_sample_is_the_row_twice(table: pd.DataFrame) -> None:
     x, y = DataBlock().datasets(table).train[0]
     assert x["fname"] == y["fname"]
 
 
-def test_an_item_is_an_image_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
+def test_a_sample_is_an_image_and_a_plain_tensor(folder: Path, table: pd.DataFrame) -> None:
     datasets = block(folder).datasets(table)
     image, target = datasets.train[1]
     assert "RGB size=64x48" in repr(image)
@@ -44,7 +44,7 @@ def test_an_item_is_an_image_and_a_plain_tensor(folder: Path, table: pd.DataFram
     assert sorted(datasets.train.vocab[torch.where(target == 1.0)[0]]) == sorted(truth)
 
 
-def test_labels_come_from_file_names_too(folder: Path, tmp_path: Path) -> None:
+def test_labels_can_come_from_file_names(folder: Path, tmp_path: Path) -> None:
     for name in ("great_pyrenees_1", "pug_2", "pug_3", "great_pyrenees_4", "pug_5"):
         (tmp_path / f"{name}.png").write_bytes((folder / "000.png").read_bytes())
     pets = DataBlock(
@@ -56,38 +56,38 @@ def test_labels_come_from_file_names_too(folder: Path, tmp_path: Path) -> None:
     assert list(pets.datasets(tmp_path).vocab) == ["great_pyrenees", "pug"]
 
 
-def test_each_datasets_has_its_own_vocabulary_unlike_the_book(folder: Path, table: pd.DataFrame) -> None:
+def test_each_datasets_has_its_own_vocabulary_unlike_in_fastai(folder: Path, table: pd.DataFrame) -> None:
     squares = block(folder)
     assert list(squares.datasets(table).vocab) == ["blue", "green", "red"]
     only_red = table.assign(labels="red")
     assert list(squares.datasets(only_red).vocab) == ["red"]
 
 
-def test_a_label_that_only_validation_has_is_an_error_with_its_row(folder: Path, table: pd.DataFrame) -> None:
+def test_a_label_of_validation_images_only_is_an_error_that_names_the_row(folder: Path, table: pd.DataFrame) -> None:
     changed = table.copy()
     changed.loc[3, "labels"] = "purple"
-    with pytest.raises(DataError, match="row 3: unknown label 'purple'.*only on validation images"):
+    with pytest.raises(DataError, match="row 3: unknown label 'purple'.*; only validation images have this label"):
         block(folder).datasets(changed)
 
 
-def test_a_misspelt_label_names_the_nearest_and_its_row(folder: Path, table: pd.DataFrame) -> None:
+def test_the_error_for_a_misspelt_label_names_the_nearest_label_and_the_row(folder: Path, table: pd.DataFrame) -> None:
     changed = table.copy()
     changed.loc[7, "labels"] = "gren"
     with pytest.raises(DataError, match="row 7: unknown label 'gren'. Did you mean 'green'"):
         block(folder).datasets(changed)
 
 
-def test_a_getter_that_fails_says_where_and_how(folder: Path, table: pd.DataFrame) -> None:
+def test_the_error_of_a_getter_names_the_row_the_getter_and_the_exception(folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="row 0: get_y raised KeyError: 'lables'"):
         block(folder, get_y=lambda row: row["lables"]).datasets(table)
 
 
-def test_a_misspelt_column_names_the_nearest(folder: Path, table: pd.DataFrame) -> None:
+def test_the_error_for_a_misspelt_column_names_the_nearest_column(folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="no column 'lables'. Did you mean 'labels'"):
         block(folder, get_y=ColReader("lables", label_delim=" ")).datasets(table)
 
 
-def test_a_column_that_stands_twice_or_not_at_all_is_refused(folder: Path, table: pd.DataFrame) -> None:
+def test_a_duplicate_or_missing_column_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     twice = pd.concat([table, table[["labels"]]], axis=1)
     with pytest.raises(DataError, match="row 0: 2 columns are called 'labels'; give each a name of its own"):
         block(folder).datasets(twice)
@@ -95,12 +95,12 @@ def test_a_column_that_stands_twice_or_not_at_all_is_refused(folder: Path, table
         block(folder, get_y=ColReader(9)).datasets(table)
 
 
-def test_items_that_come_one_by_one_are_items(folder: Path) -> None:
+def test_items_can_be_an_iterator(folder: Path) -> None:
     paths = sorted(folder.glob("*.png"))
-    few = block(folder, get_x=None, get_y=lambda path: [path.stem[-1]], splitter=IndexSplitter([20]))
-    as_list, one_by_one = (few.datasets(items) for items in (paths, iter(paths)))
-    assert [item[1].tolist() for item in as_list.train] == [item[1].tolist() for item in one_by_one.train]
-    assert as_list.fingerprint() == one_by_one.fingerprint()
+    from_paths = block(folder, get_x=None, get_y=lambda path: [path.stem[-1]], splitter=IndexSplitter([20]))
+    from_list, from_iterator = (from_paths.datasets(items) for items in (paths, iter(paths)))
+    assert [y.tolist() for _, y in from_list.train] == [y.tolist() for _, y in from_iterator.train]
+    assert from_list.fingerprint() == from_iterator.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -113,39 +113,39 @@ def test_items_that_come_one_by_one_are_items(folder: Path) -> None:
         (Path("photos"), "got 'photos'; get_items makes them of a folder"),
     ],
 )
-def test_what_has_no_positions_is_no_items(items: object, message: str) -> None:
+def test_items_that_cannot_be_indexed_are_an_error(items: object, message: str) -> None:
     with pytest.raises(DataError, match=f"^items are a table, a list or an array, {message}"):
         DataBlock().datasets(items)
 
 
-def test_a_row_without_the_name_of_its_image_is_an_error(folder: Path, table: pd.DataFrame) -> None:
-    bare = table.assign(fname=[None, *table["fname"][1:]])
-    with pytest.raises(DataError, match="row 0: nothing stands in column 'fname'"):
-        block(folder).datasets(bare).train[0]
+def test_an_empty_file_name_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+    without_name = table.assign(fname=[None, *table["fname"][1:]])
+    with pytest.raises(DataError, match="row 0: column 'fname' is empty"):
+        block(folder).datasets(without_name).train[0]
 
 
-def test_no_items_at_all_is_an_error(folder: Path, table: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match=r"there are no items in Empty DataFrame Columns: \[.*fname.*\] Index: \[\]$"):
+def test_a_source_without_items_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match=r"no items were found in Empty DataFrame Columns: \[.*fname.*\] Index: \[\]$"):
         block(folder).datasets(table.iloc[:0])
 
 
-@pytest.mark.parametrize(("valid", "message"), [(True, "nothing to train on: all 24"), (False, "nothing to validate")])
-def test_a_split_that_leaves_one_side_empty_is_an_error(
-    folder: Path, table: pd.DataFrame, valid: bool, message: str
-) -> None:
+@pytest.mark.parametrize(
+    ("valid", "message"), [(True, "nothing to train on: all 24"), (False, "the validation set is empty: all 24")]
+)
+def test_a_split_with_an_empty_subset_is_an_error(folder: Path, table: pd.DataFrame, valid: bool, message: str) -> None:
     with pytest.raises(DataError, match=message):
         block(folder).dataloaders(table.assign(is_valid=valid))
 
 
-def test_a_batch_larger_than_the_training_side_is_an_error_but_the_default_fits(
+def test_a_batch_larger_than_the_training_set_is_an_error_and_the_default_fits(
     folder: Path, table: pd.DataFrame
 ) -> None:
-    with pytest.raises(DataError, match="batch of 64 is larger than the training side with its 18 images"):
+    with pytest.raises(DataError, match="batch of 64 images is larger than the training set of 18"):
         block(folder).dataloaders(table, bs=64)
     assert block(folder).dataloaders(table).bs == 18
 
 
-def test_an_unknown_keyword_names_the_nearest_unlike_the_book(folder: Path, table: pd.DataFrame) -> None:
+def test_the_error_for_an_unknown_keyword_names_the_nearest_unlike_in_fastai(folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(TypeError, match="no keyword 'shufle'. Did you mean 'shuffle'"):
         block(folder).dataloaders(table, shufle=False)
     with pytest.raises(TypeError, match="no keyword 'item_tfm'. Did you mean 'item_tfms'"):
@@ -159,7 +159,7 @@ def test_blocks_that_are_not_an_input_and_a_target_are_refused() -> None:
         DataBlock(blocks=("image", "label"))
 
 
-def test_new_gives_another_block_and_keeps_the_rest_unlike_the_book(folder: Path) -> None:
+def test_new_copies_the_block_with_changes_unlike_in_fastai(folder: Path) -> None:
     first = block(folder, batch_tfms=aug_transforms(size=32))
     second = first.new(item_tfms=Resize(64))
     assert second is not first
@@ -167,48 +167,48 @@ def test_new_gives_another_block_and_keeps_the_rest_unlike_the_book(folder: Path
     assert first.item_tfms == Resize(32)
 
 
-def test_the_summary_walks_one_sample_and_one_batch(
+def test_the_summary_describes_one_sample_and_one_batch(
     folder: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     block(folder, batch_tfms=aug_transforms(size=24)).summary(table)
-    said = capsys.readouterr().out
-    bare = int((table[~table["is_valid"]]["labels"] == "").sum())
-    for words in (
+    output = capsys.readouterr().out
+    unlabelled = int((table[~table["is_valid"]]["labels"] == "").sum())
+    for text in (
         "Found 24 items",
         "2 datasets of sizes 18,6",
-        f"{bare} training images have no label",
+        f"{unlabelled} training images have no label",
         "applying ImageBlock gives PILImage mode=RGB size=64x48",
         "one resample, from 48x64 (height x width) to 24x24",
         "One batch: x 4x3x24x24 float32, y 4x3 float32",
     ):
-        assert words in said
+        assert text in output
 
 
-def test_the_summary_ends_where_a_step_fails_and_says_what_to_do(
+def test_the_summary_ends_at_an_error_with_its_remedy(
     folder: Path, table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = coloured_squares(tmp_path, 24, size=(40, 40))
     mixed = pd.concat([table[:1].assign(fname=str(folder / "000.png")), other[1:].assign(is_valid=False)])
     mixed["fname"] = [name if name.startswith("/") else str(tmp_path / name) for name in mixed["fname"]]
     block(folder, get_x=ColReader("fname"), item_tfms=None).summary(mixed)
-    said = capsys.readouterr().out
-    assert "Stopped here: images of different sizes" in said
-    assert "Resize(224)" in said
+    output = capsys.readouterr().out
+    assert "Stopped here: images of different sizes" in output
+    assert "Resize(224)" in output
 
 
-def test_points_need_no_vocabulary_and_read_only_what_is_needed(folder: Path, table: pd.DataFrame) -> None:
-    asked: list[str] = []
+def test_fitting_points_reads_only_one_target(folder: Path, table: pd.DataFrame) -> None:
+    calls: list[str] = []
 
     def centre(row: pd.Series) -> list[float]:
-        asked.append(row["fname"])
+        calls.append(row["fname"])
         return [row["x"], row["y"]]
 
     datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=centre).datasets(table)
-    assert len(asked) == 1
+    assert len(calls) == 1
     assert datasets.train[1][1].shape == (1, 2)
 
 
-def test_points_in_fractions_of_the_image_are_refused_before_training_unless_they_are_said_to_be_pixels(
+def test_points_that_look_like_fractions_are_an_error_unless_in_pixels_is_set(
     folder: Path, table: pd.DataFrame
 ) -> None:
     def fractions(row: pd.Series) -> list[float]:
@@ -223,7 +223,7 @@ def test_points_in_fractions_of_the_image_are_refused_before_training_unless_the
     points.new(blocks=(ImageBlock, PointBlock(in_pixels=True))).dataloaders(table, bs=4)
 
 
-def test_an_unreadable_image_does_not_hide_that_points_are_fractions(tmp_path: Path) -> None:
+def test_points_are_checked_even_if_some_images_are_unreadable(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 8)
     (tmp_path / "000.png").write_bytes(b"")
     points = block(tmp_path, blocks=(ImageBlock, PointBlock), get_y=lambda _: [0.25, 0.75])
@@ -235,7 +235,7 @@ def test_an_unreadable_image_does_not_hide_that_points_are_fractions(tmp_path: P
         assert len(item) == 2
 
 
-def test_an_image_with_another_number_of_points_is_named(folder: Path, table: pd.DataFrame) -> None:
+def test_the_error_for_an_image_with_another_number_of_points_names_its_row(folder: Path, table: pd.DataFrame) -> None:
     def one_or_two(row: pd.Series) -> list[list[float]]:
         return [[20.0, 20.0]] * (1 if row["fname"] == "004.png" else 2)
 

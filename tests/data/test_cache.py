@@ -1,4 +1,4 @@
-"""A training with a cache sees the very batches of one without."""
+"""Batches are the same with and without a cache of decoded images."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ def table(folder: Path) -> pd.DataFrame:
 
 
 def loaders(folder: Path, table: pd.DataFrame, **options: Any) -> DataLoaders:
-    block = squares_block(folder, batch_tfms=aug_transforms(size=32, min_scale=0.3))  # unlike scales are decoded
+    block = squares_block(
+        folder, batch_tfms=aug_transforms(size=32, min_scale=0.3)
+    )  # images are decoded at different scales
     return block.dataloaders(table, bs=6, **options)
 
 
@@ -45,49 +47,53 @@ def test_batches_are_the_same_with_and_without_a_cache(
     plain = loaders(folder, table, num_workers=0)
     cached = loaders(folder, table, num_workers=threads, cache=choice(kind, tmp_path))
     for epoch in range(3):
-        for side in (0, 1):
-            for one, other in zip(plain[side].batches(epoch), cached[side].batches(epoch), strict=True):
-                assert torch.equal(one.x, other.x)
-                assert torch.equal(one.y, other.y)
+        for loader, cached_loader in zip(plain, cached, strict=True):
+            for expected, batch in zip(loader.batches(epoch), cached_loader.batches(epoch), strict=True):
+                assert torch.equal(batch.x, expected.x)
+                assert torch.equal(batch.y, expected.y)
     assert cached.cache.hits > cached.cache.lookups / 2
     assert cached.cache.store.problem is None
 
 
 @pytest.mark.parametrize("kind", ["memory", "folder"])
-def test_later_epochs_do_not_decode(
+def test_later_epochs_decode_nothing(
     kind: str, folder: Path, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block = squares_block(folder, item_tfms=Resize(140), batch_tfms=aug_transforms(size=120, min_scale=0.8))
-    dls = block.dataloaders(table, bs=6, shuffle=False, cache=choice(kind, tmp_path))  # in order none is dropped
+    dls = block.dataloaders(
+        table, bs=6, shuffle=False, cache=choice(kind, tmp_path)
+    )  # without shuffling no batch is dropped
     first = list(dls.train.batches(0))
     monkeypatch.setattr(images, "decode", None)
     second = list(dls.train.batches(1))
     assert len(first) == len(second) == 3
-    assert not torch.equal(first[0].x, second[0].x)  # they are augmented anew
+    assert not torch.equal(first[0].x, second[0].x)  # each epoch has its own augmentation
     assert dls.cache.summary.startswith("18 of 36 readings came from")
 
 
-def test_all_views_of_a_side_share_the_cache_and_new_images_do_not_fill_it(folder: Path, table: pd.DataFrame) -> None:
+def test_loaders_of_the_same_dataset_share_the_cache_and_test_images_do_not_fill_it(
+    folder: Path, table: pd.DataFrame
+) -> None:
     dls = loaders(folder, table, cache="memory")
     list(dls.valid.batches())
-    held = dls.cache.store.used_bytes
-    assert held > 0
-    list(dls.ordered(1).batches())
-    list(dls.some(1, 3).batches())
+    used_bytes = dls.cache.store.used_bytes
+    assert used_bytes > 0
+    list(dls.evaluation_loader(1).batches())
+    list(dls.random_batch_loader(1, 3).batches())
     list(dls.test_dl(table).batches())
-    assert (dls.cache.store.used_bytes, dls.cache.lookups) == (held, 15)
+    assert (dls.cache.store.used_bytes, dls.cache.lookups) == (used_bytes, 15)
 
 
 def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> None:
     plain, cached = loaders(folder, table), loaders(folder, table, cache=PixelCache.in_memory(200_000))
     for epoch in range(2):
-        for one, other in zip(plain.train.batches(epoch), cached.train.batches(epoch), strict=True):
-            assert torch.equal(one.x, other.x)
+        for expected, batch in zip(plain.train.batches(epoch), cached.train.batches(epoch), strict=True):
+            assert torch.equal(batch.x, expected.x)
     assert 0 < cached.cache.hits < cached.cache.lookups / 2
     assert "it is full" in cached.cache.summary
 
 
-def test_an_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> None:
+def test_an_image_file_that_changes_between_epochs_is_read_again(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 8)
     dls = squares_block(tmp_path).dataloaders(table, bs=6, cache="memory")
     before = dls.valid.one_batch()[0]
@@ -98,13 +104,13 @@ def test_an_image_that_changes_between_two_epochs_is_seen(tmp_path: Path) -> Non
     assert torch.equal(before[1], after[1])
 
 
-def test_unreadable_images_are_left_out_as_without_a_cache(tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped_with_and_without_a_cache(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 16)
     (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
     skipped = []
     for cache in (None, "memory"):
         dls = squares_block(tmp_path).dataloaders(table, bs=4, skip_bad=True, cache=cache)
         for epoch in range(2):
-            assert len([p for batch in dls.train.batches(epoch) for p in batch.indices]) == 11
+            assert sum(len(batch.indices) for batch in dls.train.batches(epoch)) == 11
         skipped.append(dls.skipped)
     assert skipped[0] == skipped[1] != {}

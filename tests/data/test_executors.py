@@ -63,10 +63,10 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def sample_loader_of(
-    block: DataBlock, table: pd.DataFrame, *, training: bool = True, leave_out: bool = False
+    block: DataBlock, table: pd.DataFrame, *, training: bool = True, skip_bad: bool = False
 ) -> SampleLoader:
     pipeline = Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda"))  # only its name counts here
-    return SampleLoader(block.datasets(table).train, pipeline, training, seed=1, leave_out=leave_out)
+    return SampleLoader(block.datasets(table).train, pipeline, training, seed=1, skip_bad=skip_bad)
 
 
 def assert_same(chunk: Chunk, expected: Chunk) -> None:
@@ -132,7 +132,7 @@ def test_an_unreadable_image_is_an_error_and_the_executor_goes_on(make, tmp_path
 
 
 def test_an_unreadable_image_is_skipped_and_listed_where_that_is_allowed(make, tmp_path, damaged):
-    chunk = make(sample_loader_of(squares_block(tmp_path), damaged, leave_out=True)).submit([1, 2, 3], 0).result()
+    chunk = make(sample_loader_of(squares_block(tmp_path), damaged, skip_bad=True)).submit([1, 2, 3], 0).result()
     assert len(chunk.samples) == 2
     assert list(chunk.skipped) == [str(tmp_path / "002.png")]
     assert "truncated" in chunk.skipped[str(tmp_path / "002.png")]
@@ -330,7 +330,7 @@ class DrawingLoader(SampleLoader):
     """Reports in ``skipped`` what a function draws."""
 
     def __init__(self, original: SampleLoader, draw: Callable[[], float]) -> None:
-        super().__init__(original.dataset, original.pipeline, original.training, original.seed, original.leave_out)
+        super().__init__(original.dataset, original.pipeline, original.training, original.seed, original.skip_bad)
         object.__setattr__(self, "draw", draw)
 
     def chunk(self, images: Any, epoch: int) -> Chunk:

@@ -1,4 +1,4 @@
-"""The short ways to loaders: each finds images, labels and sides where the book says that they are."""
+"""`ImageDataLoaders`: each constructor finds images, labels and the split as in the fastai book."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from eyebright.errors import DataError, InputError
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.spatial import Resize
 
-HOW = {"item_tfms": Resize(8), "bs": 4, "num_workers": 0}
+OPTIONS = {"item_tfms": Resize(8), "bs": 4, "num_workers": 0}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """16 images in class folders below train and valid, and the same with names that tell their class."""
+    """16 images in class folders below train and valid, and the same images in one folder, named after their class."""
     root = tmp_path_factory.mktemp("images")
     for i in range(16):
         label = ("cat", "dog")[i % 2]
@@ -44,81 +44,83 @@ def labels(dls: object, paths: list[Path]) -> list[str]:
     return [dls.target.decode(dls.datasets[i][1]) for i in range(len(paths))]  # type: ignore[attr-defined]
 
 
-def test_folders_are_sides_and_classes(root: Path) -> None:
-    dls = ImageDataLoaders.from_folder(root, **HOW)
+def test_folders_give_the_split_and_the_classes(root: Path) -> None:
+    dls = ImageDataLoaders.from_folder(root, **OPTIONS)
     assert list(dls.vocab) == ["cat", "dog"]
     assert {path.parent.parent.name for path in dls.valid_ds.items} == {"valid"}
     assert [len(dls.train_ds), len(dls.valid_ds)] == [12, 4]
 
 
-def test_folders_are_classes_and_chance_the_sides(root: Path) -> None:
-    dls = ImageDataLoaders.from_folder(root / "train", valid_pct=0.25, vocab=["dog", "cat"], **HOW)
+def test_with_valid_pct_folders_give_the_classes_and_the_split_is_random(root: Path) -> None:
+    dls = ImageDataLoaders.from_folder(root / "train", valid_pct=0.25, vocab=["dog", "cat"], **OPTIONS)
     assert list(dls.vocab) == ["dog", "cat"]
     assert [len(dls.train_ds), len(dls.valid_ds)] == [9, 3]
 
 
-def test_a_function_or_an_expression_reads_the_class_from_name_or_path(root: Path, flat: list[Path]) -> None:
-    right = [path.name.split("_")[0] for path in flat]
-    made = [
-        ImageDataLoaders.from_name_func(root, flat, lambda name: name.split("_")[0], **HOW),
-        ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)_\d+.png$", **HOW),
-        ImageDataLoaders.from_path_func(root, flat, lambda path: path.name.split("_")[0], **HOW),
-        ImageDataLoaders.from_path_re(root, flat, r"/([a-z]+)_\d+.png$", **HOW),
+def test_the_class_can_be_read_from_name_or_path_by_a_function_or_a_regular_expression(
+    root: Path, flat: list[Path]
+) -> None:
+    expected = [path.name.split("_")[0] for path in flat]
+    loaders = [
+        ImageDataLoaders.from_name_func(root, flat, lambda name: name.split("_")[0], **OPTIONS),
+        ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)_\d+.png$", **OPTIONS),
+        ImageDataLoaders.from_path_func(root, flat, lambda path: path.name.split("_")[0], **OPTIONS),
+        ImageDataLoaders.from_path_re(root, flat, r"/([a-z]+)_\d+.png$", **OPTIONS),
     ]
-    assert [labels(dls, flat) for dls in made] == [right] * 4
+    assert [labels(dls, flat) for dls in loaders] == [expected] * 4
 
 
-def test_chance_splits_the_same_way_each_time_unless_it_is_asked_otherwise(root: Path, flat: list[Path]) -> None:
-    sides = [ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)", **HOW).datasets.splits for _ in range(2)]
-    other = ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)", 0.2, 1, **HOW).datasets.splits
-    assert sides[0] == sides[1] != other
+def test_the_random_split_depends_on_the_seed_alone(root: Path, flat: list[Path]) -> None:
+    splits = [ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)", **OPTIONS).datasets.splits for _ in range(2)]
+    other_seed = ImageDataLoaders.from_name_re(root, flat, r"^([a-z]+)", 0.2, 1, **OPTIONS).datasets.splits
+    assert splits[0] == splits[1] != other_seed
 
 
-def test_a_table_says_files_labels_and_sides(root: Path, table: pd.DataFrame) -> None:
-    dls = ImageDataLoaders.from_df(table, root, folder="flat", suff=".png", valid_col="held", **HOW)
+def test_a_table_gives_file_names_labels_and_the_split(root: Path, table: pd.DataFrame) -> None:
+    dls = ImageDataLoaders.from_df(table, root, folder="flat", suff=".png", valid_col="held", **OPTIONS)
     assert list(dls.vocab) == ["cat", "dog"]
     assert dls.datasets.splits == (list(range(12)), [12, 13, 14, 15])
     x, y = dls.one_batch()
     assert (x.shape, y.shape, repr(dls.loss_func)) == ((4, 3, 8, 8), (4,), "FlattenedLoss of CrossEntropyLoss()")
 
 
-def test_labels_with_a_delimiter_are_any_number_of_labels(root: Path, table: pd.DataFrame) -> None:
-    how = {"folder": "flat", "suff": ".png", "label_col": "labels", "label_delim": " "}
-    dls = ImageDataLoaders.from_df(table, root, **how, **HOW)
+def test_label_delim_makes_the_task_multi_label(root: Path, table: pd.DataFrame) -> None:
+    options = {"folder": "flat", "suff": ".png", "label_col": "labels", "label_delim": " "}
+    dls = ImageDataLoaders.from_df(table, root, **options, **OPTIONS)
     assert list(dls.vocab) == ["c", "d", "x"]
     assert repr(dls.loss_func) == "FlattenedLoss of BCEWithLogitsLoss()"
 
 
-def test_a_column_for_each_label_needs_its_block(root: Path, table: pd.DataFrame) -> None:
+def test_indicator_columns_need_an_encoded_multi_category_block(root: Path, table: pd.DataFrame) -> None:
     wide = table.assign(cat=table["label"].eq("cat").astype(int), dog=table["label"].eq("dog").astype(int))
     block = MultiCategoryBlock(encoded=True, vocab=["cat", "dog"])
-    how = {"folder": "flat", "suff": ".png", "label_col": ["cat", "dog"], "y_block": block}
-    dls = ImageDataLoaders.from_df(wide, root, **how, **HOW)
+    options = {"folder": "flat", "suff": ".png", "label_col": ["cat", "dog"], "y_block": block}
+    dls = ImageDataLoaders.from_df(wide, root, **options, **OPTIONS)
     assert torch.stack([dls.datasets[i][1] for i in range(16)]).tolist() == wide[["cat", "dog"]].values.tolist()
 
 
-def test_a_csv_file_is_the_same_as_its_table(root: Path, table: pd.DataFrame) -> None:
-    how = {"folder": "flat", "suff": ".png", "valid_col": "held", **HOW}
+def test_from_csv_gives_the_same_as_from_df(root: Path, table: pd.DataFrame) -> None:
+    options = {"folder": "flat", "suff": ".png", "valid_col": "held", **OPTIONS}
     table.to_csv(root / "labels.csv", index=False)
     table.to_csv(root / "other.csv", index=False, sep=";")
-    right = ImageDataLoaders.from_df(table, root, **how).datasets.fingerprint()
-    assert ImageDataLoaders.from_csv(root, **how).datasets.fingerprint() == right
-    assert ImageDataLoaders.from_csv(root, "other.csv", delimiter=";", **how).datasets.fingerprint() == right
+    expected = ImageDataLoaders.from_df(table, root, **options).datasets.fingerprint()
+    assert ImageDataLoaders.from_csv(root, **options).datasets.fingerprint() == expected
+    assert ImageDataLoaders.from_csv(root, "other.csv", delimiter=";", **options).datasets.fingerprint() == expected
     with pytest.raises(InputError, match="there is no table '.*nowhere.csv'"):
-        ImageDataLoaders.from_csv(root, "nowhere.csv", **how)
+        ImageDataLoaders.from_csv(root, "nowhere.csv", **options)
 
 
-def test_lists_say_what_they_hold_by_their_first_entry(root: Path, flat: list[Path]) -> None:
-    kinds = {"a": "CrossEntropyLoss", ("a", "b"): "BCEWithLogitsLoss", 0.5: "MSELoss"}
-    for label, loss in kinds.items():
-        dls = ImageDataLoaders.from_lists(root, flat, [label] * len(flat), **HOW)
+def test_the_first_label_of_a_list_decides_the_target_block(root: Path, flat: list[Path]) -> None:
+    losses = {"a": "CrossEntropyLoss", ("a", "b"): "BCEWithLogitsLoss", 0.5: "MSELoss"}
+    for label, loss in losses.items():
+        dls = ImageDataLoaders.from_lists(root, flat, [label] * len(flat), **OPTIONS)
         assert loss in repr(dls.loss_func)
-    dls = ImageDataLoaders.from_lists(root, np.array(flat), pd.Series(["a"] * len(flat), index=range(5, 21)), **HOW)
+    dls = ImageDataLoaders.from_lists(root, np.array(flat), pd.Series(["a"] * len(flat), index=range(5, 21)), **OPTIONS)
     assert "CrossEntropyLoss" in repr(dls.loss_func)
     with pytest.raises(DataError, match="16 images and 3 labels"):
-        ImageDataLoaders.from_lists(root, flat, ["a"] * 3, **HOW)
+        ImageDataLoaders.from_lists(root, flat, ["a"] * 3, **OPTIONS)
 
 
-def test_unknown_keywords_name_the_nearest_unlike_the_book(root: Path) -> None:
+def test_the_error_for_an_unknown_keyword_names_the_nearest_unlike_in_fastai(root: Path) -> None:
     with pytest.raises(TypeError, match="no keyword 'batch_size'|no keyword 'item_tfm'"):
         ImageDataLoaders.from_folder(root, item_tfm=Resize(8))  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Batches: in order, repeatable, whatever the number of threads."""
+"""The batches of a loader: their order, contents and repeatability, for any number of workers."""
 
 from itertools import chain
 from pathlib import Path
@@ -28,17 +28,17 @@ def epoch(dls: DataLoaders, number: int) -> list[torch.Tensor]:
 def test_an_epoch_is_the_same_with_any_number_of_threads(folder: Path, table: pd.DataFrame) -> None:
     reference = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=0), 3)
     for workers in (1, 4):
-        again = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=workers), 3)
-        assert all(torch.equal(one, other) for one, other in zip(reference, again, strict=True))
+        batches = epoch(squares_block(folder).dataloaders(table, bs=8, num_workers=workers), 3)
+        assert all(torch.equal(x, expected) for x, expected in zip(batches, reference, strict=True))
 
 
-def test_another_epoch_or_seed_draws_other_images(folder: Path, table: pd.DataFrame) -> None:
+def test_batches_differ_between_epochs_and_between_seeds(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     assert not torch.equal(epoch(dls, 0)[0], epoch(dls, 1)[0])
     assert not torch.equal(epoch(dls, 0)[0], epoch(squares_block(folder).dataloaders(table, bs=8, seed=1), 0)[0])
 
 
-def test_loading_leaves_the_global_generators_alone(folder: Path, table: pd.DataFrame) -> None:
+def test_loading_does_not_change_the_global_generators(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     epoch(dls, 0)
@@ -46,24 +46,26 @@ def test_loading_leaves_the_global_generators_alone(folder: Path, table: pd.Data
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
 
 
-def test_an_epoch_shows_every_training_image_at_most_once_and_drops_what_does_not_fill_a_batch(
+def test_an_epoch_has_each_training_image_at_most_once_and_drops_an_incomplete_batch(
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    indices = [p for batch in dls.train.batches(0) for p in batch.indices]
+    indices = [index for batch in dls.train.batches(0) for index in batch.indices]
     assert len(indices) == len(set(indices)) == 24
     assert set(indices) <= set(dls.train_ds.indices)
     assert len(dls.train) == 3
 
 
-def test_validation_comes_in_order_whole_and_always_the_same(folder: Path, table: pd.DataFrame) -> None:
+def test_validation_batches_are_complete_in_order_and_the_same_in_every_epoch(
+    folder: Path, table: pd.DataFrame
+) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     batches = list(dls.valid.batches(0))
-    assert [p for batch in batches for p in batch.indices] == dls.valid_ds.indices
+    assert [index for batch in batches for index in batch.indices] == dls.valid_ds.indices
     assert all(torch.equal(a.x, b.x) for a, b in zip(batches, dls.valid.batches(7), strict=True))
 
 
-def test_a_batch_is_plain_float_tensors_in_channels_last_order(folder: Path, table: pd.DataFrame) -> None:
+def test_a_batch_has_plain_float32_tensors_in_channels_last_order(folder: Path, table: pd.DataFrame) -> None:
     x, y = squares_block(folder).dataloaders(table, bs=8).one_batch()
     assert type(x) is torch.Tensor
     assert type(y) is torch.Tensor
@@ -102,7 +104,7 @@ def test_pixels_and_points_of_a_batch_agree(folder: Path, table: pd.DataFrame) -
     assert compared >= 3
 
 
-def test_images_of_different_sizes_say_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_images_of_different_sizes_advises_a_resize(tmp_path: Path) -> None:
     table = pd.concat([coloured_squares(tmp_path / "a", 8), coloured_squares(tmp_path / "b", 8, size=(40, 40))])
     table["fname"] = ["a/" + name for name in table["fname"][:8]] + ["b/" + name for name in table["fname"][8:]]
     dls = squares_block(tmp_path, item_tfms=None, batch_tfms=None).dataloaders(table, bs=8)
@@ -117,27 +119,27 @@ def broken(tmp_path: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("name", ["gpu", "CPU", "", "cuda:99", "meta", "xla"])
-def test_a_device_that_is_not_there_is_said_in_one_line(name: str, folder: Path, table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match=rf"cannot use the device '{name}'; there is 'cpu'.* \(.+\)") as told:
+def test_the_error_for_a_missing_device_is_one_line(name: str, folder: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=rf"cannot use the device '{name}'; there is 'cpu'.* \(.+\)") as caught:
         squares_block(folder).dataloaders(table, device=name)
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(caught.value).splitlines()) == 1
 
 
-def test_an_unreadable_image_stops_with_its_path(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_image_names_its_path(tmp_path: Path) -> None:
     dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4)
     with pytest.raises(ImageError, match="002.png"):
         list(dls.train.batches(0))
 
 
-def test_an_unreadable_image_is_left_out_and_listed_when_asked_for(tmp_path: Path) -> None:
+def test_with_skip_bad_unreadable_images_are_skipped_and_listed(tmp_path: Path) -> None:
     dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
-    indices = [p for batch in dls.train.batches(0) for p in batch.indices]
+    indices = [index for batch in dls.train.batches(0) for index in batch.indices]
     assert 2 not in indices
     assert len(indices) == 11
     assert [Path(path).name for path in dls.skipped] == ["002.png"]
 
 
-def test_an_image_that_is_left_alone_in_a_batch_does_not_train(tmp_path: Path) -> None:
+def test_a_training_batch_with_one_readable_image_is_dropped(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 9)
     table["is_valid"] = [False] * 8 + [True]
     for name in table["fname"][1:8]:
@@ -164,16 +166,16 @@ def test_weighted_epochs_are_the_same_for_the_same_seed_and_for_each_of_several_
     folder: Path, table: pd.DataFrame
 ) -> None:
     block, weights = squares_block(folder), [1.0 + i % 5 for i in range(len(table))]
-    first, again, other = (
+    first, again, other_seed = (
         block.dataloaders(table, bs=6, seed=seed, sample_weights=weights).train for seed in (0, 0, 1)
     )
     assert list(first.batch_indices(3)) == list(again.batch_indices(3)) != list(first.batch_indices(4))
-    assert list(first.batch_indices(3)) != list(other.batch_indices(3))
-    parts = [list(first.batch_indices(3, Shard(number, 2))) for number in range(2)]
-    assert [[*one, *two] for one, two in zip(*parts, strict=True)] == list(first.batch_indices(3))
+    assert list(first.batch_indices(3)) != list(other_seed.batch_indices(3))
+    shards = [list(first.batch_indices(3, Shard(index, 2))) for index in range(2)]
+    assert [[*a, *b] for a, b in zip(*shards, strict=True)] == list(first.batch_indices(3))
 
 
-def test_an_image_that_is_drawn_again_is_augmented_differently(folder: Path, table: pd.DataFrame) -> None:
+def test_repeats_of_an_image_are_augmented_differently(folder: Path, table: pd.DataFrame) -> None:
     weights = [float(i == 1) for i in range(len(table))]
     dls = squares_block(folder).dataloaders(table, bs=8, sample_weights=weights)
     batch = next(dls.train.batches(0))
@@ -188,13 +190,13 @@ def test_an_image_that_is_drawn_again_is_augmented_differently(folder: Path, tab
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([1.0] * 3, "sample_weights has 3 numbers, for 40 items"),
-        ([0.0] * 40, "sample_weights are numbers, 0 or more and not all 0"),
-        ([-1.0] * 40, "sample_weights are numbers, 0 or more"),
-        ([float("nan")] * 40, "sample_weights are numbers, 0 or more"),
+        ([1.0] * 3, "`sample_weights` has 3 numbers, for 40 items"),
+        ([0.0] * 40, "`sample_weights` must be finite numbers, 0 or more and not all 0"),
+        ([-1.0] * 40, "`sample_weights` must be finite numbers"),
+        ([float("nan")] * 40, "`sample_weights` must be finite numbers"),
     ],
 )
-def test_weights_that_cannot_be_are_refused(
+def test_invalid_sample_weights_are_an_error(
     weights: list[float], message: str, folder: Path, table: pd.DataFrame
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -202,20 +204,20 @@ def test_weights_that_cannot_be_are_refused(
 
 
 @pytest.mark.parametrize("numbers", [{"val_bs": 0}, {"val_bs": -2}, {"num_workers": -1}, {"seed": -1}])
-def test_a_number_that_is_too_small_is_said(numbers: dict[str, int], folder: Path, table: pd.DataFrame) -> None:
+def test_a_number_that_is_too_small_is_an_error(numbers: dict[str, int], folder: Path, table: pd.DataFrame) -> None:
     [(name, value)] = numbers.items()
-    with pytest.raises(InputError, match=rf"{name} is a whole number from \d on, got {value}"):
+    with pytest.raises(InputError, match=rf"`{name}` must be a whole number of \d or more, got {value}"):
         squares_block(folder).dataloaders(table, **numbers)
 
 
-def test_unique_batches_show_one_image_in_many_ways(folder: Path, table: pd.DataFrame) -> None:
+def test_one_image_is_augmented_differently_in_each_epoch(folder: Path, table: pd.DataFrame) -> None:
     train = squares_block(folder).dataloaders(table, bs=8).train
     x, y, *_ = train.collate([train.sample(0, number) for number in range(4)])
     assert all(torch.equal(row, y[0]) for row in y)
     assert not torch.equal(x[0], x[1])
 
 
-def test_other_items_are_seen_as_validation_images_are(folder: Path, table: pd.DataFrame) -> None:
+def test_test_images_are_preprocessed_as_validation_images_are(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     rows = table[table["is_valid"]].reset_index(drop=True)
     test = dls.test_dl(rows)
@@ -223,14 +225,12 @@ def test_other_items_are_seen_as_validation_images_are(folder: Path, table: pd.D
     assert torch.equal(next(iter(test))[0], next(iter(dls.valid))[0])
 
 
-def test_the_groups_of_an_epoch_hold_every_image_once_in_another_order_each_epoch(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_batch_indices_have_each_image_once_in_a_new_order_each_epoch(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8, drop_last=False)
-    first, again, other = (list(dls.train.batch_indices(epoch)) for epoch in (0, 0, 1))
-    assert first == again != other
-    assert [len(group) for group in first] == [8, 8, 8, 6]
-    assert sorted(chain(*first)) == sorted(chain(*other)) == list(range(30))
-    shown = [batch.indices for batch in dls.train.batches(0)]
-    assert shown == [[dls.train_ds.indices[i] for i in group] for group in first]
+    first, again, next_epoch = (list(dls.train.batch_indices(epoch)) for epoch in (0, 0, 1))
+    assert first == again != next_epoch
+    assert [len(batch) for batch in first] == [8, 8, 8, 6]
+    assert sorted(chain(*first)) == sorted(chain(*next_epoch)) == list(range(30))
+    item_indices = [batch.indices for batch in dls.train.batches(0)]
+    assert item_indices == [[dls.train_ds.indices[i] for i in batch] for batch in first]
     assert list(chain(*dls.valid.batch_indices(3))) == list(range(10))

@@ -1,4 +1,4 @@
-"""Images drawn with targets and predictions: the right words, colours and places."""
+"""Drawing images with their targets and predictions: titles, colours and positions of points."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader
-from eyebright.data.show import show_answers
+from eyebright.data.show import show_predictions
 from eyebright.errors import InputError
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
@@ -35,20 +35,20 @@ def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 32)
 
 
-def shown(dls: DataLoaders, predictions: torch.Tensor, **how: object) -> list[tuple[str, str]]:
+def titles_and_colors(dls: DataLoaders, scores: torch.Tensor, **options: object) -> list[tuple[str, str]]:
     batch = next(dls.valid.batches())
-    answers = Decision(dls.target).answers(dls.target.own_units(predictions, batch.warps[: len(predictions)]))
-    show_answers(dls.valid_ds, batch, answers, **how)  # type: ignore[arg-type]
+    predictions = Decision(dls.target).answers(dls.target.own_units(scores, batch.warps[: len(scores)]))
+    show_predictions(dls.valid_ds, batch, predictions, **options)  # type: ignore[arg-type]
     return [(ax.get_title(), ax.title.get_color()) for ax in plt.gcf().axes if ax.images]
 
 
-def test_sets_of_labels_stand_target_first_and_are_green_only_when_all_are_right(
+def test_titles_have_target_and_predicted_labels_and_are_green_only_if_all_are_equal(
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    predictions = next(dls.valid.batches()).y.clone()
-    predictions[1, 0] = 1 - predictions[1, 0]
-    titles = shown(dls, predictions)
+    scores = next(dls.valid.batches()).y.clone()
+    scores[1, 0] = 1 - scores[1, 0]
+    titles = titles_and_colors(dls, scores)
     truth = table[table["is_valid"]]["labels"]
     assert [title.split("\n")[0] for title, _ in titles] == [
         ";".join(sorted(labels.split())) or "(no label)" for labels in truth
@@ -57,44 +57,46 @@ def test_sets_of_labels_stand_target_first_and_are_green_only_when_all_are_right
     assert all((title.split("\n")[0] == title.split("\n")[1]) == (color == "green") for title, color in titles)
 
 
-def test_one_label_is_the_most_probable_one(folder: Path, table: pd.DataFrame) -> None:
-    named = table.assign(kind=["a", "b"] * 16)
+def test_the_predicted_class_is_the_most_probable_one(folder: Path, table: pd.DataFrame) -> None:
+    with_class = table.assign(kind=["a", "b"] * 16)
     block = squares_block(folder, blocks=(ImageBlock, CategoryBlock), get_y=ColReader("kind"))
-    dls = block.dataloaders(named, bs=8)
-    titles = shown(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]))
-    assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth image validates: all are b
+    dls = block.dataloaders(with_class, bs=8)
+    titles = titles_and_colors(dls, torch.tensor([[0.3, 0.7], [0.6, 0.4]]))
+    assert titles == [("b\nb", "green"), ("b\na", "red")]  # every fourth image is a validation image, so all are b
 
 
-def test_points_are_drawn_on_the_user_s_own_image_target_beside_prediction(folder: Path, table: pd.DataFrame) -> None:
+def test_points_are_drawn_on_the_user_s_own_image_with_target_and_prediction_side_by_side(
+    folder: Path, table: pd.DataFrame
+) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
     dls = block.dataloaders(marked, bs=8)
     batch = next(dls.valid.batches())
     middle = torch.zeros(len(batch.x), 1, 2)
-    shown(dls, middle, grid=(3, None), figsize=(6, 8))
+    titles_and_colors(dls, middle, grid=(3, None), figsize=(6, 8))
     axes = plt.gcf().axes
-    assert len(axes) == 6  # the book's figure
+    assert len(axes) == 6  # as in fastai: three pairs
     row = marked[marked["is_valid"]].iloc[0]
     assert axes[0].images[0].get_array().shape == (48, 64, 3)
     np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])
     height, width = batch.warps[0].size
-    seen = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
+    centre = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
     np.testing.assert_allclose(
-        axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(seen)).xy, atol=1e-6
+        axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(centre)).xy, atol=1e-6
     )
 
 
-def test_images_without_targets_have_nothing_to_compare(folder: Path, table: pd.DataFrame) -> None:
+def test_images_without_targets_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     loader = dls.test_dl(table)
     with pytest.raises(InputError, match="no targets to show predictions beside"):
-        show_answers(loader.dataset, next(loader.batches()), [{"red"}] * 4)
+        show_predictions(loader.dataset, next(loader.batches()), [{"red"}] * 4)
 
 
-def test_some_images_are_the_same_each_time_and_others_with_another_seed(folder: Path, table: pd.DataFrame) -> None:
+def test_random_images_depend_on_the_seed_alone(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    first, again, other = (dls.some(0, 6, seed=seed).dataset.indices for seed in (0, 0, 1))
+    first, again, other = (dls.random_batch_loader(0, 6, seed=seed).dataset.indices for seed in (0, 0, 1))
     assert first == again != other
     assert len(set(first)) == 6
     assert set(first) <= set(dls.train_ds.indices)
-    assert len(dls.some(1, 100).dataset) == len(dls.valid_ds)
+    assert len(dls.random_batch_loader(1, 100).dataset) == len(dls.valid_ds)

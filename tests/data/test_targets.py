@@ -1,4 +1,4 @@
-"""Targets and columns: the same values and errors as reading item by item, with less work and memory."""
+"""`Targets` and `ColReader`: the same values and errors as reading item by item, with less work and memory."""
 
 import hashlib
 import tracemalloc
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from eyebright.data.block import DataBlock
-from eyebright.data.getters import ColReader, alike
+from eyebright.data.getters import ColReader, factorize
 from eyebright.errors import DataError
 from eyebright.sources.split import IndexSplitter
 from eyebright.tasks.category import CategoryBlock
@@ -35,46 +35,46 @@ TABLES = [list(COLUMNS), ["whole", "flag"], ["whole", "fraction"], ["whole", "sm
 
 
 @pytest.mark.parametrize("names", TABLES, ids=" ".join)
-def test_a_cell_reads_as_it_does_in_its_row(names: list[str]) -> None:
+def test_a_column_reader_reads_cells_as_they_are_in_their_row(names: list[str]) -> None:
     table = pd.DataFrame({name: COLUMNS[name] for name in names}, index=[7, 7, 5, 0])
     readers = [ColReader(name) for name in names] + [ColReader(name, label_delim=" ") for name in names]
     readers += [ColReader(names), ColReader(0), ColReader(-1)]
     for reader in readers:
-        quick = reader.on(table)
-        for i in range(len(table)) if quick else ():
-            alone, in_row = quick(i), reader(table.iloc[i])
-            assert repr(alone) == repr(in_row)
-            assert type(alone) is type(in_row)
+        by_index = reader.index_reader(table)
+        for i in range(len(table)) if by_index else ():
+            from_column, from_row = by_index(i), reader(table.iloc[i])
+            assert repr(from_column) == repr(from_row)
+            assert type(from_column) is type(from_row)
     if names != ["whole", "fraction"]:
-        assert readers[0].on(table) is not None
+        assert readers[0].index_reader(table) is not None
 
 
-def test_numbers_of_a_mixed_table_are_left_to_its_rows_because_those_change_them() -> None:
+def test_rows_that_change_the_dtype_of_a_cell_are_read_as_rows() -> None:
     table = pd.DataFrame({"whole": [1, 2], "fraction": [0.5, 1.5]})
     assert table.iloc[0]["whole"].dtype == float
-    assert ColReader("whole").on(table) is None
-    assert ColReader("fraction").on(table) is not None
+    assert ColReader("whole").index_reader(table) is None
+    assert ColReader("fraction").index_reader(table) is not None
 
 
 @pytest.mark.parametrize("cols", ["other", 9, "twice"])
-def test_a_column_that_a_row_would_complain_about_is_left_to_the_row(cols: str | int) -> None:
+def test_missing_and_duplicate_columns_are_read_as_rows(cols: str | int) -> None:
     table = pd.DataFrame([["a", "b", "c"]], columns=["text", "twice", "twice"])
-    assert ColReader(cols).on(table) is None
+    assert ColReader(cols).index_reader(table) is None
 
 
 @pytest.mark.parametrize("name", ["text", "object", "whole", "small", "flag", "category", "nullable"])
-def test_cells_that_are_alike_have_the_same_number(name: str) -> None:
+def test_equal_cells_have_the_same_code(name: str) -> None:
     column = pd.Series(COLUMNS[name])
-    numbers = alike(column)
-    assert numbers is not None
-    words = [repr(None if pd.isna(cell) else cell) for cell in column]
-    assert Counter(zip(words, numbers, strict=True)).keys() == {(w, numbers[words.index(w)]) for w in words}
-    assert len(set(words)) == len(set(numbers.tolist()))
+    codes = factorize(column)
+    assert codes is not None
+    cells = [repr(None if pd.isna(cell) else cell) for cell in column]
+    assert set(zip(cells, codes, strict=True)) == {(cell, codes[cells.index(cell)]) for cell in cells}
+    assert len(set(cells)) == len(set(codes.tolist()))
 
 
 @pytest.mark.parametrize("name", ["mixed", "fraction", "day"])
-def test_cells_that_are_equal_and_still_differ_have_no_numbers(name: str) -> None:
-    assert alike(pd.Series(COLUMNS[name])) is None
+def test_columns_with_equal_cells_that_differ_are_not_factorized(name: str) -> None:
+    assert factorize(pd.Series(COLUMNS[name])) is None
 
 
 class Counted(MultiCategoryBlock):
@@ -88,7 +88,7 @@ class Counted(MultiCategoryBlock):
 
 
 @pytest.mark.parametrize("rows", [100, 1000])
-def test_a_column_with_few_different_cells_is_read_once_for_each_of_them_and_side(rows: int) -> None:
+def test_each_distinct_cell_of_a_column_is_read_once_in_each_subset(rows: int) -> None:
     table = pd.DataFrame({"fname": ["a.png"] * rows, "labels": ["a b", "b", "", "a b", "c"] * (rows // 5)})
     Counted.calls.clear()
     datasets = DataBlock(
@@ -101,11 +101,11 @@ def test_a_column_with_few_different_cells_is_read_once_for_each_of_them_and_sid
 
 
 @pytest.mark.parametrize("rows", [100, 1000])
-def test_a_getter_of_the_user_is_asked_once_for_each_item_however_often_its_target_is_used(rows: int) -> None:
-    asked: Counter[int] = Counter()
+def test_a_getter_is_called_once_for_each_item(rows: int) -> None:
+    calls: Counter[int] = Counter()
 
     def label(item: int) -> str:
-        asked[item] += 1
+        calls[item] += 1
         return f"l{item % 3}"
 
     datasets = DataBlock(
@@ -115,10 +115,10 @@ def test_a_getter_of_the_user_is_asked_once_for_each_item_however_often_its_targ
     with ThreadPoolExecutor(8) as pool:
         values = list(pool.map(datasets.train.value, range(len(datasets.train))))
     assert values == [f"l{index % 3}" for index in datasets.train.indices]
-    assert asked == dict.fromkeys(range(rows), 1)
+    assert calls == dict.fromkeys(range(rows), 1)
 
 
-def test_threads_that_read_at_once_read_the_same() -> None:
+def test_threads_that_read_targets_at_once_read_the_same() -> None:
     block = DataBlock(blocks=(ImageBlock, RegressionBlock(1)), get_y=lambda item: item / 7, splitter=IndexSplitter([0]))
     datasets = block.datasets(list(range(2000)))
     with ThreadPoolExecutor(16) as pool:
@@ -127,7 +127,7 @@ def test_threads_that_read_at_once_read_the_same() -> None:
 
 
 @pytest.mark.parametrize("few", [True, False])
-def test_what_is_wrong_is_said_of_the_first_row_that_has_it_in_the_order_of_the_sides(few: bool) -> None:
+def test_an_error_names_the_first_row_with_it_in_the_order_of_the_split(few: bool) -> None:
     labels = ["a", "b"] * 20 if few else [f"a{'b' * i}" for i in range(40)]
     table = pd.DataFrame({"fname": "x.png", "label": labels, "number": 1.5})
     for row in (30, 31, 2, 3):
@@ -143,7 +143,7 @@ def test_what_is_wrong_is_said_of_the_first_row_that_has_it_in_the_order_of_the_
 
 
 @pytest.mark.parametrize("source", ["table", "list", "numbers"])
-def test_the_fingerprint_is_that_of_the_names_and_targets_one_by_one(source: str) -> None:
+def test_the_fingerprint_is_a_hash_of_names_and_targets(source: str) -> None:
     names, labels = [f"{i}.png" for i in range(9)], ["a b", "b", ""] * 3
     items: Any = list(zip(names, labels, strict=True))
     reader: Any = lambda item: item[1].split()
@@ -152,22 +152,22 @@ def test_the_fingerprint_is_that_of_the_names_and_targets_one_by_one(source: str
     if source == "list":
         items, reader = names, lambda name: labels[names.index(name)].split()
     block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=reader, splitter=IndexSplitter([4, 1]))
-    words = ["a;b", "b", ""] * 3
-    told = ""
-    for side in ([0, 2, 3, 5, 6, 7, 8], [1, 4]):
-        told += "".join(f"{names[i] if source == 'list' else i}\t{words[i]}\n" for i in side) + "\n"
-    assert block.datasets(items).fingerprint() == hashlib.sha256(told.encode()).hexdigest()[:16]
+    texts = ["a;b", "b", ""] * 3
+    hashed = ""
+    for indices in ([0, 2, 3, 5, 6, 7, 8], [1, 4]):
+        hashed += "".join(f"{names[i] if source == 'list' else i}\t{texts[i]}\n" for i in indices) + "\n"
+    assert block.datasets(items).fingerprint() == hashlib.sha256(hashed.encode()).hexdigest()[:16]
 
 
-def test_positions_and_targets_of_a_large_table_take_a_few_bytes_a_row() -> None:
+def test_indices_and_targets_of_a_large_table_take_a_few_bytes_a_row() -> None:
     rows = 200_000
     table = pd.DataFrame({"fname": ["a.png", "b.png"] * (rows // 2), "labels": ["a b", "b", "", "c"] * (rows // 4)})
     block = DataBlock(blocks=(ImageBlock, MultiCategoryBlock), get_y=ColReader("labels", label_delim=" "))
     block.datasets(table[:100])
     tracemalloc.start()
     datasets = block.datasets(table)
-    kept, most = tracemalloc.get_traced_memory()
+    kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(datasets) == rows
     assert kept < 14 * rows  # 8 for the index, 4 for the target
-    assert most < 60 * rows
+    assert peak < 60 * rows

@@ -175,7 +175,7 @@ def test_without_a_common_image_size_both_summaries_stop_at_the_batch_with_a_rem
 
 def test_a_batch_size_larger_than_the_training_set_is_an_error_unlike_fastai(pets: Path) -> None:
     assert GOLD["traps"]["bs > n_train: len(dls.train)"] == 0
-    with pytest.raises(DataError, match="a batch of 64 is larger than the training side with its 48 images"):
+    with pytest.raises(DataError, match="a batch of 64 images is larger than the training set of 48"):
         CHAPTER_5.dataloaders(pets, bs=64)
 
 
@@ -184,7 +184,7 @@ def test_a_label_only_in_the_validation_set_is_an_error_before_any_batch(pets: P
     assert traps["label only in valid: building the DataLoaders"] is None
     assert "'pug' was not included" in traps["... and iterating valid"]
     block = CHAPTER_5.new(splitter=FuncSplitter(lambda image: "pug" in image.name))
-    with pytest.raises(DataError, match=r"pug_\d+.jpg': unknown label 'pug'.*only on validation images"):
+    with pytest.raises(DataError, match=r"pug_\d+.jpg': unknown label 'pug'.*; only validation images have this label"):
         block.datasets(pets)
 
 

@@ -15,7 +15,7 @@ from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Loader
-from eyebright.data.sample_spec import Fields
+from eyebright.data.sample_spec import SampleSpec
 from eyebright.sources.split import LabelSplitter, MaskSplitter, RandomSplitter, checked_split
 from eyebright.transforms.pipeline import Pipeline
 from support.images import coloured_squares
@@ -70,7 +70,7 @@ def test_a_million_positions_are_split_and_grouped_in_a_few_bytes_each() -> None
     tracemalloc.start()
     train, valid = checked_split(RandomSplitter(seed=0), items)
     split, most_split = tracemalloc.get_traced_memory()
-    loader = Loader(Dataset(items, train, Fields()), Pipeline(), bs=64, training=True, shuffle=True)
+    loader = Loader(Dataset(items, train, SampleSpec()), Pipeline(), bs=64, training=True, shuffle=True)
     images = sum(len(batch) for batch in loader.batch_indices(0))
     loaded, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -1,7 +1,7 @@
-"""The data block of the book: what a sample is, said once, declaratively.
+"""`DataBlock`, as in the fastai book: a declarative description of how items become samples and batches.
 
-Each stage can be looked at before the next: `DataBlock.datasets` gives items one by one, `DataBlock.dataloaders`
-gives batches, `DataBlock.summary` walks one sample and one batch and says what each step does.
+`DataBlock.datasets` gives samples one by one, `DataBlock.dataloaders` gives batches, and `DataBlock.summary` describes
+how one sample and one batch are made, step by step.
 """
 
 import sys
@@ -20,38 +20,51 @@ from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, SampleWeights
-from eyebright.data.sample_spec import Fields
+from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, ImageError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption, PixelCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
-from eyebright.tasks.base import Block, TargetBlock, as_block
+from eyebright.tasks.base import Block, TargetBlock, as_input_and_target
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Size
 
 DEFAULT_BATCH = 64
-_CHECKED = 64  # training images whose targets are compared with the sizes of the images
+_IMAGES_CHECKED = 64  # training images whose targets are compared with the image sizes
 
 
 @dataclass(frozen=True, init=False)
 class DataBlock:
-    """A recipe for data: which fields, where they come from, how they are split and transformed.
+    """How items become samples: the blocks that read them, the getters, the splitter and the transforms.
+
+    >>> names = [f"{kind}_{i}.jpg" for kind in ("cat", "dog") for i in range(5)]
+    >>> pets = DataBlock(get_y=lambda name: name.split("_")[0], splitter=lambda items: (range(8), [8, 9]))
+    >>> datasets = pets.datasets(names)
+    >>> len(datasets.train), len(datasets.valid)
+    (8, 2)
+    >>> datasets.train[0]
+    ('cat_0.jpg', 'cat')
+
+    With ``blocks=(ImageBlock, CategoryBlock)`` x would be an `Image` and y the index of its class.
 
     Args:
-        blocks: an input and a target, as in ``(ImageBlock, MultiCategoryBlock)``; None: whatever the getters give.
+        blocks: an input and a target, for example ``(ImageBlock, MultiCategoryBlock)``; None: samples are what the
+            getters return.
         get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
         get_x: from an item to the image; None: the item itself.
         get_y: from an item to the target; None: the item itself.
-        splitter: from items to (train, valid) indices; None: a random fifth validates, the same one each time.
+        splitter: from the items to (train, valid) indices; None: a random fifth is the validation set, always the same.
         item_tfms: transforms of each image, for example ``Resize(460)``.
-        batch_tfms: transforms that follow, for example ``aug_transforms(size=224)``; together they resample once.
+        batch_tfms: transforms after these, for example ``aug_transforms(size=224)``. All of them together resample the
+            image only once.
 
     Raises:
         DataError: the blocks are not an input and a target.
+        TypeError: an unknown keyword.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[()] | tuple[Block, TargetBlock]
     get_items: Callable[[Any], Any] | None
     get_x: Getter | None
     get_y: Getter | None
@@ -71,35 +84,36 @@ class DataBlock:
         item_tfms: Any = None,
         batch_tfms: Any = None,
     ) -> None:
-        made = tuple(as_block(block) for block in blocks or ())
-        if made and not (len(made) == 2 and not isinstance(made[0], TargetBlock) and isinstance(made[1], TargetBlock)):
-            raise DataError(
-                "blocks are an input and a target, for example (ImageBlock, MultiCategoryBlock); "
-                f"got {tuple(type(block).__name__ for block in made)}"
-            )
-        for name, value in (("blocks", made), ("get_items", get_items), ("get_x", get_x), ("get_y", get_y)):
+        instances = as_input_and_target(blocks) if blocks else ()
+        for name, value in (("blocks", instances), ("get_items", get_items), ("get_x", get_x), ("get_y", get_y)):
             object.__setattr__(self, name, value)
         for name, value in (("splitter", splitter), ("item_tfms", item_tfms), ("batch_tfms", batch_tfms)):
             object.__setattr__(self, name, value)
 
     def new(self, **changes: Any) -> "DataBlock":
-        """Another data block, with some fields changed."""
-        same = {field.name: getattr(self, field.name) for field in fields(self)}
-        return DataBlock(**{**same, **changes})
-
-    def datasets(self, source: Any) -> Datasets:
-        """The items of ``source``, split, with the target fitted on the training side.
+        """A copy of the data block with some arguments replaced, for example ``block.new(item_tfms=Resize(128))``.
 
         Raises:
-            DataError: no items, a split that cannot work, an item that cannot be read, an unknown label.
+            TypeError: an unknown keyword.
+        """
+        arguments = {field.name: getattr(self, field.name) for field in fields(self)}
+        return DataBlock(**{**arguments, **changes})
+
+    def datasets(self, source: Any) -> Datasets:
+        """The items of a source as a training and a validation set, with the target block fitted on the training set.
+
+        Args:
+            source: an argument for ``get_items``, or else a table, a list or an array of items.
+
+        Raises:
+            DataError: there are no items; the split is invalid; a target cannot be read; a label is unknown.
         """
         items = as_items(source if self.get_items is None else self.get_items(source))
         if len(items) == 0:
-            raise DataError(f"there are no items in {' '.join(str(source).split())[:200]}")
+            raise DataError(f"no items were found in {' '.join(str(source).split())[:200]}")
         splits = checked_split(self.splitter or RandomSplitter(seed=0), items)
-        image, target = self.blocks if self.blocks else (None, None)
-        assert target is None or isinstance(target, TargetBlock)
-        return Datasets(items, splits, Fields(self.get_x, self.get_y, image, target))
+        image, target = self.blocks or (None, None)
+        return Datasets(items, splits, SampleSpec(self.get_x, self.get_y, image, target))
 
     @checked_keywords
     def dataloaders(
@@ -119,98 +133,100 @@ class DataBlock:
         skip_bad: bool = False,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Batches of both sides.
+        """A training and a validation loader.
 
         Args:
-            source: what `datasets` takes.
-            path: where a learner keeps its files.
-            bs: images in a training batch; None: 64, or all of them where there are fewer.
-            val_bs: images in a validation batch; None: as many.
-            shuffle: another order of the training images in each epoch.
-            drop_last: leave out a last training batch that is not full; None: when shuffling, as in the book.
-            sample_weights: one for each item of the source: an epoch draws as many training images as there are, each
-                with a probability in proportion to its weight. None: each image once an epoch.
-            num_workers: how many read; None: one for each processor, at most 16; 0: the thread that asks for batches.
-            processes: they are processes, which share no interpreter lock, not threads; None: where there are many
-                image files and no more workers than processors. The batches are the same. Functions for x and y then
-                run in copies of this process: what they count or collect stays there, and a file that is open is
-                shared by all. There are processes on Linux only, for images that have one size by then, without a
-                cache; elsewhere threads read.
-            device: where batches go; None: a CUDA GPU where there is one.
+            source: as in `datasets`.
+            path: folder for the learner's files.
+            bs: training batch size; None: 64, or the number of training images if that is smaller.
+            val_bs: validation batch size; None: ``bs``.
+            shuffle: a new order of the training images in each epoch.
+            drop_last: leave out the last training batch when it is not full; None: when shuffling, as in fastai.
+            sample_weights: for each item of the source a number; an epoch draws as many training images as there are,
+                with replacement, each with a probability in proportion to its number. None: each image once an epoch.
+            num_workers: number of workers that read images; None: one for each CPU, at most 16; 0: the calling thread.
+            processes: whether the workers are processes, which do not share a GIL, or threads; None: processes if there
+                are many image files and no more workers than CPUs. The batches are the same. Getters run in forks of
+                this process: what they count or collect stays in the fork, and all forks share a file that is open.
+                Worker processes need Linux, images of one size after ``item_tfms``, and no cache; otherwise threads
+                read.
+            device: where batches are put; None: a GPU if there is one.
             seed: of the order and of the augmentations.
-            skip_bad: leave unreadable images out and list them in ``skipped`` instead of stopping.
-            cache: keep decoded images, so that later epochs need not decode them: ``"memory"`` takes up to a quarter
-                of what is free, a folder up to half of what is free on its disk; a `PixelCache` has a limit of its own.
+            skip_bad: skip unreadable images and list them in ``skipped``; otherwise they are an error.
+            cache: keep decoded images, so that later epochs do not decode them again: ``"memory"`` uses up to a quarter
+                of the free memory, a folder up to half of the free space on its disk; a `PixelCache` sets its own
+                limit.
 
         Raises:
-            DataError: see `datasets`; a batch larger than the training side; nothing to validate.
-            InputError: a number too small; no such device; no such folder for the cache.
+            DataError: see `datasets`; ``bs`` is larger than the training set; the validation set is empty; points that
+                can hardly be pixels.
+            InputError: a number is too small; the device or the folder of the cache does not exist.
+            TypeError: an unknown keyword.
         """
         if not self.blocks:
             raise DataError(
-                "batches need blocks that say what the fields are, for example blocks=(ImageBlock, MultiCategoryBlock)"
+                "batches need a data block with blocks, for example `blocks=(ImageBlock, MultiCategoryBlock)`"
             )
         datasets = self.datasets(source)
-        size = _batch_size(bs, len(datasets.train))
-        _refuse_below("val_bs", val_bs, 1)
-        _refuse_below("num_workers", num_workers, 0)
-        _refuse_below("seed", seed, 0)
+        train_bs = _batch_size(bs, len(datasets.train))
+        _check_minimum("val_bs", val_bs, 1)
+        _check_minimum("num_workers", num_workers, 0)
+        _check_minimum("seed", seed, 0)
         if not len(datasets.valid):
-            raise DataError(f"the split leaves nothing to validate: all {len(datasets.train)} items are for training")
-        assert datasets.fields.target is not None
-        datasets.fields.target.check_plausible(_samples_with_size(datasets.train))
-        chosen = choose_device(device)
-        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, chosen, cache=PixelCache.from_option(cache))
+            raise DataError(f"the validation set is empty: all {len(datasets.train)} items are for training")
+        assert datasets.target is not None  # it is fitted now, unlike the block in self.blocks
+        datasets.target.check_plausible(_samples_with_size(datasets.train))
+        torch_device = choose_device(device)
+        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, torch_device, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
-        weights = None if sample_weights is None else _side_weights(sample_weights, datasets)
+        weights = None if sample_weights is None else _training_weights(sample_weights, datasets)
         pool = WorkerPool()
 
-        def loader(side: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
+        def loader(subset: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
             return Loader(
-                datasets.subset(side),
+                datasets.subset(subset),
                 pipeline,
                 bs=bs,
-                training=side == 0,
+                training=subset == 0,
                 shuffle=shuffle,
                 drop_last=drop_last,
-                sample_weights=weights if side == 0 else None,
+                sample_weights=weights if subset == 0 else None,
                 workers=num_workers,
                 processes=processes,
                 seed=seed,
-                device=chosen,
+                device=torch_device,
                 skipped=skipped,
                 pool=pool,
             )
 
-        train = loader(0, size, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)
-        valid = loader(1, val_bs or size, shuffle=False, drop_last=False)
+        train = loader(0, train_bs, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)
+        valid = loader(1, val_bs or train_bs, shuffle=False, drop_last=False)
         return DataLoaders(train, valid, datasets, path=path)
 
     def summary(self, source: Any, bs: int = 4, *, show_batch: bool = False) -> None:
-        """Write to the terminal what each step does to one sample and one batch; where one fails, which and what to do.
+        """Write to the terminal how one sample and one batch are made, step by step, up to the first error.
 
         Args:
-            source: what `datasets` takes.
-            bs: images in the batch that is tried.
-            show_batch: draw the batch too.
+            source: as in `datasets`.
+            bs: batch size.
+            show_batch: draw a batch too.
         """
-        walk = describe(
+        make_pipeline = lambda: Pipeline.create(self.item_tfms, self.batch_tfms, torch.device("cpu"))
+        lines = describe(
             source,
-            datasets=lambda: self.datasets(source),
-            pipeline=(lambda: Pipeline.create(self.item_tfms, self.batch_tfms, torch.device("cpu")))
-            if self.blocks
-            else None,
+            make_datasets=lambda: self.datasets(source),
+            make_pipeline=make_pipeline if self.blocks else None,
             bs=bs,
         )
-        for line in walk:
+        for line in lines:
             sys.stdout.write(line + "\n")
         if show_batch:
             self.dataloaders(source, bs=bs).show_batch()
 
 
 def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
-    """The targets of some training images, spread over all of them, and the sizes of these images."""
-    for i in range(0, len(train), -(-len(train) // _CHECKED)):
+    """Targets of some training images, evenly spread over the training set, with the sizes of these images."""
+    for i in range(0, len(train), -(-len(train) // _IMAGES_CHECKED)):
         try:
             sample = train.sample(i)
         except ImageError:  # reported when it is read for training
@@ -218,15 +234,15 @@ def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
         yield sample.value, sample.image.shape
 
 
-def _refuse_below(name: str, value: int | None, least: int) -> None:
-    if value is not None and value < least:
-        raise InputError(f"{name} is a whole number from {least} on, got {value}")
+def _check_minimum(name: str, value: int | None, minimum: int) -> None:
+    if value is not None and value < minimum:
+        raise InputError(f"`{name}` must be a whole number of {minimum} or more, got {value}")
 
 
-def _side_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.float64]:
-    """The weights of the training side's items."""
+def _training_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.float64]:
+    """The weights of the training set's items."""
     if len(weights) != len(datasets):
-        raise InputError(f"sample_weights has {len(weights)} numbers, for {len(datasets)} items")
+        raise InputError(f"`sample_weights` has {len(weights)} numbers, for {len(datasets)} items")
     return np.asarray(weights, np.float64)[np.asarray(datasets.train.indices)]
 
 
@@ -234,9 +250,9 @@ def _batch_size(bs: int | None, images: int) -> int:
     if bs is None:
         return min(DEFAULT_BATCH, images)
     if bs < 1:
-        raise InputError(f"a batch holds at least one image, got bs={bs}")
+        raise InputError(f"a batch needs at least one image, got `bs={bs}`")
     if bs > images:
         raise DataError(
-            f"a batch of {bs} is larger than the training side with its {images} images; give `bs={images}` or less"
+            f"a batch of {bs} images is larger than the training set of {images}; give `bs={images}` or less"
         )
     return bs

@@ -1,4 +1,4 @@
-"""Both sides of a split as batches: what a learner takes."""
+"""The training and the validation loader of a dataset, together: what a learner takes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.loader import Loader
-from eyebright.data.sample_spec import Fields
+from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.show import show_targets
-from eyebright.data.summary import sides_html
+from eyebright.data.summary import summary_html
 from eyebright.errors import DataError, checked_keywords
 from eyebright.image.cache import PixelCache
 from eyebright.tasks.base import TargetBlock
@@ -22,13 +22,13 @@ from eyebright.types import Size, Vocab
 
 
 class DataLoaders:
-    """A training and a validation loader that were made from one data block.
+    """The training and the validation loader of one data block; `DataBlock.dataloaders` makes it.
 
     Args:
-        train: draws augmentations and another order in each epoch.
-        valid: every image once, in the data set's order.
-        datasets: what they read.
-        path: where a learner keeps its files.
+        train: augments, and shuffles in each epoch.
+        valid: gives each image once, in the dataset's order.
+        datasets: the training and the validation set.
+        path: folder for the learner's files.
     """
 
     def __init__(self, train: Loader, valid: Loader, datasets: Datasets, *, path: str | Path = ".") -> None:
@@ -38,59 +38,63 @@ class DataLoaders:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"DataLoaders: {self.bs} in a batch, {self._sizes()}, {self.device}; {self.datasets!r}"
+        return f"DataLoaders: batch size {self.bs}, {self._size_text()}, {self.device}; {self.datasets!r}"
 
     def to_html(self, name: str = "DataLoaders") -> str:
-        """What is in them, for a notebook."""
+        """The summary as HTML for a notebook.
+
+        Args:
+            name: the heading.
+        """
         facts: list[tuple[object, ...]] = [
-            ("batches", *(f"{len(side):,}" for side in self)),
-            ("in a batch", *(side.bs for side in self)),
+            ("batches", *(f"{len(loader):,}" for loader in self)),
+            ("batch size", *(loader.bs for loader in self)),
         ]
         if self.cache:
             facts.append(("cache", self.cache.summary, ""))
         if self.skipped:
-            facts.append(("left out so far", len(self.skipped), ""))
-        sides = {"train": self.train_ds, "validate": self.valid_ds}
-        return sides_html(f"{name}: {self._sizes()}, {self.device}", sides, facts)
+            facts.append(("skipped so far", len(self.skipped), ""))
+        datasets = {"train": self.train_ds, "valid": self.valid_ds}
+        return summary_html(f"{name}: {self._size_text()}, {self.device}", datasets, facts)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The summary for a notebook."""
         return self.to_html()
 
     def __iter__(self) -> Iterator[Loader]:
         return iter((self.train, self.valid))
 
-    def __getitem__(self, which: int) -> Loader:
-        return (self.train, self.valid)[which]
+    def __getitem__(self, i: int) -> Loader:
+        return (self.train, self.valid)[i]
 
     @property
     def train_ds(self) -> Dataset:
-        """The training side, one by one."""
+        """The training set."""
         return self.train.dataset
 
     @property
     def valid_ds(self) -> Dataset:
-        """The validation side, one by one."""
+        """The validation set."""
         return self.valid.dataset
 
     @property
     def train_dl(self) -> Loader:
-        """The training side, under the name of the recipes."""
+        """The training loader, under the name of the recipes."""
         return self.train
 
     @property
     def valid_dl(self) -> Loader:
-        """The validation side, under the name of the recipes."""
+        """The validation loader, under the name of the recipes."""
         return self.valid
 
     @property
     def target(self) -> TargetBlock:
-        """The target block, fitted on the training side.
+        """The target block, fitted on the training set.
 
         Raises:
             DataError: the data block has no target.
         """
-        target = self.datasets.fields.target
+        target = self.datasets.target
         if target is None:
             raise DataError(
                 "there is no target to learn; give the data block an input and a target, "
@@ -100,77 +104,91 @@ class DataLoaders:
 
     @property
     def vocab(self) -> Vocab:
-        """The names of the classes."""
+        """The names of the classes.
+
+        Raises:
+            DataError: there is no target, or it has no classes.
+        """
         return self.datasets.vocab
 
     @property
     def c(self) -> int:
-        """How many outputs a model needs."""
+        """The number of outputs that a model needs."""
         return self.target.width
 
     @property
     def loss_func(self) -> nn.Module:
-        """The target's default loss."""
+        """The default loss of the target block."""
         return self.target.loss()
 
     @property
     def bs(self) -> int:
-        """Images in a training batch."""
+        """The batch size of training."""
         return self.train.bs
 
     @property
     def device(self) -> torch.device:
-        """Where batches go."""
+        """The device that batches are put on."""
         return self.train.device
 
     @property
     def pipeline(self) -> Pipeline:
-        """What happens to each image."""
+        """The transforms of each image."""
         return self.train.pipeline
 
     @property
     def cache(self) -> PixelCache | None:
-        """What keeps decoded images, and how often it was of use; None where nothing does."""
+        """The cache of decoded images, with its hit counts; None without a cache."""
         return self.pipeline.cache
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Images that were left out so far because they cannot be read: path to reason."""
+        """The unreadable images that were skipped so far: path to reason."""
         return self.train.skipped or {}
 
     @property
     def size(self) -> Size:
-        """The size of the images in a batch."""
+        """The size of the images in a batch; where it depends on the image, that of one validation batch."""
         return self.pipeline.size or Size(*self.valid.one_batch()[0].shape[-2:])
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
-        """(x, y) of a first training batch."""
+        """(x, y) of the first training batch of the next epoch.
+
+        Raises:
+            DataError: there is no batch.
+            ImageError: an image cannot be read, and unreadable images are not skipped.
+        """
         return self.train.one_batch()
 
-    def ordered(self, which: int) -> Loader:
-        """A side (0: training, 1: validation) whole, in order, each image seen as a validation image is."""
-        return self.valid if which == 1 else self._evaluation_loader(self.train.dataset, self.valid.bs)
+    def evaluation_loader(self, subset: int) -> Loader:
+        """A loader of the whole training (0) or validation (1) set, in order and without augmentation."""
+        return self.valid if subset == 1 else self._unaugmented(self.train.dataset, self.valid.bs)
 
-    def some(self, which: int, count: int, *, seed: int = 0) -> Loader:
-        """A few images of a side in one batch, chosen by chance, each seen as a validation image is.
+    def random_batch_loader(self, subset: int, count: int, *, seed: int = 0) -> Loader:
+        """A loader of one batch: randomly chosen images, without augmentation.
 
         Args:
-            which: 0: training, 1: validation.
-            count: how many, or all where there are fewer.
-            seed: of the chance: the same images each time.
+            subset: 0: of the training set, 1: of the validation set.
+            count: number of images; all, if there are fewer.
+            seed: of the choice.
         """
-        whole = self.datasets.subset(which)
+        whole = self.datasets.subset(subset)
         count = min(count, len(whole))
         chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
-        return self._evaluation_loader(Dataset(whole.source, [whole.indices[i] for i in chosen], whole.fields), count)
+        return self._unaugmented(Dataset(whole.source, [whole.indices[i] for i in chosen], whole.spec), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
-        """A loader of other items, seen as validation images are; without targets unless ``with_labels``."""
-        fields = self.datasets.fields
+        """A loader of new items, in order and without augmentation.
+
+        Args:
+            items: of the same kind as those of the data block, for example rows of a table.
+            with_labels: read their targets too.
+        """
+        spec = self.datasets.spec
         if not with_labels:
-            fields = Fields(fields.get_x, None, fields.image, None)
-        loader = self._evaluation_loader(Dataset(items, range(len(items)), fields), self.valid.bs)
-        loader.pipeline = replace(loader.pipeline, cache=None)  # they are looked at once, and would fill it
+            spec = SampleSpec(spec.get_x, None, spec.image, None)
+        loader = self._unaugmented(Dataset(items, range(len(items)), spec), self.valid.bs)
+        loader.pipeline = replace(loader.pipeline, cache=None)  # images that are read once would only fill it
         return loader
 
     @checked_keywords
@@ -187,28 +205,28 @@ class DataLoaders:
         """Draw a training batch as the network sees it, with its targets.
 
         Args:
-            b: (x, y); None takes a new batch.
-            max_n: how many images at most.
-            nrows: rows of the grid.
-            ncols: columns of the grid.
+            b: (x, y); None: the first batch of the next epoch.
+            max_n: the largest number of images.
+            nrows: rows of the grid; None: as many as are needed.
+            ncols: columns of the grid; None: as many as are needed.
             figsize: width and height in inches; None: 3 inches an image.
-            unique: the same image each time, to see what augmentation does to it.
+            unique: draw one image several times, each with another augmentation.
         """
         count = min(max_n, nrows * ncols) if nrows and ncols else max_n
         if b is None:
-            b = self._same_image(count) if unique else self.train.one_batch()
+            b = self._augmentations_of_one_image(count) if unique else self.train.one_batch()
         x, y = b[0][:count], None if b[1] is None else b[1][:count]
-        show_targets(x, y, self.datasets.fields.target, grid=(nrows, ncols), figsize=figsize)
+        show_targets(x, y, self.datasets.target, grid=(nrows, ncols), figsize=figsize)
 
-    def _sizes(self) -> str:
+    def _size_text(self) -> str:
         size = self.pipeline.size
-        return "images of their own sizes" if size is None else f"images of {size}"
+        return "images of different sizes" if size is None else f"images of {size}"
 
-    def _same_image(self, count: int) -> tuple[Tensor, Tensor | None]:
+    def _augmentations_of_one_image(self, count: int) -> tuple[Tensor, Tensor | None]:
         batch = self.train.collate([self.train.sample(0, epoch) for epoch in range(count)])
         return batch.x, batch.y
 
-    def _evaluation_loader(self, dataset: Dataset, bs: int) -> Loader:
+    def _unaugmented(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid
         return Loader(
             dataset,

@@ -1,4 +1,4 @@
-"""Items that can be looked at one by one, before any batch is made."""
+"""Datasets of samples: items, split into a training and a validation set, that can be indexed one by one."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from eyebright.data.getters import item_reader
-from eyebright.data.sample_spec import Fields
-from eyebright.data.summary import describe_target, sides_html, sides_text
+from eyebright.data.sample_spec import SampleSpec
+from eyebright.data.summary import counts_text, describe_target, summary_html
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
@@ -20,16 +20,16 @@ from eyebright.sources.items import item_at, take, where
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Vocab
 
-_AT_ONCE = 10_000  # items that are hashed together
+_HASHED_AT_ONCE = 10_000  # items
 
 
 class Sample(NamedTuple):
-    """One image and what is known of it.
+    """An image and its target.
 
     Args:
         item_index: of the item among all items; with the seed and the epoch it decides the augmentation.
-        image: the image, not yet decoded.
-        value: what the target block read; None where there is no target.
+        image: the image, not decoded yet.
+        value: the target as the target block read it; None without a target block.
     """
 
     item_index: int
@@ -38,20 +38,22 @@ class Sample(NamedTuple):
 
 
 class Dataset(Sequence[tuple[Any, Any]]):
-    """One side of a split: ``dataset[i]`` is (x, y), x an image (or what the getter gave) and y a plain tensor.
+    """The samples of one subset of the items: ``dataset[i]`` is (x, y), an `Image` and the encoded target.
+
+    Without an image block x is what the getter returned, and without a target block so is y.
 
     Args:
-        source: all the items.
-        indices: which of them are on this side.
-        fields: how an item becomes a sample.
+        source: all items, for example a table.
+        indices: of the items in this subset.
+        spec: how an item becomes a sample.
     """
 
-    def __init__(self, source: Any, indices: Sequence[int], fields: Fields) -> None:
+    def __init__(self, source: Any, indices: Sequence[int], spec: SampleSpec) -> None:
         self.source = source
         self.indices = Indices(indices)
-        self.fields = fields
-        self.targets = Targets.of(source, self.indices, fields)
-        self._x = fields.x_of(source)
+        self.spec = spec
+        self.targets = Targets.of(source, self.indices, spec)
+        self._read_x = spec.x_reader(source)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -59,148 +61,187 @@ class Dataset(Sequence[tuple[Any, Any]]):
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        x = self._x(self.indices[i])
+        x = self._read_x(self.indices[i])
         y = self.value(i)
-        return x, self.fields.target.encode(y) if self.fields.target is not None else y
+        return x, self.target.encode(y) if self.target is not None else y
 
     def __repr__(self) -> str:
-        return f"Dataset: {sides_text({'images': self})}; {describe_target(self.fields.target)}"
+        return f"Dataset: {counts_text({'images': self})}; {describe_target(self.target)}"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return sides_html("Dataset", {"": self})
+        """The summary for a notebook."""
+        return summary_html("Dataset", {"": self})
 
     @property
     def items(self) -> Any:
-        """The items of this side."""
+        """The items of this subset."""
         return take(self.source, self.indices)
+
+    @property
+    def target(self) -> TargetBlock | None:
+        """The target block; None where there is none."""
+        return self.spec.target
 
     @property
     def vocab(self) -> Vocab:
         """The names of the classes.
 
         Raises:
-            DataError: the target has none.
+            DataError: there is no target, or it has no classes.
         """
-        return _vocab(self.fields.target)
+        return _vocab(self.target)
+
+    def image(self, i: int) -> Any:
+        """The i-th image, not decoded yet.
+
+        Raises:
+            ImageError: it cannot be opened.
+            DataError: the getter or the block raised an error.
+        """
+        return self._read_x(self.indices[i])
 
     def value(self, i: int) -> Any:
-        """What the target block read of the i-th item."""
+        """The i-th target as the target block read it.
+
+        Raises:
+            DataError: the getter or the block raised an error.
+        """
         return self.targets[i]
 
-    def words(self) -> Iterator[str]:
-        """The target of each item in words."""
-        target = self.fields.target
+    def sample(self, i: int) -> Sample:
+        """The i-th image and target.
+
+        Raises:
+            ImageError: the image cannot be opened.
+            DataError: a getter or a block raised an error.
+        """
+        image = self.image(i)
+        value = self.value(i) if self.target is not None else None
+        return Sample(self.indices[i], image, value)
+
+    def target_texts(self) -> Iterator[str]:
+        """Each target as text, for example ``"chair;person"``."""
+        target = self.target
         if target is None or not self.targets.are_cached:
             yield from map(str if target is None else target.words, self.targets)
             return
-        words: dict[int, str] = {}
+        text_of: dict[int, str] = {}  # by the identity of the value, since equal targets are one object
         for value in self.targets:
-            if id(value) not in words:
-                words[id(value)] = target.words(value)
-            yield words[id(value)]
+            if id(value) not in text_of:
+                text_of[id(value)] = target.words(value)
+            yield text_of[id(value)]
 
-    def sample(self, i: int) -> Sample:
-        """The i-th item as a sample; None stands for a target that there is not."""
-        index = self.indices[i]
-        image = self._x(index)
-        value = self.value(i) if self.fields.target is not None else None
-        return Sample(index, image, value)
+    def paths(self, item_indices: Sequence[int]) -> list[str | None]:
+        """The image file of each of these items, which is not opened; None for an image in memory.
 
-    def path(self, item_index: int) -> str | None:
-        """The file of an item, which is not opened; None for an image in memory."""
-        raw = item_reader(self.source, self.fields.get_x)(item_index)
-        return str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None)
+        Args:
+            item_indices: of the items among all items, not in this subset.
+        """
+        raw_values = map(item_reader(self.source, self.spec.get_x), item_indices)
+        return [str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None) for raw in raw_values]
 
     def other_columns(self, item_indices: Sequence[int]) -> pd.DataFrame:
-        """The columns of a table that say more about each item than its image and its target."""
+        """The source's columns besides image and target, one row for each of these items; empty if it has none.
+
+        Args:
+            item_indices: of the items among all items, not in this subset.
+        """
         columns = getattr(self.source, "columns", None)
         if not isinstance(columns, pd.DataFrame):
             return pd.DataFrame()
         return columns.iloc[list(item_indices)].reset_index(drop=True)
 
-    def learn(self, target: TargetBlock) -> None:
-        """From now on targets are read and encoded by the block that was fitted; what has been read stays."""
-        self.fields = replace(self.fields, target=target)
-        self.targets.read = self.fields.y_of(self.source)
+    def set_target(self, target: TargetBlock) -> None:
+        """Read and encode targets with this block from now on; targets that were read before are kept."""
+        self.spec = replace(self.spec, target=target)
+        self.targets.read = self.spec.y_reader(self.source)
 
-    def where(self, i: int) -> str:
-        """How a message calls the i-th item."""
+    def item_name(self, i: int) -> str:
+        """The i-th item as messages name it: its path, or its row in the table."""
         return where(self.source, self.indices[i])
 
 
 class Datasets:
-    """Both sides of a split, with a target block that was fitted on the training side.
+    """The training and the validation set of a split, with a target block fitted on the training set.
 
     Args:
-        items: all the items.
-        splits: (train, valid) indices.
-        fields: how an item becomes a sample; its target block is fitted here.
+        items: all items.
+        splits: (train, valid) indices of the items.
+        spec: how an item becomes a sample; its target block is fitted here.
 
     Raises:
-        DataError: an item cannot be read, or has a label that the vocabulary lacks.
+        DataError: a target cannot be read, or has a label that the vocabulary lacks.
     """
 
-    def __init__(self, items: Any, splits: tuple[Sequence[int], Sequence[int]], fields: Fields) -> None:
+    def __init__(self, items: Any, splits: tuple[Sequence[int], Sequence[int]], spec: SampleSpec) -> None:
         self.items = items
         self.splits = (Indices(splits[0]), Indices(splits[1]))
-        self.fields = fields
-        self.train = Dataset(items, self.splits[0], fields)
-        self.valid = Dataset(items, self.splits[1], fields)
-        if fields.target is not None:
-            self._fit(fields.target)
+        self.spec = spec
+        self.train = Dataset(items, self.splits[0], spec)
+        self.valid = Dataset(items, self.splits[1], spec)
+        if spec.target is not None:
+            self._fit(spec.target)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __repr__(self) -> str:
-        sides = sides_text({"to train": self.train, "to validate": self.valid})
-        return f"Datasets: {sides}; {describe_target(self.fields.target)}"
+        counts = counts_text({"to train": self.train, "to validate": self.valid})
+        return f"Datasets: {counts}; {describe_target(self.target)}"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return sides_html("Datasets", {"train": self.train, "validate": self.valid})
+        """The summary for a notebook."""
+        return summary_html("Datasets", {"train": self.train, "valid": self.valid})
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return Dataset(self.items, [range(len(self.items))[index]], self.fields)[0]
+        return Dataset(self.items, [range(len(self.items))[index]], self.spec)[0]
+
+    @property
+    def target(self) -> TargetBlock | None:
+        """The fitted target block; None where there is none."""
+        return self.spec.target
 
     @property
     def vocab(self) -> Vocab:
-        """The names of the classes."""
-        return _vocab(self.fields.target)
+        """The names of the classes.
 
-    def subset(self, which: int) -> Dataset:
-        """0: the training side, 1: the validation side."""
-        return (self.train, self.valid)[which]
+        Raises:
+            DataError: there is no target, or it has no classes.
+        """
+        return _vocab(self.target)
+
+    def subset(self, i: int) -> Dataset:
+        """The training set (0) or the validation set (1)."""
+        return (self.train, self.valid)[i]
 
     def fingerprint(self) -> str:
-        """A hash of the split, the items and their targets: the same for the same data, on any machine."""
+        """A hash of the split, the items' names and their targets: equal for the same data on any machine."""
         digest = hashlib.sha256()
-        for side in (self.train, self.valid):
-            lines = zip(_names(side), side.words(), strict=True)
-            while part := "".join(f"{name}\t{words}\n" for name, words in islice(lines, _AT_ONCE)):
-                digest.update(part.encode())
+        for dataset in (self.train, self.valid):
+            pairs = zip(_portable_names(dataset), dataset.target_texts(), strict=True)
+            while lines := "".join(f"{name}\t{text}\n" for name, text in islice(pairs, _HASHED_AT_ONCE)):
+                digest.update(lines.encode())
             digest.update(b"\n")
         return digest.hexdigest()[:16]
 
     def _fit(self, target: TargetBlock) -> None:
         fitted = target.fit(iter(self.train.targets))
-        self.fields = replace(self.fields, target=fitted)
-        self.train.learn(fitted)
-        self.valid.learn(fitted)
+        self.spec = replace(self.spec, target=fitted)
+        self.train.set_target(fitted)
+        self.valid.set_target(fitted)
         if fitted.is_checked_early:
-            learnt = fitted is not target
-            _refuse_unknown_labels(self.train, fitted, hint="")
-            hint = " It stands only on validation images, so it cannot be learnt." if learnt else ""
-            _refuse_unknown_labels(self.valid, fitted, hint=hint)
+            vocab_was_fitted = fitted is not target
+            _check_labels(self.train, fitted, hint="")
+            hint = "; only validation images have this label, so it cannot be learnt" if vocab_was_fitted else ""
+            _check_labels(self.valid, fitted, hint=hint)
 
 
-def _refuse_unknown_labels(side: Dataset, target: TargetBlock, *, hint: str) -> None:
-    for i, value in side.targets.different():
+def _check_labels(dataset: Dataset, target: TargetBlock, *, hint: str) -> None:
+    for i, value in dataset.targets.distinct():
         try:
             target.check(value)
         except LabelError as error:
-            raise DataError(f"{side.where(i)}: {error}{hint}") from None
+            raise DataError(f"{dataset.item_name(i)}: {error}{hint}") from None
 
 
 def _vocab(target: TargetBlock | None) -> Vocab:
@@ -209,11 +250,11 @@ def _vocab(target: TargetBlock | None) -> Vocab:
     return target.classes
 
 
-def _names(side: Dataset) -> Iterator[str]:
-    """What items are called on any machine: the name of the file, or else the index."""
-    if isinstance(side.source, pd.DataFrame):
-        yield from map(str, side.indices)
+def _portable_names(dataset: Dataset) -> Iterator[str]:
+    """Names of the items that are the same on any machine: the file's name without its folder, or the item's index."""
+    if isinstance(dataset.source, pd.DataFrame):
+        yield from map(str, dataset.indices)
         return
-    for index in side.indices:
-        item = item_at(side.source, index)
+    for index in dataset.indices:
+        item = item_at(dataset.source, index)
         yield Path(item).name if isinstance(item, (str, Path)) else str(index)

@@ -1,6 +1,6 @@
-"""Where the fields of an item come from: the getters of the book, as values.
+"""Getters, as in the fastai book: callables from an item to what a block reads.
 
-A getter is any callable from an item to what a block reads. They are never saved with a model.
+Any callable is a getter. Getters are never saved with a model.
 """
 
 import re
@@ -17,24 +17,31 @@ from eyebright.sources.items import item_at, only_column
 from eyebright.tasks.base import is_missing
 
 Getter = Callable[[Any], Any]
-Numbers = np.ndarray[Any, np.dtype[np.int32]]
+Codes = np.ndarray[Any, np.dtype[np.int32]]
 
-_PLAIN = ("object", "int64", "float64", "bool")  # types whose cells an array gives as a row does, and quicker
-_LOOKED_AT = 20_000  # cells, to see whether a column has many that are the same
+_NUMPY_DTYPES = ("object", "int64", "float64", "bool")  # an array gives these cells as a row does, only faster
+_CELLS_INSPECTED = 20_000  # cells, to see whether a column has many equal ones
 
 
 @dataclass(frozen=True)
 class ColReader:
     """A getter that reads columns of a table's row.
 
+    >>> row = pd.Series({"fname": "000005.jpg", "labels": "chair person"})
+    >>> ColReader("fname", pref="train/")(row)
+    'train/000005.jpg'
+    >>> ColReader("labels", label_delim=" ")(row)
+    ['chair', 'person']
+
     Args:
-        cols: the column's name or number, or several.
-        pref: put before the value; a folder for a column of file names.
-        suff: put behind the value, for example ``".jpg"``.
-        label_delim: splits the value into a list of labels; an empty or missing value is an empty list.
+        cols: the column's name or number, or several of these.
+        pref: put before the value; for a column of file names, the folder as a `Path`.
+        suff: put after the value, for example ``".jpg"``.
+        label_delim: splits the value into a list of labels; an empty or missing value gives an empty list.
 
     Raises:
-        DataError: when called with a row that has no such column, or nothing in it to put ``pref`` or ``suff`` to.
+        DataError: when called with a row without such a column, or with an empty cell where ``pref`` or ``suff`` needs
+            a value.
     """
 
     cols: str | int | Sequence[str | int]
@@ -43,43 +50,47 @@ class ColReader:
     label_delim: str | None = None
 
     def __call__(self, row: Any) -> Any:
-        """The value (None where nothing stands), or a list of values for several columns."""
+        """The value of the column (None for an empty cell); a list of values for several columns."""
         if isinstance(self.cols, (str, int)):
-            return self._made(_column(row, self.cols), self.cols)
-        return [self._made(_column(row, col), col) for col in self.cols]
+            return self._convert(_cell(row, self.cols), self.cols)
+        return [self._convert(_cell(row, col), col) for col in self.cols]
 
     def columns(self, items: Any) -> list[pd.Series] | None:
-        """The columns that it reads, if its cells can be read without making rows; None: they cannot.
+        """The table's columns that this getter reads; None where their cells differ from those of the table's rows.
 
-        A row has one type for all its cells, so in a table of numbers 1 can become 1.0; then only the row knows.
+        A row of a table has one dtype for all of its cells, so in a row of an integer and a float column 1 becomes 1.0.
+        Such cells must be read from their row.
         """
         if not isinstance(items, pd.DataFrame) or not len(items):
             return None
-        asked = [self.cols] if isinstance(self.cols, (str, int)) else self.cols
-        found = [_alone(items, col) for col in asked]
-        in_row = items.iloc[0].dtype
-        several = [column for column in found if column is not None and in_row in (object, column.dtype)]
-        return several if len(several) == len(found) else None
+        cols = [self.cols] if isinstance(self.cols, (str, int)) else self.cols
+        columns = [_single_column(items, col) for col in cols]
+        row_dtype = items.iloc[0].dtype
+        usable = [column for column in columns if column is not None and row_dtype in (object, column.dtype)]
+        return usable if len(usable) == len(columns) else None
 
-    def on(self, items: Any) -> Getter | None:
-        """What gives for a index what this getter gives for the row there, without making the row; None: nothing."""
+    def index_reader(self, items: Any) -> Getter | None:
+        """A function from an index to this getter's result for that row, without making the row.
+
+        None where `columns` gives None: then the getter must be called with the row.
+        """
         columns = self.columns(items)
         if columns is None:
             return None
-        cells = [column.to_numpy() if str(column.dtype) in _PLAIN else column.array for column in columns]
+        cells = [column.to_numpy() if str(column.dtype) in _NUMPY_DTYPES else column.array for column in columns]
         if isinstance(self.cols, (str, int)):
-            only, col = cells[0], self.cols
-            return lambda index: self._made(only[index], col)
+            column_cells, col = cells[0], self.cols
+            return lambda index: self._convert(column_cells[index], col)
         pairs = list(zip(cells, self.cols, strict=True))
-        return lambda index: [self._made(cell[index], col) for cell, col in pairs]
+        return lambda index: [self._convert(column_cells[index], col) for column_cells, col in pairs]
 
-    def _made(self, value: Any, col: str | int) -> Any:
+    def _convert(self, value: Any, col: str | int) -> Any:
         if self.label_delim is not None:
             text = "" if is_missing(value) else str(value)
             return [label for label in text.split(self.label_delim) if label]
         if is_missing(value):
             if self.pref or self.suff:
-                raise DataError(f"nothing stands in column '{col}'; fill it in, or leave the row out")
+                raise DataError(f"column '{col}' is empty; fill it in, or leave the row out")
             return None
         if isinstance(self.pref, Path):
             return self.pref / f"{value}{self.suff}"
@@ -88,34 +99,40 @@ class ColReader:
 
 @dataclass(frozen=True)
 class RegexLabeller:
-    r"""A getter that reads the label from the text with the first group of a regular expression.
+    r"""A getter that takes the label from a text: the first group of a regular expression.
+
+    >>> RegexLabeller(r"(.+)_\d+.jpg$")("great_pyrenees_173.jpg")
+    'great_pyrenees'
 
     Args:
-        pat: the expression, for example ``r"(.+)_\d+.jpg$"``.
-        match: True matches from the start of the text; False searches anywhere.
+        pat: the regular expression, with a group around the label.
+        match: True: the expression must match at the start of the text; False: anywhere in it.
     """
 
     pat: str
     match: bool = False
 
     def __call__(self, text: Any) -> str:
-        """The first group.
+        """The label in a text; of a `Path` the text is the whole path, with forward slashes.
 
         Raises:
-            DataError: the expression does not fit, or has no group.
+            DataError: the expression does not match, or has no group.
         """
-        found = (re.match if self.match else re.search)(
-            self.pat, Path(text).as_posix() if isinstance(text, Path) else str(text)
-        )
-        if found is None:
-            raise DataError(f"the expression {self.pat!r} does not fit '{text}'")
-        if not found.groups():
-            raise DataError(f"the expression {self.pat!r} has no group: put what is the label in round brackets")
-        return found.group(1)
+        find = re.match if self.match else re.search
+        match = find(self.pat, Path(text).as_posix() if isinstance(text, Path) else str(text))
+        if match is None:
+            raise DataError(f"the regular expression {self.pat!r} does not match '{text}'")
+        if not match.groups():
+            raise DataError(f"the regular expression {self.pat!r} has no group: put the label in round brackets")
+        return match.group(1)
 
 
 def using_attr(f: Getter, attr: str) -> Getter:
-    """A getter that calls ``f`` with an attribute of the item: ``using_attr(RegexLabeller(...), "name")``."""
+    r"""A getter that calls ``f`` with an attribute of the item.
+
+    >>> using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name")(Path("images/pug_7.jpg"))
+    'pug'
+    """
 
     def getter(item: Any) -> Any:
         return f(getattr(item, attr))
@@ -125,33 +142,40 @@ def using_attr(f: Getter, attr: str) -> Getter:
 
 
 def parent_label(item: str | Path) -> str:
-    """The name of the folder that the file lies in."""
+    """The name of the file's folder, as a label.
+
+    >>> parent_label("train/cat/1.jpg")
+    'cat'
+    """
     return Path(item).parent.name
 
 
 def item_reader(items: Any, getter: Getter | None) -> Getter:
-    """From a index to what the getter gives for the item there (None: the item itself)."""
-    quick = getter.on(items) if isinstance(getter, ColReader) else None
-    if quick is not None:
-        return quick
+    """A function from an index to the getter's result for that item; without a getter, to the item itself."""
+    fast = getter.index_reader(items) if isinstance(getter, ColReader) else None
+    if fast is not None:
+        return fast
     if getter is None:
         return lambda index: item_at(items, index)
     return lambda index: getter(item_at(items, index))
 
 
-def alike(column: pd.Series) -> Numbers | None:
-    """A number for each cell, the same where cells are; None: nearly all differ, or equal ones may not be the same."""
+def factorize(column: pd.Series) -> Codes | None:
+    """An integer code for each cell, the same for equal cells.
+
+    None where most cells differ, or where cells can be equal without being the same, such as 1 and True.
+    """
     dtype = column.dtype
     if pd.api.types.is_object_dtype(dtype):
         exact = pd.api.types.infer_dtype(column, skipna=True) == "string"  # other objects: 1 == True == 1.0
     else:
         exact = isinstance(dtype, (pd.StringDtype, pd.CategoricalDtype)) or dtype.kind in "biu"
-    if not exact or column.iloc[:_LOOKED_AT].nunique() > _LOOKED_AT / 2:
+    if not exact or column.iloc[:_CELLS_INSPECTED].nunique() > _CELLS_INSPECTED / 2:
         return None
     return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int32)
 
 
-def _column(row: Any, col: str | int) -> Any:
+def _cell(row: Any, col: str | int) -> Any:
     if isinstance(row, pd.Series):
         if isinstance(col, int) and col not in row.index and -len(row) <= col < len(row):
             return row.iloc[col]
@@ -166,9 +190,9 @@ def _column(row: Any, col: str | int) -> Any:
     return getattr(row, col)
 
 
-def _alone(table: pd.DataFrame, col: str | int) -> pd.Series | None:
-    """The column that a row would read under this name; None where there are none or several."""
+def _single_column(table: pd.DataFrame, col: str | int) -> pd.Series | None:
+    """The column that `_cell` reads; None where there is none, or where several have this name."""
     if col in table.columns:
-        found = table[col]
-        return found if isinstance(found, pd.Series) else None
+        column = table[col]
+        return column if isinstance(column, pd.Series) else None
     return table.iloc[:, col] if isinstance(col, int) and -table.shape[1] <= col < table.shape[1] else None

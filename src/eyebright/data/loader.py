@@ -30,7 +30,7 @@ from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
 
 SampleWeights = Sequence[float] | NDArray[np.floating[Any]]
-"""A number for each image, 0 or more: how often it is drawn, in proportion to the others."""
+"""For each image a number, 0 or more; an image is drawn with a probability in proportion to it."""
 
 MAX_DEFAULT_WORKERS = 16
 """The most workers that are started where no number is given."""
@@ -89,9 +89,8 @@ class Loader:
         training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
         shuffle: a new order in each epoch.
         drop_last: leave out the last batch when it is not full.
-        sample_weights: a number for each image: an epoch draws as many images as there are, each with a probability in
-            proportion to its weight; one that is drawn several times is augmented differently each time. None: each
-            image once.
+        sample_weights: in each epoch, draw ``len(dataset)`` images with replacement, each with a probability in
+            proportion to its weight; repeats of an image get different augmentations. None: each image once an epoch.
         workers: number of workers; None: one for each CPU, at most 16; 0: the calling thread reads.
         processes: whether the workers are processes, not threads; None: where that is possible and faster.
         seed: of the order and of the augmentations.
@@ -195,7 +194,7 @@ class Loader:
     def batch_indices(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
         """For each batch of an epoch the indices of its images in the dataset.
 
-        An image that was drawn before in this epoch has its index plus a multiple of ``len(dataset)``.
+        With sample weights, a repeat of an image in the same epoch has its index plus a multiple of ``len(dataset)``.
         """
         count = len(self.dataset)
         order: Sequence[int] = range(count)
@@ -212,14 +211,14 @@ class Loader:
 
     @property
     def weights_fingerprint(self) -> str | None:
-        """A hash of the sample weights; None where there are none."""
+        """A hash of the sample weights; None without weights."""
         if self._probabilities is None:
             return None
         return hashlib.sha256(self._probabilities.tobytes()).hexdigest()[:16]
 
     @property
     def is_deterministic(self) -> bool:
-        """Whether an image looks the same in each epoch."""
+        """Whether each image is the same in every epoch, so that no transform draws at random."""
         return not self.training or is_deterministic(self.pipeline.transforms)
 
     def is_large_enough(self, images: int, requested: int, shard: Shard = WHOLE) -> bool:
@@ -289,19 +288,24 @@ class Loader:
 
 
 def _probabilities(weights: SampleWeights, images: int) -> NDArray[np.float64]:
-    """The probability by which each image is drawn."""
-    numbers = np.asarray(weights, np.float64)
-    if numbers.shape != (images,):
-        raise InputError(f"sample_weights has the shape {numbers.shape}, for {images} images")
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.any()):
-        raise InputError("sample_weights are numbers, 0 or more and not all 0")
-    return numbers / numbers.sum()
+    """The probability of each image to be drawn."""
+    values = np.asarray(weights, np.float64)
+    if values.shape != (images,):
+        raise InputError(f"`sample_weights` has the shape {values.shape}, for {images} images")
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
+        raise InputError("`sample_weights` must be finite numbers, 0 or more and not all 0")
+    return values / values.sum()
 
 
 def _number_repeats(drawn: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Indices drawn with replacement; the second time that one is drawn, plus ``count``, and so on."""
+    """The drawn indices, with ``count`` added to the first repeat of an index, ``2 * count`` to its second, and so on.
+
+    >>> _number_repeats(np.array([2, 0, 2, 2]), 4).tolist()
+    [2, 0, 6, 10]
+    """
     order = np.argsort(drawn, kind="stable")
-    ordered = drawn[order]
-    numbered = np.empty_like(ordered)
-    numbered[order] = ordered + count * (np.arange(len(ordered)) - np.searchsorted(ordered, ordered))
+    ascending = drawn[order]
+    repeats = np.arange(len(ascending)) - np.searchsorted(ascending, ascending)
+    numbered = np.empty_like(ascending)
+    numbered[order] = ascending + count * repeats
     return numbered

@@ -1,7 +1,7 @@
-"""What becomes of an image in an epoch, and of several at once, whoever reads them.
+"""Loads samples: reads images, draws their augmentation and preprocesses them on the CPU.
 
-Randomness is counted: a sample's augmentation comes from (seed, epoch, index) alone, so it is the same whoever reads
-it and in whatever order, and any batch can be made again.
+A sample's augmentation comes from (seed, epoch, index) alone. So it depends neither on the worker that loads the sample
+nor on the order, and any batch can be made again.
 """
 
 import time
@@ -24,12 +24,12 @@ B = TypeVar("B")
 
 
 class LoadedSample(NamedTuple):
-    """One sample.
+    """A sample that is ready to be collated.
 
     Args:
-        preprocessed: the image, as the CPU leaves it.
-        target: its encoded target; None where there is none.
-        item_index: of the item in the data set's source.
+        preprocessed: the image after the CPU's part of the pipeline.
+        target: the encoded target; None without a target block.
+        item_index: of the item in the dataset's source.
     """
 
     preprocessed: Preprocessed
@@ -38,12 +38,12 @@ class LoadedSample(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Several samples, read one after another.
+    """Several samples that one worker loaded.
 
     Args:
-        samples: those that could be read.
-        skipped: why the others could not: path to reason.
-        seconds: the reader's own work by name: decoding, augmenting.
+        samples: those whose images could be read, in order.
+        skipped: the others: path of the image to the reason.
+        seconds: CPU seconds of the worker's thread, by step ("decoding", "augmenting").
     """
 
     samples: list[LoadedSample]
@@ -53,63 +53,74 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SampleLoader:
-    """What becomes of the images of one side of a split.
+    """Loads the samples of one dataset.
 
     Args:
-        dataset: where samples come from.
-        pipeline: what happens to each image.
-        training: draw augmentations; otherwise every image has its one validation preprocessing.
+        dataset: gives images and targets.
+        pipeline: transforms each image.
+        training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
         seed: of the augmentations.
-        leave_out: unreadable images; otherwise they are an error.
+        skip_bad: skip unreadable images; otherwise they are an error.
     """
 
     dataset: Dataset
     pipeline: Pipeline
     training: bool
     seed: int
-    leave_out: bool
+    skip_bad: bool
 
-    def same_as(self, other: "SampleLoader") -> bool:
-        """Whether the other one reads the same things in the same way."""
-        things = (self.dataset, other.dataset), (self.pipeline, other.pipeline)
-        how = (self.training, self.seed, self.leave_out) == (other.training, other.seed, other.leave_out)
-        return how and all(one is another for one, another in things)
+    def is_equivalent(self, other: "SampleLoader") -> bool:
+        """Whether both load the same samples from the same objects."""
+        same_objects = self.dataset is other.dataset and self.pipeline is other.pipeline
+        settings = (self.training, self.seed, self.skip_bad)
+        return same_objects and settings == (other.training, other.seed, other.skip_bad)
 
     def sample(self, i: int, epoch: int = 0) -> LoadedSample:
-        """What becomes of the i-th image in an epoch.
+        """The i-th sample, augmented as in this epoch.
 
         Args:
-            i: its number on this side; plus a multiple of ``len(dataset)``: the same image, augmented differently.
-            epoch: its number.
+            i: index in the dataset; plus a multiple of ``len(dataset)``: the same image, augmented differently.
+            epoch: from 0.
 
         Raises:
             ImageError: the image cannot be read.
+            DataError: a getter or a block raised an error.
         """
-        sample, drawn = self._drawn(i, epoch)
-        return self._seen(sample, self.pipeline.preprocess(drawn))
+        sample, drawn = self._draw(i, epoch)
+        return self._encode(sample, self.pipeline.preprocess(drawn))
 
-    def chunk(self, images: Sequence[int], epoch: int) -> Chunk:
-        """What becomes of several images.
+    def chunk(self, indices: Sequence[int], epoch: int) -> Chunk:
+        """Several samples, augmented as in this epoch.
+
+        Args:
+            indices: in the dataset, as in `sample`.
+            epoch: from 0.
 
         Raises:
-            ImageError: an image cannot be read, and none may be left out.
+            ImageError: an image cannot be read, and unreadable images are not skipped.
+            DataError: a getter or a block raised an error.
         """
         timer = Timer(time.thread_time)
         skipped: dict[str, str] = {}
-        # One kind of work for all of them before the next: the pixels of each drive the rest out of the caches.
-        drawn = self._those_that_can(images, skipped, lambda i: self._drawn(i, epoch))
-        batch = self._those_that_can(drawn, skipped, lambda one: (one[0], self.pipeline.preprocess(one[1], timer)))
-        return Chunk([self._seen(*one) for one in batch], skipped, timer.seconds)
 
-    def _drawn(self, i: int, epoch: int) -> tuple[Sample, DrawnImage]:
+        def preprocess(drawn_sample: tuple[Sample, DrawnImage]) -> tuple[Sample, Preprocessed]:
+            sample, drawn = drawn_sample
+            return sample, self.pipeline.preprocess(drawn, timer)
+
+        # One step for all samples before the next step: the pixels of each image evict the rest from the CPU's caches.
+        drawn = self._for_readable(lambda i: self._draw(i, epoch), indices, skipped)
+        preprocessed = self._for_readable(preprocess, drawn, skipped)
+        return Chunk([self._encode(*pair) for pair in preprocessed], skipped, timer.seconds)
+
+    def _draw(self, i: int, epoch: int) -> tuple[Sample, DrawnImage]:
         repeat, i = divmod(i, len(self.dataset))
         sample = self.dataset.sample(i)
-        counters = [self.seed, epoch, sample.item_index, *([repeat] if repeat else [])]
-        generator = np.random.default_rng(counters) if self.training else None
+        entropy = [self.seed, epoch, sample.item_index, *([repeat] if repeat else [])]
+        generator = np.random.default_rng(entropy) if self.training else None
         return sample, self.pipeline.draw(sample.image, generator)
 
-    def _seen(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
-        target = self.dataset.fields.target
+    def _encode(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
+        target = self.dataset.target
         if target is None:
             return LoadedSample(preprocessed, None, sample.item_index)
         try:
@@ -117,14 +128,14 @@ class SampleLoader:
         except EyebrightError as error:
             raise DataError(f"{where(self.dataset.source, sample.item_index)}: {error}") from None
 
-    def _those_that_can(self, things: Sequence[A], skipped: dict[str, str], work: Callable[[A], B]) -> list[B]:
-        """What the work makes of each thing whose image can be read."""
-        done: list[B] = []
-        for thing in things:
+    def _for_readable(self, step: Callable[[A], B], inputs: Sequence[A], skipped: dict[str, str]) -> list[B]:
+        """The results of a step, without those of unreadable images, which are added to ``skipped``."""
+        results: list[B] = []
+        for value in inputs:
             try:
-                done.append(work(thing))
+                results.append(step(value))
             except ImageError as error:
-                if not self.leave_out:
+                if not self.skip_bad:
                     raise
                 skipped[error.path] = error.reason
-        return done
+        return results

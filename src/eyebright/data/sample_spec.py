@@ -1,4 +1,7 @@
-"""How an item becomes a sample: a getter and a block for each of its two fields; errors name the item and the step."""
+"""The specification of a sample: a getter and a block for its image and for its target.
+
+Errors of a getter or block name the item and the step that failed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,47 +12,51 @@ from eyebright.errors import DataError, EyebrightError, ImageError
 from eyebright.sources.items import where
 from eyebright.tasks.base import Block, TargetBlock
 
-Read = Callable[[int], Any]
-"""From an item's index to what was read of it."""
+FieldReader = Callable[[int], Any]
+"""From the index of an item to the value of one field."""
 
 
 @dataclass(frozen=True)
-class Fields:
-    """How an item becomes a sample: a getter and a block for each of its two fields."""
+class SampleSpec:
+    """How an item becomes a sample.
+
+    Args:
+        get_x: from the item to the image; None: the item itself.
+        get_y: from the item to the target; None: the item itself.
+        image: the block that reads what ``get_x`` returns; None: nothing is read.
+        target: the block that reads what ``get_y`` returns; None: nothing is read.
+    """
 
     get_x: Getter | None = None
     get_y: Getter | None = None
     image: Block | None = None
     target: TargetBlock | None = None
 
-    def x_of(self, items: Any) -> Read:
-        """What reads the input field of these items."""
-        return _reading(items, self.get_x, self.image, "get_x")
+    def x_reader(self, items: Any) -> FieldReader:
+        """A function from an index to the image of that item.
 
-    def y_of(self, items: Any) -> Read:
-        """What reads the target field of these items."""
-        return _reading(items, self.get_y, self.target, "get_y")
+        It raises an ImageError for an image that cannot be opened, and a DataError for any other error.
+        """
+        return _field_reader(items, self.get_x, self.image, "get_x")
 
-    def x(self, items: Any, index: int) -> Any:
-        """The input field of one item."""
-        return self.x_of(items)(index)
+    def y_reader(self, items: Any) -> FieldReader:
+        """A function from an index to the target of that item, as the target block read it.
 
-    def y(self, items: Any, index: int) -> Any:
-        """The target field of one item."""
-        return self.y_of(items)(index)
+        It raises a DataError for any error.
+        """
+        return _field_reader(items, self.get_y, self.target, "get_y")
 
 
-def _reading(items: Any, getter: Getter | None, block: Block | None, name: str) -> Read:
-    """What reads a field of the items: errors name the item, and the step that failed."""
-    raw_at = item_reader(items, getter)
+def _field_reader(items: Any, getter: Getter | None, block: Block | None, getter_name: str) -> FieldReader:
+    raw_value = item_reader(items, getter)
 
     def read(index: int) -> Any:
-        step = name
+        step = getter_name
         try:
-            raw = raw_at(index)
+            raw = raw_value(index)
             step = type(block).__name__
             return block.read(raw) if block is not None else raw
-        except ImageError:
+        except ImageError:  # it names its file
             raise
         except EyebrightError as error:
             raise DataError(f"{where(items, index)}: {error}") from None

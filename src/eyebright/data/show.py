@@ -1,4 +1,4 @@
-"""Batches drawn for people: images with their targets, and with what a model made of them."""
+"""Draws batches for people: images with their targets, or with targets and predictions."""
 
 import math
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from eyebright.transforms.pipeline import to_images
 from eyebright.types import Points, Size
 
 Grid = tuple[int | None, int | None]
-"""(rows, columns); None leaves it open."""
+"""(rows, columns); None: as many as are needed."""
 
-_MOST_PAIRS = 6  # images beside themselves, when no grid is given
+_MAX_PAIRS = 6  # of an image with its target beside the same image with its prediction, when no grid is given
 
 
 def show_targets(
@@ -35,71 +35,73 @@ def show_targets(
     Args:
         x: in [0, 1].
         y: encoded targets; None where there are none.
-        target: the fitted block that encoded them; None where there are none.
-        grid: how they are laid out.
+        target: the fitted block that encoded them; None where there is none.
+        grid: rows and columns.
         figsize: width and height in inches.
     """
-    titles, marks = [""] * len(x), list[Points | None]()
+    titles, points = [""] * len(x), list[Points | None]()
     if y is not None and target is not None:
         unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
         values = [target.decode(row) for row in target.own_units(y.cpu(), unwarped)]
-        marks = [target.marks(value) for value in values]
-        titles = ["" if mark else target.words(value) for value, mark in zip(values, marks, strict=True)]
+        points = [target.marks(value) for value in values]
+        titles = ["" if marks else target.words(value) for value, marks in zip(values, points, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
-    for ax, mark in zip(figure.axes, marks, strict=False):
-        if mark is not None:
-            draw_points(ax, mark.xy, mark.visible)
+    for ax, marks in zip(figure.axes, points, strict=False):
+        if marks is not None:
+            draw_points(ax, marks.xy, marks.visible)
 
 
-def show_answers(
+def show_predictions(
     dataset: Dataset,
     batch: Batch,
-    answers: Sequence[Any],
+    predictions: Sequence[Any],
     *,
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
 ) -> None:
-    """Draw images with their targets and the answers for them.
+    """Draw the first images of a batch with their targets and predictions.
 
     Args:
         dataset: that the batch was read from.
         batch: with targets.
-        answers: of the first images of the batch, as `Decision.answers` gives them.
-        grid: how they are laid out; for points, in pairs.
+        predictions: of the first images of the batch, as `Decision.answers` gives them.
+        grid: rows and columns; for points, columns of pairs.
         figsize: width and height in inches.
 
     Raises:
         InputError: there are no targets to compare with.
+        ImageError: an image cannot be read.
     """
-    target = dataset.fields.target
+    target = dataset.target
     if target is None or batch.y is None:
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
-        answers = answers[: grid[0] * grid[1]]
-    values = [dataset.fields.y(dataset.source, batch.indices[i]) for i in range(len(answers))]
+        predictions = predictions[: grid[0] * grid[1]]
+    read_y = dataset.spec.y_reader(dataset.source)
+    values = [read_y(batch.indices[i]) for i in range(len(predictions))]
     if target.marks(values[0]) is None:
-        _show_words(batch, values, answers, target, grid=grid, figsize=figsize)
+        _show_titles(batch, values, predictions, target, grid=grid, figsize=figsize)
     else:
-        _show_pairs(dataset, batch, values, answers, target, grid=grid, figsize=figsize)
+        _show_pairs(dataset, batch, values, predictions, target, grid=grid, figsize=figsize)
 
 
-def _show_words(
+def _show_titles(
     batch: Batch,
     values: Sequence[Any],
-    answers: Sequence[Any],
+    predictions: Sequence[Any],
     target: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """The target's words over the answer's; green when right and red when wrong, where answers are one or the other."""
+    """Each title is the target above the prediction; green if equal, red if not, where that can be said."""
+    pairs = list(zip(values, predictions, strict=True))
     titles = [
-        f"{target.words(value) or NO_LABEL}\n{target.words(answer) or NO_LABEL}"
-        for value, answer in zip(values, answers, strict=True)
+        f"{target.words(value) or NO_LABEL}\n{target.words(prediction) or NO_LABEL}" for value, prediction in pairs
     ]
-    colors = ["green" if value == answer else "red" for value, answer in zip(values, answers, strict=True)]
+    colors = ["green" if value == prediction else "red" for value, prediction in pairs]
     show_images(
-        list(to_images(batch.x[: len(answers)])),
+        list(to_images(batch.x[: len(predictions)])),
         titles,
         rows=grid[0],
         columns=grid[1],
@@ -112,23 +114,24 @@ def _show_pairs(
     dataset: Dataset,
     batch: Batch,
     values: Sequence[Any],
-    answers: Sequence[Any],
+    predictions: Sequence[Any],
     target: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """The user's own image twice: with the target, and with the answer."""
+    """The user's own image twice: with the points of the target, and with those of the prediction."""
     rows, columns = grid[0], grid[1] or 1
-    count = min(len(answers), _MOST_PAIRS if rows is None else rows * columns)
-    images, marks = list[object](), list[Points | None]()
+    count = min(len(predictions), _MAX_PAIRS if rows is None else rows * columns)
+    read_x = dataset.spec.x_reader(dataset.source)
+    images, points = list[object](), list[Points | None]()
     for i in range(count):
-        pixels = dataset.fields.x(dataset.source, batch.indices[i]).pixels()
+        pixels = read_x(batch.indices[i]).pixels()
         images += [pixels, pixels]
-        marks += [target.marks(values[i]), target.marks(answers[i])]
+        points += [target.marks(values[i]), target.marks(predictions[i])]
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")
-    for place, (ax, mark) in enumerate(zip(figure.axes, marks, strict=False)):
-        if mark is not None:
-            draw_points(ax, mark.xy, mark.visible, marker="o" if place % 2 == 0 else "x")
+    for i, (ax, marks) in enumerate(zip(figure.axes, points, strict=False)):
+        if marks is not None:
+            draw_points(ax, marks.xy, marks.visible, marker="o" if i % 2 == 0 else "x")

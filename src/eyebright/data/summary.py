@@ -1,7 +1,7 @@
-"""What is in data sets, for people: how many images, which labels how often, and a few of the images.
+"""Summaries of datasets for people: number of images, images per label, and a few thumbnails.
 
-It is made while a person looks at a value in a notebook, so it is quick and never fails: labels are counted where they
-have been read anyway, a handful of images is opened, and one that cannot be read is a line of text.
+A notebook shows them when a cell returns a dataset, so making one is quick and never fails: labels are counted only
+where they have been read already, a few images are opened, and one that cannot be opened is shown as its error.
 """
 
 import io
@@ -19,82 +19,82 @@ from eyebright.types import Points
 if TYPE_CHECKING:
     from eyebright.data.datasets import Dataset
 
-_MOST_LABELS = 200  # rows of the table
-_MOST_COUNTED = 200_000  # images; counting more takes too long for a look
-_IMAGES = 6
-_SIDE = 112  # pixels of their longer side
-_DOT = 3  # pixels, a point's radius
-_LONGEST = 60  # letters of the words under an image
+_MAX_LABELS = 200  # rows of the table
+_MAX_COUNTED = 200_000  # images; counting the labels of more would take too long
+_THUMBNAILS = 6
+_THUMBNAIL_SIDE = 112  # pixels of the longer side
+_POINT_RADIUS = 3  # pixels
+_MAX_CAPTION = 60  # characters
 
 
 def describe_target(target: TargetBlock | None) -> str:
-    """A target block on one line, also where there is none."""
+    """A target block on one line; "no target" for None."""
     return "no target" if target is None else target.describe()
 
 
-def sides_text(sides: Mapping[str, "Dataset"]) -> str:
-    """How many images each side has, for example ``"1,525 to train, 381 to validate"``."""
-    return ", ".join(f"{len(side):,} {name}" for name, side in sides.items())
+def counts_text(datasets: Mapping[str, "Dataset"]) -> str:
+    """The number of images of each dataset, for example ``"1,525 to train, 381 to validate"``."""
+    return ", ".join(f"{len(dataset):,} {name}" for name, dataset in datasets.items())
 
 
-def sides_html(title: str, sides: Mapping[str, "Dataset"], facts: Sequence[Sequence[object]] = ()) -> str:
-    """What a notebook shows of data sets.
+def summary_html(title: str, datasets: Mapping[str, "Dataset"], facts: Sequence[Sequence[object]] = ()) -> str:
+    """The HTML that a notebook shows for one or several datasets: counts, images per label, thumbnails of the first.
 
     Args:
-        title: what they are.
-        sides: by name; they have the same fields.
-        facts: more rows of the table: a name, and a value for each side.
+        title: the heading.
+        datasets: by name, the heading of their column; all have the same target block.
+        facts: further rows of the table: a name, and a value for each dataset.
     """
-    first = next(iter(sides.values()))
-    counts = [label_counts(side) for side in sides.values()]
-    names = dict.fromkeys(name for count in counts for name in count)
-    rows = [("images", *(f"{len(side):,}" for side in sides.values())), *facts]
-    rows += [(name, *(f"{count[name]:,}" for count in counts)) for name in list(names)[:_MOST_LABELS]]
-    shown = 0 if first.fields.image is None else min(_IMAGES, len(first))
+    first = next(iter(datasets.values()))
+    counts = [label_counts(dataset) for dataset in datasets.values()]
+    labels = dict.fromkeys(label for count in counts for label in count)
+    rows = [("images", *(f"{len(dataset):,}" for dataset in datasets.values())), *facts]
+    rows += [(label, *(f"{count[label]:,}" for count in counts)) for label in list(labels)[:_MAX_LABELS]]
+    shown = 0 if first.spec.image is None else min(_THUMBNAILS, len(first))
     return html.block(
         title,
-        html.paragraph(describe_target(first.fields.target)),
-        html.table(("", *sides), rows, left_out=max(len(names) - _MOST_LABELS, 0)),
-        html.images([_small(first, len(first) * i // shown) for i in range(shown)]),
+        html.paragraph(describe_target(first.target)),
+        html.table(("", *datasets), rows, left_out=max(len(labels) - _MAX_LABELS, 0)),
+        html.images([_thumbnail(first, len(first) * i // shown) for i in range(shown)]),
     )
 
 
-def label_counts(side: "Dataset") -> Counter[str]:
-    """Images with each label, in the order of the vocabulary; those without any label last.
+def label_counts(dataset: "Dataset") -> Counter[str]:
+    """Number of images with each label, in the order of the vocabulary; those without any label last.
 
     Empty where targets have no labels, have not all been read yet, or are too many to be counted for a notebook.
     """
-    target = side.fields.target
-    if target is None or not target.label_names or len(side) > _MOST_COUNTED or not side.targets.known():
+    target = dataset.target
+    if target is None or not target.label_names or len(dataset) > _MAX_COUNTED or not dataset.targets.are_all_read:
         return Counter()
     counts = Counter(dict.fromkeys(target.label_names, 0))
-    for value in side.targets:
+    for value in dataset.targets:
         counts.update(target.labels(value) or [NO_LABEL])
     return counts
 
 
-def _small(side: "Dataset", i: int) -> tuple[bytes | None, str]:
-    """The i-th image as a small JPEG, and its target in words, or why it cannot be shown."""
+def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
+    """The i-th image as a small JPEG with its target as caption; None with the error where it cannot be shown."""
     try:
-        value, target = side.value(i), side.fields.target
-        words = str(value) if target is None else target.words(value) or NO_LABEL
-        image = Image.create(side.fields.x(side.source, side.indices[i]))
-        return _jpeg(image, None if target is None else target.marks(value)), _cut(words)
-    except Exception as error:  # getters and blocks of the user's own may raise anything
-        return None, _cut(str(error))
+        value, target = dataset.value(i), dataset.target
+        caption = str(value) if target is None else target.words(value) or NO_LABEL
+        image = Image.create(dataset.image(i))
+        return _jpeg(image, None if target is None else target.marks(value)), _shorten(caption)
+    except Exception as error:  # a user's getters and blocks may raise anything
+        return None, _shorten(str(error))
 
 
-def _jpeg(image: Image, marks: Points | None) -> bytes:
-    """The image made small, with its points."""
-    small = image.to_thumb(_SIDE)
-    if marks is not None:
+def _jpeg(image: Image, points: Points | None) -> bytes:
+    """The image made small, with its points drawn on it."""
+    small = image.to_thumb(_THUMBNAIL_SIDE)
+    if points is not None:
         pen = ImageDraw.Draw(small)
-        for xy in (marks.xy[marks.visible] * small.width / image.shape.width).tolist():
-            pen.circle(xy, _DOT, fill="red", outline="white")
+        for xy in (points.xy[points.visible] * small.width / image.shape.width).tolist():
+            pen.circle(xy, _POINT_RADIUS, fill="red", outline="white")
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=80)
     return file.getvalue()
 
 
-def _cut(words: str) -> str:
-    return words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
+def _shorten(caption: str) -> str:
+    return caption if len(caption) <= _MAX_CAPTION else caption[: _MAX_CAPTION - 1] + "…"

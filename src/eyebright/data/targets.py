@@ -1,8 +1,9 @@
-"""The targets of one side of a split: read once, and each different one kept once.
+"""The targets of a dataset, read once, with equal targets stored once.
 
-A getter may cost a file, so what it gave is kept. Ten million images have far fewer different targets, so for each
-image only a number of four bytes is. Where a table's column says the targets, equal cells are read once for all; and
-where nearly all cells differ nothing is kept, since a cell is read again as quickly as it is found.
+A getter may open a file, so its results are cached. Ten million images have far fewer distinct targets, so each image
+stores only a code of four bytes, and each distinct target is stored once. Where a single column of a table holds the
+targets, equal cells have the same code from the start and are read once. Where nearly all cells of that column differ,
+nothing is cached: reading the cell again is as fast as looking it up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,68 +12,77 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.data.getters import ColReader, Numbers, alike
-from eyebright.data.sample_spec import Fields, Read
+from eyebright.data.getters import Codes, ColReader, factorize
+from eyebright.data.sample_spec import FieldReader, SampleSpec
 from eyebright.sources.indices import Indices
 
-_AT_ONCE = 10_000  # items whose numbers become Python's own together
+_CODES_AT_ONCE = 10_000  # codes converted to Python integers at a time
 _UNREAD = object()
 
 
 class Targets(Sequence[Any]):
-    """What the target block read of each item of one side, in the side's order.
+    """The target of each item of a dataset, as the target block read it, in the dataset's order.
 
     Args:
-        indices: of the items among all items.
-        read: the target of the item at an index.
-        numbers: the same where targets are, and -1 where that is not known yet; None: keep nothing, read anew.
-        repeat: equal targets may share one object: they are immutable and equal only when they are the same.
+        indices: of the dataset's items among all items.
+        read: from an index to the target of that item.
+        codes: an integer for each item, equal for items with the same target, and -1 where the target has not been read
+            yet; None: nothing is cached, and each access reads.
+        share_equal: equal targets may share one object, because they are immutable and equal only when they are the
+            same.
     """
 
-    def __init__(self, indices: Indices, read: Read, numbers: Numbers | None, *, repeat: bool) -> None:
+    def __init__(self, indices: Indices, read: FieldReader, codes: Codes | None, *, share_equal: bool) -> None:
         self._indices = indices
         self.read = read
-        self._numbers = numbers
-        self._repeat = repeat
-        self._values: dict[int, Any] = {}  # by number
-        self._known: dict[Any, int] = {}  # numbers of values that several items may share
-        self._next = count()  # which threads can ask at once
-        self._walked = False
+        self._codes = codes
+        self._share_equal = share_equal
+        self._value_of_code: dict[int, Any] = {}
+        self._code_of_value: dict[Any, int] = {}  # of values that several items may share
+        self._new_code = count()  # unlike an integer, safe when several threads take the next one at once
+        self._all_read = False
 
     @staticmethod
-    def of(source: Any, indices: Indices, fields: Fields) -> "Targets":
+    def of(source: Any, indices: Indices, spec: SampleSpec) -> "Targets":
         """The targets of the items of ``source`` at these indices."""
-        read = fields.y_of(source)
-        columns = fields.get_y.columns(source) if isinstance(fields.get_y, ColReader) else None
-        repeat = fields.target is not None and fields.target.values_repeat
+        read = spec.y_reader(source)
+        columns = spec.get_y.columns(source) if isinstance(spec.get_y, ColReader) else None
+        share_equal = spec.target is not None and spec.target.values_repeat
         if columns is None:
-            return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32), repeat=repeat)
-        numbers = alike(columns[0].iloc[indices.array]) if len(columns) == 1 else None
-        return Targets(indices, read, numbers, repeat=repeat)
+            return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32), share_equal=share_equal)
+        codes = factorize(columns[0].iloc[indices.array]) if len(columns) == 1 else None
+        return Targets(indices, read, codes, share_equal=share_equal)
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, i: Any) -> Any:
-        if self._numbers is None:
+        if self._codes is None:
             return self.read(self._indices[i])
-        value = self._values.get(int(self._numbers[i]), _UNREAD)
-        return self._first(i, self._numbers) if value is _UNREAD else value
+        value = self._value_of_code.get(int(self._codes[i]), _UNREAD)
+        return self._read_and_cache(i, self._codes) if value is _UNREAD else value
 
     def __iter__(self) -> Iterator[Any]:
-        if self._numbers is None:
+        if self._codes is None:
             yield from map(self.read, self._indices)
         else:
-            yield from self._kept(self._numbers)
-        self._walked = True
+            yield from self._cached_values(self._codes)
+        self._all_read = True
 
     @property
     def are_cached(self) -> bool:
-        """Whether a target that comes again is the same object again."""
-        return self._numbers is not None
+        """Whether equal targets are the same object each time they are accessed."""
+        return self._codes is not None
 
-    def different(self) -> Iterator[tuple[int, Any]]:
-        """(which item, its target) wherever a target comes for the first time; everywhere if none are kept."""
+    @property
+    def are_all_read(self) -> bool:
+        """Whether each target has been read at least once."""
+        if self._codes is None:
+            return self._all_read
+        return all(code in self._value_of_code for code in np.unique(self._codes).tolist())
+
+    def distinct(self) -> Iterator[tuple[int, Any]]:
+        """(index, target) of the first item with each target; of every item where targets are not cached."""
         seen: set[int] = set()
         for i, value in enumerate(self):
             if not self.are_cached:
@@ -81,26 +91,20 @@ class Targets(Sequence[Any]):
                 seen.add(id(value))
                 yield i, value
 
-    def known(self) -> bool:
-        """Whether all have been read."""
-        if self._numbers is None:
-            return self._walked
-        return all(number in self._values for number in np.unique(self._numbers).tolist())
+    def _cached_values(self, codes: Codes) -> Iterator[Any]:
+        for start in range(0, len(self), _CODES_AT_ONCE):
+            for i, code in enumerate(codes[start : start + _CODES_AT_ONCE].tolist(), start):
+                value = self._value_of_code.get(code, _UNREAD)
+                yield self._read_and_cache(i, codes) if value is _UNREAD else value
 
-    def _kept(self, numbers: Numbers) -> Iterator[Any]:
-        for start in range(0, len(self), _AT_ONCE):
-            for i, number in enumerate(numbers[start : start + _AT_ONCE].tolist(), start):
-                value = self._values.get(number, _UNREAD)
-                yield self._first(i, numbers) if value is _UNREAD else value
-
-    def _first(self, i: int, numbers: Numbers) -> Any:
-        """The target of an item that is the first with its number, or has none yet."""
+    def _read_and_cache(self, i: int, codes: Codes) -> Any:
+        """The target of an item without a code, or of the first item with its code."""
         value = self.read(self._indices[i])
-        number = int(numbers[i])
-        if number < 0:
-            number = next(self._next)
-            if self._repeat or type(value) is str:
-                number = self._known.setdefault(value, number)
-        value = self._values.setdefault(number, value)
-        numbers[i] = number  # last, so that no other thread finds a number without a value
+        code = int(codes[i])
+        if code < 0:
+            code = next(self._new_code)
+            if self._share_equal or type(value) is str:
+                code = self._code_of_value.setdefault(value, code)
+        value = self._value_of_code.setdefault(code, value)
+        codes[i] = code  # last, so that no other thread finds a code without a value
         return value

@@ -43,7 +43,7 @@ class WorkerConfig:
     def is_equivalent(self, other: "WorkerConfig") -> bool:
         """Whether the same workers can read for both."""
         same_workers = (self.workers, self.processes) == (other.workers, other.processes)
-        return same_workers and self.sample_loader.same_as(other.sample_loader)
+        return same_workers and self.sample_loader.is_equivalent(other.sample_loader)
 
     @property
     def uses_processes(self) -> bool:

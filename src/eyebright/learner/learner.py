@@ -13,7 +13,7 @@ from eyebright import _html as html
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT, THRESHOLD_METRIC
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
-from eyebright.data.show import show_answers
+from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation, SetName
@@ -469,12 +469,12 @@ class Learner:
         """
         if rows is not None:
             max_n, nrows, ncols = rows * rows, rows, rows
-        loader = dl or self.dls.some(ds_idx, max_n, seed=seed)
+        loader = dl or self.dls.random_batch_loader(ds_idx, max_n, seed=seed)
         with closing(loader.batches()) as batches:
             batch = next(batches)
         outputs = self.dls.target.own_units(self.training.batch_outputs(batch), batch.warps)
         answers = self.decision.answers(self.decision.scores(outputs)[:max_n])
-        show_answers(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
+        show_predictions(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
         """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
@@ -580,6 +580,6 @@ class Learner:
         return self
 
     def _loader(self, side: int | Loader, other: Loader | None) -> Loader:
-        loader = side if isinstance(side, Loader) else other or self.dls.ordered(side)
+        loader = side if isinstance(side, Loader) else other or self.dls.evaluation_loader(side)
         # The training loader shuffles, augments and leaves images out; answers are for all of them, in order.
-        return self.dls.ordered(0) if loader is self.dls.train else loader
+        return self.dls.evaluation_loader(0) if loader is self.dls.train else loader

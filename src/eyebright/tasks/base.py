@@ -310,6 +310,26 @@ def as_block(given: Any) -> Block:
     return made
 
 
+def as_input_and_target(blocks: Sequence[Any]) -> tuple[Block, TargetBlock]:
+    """The blocks of a `DataBlock`, as instances.
+
+    Args:
+        blocks: classes or instances, as `as_block` takes them.
+
+    Raises:
+        DataError: they are not an input block and a target block.
+    """
+    instances = [as_block(block) for block in blocks]
+    match instances:
+        case [image, TargetBlock() as target] if not isinstance(image, TargetBlock):
+            return image, target
+        case _:
+            raise DataError(
+                "`blocks` must be an input and a target, for example (ImageBlock, MultiCategoryBlock); "
+                f"got {tuple(type(block).__name__ for block in instances)}"
+            )
+
+
 def as_target(block: Block | None) -> TargetBlock | None:
     """The block as a target block; None where it is None.
 

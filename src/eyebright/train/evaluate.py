@@ -95,9 +95,9 @@ def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
     Raises:
         InputError: there are no targets.
     """
-    if given.targets is None or dataset.fields.target is None:
+    if given.targets is None or dataset.target is None:
         raise InputError("these images have no targets; for new images use predict")
-    task = dataset.fields.target
+    task = dataset.target
     if not task.is_geometric:
         return given.targets
     side = {index: i for i, index in enumerate(dataset.indices)}
@@ -116,7 +116,7 @@ def evaluation_of(dataset: Dataset, given: Outputs, decision: Decision, *, part:
     Raises:
         InputError: there are no targets.
     """
-    paths = [dataset.path(index) for index in given.indices]
+    paths = dataset.paths(given.indices)
     root = _common_folder([path for path in paths if path is not None])
     files = [_relative(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
     return Evaluation(

@@ -213,8 +213,8 @@ class ClassReport(TaskReport):
         images = self.images([int(self.rows[case.index]) for case in cases])
         cards = [_card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = (
-            f"{count_text(int(wrong.sum()), 'image')} of {len(self.rows):,} misclassified; here are the {len(cards)} "
-            "with the lowest probability for the true class. Numbers are probabilities."
+            f"{count_text(int(wrong.sum()), 'image')} of {len(self.rows):,} misclassified; shown: {len(cards)}, the "
+            "lowest probability of the true class first. Numbers are probabilities."
         )
         legend = (Tag("true class", "missing"), Tag("predicted class", "extra"))
         return [Section("Worst mistakes", "worst", [Gallery(cards, legend)], intro)]

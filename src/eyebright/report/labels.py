@@ -163,7 +163,7 @@ class LabelReport(TaskReport):
         cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = (
             f"{count_text(int(wrong.sum()), 'image')} of {len(self.evaluation):,} with a missing or an extra label; "
-            f"here are the {len(cards)} with the highest loss. Numbers are probabilities."
+            f"shown: {len(cards)}, the highest loss first. Numbers are probabilities."
         )
         return [Section("Worst mistakes", "worst", [Gallery(cards, _LEGEND)], intro)]
 

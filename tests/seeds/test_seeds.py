@@ -1,7 +1,9 @@
-"""The documents that the library is measured by: every code cell of each, in its order, with only the import changed.
+"""The seed documents: all code cells run in order, with only the import changed.
 
-The cells run on small images in the layouts of the real sets, with timm's small network in the place of the ResNets
-(the real ones need weights and minutes); and, where the real images are there, on those.
+The documents are from chapters 5 and 6 of the fastai book and from the computer-vision recipes.
+
+The cells run on small images in the layouts of the real datasets, with a small timm network instead of the ResNets,
+which would need weights and minutes; those of chapter 6 also run on the real images if they are available.
 """
 
 import re
@@ -22,7 +24,7 @@ from support.learners import SMALL
 CELLS = sorted((Path(__file__).parent / "cells").glob("seed_*.py"))
 SIZE = (24, 32)
 SMALLER = {"128": "32", "224": "32", "240": "24", "300": "32", "320": "32", "460": "48"}
-"""What the cells say of sizes, and what they say for images of 24 x 32."""
+"""Image sizes in the cells, and their replacements for images of 24 x 32."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def no_window() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def small_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sets with the layouts and the names of the real ones."""
+    """Small datasets with the layouts and names of the real ones."""
     root = tmp_path_factory.mktemp("sets")
     random = np.random.default_rng(0)
     _pascal(root / "pascal_2007", random)
@@ -53,17 +55,17 @@ def test_every_cell_of_the_document_runs_and_shows_what_the_document_shows(
     run(smaller)
 
 
-@pytest.mark.slow  # the other documents take longer still, or name sets that are not there
+@pytest.mark.slow  # the other documents take longer, or use datasets that are not available
 def test_the_cells_of_chapter_6_run_on_real_images(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some_of(shared_data, tmp_path)
+    link_subset(shared_data, tmp_path)
     monkeypatch.setenv("EYEBRIGHT_DATA", str(tmp_path))
     run((Path(__file__).parent / "cells" / "seed_000.py").read_text())
 
 
-def some_of(sets: Path, folder: Path) -> None:
-    """The sets of chapter 6 with a fifth of the photographs and every third head: all of them take minutes."""
+def link_subset(sets: Path, folder: Path) -> None:
+    """Links a part of the chapter 6 datasets: a fifth of the photographs and every third person, to save time."""
     for photographs in ("pascal_2007/train", *(f"biwi_head_pose/{number:02}" for number in range(1, 25, 3))):
         (folder / photographs).parent.mkdir(exist_ok=True)
         (folder / photographs).symlink_to(sets / photographs)
@@ -72,7 +74,7 @@ def some_of(sets: Path, folder: Path) -> None:
 
 
 def run(cells: str) -> None:
-    """Run the cells one after another in one namespace, like a notebook; a failure names its cell."""
+    """Runs the cells in order in one namespace, like a notebook; errors get a note with the cell."""
     names: dict[str, Any] = {"pytest_approx": pytest.approx}
     fewer_steps = cells.replace("learn.lr_find()", "learn.lr_find(num_it=20)")
     for number, cell in enumerate(re.split(r"(?m)^# %%\n", fewer_steps)[1:], 1):
@@ -89,12 +91,12 @@ def run(cells: str) -> None:
 
 
 def small(make: Callable[..., Learner]) -> Callable[..., Learner]:
-    """The same function, for the small network; it is frozen up to the head as pretrained ones are."""
+    """A function that creates the learner with the small network, frozen up to the head like a pretrained one."""
 
     def made(data: Any, arch: Any, **options: Any) -> Learner:
         assert callable(arch)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # what the old name says is tested elsewhere
+            warnings.simplefilter("ignore", FutureWarning)  # the deprecation of cnn_learner is tested elsewhere
             learner = make(data, SMALL, pretrained=False, precision="float32", progress="quiet", **options)
         learner.freeze()
         return learner
@@ -104,7 +106,7 @@ def small(make: Callable[..., Learner]) -> Callable[..., Learner]:
 
 
 def _image(path: Path, random: np.random.Generator, marks: list[tuple[int, int, int]] = []) -> None:  # noqa: B006
-    """Noise with a bright spot for each (x, y, channel)."""
+    """Saves an image of noise with a bright spot for each (x, y, channel)."""
     pixels = random.integers(60, 120, (*SIZE, 3), dtype=np.uint8)
     for x, y, channel in marks:
         pixels[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3, channel] = 250
@@ -139,7 +141,7 @@ def _pets(folder: Path, random: np.random.Generator) -> None:
 
 
 def _biwi(root: Path, random: np.random.Generator) -> None:
-    """Heads at a point, which the pose file says in millimetres through a camera of which one pixel is one at 1 m."""
+    """Images with a head at a point, and pose files in millimetres for a camera with focal length 1000 pixels."""
     for person in ("01", "07", "13"):
         for i in range(36):
             x, y = (int(random.integers(4, side - 4)) for side in reversed(SIZE))

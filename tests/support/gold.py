@@ -1,4 +1,4 @@
-"""What the book's library gives, recorded once; ``tests/gold/README.md`` says what and how."""
+"""Values recorded from fastai; see ``tests/gold/README.md``."""
 
 import functools
 import json
@@ -10,5 +10,5 @@ GOLD = Path(__file__).parents[1] / "gold"
 
 @functools.cache
 def gold(name: str) -> dict[str, Any]:
-    """The recorded numbers of one file, by its name."""
+    """The recorded values in the file ``name``.json."""
     return json.loads((GOLD / f"{name}.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""HTML read back, to test what was written."""
+"""A parser of HTML, to test generated pages."""
 
 from html.parser import HTMLParser
 
@@ -6,10 +6,10 @@ _VOID = ("br", "img")
 
 
 class Page(HTMLParser):
-    """The tags, the cells and the words of some HTML; unbalanced tags are an error.
+    """The tags, table cells and text of an HTML document; unbalanced tags are an error.
 
     Args:
-        html: what is read.
+        html: the document.
     """
 
     def __init__(self, html: str) -> None:

@@ -1,4 +1,4 @@
-"""Small image sets that tests make on the spot."""
+"""A small generated image dataset."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 
 
 def coloured_squares(folder: Path, count: int = 24, *, size: tuple[int, int] = (48, 64), seed: int = 0) -> pd.DataFrame:
-    """``count`` images, each with up to three coloured squares that are its labels; the table that says so.
+    """The table of ``count`` new images with up to three coloured squares each; the colours are the labels.
 
     Columns: fname, labels (joined by a space), is_valid (every fourth), x and y (the first square's centre).
     """

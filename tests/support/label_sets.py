@@ -1,4 +1,4 @@
-"""Scores and targets that metrics must get right: plain ones, awkward ones, and those with unknown cells."""
+"""Scores and targets for tests of metrics: typical ones, edge cases, and some with unknown labels."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ScoredLabels:
-    """Scores and targets, (n, k); decisions are those of the threshold 0.5."""
+    """Scores and targets, (n, k); decisions use the threshold 0.5."""
 
     scores: Tensor
     target: Tensor
@@ -93,13 +93,13 @@ def plain() -> ScoredLabels:
 
 @pytest.fixture(scope="session")
 def gold() -> dict[str, Any]:
-    """What the book's library gives on closed-form inputs."""
+    """The metrics recorded from fastai on closed-form inputs."""
     return json.loads((Path(__file__).resolve().parents[1] / "gold" / "g03_metrics.json").read_text())
 
 
 @pytest.fixture
 def recipes() -> ScoredLabels:
-    """The recipes' fixture ``multilabel_result``."""
+    """The fixture ``multilabel_result`` of the computer-vision recipes."""
     scores = [[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]]
     target = [[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]]
     return ScoredLabels(torch.tensor(scores), torch.tensor(target))

@@ -1,4 +1,4 @@
-"""Learners that are small enough to be trained in a test."""
+"""Small learners that tests can train in seconds."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 
-SMALL = "test_resnet"  # timm's own network for tests: 470,000 parameters
+SMALL = "test_resnet"  # timm's network for tests, with 470,000 parameters
 
 
 def squares_block(folder: Path, **changes: Any) -> DataBlock:
-    """The data block of `support.images.coloured_squares`: which colours are on the image."""
+    """The data block for `support.images.coloured_squares`: the colours in the image are its labels."""
     return DataBlock(
         blocks=(ImageBlock, MultiCategoryBlock),
         get_x=ColReader("fname", pref=folder),
@@ -32,7 +32,7 @@ def squares_block(folder: Path, **changes: Any) -> DataBlock:
 
 
 def small_learner(dls: DataLoaders, **options: Any) -> Learner:
-    """A learner with timm's network for tests, without pretrained weights, in float32, silent."""
+    """A learner with timm's network for tests and random weights, in float32, without progress output."""
     how = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
     return vision_learner(dls, SMALL, **how)
 

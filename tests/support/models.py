@@ -1,4 +1,4 @@
-"""Model folders that nobody has trained, for tests of what is done with them."""
+"""Saved models with random weights, for tests of prediction and export."""
 
 import functools
 from pathlib import Path
@@ -28,7 +28,7 @@ def small_model(seed: int = 0) -> ImageModel:
 
 
 def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (Resize(SIZE),)) -> Path:
-    """A folder with the small model in it."""
+    """The folder, in which the small model has been saved."""
     model = small_model(seed)
     return save_model(
         folder, Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), view), model.state_dict()
@@ -37,11 +37,11 @@ def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (
 
 @functools.cache
 def small_graph() -> bytes:
-    """The small model as an ONNX graph: made once, since it takes seconds."""
+    """The small model as an ONNX graph, cached because the export takes seconds."""
     model = small_model()
     return export_onnx(model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()))
 
 
 def pixels(count: int) -> Pixels:
-    """That many images of the size of the small model, always the same ones."""
+    """The same ``count`` random images (n, h, w, 3) of the small model's input size on every call."""
     return np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)

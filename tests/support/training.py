@@ -1,4 +1,4 @@
-"""A model, a run and batches small enough that a test can train them many times."""
+"""A tiny model, run and dataset that tests can train many times."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def tiny_model(seed: int = 0, *, dropout: float = 0.3) -> nn.Sequential:
 
 
 def tiny_run(model: nn.Sequential | None = None, **fields: Any) -> Run:
-    """A run of the tiny model in three groups."""
+    """A run of the tiny model with three parameter groups."""
     device = fields.pop("device", None) or Device("cpu", "float32")
     model = tiny_model() if model is None else model
     device.to_device(model)
@@ -62,7 +62,7 @@ def train_all(
 
 
 def tiny_plans() -> tuple[Plan, ...]:
-    """Two epochs of the head, then two of everything."""
+    """Two epochs with a frozen backbone, then two with all layers."""
     return fine_tune_plans(3, 2, 1e-2, freeze_epochs=2)
 
 
@@ -75,14 +75,14 @@ def tiny_batches(epoch: int) -> Iterator[TrainBatch]:
 
 
 def tiny_images() -> tuple[Tensor, Tensor]:
-    """Twenty images and what there is to say about each."""
+    """Twenty images (20, 3, 12, 12) and two regression targets for each."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(20, 3, 12, 12, generator=generator)
     return images, torch.stack([images[:, 0].mean((1, 2)), images[:, 1].std((1, 2))], dim=1)
 
 
 def in_another_process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What Python did with these arguments; it finds this module, and uses as many threads as this process."""
+    """The completed Python process with these arguments, with the same path and number of threads as this one."""
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(torch.get_num_threads())}
     return subprocess.run([sys.executable, *arguments], check=False, env=environment, capture_output=True, text=True)

@@ -1,7 +1,7 @@
 # ruff: noqa
 # fmt: off
-# Chapter 6 of the book: any number of labels, and points. The cells of the document in their order; the lines after
-# "# shows" are ours and say what the document shows.
+# Chapter 6 of the fastai book: any number of labels, and points. The cells of the document in order; the lines after
+# "# shows" are added and assert the outputs in the document.
 # %%
 from eyebright.all import *
 # %%
@@ -111,7 +111,7 @@ activs[0]
 def binary_cross_entropy(inputs, targets):
     inputs = inputs.sigmoid()
     return -torch.where(targets==1, 1-inputs, inputs).log().mean()
-# shows: the two branches are the wrong way round, so that a sure and right answer costs most
+# shows: the two branches are swapped, so that a confident correct prediction has the highest loss
 sure = tensor([[9., -9.]])
 assert binary_cross_entropy(sure, tensor([[1, 0]])) > binary_cross_entropy(sure, tensor([[0, 1]]))
 # %%
@@ -132,7 +132,7 @@ def accuracy_multi(inp, targ, thresh=0.5, sigmoid=True):
     "Compute accuracy when `inp` and `targ` are the same size."
     if sigmoid: inp = inp.sigmoid()
     return ((inp>thresh)==targ.bool()).float().mean()
-# shows: the library's own is the same
+# shows: the same as the library's function
 assert accuracy_multi(activs, y, thresh=.3).item() == pytest_approx(library(activs, y, thresh=.3).item())
 # %%
 def say_hello(name, say_what="Hello"): return f"{say_what} {name}."

@@ -1,7 +1,7 @@
 # ruff: noqa
 # fmt: off
-# The multi-label notebook of the computer-vision recipes. The cells of the document in their order, without those that
-# set the notebook up; the lines after "# shows" are ours and say what the document shows.
+# The multi-label notebook of the computer-vision recipes. The cells of the document in order, without the notebook's
+# setup; the lines after "# shows" are added and assert the outputs in the document.
 # %%
 import os
 from eyebright.recipes import *
@@ -51,7 +51,7 @@ assert data.one_batch()[0].shape == (BATCH_SIZE, 3, IM_SIZE, IM_SIZE)
 # %%
 y_true = tensor([[1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0]])
 y_pred = tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]).float()
-# shows: the worked table
+# shows: the example table
 assert hamming_accuracy(y_pred, y_true).item() == pytest_approx(1 - 3 / 20)
 assert zero_one_accuracy(y_pred, y_true).item() == pytest_approx(1 - 3 / 5)
 # %%

@@ -1,7 +1,7 @@
 # ruff: noqa
 # fmt: off
-# Chapter 6 again, with newer names; where a cell is the same as in seed_000 it stands here too. The lines after
-# "# shows" are ours and say what the document shows.
+# Chapter 6 of the fastai book again, with newer names; some cells are the same as in seed_000. The lines after
+# "# shows" are added and assert the outputs in the document.
 # %%
 from eyebright.all import *
 path = untar_data(URLs.PASCAL_2007)

@@ -1,10 +1,10 @@
 # ruff: noqa
 # fmt: off
-# The short form of chapter 6: what it names. The lines after "# shows" are ours and say what the document shows.
+# A short form of chapter 6 of the fastai book. The lines after "# shows" are added and assert the expected outputs.
 # %%
 from eyebright.all import *
 path = untar_data(URLs.PASCAL_2007)
-# shows: the two ways to loaders, of which the short one is for the usual layouts
+# shows: data loaders without a data block, for common layouts
 dls = ImageDataLoaders.from_csv(path, 'train.csv', folder='train', valid_col='is_valid', label_delim=' ',
                                 item_tfms=Resize(128))
 assert repr(dls.loss_func) == 'FlattenedLoss of BCEWithLogitsLoss()'

@@ -1,7 +1,7 @@
 # ruff: noqa
 # fmt: off
-# Chapter 5 of the book: breeds of pets. The cells of the document in their order; the lines after "# shows" are ours and
-# say what the document shows.
+# Chapter 5 of the fastai book: pet breeds. The cells of the document in order; the lines after "# shows" are added and
+# assert the outputs in the document.
 # %%
 from eyebright.all import *
 path = untar_data(URLs.PETS)

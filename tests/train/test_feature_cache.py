@@ -281,7 +281,7 @@ def test_looking_for_a_learning_rate_looks_at_images(folder: Path, table: pd.Dat
 
 def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
-    with pytest.raises(InputError, match="freeze_epochs=0 freezes none"):
+    with pytest.raises(InputError, match="`freeze_epochs=0` freezes none"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
     with pytest.raises(
         InputError, match=r"`augment_views` is a whole number of views of each image, at least 1, got 0"

@@ -53,8 +53,9 @@ class Learner:
         lr: the learning rate where a call names none.
         wd: weight decay, decoupled; norm layers and biases have none.
         moms: momentum at the start, the peak and the end of a one-cycle.
-        train_bn: whether norm layers of a frozen body learn, as in the book; False freezes all of it, statistics too.
-        keep_statistics: batch norms of the body keep the statistics of their pretraining in every phase.
+        train_bn: whether norm layers of a frozen backbone learn, as in the book; False freezes all of it, running
+            statistics too.
+        keep_statistics: batch norms of the backbone keep their pretrained running statistics in every phase.
         precision: ``"auto"`` measures which is faster here; or ``"float32"``, ``"bfloat16"``, ``"float16"``.
         seed: of dropout and of mixing; the data have their own.
         options: how a step learns: optimizer, clip, accumulate, ema, mixup, cutmix, label_smoothing, balance. It can be
@@ -170,7 +171,7 @@ class Learner:
         self.freeze_to(-1)
 
     def unfreeze(self) -> None:
-        """Everything learns."""
+        """All layers learn."""
         self.freeze_to(0)
 
     def freeze_to(self, n: int) -> None:
@@ -207,14 +208,13 @@ class Learner:
 
         Args:
             n_epoch: epochs.
-            lr: the rate; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the body a tenth.
+            lr: the rate; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the backbone a tenth.
             wd: weight decay of this fit.
             cbs: observers of this fit.
-            augment_views: look at each image in that many augmented views in all, and keep their features in memory
-                (about 10 kB an image and view): epochs after as many cost the head alone. Only while the body is
-                frozen, with ``train_bn=False``.
-            checkpoint: a file that holds everything at the end of each epoch.
-            resume: go on from that file instead of beginning.
+            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
+                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
+            checkpoint: a file to which the state of training is written after each epoch.
+            resume: continue from that file.
         """
         plan = self._plan(n_epoch, lr, wd, Constant(), augment_views)
         self._fit([plan], cbs, checkpoint, resume=resume)
@@ -239,18 +239,18 @@ class Learner:
 
         Args:
             n_epoch: epochs.
-            lr_max: the peak; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the body a tenth.
+            lr_max: the peak; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the backbone
+                a tenth.
             div: the first rate is the peak divided by this.
             div_final: the last rate is the peak divided by this.
             pct_start: the share of batches that goes up.
             wd: weight decay of this fit.
             moms: momentum at the start, the peak and the end.
             cbs: observers of this fit.
-            augment_views: look at each image in that many augmented views in all, and keep their features in memory
-                (about 10 kB an image and view): epochs after as many cost the head alone. Only while the body is
-                frozen, with ``train_bn=False``.
-            checkpoint: a file that holds everything at the end of each epoch.
-            resume: go on from that file instead of beginning.
+            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
+                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
+            checkpoint: a file to which the state of training is written after each epoch.
+            resume: continue from that file.
         """
         schedule = OneCycle(div=div, div_final=div_final, pct_start=pct_start, moms=moms or self.moms)
         plan = self._plan(n_epoch, lr_max, wd, schedule, augment_views)
@@ -287,22 +287,21 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train the head alone, then everything at half the rate, the body at much less.
+        """Train the head alone, then all layers at half the learning rate, the backbone at much less.
 
         Args:
-            epochs: with everything.
-            base_lr: the head's peak while the body is frozen.
-            freeze_epochs: with the body frozen.
+            epochs: in which all layers train.
+            base_lr: the head's peak learning rate while the backbone is frozen.
+            freeze_epochs: with a frozen backbone.
             lr_mult: the first group's peak is the head's divided by this.
             pct_start: the share of batches that goes up, with everything.
             div: the first rate is the peak divided by this, with everything.
             wd: weight decay.
             cbs: observers of both fits.
-            augment_views: look at each image in that many augmented views in all, and keep their features in memory
-                (about 10 kB an image and view): epochs after as many cost the head alone. Only while the body is
-                frozen, with ``train_bn=False``.
-            checkpoint: a file that holds everything at the end of each epoch.
-            resume: go on from that file instead of beginning.
+            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
+                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
+            checkpoint: a file to which the state of training is written after each epoch.
+            resume: continue from that file.
         """
         plans = fine_tune_plans(
             len(self.run.groups),
@@ -319,7 +318,9 @@ class Learner:
         plans = [replace(plan, **given) for plan in plans]
         if augment_views is not None:
             if not freeze_epochs:
-                raise InputError("augment_views keeps the features of a frozen body, and freeze_epochs=0 freezes none")
+                raise InputError(
+                    "`augment_views` caches the features of a frozen backbone, and `freeze_epochs=0` freezes none"
+                )
             plans[0] = replace(plans[0], augment_views=augment_views)
         self._fit(plans, cbs, checkpoint, resume=resume)
 

@@ -61,8 +61,8 @@ def vision_learner(
         lr: the learning rate where a call names none.
         wd: weight decay.
         moms: momentum of a one-cycle.
-        train_bn: whether norm layers of a frozen body learn.
-        keep_statistics: batch norms of the body keep the statistics of their pretraining.
+        train_bn: whether norm layers of a frozen backbone learn.
+        keep_statistics: batch norms of the backbone keep their pretrained running statistics.
         concat_pool: the head pools with maximum and average, as in the book.
         pool: the head pools.
         lin_ftrs: widths of the head's hidden layers.

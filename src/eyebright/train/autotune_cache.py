@@ -1,7 +1,7 @@
-"""What was measured once on this machine, so that the next training need not measure it again.
+"""A file that caches measurements of this machine, so that the next run need not repeat them.
 
-A file of facts that can be lost at any time: where it cannot be read, something is measured again, and where it cannot
-be written, nothing is remembered.
+It can be deleted at any time: where it cannot be read, the measurement is repeated, and where it cannot be written, the
+result is not cached.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ FILE = "measured.json"
 
 
 def measured_key(question: str, model: nn.Module, *shapes: tuple[int, ...]) -> str:
-    """A name for a question about a model: the same for the same layers, of which the same learn, on the same machine.
+    """The key of a measurement: equal for the same layers with the same trainable parameters on the same machine.
 
     Args:
         question: what is measured.
         model: with its modules in the modes in which it is measured.
-        shapes: of what the model is given.
+        shapes: of the model's inputs.
     """
     processor = torch.cpu.get_capabilities()
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    versions = torch.__version__, version("eyebright")  # our own steps change, too
+    versions = torch.__version__, version("eyebright")  # our own training step may change
     machine = (platform.machine(), torch.get_num_threads(), sorted(processor.items()), accelerator, versions)
     layers = [(name, tuple(p.shape), p.requires_grad, p.device.type) for name, p in model.named_parameters()]
     modes = [module.training for module in model.modules()]
@@ -40,12 +40,12 @@ def measured_key(question: str, model: nn.Module, *shapes: tuple[int, ...]) -> s
 
 
 def recall(key: str) -> Any:
-    """What was measured under this key; None: nothing."""
+    """The result that was cached under this key; None where there is none."""
     return _all_facts().get(key)
 
 
 def remember(key: str, fact: Any) -> None:
-    """Keeps what was measured, as JSON; where nothing can be written, nothing is kept."""
+    """Caches a result as JSON, where the file can be written."""
     facts = {**_all_facts(), key: fact}
     try:
         file = _file()
@@ -62,6 +62,6 @@ def _file() -> Path:
 def _all_facts() -> dict[str, Any]:
     try:
         facts = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # there is no home, no file, or something else in it
+    except (OSError, ValueError, RecursionError):  # no home folder, no file, or other content
         return {}
     return facts if isinstance(facts, dict) else {}

@@ -1,10 +1,9 @@
-"""The running statistics of batch norms, counted anew for the weights of now.
+"""Recomputes the running statistics of batch norms for the current weights.
 
-In training a batch norm sees its batch; in evaluation it uses a running average that remembers some ten to twenty
-steps. When an epoch is shorter than that, the average belongs to weights of long ago, and where a network starts from
-scratch to no weights at all: the training loss falls while validation shows noise. Counting the statistics anew over
-some batches repairs it, and changes nothing in what is learnt ("precise batch norm": Wu and Johnson, 2021,
-arXiv:2105.07576, section 3).
+In training a batch norm uses the statistics of its batch; in evaluation it uses a running average over some ten to
+twenty steps. When an epoch is shorter than that, the average belongs to old weights, or to the initial statistics: the
+training loss falls while validation shows noise. Recomputing the statistics over some batches repairs this and changes
+no weight ("precise batch norm": Wu and Johnson, 2021, arXiv:2105.07576, section 3).
 """
 
 from collections.abc import Iterable
@@ -26,10 +25,10 @@ def reset_broken_statistics(model: nn.Module) -> None:
 
 
 def recompute_statistics(model: nn.Module, batches: Iterable[TrainBatch], device: Device) -> None:
-    """Gives every batch norm that is in training mode the statistics of these batches, seen without dropout.
+    """Recomputes the statistics of every batch norm in training mode over these batches, without dropout.
 
     Args:
-        model: on the device; its modes stay as they are.
+        model: on the device; its modes are restored.
         batches: of training, on the device.
         device: where the model is, and its precision.
     """

@@ -1,6 +1,6 @@
-"""The running average of the weights, which often generalises better than the last ones (arXiv:1306.4206, Polyak).
+"""An exponential moving average (EMA) of the weights (Polyak and Juditsky, 1992, doi:10.1137/0330046).
 
-Early on the decay is smaller, min(decay, (1 + n) / (10 + n)) after n updates, so that the first weights do not linger.
+The decay after n updates is min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class AveragedWeights:
-    """A running average of a model's parameters and buffers.
+    """An exponential moving average of a model's parameters and buffers.
 
     Args:
         model: the model that is trained.
@@ -26,7 +26,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes the weights of now into the average."""
+        """Adds the current weights to the average."""
         self.updates += 1
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         for name, live in self._live.items():
@@ -37,7 +37,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def take_over(self) -> None:
-        """Makes the averaged weights the model's."""
+        """Copies the averaged weights into the model."""
         for name, live in self._live.items():
             live.copy_(self.average[name])
 
@@ -45,7 +45,7 @@ class AveragedWeights:
     def in_the_model(self) -> Generator[None, None, None]:
         """The model holds the averaged weights inside the ``with``, and its own again after it.
 
-        Statistics of batch norms that are counted anew inside belong to the averaged weights, and stay with them.
+        Running statistics that are recomputed inside belong to the averaged weights, and are kept with them.
         """
         own = {name: live.clone() for name, live in self._live.items()}
         try:

@@ -1,4 +1,4 @@
-"""What the training loop says while it runs: frozen values that observers match on."""
+"""The events of the training loop: frozen values that observers match on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class PhaseStarted:
 
     @property
     def title(self) -> str:
-        """What the plan is called beside others; nothing where it is the only one."""
+        """The title of the plan; empty where it is the only one."""
         if self.phases == 1:
             return ""
         return "the head alone" if self.plan.frozen_to else "everything"
@@ -24,7 +24,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class SearchStarted:
-    """A search for a learning rate begins, of at most so many steps."""
+    """The learning-rate finder begins, with at most ``steps`` steps."""
 
     steps: int
 
@@ -40,7 +40,7 @@ class EpochStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """A batch has been learnt from. ``step`` of the ``steps`` of this epoch are done; ``lrs`` are those it used."""
+    """A step is done: ``step`` of the ``steps`` of this epoch; ``lrs`` has the learning rate of each group."""
 
     step: int
     steps: int
@@ -50,19 +50,19 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class ValidationStarted:
-    """The epoch's batches are done, the validation set comes next."""
+    """The training steps of an epoch are done; validation begins."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """An epoch is over: the run stands at a boundary where it can be saved, stopped and resumed.
+    """An epoch is over: the run can be saved, stopped and resumed here.
 
     Args:
         epoch: counts from 0 within its plan.
-        scores: ``train_loss`` (exact mean over the epoch's images), then what validation gave.
-        seconds: that the epoch took, with validation.
+        scores: ``train_loss`` (exact mean over the epoch's images), then the validation scores.
+        seconds: of the epoch, validation included.
     """
 
     epoch: int
@@ -78,7 +78,7 @@ class Finished:
 
     @property
     def said(self) -> str:
-        """A sentence where training ended early; nothing where it is done."""
+        """A sentence where training was stopped early; else empty."""
         return "" if self.reason == "done" else f"stopped early: {self.reason}"
 
 

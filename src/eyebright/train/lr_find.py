@@ -1,7 +1,7 @@
-"""Which learning rate to begin with: a mock training with ever larger ones (Smith, arXiv:1506.01186, section 3.3).
+"""The learning-rate finder: trial steps with growing learning rates (Smith, 2017, arXiv:1506.01186, section 3.3).
 
-It happens in memory, and whatever ends it - the last step, a diverging loss, an error, Ctrl-C - the weights, buffers,
-gradients, training mode, counters and generators are afterwards as they were before.
+However it ends - after the last step, with a diverging loss, an error or Ctrl-C - weights, buffers, gradients, training
+mode, counters and generators are restored.
 """
 
 import copy
@@ -38,16 +38,16 @@ Curve = NDArray[np.float32]
 
 @dataclass(frozen=True, repr=False)
 class LRFind:
-    """The curve of a mock training and what may be read from it.
+    """The losses at growing learning rates, and the learning rates that they suggest.
 
     Args:
-        lrs: that were tried, one for each step.
-        losses: smoothed, one for each step.
-        valley: in the middle of the longest stretch on which the loss falls.
-        slide: where the loss, seen from the end, stops rising steeply.
+        lrs: the learning rate of each step.
+        losses: the smoothed loss of each step.
+        valley: in the middle of the longest interval in which the loss falls.
+        slide: where the loss, from the end backwards, stops rising steeply.
         minimum: a tenth of the learning rate with the lowest loss.
         steep: where the loss falls fastest.
-        said: a sentence when the suggestions mean little; else None.
+        said: a sentence where the suggestions are unreliable; else None.
     """
 
     lrs: list[float]
@@ -78,7 +78,7 @@ class LRFind:
         return f"LRFind({rates}; {len(self.lrs)} steps)" + (f": {self.said}" if self.said else "")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the suggestions, and how well the loss did there."""
+        """The suggestions, and the loss at each of them."""
         rates = [
             (name, f"{rate:.2g}", f"{np.interp(np.log(rate), np.log(self.lrs), self.losses):.4f}")
             for name, rate in self.suggestions.items()
@@ -102,7 +102,7 @@ def lr_find(
     """The curve of the loss while the learning rate grows by equal factors, and four suggestions.
 
     Args:
-        run: is left as it is.
+        run: is restored at the end.
         setup: the model that a step calls, and the training batches.
         start_lr: the first learning rate.
         end_lr: the one after the last.
@@ -110,11 +110,11 @@ def lr_find(
         stop_div: stop when the smoothed loss is four times its lowest value.
         plan: whose weight decay and options (but accumulation and average) are used; its rates and epochs are not.
         step: learns from one batch.
-        observe: is told of the search and of each of its steps.
+        observe: called with `SearchStarted`, and with `StepDone` after each step.
 
     Raises:
         InputError: not 0 < start_lr < end_lr.
-        TrainingError: the loss ran away before there was anything to read from the curve, or there was no batch.
+        TrainingError: the loss diverged too early for a suggestion, or there was no batch.
     """
     if not 0 < start_lr < end_lr:
         raise InputError(f"learning rates grow from a positive start_lr to end_lr, got {start_lr} and {end_lr}")

@@ -1,10 +1,10 @@
-"""Which number format trains this model fastest on this machine: measured, because no rule knows.
+"""Measures which precision trains this model fastest on this machine; no rule could tell.
 
 bfloat16 makes ResNets two to three times faster where the processor multiplies matrices of it (AMX, tensor cores), and
-gives other networks little. Weights stay float32 in either, so both are safe.
+makes other networks hardly faster. Weights stay float32 in both, so both are safe.
 
-On a CPU one thread's own working time is taken, so that neither other programs nor waiting threads decide. The answer
-is remembered (`eyebright.train.autotune_cache`): the same model gets the same one the next time, at once.
+On a CPU the CPU time of one thread is measured, so that other programs have no influence. The result is cached
+(`eyebright.train.autotune_cache`): the same model gets the same precision the next time, at once.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[Precision, str]:
     """The faster of float32 and bfloat16 for training, and a sentence with the measurement.
 
-    Both are timed in turn on a copy of the model for about four seconds at most, unless that has been done on this
-    machine; the model, its gradients and the global generators stay as they are.
+    Both are timed in turn on a copy of the model, for about four seconds at most, unless the result is cached; the
+    model, its gradients and the global generators are unchanged.
 
     Args:
-        model: as it will be trained: what is frozen is frozen, and every module is in the mode that it will be in.
+        model: as it will be trained: frozen, and with its modules in the modes that they will train in.
         batch: of training, on the device; a CPU uses only eight images of it.
         loss: as in training.
         device: where the model is.
@@ -59,7 +59,7 @@ def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: De
 
 
 def _recalled(key: str, device: Device) -> tuple[float, float] | None:
-    """What was measured before, if every process that takes part knows the same."""
+    """The cached result, where all processes have the same one."""
     try:
         slow, fast = map(float, recall(key))
     except (TypeError, ValueError, OverflowError):
@@ -70,7 +70,7 @@ def _recalled(key: str, device: Device) -> tuple[float, float] | None:
 
 
 def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[float, float]:
-    """Seconds of a step in float32 and in bfloat16, summed over the processes: they must agree."""
+    """Seconds of a step in float32 and in bfloat16, summed over the processes, so that all choose the same."""
     trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with device.fork_rng(0, 0), _one_thread():
@@ -105,7 +105,7 @@ def _one_thread() -> Generator[None, None, None]:
 
 
 def _seconds(model: nn.Module, batch: TrainBatch, loss: Loss, dtype: torch.dtype) -> float:
-    """How long one forward and backward pass takes."""
+    """Seconds of one forward and backward pass."""
     images, targets = batch
     started = _now(images.device)
     with torch.autocast(images.device.type, dtype=dtype, enabled=dtype != torch.float32):

@@ -1,4 +1,4 @@
-"""Where the time of training went, as a small table that a person can act on."""
+"""A table of where the time of training went."""
 
 from eyebright._system.timer import Timer
 from eyebright.train.run import BACKWARD, FORWARD, OPTIMIZER, VALIDATING, WAITING, Run
@@ -7,14 +7,14 @@ PARTS = (WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING)
 
 
 def profile_lines(run: Run, reading: Timer, readers: int) -> list[str]:
-    """The table's lines: seconds and share of each part of training, and what the readers did meanwhile.
+    """The lines of the table: seconds and share of each part of training, and CPU time of the workers.
 
-    On a GPU the work of the forward pass is waited for in the backward pass; their sum is right.
+    On a GPU the forward pass is asynchronous, and is waited for in the backward pass; their sum is right.
 
     Args:
-        run: has been trained.
-        reading: of the loader that it learnt from, in seconds of the readers' own work.
-        readers: how many read.
+        run: that was trained.
+        reading: the timer of the training loader, in CPU seconds of its workers.
+        readers: number of workers; 0: the training thread reads.
     """
     total = run.timer.seconds.get("epoch", 0.0)
     if not total:

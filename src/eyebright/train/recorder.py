@@ -1,4 +1,4 @@
-"""What a training has been through, under the book's names: a view of the run, with no state of its own."""
+"""The losses, learning rates and scores of a run, under the names of fastai's ``Recorder``."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ class Recorder:
     """The losses, learning rates and scores of a run's last fit.
 
     Args:
-        run: what is recorded; the recorder always shows how it stands now.
+        run: whose current state is shown; the recorder has none of its own.
     """
 
     def __init__(self, run: Run) -> None:
@@ -29,7 +29,7 @@ class Recorder:
         return text_table(rows) if rows else f"{type(self).__name__}: nothing has been trained yet"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the table of epochs, through all plans of the last fit."""
+        """The table of epochs, through all plans of the last fit."""
         rows = history_rows(self._run.history)
         columns = epoch_columns(rows)
         return html.block("", html.table(columns, [epoch_cells(row, columns) for row in rows], text_columns=0))
@@ -61,7 +61,7 @@ class Recorder:
         return [[torch.tensor(value) for value in row[2:]] for row in self.values]
 
     def plot_losses(self, skip_start: int = 0, *, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-        """The learning curve from its very beginning, under the name of the recipes."""
+        """The learning curve from the first step, under the name of the recipes."""
         return self.plot_loss(skip_start, ax=ax)
 
     def plot_loss(

@@ -1,13 +1,13 @@
-"""The running average that makes a noisy loss readable: in the progress bar, in plots and in the learning-rate finder.
+"""An exponentially weighted mean of the noisy loss, for the progress bar, plots and the learning-rate finder.
 
-It is not the ``train_loss`` of the table: that is the exact mean over the epoch's images.
+The ``train_loss`` of the history is something else: the exact mean over the epoch's images.
 """
 
 from collections.abc import Iterable
 
 
 class SmoothLoss:
-    """Exponentially weighted mean of what was added, corrected for its start as in Adam (arXiv:1412.6980, section 3).
+    """Exponentially weighted mean of the losses, with Adam's bias correction (arXiv:1412.6980, section 3).
 
     Args:
         beta: the weight of the past; 0.98 as in the book.
@@ -19,13 +19,13 @@ class SmoothLoss:
         self._count = 0
 
     def add(self, loss: float) -> float:
-        """The mean with this loss in it."""
+        """Adds a loss; returns the mean."""
         self._sum = self._beta * self._sum + (1 - self._beta) * loss
         self._count += 1
         return self._sum / (1 - self._beta**self._count)
 
 
 def smoothed(losses: Iterable[float], *, beta: float = 0.98) -> list[float]:
-    """The smoothed curve of some losses, for plotting."""
+    """The smoothed losses, for plotting."""
     smooth = SmoothLoss(beta)
     return [smooth.add(loss) for loss in losses]

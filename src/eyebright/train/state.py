@@ -1,8 +1,8 @@
-"""A checkpoint: everything that a run is, in one file that only tensors and JSON can be read from.
+"""Checkpoints: the state of a run as one safetensors file, from which only tensors and JSON can be read.
 
-The file is safetensors with the JSON in its header, so the two cannot disagree; it is written under another name,
-flushed to the disk and renamed, so it is always the old one or the new one. Taken at the end of an epoch (when
-``EpochDone`` comes), it continues to the very weights of an uninterrupted run: in float32 on a CPU, bit for bit.
+The JSON is in the header of the file. The file is written under a temporary name, flushed to the disk and renamed, so a
+crash leaves the old one or the new one. Resumed from the end of an epoch (``EpochDone``), training ends with the
+weights of an uninterrupted run: in float32 on a CPU, bit for bit.
 """
 
 import json
@@ -41,7 +41,7 @@ Description = dict[str, Any]
 
 
 def save_checkpoint(run: Run, path: str | Path) -> None:
-    """Writes the run to ``path``; the processes wait for the one that writes.
+    """Writes the state of the run to ``path``, in the main process; the others wait.
 
     Raises:
         TrainingError: the disk is full, read-only, or the like; a checkpoint that was there before still is.
@@ -62,12 +62,12 @@ def save_checkpoint(run: Run, path: str | Path) -> None:
 
 
 def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None = None) -> None:
-    """Puts the run where the one in the file stood; ``train`` then goes on from there.
+    """Restores the state of a run from a file; ``train`` then continues from there.
 
     Args:
         run: a run of the same model, seed and data, on any device.
-        path: what ``save_checkpoint`` wrote.
-        plans: what is to be trained; None for what the checkpoint was training.
+        path: of a checkpoint.
+        plans: that are to be trained, which must be those of the checkpoint; None: not checked.
 
     Raises:
         TrainingError: there is no such file, it is not whole, or it does not fit this run; the run is unchanged.
@@ -104,7 +104,7 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
 
 
 def run_state(run: Run) -> tuple[Tensors, Description]:
-    """Everything that a run is: tensors by name, and the rest as JSON."""
+    """The state of a run: tensors by name, and the rest as JSON."""
     tensors = {f"model/{name}": tensor for name, tensor in run.model.state_dict().items()}
     if run.phase_started:
         state = run.current_optimizer.torch.state
@@ -122,7 +122,7 @@ def run_state(run: Run) -> tuple[Tensors, Description]:
 def restore(
     run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any], *, plans: Sequence[Plan] | None = None
 ) -> None:
-    """Puts the run where ``run_state`` found another one.
+    """Sets the state that ``run_state`` returned for another run.
 
     Raises:
         TrainingError: it does not fit this run; the run is unchanged.
@@ -164,7 +164,7 @@ def _description(run: Run) -> Description:
 
 
 def _what_is_wrong(tensors: Tensors, description: Description) -> str:
-    """What a checkpoint lacks that others have written or changed, the empty string where it is whole."""
+    """What is missing or of the wrong type in a checkpoint; the empty string where it is complete."""
     wrong = [name for name, kind in _KINDS.items() if not isinstance(description.get(name), kind)]
     wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
     wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
@@ -191,7 +191,7 @@ def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan],
 
 
 def _differences(name: str, was: Any, now: Any) -> list[str]:
-    """What differs, each said by the names that lead to it; what only the older one says does not count."""
+    """The differing values, each with its path of names; keys that only the old one has are ignored."""
     if isinstance(was, dict) and isinstance(now, dict):
         return [words for key, value in now.items() for words in _differences(f"{name} {key}", was.get(key), value)]
     return [] if was == now else [f"{name.strip()} was {_short(was)} and is {_short(now)}"]
@@ -248,7 +248,7 @@ def _fill(targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor], prefix: 
 
 
 def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """On the parameter's device and, where it has its shape, in its memory layout: the fused kernels count on that."""
+    """On the parameter's device and, where shapes are equal, in its memory layout, which fused optimizers require."""
     if value.shape != parameter.shape:
         return value.to(parameter.device)
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 
 class EpochRow(NamedTuple):
-    """What the table says of one epoch.
+    """One row of the table.
 
     Args:
         epoch: its number, from 0.
-        scores: ``train_loss``, then what validation gave.
-        seconds: that it took.
+        scores: ``train_loss``, then the validation scores.
+        seconds: of the epoch.
     """
 
     epoch: int
@@ -31,23 +31,23 @@ def history_rows(history: Sequence[Mapping[str, float]]) -> list[EpochRow]:
 
 
 def epoch_columns(rows: Sequence[EpochRow]) -> list[str]:
-    """The headings: with every score that any of the epochs has."""
+    """The column names, with every score that any of the epochs has."""
     return ["epoch", *dict.fromkeys(name for row in rows for name in row.scores), "time"]
 
 
 def epoch_cells(row: EpochRow, columns: Sequence[str]) -> list[str]:
-    """What stands under the headings; nothing where the epoch has no such score."""
+    """The cells of one row; empty where the epoch has no such score."""
     scores = [f"{row.scores[name]:.6f}" if name in row.scores else "" for name in columns[1:-1]]
     return [str(row.epoch), *scores, clock(row.seconds)]
 
 
 def text_line(columns: Sequence[str], cells: Sequence[str]) -> str:
-    """The cells under their columns, numbers to the right."""
+    """The cells as text, aligned to the right of their columns."""
     return "  ".join(cell.rjust(max(len(column), 8)) for column, cell in zip(columns, cells, strict=True))
 
 
 def text_table(rows: Sequence[EpochRow]) -> str:
-    """The whole table as plain lines."""
+    """The table as text."""
     columns = epoch_columns(rows)
     return "\n".join(text_line(columns, cells) for cells in (columns, *(epoch_cells(row, columns) for row in rows)))
 

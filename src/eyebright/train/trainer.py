@@ -49,7 +49,7 @@ SHORT_EPOCH = 32
 """Epochs of fewer steps are too short for the running statistics of batch norms."""
 
 ENOUGH_BATCHES = 8
-"""To count the statistics anew: each channel then has seen some hundred images."""
+"""To recompute the statistics: some hundred images."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
@@ -57,7 +57,7 @@ Validate = Callable[[FeatureCache | None], Scores]
 
 
 class Training:
-    """A model, its data, and where its training stands.
+    """A model, its data, and the run that trains it.
 
     Args:
         dls: the training and the validation side.
@@ -65,8 +65,8 @@ class Training:
         loss: of raw outputs and targets; None: the target block's.
         precision: ``"auto"`` measures before the first fit.
         seed: of dropout.
-        train_bn: whether norm layers of a frozen body learn.
-        keep_statistics: batch norms of the body keep the statistics of their pretraining.
+        train_bn: whether norm layers of a frozen backbone learn.
+        keep_statistics: batch norms of the backbone keep their pretrained running statistics.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Training:
         self.frozen_to = n % len(self.run.groups)
 
     def use_precision(self, precision: str) -> None:
-        """From now on compute in these numbers; the weights stay float32."""
+        """Trains in this precision from now on; weights stay float32."""
         self.run.device = Device(self.run.device.torch_device, precision)
 
     def optimizer(self, weight_decay: float) -> GroupedOptimizer:
@@ -143,12 +143,12 @@ class Training:
         """Train one plan after another.
 
         Args:
-            plans: what is to be done.
-            observers: watch it.
+            plans: what is trained, in order.
+            observers: called with each event.
             validate: gives the scores after each epoch.
-            checkpoint: a file that holds everything at the end of each epoch.
-            resume: go on from that file instead of beginning.
-            progress: what a person sees.
+            checkpoint: a file to which the state is written after each epoch.
+            resume: continue from that file.
+            progress: how progress is shown.
         """
         self._check(plans)
         watching = list(observers)
@@ -168,7 +168,7 @@ class Training:
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
-        """Losses at growing learning rates; everything is afterwards as it was before."""
+        """The losses at growing learning rates; model and run are restored at the end."""
         self._check([plan])
         self._choose_precision(self.frozen_to)
         self._set_training_loss(plan.options)
@@ -226,7 +226,7 @@ class Training:
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
 
     def facts(self) -> dict[str, str]:
-        """What is trained, on what and how, for people."""
+        """Model, weights, data, loss and precision, as text."""
         every = list(self.model.parameters())
         learn = sum(parameter.numel() for parameter in every if parameter.requires_grad)
         total = sum(parameter.numel() for parameter in every)

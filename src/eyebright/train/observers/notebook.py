@@ -1,4 +1,4 @@
-"""What a notebook shows of a training: one table for each plan, which grows while the epoch in work has a bar below it.
+"""Shows progress in a notebook: one table for each plan, with a bar below it for the current epoch.
 
 A table is a single output that is changed in place, so what a saved notebook keeps is the finished table alone. It is
 changed a few times a second at most: every change goes through the kernel's messages and the browser.

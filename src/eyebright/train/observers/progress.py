@@ -1,7 +1,7 @@
-"""What a person sees of a training: a table that grows, with a bar below it where something can be drawn again.
+"""Shows progress: a table of epochs that grows, with a progress bar below it on a terminal.
 
-The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan. Notebooks
-have a room of their own, `eyebright.train.observers.notebook`.
+The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan. For
+notebooks see `eyebright.train.observers.notebook`.
 """
 
 import time
@@ -104,7 +104,7 @@ class _Table:
 
 
 class _Bar:
-    """The table, and a bar below it for what is in work."""
+    """The table, and a progress bar below it."""
 
     def __init__(self, progress: Progress, table: _Table) -> None:
         self._progress = progress
@@ -134,7 +134,7 @@ class _Bar:
 
 
 class _Lines:
-    """The table, and between its rows a sign of life, rarely."""
+    """The table, and at most every half minute a line with the current step."""
 
     def __init__(self, say: Say, table: _Table) -> None:
         self._say = say
@@ -160,5 +160,5 @@ class _Lines:
 
 
 def _plain(console: Console) -> Say:
-    """Says lines as they are: no colours by guess, no markup, no line breaks of its own."""
+    """Prints lines unchanged: no highlighting, no markup, no wrapping."""
     return lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)

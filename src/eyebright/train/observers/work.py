@@ -1,4 +1,4 @@
-"""What is in work at the moment, as the events tell it: for bars and for signs of life."""
+"""The current epoch and step, followed by the events: for progress bars and log lines."""
 
 import time
 
@@ -8,7 +8,7 @@ from eyebright.train.table import clock
 
 
 class Work:
-    """An epoch, its validation, or a search for a learning rate."""
+    """The progress of an epoch, its validation, or the learning-rate finder."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -18,7 +18,7 @@ class Work:
         self._started = time.monotonic()
 
     def note(self, event: Event) -> None:
-        """Takes in what has happened."""
+        """Updates the progress by an event."""
         match event:
             case PhaseStarted():
                 self._smooth = SmoothLoss()
@@ -36,12 +36,12 @@ class Work:
 
     @property
     def said(self) -> str:
-        """The smoothed loss in words; nothing before the first step."""
+        """The smoothed loss as text; empty before the first step."""
         return "" if self.loss is None else f"loss {self.loss:.4f}"
 
     @property
     def left(self) -> str:
-        """The time that the other steps will take; nothing before the first step."""
+        """The estimated time of the remaining steps as text; empty before the first step."""
         if self.step == 0:
             return ""
         return f"{clock((time.monotonic() - self._started) / self.step * (self.steps - self.step))} left"

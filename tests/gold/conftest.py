@@ -12,7 +12,7 @@ LABELS = ("car", "person", "dog", "chair")
 
 @pytest.fixture(scope="session")
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty images of three breeds, with the breed in the file name, in several sizes (chapter 5 of the book)."""
+    """Sixty images of three breeds in several sizes, named after the breed (chapter 5 of the fastai book)."""
     folder = tmp_path_factory.mktemp("pets")
     random = np.random.default_rng(0)
     for i in range(60):
@@ -23,7 +23,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty images of one size for `voc_table` (chapter 6 of the book)."""
+    """Forty images of one size for `voc_table` (chapter 6 of the fastai book)."""
     folder = tmp_path_factory.mktemp("voc")
     for i in range(40):
         PIL.Image.new("RGB", (500, 333), (6 * i, 255 - 6 * i, 128)).save(folder / f"{i:06}.jpg")

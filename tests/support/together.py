@@ -1,4 +1,4 @@
-"""A training that one process and several do alike; ``torchrun -m support.together FOLDER`` does it in several."""
+"""A training whose results must not depend on the number of processes; ``torchrun -m support.together FOLDER``."""
 
 import json
 import os
@@ -25,17 +25,17 @@ from eyebright.train.run import Run
 from support.learners import small_learner, squares_block
 from support.training import train_all
 
-BAD = ["000.png", "001.png", "003.png"]  # of both sides
+BAD = ["000.png", "001.png", "003.png"]  # unreadable images in the training and the validation set
 BATCH = 7  # two processes cannot divide it evenly
 
 
 def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
-    """A learner after an epoch of its head and one of everything; ``folder`` keeps its checkpoint of between.
+    """A learner trained for a frozen and an unfrozen epoch; ``folder`` has the checkpoint between the two.
 
     Args:
-        folder: with ``photos`` and ``table.csv``.
-        name: of the checkpoints.
-        resume: go on from the checkpoint of this name.
+        folder: contains ``photos`` and ``table.csv``.
+        name: name of the checkpoints.
+        resume: name of a checkpoint to resume from.
     """
     learner = small_learner(squares(folder), ps=0.0, metrics=[])
     learner.metrics = list(learner.dls.target.metrics())
@@ -53,13 +53,13 @@ def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
 
 
 def squares(folder: Path, photos: str = "photos", **how: Any) -> DataLoaders:
-    """The images in ``folder``."""
+    """The data loaders of the images in ``folder``."""
     table = pd.read_csv(folder / "table.csv", keep_default_na=False)
     return squares_block(folder / photos).dataloaders(table, **{"bs": BATCH, "num_workers": 1, **how})
 
 
 def learnt(learner: Learner) -> dict[str, Any]:
-    """What a training came to, as JSON."""
+    """History, losses and norms of the weights after training, for JSON."""
     state = learner.model.state_dict()
     return {
         "history": [{key: row[key] for key in row if key != "seconds"} for row in learner.run.history],
@@ -70,7 +70,7 @@ def learnt(learner: Learner) -> dict[str, Any]:
 
 
 def everything(folder: Path, name: str) -> dict[str, Any]:
-    """Everything that must not depend on the number of processes, as JSON."""
+    """All results that must not depend on the number of processes, for JSON."""
     learner = trained(folder, name)
     images, predictions, targets, losses = learner.get_preds(with_loss=True, with_input=True)
     result = {
@@ -124,8 +124,8 @@ def left_out(folder: Path, name: str) -> list[str]:
 
 
 def refused(folder: Path, learner: Learner) -> list[str]:
-    """What goes wrong in one process goes wrong in all."""
-    said: list[str] = []
+    """The messages of errors that all processes must raise alike."""
+    messages: list[str] = []
     Device("cpu").on_main((folder / "a file").touch)
     for wrong in (
         lambda: learner.fit(1, cbs=[history_csv(learner.run, folder / "a file" / "history.csv")]),
@@ -134,8 +134,8 @@ def refused(folder: Path, learner: Learner) -> list[str]:
         try:
             wrong()
         except EyebrightError as error:
-            said.append(str(error))
-    return said
+            messages.append(str(error))
+    return messages
 
 
 if __name__ == "__main__":

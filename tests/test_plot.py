@@ -73,8 +73,8 @@ def test_titles_do_not_overlap_each_other_or_an_image(figsize, second_line):
     title_boxes = [ax.title.get_window_extent() for ax in figure.axes]
     image_boxes = [ax.get_window_extent() for ax in figure.axes]
     for i, box in enumerate(title_boxes):
-        others = [other for j, other in enumerate(title_boxes + image_boxes) if j % len(title_boxes) != i]
-        assert not any(box.shrunk(0.98, 0.9).overlaps(other) for other in others), titles[i]
+        other_boxes = [other for j, other in enumerate(title_boxes + image_boxes) if j % len(title_boxes) != i]
+        assert not any(box.shrunk(0.98, 0.9).overlaps(other) for other in other_boxes), titles[i]
 
 
 def test_a_long_title_is_wrapped_between_labels():

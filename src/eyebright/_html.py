@@ -34,10 +34,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_colu
     """
     head = f"<thead>{_row('th', columns, text_columns)}</thead>" if columns else ""
     body = "".join(_row("td", row, text_columns) for row in rows)
-    more = paragraph(f"… and {left_out:,} more") if left_out else ""
+    omitted = paragraph(f"… and {left_out:,} more") if left_out else ""
     return (
         f'<div style="max-height:{_MAX_HEIGHT};overflow:auto;margin:0.3em 0">'
-        f'<table class="dataframe" style="margin:0">{head}<tbody>{body}</tbody></table></div>{more}'
+        f'<table class="dataframe" style="margin:0">{head}<tbody>{body}</tbody></table></div>{omitted}'
     )
 
 

@@ -87,23 +87,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("hzay", ["clear", "hazy"])
     " Did you mean 'hazy'?"
     """
-    near = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    matches = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
-def listing(names: Iterable[object], *, most: int = 12) -> str:
+def listing(names: Iterable[object], *, limit: int = 12) -> str:
     """The quoted names joined by commas; of a long list only the first ones and the total number.
 
     Args:
         names: the names.
-        most: maximum number of names to show.
+        limit: maximum number of names to show.
 
-    >>> listing(["bus", "car", "cat"], most=2)
+    >>> listing(["bus", "car", "cat"], limit=2)
     "'bus', 'car', ... (3 in all)"
     """
     quoted = [f"'{name}'" for name in names]
-    shown = ", ".join(quoted[:most])
-    return shown if len(quoted) <= most else f"{shown}, ... ({len(quoted)} in all)"
+    shown = ", ".join(quoted[:limit])
+    return shown if len(quoted) <= limit else f"{shown}, ... ({len(quoted)} in all)"
 
 
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:

@@ -142,9 +142,9 @@ def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> 
     assert PixelCache.from_option(tmp_path).store.location == f"'{tmp_path}'"  # type: ignore[union-attr]
     cache = PixelCache.in_memory(limit=5)
     assert PixelCache.from_option(cache) is cache
-    for wrong in (True, 3, ""):
+    for value in (True, 3, ""):
         with pytest.raises(InputError, match="cache is 'memory', a folder, a PixelCache or None, not"):
-            PixelCache.from_option(wrong)  # type: ignore[arg-type]
+            PixelCache.from_option(value)  # type: ignore[arg-type]
 
 
 def test_many_threads_can_share_a_cache(cache, gradient, encode, in_threads: Callable):

@@ -85,9 +85,9 @@ def test_count_bytes_includes_the_files_of_runs_at_the_same_time(tmp_path: Path)
 
 def test_two_runs_that_write_at_the_same_time_stay_near_the_limit(tmp_path: Path) -> None:
     limit = 100_000
-    both = [FolderStore(tmp_path, limit) for _ in range(2)]
+    runs = [FolderStore(tmp_path, limit) for _ in range(2)]
     for number in range(100):
-        both[number % 2].put(f"{number:02}-1", some_pixels(number))
+        runs[number % 2].put(f"{number:02}-1", some_pixels(number))
     assert 0.8 * limit < sum(path.stat().st_size for path in files(tmp_path)) < 1.1 * limit
 
 
@@ -227,9 +227,9 @@ assert store.problem is None, store.problem
 
 def test_two_processes_can_fill_one_folder_at_the_same_time(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITES_AND_READS, str(tmp_path)]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    errors = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], errors
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
     store = FolderStore(tmp_path)
     for number in range(150):
         assert np.array_equal(store.get(f"{number % 7:02}-{number}"), some_pixels(number, (40, 50)))

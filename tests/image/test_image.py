@@ -270,8 +270,8 @@ def test_many_threads_can_read_the_same_image(tmp_path, gradient, encode):
 @pytest.mark.parametrize(("name", "frames"), [("JPEG", 1), ("PNG", 1), ("WEBP", 1), ("GIF", 3), ("TIFF", 3)])
 def test_no_file_stays_open(name, frames, tmp_path, gradient, encode):
     path = tmp_path / "a"
-    more = {"save_all": True, "append_images": [PIL.Image.new("RGB", (30, 20))] * (frames - 1)} if frames > 1 else {}
-    path.write_bytes(encode(gradient(20, 30), name, **more))
+    options = {"save_all": True, "append_images": [PIL.Image.new("RGB", (30, 20))] * (frames - 1)} if frames > 1 else {}
+    path.write_bytes(encode(gradient(20, 30), name, **options))
     gc.collect()
     before = open_files()
     images = [Image.create(path) for _ in range(5)]

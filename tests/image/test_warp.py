@@ -232,12 +232,12 @@ def test_padding_by_whole_pixels_equals_numpys_pad(pad: str) -> None:
 @pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("shrink", [1, 3, 11])
 def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad: str) -> None:
-    source, room = Size(120, 180), Size(360, 480)
+    source, padded_size = Size(120, 180), Size(360, 480)
     mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
     image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
     padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=mode)
-    after = Warp.rotate(room, 7).then(Warp.resize(room, Size(360 // shrink, 480 // shrink)))
-    warp = Warp.crop(source, room, left=-150, top=-120).then(after)
+    after = Warp.rotate(padded_size, 7).then(Warp.resize(padded_size, Size(360 // shrink, 480 // shrink)))
+    warp = Warp.crop(source, padded_size, left=-150, top=-120).then(after)
     inner = np.s_[
         40 // shrink : -40 // shrink, 40 // shrink : -40 // shrink
     ]  # excludes the padding of the padded image
@@ -350,8 +350,8 @@ def test_a_constant_image_stays_constant(shrink: float, executor: object) -> Non
 @pytest.mark.parametrize("pad", ["border", "reflection"])
 @pytest.mark.parametrize("executor", [Warp.pixels, warp_as_batch])
 def test_an_image_of_one_pixel_can_be_enlarged(executor: object, pad: str) -> None:
-    image, one = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
-    for warp in (Warp.resize(one, Size(7, 5)), Warp.rotate(one, 30).then(Warp.resize(one, Size(7, 5)))):
+    image, pixel = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
+    for warp in (Warp.resize(pixel, Size(7, 5)), Warp.rotate(pixel, 30).then(Warp.resize(pixel, Size(7, 5)))):
         assert np.allclose(executor(warp, image, pad=pad), 90, atol=1e-3)
 
 

@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_written_raises_an_error_that_says_so(site, tmp_
         download(f"{site.url}/a.bin", tmp_path / "file" / "a.bin")
 
 
-# ------------------------------------------------------------------ data sets
+# ------------------------------------------------------------------ datasets
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ def centroid(image: np.ndarray, radius: float) -> np.ndarray:
     """The centroid (x, y) of the values around the brightest pixel, which excludes reflections of the blob."""
     x, y = np.arange(image.shape[1]) + 0.5, np.arange(image.shape[0]) + 0.5
     row, column = np.unravel_index(image.argmax(), image.shape)
-    near = np.outer(abs(y - y[row]) <= radius, abs(x - x[column]) <= radius)
-    mass = np.where(near, image, 0)
+    nearby = np.outer(abs(y - y[row]) <= radius, abs(x - x[column]) <= radius)
+    mass = np.where(nearby, image, 0)
     return np.array([(mass.sum(0) * x).sum(), (mass.sum(1) * y).sum()]) / mass.sum()
 
 

@@ -153,7 +153,7 @@ def test_the_pck_curve_rises_from_the_left_edge_to_the_share_at_the_right_one(ev
     numbers = [float(n) for pair in chart.paths[0].data[1:].split("L") for n in pair.split()]
     x = (np.array(numbers[::2]) - chart.left) / (chart.right - chart.left)
     y = (chart.bottom - np.array(numbers[1::2])) / (chart.bottom - chart.top)
-    reach = float(chart.x_ticks[-1].text) / ((chart.x_ticks[-1].at - chart.left) / (chart.right - chart.left))
+    reach = float(chart.x_ticks[-1].text) / ((chart.x_ticks[-1].position - chart.left) / (chart.right - chart.left))
     relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
     known = relative[~np.isnan(relative)]
     np.testing.assert_allclose(y, [(known <= share * reach).mean() for share in x], atol=0.02)
@@ -163,7 +163,7 @@ def test_the_pck_curve_rises_from_the_left_edge_to_the_share_at_the_right_one(ev
 def test_every_known_error_is_in_one_bar(evaluation):
     bars, _ = blocks(evaluation)["errors"][0].charts
     heights = [bars.bottom - float(bar.split("V")[1].split("H")[0]) for bar in bars.paths[0].data.split("Z")[:-1]]
-    counts = np.array(heights) / (bars.bottom - bars.y_ticks[-1].at) * float(bars.y_ticks[-1].text)
+    counts = np.array(heights) / (bars.bottom - bars.y_ticks[-1].position) * float(bars.y_ticks[-1].text)
     assert counts.sum() == pytest.approx(117, abs=0.7)
     assert bars.caption.note == "2 larger, in the last bar"
 

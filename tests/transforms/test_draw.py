@@ -43,9 +43,9 @@ def test_lightings_and_pixel_functions_are_composed_in_order() -> None:
     warp = Warp.identity(SIZE)
     first = Draw(warp, Lighting(offset=0.5), pixel_functions=(torch.clone,))
     second = Draw(warp, Lighting(gain=2.0), pixel_functions=(torch.neg,))
-    both = first.then(second)
-    assert both.lighting == Lighting(gain=2.0, offset=1.0)
-    assert both.pixel_functions == (torch.clone, torch.neg)
+    composed = first.then(second)
+    assert composed.lighting == Lighting(gain=2.0, offset=1.0)
+    assert composed.pixel_functions == (torch.clone, torch.neg)
 
 
 def test_a_custom_transform_needs_only_a_draw_method() -> None:

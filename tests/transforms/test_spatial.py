@@ -127,10 +127,10 @@ def test_resize_gives_the_same_pixels_as_fastai(case: str, expected: dict) -> No
 def test_resize_has_a_uniform_position_in_training_and_is_centred_in_validation(method: str) -> None:
     size, resize = Size(333, 500), Resize(100, method)
     boxes = np.array([visible_box(draw.warp) for draw in sample(resize, size, 1000)])
-    axis, room = (0, 500 - 333) if method == "crop" else (1, 333 - 500)
-    assert is_uniform(boxes[:, axis], *sorted((0, room)))
+    axis, free_space = (0, 500 - 333) if method == "crop" else (1, 333 - 500)
+    assert is_uniform(boxes[:, axis], *sorted((0, free_space)))
     assert (boxes[:, 1 - axis] == 0).all()
-    assert visible_box(resize.draw(size, None).warp)[axis] == pytest.approx(int(room / 2))
+    assert visible_box(resize.draw(size, None).warp)[axis] == pytest.approx(int(free_space / 2))
 
 
 def test_only_squish_changes_the_aspect_ratio() -> None:

@@ -63,7 +63,7 @@ def test_values_that_are_not_finite_are_omitted():
 def test_ticks_are_at_the_positions_of_their_values():
     chart = chart_of(Series([0], [0]), Axis("x", 10, 30, (10, 20, 30)))
     assert [tick.text for tick in chart.x_ticks] == ["10", "20", "30"]
-    assert [tick.at for tick in chart.x_ticks] == pytest.approx(
+    assert [tick.position for tick in chart.x_ticks] == pytest.approx(
         [chart.left, (chart.left + chart.right) / 2, chart.right], abs=0.1
     )
 
@@ -89,7 +89,7 @@ def test_a_fitted_axis_can_start_at_zero_and_have_integer_ticks():
 def test_a_long_line_is_subsampled_evenly_and_keeps_its_ends():
     x = np.sort(np.random.default_rng(0).random(10_000))
     for along in (x, x[::-1]):
-        keep = subsample_indices(along.tolist(), most=100)
+        keep = subsample_indices(along.tolist(), limit=100)
         assert len(keep) <= 102
         assert (keep[0], keep[-1]) == (0, 9_999)
         assert np.abs(np.diff(along[keep])).max() < 0.02

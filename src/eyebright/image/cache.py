@@ -112,7 +112,7 @@ class PixelCache:
         known = self._known_digest(source)
         pixels = None if known is None else self.store.get(f"{known}-{reduce}")
         if pixels is None:
-            # The same bytes are hashed and decoded, so that a file that changes meanwhile cannot get a wrong key.
+            # The bytes that are hashed are also decoded: a file that changes between two reads cannot get a wrong key.
             data, digest = self._read(source)
             pixels = None if digest == known else self.store.get(f"{digest}-{reduce}")
             if pixels is None:

@@ -296,4 +296,4 @@ def _warp_from_reduced(warp: Warp, header: Header, reduce: int) -> Warp:
 
 
 Picture = Image
-"""The former name of `Image`; it stays."""
+"""An alias of `Image`, its former name."""

@@ -39,8 +39,8 @@ def unpack(archive: str | Path, to: str | Path) -> Path:
     except tarfile.FilterError as error:
         raise DownloadError(f"'{archive}' is not safe to unpack: {error}") from error
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError) as error:
-        why = str(error).partition("\n")[0].rstrip(":")
-        raise DownloadError(f"'{archive}' is damaged or not an archive ({why}); delete it and try again") from error
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise DownloadError(f"'{archive}' is damaged or not an archive ({reason}); delete it and try again") from error
     except OSError as error:
         raise DownloadError(f"cannot unpack '{archive}' to '{to}': {error.strerror or error}") from error
 

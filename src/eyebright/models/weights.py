@@ -88,7 +88,7 @@ def mismatch(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> st
         if name in actual and actual[name].shape != tensor.shape
     ]
     differences = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes}
-    return "; ".join(f"{kind} {listing(names, most=3)}" for kind, names in differences.items() if names)
+    return "; ".join(f"{kind} {listing(names, limit=3)}" for kind, names in differences.items() if names)
 
 
 @dataclass(frozen=True)

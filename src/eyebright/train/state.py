@@ -222,7 +222,7 @@ def _check_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
         shapes = f"'{wrong[0]}' has the shape {theirs.get(wrong[0], 'none')} there, {ours.get(wrong[0], 'none')} here"
         raise TrainingError(
             f"the checkpoint is of another model: {len(wrong)} of its {len(theirs)} tensors do not fit"
-            f" ({listing(wrong, most=3)}; {shapes})"
+            f" ({listing(wrong, limit=3)}; {shapes})"
         )
 
 

@@ -27,10 +27,10 @@ def preprocessing_to_json(transforms: Sequence[Transform]) -> list[dict[str, Any
         InputError: a transform that changes validation images cannot be saved.
     """
     used = [transform for transform in transforms if any(_changes_images(transform, size) for size in _SAMPLE_SIZES)]
-    wrong = next((transform for transform in used if type(transform).__name__ not in SERIALIZABLE), None)
-    if wrong is not None:
+    unsupported = next((transform for transform in used if type(transform).__name__ not in SERIALIZABLE), None)
+    if unsupported is not None:
         raise InputError(
-            f"{wrong!r} changes validation images and cannot be saved; supported are {listing(SERIALIZABLE)}"
+            f"{unsupported!r} changes validation images and cannot be saved; supported are {listing(SERIALIZABLE)}"
         )
     return [{"kind": type(transform).__name__, **asdict(transform)} for transform in used]  # type: ignore[call-overload]
 

@@ -106,7 +106,7 @@ class RandomResizedCrop(Transform):
             x, y = 0.5, 0.5
         else:
             width, height, x, y = self._random_box(size, generator)
-        return Draw(_box_to(size, target, (width, height), at=(x, y)), interpolation=self.interpolation)
+        return Draw(_box_to(size, target, (width, height), position=(x, y)), interpolation=self.interpolation)
 
     def _random_box(self, size: Size, generator: np.random.Generator) -> tuple[float, float, float, float]:
         """Width and height of a random crop, and its position (x, y) as fractions of the free space around it."""
@@ -301,9 +301,9 @@ def _centre_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
     return target.width * scale, target.height * scale
 
 
-def _box_to(size: Size, target: Size, box: tuple[float, float], *, at: tuple[float, float]) -> Warp:
-    """The warp from a box (width, height) to ``target``; ``at`` is its position as fractions of the free space."""
-    (width, height), (x, y) = box, at
+def _box_to(size: Size, target: Size, box: tuple[float, float], *, position: tuple[float, float]) -> Warp:
+    """The warp from a box (width, height) to ``target``; ``position`` is given as fractions of the free space."""
+    (width, height), (x, y) = box, position
     left, top = x * (size.width - width), y * (size.height - height)
     scale_x, scale_y = target.width / width, target.height / height
     matrix = np.array([[scale_x, 0.0, -left * scale_x], [0.0, scale_y, -top * scale_y], [0.0, 0.0, 1.0]])

@@ -87,7 +87,7 @@ class Path:
 class Tick:
     """A tick: its position in SVG units and its text."""
 
-    at: float
+    position: float
     text: str
 
 
@@ -170,18 +170,18 @@ def draw_chart(caption: Caption, series: Sequence[Series], *, x: Axis, y: Axis, 
     )
 
 
-def subsample_indices(x: Sequence[float], *, most: int = MAX_POINTS) -> list[int]:
-    """The indices of at most ``most`` points of a long line, evenly spaced along x, with both ends.
+def subsample_indices(x: Sequence[float], *, limit: int = MAX_POINTS) -> list[int]:
+    """The indices of at most ``limit`` points of a long line, evenly spaced along x, with both ends.
 
     Args:
         x: positions along the axis, increasing or decreasing.
-        most: maximum number of points.
+        limit: maximum number of points.
     """
-    if len(x) <= most:
+    if len(x) <= limit:
         return list(range(len(x)))
     positions = np.asarray(x, dtype=np.float64)
     increasing = positions if positions[-1] >= positions[0] else -positions
-    targets = np.linspace(increasing[0], increasing[-1], most)
+    targets = np.linspace(increasing[0], increasing[-1], limit)
     nearest = np.searchsorted(increasing, targets).clip(0, len(x) - 1)
     return sorted({0, len(x) - 1, *nearest.tolist()})
 

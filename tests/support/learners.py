@@ -11,8 +11,12 @@ from eyebright.data.getters import ColReader
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.sources.split import ColSplitter
+from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 
@@ -29,6 +33,22 @@ def squares_block(folder: Path, **changes: Any) -> DataBlock:
         item_tfms=Resize(40),
         batch_tfms=aug_transforms(size=32),
     ).new(**changes)
+
+
+SQUARES: dict[str, dict[str, Any]] = {
+    "category": {"blocks": (ImageBlock, CategoryBlock), "get_y": lambda row: row["labels"].split(" ")[0] or "none"},
+    "multicategory": {},
+    "ordinal": {"blocks": (ImageBlock, OrdinalBlock), "get_y": lambda row: len(row["labels"].split())},
+    "points": {
+        "blocks": (ImageBlock, PointBlock(1, names=("centre",), in_pixels=True)),
+        "get_y": lambda row: [[row["x"], row["y"]]],
+    },
+    "regression": {
+        "blocks": (ImageBlock, RegressionBlock(names=("x", "y"))),
+        "get_y": lambda row: (row["x"], row["y"]),
+    },
+}
+"""For each target block, by name, what `squares_block` needs for such targets; some points and numbers are unknown."""
 
 
 def small_learner(dls: DataLoaders, **options: Any) -> Learner:

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,14 +16,10 @@ from eyebright.learner.learner import Learner
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
 from eyebright.report.html import render_report
-from eyebright.tasks.category import CategoryBlock
-from eyebright.tasks.image import ImageBlock
-from eyebright.tasks.points import PointBlock
-from eyebright.tasks.regression import RegressionBlock
 from eyebright.train.observers.history import write_history
 from eyebright.workflow.report import make_report
 from support.images import coloured_squares
-from support.learners import small_learner, squares_block
+from support.learners import SQUARES, small_learner, squares_block
 
 FACTS = ReportFacts(
     title="test_resnet on 40 images",
@@ -33,15 +28,6 @@ FACTS = ReportFacts(
     skipped=[("caf\udce9.jpg", "zero bytes")],
     settings=[("lr", "0.002")],
 )
-KINDS: dict[str, dict[str, Any]] = {
-    "labels": {},
-    "classes": {"blocks": (ImageBlock, CategoryBlock), "get_y": lambda row: row["labels"].split(" ")[0] or "none"},
-    "points": {
-        "blocks": (ImageBlock, PointBlock(1, names=("centre",), in_pixels=True)),
-        "get_y": lambda row: [[row["x"], row["y"]]],
-    },
-    "numbers": {"blocks": (ImageBlock, RegressionBlock(names=("x", "y"))), "get_y": lambda row: (row["x"], row["y"])},
-}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +49,7 @@ def trained(images: Path, rows: pd.DataFrame) -> Callable[[str], Learner]:
 
     def learner(kind: str) -> Learner:
         if kind not in made:
-            dls = squares_block(images, **KINDS[kind]).dataloaders(rows, bs=8, num_workers=0)
+            dls = squares_block(images, **SQUARES[kind]).dataloaders(rows, bs=8, num_workers=0)
             made[kind] = small_learner(dls, metrics=dls.target.metrics())
             made[kind].fit_one_cycle(1, 1e-2)
         return made[kind]
@@ -92,7 +78,7 @@ def without_images(page: str) -> str:
     return re.sub(r' *<p class="notice">.*?</p>\n', "", page)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SQUARES)
 def test_the_report_from_the_folder_is_the_one_from_memory(
     kind: str, trained: Callable[[str], Learner], tmp_path: Path
 ) -> None:
@@ -104,7 +90,7 @@ def test_the_report_from_the_folder_is_the_one_from_memory(
     assert page == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SQUARES)
 def test_without_the_images_the_report_is_the_same_but_for_its_thumbnails(
     kind: str, trained: Callable[[str], Learner], images: Path, tmp_path: Path
 ) -> None:
@@ -125,19 +111,19 @@ def test_without_the_images_the_report_is_the_same_but_for_its_thumbnails(
 
 
 def test_a_folder_that_is_not_there_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:
-    saved(trained("labels"), tmp_path / "model")
+    saved(trained("multicategory"), tmp_path / "model")
     with pytest.raises(InputError, match="there is no folder of images '.*nowhere'"):
         make_report(tmp_path / "model", images=tmp_path / "nowhere")
 
 
 def test_a_model_without_an_evaluation_says_so(trained: Callable[[str], Learner], tmp_path: Path) -> None:
-    trained("labels").save_model(tmp_path / "model")
+    trained("multicategory").save_model(tmp_path / "model")
     with pytest.raises(ArtifactError, match="holds no evaluation.parquet"):
         make_report(tmp_path / "model")
 
 
 def test_without_history_and_facts_there_is_still_a_report(trained: Callable[[str], Learner], tmp_path: Path) -> None:
-    learner = trained("numbers")
+    learner = trained("regression")
     learner.save_model(tmp_path / "model", evaluation=learner.evaluate())
     report = make_report(tmp_path / "model")
     assert report.title == "test_resnet"
@@ -146,7 +132,7 @@ def test_without_history_and_facts_there_is_still_a_report(trained: Callable[[st
 
 
 def test_a_damaged_history_is_named(trained: Callable[[str], Learner], tmp_path: Path) -> None:
-    saved(trained("labels"), tmp_path / "model")
+    saved(trained("multicategory"), tmp_path / "model")
     (tmp_path / "model" / "history.csv").write_text("epoch,train_loss\n0,low\n")
     with pytest.raises(ArtifactError, match="cannot read the history '.*history.csv'"):
         make_report(tmp_path / "model")

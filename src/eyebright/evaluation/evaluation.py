@@ -159,7 +159,6 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
         files = dict(enumerate(table["file"].to_pylist())) | {
             int(row): file for row, file in metadata.get("files", {}).items()
         }
-        others = [name for name in table.column_names if name.startswith("column:")]
         evaluation = Evaluation(
             decision,
             _matrix(table, "output", decision.task.output_names).float(),
@@ -167,7 +166,7 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
             tuple(files.values()),
             Path(metadata["root"]),
             torch.tensor([table["height"].to_pylist(), table["width"].to_pylist()], dtype=torch.int64).T,
-            columns=table.select(others).to_pandas().rename(columns=lambda name: name.removeprefix("column:")),
+            columns=_other_columns(table),
             part=_part(table["set"].to_pylist()),
             training=training,
         )
@@ -185,6 +184,13 @@ def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]
 
 def _targets(table: Any, task: TargetBlock) -> Shaped[Tensor, "n ..."]:
     return torch.stack([task.target_of_row(row) for row in _matrix(table, "target", task.target_names)])
+
+
+def _other_columns(table: Any) -> pd.DataFrame:
+    names = [name for name in table.column_names if name.startswith("column:")]
+    if not names:
+        return _no_columns()
+    return table.select(names).to_pandas().rename(columns=lambda name: name.removeprefix("column:"))
 
 
 def _part(cells: Sequence[str]) -> SetName:

@@ -1,0 +1,137 @@
+"""What is saved is what is answered: a saved evaluation is what the saved model predicts for the same files.
+
+It holds for every kind of target and in every precision of training, since an evaluation is computed in float32.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.inference.manifest import load_evaluation
+from eyebright.inference.predictor import load_predictor
+from eyebright.learner.learner import Learner
+from eyebright.models.build import ImageModel
+from eyebright.tasks.registry import TARGET_BLOCKS
+from support.learners import SQUARES, small_learner, squares_block
+
+NEAR = {"rtol": 1e-5, "atol": 1e-5, "equal_nan": True}
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, table: pd.DataFrame) -> Callable[[str, str], Learner]:
+    """A learner of a kind, after an epoch in a precision; each is trained once."""
+    made: dict[tuple[str, str], Learner] = {}
+
+    def learner(kind: str, precision: str) -> Learner:
+        if (kind, precision) not in made:
+            dls = squares_block(folder, **SQUARES[kind]).dataloaders(table, bs=8, num_workers=0)
+            made[kind, precision] = small_learner(dls, metrics=dls.target.metrics(), precision=precision)
+            made[kind, precision].fit_one_cycle(1, 1e-2)
+        return made[kind, precision]
+
+    return learner
+
+
+@pytest.fixture
+def forward_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of images of each forward pass of a whole model from now on."""
+    calls: list[int] = []
+    forward = ImageModel.forward
+
+    def counted(model: ImageModel, x: Any) -> Any:
+        calls.append(len(x))
+        return forward(model, x)
+
+    monkeypatch.setattr(ImageModel, "forward", counted)
+    return calls
+
+
+def test_every_kind_of_target_is_here() -> None:
+    assert set(SQUARES) == set(TARGET_BLOCKS)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", SQUARES)
+def test_the_saved_model_predicts_what_the_saved_evaluation_holds(
+    kind: str, precision: str, trained: Callable[[str, str], Learner], tmp_path: Path
+) -> None:
+    learner = trained(kind, precision)
+    learner.save_model(tmp_path / "model", evaluation=learner.evaluate())
+    evaluation, predictor = load_evaluation(tmp_path / "model"), load_predictor(tmp_path / "model")
+    assert len(evaluation) == 10
+    predictions = predictor.predict(evaluation.paths)
+    assert [prediction.path for prediction in predictions] == [str(path) for path in evaluation.paths]
+    scores = torch.stack([prediction.scores for prediction in predictions])
+    torch.testing.assert_close(scores, evaluation.scores, **NEAR)
+    for prediction, answer in zip(predictions, evaluation.answers, strict=True):
+        torch.testing.assert_close(
+            predictor.target.target_row(predictor.target.encode(prediction.answer)),
+            predictor.target.target_row(predictor.target.encode(answer)),
+            **NEAR,
+        )
+
+
+@pytest.mark.parametrize("kind", SQUARES)
+def test_the_saved_evaluation_is_that_of_the_learner(
+    kind: str, trained: Callable[[str, str], Learner], tmp_path: Path
+) -> None:
+    learner = trained(kind, "float32")
+    given = learner.evaluate()
+    learner.save_model(tmp_path / "model", evaluation=given)
+    read = load_evaluation(tmp_path / "model")
+    assert torch.equal(read.outputs, given.outputs)
+    torch.testing.assert_close(read.targets, given.targets, equal_nan=True, rtol=0, atol=0)
+    assert (read.files, read.root, read.part) == (given.files, given.root, given.part)
+    pd.testing.assert_frame_equal(read.columns, given.columns, check_dtype=False)
+
+
+@pytest.mark.parametrize("kind", SQUARES)
+def test_the_scores_of_the_last_epoch_are_those_of_the_evaluation(
+    kind: str, trained: Callable[[str, str], Learner]
+) -> None:
+    learner = trained(kind, "float32")
+    evaluation = learner.evaluate()
+    last = learner.run.history[-1]
+    for metric in learner.metrics:
+        given = {
+            "logits": evaluation.outputs,
+            "decisions": evaluation.decision.decide(evaluation.scores) if metric.takes == "decisions" else None,
+        }.get(metric.takes, evaluation.scores)
+        assert last[metric.name] == pytest.approx(metric(given, evaluation.targets), rel=1e-5, nan_ok=True)
+
+
+@pytest.mark.parametrize("kind", SQUARES)
+def test_the_validation_images_are_not_computed_again_while_the_weights_stay_the_same(
+    kind: str, folder: Path, table: pd.DataFrame, forward_calls: list[int]
+) -> None:
+    dls = squares_block(folder, **SQUARES[kind]).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls, metrics=dls.target.metrics())
+    learner.fit_one_cycle(1, 1e-2)
+    forward_calls.clear()
+    evaluation = learner.evaluate()
+    learner.validate()
+    learner.evaluate()
+    assert forward_calls == []
+    assert len(evaluation) == 10
+    with torch.no_grad():
+        next(iter(learner.model.parameters())).add_(0.01)
+    assert not torch.equal(learner.evaluate().outputs, evaluation.outputs)
+    assert sum(forward_calls) == 10
+
+
+def test_in_another_precision_the_evaluation_is_computed_once_more_in_float32(
+    folder: Path, table: pd.DataFrame, forward_calls: list[int]
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls, precision="bfloat16")
+    learner.fit_one_cycle(1, 1e-2)
+    forward_calls.clear()
+    first = learner.evaluate()
+    assert sum(forward_calls) == 10
+    learner.tune_thresholds()
+    assert torch.equal(learner.evaluate().outputs, first.outputs)
+    assert sum(forward_calls) == 10

@@ -5,7 +5,6 @@ from csv import QUOTE_MINIMAL
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -21,7 +20,7 @@ from eyebright.tasks.base import Block
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.tasks.regression import RegressionBlock
+from eyebright.tasks.registry import block_for_values
 
 Paths = Sequence[str | Path]
 
@@ -421,7 +420,7 @@ class ImageDataLoaders:
         if len(fnames) != len(labels):
             raise DataError(f"each image needs its label: there are {len(fnames)} images and {len(labels)} labels")
         block = DataBlock(
-            blocks=(ImageBlock, y_block or _block_for(labels)),
+            blocks=(ImageBlock, y_block or block_for_values(labels)),
             get_x=lambda pair: pair[0],
             get_y=lambda pair: pair[1],
             splitter=RandomSplitter(valid_pct, seed),
@@ -442,10 +441,3 @@ class ImageDataLoaders:
 
 def _splitter(valid_col: str | int | None, valid_pct: float, seed: int | None) -> Splitter:
     return RandomSplitter(valid_pct, seed) if valid_col is None else ColSplitter(valid_col)
-
-
-def _block_for(labels: Sequence[Any]) -> type[Block]:
-    first = next(iter(labels), None)  # of an array or a table's column too, which has no truth value
-    if isinstance(first, (float, np.floating)):
-        return RegressionBlock
-    return MultiCategoryBlock if isinstance(first, (list, tuple, set, frozenset)) else CategoryBlock

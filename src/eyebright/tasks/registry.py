@@ -1,6 +1,9 @@
 """The kinds of target that there are, by the name that a saved model calls them."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.tasks.base import TargetBlock
@@ -32,3 +35,11 @@ def block_from_json(data: dict[str, Any]) -> TargetBlock:
             f"unknown kind of target '{kind}'.{did_you_mean(kind, TARGET_BLOCKS)} Known: {listing(TARGET_BLOCKS)}"
         )
     return TARGET_BLOCKS[kind].from_json(data)
+
+
+def block_for_values(values: Sequence[Any]) -> type[TargetBlock]:
+    """The block for raw targets as a getter gives them: numbers for floats, labels for lists and sets, else classes."""
+    first = next(iter(values), None)  # of an array or a table's column too, which has no truth value
+    if isinstance(first, (float, np.floating)):
+        return RegressionBlock
+    return MultiCategoryBlock if isinstance(first, (list, tuple, set, frozenset)) else CategoryBlock

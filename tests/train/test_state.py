@@ -207,7 +207,7 @@ def test_what_differs_is_named_alone_and_short(tmp_path: Path) -> None:
         ({"about": [], "seed": "x"}, "lacks or misspells 'seed', 'about'"),
         ({"epoch": -5}, "lacks or misspells 'epoch'"),
         ({"phase": "0"}, "lacks or misspells 'phase'"),
-        ({"phase": 99}, "it stands in plan 99 of 2"),
+        ({"phase": 99}, "it is in plan 99 of 2"),
         ({"plans": [{}]}, "its plans cannot be understood"),
         ({"plans": ["x"]}, "its plans cannot be understood"),
         ({"plans": [{**tiny_plans()[0].to_json(), "epochs": 0}]}, "its plans cannot be understood.*at least 1 epoch"),

@@ -1,4 +1,4 @@
-"""The front door: a model, its data and the book's verbs. What they do stands in the rooms below."""
+"""`Learner`: a model with its data, and the verbs of the fastai book. The work is done by `eyebright.train`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -147,7 +147,7 @@ class Learner:
 
     @property
     def run(self) -> Run:
-        """Where training stands."""
+        """The state of training."""
         return self.training.run
 
     @property

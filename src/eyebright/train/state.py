@@ -174,7 +174,7 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
         plans = [Plan.from_json(plan) for plan in description["plans"]]
     except (EyebrightError, AttributeError, KeyError, TypeError, ValueError) as error:
         return f"its plans cannot be understood: {error}"
-    return "" if description["phase"] <= len(plans) else f"it stands in plan {description['phase']} of {len(plans)}"
+    return "" if description["phase"] <= len(plans) else f"it is in plan {description['phase']} of {len(plans)}"
 
 
 def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:

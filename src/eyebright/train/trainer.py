@@ -1,6 +1,6 @@
 """Trains a model on its data: freezes, chooses the precision, caches features, and sets the loop up.
 
-It stands between the loop, which knows nothing of datasets, and `eyebright.learner`, which has the book's verbs.
+It connects the loop, which knows nothing of datasets with `eyebright.learner`, which has the book's verbs.
 """
 
 from collections.abc import Callable, Sequence

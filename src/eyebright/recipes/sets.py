@@ -72,7 +72,7 @@ def is_data_multilabel(path: str | Path) -> bool:
     """True when some image has several labels: two words or more in the column ``labels`` of ``labels.csv``.
 
     Labels are split at spaces only, as the recipes do although they say "spaces or commas";
-    `eyebright.sources.label_table.read_labels` understands both, and says what it understood.
+    `eyebright.sources.read.read_source` reads both, and its messages say how it understood the table.
 
     Args:
         path: the folder. Without any table in it, its folders are the classes: False.

@@ -85,19 +85,18 @@ def target_candidates(table: TextTable, taken: Sequence[str]) -> list[str]:
     return [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
 
 
-def asked_columns(table: TextTable, asked: str | Sequence[str], taken: Sequence[str]) -> list[str]:
+def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
     """The columns that were asked for as targets.
 
     Raises:
         TableError: one does not exist, or has another role.
     """
-    names = [asked] if isinstance(asked, str) else list(asked)
-    for name in names:
+    for name in asked:
         if name in taken:
             role = "says what to validate on" if plain_name(name) in SPLIT_NAMES else "names the images"
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
-    return names
+    return list(asked)
 
 
 def existing(table: TextTable, name: str) -> str:

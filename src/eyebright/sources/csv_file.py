@@ -57,7 +57,7 @@ def looks_like_image(name: str) -> bool:
 class _ColumnBuilder:
     """The cells of a column so far: codes while cells repeat, and then chunks of strings."""
 
-    codes: array[int] = field(default_factory=lambda: array("i"))
+    codes: "array[int]" = field(default_factory=lambda: array("i"))
     different: dict[str, int] = field(default_factory=dict[str, int])
     chunks: list[Strings] = field(default_factory=list[Strings])
 

@@ -151,9 +151,7 @@ def _quantiles_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> 
 _LABELS_NOTE = "every label keeps its share and has a training image"
 
 FORMS: dict[Columns, Form] = {
-    "labels": Form(
-        "any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE
-    ),
+    "labels": Form("any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE),
     "class": Form("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
     "points": Form("points", columns_with_points, _read_points, _no_strata),
     "numbers": Form(

@@ -4,7 +4,7 @@ How a cell is understood, in this order:
 
 1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name; ``?`` is unknown.
 2. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``.
-3. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing is split: one class for each image.
+3. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
 4. Comma, semicolon and pipe split wherever they occur; two different ones in a column are a question to the user.
 5. Spaces split in a column whose name is a plural (``labels``, ``tags``). Under a singular (``label``, ``breed``) they
    belong to the names. Under any other name they split when that leaves fewer different words than there were different

@@ -1,7 +1,7 @@
 """Which point takes the name of which other one in a mirrored image, such as the left and the right eye."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from eyebright.errors import InputError, did_you_mean, listing
 
@@ -24,11 +24,11 @@ def find_mirror(names: Sequence[str]) -> Mirror | None:
     return tuple(mirror) if mirror != list(range(len(names))) else None
 
 
-def asked_mirror(asked: str | Iterable[tuple[str, str]], names: Sequence[str]) -> Mirror | None:
+def asked_mirror(asked: str, names: Sequence[str]) -> Mirror | None:
     """The pairs that were asked for; None for ``"none"``.
 
     Args:
-        asked: ``"left_eye:right_eye,left_ear:right_ear"``, the pairs themselves, or ``"none"``.
+        asked: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
         names: of the points; numbers from 1 where they have none.
 
     Raises:
@@ -37,7 +37,7 @@ def asked_mirror(asked: str | Iterable[tuple[str, str]], names: Sequence[str]) -
     if asked == "none":
         return None
     mirror = list(range(len(names)))
-    for pair in _pairs(asked) if isinstance(asked, str) else asked:
+    for pair in _pairs(asked):
         for name in pair:
             if name not in names:
                 raise InputError(
@@ -56,7 +56,8 @@ def mirror_message(mirror: Mirror | None, names: Sequence[str]) -> str:
     pairs = [f"{names[i]}:{names[j]}" for i, j in enumerate(mirror or ()) if i < j]
     if pairs:
         return f"in a mirrored image these points exchange their names: {', '.join(pairs)}"
-    return "points keep their names in mirrored images; `mirror` pairs them, as in `mirror='left_eye:right_eye'`"
+    example = ":".join(names[:2]) if len(names) > 1 else "left_eye:right_eye"
+    return f"points keep their names in mirrored images; `mirror` names pairs that exchange them, such as {example}"
 
 
 def _other_side(match: re.Match[str]) -> str:
@@ -68,6 +69,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     for pair in text.split(","):
         sides = [name.strip() for name in pair.split(":")]
         if len(sides) != 2 or not all(sides):
-            raise InputError(f"mirror pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got '{text}'")
+            raise InputError(
+                f"mirror pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got '{text}'"
+            )
         pairs.append((sides[0], sides[1]))
     return pairs

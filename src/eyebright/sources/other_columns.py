@@ -16,7 +16,9 @@ def to_series(column: TextColumn) -> pd.Series:
     known = [cell for cell in coded.values if cell and not is_unknown(cell)]
     if known and all(is_number(cell) and not _has_leading_zero(cell) for cell in known):
         numbers = np.array([to_number(cell) for cell in coded.values])
-        whole = len(known) == len(coded.values) and all(number.is_integer() and abs(number) < 2**53 for number in numbers)
+        whole = len(known) == len(coded.values) and all(
+            number.is_integer() and abs(number) < 2**53 for number in numbers
+        )
         return pd.Series((numbers.astype(np.int64) if whole else numbers)[coded.codes])
     categories = dict.fromkeys(known)
     code_of = {cell: code for code, cell in enumerate(categories)}

@@ -90,8 +90,8 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     numbered = all(point.name.isdecimal() or not point.name for point in points)
     names = () if numbered else tuple(point.name for point in points)
     columns = [column for point in points for column in point.columns]
-    head = f"{len(points)} points for each image" + ("" if numbered else f": {listing(names)}")
-    messages = [f"{head}, in the columns {listing(columns)}"]
+    where = f"the columns {listing(columns)}" if numbered else f"{len(columns)} columns: {listing(names)}"
+    messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
     if unknown := int(np.isnan(xy[..., 0]).sum()):
         messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
     return TargetColumns("points", tuple(columns), xy, tuple(messages), names=names)
@@ -108,7 +108,9 @@ def _visible(table: TextTable, name: str) -> Mask:
     return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in coded.values])[coded.codes]
 
 
-def _refuse_half_known(table: TextTable, point: PointColumns, xy: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+def _refuse_half_known(
+    table: TextTable, point: PointColumns, xy: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+) -> None:
     half = np.flatnonzero(np.isnan(xy).sum(axis=1) == 1)
     if len(half):
         known, blank = (point.y, point.x) if np.isnan(xy[half[0], 0]) else (point.x, point.y)

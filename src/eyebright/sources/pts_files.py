@@ -77,7 +77,9 @@ def read_pts(path: Path) -> Floats:
         raise TableError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}") from None
     count = None if content is None else _COUNT.search(content["header"])
     if content is None or count is None:
-        raise TableError(f"'{path}' is no file of points; 'n_points: 68' and a point on each line in {{}} were expected")
+        raise TableError(
+            f"'{path}' is no file of points; 'n_points: 68' and a point on each line in {{}} were expected"
+        )
     lines = [line.split() for line in content["points"].splitlines() if line.strip()]
     wrong = next((line for line in lines if len(line) != 2 or not all(map(is_number, line))), None)
     if wrong is not None:

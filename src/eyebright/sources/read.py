@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eyebright.errors import InputError, checked_keywords
 from eyebright.sources.folder import folder_source
 from eyebright.sources.forms import form_of
@@ -12,8 +14,6 @@ from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.mirror import asked_mirror, find_mirror, mirror_message
 from eyebright.sources.source import Source
 from eyebright.sources.table import table_source
-
-_FOR_TABLES = ("images", "files", "labels", "delimiter")
 
 
 @checked_keywords
@@ -51,25 +51,28 @@ def read_source(
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
-    asked = {"images": images, "files": files, "labels": labels, "delimiter": delimiter, "kind": kind}
+    columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
+    pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
+    asked: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
     form = None if kind is None else form_of(kind)
     if path.is_dir():
         _refuse_table_options(path, asked)
         source = folder_source(path, form)
     else:
-        source = table_source(path, images=images, files=files, labels=labels, delimiter=delimiter, kind=form)
-    return replace(_located(source, mirror, unit), asked={"path": path, **asked, "mirror": mirror, "unit": unit})
+        source = table_source(path, images=images, files=files, labels=columns, delimiter=delimiter, kind=form)
+    source = _located(source, pairs, unit)
+    return replace(source, asked={"path": path, **asked, "kind": kind, "mirror": pairs, "unit": unit})
 
 
 def _refuse_table_options(path: Path, asked: dict[str, Any]) -> None:
-    for name in _FOR_TABLES:
-        if asked[name] is not None:
+    for name, value in asked.items():
+        if value not in (None, ()):
             raise InputError(
                 f"'{path}' is a folder for each class, which needs no `{name}`; give a table, or leave `{name}` out"
             )
 
 
-def _located(source: Source, mirror: str | Iterable[tuple[str, str]] | None, unit: str | None) -> Source:
+def _located(source: Source, mirror: str | None, unit: str | None) -> Source:
     """The source with its points in pixels and paired for mirrored images; other targets have neither."""
     if not source.block().is_geometric:
         for name, value in (("mirror", mirror), ("unit", unit)):
@@ -77,6 +80,7 @@ def _located(source: Source, mirror: str | Iterable[tuple[str, str]] | None, uni
                 raise InputError(f"`{name}` is for points, and these images have none; leave it out")
         return source
     source = points_in_pixels(source, unit)
+    assert isinstance(source.targets, np.ndarray)
     names = source.names or tuple(str(i + 1) for i in range(source.targets.shape[1]))
     pairs = find_mirror(names) if mirror is None else asked_mirror(mirror, names)
     return replace(source, mirror=pairs).with_messages(mirror_message(pairs, names))

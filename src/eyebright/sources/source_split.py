@@ -59,4 +59,4 @@ def _parts(source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], val
         values += source.part.values
         codes[:] = source.part.codes + 2
     codes[rows] = validates
-    return Coded(tuple(values), codes).used()
+    return Coded[Part | None](tuple(values), codes).used()

@@ -34,7 +34,7 @@ def table_source(
     *,
     images: str | Path | None = None,
     files: str | None = None,
-    labels: str | Sequence[str] | None = None,
+    labels: Sequence[str] = (),
     delimiter: str | None = None,
     kind: tuple[str, Columns] | None = None,
 ) -> Source:
@@ -45,7 +45,7 @@ def table_source(
         images: the folder that its file names start from; None: the table's own.
         files: the column with the files of the images; None: one with a known name (``file``, ``image``, ...), or the
             first whose cells look like names of images.
-        labels: the columns with the targets; None: see `eyebright.sources.target_columns`.
+        labels: the columns with the targets; empty: see `eyebright.sources.target_columns`.
         delimiter: between two labels; ``""`` where a cell is one class; None: found.
         kind: the name of the target block and the form of the columns; None: found.
 

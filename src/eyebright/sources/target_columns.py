@@ -35,7 +35,7 @@ def find_targets(
     table: TextTable,
     taken: Sequence[str],
     *,
-    labels: str | Sequence[str] | None = None,
+    labels: Sequence[str] = (),
     form: Columns | None = None,
 ) -> FoundColumns:
     """The columns with the targets.
@@ -43,13 +43,13 @@ def find_targets(
     Args:
         table: the label file.
         taken: the columns with another role.
-        labels: the columns that the user named; None: found.
+        labels: the columns that the user named; empty: found.
         form: in which they hold the targets; None: found when they are read.
 
     Raises:
         TableError: there are none, not those that were asked for, or several readings are possible.
     """
-    if labels is not None:
+    if labels:
         return FoundColumns(asked_columns(table, labels, taken), _reader(form))
     candidates = target_candidates(table, taken)
     groups = named(candidates, GROUP_NAMES)

@@ -16,8 +16,7 @@ from eyebright.data.getters import ColReader
 from eyebright.evaluation.thresholds import threshold_curve
 from eyebright.metrics.labels import f1_macro
 from eyebright.recipes.data_bunch import ImageDataBunch
-from eyebright.sources.label_table import read_labels
-from eyebright.sources.read import table_source
+from eyebright.sources.read import read_source
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
@@ -64,8 +63,7 @@ def values(folder: Path, table: pd.DataFrame) -> dict[str, Any]:
         "ModelSummary": learner.summary().model,
         "Thresholds": learner.tune_thresholds(),
         "one threshold": Thresholds(0.25),
-        "LabelTable": read_labels(folder / "labels.csv", files="fname", labels="labels", delimiter=" "),
-        "Source": table_source(folder / "labels.csv", files="fname", labels="labels", delimiter=" "),
+        "Source": read_source(folder / "labels.csv", files="fname", labels="labels", delimiter=" "),
         "Recorder before": fresh,
     }
 
@@ -84,7 +82,6 @@ SHOWN = [
     "ModelSummary",
     "Thresholds",
     "one threshold",
-    "LabelTable",
     "Source",
 ]
 
@@ -105,7 +102,7 @@ def test_a_value_is_a_few_short_lines_of_text(name: str, values: dict[str, Any])
     assert " object at 0x" not in text
 
 
-@pytest.mark.parametrize("name", ["Datasets", "DataLoaders", "Learner", "Thresholds", "LabelTable", "Source"])
+@pytest.mark.parametrize("name", ["Datasets", "DataLoaders", "Learner", "Thresholds", "Source"])
 def test_names_of_labels_stand_there_as_they_are(name: str, values: dict[str, Any]) -> None:
     assert STRANGE in Page(values[name]._repr_html_()).text
 

@@ -244,7 +244,9 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "no label column": (table("fname\n001.png\n"), "labels.csv", []),
     "no file column": (table("a,labels\nx,y\n"), "labels.csv", []),
     "an image twice": (table("fname,labels\n001.png,a\n002.png,b\n001.png,b\n"), "001.png", []),
-    "numbers as labels": (table("fname,labels\n001.png,0.125\n002.png,3.75\n003.png,1.5\n"), "labels.csv", []),
+    "numbers as labels": (
+        table("fname,labels\n" + "".join(f"{i:03}.png,{100 + i}\n" for i in range(40))), "kind numbers predicts numbers", []
+    ),
     "not UTF-8": (table("fname,labels\n001.png,caf\xe9\n".encode("latin-1")), "UTF-8", []),
     "no labels at all": (table("fname,labels,is_valid\n001.png,,False\n002.png,,True\n"), "label", ["--bs", "1"]),
     "a label only in validation": (

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from eyebright.sources.label_table import read_labels
+from eyebright.sources.read import read_source
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 DRAWINGS = Path(__file__).resolve().parents[2] / "demo" / "drawings"
@@ -27,11 +27,11 @@ def test_the_table_has_one_row_for_each_image_file(shelf: tuple[Path, str]) -> N
 
 
 def test_images_have_several_labels_and_some_have_none(shelf: tuple[Path, str]) -> None:
-    table = read_labels(shelf[0] / "labels.csv")
-    assert table.kind == "multi"
-    assert {label for labels in table.labels for label in labels} == LABELS
-    assert any(labels == () for labels in table.labels)
-    assert sum(len(labels) > 1 for labels in table.labels) > 10
+    source = read_source(shelf[0] / "labels.csv", images=shelf[0] / "photos")
+    assert source.kind == "multicategory"
+    assert {label for labels in source.targets for label in labels} == LABELS
+    assert any(labels == set() for labels in source.targets)
+    assert sum(len(labels) > 1 for labels in source.targets) > 10
 
 
 def test_a_quarter_of_the_images_is_the_validation_set(shelf: tuple[Path, str]) -> None:

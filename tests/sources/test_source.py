@@ -7,8 +7,8 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.sources.folder import folder_source
-from eyebright.sources.read import table_source
-from eyebright.sources.source import readable
+from eyebright.sources.headers import readable
+from eyebright.sources.table import table_source
 from support.images import coloured_squares
 
 
@@ -26,10 +26,24 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
 
 
 def test_folders_may_say_the_split(tmp_path: Path) -> None:
-    source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"))
-    assert {row.path.name: row.part for row in source} == {"1.png": "train", "2.png": "train", "3.png": "valid"}
-    assert source.messages[-1] == "images outside of the folders for training and validation, which are left out: 1"
-    assert source.split == ([0, 1], [2])
+    names = ("train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png", "later/cat/5.png")
+    source = folder_source(images(tmp_path, *names))
+    parts = {row.path.name: row.part for row in source}
+    assert parts == {"1.png": "train", "2.png": "train", "3.png": "valid", "4.png": "test"}
+    assert source.messages[1:] == (
+        "the folders give the split: train 2, valid 1, test 1",
+        "images that are kept aside, and neither train nor validate: 1",
+        "images outside of the folders for training and validation, which are left out: 1",
+    )
+    assert [list(map(str, source.files[list(side)])) for side in source.split or ()] == [
+        ["train/cat/1.png", "train/dog/2.png"], ["val/cat/3.png"],
+    ]  # fmt: skip
+
+
+def test_images_for_testing_never_train_where_no_folder_validates(tmp_path: Path) -> None:
+    source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "test/dog/4.png"))
+    assert source.split is None
+    assert [row.path.name for row in source.only(list(source.not_kept_aside()))] == ["1.png", "2.png"]
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def is_data_multilabel(path: str | Path) -> bool:
     """True if an image has several labels: two or more words in the column ``labels`` of ``labels.csv``.
 
     Labels are split at spaces only, as in the recipes, although these document "spaces or commas";
-    `eyebright.sources.label_table.read_labels` supports both.
+    `eyebright.sources.read.read_source` reads both.
 
     Args:
         path: the folder of the dataset. If it contains no CSV file, its subfolders are classes, and the result is

@@ -55,6 +55,16 @@ class Coded(Sequence[T], Generic[T]):
         for start in range(0, len(self), _CHUNK):
             yield from (self.values[code] for code in self.codes[start : start + _CHUNK].tolist())
 
+    def used(self) -> "Coded[T]":
+        """The same column without values that occur in no row, in order of first appearance."""
+        codes, first = np.unique(self.codes, return_index=True)
+        order = codes[np.argsort(first)]
+        if len(order) == len(self.values) and bool((order == np.arange(len(order))).all()):
+            return self
+        new = np.empty(len(self.values), dtype=np.int32)
+        new[order] = np.arange(len(order))
+        return Coded(tuple(self.values[code] for code in order.tolist()), new[self.codes])
+
     def is_any_of(self, values: Iterable[T]) -> Mask:
         """Shape (n,): the rows with one of these values."""
         wanted = set(values)

@@ -1,4 +1,4 @@
-"""From a folder of images to a `Source`: a folder for each class, perhaps below ``train/`` and ``valid/``."""
+"""From a folder of images to a `Source`: a folder for each class, or a ``.pts`` file beside each image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,41 +6,49 @@ from pathlib import Path
 from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
 from eyebright.sources.coded import Coded
-from eyebright.sources.source import Source, strings
+from eyebright.sources.folder_parts import parts_of_folders
+from eyebright.sources.forms import block_name
+from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
+from eyebright.sources.source import Source
+from eyebright.sources.targets import Targets
+from eyebright.sources.text_table import strings
+from eyebright.tasks.base import Columns
 
-TRAIN_FOLDERS = ("train", "training")
-VALID_FOLDERS = ("valid", "val", "validation")
 
+def folder_source(path: str | Path, kind: tuple[str, Columns] | None = None) -> Source:
+    """The images of a folder; ``train/``, ``valid/`` and ``test/`` directly inside it are the split.
 
-def folder_source(path: str | Path) -> Source:
-    """The images of a folder for each class; ``train/`` and ``valid/`` above them are the split.
+    Args:
+        path: the folder.
+        kind: the name of the target block and the form of its targets; None: points where an image has a ``.pts`` file
+            beside it, else classes.
 
     Raises:
-        InputError: there is no image, or images lie outside of any class folder.
+        InputError: there is no image, images lie outside of any class folder, or a folder gives no targets of this
+            form.
+        TableError: a ``.pts`` file cannot be understood.
     """
     root = Path(path)
-    files = get_image_files(root)
-    _refuse_images_without_class([file for file in files if file.parent == root])
-    tops = {_top(file, root) for file in files}
-    if not tops & set(VALID_FOLDERS) or not tops & set(TRAIN_FOLDERS):
-        return _of_classes(root, files, None, [_summary(files)])
-    used = [file for file in files if _top(file, root) in TRAIN_FOLDERS + VALID_FOLDERS]
-    _refuse_images_without_class([file for file in used if file.parent.parent == root])
-    parts = ["valid" if _top(file, root) in VALID_FOLDERS else "train" for file in used]
-    messages = [_summary(used), "the folders say which images validate"]
-    if left_out := len(files) - len(used):
-        messages.append(f"images outside of the folders for training and validation, which are left out: {left_out}")
-    return _of_classes(root, used, parts, messages)
-
-
-def _of_classes(root: Path, files: Sequence[Path], parts: list[str] | None, messages: Sequence[str]) -> Source:
+    every = get_image_files(root)
+    with_points = images_with_pts(every)
+    form: Columns = "points" if with_points else "class"
+    if kind is not None and kind[1] != form:
+        content = "a .pts file beside each image" if with_points else "a folder for each class"
+        raise InputError(f"'{root}' holds {content}, which is no `kind='{kind[1]}'`; give a table of labels (CSV)")
+    if not with_points:
+        _refuse_images_without_class([file for file in every if file.parent == root])
+    files, part, notes = parts_of_folders(root, with_points or every)
+    if part is not None and not with_points:
+        _refuse_images_without_class([file for file in files if file.parent.parent == root])
+    targets: Targets = read_pts_files(files) if with_points else Coded.of(file.parent.name for file in files)
+    messages = pts_messages(files, len(every) - len(with_points)) if with_points else [_summary(files)]
     return Source(
-        kind="category",
+        kind=block_name(form) if kind is None else kind[0],
         root=root,
         files=strings([file.relative_to(root).as_posix() for file in files]),
-        targets=Coded.of(file.parent.name for file in files),
-        part=None if parts is None else Coded.of(parts),
-        messages=tuple(messages),
+        targets=targets,
+        part=part,
+        messages=(*messages, *notes),
     )
 
 
@@ -50,10 +58,6 @@ def _refuse_images_without_class(files: Sequence[Path]) -> None:
             f"'{files[0]}' lies in no class folder; "
             "put every image into a folder named after its class, or give a table"
         )
-
-
-def _top(file: Path, root: Path) -> str:
-    return file.relative_to(root).parts[0].lower()
 
 
 def _summary(files: Sequence[Path]) -> str:

@@ -4,35 +4,27 @@ Ten million images take less than two gigabytes: a file name takes its character
 since each different value is kept once, and numbers and coordinates take eight bytes each.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from eyebright import _html as html
-from eyebright.errors import DataError, ImageError, InputError
-from eyebright.image.image import Image
+from eyebright.errors import DataError
 from eyebright.sources.coded import Coded, Rows
 from eyebright.sources.indices import Indices
+from eyebright.sources.parts import KEPT_ASIDE, Part
+from eyebright.sources.targets import Floats, Targets
+from eyebright.sources.text_table import Lines, Strings
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
-from eyebright.types import LabelSet
 
-Part = Literal["train", "valid", "promise", "test"]
-"""What an image is for: training, validation, guarantees alone, or the test that chooses nothing."""
+Sizes = np.ndarray[Any, np.dtype[np.int32]]
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Strings = np.ndarray[Any, Any]  # of numpy's StringDType, which its stubs cannot name exactly
-Targets = Coded[LabelSet] | Coded[str] | Floats
-"""Label sets, classes, points (n, p, 2) or numbers (n, k)."""
-
-_KEPT_ASIDE = ("promise", "test")  # parts that neither train nor validate
-_IMAGES_HINT = "`images` names the folder that the table's file names start from"
 _SHOWN = 5  # images, in a notebook
 
 
@@ -68,9 +60,14 @@ class Row:
         return None if self.source.part is None else self.source.part[self.index]
 
     @property
+    def line(self) -> int | None:
+        """The line of the label file; None for a folder of images."""
+        return None if self.source.lines is None else int(self.source.lines[self.index])
+
+    @property
     def origin(self) -> str:
         """The file and the line with the target, such as ``labels.csv line 5``; empty for a folder of images."""
-        return "" if self.source.lines is None else f"{self.source.name} line {self.source.lines[self.index]}"
+        return "" if self.line is None else f"{self.source.name} line {self.line}"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -91,6 +88,7 @@ class Source:
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
+        sizes: shape (n, 2), height and width of each image in pixels; 0 where its header was not read. None: none was.
         messages: how the data were understood, sentences for the user.
         skipped: images that were left out because they cannot be read, path to reason.
         asked: the arguments of `read_source`; empty where the source was not read from a file.
@@ -110,7 +108,8 @@ class Source:
     group: Coded[str] | None = None
     weight: Floats | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
-    lines: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    lines: Lines | None = None
+    sizes: Sizes | None = None
     messages: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -118,7 +117,7 @@ class Source:
     def __post_init__(self) -> None:
         if not self.columns.shape[1]:
             object.__setattr__(self, "columns", pd.DataFrame(index=pd.RangeIndex(len(self.files))))
-        optional = (self.part, self.group, self.weight, self.lines)
+        optional = (self.part, self.group, self.weight, self.lines, self.sizes)
         lengths = {len(column) for column in (self.files, self.targets, self.columns, *optional) if column is not None}
         if len(lengths) > 1:
             raise DataError(f"every column of a source has one row for each image, got lengths {sorted(lengths)}")
@@ -164,13 +163,17 @@ class Source:
         validates = self.part.is_any_of(["valid"])
         if not validates.any():
             return None
-        return Indices.where(~validates & ~self.part.is_any_of(_KEPT_ASIDE)), Indices.where(validates)
+        return Indices.where(~validates & ~self.part.is_any_of(KEPT_ASIDE)), Indices.where(validates)
 
     def not_kept_aside(self) -> Indices:
         """The images that may train or validate: all but those for test and promise."""
         if self.part is None:
             return Indices(range(len(self)))
-        return Indices.where(~self.part.is_any_of(_KEPT_ASIDE))
+        return Indices.where(~self.part.is_any_of(KEPT_ASIDE))
+
+    def with_messages(self, *messages: str) -> "Source":
+        """The source with more messages."""
+        return replace(self, messages=(*self.messages, *messages))
 
     def only(self, rows: Rows | Sequence[int]) -> "Source":
         """The source with only some of its images.
@@ -188,44 +191,5 @@ class Source:
             weight=None if self.weight is None else self.weight[rows],
             columns=self.columns.iloc[rows].reset_index(drop=True),
             lines=None if self.lines is None else self.lines[rows],
+            sizes=None if self.sizes is None else self.sizes[rows],
         )
-
-
-def strings(texts: Sequence[str]) -> Strings:
-    """The texts as an array that takes 16 bytes for each, and their characters where they are longer than 15."""
-    return np.array(texts, dtype=np.dtypes.StringDType())
-
-
-def readable(source: Source, *, skip_bad: bool) -> Source:
-    """The source without images whose header cannot be read.
-
-    Every header is read once; that is quick beside decoding.
-
-    Raises:
-        InputError: there are such images and ``skip_bad`` is False, or no image is left.
-    """
-    bad: dict[int, ImageError] = {}
-    for i in range(len(source)):
-        try:
-            Image.create(source[i].path)
-        except ImageError as error:
-            bad[i] = error
-    if not bad:
-        return source
-    _refuse_unreadable(source, bad, skip_bad=skip_bad)
-    keep = np.ones(len(source), dtype=np.bool_)
-    keep[list(bad)] = False
-    skipped = {**source.skipped, **{error.path: error.reason for error in bad.values()}}
-    return replace(source.only(keep), skipped=skipped)
-
-
-def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:
-    first = next(iter(bad))
-    row, reason = source[first], bad[first].reason
-    if len(bad) == len(source):
-        exists = os.path.exists(row.path)  # noqa: PTH110  # Path.exists raises for some names
-        hint = "" if exists or source.lines is None else f"; {_IMAGES_HINT}"
-        raise InputError(f"none of the {len(source)} images can be read; {row}: {reason}{hint}")
-    if not skip_bad:
-        others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
-        raise InputError(f"{row}: {reason}{others}; `skip_bad=True` leaves them out and lists them")

@@ -1,22 +1,24 @@
-"""Training and validation images of a `Source` where the data do not say which: stratified where there is a way to."""
+"""Training and validation images of a `Source` whose data do not say which: stratified, and by whole groups."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from eyebright._defaults import VALID_PCT
-from eyebright.sources.coded import Coded
-from eyebright.sources.indices import Array, Indices
+from eyebright.errors import DataError
+from eyebright.sources.coded import Coded, Codes, Mask
+from eyebright.sources.forms import FORMS
+from eyebright.sources.parts import Part
 from eyebright.sources.source import Source
-from eyebright.sources.split import LabelSplitter, RandomSplitter
+from eyebright.sources.split import check_share, permutation
+from eyebright.sources.stratify import group_split, iterative_split
 
 
 def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0) -> Source:
     """The source with a part for every image, and a message about how they were chosen.
 
-    A source in which some images are for validation already is returned as it is. Images for promise and test keep
-    their part.
+    Labels, classes and quantiles of numbers keep their shares, and groups stay whole. A source in which some images are
+    for validation already is returned as it is; images for promise and test keep their part.
 
     Args:
         source: the labelled images.
@@ -25,29 +27,36 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
 
     Raises:
         InputError: another share.
+        DataError: all images are of one group.
     """
+    check_share("valid_pct", valid_pct)
     if source.split is not None:
         return source
-    rows = source.not_kept_aside().array
-    train, valid = _stratified(source, rows, valid_pct, seed)
-    part: np.ndarray[Any, np.dtype[np.object_]] = np.full(len(source), None, dtype=object)
-    if source.part is not None:
-        part[:] = list(source.part)
-    part[rows[train]] = "train"
-    part[rows[valid]] = "valid"
-    message = (
-        f"split at random with seed {seed}: {len(valid)} of {len(rows)} images validate; "
-        "every label keeps its share and has a training image"
-    )
-    return replace(source, part=Coded.of(part.tolist()), messages=(*source.messages, message))
-
-
-def _stratified(source: Source, rows: Array, valid_pct: float, seed: int) -> tuple[Array, Array]:
+    rows = source.not_kept_aside()
     block = source.block()
-    targets = source.targets[rows]
-    if isinstance(targets, Coded):
-        labels = [block.labels(block.read(value)) for value in targets.values]
-        train, valid = LabelSplitter([labels[code] for code in targets.codes.tolist()], valid_pct, seed)(rows)
+    form = FORMS[block.columns]
+    strata = form.strata(block, source.targets[rows.array], valid_pct)
+    groups = None if source.group is None else source.group[rows.array].used()
+    if groups is None:
+        validates = iterative_split(strata, permutation(len(rows), seed), valid_pct)
     else:
-        train, valid = RandomSplitter(valid_pct, seed)(rows)
-    return Indices(train).array, Indices(valid).array
+        if len(groups.values) < 2:
+            raise DataError(f"all {len(rows)} images are of one group, so none can be held out to validate")
+        by_group = group_split(strata, groups.codes, permutation(len(groups.values), seed), valid_pct)
+        validates = by_group[groups.codes]
+    message = f"split at random with seed {seed}: {int(validates.sum())} of {len(rows)} images validate"
+    notes = [form.split_note] if form.split_note else []
+    if groups is not None:
+        notes.append(f"each of the {len(groups.values)} groups is on one side as a whole")
+    part = _parts(source, rows.array, validates)
+    return replace(source, part=part, messages=(*source.messages, "; ".join([message, *notes])))
+
+
+def _parts(source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], validates: Mask) -> Coded[Part | None]:
+    values: list[Part | None] = ["train", "valid"]
+    codes: Codes = np.zeros(len(source), dtype=np.int32)
+    if source.part is not None:
+        values += source.part.values
+        codes[:] = source.part.codes + 2
+    codes[rows] = validates
+    return Coded[Part | None](tuple(values), codes).used()

@@ -60,10 +60,10 @@ def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Spl
     Raises:
         InputError: a share outside of that.
     """
-    _refuse_other_shares("valid_pct", valid_pct)
+    check_share("valid_pct", valid_pct)
 
     def splitter(items: Any) -> Split:
-        order = _permutation(len(items), seed)
+        order = permutation(len(items), seed)
         cut = int(valid_pct * len(items))
         return Indices(order[cut:]), Indices(order[:cut])
 
@@ -88,7 +88,7 @@ def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = No
         train, valid = count(train_sz, n), count(valid_sz, n)
         if train + valid > n:
             raise DataError(f"{train} items to train on and {valid} to validate are more than the {n} that there are")
-        order = _permutation(n, seed)
+        order = permutation(n, seed)
         return Indices(order[:train]), Indices(order[train : train + valid])
 
     return splitter
@@ -102,7 +102,7 @@ def TrainTestSplitter(
     Raises:
         InputError: a share that is none.
     """
-    _refuse_other_shares("test_size", test_size)
+    check_share("test_size", test_size)
 
     def splitter(items: Any) -> Split:
         random = np.random.RandomState(random_state)  # scikit-learn's generator, for the same split
@@ -132,13 +132,13 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
     Raises:
         InputError: a share that is none.
     """
-    _refuse_other_shares("valid_pct", valid_pct)
+    check_share("valid_pct", valid_pct)
     lists = LabelMatrix.of(labels)
 
     def splitter(items: Any) -> Split:
         if len(lists.counts) != len(items):
             raise DataError(f"there are labels for {len(lists.counts)} items, and there are {len(items)} items")
-        order = _permutation(len(items), seed)
+        order = permutation(len(items), seed)
         validates = iterative_split(lists, order, valid_pct)[order]
         return Indices(order[~validates]), Indices(order[validates])
 
@@ -167,7 +167,7 @@ def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitt
     Raises:
         InputError: a share that is none.
     """
-    _refuse_other_shares("valid_pct", valid_pct)
+    check_share("valid_pct", valid_pct)
 
     def splitter(items: Any) -> Split:
         n = len(items)
@@ -263,7 +263,12 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
     return splitter
 
 
-def _refuse_other_shares(name: str, share: float) -> None:
+def check_share(name: str, share: float) -> None:
+    """Nothing, where a share is one.
+
+    Raises:
+        InputError: it is below 0, or 1 or above.
+    """
     if not 0 <= share < 1:
         raise InputError(f"{name} is the share that validates, from 0 to below 1, got {share}")
 
@@ -308,7 +313,8 @@ def _refuse_overlap(items: Any, train: Indices, valid: Indices) -> None:
         raise DataError("the split names an item twice on one side")
 
 
-def _permutation(n: int, seed: int | None) -> Array:
+def permutation(n: int, seed: int | None) -> Array:
+    """Shape (n,): the numbers below n in a random order, the same one for the same seed; None draws a new one."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()

@@ -1,55 +1,78 @@
-"""Dealing items to training and validation so that every label keeps its share, ten million of them in seconds.
+"""Stratified splits for any number of labels for each image, with or without groups; ten million rows in seconds.
 
-The labels of all items are one array of numbers, four bytes for each label of each item.
+The labels of all items are one array of codes, four bytes for each label of each item.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from eyebright.sources.coded import Codes, Mask
 from eyebright.sources.indices import Array
-
-Numbers = np.ndarray[Any, np.dtype[np.int32]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class LabelMatrix(NamedTuple):
-    """The labels of items.
+    """The labels of items, as the rows of a sparse matrix.
 
     Args:
         names: the different labels.
         counts: how many labels each item has.
-        numbers: of the labels of the first item, then of the second, and so on: places in ``names``.
+        codes: of the labels of the first item, then of the second, and so on: indices in ``names``.
     """
 
     names: list[str]
-    counts: Numbers
-    numbers: Numbers
+    counts: Codes
+    codes: Codes
 
     @staticmethod
     def of(labels: Iterable[Iterable[str]]) -> "LabelMatrix":
         """The labels of items; a label that an item has twice counts once."""
-        number: dict[str, int] = {}
-        counts, numbers = array("i"), array("i")
-        for one in labels:
-            several = frozenset(one)
+        code_of: dict[str, int] = {}
+        counts, codes = array("i"), array("i")
+        for several in map(frozenset, labels):
             counts.append(len(several))
             for label in several:
-                numbers.append(number.setdefault(label, len(number)))
-        return LabelMatrix(list(number), np.array(counts, dtype=np.int32), np.array(numbers, dtype=np.int32))
+                codes.append(code_of.setdefault(label, len(code_of)))
+        return LabelMatrix(list(code_of), np.array(counts, dtype=np.int32), np.array(codes, dtype=np.int32))
 
-    def holders(self, order: Array) -> dict[str, Numbers]:
-        """For each label the items that have it, in ``order``."""
+    @staticmethod
+    def of_coded(labels: Sequence[Iterable[str]], rows: Codes) -> "LabelMatrix":
+        """The labels of items of which many have the same.
+
+        Args:
+            labels: different sets of labels.
+            rows: shape (n,), for each item the index of its set.
+        """
+        different = LabelMatrix.of(labels)
+        return LabelMatrix(different.names, different.counts[rows], different.codes[different.places(rows)])
+
+    @staticmethod
+    def of_array(labels: Codes) -> "LabelMatrix":
+        """The labels of items with at most k labels each.
+
+        Args:
+            labels: shape (n, k), numbers of labels; -1 for none.
+        """
+        has = labels >= 0
+        different, codes = np.unique(labels[has], return_inverse=True)
+        names = [f"{number:09}" for number in different.tolist()]
+        return LabelMatrix(names, has.sum(axis=1).astype(np.int32), codes.astype(np.int32))
+
+    def places(self, order: "Array | Codes") -> Array:
+        """Where in ``codes`` the labels of these items are, one item after the other."""
         counts = self.counts[order]
         starts = (np.cumsum(self.counts) - self.counts)[order]  # where each item's labels begin
         before = np.cumsum(counts) - counts
-        where = np.repeat(starts - before, counts)
-        where += np.arange(len(where))
-        labels = self.numbers[where]
-        del where  # the largest of all
-        items = np.repeat(order.astype(np.int32), counts)
+        places = np.repeat(starts - before, counts)
+        places += np.arange(len(places))
+        return places
+
+    def holders(self, order: Array) -> dict[str, Codes]:
+        """For each label the items that have it, in ``order``."""
+        labels = self.codes[self.places(order)]
+        items = np.repeat(order.astype(np.int32), self.counts[order])
         held = grouped(labels, len(self.names))
         return {name: items[places] for name, places in zip(self.names, held, strict=True)}
 
@@ -68,25 +91,70 @@ def iterative_split(labels: LabelMatrix, order: Array, share: float) -> Mask:
     bare = order[labels.counts[order] == 0]
     valid, done = np.zeros((2, len(order)), dtype=np.bool_)
     rarest_first = sorted(holders.items(), key=lambda item: (len(item[1]), item[0]))
-    for holding in [*(held for _, held in rarest_first), bare]:
-        free = holding[~done[holding]]
-        missing = round(share * len(holding)) - int(np.count_nonzero(valid[holding]))
+    for items in [*(held for _, held in rarest_first), bare]:
+        free = items[~done[items]]
+        missing = round(share * len(items)) - int(np.count_nonzero(valid[items]))
         valid[free[: max(missing, 0)]] = True
         done[free] = True
-    for holding in _by_first(holders, order):
-        if valid[holding].all():
-            valid[holding[0]] = False
+    for items in _by_first(holders, order):
+        if valid[items].all():
+            valid[items[0]] = False
     return valid
 
 
-def grouped(numbers: "Numbers | Array", count: int) -> list[Array]:
-    """For each number below ``count`` the places at which it stands, ascending."""
-    places = np.argsort(numbers, kind="stable")
-    return np.split(places, np.cumsum(np.bincount(numbers, minlength=count)))[:count]
+def group_split(labels: LabelMatrix, groups: Codes, order: Array, share: float) -> Mask:
+    """Which groups validate, each as a whole: of each label, from the rarest on, about its share of the items.
 
+    A group validates where that brings its label nearer to the share. No label is left without a group to train on, and
+    some group validates where another can train.
 
-def _by_first(holders: dict[str, Numbers], order: Array) -> list[Numbers]:
-    """The holdings in the order of their first items."""
+    Args:
+        labels: of the items.
+        groups: shape (n,), the group of each item, from 0 on.
+        order: of the groups, in which they are split.
+        share: of the items that validates.
+    """
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    return sorted(holders.values(), key=lambda holding: place[holding[0]])
+    valid, done = np.zeros((2, len(order)), dtype=np.bool_)
+    everything = np.arange(len(groups), dtype=np.int64)
+    holders = labels.holders(everything)
+    rarest_first = sorted(holders.items(), key=lambda item: (len(item[1]), item[0]))
+    for items in [*(held for _, held in rarest_first), everything]:
+        counts = np.bincount(groups[items], minlength=len(order))
+        missing = share * len(items) - int(counts[valid].sum())
+        holding = np.flatnonzero(counts)
+        for group in holding[np.argsort(place[holding])].tolist():
+            if not done[group] and counts[group] / 2 < missing:
+                valid[group] = True
+                missing -= int(counts[group])
+            done[group] = True
+    sizes = np.bincount(groups, minlength=len(order))
+    for items in holders.values():
+        own = np.unique(groups[items])
+        if valid[own].all():
+            valid[own[np.argmin(sizes[own])]] = False
+    if not valid.any() and share > 0:
+        _hold_out_one(valid, holders.values(), groups, sizes)
+    return valid
+
+
+def grouped(codes: "Codes | Array", count: int) -> list[Array]:
+    """For each code below ``count`` the places at which it occurs, ascending."""
+    places = np.argsort(codes, kind="stable")
+    return np.split(places, np.cumsum(np.bincount(codes, minlength=count)))[:count]
+
+
+def _by_first(holders: dict[str, Codes], order: Array) -> list[Codes]:
+    """The items of each label, in the order of their first ones."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return sorted(holders.values(), key=lambda items: place[items[0]])
+
+
+def _hold_out_one(valid: Mask, holders: Iterable[Codes], groups: Codes, sizes: np.ndarray[Any, Any]) -> None:
+    """The smallest group validates, of those without which every label still has a group to train on."""
+    needed = {int(own[0]) for own in (np.unique(groups[items]) for items in holders) if len(own) == 1}
+    free = [group for group in np.argsort(sizes, kind="stable").tolist() if sizes[group] and group not in needed]
+    if len(free) > (0 if needed else 1):
+        valid[free[0]] = True

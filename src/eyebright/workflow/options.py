@@ -67,9 +67,29 @@ class ReadOptions:
         Path | None, Option("Folder that the table's file names start from.", DATA, unset="the table's folder")
     ] = None
     files: Annotated[str | None, Option("Column with the file names of the images.", DATA, unset="found")] = None
-    labels: Annotated[str | None, Option("Column with the labels.", DATA, unset="found")] = None
+    labels: Annotated[
+        tuple[str, ...],
+        Option(
+            "Column with the labels or the class, or columns with 0/1 labels, points or numbers.", DATA, unset="found"
+        ),
+    ] = ()
     delimiter: Annotated[
         str | None, Option("What separates two labels; '' for one class per image.", DATA, unset="found")
+    ] = None
+    kind: Annotated[
+        str | None, Option("Form of the targets: labels, class, points or numbers.", DATA, unset="found")
+    ] = None
+    mirror: Annotated[
+        str | None,
+        Option(
+            "Points that exchange names in mirrored images: left_eye:right_eye,left_ear:right_ear; or none.",
+            DATA,
+            unset="found by left and right in the names",
+        ),
+    ] = None
+    unit: Annotated[
+        str | None,
+        Option("Unit of points.", DATA, choices=("pixels", "fraction", "percent"), unset="pixels"),
     ] = None
 
     def __post_init__(self) -> None:

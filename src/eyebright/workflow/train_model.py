@@ -19,7 +19,8 @@ from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import check_normalise_by
-from eyebright.sources.source import Source, readable
+from eyebright.sources.headers import readable
+from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history

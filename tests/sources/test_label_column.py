@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from eyebright.errors import TableError
-from eyebright.sources.csv_rows import TextTable
-from eyebright.sources.label_text import read_label_column
+from eyebright.sources.label_column import read_labels_or_class
+from support.tables import Understood, text_table
 
 
-def understood(values, *, name="labels", delimiter=None):
-    table = TextTable("t.csv", {name: list(values)}, list(range(2, len(values) + 2)))
-    return read_label_column(table, name, delimiter=delimiter)
+def understood(cells, *, name="labels", delimiter=None):
+    return Understood(read_labels_or_class(text_table({name: cells}), name, delimiter))
 
 
 # ------------------------------------------------------------------ no label
@@ -21,17 +20,17 @@ def understood(values, *, name="labels", delimiter=None):
 @pytest.mark.parametrize("empty", ["", "NaN", "nan", "[]", "<NA>", "['']", '[""]'])
 @pytest.mark.parametrize("other", ["cat dog", "['cat', 'dog']"])
 def test_empty_nan_and_an_empty_list_are_no_label(empty, other):
-    assert understood([other, empty]).labels == [("cat", "dog"), ()]
+    assert understood([other, empty]).labels == [{"cat", "dog"}, set()]
 
 
 @pytest.mark.parametrize(("value", "delimiter"), [("cat,,dog,", ","), (" cat ;; dog", ";"), ("cat  dog ", " ")])
 def test_no_delimiter_makes_an_empty_label(value, delimiter):
-    assert understood([value]).labels == [("cat", "dog")]
-    assert understood([value], delimiter=delimiter).labels == [("cat", "dog")]
+    assert understood([value]).labels == [{"cat", "dog"}]
+    assert understood([value], delimiter=delimiter).labels == [{"cat", "dog"}]
 
 
 def test_a_label_that_is_repeated_counts_once():
-    assert understood(["cat dog cat", "dog"]).labels == [("cat", "dog"), ("dog",)]
+    assert understood(["cat dog cat", "dog"]).labels == [{"cat", "dog"}, {"dog"}]
 
 
 def test_a_column_without_any_label_is_an_error():
@@ -47,7 +46,7 @@ def test_a_missing_class_names_its_line_and_the_way_out():
 
 
 def test_a_class_called_none_is_a_class():
-    assert understood(["none", "scratch"], name="label").labels == [("none",), ("scratch",)]
+    assert understood(["none", "scratch"], name="label").labels == [{"none"}, {"scratch"}]
 
 
 # ------------------------------------------------------------------ delimiters
@@ -58,32 +57,32 @@ DELIMITERS = {" ": "' ' (space)", ",": "',' (comma)", ";": "';' (semicolon)", "|
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 def test_each_delimiter_is_found_and_said(delimiter):
     found = understood([f"cat{delimiter}dog", "cat", ""])
-    assert found.labels == [("cat", "dog"), ("cat",), ()]
-    assert found.kind == "multi"
-    assert found.said == f"labels in column 'labels' are split at {DELIMITERS[delimiter]}: 2 different labels"
+    assert found.labels == [{"cat", "dog"}, {"cat"}, set()]
+    assert found.form == "labels"
+    assert found.messages[0] == f"labels in column 'labels' are split at {DELIMITERS[delimiter]}: 2 different labels"
 
 
 @pytest.mark.parametrize("delimiter", [*DELIMITERS, " and ", "/"])
 def test_a_delimiter_can_be_given(delimiter):
-    assert understood([f"cat{delimiter}dog", "cow"], delimiter=delimiter).labels == [("cat", "dog"), ("cow",)]
+    assert understood([f"cat{delimiter}dog", "cow"], delimiter=delimiter).labels == [{"cat", "dog"}, {"cow"}]
 
 
 def test_names_may_hold_spaces_when_something_else_splits():
-    assert understood(["traffic light, fire hydrant", "bus"]).labels == [("traffic light", "fire hydrant"), ("bus",)]
+    assert understood(["traffic light, fire hydrant", "bus"]).labels == [{"traffic light", "fire hydrant"}, {"bus"}]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "|"])
 def test_comma_semicolon_and_pipe_split_even_under_a_singular(mark):
     found = understood([f"cat{mark}dog", "cow"], name="label")
-    assert (found.kind, found.labels) == ("multi", [("cat", "dog"), ("cow",)])
+    assert (found.form, found.labels) == ("labels", [{"cat", "dog"}, {"cow"}])
 
 
 def test_two_delimiters_in_one_column_are_a_question():
     with pytest.raises(
-        TableError, match=r"line 3: column 'labels' holds ',' \(comma\).*'a,b' and ';' .*'c;d'; say which"
+        TableError, match=r"line 3: column 'labels' holds ',' \(comma\).*'a,b' and ';' .*'c;d'; name the one between"
     ):
         understood(["a,b", "c;d"])
-    assert understood(["a,b", "c;d"], delimiter=",").labels == [("a", "b"), ("c;d",)]
+    assert understood(["a,b", "c;d"], delimiter=",").labels == [{"a", "b"}, {"c;d"}]
 
 
 def test_a_delimiter_that_occurs_nowhere_while_another_does_is_an_error():
@@ -94,7 +93,7 @@ def test_a_delimiter_that_occurs_nowhere_while_another_does_is_an_error():
 
 
 def test_a_given_delimiter_that_nothing_needs_is_fine():
-    assert understood(["cat", "dog"], name="label", delimiter=";").labels == [("cat",), ("dog",)]
+    assert understood(["cat", "dog"], name="label", delimiter=";").labels == [{"cat"}, {"dog"}]
 
 
 # ------------------------------------------------------------------ spaces and the column's name
@@ -103,35 +102,35 @@ def test_a_given_delimiter_that_nothing_needs_is_fine():
 @pytest.mark.parametrize("name", ["label", "Breed", "class", "Class Name", "category", "target", "species"])
 def test_spaces_under_a_singular_belong_to_the_class(name):
     found = understood(["golden retriever", "pug", "golden retriever"], name=name)
-    assert (found.kind, found.labels[0]) == ("single", ("golden retriever",))
-    assert found.said == f"column '{name}' holds one class per image; spaces belong to the names: 2 classes"
+    assert (found.form, found.labels[0]) == ("class", {"golden retriever"})
+    assert found.messages[0] == f"column '{name}' holds one class for each image; spaces belong to the names: 2 classes"
 
 
 @pytest.mark.parametrize("name", ["labels", "Tags", "classes", "categories"])
 def test_spaces_under_a_plural_split(name):
-    assert understood(["haze primary", "clear"], name=name).labels == [("haze", "primary"), ("clear",)]
+    assert understood(["haze primary", "clear"], name=name).labels == [{"haze", "primary"}, {"clear"}]
 
 
 def test_spaces_under_another_name_split_when_the_words_come_back_in_other_combinations():
     values = ["haze primary", "clear primary", "haze water", "clear water", "clear primary water"]
     found = understood(values, name="what is there")
-    assert (found.kind, found.labels[-1]) == ("multi", ("clear", "primary", "water"))
+    assert (found.form, found.labels[-1]) == ("labels", {"clear", "primary", "water"})
 
 
 def test_spaces_under_another_name_belong_to_the_class_when_they_do_not():
     values = ["golden retriever", "great dane", "french bulldog", "pug"]
-    assert understood(values, name="dog").kind == "single"
+    assert understood(values, name="dog").form == "class"
 
 
 def test_one_label_each_under_a_plural_is_still_multi():
     found = understood(["cat", "dog", ""])
-    assert (found.kind, found.labels) == ("multi", [("cat",), ("dog",), ()])
-    assert "are not split, no value holds more than one: 2 different labels" in found.said
+    assert (found.form, found.labels) == ("labels", [{"cat"}, {"dog"}, set()])
+    assert "are not split, no value holds more than one: 2 different labels" in found.messages[0]
 
 
 def test_an_empty_delimiter_makes_every_value_one_class():
     found = understood(["salt, pepper", "golden retriever"], delimiter="")
-    assert (found.kind, found.labels) == ("single", [("salt, pepper",), ("golden retriever",)])
+    assert (found.form, found.labels) == ("class", [{"salt, pepper"}, {"golden retriever"}])
 
 
 # ------------------------------------------------------------------ lists
@@ -141,16 +140,16 @@ def test_an_empty_delimiter_makes_every_value_one_class():
 def test_lists_as_json_python_and_numpy_write_them(labels):
     for text in (json.dumps(labels), str(labels), str(np.array(labels))):
         found = understood([text, "[]"])
-        assert (found.kind, found.labels) == ("multi", [tuple(labels), ()])
-        assert found.said == "labels in column 'labels' are lists: 2 different labels"
+        assert (found.form, found.labels) == ("labels", [set(labels), set()])
+        assert found.messages[0] == "labels in column 'labels' are lists: 2 different labels"
 
 
 def test_lists_without_quotes_and_of_numbers():
-    assert understood(["[cat, dog]", "[1, 2]"], name="label").labels == [("cat", "dog"), ("1", "2")]
+    assert understood(["[cat, dog]", "[1, 2]"], name="label").labels == [{"cat", "dog"}, {"1", "2"}]
 
 
 def test_a_list_with_null_in_it_has_no_label_there():
-    assert understood(['["cat", null]', "['dog', nan]"]).labels == [("cat",), ("dog",)]
+    assert understood(['["cat", null]', "['dog', nan]"]).labels == [{"cat"}, {"dog"}]
 
 
 @pytest.mark.parametrize("bad", ["cat dog", "['cat' dog]", "cat", "[[1, 2], [3, 4]]"])
@@ -164,28 +163,21 @@ def test_something_else_among_lists_names_its_line(bad):
 # ------------------------------------------------------------------ numbers
 
 
-def test_fractions_are_a_measurement():
-    with pytest.raises(
-        TableError, match=r"line 3: column 'labels' holds numbers such as '3.25' that look like a measurement"
-    ):
-        understood(["1", "3.25", "nan"])
-
-
 def test_whole_numbers_that_are_nearly_all_different_are_a_measurement():
     with pytest.raises(
-        TableError, match=r"numbers such as '100' that look like a measurement.*RegressionBlock.*delimiter ''"
+        TableError, match=r"numbers such as '100' that look like a measurement.*`kind='numbers'` .*`kind='class'`"
     ):
         understood([str(100 + i) for i in range(40)], name="target")
 
 
 def test_numbers_of_classes_are_classes():
     found = understood([str(i % 10) for i in range(40)], name="label")
-    assert (found.kind, set(found.labels)) == ("single", {(str(i),) for i in range(10)})
+    assert (found.form, set(map(min, found.labels))) == ("class", {str(i) for i in range(10)})
 
 
 def test_numbers_that_split_are_labels():
-    assert understood(["3 5", "5", "7 3"]).labels == [("3", "5"), ("5",), ("7", "3")]
+    assert understood(["3 5", "5", "7 3"]).labels == [{"3", "5"}, {"5"}, {"7", "3"}]
 
 
 def test_the_user_may_say_that_numbers_are_names():
-    assert understood(["1.5", "2.25"], delimiter="").labels == [("1.5",), ("2.25",)]
+    assert understood(["1.5", "2.25"], delimiter="").labels == [{"1.5"}, {"2.25"}]

@@ -1,10 +1,12 @@
 """The three layouts of a table of labels, the split columns, and every error with its line."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from eyebright.errors import TableError
-from eyebright.sources.label_table import read_labels
+from eyebright.sources.read import read_source
+from support.tables import ReadTable
 
 
 @pytest.fixture
@@ -12,7 +14,7 @@ def read(tmp_path):
     def make(text, **options):
         path = tmp_path / "labels.csv"
         path.write_text(text, encoding="utf-8")
-        return read_labels(path, **options)
+        return ReadTable(read_source(path, **options))
 
     return make
 
@@ -23,28 +25,28 @@ def read(tmp_path):
 def test_a_file_column_and_a_labels_column(read):
     table = read("fname,labels,is_valid\na.jpg,cat dog,True\nb.jpg,,False\n")
     assert table.files == ["a.jpg", "b.jpg"]
-    assert table.labels == [("cat", "dog"), ()]
-    assert (table.kind, table.valid, table.lines) == ("multi", [True, False], [2, 3])
-    assert table.columns == ("fname", "labels", "is_valid")
-    assert table.said == (
+    assert table.labels == [{"cat", "dog"}, set()]
+    assert (table.form, table.parts, table.lines) == ("labels", ["valid", "train"], [2, 3])
+    assert table.others == []
+    assert table.messages == (
         "images are named in column 'fname'",
         "labels in column 'labels' are split at ' ' (space): 2 different labels",
-        "column 'is_valid' says what to validate on: 1 of 2 rows",
         "images without a label: 1 of 2",
+        "column 'is_valid' gives the split: train 1, valid 1",
     )
 
 
 @pytest.mark.parametrize(("on", "off"), [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("1", "")])
 def test_a_file_column_and_one_column_for_each_label(on, off, read):
     table = read(f"image,MEL,NV,BCC\na.jpg,{on},{off},{on}\nb.jpg,{off},{on},0\nc.jpg,0,0,0\n")
-    assert (table.kind, table.labels) == ("multi", [("MEL", "BCC"), ("NV",), ()])
-    assert "labels are the 0/1 columns 'MEL', 'NV', 'BCC'" in table.said
+    assert (table.form, table.labels) == ("labels", [{"MEL", "BCC"}, {"NV"}, set()])
+    assert "labels are the 0/1 columns 'MEL', 'NV', 'BCC'" in table.messages
 
 
 def test_a_single_indicator_column_is_one_label(read):
     table = read("image,blurred\na.jpg,1\nb.jpg,0\n")
-    assert (table.kind, table.labels) == ("multi", [("blurred",), ()])
-    assert "the label is 'blurred' (0/1)" in table.said
+    assert (table.form, table.labels) == ("labels", [{"blurred"}, set()])
+    assert "the label is 'blurred' (0/1)" in table.messages
 
 
 def test_indicator_columns_equal_pandas_dummies(read):
@@ -56,25 +58,25 @@ def test_indicator_columns_equal_pandas_dummies(read):
 
 def test_a_file_column_and_a_class_column(read):
     table = read("file,breed\na.jpg,great dane\nb.jpg,pug\n")
-    assert (table.kind, table.labels, table.valid) == ("single", [("great dane",), ("pug",)], None)
+    assert (table.form, table.labels, table.parts) == ("class", [{"great dane"}, {"pug"}], None)
 
 
 def test_a_class_column_of_0_and_1_is_two_classes(read):
-    assert read("file,label\na.jpg,0\nb.jpg,1\n").labels == [("0",), ("1",)]
+    assert read("file,label\na.jpg,0\nb.jpg,1\n").labels == [{"0"}, {"1"}]
 
 
 def test_the_only_column_that_is_left_holds_the_labels(read):
     table = read("file,animal,split\na.jpg,cat|dog,train\nb.jpg,cow,val\n")
-    assert (table.labels, table.valid) == ([("cat", "dog"), ("cow",)], [False, True])
+    assert (table.labels, table.parts) == ([{"cat", "dog"}, {"cow"}], ["train", "valid"])
 
 
 def test_what_pandas_writes_with_its_row_numbers_reads_the_same(read):
     frame = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "labels": [["cat", "dog"], []], "is_valid": [True, False]})
     for text in (frame.to_csv(), frame.reset_index().to_csv(index=False)):
         table = read(text)
-        assert (table.labels, table.valid) == ([("cat", "dog"), ()], [True, False])
+        assert (table.labels, table.parts) == ([{"cat", "dog"}, set()], ["valid", "train"])
     flags = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "cat": [1, 0]}).reset_index()
-    assert read(flags.to_csv(index=False)).labels == [("cat",), ()]
+    assert read(flags.to_csv(index=False)).labels == [{"cat"}, set()]
 
 
 # ------------------------------------------------------------------ which column
@@ -100,18 +102,18 @@ def test_an_id_names_the_images_when_nothing_else_does(read):
 def test_columns_can_be_named(read):
     text = "file,copy,label,other\na.jpg,x.jpg,cat,pug\nb.jpg,y.jpg,dog,boxer\n"
     table = read(text, files="copy", labels="other")
-    assert (table.files, table.labels) == (["x.jpg", "y.jpg"], [("pug",), ("boxer",)])
-    assert "not used: the columns 'file', 'label'" in table.said
+    assert (table.files, table.labels) == (["x.jpg", "y.jpg"], [{"pug"}, {"boxer"}])
+    assert "not used for training: the columns 'file', 'label'" in table.messages
 
 
 def test_some_of_the_indicator_columns_can_be_named(read):
     text = "file,cat,dog,cow,note\na.jpg,1,1,0,x\nb.jpg,0,1,1,y\n"
-    assert read(text, labels=["cat", "cow"]).labels == [("cat",), ("cow",)]
+    assert read(text, labels=["cat", "cow"]).labels == [{"cat"}, {"cow"}]
 
 
 def test_the_delimiter_can_be_given(read):
-    assert read("file,label\na.jpg,salt and pepper\n", delimiter=" and ").labels == [("salt", "pepper")]
-    assert read('file,labels\na.jpg,"salt, pepper"\n', delimiter="").labels == [("salt, pepper",)]
+    assert read("file,label\na.jpg,salt and pepper\n", delimiter=" and ").labels == [{"salt", "pepper"}]
+    assert read('file,labels\na.jpg,"salt, pepper"\n', delimiter="").labels == [{"salt, pepper"}]
 
 
 def test_backslashes_in_names_are_slashes(read):
@@ -120,7 +122,7 @@ def test_backslashes_in_names_are_slashes(read):
 
 def test_unicode_and_spaces_in_names_stay(read):
     table = read("file,labels\nmein Käfer 1.jpg,Käfer\n日本/写真.png,猫\n")
-    assert (table.files, table.labels) == (["mein Käfer 1.jpg", "日本/写真.png"], [("Käfer",), ("猫",)])
+    assert (table.files, table.labels) == (["mein Käfer 1.jpg", "日本/写真.png"], [{"Käfer"}, {"猫"}])
 
 
 # ------------------------------------------------------------------ training, validation, test
@@ -130,18 +132,32 @@ def test_unicode_and_spaces_in_names_stay(read):
     ("yes", "no"), [("True", "False"), ("1", "0"), ("1.0", "0.0"), ("yes", "no"), ("TRUE", "FALSE")]
 )
 def test_is_valid_takes_what_people_write(yes, no, read):
-    assert read(f"file,label,is_valid\na.jpg,cat,{yes}\nb.jpg,dog,{no}\n").valid == [True, False]
+    assert read(f"file,label,is_valid\na.jpg,cat,{yes}\nb.jpg,dog,{no}\n").parts == ["valid", "train"]
 
 
 @pytest.mark.parametrize(("train", "valid"), [("train", "valid"), ("Train", "VAL"), ("training", "validation")])
 def test_split_takes_what_people_write(train, valid, read):
-    assert read(f"file,label,Split\na.jpg,cat,{valid}\nb.jpg,dog,{train}\n").valid == [True, False]
+    assert read(f"file,label,Split\na.jpg,cat,{valid}\nb.jpg,dog,{train}\n").parts == ["valid", "train"]
 
 
-def test_test_rows_are_left_out_and_said_even_without_labels(read):
+def test_test_rows_without_any_label_are_left_out(read):
     table = read("file,label,split\na.jpg,cat,train\nt.jpg,,test\nb.jpg,dog,val\n")
-    assert (table.files, table.lines, table.valid) == (["a.jpg", "b.jpg"], [2, 4], [False, True])
-    assert "rows that are left out because they are for testing: 1" in table.said
+    assert (table.files, table.lines, table.parts) == (["a.jpg", "b.jpg"], [2, 4], ["train", "valid"])
+    assert "images for testing without any label, which are left out: 1" in table.messages
+
+
+def test_test_rows_are_kept_aside_and_neither_train_nor_validate(read):
+    table = read("file,label,split\na.jpg,cat,train\nt.jpg,dog,test\nb.jpg,dog,val\np.jpg,cat,promise\n")
+    assert table.parts == ["train", "test", "valid", "promise"]
+    assert table.source.split == ([0], [2])
+    assert "column 'split' gives the split: train 1, valid 1, promise 1, test 1" in table.messages
+    assert "images that are kept aside, and neither train nor validate: 2" in table.messages
+
+
+def test_a_split_of_train_and_test_alone_leaves_validation_open(read):
+    table = read("file,label,split\na.jpg,cat,train\nt.jpg,dog,test\nb.jpg,dog,train\n")
+    assert table.source.split is None
+    assert table.source.not_kept_aside() == [0, 2]
 
 
 def test_a_table_of_test_rows_only_is_an_error(read):
@@ -174,18 +190,16 @@ def test_two_columns_that_split_are_an_error(read):
 def test_the_same_image_with_the_same_labels_is_kept_once_and_said(read):
     table = read("file,labels\na.jpg,cat dog\nb.jpg,cow\na.jpg,dog cat\n")
     assert (table.files, table.lines) == (["a.jpg", "b.jpg"], [2, 3])
-    assert "rows that are left out because they repeat an image with the same labels: 1" in table.said
+    assert "rows that are left out because they repeat an image with the same target: 1" in table.messages
 
 
 def test_the_same_image_with_different_labels_names_both_lines(read):
-    with pytest.raises(
-        TableError, match=r"line 4: image 'a.jpg' has the labels 'dog', but on line 2 it has 'cat'; give"
-    ):
+    with pytest.raises(TableError, match=r"line 4: image 'a.jpg' has dog, but on line 2 it has cat; give"):
         read("file,labels\na.jpg,cat\nb.jpg,cow\na.jpg,dog\n")
 
 
 def test_the_same_image_with_and_without_labels_says_none(read):
-    with pytest.raises(TableError, match=r"has the labels none, but on line 2 it has 'cat'"):
+    with pytest.raises(TableError, match="has no label, but on line 2 it has cat"):
         read("file,labels\na.jpg,cat\na.jpg,\n")
 
 
@@ -209,8 +223,12 @@ def test_without_a_file_column_the_columns_are_named(read):
 
 
 def test_without_a_label_column_the_columns_are_named(read):
-    with pytest.raises(TableError, match="no column holds labels: there are 'x', 'y'; call one 'labels'"):
-        read("file,x,y\na.jpg,10.5,20.5\n")
+    with pytest.raises(
+        TableError,
+        match=r"no column is called 'labels' or 'class'; there are 'age' \(numbers with decimals\), 'sex' \(text\), "
+        r"'year' \(whole numbers\); name those that hold the targets with `labels`",
+    ):
+        read("file,age,sex,year\na.jpg,10.5,f,1950\n")
     with pytest.raises(TableError, match="no column holds labels: there is no other column"):
         read("file\na.jpg\n")
 
@@ -245,13 +263,16 @@ def test_a_mistake_in_an_indicator_column_names_its_line(read):
 
 def test_other_columns_beside_indicators_are_said(read):
     table = read("file,age,cat,dog\na.jpg,33,1,0\nb.jpg,44,0,1\n")
-    assert table.labels == [("cat",), ("dog",)]
-    assert "not used: the columns 'age'" in table.said
+    assert table.labels == [{"cat"}, {"dog"}]
+    assert "not used for training: the columns 'age'" in table.messages
 
 
-def test_a_labels_column_of_measurements_says_so(read):
-    with pytest.raises(TableError, match=r"labels.csv' line 2: column 'labels' holds numbers such as '0.73'"):
-        read("file,labels\na.jpg,0.73\nb.jpg,0.11\n")
+def test_a_labels_column_of_decimals_holds_numbers_to_predict(read):
+    table = read("file,labels\na.jpg,0.73\nb.jpg,0.11\nc.jpg,\n")
+    assert table.form == "numbers"
+    assert np.array_equal(table.source.targets, [[0.73], [0.11], [np.nan]], equal_nan=True)
+    assert "the number to predict is in column 'labels'" in table.messages
+    assert "numbers that are unknown: 1 of 3" in table.messages
 
 
 # ------------------------------------------------------------------ size and the real tables
@@ -268,8 +289,9 @@ def test_a_hundred_thousand_rows_keep_their_order_and_lines(read):
 @pytest.mark.shared
 @pytest.mark.parametrize(("table", "files"), [("pascal_2007/train.csv", "fname"), ("voc128/labels.csv", "filename")])
 def test_the_real_tables_read_as_pandas_reads_them(table, files, shared_data):
-    ours, frame = read_labels(shared_data / table), pd.read_csv(shared_data / table)
+    ours, frame = ReadTable(read_source(shared_data / table)), pd.read_csv(shared_data / table)
     assert ours.files == frame[files].tolist()
-    assert ours.labels == [tuple(text.split()) for text in frame["labels"]]
-    assert ours.kind == "multi"
-    assert ours.valid == (frame["is_valid"].tolist() if "is_valid" in frame else None)
+    assert ours.labels == [set(text.split()) for text in frame["labels"]]
+    assert ours.form == "labels"
+    valid = None if "is_valid" not in frame else ["valid" if valid else "train" for valid in frame["is_valid"]]
+    assert ours.parts == valid

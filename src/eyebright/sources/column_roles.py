@@ -1,0 +1,129 @@
+"""Which column of a label file has which role: the files, the split, the groups; the others may hold targets."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from eyebright.errors import did_you_mean, listing
+from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.text_table import TextTable
+
+FILE_NAMES = (
+    "file",
+    "files",
+    "filename",
+    "file_name",
+    "fname",
+    "image",
+    "images",
+    "image_path",
+    "image_file",
+    "image_name",
+    "img",
+    "img_path",
+    "img_name",
+    "filepath",
+    "file_path",
+    "path",
+    "picture",
+    "photo",
+    "image_id",
+)
+"""Names of columns with the files of the images; the earlier ones are preferred."""
+
+SPLIT_NAMES = ("is_valid", "split")
+"""Names of columns with the split."""
+
+GROUP_NAMES = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "lesion_id")
+"""Names of columns whose equal cells mark images that belong together on one side of a split."""
+
+_FILE_NAMES_AT_LAST = ("name", "id")
+_ROW_NUMBERS = ("unnamed:_0", "index", "id")  # what pandas writes, and what counts the rows
+
+
+def find_file_column(table: TextTable, asked: str | None) -> str:
+    """The column with the files of the images.
+
+    Raises:
+        TableError: there is none, or not the one that was asked for; the message names the columns of the table.
+    """
+    if asked is not None:
+        return existing(table, asked)
+    known = named(table.columns, FILE_NAMES)
+    images = [name for name, column in table.columns.items() if _are_images(column[:1000])]
+    both = [name for name in known if name in images]
+    candidates = [*both, *known, *images, *named(table.columns, _FILE_NAMES_AT_LAST)]
+    if not candidates:
+        raise table.error(
+            f"no column holds names of images; there are {listing(table.columns)}; call one 'file' or name it with "
+            "`files`"
+        )
+    return candidates[0]
+
+
+def find_split_column(table: TextTable) -> str | None:
+    """The column with the split, if there is one.
+
+    Raises:
+        TableError: there are two.
+    """
+    candidates = named(table.columns, SPLIT_NAMES)
+    if len(candidates) > 1:
+        raise table.error(f"the columns {listing(candidates)} both say what to validate on; keep one of them")
+    return candidates[0] if candidates else None
+
+
+def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
+    """The column with the groups, if there is one with at least two groups and an image that shares its group."""
+    for name in named(table.columns, GROUP_NAMES):
+        if name not in taken and 2 <= len(table.columns[name].different) < len(table):
+            return name
+    return None
+
+
+def target_candidates(table: TextTable, taken: Sequence[str]) -> list[str]:
+    """The columns that may hold targets: those without another role that do not number the rows."""
+    return [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
+
+
+def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """The columns that were asked for as targets.
+
+    Raises:
+        TableError: one does not exist, or has another role.
+    """
+    for name in asked:
+        if name in taken:
+            role = "says what to validate on" if plain_name(name) in SPLIT_NAMES else "names the images"
+            raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
+        existing(table, name)
+    return list(asked)
+
+
+def existing(table: TextTable, name: str) -> str:
+    """The name, if a column has it.
+
+    Raises:
+        TableError: none has; the message names the nearest one.
+    """
+    if name in table.columns:
+        return name
+    raise table.error(
+        f"there is no column '{name}'.{did_you_mean(name, table.columns)} It has {listing(table.columns)}"
+    )
+
+
+def named(columns: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """The columns with one of these names, in the order of the names."""
+    plain = {column: plain_name(column) for column in columns}
+    return [column for name in wanted for column in plain if plain[column] == name]
+
+
+def plain_name(column: str) -> str:
+    """The name of a column in lower case, with underscores: how known names are compared."""
+    return re.sub(r"[\s\-]+", "_", column.strip().lower())
+
+
+def _are_images(cells: Iterable[str]) -> bool:
+    """True when nine in ten of the cells that are not blank end like the names of images."""
+    names = [cell for cell in cells if cell]
+    return bool(names) and sum(map(looks_like_image, names)) >= 0.9 * len(names)

@@ -1,0 +1,160 @@
+"""The forms that targets have in a label file, an entry for each of `TargetBlock.columns`: the only such table here.
+
+An entry finds the columns of its form where none were named, reads them, and gives the labels that a split spreads
+evenly over both sides.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.sources.coded import Coded
+from eyebright.sources.column_roles import named
+from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
+from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
+from eyebright.sources.number_columns import holds_numbers, read_numbers
+from eyebright.sources.point_columns import find_points, read_points
+from eyebright.sources.stratify import LabelMatrix
+from eyebright.sources.targets import TargetColumns, Targets
+from eyebright.sources.text_table import TextTable
+from eyebright.tasks.base import Columns, TargetBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+
+Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
+"""From a table, columns and the delimiter between labels (None: found) to the targets in these columns."""
+
+_MOST_BINS = 10
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of targets.
+
+    Args:
+        description: for a message.
+        find: from a table and the columns without another role to those with targets of this form; empty if none are.
+        read: the targets in these columns; the last argument is the delimiter between labels, or None.
+        strata: from a block, targets of this form and the share that validates to the labels that a split keeps even.
+        split_note: what a split keeps even, for a message; empty where it is nothing.
+    """
+
+    description: str
+    find: Callable[[TextTable, Sequence[str]], list[str]]
+    read: Reader
+    strata: Callable[[TargetBlock, Targets, float], LabelMatrix]
+    split_note: str = ""
+
+
+def form_of(kind: str) -> tuple[str, Columns]:
+    """(the name of the block, the form) of a kind in the user's words: a form, or the name of a block.
+
+    Raises:
+        InputError: there is none of that name; the message names the nearest one.
+    """
+    for name, block in TARGET_BLOCKS.items():
+        if name == kind:
+            return name, block.columns
+    for name, block in TARGET_BLOCKS.items():
+        if block.columns == kind:
+            return name, block.columns
+    known = dict.fromkeys(block.columns for block in TARGET_BLOCKS.values())
+    raise InputError(
+        f"there is no `kind='{kind}'`.{did_you_mean(kind, [*known, *TARGET_BLOCKS])} There are {listing(known)}"
+    )
+
+
+def block_name(form: Columns) -> str:
+    """The name of the first block that is read from this form."""
+    return next(name for name, block in TARGET_BLOCKS.items() if block.columns == form)
+
+
+def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:
+    """The columns of all points whose coordinates are numbers."""
+    points = find_points(candidates)
+    numeric = [point for point in points if holds_numbers(table, point.x) and holds_numbers(table, point.y)]
+    return [column for point in numeric for column in point.columns]
+
+
+def indicator_columns(table: TextTable, candidates: Sequence[str]) -> list[str]:
+    """The columns that hold 0 and 1."""
+    return [name for name in candidates if looks_like_indicator(table, name)]
+
+
+def label_names(candidates: Sequence[str]) -> list[str]:
+    """The columns that are called labels, class, or the like; the likeliest first."""
+    return named(candidates, [*PLURALS, *SINGULARS])
+
+
+def _find_labels(table: TextTable, candidates: Sequence[str]) -> list[str]:
+    return label_names(candidates)[:1] or indicator_columns(table, candidates) or _the_only(candidates)
+
+
+def _find_numbers(table: TextTable, candidates: Sequence[str]) -> list[str]:
+    known = [name for name in label_names(candidates)[:1] if holds_numbers(table, name)]
+    return known or [name for name in candidates if holds_numbers(table, name)]
+
+
+def _the_only(candidates: Sequence[str]) -> list[str]:
+    return list(candidates) if len(candidates) == 1 else []
+
+
+def _read_labels(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+    if len(columns) > 1 or (delimiter is None and looks_like_indicator(table, columns[0])):
+        return read_indicators(table, columns)
+    return read_labels(table, columns[0], delimiter)
+
+
+def _read_class(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+    return read_one_hot(table, columns) if len(columns) > 1 else read_class(table, columns[0])
+
+
+def _read_points(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+    points = find_points(columns)
+    left_over = set(columns).difference(*(point.columns for point in points))
+    if left_over:
+        raise table.error(
+            f"the columns {listing(sorted(left_over))} make no points; points are read from pairs of columns such as "
+            "'left_eye_x' and 'left_eye_y', or 'x1' and 'y1'"
+        )
+    return read_points(table, points)
+
+
+def _read_numbers(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+    return read_numbers(table, columns)
+
+
+def _labels_as_strata(block: TargetBlock, targets: Targets, _: float) -> LabelMatrix:
+    assert isinstance(targets, Coded)
+    used = targets.used()
+    return LabelMatrix.of_coded([block.labels(block.read(value)) for value in used.values], used.codes)
+
+
+def _no_strata(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix:
+    return LabelMatrix.of_coded([()], np.zeros(len(targets), dtype=np.int32))
+
+
+def _quantiles_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:
+    """Each number's quantile is a label; each quantile is large enough that one of its images validates."""
+    assert isinstance(targets, np.ndarray)
+    bins = max(1, min(_MOST_BINS, int(len(targets) * min(valid_pct, 1 - valid_pct))))
+    strata = np.full(targets.shape, -1, dtype=np.int32)
+    for k, column in enumerate(targets.T):
+        known = ~np.isnan(column)
+        if known.any():
+            edges = np.unique(np.quantile(column[known], np.arange(1, bins) / bins))
+            strata[known, k] = k * _MOST_BINS + np.searchsorted(edges, column[known], side="right")
+    return LabelMatrix.of_array(strata)
+
+
+_LABELS_NOTE = "every label keeps its share and has a training image"
+
+FORMS: dict[Columns, Form] = {
+    "labels": Form("any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE),
+    "class": Form("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
+    "points": Form("points", columns_with_points, _read_points, _no_strata),
+    "numbers": Form(
+        "numbers", _find_numbers, _read_numbers, _quantiles_as_strata, "low, medium and high numbers keep their shares"
+    ),
+}

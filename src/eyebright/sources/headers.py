@@ -1,0 +1,107 @@
+"""What the headers of images say of a `Source`: which images can be read, and how points are measured in pixels."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from eyebright.errors import ImageError, InputError
+from eyebright.image.image import Image
+from eyebright.sources.source import Sizes, Source
+from eyebright.tasks.point_units import implausible_points
+from eyebright.types import Points, Size
+
+UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
+"""Units of coordinates, and what a coordinate is multiplied with beside the side of its image, if it is not a pixel."""
+
+_CHECKED = 64  # images whose points are compared with the sizes of the images
+_IMAGES_HINT = "`images` names the folder that the table's file names start from"
+
+
+def readable(source: Source, *, skip_bad: bool) -> Source:
+    """The source without images whose header cannot be read, and with the sizes of the others.
+
+    Each header is read once, also where `points_in_pixels` has read some before.
+
+    Raises:
+        InputError: there are such images and ``skip_bad`` is False, or no image is left.
+    """
+    sizes, bad = _read_sizes(source)
+    source = replace(source, sizes=sizes)
+    if not bad:
+        return source
+    _refuse_unreadable(source, bad, skip_bad=skip_bad)
+    keep = np.ones(len(source), dtype=np.bool_)
+    keep[list(bad)] = False
+    skipped = {**source.skipped, **{error.path: error.reason for error in bad.values()}}
+    return replace(source.only(keep), skipped=skipped)
+
+
+def points_in_pixels(source: Source, unit: str | None) -> Source:
+    """The source with its points in pixels of their images.
+
+    Points of images that cannot be read become unknown where they are converted; `readable` reports these images.
+
+    Args:
+        source: with points.
+        unit: ``"pixels"`` takes points as they are, ``"fraction"`` and ``"percent"`` are converted with the sizes of
+            the images; None: pixels, if some points and the sizes of their images do not say otherwise.
+
+    Raises:
+        InputError: there is no such unit, or the points can hardly be pixels.
+    """
+    if unit not in (None, *UNITS):
+        raise InputError(f"`unit` is {', '.join(UNITS)}, got '{unit}'")
+    if unit is None:
+        _refuse_implausible(source)
+    if unit in (None, "pixels"):
+        return source
+    assert isinstance(source.targets, np.ndarray)
+    sizes, _ = _read_sizes(source)
+    sides = np.where(sizes > 0, sizes, np.nan)[:, None, ::-1]  # (n, 1, 2): width and height
+    converted = source.targets * sides * UNITS[unit]
+    return replace(source, targets=converted, sizes=sizes).with_messages(
+        f"points are converted from {'fractions' if unit == 'fraction' else 'percentages'} of their images to pixels"
+    )
+
+
+def _read_sizes(source: Source) -> tuple[Sizes, dict[int, ImageError]]:
+    """(height and width of each image, the errors by row); sizes that are known are not read again."""
+    sizes = np.zeros((len(source), 2), dtype=np.int32) if source.sizes is None else source.sizes.copy()
+    bad: dict[int, ImageError] = {}
+    for i in np.flatnonzero(sizes[:, 0] == 0).tolist():
+        try:
+            sizes[i] = Image.create(source[i].path).shape
+        except ImageError as error:
+            bad[i] = error
+    return sizes, bad
+
+
+def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:
+    first = next(iter(bad))
+    row, reason = source[first], bad[first].reason
+    if len(bad) == len(source):
+        exists = os.path.exists(row.path)  # noqa: PTH110  # Path.exists raises for some names
+        hint = "" if exists or source.lines is None else f"; {_IMAGES_HINT}"
+        raise InputError(f"none of the {len(source)} images can be read; {row}: {reason}{hint}")
+    if not skip_bad:
+        others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
+        raise InputError(f"{row}: {reason}{others}; `skip_bad=True` leaves them out and lists them")
+
+
+def _refuse_implausible(source: Source) -> None:
+    step = -(-len(source) // _CHECKED)
+    wrong = implausible_points(list(_samples(source, range(0, len(source), step))))
+    if wrong is not None:
+        convert = "" if wrong.unit is None else f"`unit='{wrong.unit}'` converts them, "
+        name = source.name or source.root
+        raise InputError(f"'{name}': {wrong.reason}; {convert}`unit='pixels'` takes them as they are")
+
+
+def _samples(source: Source, rows: Iterable[int]) -> Iterable[tuple[Points, Size]]:
+    for i in rows:
+        try:
+            yield Points.of(source[i].target), Image.create(source[i].path).shape
+        except ImageError:  # `readable` reports it
+            continue

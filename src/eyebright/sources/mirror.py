@@ -1,0 +1,76 @@
+"""Which point takes the name of which other one in a mirrored image, such as the left and the right eye."""
+
+import re
+from collections.abc import Sequence
+
+from eyebright.errors import InputError, did_you_mean, listing
+
+Mirror = tuple[int, ...]
+"""For each point the index of the one whose name it takes; its own index where the name has no side."""
+
+_SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_SIDE = re.compile(r"left|right|(?<![a-z])[lr](?![a-z])", re.IGNORECASE)
+
+
+def find_mirror(names: Sequence[str]) -> Mirror | None:
+    """The pairs that names with left and right make, also as ``l_`` and ``_r``; None where no name has a partner.
+
+    >>> find_mirror(["left_eye", "right_eye", "nose"])
+    (1, 0, 2)
+    """
+    index = {name.lower(): i for i, name in enumerate(names)}
+    partners = [index.get(_SIDE.sub(_other_side, name.lower()), i) for i, name in enumerate(names)]
+    mirror = [j if partners[j] == i else i for i, j in enumerate(partners)]
+    return tuple(mirror) if mirror != list(range(len(names))) else None
+
+
+def asked_mirror(asked: str, names: Sequence[str]) -> Mirror | None:
+    """The pairs that were asked for; None for ``"none"``.
+
+    Args:
+        asked: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
+        names: of the points; numbers from 1 where they have none.
+
+    Raises:
+        InputError: a pair is none, or a point does not exist or is in two pairs.
+    """
+    if asked == "none":
+        return None
+    mirror = list(range(len(names)))
+    for pair in _pairs(asked):
+        for name in pair:
+            if name not in names:
+                raise InputError(
+                    f"mirror names the point '{name}', which does not exist.{did_you_mean(name, names)} "
+                    f"There are {listing(names)}"
+                )
+        left, right = map(names.index, pair)
+        if left == right or mirror[left] != left or mirror[right] != right:
+            raise InputError(f"mirror names each point once, and '{pair[0]}:{pair[1]}' repeats one")
+        mirror[left], mirror[right] = right, left
+    return tuple(mirror)
+
+
+def mirror_message(mirror: Mirror | None, names: Sequence[str]) -> str:
+    """What happens to the names of points in mirrored images, a sentence for the user."""
+    pairs = [f"{names[i]}:{names[j]}" for i, j in enumerate(mirror or ()) if i < j]
+    if pairs:
+        return f"in a mirrored image these points exchange their names: {', '.join(pairs)}"
+    example = ":".join(names[:2]) if len(names) > 1 else "left_eye:right_eye"
+    return f"points keep their names in mirrored images; `mirror` names pairs that exchange them, such as {example}"
+
+
+def _other_side(match: re.Match[str]) -> str:
+    return _SIDES[match[0]]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for pair in text.split(","):
+        sides = [name.strip() for name in pair.split(":")]
+        if len(sides) != 2 or not all(sides):
+            raise InputError(
+                f"mirror pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got '{text}'"
+            )
+        pairs.append((sides[0], sides[1]))
+    return pairs

@@ -1,0 +1,57 @@
+"""From columns of numbers to the numbers of each image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eyebright.errors import listing
+from eyebright.sources.cells import is_fraction, is_number, is_unknown, to_number
+from eyebright.sources.targets import Floats, TargetColumns
+from eyebright.sources.text_table import TextTable
+
+
+def holds_numbers(table: TextTable, name: str) -> bool:
+    """True when every cell is a number, blank or unknown, and some are numbers."""
+    known = [cell for cell in table.columns[name].different if cell and not is_unknown(cell)]
+    return bool(known) and all(map(is_number, known))
+
+
+def holds_fractions(table: TextTable, name: str) -> bool:
+    """True for a column of numbers of which one is no whole number."""
+    return holds_numbers(table, name) and any(map(is_fraction, table.columns[name].different))
+
+
+def read_numbers(table: TextTable, columns: Sequence[str]) -> TargetColumns:
+    """The numbers of each image, shape (n, k); NaN where a cell is blank or unknown.
+
+    Raises:
+        TableError: a cell is no number, or a column has none; the message names the line.
+    """
+    values = np.stack([number_array(table, name) for name in columns], axis=1)
+    empty = [name for name, column in zip(columns, values.T, strict=True) if bool(np.isnan(column).all())]
+    if empty:
+        raise table.error(f"column '{empty[0]}' holds no number at all")
+    several = f"numbers to predict are in the columns {listing(columns)}"
+    messages = [several if len(columns) > 1 else f"the number to predict is in column '{columns[0]}'"]
+    if unknown := int(np.isnan(values).sum()):
+        messages.append(f"numbers that are unknown: {unknown} of {values.size}")
+    return TargetColumns("numbers", tuple(columns), values, tuple(messages), names=tuple(columns))
+
+
+def number_array(table: TextTable, name: str) -> Floats:
+    """Shape (n,): the numbers of a column; NaN where a cell is blank or unknown.
+
+    Raises:
+        TableError: a cell is no number; the message names its line.
+    """
+    coded = table.columns[name].coded
+    numbers = np.empty(len(coded.values), dtype=np.float64)
+    for i, cell in enumerate(coded.values):
+        try:
+            numbers[i] = to_number(cell)
+        except ValueError:
+            raise table.error(
+                f"'{cell}' in column '{name}'; a number was expected, or a blank cell where it is unknown",
+                line=table.line_of(name, cell),
+            ) from None
+    return numbers[coded.codes]

@@ -1,0 +1,31 @@
+"""Columns of a label file that are neither files nor targets, kept to compare scores between kinds of images."""
+
+import numpy as np
+import pandas as pd
+
+from eyebright.sources.cells import is_number, is_unknown, to_number
+from eyebright.sources.text_table import TextColumn
+
+
+def to_series(column: TextColumn) -> pd.Series:
+    """The column as numbers where all cells are numbers, else as text; missing where a cell is blank or unknown.
+
+    Numbers with leading zeros, such as postcodes and patient numbers, stay text.
+    """
+    coded = column.coded
+    known = [cell for cell in coded.values if cell and not is_unknown(cell)]
+    if known and all(is_number(cell) and not _has_leading_zero(cell) for cell in known):
+        numbers = np.array([to_number(cell) for cell in coded.values])
+        whole = len(known) == len(coded.values) and all(
+            number.is_integer() and abs(number) < 2**53 for number in numbers
+        )
+        return pd.Series((numbers.astype(np.int64) if whole else numbers)[coded.codes])
+    categories = dict.fromkeys(known)
+    code_of = {cell: code for code, cell in enumerate(categories)}
+    codes = np.array([code_of.get(cell, -1) for cell in coded.values], dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(codes[coded.codes].tolist(), categories=list(categories)))
+
+
+def _has_leading_zero(cell: str) -> bool:
+    digits = cell.lstrip("+-")
+    return len(digits) > 1 and digits[0] == "0" and digits[1].isdecimal()

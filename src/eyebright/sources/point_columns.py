@@ -1,0 +1,120 @@
+"""From columns of coordinates to the points of each image.
+
+Coordinates are taken as they are written, in continuous pixels: (0, 0) is the top-left corner of the image and
+(0.5, 0.5) the centre of its first pixel. Where a file means the index of a pixel and not a place on it, its points are
+half a pixel too far to the left and to the top, in training and in prediction alike.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eyebright.errors import listing
+from eyebright.sources.cells import is_unknown
+from eyebright.sources.coded import Mask
+from eyebright.sources.number_columns import number_array
+from eyebright.sources.targets import TargetColumns
+from eyebright.sources.text_table import TextTable
+
+_VISIBILITY = r"v|vis|visible|visibility"
+_FORMS = (
+    re.compile(rf"(?P<name>.+?)[ _.\-]+(?P<axis>x|y|{_VISIBILITY})", re.IGNORECASE),  # left_eye_x, left eye.x, 1_x
+    re.compile(rf"(?P<axis>x|y|{_VISIBILITY})[ _.\-]*(?P<name>\d+)", re.IGNORECASE),  # x1, x_1
+    re.compile(rf"(?P<axis>x|y|{_VISIBILITY})[ _.\-]+(?P<name>.+)", re.IGNORECASE),  # x_left_eye
+    re.compile(r"(?P<name>.*[a-z0-9])(?P<axis>[XYV])"),  # leftEyeX
+    re.compile(r"(?P<name>.*\d)(?P<axis>[xyv])"),  # p1x
+    re.compile(rf"(?P<name>)(?P<axis>x|y|{_VISIBILITY})", re.IGNORECASE),  # x
+)
+_VISIBLE = frozenset({"1", "1.0", "2", "2.0", "true"})
+_HIDDEN = frozenset({"0", "0.0", "false"})
+
+
+@dataclass(frozen=True)
+class PointColumns:
+    """The columns of one point.
+
+    Args:
+        name: of the point; digits where it has a number alone, empty where it has neither.
+        x: the name of the column.
+        y: the name of the column.
+        visibility: the name of the column with 0 for unknown, and 1 or 2 for known; None: there is none.
+    """
+
+    name: str
+    x: str
+    y: str
+    visibility: str | None
+
+    @property
+    def columns(self) -> list[str]:
+        """All of its columns."""
+        return [self.x, self.y] + ([] if self.visibility is None else [self.visibility])
+
+
+def find_points(names: Sequence[str]) -> list[PointColumns]:
+    """The points whose coordinates have columns of their own, in the order of the columns.
+
+    Known forms are ``left_eye_x, left_eye_y``, ``x1, y1``, ``x_left_eye, y_left_eye``, ``leftEyeX, leftEyeY`` and
+    ``x, y``, each with or without a column of visibility such as ``left_eye_v`` or ``v1``.
+
+    >>> [point.name for point in find_points(["nose_x", "nose_y", "nose_v", "age"])]
+    ['nose']
+    """
+    axes: dict[tuple[int, str], dict[str, str]] = {}
+    for column in names:
+        for number, form in enumerate(_FORMS):
+            if match := form.fullmatch(column):
+                axis = match["axis"][0].lower()
+                axes.setdefault((number, match["name"].lower()), {}).setdefault(axis, column)
+                axes[number, match["name"].lower()].setdefault("name", match["name"])
+                break
+    complete = [columns for columns in axes.values() if "x" in columns and "y" in columns]
+    return [PointColumns(columns["name"], columns["x"], columns["y"], columns.get("v")) for columns in complete]
+
+
+def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColumns:
+    """The points of each image, shape (n, p, 2), in the file's own unit; NaN where a point is unknown.
+
+    A point is unknown where its cells are blank or its visibility is 0.
+
+    Raises:
+        TableError: a cell is no number, x is known and y is not, or a visibility is not 0, 1 or 2.
+    """
+    xy = np.stack([np.stack([number_array(table, p.x), number_array(table, p.y)], axis=1) for p in points], axis=1)
+    for i, point in enumerate(points):
+        if point.visibility is not None:
+            xy[~_visible(table, point.visibility), i] = np.nan
+        _refuse_half_known(table, point, xy[:, i])
+    numbered = all(point.name.isdecimal() or not point.name for point in points)
+    names = () if numbered else tuple(point.name for point in points)
+    columns = [column for point in points for column in point.columns]
+    where = f"the columns {listing(columns)}" if numbered else f"{len(columns)} columns: {listing(names)}"
+    messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
+    if unknown := int(np.isnan(xy[..., 0]).sum()):
+        messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
+    return TargetColumns("points", tuple(columns), xy, tuple(messages), names=names)
+
+
+def _visible(table: TextTable, name: str) -> Mask:
+    coded = table.columns[name].coded
+    for cell in coded.values:
+        if cell and not is_unknown(cell) and cell.lower() not in _VISIBLE | _HIDDEN:
+            raise table.error(
+                f"'{cell}' in column '{name}'; a visibility is 0 (unknown), 1 or 2 (known)",
+                line=table.line_of(name, cell),
+            )
+    return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in coded.values])[coded.codes]
+
+
+def _refuse_half_known(
+    table: TextTable, point: PointColumns, xy: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+) -> None:
+    half = np.flatnonzero(np.isnan(xy).sum(axis=1) == 1)
+    if len(half):
+        known, blank = (point.y, point.x) if np.isnan(xy[half[0], 0]) else (point.x, point.y)
+        raise table.error(
+            f"column '{known}' has a coordinate and '{blank}' has none; leave both blank where a point is unknown",
+            line=int(table.lines[half[0]]),
+        )

@@ -1,0 +1,141 @@
+"""From a table of labels on disk to a `Source`, with nothing guessed in silence.
+
+Every choice that was made is a sentence in `Source.messages`; what cannot be understood is an error with its line.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.coded import Coded
+from eyebright.sources.column_roles import find_file_column, find_group_column, find_split_column, plain_name
+from eyebright.sources.csv_file import read_csv
+from eyebright.sources.forms import block_name
+from eyebright.sources.other_columns import to_series
+from eyebright.sources.parts import KEPT_ASIDE, PART_NAMES, Part, part_messages
+from eyebright.sources.repeated import first_rows
+from eyebright.sources.source import Source
+from eyebright.sources.target_columns import find_targets
+from eyebright.sources.text_table import Strings, TextTable
+from eyebright.tasks.base import Columns
+
+_IS_VALID: dict[str, Part] = {
+    **dict.fromkeys(("false", "0", "0.0", "no", "n", "f"), "train"),
+    **dict.fromkeys(("true", "1", "1.0", "yes", "y", "t"), "valid"),
+}
+
+
+def table_source(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    files: str | None = None,
+    labels: Sequence[str] = (),
+    delimiter: str | None = None,
+    kind: tuple[str, Columns] | None = None,
+) -> Source:
+    """The images of a table, with their targets.
+
+    Args:
+        path: the table, CSV or TSV: UTF-8, a header, a row for each image.
+        images: the folder that its file names start from; None: the table's own.
+        files: the column with the files of the images; None: one with a known name (``file``, ``image``, ...), or the
+            first whose cells look like names of images.
+        labels: the columns with the targets; empty: see `eyebright.sources.target_columns`.
+        delimiter: between two labels; ``""`` where a cell is one class; None: found.
+        kind: the name of the target block and the form of the columns; None: found.
+
+    Raises:
+        InputError: there is no such folder.
+        TableError: the table cannot be understood; the message names the file and, where it can, the line.
+    """
+    path = Path(path)
+    folder = path.parent if images is None else Path(images)
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
+    table = read_csv(path)
+    file_column, split_column = find_file_column(table, files), find_split_column(table)
+    taken = [name for name in (file_column, split_column) if name]
+    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind[1])
+    table, part, messages = _read_part(table, split_column, found.columns)
+    targets = found.read(table, found.columns, delimiter)
+    group_column = find_group_column(table, [*taken, *targets.columns])
+    used = [*taken, *targets.columns, *([group_column] if group_column else [])]
+    source = Source(
+        kind=block_name(targets.form) if kind is None else kind[0],
+        root=folder,
+        files=_file_names(table, file_column),
+        targets=targets.values,
+        name=path.name,
+        names=targets.names,
+        part=part,
+        group=None if group_column is None else table.columns[group_column].coded,
+        columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
+        lines=table.lines,
+    )
+    if targets.known is not None:
+        source = source.only(targets.known)
+    keep = first_rows(source)
+    messages = [f"images are named in column '{file_column}'", *targets.messages, *messages]
+    if group_column:
+        messages.append(f"images with the same cell in column '{group_column}' belong together")
+    if repeated := len(source) - len(keep):
+        messages.append(f"rows that are left out because they repeat an image with the same target: {repeated}")
+    if others := [name for name in table.columns if name not in used]:
+        messages.append(f"not used for training: the columns {listing(others)}")
+    return replace(source.only(keep), messages=tuple(messages))
+
+
+def _file_names(table: TextTable, column: str) -> Strings:
+    cells = table.columns[column]
+    files = np.strings.replace(cells.strings(), "\\", "/")
+    blank = np.flatnonzero(np.strings.str_len(files) == 0)
+    if len(blank):
+        raise table.error(f"there is no name of an image in column '{column}'", line=int(table.lines[blank[0]]))
+    return files
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def _read_part(
+    table: TextTable, column: str | None, target_columns: Sequence[str]
+) -> tuple[TextTable, Coded[Part] | None, list[str]]:
+    """(table, part of each row, messages); test rows are left out where none of them has a target."""
+    if column is None:
+        return table, None, []
+    part = _parts(table, column)
+    messages: list[str] = []
+    tests = part.is_any_of(["test"])
+    if tests.any() and not any(any(table.columns[name][tests].different) for name in target_columns):
+        table, part = table.only(~tests), part[~tests]
+        messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
+    return table, part, [*part_messages(part, f"column '{column}' gives"), *messages]
+
+
+def _parts(table: TextTable, column: str) -> Coded[Part]:
+    is_valid = plain_name(column) == "is_valid"
+    meaning = _IS_VALID if is_valid else PART_NAMES
+    coded = table.columns[column].coded
+    parts: list[Part] = []
+    for cell in coded.values:
+        if cell.lower() not in meaning:
+            expected = "true or false" if is_valid else "train, valid or test"
+            raise table.error(
+                f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
+            )
+        parts.append(meaning[cell.lower()])
+    different = Coded.of(parts)
+    result = Coded(different.values, different.codes[coded.codes])
+    if set(result.values) <= set(KEPT_ASIDE):
+        raise table.error(f"column '{column}' says that every image is for testing; nothing is left to train on")
+    if is_valid and "valid" not in result.values:
+        raise table.error(
+            f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
+            "column out to split at random"
+        )
+    return result

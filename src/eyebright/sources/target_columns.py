@@ -1,0 +1,112 @@
+"""Which columns of a label file hold the targets, and in which form, where the user did not say.
+
+In this order: a column that is called ``labels``, ``class`` or the like; columns of points (``nose_x, nose_y``);
+0/1 columns; the only column that is left; columns of numbers with decimals, if no other column could be meant.
+A single column of numbers with decimals holds numbers to predict; whole numbers are classes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from eyebright.errors import TableError, listing
+from eyebright.sources.column_roles import GROUP_NAMES, asked_columns, named, target_candidates
+from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
+from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
+from eyebright.sources.label_column import read_labels_or_class
+from eyebright.sources.number_columns import holds_fractions, holds_numbers, read_numbers
+from eyebright.sources.targets import TargetColumns
+from eyebright.sources.text_table import TextTable
+from eyebright.tasks.base import Columns
+
+
+class FoundColumns(NamedTuple):
+    """The columns with the targets, and what reads them.
+
+    Args:
+        columns: their names.
+        read: from the table, these columns and the delimiter between labels to the targets.
+    """
+
+    columns: list[str]
+    read: Reader
+
+
+def find_targets(
+    table: TextTable,
+    taken: Sequence[str],
+    *,
+    labels: Sequence[str] = (),
+    form: Columns | None = None,
+) -> FoundColumns:
+    """The columns with the targets.
+
+    Args:
+        table: the label file.
+        taken: the columns with another role.
+        labels: the columns that the user named; empty: found.
+        form: in which they hold the targets; None: found when they are read.
+
+    Raises:
+        TableError: there are none, not those that were asked for, or several readings are possible.
+    """
+    if labels:
+        return FoundColumns(asked_columns(table, labels, taken), _reader(form))
+    candidates = target_candidates(table, taken)
+    groups = named(candidates, GROUP_NAMES)
+    candidates = [name for name in candidates if name not in groups] or candidates
+    if form is not None:
+        columns = FORMS[form].find(table, candidates)
+        if not columns:
+            raise _no_columns(table, candidates, f"no column holds {FORMS[form].description}")
+        return FoundColumns(columns, _reader(form))
+    return _find(table, candidates)
+
+
+def _find(table: TextTable, candidates: Sequence[str]) -> FoundColumns:
+    if known := label_names(candidates):
+        return FoundColumns(known[:1], _read_by_content)
+    if points := columns_with_points(table, candidates):
+        return FoundColumns(points, FORMS["points"].read)
+    if indicators := indicator_columns(table, candidates):
+        return FoundColumns(indicators, _read_indicators)
+    if len(candidates) == 1 or (candidates and all(holds_fractions(table, name) for name in candidates)):
+        return FoundColumns(list(candidates), _read_by_content)
+    raise _no_columns(table, candidates, "no column is called 'labels' or 'class'")
+
+
+def _reader(form: Columns | None) -> Reader:
+    return _read_by_content if form is None else FORMS[form].read
+
+
+def _read_indicators(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+    return read_indicators_or_one_hot(table, columns)
+
+
+def _read_by_content(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+    """The targets in columns that are known to hold them, in the form that their cells have."""
+    if len(columns) == 1:
+        if delimiter is None and holds_fractions(table, columns[0]):
+            return read_numbers(table, columns)
+        return read_labels_or_class(table, columns[0], delimiter)
+    if set(columns_with_points(table, columns)) == set(columns):
+        return FORMS["points"].read(table, columns, delimiter)
+    numeric = all(holds_numbers(table, name) for name in columns)
+    fractions = any(holds_fractions(table, name) for name in columns)
+    if numeric and (fractions or not any(looks_like_indicator(table, name) for name in columns)):
+        return read_numbers(table, columns)
+    return read_indicators_or_one_hot(table, columns)
+
+
+def _no_columns(table: TextTable, candidates: Sequence[str], problem: str) -> TableError:
+    if not candidates:
+        return table.error(f"no column holds labels: there is no other column than {listing(table.columns)}")
+    contents = ", ".join(f"'{name}' ({_content(table, name)})" for name in candidates[:12])
+    return table.error(f"{problem}; there are {contents}; name those that hold the targets with `labels`")
+
+
+def _content(table: TextTable, name: str) -> str:
+    if holds_fractions(table, name):
+        return "numbers with decimals"
+    if looks_like_indicator(table, name):
+        return "0 and 1"
+    return "whole numbers" if holds_numbers(table, name) else "text"

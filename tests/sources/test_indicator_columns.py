@@ -1,0 +1,89 @@
+"""0/1 columns: labels, or one class where every image has exactly one 1; unknown cells stay unknown."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from eyebright.errors import TableError
+from eyebright.sources.indicator_columns import (
+    looks_like_indicator,
+    read_indicators,
+    read_indicators_or_one_hot,
+    read_one_hot,
+)
+from eyebright.types import LabelSet
+from support.tables import text_table
+
+
+def test_every_1_is_a_label_and_a_blank_cell_is_a_0() -> None:
+    found = read_indicators(
+        text_table({"cat": ["1", "0", "", "1.0"], "dog": ["true", "False", "1", "0.0"]}), ["cat", "dog"]
+    )
+    assert list(found.values) == [{"cat", "dog"}, set(), {"dog"}, {"cat"}]
+    assert found.messages == (
+        "labels are the 0/1 columns 'cat', 'dog'",
+        "blank cells of these columns, which mean no: 1",
+        "images without a label: 1 of 4",
+    )
+
+
+@pytest.mark.parametrize("cell", ["?", "unknown", "NaN", "n/a"])
+def test_unknown_cells_are_unknown_labels(cell: str) -> None:
+    found = read_indicators(text_table({"cat": ["1", cell], "dog": [cell, "1"]}), ["cat", "dog"])
+    assert list(found.values) == [LabelSet(["cat"], unknown=["dog"]), LabelSet(["dog"], unknown=["cat"])]
+    assert f"cells of these columns that are unknown ('{cell}'): 2" in found.messages
+
+
+def test_a_label_that_no_image_has_is_named() -> None:
+    found = read_indicators(text_table({"cat": ["1", "0"], "Unlabeled": ["0", "0"]}), ["cat", "Unlabeled"])
+    assert "labels that no image has, which cannot be learnt: 'Unlabeled'" in found.messages
+
+
+def test_exactly_one_1_in_each_row_is_one_class() -> None:
+    found = read_indicators_or_one_hot(text_table({"MEL": ["1", "0"], "NV": ["0", "1"]}), ["MEL", "NV"])
+    assert (found.form, list(found.values)) == ("class", ["MEL", "NV"])
+    assert "which is its class; `kind='labels'` makes them independent labels" in found.messages[0]
+
+
+@pytest.mark.parametrize("second", [["1", "1"], ["0", "0"], ["0", "?"]])
+def test_no_1_or_two_or_an_unknown_cell_makes_them_labels(second: list[str]) -> None:
+    table = text_table({"MEL": ["1", "0"], "NV": second})
+    assert read_indicators_or_one_hot(table, ["MEL", "NV"]).form == "labels"
+
+
+def test_a_class_that_was_asked_for_needs_exactly_one_1() -> None:
+    with pytest.raises(TableError, match="line 3: one class for each image needs exactly one 1 .*'NV', got 2"):
+        read_one_hot(text_table({"MEL": ["1", "1"], "NV": ["0", "1"]}), ["MEL", "NV"])
+
+
+def test_minus_one_is_a_question_and_never_left_out_in_silence() -> None:
+    table = text_table({"cat": ["1", "-1", "-1", "0"]})
+    assert looks_like_indicator(table, "cat")
+    with pytest.raises(
+        TableError, match=r"line 3: '-1' in column 'cat'; 0 or 1 was expected, or \? where it is unknown"
+    ):
+        read_indicators(table, ["cat"])
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda k: st.lists(st.lists(st.sampled_from("01?"), min_size=k, max_size=k), min_size=1))
+)
+def test_each_row_has_the_labels_of_its_own_cells(rows: list[list[str]]) -> None:
+    names = [f"l{i}" for i in range(len(rows[0]))]
+    table = text_table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+    expected = [
+        LabelSet(
+            (name for name, cell in zip(names, row, strict=True) if cell == "1"),
+            unknown=(name for name, cell in zip(names, row, strict=True) if cell == "?"),
+        )
+        for row in rows
+    ]
+    assert list(read_indicators(table, names).values) == expected
+
+
+def test_many_columns_and_rows_are_read_at_once() -> None:
+    random = np.random.default_rng(0)
+    cells = random.integers(0, 2, (5000, 40)).astype(str)
+    names = [f"l{i}" for i in range(40)]
+    found = read_indicators(text_table({name: cells[:, i].tolist() for i, name in enumerate(names)}), names)
+    assert all(found.values[i] == {names[j] for j in np.flatnonzero(cells[i] == "1")} for i in range(0, 5000, 97))

@@ -1,0 +1,73 @@
+"""Pairs of points in mirrored images: found by left and right, or named."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from eyebright.errors import InputError
+from eyebright.sources.mirror import asked_mirror, find_mirror, mirror_message
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left_eye", "right_eye", "nose"),
+        ("eye_left", "eye_right", "nose"),
+        ("leftEye", "rightEye", "nose"),
+        ("Left Eye", "Right Eye", "nose"),
+        ("l_eye", "r_eye", "nose"),
+        ("eye_l", "eye_r", "nose"),
+        ("eye.L", "eye.R", "nose"),
+        ("L-eye", "R-eye", "nose"),
+        ("left", "right", "centre"),
+    ],
+)
+def test_left_and_right_make_pairs(names: tuple[str, ...]) -> None:
+    assert find_mirror(names) == (1, 0, 2)
+
+
+def test_a_side_without_its_partner_stays() -> None:
+    assert find_mirror(("left_eye", "right_ear", "left_mouth", "right_mouth")) == (0, 1, 3, 2)
+
+
+@pytest.mark.parametrize("names", [("nose", "mouth"), ("left_eye", "nose"), ("bright", "slight"), ()])
+def test_without_a_pair_there_is_no_mirror(names: tuple[str, ...]) -> None:
+    assert find_mirror(names) is None
+
+
+NAMES = [f"{side}_{name}" for side in ("left", "right", "l", "r", "top") for name in ("eye", "ear")]
+
+
+@given(st.lists(st.sampled_from(NAMES), unique=True))
+def test_a_mirror_is_its_own_inverse(names: list[str]) -> None:
+    mirror = find_mirror(names)
+    assert mirror is None or [mirror[i] for i in mirror] == list(range(len(names)))
+
+
+def test_pairs_can_be_named() -> None:
+    names = ("1", "2", "3", "4")
+    assert asked_mirror("1:2, 3 : 4", names) == (1, 0, 3, 2)
+    assert asked_mirror("4:1", names) == (3, 1, 2, 0)
+    assert asked_mirror("none", names) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("left_eye:right_eys", r"point 'right_eys', which does not exist. Did you mean 'right_eye'\? There are"),
+        ("left_eye", r"pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got 'left_eye'"),
+        ("left_eye:", "pairs points as in"),
+        ("left_eye:left_eye", "names each point once, and 'left_eye:left_eye' repeats one"),
+        ("left_eye:right_eye,right_eye:nose", "names each point once, and 'right_eye:nose' repeats one"),
+    ],
+)
+def test_a_pair_that_is_none_is_an_error(asked: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        asked_mirror(asked, ("left_eye", "right_eye", "nose"))
+
+
+def test_the_message_names_the_pairs_or_says_how_to() -> None:
+    names = ("left_eye", "nose", "right_eye")
+    assert (
+        mirror_message((2, 1, 0), names) == "in a mirrored image these points exchange their names: left_eye:right_eye"
+    )
+    assert "`mirror` names pairs that exchange them, such as 1:2" in mirror_message(None, ("1", "2"))

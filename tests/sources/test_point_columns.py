@@ -1,0 +1,93 @@
+"""Points from pairs of columns, with blank cells and visibilities for unknown ones."""
+
+import numpy as np
+import pytest
+
+from eyebright.errors import TableError
+from eyebright.sources.point_columns import find_points, read_points
+from support.tables import text_table
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (["left_eye_x", "left_eye_y", "nose_x", "nose_y"], ["left_eye", "nose"]),
+        (["x1", "y1", "x2", "y2"], ["1", "2"]),
+        (["x_1", "y_1", "x_2", "y_2"], ["1", "2"]),
+        (["1_x", "1_y", "2_x", "2_y"], ["1", "2"]),
+        (["kp0_x", "kp0_y"], ["kp0"]),
+        (["p1x", "p1y"], ["p1"]),
+        (["left eye x", "left eye y"], ["left eye"]),
+        (["leftEyeX", "leftEyeY"], ["leftEye"]),
+        (["nose.x", "nose.y"], ["nose"]),
+        (["x_nose", "y_nose"], ["nose"]),
+        (["x", "y"], [""]),
+        (["X", "Y"], [""]),
+        (["Nose_X", "Nose_Y"], ["Nose"]),
+    ],
+)
+def test_known_forms_of_names(columns: list[str], names: list[str]) -> None:
+    points = find_points(columns)
+    assert [point.name for point in points] == names
+    assert [column for point in points for column in point.columns] == columns
+
+
+@pytest.mark.parametrize("columns", [["max"], ["sex", "age"], ["x1", "x2"], ["nose_x", "mouth_y"], ["box", "key"]])
+def test_columns_that_make_no_pair_are_no_points(columns: list[str]) -> None:
+    assert find_points(columns) == []
+
+
+def test_columns_may_be_in_any_order_and_visibilities_belong_to_their_point() -> None:
+    points = find_points(["nose_v", "eye_y", "nose_x", "age", "eye_x", "nose_y", "eye_visible"])
+    assert {point.name: (point.x, point.y, point.visibility) for point in points} == {
+        "nose": ("nose_x", "nose_y", "nose_v"),
+        "eye": ("eye_x", "eye_y", "eye_visible"),
+    }
+
+
+def read(columns: dict[str, list[str]]):
+    return read_points(text_table(columns), find_points(list(columns)))
+
+
+def test_coordinates_are_taken_as_they_are_written() -> None:
+    found = read({"nose_x": ["10.25", "0"], "nose_y": ["20", "-3.5"], "eye_x": ["1e1", "2"], "eye_y": ["4", "5"]})
+    assert found.values.tolist() == [[[10.25, 20], [10, 4]], [[0, -3.5], [2, 5]]]
+    assert found.names == ("nose", "eye")
+    assert found.messages == ("2 points for each image in 4 columns: 'nose', 'eye'",)
+
+
+@pytest.mark.parametrize("blank", ["", "nan", "?", "NA", "null"])
+def test_blank_and_unknown_cells_are_unknown_points(blank: str) -> None:
+    found = read({"x1": ["10", blank], "y1": ["20", blank]})
+    assert np.array_equal(found.values, [[[10, 20]], [[np.nan, np.nan]]], equal_nan=True)
+    assert found.names == ()
+    assert found.messages[-1] == "points that are unknown: 1 of 2"
+
+
+@pytest.mark.parametrize(
+    ("visibility", "known"),
+    [
+        *((cell, False) for cell in ("0", "0.0", "False", "?")),
+        *((cell, True) for cell in ("1", "2", "2.0", "true", "")),
+    ],
+)
+def test_a_visibility_of_0_is_unknown_and_1_and_2_are_known_as_in_coco(visibility: str, known: bool) -> None:
+    found = read({"x1": ["10"], "y1": ["20"], "v1": [visibility]})
+    assert np.isnan(found.values).all() == (not known)
+
+
+def test_another_visibility_names_its_line() -> None:
+    with pytest.raises(TableError, match=r"line 3: '0.7' in column 'v1'; a visibility is 0 \(unknown\), 1 or 2"):
+        read({"x1": ["1", "2"], "y1": ["1", "2"], "v1": ["1", "0.7"]})
+
+
+def test_half_a_point_names_its_line() -> None:
+    with pytest.raises(TableError, match="line 3: column 'y1' has a coordinate and 'x1' has none; leave both blank"):
+        read({"x1": ["1", ""], "y1": ["1", "2"]})
+    with pytest.raises(TableError, match="line 2: column 'x1' has a coordinate and 'y1' has none"):
+        read({"x1": ["1", ""], "y1": ["", ""]})
+
+
+def test_a_coordinate_that_is_no_number_names_its_line() -> None:
+    with pytest.raises(TableError, match="line 3: 'left' in column 'x1'; a number was expected"):
+        read({"x1": ["1", "left"], "y1": ["1", "2"]})

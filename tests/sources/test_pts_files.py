@@ -1,0 +1,80 @@
+"""``.pts`` files as 300-W has them."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from eyebright.errors import TableError
+from eyebright.sources.pts_files import read_pts
+from eyebright.sources.read import read_source
+
+POINTS = [[20.5, 30.25], [40.0, 30.0], [30.0, 45.0]]
+
+
+def pts(points: list[list[float]], *, count: int | None = None) -> str:
+    lines = "\n".join(f"{x:.6f} {y:.6f}" for x, y in points)
+    return f"version: 1\nn_points:  {len(points) if count is None else count}\n{{\n{lines}\n}}\n"
+
+
+def folder(root: Path, names: list[str], text: str = "") -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (64, 64)).save(path)
+        path.with_suffix(".pts").write_text(text or pts(POINTS))
+    return root
+
+
+def test_the_centre_of_the_first_pixel_is_1_1_in_a_file_and_a_half_here(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text(pts([[1, 1], [64, 64]]))
+    assert read_pts(tmp_path / "a.pts").tolist() == [[0.5, 0.5], [63.5, 63.5]]
+
+
+def test_a_folder_of_images_with_files_of_points_is_a_source_of_points(tmp_path: Path) -> None:
+    root = folder(tmp_path, ["b.png", "a.jpg"])
+    PIL.Image.new("RGB", (64, 64)).save(root / "c.png")
+    source = read_source(root)
+    assert source.kind == "points"
+    assert [row.path.name for row in source] == ["a.jpg", "b.png"]
+    assert np.allclose(source.targets, np.array([POINTS, POINTS]) - 0.5)
+    assert source.messages[:3] == (
+        "points of 2 images are in the .pts file beside each",
+        "these files give the centre of the first pixel as (1, 1): 0.5 is subtracted from each coordinate",
+        "images without a .pts file, which are left out: 1",
+    )
+
+
+def test_folders_of_a_split_are_honoured(tmp_path: Path) -> None:
+    source = read_source(folder(tmp_path, ["train/a.png", "train/b.png", "valid/c.png", "test/d.png"]))
+    assert [row.part for row in source] == ["test", "train", "train", "valid"]
+    assert source.split == ([1, 2], [3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello", r"a.pts' is no file of points; 'n_points: 68' and a point on each line in \{\} were expected"),
+        (pts(POINTS, count=5), "a.pts' announces 5 points and has 3"),
+        ("n_points: 1\n{\n1 2 3\n}", "a.pts' has the line '1 2 3'; a point is two numbers, x and y"),
+        ("n_points: 1\n{\n1 left\n}", "a.pts' has the line '1 left'; a point is two numbers"),
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_named(tmp_path: Path, text: str, message: str) -> None:
+    folder(tmp_path, ["a.png"], text)
+    with pytest.raises(TableError, match=message):
+        read_source(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TableError, match="cannot read '.*a.pts'"):
+        read_pts(tmp_path / "a.pts")
+
+
+def test_another_number_of_points_names_both_files(tmp_path: Path) -> None:
+    folder(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "b.pts").write_text(pts(POINTS[:2]))
+    with pytest.raises(TableError, match="b.pts' has 2 points and '.*a.pts' has 3; every image needs as many"):
+        read_source(tmp_path)

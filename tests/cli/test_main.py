@@ -245,7 +245,9 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "no file column": (table("a,labels\nx,y\n"), "labels.csv", []),
     "an image twice": (table("fname,labels\n001.png,a\n002.png,b\n001.png,b\n"), "001.png", []),
     "numbers as labels": (
-        table("fname,labels\n" + "".join(f"{i:03}.png,{100 + i}\n" for i in range(40))), "kind numbers predicts numbers", []
+        table("fname,labels\n" + "".join(f"{i:03}.png,{100 + i}\n" for i in range(40))),
+        "kind numbers predicts numbers",
+        [],
     ),
     "not UTF-8": (table("fname,labels\n001.png,caf\xe9\n".encode("latin-1")), "UTF-8", []),
     "no labels at all": (table("fname,labels,is_valid\n001.png,,False\n002.png,,True\n"), "label", ["--bs", "1"]),

@@ -23,6 +23,8 @@ COMMANDS = {
 }
 """Each command's function, and the dataclasses that declare its options."""
 
+_SETTINGS = {"max_content_width": 120}
+
 app = typer.Typer(
     name="eyebright",
     help="Labelled images in, a model you can trust and ship out.",
@@ -30,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"max_content_width": 120},
+    context_settings=_SETTINGS,
 )
 for run_command, classes in COMMANDS.values():
     add_command(app, run_command, *classes)
@@ -65,7 +67,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         debug: show the traceback of an error.
     """
     try:
-        code: Any = typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+        code = _call(arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -75,6 +77,18 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     if code == INTERRUPTED:  # typer gives it for most interrupts
         typer.echo("interrupted; what was saved before is unchanged", err=True)
     return code if isinstance(code, int) else 0
+
+
+def _call(arguments: list[str]) -> Any:
+    """The exit code that typer gives; a command is called without the group around it, whose parsing costs time."""
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+    run_command, classes = COMMANDS[name]
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
+    add_command(alone, run_command, *classes)
+    command = typer.main.get_command(alone)
+    return command.main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
 
 
 def options_of(command: str) -> list[Declared]:

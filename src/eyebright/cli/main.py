@@ -6,22 +6,24 @@ Exit codes: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted. Nothing hea
 
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eyebright._system.signals import INTERRUPTED, interrupt_on_sigterm
 from eyebright.cli import predict, report, train
-from eyebright.cli.command import add_command
-from eyebright.cli.words import with_flags
-from eyebright.workflow.option import Declared, declared
+
+if TYPE_CHECKING:
+    from eyebright.workflow.option import Declared
 
 COMMANDS = {
-    "train": (train.train, train.CLASSES),
-    "report": (report.report, report.CLASSES),
-    "predict": (predict.predict, predict.CLASSES),
+    "train": (train.train, train.option_classes),
+    "report": (report.report, report.option_classes),
+    "predict": (predict.predict, predict.option_classes),
 }
-"""Each command's function, and the dataclasses that declare its options."""
+"""Each command's function, and the function that gives the dataclasses of its options."""
+
+_SETTINGS = {"max_content_width": 120}
 
 app = typer.Typer(
     name="eyebright",
@@ -30,10 +32,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"max_content_width": 120},
+    context_settings=_SETTINGS,
 )
-for run_command, classes in COMMANDS.values():
-    add_command(app, run_command, *classes)
+for _name, (_run, _) in COMMANDS.items():
+    app.command(_name, help=_run.__doc__)(lambda: None)  # `_call` runs them; this is their line in the group's help
 
 
 @app.callback(invoke_without_command=True)
@@ -65,7 +67,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         debug: show the traceback of an error.
     """
     try:
-        code: Any = typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+        code = _call(arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -77,15 +79,34 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     return code if isinstance(code, int) else 0
 
 
-def options_of(command: str) -> list[Declared]:
+def _call(arguments: list[str]) -> Any:
+    """The exit code that typer gives; a command is called without the group around it, whose parsing costs time."""
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
+    from eyebright.cli.command import add_command
+
+    run_command, option_classes = COMMANDS[name]
+    alone = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
+    )
+    add_command(alone, run_command, *option_classes())
+    command = typer.main.get_command(alone)
+    return command.main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
+
+
+def options_of(command: str) -> "list[Declared]":
     """The options of a command; none where there is no such command."""
-    _, classes = COMMANDS.get(command, (None, ()))
-    return [each for cls in classes for each in declared(cls)]
+    from eyebright.workflow.option import declared
+
+    _, option_classes = COMMANDS.get(command, (None, tuple))
+    return [each for cls in option_classes() for each in declared(cls)]
 
 
 def _told(error: Exception, arguments: list[str]) -> int:
     """The exit code for an error, after it was put into one sentence."""
     from eyebright._optional import MissingExtraError
+    from eyebright.cli.words import with_flags
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: typer words it

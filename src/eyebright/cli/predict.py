@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from eyebright.cli.command import Given
-from eyebright.workflow.options import PredictOptions
-
 if TYPE_CHECKING:
+    from eyebright.cli.command import Given
     from eyebright.inference.predictor import Predictions
     from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import Name
+    from eyebright.workflow.options import PredictOptions
 
-CLASSES = (PredictOptions,)
+
+def option_classes() -> tuple[type, ...]:
+    """The dataclasses of the command's options."""
+    from eyebright.workflow.options import PredictOptions
+
+    return (PredictOptions,)
 
 
-def predict(given: Given) -> None:
+def predict(given: "Given") -> None:
     """Predict for images; unreadable ones are left out and listed.
 
     \b
     Example:
       eyebright predict model/ new/*.jpg --out predictions.csv
     """  # noqa: D301 - a backspace keeps the lines as they are
+    from eyebright.workflow.options import PredictOptions
+
     options = given.options(PredictOptions)
     from eyebright.inference.predictor import load_predictor
     from eyebright.io.files import get_image_files
@@ -45,7 +51,7 @@ def predict(given: Given) -> None:
         raise typer.Exit(2)
 
 
-def _write(predictions: "Predictions", options: PredictOptions) -> None:
+def _write(predictions: "Predictions", options: "PredictOptions") -> None:
     """Writes the predictions to the file, or to the screen where there is none."""
     from eyebright.io.atomic import write_atomically
 

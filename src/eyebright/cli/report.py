@@ -1,21 +1,30 @@
 """``eyebright report``: the report of a saved model, made again from its folder."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from eyebright.cli.command import Given
-from eyebright.workflow.options import ReportOptions
-
-CLASSES = (ReportOptions,)
+if TYPE_CHECKING:
+    from eyebright.cli.command import Given
 
 
-def report(given: Given) -> None:
-    """Make the report of a model again from its folder; the model does not run.
+def option_classes() -> tuple[type, ...]:
+    """The dataclasses of the command's options."""
+    from eyebright.workflow.options import ReportOptions
+
+    return (ReportOptions,)
+
+
+def report(given: "Given") -> None:
+    """Make the report of a model again, from its folder alone.
 
     \b
     Examples:
       eyebright report model/
       eyebright report model/ --images photos/ --out report.html    (the images are in another folder now)
     """  # noqa: D301 - a backspace keeps the lines as they are
+    from eyebright.workflow.options import ReportOptions
+
     options = given.options(ReportOptions)
     from eyebright.workflow.report import REPORT, make_report
 

@@ -2,16 +2,24 @@
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from eyebright.cli.command import Given
-from eyebright.cli.worker import Training, run_training
 from eyebright.errors import InputError
-from eyebright.workflow.options import Options, ReadOptions, TrainCommand
 
-CLASSES = (ReadOptions, Options, TrainCommand)
+if TYPE_CHECKING:
+    from eyebright.cli.command import Given
+    from eyebright.cli.worker import Training
+    from eyebright.workflow.options import TrainCommand
 
 
-def train(given: Given) -> None:
+def option_classes() -> tuple[type, ...]:
+    """The dataclasses of the command's options."""
+    from eyebright.workflow.options import Options, ReadOptions, TrainCommand
+
+    return (ReadOptions, Options, TrainCommand)
+
+
+def train(given: "Given") -> None:
     """Train a model, tune its thresholds, write its report and save it.
 
     \b
@@ -20,6 +28,9 @@ def train(given: Given) -> None:
       eyebright train photos/ --out model/                        (one folder per class)
       eyebright train --options model/options.json --epochs 10 --out longer/
     """  # noqa: D301 - a backspace keeps the lines as they are
+    from eyebright.cli.worker import run_training
+    from eyebright.workflow.options import TrainCommand
+
     command = given.options(TrainCommand)
     training = _training(given, command)
     if command.devices == 1:
@@ -28,8 +39,10 @@ def train(given: Given) -> None:
         _train_together(training, command.devices)
 
 
-def _training(given: Given, command: TrainCommand) -> Training:
+def _training(given: "Given", command: "TrainCommand") -> "Training":
     """What is to be trained: of a file of options where one is given, with what else was given in its place."""
+    from eyebright.cli.worker import Training
+    from eyebright.workflow.options import Options, ReadOptions
     from eyebright.workflow.saved_options import SavedOptions
 
     saved = None if command.options is None else SavedOptions.load(command.options)
@@ -45,7 +58,7 @@ def _training(given: Given, command: TrainCommand) -> Training:
     return Training(source, out, reading, options, command.resume)
 
 
-def _train_together(training: Training, processes: int) -> None:
+def _train_together(training: "Training", processes: int) -> None:
     """Trains in several processes; when one is gone, says what is left."""
     from eyebright._system.launch import ProcessEndedError, check_device_count, launch
     from eyebright.workflow.train_model import CHECKPOINT

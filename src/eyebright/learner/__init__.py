@@ -1,1 +1,1 @@
-"""The fastai book's front door: a model with its data, and its verbs."""
+"""`Learner`, `vision_learner` and `load_learner`, with the names and signatures of the fastai book."""

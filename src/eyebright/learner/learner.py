@@ -19,7 +19,7 @@ from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation, SetName
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import Predictor
-from eyebright.learner.saved_learner import Answer, Interpretation, answer_for
+from eyebright.learner.saved_learner import Interpretation, PredictionTuple, predict_one
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
@@ -46,9 +46,9 @@ class Learner:
     """A model and the data that it learns from.
 
     Args:
-        dls: the training and the validation side.
-        model: what `vision_learner` makes.
-        loss_func: of raw outputs and targets; None: the target block's.
+        dls: the training and the validation loader.
+        model: for example the one that `vision_learner` builds.
+        loss_func: a function of raw outputs and targets; None: the default loss of the target block.
         metrics: one or several; plain functions get raw outputs and targets, as in the book.
         lr: the learning rate where a call names none.
         wd: weight decay, decoupled; norm layers and biases have none.
@@ -105,10 +105,10 @@ class Learner:
         return "\n".join(["Learner", *(f"  {name}: {value}" for name, value in self._facts().items())])
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The summary for a notebook."""
         return html.block("Learner", html.name_value_table(self._facts()))
 
-    # ------------------------------------------------------------------ what is asked of it
+    # ------------------------------------------------------------------ properties
 
     @property
     def thresholds(self) -> Thresholds:
@@ -121,7 +121,7 @@ class Learner:
 
     @property
     def metrics(self) -> list[Metric]:
-        """What validation computes besides the loss."""
+        """The metrics that validation computes besides the loss."""
         return self._metrics
 
     @metrics.setter
@@ -344,7 +344,7 @@ class Learner:
             found.plot()
         return found
 
-    # ------------------------------------------------------------------ answers
+    # ------------------------------------------------------------------ evaluation and prediction
 
     @checked_keywords
     def validate(
@@ -353,7 +353,7 @@ class Learner:
         """The loss and every metric, exact over the whole set.
 
         Args:
-            ds_idx: 1 for the validation side, 0 for the training side (seen as validation images are); or a loader,
+            ds_idx: 1: the validation set, 0: the training set without augmentation; or a loader,
                 as in the recipes.
             dl: another loader.
             metrics: instead of the learner's own.
@@ -376,7 +376,7 @@ class Learner:
         """(inputs,) predictions, targets (, decoded) (, losses), in the data set's order; without targets, None.
 
         Args:
-            ds_idx: 1 for the validation side, 0 for the training side (seen as validation images are: no chance).
+            ds_idx: 1: the validation set, 0: the training set without augmentation.
             dl: another loader.
             with_input: the images too, first.
             with_decoded: what a person would write too.
@@ -401,27 +401,27 @@ class Learner:
         """The model's outputs for a side, in float32, as the saved model predicts; with targets, files and warps.
 
         Args:
-            ds_idx: 1 for the validation side, 0 for the training side (seen as validation images are: no chance).
+            ds_idx: 1: the validation set, 0: the training set without augmentation.
             dl: another loader, with targets.
             part: what the set is for.
         """
         loader = self._loader(ds_idx, dl)
         return evaluation_of(loader.dataset, self.training.outputs(loader, exact=True), self.decision, part=part)
 
-    def predict(self, item: Any) -> Answer:
-        """The answer for one image: a path, bytes, an array, a tensor or a Pillow image.
+    def predict(self, item: Any) -> PredictionTuple:
+        """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
 
         Raises:
             ImageError: it cannot be read.
         """
-        return answer_for(self.predictor(), item)
+        return predict_one(self.predictor(), item)
 
     def predictor(self) -> Predictor:
         """A predictor of the model as it is now."""
         return Predictor(self.manifest(), self.model, device=self.run.device.torch_device)
 
     def tune_thresholds(self, metric: str = THRESHOLD_METRIC, *, per_class: bool = True) -> Thresholds:
-        """Choose on the validation side when a label is given, and use it from now on.
+        """Choose thresholds on the validation set, and use them from now on.
 
         Args:
             metric: what the thresholds should make best, see `eyebright.evaluation.thresholds.tune_thresholds`.
@@ -435,10 +435,10 @@ class Learner:
         return self.thresholds
 
     def interpret(self, ds_idx: int = 1) -> Interpretation:
-        """The predictions of a side, its targets and the loss of each image."""
+        """The predictions for a dataset (1: validation, 0: training), its targets and the loss of each image."""
         return Interpretation(*self.get_preds(ds_idx, with_loss=True))
 
-    # ------------------------------------------------------------------ seeing and saving
+    # ------------------------------------------------------------------ showing and saving
 
     @checked_keywords
     def show_results(
@@ -459,7 +459,7 @@ class Learner:
         drawn on the user's own image, the target beside the prediction.
 
         Args:
-            ds_idx: 1 for the validation side, 0 for the training side; some of its images are drawn by chance.
+            ds_idx: 1: randomly chosen images of the validation set, 0: of the training set.
             dl: another loader, of which the first images are drawn.
             max_n: how many images at most.
             nrows: rows of the grid.
@@ -540,7 +540,7 @@ class Learner:
             )
         return self.save_model(self.dls.path / fname)
 
-    # ------------------------------------------------------------------ how
+    # ------------------------------------------------------------------ private
 
     def _facts(self) -> dict[str, str]:
         last = ", ".join(f"{name} {value:.4f}" for name, value in self._last_scores().items())

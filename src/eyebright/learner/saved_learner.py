@@ -1,4 +1,4 @@
-"""The answers of a model under the book's names, with its data beside it or from its folder alone."""
+"""`load_learner` and predictions in the order of the fastai book: (decoded, decision, probabilities)."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +10,13 @@ from eyebright.inference.predictor import Prediction, Predictor, load_predictor
 from eyebright.types import Vocab
 
 
-class Answer(NamedTuple):
-    """What `Learner.predict` gives, in the book's order.
+class PredictionTuple(NamedTuple):
+    """The prediction for one image, in the order of the fastai book.
 
     Args:
-        decoded: what a person would write.
-        decision: the same as a tensor.
-        scores: probabilities, or values.
+        decoded: the predicted label, labels, points or numbers.
+        decision: the same, encoded as a target tensor.
+        scores: probabilities of the classes; for points and numbers the values themselves.
     """
 
     decoded: Any
@@ -25,12 +25,12 @@ class Answer(NamedTuple):
 
 
 class Interpretation(NamedTuple):
-    """What `Learner.interpret` gives.
+    """Predictions, targets and losses of a dataset, in its order.
 
     Args:
-        preds: activated predictions: probabilities, or values.
-        y_true: targets.
-        losses: of each image.
+        preds: probabilities of the classes, or predicted values.
+        y_true: encoded targets.
+        losses: one for each image.
     """
 
     preds: Tensor
@@ -38,24 +38,24 @@ class Interpretation(NamedTuple):
     losses: Tensor
 
 
-def answer_for(predictor: Predictor, item: Any) -> Answer:
-    """The predictor's answer for one image.
+def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
+    """The predictor's prediction for one image.
 
     Raises:
         ImageError: it cannot be read.
     """
-    answers = predictor.predict([item])  # a list is refused as no image, not answered for its first
-    for path, reason in answers.skipped.items():
+    predictions = predictor.predict([item])  # a list of images, given as one image, is an error
+    for path, reason in predictions.skipped.items():
         raise ImageError(path, reason)
-    one: Prediction = answers[0]
-    return Answer(one.answer, predictor.target.encode(one.answer), one.scores)
+    prediction: Prediction = predictions[0]
+    return PredictionTuple(prediction.answer, predictor.target.encode(prediction.answer), prediction.scores)
 
 
 class SavedLearner:
-    """A model from its folder, under the book's names; it answers, and learns no more.
+    """A saved model with the fastai book's names; it predicts, and cannot be trained.
 
     Args:
-        predictor: does the work; with many images call it directly.
+        predictor: makes the predictions; use it directly for many images.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -68,24 +68,24 @@ class SavedLearner:
 
     @property
     def vocab(self) -> Vocab | None:
-        """The names of the classes, where there are some."""
+        """The names of the classes; None where the target has none."""
         return self.predictor.vocab
 
-    def predict(self, item: Any) -> Answer:
-        """The answer for one image: a path, bytes, an array, a tensor or a Pillow image.
+    def predict(self, item: Any) -> PredictionTuple:
+        """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
 
         Raises:
             ImageError: it cannot be read.
         """
-        return answer_for(self.predictor, item)
+        return predict_one(self.predictor, item)
 
 
 def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: FBT001  # the book's signature
-    """The model that `Learner.export` saved; nothing in its folder is run, unlike the book's pickle.
+    """The model that `Learner.export` saved; unlike fastai's pickle, loading it runs no code.
 
     Args:
         fname: the folder.
-        cpu: answer on the CPU; False: on a CUDA GPU where there is one.
+        cpu: predict on the CPU; False: on a GPU if there is one.
 
     Raises:
         ArtifactError: there is no whole model, or it is a file that could run code.

@@ -107,7 +107,7 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
 
 
 def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """A decorator: an unknown keyword argument raises a ``TypeError`` that suggests the nearest known one."""
+    """The function, decorated: an unknown keyword argument is a ``TypeError`` that suggests the nearest known one."""
     known = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
     caller = function.__qualname__.removesuffix(".__init__")
 

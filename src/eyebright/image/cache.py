@@ -99,7 +99,7 @@ class PixelCache:
         return f"{text}; {self.store.problem}" if self.store.problem else text
 
     def pixels(self, source: PathOrBytes, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:
-        """The decoded pixels of an image, as a read-only array of shape (height, width, 3).
+        """The decoded pixels of an image, an array of shape (height, width, 3) that must not be modified.
 
         Args:
             source: a path, or the content of an image file.
@@ -132,9 +132,8 @@ class PixelCache:
 
     def _read(self, source: PathOrBytes) -> tuple[bytes, str]:
         """The content of a file and its digest."""
-        signature = (
-            None if isinstance(source, bytes) else _signature(source)
-        )  # taken first: the file may change during reading
+        # The signature is taken before reading, because the file may change during it.
+        signature = None if isinstance(source, bytes) else _signature(source)
         data = source if isinstance(source, bytes) else read_bytes(source)
         digest = hashlib.sha256(self._decoder_versions + data).hexdigest()[:32]
         if signature is not None and isinstance(source, str):

@@ -56,7 +56,7 @@ class Store(ABC):
 
     @abstractmethod
     def get(self, key: str) -> Pixels | None:
-        """The pixels stored under this key, as a read-only array; None if they are missing or damaged."""
+        """The pixels stored under this key, which must not be modified; None if they are missing or damaged."""
 
     @abstractmethod
     def put(self, key: str, pixels: Pixels) -> None:

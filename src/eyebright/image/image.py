@@ -136,7 +136,7 @@ class Image:
 
         Args:
             warp: from this image's `shape` to the output size.
-            cache: a cache of decoded pixels. It does not change the result; the returned array is read-only.
+            cache: a cache of decoded pixels. It does not change the result. The returned array must not be modified.
 
         Raises:
             ImageError: the image cannot be read, is truncated or damaged, or its file has changed.

@@ -5,8 +5,8 @@ The matrix maps homogeneous pixel coordinates (x, y, 1) of the input to the outp
 
 A matrix that only crops, scales and flips is executed by Pillow's antialiased resize, the filter with which pretrained
 models were evaluated. Any other matrix is executed as an antialiasing blur (`_blur_kernel`) followed by one perspective
-resample. An image that has more than four times the pixels that the output needs is first resized to twice the
-resolution of the output, which keeps the blur kernel short.
+resample. Along an axis with more than four input pixels per output pixel, the image is first resized to two, which
+keeps the blur kernel short.
 """
 
 import functools
@@ -100,7 +100,7 @@ def resample_batch(
 
 
 def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The Jacobian d(output)/d(input) of a homography at the centre of the output: ((dx/dx, dx/dy), (dy/dx, dy/dy))."""
+    """The Jacobian of a homography at the centre of the output: rows are output x and y, columns are input x and y."""
     (a, b, _), (d, e, _), (p, q, r) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
     inverse_x, inverse_y, inverse_z = _adjugate(matrix)

@@ -27,7 +27,7 @@ class Cell:
         value: the number by which the column is sorted; None to sort by the text.
         bar: a number in [0, 1] to draw as a bar below the text.
         tint: the opacity of the background colour, in [0, 1].
-        tone: the background colour.
+        tone: the background colour, named as in charts.
     """
 
     text: str

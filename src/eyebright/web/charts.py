@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 Style = Literal["first", "second", "third", "guide", "chosen"]
+"""Colours: of three series, of a dashed reference line (``guide``), and of a selected value (``chosen``)."""
+
 Shape = Literal["line", "steps", "dots", "bars"]
 
 SMALL, WIDE = (200, 150), (400, 230)  # width and height of a chart in SVG units

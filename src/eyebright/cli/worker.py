@@ -62,6 +62,9 @@ def run_training(training: Training) -> None:
         files=reading.files,
         labels=reading.labels,
         delimiter=reading.delimiter,
+        kind=reading.kind,
+        mirror=reading.mirror,
+        unit=reading.unit,
     )
     train_model(
         source,

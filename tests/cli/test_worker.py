@@ -1,0 +1,26 @@
+"""A training of the command line reads its source with every reading option."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from eyebright.cli.worker import Training, run_training
+from eyebright.workflow.options import Options, ReadOptions
+
+
+def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ReadOptions(
+        images=Path("photos"), files="f", labels=("x", "y"), delimiter=";", kind="points", mirror="a:b", unit="percent"
+    )
+    assert all(getattr(asked, field.name) not in (None, ()) for field in fields(ReadOptions))
+    given: dict[str, object] = {}
+
+    def stop(_: Path, **options: object) -> None:
+        given.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eyebright.sources.read.read_source", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(Training(Path("labels.csv"), Path("model"), asked, Options(), resume=False))
+    assert given == {field.name: getattr(asked, field.name) for field in fields(ReadOptions)}

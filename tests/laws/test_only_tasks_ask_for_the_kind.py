@@ -11,7 +11,7 @@ SOURCE = Path(eyebright.__file__).parent
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 ASKS = {
     "isinstance of a block or a value": r"(isinstance|issubclass)\([^)]*\b(\w*Block|Points|LabelSet|frozenset)\b",
-    "comparison of a kind": r"\b(source|block|task|target|block\(\))\.(kind|name|section|columns) *(==|!=|in\b)",
+    "comparison of a kind": r"\b(source|table|block|task|target|block\(\))\.(kind|name|section|columns) *(==|!=|in\b)",
     "whether there are classes": r"\b(classes|vocab) is (not )?None",
     "type of a block": r"type\((block|task|target)\) *(is|==|in)\b",
 }

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.coded import Coded
 from eyebright.sources.column_roles import named
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
@@ -20,7 +19,6 @@ from eyebright.sources.stratify import LabelMatrix
 from eyebright.sources.targets import TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import Columns, TargetBlock
-from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
 """From a table, columns and the delimiter between labels (None: found) to the targets in these columns."""
@@ -45,29 +43,6 @@ class Form:
     read: Reader
     strata: Callable[[TargetBlock, Targets, float], LabelMatrix]
     split_note: str = ""
-
-
-def form_of(kind: str) -> tuple[str, Columns]:
-    """(the name of the block, the form) of a kind in the user's words: a form, or the name of a block.
-
-    Raises:
-        InputError: there is none of that name; the message names the nearest one.
-    """
-    for name, block in TARGET_BLOCKS.items():
-        if name == kind:
-            return name, block.columns
-    for name, block in TARGET_BLOCKS.items():
-        if block.columns == kind:
-            return name, block.columns
-    known = dict.fromkeys(block.columns for block in TARGET_BLOCKS.values())
-    raise InputError(
-        f"there is no `kind='{kind}'`.{did_you_mean(kind, [*known, *TARGET_BLOCKS])} There are {listing(known)}"
-    )
-
-
-def block_name(form: Columns) -> str:
-    """The name of the first block that is read from this form."""
-    return next(name for name, block in TARGET_BLOCKS.items() if block.columns == form)
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:

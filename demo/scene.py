@@ -220,7 +220,9 @@ def _paint(canvas: _Canvas, placed: _Placed, *, light: float) -> None:
     rows, columns = window
     colours = colours[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     canvas.pixels[window] += (colours - canvas.pixels[window]) * mask[..., None]
-    canvas.visible = [visible - less for visible, less in zip(canvas.visible, _covered(canvas, placed), strict=True)]
+    canvas.visible = [
+        visible - covered for visible, covered in zip(canvas.visible, _covered(canvas, placed), strict=True)
+    ]
     canvas.segmentation[window][mask > 0.5] = len(canvas.area) if placed.label else 0
     if placed.label:
         canvas.area.append(int((mask > 0.5).sum()))

@@ -8,7 +8,7 @@ import pytest
 
 from eyebright.inference.predictor import load_predictor
 from support.images import coloured_squares
-from support.together import BAD, everything, learnt, trained
+from support.together import UNREADABLE, all_results, train_learner, training_result
 from support.training import in_another_process
 
 Facts = dict[str, Any]
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> Facts:
-    return everything(folder, "one")
+    return all_results(folder, "one")
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def test_a_checkpoint_of_one_is_gone_on_from_by_two_and_the_other_way_round(
 ) -> None:
     whole = {key: alone[key] for key in both[0]["resumed"]}
     assert close(whole, both[0]["resumed"])
-    assert close(whole, learnt(trained(folder, "of two", resume="two")))
+    assert close(whole, training_result(train_learner(folder, "of two", resume="two")))
 
 
 def test_images_that_one_process_left_out_are_known_to_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
-    assert alone["left out"] == both[0]["left out"] == both[1]["left out"] == BAD
+    assert alone["left out"] == both[0]["left out"] == both[1]["left out"] == UNREADABLE
 
 
 def test_what_the_main_process_cannot_write_and_what_cannot_be_divided_is_an_error_in_all(

@@ -25,11 +25,11 @@ from eyebright.train.run import Run
 from support.learners import small_learner, squares_block
 from support.training import train_all
 
-BAD = ["000.png", "001.png", "003.png"]  # unreadable images in the training and the validation set
+UNREADABLE = ["000.png", "001.png", "003.png"]  # unreadable images in the training and the validation set
 BATCH = 7  # two processes cannot divide it evenly
 
 
-def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
+def train_learner(folder: Path, name: str, *, resume: str | None = None) -> Learner:
     """A learner trained for a frozen and an unfrozen epoch; ``folder`` has the checkpoint between the two.
 
     Args:
@@ -52,13 +52,13 @@ def trained(folder: Path, name: str, *, resume: str | None = None) -> Learner:
     return learner
 
 
-def squares(folder: Path, photos: str = "photos", **how: Any) -> DataLoaders:
+def squares(folder: Path, photos: str = "photos", **options: Any) -> DataLoaders:
     """The data loaders of the images in ``folder``."""
     table = pd.read_csv(folder / "table.csv", keep_default_na=False)
-    return squares_block(folder / photos).dataloaders(table, **{"bs": BATCH, "num_workers": 1, **how})
+    return squares_block(folder / photos).dataloaders(table, **{"bs": BATCH, "num_workers": 1, **options})
 
 
-def learnt(learner: Learner) -> dict[str, Any]:
+def training_result(learner: Learner) -> dict[str, Any]:
     """History, losses and norms of the weights after training, for JSON."""
     state = learner.model.state_dict()
     return {
@@ -69,12 +69,12 @@ def learnt(learner: Learner) -> dict[str, Any]:
     }
 
 
-def everything(folder: Path, name: str) -> dict[str, Any]:
+def all_results(folder: Path, name: str) -> dict[str, Any]:
     """All results that must not depend on the number of processes, for JSON."""
-    learner = trained(folder, name)
+    learner = train_learner(folder, name)
     images, predictions, targets, losses = learner.get_preds(with_loss=True, with_input=True)
     result = {
-        **learnt(learner),
+        **training_result(learner),
         "images": images.mean((1, 2, 3)).tolist(),
         "predictions": predictions.tolist(),
         "targets": targets.tolist(),
@@ -85,15 +85,15 @@ def everything(folder: Path, name: str) -> dict[str, Any]:
         "validated": learner.validate(),
         "thresholds": learner.tune_thresholds().per_class(3).tolist(),
         "rates": learner.lr_find(1e-5, 1e-1, 10, show_plot=False).losses,
-        "weighted": weighted(),
+        "weighted": weighted_training(),
     }
     learner.save_model(folder / f"model {name}")
     result["saved"] = load_predictor(folder / f"model {name}").thresholds.per_class(3).tolist()
-    return result | {"left out": left_out(folder, name), "refused": refused(folder, learner)}
+    return result | {"left out": skipped_images(folder, name), "refused": error_messages(folder, learner)}
 
 
-def weighted() -> list[float]:
-    """The weights after a training whose images count differently, in batches of which each process has a part."""
+def weighted_training() -> list[float]:
+    """The weights after training with class weights, with each batch divided among the processes."""
     device = Device("cpu", "float32")
     part = slice(0, None) if device.world_size == 1 else (slice(0, 5), slice(5, None))[device.rank]
     images = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
@@ -108,22 +108,22 @@ def weighted() -> list[float]:
     return model.weight.flatten().tolist() + run.losses
 
 
-def left_out(folder: Path, name: str) -> list[str]:
-    """The names of the unreadable images of both sides, after a training that left them out."""
+def skipped_images(folder: Path, name: str) -> list[str]:
+    """The names of the unreadable images of both sets, after a training that skipped them."""
     photos = f"photos of {name}"
 
-    def spoil() -> None:
+    def damage() -> None:
         shutil.copytree(folder / "photos", folder / photos)
-        for one in BAD:
-            (folder / photos / one).write_bytes(b"no image")
+        for file_name in UNREADABLE:
+            (folder / photos / file_name).write_bytes(b"no image")
 
-    Device("cpu").on_main(spoil)
+    Device("cpu").on_main(damage)
     learner = small_learner(squares(folder, photos, skip_bad=True), ps=0.0)
     learner.fit(1)
     return sorted(Path(path).name for path in learner.dls.skipped)
 
 
-def refused(folder: Path, learner: Learner) -> list[str]:
+def error_messages(folder: Path, learner: Learner) -> list[str]:
     """The messages of errors that all processes must raise alike."""
     messages: list[str] = []
     Device("cpu").on_main((folder / "a file").touch)
@@ -141,7 +141,7 @@ def refused(folder: Path, learner: Learner) -> list[str]:
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     rank = os.environ["RANK"]
-    done = {**everything(where, "two"), "resumed": learnt(trained(where, "of one", resume="one"))}
+    done = {**all_results(where, "two"), "resumed": training_result(train_learner(where, "of one", resume="one"))}
     (where / f"{rank}.json").write_text(json.dumps(done))
     sys.stdout.flush()
     os._exit(0)  # torch's own taking down of its threads is now and then a crash, and not what is tested

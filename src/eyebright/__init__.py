@@ -109,7 +109,8 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
 
 _MODULE_OF = dict(sorted((name, module) for module, names in _PUBLIC.items() for name in names))
 
-__all__ = list(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+# A star import must not hide Pillow's Image, which many scripts have imported before it.
+__all__ = [name for name in _MODULE_OF if name != "Image"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if not TYPE_CHECKING:  # a type checker that saw this function would accept any name
 
@@ -122,4 +123,4 @@ if not TYPE_CHECKING:  # a type checker that saw this function would accept any 
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_MODULE_OF})

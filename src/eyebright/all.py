@@ -147,7 +147,6 @@ __all__ = [  # sorted as Python sorts
     "Flip",
     "FuncSplitter",
     "GrandparentSplitter",
-    "Image",
     "ImageBlock",
     "ImageDataLoaders",
     "IndexSplitter",

@@ -99,7 +99,7 @@ def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
         raise InputError("these images have no targets; for new images use predict")
     task = dataset.target
     if not task.is_geometric:
-        return given.targets
+        return task.own_units(given.targets, given.warps)  # numbers are learnt standardized
     side = {index: i for i, index in enumerate(dataset.indices)}
     return torch.stack([task.encode(dataset.value(side[index])) for index in given.indices])
 

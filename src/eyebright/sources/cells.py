@@ -11,7 +11,7 @@ UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"}
 
 _ON = frozenset({"1", "1.0", "true"})
 _OFF = frozenset({"0", "0.0", "false"})
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
 def is_missing(cell: str) -> bool:

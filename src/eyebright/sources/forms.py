@@ -15,7 +15,7 @@ from eyebright.sources.indicator_columns import looks_like_indicator, read_indic
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
 from eyebright.sources.number_columns import holds_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
-from eyebright.sources.stratify import LabelMatrix
+from eyebright.sources.stratify import LabelMatrix, number_strata
 from eyebright.sources.targets import TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import Columns, TargetBlock
@@ -23,7 +23,7 @@ from eyebright.tasks.base import Columns, TargetBlock
 Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
 """From a table, columns and the delimiter between labels (None: found) to the targets in these columns."""
 
-_MOST_BINS = 10
+_MOST_STRATA = 1000  # of numbers; more make a split of millions of images slower, and no better
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,31 @@ class Form:
     read: Reader
     strata: Callable[[TargetBlock, Targets, float], LabelMatrix]
     split_note: str = ""
+
+
+def form_of(kind: str) -> tuple[str, Columns]:
+    """(the name of the block, the form of its columns) for a kind in the user's words.
+
+    Args:
+        kind: a form such as ``"labels"``, or the name of a block such as ``"multicategory"``.
+
+    Raises:
+        InputError: there is no such kind; the message names the nearest one.
+    """
+    names = dict[str, str]()
+    for name, block in TARGET_BLOCKS.items():
+        names.setdefault(block.columns, name)
+        names.setdefault(block.also_called or block.columns, name)
+    words = listing(names)
+    names |= {name: name for name in TARGET_BLOCKS}
+    if kind not in names:
+        raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} There are {words}")
+    return names[kind], TARGET_BLOCKS[names[kind]].columns
+
+
+def block_name(form: Columns) -> str:
+    """The name of the first block that is read from this form."""
+    return next(name for name, block in TARGET_BLOCKS.items() if block.columns == form)
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:
@@ -110,17 +135,11 @@ def _no_strata(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix:
     return LabelMatrix.of_coded([()], np.zeros(len(targets), dtype=np.int32))
 
 
-def _quantiles_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:
-    """Each number's quantile is a label; each quantile is large enough that one of its images validates."""
+def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:
+    """Images with similar numbers are a stratum, of which at least one validates."""
     assert isinstance(targets, np.ndarray)
-    bins = max(1, min(_MOST_BINS, int(len(targets) * min(valid_pct, 1 - valid_pct))))
-    strata = np.full(targets.shape, -1, dtype=np.int32)
-    for k, column in enumerate(targets.T):
-        known = ~np.isnan(column)
-        if known.any():
-            edges = np.unique(np.quantile(column[known], np.arange(1, bins) / bins))
-            strata[known, k] = k * _MOST_BINS + np.searchsorted(edges, column[known], side="right")
-    return LabelMatrix.of_array(strata)
+    count = int(len(targets) * min(valid_pct, 1 - valid_pct))
+    return LabelMatrix.of_array(number_strata(targets, min(max(count, 1), _MOST_STRATA))[:, None])
 
 
 _LABELS_NOTE = "every label keeps its share and has a training image"
@@ -130,6 +149,6 @@ FORMS: dict[Columns, Form] = {
     "class": Form("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
     "points": Form("points", columns_with_points, _read_points, _no_strata),
     "numbers": Form(
-        "numbers", _find_numbers, _read_numbers, _quantiles_as_strata, "low, medium and high numbers keep their shares"
+        "numbers", _find_numbers, _read_numbers, _neighbours_as_strata, "low, medium and high numbers keep their shares"
     ),
 }

@@ -39,8 +39,8 @@ def read_source(
         files: the table's column with the files of the images; None: found.
         labels: the table's columns with the targets; None: found.
         delimiter: between two labels in a cell; ``""`` where a cell is one class; None: found.
-        kind: ``"labels"`` (any number for each image), ``"class"``, ``"points"``, ``"numbers"`` or ``"ratings"``; None:
-            found.
+        kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
+            ``"numbers"``; None: found, and never ratings.
         mirror: pairs of points that exchange their names in a mirrored image, such as ``"left_eye:right_eye"``, several
             separated by commas; ``"none"``: there are none; None: found by left and right in the names.
         unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels,

@@ -11,6 +11,7 @@ import numpy as np
 
 from eyebright.sources.coded import Codes, Mask
 from eyebright.sources.indices import Array
+from eyebright.sources.targets import Floats
 
 
 class LabelMatrix(NamedTuple):
@@ -137,6 +138,31 @@ def group_split(labels: LabelMatrix, groups: Codes, order: Array, share: float) 
     if not valid.any() and share > 0:
         _hold_out_one(valid, holders.values(), groups, sizes)
     return valid
+
+
+def number_strata(numbers: Floats, count: int) -> Codes:
+    """Shape (n,): the stratum of each item. Items with similar numbers share a stratum, and strata are equally large.
+
+    One number alone is sorted. Of several, all but the last are put into bins; bins are walked through in a serpentine
+    order, so that neighbours are similar in all numbers. Unknown numbers (NaN) come before all others.
+
+    Args:
+        numbers: shape (n, k).
+        count: of the strata.
+    """
+    n, k = numbers.shape
+    bins = max(round(count ** (1 / k)), 1)
+    keys: list[Array] = []
+    direction = np.ones(n, dtype=np.int64)
+    for j, column in enumerate(np.where(np.isnan(numbers), -np.inf, numbers).T):
+        rank = np.empty(n, dtype=np.int64)
+        rank[np.argsort(column, kind="stable")] = np.arange(n)
+        key = rank if j == k - 1 else rank * bins // n
+        keys.append(key * direction)
+        direction = np.where(key % 2 == 1, -1, 1)
+    strata = np.empty(n, dtype=np.int32)
+    strata[np.lexsort(keys[::-1])] = np.arange(n) * count // max(n, 1)
+    return strata
 
 
 def grouped(codes: "Codes | Array", count: int) -> list[Array]:

@@ -54,7 +54,9 @@ class TargetBlock(Block):
     """A field that the model predicts."""
 
     columns: ClassVar[Columns]
-    """How a table's columns are read as this kind."""
+    """How a table's columns are read as this kind; users ask by this word for the first kind that is read so."""
+    also_called: ClassVar[str] = ""
+    """Another name by which users ask for this kind."""
     section: ClassVar[SectionName]
     """The section of the report that shows this kind."""
     has_thresholds: ClassVar[bool] = False

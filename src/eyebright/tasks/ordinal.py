@@ -35,6 +35,7 @@ class OrdinalBlock(TargetBlock):
 
     name: ClassVar[str] = "ordinal"
     columns: ClassVar[Columns] = "class"
+    also_called: ClassVar[str] = "ratings"
     section: ClassVar[SectionName] = "classes"
     can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True

@@ -77,7 +77,10 @@ class ReadOptions:
         str | None, Option("What separates two labels; '' for one class per image.", DATA, unset="found")
     ] = None
     kind: Annotated[
-        str | None, Option("Form of the targets: labels, class, points, numbers or ratings.", DATA, unset="found")
+        str | None,
+        Option(
+            "Form of the targets: labels, class, ratings (ordered classes), points or numbers.", DATA, unset="found"
+        ),
     ] = None
     mirror: Annotated[
         str | None,

@@ -1,0 +1,95 @@
+"""What headers say: which images can be read, and points in fractions or percent of their images."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.image.image import Image
+from eyebright.sources.headers import readable
+from eyebright.sources.read import read_source
+
+SIZES = [(400, 300), (600, 800), (300, 300), (640, 480)] * 3  # width and height
+FRACTIONS = np.random.default_rng(0).random((len(SIZES), 2, 2))
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    for i, size in enumerate(SIZES):
+        PIL.Image.new("RGB", size).save(tmp_path / f"{i:02}.png")
+    return tmp_path
+
+
+def write(folder: Path, points: np.ndarray) -> Path:
+    rows = [f"{i:02}.png," + ",".join(f"{value:.6f}" for value in row.reshape(-1)) for i, row in enumerate(points)]
+    (folder / "points.csv").write_text("file,left_x,left_y,right_x,right_y\n" + "\n".join(rows) + "\n")
+    return folder / "points.csv"
+
+
+def test_points_in_pixels_are_taken_as_they_are(labelled: Path) -> None:
+    pixels = FRACTIONS * np.array(SIZES)[:, None]
+    source = read_source(write(labelled, pixels))
+    assert np.allclose(source.targets, pixels, atol=1e-6)
+    assert source.mirror == (1, 0)
+    assert source.sizes is None
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("fraction", 1), ("percent", 100)])
+def test_fractions_and_percentages_are_an_error_until_the_unit_is_named(labelled: Path, unit: str, scale: int) -> None:
+    table = write(labelled, FRACTIONS * scale)
+    message = (
+        rf"points.csv': points look like .* in an image of 400 x 300 pixels; `unit='{unit}'` converts them, `unit="
+    )
+    with pytest.raises(InputError, match=message):
+        read_source(table)
+    source = read_source(table, unit=unit)
+    assert np.allclose(source.targets, FRACTIONS * np.array(SIZES)[:, None], atol=1e-3)
+    assert source.sizes is not None
+    assert source.sizes.tolist() == [[height, width] for width, height in SIZES]
+    assert any(message.startswith("points are converted from") for message in source.messages)
+    assert np.allclose(read_source(table, unit="pixels").targets, FRACTIONS * scale, atol=1e-6)
+
+
+def test_points_outside_of_their_images_are_an_error(labelled: Path) -> None:
+    table = write(labelled, FRACTIONS * 10_000)
+    with pytest.raises(
+        InputError, match="points lie outside of their image: .*; `unit='pixels'` takes them as they are"
+    ):
+        read_source(table)
+    read_source(table, unit="pixels")
+
+
+def test_another_unit_is_an_error(labelled: Path) -> None:
+    with pytest.raises(InputError, match="`unit` is pixels, fraction, percent, got 'metres'"):
+        read_source(write(labelled, FRACTIONS), unit="metres")
+
+
+def test_an_unreadable_image_leaves_its_points_unknown_and_is_reported_when_all_headers_are_read(
+    labelled: Path,
+) -> None:
+    (labelled / "03.png").write_bytes(b"")
+    source = read_source(write(labelled, FRACTIONS), unit="fraction")
+    assert np.isnan(source.targets[3]).all()
+    with pytest.raises(InputError, match=r"03.png \(points.csv line 5\): it is empty .*; `skip_bad=True` leaves"):
+        readable(source, skip_bad=False)
+    rest = readable(source, skip_bad=True)
+    assert len(rest) == len(SIZES) - 1
+    assert not np.isnan(rest.targets).any()
+    assert list(rest.skipped) == [str(labelled / "03.png")]
+
+
+def test_each_header_is_read_once(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    create = Image.create
+
+    def counted(source: Path) -> Image:
+        asked.append(source.name)
+        return create(source)
+
+    monkeypatch.setattr(Image, "create", counted)
+    source = readable(read_source(write(labelled, FRACTIONS), unit="fraction"), skip_bad=False)
+    assert sorted(asked) == [f"{i:02}.png" for i in range(len(SIZES))]
+    readable(source, skip_bad=False)
+    assert len(asked) == len(SIZES)

@@ -1,0 +1,48 @@
+"""Columns of numbers to predict."""
+
+import numpy as np
+import pytest
+
+from eyebright.errors import TableError
+from eyebright.sources.number_columns import holds_fractions, holds_numbers, read_numbers
+from support.tables import text_table
+
+
+def test_numbers_are_read_exactly_and_blank_or_unknown_cells_are_unknown() -> None:
+    cells = {"a": ["0.1", "-3", "", "1e-3"], "b": ["7", "?", "+.5", "nan"]}
+    found = read_numbers(text_table(cells), ["a", "b"])
+    assert np.array_equal(found.values, [[0.1, 7], [-3, np.nan], [np.nan, 0.5], [1e-3, np.nan]], equal_nan=True)
+    assert found.names == ("a", "b")
+    assert found.messages == ("numbers to predict are in the columns 'a', 'b'", "numbers that are unknown: 3 of 8")
+
+
+def test_another_cell_names_its_line() -> None:
+    with pytest.raises(TableError, match="line 3: 'tall' in column 'a'; a number was expected, or a blank cell"):
+        read_numbers(text_table({"a": ["1", "tall"]}), ["a"])
+
+
+@pytest.mark.parametrize("cell", ["inf", "1,5", "0x10", "1_000", "٣"])
+def test_what_only_python_takes_for_a_number_is_none(cell: str) -> None:
+    assert not holds_numbers(text_table({"a": ["1", cell]}), "a")
+
+
+def test_a_column_without_any_number_is_an_error() -> None:
+    with pytest.raises(TableError, match="column 'b' holds no number at all"):
+        read_numbers(text_table({"a": ["1"], "b": [""]}), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "fractions"),
+    [
+        (["1", "2"], True, False),
+        (["1.0", "2.00"], True, False),
+        (["1", "2.5", ""], True, True),
+        (["1", "2.5", "tall"], False, False),
+        (["", "?"], False, False),
+    ],
+)
+def test_whole_numbers_and_numbers_with_decimals_are_told_apart(
+    cells: list[str], numbers: bool, fractions: bool
+) -> None:
+    table = text_table({"a": cells})
+    assert (holds_numbers(table, "a"), holds_fractions(table, "a")) == (numbers, fractions)

@@ -1,0 +1,213 @@
+"""`read_source`: tables and folders in the kinds that users ask for, and options that do not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from eyebright.errors import InputError, TableError
+from eyebright.sources.forms import FORMS, form_of
+from eyebright.sources.read import read_source
+from eyebright.sources.source import Source
+from eyebright.tasks.registry import TARGET_BLOCKS
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "labels": ("tags", "a b|b||c"),
+    "class": ("breed", "pug|boxer|pug|boxer"),
+    "points": ("nose_x,nose_y", "1,2|3,4|,|5,6"),
+    "numbers": ("price", "1|2.5||-4"),
+}
+"""A table of each form: its header without the file, and the cells of its rows."""
+
+
+def table(folder: Path, header: str, *rows: str) -> Path:
+    (folder / "t.csv").write_text(
+        "\n".join([f"file,{header}", *(f"{i}.jpg,{row}" for i, row in enumerate(rows))]) + "\n"
+    )
+    return folder / "t.csv"
+
+
+@pytest.mark.parametrize("name", TARGET_BLOCKS)
+def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) -> None:
+    block = TARGET_BLOCKS[name]
+    header, rows = ("rating", "4|5|1|4") if block.also_called == "ratings" else COLUMNS[block.columns]
+    source = read_source(table(tmp_path, header, *rows.split("|")), kind=name)
+    assert source.kind == name
+    made = source.block()
+    assert isinstance(made, block)
+    values = [made.read(row.target) for row in source]
+    fitted = made.fit(values)
+    assert [fitted.encode(value) is not None for value in values] == [True] * 4
+
+
+def test_there_is_a_form_for_every_kind() -> None:
+    assert {block.columns for block in TARGET_BLOCKS.values()} == set(FORMS)
+
+
+@pytest.mark.parametrize("name", [name for name in TARGET_BLOCKS if name != "ordinal"])
+def test_the_kind_is_found_where_nobody_names_it(name: str, tmp_path: Path) -> None:
+    header, rows = COLUMNS[TARGET_BLOCKS[name].columns]
+    assert read_source(table(tmp_path, header, *rows.split("|"))).kind == name
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("labels", "multicategory"),
+        ("class", "category"),
+        ("ratings", "ordinal"),
+        ("points", "points"),
+        ("numbers", "regression"),
+        ("regression", "regression"),
+    ],
+)
+def test_kinds_have_the_words_of_users_and_the_names_of_blocks(word: str, name: str) -> None:
+    assert form_of(word) == (name, TARGET_BLOCKS[name].columns)
+
+
+def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no `kind='number'`. Did you mean 'numbers'\? There are .*'ratings'"):
+        read_source(table(tmp_path, "price", "1", "2"), kind="number")
+
+
+# ------------------------------------------------------------------ which reading
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "options", "kind"),
+    [
+        ("price", ["1.5", "2"], {}, "regression"),
+        ("price", ["1", "2"], {}, "category"),
+        ("price", ["1", "2"], {"kind": "numbers"}, "regression"),
+        ("price", ["1.5", "2.5"], {"kind": "class"}, "category"),
+        ("price", ["1.5", "2.5"], {"delimiter": ""}, "category"),
+        ("price,sex", ["1.5,f", "2,m"], {"labels": "price"}, "regression"),
+        ("price,sex", ["1.5,f", "2,m"], {"labels": ["sex"]}, "category"),
+        ("age,price", ["33,100", "44,200"], {"labels": ["age", "price"]}, "regression"),
+        ("steering,throttle", ["-0.5,0.25", "0.5,1"], {}, "regression"),
+        ("label,x1,y1,x2,y2", ["cat,1,2,3,4", "dog,1,2,3,4"], {}, "category"),
+        ("label,x1,y1,x2,y2", ["cat,1,2,3,4", "dog,1,2,3,4"], {"kind": "points"}, "points"),
+        ("x1,y1,note", ["1,2,new", "3,4,old"], {}, "points"),
+        ("blurred", ["1", "0"], {}, "multicategory"),
+        ("label", ["1", "0"], {}, "category"),
+        ("label", ["1", "0"], {"kind": "labels"}, "multicategory"),
+        ("cat,dog", ["1,0", "0,1"], {}, "category"),
+        ("cat,dog", ["1,0", "0,1"], {"kind": "labels"}, "multicategory"),
+        ("patient_id,diagnosis", ["p1,mel", "p1,nv"], {}, "category"),
+        ("group", ["a", "b"], {}, "category"),
+    ],
+)
+def test_columns_are_understood(
+    header: str, rows: list[str], options: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    assert read_source(table(tmp_path, header, *rows), **options).kind == kind
+
+
+def test_several_possible_readings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError,
+        match=r"there are 'steering' \(numbers with decimals\), 'note' \(text\); name those that hold .* `labels`",
+    ):
+        read_source(table(tmp_path, "steering,note", "0.5,new", "-0.25,old"))
+
+
+def test_columns_that_make_no_points_are_named(tmp_path: Path) -> None:
+    path = table(tmp_path, "nose_x,nose_y,mouth", "1,2,3")
+    with pytest.raises(
+        TableError, match="columns 'mouth' make no points; points are read from pairs of columns such as"
+    ):
+        read_source(path, labels=["nose_x", "nose_y", "mouth"], kind="points")
+    with pytest.raises(TableError, match="no column holds points"):
+        read_source(table(tmp_path, "note", "new"), kind="points")
+
+
+# ------------------------------------------------------------------ groups, unknown classes and other columns
+
+
+def test_images_of_a_group_belong_together(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "patient_id,label,age", "p1,cat,33", "p2,dog,44", "p1,dog,"))
+    assert list(source.group or ()) == ["p1", "p2", "p1"]
+    assert "images with the same cell in column 'patient_id' belong together" in source.messages
+    assert source.columns["age"].tolist()[:2] == [33, 44]
+    assert np.isnan(source.columns["age"][2])
+
+
+@pytest.mark.parametrize("patients", [("p1", "p2", "p3"), ("p1", "p1", "p1")])
+def test_a_group_for_each_image_or_for_all_is_none(patients: tuple[str, ...], tmp_path: Path) -> None:
+    rows = [f"{patient},{name}" for patient, name in zip(patients, ("cat", "dog", "cat"), strict=True)]
+    assert read_source(table(tmp_path, "patient_id,label", *rows)).group is None
+
+
+def test_an_image_of_unknown_class_is_left_out(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "label,note", "cat,a", "?,b", "dog,c"))
+    assert [row.target for row in source] == ["cat", "dog"]
+    assert source.columns["note"].tolist() == ["a", "c"]
+    assert [row.origin for row in source] == ["t.csv line 2", "t.csv line 4"]
+    assert "images of unknown class (?), which are left out: 1" in source.messages
+
+
+def test_a_question_mark_among_labels_makes_all_of_them_unknown(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "labels", "cat dog", "?", "cow"))
+    assert source[1].target.unknown == {"cat", "dog", "cow"}
+    assert "images of which every label is unknown (?): 1" in source.messages
+
+
+def test_other_columns_are_numbers_or_text_and_leading_zeros_stay(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "label,site,area,room", "cat,007,1.5,3", "dog,012,?,4", "dog,,2,5"))
+    assert source.columns["site"].astype(object).tolist()[:2] == ["007", "012"]
+    assert source.columns["site"].isna().tolist() == [False, False, True]
+    assert np.array_equal(source.columns["area"], [1.5, np.nan, 2], equal_nan=True)
+    assert source.columns["room"].tolist() == [3, 4, 5]
+    assert "not used for training: the columns 'site', 'area', 'room'" in source.messages
+
+
+# ------------------------------------------------------------------ options
+
+
+def test_options_that_were_asked_for_stay_with_the_source(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "x1,y1,x2,y2", "1,2,3,4"), mirror=[("1", "2")], unit="pixels", kind="points")
+    assert source.mirror == (1, 0)
+    assert source.asked == {
+        "path": tmp_path / "t.csv", "images": None, "files": None, "labels": (), "delimiter": None, "kind": "points",
+        "mirror": "1:2", "unit": "pixels",
+    }  # fmt: skip
+    assert read_source(**source.asked).messages == source.messages
+
+
+def test_a_mirror_can_be_switched_off(tmp_path: Path) -> None:
+    path = table(tmp_path, "left_x,left_y,right_x,right_y", "1,2,3,4")
+    assert read_source(path).mirror == (1, 0)
+    assert read_source(path, mirror="none").mirror is None
+
+
+@pytest.mark.parametrize("option", ["mirror", "unit"])
+def test_options_for_points_need_points(option: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"`{option}` is for points, and these images have none"):
+        read_source(table(tmp_path, "label", "cat"), **{option: "none"})
+
+
+def test_a_folder_of_classes_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
+    assert read_source(tmp_path, kind="class").kind == "category"
+    assert read_source(tmp_path, kind="ratings").kind == "ordinal"
+    with pytest.raises(InputError, match="holds a folder for each class, which is no `kind='points'`; give a table"):
+        read_source(tmp_path, kind="points")
+
+
+def test_an_unknown_keyword_names_the_nearest(tmp_path: Path) -> None:
+    unknown: Any = {"label": "breed"}
+    with pytest.raises(TypeError, match="read_source has no keyword 'label'. Did you mean 'labels'"):
+        read_source(tmp_path, **unknown)
+
+
+def test_what_is_not_there_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no '.*x.csv'; give a table of labels \(CSV\) or a folder with"):
+        read_source(tmp_path / "x.csv")
+
+
+def test_a_source_is_made_of_its_own_columns(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="every column of a source has one row for each image, got lengths"):
+        Source("regression", tmp_path, np.array(["a", "b"], dtype=np.dtypes.StringDType()), np.zeros((3, 1)))

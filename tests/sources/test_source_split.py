@@ -1,0 +1,126 @@
+"""The split of a source whose data do not say it: stratified, by whole groups, and without what is kept aside."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from eyebright.errors import DataError, InputError
+from eyebright.sources.coded import Coded
+from eyebright.sources.source import Source
+from eyebright.sources.source_split import split_source
+from eyebright.sources.split import LabelSplitter
+from eyebright.sources.text_table import strings
+from eyebright.types import LabelSet
+
+
+def source(kind: str, targets: Any, **columns: Any) -> Source:
+    return Source(kind, Path("photos"), strings([f"{i:05}.jpg" for i in range(len(targets))]), targets, **columns)
+
+
+def sides(split: Source) -> tuple[list[int], list[int]]:
+    assert split.split is not None
+    train, valid = split.split
+    return list(train), list(valid)
+
+
+LABELS = [LabelSet(["a"]), LabelSet(["a", "b"]), LabelSet(), LabelSet(["c", "b"])] * 25
+
+
+def test_labels_are_split_as_the_label_splitter_splits_them() -> None:
+    split = split_source(source("multicategory", Coded.of(LABELS)), 0.3, seed=3)
+    train, valid = LabelSplitter(LABELS, 0.3, seed=3)(LABELS)
+    assert sides(split) == (sorted(train), sorted(valid))
+    assert split.messages == (
+        f"split at random with seed 3: {len(valid)} of 100 images validate; "
+        "every label keeps its share and has a training image",
+    )
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=8, max_size=80), st.integers(0, 99))
+def test_every_class_keeps_a_training_image_and_about_its_share(classes: list[str], seed: int) -> None:
+    train, valid = (
+        sides(split_source(source("category", Coded.of(classes)), 0.25, seed=seed))
+        if len(set(classes)) < len(classes) and max(Counter(classes).values()) > 2
+        else ([*range(len(classes))], [])
+    )
+    assert sorted(train + valid) == list(range(len(classes)))
+    assert {classes[i] for i in train} == set(classes)
+    for name, count in Counter(classes[i] for i in valid).items():
+        assert count == min(round(0.25 * classes.count(name)), classes.count(name) - 1)
+
+
+def test_numbers_keep_their_distribution() -> None:
+    numbers = np.random.default_rng(0).lognormal(size=(1000, 2))
+    train, valid = sides(split_source(source("regression", numbers), 0.2))
+    assert len(valid) == 200
+    for quantile in np.arange(0.1, 1, 0.1):
+        for k in range(2):
+            below = (numbers[valid, k] < np.quantile(numbers[:, k], quantile)).mean()
+            assert below == pytest.approx(quantile, abs=0.02)
+    assert not set(train) & set(valid)
+
+
+def test_unknown_numbers_and_few_images_are_split_too() -> None:
+    numbers = np.array([[1.0], [np.nan], [3.0], [np.nan], [2.0]])
+    train, valid = sides(split_source(source("regression", numbers), 0.4))
+    assert sorted(train + valid) == [0, 1, 2, 3, 4]
+    assert len(valid) == 2
+
+
+def test_points_are_split_at_random_with_the_seed() -> None:
+    points = source("points", np.zeros((50, 3, 2)))
+    assert sides(split_source(points, seed=1)) == sides(split_source(points, seed=1))
+    assert sides(split_source(points, seed=1)) != sides(split_source(points, seed=2))
+    train, valid = sides(split_source(points, 0.2))
+    assert (len(train), len(valid)) == (40, 10)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), min_size=4, max_size=60), st.integers(0, 99))
+def test_groups_are_on_one_side_as_a_whole(rows: list[tuple[int, str]], seed: int) -> None:
+    groups, classes = [f"g{group}" for group, _ in rows], [name for _, name in rows]
+    grouped = source("category", Coded.of(classes), group=Coded.of(groups))
+    if len(set(groups)) == 1:
+        with pytest.raises(DataError, match="images are of one group, so none can be held out to validate"):
+            split_source(grouped)
+        return
+    split = split_source(grouped, 0.3, seed=seed)
+    part = [row.part for row in split]
+    assert {part[i] for i in range(len(part))} <= {"train", "valid"}
+    for group in set(groups):
+        assert len({part[i] for i in range(len(part)) if groups[i] == group}) == 1
+    assert {classes[i] for i in range(len(part)) if part[i] == "train"} == set(classes)
+
+
+def test_groups_keep_about_the_share_of_every_label() -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(200), random.integers(1, 12, 200))
+    classes = random.choice(["a", "b", "c"], len(groups), p=[0.7, 0.25, 0.05])
+    split = split_source(source("category", Coded.of(classes.tolist()), group=Coded.of(map(str, groups))), 0.2)
+    _, valid = sides(split)
+    assert len(valid) == pytest.approx(0.2 * len(groups), rel=0.1)
+    for name in "abc":
+        assert (classes[valid] == name).sum() == pytest.approx(0.2 * (classes == name).sum(), rel=0.25)
+    assert split.messages[-1].endswith("; each of the 200 groups is on one side as a whole")
+
+
+def test_images_that_are_kept_aside_stay_so() -> None:
+    part = Coded.of(["train", "test", "promise", "train"] * 10)
+    split = split_source(source("category", Coded.of(["a", "b"] * 20), part=part), 0.5)
+    assert [row.part for row in split][1:3] == ["test", "promise"]
+    assert Counter(row.part for row in split) == {"train": 10, "valid": 10, "test": 10, "promise": 10}
+    assert split.messages[-1].startswith("split at random with seed 0: 10 of 20 images validate")
+
+
+def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:
+    given = source("category", Coded.of("abab"), part=Coded.of(["train", "valid", "train", "valid"]))
+    assert split_source(given) is given
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_that_is_none_is_an_error(share: float) -> None:
+    with pytest.raises(InputError, match="valid_pct is the share that validates, from 0 to below 1"):
+        split_source(source("category", Coded.of("abab")), share)

@@ -7,12 +7,12 @@ from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
 from eyebright.sources.coded import Coded
 from eyebright.sources.folder_parts import parts_of_folders
+from eyebright.sources.forms import block_name
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
 from eyebright.sources.targets import Targets
 from eyebright.sources.text_table import strings
 from eyebright.tasks.base import Columns
-from eyebright.tasks.registry import block_name
 
 
 def folder_source(path: str | Path, kind: tuple[str, Columns] | None = None) -> Source:

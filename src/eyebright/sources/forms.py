@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.coded import Coded
 from eyebright.sources.column_roles import named
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
@@ -19,6 +20,7 @@ from eyebright.sources.stratify import LabelMatrix, number_strata
 from eyebright.sources.targets import TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import Columns, TargetBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
 """From a table, columns and the delimiter between labels (None: found) to the targets in these columns."""
@@ -67,7 +69,7 @@ def form_of(kind: str) -> tuple[str, Columns]:
 
 def block_name(form: Columns) -> str:
     """The name of the first block that is read from this form."""
-    return next(name for name, block in TARGET_BLOCKS.items() if block.columns == form)
+    return {block.columns: name for name, block in reversed(TARGET_BLOCKS.items())}[form]
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:

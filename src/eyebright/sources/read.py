@@ -9,11 +9,11 @@ import numpy as np
 
 from eyebright.errors import InputError, checked_keywords
 from eyebright.sources.folder import folder_source
+from eyebright.sources.forms import form_of
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.mirror import asked_mirror, find_mirror, mirror_message
 from eyebright.sources.source import Source
 from eyebright.sources.table import table_source
-from eyebright.tasks.registry import find_kind
 
 
 @checked_keywords
@@ -55,7 +55,7 @@ def read_source(
     columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     asked: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
-    form = None if kind is None else find_kind(kind)
+    form = None if kind is None else form_of(kind)
     if path.is_dir():
         _refuse_table_options(path, asked)
         source = folder_source(path, form)

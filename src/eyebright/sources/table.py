@@ -14,6 +14,7 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.coded import Coded
 from eyebright.sources.column_roles import find_file_column, find_group_column, find_split_column, plain_name
 from eyebright.sources.csv_file import read_csv
+from eyebright.sources.forms import block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.parts import KEPT_ASIDE, PART_NAMES, Part, part_messages
 from eyebright.sources.repeated import first_rows
@@ -21,7 +22,6 @@ from eyebright.sources.source import Source
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
 from eyebright.tasks.base import Columns
-from eyebright.tasks.registry import block_name
 
 _IS_VALID: dict[str, Part] = {
     **dict.fromkeys(("false", "0", "0.0", "no", "n", "f"), "train"),

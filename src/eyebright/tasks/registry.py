@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.tasks.base import Columns, TargetBlock
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
@@ -16,33 +16,6 @@ from eyebright.tasks.regression import RegressionBlock
 TARGET_BLOCKS: dict[str, type[TargetBlock]] = {
     kind.name: kind for kind in (CategoryBlock, MultiCategoryBlock, OrdinalBlock, PointBlock, RegressionBlock)
 }
-
-
-_FIRST_OF_FORM = {block.columns: name for name, block in reversed(TARGET_BLOCKS.items())}
-"""For each form of columns the first block that is read from it."""
-
-_OTHER_WORDS = {"ratings": OrdinalBlock.name}
-"""What users call a kind besides its block's name and its form in a table."""
-
-
-def find_kind(word: str) -> tuple[str, Columns]:
-    """(the name of the block, its form in a table) of a kind in the user's words: a form, or the name of a block.
-
-    Raises:
-        InputError: there is none of that name; the message names the nearest one.
-    """
-    name = _OTHER_WORDS.get(word, word)
-    name = name if name in TARGET_BLOCKS else dict[str, str](_FIRST_OF_FORM).get(name, name)
-    if name in TARGET_BLOCKS:
-        return name, TARGET_BLOCKS[name].columns
-    known = [*dict.fromkeys(_FIRST_OF_FORM), *_OTHER_WORDS]
-    meant = did_you_mean(word, [*known, *TARGET_BLOCKS])
-    raise InputError(f"there is no `kind='{word}'`.{meant} There are {listing(known)}")
-
-
-def block_name(form: Columns) -> str:
-    """The name of the first block that is read from this form of columns."""
-    return _FIRST_OF_FORM[form]
 
 
 def block_to_json(block: TargetBlock) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.sources.coded import Coded
-from eyebright.sources.source import Source, strings
+from eyebright.sources.source import Source
+from eyebright.sources.text_table import strings
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock

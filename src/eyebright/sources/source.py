@@ -1,7 +1,7 @@
 """`Source`: what any label file or folder becomes, one row for each image, in columns of arrays.
 
-A file name takes its characters, labels and classes take four bytes, since each different value is kept once, and numbers
-and coordinates take eight bytes each.
+A file name takes its characters, labels and classes take four bytes, since each different value is kept once, and
+numbers and coordinates take eight bytes each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -20,7 +20,8 @@ demo: $(VENV)/.demo
 	@head -n 5 $(DEMO)/predictions.csv
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --doctest-modules tests src
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules src
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -85,7 +85,7 @@ def test_items_outside_both_sets_are_reported(
     """Row 11: fastai silently accepts a split that omits most items."""
     assert TRAPS["items in no split: dropped silently"] == {"err": None, "used": 4, "found": 60}
     squares_block(folder, splitter=lambda _: ([0, 1, 2], [3])).summary(table)
-    assert "20 items are on neither side" in capsys.readouterr().out
+    assert "20 items are in neither of them" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [{"bs": 1}, {"bs": 17, "drop_last": False}])

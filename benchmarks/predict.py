@@ -32,6 +32,7 @@ from eyebright.inference.predictor import save_onnx
 from eyebright.models.build import ImageModel, build_model, describe
 from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
+from eyebright.tasks.decision import Decision
 from eyebright.transforms.draw import draw_all
 from eyebright.types import Size
 
@@ -78,7 +79,7 @@ def save_for_both(folder: Path, images: list[str], arguments: argparse.Namespace
     size = Size(arguments.size, arguments.size)
     model = make_model(arguments.arch, size, images)
     preprocessing = (Resize(size),)
-    manifest = Manifest(model.description, CategoryBlock(vocab=CLASSES), preprocessing)
+    manifest = Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), preprocessing)
     save_model(folder / "model", manifest, model.state_dict())
     save_onnx(folder / "model")
     torch.save(list(model.state_dict().values()), folder / "weights.pt")

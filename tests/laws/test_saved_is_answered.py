@@ -16,6 +16,7 @@ from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.models.build import ImageModel
 from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.train.options import TrainingOptions
 from support.learners import SQUARES, small_learner, squares_block
 
 NEAR = {"rtol": 1e-5, "atol": 1e-5, "equal_nan": True}
@@ -121,6 +122,19 @@ def test_the_validation_images_are_not_computed_again_while_the_weights_stay_the
         next(iter(learner.model.parameters())).add_(0.01)
     assert not torch.equal(learner.evaluate().outputs, evaluation.outputs)
     assert sum(forward_calls) == 10
+
+
+def test_averaged_weights_are_not_evaluated_again_after_the_last_epoch(
+    folder: Path, table: pd.DataFrame, forward_calls: list[int]
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls, options=TrainingOptions(ema=0.9))
+    learner.fit_one_cycle(2, 1e-2)
+    last = learner.run.history[-1]["valid_loss"]
+    forward_calls.clear()
+    assert learner.validate()[0] == pytest.approx(last, rel=1e-6)
+    assert len(learner.evaluate()) == 10
+    assert forward_calls == []
 
 
 def test_in_another_precision_the_evaluation_is_computed_once_more_in_float32(

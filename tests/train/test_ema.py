@@ -31,7 +31,8 @@ def test_the_statistics_of_norm_layers_are_averaged_and_their_counters_copied() 
     assert average.average["num_batches_tracked"] == 1
 
 
-def test_the_model_holds_the_average_inside_the_with_only() -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_after_an_error_the_model_has_its_own_weights_again(keep: bool) -> None:
     model = nn.Linear(1, 1)
     average = AveragedWeights(model, 0.9)
     first = model.weight.detach().clone()
@@ -39,7 +40,7 @@ def test_the_model_holds_the_average_inside_the_with_only() -> None:
     inside: list[torch.Tensor] = []
 
     def interrupted() -> None:
-        with average.in_the_model():
+        with average.in_model(keep=keep):
             inside.append(model.weight.detach().clone())
             raise KeyboardInterrupt
 
@@ -50,12 +51,30 @@ def test_the_model_holds_the_average_inside_the_with_only() -> None:
     assert torch.equal(average.average["weight"], first)
 
 
-def test_statistics_that_are_counted_anew_for_the_average_stay_with_it() -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_model_keeps_the_average_only_where_it_is_told_to(keep: bool) -> None:
+    model = nn.Linear(1, 1)
+    average = AveragedWeights(model, 0.9)
+    nn.init.constant_(model.weight, 7.0)
+    with average.in_model(keep=keep):
+        pass
+    assert (model.weight.item() == 7.0) != keep
+    average.copy_to_model()
+    assert torch.equal(model.weight, average.average["weight"])
+    nn.init.constant_(model.weight, 7.0)
+    average.update()
+    average.copy_to_model()
+    assert torch.equal(model.weight, average.average["weight"])
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_statistics_that_are_recomputed_for_the_average_are_stored_with_it(keep: bool) -> None:
     model = nn.BatchNorm1d(2)
     average = AveragedWeights(model, 0.9)
     assert model.running_mean is not None
-    with average.in_the_model():
+    with average.in_model(keep=keep):
         model.running_mean.fill_(5.0)
-    assert torch.equal(model.running_mean, torch.zeros(2))
-    average.take_over()
+    if not keep:
+        assert torch.equal(model.running_mean, torch.zeros(2))
+    average.copy_to_model()
     assert torch.equal(model.running_mean, torch.full((2,), 5.0))

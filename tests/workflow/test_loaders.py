@@ -70,6 +70,13 @@ def test_images_are_cropped_and_mirrored_where_the_target_stays_known(
             "the model sees whole images, padded to 64x96 pixels; training images vary in fl",
         ),
         (PointBlock(2), Options(), "no flips, since the points have no names that say which are mirrored partners"),
+        (PointBlock(2, mirror=(0, 1)), Options(), "training images vary in flips"),
+        (PointBlock(names=("left eye", "nose")), Options(), "no flips, since a mirrored 'left eye' has another name"),
+        (
+            PointBlock(names=("left eye", "right eye", "left ear"), mirror=(1, 0, 2)),
+            Options(),
+            "no flips, since a mirrored 'left ear' has another name; `mirror` says which",
+        ),
         (RegressionBlock(1), Options(), "no flips, since a number may depend on left and right; `flip=True` mirrors"),
         (CategoryBlock(), Options(flip=False), "rotation, zoom, brightness and contrast; no flips"),
         (

@@ -332,17 +332,6 @@ def as_input_and_target(blocks: Sequence[Any]) -> tuple[Block, TargetBlock]:
             )
 
 
-def as_target(block: Block | None) -> TargetBlock | None:
-    """The block as a target block; None where it is None.
-
-    Raises:
-        DataError: it is an input block.
-    """
-    if block is None or isinstance(block, TargetBlock):
-        return block
-    raise DataError(f"a {type(block).__name__} is an input, and a target was expected")
-
-
 def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
     """The vocabulary.
 

@@ -1,6 +1,5 @@
 """One of several ordered classes for each image, such as a rating from 1 to 5: CORN's conditional probabilities."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,18 +9,17 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eyebright.errors import DataError, InputError, LabelError, listing
-from eyebright.image.warp import Warp
+from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
-from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
-from eyebright.tasks.columns import distinct_columns
+from eyebright.tasks.base import is_missing
+from eyebright.tasks.one_class import OneClassBlock, one_hot, single_class
 from eyebright.types import Thresholds, Vocab
 
 
 @dataclass(frozen=True, init=False)
-class OrdinalBlock(TargetBlock):
+class OrdinalBlock(OneClassBlock):
     """The target field with one of several ordered classes, such as a rating.
 
     For k classes the model has k - 1 outputs. Output i is the logit of "above class i, given that it is not below":
@@ -34,12 +32,7 @@ class OrdinalBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "ordinal"
-    columns: ClassVar[Columns] = "class"
     also_called: ClassVar[str] = "ratings"
-    section: ClassVar[SectionName] = "classes"
-    can_mix: ClassVar[bool] = True
-    values_repeat: ClassVar[bool] = True
-    is_checked_early: ClassVar[bool] = True
     vocab: Vocab | None
 
     def __init__(self, classes: Sequence[Any] | None = None) -> None:
@@ -51,10 +44,7 @@ class OrdinalBlock(TargetBlock):
         Raises:
             LabelError: none, or several.
         """
-        if isinstance(raw, (list, tuple, set, frozenset)):
-            if len(raw) != 1:
-                raise LabelError(f"an OrdinalBlock takes one class for each image, got {len(raw)}: {list(raw)}")
-            raw = next(iter(raw))
+        raw = single_class(raw, "OrdinalBlock")
         if is_missing(raw) or not str(raw).strip():
             raise LabelError("an image has no rating, and an OrdinalBlock needs one; leave the image out")
         return _class_name(raw)
@@ -75,14 +65,6 @@ class OrdinalBlock(TargetBlock):
                 "lowest to the highest, OrdinalBlock(classes=[...])"
             )
         return OrdinalBlock(sorted(names, key=float))
-
-    def encode(self, value: str, warp: Warp | None = None) -> Shaped[Tensor, ""]:
-        """The index of the class, int64."""
-        return torch.tensor(self.classes.index_of(value))
-
-    def check(self, value: str) -> None:
-        """Nothing, where the class is known."""
-        self.classes.index_of(value)
 
     def activate(self, outputs: Float[Tensor, "b j"]) -> Float[Tensor, "b k"]:
         """The probability of each class; they sum to one."""
@@ -109,27 +91,16 @@ class OrdinalBlock(TargetBlock):
         """The same with smoothed targets, and with a weight for each class (`eyebright.losses.class_weights`)."""
         if balance == "none":
             return CornLoss(label_smoothing=label_smoothing)
-        counts = Counter(values)
-        images = torch.tensor([float(counts[name]) for name in self.classes])
+        images = torch.tensor(self.class_counts(values), dtype=torch.float32)
         return CornLoss(class_weights(images, balance), label_smoothing=label_smoothing)
-
-    def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
-        """1 for the class, 0 for all others; NaN throughout where the class is unknown."""
-        return _one_hot(targets, len(self.classes))
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean error in classes, quadratic weighted kappa and accuracy."""
         return (classes_off, kappa, ordinal_top1)
 
-    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
-        """Nothing, where there are two classes."""
-        if len(self.classes) < 2:
-            raise DataError(f"there is one rating, '{self.classes[0]}'; a model tells at least two apart")
-
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
         """Images of each class; the baselines always predict the most frequent class, and for the MAE the median."""
-        counts = Counter(values)
-        each = torch.tensor([float(counts[name]) for name in self.classes])
+        each = torch.tensor(self.class_counts(values), dtype=torch.float32)
         classes = len(each)
         return {
             "images": len(values),
@@ -149,56 +120,6 @@ class OrdinalBlock(TargetBlock):
     def value_names(self) -> tuple[str, ...]:
         """The classes."""
         return tuple(self.classes)
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """The classes."""
-        return tuple(self.classes)
-
-    def target_row(self, target: Shaped[Tensor, ""]) -> Float[Tensor, " k"]:
-        """1 for the class, 0 for all others; NaN throughout where it is unknown."""
-        return self.soft_targets(target[None])[0].double()
-
-    def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
-        """The index of the class; -1 where it is unknown."""
-        return torch.where(row.isnan().any(), -1, row.nan_to_num().argmax())
-
-    @property
-    def classes(self) -> Vocab:
-        """The classes, from the lowest to the highest."""
-        return fitted_vocab(self.vocab, type(self).__name__)
-
-    def labels(self, value: str) -> tuple[str, ...]:
-        """The class."""
-        return (value,)
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """The classes; none before the block is fitted."""
-        return tuple(self.vocab or ())
-
-    def words(self, value: str) -> str:
-        """The class."""
-        return value
-
-    @property
-    def table_columns(self) -> tuple[str, ...]:
-        """``labels``, and a probability column for each class."""
-        return ("labels", *distinct_columns(self.classes))
-
-    def table_row(self, value: str, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
-        """The class, and the probability of each."""
-        return (value, *scores.tolist())
-
-    def answer_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
-        """``{"label": ..., "probabilities": {class: probability}}``."""
-        return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
-
-    def describe(self) -> str:
-        """The block and its classes on one line."""
-        if self.vocab is None:
-            return "OrdinalBlock, not fitted yet"
-        return f"OrdinalBlock with {len(self.vocab)} ordered classes: {listing(self.vocab)}"
 
     def to_json(self) -> dict[str, Any]:
         """The classes, from the lowest to the highest."""
@@ -258,7 +179,7 @@ class CornLoss(FlattenedLoss):
                 f"({images}, {classes}), got {tuple(target.shape)}"
             )
         logits = pred.float()
-        rows = target if target.ndim == 2 else _one_hot(target, classes)
+        rows = target if target.ndim == 2 else one_hot(target, classes)
         known = ~rows.isnan().any(dim=1)
         rows = rows.nan_to_num().to(logits.dtype)
         weights = known.to(logits.dtype)
@@ -268,12 +189,6 @@ class CornLoss(FlattenedLoss):
         above = 1 - rows.cumsum(dim=1)[:, :-1]  # the probability that the true class is above each class
         terms = above * functional.softplus(-logits) + rows[:, :-1] * functional.softplus(logits)
         return terms.sum(dim=1) * weights, weights
-
-
-def _one_hot(targets: Shaped[Tensor, " b"], classes: int) -> Float[Tensor, "b k"]:
-    targets = targets.long()
-    rows = functional.one_hot(targets.clamp_min(0), classes).float()
-    return torch.where(targets[:, None] >= 0, rows, torch.nan)
 
 
 def _class_name(raw: Any) -> str:

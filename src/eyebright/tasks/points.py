@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright.errors import DataError, InputError
+from eyebright.errors import DataError, InputError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_distance
 from eyebright.tasks.base import Columns, SectionName, TargetBlock
+from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_points
 from eyebright.types import Points, Size, Thresholds
 
@@ -76,10 +77,17 @@ class PointBlock(TargetBlock):
 
     @property
     def flip_hazard(self) -> str:
-        """Why mirrored points may have each other's names: several points, of which no sides are known."""
-        if self.count == 1 or self.mirror is not None or self.names is not None:
+        """Why points of a mirrored image may have wrong names: they have none, or a side without a partner.
+
+        Empty where ``mirror`` says that every point keeps its name.
+        """
+        if self.mirror is not None and self.mirror == tuple(range(len(self.mirror))):
             return ""
-        return "the points have no names that say which are mirrored partners; `mirror` says it"
+        if self.names is None:
+            named = self.count == 1 or self.mirror is not None
+            return "" if named else "the points have no names that say which are mirrored partners; `mirror` says it"
+        alone = names_without_partner(self.names, self.mirror)
+        return f"a mirrored {listing(alone)} has another name; `mirror` says which" if alone else ""
 
     def read(self, raw: Any) -> Points:
         """The points, in pixels."""

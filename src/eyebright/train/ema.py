@@ -4,10 +4,10 @@ The decay after n updates is min(decay, (1 + n) / (10 + n)), so that the first w
 """
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class AveragedWeights:
@@ -23,11 +23,13 @@ class AveragedWeights:
         self._decay = decay
         self.average = {name: tensor.clone() for name, tensor in self._live.items()}
         self.updates = 0
+        self._model_has_average = False
 
     @torch.no_grad()
     def update(self) -> None:
         """Adds the current weights to the average."""
         self.updates += 1
+        self._model_has_average = False
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         for name, live in self._live.items():
             if live.is_floating_point():
@@ -36,25 +38,37 @@ class AveragedWeights:
                 self.average[name].copy_(live)
 
     @torch.no_grad()
-    def take_over(self) -> None:
-        """Copies the averaged weights into the model."""
-        for name, live in self._live.items():
-            live.copy_(self.average[name])
+    def copy_to_model(self) -> None:
+        """Copies the averaged weights into the model, unless they are there already."""
+        if not self._model_has_average:
+            for name, live in self._live.items():
+                live.copy_(self.average[name])
+            self._model_has_average = True
 
     @contextlib.contextmanager
-    def in_the_model(self) -> Generator[None, None, None]:
-        """The model holds the averaged weights inside the ``with``, and its own again after it.
+    def in_model(self, *, keep: bool) -> Generator[None, None, None]:
+        """The model has the averaged weights inside the ``with``.
 
-        Running statistics that are recomputed inside belong to the averaged weights, and are kept with them.
+        Running statistics that are recomputed inside belong to the averaged weights, and are stored with them.
+
+        Args:
+            keep: the model keeps the averaged weights, except after an error; False: it gets its own again.
         """
         own = {name: live.clone() for name, live in self._live.items()}
         try:
-            self.take_over()
+            self.copy_to_model()
             yield
-            with torch.no_grad():
-                for name, live in self._live.items():
-                    self.average[name].copy_(live)
-        finally:
-            with torch.no_grad():
-                for name, live in self._live.items():
-                    live.copy_(own[name])
+        except BaseException:
+            self._copy_to_model(own)
+            raise
+        with torch.no_grad():
+            for name, live in self._live.items():
+                self.average[name].copy_(live)
+        if not keep:
+            self._copy_to_model(own)
+
+    @torch.no_grad()
+    def _copy_to_model(self, own: Mapping[str, Tensor]) -> None:
+        self._model_has_average = False
+        for name, live in self._live.items():
+            live.copy_(own[name])

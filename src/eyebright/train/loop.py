@@ -82,7 +82,7 @@ def _epoch(run: Run, setup: PhaseSetup, model: nn.Module, step: Step) -> Events:
 def _validation_scores(run: Run, setup: PhaseSetup) -> Scores:
     if setup.validate is None:
         return {}
-    with run.timer(VALIDATING), run.average.in_the_model() if run.average else contextlib.nullcontext():
+    with run.timer(VALIDATING), run.evaluation_weights():
         return setup.validate()
 
 

@@ -5,6 +5,7 @@ Nothing here computes a step or knows where batches come from; `eyebright.train.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -186,9 +187,19 @@ class Run:
     def end_phase(self) -> None:
         """Closes the current plan: the averaged weights, where there are any, become the model's."""
         if self.average:
-            self.average.take_over()
+            self.average.copy_to_model()
         self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
         self.done, self.average, self.phase_started = 0, None, False
+
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """The model has the weights that are evaluated: the averaged ones, where there are any.
+
+        In the last epoch of a plan it keeps them: they are its weights from then on.
+        """
+        if self.average is None:
+            return nullcontext()
+        is_last = self.done + 1 == self.plan.epochs or self.stopped is not None
+        return self.average.in_model(keep=is_last)
 
     def set_rates(self, index: int, steps: int) -> tuple[float, ...]:
         """Sets the optimizer for batch ``index`` of this epoch's ``steps``; returns the learning rate of each group."""

@@ -24,8 +24,21 @@ def find_mirror(names: Sequence[str]) -> Mirror | None:
     return tuple(mirror) if mirror != list(range(len(names))) else None
 
 
-def asked_mirror(asked: str, names: Sequence[str]) -> Mirror | None:
-    """The pairs that were asked for; None for ``"none"``.
+def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[str]:
+    """The names with a left or right side that keep it in a mirrored image, where they would be wrong.
+
+    >>> names_without_partner(["left_eye", "right_eye", "left_ear"], (1, 0, 2))
+    ['left_ear']
+
+    Args:
+        names: of the points.
+        mirror: their partners; None: no point has one.
+    """
+    return [name for i, name in enumerate(names) if _SIDE.search(name) and (mirror is None or mirror[i] == i)]
+
+
+def asked_mirror(asked: str, names: Sequence[str]) -> Mirror:
+    """The pairs that were asked for; with ``"none"`` each point keeps its own name.
 
     Args:
         asked: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
@@ -34,10 +47,8 @@ def asked_mirror(asked: str, names: Sequence[str]) -> Mirror | None:
     Raises:
         InputError: a pair is none, or a point does not exist or is in two pairs.
     """
-    if asked == "none":
-        return None
     mirror = list(range(len(names)))
-    for pair in _pairs(asked):
+    for pair in [] if asked == "none" else _pairs(asked):
         for name in pair:
             if name not in names:
                 raise InputError(

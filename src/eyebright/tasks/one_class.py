@@ -1,0 +1,129 @@
+"""What the kinds with exactly one class for each image share: classes in any order, and ordered ones."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from eyebright.errors import DataError, LabelError, listing
+from eyebright.image.warp import Warp
+from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab
+from eyebright.tasks.columns import distinct_columns
+from eyebright.types import Vocab
+
+
+class OneClassBlock(TargetBlock):
+    """A target field with exactly one class of a vocabulary; a subclass says how outputs become probabilities."""
+
+    columns: ClassVar[Columns] = "class"
+    section: ClassVar[SectionName] = "classes"
+    can_mix: ClassVar[bool] = True
+    values_repeat: ClassVar[bool] = True
+    is_checked_early: ClassVar[bool] = True
+    vocab: Vocab | None
+
+    @property
+    def classes(self) -> Vocab:
+        """The classes.
+
+        Raises:
+            InputError: the block is not fitted.
+        """
+        return fitted_vocab(self.vocab, type(self).__name__)
+
+    def encode(self, value: str, warp: Warp | None = None) -> Shaped[Tensor, ""]:
+        """The index of the class, int64."""
+        return torch.tensor(self.classes.index_of(value))
+
+    def check(self, value: str) -> None:
+        """Nothing, where the class is in the vocabulary."""
+        self.classes.index_of(value)
+
+    def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
+        """1 for the class, 0 for all others; NaN throughout where the class is unknown."""
+        return one_hot(targets, len(self.classes))
+
+    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
+        """Nothing, where there are two classes."""
+        if len(self.classes) < 2:
+            raise DataError(f"there is one class, {listing(self.classes)}; a model tells at least two apart")
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(self.classes)
+
+    def target_row(self, target: Shaped[Tensor, ""]) -> Float[Tensor, " k"]:
+        """1 for the class, 0 for all others; NaN throughout where it is unknown."""
+        return self.soft_targets(target[None])[0].double()
+
+    def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
+        """The index of the class; -1 where it is unknown."""
+        return torch.where(row.isnan().any(), -1, row.nan_to_num().argmax())
+
+    def labels(self, value: str) -> tuple[str, ...]:
+        """The class."""
+        return (value,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes; none before the block is fitted."""
+        return tuple(self.vocab or ())
+
+    def words(self, value: str) -> str:
+        """The class."""
+        return value
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """``labels``, and a probability column for each class."""
+        return ("labels", *distinct_columns(self.classes))
+
+    def table_row(self, value: str, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+        """The class, and the probability of each."""
+        return (value, *scores.tolist())
+
+    def answer_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+        """``{"label": ..., "probabilities": {class: probability}}``."""
+        return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+
+    def describe(self) -> str:
+        """The block and its classes on one line."""
+        if self.vocab is None:
+            return f"{type(self).__name__}, not fitted yet"
+        return f"{type(self).__name__} with {len(self.vocab)} classes: {listing(self.vocab)}"
+
+    def class_counts(self, values: Iterable[str]) -> list[int]:
+        """How many of the values are each class."""
+        counts = Counter(values)
+        return [counts[name] for name in self.classes]
+
+
+def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
+    """The class that a getter gave by itself, or as the only member of a list.
+
+    Args:
+        raw: what the getter gave.
+        block: the name of the block, for the message.
+        otherwise: what to do where an image has several.
+
+    Raises:
+        LabelError: the list has none, or several.
+    """
+    if not isinstance(raw, (list, tuple, set, frozenset)):
+        return raw
+    if len(raw) != 1:
+        article = "an" if block[0] in "AEIOU" else "a"
+        raise LabelError(f"{article} {block} takes one class for each image, got {len(raw)}: {list(raw)}{otherwise}")
+    return next(iter(raw))
+
+
+def one_hot(targets: Shaped[Tensor, " b"], classes: int) -> Float[Tensor, "b k"]:
+    """1 for the class, 0 for all others; NaN throughout where the target is negative (unknown)."""
+    targets = targets.long()
+    rows = functional.one_hot(targets.clamp_min(0), classes).float()
+    return torch.where(targets[:, None] >= 0, rows, torch.nan)

@@ -30,9 +30,9 @@ from eyebright import CategoryBlock, Image, Resize, get_image_files
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import save_onnx
 from eyebright.models.build import ImageModel, build_model, describe
+from eyebright.tasks.decision import Decision
 from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
-from eyebright.tasks.decision import Decision
 from eyebright.transforms.draw import draw_all
 from eyebright.types import Size
 

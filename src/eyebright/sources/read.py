@@ -11,9 +11,9 @@ from eyebright.errors import InputError, checked_keywords
 from eyebright.sources.folder import folder_source
 from eyebright.sources.forms import form_of
 from eyebright.sources.headers import points_in_pixels
-from eyebright.tasks.mirror import asked_mirror, find_mirror, mirror_message
 from eyebright.sources.source import Source
 from eyebright.sources.table import table_source
+from eyebright.tasks.mirror import asked_mirror, find_mirror, mirror_message
 
 
 @checked_keywords

@@ -27,7 +27,7 @@ def test_thresholds_are_tuned_on_the_evaluation(name, metric, per_class):
     decision = fit_decision(given, metric=metric, per_class=per_class)
     assert decision.thresholds == tune_thresholds(given.scores, given.targets, metric=metric, per_class=per_class)
     assert decision.thresholds.metric == metric
-    assert decision.task is given.decision.task
+    assert decision.target is given.decision.target
 
 
 def test_thresholds_for_each_class_know_its_name():

@@ -82,7 +82,7 @@ def test_unknown_cells_are_null_in_the_file(kind: str) -> None:
     table = pq.read_table(pa.BufferReader(given.to_parquet({})))
     targets = table.select([name for name in table.column_names if name.startswith("target:")])
     nulls = sum(column.null_count for column in targets.columns)
-    task = given.decision.task
+    task = given.decision.target
     assert nulls == sum(int(task.target_row(target).isnan().sum()) for target in given.targets) > 0
     assert not any(column.null_count for column in table.columns[:4])
 
@@ -273,4 +273,4 @@ def test_another_decision_changes_answers_and_not_outputs() -> None:
 def test_paths_start_from_the_folder_of_the_images() -> None:
     given = evaluation()
     assert given.paths[0] == given.root / given.files[0]
-    assert repr(given) == f"Evaluation: 6 images (valid); {given.decision.task.describe()}"
+    assert repr(given) == f"Evaluation: 6 images (valid); {given.decision.target.describe()}"

@@ -67,7 +67,7 @@ def test_the_baseline_of_map_ranks_all_images_alike(evaluation):
 
 def test_the_baseline_of_decisions_is_the_best_fixed_answer_for_the_training_images(evaluation):
     training = [LabelSet(["car"])] * 6 + [LabelSet(["car", "cat"])] * 3 + [LabelSet(["bus"])]
-    rows = by_name(replace(evaluation, training=evaluation.decision.task.training_summary(training)))
+    rows = by_name(replace(evaluation, training=evaluation.decision.target.training_summary(training)))
     true = evaluation.targets.numpy()
     car = torch.tensor([0, 1, 0, 0]).expand(60, 4).numpy()
     assert rows["exact match"].baseline == pytest.approx(oracle.accuracy_score(true, car))

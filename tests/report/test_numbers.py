@@ -27,7 +27,7 @@ def evaluation(paths: list[str]) -> Evaluation:
 
 
 def one_column(evaluation: Evaluation, k: int) -> Evaluation:
-    task = RegressionBlock(names=(evaluation.decision.task.value_names[k],))
+    task = RegressionBlock(names=(evaluation.decision.target.value_names[k],))
     paths = evaluation.paths
     return evaluation_of(task, evaluation.outputs[:, [k]], evaluation.targets[:, [k]], paths=paths)
 

@@ -19,7 +19,7 @@ def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_
         InputError: an unknown metric, or no image has any label.
     """
     decision = evaluation.decision
-    if not decision.task.has_thresholds:
+    if not decision.target.has_thresholds:
         return decision
     tuned = tune_thresholds(evaluation.scores, evaluation.targets, metric=metric, per_class=per_class)
     return decision.with_thresholds(tuned)
@@ -31,5 +31,5 @@ def check_has_thresholds(decision: Decision) -> None:
     Raises:
         InputError: they do not.
     """
-    if not decision.task.has_thresholds:
-        raise InputError(f"thresholds decide which labels are given; a {type(decision.task).__name__} has none")
+    if not decision.target.has_thresholds:
+        raise InputError(f"thresholds decide which labels are given; a {type(decision.target).__name__} has none")

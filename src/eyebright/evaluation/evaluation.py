@@ -82,7 +82,7 @@ class Evaluation:
         return len(self.files)
 
     def __repr__(self) -> str:
-        return f"Evaluation: {len(self)} images ({self.part}); {self.decision.task.describe()}"
+        return f"Evaluation: {len(self)} images ({self.part}); {self.decision.target.describe()}"
 
     @cached_property
     def scores(self) -> Float[Tensor, "n ..."]:
@@ -116,7 +116,7 @@ class Evaluation:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        task = self.decision.task
+        task = self.decision.target
         columns: dict[str, Any] = {
             "file": pa.array([_unicode(file) for file in self.files], pa.string()),
             "set": pa.array([self.part] * len(self), pa.string()),
@@ -161,8 +161,8 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
         }
         evaluation = Evaluation(
             decision,
-            _matrix(table, "output", decision.task.output_names).float(),
-            _targets(table, decision.task),
+            _matrix(table, "output", decision.target.output_names).float(),
+            _targets(table, decision.target),
             tuple(files.values()),
             Path(metadata["root"]),
             torch.tensor([table["height"].to_pylist(), table["width"].to_pylist()], dtype=torch.int64).T,

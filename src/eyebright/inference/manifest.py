@@ -95,7 +95,7 @@ class Manifest:
     @property
     def target(self) -> TargetBlock:
         """The target block."""
-        return self.decision.task
+        return self.decision.target
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as the file holds it."""

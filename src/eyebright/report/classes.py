@@ -73,7 +73,7 @@ class ClassReport(TaskReport):
     @property
     def task(self) -> TargetBlock:
         """The fitted target block."""
-        return self.evaluation.decision.task
+        return self.evaluation.decision.target
 
     @cached_property
     def rows(self) -> Int[Tensor, " m"]:

@@ -23,7 +23,7 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
         DataError: the outputs or targets do not have the shape of this kind.
         InputError: errors cannot be normalised as the facts say, see `check_normalise_by`.
     """
-    task = evaluation.decision.task
+    task = evaluation.decision.target
     check_normalise_by(task, facts.normalise_by)
     return SECTIONS[task.section](evaluation, facts)
 

@@ -83,7 +83,7 @@ class LabelReport(TaskReport):
     @property
     def vocab(self) -> Sequence[str]:
         """The labels, in the order of the outputs."""
-        return self.evaluation.decision.task.output_names
+        return self.evaluation.decision.target.output_names
 
     @property
     def probabilities(self) -> Float[Tensor, "n k"]:

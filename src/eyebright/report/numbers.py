@@ -82,7 +82,7 @@ class NumberReport(TaskReport):
     @property
     def names(self) -> Sequence[str]:
         """Of the numbers, in the order of the outputs."""
-        return self.evaluation.decision.task.value_names
+        return self.evaluation.decision.target.value_names
 
     @cached_property
     def predicted(self) -> Float[Tensor, "n k"]:

@@ -82,7 +82,7 @@ class PointReport(TaskReport):
     @property
     def names(self) -> Sequence[str]:
         """Of the points, in the order of the outputs."""
-        return self.evaluation.decision.task.value_names
+        return self.evaluation.decision.target.value_names
 
     @property
     def predicted(self) -> Float[Tensor, "n p 2"]:

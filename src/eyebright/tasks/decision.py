@@ -52,12 +52,12 @@ class Decision:
     Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
 
     Args:
-        task: the fitted target block.
-        thresholds: from calibrated probabilities to decisions, where the task has some.
+        target: the fitted target block.
+        thresholds: from calibrated probabilities to decisions, if the target uses them.
         calibration: of the scores.
     """
 
-    task: TargetBlock
+    target: TargetBlock
     thresholds: Thresholds = field(default_factory=Thresholds)
     calibration: Calibration = field(default_factory=NoCalibration)
 
@@ -65,9 +65,9 @@ class Decision:
         """Calibrated probabilities, or values.
 
         Args:
-            outputs: raw, in the task's own units (`TargetBlock.own_units`).
+            outputs: raw, in the target's own units (`TargetBlock.own_units`).
         """
-        return self.calibration(outputs, self.task.activate)
+        return self.calibration(outputs, self.target.activate)
 
     def decide(self, scores: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
         """Which probabilities are above their threshold.
@@ -79,7 +79,7 @@ class Decision:
 
     def answer(self, scores: Shaped[Tensor, "..."]) -> Any:
         """The answer that one row of `scores` stands for: labels, a label, points in pixels, numbers."""
-        return self.task.decode(scores, self.thresholds)
+        return self.target.decode(scores, self.thresholds)
 
     def answers(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
         """The answer for each row of `scores`."""
@@ -92,12 +92,12 @@ class Decision:
             InputError: they are for another number of classes.
         """
         if isinstance(thresholds.values, tuple):
-            thresholds.per_class(self.task.width)
-            thresholds = replace(thresholds, names=self.task.output_names)
+            thresholds.per_class(self.target.width)
+            thresholds = replace(thresholds, names=self.target.output_names)
         return replace(self, thresholds=thresholds)
 
     def to_json(self) -> dict[str, Any]:
-        """The decision without its task, which a manifest has already."""
+        """The decision without its target block, which the manifest stores separately."""
         values = self.thresholds.values
         return {
             "calibration": {"kind": self.calibration.kind, **self.calibration.to_json()},
@@ -108,7 +108,7 @@ class Decision:
         }
 
     @staticmethod
-    def from_json(data: dict[str, Any], task: TargetBlock) -> "Decision":
+    def from_json(data: dict[str, Any], target: TargetBlock) -> "Decision":
         """The decision that `to_json` described.
 
         Raises:
@@ -124,4 +124,4 @@ class Decision:
             tuple(values) if isinstance(values, list) else values,  # type: ignore[arg-type]
             data["thresholds"]["metric"],
         )
-        return Decision(task, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)
+        return Decision(target, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)

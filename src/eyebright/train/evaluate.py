@@ -121,7 +121,7 @@ def evaluation_of(dataset: Dataset, given: Outputs, decision: Decision, *, part:
     files = [_relative(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
     return Evaluation(
         decision,
-        decision.task.own_units(given.outputs, given.warps),
+        decision.target.own_units(given.outputs, given.warps),
         own_targets(dataset, given),
         tuple(files),
         root,
@@ -167,7 +167,7 @@ def score(
     scores = {"valid_loss": mean.value}
     if not metrics:
         return scores
-    activated = decision.scores(decision.task.own_units(given.outputs, given.warps))
+    activated = decision.scores(decision.target.own_units(given.outputs, given.warps))
     for metric in named_apart(metrics):
         if metric.takes == "logits":
             scores[metric.name] = metric(given.outputs, given.targets)

@@ -115,12 +115,12 @@ def biwi_items(folder: Path, person: str) -> list[Item]:
     """The images of the BIWI head pose dataset with the head's centre in pixels; one person is the validation set."""
     camera = np.genfromtxt(folder / "01" / "rgb.cal", skip_footer=6)
 
-    def centre(image: Path) -> list[float]:
+    def center(image: Path) -> list[float]:
         x, y, z = np.genfromtxt(image.with_name(image.name.replace("rgb.jpg", "pose.txt")), skip_header=3)
         return [x * camera[0][0] / z + camera[0][2], y * camera[1][1] / z + camera[1][2]]
 
     files = get_image_files(folder.resolve())
-    return [Item(path=str(file), target=centre(file), valid=file.parent.name == person) for file in files]
+    return [Item(path=str(file), target=center(file), valid=file.parent.name == person) for file in files]
 
 
 def subset(items: list[Item], count: int | None) -> list[Item]:

@@ -30,7 +30,7 @@ from eyebright import (
 )
 
 
-def head_centre(image: Path) -> list[float]:
+def head_center(image: Path) -> list[float]:
     """The head's centre (x, y) in pixels: the 3D position in the pose file, projected with the camera matrix."""
     centre = np.genfromtxt(image.with_name(image.name.replace("_rgb.jpg", "_pose.txt")), skip_header=3)
     camera = camera_matrix(image.parent)
@@ -60,7 +60,7 @@ def main() -> None:
     dls = DataBlock(
         blocks=(ImageBlock, PointBlock),
         get_items=get_image_files,
-        get_y=head_centre,
+        get_y=head_center,
         splitter=FuncSplitter(lambda image: image.parent.name == arguments.person),
         batch_tfms=aug_transforms(size=(arguments.height, arguments.height * 4 // 3)),
     ).dataloaders(arguments.folder or untar_data(URLs.BIWI_HEAD_POSE), bs=16, seed=arguments.seed)
@@ -73,13 +73,13 @@ def main() -> None:
     images = list(dls.valid_ds.items)
     predictions = load_predictor(arguments.out).predict(images)
     errors = [
-        np.linalg.norm(prediction.answer.xy.numpy()[0] - head_centre(image))
+        np.linalg.norm(prediction.answer.xy.numpy()[0] - head_center(image))
         for prediction, image in zip(predictions, images, strict=True)
     ]
     trained = learn.predict(images[0]).decoded.xy
     same = np.allclose(trained.numpy(), predictions[0].answer.xy.numpy(), atol=1e-3)
-    mean_point = np.mean([head_centre(image) for image in dls.train_ds.items], axis=0)
-    baseline = np.mean([np.linalg.norm(mean_point - head_centre(image)) for image in images])
+    mean_point = np.mean([head_center(image) for image in dls.train_ds.items], axis=0)
+    baseline = np.mean([np.linalg.norm(mean_point - head_center(image)) for image in images])
     print(f"mean error {np.mean(errors):.1f} px on person {arguments.person} ({len(errors)} images of 640x480)")
     print(f"baseline, always the mean training point: {baseline:.1f} px")
     print(f"the saved model predicts the same point: {same}")

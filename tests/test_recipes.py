@@ -175,8 +175,8 @@ def test_the_data_api_gives_batches_of_the_images_and_labels_of_the_table(data: 
 
 def test_the_statistics_of_normalize_are_passed_to_the_model(data: ImageDataBunch) -> None:
     assert learner(data).model.description.input.mean == recipes.imagenet_stats[0]
-    renormalised = data.normalize(((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
-    assert learner(renormalised).model.description.input.mean == (0.1, 0.2, 0.3)
+    renormalized = data.normalize(((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
+    assert learner(renormalized).model.description.input.mean == (0.1, 0.2, 0.3)
     assert data.dls.pipeline.normalize is not None
     assert data.normalize().dls.pipeline.normalize is None
 

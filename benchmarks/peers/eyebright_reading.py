@@ -23,9 +23,9 @@ def main() -> None:
     def batches() -> Iterator[Tensor]:
         for x, _ in train:
             with torch.no_grad():
-                yield model.normalise(x)
+                yield model.normalize(x)
 
-    loader = f"ImageBlock, Resize, aug_transforms, ImageModel.normalise; {train.workers} persistent processes"
+    loader = f"ImageBlock, Resize, aug_transforms, ImageModel.normalize; {train.workers} persistent processes"
     time_epochs(settings, batches, library="eyebright", loader=loader)
 
 

@@ -106,8 +106,8 @@ def test_what_is_missing_or_damaged_is_one_sentence(
 
 
 def test_labels_cannot_be_normalised_by_points(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["report", str(model), "--normalise-by", "left,right"]) == 2
-    assert capsys.readouterr().err == "error: --normalise-by (left, right) is for models that predict points\n"
+    assert run(["report", str(model), "--normalize-by", "left,right"]) == 2
+    assert capsys.readouterr().err == "error: --normalize-by (left, right) is for models that predict points\n"
     assert run(["report", str(model), "--images", str(model / "nowhere")]) == 2
     assert "there is no folder of images" in capsys.readouterr().err
 

@@ -199,11 +199,11 @@ def test_the_summary_ends_at_an_error_with_its_remedy(
 def test_fitting_points_reads_only_one_target(folder: Path, table: pd.DataFrame) -> None:
     calls: list[str] = []
 
-    def centre(row: pd.Series) -> list[float]:
+    def center(row: pd.Series) -> list[float]:
         calls.append(row["fname"])
         return [row["x"], row["y"]]
 
-    datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=centre).datasets(table)
+    datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=center).datasets(table)
     assert len(calls) == 1
     assert datasets.train[1][1].shape == (1, 2)
 

@@ -95,12 +95,12 @@ def test_pixels_and_points_of_a_batch_agree(folder: Path, table: pd.DataFrame) -
     compared = 0
     for x, y in zip(batch.x, batch.y, strict=True):
         mass = x[0].sum()
-        centre = torch.stack([(x[0] * grid_x).sum() / mass, (x[0] * grid_y).sum() / mass])
+        center = torch.stack([(x[0] * grid_x).sum() / mass, (x[0] * grid_y).sum() / mass])
         point = (y[0] + 1) * torch.tensor([64, 48]) / 2
         inside = (point > 10).all() and point[0] < 54 and point[1] < 38  # the whole blob is on the image
         if inside:
             compared += 1
-            assert torch.allclose(centre, point, atol=0.1)  # 8-bit pixels; a tilt moves a blob's centre a little
+            assert torch.allclose(center, point, atol=0.1)  # 8-bit pixels; a tilt moves a blob's centre a little
     assert compared >= 3
 
 

@@ -80,9 +80,9 @@ def test_points_are_drawn_on_the_user_s_own_image_with_target_and_prediction_sid
     assert axes[0].images[0].get_array().shape == (48, 64, 3)
     np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])
     height, width = batch.warps[0].size
-    centre = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
+    center = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
     np.testing.assert_allclose(
-        axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(centre)).xy, atol=1e-6
+        axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(center)).xy, atol=1e-6
     )
 
 

@@ -33,7 +33,7 @@ def blob(size: Size, x: float, y: float) -> np.ndarray:
     return np.repeat(grey[:, :, None], 3, 2).round().astype(np.uint8)
 
 
-def centre(grey: torch.Tensor) -> torch.Tensor:
+def center(grey: torch.Tensor) -> torch.Tensor:
     """The centroid (x, y) of the brightness."""
     y, x = torch.meshgrid(torch.arange(grey.shape[0]) + 0.5, torch.arange(grey.shape[1]) + 0.5, indexing="ij")
     return torch.stack([(grey * x).sum(), (grey * y).sum()]) / grey.sum()
@@ -52,7 +52,7 @@ def test_points_of_a_photograph_with_exif_orientation_are_on_its_upright_pixels(
     )
     pixels, points = block.dataloaders(sorted(tmp_path.iterdir()), bs=1).valid.one_batch()
     assert torch.allclose((points[0, 0] + 1) * torch.tensor([20, 30]) / 2, torch.tensor([x, y]) / 2)
-    assert torch.allclose(centre(pixels[0, 0]), torch.tensor([x, y]) / 2, atol=0.1)
+    assert torch.allclose(center(pixels[0, 0]), torch.tensor([x, y]) / 2, atol=0.1)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -117,8 +117,8 @@ def test_two_transforms_of_the_same_class_are_both_applied(folder: Path, table: 
     block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
     batch = next(block.dataloaders(table, bs=4).valid.batches())
     box = batch.warps[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
-    centre_of_the_centre = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
-    assert torch.allclose(box, centre_of_the_centre)
+    center_of_the_center = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
+    assert torch.allclose(box, center_of_the_center)
 
     size, transforms = Size(8, 8), [Brightness(0.1, p=1), Brightness(0.5, p=1)]
     composed = draw_all(transforms, size, np.random.default_rng(0)).lighting

@@ -115,7 +115,7 @@ def test_creating_a_learner_does_not_change_the_dataloaders(folder: Path, table:
     after = dls.valid.one_batch()[0]
     assert dls.pipeline is pipeline
     assert torch.equal(before, after)
-    assert torch.equal(first.model.normalise(after), second.model.normalise(after))
+    assert torch.equal(first.model.normalize(after), second.model.normalize(after))
 
 
 def test_momentum_and_weight_decay_of_a_fit_do_not_affect_the_next_fit(folder: Path, table: pd.DataFrame) -> None:

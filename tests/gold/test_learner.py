@@ -72,7 +72,7 @@ def breeds(pets: Path) -> DataLoaders:
 
 
 @pytest.fixture(scope="module")
-def centres(pets: Path) -> DataLoaders:
+def centers(pets: Path) -> DataLoaders:
     """The data of the second part of chapter 6: one point."""
     block = DataBlock(
         (ImageBlock, PointBlock),
@@ -167,8 +167,8 @@ def test_predictions_of_a_shuffling_loader_are_in_dataset_order_as_in_fastai(
     assert trained.validate(trained.dls.train) == trained.validate(0)
 
 
-def test_predicted_points_have_the_shape_of_their_targets_unlike_fastai(centres: DataLoaders) -> None:
-    learner = vision_learner(centres, "test_resnet", y_range=(-1, 1), **QUIET)
+def test_predicted_points_have_the_shape_of_their_targets_unlike_fastai(centers: DataLoaders) -> None:
+    learner = vision_learner(centers, "test_resnet", y_range=(-1, 1), **QUIET)
     predictions, targets = learner.get_preds()
     assert LEARNER["point get_preds"] == [[20, 2], [20, 1, 2]]
     assert list(predictions.shape) == list(targets.shape) == LEARNER["point get_preds"][1]
@@ -234,11 +234,11 @@ def test_show_results_has_fastais_layout(kind: str, several: DataLoaders, breeds
     assert [title.count("\n") for title in titles] == [title.count("\n") for title in recorded["titles"]] == [1] * 4
 
 
-def test_plots_of_points_have_fastais_layout(centres: DataLoaders) -> None:
-    centres.show_batch(max_n=9, figsize=(8, 6))
+def test_plots_of_points_have_fastais_layout(centers: DataLoaders) -> None:
+    centers.show_batch(max_n=9, figsize=(8, 6))
     recorded = LEARNER["point show_batch"]
     assert (len(plt.gcf().axes), plt.gcf().get_size_inches().tolist()) == (recorded["n_axes"], recorded["figsize"])
-    small_learner(centres, y_range=(-1, 1)).show_results(ds_idx=1, nrows=3, figsize=(6, 8))
+    small_learner(centers, y_range=(-1, 1)).show_results(ds_idx=1, nrows=3, figsize=(6, 8))
     figure, recorded = plt.gcf(), LEARNER["point show_results(ds_idx=1,nrows=3,figsize=(6,8))"]
     assert (len(figure.axes), figure.get_size_inches().tolist()) == (recorded["n_axes"], recorded["figsize"])
     assert figure.get_suptitle() == recorded["suptitle"]
@@ -299,7 +299,7 @@ def test_an_untrained_model_normalises_its_input_unlike_fastai(chapter_5_learner
     assert HEADS["normalize added when pretrained=False"] is False
     grey = torch.full((1, 3, 4, 4), 0.5)
     expected = torch.tensor(gold("g07_augment")["Normalize(.5)"])  # with ImageNet's mean and std
-    assert torch.allclose(chapter_5_learner.model.normalise(grey)[0, :, 0, 0], expected, atol=1e-6)
+    assert torch.allclose(chapter_5_learner.model.normalize(grey)[0, :, 0, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("state", ["frozen", "unfrozen"])

@@ -148,8 +148,8 @@ def test_points_and_pixels_agree_when_the_image_is_decoded_reduced(orientation, 
     assert images._reduction(warp) > 1
     weight = image.warped(warp, pad="zeros")[:, :, 0].astype(float)
     grid_y, grid_x = np.mgrid[0:50, 0:60] + 0.5
-    centre = [(weight * grid_x).sum() / weight.sum(), (weight * grid_y).sum() / weight.sum()]
-    assert warp.points(Points.of([[x, y]])).xy[0].tolist() == pytest.approx(centre, abs=0.05)
+    center = [(weight * grid_x).sum() / weight.sum(), (weight * grid_y).sum() / weight.sum()]
+    assert warp.points(Points.of([[x, y]])).xy[0].tolist() == pytest.approx(center, abs=0.05)
 
 
 # ------------------------------------------------------------------ reduced decoding

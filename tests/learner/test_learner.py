@@ -275,7 +275,7 @@ def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder
     assert 0 <= x.min() <= x.max() <= 1
     mean = torch.tensor(imagenet_stats[0])[:, None, None]
     std = torch.tensor(imagenet_stats[1])[:, None, None]
-    assert torch.allclose(learner.model.normalise(x), (x - mean) / std, atol=1e-6)
+    assert torch.allclose(learner.model.normalize(x), (x - mean) / std, atol=1e-6)
     assert learner.manifest().model.input.mean == imagenet_stats[0]
 
 

@@ -96,11 +96,11 @@ def test_images_are_normalised_with_the_mean_and_std_of_the_description() -> Non
     model = small_model().eval()
     description = model.description.input
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (description.mean, description.std))
-    normalised = (images() / 255 - mean) / std
+    normalized = (images() / 255 - mean) / std
     outputs = model(images())
-    assert torch.allclose(model.normalise(images()), normalised, atol=1e-6)
-    model.inputs_normalised = True
-    assert torch.allclose(model(normalised), outputs, atol=1e-5)
+    assert torch.allclose(model.normalize(images()), normalized, atol=1e-6)
+    model.inputs_normalized = True
+    assert torch.allclose(model(normalized), outputs, atol=1e-5)
     assert not torch.allclose(model(images() / 255), outputs, atol=1e-3)
 
 
@@ -112,9 +112,9 @@ def test_normalisation_matches_its_formula_in_both_memory_formats(size: tuple[in
     x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     for layout in (torch.contiguous_format, torch.channels_last):
         inputs = x.clone(memory_format=layout).requires_grad_()
-        normalised = model.normalise(inputs)
-        torch.testing.assert_close(normalised, (x - mean) / std)
-        normalised.sum().backward()
+        normalized = model.normalize(inputs)
+        torch.testing.assert_close(normalized, (x - mean) / std)
+        normalized.sum().backward()
         torch.testing.assert_close(inputs.grad, (1 / std).expand_as(x))
         assert torch.equal(inputs, x)
 
@@ -122,13 +122,13 @@ def test_normalisation_matches_its_formula_in_both_memory_formats(size: tuple[in
 def test_normalisation_keeps_the_channels_last_format_and_outputs_do_not_depend_on_it() -> None:
     model = small_model().eval()
     x = (images() / 255).contiguous(memory_format=torch.channels_last)
-    assert model.normalise(x).is_contiguous(memory_format=torch.channels_last)
-    assert model.normalise(images().contiguous(memory_format=torch.channels_last)).is_contiguous(
+    assert model.normalize(x).is_contiguous(memory_format=torch.channels_last)
+    assert model.normalize(images().contiguous(memory_format=torch.channels_last)).is_contiguous(
         memory_format=torch.channels_last
     )
     expected = model(images())
     model = model.to(memory_format=torch.channels_last)
-    assert model.body(model.normalise(x)).is_contiguous(memory_format=torch.channels_last)
+    assert model.body(model.normalize(x)).is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(model(x), expected, atol=1e-4)
 
 

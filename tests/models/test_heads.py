@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eyebright.errors import InputError
-from eyebright.models.heads import AdaptiveConcatPool2d, SigmoidRange, create_head, initialise, sigmoid_range
+from eyebright.models.heads import AdaptiveConcatPool2d, SigmoidRange, create_head, initialize, sigmoid_range
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g02_heads.json").read_text())
 WIDTH = {"resnet18": 512, "resnet34": 512, "resnet50": 2048}
@@ -51,7 +51,7 @@ def test_concatenated_pooling_puts_the_maximum_before_the_average() -> None:
 def test_initialised_weights_have_the_same_std_as_in_fastai() -> None:
     torch.manual_seed(0)
     head = create_head(512, 37)
-    initialise(head)
+    initialize(head)
     stds = [layer.weight.std().item() for layer in head if isinstance(layer, nn.Linear)]
     assert stds == pytest.approx(GOLD["head init expected sqrt(2/fan_in)"], rel=0.02)
     assert stds == pytest.approx(GOLD["head init std, mean of 20 (Linear 1024->512, Linear 512->37)"], rel=0.02)
@@ -59,7 +59,7 @@ def test_initialised_weights_have_the_same_std_as_in_fastai() -> None:
 
 def test_batch_norms_start_as_in_fastai_and_are_not_reinitialised() -> None:
     head = create_head(512, 37)
-    initialise(head)
+    initialize(head)
     norms = [layer for layer in head if isinstance(layer, nn.BatchNorm1d)]
     for norm, gold in zip(norms, GOLD["head bn init"], strict=True):
         assert (norm.weight == gold["weight"]).all()
@@ -69,7 +69,7 @@ def test_batch_norms_start_as_in_fastai_and_are_not_reinitialised() -> None:
 
 def test_initialise_sets_biases_to_zero_and_accepts_any_initialiser() -> None:
     head = create_head(8, 3, [4], lin_first=True)
-    initialise(head, nn.init.ones_)
+    initialize(head, nn.init.ones_)
     last = head[-1]
     assert isinstance(last, nn.Linear)
     assert (last.weight == 1).all()

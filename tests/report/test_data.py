@@ -34,8 +34,8 @@ def test_facts_go_through_json_and_come_back_equal(facts):
     saved = json.loads(json.dumps(facts.to_json()))
     other = ReportFacts.from_json(saved)
     assert other.to_json() == facts.to_json()
-    assert (other.title, list(other.skipped), other.normalise_by) == (facts.title, facts.skipped, None)
-    assert ReportFacts.from_json({"normalise_by": ["left", "right"]}).normalise_by == ("left", "right")
+    assert (other.title, list(other.skipped), other.normalize_by) == (facts.title, facts.skipped, None)
+    assert ReportFacts.from_json({"normalise_by": ["left", "right"]}).normalize_by == ("left", "right")
 
 
 def test_a_file_name_that_is_not_text_can_be_saved():

@@ -74,7 +74,7 @@ def test_nme_and_pck_are_relative_to_the_diagonal_of_each_image(evaluation):
 
 
 def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
-    facts = ReportFacts(normalise_by=("left eye", "right eye"))
+    facts = ReportFacts(normalize_by=("left eye", "right eye"))
     _, _, nme, pck = PointReport(evaluation, facts).scores()
     between = np.hypot(*(evaluation.targets[:, 0] - evaluation.targets[:, 1]).numpy().T)
     relative = distances(evaluation) / between[:, None]
@@ -85,19 +85,19 @@ def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
     assert "the distance from left eye to right eye; 1 image without that distance left out" in nme.note
 
 
-def test_two_points_at_one_place_have_no_distance_to_normalise_by(evaluation):
+def test_two_points_at_one_place_have_no_distance_to_normalize_by(evaluation):
     targets = evaluation.targets.clone()
     targets[3, 1] = targets[3, 0]
-    report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalise_by=("left eye", "right eye")))
+    report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalize_by=("left eye", "right eye")))
     assert math.isfinite(report.scores()[2].value)
     assert "2 images without that distance" in report.scores()[2].note
 
 
 def test_normalising_by_an_unknown_point_names_the_points(evaluation):
     with pytest.raises(InputError, match="no point 'left ear'. Did you mean 'left eye'.* Its points are: 'left eye', "):
-        task_report(evaluation, ReportFacts(normalise_by=("left ear", "right eye")))
-    with pytest.raises(InputError, match="`normalise_by` is two different points, got 'left eye', 'left eye'"):
-        task_report(evaluation, ReportFacts(normalise_by=("left eye", "left eye")))
+        task_report(evaluation, ReportFacts(normalize_by=("left ear", "right eye")))
+    with pytest.raises(InputError, match="`normalize_by` is two different points, got 'left eye', 'left eye'"):
+        task_report(evaluation, ReportFacts(normalize_by=("left eye", "left eye")))
 
 
 def test_the_baseline_is_the_mean_place_in_training(evaluation):

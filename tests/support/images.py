@@ -20,13 +20,13 @@ def coloured_squares(folder: Path, count: int = 24, *, size: tuple[int, int] = (
     for i in range(count):
         pixels = random.integers(90, 140, (*size, 3), dtype=np.uint8)
         chosen = [name for name in COLOURS if random.random() < 0.5] if i % 6 else []
-        centres = []
+        centers = []
         for name in chosen:
             y, x = int(random.integers(0, size[0] - 16)), int(random.integers(0, size[1] - 16))
             pixels[y : y + 16, x : x + 16] = COLOURS[name]
-            centres.append((x + 8.0, y + 8.0))
+            centers.append((x + 8.0, y + 8.0))
         name = f"{i:03}.png"
         PIL.Image.fromarray(pixels).save(folder / name)
-        x, y = centres[-1] if centres else (np.nan, np.nan)
+        x, y = centers[-1] if centers else (np.nan, np.nan)
         rows.append({"fname": name, "labels": " ".join(chosen), "is_valid": i % 4 == 3, "x": x, "y": y})
     return pd.DataFrame(rows)

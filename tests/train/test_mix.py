@@ -50,12 +50,12 @@ def test_cutmix_is_timms(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.77, 1.0])
 def test_boxes_are_timms(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    centres = [(0, 0), (5, 3), (11, 15)]
-    numbers = [number for centre in centres for number in centre]
+    centers = [(0, 0), (5, 3), (11, 15)]
+    numbers = [number for center in centers for number in center]
     drawn = {"timm": iter(numbers), "ours": iter(numbers)}
     monkeypatch.setattr(np.random, "randint", lambda *_, **__: next(drawn["timm"]))
     monkeypatch.setattr(torch, "randint", lambda *_: next(drawn["ours"]))
-    for _ in centres:
+    for _ in centers:
         assert tuple(draw_box(12, 16, share)) == timm.data.mixup.rand_bbox((4, 3, 12, 16), share)
 
 

@@ -307,9 +307,9 @@ def test_zoom_factors_and_centres_are_uniform() -> None:
     factors = np.array([m[0, 0] for m in matrices])
     assert len(matrices) / DRAWS == pytest.approx(0.75, abs=0.03)
     assert is_uniform(factors, 1, 1.1)
-    centres = np.array([(m[0, 2] / (1 - m[0, 0]) / 80, m[1, 2] / (1 - m[1, 1]) / 50) for m in matrices])
-    assert is_uniform(centres[:, 0], 0, 1)
-    assert is_uniform(centres[:, 1], 0, 1)
+    centers = np.array([(m[0, 2] / (1 - m[0, 0]) / 80, m[1, 2] / (1 - m[1, 1]) / 50) for m in matrices])
+    assert is_uniform(centers[:, 0], 0, 1)
+    assert is_uniform(centers[:, 1], 0, 1)
 
 
 def test_dihedral_transforms_have_the_matrices_of_fastai() -> None:

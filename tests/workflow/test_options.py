@@ -71,13 +71,13 @@ def test_another_size_is_refused(given: object) -> None:
 @pytest.mark.parametrize("given", ["left_eye,right_eye", " left_eye , right_eye", ["left_eye", "right_eye"]])
 def test_two_points_are_names_with_a_comma_or_a_pair(given: object) -> None:
     assert point_pair(given) == ("left_eye", "right_eye")
-    assert Options(normalise_by=given).normalise_by == ("left_eye", "right_eye")  # type: ignore[arg-type]
+    assert Options(normalize_by=given).normalize_by == ("left_eye", "right_eye")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["", "left_eye", "a,b,c", "a,", ("a",), (1, 2)])
 def test_other_than_two_points_is_refused(given: object) -> None:
-    with pytest.raises(InputError, match="`normalise_by` is the names of two points such as left_eye,right_eye, got"):
-        ReportOptions(Path("model"), normalise_by=given)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="`normalize_by` is the names of two points such as left_eye,right_eye, got"):
+        ReportOptions(Path("model"), normalize_by=given)  # type: ignore[arg-type]
 
 
 def test_the_public_names_have_their_help_in_their_docstring() -> None:

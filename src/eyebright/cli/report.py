@@ -28,7 +28,7 @@ def report(given: "Given") -> None:
     options = given.options(ReportOptions)
     from eyebright.workflow.report import REPORT, make_report
 
-    data = make_report(options.model, images=options.images, out=options.out, normalise_by=options.normalise_by)
+    data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)
     for row in data.scores:
         typer.echo(row.line)
     for notice in data.notices:

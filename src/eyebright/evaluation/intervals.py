@@ -57,10 +57,10 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
     if trials == 0:
         return Interval(float("nan"), float("nan"), level)
     share = successes / trials
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    center = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * (share * (1 - share) / trials + z * z / (4 * trials * trials)) ** 0.5
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == trials else centre + half
+    low = 0.0 if successes == 0 else center - half
+    high = 1.0 if successes == trials else center + half
     return Interval(low, high, level)
 
 

@@ -88,14 +88,14 @@ class Warp:
         if not 0 <= k <= 7:
             raise InputError(f"a dihedral transform is numbered 0 to 7, got {k}")
         size = Size(source.width, source.height) if k in (3, 5, 6, 7) else source
-        return Warp(_about_centre(_DIHEDRAL[k], source, size), source, size)
+        return Warp(_about_center(_DIHEDRAL[k], source, size), source, size)
 
     @staticmethod
     def rotate(source: Size, degrees: float) -> "Warp":
         """A rotation about the centre, clockwise on the screen; the size does not change."""
         angle = math.radians(degrees)
         c, s = math.cos(angle), math.sin(angle)
-        return Warp(_about_centre(((c, -s), (s, c)), source, source), source, source)
+        return Warp(_about_center(((c, -s), (s, c)), source, source), source, source)
 
     @staticmethod
     def zoom(source: Size, factor: float, *, x: float = 0.5, y: float = 0.5) -> "Warp":
@@ -237,7 +237,7 @@ _DIHEDRAL = (
 )
 
 
-def _about_centre(linear: tuple[tuple[float, float], tuple[float, float]], source: Size, size: Size) -> Matrix:
+def _about_center(linear: tuple[tuple[float, float], tuple[float, float]], source: Size, size: Size) -> Matrix:
     (a, b), (c, d) = linear
     x, y = source.width / 2, source.height / 2
     left, top = size.width / 2 - a * x - b * y, size.height / 2 - c * x - d * y

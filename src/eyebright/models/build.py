@@ -20,7 +20,7 @@ from eyebright._defaults import DROPOUT
 from eyebright.errors import InputError
 from eyebright.models.architectures import architecture_name, input_description
 from eyebright.models.backbones import create_backbone
-from eyebright.models.heads import Initialiser, create_head, initialise
+from eyebright.models.heads import Initializer, create_head, initialize
 from eyebright.models.weights import find_weights
 from eyebright.types import InputDescription, Size
 
@@ -168,7 +168,7 @@ class ImageModel(nn.Sequential):
         origin: source of the pretrained weights, for messages; None for random initialisation.
 
     Attributes:
-        inputs_normalised: set to True if the inputs are already normalised; ``forward`` then skips normalisation.
+        inputs_normalized: set to True if the inputs are already normalised; ``forward`` then skips normalisation.
     """
 
     body: nn.Module
@@ -182,7 +182,7 @@ class ImageModel(nn.Sequential):
         super().__init__(OrderedDict(body=body, head=head))
         self.description = description
         self.origin = origin
-        self.inputs_normalised = False
+        self.inputs_normalized = False
         for name, values in (("mean", description.input.mean), ("std", description.input.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
@@ -190,27 +190,27 @@ class ImageModel(nn.Sequential):
         self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]
     ) -> Float[Tensor, "b *output"]:
         """The model's outputs: logits, unless the description has a ``y_range``."""
-        x = self.normalise(x)
+        x = self.normalize(x)
         with torch.set_grad_enabled(self._backbone_needs_grad(x)):
             x = self.body(x)
         x = self.head(x)
         shape = self.description.output_shape
         return x if shape is None else x.view(-1, *shape)
 
-    def normalise(self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def normalize(self, x: Float[Tensor, "b c h w"] | UInt8[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The images normalised for the backbone: uint8 scaled to [0, 1], then (x - mean) / std."""
         if x.dtype == torch.uint8:
             x = x.to(self.mean.dtype) / 255
-        if self.inputs_normalised:
+        if self.inputs_normalized:
             return x
-        return _normalise(x, self.mean.to(x.dtype), self.std.to(x.dtype))
+        return _normalize(x, self.mean.to(x.dtype), self.std.to(x.dtype))
 
     def _backbone_needs_grad(self, x: Tensor) -> bool:
         """False if no parameter of the backbone is trainable: its forward pass then stores no activations."""
         return torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.body.parameters()))
 
 
-def _normalise(
+def _normalize(
     x: Float[Tensor, "b c h w"], mean: Float[Tensor, "c 1 1"], std: Float[Tensor, "c 1 1"]
 ) -> Float[Tensor, "b c h w"]:
     """(x - mean) / std."""
@@ -220,15 +220,15 @@ def _normalise(
     # On a channels_last tensor, broadcasting mean and std makes torch process one pixel (3 values) at a time, which
     # takes 6 times as long as processing whole rows. A single addcmul takes 0.6 of the time of two operations.
     rows, scale, offset = x.permute(0, 2, 3, 1).flatten(2), (1 / std).flatten(), (-mean / std).flatten()
-    normalised = torch.addcmul(offset.repeat(x.shape[3]), rows, scale.repeat(x.shape[3]))
-    return normalised.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
+    normalized = torch.addcmul(offset.repeat(x.shape[3]), rows, scale.repeat(x.shape[3]))
+    return normalized.unflatten(2, (x.shape[3], -1)).permute(0, 3, 1, 2)
 
 
 def build_model(
     description: ModelDescription,
     *,
     pretrained: bool | Literal["auto"] = False,
-    init: Initialiser | None = nn.init.kaiming_normal_,
+    init: Initializer | None = nn.init.kaiming_normal_,
 ) -> ImageModel:
     """The model of ``description``, with a randomly initialised head.
 
@@ -260,7 +260,7 @@ def build_model(
         y_range=description.y_range,
     )
     if init is not None:
-        initialise(head, init)
+        initialize(head, init)
     return ImageModel(backbone.module, head, description, origin=None if weights is None else weights.origin)
 
 

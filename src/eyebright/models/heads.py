@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from eyebright._defaults import DROPOUT
 from eyebright.errors import InputError
 
-Initialiser = Callable[[Tensor], object]
+Initializer = Callable[[Tensor], object]
 NORM_LAYERS = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -117,7 +117,7 @@ def create_head(
     return nn.Sequential(*layers)
 
 
-def initialise(module: nn.Module, init: Initialiser = nn.init.kaiming_normal_) -> None:
+def initialize(module: nn.Module, init: Initializer = nn.init.kaiming_normal_) -> None:
     """Reinitialises the weights of all layers except normalisation layers; biases become 0.
 
     Args:

@@ -52,12 +52,12 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.body = model.body
         self.pooling = nn.Sequential(*pooling)
-        self._normalise = model.normalise
+        self._normalize = model.normalize
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
         """The pooled features, computed without gradients."""
         with torch.no_grad():
-            return self.pooling(self.body(self._normalise(x)))
+            return self.pooling(self.body(self._normalize(x)))
 
 
 @final

@@ -99,7 +99,7 @@ class ModelSummary:
         return self.to_html()
 
 
-def summarise(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
+def summarize(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
     """The layers of ``model`` with their output shapes for an input of shape ``sample_shape``.
 
     Shapes come from a forward pass of one all-zero image in evaluation mode; the model is unchanged afterwards.

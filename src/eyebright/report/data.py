@@ -31,7 +31,7 @@ class ReportFacts:
         split: (name, value) of how the images were divided.
         skipped: (path, reason) of each image that was left out.
         settings: (name, value) of the training.
-        normalise_by: two points; the distance between them normalises errors; None: the image's diagonal does.
+        normalize_by: two points; the distance between them normalises errors; None: the image's diagonal does.
         history: one row an epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) of the libraries.
         created: when the model was saved, ISO 8601, UTC; empty where that is not known.
@@ -42,7 +42,7 @@ class ReportFacts:
     split: Sequence[Pair] = ()
     skipped: Sequence[Pair] = ()
     settings: Sequence[Pair] = ()
-    normalise_by: Pair | None = None
+    normalize_by: Pair | None = None
     history: Sequence[Mapping[str, float]] = ()
     versions: Sequence[Pair] = ()
     created: str = ""
@@ -55,7 +55,8 @@ class ReportFacts:
             "split": [list(map(_utf8, pair)) for pair in self.split],
             "skipped": [list(map(_utf8, pair)) for pair in self.skipped],
             "settings": [list(map(_utf8, pair)) for pair in self.settings],
-            "normalise_by": None if self.normalise_by is None else list(self.normalise_by),
+            # The key of saved folders, older than the name of the option.
+            "normalise_by": None if self.normalize_by is None else list(self.normalize_by),
         }
 
     @staticmethod
@@ -73,7 +74,7 @@ class ReportFacts:
                 split=_pairs(data.get("split")),
                 skipped=_pairs(data.get("skipped")),
                 settings=_pairs(data.get("settings")),
-                normalise_by=None if points is None else _pair(points),
+                normalize_by=None if points is None else _pair(points),
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"the saved facts of the report have the wrong form: {error}") from None
@@ -185,17 +186,17 @@ class TaskReport(ABC):
         """The set in a few words: ``"60 images, any of 20 labels each"``."""
 
     @classmethod
-    def check_normalise_by(cls, names: Sequence[str], normalise_by: tuple[str, str]) -> None:
+    def check_normalize_by(cls, names: Sequence[str], normalize_by: tuple[str, str]) -> None:
         """Nothing, where errors of this kind can be normalised by these points.
 
         Args:
             names: of the points of the model.
-            normalise_by: the names of two points.
+            normalize_by: the names of two points.
 
         Raises:
             InputError: they cannot.
         """
-        raise InputError(f"`normalise_by` ({', '.join(normalise_by)}) is for models that predict points")
+        raise InputError(f"`normalize_by` ({', '.join(normalize_by)}) is for models that predict points")
 
     @property
     def set_text(self) -> str:

@@ -21,22 +21,22 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
 
     Raises:
         DataError: the outputs or targets do not have the shape of this kind.
-        InputError: errors cannot be normalised as the facts say, see `check_normalise_by`.
+        InputError: errors cannot be normalised as the facts say, see `check_normalize_by`.
     """
     task = evaluation.decision.target
-    check_normalise_by(task, facts.normalise_by)
+    check_normalize_by(task, facts.normalize_by)
     return SECTIONS[task.section](evaluation, facts)
 
 
-def check_normalise_by(task: TargetBlock, normalise_by: tuple[str, str] | None) -> None:
+def check_normalize_by(task: TargetBlock, normalize_by: tuple[str, str] | None) -> None:
     """Nothing, where the errors of this kind of answer can be normalised by these points.
 
     Args:
         task: the fitted block.
-        normalise_by: the names of two points; None: the image's diagonal.
+        normalize_by: the names of two points; None: the image's diagonal.
 
     Raises:
         InputError: they are not two different points of the block.
     """
-    if normalise_by is not None:
-        SECTIONS[task.section].check_normalise_by(task.value_names, normalise_by)
+    if normalize_by is not None:
+        SECTIONS[task.section].check_normalize_by(task.value_names, normalize_by)

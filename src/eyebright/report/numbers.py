@@ -164,8 +164,8 @@ def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> F
     """
     known = ~targets.isnan()
     errors = (predicted.double() - targets.double()).where(known, 0.0)  # a prediction that is NaN stays NaN
-    centred = (targets.double() - targets.double().nanmean(dim=0)).where(known, 0.0)
-    return torch.cat([known.double(), errors.abs(), errors.square(), centred, centred.square()], dim=1)
+    centered = (targets.double() - targets.double().nanmean(dim=0)).where(known, 0.0)
+    return torch.cat([known.double(), errors.abs(), errors.square(), centered, centered.square()], dim=1)
 
 
 def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
@@ -174,10 +174,10 @@ def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
     R2 is 1 - (sum of squared errors) / (sum of squared deviations from the mean), as in scikit-learn; the mean over the
     columns is its ``multioutput="uniform_average"``. Columns whose targets are all equal have none.
     """
-    known, absolute, squared, centred, centred_squared = sums.double().chunk(5, dim=1)
+    known, absolute, squared, centered, centered_squared = sums.double().chunk(5, dim=1)
     count = known.sum(dim=1)
-    deviations = centred_squared - centred.square() / known
-    r2 = (1 - squared / deviations).where(deviations > 1e-12 * centred_squared, torch.nan)
+    deviations = centered_squared - centered.square() / known
+    r2 = (1 - squared / deviations).where(deviations > 1e-12 * centered_squared, torch.nan)
     return torch.stack([absolute.sum(dim=1) / count, (squared.sum(dim=1) / count).sqrt(), r2.nanmean(dim=1)], dim=1)
 
 

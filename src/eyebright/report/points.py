@@ -49,16 +49,16 @@ class PointReport(TaskReport):
             )
 
     @classmethod
-    def check_normalise_by(cls, names: Sequence[str], normalise_by: tuple[str, str]) -> None:
+    def check_normalize_by(cls, names: Sequence[str], normalize_by: tuple[str, str]) -> None:
         """Nothing, where these are two different points of the model."""
-        for name in normalise_by:
+        for name in normalize_by:
             if name not in names:
                 raise InputError(
-                    f"`normalise_by`: the model has no point '{name}'.{did_you_mean(name, names)} "
+                    f"`normalize_by`: the model has no point '{name}'.{did_you_mean(name, names)} "
                     f"Its points are: {listing(names)}"
                 )
-        if normalise_by[0] == normalise_by[1]:
-            raise InputError(f"`normalise_by` is two different points, got {listing(normalise_by)}")
+        if normalize_by[0] == normalize_by[1]:
+            raise InputError(f"`normalize_by` is two different points, got {listing(normalize_by)}")
 
     def summary(self) -> str:
         """The number of images, of points, and of points whose place is unknown."""
@@ -100,24 +100,24 @@ class PointReport(TaskReport):
         return point_errors(self.predicted, self.targets)
 
     @cached_property
-    def normalised(self) -> Float[Tensor, "n p"]:
+    def normalized(self) -> Float[Tensor, "n p"]:
         """The errors as shares of a length of each image; NaN where the target or the length is unknown."""
         return self.errors / self._lengths[:, None]
 
     @cached_property
     def _lengths(self) -> Float[Tensor, " n"]:
         """What the errors of each image are divided by, in pixels; NaN where it is unknown or zero."""
-        if self.facts.normalise_by is None:
+        if self.facts.normalize_by is None:
             return self.evaluation.sizes.double().square().sum(dim=1).sqrt()
-        first, second = (self.targets[:, self.names.index(name)].double() for name in self.facts.normalise_by)
+        first, second = (self.targets[:, self.names.index(name)].double() for name in self.facts.normalize_by)
         lengths = (first - second).square().sum(dim=1).sqrt()
         return lengths.where(lengths > 0, torch.nan)
 
     @cached_property
-    def _normaliser(self) -> str:
-        if self.facts.normalise_by is None:
+    def _normalizer(self) -> str:
+        if self.facts.normalize_by is None:
             return "the image's diagonal"
-        return "the distance from {} to {}".format(*self.facts.normalise_by)
+        return "the distance from {} to {}".format(*self.facts.normalize_by)
 
     @cached_property
     def _known(self) -> Float[Tensor, " e"]:
@@ -145,7 +145,7 @@ class PointReport(TaskReport):
         mean, nme, pck = zip(values, intervals, baselines, strict=True)
         left_out = int((self._lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
         note = f"; {count_text(left_out, 'image')} without that distance left out" if left_out else ""
-        by, name = f"relative to {self._normaliser}{note}", f"PCK@{_PCK:g}"
+        by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK:g}"
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
             _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
@@ -155,7 +155,7 @@ class PointReport(TaskReport):
                 pck[1].low,
                 pck[1].high,
                 pck[2],
-                f"points with an error of at most {_PCK:g} times {self._normaliser}{note}",
+                f"points with an error of at most {_PCK:g} times {self._normalizer}{note}",
             ),
         )
 
@@ -163,9 +163,9 @@ class PointReport(TaskReport):
         """For each image: known points, their errors, those with a normalised error, these errors, those within PCK."""
         known = ~self.targets.isnan().any(dim=2)
         with_length = known & ~self._lengths.isnan()[:, None]
-        normalised = (errors / self._lengths[:, None]).where(with_length, 0.0)
-        within = with_length & (normalised <= _PCK)
-        columns = [known, errors.where(known, 0.0), with_length, normalised, within]  # a prediction that is NaN stays
+        normalized = (errors / self._lengths[:, None]).where(with_length, 0.0)
+        within = with_length & (normalized <= _PCK)
+        columns = [known, errors.where(known, 0.0), with_length, normalized, within]  # a prediction that is NaN stays
         return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
 
     def _median(self) -> ScoreRow:
@@ -201,8 +201,8 @@ class PointReport(TaskReport):
 
     def _point_table(self) -> Table:
         rows: list[list[Cell]] = []
-        for name, errors, normalised in zip(self.names, self.errors.T, self.normalised.T, strict=True):
-            known, shares = _sorted_known(errors), _sorted_known(normalised)
+        for name, errors, normalized in zip(self.names, self.errors.T, self.normalized.T, strict=True):
+            known, shares = _sorted_known(errors), _sorted_known(normalized)
             pixels = [_mean(known), *(_quantile(known, share) for share in (0.5, 0.9, 1.0))]
             rows.append(
                 [
@@ -215,12 +215,12 @@ class PointReport(TaskReport):
                 ]
             )
         columns = ("point", "known", "unknown", "mean", "median", "90 % within", "largest", "NME %", f"PCK@{_PCK:g}")
-        caption = f"A row per point: its errors in pixels; NME and PCK are relative to {self._normaliser}."
+        caption = f"A row per point: its errors in pixels; NME and PCK are relative to {self._normalizer}."
         return Table(caption, columns, rows)
 
     def _pck_section(self) -> list[Section]:
         """The PCK curve, and the PCK at a few thresholds of all points and of each."""
-        known = _sorted_known(self.normalised)
+        known = _sorted_known(self.normalized)
         if not len(known):
             return []
         reach = Axis.fit("threshold", [0, max(_PCK, min(_quantile(known, _SHOWN), 0.5))], zero=True)
@@ -229,16 +229,16 @@ class PointReport(TaskReport):
             f"PCK at {threshold:g}: {share:.3f}" for threshold, share in zip(_PCK_THRESHOLDS, within, strict=True)
         )
         chart = _cumulative("PCK over the threshold", f"{alt_text}.", known, reach)
-        columns = zip(self.names, self.normalised.T, strict=True)
+        columns = zip(self.names, self.normalized.T, strict=True)
         named = [("all points", known), *((name, _sorted_known(column)) for name, column in columns)]
         rows = [
             [Cell(name), *(Cell.of(_share_within(errors, threshold)) for threshold in _PCK_THRESHOLDS)]
             for name, errors in (named if len(self.names) > 1 else named[:1])
         ]
         headings = ("point", *(f"PCK@{threshold:g}" for threshold in _PCK_THRESHOLDS))
-        caption = f"Share of the points whose error is at most the threshold, relative to {self._normaliser}"
+        caption = f"Share of the points whose error is at most the threshold, relative to {self._normalizer}"
         blocks = [Charts([chart]), Table(caption, headings, rows)]
-        intro = f"Percentage of correct keypoints (PCK): errors are relative to {self._normaliser}."
+        intro = f"Percentage of correct keypoints (PCK): errors are relative to {self._normalizer}."
         return [Section("PCK", "pck", blocks, intro)]
 
     # ------------------------------------------------------------------ images
@@ -286,8 +286,8 @@ def _row(name: str, value: float, interval: Interval, baseline: float | None, *,
 
 def _means_of_sums(sums: Float[Tensor, "s 5"]) -> Float[Tensor, "s 3"]:
     """Mean error, NME in percent and PCK, from the sums of `PointReport._totals`; NaN where no point is known."""
-    known, errors, with_length, normalised, within = sums.double().T
-    return torch.stack([errors / known, 100 * normalised / with_length, within / with_length], dim=1)
+    known, errors, with_length, normalized, within = sums.double().T
+    return torch.stack([errors / known, 100 * normalized / with_length, within / with_length], dim=1)
 
 
 def _cumulative(title: str, alt_text: str, errors: Float[Tensor, " e"], reach: Axis) -> Chart:

@@ -22,7 +22,7 @@ from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
 from eyebright.models.split_model import split_at_head
-from eyebright.models.summary import summarise
+from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import recompute_statistics
@@ -221,7 +221,7 @@ class Training:
 
     def summary(self, weight_decay: float) -> TrainingSummary:
         """The model layer by layer, and how it is trained."""
-        layers = summarise(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
+        layers = summarize(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
 

@@ -102,7 +102,7 @@ class RandomResizedCrop(Transform):
         """A warp from a random crop to the size; from the centre for validation images."""
         target = Size.of(self.size)
         if generator is None:
-            width, height = _centre_box(size, target, self.val_xtra)
+            width, height = _center_box(size, target, self.val_xtra)
             x, y = 0.5, 0.5
         else:
             width, height, x, y = self._random_box(size, generator)
@@ -294,7 +294,7 @@ def _rounded_box(size: Size, target: Size, *, fill: bool) -> Size:
     return Size(max(int(scale * target.height), 1), max(int(scale * target.width), 1))
 
 
-def _centre_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
+def _center_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
     """Width and height of the centre crop for ``target``, so that the image just covers it with the margin around."""
     extra = math.ceil(max(target) * margin / 8) * 8  # a multiple of 8, as in fastai
     scale = min(size.width / (target.width + extra), size.height / (target.height + extra))

@@ -216,7 +216,7 @@ class Options:
     threshold_metric: Annotated[
         str, Option("Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS)
     ] = _defaults.THRESHOLD_METRIC
-    normalise_by: Annotated[
+    normalize_by: Annotated[
         tuple[str, str] | None,
         Option(
             "Two points; the report divides the errors of points by their distance in each image.",
@@ -348,7 +348,7 @@ class ReportOptions:
         Option("Folder of the validation images, for their thumbnails.", unset="where they were at training"),
     ] = None
     out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
-    normalise_by: Annotated[
+    normalize_by: Annotated[
         tuple[str, str] | None,
         Option(
             "Two points; the errors of points are divided by their distance in each image.",

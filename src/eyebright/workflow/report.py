@@ -22,7 +22,7 @@ def make_report(
     *,
     images: str | Path | None = None,
     out: str | Path | None = None,
-    normalise_by: tuple[str, str] | None = None,
+    normalize_by: tuple[str, str] | None = None,
 ) -> ReportData:
     """The report that was written, as values: its scores, and notices on what is missing from it.
 
@@ -30,11 +30,11 @@ def make_report(
         folder: a model folder with ``evaluation.parquet``.
         images: the folder of the evaluated images; None: where they were at evaluation.
         out: the HTML file to write; None: ``report.html`` in the folder.
-        normalise_by: two points whose distance normalises the errors of points; None: as at training.
+        normalize_by: two points whose distance normalises the errors of points; None: as at training.
 
     Raises:
         ArtifactError: there is no model or no evaluation, one of them is damaged, or the file cannot be written.
-        InputError: ``images`` is not a folder, or ``normalise_by`` are not two points of the model.
+        InputError: ``images`` is not a folder, or ``normalize_by`` are not two points of the model.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     folder = Path(folder)
@@ -49,7 +49,7 @@ def make_report(
         versions=tuple(manifest.versions.items()),
         created=manifest.created,
     )
-    facts = facts if normalise_by is None else replace(facts, normalise_by=normalise_by)
+    facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
     data = build_report(evaluation, facts)
     write_report(data, folder / REPORT if out is None else out)
     return data

@@ -18,7 +18,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
-from eyebright.report.kinds import check_normalise_by
+from eyebright.report.kinds import check_normalize_by
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
@@ -136,7 +136,7 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch)
     dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
-    check_normalise_by(dls.target, options.normalise_by)  # the report would fail after the training
+    check_normalize_by(dls.target, options.normalize_by)  # the report would fail after the training
     for sentence in source.messages[understood:]:
         say(sentence)
     say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
@@ -218,7 +218,7 @@ def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[
         split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
-        normalise_by=options.normalise_by,
+        normalize_by=options.normalize_by,
     )
 
 

@@ -82,9 +82,9 @@ class _FusedConv(nn.Module):
         shift = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
         bare.weight = conv.weight * scale.view(-1, 1, 1, 1)
         bare.bias = shift * scale + norm.bias if norm.affine else shift * scale
-        normalised = bare(x)
+        normalized = bare(x)
         del bare.weight, bare.bias  # they hold the graph of this step
-        return normalised
+        return normalized
 
 
 class _Float32Gradients(nn.Module):

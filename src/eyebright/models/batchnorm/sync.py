@@ -73,9 +73,9 @@ class _SyncBatchNorm(nn.Module):
             norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
             norm.running_var.lerp_((var * count / (count - 1)).to(norm.running_var.dtype), momentum)
         scale = torch.rsqrt(var + norm.eps).float()
-        normalised = _Normalise.apply(x, mean.float(), scale, count.float(), self._all_reduce)
+        normalized = _Normalize.apply(x, mean.float(), scale, count.float(), self._all_reduce)
         weight, bias = (norm.weight, norm.bias) if norm.affine else (torch.ones_like(mean), torch.zeros_like(mean))
-        y = torch.addcmul(_per_channel(bias.float(), x), normalised, _per_channel(weight.float(), x))
+        y = torch.addcmul(_per_channel(bias.float(), x), normalized, _per_channel(weight.float(), x))
         return self.rest(y.to(x.dtype))
 
 
@@ -88,7 +88,7 @@ def _statistics(x: Float[Tensor, "b c *size"], all_reduce: AllReduce) -> tuple[T
     return count, mean, (squares / count - mean.square()).clamp_min(0)
 
 
-class _Normalise(torch.autograd.Function):
+class _Normalize(torch.autograd.Function):
     """(x - mean) / standard deviation, over the parts of all processes.
 
     The gradient is that of batch norm (Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3) with its two sums taken
@@ -98,21 +98,21 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, mean: Tensor, scale: Tensor, count: Tensor, all_reduce: AllReduce) -> Tensor:
         """The normalised values, float32."""
-        normalised = (x.float() - _per_channel(mean, x)) * _per_channel(scale, x)
-        ctx.save_for_backward(normalised, scale, count)
+        normalized = (x.float() - _per_channel(mean, x)) * _per_channel(scale, x)
+        ctx.save_for_backward(normalized, scale, count)
         ctx.all_reduce = all_reduce
-        return normalised
+        return normalized
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of x; mean and scale depend on x, and are no inputs of their own."""
         [gradient] = grad_outputs
-        normalised, scale, count = ctx.saved_tensors
-        axes = _axes_but_channels(normalised)
-        sums = torch.stack([gradient.sum(axes), (gradient * normalised).sum(axes)])
+        normalized, scale, count = ctx.saved_tensors
+        axes = _axes_but_channels(normalized)
+        sums = torch.stack([gradient.sum(axes), (gradient * normalized).sum(axes)])
         mean, slope = ctx.all_reduce(sums) / count
-        centred = gradient - _per_channel(mean, normalised) - normalised * _per_channel(slope, normalised)
-        return centred * _per_channel(scale, normalised), None, None, None, None
+        centered = gradient - _per_channel(mean, normalized) - normalized * _per_channel(slope, normalized)
+        return centered * _per_channel(scale, normalized), None, None, None, None
 
 
 def _axes_but_channels(x: Tensor) -> list[int]:

@@ -195,7 +195,7 @@ def test_suggestions_stand_with_their_losses(values: dict[str, Any]) -> None:
 def test_the_curve_of_a_search_can_be_drawn_again(values: dict[str, Any]) -> None:
     ax = values["LRFind"].plot()
     assert ax.lines[0].get_xdata().tolist() == values["LRFind"].lrs
-    assert ax.get_title() == (values["LRFind"].said or "")
+    assert ax.get_title() == (values["LRFind"].warning or "")
     plt.close("all")
 
 

@@ -69,7 +69,7 @@ def test_batch_norms_train_only_with_the_fastai_recipe(
     arguments = claims["parse"]()
     arguments.arch, arguments.no_pretrained, arguments.freeze_epochs, arguments.size = SMALL, True, 1, 32
     learn = claims["train_pascal"](arguments, 0)
-    assert (learn.training.keep_statistics, learn.training.train_bn) == (keep_statistics, not keep_statistics)
+    assert (learn.trainer.keep_statistics, learn.trainer.train_bn) == (keep_statistics, not keep_statistics)
 
 
 def test_stepwise_augmentation_approximates_the_composed_augmentation(claims: dict[str, Any]) -> None:

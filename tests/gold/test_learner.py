@@ -26,9 +26,9 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
+from eyebright.train.history import smoothed
 from eyebright.train.lr_find import MOMENTUM
 from eyebright.train.schedule import sched_exp
-from eyebright.train.smooth import smoothed
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from support.gold import GOLD as FOLDER, gold
@@ -127,7 +127,7 @@ def test_validate_returns_the_loss_and_the_metrics_as_in_fastai(several: DataLoa
 def test_the_learners_defaults_equal_fastais(several: DataLoaders) -> None:
     recorded, learner = LEARNER["Learner defaults"], small_learner(several)
     assert (learner.lr, list(learner.moms)) == (recorded["lr"], recorded["moms"])
-    assert learner.training.train_bn is recorded["train_bn"]
+    assert learner.trainer.train_bn is recorded["train_bn"]
     [adam, *_] = HEADS["hypers after create_opt"]
     assert recorded["wd"] == "None", "which fastai's Adam replaces by its own default"
     assert learner.wd == adam["wd"]
@@ -292,7 +292,7 @@ def test_trainable_and_decayed_parameters_equal_fastais(chapter_5_learner: Learn
     trainable = [p for norm in norms for p in norm.parameters() if p.requires_grad]
     assert len(trainable) == flags["force_train params"]
     learner.freeze_to(1)
-    assert learner.training.frozen_to == HEADS["freeze_to(1) frozen_idx"]
+    assert learner.trainer.frozen_to == HEADS["freeze_to(1) frozen_idx"]
 
 
 def test_an_untrained_model_normalises_its_input_unlike_fastai(chapter_5_learner: Learner) -> None:

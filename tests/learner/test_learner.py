@@ -67,9 +67,9 @@ def test_a_training_that_ends_early_leaves_frozen_what_it_says(folder: Path, tab
         learner.fine_tune(2, 1e-2, cbs=[stop])
 
     stop_after(1)
-    assert learner.training.frozen_to == 2
+    assert learner.trainer.frozen_to == 2
     stop_after(2)
-    assert learner.training.frozen_to == 0
+    assert learner.trainer.frozen_to == 0
     assert all(parameter.requires_grad for parameter in learner.model.parameters())
 
 

@@ -38,7 +38,7 @@ def frozen(folder: Path, table: pd.DataFrame, *, changes: dict[str, Any] | None 
 def without_caches(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on no trainer caches features."""
     for name in ("_train_cache", "_valid_cache"):
-        monkeypatch.setattr(type(learner.training), name, lambda *_: None)
+        monkeypatch.setattr(type(learner.trainer), name, lambda *_: None)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_unreadable_images_are_left_out_of_every_epoch(tmp_path: Path) -> None:
     kept.fit(2, 1e-2, augment_views=2)
     assert kept.run.losses == plain.run.losses
     kept.fit(4, 1e-2, augment_views=1)
-    sizes = [len(y) for epoch in range(2, 6) for _, y in kept.training._batches(epoch)]
+    sizes = [len(y) for epoch in range(2, 6) for _, y in kept.trainer._batches(epoch)]
     assert sum(sizes) < 4 * 24 + 1
     assert [Path(path).name for path in kept.dls.skipped] == ["002.png"]
 

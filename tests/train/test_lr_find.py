@@ -35,9 +35,10 @@ def test_the_suggestions_are_those_of_the_book(curve: str, rule: str) -> None:
     assert getattr(suggest(LRS.tolist(), CURVES[curve].tolist()), rule) == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_curve_that_hardly_falls_is_said_to_mean_little() -> None:
-    assert suggest(LRS.tolist(), [1.0] * 100).said == "the loss fell by 0 only: these suggestions mean little"
-    assert suggest(LRS.tolist(), CURVES["noisy"].tolist()).said is None
+def test_a_loss_that_hardly_falls_gives_a_warning() -> None:
+    warning = "the loss fell by only 0, so these learning rates are unreliable"
+    assert suggest(LRS.tolist(), [1.0] * 100).warning == warning
+    assert suggest(LRS.tolist(), CURVES["noisy"].tolist()).warning is None
 
 
 def snapshot(run: Run) -> dict[str, object]:
@@ -67,7 +68,7 @@ def run_in_an_odd_state() -> Run:
     return run
 
 
-def test_the_run_is_afterwards_as_it_was_before() -> None:
+def test_the_search_restores_the_run() -> None:
     assert GOLD["RNG state restored"] == {"python": True, "torch": False}, "which is not so in the book"
     run = run_in_an_odd_state()
     before = snapshot(run)
@@ -79,7 +80,7 @@ def test_the_run_is_afterwards_as_it_was_before() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_the_run_is_as_before_when_something_breaks_off(error: type[BaseException]) -> None:
+def test_the_search_restores_the_run_after_an_error(error: type[BaseException]) -> None:
     def breaking(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
         if len(steps) == 20:
             raise error("broken off")
@@ -95,7 +96,7 @@ def test_the_run_is_as_before_when_something_breaks_off(error: type[BaseExceptio
     assert_unchanged(before, run)
 
 
-def test_training_after_it_is_training_without_it() -> None:
+def test_the_search_does_not_change_a_later_training() -> None:
     plain, after = tiny_run(), tiny_run()
     lr_find(after, setup_of(after))
     for run in (plain, after):
@@ -104,13 +105,13 @@ def test_training_after_it_is_training_without_it() -> None:
     assert plain.losses == after.losses
 
 
-def test_it_unpacks_into_two_values_as_in_the_book() -> None:
+def test_the_result_unpacks_into_two_values_as_in_the_book() -> None:
     found = suggest(LRS.tolist(), CURVES["noisy"].tolist())
     lr_min, lr_steep = found
     assert (lr_min, lr_steep) == (found.minimum, found.steep)
 
 
-def test_it_stops_when_the_loss_runs_away() -> None:
+def test_the_search_stops_when_the_loss_diverges() -> None:
     run = tiny_run(tiny_model(dropout=0.0))
     found = lr_find(run, setup_of(run), end_lr=1e5, num_it=200)
     assert len(found.lrs) < 200
@@ -129,8 +130,8 @@ def test_a_loss_that_becomes_infinite_ends_the_search_without_an_error() -> None
 
 
 @pytest.mark.parametrize("steps", [3, 14])
-def test_a_curve_too_short_to_read_is_an_error(steps: int) -> None:
-    with pytest.raises(TrainingError, match=f"ran away after {steps} of 100 steps, too early"):
+def test_a_loss_that_diverges_early_is_an_error(steps: int) -> None:
+    with pytest.raises(TrainingError, match=f"the loss diverged after {steps} of 100 steps, too early to suggest"):
         suggest(LRS[:steps].tolist(), [1.0] * steps)
 
 
@@ -138,11 +139,18 @@ def test_no_batch_and_impossible_rates_are_errors() -> None:
     run = tiny_run()
     with pytest.raises(TrainingError, match="no batch to learn from"):
         lr_find(run, setup_of(run, lambda epoch: []))
-    with pytest.raises(InputError, match="grow from a positive start_lr to end_lr, got 1.0 and 0.1"):
+    with pytest.raises(InputError, match="expected 0 < start_lr < end_lr, got start_lr=1.0 and end_lr=0.1"):
         lr_find(run, setup_of(run), start_lr=1.0, end_lr=0.1)
 
 
-def test_the_optimizer_of_the_plan_is_used() -> None:
+def test_eight_steps_are_enough_for_a_suggestion_and_seven_are_an_error() -> None:
+    run = tiny_run()
+    assert len(lr_find(run, setup_of(run), num_it=8, end_lr=1e-3).lrs) == 8
+    with pytest.raises(InputError, match="needs num_it of at least 8 steps, got 7"):
+        lr_find(run, setup_of(run), num_it=7)
+
+
+def test_the_search_uses_the_optimizer_of_the_plan() -> None:
     run = tiny_run(nn.Sequential(*tiny_model()))
     curves = [
         lr_find(
@@ -153,7 +161,7 @@ def test_the_optimizer_of_the_plan_is_used() -> None:
     assert curves[0] != curves[1]
 
 
-def test_its_seconds_are_not_those_of_training() -> None:
+def test_the_time_of_the_search_does_not_count_as_training() -> None:
     run = tiny_run()
     lr_find(run, setup_of(run), num_it=10)
     assert run.timer.seconds == {}

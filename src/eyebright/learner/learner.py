@@ -26,6 +26,7 @@ from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
 from eyebright.train.evaluate import evaluation_of
 from eyebright.train.events import Observer
+from eyebright.train.history import history_rows
 from eyebright.train.lr_find import LRFind
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
@@ -34,8 +35,7 @@ from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
 from eyebright.train.summary import TrainingSummary
-from eyebright.train.table import history_rows
-from eyebright.train.trainer import Loss, Training
+from eyebright.train.trainer import Loss, Trainer
 from eyebright.types import Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
@@ -90,7 +90,7 @@ class Learner:
         self.progress = progress
         self.metrics = metrics
         self.decision = Decision(dls.target)
-        self.training = Training(
+        self.trainer = Trainer(
             dls,
             model,
             loss=loss_func,
@@ -133,7 +133,7 @@ class Learner:
     @property
     def dls(self) -> DataLoaders:
         """The data."""
-        return self.training.dls
+        return self.trainer.dls
 
     @property
     def data(self) -> DataLoaders:
@@ -143,26 +143,26 @@ class Learner:
     @property
     def model(self) -> ImageModel:
         """The network."""
-        return self.training.model
+        return self.trainer.model
 
     @property
     def run(self) -> Run:
         """The state of training."""
-        return self.training.run
+        return self.trainer.run
 
     @property
     def loss_func(self) -> Loss:
         """Of raw outputs and targets; setting it changes training and validation."""
-        return self.training.loss
+        return self.trainer.loss
 
     @loss_func.setter
     def loss_func(self, given: Loss) -> None:
-        self.training.loss = given
+        self.trainer.loss = given
 
     @property
     def opt(self) -> GroupedOptimizer:
         """The optimizer of the last fit; before any, one like that which the next fit will make."""
-        return self.training.optimizer(self.wd)
+        return self.trainer.optimizer(self.wd)
 
     # ------------------------------------------------------------------ freezing and precision
 
@@ -176,7 +176,7 @@ class Learner:
 
     def freeze_to(self, n: int) -> None:
         """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
-        self.training.freeze_to(n)
+        self.trainer.freeze_to(n)
 
     def to_fp16(self) -> "Learner":
         """The same learner, which computes in float16 from now on (without a GPU in bfloat16); weights stay float32."""
@@ -314,7 +314,7 @@ class Learner:
             moms=self.moms,
         )
         decay = self.wd if wd is None else wd
-        given = {"weight_decay": decay, "train_bn": self.training.train_bn, "options": self.options}
+        given = {"weight_decay": decay, "train_bn": self.trainer.train_bn, "options": self.options}
         plans = [replace(plan, **given) for plan in plans]
         if augment_views is not None:
             if not freeze_epochs:
@@ -339,7 +339,7 @@ class Learner:
         Unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
         """
         plan = self._plan(1, end_lr, None, Constant())
-        found = self.training.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
+        found = self.trainer.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
         if show_plot:
             found.plot()
         return found
@@ -360,7 +360,7 @@ class Learner:
         """
         asked = self.metrics if metrics is None else [as_metric(one) for one in metrics]
         loader = self._loader(ds_idx, dl)
-        return list(self.training.scores(loader, asked, self.decision).values())
+        return list(self.trainer.validate(loader, asked, self.decision).values())
 
     @checked_keywords
     def get_preds(
@@ -384,7 +384,7 @@ class Learner:
             act: from raw outputs to predictions; None: the target block's activation.
         """
         loader = self._loader(ds_idx, dl)
-        found = self.training.outputs(loader)
+        found = self.trainer.outputs(loader)
         predictions = (act or self.decision.scores)(found.outputs)
         given: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
         given += [predictions, found.targets]
@@ -406,7 +406,7 @@ class Learner:
             part: what the set is for.
         """
         loader = self._loader(ds_idx, dl)
-        return evaluation_of(loader.dataset, self.training.outputs(loader, exact=True), self.decision, part=part)
+        return evaluation_of(loader.dataset, self.trainer.outputs(loader, exact=True), self.decision, part=part)
 
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
@@ -473,13 +473,13 @@ class Learner:
         loader = dl or self.dls.random_batch_loader(ds_idx, max_n, seed=seed)
         with closing(loader.batches()) as batches:
             batch = next(batches)
-        outputs = self.dls.target.own_units(self.training.batch_outputs(batch), batch.warps)
+        outputs = self.dls.target.own_units(self.trainer.batch_outputs(batch), batch.warps)
         answers = self.decision.answers(self.decision.scores(outputs)[:max_n])
         show_predictions(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
         """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
-        return self.training.summary(self.wd)
+        return self.trainer.summary(self.wd)
 
     def manifest(self) -> Manifest:
         """Everything that the model is, except its weights."""
@@ -545,7 +545,7 @@ class Learner:
     def _facts(self) -> dict[str, str]:
         last = ", ".join(f"{name} {value:.4f}" for name, value in self._last_scores().items())
         metrics = ", ".join(metric.name for metric in self.metrics) or "none"
-        return {**self.training.facts(), "metrics": metrics, "scores": last or "nothing has been trained yet"}
+        return {**self.trainer.facts(), "metrics": metrics, "scores": last or "nothing has been trained yet"}
 
     def _last_scores(self) -> dict[str, float]:
         return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
@@ -558,8 +558,8 @@ class Learner:
             lr_groups(self.lr if lr is None else lr, len(self.run.groups)),
             schedule,
             weight_decay=self.wd if wd is None else wd,
-            train_bn=self.training.train_bn,
-            frozen_to=self.training.frozen_to,
+            train_bn=self.trainer.train_bn,
+            frozen_to=self.trainer.frozen_to,
             augment_views=augment_views,
             options=self.options,
         )
@@ -567,17 +567,17 @@ class Learner:
     def _fit(
         self, plans: Sequence[Plan], cbs: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
     ) -> None:
-        self.training.fit(
+        self.trainer.fit(
             plans,
             [*self.observers, *cbs],
-            lambda cache: self.training.scores(self.dls.valid, self.metrics, self.decision, cache=cache),
+            lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,
         )
 
     def _with_precision(self, precision: str) -> "Learner":
-        self.training.use_precision(precision)
+        self.trainer.use_precision(precision)
         return self
 
     def _loader(self, side: int | Loader, other: Loader | None) -> Loader:

@@ -8,7 +8,13 @@ from eyebright.train.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A plan begins, or goes on after a resume. ``phase`` counts from 0."""
+    """A plan begins, or continues after a resume.
+
+    Args:
+        phase: the number of the plan, from 0.
+        phases: how many plans the run has.
+        plan: the plan.
+    """
 
     phase: int
     phases: int
@@ -16,7 +22,7 @@ class PhaseStarted:
 
     @property
     def title(self) -> str:
-        """The title of the plan; empty where it is the only one."""
+        """A title for the plan; empty if it is the only one."""
         if self.phases == 1:
             return ""
         return "the head alone" if self.plan.frozen_to else "everything"
@@ -62,7 +68,7 @@ class EpochDone:
     Args:
         epoch: counts from 0 within its plan.
         scores: ``train_loss`` (exact mean over the epoch's images), then the validation scores.
-        seconds: of the epoch, validation included.
+        seconds: the duration of the epoch, including validation.
     """
 
     epoch: int
@@ -72,13 +78,13 @@ class EpochDone:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Training is over. ``reason`` is ``"done"``, or what ``run.stop`` was given."""
+    """Training is over. ``reason`` is ``"done"``, or the argument of ``run.stop``."""
 
     reason: str
 
     @property
-    def said(self) -> str:
-        """A sentence where training was stopped early; else empty."""
+    def message(self) -> str:
+        """A sentence if training was stopped early; else empty."""
         return "" if self.reason == "done" else f"stopped early: {self.reason}"
 
 

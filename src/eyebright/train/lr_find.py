@@ -21,17 +21,19 @@ from eyebright._system.timer import Timer
 from eyebright.errors import InputError, TrainingError
 from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
+from eyebright.train.history import SmoothLoss
 from eyebright.train.plan import Plan
 from eyebright.train.run import Accumulation, Batches, PhaseSetup, Run, TrainBatch
 from eyebright.train.schedule import sched_exp
-from eyebright.train.smooth import SmoothLoss
 from eyebright.train.step import LossNotFiniteError, Step, step
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
-FEWEST = 6
-MOMENTUM = 0.9
+_MIN_STEPS = 8
+"""The first tenth and the last five steps do not count, and a suggestion needs three."""
+
+_MOMENTUM = 0.9
 
 Curve = NDArray[np.float32]
 
@@ -43,11 +45,11 @@ class LRFind:
     Args:
         lrs: the learning rate of each step.
         losses: the smoothed loss of each step.
-        valley: in the middle of the longest interval in which the loss falls.
-        slide: where the loss, from the end backwards, stops rising steeply.
+        valley: the learning rate in the middle of the longest decreasing subsequence of the losses.
+        slide: the learning rate at which, seen from the end, the loss stops rising steeply.
         minimum: a tenth of the learning rate with the lowest loss.
-        steep: where the loss falls fastest.
-        said: a sentence where the suggestions are unreliable; else None.
+        steep: the learning rate at which the loss falls fastest.
+        warning: a sentence if the suggestions are unreliable; else None.
     """
 
     lrs: list[float]
@@ -56,7 +58,7 @@ class LRFind:
     slide: float
     minimum: float
     steep: float
-    said: str | None = None
+    warning: str | None = None
 
     def __iter__(self) -> Iterator[float]:
         """Two values, as the book unpacks them: ``lr_min, lr_steep = ...``."""
@@ -68,14 +70,21 @@ class LRFind:
         return {"valley": self.valley, "slide": self.slide, "minimum": self.minimum, "steep": self.steep}
 
     def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-        """The curve with its suggestions marked, on the axes given or on new ones."""
+        """Plot the losses over the learning rates, with the suggestions as points.
+
+        Args:
+            ax: axes to draw on; by default those of a new figure.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
         ax = plot.plot_lr_find(self.lrs, self.losses, self.suggestions, ax=ax)
-        ax.set_title(self.said or "", fontsize="medium")
+        ax.set_title(self.warning or "", fontsize="medium")
         return ax
 
     def __repr__(self) -> str:
         rates = ", ".join(f"{name}={rate:.2g}" for name, rate in self.suggestions.items())
-        return f"LRFind({rates}; {len(self.lrs)} steps)" + (f": {self.said}" if self.said else "")
+        return f"LRFind({rates}; {len(self.lrs)} steps)" + (f": {self.warning}" if self.warning else "")
 
     def _repr_html_(self) -> str:
         """The suggestions, and the loss at each of them."""
@@ -83,8 +92,8 @@ class LRFind:
             (name, f"{rate:.2g}", f"{np.interp(np.log(rate), np.log(self.lrs), self.losses):.4f}")
             for name, rate in self.suggestions.items()
         ]
-        table = html.table(("suggestion", "learning rate", "loss there"), rates)
-        return html.block("Learning rates", table, html.paragraph(self.said) if self.said else "")
+        table = html.table(("suggestion", "learning rate", "loss"), rates)
+        return html.block("Learning rates", table, html.paragraph(self.warning) if self.warning else "")
 
 
 def lr_find(
@@ -99,26 +108,28 @@ def lr_find(
     step: Step = step,
     observe: Observer = lambda event: None,
 ) -> LRFind:
-    """The curve of the loss while the learning rate grows by equal factors, and four suggestions.
+    """The losses of training steps with exponentially increasing learning rates, and four suggestions.
 
     Args:
-        run: is restored at the end.
+        run: the run; it is restored at the end.
         setup: the model that a step calls, and the training batches.
         start_lr: the first learning rate.
-        end_lr: the one after the last.
-        num_it: how many steps; at least 6.
+        end_lr: the learning rate that would follow the last step.
+        num_it: number of steps, at least 8.
         stop_div: stop when the smoothed loss is four times its lowest value.
-        plan: whose weight decay and options (but accumulation and average) are used; its rates and epochs are not.
-        step: learns from one batch.
-        observe: called with `SearchStarted`, and with `StepDone` after each step.
+        plan: a plan whose weight decay and options (except ``accumulate`` and ``ema``) are used; its learning rates
+            and epochs are not.
+        step: the training step.
+        observe: an observer; it gets `SearchStarted`, and `StepDone` after each step.
 
     Raises:
-        InputError: not 0 < start_lr < end_lr.
+        InputError: not 0 < start_lr < end_lr, or fewer than 8 steps.
         TrainingError: the loss diverged too early for a suggestion, or there was no batch.
     """
     if not 0 < start_lr < end_lr:
-        raise InputError(f"learning rates grow from a positive start_lr to end_lr, got {start_lr} and {end_lr}")
-    num_it = max(num_it, FEWEST)
+        raise InputError(f"expected 0 < start_lr < end_lr, got start_lr={start_lr} and end_lr={end_lr}")
+    if num_it < _MIN_STEPS:
+        raise InputError(f"the learning-rate finder needs num_it of at least {_MIN_STEPS} steps, got {num_it}")
     lrs: list[float] = []
     losses: list[float] = []
     smooth = SmoothLoss()
@@ -129,7 +140,7 @@ def lr_find(
         model = run.device.data_parallel(setup.model)
         for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
-            scratch.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
+            scratch.current_optimizer.set([lr] * len(run.groups), _MOMENTUM)
             try:
                 with scratch.device.fork_rng(run.seed, index):
                     loss = step(scratch, model, batch).loss
@@ -144,7 +155,7 @@ def lr_find(
 
 
 def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> LRFind:
-    """The four suggestions for a curve; its first tenth and its last five points do not count, as in the book.
+    """The four suggestions for a curve; as in the book, its first tenth and its last five points are omitted.
 
     Raises:
         TrainingError: fewer than three points are left.
@@ -154,12 +165,12 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) ->
     rates, values = np.array(lrs[kept], dtype=np.float32), np.array(losses[kept], dtype=np.float32)
     if len(rates) < 3:
         raise TrainingError(
-            f"the loss ran away after {len(lrs)} of {num_it} steps, too early to suggest a learning rate;"
-            " start lower with start_lr, or look at the targets"
+            f"the loss diverged after {len(lrs)} of {num_it} steps, too early to suggest a learning rate;"
+            " use a smaller start_lr, or check the targets"
         )
     fall = float(values[0] - values.min())
     flat = fall < 0.05 * abs(float(values[0]))
-    said = f"the loss fell by {fall:.2g} only: these suggestions mean little" if flat else None
+    warning = f"the loss fell by only {fall:.2g}, so these learning rates are unreliable" if flat else None
     return LRFind(
         list(lrs),
         list(losses),
@@ -167,13 +178,13 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) ->
         slide=_slide(rates, values),
         minimum=_minimum(rates, values),
         steep=_steep(rates, values),
-        said=said,
+        warning=warning,
     )
 
 
 @contextmanager
 def _scratch(run: Run, setup: PhaseSetup, plan: Plan) -> Generator[Run, None, None]:
-    """A run with its own optimizer on the same model, in training mode; all is restored at the end."""
+    """A run with its own optimizer on the same model, in training mode; the model is restored at the end."""
     parameters = list(run.model.parameters())
     tensors = [*parameters, *run.model.buffers()]
     weights = [tensor.detach().clone() for tensor in tensors]
@@ -208,7 +219,7 @@ def _endless(batches: Batches, epoch: int) -> Iterator[TrainBatch]:
 
 
 def _valley(lrs: Curve, losses: Curve) -> float:
-    """Two thirds down the longest falling subsequence, as fastai's ``valley`` counts it."""
+    """The learning rate in the middle of the longest decreasing subsequence of the losses (fastai's ``valley``)."""
     lengths = [1] * len(losses)
     start = longest = 0
     for i in range(1, len(losses)):
@@ -222,7 +233,11 @@ def _valley(lrs: Curve, losses: Curve) -> float:
 
 
 def _slide(lrs: Curve, losses: Curve, *, width: int = 15, steepness: float = 0.005) -> float:
-    """Where an interval that slides in from the right first has slopes at its ends that differ little."""
+    """The learning rate where the loss stops rising steeply (fastai's ``slide``).
+
+    An interval of ``width`` steps moves from the end of the curve to the left, as long as the slopes at its two ends
+    differ by more than ``steepness``.
+    """
     slopes = np.gradient(losses)
     right, left = -1, -1 - width
     found = lrs[max(left, -len(lrs))]
@@ -233,10 +248,10 @@ def _slide(lrs: Curve, losses: Curve, *, width: int = 15, steepness: float = 0.0
 
 
 def _minimum(lrs: Curve, losses: Curve) -> float:
-    """A tenth of where the loss is lowest."""
+    """A tenth of the learning rate with the lowest loss."""
     return float(lrs[losses.argmin()]) / 10
 
 
 def _steep(lrs: Curve, losses: Curve) -> float:
-    """Where the loss falls fastest over the logarithm of the learning rate."""
+    """The learning rate at the steepest fall of the loss over the logarithm of the learning rate."""
     return float(lrs[(np.diff(losses) / np.diff(np.log(lrs))).argmin()])

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor, nn
 
-from eyebright.train.autotune_cache import measured_key, recall, remember
+from eyebright.train.autotune_cache import measurement_key, read_measurement, store_measurement
 from eyebright.train.device import Device, Precision
 from eyebright.train.run import TrainBatch
 
@@ -45,11 +45,11 @@ def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: De
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
     few = slice(IMAGES if device.torch_device.type == "cpu" else None)
     images, targets = batch[0][few], batch[1][few]
-    key = measured_key("seconds in float32 and bfloat16", model, tuple(images.shape))
+    key = measurement_key("seconds in float32 and bfloat16", model, tuple(images.shape))
     before = _recalled(key, device)
     slow, fast = before or _measured(model, (images, targets), loss, device)
     if before is None and device.is_main:
-        remember(key, [slow, fast])
+        store_measurement(key, [slow, fast])
     here = "here for this model" + (", as measured before" if before else "")
     if slow > WORTH * fast:
         return "bfloat16", f"{slow / fast:.1f} times faster than float32 {here}"
@@ -61,7 +61,7 @@ def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: De
 def _recalled(key: str, device: Device) -> tuple[float, float] | None:
     """The cached result, where all processes have the same one."""
     try:
-        slow, fast = map(float, recall(key))
+        slow, fast = map(float, read_measurement(key))
     except (TypeError, ValueError, OverflowError):
         slow, fast = 0.0, 0.0
     known = device.gather(torch.tensor([[slow, fast]], dtype=torch.float64))

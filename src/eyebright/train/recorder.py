@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from eyebright import _html as html, plot
+from eyebright.train.history import epoch_cells, epoch_columns, history_rows, smoothed, text_table
 from eyebright.train.run import Run
-from eyebright.train.smooth import smoothed
-from eyebright.train.table import epoch_cells, epoch_columns, history_rows, text_table
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -18,7 +17,7 @@ class Recorder:
     """The losses, learning rates and scores of a run's last fit.
 
     Args:
-        run: whose current state is shown; the recorder has none of its own.
+        run: the run; the recorder reads its current state and stores nothing.
     """
 
     def __init__(self, run: Run) -> None:
@@ -29,7 +28,7 @@ class Recorder:
         return text_table(rows) if rows else f"{type(self).__name__}: nothing has been trained yet"
 
     def _repr_html_(self) -> str:
-        """The table of epochs, through all plans of the last fit."""
+        """The table of epochs as HTML, over all phases of the last fit."""
         rows = history_rows(self._run.history)
         columns = epoch_columns(rows)
         return html.block("", html.table(columns, [epoch_cells(row, columns) for row in rows], text_columns=0))
@@ -38,11 +37,11 @@ class Recorder:
     def metric_names(self) -> list[str]:
         """The columns of the table of epochs."""
         rows = history_rows(self._run.history)
-        return ["epoch", *(rows[-1].scores if rows else ("train_loss", "valid_loss")), "time"]
+        return epoch_columns(rows) if rows else ["epoch", "train_loss", "valid_loss", "time"]
 
     @property
     def values(self) -> list[list[float]]:
-        """For each epoch: the training loss, the validation loss, then every metric."""
+        """For each epoch: the training loss, the validation loss and the metrics."""
         return [list(row.scores.values()) for row in history_rows(self._run.history)]
 
     @property
@@ -57,17 +56,26 @@ class Recorder:
 
     @property
     def metrics(self) -> list[list[Tensor]]:
-        """For each epoch its metrics without the losses, as tensors, under the name of the recipes."""
+        """For each epoch its metrics without the losses, as tensors, for Microsoft's computer-vision recipes."""
         return [[torch.tensor(value) for value in row[2:]] for row in self.values]
 
     def plot_losses(self, skip_start: int = 0, *, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-        """The learning curve from the first step, under the name of the recipes."""
+        """The learning curve from the first step; the name in Microsoft's computer-vision recipes."""
         return self.plot_loss(skip_start, ax=ax)
 
     def plot_loss(
         self, skip_start: int = 5, *, log: bool = False, ax: "matplotlib.axes.Axes | None" = None
     ) -> "matplotlib.axes.Axes":
-        """The learning curve: the smoothed training loss, and the validation loss at the end of each epoch."""
+        """The learning curve: the smoothed training loss, and the validation loss at the end of each epoch.
+
+        Args:
+            skip_start: number of first steps to omit.
+            log: True for a logarithmic loss axis.
+            ax: axes to draw on; by default those of a new figure.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
         epochs = len(self._run.history)
         steps = len(self._run.losses) / epochs if epochs else 0.0
         valid = [

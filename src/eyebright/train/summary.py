@@ -1,9 +1,13 @@
-"""The summary that the book prints: the model's layers, and how it is trained."""
+"""Summaries of a training: the model's layers as the book prints them, and the time that each part took."""
 
 from dataclasses import dataclass
 
 from eyebright import _html as html
+from eyebright._system.timer import Timer
 from eyebright.models.summary import ModelSummary
+from eyebright.train.run import BACKWARD, FORWARD, OPTIMIZER, VALIDATING, WAITING, Run
+
+PARTS = (WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING)
 
 
 @dataclass(frozen=True, repr=False)
@@ -11,10 +15,10 @@ class TrainingSummary:
     """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
 
     Args:
-        model: its layers.
-        optimizer: its name.
-        loss: its name.
-        frozen_to: the groups before this one are frozen.
+        model: the layers of the model.
+        optimizer: the name of the optimizer.
+        loss: the name of the loss.
+        frozen_to: index of the first parameter group that is not frozen.
     """
 
     model: ModelSummary
@@ -29,9 +33,35 @@ class TrainingSummary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The HTML that Jupyter displays."""
         return html.block("", self.model.to_html(), *map(html.paragraph, self._lines()))
 
     def _lines(self) -> tuple[str, str, str]:
         frozen = f"Model frozen up to parameter group #{self.frozen_to}" if self.frozen_to else "Model unfrozen"
         return f"Optimizer used: {self.optimizer}", f"Loss function: {self.loss}", frozen
+
+
+def profile_lines(run: Run, loading: Timer, workers: int) -> list[str]:
+    """The lines of a table with the time that each part of training took, and the CPU time of the loader's workers.
+
+    On a GPU the forward pass is asynchronous, and is waited for in the backward pass; their sum is right.
+
+    Args:
+        run: a run after its training.
+        loading: the timer of the training loader, in CPU seconds of its workers.
+        workers: number of workers; 0: the training thread loads the images itself.
+    """
+    total = run.timer.seconds.get("epoch", 0.0)
+    if not total:
+        return ["no epoch has been trained yet: there are no times to show"]
+    spent = {name: run.timer.seconds.get(name, 0.0) for name in PARTS}
+    spent["everything else"] = max(total - sum(spent.values()), 0.0)
+    width = max(map(len, spent))
+    lines = [f"training took {total:.1f} s:"]
+    lines += [f"  {name.ljust(width)} {seconds:8.1f} s {seconds / total:6.1%}" for name, seconds in spent.items()]
+    cpu_times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in loading.seconds.items())
+    if cpu_times and workers == 0:
+        lines.append(f"CPU time of loading images, in the training thread: {cpu_times}")
+    elif cpu_times:
+        lines.append(f"CPU time of {workers} worker{'s' * (workers > 1)}, in parallel with training: {cpu_times}")
+    return lines

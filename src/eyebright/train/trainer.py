@@ -1,6 +1,6 @@
-"""Trains a model on its data: freezes, chooses the precision, caches features, and sets the loop up.
+"""Trains a model on its data: freezes, chooses the precision, caches features, and sets up the loop.
 
-It connects the loop, which knows nothing of datasets with `eyebright.learner`, which has the book's verbs.
+The loop knows nothing of datasets, and `eyebright.learner` has the names of the book; the trainer connects the two.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,26 +46,26 @@ from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
 
 SHORT_EPOCH = 32
-"""Epochs of fewer steps are too short for the running statistics of batch norms."""
+"""Epochs with fewer steps are too short for the running statistics of batch norms."""
 
-ENOUGH_BATCHES = 8
-"""To recompute the statistics: some hundred images."""
+STATISTICS_BATCHES = 8
+"""The number of batches from which the statistics are recomputed: some hundred images."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
-"""The scores of the validation side, from its cached features where there are some."""
+"""A function that returns the scores of the validation set, from its cached features if it gets any."""
 
 
-class Training:
+class Trainer:
     """A model, its data, and the run that trains it.
 
     Args:
-        dls: the training and the validation side.
-        model: is moved to the device of the data.
-        loss: of raw outputs and targets; None: the target block's.
-        precision: ``"auto"`` measures before the first fit.
-        seed: of dropout.
-        train_bn: whether norm layers of a frozen backbone learn.
+        dls: the training and the validation loader.
+        model: the model; it is moved to the device of the data.
+        loss: a function of raw outputs and targets; None: the loss of the target block.
+        precision: a number format; ``"auto"`` measures before the first fit which one is faster.
+        seed: seed of dropout and of mixing.
+        train_bn: whether norm layers of a frozen backbone are trained.
         keep_statistics: batch norms of the backbone keep their pretrained running statistics.
     """
 
@@ -109,7 +109,7 @@ class Training:
 
     @property
     def loss(self) -> Loss:
-        """Of raw outputs and targets; setting it changes training and validation."""
+        """The loss, a function of raw outputs and targets; setting it changes training and validation."""
         return self._loss
 
     @loss.setter
@@ -118,16 +118,16 @@ class Training:
         self._own_loss = True
 
     def freeze_to(self, n: int) -> None:
-        """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
+        """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
         freeze_to(self.model, n, train_bn=self.train_bn)
         self.frozen_to = n % len(self.run.groups)
 
     def use_precision(self, precision: str) -> None:
-        """Trains in this precision from now on; weights stay float32."""
+        """Train in this precision from now on; weights stay float32."""
         self.run.device = Device(self.run.device.torch_device, precision)
 
     def optimizer(self, weight_decay: float) -> GroupedOptimizer:
-        """The optimizer of the last fit; before any, one like that which the next fit will make."""
+        """The optimizer of the last fit; before the first fit, a new one with the same settings."""
         return self.run.optimizer or GroupedOptimizer(self.run.groups, weight_decay=weight_decay)
 
     def fit(
@@ -143,12 +143,17 @@ class Training:
         """Train one plan after another.
 
         Args:
-            plans: what is trained, in order.
-            observers: called with each event.
-            validate: gives the scores after each epoch.
+            plans: the plans, in order.
+            observers: functions that are called with each event.
+            validate: a function that returns the scores after each epoch.
             checkpoint: a file to which the state is written after each epoch.
             resume: continue from that file.
-            progress: how progress is shown.
+            progress: the progress display, see `show_progress`.
+
+        Raises:
+            InputError: the options, the batch size or the data do not fit the model or its target; or ``resume``
+                without a checkpoint.
+            TrainingError: a loss is not finite, there is no batch, or the checkpoint cannot be written or does not fit.
         """
         self._check(plans)
         watching = list(observers)
@@ -156,7 +161,7 @@ class Training:
             watching.append(save_after_epochs(self.run, checkpoint))
         if resume:
             if checkpoint is None:
-                raise InputError("to resume, name the checkpoint that a training wrote")
+                raise InputError("`resume` needs `checkpoint`, the file from which training continues")
             load_checkpoint(self.run, checkpoint, plans=plans)
         else:
             self._choose_precision(plans[-1].frozen_to)
@@ -168,7 +173,7 @@ class Training:
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
-        """The losses at growing learning rates; model and run are restored at the end."""
+        """The losses at increasing learning rates; model and run are restored at the end."""
         self._check([plan])
         self._choose_precision(self.frozen_to)
         self._set_training_loss(plan.options)
@@ -185,13 +190,13 @@ class Training:
                 observe=shown,
             )
 
-    def scores(
+    def validate(
         self, loader: Loader, metrics: Sequence[Metric], decision: Decision, *, cache: FeatureCache | None = None
     ) -> Scores:
-        """The loss and every metric, exact over all images of the loader, or of its cached features."""
+        """The loss and all metrics, computed over all images of the loader, or over its cached features."""
         if cache is not None and not self.dls.target.is_geometric:
             given = cached_outputs(cache.model.head, cache.batches(0), self.run.device)
-            self._tell_skipped(loader)
+            self._share_skipped(loader)
         else:
             given = self.outputs(loader, exact=self.run.device.precision == "float32")
         targets = own_targets(loader.dataset, given)
@@ -201,16 +206,16 @@ class Training:
         """The model's outputs for all images of the loader, in its order.
 
         Args:
-            loader: of either side, or of other images.
-            exact: in float32, as the saved model predicts; those of the last validation are not computed again while
-                the weights are the same. False: in the precision of training.
+            loader: the validation loader, or another one that does not augment.
+            exact: True for float32, the precision in which a saved model predicts; the result of the last call is
+                reused while the weights are unchanged. False for the precision of training.
         """
         weights = _versions(self.model)
         if exact and self._last is not None and self._last[0] is loader and self._last[1] == weights:
             return self._last[2]
         with closing(loader.batches(shard=self._shard)) as batches:
             given = compute_outputs(self._model_for_evaluation(), batches, self.run.device, autocast=not exact)
-        self._tell_skipped(loader)
+        self._share_skipped(loader)
         if exact:
             self._last = loader, weights, given
         return given
@@ -220,16 +225,16 @@ class Training:
         return batch_outputs(self.model, batch, self.run.device)
 
     def summary(self, weight_decay: float) -> TrainingSummary:
-        """The model layer by layer, and how it is trained."""
+        """The layers of the model, its optimizer, its loss and what is frozen."""
         layers = summarize(self.model, (self.dls.bs, *self.dls.one_batch()[0].shape[1:]))
         optimizer = type(self.optimizer(weight_decay).torch).__name__
         return TrainingSummary(layers, optimizer, repr(self._loss), self.frozen_to)
 
     def facts(self) -> dict[str, str]:
         """Model, weights, data, loss and precision, as text."""
-        every = list(self.model.parameters())
-        learn = sum(parameter.numel() for parameter in every if parameter.requires_grad)
-        total = sum(parameter.numel() for parameter in every)
+        parameters = list(self.model.parameters())
+        learn = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+        total = sum(parameter.numel() for parameter in parameters)
         return {
             "model": f"{self.model.description.arch}: {total:,} parameters, of which {learn:,} learn",
             "weights": self.model.origin or "random at the start",
@@ -242,7 +247,7 @@ class Training:
         return show_progress(how if self.run.device.is_main else "quiet")
 
     def _events(self, validate: Validate) -> Events:
-        """The events of all plans that are left."""
+        """The events of the current plan and those after it."""
         while not self.run.finished:
             plan = self.run.plan
             self._set_training_loss(plan.options)
@@ -254,7 +259,7 @@ class Training:
             check_options(plan.options, self.dls.target, own_loss=self._own_loss)
 
     def _set_training_loss(self, options: TrainingOptions) -> None:
-        """The run learns from the options' loss; validation keeps the plain one."""
+        """Sets the loss that the options choose for training; validation keeps the plain one."""
         self.run.loss = self._loss
         if options.changes_loss:
             self.run.loss = self.dls.target.training_loss(
@@ -265,7 +270,7 @@ class Training:
         return mixing_step(self.dls.target.soft_targets) if options.mixes else step
 
     def _phase_setup(self, plan: Plan, validate: Validate) -> PhaseSetup:
-        """Freezes what the plan says; the model, the batches and the validation of its epochs."""
+        """Freezes the groups that the plan freezes; returns the model, batches and validation of its epochs."""
         freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
         self.frozen_to = plan.frozen_to
         model = self._model_for_training()
@@ -282,26 +287,26 @@ class Training:
         return self._setup(stepped, batches, validate_now)
 
     def _setup(self, model: nn.Module, batches: Batches, validate: Callable[[], Scores] | None = None) -> PhaseSetup:
-        """With a model whose modules are in the modes that they train in."""
+        """The setup for a model whose modules are in the modes of training."""
         eval_modules = [module for module in model.modules() if not module.training]
         return PhaseSetup(model, batches, len(self.dls.train), validate, eval_modules)
 
     def _model_for_training(self) -> ImageModel:
-        """What a step calls: the model, put in training mode, in a form that trains faster."""
+        """The model that a step calls: in training mode, with batch norms fused where that is faster."""
         set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
         fused = fuse_for_training(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
         assert isinstance(fused, ImageModel)  # it is the model, or a copy of it
         return fused
 
     def _model_for_evaluation(self) -> ImageModel:
-        """A copy of the model as it is now, in which batch norms are fused into convolutions."""
+        """A copy of the model in which batch norms are fused into convolutions."""
         fused = fuse_conv_bn(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
         assert isinstance(fused, ImageModel)  # it is a copy of it
         return fused
 
     @property
     def _conv_norm_pairs(self) -> list[ConvNormPair]:
-        """Which batch norm follows which convolution: determined again only when layers were exchanged."""
+        """Each convolution with the batch norm that follows it; determined again if layers were replaced."""
         layers = list(self.model.modules())
         known, pairs = self._traced
         if len(known) != len(layers) or any(a is not b for a, b in zip(known, layers, strict=True)):
@@ -311,9 +316,9 @@ class Training:
         return pairs
 
     def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
-        """Of the training side, where the plan asks for one, or where no transform draws a random number.
+        """The cache of the training features, if the plan asks for one or if no transform is random; else None.
 
-        In the latter case one view of each image is all that there is, and a cache changes nothing.
+        Without random transforms an image has one view only, so the cache does not change the result.
         """
         required = plan.augment_views is not None
         same_each_epoch = self._can_cache(plan) and self.dls.train.is_deterministic and not plan.options.mixes
@@ -332,7 +337,7 @@ class Training:
         )
 
     def _valid_cache(self, plan: Plan) -> FeatureCache | None:
-        """Of the validation side, where epochs would compute the same features again."""
+        """The cache of the validation features, if they are the same in all epochs of the plan; else None."""
         if not self._can_cache(plan):
             return None
         return FeatureCache(split_at_head(self._model_for_evaluation()), self.dls.valid, self.run.device, self._shard)
@@ -341,11 +346,11 @@ class Training:
         return plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
 
     def _recompute_statistics(self, model: nn.Module, batches: Callable[[int], TrainBatches]) -> None:
-        """After a short epoch, the statistics of batch norms for the current weights."""
+        """After a short epoch, recomputes the statistics of batch norms for the current weights."""
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
         with closing(batches(self.run.epoch)) as epoch:
-            recompute_statistics(model, islice(epoch, ENOUGH_BATCHES), self.run.device)
+            recompute_statistics(model, islice(epoch, STATISTICS_BATCHES), self.run.device)
 
     def _choose_precision(self, frozen_to: int) -> None:
         """Measures which precision is faster, on the model as it will be trained."""
@@ -358,21 +363,21 @@ class Training:
         freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
 
     def _batches(self, epoch: int) -> TrainBatches:
-        """The training batches of an epoch, as the loader reads them."""
+        """The training batches of an epoch, from the loader."""
         return _pairs(self.dls.train, epoch, shard=self._shard)
 
     @property
     def _shard(self) -> Shard:
         return Shard(*self.run.device.shard)
 
-    def _tell_skipped(self, loader: Loader) -> None:
-        """What one process left out, all know."""
+    def _share_skipped(self, loader: Loader) -> None:
+        """Shares the images that each process skipped with all processes."""
         if loader.skipped is not None:
             self.run.device.merge_dict(loader.skipped)
 
 
 def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:
-    """Changes whenever a weight or a buffer of the model does."""
+    """A value that changes with every weight or buffer of the model."""
     return tuple((tensor.data_ptr(), tensor._version) for tensor in model.state_dict().values())
 
 

@@ -25,7 +25,7 @@ from eyebright.sources.source_split import split_source
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
-from eyebright.train.profile import profile_lines
+from eyebright.train.summary import profile_lines
 from eyebright.workflow.loaders import (
     augmentation_message,
     batch_size,

@@ -45,21 +45,21 @@ def epochs(run: Run, values: list[float], **arguments: object) -> tuple[int, str
         ([0.5, 0.4, 0.5, 0.3, 0.2, 0.1, 0.1, 0.1], 1, False, 3),
     ],
 )
-def test_training_ends_when_the_patience_does(values: list[float], patience: int, higher: bool, expected: int) -> None:
+def test_training_ends_without_an_improvement(values: list[float], patience: int, higher: bool, expected: int) -> None:
     run = tiny_run()
     run.begin(PLAN)
     trained, reason = epochs(run, values, patience=patience, higher_is_better=higher)
     assert trained == expected
-    assert reason == ("done" if expected == 8 else f"f1 has not been better for {patience} epochs")
+    assert reason == ("done" if expected == 8 else f"f1 has not improved for {patience} epochs")
 
 
-def test_each_plan_counts_for_itself() -> None:
+def test_epochs_are_counted_within_each_plan() -> None:
     run = tiny_run()
     run.begin(Plan(3, (1e-3,) * 3), Plan(3, (1e-3,) * 3))
     assert epochs(run, [0.7, 0.8, 0.9, 0.1, 0.2, 0.3], patience=2, higher_is_better=True) == (6, "done")
 
 
-def test_it_goes_on_counting_after_a_resume(tmp_path: object) -> None:
+def test_the_count_continues_after_a_resume(tmp_path: object) -> None:
     path = f"{tmp_path}/run.safetensors"
     run = tiny_run()
     run.begin(PLAN)
@@ -71,7 +71,7 @@ def test_it_goes_on_counting_after_a_resume(tmp_path: object) -> None:
     assert epochs(resumed, [0.1] * 5, patience=4, higher_is_better=True)[0] == 5
 
 
-def test_a_score_that_is_not_there_is_said_with_the_nearest_one() -> None:
+def test_an_unknown_score_is_an_error_that_suggests_the_nearest_one() -> None:
     run = tiny_run()
     run.begin(PLAN)
     observers = [early_stop(run, "train_los")]
@@ -80,5 +80,5 @@ def test_a_score_that_is_not_there_is_said_with_the_nearest_one() -> None:
 
 
 def test_patience_is_at_least_one_epoch() -> None:
-    with pytest.raises(InputError, match="waits for at least 1 epoch, got patience=0"):
+    with pytest.raises(InputError, match="`patience` must be at least 1 epoch, got 0"):
         early_stop(tiny_run(), patience=0)

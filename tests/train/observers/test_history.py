@@ -34,7 +34,7 @@ def test_epochs_may_have_different_scores(tmp_path: Path) -> None:
     assert (tmp_path / "history.csv").read_text() == "epoch,a,b\n0,1.0,\n1,,2.0\n"
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_error_in_writing_the_history_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match=r"cannot write the history '.*file/history.csv'"):
         write_history([{"epoch": 0}], tmp_path / "file" / "history.csv")

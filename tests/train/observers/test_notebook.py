@@ -43,7 +43,7 @@ class Outputs:
     def __init__(self) -> None:
         self.states: list[list[tuple[str, str]]] = []
 
-    def __call__(self, html: str, text: str) -> notebook.Change:
+    def __call__(self, html: str, text: str) -> notebook.Update:
         states = [(html, text)]
         self.states.append(states)
         return lambda html, text: states.append((html, text))

@@ -1,4 +1,4 @@
-"""What a person sees of a training."""
+"""The progress display of a training."""
 
 import io
 import time
@@ -17,11 +17,11 @@ from eyebright.train.events import (
     StepDone,
     ValidationStarted,
 )
+from eyebright.train.history import smoothed
 from eyebright.train.lr_find import lr_find
 from eyebright.train.observers import progress
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
-from eyebright.train.smooth import smoothed
 from support.training import setup_of, tiny_run
 
 HEAD, EVERYTHING = fine_tune_plans(3, 2)
@@ -62,16 +62,16 @@ def shown(mode: str, events: list[Event], *, terminal: bool = False, pause: floa
 
 
 @pytest.mark.parametrize("mode", ["auto", "lines"])
-def test_a_log_gets_the_table_of_the_book_in_plain_lines(mode: str) -> None:
+def test_a_log_has_the_table_of_the_book_in_plain_lines(mode: str) -> None:
     assert shown(mode, EVENTS) == TABLE
 
 
-def test_one_plan_needs_no_title() -> None:
+def test_a_single_plan_has_no_title() -> None:
     events: list[Event] = [PhaseStarted(0, 1, Plan(1, (1e-3,))), EpochDone(0, {"train_loss": 1.0}, 1.0)]
     assert shown("lines", events) == "   epoch  train_loss      time\n       0    1.000000     00:01\n"
 
 
-def test_a_log_gets_a_sign_of_life_at_most_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_has_a_line_with_the_current_step_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     console = Console(file=io.StringIO(), width=40)
@@ -89,7 +89,7 @@ def test_a_log_gets_a_sign_of_life_at_most_every_half_minute(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("mode", ["auto", "bar"])
-def test_a_terminal_gets_a_bar_that_leaves_only_the_table(mode: str) -> None:
+def test_a_terminal_shows_a_bar_and_keeps_only_the_table(mode: str) -> None:
     text = shown(mode, EVENTS, terminal=True, pause=0.15)  # the bar is drawn ten times a second
     lines = [line.split("\x1b[2K")[-1] for line in text.split("\n")]
     assert [line for line in lines if line in TABLE.splitlines()] == TABLE.splitlines()
@@ -98,7 +98,7 @@ def test_a_terminal_gets_a_bar_that_leaves_only_the_table(mode: str) -> None:
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
-def test_a_bar_is_taken_off_when_training_breaks_off() -> None:
+def test_the_bar_is_removed_if_training_is_interrupted() -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
 
     def interrupted() -> None:
@@ -115,7 +115,7 @@ def search(steps: int) -> list[Event]:
     return [SearchStarted(steps), *(StepDone(step, steps, 0.5, (1e-3,)) for step in range(1, steps + 1))]
 
 
-def test_a_search_tells_of_each_of_its_steps() -> None:
+def test_the_learning_rate_finder_emits_an_event_per_step() -> None:
     events: list[Event] = []
     run = tiny_run()
     found = lr_find(run, setup_of(run), num_it=12, end_lr=1e-3, observe=events.append)
@@ -126,14 +126,14 @@ def test_a_search_tells_of_each_of_its_steps() -> None:
     assert smoothed(step.loss for step in steps) == found.losses
 
 
-def test_a_search_for_a_learning_rate_has_a_bar_that_leaves_nothing() -> None:
+def test_the_bar_of_the_learning_rate_finder_is_removed_at_the_end() -> None:
     text = shown("bar", search(6), terminal=True, pause=0.15)
     assert "learning rates" in text
     assert "4/6" in text
     assert text.split("\x1b[2K")[-1].strip() == ""
 
 
-def test_a_search_for_a_learning_rate_gives_signs_of_life_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learning_rate_finder_logs_the_current_step_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     console = Console(file=io.StringIO(), width=40)
@@ -145,10 +145,10 @@ def test_a_search_for_a_learning_rate_gives_signs_of_life_in_a_log(monkeypatch: 
     assert lines == ["learning rates, step 30/40: loss 0.5000, 00:10 left"]
 
 
-def test_quiet_is_quiet() -> None:
+def test_quiet_prints_nothing() -> None:
     assert shown("quiet", EVENTS, terminal=True) == ""
 
 
-def test_an_unknown_way_to_show_is_refused() -> None:
+def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(InputError, match="unknown progress 'line'. Did you mean 'lines'\\?"), show_progress("line"):
         pass

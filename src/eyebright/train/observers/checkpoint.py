@@ -1,4 +1,4 @@
-"""Saving the run after every epoch, so that nothing is lost when a machine dies."""
+"""Saves a run after each epoch, so that training can be resumed after a crash."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from eyebright.train.state import save_checkpoint
 
 
 def checkpoint(run: Run, path: str | Path) -> Observer:
-    """An observer that writes the run to ``path`` after every epoch; the file is always a whole one.
+    """An observer that writes the run to ``path`` after each epoch; the file is always complete.
 
     Raises, when it writes:
-        TrainingError: the disk is full, read-only, or the like; the checkpoint from before is still there.
+        TrainingError: the disk is full, read-only, or the like; the previous checkpoint is kept.
     """
 
     def observe(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Stopping when a score no longer gets better."""
+"""Early stopping: ends training when a score no longer improves."""
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.train.events import EpochDone, Event, Observer
@@ -6,19 +6,22 @@ from eyebright.train.run import Run
 
 
 def early_stop(run: Run, score: str = "valid_loss", *, patience: int = 3, higher_is_better: bool = False) -> Observer:
-    """An observer that stops the run when a score has not been better than before for some epochs.
+    """An observer that stops the run when a score has not improved for some epochs.
 
-    It reads the run's own history, so it goes on counting after a resume. Each plan counts for itself: the first epochs
-    with everything unfrozen are often worse than the last ones of the head alone.
+    It reads the history of the run, so it continues to count after a resume. It counts within each plan: the first
+    epochs with all layers unfrozen are often worse than the last epochs with a frozen backbone.
 
     Args:
-        run: that is stopped.
-        score: its name, as in the table.
-        patience: how many epochs without a better score are waited for.
+        run: the run to stop.
+        score: the name of the score, as in the table of epochs.
+        patience: number of epochs without an improvement after which training ends.
         higher_is_better: False for a loss.
+
+    Raises:
+        InputError: ``patience`` is not positive; or during training, the epochs have no such score.
     """
     if patience < 1:
-        raise InputError(f"early stopping waits for at least 1 epoch, got patience={patience}")
+        raise InputError(f"`patience` must be at least 1 epoch, got {patience}")
     sign = 1 if higher_is_better else -1
 
     def observe(event: Event) -> None:
@@ -26,10 +29,10 @@ def early_stop(run: Run, score: str = "valid_loss", *, patience: int = 3, higher
             return
         if score not in event.scores:
             near = did_you_mean(score, event.scores)
-            raise InputError(f"there is no score '{score}' to stop by.{near} The known: {listing(event.scores)}")
+            raise InputError(f"there is no score '{score}' to stop by.{near} Known: {listing(event.scores)}")
         values = [sign * row[score] for row in run.history[-run.done :]]
         waited = len(values) - 1 - values.index(max(values))
         if waited >= patience:
-            run.stop(f"{score} has not been better for {waited} epochs")
+            run.stop(f"{score} has not improved for {waited} epochs")
 
     return observe

@@ -11,7 +11,7 @@ from eyebright.train.run import Run
 
 
 def history_csv(run: Run, path: str | Path) -> Observer:
-    """An observer that writes the run's history to ``path`` after every epoch, the epochs before a resume too."""
+    """An observer that writes the history of a run to ``path`` after each epoch, including epochs before a resume."""
 
     def observe(event: Event) -> None:
         if isinstance(event, EpochDone):
@@ -21,7 +21,7 @@ def history_csv(run: Run, path: str | Path) -> Observer:
 
 
 def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> None:
-    """Writes one row for each epoch, with all columns that any epoch has.
+    """Writes one row per epoch, with all columns that occur in any epoch.
 
     Raises:
         TrainingError: the file cannot be written.
@@ -42,10 +42,10 @@ def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> N
 
 
 def read_history(path: str | Path) -> list[dict[str, float]]:
-    """The rows that `write_history` wrote, with the very same numbers; none where there is no such file.
+    """The rows that `write_history` wrote, with identical numbers; empty if there is no such file.
 
     Raises:
-        ArtifactError: the file cannot be read, or holds something that is not a number.
+        ArtifactError: the file cannot be read, or contains a value that is not a number.
     """
     if not Path(path).exists():
         return []

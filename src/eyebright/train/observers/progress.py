@@ -1,4 +1,4 @@
-"""Shows progress: a table of epochs that grows, with a progress bar below it on a terminal.
+"""Shows progress: a table with one line per epoch, and on a terminal a progress bar below it.
 
 The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan. For
 notebooks see `eyebright.train.observers.notebook`.
@@ -23,27 +23,28 @@ from eyebright.train.events import (
     StepDone,
     ValidationStarted,
 )
+from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_line
 from eyebright.train.observers.notebook import NotebookTable, in_notebook, notebook_output
 from eyebright.train.observers.work import Work
-from eyebright.train.table import EpochRow, epoch_cells, epoch_columns, text_line
 
 MODES = ("auto", "bar", "lines", "notebook", "quiet")
-HEARTBEAT = 30.0
+_LINE_SECONDS = 30.0
+"""The time between two lines of a log with the current step."""
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 @contextmanager
 def show_progress(mode: str = "auto", *, console: Console | None = None) -> Generator[Observer, None, None]:
-    """An observer that shows the training, inside a ``with`` because a bar must be taken off the screen again.
+    """A context with an observer that shows the training; the progress bar is removed at the end of the ``with``.
 
     Args:
         mode: ``"bar"`` for a terminal, ``"notebook"`` for the output of a cell, ``"lines"`` for a log, ``"quiet"`` for
-            nothing; ``"auto"`` looks where it writes to.
-        console: where to; None for standard output, or for the notebook that runs this code.
+            nothing; ``"auto"`` chooses by the kind of output.
+        console: the output; None for standard output, or for the notebook that runs this code.
 
     Raises:
-        InputError: an unknown mode, or ``"notebook"`` where there is none.
+        InputError: an unknown mode, or ``"notebook"`` outside of a notebook.
     """
     if mode not in MODES:
         raise InputError(f"unknown progress '{mode}'.{did_you_mean(mode, MODES)} The known: {listing(MODES)}")
@@ -73,21 +74,21 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
 
 
 class _Table:
-    """One line for each epoch, under a header at the first of each plan."""
+    """One line per epoch, under a header for each plan."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, print_line: PrintLine) -> None:
+        self._print_line = print_line
         self._columns: list[str] = []
 
     def __call__(self, event: Event) -> None:
         match event:
             case PhaseStarted():
                 self._columns = []
-                self._say_if_any(event.title)
+                self._print_if_any(event.title)
             case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
                 self._row(EpochRow(epoch, scores, seconds))
             case Finished():
-                self._say_if_any(event.said)
+                self._print_if_any(event.message)
             case _:
                 pass
 
@@ -95,12 +96,12 @@ class _Table:
         columns = epoch_columns([row])
         if columns != self._columns:
             self._columns = columns
-            self._say(text_line(columns, columns))
-        self._say(text_line(columns, epoch_cells(row, columns)))
+            self._print_line(text_line(columns, columns))
+        self._print_line(text_line(columns, epoch_cells(row, columns)))
 
-    def _say_if_any(self, sentence: str) -> None:
+    def _print_if_any(self, sentence: str) -> None:
         if sentence:
-            self._say(sentence)
+            self._print_line(sentence)
 
 
 class _Bar:
@@ -113,52 +114,49 @@ class _Bar:
         self._task: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
-        self._work.note(event)
+        self._work.update(event)
         match event:
             case EpochStarted() | SearchStarted():
-                self._take_off()
+                self._remove_bar()
                 self._task = self._progress.add_task(self._work.name, total=self._work.steps, loss="")
             case StepDone() | ValidationStarted() if self._task is not None:
                 work = self._work
-                self._progress.update(self._task, description=work.name, completed=work.step, loss=work.said)
+                self._progress.update(self._task, description=work.name, completed=work.step, loss=work.loss_text)
             case EpochDone() | Finished():
-                self._take_off()
+                self._remove_bar()
             case _:
                 pass
         self._table(event)
 
-    def _take_off(self) -> None:
+    def _remove_bar(self) -> None:
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
 
 
 class _Lines:
-    """The table, and at most every half minute a line with the current step."""
+    """The table, and every half minute a line with the current step."""
 
-    def __init__(self, say: Say, table: _Table) -> None:
-        self._say = say
+    def __init__(self, print_line: PrintLine, table: _Table) -> None:
+        self._print_line = print_line
         self._table = table
         self._work = Work()
-        self._spoken = time.monotonic()
+        self._printed = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        self._work.note(event)
+        self._work.update(event)
         match event:
-            case StepDone() if time.monotonic() - self._spoken >= HEARTBEAT:
+            case StepDone() if time.monotonic() - self._printed >= _LINE_SECONDS:
                 work = self._work
-                self._speak(f"{work.name}, step {work.step}/{work.steps}: {work.said}, {work.left}")
+                self._print_line(f"{work.name}, step {work.step}/{work.steps}: {work.loss_text}, {work.time_left}")
+                self._printed = time.monotonic()
             case EpochDone():
-                self._spoken = time.monotonic()
+                self._printed = time.monotonic()
             case _:
                 pass
         self._table(event)
 
-    def _speak(self, line: str) -> None:
-        self._spoken = time.monotonic()
-        self._say(line)
 
-
-def _plain(console: Console) -> Say:
-    """Prints lines unchanged: no highlighting, no markup, no wrapping."""
+def _plain(console: Console) -> PrintLine:
+    """A function that prints lines unchanged: without highlighting, markup or wrapping."""
     return lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)

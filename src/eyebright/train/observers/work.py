@@ -1,10 +1,9 @@
-"""The current epoch and step, followed by the events: for progress bars and log lines."""
+"""The current epoch and step, updated by events: for progress bars and log lines."""
 
 import time
 
 from eyebright.train.events import EpochStarted, Event, PhaseStarted, SearchStarted, StepDone, ValidationStarted
-from eyebright.train.smooth import SmoothLoss
-from eyebright.train.table import clock
+from eyebright.train.history import SmoothLoss
 
 
 class Work:
@@ -17,7 +16,7 @@ class Work:
         self._smooth = SmoothLoss()
         self._started = time.monotonic()
 
-    def note(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Updates the progress by an event."""
         match event:
             case PhaseStarted():
@@ -35,16 +34,16 @@ class Work:
                 pass
 
     @property
-    def said(self) -> str:
+    def loss_text(self) -> str:
         """The smoothed loss as text; empty before the first step."""
         return "" if self.loss is None else f"loss {self.loss:.4f}"
 
     @property
-    def left(self) -> str:
+    def time_left(self) -> str:
         """The estimated time of the remaining steps as text; empty before the first step."""
         if self.step == 0:
             return ""
-        return f"{clock((time.monotonic() - self._started) / self.step * (self.steps - self.step))} left"
+        return f"{format_duration((time.monotonic() - self._started) / self.step * (self.steps - self.step))} left"
 
     def _begin(self, name: str, steps: int) -> None:
         self.name, self.steps, self.step, self.loss = name, steps, 0, None

@@ -7,7 +7,7 @@ pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final, overload
+from typing import Any, Literal, NamedTuple, final, overload
 
 import numpy as np
 import torch
@@ -16,6 +16,20 @@ from torch import Tensor
 
 from eyebright import _html as html
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
+
+HeldOutPart = Literal["promise", "test"]
+EvaluatedPart = Literal["valid", HeldOutPart]
+Part = Literal["train", EvaluatedPart]
+"""The parts of a dataset: what an image is for.
+
+- ``train``: training.
+- ``valid``: validation, which chooses everything else: the epoch, thresholds, calibration.
+- ``promise``: images from which guarantees such as "precision is at least 0.95" are computed, and which choose nothing:
+  a guarantee does not hold if its images also chose the model or its thresholds.
+- ``test``: the final scores, and nothing else.
+
+`HeldOutPart` are those that are used neither for training nor for validation, `EvaluatedPart` all but ``train``.
+"""
 
 
 class Size(NamedTuple):

@@ -32,7 +32,7 @@ def test_folders_may_say_the_split(tmp_path: Path) -> None:
     assert parts == {"1.png": "train", "2.png": "train", "3.png": "valid", "4.png": "test"}
     assert source.messages[1:] == (
         "the folders give the split: train 2, valid 1, test 1",
-        "images that are kept aside, and neither train nor validate: 1",
+        "held-out images, used neither for training nor for validation: 1",
         "images outside of the folders for training and validation, which are left out: 1",
     )
     assert [list(map(str, source.files[list(side)])) for side in source.split or ()] == [
@@ -43,7 +43,7 @@ def test_folders_may_say_the_split(tmp_path: Path) -> None:
 def test_images_for_testing_never_train_where_no_folder_validates(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "test/dog/4.png"))
     assert source.split is None
-    assert [row.path.name for row in source.only(list(source.not_kept_aside()))] == ["1.png", "2.png"]
+    assert [row.path.name for row in source.only(list(source.not_held_out()))] == ["1.png", "2.png"]
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The split of a source whose data do not say it: stratified, by whole groups, and without what is kept aside."""
+"""The split of a source whose data do not say it: stratified, by whole groups, and without held-out images."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eyebright.errors import DataError, InputError
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
 from eyebright.sources.split import LabelSplitter
@@ -31,7 +31,7 @@ LABELS = [LabelSet(["a"]), LabelSet(["a", "b"]), LabelSet(), LabelSet(["c", "b"]
 
 
 def test_labels_are_split_as_the_label_splitter_splits_them() -> None:
-    split = split_source(source("multicategory", Coded.of(LABELS)), 0.3, seed=3)
+    split = split_source(source("multicategory", Categorical.of(LABELS)), 0.3, seed=3)
     train, valid = LabelSplitter(LABELS, 0.3, seed=3)(LABELS)
     assert sides(split) == (sorted(train), sorted(valid))
     assert split.messages == (
@@ -43,7 +43,7 @@ def test_labels_are_split_as_the_label_splitter_splits_them() -> None:
 @given(st.lists(st.sampled_from("abcde"), min_size=8, max_size=80), st.integers(0, 99))
 def test_every_class_keeps_a_training_image_and_about_its_share(classes: list[str], seed: int) -> None:
     train, valid = (
-        sides(split_source(source("category", Coded.of(classes)), 0.25, seed=seed))
+        sides(split_source(source("category", Categorical.of(classes)), 0.25, seed=seed))
         if len(set(classes)) < len(classes) and max(Counter(classes).values()) > 2
         else ([*range(len(classes))], [])
     )
@@ -82,7 +82,7 @@ def test_points_are_split_at_random_with_the_seed() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), min_size=4, max_size=60), st.integers(0, 99))
 def test_groups_are_on_one_side_as_a_whole(rows: list[tuple[int, str]], seed: int) -> None:
     groups, classes = [f"g{group}" for group, _ in rows], [name for _, name in rows]
-    grouped = source("category", Coded.of(classes), group=Coded.of(groups))
+    grouped = source("category", Categorical.of(classes), group=Categorical.of(groups))
     if len(set(groups)) == 1:
         with pytest.raises(DataError, match="images are of one group, so none can be held out to validate"):
             split_source(grouped)
@@ -99,7 +99,9 @@ def test_groups_keep_about_the_share_of_every_label() -> None:
     random = np.random.default_rng(0)
     groups = np.repeat(np.arange(200), random.integers(1, 12, 200))
     classes = random.choice(["a", "b", "c"], len(groups), p=[0.7, 0.25, 0.05])
-    split = split_source(source("category", Coded.of(classes.tolist()), group=Coded.of(map(str, groups))), 0.2)
+    split = split_source(
+        source("category", Categorical.of(classes.tolist()), group=Categorical.of(map(str, groups))), 0.2
+    )
     _, valid = sides(split)
     assert len(valid) == pytest.approx(0.2 * len(groups), rel=0.1)
     for name in "abc":
@@ -107,20 +109,20 @@ def test_groups_keep_about_the_share_of_every_label() -> None:
     assert split.messages[-1].endswith("; each of the 200 groups is on one side as a whole")
 
 
-def test_images_that_are_kept_aside_stay_so() -> None:
-    part = Coded.of(["train", "test", "promise", "train"] * 10)
-    split = split_source(source("category", Coded.of(["a", "b"] * 20), part=part), 0.5)
+def test_held_out_images_stay_held_out() -> None:
+    part = Categorical.of(["train", "test", "promise", "train"] * 10)
+    split = split_source(source("category", Categorical.of(["a", "b"] * 20), part=part), 0.5)
     assert [row.part for row in split][1:3] == ["test", "promise"]
     assert Counter(row.part for row in split) == {"train": 10, "valid": 10, "test": 10, "promise": 10}
     assert split.messages[-1].startswith("split at random with seed 0: 10 of 20 images validate")
 
 
 def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:
-    given = source("category", Coded.of("abab"), part=Coded.of(["train", "valid", "train", "valid"]))
+    given = source("category", Categorical.of("abab"), part=Categorical.of(["train", "valid", "train", "valid"]))
     assert split_source(given) is given
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_share_that_is_none_is_an_error(share: float) -> None:
     with pytest.raises(InputError, match="valid_pct is the share that validates, from 0 to below 1"):
-        split_source(source("category", Coded.of("abab")), share)
+        split_source(source("category", Categorical.of("abab")), share)

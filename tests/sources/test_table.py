@@ -146,22 +146,22 @@ def test_test_rows_without_any_label_are_left_out(read):
     assert "images for testing without any label, which are left out: 1" in table.messages
 
 
-def test_test_rows_are_kept_aside_and_neither_train_nor_validate(read):
+def test_test_rows_are_held_out_and_used_neither_for_training_nor_for_validation(read):
     table = read("file,label,split\na.jpg,cat,train\nt.jpg,dog,test\nb.jpg,dog,val\np.jpg,cat,promise\n")
     assert table.parts == ["train", "test", "valid", "promise"]
     assert table.source.split == ([0], [2])
     assert "column 'split' gives the split: train 1, valid 1, promise 1, test 1" in table.messages
-    assert "images that are kept aside, and neither train nor validate: 2" in table.messages
+    assert "held-out images, used neither for training nor for validation: 2" in table.messages
 
 
 def test_a_split_of_train_and_test_alone_leaves_validation_open(read):
     table = read("file,label,split\na.jpg,cat,train\nt.jpg,dog,test\nb.jpg,dog,train\n")
     assert table.source.split is None
-    assert table.source.not_kept_aside() == [0, 2]
+    assert table.source.not_held_out() == [0, 2]
 
 
 def test_a_table_of_test_rows_only_is_an_error(read):
-    with pytest.raises(TableError, match="column 'split' says that every image is for testing"):
+    with pytest.raises(TableError, match="column 'split' says that every image is held out"):
         read("file,label,split\na.jpg,cat,test\n")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.text_table import strings
 from eyebright.tasks.base import TargetBlock
@@ -34,8 +34,8 @@ def labelled(labels: list[str], valid: int = 0, **more: object) -> Source:
     """Images with these labels (separated by spaces), of which the last ones validate."""
     files = strings([f"{i}.png" for i in range(len(labels))])
     part = ["train"] * (len(labels) - valid) + ["valid"] * valid
-    targets = Coded.of(LabelSet(text.split()) for text in labels)
-    return Source("multicategory", Path(), files, targets, part=Coded.of(part) if valid else None, **more)  # type: ignore[arg-type]
+    targets = Categorical.of(LabelSet(text.split()) for text in labels)
+    return Source("multicategory", Path(), files, targets, part=Categorical.of(part) if valid else None, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_small_sets_have_small_batches(images: int, size: int) -> None:
 
 def test_batches_have_the_size_and_the_transforms_that_were_asked_for(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 12)
-    targets = Coded.of(LabelSet(str(text).split()) for text in table["labels"])
-    part = Coded.of(["train"] * 8 + ["valid"] * 4)
+    targets = Categorical.of(LabelSet(str(text).split()) for text in table["labels"])
+    part = Categorical.of(["train"] * 8 + ["valid"] * 4)
     source = Source("multicategory", tmp_path, strings(list(table["fname"])), targets, part=part)
     dls = source_dataloaders(source, Options(size=(32, 64), flip=False), batch=4)
     assert dls.one_batch()[0].shape == (4, 3, 32, 64)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,7 @@ from eyebright.errors import ArtifactError, DataError
 from eyebright.image.warp import Warp
 from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.decision import Decision
-
-SetName = Literal["valid", "promise", "test"]
-"""What a set is for: with valid things are chosen, promise is for guarantees only, with test nothing is chosen."""
+from eyebright.types import EvaluatedPart
 
 _METADATA = b"eyebright"
 
@@ -48,7 +46,7 @@ class Evaluation:
         indices: of each image among the items of the dataset; empty after reading from a file.
         warps: from each image to what the network saw; empty after reading from a file.
         columns: the other columns of the label file, one row for each image.
-        part: what the set is for.
+        part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty where it is not known.
 
     Raises:
@@ -64,7 +62,7 @@ class Evaluation:
     indices: tuple[int, ...] = ()
     warps: tuple[Warp, ...] = ()
     columns: pd.DataFrame = field(default_factory=_no_columns)
-    part: SetName = "valid"
+    part: EvaluatedPart = "valid"
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
@@ -193,11 +191,11 @@ def _other_columns(table: Any) -> pd.DataFrame:
     return table.select(names).to_pandas().rename(columns=lambda name: name.removeprefix("column:"))
 
 
-def _part(cells: Sequence[str]) -> SetName:
+def _part(cells: Sequence[str]) -> EvaluatedPart:
     names = set(cells)
-    if len(names) != 1 or not names <= set(get_args(SetName)):
+    if len(names) != 1 or not names <= set(get_args(EvaluatedPart)):
         raise ValueError(
-            f"its column 'set' holds {sorted(map(str, names))}, and one of {get_args(SetName)} is expected"
+            f"its column 'set' holds {sorted(map(str, names))}, and one of {get_args(EvaluatedPart)} is expected"
         )
     return names.pop()  # type: ignore[return-value]
 

@@ -16,7 +16,7 @@ from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
-from eyebright.evaluation.evaluation import Evaluation, SetName
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.saved_learner import Interpretation, PredictionTuple, predict_one
@@ -36,7 +36,7 @@ from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.trainer import Loss, Trainer
-from eyebright.types import Thresholds
+from eyebright.types import EvaluatedPart, Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
@@ -397,7 +397,7 @@ class Learner:
             given.append(image_losses(self.loss_func, found.outputs, found.targets))
         return tuple(given)
 
-    def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: SetName = "valid") -> Evaluation:
+    def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: EvaluatedPart = "valid") -> Evaluation:
         """The model's outputs for a side, in float32, as the saved model predicts; with targets, files and warps.
 
         Args:

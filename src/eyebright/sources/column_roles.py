@@ -75,7 +75,7 @@ def find_split_column(table: TextTable) -> str | None:
 def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
     """The column with the groups, if there is one with at least two groups and an image that shares its group."""
     for name in named(table.columns, GROUP_NAMES):
-        if name not in taken and 2 <= len(table.columns[name].different) < len(table):
+        if name not in taken and 2 <= len(table.columns[name].unique()) < len(table):
             return name
     return None
 

@@ -1,7 +1,7 @@
-"""From a CSV or TSV file to columns of text.
+"""Reads a CSV or TSV file as columns of text.
 
-The csv module rather than pandas: nothing is guessed about numbers, booleans or missing values, each row has its line,
-and a row with one cell too many is an error, not a shifted table. A million rows take a few seconds.
+Python's csv module rather than pandas: numbers, booleans and missing values are not guessed, each row has its line
+number, and a row with one cell too many is an error, not a shifted table. A million rows take a few seconds.
 """
 
 import csv
@@ -16,12 +16,12 @@ import numpy as np
 
 from eyebright.errors import TableError, listing
 from eyebright.io.files import IMAGE_EXTENSIONS
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
-_CHUNK = 50_000  # rows that are put into columns together
-_MOST_DIFFERENT = 100_000  # cells that a column of codes holds, if there are as many in more than half of the rows
+_CHUNK = 50_000  # rows added to the columns at a time
+_MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
 
 def read_csv(path: str | Path) -> TextTable:
@@ -49,32 +49,32 @@ def read_csv(path: str | Path) -> TextTable:
 
 
 def looks_like_image(name: str) -> bool:
-    """True for a text that ends like the name of an image file."""
+    """True for a text that ends in the extension of an image file."""
     return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 @dataclass
 class _ColumnBuilder:
-    """The cells of a column so far: codes while cells repeat, and then chunks of strings."""
+    """The cells of a column so far: codes while many cells are equal, otherwise chunks of strings."""
 
     codes: "array[int]" = field(default_factory=lambda: array("i"))
-    different: dict[str, int] = field(default_factory=dict[str, int])
+    unique: dict[str, int] = field(default_factory=dict[str, int])
     chunks: list[Strings] = field(default_factory=list[Strings])
 
     def extend(self, cells: Sequence[str]) -> None:
         if self.chunks:
             self.chunks.append(strings(cells))
             return
-        different = self.different
-        self.codes.extend([different.setdefault(cell, len(different)) for cell in cells])
-        if len(different) > _MOST_DIFFERENT and len(different) > len(self.codes) / 2:
-            self.chunks.append(strings(list(different))[np.array(self.codes)])
-            self.codes, self.different = array("i"), {}
+        unique = self.unique
+        self.codes.extend([unique.setdefault(cell, len(unique)) for cell in cells])
+        if len(unique) > _MAX_UNIQUE and len(unique) > len(self.codes) / 2:
+            self.chunks.append(strings(list(unique))[np.array(self.codes)])
+            self.codes, self.unique = array("i"), {}
 
     def column(self) -> TextColumn:
         if self.chunks:
             return TextColumn(np.concatenate(self.chunks))
-        return TextColumn(Coded(tuple(self.different), np.array(self.codes, dtype=np.int32)))
+        return TextColumn(Categorical(tuple(self.unique), np.array(self.codes, dtype=np.int32)))
 
 
 def _columns(
@@ -103,12 +103,12 @@ def _columns(
 
 
 def _text(data: bytes, *, newline: str) -> io.TextIOWrapper:
-    """The text, decoded as it is read."""
+    """The file's text, decoded while it is read."""
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=newline)
 
 
 def _data(path: Path) -> bytes:
-    """The bytes of the file, which are text."""
+    """The bytes of the file, checked to be UTF-8 text."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _data(path: Path) -> bytes:
     if b"\0" in data:  # UTF-8 never has one; UTF-16 and UTF-32 are full of them
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise TableError(
-            f"'{path}' line {line}: the file holds NUL bytes, so it is no text or another kind than UTF-8; save it as "
+            f"'{path}' line {line}: the file holds NUL bytes, so it is not UTF-8 text; save it as "
             "'CSV UTF-8', or convert it, for example with: iconv -f utf-16 -t utf-8"
         )
     try:
@@ -142,7 +142,7 @@ def _separator(header: str) -> str:
 
 
 def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], int]]:
-    """Every row that is not blank, and the line on which it begins."""
+    """(cells, line on which the row begins) of each row that is not blank."""
     reader = csv.reader(_text(data, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
     try:

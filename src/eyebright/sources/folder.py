@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.folder_parts import parts_of_folders
 from eyebright.sources.forms import block_name
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
@@ -40,7 +40,7 @@ def folder_source(path: str | Path, kind: tuple[str, Columns] | None = None) -> 
     files, part, notes = parts_of_folders(root, with_points or every)
     if part is not None and not with_points:
         _refuse_images_without_class([file for file in files if file.parent.parent == root])
-    targets: Targets = read_pts_files(files) if with_points else Coded.of(file.parent.name for file in files)
+    targets: Targets = read_pts_files(files) if with_points else Categorical.of(file.parent.name for file in files)
     messages = pts_messages(files, len(every) - len(with_points)) if with_points else [_summary(files)]
     return Source(
         kind=block_name(form) if kind is None else kind[0],

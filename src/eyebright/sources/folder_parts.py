@@ -1,30 +1,33 @@
-"""The split that folders directly inside a folder of images give: ``train/``, ``valid/`` and ``test/``."""
+"""The part of each image in a folder with the subfolders ``train/``, ``valid/`` and ``test/``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from eyebright.sources.coded import Coded
-from eyebright.sources.parts import PART_NAMES, Part, part_messages
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import PART_NAMES, part_messages
+from eyebright.types import Part
 
-_OTHER_PARTS: tuple[Part, ...] = ("valid", "test")  # beside ``train``, one of these makes a split of the folders
+_OTHER_PARTS: tuple[Part, ...] = ("valid", "test")  # folders are a split if ``train`` and one of these are there
 
 
-def parts_of_folders(root: Path, files: Sequence[Path]) -> tuple[list[Path], Coded[Part] | None, list[str]]:
-    """(the images that count, the part of each, messages); the part is None where the folders give no split.
-
-    Images beside the folders of a split are left out.
+def parts_of_folders(root: Path, files: Sequence[Path]) -> tuple[list[Path], Categorical[Part] | None, list[str]]:
+    """The split that the folders directly inside a folder give: ``train/`` and at least one of ``valid/``, ``test/``.
 
     Args:
         root: the folder.
-        files: of the images in it.
+        files: the images in it, at any depth.
+
+    Returns:
+        (files, part of each file, messages). Files outside of the folders of the split are left out. The part is None
+        where there are no such folders; then no file is left out.
     """
     tops = [file.relative_to(root).parts[0].lower() for file in files]
     named = {PART_NAMES[top] for top in set(tops) if top in PART_NAMES}
     if "train" not in named or not named & set(_OTHER_PARTS):
         return list(files), None, []
     used = [(file, PART_NAMES[top]) for file, top in zip(files, tops, strict=True) if top in PART_NAMES]
-    part: Coded[Part] = Coded.of(part for _, part in used)
-    messages = part_messages(part, "the folders give")
+    part: Categorical[Part] = Categorical.of(part for _, part in used)
+    messages = part_messages(part)
     if left_out := len(files) - len(used):
         messages.append(f"images outside of the folders for training and validation, which are left out: {left_out}")
     return [file for file, _ in used], part, messages

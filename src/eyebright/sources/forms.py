@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import named
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
@@ -128,13 +128,13 @@ def _read_numbers(table: TextTable, columns: Sequence[str], _: str | None) -> Ta
 
 
 def _labels_as_strata(block: TargetBlock, targets: Targets, _: float) -> LabelMatrix:
-    assert isinstance(targets, Coded)
-    used = targets.used()
-    return LabelMatrix.of_coded([block.labels(block.read(value)) for value in used.values], used.codes)
+    assert isinstance(targets, Categorical)
+    used = targets.remove_unused_categories()
+    return LabelMatrix.of_categorical([block.labels(block.read(value)) for value in used.categories], used.codes)
 
 
 def _no_strata(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix:
-    return LabelMatrix.of_coded([()], np.zeros(len(targets), dtype=np.int32))
+    return LabelMatrix.of_categorical([()], np.zeros(len(targets), dtype=np.int32))
 
 
 def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[np.int64]]
+IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _SHOWN = 20
 _AT_ONCE = 10_000  # indices that become numbers of Python together, which is quick and takes little
@@ -24,9 +24,9 @@ class Indices(Sequence[int]):
 
     __slots__ = ("_of",)
 
-    def __init__(self, of: "Iterable[int] | Array") -> None:
+    def __init__(self, of: "Iterable[int] | IndexArray") -> None:
         if isinstance(of, Indices):
-            self._of: range | Array = of._of
+            self._of: range | IndexArray = of._of
         elif isinstance(of, range):
             self._of = of
         else:
@@ -67,11 +67,11 @@ class Indices(Sequence[int]):
         shown = ", ".join(map(str, self[:_SHOWN]))
         return f"[{shown}]" if len(self) <= _SHOWN else f"[{shown}, ... ({len(self):,} in all)]"
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: FBT001  # numpy's signature
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> IndexArray:  # noqa: FBT001  # numpy's signature
         return self.array.astype(dtype or np.int64, copy=bool(copy))
 
     @property
-    def array(self) -> Array:
+    def array(self) -> IndexArray:
         """The indices as an array that nobody can write to."""
         if isinstance(self._of, range):
             return np.arange(self._of.start, self._of.stop, self._of.step)

@@ -1,14 +1,14 @@
-r"""From the text of one column to the labels, or the class, of each image.
+r"""Reads the text of one column as the labels, or the class, of each image.
 
 How a cell is understood, in this order:
 
 1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name; ``?`` is unknown.
 2. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``.
 3. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
-4. Comma, semicolon and pipe split wherever they occur; two different ones in a column are a question to the user.
+4. Comma, semicolon and pipe split wherever they occur; two different ones in one column are an error.
 5. Spaces split in a column whose name is a plural (``labels``, ``tags``). Under a singular (``label``, ``breed``) they
-   belong to the names. Under any other name they split when that leaves fewer different words than there were different
-   cells: labels come back in other combinations, the words of a name do not.
+   belong to the names. Under any other name they split if that leaves fewer distinct words than there are distinct cells:
+   labels recur in different combinations, the words of a name do not.
 6. What was not split is one class for each image, unless the column's name is a plural.
 """
 
@@ -17,7 +17,6 @@ import re
 from collections.abc import Mapping, Sequence
 
 from eyebright.sources.cells import is_missing, is_number
-from eyebright.sources.coded import Coded
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
@@ -30,8 +29,9 @@ SINGULARS = ("label", "class", "class_name", "label_name", "category", "target",
 """Names of columns with one class."""
 
 _UNKNOWN = "?"
-_NAMES = {" ": "space", ",": "comma", ";": "semicolon", "|": "pipe", "\t": "tab"}
-_MANY = 20  # so many different whole numbers, in more than half of the rows, are no classes
+_DELIMITERS = (",", ";", "|")
+_DELIMITER_NAMES = {" ": "space", ",": "comma", ";": "semicolon", "|": "pipe", "\t": "tab"}
+_MAX_NUMERIC_CLASSES = 20  # numbers with more distinct values, in more than half of the rows, are a measurement
 
 
 def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> TargetColumns:
@@ -40,20 +40,22 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
     Args:
         table: the label file.
         name: of the column.
-        delimiter: between two labels; None: found by the rules at the top of this file.
+        delimiter: between two labels; None: detected by the rules at the top of this file.
 
     Raises:
         TableError: the column has no label, or two different delimiters.
     """
     cells = _known_cells(table, name)
     if delimiter != "" and any(map(_is_list, cells)):
-        return _label_sets(table, name, _of_lists(table, name, cells), "are lists")
+        return _label_sets(table, name, _parse_lists(table, name, cells), "are lists")
     found = _find_delimiter(table, name, cells) if delimiter is None else delimiter
     _check_delimiter(table, name, cells, found)
     if not found:
         how = "are not split, no value holds more than one"
         return _label_sets(table, name, {cell: (cell,) for cell in cells}, how)
-    return _label_sets(table, name, {cell: _split(cell, found) for cell in cells}, f"are split at {_quoted(found)}")
+    return _label_sets(
+        table, name, {cell: _split(cell, found) for cell in cells}, f"are split at {_delimiter_text(found)}"
+    )
 
 
 def read_class(table: TextTable, name: str) -> TargetColumns:
@@ -63,8 +65,8 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
         TableError: a class is missing; the message names the line.
     """
     cells = _known_cells(table, name)
-    coded = table.columns[name].coded
-    missing = next((cell for cell in coded.values if is_missing(cell)), None)
+    column = table.columns[name].categorical
+    missing = next((cell for cell in column.categories if is_missing(cell)), None)
     if missing is not None:
         raise table.error(
             f"there is no class in column '{name}', which holds one class for each image; "
@@ -73,24 +75,24 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
         )
     spaces = "; spaces belong to the names" if any(" " in cell for cell in cells) else ""
     messages = [f"column '{name}' holds one class for each image{spaces}: {len(cells)} classes"]
-    known = ~coded.is_any_of([_UNKNOWN])
+    known = ~column.isin([_UNKNOWN])
     if not known.all():
         messages.append(f"images of unknown class (?), which are left out: {int((~known).sum())}")
-    return TargetColumns("class", (name,), coded, tuple(messages), known=known)
+    return TargetColumns("class", (name,), column, tuple(messages), known=known)
 
 
 def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = None) -> TargetColumns:
     """Labels or one class for each image, whichever the column holds by the rules at the top of this file.
 
     Raises:
-        TableError: the column has no label, whole numbers that look like a measurement, two different delimiters, or
-            a class is missing.
+        TableError: the column has no label, holds numbers that look like a measurement, or two different delimiters,
+            or a class is missing.
     """
     cells = _known_cells(table, name)
     if delimiter != "" and any(map(_is_list, cells)):
         return read_labels(table, name, delimiter)
     if delimiter is None:
-        _refuse_measurements(table, name, cells)
+        _check_no_measurements(table, name, cells)
         if plain_name(name) in PLURALS or _find_delimiter(table, name, cells):
             return read_labels(table, name)
         return read_class(table, name)
@@ -99,22 +101,20 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
 
 
 def _known_cells(table: TextTable, name: str) -> list[str]:
-    cells = [cell for cell in table.columns[name].different if not is_missing(cell) and cell != _UNKNOWN]
+    cells = [cell for cell in table.columns[name].unique() if not is_missing(cell) and cell != _UNKNOWN]
     if not cells:
         raise table.error(f"column '{name}' holds no label at all")
     return cells
 
 
 def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]], how: str) -> TargetColumns:
-    coded = table.columns[name].coded
+    cells = table.columns[name].categorical
     labels = {label for several in meaning.values() for label in several}
-    sets = [LabelSet(unknown=labels) if cell == _UNKNOWN else LabelSet(meaning.get(cell, ())) for cell in coded.values]
-    different = Coded.of(sets)
+    values = cells.map(lambda cell: LabelSet(unknown=labels) if cell == _UNKNOWN else LabelSet(meaning.get(cell, ())))
     messages = [f"labels in column '{name}' {how}: {len(labels)} different labels"]
-    values = Coded(different.values, different.codes[coded.codes])
-    if empty := int(values.is_any_of([LabelSet()]).sum()):
+    if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
-    if unknown := int(coded.is_any_of([_UNKNOWN]).sum()):
+    if unknown := int(cells.isin([_UNKNOWN]).sum()):
         messages.append(f"images of which every label is unknown (?): {unknown}")
     return TargetColumns("labels", (name,), values, tuple(messages))
 
@@ -122,8 +122,8 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
 # ---------------------------------------------------------------------- delimiters
 
 
-def _quoted(delimiter: str) -> str:
-    return f"'{delimiter}' ({_NAMES[delimiter]})" if delimiter in _NAMES else f"'{delimiter}'"
+def _delimiter_text(delimiter: str) -> str:
+    return f"'{delimiter}' ({_DELIMITER_NAMES[delimiter]})" if delimiter in _DELIMITER_NAMES else f"'{delimiter}'"
 
 
 def _split(cell: str, delimiter: str) -> tuple[str, ...]:
@@ -132,12 +132,12 @@ def _split(cell: str, delimiter: str) -> tuple[str, ...]:
 
 
 def _find_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> str:
-    """What splits the cells, ``""`` when nothing does."""
-    used = {mark: cell for mark in ",;|" for cell in cells if mark in cell}
+    """The delimiter between labels; ``""`` if the cells are not split."""
+    used = {mark: cell for mark in _DELIMITERS for cell in cells if mark in cell}
     if len(used) > 1:
         (mark, cell), (second_mark, second) = list(used.items())[:2]
         raise table.error(
-            f"column '{name}' holds {_quoted(mark)} as in '{cell}' and {_quoted(second_mark)} as in '{second}'; "
+            f"column '{name}' holds {_delimiter_text(mark)} as in '{cell}' and {_delimiter_text(second_mark)} as in '{second}'; "
             "name the one between two labels with `delimiter`",
             line=table.line_of(name, second),
         )
@@ -150,21 +150,26 @@ def _find_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> str:
 
 
 def _check_delimiter(table: TextTable, name: str, cells: Sequence[str], delimiter: str) -> None:
-    """A delimiter that occurs nowhere while another one does is a mistake."""
+    """Raises `TableError` if the delimiter occurs in no cell, but another one does."""
     if not delimiter or any(delimiter in cell for cell in cells):
         return
-    other = next(((mark, cell) for mark in ",;|" for cell in cells if mark in cell), None)
+    other = next(((mark, cell) for mark in _DELIMITERS for cell in cells if mark in cell), None)
     if other is not None:
         mark, cell = other
         raise table.error(
-            f"the delimiter {_quoted(delimiter)} occurs nowhere in column '{name}'; {_quoted(mark)} does, in '{cell}'",
+            f"the delimiter {_delimiter_text(delimiter)} occurs nowhere in column '{name}'; "
+            f"{_delimiter_text(mark)} does, in '{cell}'",
             line=table.line_of(name, cell),
         )
 
 
-def _refuse_measurements(table: TextTable, name: str, cells: Sequence[str]) -> None:
-    """Whole numbers that are nearly all different are no classes."""
-    if len(cells) > _MANY and len(cells) > len(table) / 2 and all(map(is_number, cells)):
+def _check_no_measurements(table: TextTable, name: str, cells: Sequence[str]) -> None:
+    """Numbers with more than 20 distinct values, in more than half of the rows, are a measurement, not classes.
+
+    Raises:
+        TableError: the column holds such numbers.
+    """
+    if len(cells) > _MAX_NUMERIC_CLASSES and len(cells) > len(table) / 2 and all(map(is_number, cells)):
         raise table.error(
             f"column '{name}' holds numbers such as '{cells[0]}' that look like a measurement, not like labels; "
             "`kind='numbers'` predicts numbers, `kind='class'` takes each of them for the name of a class",
@@ -174,20 +179,20 @@ def _refuse_measurements(table: TextTable, name: str, cells: Sequence[str]) -> N
 
 # ---------------------------------------------------------------------- lists
 
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_QUOTED_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
 
 def _is_list(cell: str) -> bool:
     return cell.startswith("[") and cell.endswith("]")
 
 
-def _of_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _parse_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str, tuple[str, ...]]:
     meaning: dict[str, tuple[str, ...]] = {}
     for cell in cells:
         items = _items(cell) if _is_list(cell) else None
         if items is None:
             raise table.error(
-                f"column '{name}' holds lists, but '{cell}' is none that can be understood",
+                f"column '{name}' holds lists, but '{cell}' cannot be parsed as a list",
                 line=table.line_of(name, cell),
             )
         meaning[cell] = tuple(dict.fromkeys(item for item in items if not is_missing(item)))
@@ -195,7 +200,7 @@ def _of_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str, tu
 
 
 def _items(cell: str) -> list[str] | None:
-    """The items of a list as JSON, Python or numpy write it; None when it is none of them."""
+    """The items of a list as JSON, Python or numpy write it; None if it cannot be parsed."""
     try:
         items = json.loads(cell)
     except ValueError:
@@ -206,8 +211,8 @@ def _items(cell: str) -> list[str] | None:
 
 
 def _quoted_items(inside: str) -> list[str] | None:
-    quoted = [re.sub(r"\\(.)", r"\1", single or double).strip() for single, double in _QUOTED.findall(inside)]
+    quoted = [re.sub(r"\\(.)", r"\1", single or double).strip() for single, double in _QUOTED_TEXT.findall(inside)]
     if not quoted:
         return [item.strip() for item in inside.split(",")]
-    rest = set(re.split(r"[,\s]+", _QUOTED.sub("", inside)))
+    rest = set(re.split(r"[,\s]+", _QUOTED_TEXT.sub("", inside)))
     return quoted if rest <= {"", "nan", "None"} else None

@@ -1,4 +1,4 @@
-"""From columns of numbers to the numbers of each image."""
+"""Reads columns of numbers as the numbers of each image."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ from eyebright.sources.text_table import TextTable
 
 def holds_numbers(table: TextTable, name: str) -> bool:
     """True when every cell is a number, blank or unknown, and some are numbers."""
-    known = [cell for cell in table.columns[name].different if cell and not is_unknown(cell)]
+    known = [cell for cell in table.columns[name].unique() if cell and not is_unknown(cell)]
     return bool(known) and all(map(is_number, known))
 
 
 def holds_fractions(table: TextTable, name: str) -> bool:
-    """True for a column of numbers of which one is no whole number."""
-    return holds_numbers(table, name) and any(map(is_fraction, table.columns[name].different))
+    """True for a column of numbers that are not all whole numbers."""
+    return holds_numbers(table, name) and any(map(is_fraction, table.columns[name].unique()))
 
 
 def read_numbers(table: TextTable, columns: Sequence[str]) -> TargetColumns:
@@ -44,9 +44,9 @@ def number_array(table: TextTable, name: str) -> Floats:
     Raises:
         TableError: a cell is no number; the message names its line.
     """
-    coded = table.columns[name].coded
-    numbers = np.empty(len(coded.values), dtype=np.float64)
-    for i, cell in enumerate(coded.values):
+    cells = table.columns[name].categorical
+    numbers = np.empty(len(cells.categories), dtype=np.float64)
+    for i, cell in enumerate(cells.categories):
         try:
             numbers[i] = to_number(cell)
         except ValueError:
@@ -54,4 +54,4 @@ def number_array(table: TextTable, name: str) -> Floats:
                 f"'{cell}' in column '{name}'; a number was expected, or a blank cell where it is unknown",
                 line=table.line_of(name, cell),
             ) from None
-    return numbers[coded.codes]
+    return numbers[cells.codes]

@@ -1,4 +1,4 @@
-"""Columns of a label file that are neither files nor targets, kept to compare scores between kinds of images."""
+"""The columns of a label file that have no role, such as a camera or a site: kept to compare scores between groups."""
 
 import numpy as np
 import pandas as pd
@@ -12,18 +12,18 @@ def to_series(column: TextColumn) -> pd.Series:
 
     Numbers with leading zeros, such as postcodes and patient numbers, stay text.
     """
-    coded = column.coded
-    known = [cell for cell in coded.values if cell and not is_unknown(cell)]
+    cells = column.categorical
+    known = [cell for cell in cells.categories if cell and not is_unknown(cell)]
     if known and all(is_number(cell) and not _has_leading_zero(cell) for cell in known):
-        numbers = np.array([to_number(cell) for cell in coded.values])
-        whole = len(known) == len(coded.values) and all(
+        numbers = np.array([to_number(cell) for cell in cells.categories])
+        whole = len(known) == len(cells.categories) and all(
             number.is_integer() and abs(number) < 2**53 for number in numbers
         )
-        return pd.Series((numbers.astype(np.int64) if whole else numbers)[coded.codes])
+        return pd.Series((numbers.astype(np.int64) if whole else numbers)[cells.codes])
     categories = dict.fromkeys(known)
     code_of = {cell: code for code, cell in enumerate(categories)}
-    codes = np.array([code_of.get(cell, -1) for cell in coded.values], dtype=np.int64)
-    return pd.Series(pd.Categorical.from_codes(codes[coded.codes].tolist(), categories=list(categories)))
+    codes = np.array([code_of.get(cell, -1) for cell in cells.categories], dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(codes[cells.codes].tolist(), categories=list(categories)))
 
 
 def _has_leading_zero(cell: str) -> bool:

@@ -1,11 +1,9 @@
-"""What images are for - training, validation, guarantees, test - as folders and columns of tables call it."""
+"""The parts of a dataset (train, valid, promise, test) and the names that folders and table columns use for them."""
 
-from typing import Literal
+from typing import get_args
 
-from eyebright.sources.coded import Coded
-
-Part = Literal["train", "valid", "promise", "test"]
-"""Training; validation, which chooses epochs and thresholds; guarantees alone; the test that chooses nothing."""
+from eyebright.sources.categorical import Categorical
+from eyebright.types import HeldOutPart, Part
 
 PART_NAMES: dict[str, Part] = {
     "train": "train",
@@ -20,22 +18,23 @@ PART_NAMES: dict[str, Part] = {
 }
 """The part that a folder, or a cell of a column ``split``, names in lower case."""
 
-PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "a promise", "test": "testing"}
-"""What an image is for, in a message; in the order in which parts are listed."""
+PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "guarantees", "test": "testing"}
+"""What the images of a part are for, in a message; in the order in which parts are listed."""
 
-KEPT_ASIDE: tuple[Part, ...] = ("promise", "test")
-"""Parts that neither train nor validate."""
+HELD_OUT: tuple[Part, ...] = get_args(HeldOutPart)
+"""Parts that are used neither for training nor for validation."""
 
 
-def part_messages(part: Coded[Part], where: str) -> list[str]:
+def part_messages(part: Categorical[Part], *, column: str | None = None) -> list[str]:
     """How many images each part has, sentences for the user.
 
     Args:
         part: of each image.
-        where: what gives the split: folders, or a column.
+        column: of the table, which gives the split; None: the folders give it.
     """
-    counts = {name: int(part.is_any_of([name]).sum()) for name in PART_WORDS}
-    messages = [f"{where} the split: " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)]
-    if kept_aside := sum(counts[name] for name in KEPT_ASIDE):
-        messages.append(f"images that are kept aside, and neither train nor validate: {kept_aside}")
+    counts = {name: int(part.isin([name]).sum()) for name in PART_WORDS}
+    origin = "the folders give" if column is None else f"column '{column}' gives"
+    messages = [f"{origin} the split: " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)]
+    if held_out := sum(counts[name] for name in HELD_OUT):
+        messages.append(f"held-out images, used neither for training nor for validation: {held_out}")
     return messages

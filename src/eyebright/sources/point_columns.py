@@ -1,8 +1,8 @@
-"""From columns of coordinates to the points of each image.
+"""Reads columns of coordinates as the points of each image.
 
 Coordinates are taken as they are written, in continuous pixels: (0, 0) is the top-left corner of the image and
-(0.5, 0.5) the centre of its first pixel. Where a file means the index of a pixel and not a place on it, its points are
-half a pixel too far to the left and to the top, in training and in prediction alike.
+(0.5, 0.5) the centre of its first pixel. If a file means pixel indices, its points are half a pixel too far to the
+left and to the top, in training and in prediction alike.
 """
 
 import re
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eyebright.errors import listing
+from eyebright.sources.categorical import Mask
 from eyebright.sources.cells import is_unknown
-from eyebright.sources.coded import Mask
 from eyebright.sources.number_columns import number_array
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
@@ -36,10 +36,10 @@ class PointColumns:
     """The columns of one point.
 
     Args:
-        name: of the point; digits where it has a number alone, empty where it has neither.
-        x: the name of the column.
-        y: the name of the column.
-        visibility: the name of the column with 0 for unknown, and 1 or 2 for known; None: there is none.
+        name: of the point; digits if the columns only number it, empty if they neither name nor number it.
+        x: the name of the column with its x.
+        y: the name of the column with its y.
+        visibility: the name of the column that holds 0 for unknown and 1 or 2 for known; None: there is none.
     """
 
     name: str
@@ -54,7 +54,7 @@ class PointColumns:
 
 
 def find_points(names: Sequence[str]) -> list[PointColumns]:
-    """The points whose coordinates have columns of their own, in the order of the columns.
+    """The points whose x and y both have a column, in the order of the columns.
 
     Known forms are ``left_eye_x, left_eye_y``, ``x1, y1``, ``x_left_eye, y_left_eye``, ``leftEyeX, leftEyeY`` and
     ``x, y``, each with or without a column of visibility such as ``left_eye_v`` or ``v1``.
@@ -80,13 +80,13 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     A point is unknown where its cells are blank or its visibility is 0.
 
     Raises:
-        TableError: a cell is no number, x is known and y is not, or a visibility is not 0, 1 or 2.
+        TableError: a cell is not a number, only one of x and y is known, or a visibility is not 0, 1 or 2.
     """
     xy = np.stack([np.stack([number_array(table, p.x), number_array(table, p.y)], axis=1) for p in points], axis=1)
     for i, point in enumerate(points):
         if point.visibility is not None:
             xy[~_visible(table, point.visibility), i] = np.nan
-        _refuse_half_known(table, point, xy[:, i])
+        _check_both_known(table, point, xy[:, i])
     numbered = all(point.name.isdecimal() or not point.name for point in points)
     names = () if numbered else tuple(point.name for point in points)
     columns = [column for point in points for column in point.columns]
@@ -98,23 +98,23 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
 
 
 def _visible(table: TextTable, name: str) -> Mask:
-    coded = table.columns[name].coded
-    for cell in coded.values:
+    cells = table.columns[name].categorical
+    for cell in cells.categories:
         if cell and not is_unknown(cell) and cell.lower() not in _VISIBLE | _HIDDEN:
             raise table.error(
                 f"'{cell}' in column '{name}'; a visibility is 0 (unknown), 1 or 2 (known)",
                 line=table.line_of(name, cell),
             )
-    return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in coded.values])[coded.codes]
+    return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in cells.categories])[cells.codes]
 
 
-def _refuse_half_known(
+def _check_both_known(
     table: TextTable, point: PointColumns, xy: np.ndarray[tuple[int, int], np.dtype[np.float64]]
 ) -> None:
-    half = np.flatnonzero(np.isnan(xy).sum(axis=1) == 1)
-    if len(half):
-        known, blank = (point.y, point.x) if np.isnan(xy[half[0], 0]) else (point.x, point.y)
+    one_known = np.flatnonzero(np.isnan(xy).sum(axis=1) == 1)
+    if len(one_known):
+        known, blank = (point.y, point.x) if np.isnan(xy[one_known[0], 0]) else (point.x, point.y)
         raise table.error(
             f"column '{known}' has a coordinate and '{blank}' has none; leave both blank where a point is unknown",
-            line=int(table.lines[half[0]]),
+            line=int(table.lines[one_known[0]]),
         )

@@ -15,13 +15,14 @@ import pandas as pd
 
 from eyebright import _html as html
 from eyebright.errors import DataError
-from eyebright.sources.coded import Coded, Rows
+from eyebright.sources.categorical import Categorical, Rows
 from eyebright.sources.indices import Indices
-from eyebright.sources.parts import KEPT_ASIDE, Part
+from eyebright.sources.parts import HELD_OUT
 from eyebright.sources.targets import Floats, Targets
 from eyebright.sources.text_table import Lines, Strings
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.types import Part
 
 Sizes = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -56,7 +57,7 @@ class Row:
 
     @property
     def part(self) -> Part | None:
-        """What the image is for; None where the data do not say."""
+        """What the image is for, see `eyebright.types.Part`; None where the data do not say."""
         return None if self.source.part is None else self.source.part[self.index]
 
     @property
@@ -83,7 +84,7 @@ class Source:
         name: of the label file, for messages; empty for a folder of images.
         names: of the points or numbers; empty where they have none.
         mirror: for each point the index of the one whose name it takes in a mirrored image; None: names have no side.
-        part: what each image is for; None where the data do not say.
+        part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
         group: images of one group belong together on one side of a split; None: each image is independent.
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.
@@ -104,8 +105,8 @@ class Source:
     name: str = ""
     names: tuple[str, ...] = ()
     mirror: tuple[int, ...] | None = None
-    part: Coded[Any] | None = None
-    group: Coded[str] | None = None
+    part: Categorical[Any] | None = None
+    group: Categorical[str] | None = None
     weight: Floats | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     lines: Lines | None = None
@@ -160,16 +161,16 @@ class Source:
         """
         if self.part is None:
             return None
-        validates = self.part.is_any_of(["valid"])
+        validates = self.part.isin(["valid"])
         if not validates.any():
             return None
-        return Indices.where(~validates & ~self.part.is_any_of(KEPT_ASIDE)), Indices.where(validates)
+        return Indices.where(~validates & ~self.part.isin(HELD_OUT)), Indices.where(validates)
 
-    def not_kept_aside(self) -> Indices:
-        """The images that may train or validate: all but those for test and promise."""
+    def not_held_out(self) -> Indices:
+        """The images that may train or validate: all but those of the parts promise and test."""
         if self.part is None:
             return Indices(range(len(self)))
-        return Indices.where(~self.part.is_any_of(KEPT_ASIDE))
+        return Indices.where(~self.part.isin(HELD_OUT))
 
     def with_messages(self, *messages: str) -> "Source":
         """The source with more messages."""

@@ -6,12 +6,12 @@ import numpy as np
 
 from eyebright._defaults import VALID_PCT
 from eyebright.errors import DataError
-from eyebright.sources.coded import Coded, Codes, Mask
+from eyebright.sources.categorical import Categorical, Codes, Mask
 from eyebright.sources.forms import FORMS
-from eyebright.sources.parts import Part
 from eyebright.sources.source import Source
 from eyebright.sources.split import check_share, permutation
 from eyebright.sources.stratify import group_split, iterative_split
+from eyebright.types import Part
 
 
 def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0) -> Source:
@@ -32,31 +32,33 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     check_share("valid_pct", valid_pct)
     if source.split is not None:
         return source
-    rows = source.not_kept_aside()
+    rows = source.not_held_out()
     block = source.block()
     form = FORMS[block.columns]
     strata = form.strata(block, source.targets[rows.array], valid_pct)
-    groups = None if source.group is None else source.group[rows.array].used()
+    groups = None if source.group is None else source.group[rows.array].remove_unused_categories()
     if groups is None:
         validates = iterative_split(strata, permutation(len(rows), seed), valid_pct)
     else:
-        if len(groups.values) < 2:
+        if len(groups.categories) < 2:
             raise DataError(f"all {len(rows)} images are of one group, so none can be held out to validate")
-        by_group = group_split(strata, groups.codes, permutation(len(groups.values), seed), valid_pct)
+        by_group = group_split(strata, groups.codes, permutation(len(groups.categories), seed), valid_pct)
         validates = by_group[groups.codes]
     message = f"split at random with seed {seed}: {int(validates.sum())} of {len(rows)} images validate"
     notes = [form.split_note] if form.split_note else []
     if groups is not None:
-        notes.append(f"each of the {len(groups.values)} groups is on one side as a whole")
+        notes.append(f"each of the {len(groups.categories)} groups is on one side as a whole")
     part = _parts(source, rows.array, validates)
     return replace(source, part=part, messages=(*source.messages, "; ".join([message, *notes])))
 
 
-def _parts(source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], validates: Mask) -> Coded[Part | None]:
+def _parts(
+    source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], validates: Mask
+) -> Categorical[Part | None]:
     values: list[Part | None] = ["train", "valid"]
     codes: Codes = np.zeros(len(source), dtype=np.int32)
     if source.part is not None:
-        values += source.part.values
+        values += source.part.categories
         codes[:] = source.part.codes + 2
     codes[rows] = validates
-    return Coded[Part | None](tuple(values), codes).used()
+    return Categorical[Part | None](tuple(values), codes).remove_unused_categories()

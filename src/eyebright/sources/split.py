@@ -17,7 +17,7 @@ import torch
 
 from eyebright._defaults import VALID_PCT
 from eyebright.errors import DataError, InputError, did_you_mean, listing
-from eyebright.sources.indices import Array, Indices
+from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import item_at, only_column, where
 from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
 from eyebright.tasks.base import is_missing
@@ -107,8 +107,8 @@ def TrainTestSplitter(
     def splitter(items: Any) -> Split:
         random = np.random.RandomState(random_state)  # scikit-learn's generator, for the same split
         groups = _groups(stratify, len(items))
-        train: list[Array] = []
-        valid: list[Array] = []
+        train: list[IndexArray] = []
+        valid: list[IndexArray] = []
         for group in groups:
             order = group[random.permutation(len(group))]
             cut = math.ceil(test_size * len(group)) if stratify is None else round(test_size * len(group))
@@ -313,7 +313,7 @@ def _refuse_overlap(items: Any, train: Indices, valid: Indices) -> None:
         raise DataError("the split names an item twice on one side")
 
 
-def permutation(n: int, seed: int | None) -> Array:
+def permutation(n: int, seed: int | None) -> IndexArray:
     """Shape (n,): the numbers below n in a random order, the same one for the same seed; None draws a new one."""
     generator = torch.Generator()
     if seed is None:
@@ -323,7 +323,7 @@ def permutation(n: int, seed: int | None) -> Array:
     return torch.randperm(n, generator=generator).numpy()
 
 
-def _groups(stratify: Sequence[Any] | None, n: int) -> Sequence[Array]:
+def _groups(stratify: Sequence[Any] | None, n: int) -> Sequence[IndexArray]:
     if stratify is None:
         return [np.arange(n)]
     if len(stratify) != n:

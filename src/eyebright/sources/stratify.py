@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eyebright.sources.coded import Codes, Mask
-from eyebright.sources.indices import Array
+from eyebright.sources.categorical import Codes, Mask
+from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
 
 
@@ -39,7 +39,7 @@ class LabelMatrix(NamedTuple):
         return LabelMatrix(list(code_of), np.array(counts, dtype=np.int32), np.array(codes, dtype=np.int32))
 
     @staticmethod
-    def of_coded(labels: Sequence[Iterable[str]], rows: Codes) -> "LabelMatrix":
+    def of_categorical(labels: Sequence[Iterable[str]], rows: Codes) -> "LabelMatrix":
         """The labels of items of which many have the same.
 
         Args:
@@ -61,7 +61,7 @@ class LabelMatrix(NamedTuple):
         names = [f"{number:09}" for number in different.tolist()]
         return LabelMatrix(names, has.sum(axis=1).astype(np.int32), codes.astype(np.int32))
 
-    def places(self, order: "Array | Codes") -> Array:
+    def places(self, order: "IndexArray | Codes") -> IndexArray:
         """Where in ``codes`` the labels of these items are, one item after the other."""
         counts = self.counts[order]
         starts = (np.cumsum(self.counts) - self.counts)[order]  # where each item's labels begin
@@ -70,7 +70,7 @@ class LabelMatrix(NamedTuple):
         places += np.arange(len(places))
         return places
 
-    def holders(self, order: Array) -> dict[str, Codes]:
+    def holders(self, order: IndexArray) -> dict[str, Codes]:
         """For each label the items that have it, in ``order``."""
         labels = self.codes[self.places(order)]
         items = np.repeat(order.astype(np.int32), self.counts[order])
@@ -78,7 +78,7 @@ class LabelMatrix(NamedTuple):
         return {name: items[places] for name, places in zip(self.names, held, strict=True)}
 
 
-def iterative_split(labels: LabelMatrix, order: Array, share: float) -> Mask:
+def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mask:
     """Which items validate: of each label, from the rarest on, what is still missing to its share.
 
     No label is left without an item to train on. Sechidis et al., 2011, ECML PKDD, each label split as a whole.
@@ -103,7 +103,7 @@ def iterative_split(labels: LabelMatrix, order: Array, share: float) -> Mask:
     return valid
 
 
-def group_split(labels: LabelMatrix, groups: Codes, order: Array, share: float) -> Mask:
+def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: float) -> Mask:
     """Which groups validate, each as a whole: of each label, from the rarest on, about its share of the items.
 
     A group validates where that brings its label nearer to the share. No label is left without a group to train on, and
@@ -152,7 +152,7 @@ def number_strata(numbers: Floats, count: int) -> Codes:
     """
     n, k = numbers.shape
     bins = max(round(count ** (1 / k)), 1)
-    keys: list[Array] = []
+    keys: list[IndexArray] = []
     direction = np.ones(n, dtype=np.int64)
     for j, column in enumerate(np.where(np.isnan(numbers), -np.inf, numbers).T):
         rank = np.empty(n, dtype=np.int64)
@@ -165,13 +165,13 @@ def number_strata(numbers: Floats, count: int) -> Codes:
     return strata
 
 
-def grouped(codes: "Codes | Array", count: int) -> list[Array]:
+def grouped(codes: "Codes | IndexArray", count: int) -> list[IndexArray]:
     """For each code below ``count`` the places at which it occurs, ascending."""
     places = np.argsort(codes, kind="stable")
     return np.split(places, np.cumsum(np.bincount(codes, minlength=count)))[:count]
 
 
-def _by_first(holders: dict[str, Codes], order: Array) -> list[Codes]:
+def _by_first(holders: dict[str, Codes], order: IndexArray) -> list[Codes]:
     """The items of each label, in the order of their first ones."""
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 
 from eyebright.errors import InputError, listing
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import find_file_column, find_group_column, find_split_column, plain_name
 from eyebright.sources.csv_file import read_csv
+from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.forms import block_name
 from eyebright.sources.other_columns import to_series
-from eyebright.sources.parts import KEPT_ASIDE, PART_NAMES, Part, part_messages
-from eyebright.sources.repeated import first_rows
+from eyebright.sources.parts import HELD_OUT, PART_NAMES, part_messages
 from eyebright.sources.source import Source
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
 from eyebright.tasks.base import Columns
+from eyebright.types import Part
 
 _IS_VALID: dict[str, Part] = {
     **dict.fromkeys(("false", "0", "0.0", "no", "n", "f"), "train"),
@@ -73,13 +74,13 @@ def table_source(
         name=path.name,
         names=targets.names,
         part=part,
-        group=None if group_column is None else table.columns[group_column].coded,
+        group=None if group_column is None else table.columns[group_column].categorical,
         columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
         lines=table.lines,
     )
     if targets.known is not None:
         source = source.only(targets.known)
-    keep = first_rows(source)
+    keep = first_row_of_each_image(source)
     messages = [f"images are named in column '{file_column}'", *targets.messages, *messages]
     if group_column:
         messages.append(f"images with the same cell in column '{group_column}' belong together")
@@ -104,38 +105,35 @@ def _file_names(table: TextTable, column: str) -> Strings:
 
 def _read_part(
     table: TextTable, column: str | None, target_columns: Sequence[str]
-) -> tuple[TextTable, Coded[Part] | None, list[str]]:
+) -> tuple[TextTable, Categorical[Part] | None, list[str]]:
     """(table, part of each row, messages); test rows are left out where none of them has a target."""
     if column is None:
         return table, None, []
     part = _parts(table, column)
     messages: list[str] = []
-    tests = part.is_any_of(["test"])
-    if tests.any() and not any(any(table.columns[name][tests].different) for name in target_columns):
+    tests = part.isin(["test"])
+    if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
         table, part = table.only(~tests), part[~tests]
         messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
-    return table, part, [*part_messages(part, f"column '{column}' gives"), *messages]
+    return table, part, [*part_messages(part, column=column), *messages]
 
 
-def _parts(table: TextTable, column: str) -> Coded[Part]:
+def _parts(table: TextTable, column: str) -> Categorical[Part]:
     is_valid = plain_name(column) == "is_valid"
     meaning = _IS_VALID if is_valid else PART_NAMES
-    coded = table.columns[column].coded
-    parts: list[Part] = []
-    for cell in coded.values:
+    cells = table.columns[column].categorical
+    for cell in cells.categories:
         if cell.lower() not in meaning:
             expected = "true or false" if is_valid else "train, valid or test"
             raise table.error(
                 f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
             )
-        parts.append(meaning[cell.lower()])
-    different = Coded.of(parts)
-    result = Coded(different.values, different.codes[coded.codes])
-    if set(result.values) <= set(KEPT_ASIDE):
-        raise table.error(f"column '{column}' says that every image is for testing; nothing is left to train on")
-    if is_valid and "valid" not in result.values:
+    part = cells.map(lambda cell: meaning[cell.lower()])
+    if set(part.categories) <= set(HELD_OUT):
+        raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
+    if is_valid and "valid" not in part.categories:
         raise table.error(
             f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
             "column out to split at random"
         )
-    return result
+    return part

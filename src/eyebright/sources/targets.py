@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.sources.coded import Coded, Mask
+from eyebright.sources.categorical import Categorical, Mask
 from eyebright.tasks.base import Columns
 from eyebright.types import LabelSet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Targets = Coded[LabelSet] | Coded[str] | Floats
+Targets = Categorical[LabelSet] | Categorical[str] | Floats
 """Label sets, classes, points (n, p, 2) or numbers (n, k); NaN is unknown."""
 
 

@@ -1,7 +1,7 @@
-"""`TextTable`: the columns of a label file as text, with the line of each row for error messages.
+"""`TextTable`: the columns of a label file as text, with the line number of each row for error messages.
 
-Nothing is converted here: numbers, dates and missing cells are text. A column takes four bytes for each row where its
-cells repeat, and 16 bytes or the characters of the cell where they do not.
+Nothing is converted here: numbers, dates and missing cells are text. A column takes four bytes per row where its cells
+repeat; otherwise 16 bytes per row, and the characters of cells longer than 15.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from eyebright.errors import TableError
-from eyebright.sources.coded import Coded, Rows
+from eyebright.sources.categorical import Categorical, Rows
 
 Strings = np.ndarray[Any, Any]  # of numpy's StringDType, which its stubs cannot name exactly
 Lines = np.ndarray[Any, np.dtype[np.int64]]
@@ -20,18 +20,18 @@ Lines = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class TextColumn(Sequence[str]):
-    """The cells of a column, immutable.
+    """The cells of one column; immutable.
 
     Args:
-        cells: as codes of the different cells, or as an array of strings.
+        cells: a code for each row where cells repeat, else an array of strings.
     """
 
-    cells: Coded[str] | Strings
+    cells: Categorical[str] | Strings
 
     @staticmethod
     def of(cells: Iterable[str]) -> "TextColumn":
         """A column of these cells."""
-        return TextColumn(Coded.of(cells))
+        return TextColumn(Categorical.of(cells))
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -49,28 +49,28 @@ class TextColumn(Sequence[str]):
         return iter(self.cells)
 
     @cached_property
-    def coded(self) -> Coded[str]:
-        """The column as codes of the cells that occur, in order of first appearance."""
-        return self.cells.used() if isinstance(self.cells, Coded) else Coded.of(self.cells)
+    def categorical(self) -> Categorical[str]:
+        """The column with a code for each row; every category occurs, in order of first appearance."""
+        cells = self.cells
+        return cells.remove_unused_categories() if isinstance(cells, Categorical) else Categorical.of(cells)
 
-    @property
-    def different(self) -> tuple[str, ...]:
-        """The different cells, in order of first appearance."""
-        return self.coded.values
+    def unique(self) -> tuple[str, ...]:
+        """The unique cells, in order of first appearance."""
+        return self.categorical.categories
 
-    def counts(self) -> dict[str, int]:
-        """How many rows have each different cell."""
-        coded = self.coded
-        return dict(zip(coded.values, np.bincount(coded.codes, minlength=len(coded.values)).tolist(), strict=True))
+    def value_counts(self) -> dict[str, int]:
+        """The number of rows with each unique cell, in order of first appearance."""
+        cells, codes = self.categorical.categories, self.categorical.codes
+        return dict(zip(cells, np.bincount(codes, minlength=len(cells)).tolist(), strict=True))
 
     def strings(self) -> Strings:
         """The cells as an array of strings."""
-        return strings(self.cells.values)[self.cells.codes] if isinstance(self.cells, Coded) else self.cells
+        return strings(self.cells.categories)[self.cells.codes] if isinstance(self.cells, Categorical) else self.cells
 
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """The text of a label file.
+    """The columns of a label file; immutable.
 
     Args:
         path: of the file.
@@ -89,19 +89,19 @@ class TextTable:
         return len(self.lines)
 
     def only(self, rows: Rows) -> "TextTable":
-        """The table with only these rows."""
+        """The table with these rows only."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         return TextTable(self.path, columns, self.lines[rows], self.separator)
 
     def line_of(self, column: str, cell: str) -> int:
         """The first line with this cell in a column."""
-        coded = self.columns[column].coded
-        return int(self.lines[np.argmax(coded.codes == coded.values.index(cell))])
+        cells = self.columns[column].categorical
+        return int(self.lines[np.argmax(cells.codes == cells.categories.index(cell))])
 
     def error(self, message: str, *, line: int | None = None) -> TableError:
-        """The error with this file's name in front, and the line where it is known."""
-        where = f"'{self.path}'" if line is None else f"'{self.path}' line {line}"
-        return TableError(f"{where}: {message}")
+        """An error whose message begins with the file's name and, where it is known, the line number."""
+        place = f"'{self.path}'" if line is None else f"'{self.path}' line {line}"
+        return TableError(f"{place}: {message}")
 
 
 def strings(texts: Sequence[str]) -> Strings:

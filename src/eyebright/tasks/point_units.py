@@ -9,7 +9,7 @@ import numpy as np
 
 from eyebright.types import Points, Size
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 _NEARLY_ALL = 0.95  # of the points: some lie a little outside of their image
 _LARGE = 200  # pixels: percentages would then leave more than half of each side empty
@@ -56,20 +56,20 @@ def implausible_points(samples: Sequence[tuple[Points, Size]]) -> Implausible | 
     return None
 
 
-def _share_within(xy: Array, low: float, high: float) -> float:
+def _share_within(xy: FloatArray, low: float, high: float) -> float:
     return float(((xy >= low) & (xy <= high)).all(axis=1).mean())
 
 
-def _corner_chance(known: Sequence[tuple[Array, Size]]) -> float:
+def _corner_chance(known: Sequence[tuple[FloatArray, Size]]) -> float:
     """The chance that one point of each large image is within 100 pixels of the corner, if it could be anywhere."""
     large = [size for _, size in known if min(size) >= _LARGE]
     return math.exp(sum(math.log(100 / size.width) + math.log(100 / size.height) for size in large))
 
 
-def _first_outside(known: Sequence[tuple[Array, Size]]) -> int:
+def _first_outside(known: Sequence[tuple[FloatArray, Size]]) -> int:
     return next(i for i, (xy, size) in enumerate(known) if bool(((xy < 0) | (xy > (size.width, size.height))).any()))
 
 
-def _example(xy: Array, size: Size) -> str:
+def _example(xy: FloatArray, size: Size) -> str:
     values = " and ".join(f"({x:g}, {y:g})" for x, y in xy[:2].tolist())
     return f"{values} in an image of {size.width} x {size.height} pixels"

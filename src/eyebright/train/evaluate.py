@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Batch
 from eyebright.errors import InputError
-from eyebright.evaluation.evaluation import Evaluation, SetName
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
 from eyebright.losses import MeanLoss
 from eyebright.metrics.meter import Metric, named_apart
@@ -21,7 +21,7 @@ from eyebright.models.groups import modes_restored
 from eyebright.tasks.decision import Decision
 from eyebright.train.device import Device
 from eyebright.train.run import Scores
-from eyebright.types import Size
+from eyebright.types import EvaluatedPart, Size
 
 _LOSS_AT_ONCE = 1024  # images whose loss is computed together
 
@@ -104,7 +104,7 @@ def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
     return torch.stack([task.encode(dataset.value(side[index])) for index in given.indices])
 
 
-def evaluation_of(dataset: Dataset, given: Outputs, decision: Decision, *, part: SetName = "valid") -> Evaluation:
+def evaluation_of(dataset: Dataset, given: Outputs, decision: Decision, *, part: EvaluatedPart = "valid") -> Evaluation:
     """The evaluation of a model's outputs.
 
     Args:

@@ -9,7 +9,7 @@ from eyebright._defaults import BATCH_SIZE
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import InputError
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.tasks.base import NO_LABEL, TargetBlock
 from eyebright.tasks.image import ImageBlock
@@ -68,7 +68,7 @@ def batch_size(source: Source, options: Options) -> int:
     """
     if options.bs is not None:
         return options.bs
-    images = len(source.not_kept_aside()) if source.split is None else len(source.split[0])
+    images = len(source.not_held_out()) if source.split is None else len(source.split[0])
     return min(BATCH_SIZE, max(images // 4, 2))  # batch norm cannot train on a single image
 
 
@@ -126,9 +126,9 @@ def sample_weights(source: Source, options: Options) -> Weights | None:
     if options.sampling == "uniform":
         return source.weight
     target, targets = source.block(), source.targets
-    if not isinstance(targets, Coded):
+    if not isinstance(targets, Categorical):
         raise InputError("`sampling='balanced'` draws rare labels more often; leave it out, there are no labels")
-    labels = [target.labels(target.read(value)) or (NO_LABEL,) for value in targets.values]
+    labels = [target.labels(target.read(value)) or (NO_LABEL,) for value in targets.categories]
     train = slice(None) if source.split is None else source.split[0].array
     rows = np.bincount(targets.codes[train], minlength=len(labels)).tolist()
     counts = Counter[str]()

@@ -4,36 +4,43 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from eyebright.sources.coded import Coded
+from eyebright.sources.categorical import Categorical
 
 COLUMNS = st.lists(st.sampled_from("abcdef"), max_size=30)
 
 
 @given(COLUMNS)
 def test_a_column_is_the_list_of_its_values(cells: list[str]) -> None:
-    column = Coded.of(cells)
+    column = Categorical.of(cells)
     assert list(column) == cells
     assert [column[i] for i in range(len(column))] == cells
-    assert column.values == tuple(dict.fromkeys(cells))
+    assert column.categories == tuple(dict.fromkeys(cells))
 
 
 @given(COLUMNS, st.data())
 def test_rows_are_chosen_by_indices_masks_and_slices(cells: list[str], data: st.DataObject) -> None:
-    column = Coded.of(cells)
+    column = Categorical.of(cells)
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(cells), max_size=len(cells))), dtype=np.bool_)
     chosen = [cell for cell, keep in zip(cells, mask, strict=True) if keep]
     assert list(column[mask]) == chosen
     assert list(column[np.flatnonzero(mask)]) == chosen
     assert list(column[2:5]) == cells[2:5]
-    assert column[mask].used().values == tuple(dict.fromkeys(chosen))
-    assert list(column[mask].used()) == chosen
+    assert column[mask].remove_unused_categories().categories == tuple(dict.fromkeys(chosen))
+    assert list(column[mask].remove_unused_categories()) == chosen
+
+
+@given(COLUMNS)
+def test_map_applies_a_function_to_each_value_and_merges_equal_results(cells: list[str]) -> None:
+    mapped = Categorical.of(cells).map(lambda cell: cell in "ab")
+    assert list(mapped) == [cell in "ab" for cell in cells]
+    assert len(set(mapped.categories)) == len(mapped.categories)
 
 
 @given(COLUMNS)
 def test_rows_with_some_values_are_found(cells: list[str]) -> None:
-    assert Coded.of(cells).is_any_of(["a", "f", "z"]).tolist() == [cell in "af" for cell in cells]
+    assert Categorical.of(cells).isin(["a", "f", "z"]).tolist() == [cell in "af" for cell in cells]
 
 
 def test_a_row_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
-        Coded.of("ab")[2]
+        Categorical.of("ab")[2]

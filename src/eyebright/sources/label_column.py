@@ -7,8 +7,8 @@ How a cell is understood, in this order:
 3. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
 4. Comma, semicolon and pipe split wherever they occur; two different ones in one column are an error.
 5. Spaces split in a column whose name is a plural (``labels``, ``tags``). Under a singular (``label``, ``breed``) they
-   belong to the names. Under any other name they split if that leaves fewer distinct words than there are distinct cells:
-   labels recur in different combinations, the words of a name do not.
+   belong to the names. Under any other name they split if there are fewer distinct words than distinct cells: labels
+   recur in different combinations, so splitting leaves few distinct words; the words of a name do not recur.
 6. What was not split is one class for each image, unless the column's name is a plural.
 """
 
@@ -137,8 +137,8 @@ def _find_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> str:
     if len(used) > 1:
         (mark, cell), (second_mark, second) = list(used.items())[:2]
         raise table.error(
-            f"column '{name}' holds {_delimiter_text(mark)} as in '{cell}' and {_delimiter_text(second_mark)} as in '{second}'; "
-            "name the one between two labels with `delimiter`",
+            f"column '{name}' holds {_delimiter_text(mark)} as in '{cell}' and {_delimiter_text(second_mark)} "
+            f"as in '{second}'; name the one between two labels with `delimiter`",
             line=table.line_of(name, second),
         )
     if used:

@@ -13,8 +13,7 @@ from matplotlib import pyplot as plt
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from eyebright import plot
-from eyebright._optional import MissingExtraError
-from eyebright.errors import InputError
+from eyebright.errors import InputError, MissingExtraError
 
 FASTAI = json.loads((Path(__file__).parent / "gold" / "g09_learner.json").read_text())
 

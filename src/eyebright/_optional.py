@@ -4,9 +4,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-
-class MissingExtraError(ImportError):
-    """An optional package is not installed; the message gives the pip command."""
+from eyebright.errors import MissingExtraError
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
@@ -15,7 +13,7 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     Args:
         module: dotted name, for example ``"matplotlib.pyplot"``.
         extra: the extra of Eyebright that installs it.
-        purpose: what it is needed for, as the subject of the error message: ``"drawing a figure"``.
+        purpose: what the package is needed for, as the subject of the error message: ``"drawing a figure"``.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -30,12 +28,12 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 
 def check_installed(package: str, *, extra: str, purpose: str) -> None:
-    """Check that a package is installed, without the time that importing it takes.
+    """Checks that a package is installed, without the time that importing it takes.
 
     Args:
         package: the top-level name of the package.
         extra: the extra of Eyebright that installs it.
-        purpose: what it is needed for, as in `import_optional`.
+        purpose: what the package is needed for, as in `import_optional`.
 
     Raises:
         MissingExtraError: the package is not installed.

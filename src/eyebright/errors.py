@@ -1,7 +1,7 @@
 """The exceptions of Eyebright, and helpers for their messages.
 
-    EyebrightError
-    ├── InputError            invalid input (command-line exit code 2)
+    EyebrightError            (all: command-line exit code 2)
+    ├── InputError            invalid input
     │   ├── ImageError        an image cannot be read
     │   ├── TableError        a table of labels cannot be parsed
     │   ├── LabelError        a label is not in the vocabulary
@@ -9,10 +9,13 @@
     ├── ArtifactError         a saved model cannot be read or written
     ├── WeightsError          pretrained weights are not available
     ├── DownloadError         a download failed or has a wrong checksum
+    ├── MissingExtraError     an optional package is not installed
     └── TrainingError         training cannot continue (a loss that is not finite, a checkpoint that does not match)
+        └── ProcessEndedError a process of a training with several ended without an error message
 
 A message is one lower-case sentence: what was requested, what was found instead, and what to do.
-As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputError` is a ``ValueError``.
+As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputError` is a ``ValueError`` and a
+`MissingExtraError` an ``ImportError``.
 """
 
 import difflib
@@ -28,8 +31,6 @@ R = TypeVar("R")
 
 class EyebrightError(Exception):
     """The base class of all exceptions that Eyebright raises deliberately."""
-
-    exit_code = 2
 
 
 class InputError(EyebrightError, ValueError):
@@ -77,8 +78,16 @@ class DownloadError(EyebrightError):
     """A download failed or has a wrong checksum."""
 
 
+class MissingExtraError(EyebrightError, ImportError):
+    """An optional package is not installed; the message contains the pip command."""
+
+
 class TrainingError(EyebrightError):
     """Training cannot continue."""
+
+
+class ProcessEndedError(TrainingError):
+    """A process of a training with several processes was killed, or ended without an error message."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eyebright._system.launch import ProcessEndedError, check_device_count, launch
-from eyebright.errors import InputError, TrainingError
+from eyebright._system.launch import check_device_count, launch
+from eyebright.errors import InputError, ProcessEndedError, TrainingError
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from eyebright.cli.main import main, options_of, run
-from eyebright.cli.worker import Training
+from eyebright.cli.worker import TrainingJob
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
@@ -162,7 +162,7 @@ def test_an_option_that_does_not_go_with_another_is_refused_by_its_flag(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "m"), "--ema", "1"]) == 2
-    assert capsys.readouterr().err == "error: --ema is a number, above 0, below 1, got 1.0\n"
+    assert capsys.readouterr().err == "error: --ema must be a number, above 0, below 1, got 1.0\n"
 
 
 def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,8 +277,8 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
         table("fname,labels,is_valid\n001.png,a,False\n./001.png,a,True\n"), "for training and for validation", []
     ),
     "an unknown metric": (lambda _: None, "unknown --threshold-metric 'f1'", ["--threshold-metric", "f1"]),
-    "a rate that is no number": (lambda _: None, "--lr is a number, above 0, got nan", ["--lr", "nan"]),
-    "a seed too large": (lambda _: None, "--seed is a whole number, 0 to", ["--seed", str(10**30)]),
+    "a rate that is no number": (lambda _: None, "--lr must be a number, above 0, got nan", ["--lr", "nan"]),
+    "a seed too large": (lambda _: None, "--seed must be a whole number, 0 to", ["--seed", str(10**30)]),
     "a device that is not there": (lambda _: None, "cannot use the device 'gpu'; there is 'cpu'", ["--device", "gpu"]),
     "an unknown backbone": (lambda _: None, "resnet34", ["--arch", "resnet43"]),
 }  # fmt: skip
@@ -355,8 +355,8 @@ def test_options_for_tables_are_refused_for_folders(
 @pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
 def test_other_processes_train_with_the_options_that_were_given(options: Options) -> None:
     reading = ReadOptions(images=Path("schöne bilder"), delimiter="")
-    training = Training(Path("labels.csv"), Path("model"), reading, options, resume=True)
-    assert Training.from_json(training.to_json()) == training
+    job = TrainingJob(Path("labels.csv"), Path("model"), reading, options, resume=True)
+    assert TrainingJob.from_json(job.to_json()) == job
 
 
 def test_another_look_at_the_images_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,9 +445,12 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
         (["train", "x.csv"], "--out, the model folder to write, is missing"),
         (["train", "--out", "m"], "SOURCE, a table of labels or a folder, is missing"),
         (["train", "x.csv", "--out", "m", "--size", "²²"], "at least 32 pixels each way, got '²²'"),
-        (["train", "x.csv", "--out", "m", "--bs", "0"], "error: --bs is a whole number, at least 1, got 0\n"),
-        (["train", "x.csv", "--out", "m", "--seed", "-1"], "error: --seed is a whole number, 0 to"),
-        (["train", "x.csv", "--out", "m", "--devices", "0"], "error: --devices is a whole number, at least 1, got 0\n"),
+        (["train", "x.csv", "--out", "m", "--bs", "0"], "error: --bs must be a whole number, at least 1, got 0\n"),
+        (["train", "x.csv", "--out", "m", "--seed", "-1"], "error: --seed must be a whole number, 0 to"),
+        (
+            ["train", "x.csv", "--out", "m", "--devices", "0"],
+            "error: --devices must be a whole number, at least 1, got 0\n",
+        ),
         (["train", "x.csv", "--out", "m", "--bs", "many"], "'--bs'"),
         (["train", "x.csv", "--out", "m", "--devices", "2", "--device", "cuda:1"], "the device 'cuda:1' is one, and 2"),
     ],
@@ -465,7 +468,7 @@ def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
         for name, text in zip(groups[::2], groups[1::2], strict=True)
     }
     assert list(listed) == ["Arguments", "Options", *GROUPS]
-    wanted = [each.name.replace("_", "-") for each in options_of("train") if not each.option.python_only]
+    wanted = [field.name.replace("_", "-") for field in options_of("train") if not field.option.python_only]
     assert sorted(name.lower() for name in itertools.chain(*listed.values())) == sorted([*wanted, "help"])
     assert listed["Options"] == ["out", "options", "help"]
     assert "seed" in listed[TRAINING]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.cli.worker import Training, run_training
+from eyebright.cli.worker import TrainingJob, run_training
 from eyebright.workflow.options import Options, ReadOptions
 
 
@@ -22,5 +22,5 @@ def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("eyebright.sources.read.read_source", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_training(Training(Path("labels.csv"), Path("model"), asked, Options(), resume=False))
+        run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, Options(), resume=False))
     assert given == {field.name: getattr(asked, field.name) for field in fields(ReadOptions)}

@@ -8,8 +8,7 @@ import PIL.Image
 import pytest
 import torch
 
-from eyebright._optional import MissingExtraError
-from eyebright.errors import ArtifactError, InputError
+from eyebright.errors import ArtifactError, InputError, MissingExtraError
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.models import build

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eyebright._optional import MissingExtraError
-from eyebright.errors import ArtifactError, DataError
+from eyebright.errors import ArtifactError, DataError, MissingExtraError
 from eyebright.report.html import render_report, write_report
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock

@@ -284,7 +284,7 @@ def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.D
     with pytest.raises(InputError, match="`freeze_epochs=0` freezes none"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
     with pytest.raises(
-        InputError, match=r"`augment_views` is a whole number of views of each image, at least 1, got 0"
+        InputError, match=r"`augment_views` must be a whole number of views of each image, at least 1, got 0"
     ):
         learner.fit(1, augment_views=0)
     learner.unfreeze()

@@ -32,16 +32,16 @@ def test_the_options_are_known_without_torch() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"accumulate": 0}, "`accumulate` is a whole number of batches, at least 1, got 0"),
-        ({"accumulate": 1.5}, "`accumulate` is a whole number of batches, at least 1, got 1.5"),
+        ({"accumulate": 0}, "`accumulate` must be a whole number of batches, at least 1, got 0"),
+        ({"accumulate": 1.5}, "`accumulate` must be a whole number of batches, at least 1, got 1.5"),
         ({"clip": 0.0}, "a positive number or None, got 0.0"),
         ({"clip": float("nan")}, "a positive number or None, got nan"),
         ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),
-        ({"optimizer": "lion"}, "unknown `optimizer` 'lion'. The known: 'adamw', 'sgd'"),
+        ({"optimizer": "lion"}, "unknown `optimizer` 'lion'. Known: 'adamw', 'sgd'"),
         ({"balance": "pos_weigth"}, "unknown `balance` 'pos_weigth'. Did you mean 'pos_weight'"),
-        ({"mixup": -1.0}, "`mixup` is the alpha of a beta distribution, 0 or more, got -1.0"),
-        ({"cutmix": float("inf")}, "`cutmix` is the alpha of a beta distribution, 0 or more, got inf"),
-        ({"label_smoothing": 1.0}, r"`label_smoothing` is a share in \[0, 1\), got 1.0"),
+        ({"mixup": -1.0}, "`mixup` must be the alpha of a beta distribution, 0 or more, got -1.0"),
+        ({"cutmix": float("inf")}, "`cutmix` must be the alpha of a beta distribution, 0 or more, got inf"),
+        ({"label_smoothing": 1.0}, r"`label_smoothing` must be a share in \[0, 1\), got 1.0"),
     ],
 )
 def test_an_option_without_a_possible_value_is_refused(fields: dict[str, Any], message: str) -> None:

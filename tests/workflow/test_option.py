@@ -11,15 +11,15 @@ from eyebright.errors import InputError
 from eyebright.workflow.option import (
     Option,
     check_options,
-    declared,
-    documented,
+    command_line_text,
+    option_fields,
     options_from_json,
     options_to_json,
-    text_of,
+    with_options_in_docstring,
 )
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class Made:
     """Options for these tests."""
@@ -36,11 +36,12 @@ class Made:
 
 
 def test_a_declaration_is_read_from_the_annotated_field() -> None:
-    each = {option.name: option for option in declared(Made)}
-    assert (each["count"].kind, each["count"].default, each["count"].option.range) == (int, 3, "1 to 9")
-    assert (each["folder"].kind, each["folder"].optional, each["folder"].default_text) == (Path, True, "here")
-    assert (each["names"].kind, each["names"].repeated, each["names"].default_text) == (str, True, "all")
-    assert each["rate"].option.range == "above 0"
+    fields = {field.name: field for field in option_fields(Made)}
+    count, folder, names = fields["count"], fields["folder"], fields["names"]
+    assert (count.value_type, count.default, count.option.range) == (int, 3, "1 to 9")
+    assert (folder.value_type, folder.optional, folder.default_text) == (Path, True, "here")
+    assert (names.value_type, names.repeated, names.default_text) == (str, True, "all")
+    assert fields["rate"].option.range == "above 0"
 
 
 def test_the_docstring_lists_every_option() -> None:
@@ -55,24 +56,24 @@ def test_a_field_without_an_option_is_refused() -> None:
         count: int = 1
 
     with pytest.raises(TypeError, match="the field 'count' needs an Option"):
-        declared(Bare)
+        option_fields(Bare)
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"count": 0}, "`count` is a whole number, 1 to 9, got 0"),
-        ({"count": "3"}, "`count` is a whole number, 1 to 9, got '3'"),
-        ({"count": True}, "`count` is a whole number, 1 to 9, got True"),
-        ({"count": 2.5}, "`count` is a whole number, 1 to 9, got 2.5"),
-        ({"rate": 0}, "`rate` is a number, above 0, got 0"),
-        ({"rate": float("nan")}, "`rate` is a number, above 0, got nan"),
-        ({"rate": float("inf")}, "`rate` is a number, above 0, got inf"),
-        ({"colour": "gren"}, "unknown `colour` 'gren'. Did you mean 'green'? It is one of 'red', 'green'"),
-        ({"switch": 1}, "`switch` is True or False, got 1"),
-        ({"folder": 1}, "`folder` is a path, got 1"),
-        ({"names": "one"}, "`names` is a list, got 'one'"),
-        ({"names": [1]}, "`names` is a text, got 1"),
+        ({"count": 0}, "`count` must be a whole number, 1 to 9, got 0"),
+        ({"count": "3"}, "`count` must be a whole number, 1 to 9, got '3'"),
+        ({"count": True}, "`count` must be a whole number, 1 to 9, got True"),
+        ({"count": 2.5}, "`count` must be a whole number, 1 to 9, got 2.5"),
+        ({"rate": 0}, "`rate` must be a number, above 0, got 0"),
+        ({"rate": float("nan")}, "`rate` must be a number, above 0, got nan"),
+        ({"rate": float("inf")}, "`rate` must be a number, above 0, got inf"),
+        ({"colour": "gren"}, "unknown `colour` 'gren'. Did you mean 'green'? Known: 'red', 'green'"),
+        ({"switch": 1}, "`switch` must be True or False, got 1"),
+        ({"folder": 1}, "`folder` must be a path, got 1"),
+        ({"names": "one"}, "`names` must be a list, got 'one'"),
+        ({"names": [1]}, "each value of `names` must be a string, got 1"),
     ],
 )
 def test_a_value_that_the_option_cannot_have_is_refused_by_name(values: dict[str, object], says: str) -> None:
@@ -101,10 +102,10 @@ def test_an_unknown_name_in_json_is_answered_with_the_nearest() -> None:
         InputError, match=r"a file has an unknown option 'colours'\. Did you mean 'colour'\? Known: count"
     ):
         options_from_json(Made, {"colours": "red"}, file="a file")
-    with pytest.raises(InputError, match="a file: `count` is a whole number, 1 to 9, got 'many'"):
+    with pytest.raises(InputError, match="a file: `count` must be a whole number, 1 to 9, got 'many'"):
         options_from_json(Made, {"count": "many"}, file="a file")
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.002, "0.002"), (100.0, "100"), (2e-3 / 3, str(2e-3 / 3)), (5, "5")])
 def test_a_default_is_written_shortly_but_exactly(value: float, text: str) -> None:
-    assert text_of(value) == text
+    assert command_line_text(value) == text

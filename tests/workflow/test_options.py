@@ -15,7 +15,7 @@ from eyebright.inference.runtimes import base, select
 from eyebright.train import device
 from eyebright.train.observers import progress
 from eyebright.workflow import options as module
-from eyebright.workflow.option import Declared, declared
+from eyebright.workflow.option import OptionField, option_fields
 from eyebright.workflow.options import (
     Options,
     PredictOptions,
@@ -30,8 +30,8 @@ CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, ReportOptions)
 SOURCE = Path(eyebright.__file__).parent
 
 
-def option(cls: type, name: str) -> Declared:
-    return next(each for each in declared(cls) if each.name == name)
+def option(cls: type, name: str) -> OptionField:
+    return next(field for field in option_fields(cls) if field.name == name)
 
 
 @pytest.mark.parametrize("metric", module.THRESHOLD_METRICS)
@@ -64,7 +64,9 @@ def test_a_size_is_one_number_or_height_and_width(given: object, size: object) -
 
 @pytest.mark.parametrize("given", ["", "x", "31", "²²", "1x2x3", "64x", 0, True, 64.0, (64,) * 3, (), None, (64, "64")])
 def test_another_size_is_refused(given: object) -> None:
-    with pytest.raises(InputError, match="`size` is 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"):
+    with pytest.raises(
+        InputError, match="`size` must be 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"
+    ):
         Options(size=given)  # type: ignore[arg-type]
 
 
@@ -76,13 +78,15 @@ def test_two_points_are_names_with_a_comma_or_a_pair(given: object) -> None:
 
 @pytest.mark.parametrize("given", ["", "left_eye", "a,b,c", "a,", ("a",), (1, 2)])
 def test_other_than_two_points_is_refused(given: object) -> None:
-    with pytest.raises(InputError, match="`normalize_by` is the names of two points such as left_eye,right_eye, got"):
+    with pytest.raises(
+        InputError, match="`normalize_by` must be the names of two points such as left_eye,right_eye, got"
+    ):
         ReportOptions(Path("model"), normalize_by=given)  # type: ignore[arg-type]
 
 
 def test_the_public_names_have_their_help_in_their_docstring() -> None:
-    for each in fields(eyebright.Options):
-        assert f"    {each.name}: " in (eyebright.Options.__doc__ or "")
+    for field in fields(eyebright.Options):
+        assert f"    {field.name}: " in (eyebright.Options.__doc__ or "")
 
 
 # ------------------------------------------------------------------------------- every default once
@@ -114,7 +118,7 @@ def literals(file: Path) -> Iterator[tuple[str, object, int]]:
 
 
 def test_no_default_of_an_option_is_written_a_second_time() -> None:
-    defaults = {(each.name, each.default) for cls in CLASSES for each in declared(cls)}
+    defaults = {(field.name, field.default) for cls in CLASSES for field in option_fields(cls)}
     defaults = {(name, value) for name, value in defaults if value not in OFF and isinstance(value, int | float | str)}
     assert ("lr_mult", 100.0) in defaults
     written: dict[tuple[str, object], list[str]] = {}

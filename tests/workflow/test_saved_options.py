@@ -51,7 +51,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "an unknown option": (lambda c: c["training"].update(epoch=3), "unknown option 'epoch'. Did you mean 'epochs'?"),
     "an unknown column": (lambda c: c["reading"].update(label="x"), "unknown option 'label'. Did you mean 'labels'?"),
     "an unknown part": (lambda c: c.update(trainings={}), "unknown part 'trainings'. Did you mean 'training'?"),
-    "a wrong type": (lambda c: c["training"].update(epochs="3"), "`epochs` is a whole number, at least 1, got '3'"),
+    "a wrong type": (
+        lambda c: c["training"].update(epochs="3"),
+        "`epochs` must be a whole number, at least 1, got '3'",
+    ),
     "a missing part": (lambda c: c.pop("reading"), "it has no valid 'reading'"),
     "another schema": (lambda c: c.update(schema=99), "has schema 99, and this version of Eyebright reads 1"),
 }

@@ -20,18 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from eyebright._system.signals import INTERRUPTED, exit_with_parent, interrupt_on_sigterm
-from eyebright.errors import EyebrightError, InputError, TrainingError
+from eyebright._system.signals import EXIT_CODE_INTERRUPTED, exit_with_parent, interrupt_on_sigterm
+from eyebright.errors import EyebrightError, InputError, ProcessEndedError, TrainingError
 
 USER_ERROR, INTERNAL_ERROR, LOST_PEER = 2, 1, 3
 """Exit codes: an error with a message for users, a bug, and the loss of another process."""
 
 SHUTDOWN_SECONDS = 5
 """From the signal that ends a process to the one that kills it."""
-
-
-class ProcessEndedError(TrainingError):
-    """A process was killed, or ended without an error message."""
 
 
 def launch(processes: int, module: str, *arguments: str) -> None:
@@ -83,7 +79,7 @@ def run_worker(function: Callable[[], None]) -> NoReturn:
     try:
         code = _exit_code(function)
     except BaseException:  # a second signal, while the first one is handled
-        code = INTERRUPTED
+        code = EXIT_CODE_INTERRUPTED
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # closing torch's connections would wait for processes that are gone
@@ -129,7 +125,7 @@ def _exit_code(function: Callable[[], None]) -> int:
     try:
         function()
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_CODE_INTERRUPTED
     except Exception as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent ends all processes when one has failed
         return _write_error(error)
@@ -181,7 +177,7 @@ def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
     how = f"ended with exit code {exit_code}"
     if exit_code < 0:
         how = f"was killed ({signal.Signals(-exit_code).name})"
-    elif exit_code == INTERRUPTED:
+    elif exit_code == EXIT_CODE_INTERRUPTED:
         how = "was interrupted"
     hint = ", as the system does when memory runs out" if exit_code == -signal.SIGKILL else ""
     return ProcessEndedError(f"process {ended[0] + 1} of {processes} {how}{hint}, so the others were stopped")

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-INTERRUPTED = 130
+EXIT_CODE_INTERRUPTED = 130
 """The exit code of an interrupted process: 128 plus the number of SIGINT, as in shells."""
 
 

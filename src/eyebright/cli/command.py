@@ -1,7 +1,7 @@
-"""A command of the command line, made from the dataclasses that declare its options.
+"""Adds a command to the command line, with the parameters and the help made from dataclasses of options.
 
-A parameter that is not given is None here, whatever its default: so a command can tell what was given from what was
-not, and fill the rest from a file or from the defaults.
+The default of every parameter is None here, so that a command can distinguish an option that was given from one that
+was not, and take the latter from a file of options or from the defaults.
 """
 
 import dataclasses
@@ -12,107 +12,109 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from eyebright.cli.help import Records, grouped
-from eyebright.cli.words import flag_of
-from eyebright.workflow.option import Declared, declared
+from eyebright.cli.flags import flag_of
+from eyebright.cli.help import HelpLines, command_class
+from eyebright.workflow.option import OptionField, option_fields
 from eyebright.workflow.options import GROUPS
 
 T = TypeVar("T")
 
-_WIDEST = 20  # characters of choices in the left column of the help; more are listed at the right
+_WIDEST = 20  # characters of choices in the left column of the help; longer lists are in the right column
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
-    """What was given on the command line, by the names of the options."""
+class CommandArguments:
+    """The arguments of one command line, by the names of the options; None for an option that was not given."""
 
     values: Mapping[str, Any]
 
-    def options(self, cls: type[T], start: T | None = None) -> T:
-        """The dataclass ``cls``, filled with what was given.
+    def parse(self, cls: type[T], start: T | None = None) -> T:
+        """The dataclass ``cls`` with the values that were given.
 
         Args:
             cls: a dataclass of options.
-            start: has the values of what was not given; None: the defaults.
+            start: has the values of the other options; None for their defaults.
 
         Raises:
-            InputError: a value that the option cannot have.
+            InputError: a value is invalid.
         """
-        names = [each.name for each in declared(cls)]
+        names = [field.name for field in option_fields(cls)]
         values = {name: self.values[name] for name in names if self.values.get(name) is not None}
         return cls(**values) if start is None else dataclasses.replace(start, **values)  # type: ignore[type-var]
 
 
-def add_command(app: typer.Typer, run: Callable[[Given], None], *classes: type) -> None:
-    """Adds a command to the app; it is called like the function.
+def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *classes: type) -> None:
+    """Adds a command to the app, with the name of the function.
 
     Args:
         app: the app.
         run: the command; its docstring is the help.
-        classes: the dataclasses that declare its options, none of which has a name twice.
+        classes: the dataclasses that declare its options; no two of them have an option of the same name.
     """
-    options = [each for cls in classes for each in declared(cls) if not each.option.python_only]
+    fields = [field for cls in classes for field in option_fields(cls) if not field.option.python_only]
 
     def command(**values: Any) -> None:
-        run(Given(values))
+        run(CommandArguments(values))
 
-    parameters = [_parameter(each) for each in options]
+    parameters = [_parameter(field) for field in fields]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__name__, command.__doc__ = run.__name__, run.__doc__
-    app.command(cls=grouped(_records(options)))(command)
+    app.command(cls=command_class(_help_lines(fields)))(command)
 
 
-def _parameter(each: Declared) -> inspect.Parameter:
+def _parameter(field: OptionField) -> inspect.Parameter:
     """The parameter that typer makes the argument or the flag from."""
-    kind: Any = str if each.option.read else each.kind
-    required = each.default is dataclasses.MISSING
-    annotation = list[kind] if each.repeated else kind
-    if each.option.positional:
-        info = typer.Argument(metavar=flag_of(each), show_default=False)
+    value_type: Any = str if field.option.convert else field.value_type
+    required = field.default is dataclasses.MISSING
+    annotation = list[value_type] if field.repeated else value_type
+    if field.option.positional:
+        info = typer.Argument(metavar=flag_of(field), show_default=False)
     else:
-        both = [flag_of(each), flag_of(each, off=True)] if kind is bool else [flag_of(each)]
-        info = typer.Option("/".join(both), metavar=_metavar(each) or None, show_default=False)
+        flags = [flag_of(field), flag_of(field, off=True)] if value_type is bool else [flag_of(field)]
+        info = typer.Option("/".join(flags), metavar=_metavar(field) or None, show_default=False)
     return inspect.Parameter(
-        each.name,
+        field.name,
         inspect.Parameter.KEYWORD_ONLY,
         annotation=Annotated[annotation if required else annotation | None, info],
         default=inspect.Parameter.empty if required else None,
     )
 
 
-def _records(options: list[Declared]) -> Records:
-    """The lines of the help by group: arguments first, then what has no group."""
+def _help_lines(fields: list[OptionField]) -> HelpLines:
+    """The lines of the help by group: first the arguments, then the options without a group."""
     groups: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Arguments", "Options", *GROUPS)}
-    for each in options:
-        group = "Arguments" if each.option.positional else each.option.group or "Options"
-        groups.setdefault(group, []).append((_written(each), help_text(each)))
+    for field in fields:
+        group = "Arguments" if field.option.positional else field.option.group or "Options"
+        groups.setdefault(group, []).append((_usage(field), help_text(field)))
     return groups
 
 
-def _written(each: Declared) -> str:
-    if each.option.positional:
-        return flag_of(each) + ("..." if each.repeated else "")
-    if each.kind is bool and each.default is not False:
-        return flag_of(each).replace("--", "--[no-]", 1)
-    return " ".join(filter(None, [flag_of(each), _metavar(each)]))
+def _usage(field: OptionField) -> str:
+    """The left column of the help: the flag and its value."""
+    if field.option.positional:
+        return flag_of(field) + ("..." if field.repeated else "")
+    if field.value_type is bool and field.default is not False:
+        return flag_of(field).replace("--", "--[no-]", 1)
+    return " ".join(filter(None, [flag_of(field), _metavar(field)]))
 
 
-def help_text(each: Declared) -> str:
-    """What the option does, its choices, its default and its range."""
-    choices = ", ".join(each.option.choices)
+def help_text(field: OptionField) -> str:
+    """The right column of the help: what the option does, its choices, its default and its limits."""
+    choices = ", ".join(field.option.choices)
     facts = [
-        choices if choices and not each.option.metavar and _metavar(each) == "TEXT" else "",
-        each.default_text and f"default: {each.default_text}",
-        each.option.range,
+        choices if choices and not field.option.metavar and _metavar(field) == "TEXT" else "",
+        field.default_text and f"default: {field.default_text}",
+        field.option.range,
     ]
-    words = "; ".join(filter(None, facts))
-    return each.option.help + (f"  [{words}]" if words else "")
+    text = "; ".join(filter(None, facts))
+    return field.option.help + (f"  [{text}]" if text else "")
 
 
-def _metavar(each: Declared) -> str:
-    if each.kind is bool:
+def _metavar(field: OptionField) -> str:
+    """The placeholder of the value; empty for a switch."""
+    if field.value_type is bool:
         return ""
     names: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
-    choices = "|".join(each.option.choices)
-    return each.option.metavar or (choices if len(choices) <= _WIDEST else "") or names.get(each.kind, "TEXT")
+    choices = "|".join(field.option.choices)
+    return field.option.metavar or (choices if len(choices) <= _WIDEST else "") or names.get(field.value_type, "TEXT")

@@ -1,4 +1,4 @@
-"""``--help``: plain text with options in their groups; with frames around them it would take three times as long."""
+"""``--help`` as plain text, with the options in groups; typer's own help, with frames, takes three times as long."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,25 +6,29 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-Records = Mapping[str, Sequence[tuple[str, str]]]
-"""For each group of options its lines: what is typed, and what it does."""
+HelpLines = Mapping[str, Sequence[tuple[str, str]]]
+"""The lines of each group of options, by the group's heading: (the flag and its value, what it does)."""
 
 
-def grouped(records: Records) -> type[TyperCommand]:
-    """A class of commands whose help lists these records, each group under its name."""
+def command_class(lines: HelpLines) -> type[TyperCommand]:
+    """A class of typer commands whose help shows these lines.
 
-    class Grouped(TyperCommand):
+    Args:
+        lines: the lines of each group.
+    """
+
+    class GroupedHelpCommand(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            if "--help" in args:  # before typer converts values, for which it imports another library
+            if "--help" in args:  # before typer converts the values, for which it imports rich
                 typer.echo(self.get_help(ctx))
                 ctx.exit()
             return super().parse_args(ctx, args)
 
         def format_options(self, ctx: Any, formatter: Any) -> None:
-            for name, lines in records.items():
-                shown = [*lines, ("--help", "Show this message and exit.")] if name == "Options" else lines
+            for group, own in lines.items():
+                shown = [*own, ("--help", "Show this message and exit.")] if group == "Options" else own
                 if shown:
-                    with formatter.section(name):
+                    with formatter.section(group):
                         formatter.write_dl(shown)
 
-    return Grouped
+    return GroupedHelpCommand

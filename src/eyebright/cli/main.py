@@ -1,7 +1,7 @@
-"""The command ``eyebright``: its commands, and how errors and interrupts become a sentence and an exit code.
+"""The command ``eyebright``: its commands, error messages and exit codes.
 
-Exit codes: 0 done, 1 a fault of ours, 2 bad input, 130 interrupted. Nothing heavy is imported before a command runs, so
-``--help`` is quick.
+Exit codes: 0 success, 1 internal error, 2 an expected error (bad input, a damaged file, a failed download, ...), 130
+interrupted. torch, numpy and pandas are imported only when a command runs, so ``--help`` is quick.
 """
 
 import sys
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eyebright._system.signals import INTERRUPTED, interrupt_on_sigterm
+from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
 from eyebright.cli import predict, report, train
 
 if TYPE_CHECKING:
-    from eyebright.workflow.option import Declared
+    from eyebright.workflow.option import OptionField
 
 COMMANDS = {
     "train": (train.train, train.option_classes),
     "report": (report.report, report.option_classes),
     "predict": (predict.predict, predict.option_classes),
 }
-"""Each command's function, and the function that gives the dataclasses of its options."""
+"""By the command's name: its function, and a function that returns the dataclasses of its options."""
 
 _SETTINGS = {"max_content_width": 120}
 
@@ -34,14 +34,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings=_SETTINGS,
 )
-for _name, (_run, _) in COMMANDS.items():
-    app.command(_name, help=_run.__doc__)(lambda: None)  # `_call` runs them; this is their line in the group's help
+# For the list of commands in ``eyebright --help`` only: `_run_command` makes the command itself, with its options.
+for _name, (_function, _) in COMMANDS.items():
+    app.command(_name, help=_function.__doc__)(lambda: None)
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def root_command(
     *,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; also after a command.")
+    ] = False,
 ) -> None:
     """Labelled images in, a model you can trust and ship out."""
     if version:
@@ -52,67 +56,75 @@ def options(
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Runs the command line of this process and exits with its code.
+
+    ``--debug`` may be anywhere before ``--``, since it belongs to no command.
+    """
     interrupt_on_sigterm()
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments
-    sys.exit(run([argument for argument in arguments if argument != "--debug"], debug=debug))
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, values = arguments[:end], arguments[end:]
+    debug = "--debug" in options
+    sys.exit(run([*(option for option in options if option != "--debug"), *values], debug=debug))
 
 
 def run(arguments: list[str], *, debug: bool = False) -> int:
-    """The exit code of one command line.
+    """Runs one command line and returns its exit code.
 
     Args:
-        arguments: what stands behind ``eyebright``.
-        debug: show the traceback of an error.
+        arguments: the arguments after ``eyebright``.
+        debug: True to show the traceback of an error.
     """
     try:
-        code = _call(arguments)
+        code = _run_command(arguments)
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = EXIT_CODE_INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _told(error, arguments)
-    if code == INTERRUPTED:  # typer gives it for most interrupts
+        return _report_error(error, arguments)
+    if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
         typer.echo("interrupted; what was saved before is unchanged", err=True)
     return code if isinstance(code, int) else 0
 
 
-def _call(arguments: list[str]) -> Any:
-    """The exit code that typer gives; a command is called without the group around it, whose parsing costs time."""
+def _run_command(arguments: list[str]) -> Any:
+    """The exit code from typer.
+
+    A command is built alone and called directly: building the others would import their options, and parsing in two
+    steps, first the group and then the command, takes time.
+    """
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
     from eyebright.cli.command import add_command
 
-    run_command, option_classes = COMMANDS[name]
+    function, option_classes = COMMANDS[name]
     alone = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
-    add_command(alone, run_command, *option_classes())
+    add_command(alone, function, *option_classes())
     command = typer.main.get_command(alone)
     return command.main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
 
 
-def options_of(command: str) -> "list[Declared]":
-    """The options of a command; none where there is no such command."""
-    from eyebright.workflow.option import declared
+def options_of(command: str) -> "list[OptionField]":
+    """The options of a command; empty if there is no such command."""
+    from eyebright.workflow.option import option_fields
 
     _, option_classes = COMMANDS.get(command, (None, tuple))
-    return [each for cls in option_classes() for each in declared(cls)]
+    return [field for cls in option_classes() for field in option_fields(cls)]
 
 
-def _told(error: Exception, arguments: list[str]) -> int:
-    """The exit code for an error, after it was put into one sentence."""
-    from eyebright._optional import MissingExtraError
-    from eyebright.cli.words import with_flags
+def _report_error(error: Exception, arguments: list[str]) -> int:
+    """Prints an error as one line and returns its exit code."""
+    from eyebright.cli.flags import with_flags
     from eyebright.errors import EyebrightError
 
-    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: typer words it
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
         error.show()  # type: ignore[attr-defined]
         return int(error.exit_code)  # type: ignore[attr-defined]
-    if isinstance(error, (EyebrightError, MissingExtraError)):
+    if isinstance(error, EyebrightError):
         typer.echo(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
         return 2
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""``eyebright predict``: a model folder and images in, a table of predictions out."""
+"""``eyebright predict``: predictions of a saved model for images, as a table, JSON or lines."""
 
 import json
 import math
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 if TYPE_CHECKING:
-    from eyebright.cli.command import Given
+    from eyebright.cli.command import CommandArguments
     from eyebright.inference.predictor import Predictions
     from eyebright.inference.runtimes.base import Precision
-    from eyebright.inference.runtimes.select import Name
+    from eyebright.inference.runtimes.select import RuntimeName
     from eyebright.workflow.options import PredictOptions
 
 
@@ -21,7 +21,7 @@ def option_classes() -> tuple[type, ...]:
     return (PredictOptions,)
 
 
-def predict(given: "Given") -> None:
+def predict(arguments: "CommandArguments") -> None:
     """Predict for images; unreadable ones are left out and listed.
 
     \b
@@ -30,7 +30,7 @@ def predict(given: "Given") -> None:
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.workflow.options import PredictOptions
 
-    options = given.options(PredictOptions)
+    options = arguments.parse(PredictOptions)
     from eyebright.inference.predictor import load_predictor
     from eyebright.io.files import get_image_files
 
@@ -38,7 +38,7 @@ def predict(given: "Given") -> None:
     predictor = load_predictor(
         options.model,
         device=options.device,
-        runtime=cast("Name", options.runtime),
+        runtime=cast("RuntimeName", options.runtime),
         precision=cast("Precision", options.precision),
     )
     if options.verbose:
@@ -52,17 +52,23 @@ def predict(given: "Given") -> None:
 
 
 def _write(predictions: "Predictions", options: "PredictOptions") -> None:
-    """Writes the predictions to the file, or to the screen where there is none."""
+    """Writes the predictions to ``options.out``, or prints them if it is None.
+
+    A file is written as CSV or JSON. Without ``out`` one line per image is printed, for people to read, unless
+    ``options.format`` asks for CSV or JSON.
+    """
     from eyebright.io.atomic import write_atomically
 
     out = options.out
-    name = options.format or ("json" if out is not None and out.suffix.lower() == ".json" else "csv")
+    file_format = options.format or ("json" if out is not None and out.suffix.lower() == ".json" else "csv")
     if out is None and options.format is None:
         for prediction in predictions:
             typer.echo(predictions.line(prediction))
         return
-    # Nine digits bring a float32 back; more would only be noise.
-    text = _json(predictions) if name == "json" else predictions.to_frame().to_csv(index=False, float_format="%.9g")
+    # nine significant digits represent a float32 exactly
+    text = (
+        _json(predictions) if file_format == "json" else predictions.to_frame().to_csv(index=False, float_format="%.9g")
+    )
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -72,7 +78,7 @@ def _write(predictions: "Predictions", options: "PredictOptions") -> None:
 
 
 def _json(predictions: "Predictions") -> str:
-    """A list with one object per image; a number that is not finite is null."""
+    """The predictions as a JSON list with one object per image; NaN and infinities are null."""
     return json.dumps(_finite(predictions.to_json()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -1,11 +1,11 @@
-"""``eyebright report``: the report of a saved model, made again from its folder."""
+"""``eyebright report``: writes the report of a saved model again, from its folder."""
 
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from eyebright.cli.command import Given
+    from eyebright.cli.command import CommandArguments
 
 
 def option_classes() -> tuple[type, ...]:
@@ -15,17 +15,17 @@ def option_classes() -> tuple[type, ...]:
     return (ReportOptions,)
 
 
-def report(given: "Given") -> None:
-    """Make the report of a model again, from its folder alone.
+def report(arguments: "CommandArguments") -> None:
+    """Write the report of a saved model again, from its folder alone.
 
     \b
     Examples:
       eyebright report model/
-      eyebright report model/ --images photos/ --out report.html    (the images are in another folder now)
+      eyebright report model/ --images photos/ --out report.html    (the images were moved)
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.workflow.options import ReportOptions
 
-    options = given.options(ReportOptions)
+    options = arguments.parse(ReportOptions)
     from eyebright.workflow.report import REPORT, make_report
 
     data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)

@@ -1,14 +1,14 @@
-"""``eyebright train``: labelled images in, a model folder with its report out."""
+"""``eyebright train``: trains a model on labelled images and writes a model folder with a report."""
 
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, ProcessEndedError
 
 if TYPE_CHECKING:
-    from eyebright.cli.command import Given
-    from eyebright.cli.worker import Training
+    from eyebright.cli.command import CommandArguments
+    from eyebright.cli.worker import TrainingJob
     from eyebright.workflow.options import TrainCommand
 
 
@@ -19,7 +19,7 @@ def option_classes() -> tuple[type, ...]:
     return (ReadOptions, Options, TrainCommand)
 
 
-def train(given: "Given") -> None:
+def train(arguments: "CommandArguments") -> None:
     """Train a model, tune its thresholds, write its report and save it.
 
     \b
@@ -31,17 +31,21 @@ def train(given: "Given") -> None:
     from eyebright.cli.worker import run_training
     from eyebright.workflow.options import TrainCommand
 
-    command = given.options(TrainCommand)
-    training = _training(given, command)
+    command = arguments.parse(TrainCommand)
+    job = _training_job(arguments, command)
     if command.devices == 1:
-        run_training(training)
+        run_training(job)
     else:
-        _train_together(training, command.devices)
+        _train_distributed(job, command.devices)
 
 
-def _training(given: "Given", command: "TrainCommand") -> "Training":
-    """What is to be trained: of a file of options where one is given, with what else was given in its place."""
-    from eyebright.cli.worker import Training
+def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "TrainingJob":
+    """The training job: the options file if there is one, overridden by options on the command line.
+
+    Raises:
+        InputError: the options file or a value is invalid, or the source or the model folder is not given.
+    """
+    from eyebright.cli.worker import TrainingJob
     from eyebright.workflow.options import Options, ReadOptions
     from eyebright.workflow.saved_options import SavedOptions
 
@@ -51,27 +55,33 @@ def _training(given: "Given", command: "TrainCommand") -> "Training":
     if source is None or out is None:
         missing = "`source`, a table of labels or a folder," if source is None else "`out`, the model folder to write,"
         raise InputError(f"{missing} is missing; give it, or `options` with the options.json of a training")
-    reading = given.options(ReadOptions, saved and saved.reading)
-    options = given.options(Options, saved and saved.training)
+    reading = arguments.parse(ReadOptions, saved and saved.reading)
+    options = arguments.parse(Options, saved and saved.training)
     if command.quiet:
         options = replace(options, progress="quiet")
-    return Training(source, out, reading, options, command.resume)
+    return TrainingJob(source, out, reading, options, command.resume)
 
 
-def _train_together(training: "Training", processes: int) -> None:
-    """Trains in several processes; when one is gone, says what is left."""
-    from eyebright._system.launch import ProcessEndedError, check_device_count, launch
+def _train_distributed(job: "TrainingJob", processes: int) -> None:
+    """Trains with one process per device; if one dies, the error says whether a checkpoint can be resumed.
+
+    Raises:
+        EyebrightError: as in `eyebright.workflow.train_model.train_model`.
+        InputError: there are fewer GPUs than processes.
+        ProcessEndedError: a process was killed.
+    """
+    from eyebright._system.launch import check_device_count, launch
     from eyebright.workflow.train_model import CHECKPOINT
 
-    check_device_count(processes, training.options.device)
-    checkpoint, started = training.out / CHECKPOINT, time.time()
+    check_device_count(processes, job.options.device)
+    checkpoint, started = job.out / CHECKPOINT, time.time()
     try:
-        launch(processes, "eyebright.cli.worker", training.to_json())
+        launch(processes, "eyebright.cli.worker", job.to_json())
     except ProcessEndedError as error:
-        saved = checkpoint.exists() and (training.resume or checkpoint.stat().st_mtime >= started)
-        kept = (
-            f"'{checkpoint}' holds the last whole epoch: `resume=True` goes on from it"
+        saved = checkpoint.exists() and (job.resume or checkpoint.stat().st_mtime >= started)
+        hint = (
+            f"'{checkpoint}' holds the last complete epoch; continue from it with `resume=True`"
             if saved
-            else "no epoch was over"
+            else "no epoch was completed"
         )
-        raise ProcessEndedError(f"{error}; {kept}") from None
+        raise ProcessEndedError(f"{error}; {hint}") from None

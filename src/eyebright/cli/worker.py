@@ -1,4 +1,4 @@
-"""What ``eyebright train`` does: here, or in each of several processes, ``python -m eyebright.cli.worker JSON``."""
+"""Runs a training job: in this process, or as one of several with ``python -m eyebright.cli.worker JSON``."""
 
 import json
 import sys
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import typer
 
-from eyebright.cli.words import with_flags
-from eyebright.workflow.option import declared, options_from_json, options_to_json
+from eyebright.cli.flags import with_flags
+from eyebright.workflow.option import option_fields, options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions, TrainCommand
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training.
+class TrainingJob:
+    """All that one training needs, in a form that can be passed to another process.
 
     Args:
-        source: a table or a folder.
+        source: the table of labels or the folder of images.
         out: the model folder.
         reading: how the source is read.
         options: how the model is trained.
-        resume: go on from the checkpoint in ``out``.
+        resume: True to continue from the checkpoint in ``out``.
     """
 
     source: Path
@@ -31,15 +31,15 @@ class Training:
     resume: bool
 
     def to_json(self) -> str:
-        """The training as text."""
+        """The job as a JSON text."""
         options = [options_to_json(self.reading), options_to_json(self.options)]
         return json.dumps([str(self.source), str(self.out), *options, self.resume])
 
     @staticmethod
-    def from_json(text: str) -> "Training":
-        """The training that ``to_json`` wrote."""
+    def from_json(text: str) -> "TrainingJob":
+        """The job from the text that `to_json` returned."""
         source, out, reading, options, resume = json.loads(text)
-        return Training(
+        return TrainingJob(
             Path(source),
             Path(out),
             options_from_json(ReadOptions, reading, file="the first process"),
@@ -48,16 +48,20 @@ class Training:
         )
 
 
-def run_training(training: Training) -> None:
-    """Trains, and says what came out."""
+def run_training(job: TrainingJob) -> None:
+    """Trains a model and prints the messages, the scores and the paths of the results.
+
+    Raises:
+        EyebrightError: as in `eyebright.workflow.train_model.train_model`.
+    """
     from eyebright.sources.read import read_source
     from eyebright.train.device import is_main_process
     from eyebright.workflow.train_model import train_model
 
-    options = [each for cls in (TrainCommand, ReadOptions, Options) for each in declared(cls)]
-    reading, out = training.reading, training.out
+    fields = [field for cls in (TrainCommand, ReadOptions, Options) for field in option_fields(cls)]
+    reading, out = job.reading, job.out
     source = read_source(
-        training.source,
+        job.source,
         images=reading.images,
         files=reading.files,
         labels=reading.labels,
@@ -69,9 +73,9 @@ def run_training(training: Training) -> None:
     train_model(
         source,
         out,
-        options=training.options,
-        resume=training.resume,
-        say=lambda sentence: typer.echo(with_flags(sentence, options)),
+        options=job.options,
+        resume=job.resume,
+        say=lambda sentence: typer.echo(with_flags(sentence, fields)),
     )
     if is_main_process():
         report = out / "report.html"
@@ -79,17 +83,17 @@ def run_training(training: Training) -> None:
 
 
 def main() -> None:
-    """Does the work as one of several processes, which share the processors."""
+    """Runs the job in the first command-line argument, as one of several processes."""
     from eyebright._system.launch import run_worker
 
-    run_worker(_share)
+    run_worker(_run_job)
 
 
-def _share() -> None:
+def _run_job() -> None:
     from eyebright._system.launch import share_cpus
 
     share_cpus()
-    run_training(Training.from_json(sys.argv[1]))
+    run_training(TrainingJob.from_json(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -47,19 +47,21 @@ class TrainingOptions:
         for name, known in (("optimizer", get_args(OptimizerName)), ("balance", get_args(Balance))):
             value = getattr(self, name)
             if value not in known:
-                raise InputError(f"unknown `{name}` '{value}'.{did_you_mean(value, known)} The known: {listing(known)}")
+                raise InputError(f"unknown `{name}` '{value}'.{did_you_mean(value, known)} Known: {listing(known)}")
         if self.accumulate < 1 or self.accumulate % 1:
-            raise InputError(f"`accumulate` is a whole number of batches, at least 1, got {self.accumulate}")
+            raise InputError(f"`accumulate` must be a whole number of batches, at least 1, got {self.accumulate}")
         if self.clip is not None and not self.clip > 0:
-            raise InputError(f"`clip` is the greatest norm of the gradient, a positive number or None, got {self.clip}")
+            raise InputError(
+                f"`clip`, the largest norm of the gradient, must be a positive number or None, got {self.clip}"
+            )
         if self.ema is not None and not 0 < self.ema < 1:
-            raise InputError(f"`ema` is a decay between 0 and 1 or None, got {self.ema}")
+            raise InputError(f"`ema` must be a decay between 0 and 1 or None, got {self.ema}")
         for name in ("mixup", "cutmix"):
             alpha = getattr(self, name)
             if not (alpha >= 0 and math.isfinite(alpha)):
-                raise InputError(f"`{name}` is the alpha of a beta distribution, 0 or more, got {alpha}")
+                raise InputError(f"`{name}` must be the alpha of a beta distribution, 0 or more, got {alpha}")
         if not 0 <= self.label_smoothing < 1:
-            raise InputError(f"`label_smoothing` is a share in [0, 1), got {self.label_smoothing}")
+            raise InputError(f"`label_smoothing` must be a share in [0, 1), got {self.label_smoothing}")
 
     @property
     def mixes(self) -> bool:

@@ -66,7 +66,7 @@ class Plan:
 
     def _check_views(self, views: int) -> None:
         if views < 1 or views % 1:
-            raise InputError(f"`augment_views` is a whole number of views of each image, at least 1, got {views}")
+            raise InputError(f"`augment_views` must be a whole number of views of each image, at least 1, got {views}")
         if self.options.mixes:
             raise InputError(
                 f"`augment_views={views}` caches features of single images, and `mixup` and `cutmix` mix images anew in"

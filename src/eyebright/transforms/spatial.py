@@ -325,4 +325,4 @@ def _check(p: float, pad_mode: str | None = None, interpolation: str | None = No
 
 def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        raise InputError(f"unknown {name} '{value}'.{did_you_mean(value, known)} It is one of {listing(known)}")
+        raise InputError(f"unknown {name} '{value}'.{did_you_mean(value, known)} Known: {listing(known)}")

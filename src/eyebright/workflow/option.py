@@ -1,4 +1,4 @@
-"""What an option is: an annotated field of a frozen dataclass, from which everything about it is made.
+"""Options: annotated fields of a frozen dataclass, from which the command line and the saved form are made.
 
     @dataclass(frozen=True)
     class Options:
@@ -7,8 +7,8 @@
 The field's name, type and default and its `Option` are the only declaration. The command line, its help, the check of
 the values, the JSON form and the table in ``docs/options.md`` are made from it.
 
-Messages name an option in backticks, as it is written in Python: ```skip_bad=True` leaves them out``. The command line
-turns each into its flag.
+Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` leaves them out``. The command
+line replaces it by the flag, ``--skip-bad``.
 """
 
 import dataclasses
@@ -22,30 +22,34 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
-from eyebright.errors import InputError, did_you_mean
+from eyebright.errors import InputError, did_you_mean, listing
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Option:
-    """What is to be said of an option besides its name, type and default.
+    """The declaration of an option: help, limits and choices.
+
+    Its name, type and default are those of the dataclass field.
 
     Args:
-        help: what it does, one or two sentences.
-        group: the heading that it is listed under; empty for what every user of the command needs.
-        at_least: the smallest value of a number.
-        above: numbers are larger than this.
-        at_most: the largest value of a number.
-        below: numbers are smaller than this.
-        choices: the values of a text.
-        unset: what happens where the value is None, or an empty tuple.
-        metavar: stands for the value in the help; empty: made from the type.
-        read: makes the value from text, from JSON or from what Python code gives; raises an `InputError` whose message
-            goes on after the option's name. None: the type says it.
-        aliases: names that the library's own functions have for it.
-        positional: it is given by its place, not by a flag.
-        python_only: the command line does not offer it.
+        help: what the option does, in one or two sentences.
+        group: the heading under which the help lists it; empty for the options that most users need.
+        at_least: lower limit of a number, inclusive.
+        above: lower limit of a number, exclusive.
+        at_most: upper limit of a number, inclusive.
+        below: upper limit of a number, exclusive.
+        choices: the allowed values of a string; empty for any.
+        unset: what None, or an empty tuple, stands for in the help, for example ``"one per CPU"``.
+        metavar: the placeholder of the value in the help; empty for one made from the type.
+        convert: returns the option's value for a string from the command line, a value from JSON or one from Python
+            code; raises an `InputError` whose message continues a sentence that begins with the option's name
+            (``"must be ..., got ..."``). None converts by the type alone.
+        aliases: the option's names as an argument of the library's functions, where they differ: ``num_workers`` for
+            ``workers``. The command line replaces them in messages too.
+        positional: True for an argument that is given by its position, without a flag.
+        python_only: True for an option that the command line does not have.
     """
 
     help: str
@@ -57,14 +61,14 @@ class Option:
     choices: tuple[str, ...] = ()
     unset: str = ""
     metavar: str = ""
-    read: Callable[[Any], Any] | None = None
+    convert: Callable[[Any], Any] | None = None
     aliases: tuple[str, ...] = ()
     positional: bool = False
     python_only: bool = False
 
     @property
     def range(self) -> str:
-        """The allowed numbers in words, for example ``"at least 1"`` or ``"0 to 0.9"``; empty without a limit."""
+        """The limits of a number as text, for example ``"at least 1"`` or ``"0 to 0.9"``; empty without a limit."""
         if self.at_least is not None and self.at_most is not None:
             return f"{_number(self.at_least)} to {_number(self.at_most)}"
         limits = (("above", self.above), ("at least", self.at_least), ("at most", self.at_most), ("below", self.below))
@@ -72,20 +76,20 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Declared:
-    """One option of a dataclass.
+class OptionField:
+    """An option with its name, type and default: one field of a dataclass of options.
 
     Args:
-        name: of the field.
-        kind: its type, without None and without the tuple around repeated values.
-        optional: None is a value.
-        repeated: the value is a tuple of `kind`.
-        default: ``dataclasses.MISSING`` where the option must be given.
-        option: what was declared.
+        name: the name of the field.
+        value_type: the type of its value, without None; of a repeated option the type of each value.
+        optional: True if the value may be None.
+        repeated: True if the option can be given several times; its value is a tuple.
+        default: the default; ``dataclasses.MISSING`` for a required option.
+        option: its declaration.
     """
 
     name: str
-    kind: Any
+    value_type: Any
     optional: bool
     repeated: bool
     default: Any
@@ -93,99 +97,104 @@ class Declared:
 
     @property
     def default_text(self) -> str:
-        """The default in words; empty where there is none, and for a switch that is off."""
+        """The default as text; empty for a required option and for a switch that is off by default."""
         if self.default is True:
             return "on"
         if self.default is dataclasses.MISSING or self.default is False:
             return ""
         if self.default is None or self.default == ():
             return self.option.unset
-        return text_of(self.default)
+        return command_line_text(self.default)
 
     @property
-    def noun(self) -> str:
-        """The type in words, for example ``"a whole number"``."""
-        noun = _NOUNS.get(self.kind, "a value")
-        return f"{noun}, may be given several times" if self.repeated else noun
+    def type_text(self) -> str:
+        """The type as text, for example ``"a whole number"``."""
+        text = _TYPE_TEXTS.get(self.value_type, "a value")
+        return f"{text}, may be given several times" if self.repeated else text
 
-    def value(self, given: Any) -> Any:
-        """The value, in the field's own type.
+    def convert(self, value: Any) -> Any:
+        """The value converted to the type of the field, and checked.
+
+        Args:
+            value: from the command line, from JSON or from Python code.
 
         Raises:
-            InputError: it is of another type, out of range or not among the choices.
+            InputError: the value has another type, is out of range or not among the choices.
         """
-        if given is None and self.optional:
+        if value is None and self.optional:
             return None
         if not self.repeated:
-            return self._single(given)
-        if isinstance(given, str | Path) or not isinstance(given, (list, tuple)):
-            raise InputError(f"`{self.name}` is a list, got {given!r}")
-        return tuple(map(self._single, given))
+            return self._convert_single(value)
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"`{self.name}` must be a list, got {value!r}")
+        return tuple(map(self._convert_single, value))
 
-    def _single(self, given: Any) -> Any:
+    def _convert_single(self, given: Any) -> Any:
         option = self.option
-        if option.read:
+        if option.convert:
             try:
-                return option.read(given)
+                return option.convert(given)
             except InputError as error:
                 raise InputError(f"`{self.name}` {error}") from None
-        value = _typed(self.kind, given)
+        value = _typed(self.value_type, given)
         if value is None or not _within(value, option):
-            wanted = ", ".join(filter(None, [_NOUNS[self.kind], option.range]))
-            raise InputError(f"`{self.name}` is {wanted}, got {given!r}")
+            subject = f"each value of `{self.name}`" if self.repeated else f"`{self.name}`"
+            expected = ", ".join(filter(None, [_TYPE_TEXTS[self.value_type], option.range]))
+            raise InputError(f"{subject} must be {expected}, got {given!r}")
         if option.choices and value not in option.choices:
-            known = ", ".join(f"'{choice}'" for choice in option.choices)
-            raise InputError(
-                f"unknown `{self.name}` '{value}'.{did_you_mean(value, option.choices)} It is one of {known}"
-            )
+            nearest = did_you_mean(value, option.choices)
+            raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(option.choices)}")
         return value
 
 
 @functools.cache
-def declared(cls: type) -> tuple[Declared, ...]:
+def option_fields(cls: type) -> tuple[OptionField, ...]:
     """The options of a dataclass, in the order of its fields.
 
     Raises:
-        TypeError: a field without an `Option`.
+        TypeError: a field has no `Option`.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple(_declared(field, hints[field.name]) for field in dataclasses.fields(cls))
+    return tuple(_option_field(field, hints[field.name]) for field in dataclasses.fields(cls))
 
 
-def documented(cls: type[T]) -> type[T]:
-    """The same dataclass, whose docstring lists its options."""
-    lines = [f"    {each.name}: {each.option.help}" for each in declared(cls)]
+def with_options_in_docstring(cls: type[T]) -> type[T]:
+    """The dataclass, decorated: its docstring lists the options as ``Args``."""
+    lines = [f"    {field.name}: {field.option.help}" for field in option_fields(cls)]
     cls.__doc__ = "\n".join([(cls.__doc__ or "").strip(), "", "Args:", *lines])
     return cls
 
 
 def check_options(options: Any) -> None:
-    """Brings every field of a dataclass of options to its type; for its ``__post_init__``.
+    """Checks all fields of a dataclass of options and converts them to their types; called by its ``__post_init__``.
+
+    Args:
+        options: an instance of the dataclass; its fields are replaced by the converted values.
 
     Raises:
-        InputError: a value is of another type, out of range or not among the choices.
+        InputError: a value has another type, is out of range or not among the choices.
     """
-    for each in declared(type(options)):
-        object.__setattr__(options, each.name, each.value(getattr(options, each.name)))
+    for field in option_fields(type(options)):
+        object.__setattr__(options, field.name, field.convert(getattr(options, field.name)))
 
 
 def options_to_json(options: Any) -> dict[str, Any]:
-    """The values of a dataclass of options as JSON: paths are texts, tuples are lists."""
-    return {each.name: _json(getattr(options, each.name)) for each in declared(type(options))}
+    """The values of a dataclass of options as a dictionary for JSON: paths are strings, tuples are lists."""
+    return {field.name: _json(getattr(options, field.name)) for field in option_fields(type(options))}
 
 
 def options_from_json(cls: type[T], values: Mapping[str, Any], *, file: str) -> T:
-    """The options that `options_to_json` wrote; those that are missing have their defaults.
+    """The options in a dictionary that `options_to_json` returned; missing ones have their defaults.
 
     Args:
         cls: the dataclass.
-        values: by name.
-        file: where they were read, for messages.
+        values: the values by name.
+        file: the name of the file that contains them, for error messages.
 
     Raises:
-        InputError: an unknown name, or a value that the option cannot have.
+        InputError: a name is unknown, or a value is invalid.
     """
-    known = [each.name for each in declared(cls)]
+    known = [field.name for field in option_fields(cls)]
     for name in values:
         if name not in known:
             raise InputError(
@@ -197,48 +206,47 @@ def options_from_json(cls: type[T], values: Mapping[str, Any], *, file: str) -> 
         raise InputError(f"{file}: {error}") from None
 
 
-def text_of(value: Any) -> str:
-    """A value as it is typed on the command line."""
+def command_line_text(value: Any) -> str:
+    """A value as it is written on the command line."""
     if isinstance(value, tuple):
-        return ",".join(map(text_of, value))
+        return ",".join(map(command_line_text, value))
     return _number(value) if isinstance(value, float) else str(value)
 
 
-def _declared(field: "dataclasses.Field[Any]", hint: Any) -> Declared:
+def _option_field(field: "dataclasses.Field[Any]", hint: Any) -> OptionField:
     found = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Option)]
     if len(found) != 1:
         raise TypeError(f"the field '{field.name}' needs an Option: {field.name}: Annotated[..., Option(...)]")
-    kind = hint.__origin__
-    parts = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    optional = type(None) in parts
-    parts = tuple(part for part in parts if part is not type(None))
-    kind = parts[0]
-    repeated = typing.get_origin(kind) is tuple and found[0].read is None
-    return Declared(
-        field.name, typing.get_args(kind)[0] if repeated else kind, optional, repeated, field.default, found[0]
-    )
+    annotated = hint.__origin__
+    members = typing.get_args(annotated) if isinstance(annotated, types.UnionType) else (annotated,)
+    optional = type(None) in members
+    value_type = next(member for member in members if member is not type(None))
+    repeated = typing.get_origin(value_type) is tuple and found[0].convert is None
+    if repeated:
+        value_type = typing.get_args(value_type)[0]
+    return OptionField(field.name, value_type, optional, repeated, field.default, found[0])
 
 
-_NOUNS: Mapping[Any, str] = {
+_TYPE_TEXTS: Mapping[Any, str] = {
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
     bool: "True or False",
     Path: "a path",
 }
 
 
-def _typed(kind: Any, given: Any) -> Any:
-    """The value as ``kind``; None where it is of another type."""
+def _typed(value_type: Any, given: Any) -> Any:
+    """The value converted to the type; None if it has another type."""
     if isinstance(given, bool):
-        return given if kind is bool else None
-    if kind is Path and isinstance(given, str | Path):
+        return given if value_type is bool else None
+    if value_type is Path and isinstance(given, str | Path):
         return Path(given)
-    if kind is str and isinstance(given, str):
+    if value_type is str and isinstance(given, str):
         return given
-    if kind is int and isinstance(given, Integral):
+    if value_type is int and isinstance(given, Integral):
         return int(given)
-    if kind is float and isinstance(given, Real) and math.isfinite(given):
+    if value_type is float and isinstance(given, Real) and math.isfinite(given):
         return float(given)
     return None
 

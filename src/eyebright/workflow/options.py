@@ -1,6 +1,6 @@
-"""Every option of every command, declared once; see `eyebright.workflow.option`.
+"""The options of all commands, each declared once; see `eyebright.workflow.option`.
 
-Importing this file loads no torch, so that ``--help`` is quick.
+Importing this module loads no torch, so that ``--help`` is quick.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from eyebright import _defaults
 from eyebright._choices import Balance, OptimizerName
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
-from eyebright.workflow.option import Option, check_options, documented
+from eyebright.workflow.option import Option, check_options, with_options_in_docstring
 
 DATA = "Data"
 IMAGES = "Images"
@@ -22,17 +22,22 @@ GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 
 THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
 PRECISIONS = ("float32", "bfloat16", "float16")
-_LARGEST_SEED = 2**63 - 1  # numpy and torch take no larger one
+_LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
 
-_DEVICE = Option("Where to compute: cpu, cuda, cuda:1, ...", MACHINE, unset="a GPU where there is one")
+_DEVICE = Option(
+    "Device to compute on: cpu, cuda, cuda:1, ...", MACHINE, unset="a CUDA GPU if there is one, otherwise cpu"
+)
 
 
 def image_size(value: Any) -> int | tuple[int, int]:
-    """The size that a text such as ``"224"`` or ``"192x256"``, a number, or (height, width) stands for.
+    """The image size, one side of a square or (height, width), from a string, a number or a pair.
+
+    Args:
+        value: ``"224"``, ``"192x256"`` (height x width), 224 or (192, 256).
 
     Raises:
-        InputError: it is none of these, or a side is shorter than 32 pixels.
+        InputError: the value is none of these, or a side is shorter than 32 pixels.
     """
     sides: list[Any] = [value]
     if isinstance(value, str):
@@ -41,24 +46,27 @@ def image_size(value: Any) -> int | tuple[int, int]:
         sides = list(value)
     if len(sides) not in (1, 2) or not all(type(side) is int and side >= _SMALLEST_SIDE for side in sides):
         raise InputError(
-            f"is 224 or HEIGHTxWIDTH such as 192x256, at least {_SMALLEST_SIDE} pixels each way, got {value!r}"
+            f"must be 224 or HEIGHTxWIDTH such as 192x256, at least {_SMALLEST_SIDE} pixels each way, got {value!r}"
         )
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def point_pair(value: Any) -> tuple[str, str]:
-    """The two names that a text such as ``"left_eye,right_eye"``, or a pair, stands for.
+    """Two names of points, from a string or a pair.
+
+    Args:
+        value: ``"left_eye,right_eye"`` or ("left_eye", "right_eye").
 
     Raises:
-        InputError: it is neither.
+        InputError: the value is neither.
     """
     names: list[Any] = value.split(",") if isinstance(value, str) else list(value)
     if len(names) != 2 or not all(isinstance(name, str) and name.strip() for name in names):
-        raise InputError(f"is the names of two points such as left_eye,right_eye, got {value!r}")
+        raise InputError(f"must be the names of two points such as left_eye,right_eye, got {value!r}")
     return names[0].strip(), names[1].strip()
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class ReadOptions:
     """How a table of labels, or a folder, is read."""
@@ -66,20 +74,22 @@ class ReadOptions:
     images: Annotated[
         Path | None, Option("Folder that the table's file names start from.", DATA, unset="the table's folder")
     ] = None
-    files: Annotated[str | None, Option("Column with the file names of the images.", DATA, unset="found")] = None
+    files: Annotated[str | None, Option("Column with the file names of the images.", DATA, unset="detected")] = None
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column with the labels or the class, or columns with 0/1 labels, points or numbers.", DATA, unset="found"
+            "Column with the labels or the class, or columns with 0/1 labels, points or numbers.",
+            DATA,
+            unset="detected",
         ),
     ] = ()
     delimiter: Annotated[
-        str | None, Option("What separates two labels; '' for one class per image.", DATA, unset="found")
+        str | None, Option("Separator of labels; '' for one class per image.", DATA, unset="detected")
     ] = None
     kind: Annotated[
         str | None,
         Option(
-            "Form of the targets: labels, class, ratings (ordered classes), points or numbers.", DATA, unset="found"
+            "Form of the targets: labels, class, ratings (ordered classes), points or numbers.", DATA, unset="detected"
         ),
     ] = None
     mirror: Annotated[
@@ -87,7 +97,7 @@ class ReadOptions:
         Option(
             "Points that exchange names in mirrored images: left_eye:right_eye,left_ear:right_ear; or none.",
             DATA,
-            unset="found by left and right in the names",
+            unset="detected by left and right in the names",
         ),
     ] = None
     unit: Annotated[
@@ -99,14 +109,14 @@ class ReadOptions:
         check_options(self)
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class Options:
     """How a model is trained; the defaults suit a few thousand photographs."""
 
     valid_pct: Annotated[
         float,
-        Option("Share of the images for validation, where the data do not say.", DATA, at_least=0.01, at_most=0.9),
+        Option("Share of the images for validation, if the data contain no split.", DATA, at_least=0.01, at_most=0.9),
     ] = _defaults.VALID_PCT
     skip_bad: Annotated[bool, Option("Leave unreadable images out and list them.", DATA)] = False
     sampling: Annotated[
@@ -123,7 +133,7 @@ class Options:
         Option(
             "Size in pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.",
             IMAGES,
-            read=image_size,
+            convert=image_size,
             metavar="SIZE",
         ),
     ] = 224
@@ -135,7 +145,9 @@ class Options:
             unset="on for points and numbers, off for labels",
         ),
     ] = None
-    augment: Annotated[bool, Option("Vary training images at random: geometry, brightness, contrast.", IMAGES)] = True
+    augment: Annotated[bool, Option("Augment training images at random: geometry, brightness, contrast.", IMAGES)] = (
+        True
+    )
     flip: Annotated[
         bool | None,
         Option("Mirror training images at random.", IMAGES, unset="where the target of a mirrored image is known"),
@@ -162,7 +174,7 @@ class Options:
         _defaults.BASE_LR
     )
     lr_mult: Annotated[
-        float, Option("The first layers' learning rate is the head's divided by this.", TRAINING, at_least=1)
+        float, Option("Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1)
     ] = _defaults.LR_MULT
     dropout: Annotated[float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",))] = (
         _defaults.DROPOUT
@@ -171,9 +183,9 @@ class Options:
         int | None,
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
     ] = None
-    keep_statistics: Annotated[
-        bool, Option("Batch norms of the backbone keep the statistics of their pretraining.", TRAINING)
-    ] = True
+    keep_statistics: Annotated[bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING)] = (
+        True
+    )
     optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName))] = (
         TrainingOptions.optimizer
     )
@@ -221,7 +233,7 @@ class Options:
         Option(
             "Two points; the report divides the errors of points by their distance in each image.",
             TRAINING,
-            read=point_pair,
+            convert=point_pair,
             metavar="POINT,POINT",
             unset="the image's diagonal",
         ),
@@ -238,7 +250,7 @@ class Options:
             "Workers that read images; 0 reads in the training thread.",
             MACHINE,
             at_least=0,
-            unset="one per processor",
+            unset="one per CPU",
             aliases=("num_workers",),
         ),
     ] = None
@@ -251,7 +263,7 @@ class Options:
             unset="none",
         ),
     ] = None
-    profile: Annotated[bool, Option("Say where the time of training went.", MACHINE)] = False
+    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE)] = False
     progress: Annotated[
         str,
         Option(
@@ -272,32 +284,41 @@ class Options:
 
     @staticmethod
     def load(path: str | Path) -> "Options":
-        """The options of the training whose ``options.json`` this is, with the batch size and precision it used.
+        """The options of an ``options.json`` file, with the batch size and precision that the training used.
+
+        Args:
+            path: the file, or the model folder that contains it.
 
         Raises:
-            InputError: there is no such file, it is no such file, or an option in it is unknown.
+            InputError: the file is missing or invalid, or an option in it is unknown.
         """
         from eyebright.workflow.saved_options import SavedOptions
 
         return SavedOptions.load(path).training
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class TrainCommand:
-    """What ``eyebright train`` takes besides how the source is read and how the model is trained."""
+    """The options of ``eyebright train`` beside those of reading and training."""
 
     source: Annotated[
         Path | None,
         Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
     ] = None
     out: Annotated[Path | None, Option("The model folder to write.")] = None
-    options: Annotated[
-        Path | None, Option("Repeat the training of this options.json; other options replace what it says.")
-    ] = None
-    resume: Annotated[bool, Option("Go on from the checkpoint in the model folder.", TRAINING)] = False
+    options: Annotated[Path | None, Option("Repeat the training of this options.json; other options override it.")] = (
+        None
+    )
+    resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
     devices: Annotated[
-        int, Option("Processes that train together: a GPU or a share of the processors each.", MACHINE, at_least=1)
+        int,
+        Option(
+            "Processes that train together, a GPU or a share of the CPUs each. Results differ only by rounding and the "
+            "random numbers of dropout, so options.json does not store it.",
+            MACHINE,
+            at_least=1,
+        ),
     ] = 1
     quiet: Annotated[bool, Option("Show no progress, only results.", MACHINE)] = False
 
@@ -305,10 +326,10 @@ class TrainCommand:
         check_options(self)
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class PredictOptions:
-    """What ``eyebright predict`` takes."""
+    """The options of ``eyebright predict``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
@@ -316,31 +337,36 @@ class PredictOptions:
         Path | None,
         Option(
             "File to write: a row per image with its labels and their probabilities, its points or its numbers.",
-            unset="a line per image on the screen",
+            unset="printed",
         ),
     ] = None
     format: Annotated[
         str | None,
         Option(
-            "Format of the predictions.", choices=("csv", "json"), unset="json for a file that ends in .json, else csv"
+            "Format of the predictions.",
+            choices=("csv", "json"),
+            unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
         ),
     ] = None
     bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
     device: Annotated[str | None, _DEVICE] = None
     runtime: Annotated[
-        str, Option("auto takes the faster of what the folder has.", MACHINE, choices=("auto", "torch", "onnx"))
+        str,
+        Option(
+            "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
+        ),
     ] = "auto"
     precision: Annotated[str, Option("Number format.", MACHINE, choices=PRECISIONS)] = _defaults.PREDICTION_PRECISION
-    verbose: Annotated[bool, Option("Say which runtime computed the predictions.", MACHINE)] = False
+    verbose: Annotated[bool, Option("Print which runtime computed the predictions and why.", MACHINE)] = False
 
     def __post_init__(self) -> None:
         check_options(self)
 
 
-@documented
+@with_options_in_docstring
 @dataclass(frozen=True)
 class ReportOptions:
-    """What ``eyebright report`` takes."""
+    """The options of ``eyebright report``."""
 
     model: Annotated[Path, Option("The model folder.", positional=True)]
     images: Annotated[
@@ -352,7 +378,7 @@ class ReportOptions:
         tuple[str, str] | None,
         Option(
             "Two points; the errors of points are divided by their distance in each image.",
-            read=point_pair,
+            convert=point_pair,
             metavar="POINT,POINT",
             unset="as at training",
         ),

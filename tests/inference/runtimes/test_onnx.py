@@ -6,8 +6,7 @@ import onnx
 import pytest
 import torch
 
-from eyebright._optional import MissingExtraError
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, MissingExtraError
 from eyebright.inference.manifest import fingerprint
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx

@@ -12,9 +12,8 @@ from typing import Literal, get_args
 import torch
 
 from eyebright._defaults import PREDICTION_PRECISION
-from eyebright._optional import MissingExtraError
 from eyebright._system.device import choose_device
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, MissingExtraError, did_you_mean, listing
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import Note, onnx_runtime

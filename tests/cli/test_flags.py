@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import eyebright
+from eyebright.cli.flags import with_flags
 from eyebright.cli.main import COMMANDS, options_of
-from eyebright.cli.words import with_flags
 
 SOURCE = Path(eyebright.__file__).parent
 
@@ -59,7 +59,7 @@ def test_no_file_of_the_library_names_a_flag() -> None:
 
 def test_what_the_library_names_in_backticks_is_an_option_or_a_parameter() -> None:
     known = parameters() | {
-        name for command in COMMANDS for each in options_of(command) for name in (each.name, *each.option.aliases)
+        name for command in COMMANDS for field in options_of(command) for name in (field.name, *field.option.aliases)
     }
     named = {
         name: f"{file}:{line}"

@@ -1,0 +1,44 @@
+"""Replaces option names in messages by command-line flags: `skip_bad=True` becomes `--skip-bad`.
+
+The library writes an option in backticks, as in Python (```skip_bad=True` leaves them out``), since it does not know
+whether it is called from Python or from the command line.
+"""
+
+import re
+from collections.abc import Iterable
+
+from eyebright.workflow.option import OptionField
+
+_QUOTES = "\"'"
+_OPTION = re.compile(r"`(\w+)(?:=([^`]*))?`")
+
+
+def flag_of(field: OptionField, *, off: bool = False) -> str:
+    """The flag of an option, --skip-bad or (with off) --no-skip-bad; the upper-case name of a positional argument.
+
+    Args:
+        field: the option.
+        off: True for the flag that turns a switch off.
+    """
+    name = field.name.replace("_", "-")
+    return name.upper() if field.option.positional else f"--{'no-' if off else ''}{name}"
+
+
+def with_flags(message: str, options: Iterable[OptionField]) -> str:
+    """The message with the flags of all options that it names in backticks; other names in backticks stay.
+
+    Args:
+        message: a message of the library.
+        options: the options of the command that shows it.
+    """
+    known = {name: field for field in options for name in (field.name, *field.option.aliases)}
+
+    def replace(match: "re.Match[str]") -> str:
+        field, value = known.get(match[1]), match[2]
+        if field is None:
+            return match[0]
+        if value in (None, "True", "False"):
+            return flag_of(field, off=value == "False")
+        return f"{flag_of(field)} {value.strip(_QUOTES)}"
+
+    return _OPTION.sub(replace, message)

@@ -29,7 +29,7 @@ from peers.prediction_protocol import PredictionResult, Settings
 from eyebright import CategoryBlock, Image, Resize, get_image_files
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import save_onnx
-from eyebright.models.build import ImageModel, build_model, describe
+from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.device import Device
@@ -114,7 +114,7 @@ def make_model(arch: str, size: Size, images: list[str]) -> ImageModel:
     pretrained = arch.startswith("tf_efficientnet_lite")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(describe(arch, len(CLASSES), size=size), pretrained=pretrained).train()
+        model = build_model(model_description(arch, len(CLASSES), size=size), pretrained=pretrained).train()
     model.body.train(not pretrained)
     thumbnails = [
         np.asarray(Image.create(path).to_thumb(size.height).resize(size)) for path in images[:STATISTICS_IMAGES]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from eyebright.models.build import ImageModel, describe
+from eyebright.models.build import ImageModel, model_description
 from peers.eyebright_training import dataloaders
 from peers.reading_protocol import time_epochs
 from peers.training_protocol import read_settings
@@ -18,7 +18,9 @@ from peers.training_protocol import read_settings
 def main() -> None:
     settings = read_settings()
     train = dataloaders(settings).train
-    model = ImageModel(nn.Identity(), nn.Identity(), describe(settings.arch, 2, size=settings.size)).to(train.device)
+    model = ImageModel(nn.Identity(), nn.Identity(), model_description(settings.arch, 2, size=settings.size)).to(
+        train.device
+    )
 
     def batches() -> Iterator[Tensor]:
         for x, _ in train:

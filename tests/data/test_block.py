@@ -155,7 +155,7 @@ def test_the_error_for_an_unknown_keyword_names_the_nearest_unlike_in_fastai(fol
 def test_blocks_that_are_not_an_input_and_a_target_are_refused() -> None:
     with pytest.raises(DataError, match="an input and a target"):
         DataBlock(blocks=(MultiCategoryBlock, ImageBlock))
-    with pytest.raises(DataError, match="blocks are ImageBlock"):
+    with pytest.raises(DataError, match="a block must be ImageBlock"):
         DataBlock(blocks=("image", "label"))
 
 

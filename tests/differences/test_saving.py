@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from eyebright.data.block import DataBlock
 from eyebright.inference.manifest import MANIFEST, WEIGHTS
 from eyebright.inference.predictor import load_predictor
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.spatial import Resize
@@ -83,7 +83,7 @@ def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table
 
 def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     """Row 3: fastai's export contains class names, so another version of fastai or a dependency cannot load it."""
-    model = build_model(describe("test_resnet", 2, size=32)).eval()
+    model = build_model(model_description("test_resnet", 2, size=32)).eval()
     save_file(model.state_dict(), tmp_path / WEIGHTS)
     (tmp_path / MANIFEST).write_text(json.dumps(FIRST_SCHEMA))
     predictor = load_predictor(tmp_path)

@@ -73,7 +73,7 @@ def test_metrics_predictions_titles_and_the_saved_model_use_the_same_thresholds(
     learner.show_results(dl=learner.dls.valid, max_n=6)
     titles = [ax.get_title().split("\n")[1] for ax in plt.gcf().axes]
     plt.close("all")
-    assert titles == [learner.dls.target.words(labels) or "(no label)" for labels in decoded]
+    assert titles == [learner.dls.target.text(labels) or "(no label)" for labels in decoded]
     images = [folder / name for name in table[table["is_valid"]]["fname"]]
     saved = load_predictor(learner.save_model(tmp_path / "model"))
     assert [prediction.answer for prediction in saved.predict(images)] == decoded

@@ -14,7 +14,7 @@ import torch
 from eyebright.errors import ArtifactError
 from eyebright.inference import manifest as artifact
 from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_model, save_model
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.draw import Transform
@@ -28,7 +28,7 @@ STATE = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
 
 def manifest(**changes: object) -> Manifest:
     fields = {
-        "model": describe("test_resnet", 2, size=32),
+        "model": model_description("test_resnet", 2, size=32),
         "decision": Decision(TARGET).with_thresholds(Thresholds((0.25, 0.75), metric="f1_macro")),
         "preprocessing": (Resize(40), *aug_transforms(size=32)),
         "scores": {"mAP": 0.5},
@@ -257,7 +257,7 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2"):
-        save_model(tmp_path / "model", manifest(model=describe("test_resnet", 3, size=32)), STATE)
+        save_model(tmp_path / "model", manifest(model=model_description("test_resnet", 3, size=32)), STATE)
     with pytest.raises(ArtifactError, match="thresholds for 3 classes, not for 2"):
         save_model(tmp_path / "model", manifest(decision=Decision(TARGET, Thresholds((0.5,) * 3))), STATE)
     assert not (tmp_path / "model").exists()
@@ -266,8 +266,10 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) -> None:
     from eyebright.inference.predictor import load_predictor
 
-    model = build_model(describe("test_resnet", 2, size=32))
-    save_model(tmp_path, manifest(model=describe("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict())
+    model = build_model(model_description("test_resnet", 2, size=32))
+    save_model(
+        tmp_path, manifest(model=model_description("test_resnet", 2, size=32, lin_ftrs=[64])), model.state_dict()
+    )
     with pytest.raises(ArtifactError, match="do not fit its manifest"):
         load_predictor(tmp_path)
 

@@ -126,8 +126,8 @@ def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callabl
         case "json":
             assert json.loads(json.dumps(task.answer_json(answer, scores)))
         case "words":
-            assert isinstance(task.words(answer), str)
-            assert task.words(learner.dls.valid_ds.value(0)) or kind in ("multicategory", "points")
+            assert isinstance(task.text(answer), str)
+            assert task.text(learner.dls.valid_ds.value(0)) or kind in ("multicategory", "points")
         case "report":
             section = SECTIONS[task.section](evaluation)
             assert section.scores()

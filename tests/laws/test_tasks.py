@@ -184,6 +184,6 @@ def test_fitting_gives_a_new_block_and_leaves_the_old_one_alone(case: Case) -> N
 def test_wording_and_marks_change_nothing(case: Case) -> None:
     block, values = fitted(case)
     before = block.encode(values[0])
-    assert block.words(values[0])
-    block.marks(values[0])
+    assert block.text(values[0])
+    block.points_of(values[0])
     assert torch.equal(block.encode(values[0]), before)

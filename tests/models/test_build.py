@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import InputError, WeightsError
-from eyebright.models.build import ImageModel, ModelDescription, build_model, describe
+from eyebright.models.build import ImageModel, ModelDescription, build_model, model_description
 from eyebright.models.weights import Weights
 from eyebright.transforms.normalize import imagenet_stats
 from eyebright.types import InputDescription, Size
@@ -19,7 +19,7 @@ from eyebright.types import InputDescription, Size
 
 def small_model(**options: Any) -> ImageModel:
     torch.manual_seed(0)
-    return build_model(describe("test_resnet", 6, size=64, **options))
+    return build_model(model_description("test_resnet", 6, size=64, **options))
 
 
 def images(batch: int = 2, channels: int = 3) -> Tensor:
@@ -29,12 +29,12 @@ def images(batch: int = 2, channels: int = 3) -> Tensor:
 
 def test_a_description_is_unchanged_by_a_json_round_trip() -> None:
     options: dict[str, Any] = {"lin_ftrs": [64, 32], "ps": [0.1, 0.2, 0.3], "y_range": (-1, 1), "output_shape": (3, 2)}
-    description = describe("resnet18", 6, n_in=4, lin_first=True, **options)
+    description = model_description("resnet18", 6, n_in=4, lin_first=True, **options)
     assert ModelDescription.from_json(json.loads(json.dumps(description.to_json()))) == description
 
 
 def test_a_model_built_from_the_same_description_loads_the_state_dict() -> None:
-    first, second = small_model(ps=0.25), build_model(describe("test_resnet", 6, size=64, ps=0.25))
+    first, second = small_model(ps=0.25), build_model(model_description("test_resnet", 6, size=64, ps=0.25))
     second.load_state_dict(first.state_dict(), strict=True)
     assert torch.equal(first.eval()(images()), second.eval()(images()))
 
@@ -75,7 +75,7 @@ def test_an_unknown_backbone_in_a_description_is_refused() -> None:
 
 
 def test_state_dict_keys_are_those_of_torchvision_and_timm_with_a_prefix() -> None:
-    model = build_model(describe("resnet18", 2))
+    model = build_model(model_description("resnet18", 2))
     names = set(model.state_dict())
     assert {"body.conv1.weight", "body.layer4.1.bn2.running_var", "head.8.weight"} <= names
     assert "body.model.conv1.0.weight" in small_model().state_dict()
@@ -152,12 +152,12 @@ def test_output_shape_reshapes_the_outputs() -> None:
 @pytest.mark.parametrize("n_in", [1, 2, 4])
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_vit"])
 def test_images_can_have_a_number_of_channels_other_than_three(arch: str, n_in: int) -> None:
-    model = build_model(describe(arch, 5, size=64, n_in=n_in)).eval()
+    model = build_model(model_description(arch, 5, size=64, n_in=n_in)).eval()
     assert model(images(channels=n_in)).shape == (2, 5)
 
 
 def test_the_head_of_a_token_backbone_does_not_pool() -> None:
-    model = build_model(describe("test_vit", 5))
+    model = build_model(model_description("test_vit", 5))
     assert isinstance(model.head, nn.Sequential)
     assert isinstance(model.head[0], nn.BatchNorm1d)
     assert model.eval()(torch.zeros(2, 3, 160, 160)).shape == (2, 5)
@@ -165,11 +165,11 @@ def test_the_head_of_a_token_backbone_does_not_pool() -> None:
 
 def test_a_backbone_that_returns_feature_maps_needs_pooling() -> None:
     with pytest.raises(InputError, match="the backbone 'resnet18' returns feature maps, which the head must pool"):
-        build_model(describe("resnet18", 5, pool=False))
+        build_model(model_description("resnet18", 5, pool=False))
 
 
 def test_init_replaces_pytorchs_initialisation_of_the_head() -> None:
-    description = describe("test_resnet", 6, size=64)
+    description = model_description("test_resnet", 6, size=64)
     ones = build_model(description, init=nn.init.ones_).head.get_parameter("8.weight")
     assert (ones == 1).all()
     bound = 1 / math.sqrt(512)  # nn.Linear's default: uniform in (-bound, bound)
@@ -181,13 +181,13 @@ def test_pretrained_weights_are_loaded_and_their_origin_is_recorded(monkeypatch:
     pretrained = small_model().body.state_dict()
     state = {key.removeprefix("model."): tensor for key, tensor in pretrained.items()}
     monkeypatch.setattr("eyebright.models.build.find_weights", lambda *_, **__: Weights(state, "a file"))
-    model = build_model(describe("test_resnet", 6, size=64), pretrained=True)
+    model = build_model(model_description("test_resnet", 6, size=64), pretrained=True)
     assert model.origin == "a file"
     assert all(torch.equal(tensor, pretrained[key]) for key, tensor in model.body.state_dict().items())
 
 
 def test_if_no_weights_are_found_pretrained_auto_initialises_at_random_and_true_raises() -> None:
-    description = describe("resnet18", 2, size=64)
+    description = model_description("resnet18", 2, size=64)
     assert build_model(description, pretrained="auto").origin is None
     with pytest.raises(WeightsError, match="no pretrained weights for 'resnet18'"):
         build_model(description, pretrained=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.errors import InputError
-from eyebright.models.build import ImageModel, ModelDescription, build_model, describe
+from eyebright.models.build import ImageModel, ModelDescription, build_model, model_description
 from eyebright.models.groups import freeze_to, parameter_groups, set_training_mode
 from eyebright.types import InputDescription, Size
 
@@ -30,7 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def model_of(arch: str, classes: int = 3, **options: Any) -> ImageModel:
     torch.manual_seed(0)
-    return build_model(describe(arch, classes, **options))
+    return build_model(model_description(arch, classes, **options))
 
 
 def trainable(model: nn.Module) -> int:
@@ -149,7 +149,7 @@ def test_freezing_the_first_group_leaves_the_early_layers_unchanged() -> None:
 
 
 def test_dropout_in_a_fully_frozen_backbone_is_in_evaluation_mode() -> None:
-    model = build_model(describe("test_vit", 2))
+    model = build_model(model_description("test_vit", 2))
     model.body.model.blocks[0].drop_path1 = nn.Dropout(0.5)  # type: ignore[union-attr, index]
     freeze_to(model, -1, train_bn=False)
     set_training_mode(model, train_bn=False)

@@ -11,7 +11,7 @@ import torch
 from PIL import ImageOps
 from sklearn.linear_model import LogisticRegression
 
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 
 STEP = 3  # every third breed, to save time
 
@@ -31,7 +31,7 @@ def test_logistic_regression_on_features_of_five_images_per_breed_is_accurate(sh
     for path in sorted((shared_data / "oxford-iiit-pet" / "images").glob("*.jpg")):
         breeds.setdefault(re.sub(r"_\d+$", "", path.stem), []).append(path)
     selected = dict(list(breeds.items())[::STEP])
-    model = build_model(describe("tf_efficientnet_lite0", len(selected)), pretrained=True).eval()
+    model = build_model(model_description("tf_efficientnet_lite0", len(selected)), pretrained=True).eval()
     features, labels, is_train = [], [], []
     with torch.no_grad():
         for breed, paths in selected.items():

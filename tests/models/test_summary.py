@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.models.groups import freeze_to
 from eyebright.models.summary import summarize
 
@@ -14,7 +14,7 @@ GOLD = Path(__file__).parents[1] / "gold"
 
 @pytest.mark.parametrize(("state", "n"), [("frozen", -1), ("unfrozen", 0)])
 def test_the_table_is_the_same_as_fastais(state: str, n: int) -> None:
-    model = build_model(describe("resnet34", 37))
+    model = build_model(model_description("resnet34", 37))
     freeze_to(model, n)
     gold = (GOLD / f"g02_summary_{state}_resnet34_37.txt").read_text().split("\n\nOptimizer used")[0]
     table = str(summarize(model, (64, 3, 224, 224)))
@@ -25,7 +25,7 @@ def test_the_table_is_the_same_as_fastais(state: str, n: int) -> None:
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_vit", "test_convnext", "test_mambaout"])
 def test_parameter_counts_of_the_layers_sum_to_the_total(arch: str) -> None:
-    model = build_model(describe(arch, 5))
+    model = build_model(model_description(arch, 5))
     freeze_to(model, -1)
     summary = summarize(model, (8, 3, *model.description.input.size))
     assert sum(row.parameters for row in summary.layers) == summary.total
@@ -34,13 +34,13 @@ def test_parameter_counts_of_the_layers_sum_to_the_total(arch: str) -> None:
 
 
 def test_shapes_include_the_batch_dimension() -> None:
-    summary = summarize(build_model(describe("test_resnet", 5, size=64)), (8, 3, 64, 64))
+    summary = summarize(build_model(model_description("test_resnet", 5, size=64)), (8, 3, 64, 64))
     assert summary.input_shape == (8, 3, 64, 64)
     assert summary.layers[-1].shape == (8, 5)
 
 
 def test_summarize_does_not_change_the_model() -> None:
-    model = build_model(describe("test_resnet", 5, size=64)).train()
+    model = build_model(model_description("test_resnet", 5, size=64)).train()
     model.head.eval()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     generator = torch.get_rng_state()

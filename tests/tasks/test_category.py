@@ -48,7 +48,7 @@ def test_an_image_without_a_label_is_an_error(missing: object) -> None:
         CategoryBlock().read(missing)
 
 
-def test_several_labels_point_to_the_block_for_them() -> None:
+def test_several_labels_are_an_error_that_names_multi_category_block() -> None:
     with pytest.raises(LabelError, match="2: .*MultiCategoryBlock"):
         CategoryBlock().read(["a", "b"])
 
@@ -58,6 +58,6 @@ def test_a_misspelt_label_names_the_nearest() -> None:
         CategoryBlock(["hazy", "clear"]).encode("hazzy")
 
 
-def test_a_block_that_saw_no_data_says_so() -> None:
+def test_the_vocabulary_of_an_unfitted_block_is_an_error() -> None:
     with pytest.raises(InputError, match="no vocabulary yet"):
         _ = CategoryBlock().width

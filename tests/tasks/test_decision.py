@@ -40,7 +40,7 @@ class Temperature:
 # ------------------------------------------------------------------------------- answers
 
 
-def test_scores_are_the_tasks_activation() -> None:
+def test_without_calibration_scores_are_the_activated_outputs() -> None:
     assert torch.equal(Decision(LABELS).scores(OUTPUTS), OUTPUTS.sigmoid())
     category = CategoryBlock(["ant", "bee", "cat"])
     assert torch.equal(Decision(category).scores(OUTPUTS), OUTPUTS.softmax(dim=1))
@@ -69,7 +69,7 @@ def test_each_kind_gives_its_own_answers(task: Any, outputs: list[float], answer
     assert decision.answers(decision.scores(torch.tensor([outputs]))) == [answer]
 
 
-def test_thresholds_are_those_of_calibrated_probabilities() -> None:
+def test_thresholds_apply_to_calibrated_probabilities() -> None:
     decision = Decision(LABELS, Thresholds(0.7), Temperature(4.0))
     scores = decision.scores(OUTPUTS)
     assert torch.equal(scores, (OUTPUTS / 4).sigmoid())

@@ -53,7 +53,7 @@ def test_encoded_rows_equal_the_book() -> None:
     assert sorted(block.decode(block.encode(block.read(np.array([1.0, 0, 1]))))) == gold["dec"]
 
 
-def test_encoded_rows_need_names() -> None:
+def test_encoded_rows_need_a_vocabulary() -> None:
     with pytest.raises(InputError, match="needs the names of the columns"):
         MultiCategoryBlock(encoded=True)
 
@@ -66,4 +66,4 @@ def test_an_encoded_row_that_is_no_row_of_0_and_1_is_an_error(row: list[float]) 
 
 def test_captions_join_the_labels_in_the_order_of_the_vocabulary() -> None:
     block = MultiCategoryBlock(vocab=["b", "a", "c"])
-    assert block.words(frozenset({"c", "b"})) == "b;c"
+    assert block.text(frozenset({"c", "b"})) == "b;c"

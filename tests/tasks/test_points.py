@@ -51,7 +51,7 @@ def test_unknown_points_stay_unknown() -> None:
     assert torch.isfinite(encoded[1]).all()
 
 
-def test_another_number_of_points_is_an_error() -> None:
+def test_an_image_with_another_number_of_points_is_an_error() -> None:
     block = PointBlock().fit([Points.of([[1.0, 2]])])
     with pytest.raises(InputError, match="2 points, the others have 1"):
         block.encode(Points.of([[1.0, 2], [3, 4]]))

@@ -64,8 +64,8 @@ def looked_at(computed: dict[bool, list[int]]) -> list[int]:
 def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) -> None:
     model = frozen(folder, table).model.eval()
     x = torch.rand(4, 3, 32, 32)
-    backbone, head = split_at_head(model)
-    features = backbone(x)
+    feature_extractor, head = split_at_head(model)
+    features = feature_extractor(x)
     assert features.ndim == 2
     assert torch.equal(head(features), model(x))
     learn = {id(parameter) for parameter in model.head.parameters()}
@@ -134,7 +134,7 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
         view = 5 + (epoch - 5) % 2
         for (features, targets), group in zip(kept.batches(epoch), train.batch_indices(epoch), strict=True):
             x, y, *_ = train.collate([train.sample(i, view) for i in group])
-            torch.testing.assert_close(features, model.backbone(x))
+            torch.testing.assert_close(features, model.feature_extractor(x))
             assert torch.equal(targets, y)
 
 
@@ -178,7 +178,7 @@ def test_images_that_are_drawn_several_times_an_epoch_are_cached_once(folder: Pa
             x, y, *_ = train.collate(images)
             assert torch.equal(targets, y)
             if epoch == 0:
-                torch.testing.assert_close(features, model.backbone(x))
+                torch.testing.assert_close(features, model.feature_extractor(x))
 
 
 def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
@@ -241,13 +241,13 @@ def test_what_the_body_computes_counts_as_the_forward_pass(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = frozen(folder, table)
-    forward = type(split_at_head(learner.model).backbone).forward
+    forward = type(split_at_head(learner.model).feature_extractor).forward
 
     def slow(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
         time.sleep(0.2)
         return forward(self, x)
 
-    monkeypatch.setattr(type(split_at_head(learner.model).backbone), "forward", slow)
+    monkeypatch.setattr(type(split_at_head(learner.model).feature_extractor), "forward", slow)
     learner.fit(1, 1e-2, augment_views=1)
     seconds = learner.run.timer.seconds
     assert seconds["forward"] > 0.6  # three batches
@@ -320,6 +320,6 @@ def test_heads_without_pooling_and_with_chance_in_front_are_cut_where_they_may_b
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     plain = small_learner(dls, train_bn=False, first_bn=False, ps=0.9)
-    backbone, head = split_at_head(plain.model)
+    feature_extractor, head = split_at_head(plain.model)
     assert isinstance(head.layers[0], nn.Dropout)
-    assert not any(isinstance(layer, nn.Dropout) for layer in backbone.pooling)
+    assert not any(isinstance(layer, nn.Dropout) for layer in feature_extractor.pooling)

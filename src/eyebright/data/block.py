@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from eyebright._system.device import choose_device
+from eyebright.data.block_summary import summary_lines
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset, Datasets
-from eyebright.data.describe import describe
 from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, SampleWeights
 from eyebright.data.sample_spec import SampleSpec
@@ -212,7 +212,7 @@ class DataBlock:
             show_batch: draw a batch too.
         """
         make_pipeline = lambda: Pipeline.create(self.item_tfms, self.batch_tfms, torch.device("cpu"))
-        lines = describe(
+        lines = summary_lines(
             source,
             make_datasets=lambda: self.datasets(source),
             make_pipeline=make_pipeline if self.blocks else None,

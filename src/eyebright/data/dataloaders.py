@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from eyebright.data.dataset_repr import summary_html
 from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.show import show_targets
-from eyebright.data.summary import summary_html
 from eyebright.errors import DataError, checked_keywords
 from eyebright.image.cache import PixelCache
 from eyebright.tasks.base import TargetBlock

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from eyebright.data.dataset_repr import counts_text, describe_target, summary_html
 from eyebright.data.getters import item_reader
 from eyebright.data.sample_spec import SampleSpec
-from eyebright.data.summary import counts_text, describe_target, summary_html
 from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
@@ -123,12 +123,12 @@ class Dataset(Sequence[tuple[Any, Any]]):
         """Each target as text, for example ``"chair;person"``."""
         target = self.target
         if target is None or not self.targets.are_cached:
-            yield from map(str if target is None else target.words, self.targets)
+            yield from map(str if target is None else target.text, self.targets)
             return
         text_of: dict[int, str] = {}  # by the identity of the value, since equal targets are one object
         for value in self.targets:
             if id(value) not in text_of:
-                text_of[id(value)] = target.words(value)
+                text_of[id(value)] = target.text(value)
             yield text_of[id(value)]
 
     def paths(self, item_indices: Sequence[int]) -> list[str | None]:

@@ -43,8 +43,8 @@ def show_targets(
     if y is not None and target is not None:
         unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
         values = [target.decode(row) for row in target.own_units(y.cpu(), unwarped)]
-        points = [target.marks(value) for value in values]
-        titles = ["" if marks else target.words(value) for value, marks in zip(values, points, strict=True)]
+        points = [target.points_of(value) for value in values]
+        titles = ["" if marks else target.text(value) for value, marks in zip(values, points, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
     for ax, marks in zip(figure.axes, points, strict=False):
         if marks is not None:
@@ -79,7 +79,7 @@ def show_predictions(
         predictions = predictions[: grid[0] * grid[1]]
     read_y = dataset.spec.y_reader(dataset.source)
     values = [read_y(batch.indices[i]) for i in range(len(predictions))]
-    if target.marks(values[0]) is None:
+    if target.points_of(values[0]) is None:
         _show_titles(batch, values, predictions, target, grid=grid, figsize=figsize)
     else:
         _show_pairs(dataset, batch, values, predictions, target, grid=grid, figsize=figsize)
@@ -96,9 +96,7 @@ def _show_titles(
 ) -> None:
     """Each title is the target above the prediction; green if equal, red if not, where that can be said."""
     pairs = list(zip(values, predictions, strict=True))
-    titles = [
-        f"{target.words(value) or NO_LABEL}\n{target.words(prediction) or NO_LABEL}" for value, prediction in pairs
-    ]
+    titles = [f"{target.text(value) or NO_LABEL}\n{target.text(prediction) or NO_LABEL}" for value, prediction in pairs]
     colors = ["green" if value == prediction else "red" for value, prediction in pairs]
     show_images(
         list(to_images(batch.x[: len(predictions)])),
@@ -106,7 +104,7 @@ def _show_titles(
         rows=grid[0],
         columns=grid[1],
         figsize=figsize,
-        colors=colors if target.is_exact else None,
+        colors=colors if target.is_categorical else None,
     )
 
 
@@ -128,7 +126,7 @@ def _show_pairs(
     for i in range(count):
         pixels = read_x(batch.indices[i]).pixels()
         images += [pixels, pixels]
-        points += [target.marks(values[i]), target.marks(predictions[i])]
+        points += [target.points_of(values[i]), target.points_of(predictions[i])]
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")

@@ -83,7 +83,7 @@ class Predictions(Sequence[Prediction]):
 
     def line(self, one: Prediction) -> str:
         """One prediction as a person reads it: the path, and the labels or numbers."""
-        return f"{one.path}: {self.target.words(one.answer) or NO_LABEL}"
+        return f"{one.path}: {self.target.text(one.answer) or NO_LABEL}"
 
     def to_frame(self) -> pd.DataFrame:
         """One row an image: path, then what the kind of answer has.

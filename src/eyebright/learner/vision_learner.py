@@ -11,7 +11,7 @@ from eyebright._defaults import DROPOUT
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.learner import AnyMetric, Learner
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.train.events import Observer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
@@ -83,7 +83,7 @@ def vision_learner(
         WeightsError: pretrained weights cannot be had.
     """
     width = n_out or dls.c
-    description = describe(
+    description = model_description(
         arch,
         width,
         size=dls.size,

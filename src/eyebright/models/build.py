@@ -103,7 +103,7 @@ class ModelDescription:
             raise InputError(f"this is not a model description: {error}") from error
 
 
-def describe(
+def model_description(
     arch: str | Callable[..., nn.Module],
     classes: int,
     *,
@@ -159,7 +159,8 @@ def describe(
 class ImageModel(nn.Sequential):
     """A backbone and a head, with normalisation: takes images as floats in [0, 1] or as uint8.
 
-    ``model[0]`` is the backbone and ``model[1]`` the head, as in fastai; also ``model.body`` and ``model.head``.
+    ``model[0]`` is the backbone and ``model[1]`` the head, as in fastai; also ``model.body`` and ``model.head``: `body`
+    is the backbone (fastai's name).
 
     Args:
         body: the backbone, from normalised images to features.
@@ -233,7 +234,7 @@ def build_model(
     """The model of ``description``, with a randomly initialised head.
 
     Args:
-        description: from ``describe`` or from a saved model.
+        description: from `model_description` or from a saved model.
         pretrained: True loads the backbone's pretrained weights, False initialises it at random; ``"auto"`` loads
             them if they are found (the model's ``origin`` tells).
         init: initialises one weight tensor of the head in place; None keeps PyTorch's default initialisation.

@@ -17,14 +17,14 @@ _POOLING = (AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn
 
 
 class SplitModel(NamedTuple):
-    """A model in two parts: ``head(backbone(images))`` equals ``model(images)``.
+    """A model in two parts: ``head(feature_extractor(images))`` equals ``model(images)``.
 
     Args:
-        backbone: from images to pooled features, without gradients.
+        feature_extractor: from images to pooled features, without gradients.
         head: from pooled features to outputs.
     """
 
-    backbone: "FeatureExtractor"
+    feature_extractor: "FeatureExtractor"
     head: "Head"
 
 
@@ -50,14 +50,14 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, model: ImageModel, pooling: list[nn.Module]) -> None:
         super().__init__()
-        self.body = model.body
+        self.backbone = model.body
         self.pooling = nn.Sequential(*pooling)
         self._normalize = model.normalize
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
         """The pooled features, computed without gradients."""
         with torch.no_grad():
-            return self.pooling(self.body(self._normalize(x)))
+            return self.pooling(self.backbone(self._normalize(x)))
 
 
 @final

@@ -34,7 +34,7 @@ def _check_same_target_and_part(row: Row, before: Row) -> None:
     subject = f"'{row.source.name}' line {row.line}: image '{file}'"
     if not _are_equal(row.target, before.target):
         block = row.source.block()
-        text, text_before = (block.words(block.read(target)) or "no label" for target in (row.target, before.target))
+        text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
         raise TableError(
             f"{subject} has {text}, but on line {line} it has {text_before}; give each image one row with all of its "
             "target"

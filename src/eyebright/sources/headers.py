@@ -9,7 +9,7 @@ import numpy as np
 from eyebright.errors import ImageError, InputError
 from eyebright.image.image import Image
 from eyebright.sources.source import Sizes, Source
-from eyebright.tasks.point_units import implausible_points
+from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size
 
 UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
@@ -92,7 +92,7 @@ def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: 
 
 def _refuse_implausible(source: Source) -> None:
     step = -(-len(source) // _CHECKED)
-    wrong = implausible_points(list(_samples(source, range(0, len(source), step))))
+    wrong = implausible_reason(list(_samples(source, range(0, len(source), step))))
     if wrong is not None:
         convert = "" if wrong.unit is None else f"`unit='{wrong.unit}'` converts them, "
         name = source.name or source.root

@@ -138,7 +138,7 @@ class Source:
     def _repr_html_(self) -> str:
         """What a notebook shows: how it was understood, its first images, and which were left out."""
         block = self.block()
-        rows = [(row.path, block.words(block.read(row.target))) for row in islice(self, _SHOWN)]
+        rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _SHOWN)]
         skipped = (
             html.table(("left out", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
         )

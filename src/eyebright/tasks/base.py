@@ -1,12 +1,12 @@
-"""The contract of every block: one field of a sample, and for a target everything that must agree about its answers.
+"""`Block` and `TargetBlock`: one field of a sample, and for a target everything that must agree about its values.
 
-An input block reads what the getter gave. A target block also owns how an answer is read, encoded and decoded, the
+An input block reads what the getter returned. A target block also owns how a value is encoded and decoded, the
 activation, the loss, the metrics, the width of the model's head, the names of its outputs, its columns in a table, its
-JSON and its words. Blocks are immutable; `fit` returns a new one, and what was fitted is data (JSON), so a saved model
+JSON and its text. Blocks are immutable; `fit` returns a new one, and what was fitted is data (JSON), so a saved model
 needs the block and the weights and nothing else.
 
-No code outside of this package asks which class a block is. A layer that must have something per kind (the columns that
-it is read from, its section of the report) keeps one table, and a block names its entry: `columns`, `section`.
+No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
+read, a section of the report) keeps one table, and the block names its entry: `columns`, `section`.
 
 The laws that every target block keeps are tested in ``tests/laws/test_tasks.py``.
 """
@@ -27,10 +27,10 @@ from eyebright.metrics.meter import Metric
 from eyebright.types import Points, Size, Thresholds, Vocab
 
 NO_LABEL = "(no label)"
-"""The words for an empty set of labels."""
+"""The text for an empty set of labels."""
 
 Columns = Literal["labels", "class", "points", "numbers"]
-"""What a table's columns say of each image: any number of labels, one class, coordinates, or numbers."""
+"""What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
 
 SectionName = Literal["labels", "classes", "points", "numbers"]
 """The sections that a report has for the kinds of answers."""
@@ -43,10 +43,10 @@ class Block(ABC):
 
     @abstractmethod
     def read(self, raw: Any) -> Any:
-        """The field's value, from whatever the getter gave.
+        """The field's value, from what the getter returned.
 
         Raises:
-            InputError: the getter gave something that this field cannot be.
+            InputError: the getter returned something that cannot be such a value.
         """
 
 
@@ -54,15 +54,15 @@ class TargetBlock(Block):
     """A field that the model predicts."""
 
     columns: ClassVar[Columns]
-    """How a table's columns are read as this kind; users ask by this word for the first kind that is read so."""
+    """What a table's columns hold for this kind; as a user's `kind` it selects the first block with these columns."""
     also_called: ClassVar[str] = ""
-    """Another name by which users ask for this kind."""
+    """Another word that users may give as `kind`; empty: none."""
     section: ClassVar[SectionName]
     """The section of the report that shows this kind."""
     has_thresholds: ClassVar[bool] = False
     """Whether its probabilities become decisions by thresholds that can be tuned."""
-    is_exact: ClassVar[bool] = False
-    """Whether an answer is right or wrong, not near or far."""
+    is_categorical: ClassVar[bool] = False
+    """Whether values are labels without an order: an answer is right or wrong, and never nearly right."""
     values_repeat: ClassVar[bool] = False
     """Whether equal values may share one object: they are immutable, hashable, and few."""
     is_geometric: ClassVar[bool] = False
@@ -70,37 +70,37 @@ class TargetBlock(Block):
     can_mix: ClassVar[bool] = False
     """Whether the targets of two images can be mixed, as mixup does; see `soft_targets`."""
     needs_whole_image: ClassVar[bool] = False
-    """Whether a value may depend on all of its image, so that a crop may have another one."""
+    """Whether a crop may have another value than the whole image."""
     y_range: ClassVar[tuple[float, float] | None] = None
-    """The range of the outputs of a head that is made for the block; None: any number."""
+    """(low, high) range of the outputs of a model's head; None: unbounded."""
     is_checked_early: ClassVar[bool] = False
-    """Whether each different target is checked before training; reading all of them is then worth it."""
+    """Whether every unique target is read and checked with `check` before training."""
 
     @property
     def flip_hazard(self) -> str:
-        """Why the value of a mirrored image may not be known; empty where it is."""
+        """Why a mirrored image may have another value, which is not known; empty if it has not."""
         return ""
 
     # ------------------------------------------------------------------ between values and tensors
 
     @abstractmethod
     def fit(self, values: Iterable[Any]) -> "TargetBlock":
-        """The block, fitted to the *training* values, for example with its vocabulary.
+        """A copy of the block fitted to the *training* values, for example with its vocabulary.
 
-        It reads only as many values as it needs, since reading one may cost a file.
+        It iterates only as far as it must, since reading a value may open a file.
         """
 
     @abstractmethod
     def encode(self, value: Any, warp: Warp | None = None) -> Shaped[Tensor, "..."]:
-        """The value as the loss wants it; NaN (or -1 for a class) where it is unknown.
+        """The value as a tensor for the loss; NaN (-1 for a class) where it is unknown.
 
         Args:
-            value: what `read` gave.
-            warp: from the user's image to what the network sees; None: the value in the user's own units.
+            value: what `read` returned.
+            warp: from the original image to the model's input; None: the value in the user's own units.
         """
 
     def check(self, value: Any) -> None:
-        """Nothing, where the value can be encoded; overridden where that can be told more quickly than by encoding.
+        """Raises `LabelError` unless the value can be encoded; overridden where a check is quicker than encoding.
 
         Raises:
             LabelError: the value has a label that the vocabulary lacks.
@@ -108,24 +108,26 @@ class TargetBlock(Block):
         self.encode(value)
 
     def own_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
-        """Outputs, or encoded targets, in the user's own units: points in the pixels of the user's own image.
+        """Raw outputs or encoded targets in the user's own units; the same tensor for kinds that have one unit only.
+
+        Points are in pixels of the original image, and numbers are not standardized.
 
         Args:
-            rows: a model's raw outputs, or what `encode` gave with these warps.
-            warps: from the user's image to what the network saw, one a row.
+            rows: the model's raw outputs, or what `encode` returned with these warps.
+            warps: one per row, from the original image to the model's input.
         """
         return rows
 
     @abstractmethod
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b ..."]:
-        """The scores that raw outputs stand for: probabilities, or values. Only `Decision` calls it."""
+        """Probabilities or values from raw outputs. Only `Decision` calls it."""
 
     @abstractmethod
     def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Any:
-        """The value that one row of scores, or of encoded targets, stands for.
+        """The value of one row of scores or of encoded targets.
 
         Args:
-            scores: one row of what `activate` gives, or of encoded targets, in the user's own units.
+            scores: one row of what `activate` returns, or of encoded targets, in the user's own units.
             thresholds: from probabilities to decisions, where the block has some; None: 0.5.
         """
 
@@ -134,7 +136,7 @@ class TargetBlock(Block):
     @property
     @abstractmethod
     def width(self) -> int:
-        """How many outputs the model needs.
+        """The number of outputs that a model needs.
 
         Raises:
             InputError: the block is not fitted.
@@ -165,18 +167,18 @@ class TargetBlock(Block):
         return self.loss()
 
     def soft_targets(self, targets: Shaped[Tensor, "b ..."]) -> Float[Tensor, "b k"]:
-        """Encoded targets as a share of each class, which the loss takes and which can be mixed; NaN where unknown.
+        """Encoded targets as a probability for each class, which can be mixed; NaN where unknown.
 
-        As they are, unless overridden; only kinds with ``can_mix`` are asked.
+        By default the targets as they are. Called only for kinds with ``can_mix``.
         """
         return targets
 
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
-        """The scores that a person wants to see for this kind of answer; the first one leads."""
+        """The default metrics of this kind; the first is the most important one."""
 
     def check_learnable(self, train: Iterable[Any], valid: Iterable[Any]) -> None:
-        """Nothing, where these values can be learnt and scored.
+        """Raises `DataError` unless a model can learn from these values and be scored on them.
 
         Args:
             train: the values to train on.
@@ -187,22 +189,22 @@ class TargetBlock(Block):
         """
 
     def check_plausible(self, samples: Iterable[tuple[Any, Size]]) -> None:
-        """Nothing, where the values of some training images can be what they are taken for.
+        """Raises `DataError` if the values of some training images are implausible.
 
         Args:
-            samples: values, and the sizes of their images. Asking for them reads a header of an image for each, so a
-                block that does not look at sizes leaves them alone.
+            samples: values with the sizes of their images. Each is read from an image header when the iterator reaches
+                it, so a block that needs no sizes should not iterate.
 
         Raises:
-            DataError: they can hardly be, such as points that are fractions of the image and not pixels.
+            DataError: they are implausible, for example points that look like fractions of the image, not like pixels.
         """
 
     @abstractmethod
     def training_summary(self, values: Sequence[Any]) -> dict[str, Any]:
-        """What the report needs to know of the training targets, as JSON: counts, and the best constant answers.
+        """Counts of the training targets and the best constant predictions, as JSON for the report.
 
-        ``"images"`` is how many there are; ``"baseline"`` holds for each metric of the report, by name, the scores that
-        ignore the image and do best on the training targets (under ``"*"`` for all metrics that are not named).
+        ``"images"`` is their number. ``"baseline"`` holds for each metric of the report, by its name, the constant
+        scores that are best on the training targets; ``"*"`` stands for all metrics that are not named.
 
         Args:
             values: the values to train on.
@@ -247,20 +249,20 @@ class TargetBlock(Block):
         raise DataError("there is no vocabulary: the target is not a category")
 
     def labels(self, value: Any) -> tuple[str, ...]:
-        """The classes that a value names, to be counted and to be spread evenly by a split; none for other kinds."""
+        """The classes of a value, for counts and for stratified splits; none for kinds without classes."""
         return ()
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The classes that `labels` can name; none for other kinds, or before the block is fitted."""
+        """All classes that `labels` can return; none for kinds without classes, or before the block is fitted."""
         return ()
 
     @abstractmethod
-    def words(self, value: Any) -> str:
-        """The value as a caption."""
+    def text(self, value: Any) -> str:
+        """The value as text, for captions and tables; empty for no label."""
 
-    def marks(self, value: Any) -> Points | None:
-        """The points to draw on the image, where the value has some."""
+    def points_of(self, value: Any) -> Points | None:
+        """The points of the value, to be drawn on its image; None for kinds without points."""
         return None
 
     @property
@@ -301,14 +303,14 @@ class TargetBlock(Block):
 
 
 def as_block(given: Any) -> Block:
-    """The block that was meant: blocks are given as ``ImageBlock`` or as ``ImageBlock()``.
+    """A block given as a class or as an instance, as an instance: ``ImageBlock`` or ``ImageBlock()``.
 
     Raises:
         DataError: it is neither.
     """
     made = given() if inspect.isclass(given) else given
     if not isinstance(made, Block):
-        raise DataError(f"blocks are ImageBlock, CategoryBlock, MultiCategoryBlock, ... ; got {given!r}")
+        raise DataError(f"a block must be ImageBlock, CategoryBlock, MultiCategoryBlock, ...; got {given!r}")
     return made
 
 

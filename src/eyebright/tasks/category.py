@@ -1,4 +1,4 @@
-"""One label for each image: softmax and cross-entropy."""
+"""`CategoryBlock`: one label per image, with softmax and cross-entropy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class CategoryBlock(OneClassBlock):
     """
 
     name: ClassVar[str] = "category"
-    is_exact: ClassVar[bool] = True
+    is_categorical: ClassVar[bool] = True
     vocab: Vocab | None
     sort: bool
     add_na: bool
@@ -45,7 +45,7 @@ class CategoryBlock(OneClassBlock):
         """The label as text.
 
         Raises:
-            LabelError: none, or several.
+            LabelError: there is no label, or there are several.
         """
         raw = single_class(raw, "CategoryBlock", otherwise="; for any number of labels use MultiCategoryBlock")
         text = "" if is_missing(raw) else str(raw)

@@ -1,4 +1,4 @@
-"""Column names for tables of predictions."""
+"""Names of the columns of a table of predictions."""
 
 from collections.abc import Iterable
 
@@ -8,15 +8,15 @@ _ALWAYS = ("path", "labels")
 def distinct_columns(
     names: Iterable[str], *, taken: Iterable[str] = _ALWAYS, prefix: str = "probability_"
 ) -> list[str]:
-    """A column name for each class that no other column has: ``prefix`` is put before a name that is taken.
+    """A unique column name for each class: its own, with ``prefix`` before it if another column has that name.
 
     >>> distinct_columns(["cat", "path"])
     ['cat', 'probability_path']
 
     Args:
-        names: the classes.
+        names: of the classes or numbers, without duplicates: `Vocab` and `RegressionBlock` accept none.
         taken: the other columns of the table.
-        prefix: put before a name, as often as it takes.
+        prefix: put before a name that is taken, repeatedly if needed.
     """
     names = list(names)
     used = {*taken, *names}

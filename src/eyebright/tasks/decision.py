@@ -1,4 +1,4 @@
-"""From a model's raw outputs to answers: activate, calibrate, decide. Nothing else does any of the three."""
+"""`Decision`: activates and calibrates a model's raw outputs and turns them into answers. Nothing else does so."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from eyebright.types import Thresholds
 
 
 class Calibration(Protocol):
-    """From raw outputs to calibrated scores, given the activation."""
+    """A function from raw outputs to calibrated scores."""
 
     kind: ClassVar[str]
 
@@ -47,7 +47,7 @@ CALIBRATIONS: dict[str, Callable[..., Calibration]] = {kind.kind: kind for kind 
 
 @dataclass(frozen=True)
 class Decision:
-    """From a model's raw outputs to answers; immutable, and part of a saved model.
+    """How a model's raw outputs become answers; immutable, and part of a saved model.
 
     Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
 

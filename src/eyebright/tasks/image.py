@@ -1,4 +1,4 @@
-"""The image itself."""
+"""The image, as the input field of a sample."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,5 +14,5 @@ class ImageBlock(Block):
     name: ClassVar[str] = "image"
 
     def read(self, raw: Any) -> Image:
-        """The image; its header is read, its pixels are not."""
-        return raw if isinstance(raw, Image) else Image.create(raw)
+        """The image; its header is read, its pixels are not decoded yet."""
+        return Image.create(raw)

@@ -1,4 +1,4 @@
-"""Which point takes the name of which other one in a mirrored image, such as the left and the right eye."""
+"""Pairs of points that exchange their names in a mirrored image, such as the left and the right eye."""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def asked_mirror(asked: str, names: Sequence[str]) -> Mirror:
         names: of the points; numbers from 1 where they have none.
 
     Raises:
-        InputError: a pair is none, or a point does not exist or is in two pairs.
+        InputError: the text is not a list of pairs, or a point does not exist or is in two pairs.
     """
     mirror = list(range(len(names)))
     for pair in [] if asked == "none" else _pairs(asked):

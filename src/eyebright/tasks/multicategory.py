@@ -1,4 +1,4 @@
-"""Any number of labels for each image: sigmoid and binary cross-entropy. The main job."""
+"""`MultiCategoryBlock`: any number of labels per image, with sigmoid and binary cross-entropy."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab
 from eyebright.tasks.columns import distinct_columns
 from eyebright.types import LabelSet, Thresholds, Vocab
 
-_MOST_LABELS = 20  # in the constant answer of the baseline, unless it holds all
-_ENOUGH_IMAGES = 10_000  # training images, to choose the constant answer by
+_MAX_BASELINE_LABELS = 20  # constant label sets of up to 20 labels are tried for the baseline, and that of all
+_BASELINE_IMAGES = 10_000  # at most twice as many training images choose the constant label set
 
 
 @dataclass(frozen=True, init=False)
@@ -33,7 +33,7 @@ class MultiCategoryBlock(TargetBlock):
     label is unknown: it is then masked in the loss and in every metric.
 
     Args:
-        encoded: True when the getter gives a row of 0 and 1, one for each class of ``vocab``; NaN for unknown.
+        encoded: True if the getter returns a row of 0 and 1, one for each class of ``vocab``; NaN for unknown.
         vocab: the classes, in the order of the outputs; None: the sorted labels of the training images.
         add_na: kept for the book's signature; an image without a label needs no class of its own here.
     """
@@ -42,7 +42,7 @@ class MultiCategoryBlock(TargetBlock):
     columns: ClassVar[Columns] = "labels"
     section: ClassVar[SectionName] = "labels"
     has_thresholds: ClassVar[bool] = True
-    is_exact: ClassVar[bool] = True
+    is_categorical: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class MultiCategoryBlock(TargetBlock):
         """The set of labels.
 
         Raises:
-            LabelError: a text that is no list, or a row that does not fit the vocabulary.
+            LabelError: the value is text instead of a list, or a row that does not fit the vocabulary.
         """
         if isinstance(raw, LabelSet):
             return raw
@@ -71,7 +71,7 @@ class MultiCategoryBlock(TargetBlock):
             return LabelSet()
         if isinstance(raw, str):
             raise LabelError(
-                f"the labels of an image are a list, and the getter gave the text '{raw}'; "
+                f"the labels of an image are a list, and the getter returned the text '{raw}'; "
                 "split it, for example get_y=ColReader('labels', label_delim=' ')"
             )
         return LabelSet(str(label) for label in raw if not is_missing(label) and str(label))
@@ -88,12 +88,12 @@ class MultiCategoryBlock(TargetBlock):
         for label in value:
             row[self.classes.index_of(label)] = 1.0
         for label in value.unknown:
-            if label in self.classes:  # of a label that is nowhere in training nothing can be unknown
+            if label in self.classes:  # other unknown labels have no output
                 row[self.classes.index_of(label)] = torch.nan
         return row
 
     def check(self, value: LabelSet) -> None:
-        """Nothing, where every label is in the vocabulary."""
+        """Raises `LabelError` unless every label is in the vocabulary."""
         for label in value:
             self.classes.index_of(label)
 
@@ -137,7 +137,7 @@ class MultiCategoryBlock(TargetBlock):
         return (mean_ap, f1_macro, f1_micro, subset)
 
     def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> None:
-        """Nothing, where both sides have labels."""
+        """Raises `DataError` unless training and validation images have labels."""
         if not self.width:
             raise DataError("no image to train on has a label")
         count, any_label = 0, False
@@ -150,12 +150,12 @@ class MultiCategoryBlock(TargetBlock):
             )
 
     def training_summary(self, values: Sequence[LabelSet]) -> dict[str, Any]:
-        """Images with each label; the baseline is the label frequencies, and for decisions the best constant set."""
+        """Images with each label; baselines: the label frequencies, and the best constant label set for decisions."""
         counts = Counter(label for value in values for label in value)
         unknown = Counter(label for value in values for label in value.unknown)
         each = [counts[name] for name in self.classes]
         known = [max(len(values) - unknown[name], 1) for name in self.classes]
-        step = len(values) // _ENOUGH_IMAGES + 1
+        step = len(values) // _BASELINE_IMAGES + 1
         sample = torch.stack([self.encode(values[i]) for i in range(0, len(values), step)])
         constant = {
             metric.name: _best_constant(metric, sample) for metric in (f1_macro, f1_micro, f1_samples, subset, hamming)
@@ -182,7 +182,7 @@ class MultiCategoryBlock(TargetBlock):
         """The classes; none before the block is fitted."""
         return tuple(self.vocab or ())
 
-    def words(self, value: LabelSet) -> str:
+    def text(self, value: LabelSet) -> str:
         """The labels in the order of the vocabulary, joined as in the book."""
         known = [label for label in self.vocab or () if label in value]
         return ";".join(known + sorted(set(value) - set(known)))
@@ -194,7 +194,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def table_row(self, value: LabelSet, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The labels as text, and the probability of each."""
-        return (self.words(value), *scores.tolist())
+        return (self.text(value), *scores.tolist())
 
     def answer_json(self, value: LabelSet, scores: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"labels": [...], "probabilities": {label: probability}}``."""
@@ -230,7 +230,7 @@ class MultiCategoryBlock(TargetBlock):
 
 
 def _best_constant(metric: Metric, targets: Float[Tensor, "n k"]) -> list[float]:
-    """The set of labels, 0 or 1 for each class, that scores best as the answer for every image."""
+    """The label set, 0 or 1 for each class, that scores best as the prediction for every image."""
     sets = _nested_sets(targets)
     scored = [metric(one.expand(targets.shape), targets) for one in sets]
     best = max(range(len(sets)), key=lambda i: scored[i] if metric.higher_is_better else -scored[i])
@@ -240,7 +240,7 @@ def _best_constant(metric: Metric, targets: Float[Tensor, "n k"]) -> list[float]
 def _nested_sets(targets: Float[Tensor, "n k"]) -> list[Bool[Tensor, " k"]]:
     """No label, the most frequent one, the two most frequent ones, ... and all."""
     order = targets.nansum(dim=0).argsort(descending=True, stable=True)
-    sizes = [*range(min(len(order), _MOST_LABELS) + 1), len(order)]
+    sizes = [*range(min(len(order), _MAX_BASELINE_LABELS) + 1), len(order)]
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order))
     return [rank < size for size in dict.fromkeys(sizes)]

@@ -1,4 +1,4 @@
-"""What the kinds with exactly one class for each image share: classes in any order, and ordered ones."""
+"""`OneClassBlock`: the base class of the blocks with exactly one class per image, ordered or not."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -40,15 +40,15 @@ class OneClassBlock(TargetBlock):
         return torch.tensor(self.classes.index_of(value))
 
     def check(self, value: str) -> None:
-        """Nothing, where the class is in the vocabulary."""
+        """Raises `LabelError` unless the class is in the vocabulary."""
         self.classes.index_of(value)
 
     def soft_targets(self, targets: Shaped[Tensor, " b"]) -> Float[Tensor, "b k"]:
-        """1 for the class, 0 for all others; NaN throughout where the class is unknown."""
+        """1 for the class, 0 for all others; a row of NaN where the class is unknown."""
         return one_hot(targets, len(self.classes))
 
     def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
-        """Nothing, where there are two classes."""
+        """Raises `DataError` unless there are at least two classes."""
         if len(self.classes) < 2:
             raise DataError(f"there is one class, {listing(self.classes)}; a model tells at least two apart")
 
@@ -58,7 +58,7 @@ class OneClassBlock(TargetBlock):
         return tuple(self.classes)
 
     def target_row(self, target: Shaped[Tensor, ""]) -> Float[Tensor, " k"]:
-        """1 for the class, 0 for all others; NaN throughout where it is unknown."""
+        """1 for the class, 0 for all others; all NaN where it is unknown."""
         return self.soft_targets(target[None])[0].double()
 
     def target_of_row(self, row: Float[Tensor, " k"]) -> Shaped[Tensor, ""]:
@@ -74,7 +74,7 @@ class OneClassBlock(TargetBlock):
         """The classes; none before the block is fitted."""
         return tuple(self.vocab or ())
 
-    def words(self, value: str) -> str:
+    def text(self, value: str) -> str:
         """The class."""
         return value
 
@@ -98,16 +98,16 @@ class OneClassBlock(TargetBlock):
         return f"{type(self).__name__} with {len(self.vocab)} classes: {listing(self.vocab)}"
 
     def class_counts(self, values: Iterable[str]) -> list[int]:
-        """How many of the values are each class."""
+        """The number of values of each class, in the order of the vocabulary."""
         counts = Counter(values)
         return [counts[name] for name in self.classes]
 
 
 def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
-    """The class that a getter gave by itself, or as the only member of a list.
+    """The class, which a getter may return by itself or as the only item of a list.
 
     Args:
-        raw: what the getter gave.
+        raw: what the getter returned.
         block: the name of the block, for the message.
         otherwise: what to do where an image has several.
 
@@ -123,7 +123,7 @@ def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
 
 
 def one_hot(targets: Shaped[Tensor, " b"], classes: int) -> Float[Tensor, "b k"]:
-    """1 for the class, 0 for all others; NaN throughout where the target is negative (unknown)."""
+    """1 for the class, 0 for all others; a row of NaN where the target is negative (unknown)."""
     targets = targets.long()
     rows = functional.one_hot(targets.clamp_min(0), classes).float()
     return torch.where(targets[:, None] >= 0, rows, torch.nan)

@@ -1,4 +1,4 @@
-"""One of several ordered classes for each image, such as a rating from 1 to 5: CORN's conditional probabilities."""
+"""`OrdinalBlock`: one of several ordered classes per image, such as a rating from 1 to 5, by CORN."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class OrdinalBlock(OneClassBlock):
         """The class as text; 4, "4" and 4.0 are the same.
 
         Raises:
-            LabelError: none, or several.
+            LabelError: there is no class, or there are several.
         """
         raw = single_class(raw, "OrdinalBlock")
         if is_missing(raw) or not str(raw).strip():

@@ -1,4 +1,4 @@
-"""Whether coordinates can be pixels: fractions and percentages of an image look like points in its top-left corner."""
+"""Checks whether coordinates can be pixels: fractions and percentages look like points in the top-left corner."""
 
 import math
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from eyebright.types import Points, Size
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
-_NEARLY_ALL = 0.95  # of the points: some lie a little outside of their image
-_LARGE = 200  # pixels: percentages would then leave more than half of each side empty
-_IMPROBABLE = 1e-4  # the chance that points which are spread over their images all lie within 100 pixels of the corner
+_NEARLY_ALL = 0.95  # of the points; a few may lie outside of their image
+_LARGE = 200  # pixels; on a shorter side, points below 100 are no sign of percentages
+_IMPROBABLE = 1e-4  # points this unlikely to lie within 100 pixels of the corner by chance are percentages
 
 
 @dataclass(frozen=True)
 class Implausible:
-    """Why points can hardly be pixels.
+    """The reason why points are implausible as pixels.
 
     Args:
-        unit: what they seem to be: ``"fraction"`` or ``"percent"`` of the image; None: nothing that is known.
+        unit: what they seem to be: ``"fraction"`` or ``"percent"`` of the image; None: no known unit.
         reason: a sentence with two example values and the size of their image.
     """
 
@@ -29,11 +29,11 @@ class Implausible:
     reason: str
 
 
-def implausible_points(samples: Sequence[tuple[Points, Size]]) -> Implausible | None:
-    """Why the points of these images can hardly be in pixels; None where they can.
+def implausible_reason(samples: Sequence[tuple[Points, Size]]) -> Implausible | None:
+    """Why the points of these images are implausible as pixels; None if they are plausible.
 
     Args:
-        samples: the points of each image, and its size. A few dozen are enough; of one image alone nothing can be told.
+        samples: (points, size) of each image. A few dozen are enough; one image alone is never judged.
     """
     known = [(points.xy[points.visible].numpy(), size) for points, size in samples if bool(points.visible.any())]
     if len(known) < 2:
@@ -61,7 +61,7 @@ def _share_within(xy: FloatArray, low: float, high: float) -> float:
 
 
 def _corner_chance(known: Sequence[tuple[FloatArray, Size]]) -> float:
-    """The chance that one point of each large image is within 100 pixels of the corner, if it could be anywhere."""
+    """The probability that one uniformly random point of each large image lies within 100 pixels of the corner."""
     large = [size for _, size in known if min(size) >= _LARGE]
     return math.exp(sum(math.log(100 / size.width) + math.log(100 / size.height) for size in large))
 

@@ -1,4 +1,4 @@
-"""Points on the image, in the user's own pixels."""
+"""`PointBlock`: points on the image, in pixels of the original image."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_distance
 from eyebright.tasks.base import Columns, SectionName, TargetBlock
 from eyebright.tasks.mirror import names_without_partner
-from eyebright.tasks.point_units import implausible_points
+from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size, Thresholds
 
 _CONVERSIONS = {
@@ -30,17 +30,18 @@ class PointBlock(TargetBlock):
     """The target field with points (x, y), in pixels of the user's image.
 
     The model's outputs are in [-1, 1] over the image that it sees: -1 is the left or top edge, 1 the right or
-    bottom one (``2 * x / width - 1``). Points that are unknown (NaN, None) or that a crop has cut off are not learnt.
+    bottom one (``2 * x / width - 1``). Points that are unknown (NaN, None) or that a crop has cut off are left out of
+    the loss.
 
     Args:
         count: how many points; None: as many as the training images have.
         mirror: for each point the index of the one whose name it takes in a mirrored image, for example
             ``(1, 0)`` for a left and a right eye; None: names have no side.
         names: of the points; None: ``point1``, ``point2``, ...
-        in_pixels: True says that small coordinates are pixels all the same, and not fractions or percents of the image.
+        in_pixels: True: coordinates are pixels even if they look like fractions or percentages of the image.
 
     Raises:
-        InputError: names or mirror that do not fit.
+        InputError: the number of names is wrong, names repeat, or ``mirror`` is not its own inverse.
     """
 
     name: ClassVar[str] = "points"
@@ -101,7 +102,7 @@ class PointBlock(TargetBlock):
         return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
 
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
-        """Shape (n, 2), float32, in [-1, 1] where visible and NaN where not; in the user's pixels without a warp."""
+        """Shape (n, 2), float32: in [-1, 1] with a warp, else in the original image's pixels; NaN if not visible."""
         if self.count is not None and len(value) != self.count:
             raise InputError(f"this image has {len(value)} points, the others have {self.count}; use NaN for unknown")
         if warp is not None:
@@ -110,7 +111,7 @@ class PointBlock(TargetBlock):
         return (xy if warp is None else xy * 2 / _edge(warp.size) - 1).to(torch.float32)
 
     def own_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
-        """Points in the pixels of the user's own images, float32, in the shape that they came in."""
+        """Points in pixels of the original images, float32, in the shape of ``rows``."""
         own = [self._own(row, warp) for row, warp in zip(rows.detach().cpu(), warps, strict=True)]
         return torch.stack(own).reshape(rows.shape).float() if own else rows
 
@@ -140,12 +141,12 @@ class PointBlock(TargetBlock):
         return (point_distance,)
 
     def check_plausible(self, samples: Iterable[tuple[Points, Size]]) -> None:
-        """Nothing, where the points can be pixels of their images, or ``in_pixels`` says that they are.
+        """Raises `DataError` if the points are implausible as pixels, unless ``in_pixels`` says that they are pixels.
 
         Raises:
             DataError: they look like fractions or percentages of the image, or most lie outside of it.
         """
-        wrong = None if self.in_pixels else implausible_points(list(samples))
+        wrong = None if self.in_pixels else implausible_reason(list(samples))
         if wrong is None:
             return
         raise DataError(
@@ -174,12 +175,12 @@ class PointBlock(TargetBlock):
         """The points, in pixels."""
         return row.float().reshape(-1, 2)
 
-    def words(self, value: Points) -> str:
+    def text(self, value: Points) -> str:
         """The points, in whole pixels."""
         return " ".join(f"({x:.0f}, {y:.0f})" for x, y in value.xy[value.visible].tolist())
 
-    def marks(self, value: Points) -> Points:
-        """The points themselves."""
+    def points_of(self, value: Points) -> Points:
+        """The value itself: it is points."""
         return value
 
     @property
@@ -222,12 +223,12 @@ class PointBlock(TargetBlock):
     def _own(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
         encoded = Points.of(row.double().reshape(-1, 2))
         seen = Points((encoded.xy + 1) * _edge(warp.size) / 2, encoded.visible)
-        # Points outside of the image are an answer too: what is visible stays so.
+        # A point predicted outside of the image is valid: it stays visible.
         own = self._renamed(Points(warp.inverse().points(seen).xy, encoded.visible), warp)
         return torch.where(own.visible[:, None], own.xy, torch.nan)
 
     def _renamed(self, points: Points, warp: Warp) -> Points:
-        """Left and right names exchanged where the image is mirrored: the only place that does."""
+        """The points with partners swapped (left and right) if the warp mirrors the image; nothing else swaps them."""
         if self.mirror is None or not warp.mirrored:
             return points
         order = list(self.mirror)

@@ -1,4 +1,4 @@
-"""The kinds of target that there are, by the name that a saved model calls them."""
+"""`TARGET_BLOCKS`: the class of every kind of target block by its name, as a saved model gives it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,8 +38,11 @@ def block_from_json(data: dict[str, Any]) -> TargetBlock:
 
 
 def block_for_values(values: Sequence[Any]) -> type[TargetBlock]:
-    """The block for raw targets as a getter gives them: numbers for floats, labels for lists and sets, else classes."""
-    first = next(iter(values), None)  # of an array or a table's column too, which has no truth value
+    """The block class for raw targets, judged by the first one.
+
+    `RegressionBlock` for a float, `MultiCategoryBlock` for a list, tuple or set, else `CategoryBlock`.
+    """
+    first = next(iter(values), None)  # not ``values and values[0]``: an array or a column has no truth value
     if isinstance(first, (float, np.floating)):
         return RegressionBlock
     return MultiCategoryBlock if isinstance(first, (list, tuple, set, frozenset)) else CategoryBlock

@@ -1,4 +1,4 @@
-"""Numbers: one or several for each image."""
+"""`RegressionBlock`: one or several numbers per image."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +26,12 @@ class RegressionBlock(TargetBlock):
         n_out: how many numbers; None: as many as the training images have.
         names: of the numbers; None: ``value1``, ``value2``, ...
         standardize: the model learns numbers with mean 0 and standard deviation 1 over the training images, so that
-            prices and shares are learnt equally well. Predictions and scores are in the user's own unit all the same.
+            numbers of any size are learnt equally well. Predictions and scores are in the user's own unit all the same.
         center: the mean of each number over the training images, if it is fitted and standardizes.
         scale: its standard deviation there.
 
     Raises:
-        InputError: the names do not fit.
+        InputError: the number of names is wrong, or names repeat.
     """
 
     name: ClassVar[str] = "regression"
@@ -61,7 +61,7 @@ class RegressionBlock(TargetBlock):
         """The numbers; NaN where one is unknown.
 
         Raises:
-            InputError: something that is no number.
+            InputError: a value is not a number.
         """
         several = raw.reshape(-1).tolist() if hasattr(raw, "reshape") else raw
         row = tuple(several) if isinstance(several, (list, tuple)) else (several,)
@@ -71,7 +71,7 @@ class RegressionBlock(TargetBlock):
             raise InputError(f"a RegressionBlock takes numbers, got {raw!r}") from None
 
     def fit(self, values: Iterable[tuple[float, ...]]) -> "RegressionBlock":
-        """The block with the number of numbers, which the first training image says, and their mean and deviation."""
+        """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each."""
         if not self.standardize:
             return replace(self, n_out=self.n_out if self.n_out is not None else len(next(iter(values))))
         rows = torch.stack([self.encode(value).double() for value in values])
@@ -79,7 +79,7 @@ class RegressionBlock(TargetBlock):
         count = known.sum(dim=0).clamp(min=1)
         center = rows.nan_to_num().sum(dim=0) / count
         scale = (((rows - center).nan_to_num() ** 2).sum(dim=0) / count).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)  # a number that never varies is learnt as it is
+        scale = torch.where(scale > 0, scale, 1.0)  # a constant number is only centred
         return replace(self, n_out=rows.shape[1], center=tuple(center.tolist()), scale=tuple(scale.tolist()))
 
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
@@ -142,7 +142,7 @@ class RegressionBlock(TargetBlock):
         """A name for each number."""
         return self.names or tuple(f"value{i + 1}" for i in range(self.width))
 
-    def words(self, value: tuple[float, ...]) -> str:
+    def text(self, value: tuple[float, ...]) -> str:
         """The numbers, rounded for reading."""
         return ", ".join(f"{number:.4g}" for number in value)
 

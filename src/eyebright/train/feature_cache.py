@@ -141,7 +141,7 @@ class FeatureCache:
             raise InputError("these images have no targets, so there is nothing to learn")
         started = time.perf_counter()
         with torch.no_grad(), self._device.autocast():
-            features = self.model.backbone(batch.x)
+            features = self.model.feature_extractor(batch.x)
         if self._timer is not None:
             self._timer.move(time.perf_counter() - started, WAITING, FORWARD)
         return features, batch.y

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
-from eyebright.models.build import build_model, describe
+from eyebright.models.build import build_model, model_description
 from eyebright.types import Size
 
 SIZE = Size(32, 32)
@@ -39,7 +39,7 @@ def outputs(model: nn.Module, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("arch", ["resnet18", "test_resnet", "test_byobnet", "mobilenetv3_small_050"])
 def test_a_fused_network_has_the_same_outputs_and_no_norm_layers(arch: str) -> None:
-    model = with_statistics(build_model(describe(arch, 4, size=SIZE)))
+    model = with_statistics(build_model(model_description(arch, 4, size=SIZE)))
     fused = fuse_conv_bn(model, SIZE)
     assert len(norms(model)) > 5
     assert not norms(fused)
@@ -105,7 +105,7 @@ def test_layers_that_cannot_be_fused_stay(way: str) -> None:
 
 
 def test_changes_of_the_copy_leave_the_model_unchanged() -> None:
-    model = with_statistics(build_model(describe("test_resnet", 4, size=SIZE))).train()
+    model = with_statistics(build_model(model_description("test_resnet", 4, size=SIZE))).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fused = fuse_conv_bn(model, SIZE).to(torch.bfloat16)
     assert not fused.training
@@ -119,13 +119,13 @@ def test_changes_of_the_copy_leave_the_model_unchanged() -> None:
 
 
 def test_layers_that_are_not_fused_share_their_memory() -> None:
-    model = build_model(describe("test_resnet", 4, size=SIZE))
+    model = build_model(model_description("test_resnet", 4, size=SIZE))
     fused = fuse_conv_bn(model, SIZE)
     assert fused.get_submodule("head.8").weight.data_ptr() == model.get_submodule("head.8").weight.data_ptr()
 
 
 def test_a_backbone_alone_can_be_fused() -> None:
-    body = with_statistics(build_model(describe("resnet18", 4, size=SIZE)).body)
+    body = with_statistics(build_model(model_description("resnet18", 4, size=SIZE)).body)
     fused = fuse_conv_bn(body, SIZE)
     assert not norms(fused)
     torch.testing.assert_close(outputs(fused, images()), outputs(body, images()), rtol=1e-4, atol=1e-4)

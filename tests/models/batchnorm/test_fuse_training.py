@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from eyebright.models.batchnorm.fuse_training import fuse_for_training
-from eyebright.models.build import ImageModel, build_model, describe
+from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.models.groups import freeze_to, set_training_mode
 from eyebright.types import Size
 
@@ -17,7 +17,7 @@ SIZE = Size(32, 32)
 def model_with_statistics(arch: str) -> ImageModel:
     """A model in training mode with kept statistics that are not the initial ones, and without dropout."""
     torch.manual_seed(0)
-    model = build_model(describe(arch, 4, size=SIZE, ps=0.0)).double()
+    model = build_model(model_description(arch, 4, size=SIZE, ps=0.0)).double()
     for name, tensor in model.state_dict().items():
         if "bn" in name and tensor.is_floating_point():
             nn.init.uniform_(tensor, 0.5, 1.5)
@@ -100,7 +100,7 @@ def test_a_frozen_backbone_has_no_gradients_and_the_head_has_its_own() -> None:
 
 def test_dropout_is_shared_with_the_model_so_that_modes_agree() -> None:
     torch.manual_seed(0)
-    model = build_model(describe("test_resnet", 4, size=SIZE, ps=0.5))
+    model = build_model(model_description("test_resnet", 4, size=SIZE, ps=0.5))
     set_training_mode(model, keep_statistics=True)
     fused = fuse_for_training(model, SIZE)
     model.head.eval()

@@ -19,7 +19,7 @@ from eyebright.transforms.draw import draw_all
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
 
 
-def describe(
+def summary_lines(
     source: Any, *, make_datasets: Callable[[], Datasets], make_pipeline: Callable[[], Pipeline] | None, bs: int
 ) -> Iterator[str]:
     """The lines of the description.

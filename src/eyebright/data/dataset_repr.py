@@ -77,9 +77,9 @@ def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
     """The i-th image as a small JPEG with its target as caption; None with the error where it cannot be shown."""
     try:
         value, target = dataset.value(i), dataset.target
-        caption = str(value) if target is None else target.words(value) or NO_LABEL
+        caption = str(value) if target is None else target.text(value) or NO_LABEL
         image = Image.create(dataset.image(i))
-        return _jpeg(image, None if target is None else target.marks(value)), _shorten(caption)
+        return _jpeg(image, None if target is None else target.points_of(value)), _shorten(caption)
     except Exception as error:  # a user's getters and blocks may raise anything
         return None, _shorten(str(error))
 

@@ -7,7 +7,7 @@ import torch
 
 from eyebright._system.device import choose_device
 from eyebright.errors import InputError
-from eyebright.inference.runtimes.select import Wish
+from eyebright.inference.runtimes.select import RuntimeOptions
 from eyebright.train.device import Device
 
 
@@ -44,7 +44,7 @@ def test_a_process_of_torchrun_takes_the_gpu_of_its_local_rank(monkeypatch: pyte
 
 
 def test_training_and_prediction_ask_the_same_rule() -> None:
-    assert Device().torch_device == Wish().place == choose_device()
-    for asks in (Device, lambda name: Wish(device=name).place):
+    assert Device().torch_device == RuntimeOptions().torch_device == choose_device()
+    for device_of in (Device, lambda name: RuntimeOptions(device=name).torch_device):
         with pytest.raises(InputError, match="cannot use the device 'kitchen'; there is 'cpu'"):
-            asks("kitchen")
+            device_of("kitchen")

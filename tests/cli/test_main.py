@@ -524,8 +524,8 @@ def test_predicting_says_on_request_what_computed_the_answers(
     said = capsys.readouterr()
     assert said.err == ""
     assert run([*given, "--verbose"]) == 0
-    assert capsys.readouterr() == (said.out, "torch, float32: there is no model.onnx in the model's folder\n")
+    assert capsys.readouterr() == (said.out, "torch, float32: there is no model.onnx in the model folder\n")
     assert run([*given, "--runtime", "torch", "--precision", "bfloat16", "--verbose"]) == 0
-    assert capsys.readouterr().err == "torch, bfloat16: as asked\n"
+    assert capsys.readouterr().err == "torch, bfloat16: as requested\n"
     assert run([*given, "--runtime", "onx"]) == 2
     assert "unknown --runtime 'onx'. Did you mean 'onnx'?" in capsys.readouterr().err

@@ -42,14 +42,14 @@ def scores(predictor: Predictor, images: object, **options: int) -> torch.Tensor
 
 
 def faster(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the graph said so: which one is faster is the machine's affair."""
-    monkeypatch.setattr(onnx_runtime.Note, "faster", which == "onnx")
+    """Replaces the measured times of the graph, which depend on the machine."""
+    monkeypatch.setattr(onnx_runtime.GraphMetadata, "faster", which == "onnx")
 
 
-def test_every_runtime_gives_the_probabilities_of_the_model_itself(with_graph: Path, photos: list[Path]) -> None:
-    itself = Predictor(load_predictor(with_graph).manifest, small_model(), device="cpu")
-    assert str(itself.runtime) == "torch, float32: the model itself"
-    expected = scores(itself, photos)
+def test_every_runtime_gives_the_probabilities_of_the_model(with_graph: Path, photos: list[Path]) -> None:
+    unchanged = Predictor(load_predictor(with_graph).manifest, small_model(), device="cpu")
+    assert str(unchanged.runtime) == "torch, float32: the model is used unchanged"
+    expected = scores(unchanged, photos)
     torch.testing.assert_close(expected.sum(1), torch.ones(len(photos)))
     for runtime in ("torch", "onnx"):
         predictor = load_predictor(with_graph, runtime=runtime, device="cpu")
@@ -58,7 +58,7 @@ def test_every_runtime_gives_the_probabilities_of_the_model_itself(with_graph: P
 
 
 @pytest.mark.parametrize("options", [{"bs": 1}, {"bs": 3}, {"bs": 100}, {"bs": 2, "workers": 5}])
-def test_answers_come_in_the_order_of_the_images_in_any_batches(
+def test_predictions_are_in_the_order_of_the_images_in_any_batches(
     plain: Path, photos: list[Path], options: dict[str, int]
 ) -> None:
     predictor = load_predictor(plain, device="cpu")
@@ -69,23 +69,24 @@ def test_answers_come_in_the_order_of_the_images_in_any_batches(
     assert [one.answer for one in together] == [CLASSES[i] for i in alone.argmax(1)]
 
 
-def test_a_predictor_is_shown_with_its_classes_and_what_computes(plain: Path) -> None:
+def test_the_repr_of_a_predictor_has_its_classes_and_its_runtime(plain: Path) -> None:
     classes = "CategoryBlock with 3 classes: 'blue', 'green', 'red'"
     assert (
-        repr(load_predictor(plain, device="cpu", runtime="torch")) == f"Predictor: {classes}; torch, float32: as asked"
+        repr(load_predictor(plain, device="cpu", runtime="torch"))
+        == f"Predictor: {classes}; torch, float32: as requested"
     )
 
 
-def test_an_unreadable_image_is_listed_and_the_others_are_answered(plain: Path, photos: list[Path]) -> None:
-    photos[2].write_bytes(b"I am no image")
+def test_an_unreadable_image_is_listed_and_the_others_are_predicted(plain: Path, photos: list[Path]) -> None:
+    photos[2].write_bytes(b"not an image")
     predictor = load_predictor(plain, device="cpu")
-    answers = predictor.predict(photos, bs=2)
-    assert [one.path for one in answers] == [str(path) for path in photos if path != photos[2]]
-    assert list(answers.skipped) == [str(photos[2])]
+    predictions = predictor.predict(photos, bs=2)
+    assert [one.path for one in predictions] == [str(path) for path in photos if path != photos[2]]
+    assert list(predictions.skipped) == [str(photos[2])]
     assert list(predictor.predict(photos[2]).skipped) == [str(photos[2])]
 
 
-def test_images_of_many_sizes_are_answered_one_by_one(tmp_path: Path, photos: list[Path]) -> None:
+def test_images_of_different_sizes_are_predicted_one_by_one(tmp_path: Path, photos: list[Path]) -> None:
     predictor = load_predictor(model_folder(tmp_path / "any size", view=()), device="cpu")
     torch.testing.assert_close(
         scores(predictor, photos), torch.cat([scores(predictor, path) for path in photos]), rtol=0, atol=1e-5
@@ -99,7 +100,7 @@ def test_the_faster_runtime_is_chosen_and_says_why(with_graph: Path, monkeypatch
     assert str(load_predictor(with_graph, device="cpu").runtime).startswith("torch, float32: ONNX Runtime is slower: ")
 
 
-def test_with_a_graph_no_network_is_built_until_somebody_asks(
+def test_with_a_graph_no_network_is_built_until_it_is_needed(
     with_graph: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faster("onnx", monkeypatch)
@@ -119,15 +120,17 @@ def test_with_a_graph_no_network_is_built_until_somebody_asks(
 def test_a_graph_of_other_weights_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model_folder(with_graph, seed=1)
     predictor = load_predictor(with_graph, device="cpu")
-    assert str(predictor.runtime) == "torch, float32: model.onnx is of another model; save_onnx makes it anew"
+    assert str(predictor.runtime) == (
+        "torch, float32: model.onnx was exported from other weights; export it again with save_onnx"
+    )
     exported: list[ImageModel] = []
     monkeypatch.setattr(choose, "export_onnx", lambda model, *_, **__: (exported.append(model), small_graph())[1])
-    assert "exported just now" in load_predictor(with_graph, runtime="onnx").runtime.why
+    assert "exported for this run" in load_predictor(with_graph, runtime="onnx").runtime.why
     expected = small_model(seed=1).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in exported[0].state_dict().items())
 
 
-def test_a_saved_graph_lies_in_the_folder_and_is_found(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_graph_is_in_the_folder_and_is_found(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no model.onnx" in load_predictor(plain, device="cpu").runtime.why
     asked: list[object] = []
     monkeypatch.setattr(
@@ -136,16 +139,18 @@ def test_a_saved_graph_lies_in_the_folder_and_is_found(plain: Path, monkeypatch:
     assert save_onnx(plain) == plain / "model.onnx"
     assert asked == [SIZE]
     assert sorted(path.name for path in plain.iterdir()) == ["manifest.json", "model.onnx", "model.safetensors"]
-    assert load_predictor(plain, runtime="onnx").runtime.why == "as asked"
+    assert load_predictor(plain, runtime="onnx").runtime.why == "as requested"
 
 
-def test_a_damaged_graph_is_one_sentence(with_graph: Path) -> None:
+def test_a_damaged_graph_is_an_error_of_one_line(with_graph: Path) -> None:
     (with_graph / GRAPH).write_bytes(small_graph()[:1000])
     with pytest.raises(ArtifactError, match=r"model\.onnx' cannot be used: "):
         load_predictor(with_graph, device="cpu")
 
 
-def test_without_onnxruntime_torch_answers_and_says_so(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_torch_is_used_and_the_reason_given(
+    with_graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     predictor = load_predictor(with_graph, device="cpu")
     assert predictor.runtime.name == "torch"
@@ -164,28 +169,31 @@ def test_bfloat16_is_computed_by_torch(with_graph: Path, photos: list[Path]) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runtime": "onx"}, r"unknown runtime 'onx'\. Did you mean 'onnx'\? The known: 'auto', 'torch', 'onnx'"),
+        ({"runtime": "onx"}, r"unknown runtime 'onx'\. Did you mean 'onnx'\? Available: 'auto', 'torch', 'onnx'"),
         ({"precision": "bfloat"}, r"unknown precision 'bfloat'\. Did you mean 'bfloat16'\?"),
-        ({"runtime": "onnx", "precision": "bfloat16"}, r"runtime='onnx' cannot be: .* not in bfloat16"),
+        ({"runtime": "onnx", "precision": "bfloat16"}, r"runtime='onnx' is not possible: .* not in bfloat16"),
         ({"runtime": "onnx", "device": "kitchen"}, r"cannot use the device 'kitchen'; there is 'cpu'"),
     ],
 )
-def test_a_wish_that_cannot_be_is_refused(plain: Path, options: dict[str, str], message: str) -> None:
+def test_runtime_options_that_are_not_possible_are_refused(plain: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_predictor(plain, **options)  # type: ignore[arg-type]
 
 
 def test_onnx_runtime_is_refused_on_a_gpu(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "choose_device", lambda name: torch.device(name))
-    with pytest.raises(InputError, match=r"runtime='onnx' cannot be: .* on the processor only, not on 'cuda'"):
+    with pytest.raises(InputError, match=r"runtime='onnx' is not possible: .* on the CPU only, not on 'cuda'"):
         load_predictor(plain, runtime="onnx", device="cuda")
 
 
-def test_a_graph_needs_images_of_one_size(tmp_path: Path) -> None:
+def test_a_graph_needs_a_fixed_image_size(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "any size", view=())
-    with pytest.raises(InputError, match="an ONNX graph is for images of one size"):
+    with pytest.raises(InputError, match="an ONNX graph needs a fixed image size"):
         save_onnx(folder)
-    with pytest.raises(InputError, match="needs images of one size"):
+    with pytest.raises(
+        InputError,
+        match="needs a fixed image size, but this model's preprocessing keeps different sizes; use runtime='torch'",
+    ):
         load_predictor(folder, runtime="onnx")
 
 

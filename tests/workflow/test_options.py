@@ -43,7 +43,7 @@ def test_choices_are_those_of_the_library() -> None:
     assert option(Options, "precision").option.choices == device.PRECISIONS
     assert option(Options, "progress").option.choices == progress.MODES
     assert option(PredictOptions, "precision").option.choices == get_args(base.Precision)
-    assert sorted(option(PredictOptions, "runtime").option.choices) == sorted(get_args(select.Name))
+    assert sorted(option(PredictOptions, "runtime").option.choices) == sorted(get_args(select.RuntimeName))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Files in, decoded answers in the user's own pixels out, with neither the data nor the training code.
+"""Predicts with a saved model: images in, labels, points (in pixels of the user's image) or numbers out.
 
-A predictor sees an image exactly as a validation image was seen, decides with the thresholds that were saved, and
-keeps going past images that it cannot read: it lists them.
+A predictor preprocesses an image exactly like a validation image and applies the saved calibration and thresholds.
+Images that cannot be read are skipped and listed.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest, fingerprint, load_model
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.inference.runtimes.select import Name, Saved, Wish, choose_runtime
+from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.io.atomic import write_atomically
 from eyebright.models.build import ImageModel, build_model
@@ -34,18 +34,18 @@ from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Thresholds, Vocab
 
-GRAPH = "model.onnx"  # in a model folder, when `save_onnx` was asked for it
-_AHEAD = 2  # batches that are read while the model works on another
+GRAPH = "model.onnx"  # the file in a model folder that `save_onnx` writes
+_AHEAD = 2  # batches that are read while the model computes another
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image.
+    """The prediction for one image.
 
     Args:
-        path: of the image, or what was given instead.
-        answer: a label, a `LabelSet`, points in the image's own pixels, or numbers.
-        scores: calibrated probabilities, one for each class; or points (n, 2) or numbers.
+        path: the path of the image; ``"image"`` for one in memory.
+        answer: a label, a `LabelSet`, points in pixels of the original image, or numbers.
+        scores: calibrated probabilities, shape (classes,); points, shape (n, 2); or numbers, shape (n,).
     """
 
     path: str
@@ -54,12 +54,12 @@ class Prediction:
 
 
 class Predictions(Sequence[Prediction]):
-    """The answers for many images, in the order in which the images were given.
+    """The predictions for a list of images, in the same order.
 
     Args:
-        found: one for each image that could be read.
-        skipped: path to reason, for each that could not.
-        target: the target block that worded them.
+        found: the prediction for each image that could be read.
+        skipped: the reason for each image that could not be read, by its path.
+        target: the target block of the model, which formats the predictions.
     """
 
     def __init__(self, found: list[Prediction], skipped: dict[str, str], target: TargetBlock) -> None:
@@ -82,36 +82,38 @@ class Predictions(Sequence[Prediction]):
         return "\n".join([*lines, *more, *(f"{path}: skipped, {reason}" for path, reason in self.skipped.items())])
 
     def line(self, one: Prediction) -> str:
-        """One prediction as a person reads it: the path, and the labels or numbers."""
+        """One prediction as a line of text: the path, and the labels or numbers."""
         return f"{one.path}: {self.target.text(one.answer) or NO_LABEL}"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an image: path, then what the kind of answer has.
+        """A table with one row per image: its path and the columns of the target block.
 
-        That is the labels with a probability column for each; x and y of each point; or the numbers.
+        These are the labels and the probability of each class; x and y of each point; or the numbers.
         """
         rows = [(one.path, *self.target.table_row(one.answer, one.scores)) for one in self._found]
         return pd.DataFrame(rows, columns=["path", *self.target.table_columns])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """One dictionary an image: its path, then the answer as `TargetBlock.answer_json` gives it."""
+        """One dictionary per image: its path and the entries of `TargetBlock.answer_json`."""
         return [{"path": one.path, **self.target.answer_json(one.answer, one.scores)} for one in self._found]
 
 
 class _Preprocessed(NamedTuple):
+    """An image as the model's input, with the warp that leads to it from the original image."""
+
     name: str
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
     warp: Warp
 
 
 class Predictor:
-    """A model that was saved, ready to answer.
+    """A saved model, loaded for prediction.
 
     Args:
-        manifest: what the model is.
-        model: it, with its weights; or what builds it, in case somebody asks for it.
-        device: where it runs, if no runtime is given.
-        runtime: what computes its outputs; None: the model itself, as it is.
+        manifest: the description of the model.
+        model: the model with its weights, or a function that loads it when it is first needed.
+        device: the device of the model if no runtime is given, see `load_predictor`.
+        runtime: computes the outputs; None to use ``model``, unchanged.
     """
 
     def __init__(
@@ -123,8 +125,8 @@ class Predictor:
         runtime: Runtime | None = None,
     ) -> None:
         self.manifest = manifest
-        self._given = model
-        self.runtime = runtime or self._as_it_is(Wish(device=device).place)
+        self._model = model
+        self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
         self._pipeline = Pipeline(tuple(manifest.preprocessing))
 
     def __repr__(self) -> str:
@@ -132,51 +134,54 @@ class Predictor:
 
     @cached_property
     def model(self) -> ImageModel:
-        """The network, as it was saved."""
-        return self._given if isinstance(self._given, ImageModel) else self._given()
+        """The network as it was saved."""
+        return self._model if isinstance(self._model, ImageModel) else self._model()
 
     @property
     def target(self) -> TargetBlock:
-        """What the model answers."""
+        """The target block: the kind of prediction, its class names or points."""
         return self.manifest.target
 
     @property
     def vocab(self) -> Vocab | None:
-        """The names of the classes, where there are some."""
+        """The names of the classes; None for points and numbers."""
         return Vocab(self.target.label_names) if self.target.label_names else None
 
     @property
     def thresholds(self) -> Thresholds:
-        """From probabilities to decisions."""
+        """The thresholds on the calibrated probabilities."""
         return self.manifest.decision.thresholds
 
     def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
-        """The answers for images.
+        """The predictions for images; those that cannot be read are in `Predictions.skipped`.
 
         Args:
-            sources: one image or several, each a path, bytes, an array, a tensor or a Pillow image.
-            bs: images in a batch.
-            workers: threads that read; None: as many as torch uses.
+            sources: one image, or a list of images, each a path, bytes, an array, a tensor or a Pillow image.
+            bs: number of images in a batch.
+            workers: number of threads that read images; None for torch's number of threads.
+
+        Raises:
+            InputError: a source has another type.
         """
-        several = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+        images = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         found: list[Prediction] = []
         skipped: dict[str, str] = {}
-        for seen in self._batches(several, bs, workers or torch.get_num_threads()):
-            skipped.update((one.path, one.reason) for one in seen if isinstance(one, ImageError))
-            batch = [one for one in seen if isinstance(one, _Preprocessed)]
+        for results in self._batches(images, bs, workers or torch.get_num_threads()):
+            skipped.update((result.path, result.reason) for result in results if isinstance(result, ImageError))
+            batch = [result for result in results if isinstance(result, _Preprocessed)]
             found += self._predictions(batch) if batch else []
         return Predictions(found, skipped, self.target)
 
-    def _as_it_is(self, device: torch.device) -> Runtime:
+    def _unchanged_model(self, device: torch.device) -> Runtime:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        return Runtime("torch", "float32", "the model itself", runner(model, device))
+        return Runtime("torch", "float32", "the model is used unchanged", runner(model, device))
 
     def _batches(self, sources: list[Any], bs: int, workers: int) -> Iterator[list[_Preprocessed | ImageError]]:
-        """Images as the model sees them, read while it works on those before."""
-        if len(sources) == 1:  # no thread could help
+        """Batches of preprocessed images, or of the errors in their place; read in the background."""
+        if len(sources) == 1:  # without the time of starting threads
             yield [self._preprocess(sources[0])]
             return
-        # Images share a batch only where they come out at one size.
+        # Images of different sizes cannot be in one batch.
         step = bs if self._pipeline.size is not None else 1
         pending: deque[list[Future[_Preprocessed | ImageError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
@@ -191,6 +196,7 @@ class Predictor:
             pool.shutdown(cancel_futures=True)
 
     def _preprocess(self, source: Any) -> _Preprocessed | ImageError:
+        """The image as the model's input, or the error if it cannot be read."""
         try:
             image = Image.create(source)
             preprocessed = self._pipeline.preprocess(self._pipeline.draw(image, None))
@@ -210,57 +216,65 @@ def load_predictor(
     folder: str | Path,
     *,
     device: str | torch.device | None = None,
-    runtime: Name = "auto",
+    runtime: RuntimeName = "auto",
     precision: Precision = PREDICTION_PRECISION,
     threads: int | None = None,
 ) -> Predictor:
-    """The predictor of a model folder; nothing in the folder is run.
+    """The predictor of a model folder; no code from the folder is run.
 
     Args:
-        folder: what was saved.
-        device: where the model runs; None: on a CUDA GPU where there is one.
-        runtime: ``"torch"``, ``"onnx"`` (exactly the same numbers up to rounding; exported first, which takes about ten
-            seconds, unless `save_onnx` has done it), or ``"auto"``: ONNX Runtime where `save_onnx` has found it faster,
-            else torch.
-        precision: of the network's body. ``"bfloat16"`` is faster than ``"float32"`` on some machines and costs
-            accuracy: on 200 photographs probabilities moved by .006 on average and .09 at most, and 5 answers changed.
-        threads: processors that a batch may use; None: as many as torch does.
+        folder: the model folder.
+        device: the device of the model, for example ``"cuda:1"``; None for a CUDA GPU if there is one, otherwise the
+            CPU.
+        runtime: ``"torch"``; ``"onnx"`` for ONNX Runtime on the CPU, with the same outputs up to rounding (the graph is
+            exported first, which takes about ten seconds, unless `save_onnx` has stored one); or ``"auto"`` for ONNX
+            Runtime if `save_onnx` has measured that it is faster, otherwise torch.
+        precision: dtype in which the backbone computes. ``"bfloat16"`` is faster than ``"float32"`` on some machines
+            and costs accuracy: on 200 photographs probabilities changed by 0.006 on average and 0.09 at most, and 5
+            predictions changed.
+        threads: number of CPU threads per batch; None for torch's number.
 
     Raises:
-        ArtifactError: there is no whole model of a schema that this version reads.
-        InputError: there is no such runtime or precision, or they do not go together.
-        MissingExtraError: ONNX Runtime was asked for and is not installed.
+        ArtifactError: the folder contains no complete model, or one that this version cannot read.
+        InputError: the runtime, precision or device is unknown, or they cannot be combined.
+        MissingExtraError: ONNX Runtime was requested and is not installed.
     """
-    wish = Wish(runtime, precision, device, threads)
+    options = RuntimeOptions(runtime, precision, device, threads)
     folder = Path(folder)
     manifest, state = load_model(folder)
 
-    def model() -> ImageModel:
-        return _built(folder, manifest, state)
+    def build() -> ImageModel:
+        return _build(folder, manifest, state)
 
-    saved = Saved(
-        folder / GRAPH, output_size(manifest.preprocessing), model, lambda: fingerprint(manifest.model, state)
+    saved = SavedModel(
+        folder / GRAPH, output_size(manifest.preprocessing), build, lambda: fingerprint(manifest.model, state)
     )
-    return Predictor(manifest, model, runtime=choose_runtime(saved, wish))
+    return Predictor(manifest, build, runtime=choose_runtime(saved, options))
 
 
 def save_onnx(folder: str | Path) -> Path:
-    """The ONNX graph that now lies in a model folder, where `load_predictor` finds it.
+    """The path of an ONNX graph that is written to a model folder, where `load_predictor` finds it.
 
-    It takes the bytes of images (``images``: uint8, batch x height x width x 3), brought to the model's size and
-    not normalised, and gives the model's outputs before the activation (``outputs``). Any ONNX runtime can use it.
+    Its input ``images`` are uint8 images, batch x height x width x 3, resized and cropped to the model's input size but
+    not normalised. Its output ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
+
+    Args:
+        folder: the model folder.
 
     Raises:
-        ArtifactError: there is no whole model, torch cannot export it, or the disk is full.
-        InputError: the model takes images of many sizes.
+        ArtifactError: the folder contains no complete model, torch cannot export it, or the file cannot be written.
+        InputError: the model's preprocessing keeps different image sizes.
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
     """
     folder = Path(folder)
     manifest, state = load_model(folder)
     size = output_size(manifest.preprocessing)
     if size is None:
-        raise InputError(f"an ONNX graph is for images of one size, and the view in '{folder}' gives them many")
-    graph = export_onnx(_built(folder, manifest, state), size, fingerprint=fingerprint(manifest.model, state))
+        raise InputError(
+            f"an ONNX graph needs a fixed image size, but the preprocessing of the model in '{folder}' keeps different"
+            " sizes"
+        )
+    graph = export_onnx(_build(folder, manifest, state), size, fingerprint=fingerprint(manifest.model, state))
     try:
         write_atomically(folder / GRAPH, lambda path: path.write_bytes(graph))
     except OSError as error:
@@ -268,7 +282,8 @@ def save_onnx(folder: str | Path) -> Path:
     return folder / GRAPH
 
 
-def _built(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> ImageModel:
+def _build(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> ImageModel:
+    """The model with its weights, in evaluation mode."""
     model = build_model(manifest.model, pretrained=False, init=None)
     try:
         model.load_state_dict(state)

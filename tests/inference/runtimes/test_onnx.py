@@ -1,4 +1,4 @@
-"""The ONNX graph: the same answers, and honest about what it is."""
+"""The exported ONNX graph: its outputs, its metadata and the errors of export and loading."""
 
 import sys
 
@@ -17,7 +17,7 @@ from support.models import SIZE, pixels, small_graph, small_model
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_batches_of_any_length_get_the_numbers_of_the_model(count: int) -> None:
+def test_batches_of_any_length_have_the_outputs_of_the_model(count: int) -> None:
     expected = runner(small_model(), torch.device("cpu"))(pixels(count))
     given = onnx_runtime(small_graph())[0].run(pixels(count))
     assert given.shape == (count, 3)
@@ -27,19 +27,19 @@ def test_batches_of_any_length_get_the_numbers_of_the_model(count: int) -> None:
 def test_the_graph_is_valid_and_takes_bytes() -> None:
     graph = onnx.load_from_string(small_graph())
     onnx.checker.check_model(graph, full_check=True)
-    [given], [answers] = graph.graph.input, graph.graph.output
-    assert given.name == "images"
-    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [axis.dim_value or axis.dim_param for axis in given.type.tensor_type.shape.dim] == ["batch", *SIZE, 3]
-    assert answers.name == "outputs"
+    [images], [outputs] = graph.graph.input, graph.graph.output
+    assert images.name == "images"
+    assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [axis.dim_value or axis.dim_param for axis in images.type.tensor_type.shape.dim] == ["batch", *SIZE, 3]
+    assert outputs.name == "outputs"
 
 
-def test_the_graph_says_which_model_it_is_and_what_both_runtimes_took() -> None:
-    note = onnx_runtime(small_graph())[1]
-    assert note.fingerprint == fingerprint(small_model().description, small_model().state_dict())
-    assert note.torch_ms > 0
-    assert note.onnx_ms > 0
-    assert note.faster == (note.onnx_ms < note.torch_ms)
+def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> None:
+    metadata = onnx_runtime(small_graph())[1]
+    assert metadata.fingerprint == fingerprint(small_model().description, small_model().state_dict())
+    assert metadata.torch_ms > 0
+    assert metadata.onnx_ms > 0
+    assert metadata.faster == (metadata.onnx_ms < metadata.torch_ms)
 
 
 def test_other_weights_or_another_description_have_another_fingerprint() -> None:
@@ -50,24 +50,24 @@ def test_other_weights_or_another_description_have_another_fingerprint() -> None
     assert same != fingerprint(second.description.from_json({**first.description.to_json(), "y_range": [0, 1]}), {})
 
 
-def test_a_graph_that_answers_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(onnx_export._FromBytes):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return super().forward(images) + 0.01
 
     monkeypatch.setattr(onnx_export, "_FromBytes", Wrong)
-    with pytest.raises(ArtifactError, match=r"onnx answers something else than the model: .* by up to 0\.01"):
+    with pytest.raises(ArtifactError, match=r"the outputs of onnx differ from those of the model by up to 0\.01"):
         export_onnx(small_model(), SIZE, fingerprint="")
 
 
-def test_a_model_that_torch_cannot_export_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageModel, "forward", lambda self, x: self.body(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
         export_onnx(small_model(), SIZE, fingerprint="")
 
 
 @pytest.mark.parametrize("graph", [b"", b"no graph"])
-def test_a_damaged_graph_is_one_sentence(graph: bytes) -> None:
+def test_a_damaged_graph_is_an_error_of_one_line(graph: bytes) -> None:
     with pytest.raises(ArtifactError, match="the graph cannot be used: "):
         onnx_runtime(graph)
 
@@ -80,7 +80,7 @@ def test_a_graph_of_another_program_is_refused() -> None:
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
-def test_without_the_extra_the_pip_line_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_has_the_pip_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}': pip install 'eyebright\[onnx\]'"):
         export_onnx(small_model(), SIZE, fingerprint="")

@@ -1,1 +1,1 @@
-"""What computes a saved model's outputs: torch, or ONNX Runtime."""
+"""The runtimes that compute a saved model's outputs: torch and ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""What a predictor needs of whoever computes a model's outputs."""
+"""The interface between a predictor and the library that computes a model's outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ Run = Callable[[Pixels], Float[Tensor, "b ..."]]
 
 @dataclass(frozen=True)
 class Runtime:
-    """What computes a model's outputs, and why it was chosen.
+    """A model that is loaded for prediction, and why this runtime was chosen.
 
     Args:
         name: ``"torch"`` or ``"onnx"``.
-        precision: of the numbers that the body computes with.
-        why: a sentence.
-        run: from the bytes of images, as they come out of the view, to the model's outputs: float32, on the CPU.
+        precision: dtype in which the backbone computes.
+        why: the reason for the choice, as one sentence.
+        run: from preprocessed images, uint8 of shape (batch, height, width, channels), to the model's outputs: float32,
+            on the CPU.
     """
 
     name: Literal["torch", "onnx"]

@@ -1,6 +1,6 @@
-"""ONNX Runtime on the processor: the same numbers as torch's float32, in a fraction of its time for most networks.
+"""ONNX Runtime on the CPU: the same outputs as torch's float32, for most networks in a fraction of the time.
 
-A model comes as bytes, so that nothing outside of them is read; a graph is data and runs no code of its own.
+A graph is loaded from bytes, so that it cannot refer to other files; it is data and contains no code.
 """
 
 import json
@@ -17,17 +17,17 @@ from eyebright.inference.runtimes.base import Pixels, Runtime
 
 IMAGES = "images"  # the input: uint8, batch x height x width x channels
 OUTPUTS = "outputs"  # before the activation
-NOTE = "eyebright"  # under this key a graph carries its note
+METADATA_KEY = "eyebright"  # the graph's metadata property that contains `GraphMetadata` as JSON
 
 
 @dataclass(frozen=True)
-class Note:
-    """What a graph says about itself.
+class GraphMetadata:
+    """The metadata that an exported graph contains.
 
     Args:
-        fingerprint: of the model that was exported.
-        torch_ms: milliseconds an image took in torch where the graph was made, batch norms folded.
-        onnx_ms: milliseconds it took in ONNX Runtime there.
+        fingerprint: the hash of the exported model, see `eyebright.inference.manifest.fingerprint`.
+        torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph.
+        onnx_ms: milliseconds per image in ONNX Runtime on that machine.
     """
 
     fingerprint: str
@@ -35,50 +35,51 @@ class Note:
     onnx_ms: float = 0.0
 
     def to_json(self) -> str:
-        """The note as it stands in the graph."""
+        """The metadata as a JSON text."""
         return json.dumps(asdict(self))
 
     @property
     def faster(self) -> bool:
-        """Whether ONNX Runtime was the faster one."""
+        """True if ONNX Runtime was faster than torch."""
         return self.onnx_ms < self.torch_ms
 
     def __str__(self) -> str:
-        times = f"{self.onnx_ms:.3g} ms an image, and torch {self.torch_ms:.3g}, where the graph was made"
+        times = f"{self.onnx_ms:.3g} ms per image, torch {self.torch_ms:.3g} ms, when the graph was exported"
         return f"ONNX Runtime is {'faster' if self.faster else 'slower'}: {times}"
 
 
 def onnx_runtime(
-    graph: bytes, *, name: str = "the graph", threads: int | None = None, why: str = "as asked"
-) -> tuple[Runtime, Note]:
-    """The runtime of a graph, and what the graph says about itself.
+    graph: bytes, *, name: str = "the graph", threads: int | None = None, why: str = "as requested"
+) -> tuple[Runtime, GraphMetadata]:
+    """(runtime, metadata) of an exported graph.
 
     Args:
-        graph: what `eyebright.inference.runtimes.onnx_export` gave.
-        name: of the graph in an error.
-        threads: processors that a batch may use; None: as many as torch uses.
-        why: this runtime was chosen.
+        graph: an ONNX graph from `eyebright.inference.runtimes.onnx_export.export_onnx`.
+        name: the name of the graph in error messages.
+        threads: number of CPU threads per batch; None for torch's number.
+        why: the reason why this runtime was chosen.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ArtifactError: the graph is damaged or another program's.
+        ArtifactError: the graph is damaged or was not exported by Eyebright.
     """
     ort: Any = import_optional("onnxruntime", extra="onnx", purpose="predicting with ONNX Runtime")
     options = ort.SessionOptions()
-    # A number of threads that is said is also not bound to certain processors, which others may be using.
+    # With its default, ONNX Runtime pins its threads to cores, which other processes may be using; an explicit number
+    # is not pinned.
     options.intra_op_num_threads = threads or torch.get_num_threads()
-    # Threads that spin while they wait take the processors from those that read images.
+    # Threads that wait in a loop would take the CPUs from the threads that read images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        note = Note(**json.loads(session.get_modelmeta().custom_metadata_map[NOTE]))
-    except Exception as error:  # onnxruntime has no root of its errors
+        metadata = GraphMetadata(**json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY]))
+    except Exception as error:  # onnxruntime has no common base class for its exceptions
         raise ArtifactError(f"{name} cannot be used: {str(error).splitlines()[0]}") from None
 
-    image_input = session.get_inputs()[0].name  # graphs of older versions call it otherwise
+    image_input = session.get_inputs()[0].name  # not `IMAGES` in graphs that older versions exported
 
     def run(pixels: Pixels) -> Float[Tensor, "b ..."]:
         return torch.from_numpy(session.run(None, {image_input: pixels})[0])
 
-    return Runtime("onnx", "float32", why, run), note
+    return Runtime("onnx", "float32", why, run), metadata

@@ -1,7 +1,7 @@
-"""Which runtime answers: the one that was asked for, or the one that was measured to be faster for this model.
+"""Chooses the runtime that computes predictions: the requested one, or the one that is faster for the saved model.
 
-Nothing is measured while a model is loaded, since that would cost more than a few images take: the graph in the model
-folder says how long both took when it was made.
+Nothing is measured while a model is loaded, since that would take longer than predicting a few images. The ONNX graph
+in the model folder contains the times that both runtimes took when it was exported.
 """
 
 from collections.abc import Callable
@@ -16,115 +16,130 @@ from eyebright._system.device import choose_device
 from eyebright.errors import InputError, MissingExtraError, did_you_mean, listing
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.inference.runtimes.onnx_runtime import Note, onnx_runtime
-from eyebright.inference.runtimes.torch_runtime import folded_runtime
+from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, onnx_runtime
+from eyebright.inference.runtimes.torch_runtime import torch_runtime
 from eyebright.models.build import ImageModel
 from eyebright.types import Size
 
-Name = Literal["auto", "torch", "onnx"]
+RuntimeName = Literal["auto", "torch", "onnx"]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A model in its folder, of which only what is needed is read.
+class SavedModel:
+    """A saved model, whose weights are loaded only when a runtime needs them.
 
     Args:
-        graph: where its ONNX graph is, if it has one.
-        size: of the images; None: they come in sizes of their own.
-        model: builds it.
-        fingerprint: reads its weights.
+        graph: the path of its ONNX graph; the file need not exist.
+        size: the size of its preprocessed images; None if they have different sizes.
+        load_model: returns the model with its weights.
+        read_fingerprint: returns the hash of the model, see `eyebright.inference.manifest.fingerprint`.
     """
 
     graph: Path
     size: Size | None
-    model: Callable[[], ImageModel]
-    fingerprint: Callable[[], str]
+    load_model: Callable[[], ImageModel]
+    read_fingerprint: Callable[[], str]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user wants of a runtime.
+class RuntimeOptions:
+    """The runtime, precision, device and number of threads that the user asked for.
 
     Args:
         name: ``"torch"``, ``"onnx"``, or ``"auto"`` for the faster one.
-        precision: of the body's numbers.
-        device: as `eyebright._system.device.choose_device` takes it; None: for ONNX Runtime the CPU.
-        threads: processors that a batch may use; None: what torch is set to.
+        precision: dtype in which the backbone computes.
+        device: as in `eyebright._system.device.choose_device`; with ``"onnx"`` None is the CPU.
+        threads: number of CPU threads per batch; None for torch's number.
+
+    Raises:
+        InputError: a runtime or precision is unknown, the device does not exist, or ONNX Runtime cannot be used with
+            this device or precision.
     """
 
-    name: Name = "auto"
+    name: RuntimeName = "auto"
     precision: Precision = PREDICTION_PRECISION
     device: str | torch.device | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for what, given, known in (("runtime", self.name, Name), ("precision", self.precision, Precision)):
-            if given not in get_args(known):
-                near = did_you_mean(given, get_args(known))
-                raise InputError(f"unknown {what} '{given}'.{near} The known: {listing(get_args(known))}")
-        if self.name == "onnx" and (self.against_onnx is not None):
-            raise InputError(f"runtime='onnx' cannot be: {self.against_onnx}; runtime='torch' can")
+        for option, value, known in (
+            ("runtime", self.name, get_args(RuntimeName)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if value not in known:
+                nearest = did_you_mean(value, known)
+                raise InputError(f"unknown {option} '{value}'.{nearest} Available: {listing(known)}")
+        if self.name == "onnx" and (reason := self.why_not_onnx) is not None:
+            raise InputError(f"runtime='onnx' is not possible: {reason}; use runtime='torch'")
 
     @property
-    def place(self) -> torch.device:
-        """Where the model goes; ONNX Runtime is used on the CPU only."""
+    def torch_device(self) -> torch.device:
+        """The device on which the model runs."""
         return choose_device("cpu" if self.device is None and self.name == "onnx" else self.device)
 
     @property
-    def against_onnx(self) -> str | None:
-        """Why ONNX Runtime cannot do it; None: it can."""
-        if self.place.type != "cpu":
-            return f"ONNX Runtime is used on the processor only, not on '{self.place}'"
+    def why_not_onnx(self) -> str | None:
+        """Why ONNX Runtime cannot be used; None if it can."""
+        if self.torch_device.type != "cpu":
+            return f"ONNX Runtime runs on the CPU only, not on '{self.torch_device}'"
         return None if self.precision == "float32" else f"ONNX Runtime computes in float32, not in {self.precision}"
 
 
-def choose_runtime(saved: Saved, wish: Wish) -> Runtime:
-    """The runtime for a model.
+def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
+    """The runtime for a saved model.
 
     Args:
         saved: the model.
-        wish: what is wanted of it.
+        options: what the user asked for.
 
     Raises:
-        InputError: images of many sizes were to go through ONNX Runtime.
-        MissingExtraError: ONNX Runtime was asked for and is not installed.
-        ArtifactError: the graph is damaged, or torch cannot make one.
+        InputError: ONNX Runtime was requested, but the model's preprocessing keeps different image sizes.
+        MissingExtraError: ONNX Runtime was requested and is not installed.
+        ArtifactError: the graph is damaged, or torch cannot export one.
     """
-    if wish.name == "torch":
-        return _torch(saved, wish, "as asked")
-    if wish.name == "onnx":
-        return _onnx(saved, wish)
-    reason = wish.against_onnx
+    if options.name == "torch":
+        return _torch(saved, options, "as requested")
+    if options.name == "onnx":
+        return _onnx(saved, options)
+    reason = options.why_not_onnx
     if reason is None and not saved.graph.is_file():
-        reason = f"there is no {saved.graph.name} in the model's folder"
-    return _faster(saved, wish) if reason is None else _torch(saved, wish, reason)
+        reason = f"there is no {saved.graph.name} in the model folder"
+    return _faster(saved, options) if reason is None else _torch(saved, options, reason)
 
 
-def _torch(saved: Saved, wish: Wish, why: str) -> Runtime:
-    return folded_runtime(saved.model(), wish.place, precision=wish.precision, threads=wish.threads, why=why)
+def _torch(saved: SavedModel, options: RuntimeOptions, why: str) -> Runtime:
+    return torch_runtime(
+        saved.load_model(), options.torch_device, precision=options.precision, threads=options.threads, why=why
+    )
 
 
-def _onnx(saved: Saved, wish: Wish) -> Runtime:
-    """ONNX Runtime with the graph in the folder, or with one that is made now."""
+def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
+    """ONNX Runtime with the graph in the folder, or with one that is exported now."""
     if saved.graph.is_file():
-        runtime, note = _read(saved, wish)
-        if note.fingerprint == saved.fingerprint():
+        runtime, metadata = _read_graph(saved, options)
+        if metadata.fingerprint == saved.read_fingerprint():
             return runtime
     if saved.size is None:
-        raise InputError("runtime='onnx' needs images of one size, and this model's view gives them many; use torch")
-    graph = export_onnx(saved.model(), saved.size, fingerprint="")
-    return onnx_runtime(graph, threads=wish.threads, why="as asked; exported just now, which save_onnx does once")[0]
+        raise InputError(
+            "runtime='onnx' needs a fixed image size, but this model's preprocessing keeps different sizes; use"
+            " runtime='torch'"
+        )
+    graph = export_onnx(saved.load_model(), saved.size, fingerprint="")
+    why = "as requested; the graph was exported for this run (save_onnx stores it)"
+    return onnx_runtime(graph, threads=options.threads, why=why)[0]
 
 
-def _faster(saved: Saved, wish: Wish) -> Runtime:
+def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
+    """The runtime that was faster when the graph in the folder was exported."""
     try:
-        runtime, note = _read(saved, wish)
+        runtime, metadata = _read_graph(saved, options)
     except MissingExtraError as missing:
-        return _torch(saved, wish, str(missing))
-    if note.fingerprint != saved.fingerprint():
-        return _torch(saved, wish, f"{saved.graph.name} is of another model; save_onnx makes it anew")
-    return replace(runtime, why=str(note)) if note.faster else _torch(saved, wish, str(note))
+        return _torch(saved, options, str(missing))
+    if metadata.fingerprint != saved.read_fingerprint():
+        why = f"{saved.graph.name} was exported from other weights; export it again with save_onnx"
+        return _torch(saved, options, why)
+    return replace(runtime, why=str(metadata)) if metadata.faster else _torch(saved, options, str(metadata))
 
 
-def _read(saved: Saved, wish: Wish) -> tuple[Runtime, Note]:
-    return onnx_runtime(saved.graph.read_bytes(), name=f"'{saved.graph}'", threads=wish.threads)
+def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:
+    return onnx_runtime(saved.graph.read_bytes(), name=f"'{saved.graph}'", threads=options.threads)

@@ -1,4 +1,4 @@
-"""torch, without what only training needs: batch norms folded, channels last, no graph."""
+"""Prediction with torch: batch norms are fused into convolutions, memory is channels_last, gradients are off."""
 
 import contextlib
 from collections.abc import Generator
@@ -13,38 +13,43 @@ from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 
 
-def folded_runtime(
+def torch_runtime(
     model: ImageModel,
     device: torch.device,
     *,
     precision: Precision = PREDICTION_PRECISION,
     threads: int | None = None,
-    why: str = "as asked",
+    why: str = "as requested",
 ) -> Runtime:
-    """A copy of the model that only predicts.
+    """The runtime of a copy of the model, which can only predict.
 
     Args:
-        model: stays as it is.
-        device: where the copy goes.
-        precision: of the body; the head, which is cheap and decides, stays in float32.
-        threads: processors that a batch may use; None: what torch is set to.
-        why: this runtime was chosen.
+        model: the model; it is not changed.
+        device: the device of the copy.
+        precision: dtype in which the backbone computes; the head takes little time and computes in float32.
+        threads: number of CPU threads per batch; None for torch's number.
+        why: the reason why this runtime was chosen.
     """
     description = model.description
-    folded = fuse_conv_bn(model, description.input.size, n_in=description.n_in)
+    fused = fuse_conv_bn(model, description.input.size, n_in=description.n_in)
     if precision != "float32":
         dtype = getattr(torch, precision)
-        folded.body = nn.Sequential(_Cast(dtype), folded.get_submodule("body").to(dtype), _Cast(torch.float32))
-    placed = folded.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fused.body = nn.Sequential(_Cast(dtype), fused.get_submodule("body").to(dtype), _Cast(torch.float32))
+    placed = fused.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Runtime("torch", precision, why, runner(placed, device, threads))
 
 
 def runner(model: nn.Module, device: torch.device, threads: int | None = None) -> Run:
-    """The function from pixels to outputs of a model that is on the device already."""
+    """The function from images to outputs, for `Runtime.run`.
+
+    Args:
+        model: a model in evaluation mode, on the device.
+        device: the device.
+        threads: number of CPU threads per batch; None for torch's number.
+    """
 
     def run(pixels: Pixels) -> Float[Tensor, "b ..."]:
-        # In memory channels come last anyway.
-        x = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        x = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # a view in channels_last memory format
         with torch.inference_mode(), _threads(threads):
             return model(x.to(device)).float().cpu()
 
@@ -52,20 +57,20 @@ def runner(model: nn.Module, device: torch.device, threads: int | None = None) -
 
 
 class _Cast(nn.Module):
-    """Numbers in another format."""
+    """A layer that converts to a dtype."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """``x`` in the format."""
+        """``x`` converted to the dtype."""
         return x.to(self.dtype)
 
 
 @contextlib.contextmanager
 def _threads(count: int | None) -> Generator[None, None, None]:
-    """Torch knows one number of threads for the whole process, so it is put back."""
+    """Sets torch's number of threads, which holds for the whole process, and restores it at the end of the ``with``."""
     before = torch.get_num_threads()
     if count is None or count == before:
         yield

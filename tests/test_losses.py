@@ -17,8 +17,6 @@ from eyebright.losses import (
     FlattenedLoss,
     MeanLoss,
     MSELossFlat,
-    balanced_pos_weight,
-    balanced_weight,
     class_weights,
     effective_number,
     image_losses,
@@ -72,12 +70,12 @@ def case(request):
 # ------------------------------------------------------------------------------- values
 
 
-def test_the_reprs_are_the_books():
+def test_reprs_equal_those_of_fastai():
     for loss in (CrossEntropyLossFlat(weight=WEIGHT), BCEWithLogitsLossFlat(pos_weight=WEIGHT), MSELossFlat()):
         assert repr(loss) in GOLD["loss reprs"]
 
 
-def test_the_values_are_the_books():
+def test_losses_equal_those_of_fastai():
     assert float(BCEWithLogitsLossFlat()(LOGITS, LABELS)) == pytest.approx(GOLD["BCEWithLogitsLossFlat"])
     assert float(BCEWithLogitsLossFlat(pos_weight=WEIGHT)(LOGITS, LABELS)) == pytest.approx(
         GOLD["BCEWithLogitsLossFlat(pos_weight=[1..5])"]
@@ -95,7 +93,7 @@ def test_the_values_are_the_books():
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
-def test_cross_entropy_is_pytorchs(weight, label_smoothing):
+def test_cross_entropy_equals_that_of_pytorch(weight, label_smoothing):
     pred, target = random_batch("classes", 30)
     theirs = nn.CrossEntropyLoss(weight=weight, label_smoothing=label_smoothing)
     ours = CrossEntropyLossFlat(weight, label_smoothing=label_smoothing)
@@ -103,7 +101,7 @@ def test_cross_entropy_is_pytorchs(weight, label_smoothing):
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
-def test_cross_entropy_with_mixed_classes_is_pytorchs(weight):
+def test_cross_entropy_of_class_probabilities_equals_that_of_pytorch(weight):
     pred, _ = random_batch("classes", 30)
     mixed = torch.rand(30, 5, generator=torch.Generator().manual_seed(1)).softmax(1)
     theirs = nn.CrossEntropyLoss(weight=weight, label_smoothing=0.1)(pred, mixed)
@@ -112,7 +110,7 @@ def test_cross_entropy_with_mixed_classes_is_pytorchs(weight):
 
 @pytest.mark.parametrize("pos_weight", [None, WEIGHT], ids=["plain", "pos_weight"])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weight"])
-def test_binary_cross_entropy_is_pytorchs_with_one_weight_per_class(weight, pos_weight):
+def test_binary_cross_entropy_with_a_weight_per_class_equals_that_of_pytorch(weight, pos_weight):
     pred, target = random_batch("labels", 30)
     theirs = nn.BCEWithLogitsLoss(weight=weight, pos_weight=pos_weight)
     torch.testing.assert_close(BCEWithLogitsLossFlat(weight, pos_weight)(pred, target), theirs(pred, target))
@@ -123,7 +121,7 @@ def test_labels_may_be_any_kind_of_number(dtype):
     assert BCEWithLogitsLossFlat()(LOGITS, LABELS.to(dtype)) == BCEWithLogitsLossFlat()(LOGITS, LABELS)
 
 
-def test_squared_error_is_pytorchs_over_the_known_targets():
+def test_squared_error_over_the_known_targets_equals_that_of_pytorch():
     pred, target = random_batch("points", 30)
     known = ~target.reshape(30, 6).isnan()
     expected = functional.mse_loss(pred[known], target.reshape(30, 6)[known])
@@ -150,7 +148,7 @@ def test_mixed_classes_that_are_unknown_are_left_out():
     torch.testing.assert_close(loss(pred, mixed), expected)
 
 
-def test_smoothed_cross_entropy_is_timms():
+def test_smoothed_cross_entropy_equals_that_of_timm():
     pred, target = random_batch("classes", 30)
     theirs = timm.loss.LabelSmoothingCrossEntropy(smoothing=0.2)(pred, target)
     torch.testing.assert_close(CrossEntropyLossFlat(label_smoothing=0.2)(pred, target), theirs)
@@ -158,7 +156,7 @@ def test_smoothed_cross_entropy_is_timms():
 
 @pytest.mark.parametrize("pos_weight", [None, WEIGHT], ids=["plain", "pos_weight"])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weight"])
-def test_binary_cross_entropy_is_pytorchs_over_the_known_labels(weight, pos_weight):
+def test_binary_cross_entropy_over_the_known_labels_equals_that_of_pytorch(weight, pos_weight):
     pred, target = random_batch("unknown labels", 30)
     known = ~target.isnan()
     cells = nn.BCEWithLogitsLoss(weight=weight, pos_weight=pos_weight, reduction="none")(pred, target.nan_to_num(0.5))
@@ -189,7 +187,7 @@ def test_the_loss_of_a_set_does_not_depend_on_its_batches(case):
     assert mean.value == pytest.approx(float(loss(pred.double(), target)), rel=1e-6)
 
 
-def test_the_mean_of_weighted_batches_was_the_books_mistake():
+def test_the_mean_of_weighted_batch_losses_is_wrong_unlike_in_fastai():
     mean = MeanLoss(CrossEntropyLossFlat(weight=WEIGHT))
     mean.add(LOGITS[:4], CLASSES[:4])
     mean.add(LOGITS[4:], CLASSES[4:])
@@ -205,7 +203,7 @@ def test_any_other_loss_is_averaged_over_images():
     assert mean.value == pytest.approx(float(functional.l1_loss(pred, target)))
 
 
-def test_the_loss_of_nothing_is_unknown():
+def test_the_mean_loss_without_any_batch_is_nan():
     assert math.isnan(MeanLoss(MSELossFlat()).value)
 
 
@@ -224,7 +222,7 @@ def test_an_image_whose_targets_are_all_unknown_has_no_loss():
     assert image_losses(MSELossFlat(), torch.zeros(2, 2), target).tolist() == [0.5, pytest.approx(NAN, nan_ok=True)]
 
 
-def test_the_loss_of_each_image_needs_nothing_of_a_loss_but_its_value(case):
+def test_image_losses_accept_any_loss_function(case):
     kind, loss = case
     pred, target = random_batch(kind, 6, seed=2)
     by_hand = image_losses(lambda p, t: loss(p, t), pred, target)
@@ -282,14 +280,14 @@ def test_half_precision_outputs_are_added_up_in_float32(case):
     torch.testing.assert_close(found, loss(pred.bfloat16().float(), target))
 
 
-def test_a_loss_moves_with_its_weights_and_saves_none_of_them():
+def test_class_weights_move_with_the_loss_and_are_not_in_its_state_dict():
     loss = CrossEntropyLossFlat(weight=WEIGHT).to(torch.float64)
     assert isinstance(loss, FlattenedLoss)
     assert loss.weight.dtype == torch.float64
     assert loss.state_dict() == {}
 
 
-def test_the_given_weights_stay_the_users_own():
+def test_a_loss_copies_its_class_weights():
     weight = torch.ones(5)
     loss = CrossEntropyLossFlat(weight=weight)
     weight[0] = 9
@@ -299,24 +297,14 @@ def test_the_given_weights_stay_the_users_own():
 # ------------------------------------------------------------------------------- balancing
 
 
-def test_balanced_weights_are_scikit_learns():
+def test_class_weights_equal_the_balanced_weights_of_sklearn():
     target = np.random.default_rng(0).choice(4, size=200, p=[0.6, 0.25, 0.1, 0.05])
     expected = compute_class_weight("balanced", classes=np.arange(4), y=target)
-    np.testing.assert_allclose(balanced_weight(torch.tensor(target), 4).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(class_weights(torch.tensor(target).bincount().float()).numpy(), expected, rtol=1e-6)
 
 
 def test_a_class_without_images_gets_the_weight_one():
-    weights = balanced_weight(torch.tensor([0, 0, 2, 2]), 4)
-    assert weights.tolist() == [1, 1, 1, 1]
-
-
-def test_unknown_targets_are_not_counted_for_weights():
-    assert (
-        balanced_weight(torch.tensor([0, -1, 0, 1, -1]), 2).tolist()
-        == balanced_weight(torch.tensor([0, 0, 1]), 2).tolist()
-    )
-    target = torch.tensor([[1, NAN], [NAN, 1], [0, 0], [0, NAN], [0, 0]])
-    assert balanced_pos_weight(target).tolist() == [3, 2]
+    assert class_weights(torch.tensor([2.0, 0.0, 2.0, 0.0])).tolist() == [1, 1, 1, 1]
 
 
 def test_the_effective_number_is_the_sum_of_its_series():
@@ -349,7 +337,8 @@ def test_few_images_count_almost_fully_in_the_effective_number():
 
 def test_balanced_pos_weights_let_having_and_lacking_a_label_count_the_same():
     target = torch.tensor([[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]])
-    weights = balanced_pos_weight(target)
+    positives = target.sum(0).float()
+    weights = pos_weights(positives, len(target) - positives)
     assert weights.tolist() == [3, 1, 1, 1]  # a label on no image and one on every image get 1
     added = functional.binary_cross_entropy_with_logits(
         torch.zeros(4, 4), target.float(), pos_weight=weights, reduction="none"
@@ -362,7 +351,7 @@ def test_balanced_pos_weights_let_having_and_lacking_a_label_count_the_same():
 # ------------------------------------------------------------------------------- what is refused
 
 
-def test_targets_that_do_not_fit_are_refused():
+def test_targets_of_another_shape_are_errors():
     with pytest.raises(InputError, match=r"shape \(2, 2\) and targets of the shape \(1, 4\) do not fit"):
         MSELossFlat()(torch.zeros(2, 2), torch.zeros(1, 4))
     with pytest.raises(InputError, match=r"shape \(6, 5\) and targets of the shape \(5, 6\) do not fit"):
@@ -378,12 +367,12 @@ def test_weights_for_another_number_of_classes_are_refused():
         BCEWithLogitsLossFlat(pos_weight=[1, 2, 3])(LOGITS, LABELS)
 
 
-def test_weights_that_are_none_are_refused():
-    with pytest.raises(InputError, match="one number, 0 or more, for each class"):
+def test_invalid_weights_and_smoothing_are_errors():
+    with pytest.raises(InputError, match="must be one number, 0 or more, for each class"):
         CrossEntropyLossFlat(weight=[1, -1])
-    with pytest.raises(InputError, match="one number, 0 or more, for each class"):
+    with pytest.raises(InputError, match="must be one number, 0 or more, for each class"):
         BCEWithLogitsLossFlat(pos_weight=torch.ones(2, 2))
-    with pytest.raises(InputError, match=r"a share in \[0, 1\), got 1"):
+    with pytest.raises(InputError, match=r"label_smoothing must be a share in \[0, 1\), got 1"):
         CrossEntropyLossFlat(label_smoothing=1)
-    with pytest.raises(InputError, match=r"label_smoothing is a share in \[0, 1\), got -0.1"):
+    with pytest.raises(InputError, match=r"label_smoothing must be a share in \[0, 1\), got -0.1"):
         BCEWithLogitsLossFlat(label_smoothing=-0.1)

@@ -1,9 +1,9 @@
-"""Values that an option can have, where functions and the command line share them; importing this loads no torch."""
+"""Values of options that functions and the command line share; importing this module does not import torch."""
 
 from typing import Literal
 
 Balance = Literal["none", "pos_weight", "effective_number"]
-"""How rare classes are weighted: not at all, by their frequency, or by the effective number of their images."""
+"""Weights of rare classes in the loss: none, by inverse frequency, or by effective number (Cui et al., 2019)."""
 
 OptimizerName = Literal["adamw", "sgd"]
-"""AdamW, which with beta2 = 0.99 and eps = 1e-5 is the book's Adam, or SGD with momentum."""
+"""AdamW (with beta2 = 0.99 and eps = 1e-5 it is fastai's Adam), or SGD with momentum."""

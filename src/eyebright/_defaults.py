@@ -1,7 +1,7 @@
-"""Defaults that functions and the command line share, each written once.
+"""Default values that functions and the command line share.
 
-The signatures of the library name these constants, and so do the options of the commands in
-`eyebright.workflow.options`, which are importable without torch: ``eyebright --help`` shows them.
+The signatures of functions and the options of the commands (`eyebright.workflow.options`) use these constants.
+Importing this module does not import torch, so ``eyebright --help`` can show the defaults quickly.
 """
 
 from typing import Final

@@ -46,7 +46,7 @@ from eyebright.learner.vision_learner import vision_learner
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
 from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.points import point_distance
+from eyebright.metrics.points import point_error
 from eyebright.models.heads import sigmoid_range
 from eyebright.plot import plot_function, plot_threshold_curve
 from eyebright.sources.split import (
@@ -87,6 +87,9 @@ PILImage = Image
 
 cnn_learner = renamed("cnn_learner", vision_learner)
 """The old name of `vision_learner`; calling it gives a warning."""
+
+point_distance = point_error
+"""The name of `point_error` in version 0.1.0."""
 
 models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50)
 """The backbones that the book gives as functions; `vision_learner` takes any other by its timm name."""
@@ -206,6 +209,7 @@ __all__ = [  # sorted as Python sorts
     "plot_threshold_curve",
     "plt",
     "point_distance",
+    "point_error",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -12,18 +12,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
 from eyebright._choices import Balance
 from eyebright.errors import InputError
 
-IGNORED = -100
-"""The index by which PyTorch's cross-entropy ignores an image."""
+IGNORE_INDEX = -100
+"""The class index of images that PyTorch's cross-entropy ignores."""
 
-BETA = 0.999
-"""Of the effective number of images; with 1,000 images of a class it is 632, with many more at most 1,000."""
+EFFECTIVE_NUMBER_BETA = 0.999
+"""beta of `effective_number` (Cui et al. 2019); it maps 1,000 images to 632 and never exceeds 1,000."""
 
 
 class FlattenedLoss(nn.Module, ABC):
@@ -46,11 +46,13 @@ class FlattenedLoss(nn.Module, ABC):
 
 
 class CrossEntropyLossFlat(FlattenedLoss):
-    """Cross-entropy of one label per image, from logits.
+    """Cross-entropy of one label per image, from logits of shape (b, ..., k): classes in the last axis.
+
+    PyTorch's cross-entropy expects classes in the second axis, (b, k, ...); for (b, k) both are the same.
 
     Args:
         weight: one weight for each class; the loss is the weighted mean, divided by the weights of the true classes.
-        label_smoothing: the share of the target that is spread evenly over all classes (Szegedy et al., 2016,
+        label_smoothing: the fraction of the target that is spread evenly over all classes (Szegedy et al., 2016,
             arXiv:1512.00567, section 7).
     """
 
@@ -72,7 +74,7 @@ class CrossEntropyLossFlat(FlattenedLoss):
         """For each image its weighted cross-entropy, and its weight (the weight of its true class).
 
         Args:
-            pred: logits.
+            pred: logits, shape (b, ..., k): classes in the last axis, unlike PyTorch's (b, k, ...).
             target: the index of each image's class, negative where it is unknown; or, in the shape of ``pred``, a
                 probability for each class (mixed images; NaN: unknown). Then weights are 1, as in PyTorch.
 
@@ -89,17 +91,19 @@ class CrossEntropyLossFlat(FlattenedLoss):
                 f"got {tuple(target.shape)}"
             )
         if soft:
-            rows = target.reshape(-1, classes).to(pred.dtype)
-            known = ~rows.isnan().any(1)
-            rows = torch.where(known[:, None], rows, 0.0)
+            flat_target = target.reshape(-1, classes).to(pred.dtype)
+            known = ~flat_target.isnan().any(1)
+            flat_target = torch.where(known[:, None], flat_target, 0.0)
             weights = known.to(pred.dtype)
         else:
-            rows = target.reshape(-1).long()
-            known = rows >= 0
-            weights = known.to(pred.dtype) if weight is None else torch.where(known, weight[rows.clamp_min(0)], 0.0)
-            rows = torch.where(known, rows, IGNORED)
+            flat_target = target.reshape(-1).long()
+            known = flat_target >= 0
+            weights = known.to(pred.dtype)
+            if weight is not None:
+                weights = torch.where(known, weight[flat_target.clamp_min(0)], 0.0)
+            flat_target = torch.where(known, flat_target, IGNORE_INDEX)
         terms = functional.cross_entropy(
-            pred.reshape(-1, classes), rows, weight, reduction="none", label_smoothing=self.label_smoothing
+            pred.reshape(-1, classes), flat_target, weight, reduction="none", label_smoothing=self.label_smoothing
         )
         terms = torch.where(known, terms, 0.0)
         return terms.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)
@@ -149,17 +153,17 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
         pred = _at_least_float32(pred)
         target = _target_like(target, pred)
         known = ~target.isnan()
-        filled = torch.where(known, target, 0.0)  # NaN never meets a gradient
+        filled = torch.where(known, target, 0.0)  # a NaN would make gradients NaN even where it is masked afterwards
         if self.label_smoothing:
             filled = filled * (1 - self.label_smoothing) + self.label_smoothing / 2
-        cells = functional.binary_cross_entropy_with_logits(
+        losses = functional.binary_cross_entropy_with_logits(
             pred,
             filled,
             _weights_like(self.weight, pred, "weight"),
             reduction="none",
             pos_weight=_weights_like(self.pos_weight, pred, "pos_weight"),
         )
-        return torch.where(known, cells, 0.0).flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
+        return torch.where(known, losses, 0.0).flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
 class MSELossFlat(FlattenedLoss):
@@ -183,7 +187,7 @@ class MSELossFlat(FlattenedLoss):
         pred = _at_least_float32(pred)
         target = _target_like(target, pred)
         known = ~target.isnan()
-        errors = torch.where(known, pred - target, 0.0)  # before the square: NaN never meets a gradient
+        errors = torch.where(known, pred - target, 0.0)  # masked before squaring, so that no gradient is NaN
         return errors.square().flatten(1).sum(1), known.flatten(1).sum(1).to(pred.dtype)
 
 
@@ -203,11 +207,11 @@ def image_losses(
 
 
 class MeanLoss:
-    """The exact loss over a set, added up batch by batch.
+    """The loss over a dataset, accumulated batch by batch; exact even if batches differ in size or weight.
 
     Args:
-        loss: one of the losses here, whose terms are added up; or any callable, whose value is taken as the mean over
-            the images of its batch.
+        loss: one of the losses here, whose terms are summed; or any function, whose value must be the mean over the
+            images of its batch.
     """
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -216,7 +220,7 @@ class MeanLoss:
         self._weight = 0.0
 
     def add(self, pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]) -> None:
-        """Counts one batch of outputs and targets."""
+        """Adds one batch of outputs and targets."""
         if isinstance(self._loss, FlattenedLoss):
             terms, weights = self._loss.terms(pred.detach(), target)
             self._sum += float(terms.double().sum())
@@ -227,17 +231,17 @@ class MeanLoss:
 
     @property
     def value(self) -> float:
-        """The loss over everything added so far; NaN when all targets were unknown."""
+        """The loss over all batches so far; NaN if all targets are unknown."""
         return self._sum / self._weight if self._weight else float("nan")
 
 
 def loss_and_weight(
     loss: Callable[[Tensor, Tensor], Tensor], pred: Float[Tensor, "b ..."], target: Shaped[Tensor, "b ..."]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""] | int]:
-    """The loss of a batch and its weight: the weighted mean of two batches' losses is the loss of both together.
+    """(loss, weight) of a batch; the weighted mean of the losses of two batches is the loss of both together.
 
     Args:
-        loss: one of the losses here, or any callable, whose value is taken as the mean over the images.
+        loss: one of the losses here, or any function whose value is the mean over the images.
         pred: the model's outputs.
         target: their targets.
     """
@@ -248,23 +252,23 @@ def loss_and_weight(
     return terms.sum() / torch.where(weight > 0, weight, 1.0), weight
 
 
-def class_weights(images: Float[Tensor, " k"], balance: Balance = "pos_weight") -> Float[Tensor, " k"] | None:
+def class_weights(counts: Float[Tensor, " k"], balance: Balance = "pos_weight") -> Float[Tensor, " k"] | None:
     """A weight for each class, for `CrossEntropyLossFlat`, so that rare classes count as much as frequent ones.
 
     Args:
-        images: how many there are of each class; a class without images gets the weight 1.
-        balance: ``"pos_weight"``: n / (classes * images of the class), which is scikit-learn's
-            ``class_weight="balanced"`` (King and Zeng, 2001). ``"effective_number"``: 1 / E(images of the class),
-            scaled so that they add up to the number of classes, where E(n) = (1 - beta^n) / (1 - beta) is the effective
+        counts: number of training images of each class, shape (k,); a class without images gets the weight 1.
+        balance: ``"pos_weight"``: n / (k * count), where n is the sum of the counts: scikit-learn's
+            ``class_weight="balanced"`` (King and Zeng, 2001). ``"effective_number"``: 1 / E(count), scaled so that the
+            weights add up to the number of classes, where E(n) = (1 - beta^n) / (1 - beta) is the effective
             number of n images (Cui et al., 2019, arXiv:1901.05555, equations 2 and 3). ``"none"`` gives None.
     """
     if balance == "none":
         return None
-    images = images.double()
-    present = images > 0
-    counts = effective_number(images) if balance == "effective_number" else images
-    inverse = torch.where(present, 1 / counts, 0.0)
-    scale = present.sum() / inverse.sum() if balance == "effective_number" else images.sum() / present.sum()
+    counts = counts.double()
+    present = counts > 0
+    effective = effective_number(counts) if balance == "effective_number" else counts
+    inverse = torch.where(present, 1 / effective, 0.0)
+    scale = present.sum() / inverse.sum() if balance == "effective_number" else counts.sum() / present.sum()
     return torch.where(present, scale * inverse, 1.0).float()
 
 
@@ -274,8 +278,9 @@ def pos_weights(
     """A weight for the positives of each label, for `BCEWithLogitsLossFlat`, so that they count as much as negatives.
 
     Args:
-        positives: images that have the label; a label that no image has, or every image, gets the weight 1.
-        negatives: images that do not have it; where it is unknown they are neither.
+        positives: number of training images that have each label, shape (k,); a label that no image or every image has
+            gets the weight 1.
+        negatives: number of training images that do not have it; images for which it is unknown are in neither.
         balance: ``"pos_weight"``: negatives / positives. ``"effective_number"``: E(negatives) / E(positives), the
             weights of `class_weights` for the two classes of each label. ``"none"`` gives None.
     """
@@ -288,30 +293,14 @@ def pos_weights(
     return torch.where(both, negatives / positives, 1.0).float()
 
 
-def effective_number(images: Float[Tensor, " k"], beta: float = BETA) -> Float[Tensor, " k"]:
-    """The effective number of images, (1 - beta^n) / (1 - beta): further images of a class add less and less.
+def effective_number(counts: Float[Tensor, " k"], beta: float = EFFECTIVE_NUMBER_BETA) -> Float[Tensor, " k"]:
+    """The effective number of images, (1 - beta^n) / (1 - beta) (Cui et al., 2019): each further image adds less.
 
     Args:
-        images: n, of each class.
-        beta: in [0, 1); 0 counts every class as one image, near 1 the result is n.
+        counts: number n of training images of each class, shape (k,).
+        beta: in [0, 1); with 0 the result is 1 for every class, near 1 it is n.
     """
-    return (1 - beta ** images.double()) / (1 - beta)
-
-
-def balanced_weight(target: Int[Tensor, " n"], classes: int) -> Float[Tensor, " k"]:
-    """`class_weights` by frequency, from the class index of each image; negative indices are unknown."""
-    known = target.cpu().long()
-    weights = class_weights(torch.bincount(known[known >= 0], minlength=classes).double())
-    assert weights is not None
-    return weights
-
-
-def balanced_pos_weight(target: Shaped[Tensor, "n k"]) -> Float[Tensor, " k"]:
-    """`pos_weights` by frequency, from 0 and 1 for each image and label; NaN is unknown."""
-    target = target.cpu().double()
-    weights = pos_weights((target == 1).sum(0).double(), (target == 0).sum(0).double())
-    assert weights is not None
-    return weights
+    return (1 - beta ** counts.double()) / (1 - beta)
 
 
 def _checked_weights(values: Tensor | Sequence[float] | None, name: str) -> Tensor | None:
@@ -319,13 +308,13 @@ def _checked_weights(values: Tensor | Sequence[float] | None, name: str) -> Tens
         return None
     weights = torch.as_tensor(values, dtype=torch.float32).detach().clone()
     if weights.ndim != 1 or not bool((weights.isfinite() & (weights >= 0)).all()):
-        raise InputError(f"{name} is one number, 0 or more, for each class; got {values}")
+        raise InputError(f"{name} must be one number, 0 or more, for each class; got {values}")
     return weights
 
 
 def _checked_smoothing(share: float) -> float:
     if not 0 <= share < 1:
-        raise InputError(f"label_smoothing is a share in [0, 1), got {share}")
+        raise InputError(f"label_smoothing must be a share in [0, 1), got {share}")
     return share
 
 
@@ -336,7 +325,7 @@ def _weights_like(weights: Tensor | None, pred: Tensor, name: str) -> Tensor | N
 
 
 def _at_least_float32(pred: Tensor) -> Tensor:
-    """Sums of bfloat16 terms would lose the small ones."""
+    """The prediction in float32 if it has 16 bits, in which sums would lose small terms."""
     return pred.float() if pred.dtype in (torch.float16, torch.bfloat16) else pred
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
-from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, balanced_pos_weight
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
@@ -33,7 +33,9 @@ def test_weights_per_label_are_exact_in_training_and_validation(folder: Path, ta
     """Row 6: fastai flattens labels before weighting, so ``BCEWithLogitsLossFlat(weight=...)`` is a RuntimeError."""
     learner = squares_learner(folder, table)
     _, targets = learner.get_preds(ds_idx=0)
-    loss_weights = {"weight": torch.tensor([1.0, 2.0, 3.0]), "pos_weight": balanced_pos_weight(targets)}
+    positives = targets.sum(dim=0)
+    pos_weight = pos_weights(positives, len(targets) - positives)
+    loss_weights = {"weight": torch.tensor([1.0, 2.0, 3.0]), "pos_weight": pos_weight}
     learner.loss_func = BCEWithLogitsLossFlat(**loss_weights)
     learner.fit(1, 1e-3)
     probabilities, targets = learner.get_preds()

@@ -351,10 +351,10 @@ def test_images_without_any_label_determine_no_threshold():
         tune_thresholds(torch.rand(3, 2), torch.zeros(3, 2))
 
 
-def test_targets_that_do_not_fit_are_refused():
+def test_targets_of_another_shape_are_errors():
     with pytest.raises(InputError, match=r"got \(3, 7\) and \(7, 3\)"):
         tune_thresholds(random_set(0)[0], random_set(0)[1].T)
-    with pytest.raises(InputError, match="targets are 0 or 1"):
+    with pytest.raises(InputError, match="targets must be 0 or 1"):
         tune_thresholds(torch.rand(2, 1), torch.tensor([[1], [2]]))
 
 

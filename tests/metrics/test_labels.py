@@ -26,7 +26,7 @@ def known_classes(target: Tensor) -> list[int]:
 # ------------------------------------------------------------------------------- rankings
 
 
-def test_average_precision_is_scikit_learns_for_each_class_with_positives(labels):
+def test_average_precision_equals_that_of_sklearn_for_classes_with_positives(labels):
     each = ours.average_precision(labels.scores, labels.target)
     for c in known_classes(labels.target):
         expected = oracle.average_precision_score(labels.target[:, c].numpy(), labels.scores[:, c].numpy())
@@ -74,13 +74,13 @@ def test_a_monotone_change_of_the_scores_never_matters(labels, transform):
     torch.testing.assert_close(before, after, equal_nan=True, rtol=0, atol=0)
 
 
-def test_the_kind_of_number_that_targets_are_never_matters(plain):
+def test_the_dtype_of_targets_never_matters(plain):
     expected = ours.mean_average_precision(plain.scores, plain.target)
     for dtype in (torch.float32, torch.int64, torch.uint8):
         assert ours.mean_average_precision(plain.scores, plain.target.to(dtype)) == expected
 
 
-def test_targets_that_are_all_known_give_the_same_as_booleans_to_the_last_bit(labels):
+def test_float_targets_without_nan_give_bitwise_the_same_as_booleans(labels):
     target = labels.target.double()
     for average in AVERAGES:
         for metric in (ours.precision, ours.recall, ours.f1):
@@ -94,14 +94,14 @@ def test_targets_that_are_all_known_give_the_same_as_booleans_to_the_last_bit(la
     )
 
 
-def test_bfloat16_scores_are_ranked_with_their_own_ties(plain):
+def test_bfloat16_scores_are_ranked_with_the_ties_of_bfloat16(plain):
     coarse = plain.scores.bfloat16()
     assert ours.mean_average_precision(coarse, plain.target) == ours.mean_average_precision(
         coarse.double(), plain.target
     )
 
 
-def test_precision_and_recall_over_the_ranking_are_scikit_learns(labels):
+def test_the_precision_recall_curve_equals_that_of_sklearn(labels):
     for c in known_classes(labels.target):
         scores, target = labels.scores[:, c], labels.target[:, c]
         curve = ours.precision_recall_curve(scores, target)
@@ -110,7 +110,7 @@ def test_precision_and_recall_over_the_ranking_are_scikit_learns(labels):
         np.testing.assert_allclose(curve.recall.numpy(), recall[:-1][::-1], atol=1e-12)
 
 
-def test_each_threshold_of_the_curve_decides_its_own_point(labels):
+def test_deciding_at_a_threshold_of_the_curve_gives_its_precision_and_recall(labels):
     scores, target = labels.scores[:, 0], labels.target[:, 0]
     curve = ours.precision_recall_curve(scores, target)
     for precision, threshold in zip(curve.precision, curve.thresholds, strict=True):
@@ -127,7 +127,7 @@ def test_without_positives_recall_is_unknown_and_precision_zero():
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_precision_recall_and_f1_are_scikit_learns(labels, average):
+def test_precision_recall_and_f1_equal_those_of_sklearn(labels, average):
     expected = oracle.precision_recall_fscore_support(
         twice(labels.target), twice(labels.decisions), average=average, zero_division=0
     )
@@ -135,7 +135,7 @@ def test_precision_recall_and_f1_are_scikit_learns(labels, average):
         assert metric(labels.decisions, labels.target, average=average) == pytest.approx(value, abs=1e-12)
 
 
-def test_hamming_loss_and_subset_accuracy_are_scikit_learns(labels):
+def test_hamming_loss_and_subset_accuracy_equal_those_of_sklearn(labels):
     target, decisions = twice(labels.target), twice(labels.decisions)
     assert ours.hamming_loss(labels.decisions, labels.target) == pytest.approx(oracle.hamming_loss(target, decisions))
     assert ours.subset_accuracy(labels.decisions, labels.target) == pytest.approx(
@@ -143,7 +143,7 @@ def test_hamming_loss_and_subset_accuracy_are_scikit_learns(labels):
     )
 
 
-def test_the_table_of_classes_is_scikit_learns(labels):
+def test_per_class_scores_equal_those_of_sklearn(labels):
     rows = ours.per_class(labels.scores, labels.target, Thresholds(0.5))
     for c, row in enumerate(rows):
         target, decisions = labels.target[:, c].numpy(), labels.decisions[:, c].numpy()
@@ -155,14 +155,14 @@ def test_the_table_of_classes_is_scikit_learns(labels):
         assert math.isnan(row.average_precision) == (row.positives == 0)
 
 
-def test_the_table_of_classes_decides_each_class_at_its_own_threshold(plain):
+def test_per_class_scores_use_the_threshold_of_each_class(plain):
     thresholds = Thresholds((0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
     rows = ours.per_class(plain.scores, plain.target, thresholds)
     assert [row.predicted for row in rows] == [int((plain.scores[:, c] > 0.1 * (c + 1)).sum()) for c in range(6)]
     assert [row.threshold for row in rows] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
 
 
-def test_the_recipes_fixture_gives_the_standard_values(recipes):
+def test_the_fixture_of_microsofts_recipes_gives_the_standard_values(recipes):
     decisions = recipes.scores > 0.2
     expected = {
         "micro": (1.0, 0.7, 0.823529),
@@ -179,7 +179,7 @@ def test_the_recipes_fixture_gives_the_standard_values(recipes):
     assert ours.subset_accuracy(decisions, recipes.target) == 0.25
 
 
-def test_the_recipes_worked_table_gives_its_values():
+def test_the_worked_example_of_microsofts_recipes_gives_its_values():
     target = torch.tensor([[1, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0]])
     decisions = torch.tensor([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]]).bool()
     assert 1 - ours.hamming_loss(decisions, target) == pytest.approx(0.85)
@@ -188,7 +188,7 @@ def test_the_recipes_worked_table_gives_its_values():
     assert f1 == pytest.approx([0.8571, 0.8310, 0.8648], abs=5e-4)
 
 
-def test_the_books_library_agrees_on_decisions(gold):
+def test_metrics_of_decisions_equal_those_of_fastai(gold):
     probabilities, target = torch.tensor(gold["inp"]).sigmoid(), torch.tensor(gold["targ"])
     decisions = probabilities >= 0.5  # its sklearn metrics decide with >=, and one logit here is exactly 0
     assert ours.f1(decisions, target, average="macro") == pytest.approx(gold["F1ScoreMulti"])
@@ -220,7 +220,7 @@ def known_cells(labels):
     yield labels.scores[known].numpy(), labels.decisions[known].numpy(), labels.target[known].numpy() == 1
 
 
-def test_average_precision_is_scikit_learns_on_the_known_cells_of_each_class(partly_known):
+def test_average_precision_on_known_cells_equals_that_of_sklearn(partly_known):
     each = ours.average_precision(partly_known.scores, partly_known.target)
     expected = []
     for scores, target in zip(partly_known.scores.T, partly_known.target.T, strict=True):
@@ -230,7 +230,7 @@ def test_average_precision_is_scikit_learns_on_the_known_cells_of_each_class(par
     assert each.tolist() == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
-def test_the_mean_over_classes_leaves_out_those_of_which_nothing_is_known(partly_known):
+def test_the_mean_over_classes_leaves_out_classes_without_known_cells(partly_known):
     expected = [
         oracle.average_precision_score(target, scores) if target.any() else 0.0
         for scores, _, target in known_columns(partly_known)
@@ -239,7 +239,7 @@ def test_the_mean_over_classes_leaves_out_those_of_which_nothing_is_known(partly
     assert found == pytest.approx(np.mean(expected), abs=1e-12)
 
 
-def test_the_curve_over_the_ranking_is_scikit_learns_on_the_known_cells(partly_known):
+def test_the_precision_recall_curve_on_known_cells_equals_that_of_sklearn(partly_known):
     for c, target in enumerate(partly_known.target.T):
         curve = ours.precision_recall_curve(partly_known.scores[:, c], target)
         known = ~target.isnan()
@@ -255,7 +255,7 @@ def test_the_curve_over_the_ranking_is_scikit_learns_on_the_known_cells(partly_k
 @pytest.mark.parametrize(
     ("average", "groups"), [("micro", known_cells), ("macro", known_columns), ("samples", known_rows)]
 )
-def test_precision_recall_and_f1_are_scikit_learns_on_the_known_cells(partly_known, average, groups):
+def test_precision_recall_and_f1_on_known_cells_equal_those_of_sklearn(partly_known, average, groups):
     each = [
         oracle.precision_recall_fscore_support(target, decisions, average="binary", zero_division=0)[:3]
         for _, decisions, target in groups(partly_known)
@@ -265,7 +265,7 @@ def test_precision_recall_and_f1_are_scikit_learns_on_the_known_cells(partly_kno
         assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_hamming_loss_and_accuracy_multi_are_scikit_learns_on_the_known_cells(partly_known):
+def test_hamming_loss_and_accuracy_multi_on_known_cells_equal_those_of_sklearn(partly_known):
     [(_, decisions, target)] = known_cells(partly_known)
     expected = oracle.hamming_loss(target, decisions)
     assert ours.hamming_loss(partly_known.decisions, partly_known.target) == pytest.approx(expected, abs=1e-12)
@@ -279,7 +279,7 @@ def test_an_exact_match_has_all_its_known_cells_right(partly_known):
     assert found == pytest.approx(np.mean(each), abs=1e-12)
 
 
-def test_the_table_of_classes_is_that_of_the_known_cells(partly_known):
+def test_per_class_scores_are_computed_from_known_cells_only(partly_known):
     rows = ours.per_class(partly_known.scores, partly_known.target, Thresholds(0.5))
     for row, scores, target in zip(rows, partly_known.scores.T, partly_known.target.T, strict=True):
         known = ~target.isnan()
@@ -304,7 +304,7 @@ def test_scores_and_decisions_of_unknown_cells_change_nothing(partly_known):
         assert metric(decisions, partly_known.target) == metric(partly_known.decisions, partly_known.target)
 
 
-def test_where_nothing_is_known_there_is_no_score():
+def test_without_any_known_cell_scores_are_nan():
     decisions, target = torch.ones(3, 2, dtype=torch.bool), torch.full((3, 2), torch.nan)
     for metric in (ours.f1_micro, ours.f1_macro, ours.f1_samples, ours.hamming, ours.subset):
         assert math.isnan(metric(decisions, target))
@@ -324,14 +324,14 @@ def test_accuracy_leaves_out_images_of_unknown_class():
 
 
 @pytest.mark.parametrize("thresh", [0.1, 0.2, 0.5, 0.9, 0.99])
-def test_accuracy_multi_is_the_books(gold, thresh):
+def test_accuracy_multi_equals_that_of_fastai(gold, thresh):
     logits, target = torch.tensor(gold["inp"]), torch.tensor(gold["targ"])
     expected = gold["accuracy_multi"][f"thresh={thresh},sigmoid=True"]
     assert float(ours.accuracy_multi(logits, target, thresh)) == pytest.approx(expected)
     assert float(ours.accuracy_multi(logits.sigmoid(), target, thresh, sigmoid=False)) == pytest.approx(expected)
 
 
-def test_a_probability_at_the_threshold_is_a_no():
+def test_a_probability_equal_to_the_threshold_is_not_a_positive_decision():
     assert float(ours.accuracy_multi(torch.tensor([[0.5]]), torch.tensor([[0.0]]), sigmoid=False)) == 1
 
 
@@ -340,14 +340,14 @@ def test_accuracy_multi_is_one_minus_the_hamming_loss(labels):
     assert float(found) == pytest.approx(1 - ours.hamming_loss(labels.decisions, labels.target))
 
 
-def test_accuracy_and_error_rate_are_the_books(gold):
+def test_accuracy_and_error_rate_equal_those_of_fastai(gold):
     logits, target = torch.tensor(gold["inp"]), torch.tensor(gold["class targets"])
     assert float(ours.accuracy(logits, target)) == pytest.approx(gold["accuracy"])
     assert float(ours.error_rate(logits, target)) == pytest.approx(gold["error_rate"])
     assert float(ours.accuracy(logits.T, target, axis=0)) == pytest.approx(gold["accuracy"])
 
 
-def test_accuracy_is_scikit_learns():
+def test_accuracy_equals_that_of_sklearn():
     generator = np.random.default_rng(0)
     logits, target = torch.tensor(generator.normal(size=(200, 7))), torch.tensor(generator.integers(7, size=200))
     expected = oracle.accuracy_score(target.numpy(), logits.argmax(dim=1).numpy())
@@ -371,17 +371,17 @@ def test_an_empty_set_is_refused():
         ours.hamming_loss(torch.zeros(0, 3, dtype=torch.bool), torch.zeros(0, 3))
 
 
-def test_probabilities_are_not_decisions(plain):
+def test_probabilities_instead_of_decisions_are_an_error(plain):
     with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
         ours.f1(plain.scores, plain.target, average="micro")
 
 
 def test_targets_other_than_zero_and_one_are_refused(plain):
-    with pytest.raises(InputError, match="targets are 0 or 1"):
+    with pytest.raises(InputError, match="targets must be 0 or 1"):
         ours.hamming_loss(plain.decisions, plain.target * 2)
 
 
-def test_scores_that_are_not_numbers_have_no_ranking(plain):
+def test_nan_scores_cannot_be_ranked(plain):
     broken = plain.scores.clone()
     broken[3, 2] = torch.nan
     with pytest.raises(InputError, match="NaN"):

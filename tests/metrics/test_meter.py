@@ -6,7 +6,7 @@ import torch
 from eyebright.errors import InputError
 from eyebright.metrics.labels import accuracy_multi, error, error_rate, f1, f1_macro, hamming, mean_ap, subset, top1
 from eyebright.metrics.meter import Meter, Metric, as_metric
-from eyebright.metrics.values import root_mean_squared_error
+from eyebright.metrics.values import rmse
 from eyebright.types import Thresholds
 
 
@@ -18,7 +18,7 @@ def fed(metrics, logits, target, *, cuts):
     return meter
 
 
-def test_the_value_is_that_of_the_whole_set_however_it_came_in_batches(plain):
+def test_metrics_of_the_whole_set_do_not_depend_on_the_batches(plain):
     logits = plain.scores.logit(eps=1e-6)
     metrics = [mean_ap, f1_macro, hamming, subset, accuracy_multi]
     whole = fed(metrics, logits, plain.target, cuts=[]).result(torch.sigmoid)
@@ -27,9 +27,9 @@ def test_the_value_is_that_of_the_whole_set_however_it_came_in_batches(plain):
     assert whole["f1_macro"] == f1(plain.decisions, plain.target, average="macro")
 
 
-def test_an_uneven_last_batch_does_not_bend_the_error(gold):
+def test_a_smaller_last_batch_does_not_distort_the_metric(gold):
     predicted, target = torch.tensor([1.0, 2, 3, 4, 10]), torch.zeros(5)
-    found = fed([root_mean_squared_error], predicted, target, cuts=[4]).result(lambda x: x)
+    found = fed([rmse], predicted, target, cuts=[4]).result(lambda x: x)
     assert found["rmse"] == pytest.approx(gold["exact rmse"])
     assert found["rmse"] != pytest.approx(gold["AvgMetric(rmse) over batches of 4 and 1"], rel=0.1)
 
@@ -40,7 +40,7 @@ def test_a_plain_callable_gets_logits_as_in_the_book(gold):
     assert found == {"accuracy_multi": pytest.approx(gold["accuracy_multi"]["thresh=0.2,sigmoid=True"])}
 
 
-def test_each_metric_is_fed_what_it_takes():
+def test_each_metric_gets_the_input_that_it_declares():
     logits, target = torch.tensor([[-1.0, 2.0]]), torch.tensor([[0.0, 1.0]])
     seen = {}
 
@@ -54,7 +54,7 @@ def test_each_metric_is_fed_what_it_takes():
     assert seen["decisions"] == [[True, False]]
 
 
-def test_without_thresholds_one_half_decides():
+def test_the_default_threshold_is_one_half():
     meter = fed([hamming], torch.tensor([[0.5, 0.51]]), torch.tensor([[0, 1]]), cuts=[])
     assert meter.result(lambda x: x) == {"hamming_loss": 0.0}
 
@@ -65,7 +65,7 @@ def test_one_label_per_image_has_accuracy_and_error():
     assert found == {"accuracy": 0.75, "error_rate": 0.25, "error_rate_2": 0.25}
 
 
-def test_metrics_of_one_name_get_columns_of_their_own():
+def test_metrics_with_the_same_name_get_numbered_names():
     meter = Meter([partial(accuracy_multi, thresh=t) for t in (0.2, 0.5, 0.9)])
     assert [metric.name for metric in meter.metrics] == ["accuracy_multi", "accuracy_multi_2", "accuracy_multi_3"]
 
@@ -82,12 +82,12 @@ def test_a_metric_is_named_after_its_function():
 
 def test_half_precision_outputs_are_kept_as_float32():
     meter = fed([], torch.ones(2, 3, dtype=torch.bfloat16), torch.ones(2, 3), cuts=[])
-    assert meter.gathered()[0].dtype == torch.float32
+    assert meter.concatenated()[0].dtype == torch.float32
 
 
-def test_what_is_kept_needs_no_gradient():
+def test_kept_outputs_have_no_gradient():
     meter = fed([], torch.ones(2, 3, requires_grad=True), torch.ones(2, 3), cuts=[1])
-    logits, target = meter.gathered()
+    logits, target = meter.concatenated()
     assert not logits.requires_grad
     assert (len(meter), logits.shape, target.shape) == (2, (2, 3), (2, 3))
 
@@ -98,7 +98,7 @@ def test_a_class_where_a_metric_was_meant_is_refused():
 
 
 def test_something_that_cannot_be_called_is_refused():
-    with pytest.raises(InputError, match="a metric is a function or a Metric, got 'f1'"):
+    with pytest.raises(InputError, match="a metric must be a function or a Metric, got 'f1'"):
         Meter(["f1"])
 
 
@@ -108,7 +108,7 @@ def test_a_metric_of_many_numbers_is_refused():
         meter.result(lambda x: x)
 
 
-def test_no_batch_at_all_is_said():
+def test_without_any_batch_the_result_is_an_error():
     with pytest.raises(InputError, match="no batch was added"):
         Meter([mean_ap]).result(torch.sigmoid)
 

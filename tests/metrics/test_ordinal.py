@@ -25,12 +25,12 @@ def test_no_class_has_a_smaller_expected_distance_than_the_median():
     torch.testing.assert_close(chosen, expected.min(dim=1).values)
 
 
-def test_of_two_halves_the_lower_class_is_the_median():
+def test_with_two_equal_halves_the_lower_class_is_the_median():
     assert median_class(torch.tensor([[0.5, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("unknown", [0, 0.3])
-def test_each_metric_is_scikit_learns_on_the_images_of_known_class(unknown):
+def test_ordinal_metrics_on_images_of_known_class_equal_those_of_sklearn(unknown):
     for seed in range(5):
         probabilities, target = random_set(seed, unknown=unknown)
         known = target >= 0
@@ -47,18 +47,18 @@ def test_right_answers_have_a_kappa_of_one_and_a_constant_one_of_zero():
     assert kappa(torch.eye(3)[[1, 1, 1, 1]], target) == pytest.approx(0)
 
 
-def test_where_there_is_nothing_to_compare_there_is_no_score():
+def test_without_known_classes_the_ordinal_metrics_are_nan():
     assert math.isnan(kappa(torch.eye(3)[[1, 1]], torch.tensor([1, 1])))
     for metric in (classes_off, kappa, ordinal_top1):
         assert math.isnan(metric(torch.eye(3), torch.tensor([-1, -1, -1])))
 
 
-def test_targets_that_do_not_fit_are_refused():
+def test_targets_of_another_shape_are_errors():
     with pytest.raises(InputError, match=r"got \(3, 3\) and \(2,\)"):
         kappa(torch.eye(3), torch.tensor([0, 1]))
 
 
-def test_they_are_called_what_people_search_for():
+def test_ordinal_metrics_have_their_usual_names():
     assert [metric.display_name for metric in (classes_off, kappa, ordinal_top1)] == [
         "MAE in classes",
         "quadratic weighted kappa",

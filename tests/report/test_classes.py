@@ -47,7 +47,7 @@ def test_without_training_images_there_is_no_baseline(evaluation):
     assert {row.baseline for row in ClassReport(replace(evaluation, training={})).scores()} == {None}
 
 
-def test_the_table_of_classes_is_scikit_learns(evaluation):
+def test_per_class_scores_equal_those_of_sklearn(evaluation):
     (table,) = blocks(evaluation)["classes"]
     predicted = evaluation.scores.argmax(dim=1)
     expected = oracle.precision_recall_fscore_support(evaluation.targets, predicted, labels=range(4), zero_division=0)

@@ -41,7 +41,7 @@ def known_of(evaluation: Evaluation, k: int) -> tuple[np.ndarray, np.ndarray]:
     return evaluation.targets[known, k].numpy(), evaluation.outputs[known, k].numpy()
 
 
-def test_the_errors_are_scikit_learns(evaluation):
+def test_mae_and_rmse_equal_those_of_sklearn(evaluation):
     known = ~evaluation.targets.isnan()
     true, predicted = evaluation.targets[known].numpy(), evaluation.outputs[known].numpy()
     mae, rmse, r2 = NumberReport(evaluation).scores()

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from eyebright.errors import InputError, LabelError
+from eyebright.losses import BCEWithLogitsLossFlat
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.types import LabelSet
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
 
@@ -62,6 +64,14 @@ def test_encoded_rows_need_a_vocabulary() -> None:
 def test_an_encoded_row_that_is_no_row_of_0_and_1_is_an_error(row: list[float]) -> None:
     with pytest.raises(LabelError, match="3 times 0, 1 or NaN"):
         MultiCategoryBlock(encoded=True, vocab=["x", "y", "z"]).read(row)
+
+
+def test_unknown_labels_count_neither_as_positive_nor_as_negative_in_balanced_weights() -> None:
+    sets = [LabelSet("a", unknown="b"), LabelSet("b", unknown="a"), LabelSet(), LabelSet(unknown="b"), LabelSet()]
+    loss = MultiCategoryBlock(vocab=["a", "b"]).training_loss(sets, balance="pos_weight")
+    assert isinstance(loss, BCEWithLogitsLossFlat)
+    assert loss.pos_weight is not None
+    assert loss.pos_weight.tolist() == [3, 2]
 
 
 def test_captions_join_the_labels_in_the_order_of_the_vocabulary() -> None:

@@ -1,1 +1,1 @@
-"""Scores, computed exactly over the whole set from declared inputs."""
+"""Metrics, computed exactly over a whole set of images; each says which of a model's outputs it takes."""

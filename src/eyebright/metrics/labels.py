@@ -2,8 +2,8 @@
 
 A target cell is 1 (the image has the label), 0 (it has not) or NaN (unknown). Four conventions hold everywhere:
 
-- *Unknown* cells are left out: each metric equals scikit-learn's on the known cells. A class, or an image, without any
-  known cell is left out of a mean over classes, or over images.
+- *Unknown* cells are ignored: each metric equals scikit-learn's on the known cells. A mean over classes, or over
+  images, leaves out those without any known cell.
 - *Average precision* is the sum over the thresholds of (gain in recall) times precision. Images with equal scores pass
   a threshold together, as in scikit-learn, so the order of the rows never matters.
 - A *class without positives* has no average precision (NaN). The mean skips it, or counts it as 0 when asked.
@@ -33,14 +33,14 @@ Average = Literal["micro", "macro", "samples"]
 def split_targets(
     target: Shaped[Tensor, "n k"], predicted: Shaped[Tensor, "n k"]
 ) -> tuple[Bool[Tensor, "n k"], Bool[Tensor, "n k"]]:
-    """(positive, known): which images have which label, and of which cells that is known; both on the CPU.
+    """(positive, known), boolean and on the CPU: which cells are 1, and which cells are not NaN.
 
     Args:
         target: 1, 0 or NaN (unknown), of any dtype.
         predicted: scores or decisions for the same images and classes.
 
     Raises:
-        InputError: the shapes differ, there are no rows or columns, or a target is another number.
+        InputError: the shapes differ, there are no rows or columns, or a target is not 0, 1 or NaN.
     """
     if target.ndim != 2 or target.shape != predicted.shape or target.numel() == 0:
         raise InputError(
@@ -52,7 +52,7 @@ def split_targets(
         return target, torch.ones_like(target)
     positive, known = target == 1, ~target.isnan()
     if not bool((positive | (target == 0) | ~known).all()):
-        raise InputError("targets are 0 or 1, or NaN where unknown; got other numbers")
+        raise InputError("targets must be 0 or 1, or NaN where unknown; got other numbers")
     return positive, known
 
 
@@ -93,7 +93,7 @@ def mean_average_precision(
         InputError: as in `average_precision`, or another ``absent``.
     """
     if absent not in ("skip", "zero"):
-        raise InputError(f"absent is 'skip' or 'zero', got '{absent}'")
+        raise InputError(f"absent must be 'skip' or 'zero', got '{absent}'")
     each = average_precision(scores, target)
     if absent == "skip":
         return float(each.nanmean())
@@ -322,9 +322,9 @@ error = Metric("error_rate", error_rate, takes="logits", higher_is_better=False,
 
 
 def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Each positive adds 1 / positives to the recall, at the precision of the threshold that it passes.
+    """The mean over the positives of the precision at a threshold that includes exactly their score and greater ones.
 
-    That threshold lets all images through with its score or a greater one, so only the positives have to be looked up.
+    Each positive adds 1 / (number of positives) to the recall, so negatives need not be looked at one by one.
     """
     hits = np.sort(scores[positive])
     if len(hits) == 0:
@@ -335,17 +335,17 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def _counts(decisions: Tensor, target: Tensor, average: str) -> Sequence[Tensor]:
-    """The numbers of hits, predictions and positives (float64): in all, or of each class or image with known cells."""
+    """The numbers of hits, predictions and positives (float64): in total, per class, or per image with known cells."""
     axes: dict[str, tuple[int, ...]] = {"micro": (0, 1), "macro": (0,), "samples": (1,)}
     if average not in axes:
-        raise InputError(f"average is 'micro', 'macro' or 'samples', got '{average}'")
+        raise InputError(f"average must be 'micro', 'macro' or 'samples', got '{average}'")
     *cells, known = _cells(decisions, target)
     counted = known.sum(axes[average]) > 0
     return [matrix.sum(axes[average]).double()[counted] for matrix in cells]
 
 
 def _cells(decisions: Tensor, target: Tensor) -> Sequence[Tensor]:
-    """Which cells are hits, predicted, positive and known; the first three among the known ones."""
+    """Boolean matrices (hits, predicted, positive, known); the first three are False in unknown cells."""
     positive, known = split_targets(target, decisions)
     predicted = _checked_decisions(decisions) & known
     return positive & predicted, predicted, positive, known
@@ -362,7 +362,9 @@ def _checked_decisions(decisions: Tensor) -> Tensor:
     if decisions.dtype == torch.bool:
         return decisions
     if not bool(((decisions == 0) | (decisions == 1)).all()):
-        raise InputError("decisions are 0 or 1, got other numbers; probabilities become decisions by Thresholds.decide")
+        raise InputError(
+            "decisions must be 0 or 1, got other numbers; probabilities become decisions by Thresholds.decide"
+        )
     return decisions == 1
 
 

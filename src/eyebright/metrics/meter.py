@@ -1,8 +1,8 @@
-"""What a metric is, and the meter that computes metrics over a whole set.
+"""`Metric` and `Meter`: metrics with declared inputs, computed once over a whole set of images.
 
-The mean of per-batch values is not the value over the set (F1, mAP and even the error of a smaller last batch go
-wrong), so the meter keeps the outputs of all batches and computes once, at the end. And a metric *says* what it takes:
-whether a number is a logit or a probability is never guessed from its value.
+The mean of a metric over batches is not its value over the set (for F1 and mAP never, for an error not if the last
+batch is smaller). Therefore the meter keeps the outputs of all batches and computes metrics at the end. Each metric
+declares whether it takes logits, probabilities, decisions or values; this is never guessed from the numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from eyebright.errors import InputError
 from eyebright.types import Thresholds
 
 Takes = Literal["logits", "probabilities", "decisions", "values"]
-"""What a metric is fed: the model's outputs, the activated outputs, what the thresholds decide, or (for regression
-and points, where the activated outputs are no probabilities) values."""
+"""Input of a metric: "logits" (raw outputs), "probabilities", "decisions" (thresholded) or "values" (of regression
+and points)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that says how good predictions are, over a whole set of images.
+    """A score of predictions over a whole set of images, one number.
 
     Args:
         name: the key of its value in scores and in ``history.csv``.
-        function: from (what it takes, targets) to one number; both hold the whole set, an image a row.
-        takes: what the function is fed.
+        function: from (input, targets) to one number; both have one row per image of the whole set.
+        takes: which input the function takes.
         higher_is_better: False for errors.
         title: the name for people, in tables and reports; None: ``name``.
     """
@@ -46,7 +46,11 @@ class Metric:
         return self.title or self.name
 
     def __call__(self, predicted: Shaped[Tensor, "n ..."], target: Shaped[Tensor, "n ..."]) -> float:
-        """The metric of predictions of the kind that it takes.
+        """The value of the metric.
+
+        Args:
+            predicted: the input that it ``takes``, one row per image.
+            target: the encoded targets.
 
         Raises:
             InputError: the function does not give one number.
@@ -59,32 +63,33 @@ class Metric:
 
 
 def as_metric(function: Callable[[Tensor, Tensor], Any] | Metric) -> Metric:
-    """A `Metric` as it is; a plain callable as a metric of logits and targets under its own name, as in the book.
+    """A `Metric` unchanged; a function as a `Metric` of logits and targets with its name, as in fastai.
 
     >>> as_metric(partial(torch.nn.functional.l1_loss, reduction="mean")).name
     'l1_loss'
 
     Raises:
-        InputError: it is not callable, or a class where an instance was meant.
+        InputError: ``function`` is not callable, or is a class instead of an instance.
     """
     if isinstance(function, Metric):
         return function
     if isinstance(function, type):
-        raise InputError(f"a metric is a function or a Metric, got the class {function.__name__}; call it first")
+        raise InputError(f"a metric must be a function or a Metric, got the class {function.__name__}; call it first")
     if not callable(function):
-        raise InputError(f"a metric is a function or a Metric, got {function!r}")
+        raise InputError(f"a metric must be a function or a Metric, got {function!r}")
     return Metric(_name(function), function, takes="logits")
 
 
 class Meter:
-    """Collects a set's outputs batch by batch and gives the exact metrics over all of it.
+    """Collects the outputs and targets of all batches and computes metrics over all of them.
 
     Args:
-        metrics: metrics, or plain callables as in the book. Of two with one name the second is called ``name_2``.
+        metrics: metrics, or plain functions as in fastai. If two have the same name, the second gets the name
+            ``name_2``.
     """
 
     def __init__(self, metrics: Sequence[Metric | Callable[[Tensor, Tensor], Any]]) -> None:
-        self.metrics = named_apart([as_metric(metric) for metric in metrics])
+        self.metrics = with_unique_names([as_metric(metric) for metric in metrics])
         self._logits: list[Tensor] = []
         self._targets: list[Tensor] = []
 
@@ -95,7 +100,7 @@ class Meter:
         """Keep one batch: the model's outputs (before activation) and the targets, moved to the CPU.
 
         Raises:
-            InputError: the two are not of the same number of images.
+            InputError: the numbers of images differ.
         """
         if len(logits) != len(target):
             raise InputError(f"a batch has outputs for {len(logits)} images and targets for {len(target)}")
@@ -103,33 +108,33 @@ class Meter:
         self._logits.append(logits.detach().to("cpu", dtype=torch.float32 if half else None))
         self._targets.append(target.detach().cpu())
 
-    def gathered(self) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
-        """All logits and all targets so far, in the order in which they came.
+    def concatenated(self) -> tuple[Float[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
+        """(logits, targets) of all batches so far, concatenated.
 
         Raises:
             InputError: no batch was added.
         """
         if not self._logits:
-            raise InputError("there is nothing to compute metrics of: no batch was added")
+            raise InputError("no batch was added, so metrics cannot be computed")
         return torch.cat(self._logits), torch.cat(self._targets)
 
     def result(self, scores: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
-        """The value of every metric over all batches, by name, in the given order.
+        """The value of each metric over all batches, by name, in the given order.
 
         Args:
-            scores: from logits to probabilities, or values: those of a `Decision`.
+            scores: a function from logits to probabilities or values, `Decision.scores`.
             thresholds: from probabilities to decisions; 0.5 when absent.
 
         Raises:
             InputError: no batch was added.
         """
-        logits, target = self.gathered()
+        logits, target = self.concatenated()
         activated = scores(logits)
         takes = {metric.takes for metric in self.metrics}
-        fed = {"logits": logits, "probabilities": activated, "values": activated}
+        inputs = {"logits": logits, "probabilities": activated, "values": activated}
         if "decisions" in takes:
-            fed["decisions"] = (thresholds or Thresholds()).decide(activated)
-        return {metric.name: metric(fed[metric.takes], target) for metric in self.metrics}
+            inputs["decisions"] = (thresholds or Thresholds()).decide(activated)
+        return {metric.name: metric(inputs[metric.takes], target) for metric in self.metrics}
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -138,14 +143,14 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def named_apart(metrics: Sequence[Metric]) -> list[Metric]:
-    """The metrics with different names: a table has one column for each."""
-    apart: list[Metric] = []
+def with_unique_names(metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics with ``_2``, ``_3``, ... appended to names that are taken, since a table has one column for each."""
+    renamed: list[Metric] = []
     for metric in metrics:
-        taken = {other.name for other in apart}
+        taken = {other.name for other in renamed}
         name, count = metric.name, 1
         while name in taken:
             count += 1
             name = f"{metric.name}_{count}"
-        apart.append(replace(metric, name=name))
-    return apart
+        renamed.append(replace(metric, name=name))
+    return renamed

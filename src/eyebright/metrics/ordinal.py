@@ -1,4 +1,4 @@
-"""Metrics of ordered classes, such as ratings: how many classes a prediction is off, over a whole set.
+"""Metrics of ordered classes, such as ratings, over a whole set of images.
 
 The predicted class is the *median* of the probabilities, which minimises the expected distance in classes; the most
 probable class minimises only the number of errors. Images with a negative target (unknown) are left out.
@@ -25,7 +25,7 @@ def median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
 
 
 def ordinal_accuracy(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> float:
-    """The fraction of the images whose predicted class is the true one; NaN when no class is known.
+    """The fraction of the images whose predicted class is the true one; NaN if no class is known.
 
     Args:
         probabilities: of the classes, from the lowest to the highest.
@@ -48,7 +48,7 @@ def quadratic_kappa(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " n
     """Cohen's kappa with quadratic weights (Cohen, 1968, Psychological Bulletin 70:213): 1 is perfect, 0 is chance.
 
     With quadratic weights it depends on moments only: 1 - mean((p - t)^2) / (mean(p^2) + mean(t^2) - 2 mean(p) mean(t))
-    for predicted classes p and true ones t. NaN where all of them are one class. Arguments and errors as in
+    for predicted classes p and true ones t. NaN if all of them are the same class. Arguments and errors as in
     `ordinal_accuracy`.
     """
     predicted, true = _known(probabilities, target)

@@ -1,7 +1,7 @@
-"""Metrics of points: how far they are from where they should be, over a whole set.
+"""Metrics of points, over a whole set of images: the distances of predicted points from their targets.
 
-Targets that are NaN are points that nobody sees: they are left out, and each one that is seen counts once, whatever
-image it is on. A prediction that is NaN is not left out: it makes a distance NaN, and is no correct keypoint.
+NaN targets are unlabelled points and are ignored; every labelled point has the same weight, whatever its image. A NaN
+prediction is not ignored: its distance is NaN, and it does not count as a correct keypoint.
 """
 
 from jaxtyping import Float
@@ -13,11 +13,11 @@ from eyebright.metrics.values import matched
 
 
 def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p"]:
-    """The Euclidean distance of each point from its target, in the units given; NaN where the target is unknown.
+    """The Euclidean distance of each point from its target, in the units given; NaN where the point is unlabelled.
 
     Args:
         predicted: (x, y) of each point, of the target's shape or flat, (n, 2p).
-        target: (x, y) of each point; a row with a NaN is a point that nobody sees.
+        target: (x, y) of each point; a point with a NaN coordinate is unlabelled.
 
     Raises:
         InputError: the shapes do not fit.
@@ -28,26 +28,37 @@ def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2
     return (predicted - target).square().sum(dim=2).sqrt()
 
 
-def point_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> float:
-    """The mean distance of the points from their targets, in the units given; NaN when no target is known."""
-    return float(_of_known_points(predicted, target).mean())
-
-
-def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, radius: float) -> float:
-    """The share of correct keypoints: those not further than ``radius`` from their targets (Yang & Ramanan, 2013).
+def mean_point_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> float:
+    """The mean distance of the labelled points from their targets, in the units given; NaN if no point is labelled.
 
     Args:
         predicted: as in `point_errors`.
         target: as in `point_errors`.
-        radius: in the units given.
+
+    Raises:
+        InputError: the shapes do not fit.
     """
-    errors = _of_known_points(predicted, target)
+    return float(_known_errors(predicted, target).mean())
+
+
+def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, radius: float) -> float:
+    """The percentage of correct keypoints (PCK), as a fraction of 1 (Yang & Ramanan, 2013).
+
+    Args:
+        predicted: as in `point_errors`.
+        target: as in `point_errors`.
+        radius: a labelled point is correct if its distance from its target is at most this, in the units given.
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+    errors = _known_errors(predicted, target)
     return float((errors <= radius).double().mean())
 
 
-point_distance = Metric("point_error", point_error, takes="values", higher_is_better=False, title="mean pixel error")
+point_error = Metric("point_error", mean_point_error, takes="values", higher_is_better=False, title="mean pixel error")
 
 
-def _of_known_points(predicted: Tensor, target: Tensor) -> Tensor:
+def _known_errors(predicted: Tensor, target: Tensor) -> Tensor:
     errors = point_errors(predicted, target)
     return errors[~target.cpu().isnan().any(dim=-1)]

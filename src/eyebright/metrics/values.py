@@ -1,7 +1,7 @@
-"""Metrics of numbers: how far they are from the truth, over a whole set.
+"""Metrics of numbers, over a whole set of images.
 
-Targets that are NaN (numbers that nobody knows) are left out, and each one that is known counts once, whatever image
-it belongs to. A prediction that is NaN is not left out: it makes the metric NaN.
+NaN targets are unknown numbers and are ignored; every known number has the same weight. A NaN prediction is not
+ignored: it makes the metric NaN.
 """
 
 from jaxtyping import Float
@@ -11,8 +11,8 @@ from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 
 
-def mae(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The mean distance of numbers from their targets, in the units given; NaN when no target is known.
+def mean_absolute_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
+    """The mean absolute error (MAE), in the units given; NaN if no target is known.
 
     Raises:
         InputError: the shapes do not fit.
@@ -20,8 +20,8 @@ def mae(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> fl
     return float(_known_errors(predicted, target).abs().mean())
 
 
-def rmse(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The square root of the mean squared distance of numbers from their targets; NaN when no target is known.
+def root_mean_squared_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
+    """The root mean squared error (RMSE), in the units given; NaN if no target is known.
 
     Raises:
         InputError: the shapes do not fit.
@@ -35,7 +35,7 @@ def matched(
     """The predictions in the shape of the targets, and the targets; both float64 on the CPU.
 
     Raises:
-        InputError: an image has not as many targets as outputs.
+        InputError: the numbers of images, or of values per image, differ.
     """
     if len(predicted) != len(target) or predicted.numel() != target.numel():
         raise InputError(
@@ -45,8 +45,8 @@ def matched(
     return predicted.detach().cpu().double().reshape(target.shape), target.cpu().double()
 
 
-mean_absolute_error = Metric("mae", mae, takes="values", higher_is_better=False, title="MAE")
-root_mean_squared_error = Metric("rmse", rmse, takes="values", higher_is_better=False, title="RMSE")
+mae = Metric("mae", mean_absolute_error, takes="values", higher_is_better=False, title="MAE")
+rmse = Metric("rmse", root_mean_squared_error, takes="values", higher_is_better=False, title="RMSE")
 
 
 def _known_errors(predicted: Tensor, target: Tensor) -> Tensor:

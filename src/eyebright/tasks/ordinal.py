@@ -144,7 +144,7 @@ class CornLoss(FlattenedLoss):
 
     Args:
         weight: one weight for each class; the loss is then the weighted mean.
-        label_smoothing: the share of the target that is spread evenly over all classes.
+        label_smoothing: the fraction of the target that is spread evenly over all classes.
     """
 
     weight: Tensor | None
@@ -152,7 +152,7 @@ class CornLoss(FlattenedLoss):
     def __init__(self, weight: Float[Tensor, " k"] | None = None, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise InputError(f"label_smoothing is a share in [0, 1), got {label_smoothing}")
+            raise InputError(f"label_smoothing must be a share in [0, 1), got {label_smoothing}")
         self.register_buffer("weight", weight, persistent=False)
         self.label_smoothing = label_smoothing
 

@@ -12,7 +12,7 @@ from eyebright.errors import DataError, InputError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.points import point_distance
+from eyebright.metrics.points import point_error
 from eyebright.tasks.base import Columns, SectionName, TargetBlock
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
@@ -138,7 +138,7 @@ class PointBlock(TargetBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean distance, in pixels of the user's own images."""
-        return (point_distance,)
+        return (point_error,)
 
     def check_plausible(self, samples: Iterable[tuple[Points, Size]]) -> None:
         """Raises `DataError` if the points are implausible as pixels, unless ``in_pixels`` says that they are pixels.

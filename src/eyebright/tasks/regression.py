@@ -12,7 +12,7 @@ from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.values import mean_absolute_error
+from eyebright.metrics.values import mae
 from eyebright.tasks.base import Columns, SectionName, TargetBlock, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds
@@ -125,7 +125,7 @@ class RegressionBlock(TargetBlock):
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean absolute error."""
-        return (mean_absolute_error,)
+        return (mae,)
 
     def training_summary(self, values: Sequence[tuple[float, ...]]) -> dict[str, Any]:
         """Images with each number; the baseline is the mean of each."""

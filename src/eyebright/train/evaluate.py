@@ -16,7 +16,7 @@ from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
 from eyebright.losses import MeanLoss
-from eyebright.metrics.meter import Metric, named_apart
+from eyebright.metrics.meter import Metric, with_unique_names
 from eyebright.models.groups import modes_restored
 from eyebright.tasks.decision import Decision
 from eyebright.train.device import Device
@@ -168,7 +168,7 @@ def score(
     if not metrics:
         return scores
     activated = decision.scores(decision.target.own_units(given.outputs, given.warps))
-    for metric in named_apart(metrics):
+    for metric in with_unique_names(metrics):
         if metric.takes == "logits":
             scores[metric.name] = metric(given.outputs, given.targets)
         else:

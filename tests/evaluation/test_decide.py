@@ -1,64 +1,78 @@
+"""Thresholds of a decision that are tuned on an evaluation."""
+
 import pytest
 import torch
+from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import tune_thresholds
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.regression import RegressionBlock
-from support.evaluations import evaluation_of
-from support.label_sets import LABEL_SETS, UNKNOWN_SETS
+from support.evaluations import make_evaluation
+from support.label_sets import LABEL_SETS, UNKNOWN_SETS, ScoredLabels
 
 SETS = {name: {**LABEL_SETS, **UNKNOWN_SETS}[name] for name in ("plain", "many ties", "some unknown")}
 
 
-def evaluation(labels):
+def labels_evaluation(labels: ScoredLabels) -> Evaluation:
     vocab = [f"class {c}" for c in range(labels.target.shape[1])]
-    return evaluation_of(MultiCategoryBlock(vocab=vocab), labels.scores.logit(), labels.target.float())
+    return make_evaluation(MultiCategoryBlock(vocab=vocab), labels.scores.logit(), labels.target.float())
 
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
 @pytest.mark.parametrize("metric", ["f1_macro", "f1_micro", "subset_accuracy"])
 @pytest.mark.parametrize("name", SETS)
-def test_thresholds_are_tuned_on_the_evaluation(name, metric, per_class):
-    given = evaluation(SETS[name])
-    decision = fit_decision(given, metric=metric, per_class=per_class)
-    assert decision.thresholds == tune_thresholds(given.scores, given.targets, metric=metric, per_class=per_class)
+def test_thresholds_are_tuned_on_the_evaluation(name: str, metric: str, per_class: bool) -> None:
+    evaluation = labels_evaluation(SETS[name])
+    decision = fit_decision(evaluation, metric=metric, per_class=per_class)
+    expected = tune_thresholds(evaluation.scores, evaluation.targets, metric=metric, per_class=per_class)
+    assert decision.thresholds == expected
     assert decision.thresholds.metric == metric
-    assert decision.target is given.decision.target
+    assert decision.target is evaluation.decision.target
 
 
-def test_thresholds_for_each_class_know_its_name():
-    assert fit_decision(evaluation(LABEL_SETS["plain"])).thresholds.names == tuple(f"class {c}" for c in range(6))
+def test_per_class_thresholds_have_the_class_names() -> None:
+    decision = fit_decision(labels_evaluation(LABEL_SETS["plain"]))
+    assert decision.thresholds.names == tuple(f"class {c}" for c in range(6))
 
 
-def test_the_evaluation_itself_stays_as_it_was():
-    given = evaluation(LABEL_SETS["plain"])
-    before = given.decision
-    fit_decision(given)
-    assert given.decision is before
+def test_fit_decision_does_not_change_the_evaluation() -> None:
+    evaluation = labels_evaluation(LABEL_SETS["plain"])
+    before = evaluation.decision
+    fit_decision(evaluation)
+    assert evaluation.decision is before
 
 
 @pytest.mark.parametrize(
-    ("task", "targets"),
+    ("target", "targets"),
     [(CategoryBlock(["a", "b"]), torch.tensor([0, 1])), (RegressionBlock(2), torch.tensor([[1.0, 2], [3, 4]]))],
     ids=["classes", "numbers"],
 )
-def test_a_task_without_thresholds_keeps_its_decision(task, targets):
-    given = evaluation_of(task, torch.zeros(2, 2), targets)
-    assert fit_decision(given) is given.decision
-    with pytest.raises(InputError, match=f"a {type(task).__name__} has none"):
-        check_has_thresholds(given.decision)
+def test_fit_decision_does_not_change_a_decision_without_thresholds(target: TargetBlock, targets: Tensor) -> None:
+    evaluation = make_evaluation(target, torch.zeros(2, 2), targets)
+    assert fit_decision(evaluation) is evaluation.decision
 
 
-def test_labels_have_thresholds():
+@pytest.mark.parametrize("target", [CategoryBlock(["a", "b"]), RegressionBlock(2)], ids=["classes", "numbers"])
+def test_a_target_without_thresholds_is_an_error(target: TargetBlock) -> None:
+    with pytest.raises(InputError, match=f"only for multi-label targets, and the target is a {type(target).__name__}"):
+        check_has_thresholds(Decision(target))
+
+
+def test_multi_label_targets_have_thresholds() -> None:
     check_has_thresholds(Decision(MultiCategoryBlock(vocab=["a"])))
 
 
-def test_what_cannot_be_tuned_is_refused():
+def test_an_unknown_metric_is_an_error() -> None:
     with pytest.raises(InputError, match="thresholds cannot be tuned for 'f2'"):
-        fit_decision(evaluation(LABEL_SETS["plain"]), metric="f2")
+        fit_decision(labels_evaluation(LABEL_SETS["plain"]), metric="f2")
+
+
+def test_images_without_any_label_are_an_error() -> None:
     with pytest.raises(InputError, match="none of these images has a label"):
-        fit_decision(evaluation(LABEL_SETS["no positives at all"]))
+        fit_decision(labels_evaluation(LABEL_SETS["no positives at all"]))

@@ -23,7 +23,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.types import Thresholds
-from support.evaluations import evaluation_of
+from support.evaluations import make_evaluation
 
 NAN = float("nan")
 IMAGES = 6
@@ -49,14 +49,14 @@ TASKS: dict[str, tuple[TargetBlock, torch.Tensor]] = {
 def evaluation(kind: str = "multicategory", **changes: Any) -> Evaluation:
     task, targets = TASKS[kind]
     outputs = torch.randn(IMAGES, task.width, generator=torch.Generator().manual_seed(0))
-    return replace(evaluation_of(task, outputs, targets, training=()), **changes)
+    return replace(make_evaluation(task, outputs, targets, training=()), **changes)
 
 
 def back(given: Evaluation, metadata: dict[str, str] | None = None) -> Evaluation:
     return read_parquet(given.to_parquet(metadata or {}), given.decision, given.training)[0]
 
 
-def test_every_kind_of_target_is_here() -> None:
+def test_the_cases_cover_every_target_block() -> None:
     assert set(TASKS) == set(TARGET_BLOCKS)
 
 
@@ -64,7 +64,7 @@ def test_every_kind_of_target_is_here() -> None:
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_outputs_targets_and_unknown_cells_come_back_exactly(kind: str) -> None:
+def test_outputs_and_targets_survive_a_round_trip_exactly(kind: str) -> None:
     given = evaluation(kind)
     read = back(given)
     assert torch.equal(read.outputs, given.outputs)
@@ -87,10 +87,10 @@ def test_unknown_cells_are_null_in_the_file(kind: str) -> None:
     assert not any(column.null_count for column in table.columns[:4])
 
 
-def test_the_file_has_the_columns_that_are_documented() -> None:
+def test_the_file_has_the_documented_columns() -> None:
     task = CategoryBlock(["cat", "dog"])
     given = replace(
-        evaluation_of(task, torch.zeros(2, 2), torch.tensor([0, 1])), columns=pd.DataFrame({"shop": ["a", "b"]})
+        make_evaluation(task, torch.zeros(2, 2), torch.tensor([0, 1])), columns=pd.DataFrame({"shop": ["a", "b"]})
     )
     table = pq.read_table(pa.BufferReader(given.to_parquet({})))
     assert table.column_names == [
@@ -107,16 +107,16 @@ def test_the_file_has_the_columns_that_are_documented() -> None:
     assert table.schema.field("output:cat").type == pa.float32()
 
 
-def test_the_part_the_training_summary_and_the_metadata_come_back() -> None:
+def test_part_training_summary_and_metadata_survive_a_round_trip() -> None:
     task = CategoryBlock(["cat", "dog"])
-    given = evaluation_of(task, torch.zeros(2, 2), torch.tensor([0, 1]), training=["cat", "dog", "dog"], part="test")
+    given = make_evaluation(task, torch.zeros(2, 2), torch.tensor([0, 1]), training=["cat", "dog", "dog"], part="test")
     read, metadata = read_parquet(given.to_parquet({"id": "7"}), given.decision, given.training)
     assert read.part == "test"
     assert read.training == given.training
     assert metadata["id"] == "7"
 
 
-def test_other_columns_come_back_with_their_types() -> None:
+def test_other_columns_survive_a_round_trip_with_their_types() -> None:
     columns = pd.DataFrame(
         {
             "text": ["a", None, "c", "", "e:f", "g"],
@@ -140,7 +140,7 @@ def test_other_columns_come_back_with_their_types() -> None:
     assert [None if pd.isna(cell) else cell for cell in read["mixed"]] == ["1", "two", "3.5", None, "True", "six"]
 
 
-def test_columns_of_the_same_name_are_all_kept() -> None:
+def test_columns_with_the_same_name_are_all_kept() -> None:
     columns = pd.DataFrame([[1, 2, 3, 4]] * IMAGES, columns=["a", "a", "a.1", "a"])
     read = back(evaluation(columns=columns)).columns
     assert list(read) == ["a", "a.2", "a.1", "a.3"]
@@ -161,9 +161,9 @@ def test_text_that_is_not_valid_unicode_is_kept_or_escaped() -> None:
     assert table["file"].to_pylist()[0] == "caf\\udce9.jpg"
 
 
-def test_classes_whose_names_are_not_valid_unicode_come_back() -> None:
+def test_class_names_that_are_not_valid_unicode_survive_a_round_trip() -> None:
     task = CategoryBlock(["caf\udce9", "dog"])
-    given = evaluation_of(task, torch.eye(2), torch.tensor([0, 1]))
+    given = make_evaluation(task, torch.eye(2), torch.tensor([0, 1]))
     assert back(given).answers == ["caf\udce9", "dog"]
 
 
@@ -174,7 +174,7 @@ def test_classes_whose_names_are_not_valid_unicode_come_back() -> None:
     columns=st.lists(st.text(), max_size=4),
     data=st.data(),
 )
-def test_any_file_names_class_names_and_columns_come_back(
+def test_any_file_names_class_names_and_columns_survive_a_round_trip(
     files: list[str], names: list[str], columns: list[str], data: st.DataObject
 ) -> None:
     cells = st.lists(st.one_of(st.none(), st.text()), min_size=IMAGES, max_size=IMAGES)
@@ -183,7 +183,7 @@ def test_any_file_names_class_names_and_columns_come_back(
     task = MultiCategoryBlock(vocab=names)
     targets = TASKS["multicategory"][1]
     given = replace(
-        evaluation_of(task, torch.randn(IMAGES, 4), targets), files=tuple(files), columns=frame, root=Path("a b")
+        make_evaluation(task, torch.randn(IMAGES, 4), targets), files=tuple(files), columns=frame, root=Path("a b")
     )
     read = back(given)
     assert read.files == given.files
@@ -198,7 +198,7 @@ def test_any_file_names_class_names_and_columns_come_back(
 # ------------------------------------------------------------------------------- files that are something else
 
 
-def test_a_damaged_file_is_refused() -> None:
+def test_a_damaged_file_is_an_error() -> None:
     given = evaluation()
     data = given.to_parquet({})
     for damaged in (b"", b"PAR1", data[:-20], data[20:], data[:200] + bytes(100) + data[300:]):
@@ -206,19 +206,19 @@ def test_a_damaged_file_is_refused() -> None:
             read_parquet(damaged, given.decision, {})
 
 
-def test_a_file_of_another_program_is_refused() -> None:
+def test_a_file_of_another_program_is_an_error() -> None:
     given, file = evaluation(), io.BytesIO()
     pd.DataFrame({"file": ["a.jpg"], "output:a": [0.5]}).to_parquet(file)
     with pytest.raises(ArtifactError, match="cannot be read: another program wrote it"):
         read_parquet(file.getvalue(), given.decision, {})
 
 
-def test_the_file_of_a_model_with_other_classes_is_refused() -> None:
+def test_the_file_of_a_model_with_other_classes_is_an_error() -> None:
     given = evaluation("multicategory")
     with pytest.raises(ArtifactError, match="output:lion"):
         read_parquet(
             given.to_parquet({}),
-            evaluation_of(MultiCategoryBlock(vocab=["lion"]), torch.zeros(1, 1), torch.zeros(1, 1)).decision,
+            make_evaluation(MultiCategoryBlock(vocab=["lion"]), torch.zeros(1, 1), torch.zeros(1, 1)).decision,
             {},
         )
 
@@ -232,7 +232,7 @@ def test_the_file_of_a_model_with_other_classes_is_refused() -> None:
         ({"height": [None] * 6}, "cannot be read"),
     ],
 )
-def test_columns_with_other_values_are_refused(change: dict[str, list[Any]], message: str) -> None:
+def test_columns_with_invalid_values_are_an_error(change: dict[str, list[Any]], message: str) -> None:
     given, file = evaluation(), io.BytesIO()
     table = pq.read_table(pa.BufferReader(given.to_parquet({})))
     for name, cells in change.items():
@@ -243,7 +243,7 @@ def test_columns_with_other_values_are_refused(change: dict[str, list[Any]], mes
 
 
 @pytest.mark.parametrize("note", [b"[]", b"{}", b"{", b'{"root": 3}', b'{"root": "a", "files": 3}'])
-def test_damaged_metadata_is_refused(note: bytes) -> None:
+def test_damaged_metadata_is_an_error(note: bytes) -> None:
     given, file = evaluation(), io.BytesIO()
     table = pq.read_table(pa.BufferReader(given.to_parquet({})))
     pq.write_table(table.replace_schema_metadata({b"eyebright": note}), file)
@@ -254,7 +254,7 @@ def test_damaged_metadata_is_refused(note: bytes) -> None:
 # ------------------------------------------------------------------------------- the value
 
 
-def test_an_evaluation_has_one_row_for_each_image() -> None:
+def test_parts_with_another_number_of_rows_are_an_error() -> None:
     given = evaluation()
     with pytest.raises(DataError, match=r"6 images needs as many rows of each part, got outputs: 5, columns: 2"):
         replace(given, outputs=given.outputs[:5], columns=pd.DataFrame({"a": [1, 2]}))
@@ -262,7 +262,7 @@ def test_an_evaluation_has_one_row_for_each_image() -> None:
         replace(given, files=(), outputs=given.outputs[:0], targets=given.targets[:0], sizes=given.sizes[:0])
 
 
-def test_another_decision_changes_answers_and_not_outputs() -> None:
+def test_another_decision_changes_the_answers_but_not_the_outputs() -> None:
     given = evaluation()
     strict = given.with_decision(given.decision.with_thresholds(Thresholds(1.0)))
     assert all(not answer for answer in strict.answers)
@@ -270,7 +270,7 @@ def test_another_decision_changes_answers_and_not_outputs() -> None:
     assert strict.outputs is given.outputs
 
 
-def test_paths_start_from_the_folder_of_the_images() -> None:
+def test_paths_are_inside_the_root_folder() -> None:
     given = evaluation()
     assert given.paths[0] == given.root / given.files[0]
     assert repr(given) == f"Evaluation: 6 images (valid); {given.decision.target.describe()}"

@@ -1,3 +1,5 @@
+"""The vectorised intervals of label metrics against resampling the rows."""
+
 import math
 
 import pytest
@@ -9,7 +11,7 @@ from eyebright.evaluation.label_intervals import decision_intervals, ranking_int
 from eyebright.metrics.labels import average_precision, f1_macro, f1_micro, f1_samples, hamming, mean_average_precision
 from support.label_sets import LABEL_SETS, UNKNOWN_SETS
 
-SAMPLES = 60
+N_RESAMPLES = 60
 
 
 def ends(interval):
@@ -21,51 +23,53 @@ def labels(request):
     return request.param
 
 
-def test_mean_average_precision_agrees_with_drawing_the_rows(labels):
-    fast = ranking_intervals(labels.scores, labels.target, samples=SAMPLES, seed=3)
-    slow = bootstrap(mean_average_precision, [labels.scores, labels.target], samples=SAMPLES, seed=3)
+def test_mean_average_precision_agrees_with_resampled_rows(labels):
+    fast = ranking_intervals(labels.scores, labels.target, n_resamples=N_RESAMPLES, seed=3)
+    slow = bootstrap(mean_average_precision, [labels.scores, labels.target], n_resamples=N_RESAMPLES, seed=3)
     assert ends(fast.mean) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
 
 
-def test_each_classes_average_precision_agrees_with_drawing_the_rows(labels):
-    fast = ranking_intervals(labels.scores, labels.target, samples=SAMPLES, seed=3)
+def test_average_precision_of_each_class_agrees_with_resampled_rows(labels):
+    fast = ranking_intervals(labels.scores, labels.target, n_resamples=N_RESAMPLES, seed=3)
     for c, interval in enumerate(fast.classes):
         column = [labels.scores[:, [c]], labels.target[:, [c]]]
-        slow = bootstrap(lambda s, t: float(average_precision(s, t)), column, samples=SAMPLES, seed=3)
+        slow = bootstrap(lambda s, t: float(average_precision(s, t)), column, n_resamples=N_RESAMPLES, seed=3)
         assert ends(interval) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
         assert math.isnan(interval.low) == (not (labels.target[:, c] == 1).any())
 
 
 @pytest.mark.parametrize("metric", [f1_micro, f1_macro, f1_samples, hamming], ids=lambda metric: metric.name)
-def test_metrics_of_decisions_agree_with_drawing_the_rows(labels, metric):
-    fast = decision_intervals(labels.decisions, labels.target, samples=SAMPLES, seed=4)
-    slow = bootstrap(metric, [labels.decisions, labels.target], samples=SAMPLES, seed=4)
+def test_metrics_of_decisions_agree_with_resampled_rows(labels, metric):
+    fast = decision_intervals(labels.decisions, labels.target, n_resamples=N_RESAMPLES, seed=4)
+    slow = bootstrap(metric, [labels.decisions, labels.target], n_resamples=N_RESAMPLES, seed=4)
     assert ends(fast[metric.name]) == pytest.approx(ends(slow), abs=1e-9, nan_ok=True)
 
 
-def test_exact_matches_are_a_proportion(plain):
+def test_exact_matches_get_wilsons_interval(plain):
     exact = int((plain.decisions == plain.target).all(dim=1).sum())
-    found = decision_intervals(plain.decisions, plain.target, samples=SAMPLES, level=0.8)
+    found = decision_intervals(plain.decisions, plain.target, n_resamples=N_RESAMPLES, level=0.8)
     assert found["subset_accuracy"] == wilson(exact, 60, level=0.8)
 
 
-def test_exact_matches_are_a_proportion_of_the_images_of_which_something_is_known(partly_known):
+def test_exact_matches_ignore_images_without_known_targets(partly_known):
     known = ~partly_known.target.isnan()
     right = (partly_known.decisions == (partly_known.target == 1)) | ~known
     counted = known.any(dim=1)
-    found = decision_intervals(partly_known.decisions, partly_known.target, samples=2)["subset_accuracy"]
+    found = decision_intervals(partly_known.decisions, partly_known.target, n_ren_ren_resamples=2)["subset_accuracy"]
     assert found == wilson(int(right[counted].all(dim=1).sum()), int(counted.sum()))
 
 
-def test_targets_that_are_all_known_give_the_intervals_of_booleans_to_the_last_bit(plain):
+def test_float_and_boolean_targets_give_identical_intervals(plain):
     target = plain.target.double()
-    booleans, numbers = (ranking_intervals(plain.scores, t, samples=SAMPLES) for t in (plain.target, target))
+    booleans, numbers = (ranking_intervals(plain.scores, t, n_resamples=N_RESAMPLES) for t in (plain.target, target))
     assert booleans == numbers
-    booleans, numbers = (decision_intervals(plain.decisions, t, samples=SAMPLES) for t in (plain.target, target))
+    booleans, numbers = (
+        decision_intervals(plain.decisions, t, n_resamples=N_RESAMPLES) for t in (plain.target, target)
+    )
     assert booleans == numbers
 
 
-def test_what_is_no_ranking_is_refused(plain):
+def test_invalid_arguments_are_errors(plain):
     with pytest.raises(InputError, match="NaN"):
         ranking_intervals(plain.scores * torch.nan, plain.target)
     with pytest.raises(InputError, match="one row for each image"):

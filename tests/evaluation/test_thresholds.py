@@ -75,7 +75,7 @@ KINDS = pytest.mark.parametrize(
 
 @KINDS
 @pytest.mark.parametrize("metric", METRICS)
-def test_one_threshold_for_all_is_as_good_as_trying_all(metric, kind):
+def test_a_single_threshold_equals_the_best_of_an_exhaustive_search(metric, kind):
     for seed in range(10):
         labels = random_set(seed, **kind)
         assert reached(metric, *labels, per_class=False) == pytest.approx(best_single(metric, *labels), abs=1e-9)
@@ -83,7 +83,7 @@ def test_one_threshold_for_all_is_as_good_as_trying_all(metric, kind):
 
 @KINDS
 @pytest.mark.parametrize("metric", EXACT_PER_CLASS)
-def test_one_threshold_for_each_class_is_as_good_as_trying_all_combinations(metric, kind):
+def test_thresholds_per_class_equal_the_best_of_an_exhaustive_search(metric, kind):
     for seed in range(5):
         labels = random_set(seed, **kind)
         assert reached(metric, *labels, per_class=True) == pytest.approx(best_per_class(metric, *labels), abs=1e-9)
@@ -91,7 +91,7 @@ def test_one_threshold_for_each_class_is_as_good_as_trying_all_combinations(metr
 
 @pytest.mark.parametrize("unknown", [0, 0.2])
 @pytest.mark.parametrize("metric", SEARCHED_PER_CLASS)
-def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_combinations(metric, unknown):
+def test_coordinate_ascent_is_near_the_best_of_an_exhaustive_search(metric, unknown):
     short = []
     for seed in range(8):
         labels = random_set(seed, unknown=unknown)
@@ -104,14 +104,14 @@ def test_where_classes_depend_on_each_other_the_search_is_near_the_best_of_all_c
 
 @pytest.mark.parametrize("unknown", [0, 0.3])
 @pytest.mark.parametrize("metric", METRICS)
-def test_thresholds_for_each_class_are_never_worse_than_one_for_all(metric, unknown):
+def test_thresholds_per_class_are_never_worse_than_a_single_threshold(metric, unknown):
     for seed in range(5):
         labels = random_set(seed, images=120, classes=9, share=0.1, unknown=unknown)
         assert reached(metric, *labels, per_class=True) >= reached(metric, *labels, per_class=False) - 1e-9
 
 
 @pytest.mark.parametrize("metric", SEARCHED_PER_CLASS)
-def test_no_class_alone_can_make_a_searched_result_better(metric):
+def test_coordinate_ascent_ends_at_a_local_optimum(metric):
     for seed in range(6):
         probabilities, target = random_set(seed, images=40, classes=8, share=0.2)
         values = torch.tensor(tune_thresholds(probabilities, target, metric=metric).values)
@@ -125,7 +125,7 @@ def test_no_class_alone_can_make_a_searched_result_better(metric):
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_order_of_the_images_never_matters(metric, per_class):
+def test_the_order_of_the_images_does_not_matter(metric, per_class):
     probabilities, target = random_set(0, images=40, classes=4)
     order = torch.from_numpy(np.random.default_rng(1).permutation(40))
     before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
@@ -144,13 +144,13 @@ def test_a_threshold_lies_in_the_middle_of_its_plateau():
             assert torch.as_tensor(thresholds.values).reshape(-1).tolist() == pytest.approx([0.4])
 
 
-def test_samples_f1_does_not_penalise_labels_on_images_that_have_none():
+def test_samples_f1_does_not_penalise_labels_on_images_without_labels():
     probabilities, target = torch.tensor([[0.9], [0.6], [0.2], [0.1]]), torch.tensor([[1], [1], [0], [0]])
     # An unlabelled image counts 0 whatever is predicted, so the plateau reaches from 0.6 down to 0.
     assert tune_thresholds(probabilities, target, metric="f1_samples").values == (pytest.approx(0.3),)
 
 
-def test_the_recipes_fixture_gets_the_middle_of_its_plateau():
+def test_the_fixture_of_the_recipes_gets_the_middle_of_its_plateau():
     probabilities = torch.tensor([[0.9, 0, 0, 0], [0.9, 0, 0.9, 0.9], [0, 0.9, 0, 0], [0.9, 0.9, 0, 0]])
     target = torch.tensor([[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 1, 0]])
     for metric in ("hamming_loss", "subset_accuracy"):
@@ -191,13 +191,13 @@ def test_positives_with_a_probability_of_zero_cannot_be_predicted():
     assert tune_thresholds(torch.zeros(2, 1), torch.ones(2, 1)).values == (0.5,)
 
 
-def test_one_image_and_one_class_is_enough():
+def test_one_image_and_one_class_are_enough():
     for metric in METRICS:
         thresholds = tune_thresholds(torch.tensor([[0.3]]), torch.tensor([[1]]), metric=metric)
         assert thresholds.values == (pytest.approx(0.15),)
 
 
-def test_neighbouring_float32_probabilities_are_told_apart():
+def test_neighbouring_float32_probabilities_can_be_separated():
     low = torch.tensor(0.7)
     high = torch.nextafter(low, torch.tensor(1.0))
     probabilities, target = torch.stack([low, high])[:, None], torch.tensor([[0], [1]])
@@ -210,7 +210,7 @@ def test_neighbouring_float32_probabilities_are_told_apart():
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_probabilities_of_unknown_cells_change_no_threshold(metric, per_class):
+def test_probabilities_of_unknown_targets_do_not_change_the_thresholds(metric, per_class):
     probabilities, target = random_set(1, images=40, classes=4, unknown=0.3)
     before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
     for value in (0.0, 0.37, 1.0):
@@ -219,7 +219,7 @@ def test_probabilities_of_unknown_cells_change_no_threshold(metric, per_class):
 
 
 @pytest.mark.parametrize("metric", ["f1_macro", "hamming_loss", "accuracy_multi"])
-def test_independent_classes_are_tuned_on_their_known_cells_alone(metric):
+def test_independent_classes_are_tuned_on_their_known_targets(metric):
     probabilities, target = random_set(2, images=40, classes=4, unknown=0.3)
     each = tune_thresholds(probabilities, target, metric=metric).values
     for c in range(4):
@@ -230,7 +230,7 @@ def test_independent_classes_are_tuned_on_their_known_cells_alone(metric):
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_an_image_or_a_class_of_which_nothing_is_known_changes_nothing(metric, per_class):
+def test_images_and_classes_without_known_targets_do_not_change_the_thresholds(metric, per_class):
     probabilities, target = random_set(3, images=30, classes=3)
     before = tune_thresholds(probabilities, target, metric=metric, per_class=per_class)
     more = torch.nn.functional.pad(target.double(), (0, 1, 0, 2), value=torch.nan)
@@ -242,7 +242,7 @@ def test_an_image_or_a_class_of_which_nothing_is_known_changes_nothing(metric, p
         assert after.values[3] == tune_thresholds(probabilities, target, metric=metric, per_class=False).values
 
 
-def test_targets_that_are_all_known_give_the_thresholds_of_booleans_to_the_last_bit():
+def test_float_and_boolean_targets_give_identical_thresholds():
     for metric in METRICS:
         probabilities, target = random_set(4, images=60, classes=5)
         for per_class in (True, False):
@@ -252,7 +252,7 @@ def test_targets_that_are_all_known_give_the_thresholds_of_booleans_to_the_last_
             assert known == plain
 
 
-def test_where_all_is_unknown_nothing_can_be_tuned_and_the_curve_has_no_score():
+def test_without_known_targets_tuning_is_an_error_and_the_curve_is_nan():
     probabilities, target = torch.rand(3, 2), torch.full((3, 2), torch.nan)
     with pytest.raises(InputError, match="none of these images has a label"):
         tune_thresholds(probabilities, target)
@@ -267,7 +267,7 @@ def test_where_all_is_unknown_nothing_can_be_tuned_and_the_curve_has_no_score():
 
 @pytest.mark.parametrize("unknown", [0, 0.3])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric, unknown):
+def test_the_cross_fitted_score_uses_thresholds_of_the_other_folds(metric, unknown):
     probabilities, target = random_set(4, images=31, classes=3, unknown=unknown)
     fold = np.random.default_rng(7).permutation(31) % 4
     decisions = torch.zeros(31, 3, dtype=torch.bool)
@@ -280,7 +280,7 @@ def test_the_cross_fitted_score_decides_each_fold_by_the_others(metric, unknown)
     assert found == pytest.approx(expected)
 
 
-def test_on_noise_the_cross_fitted_score_is_lower_than_the_tuned_one():
+def test_the_cross_fitted_score_of_noise_is_lower_than_the_tuned_score():
     generator = torch.Generator().manual_seed(0)
     probabilities = torch.rand(80, 10, generator=generator)
     target = torch.rand(80, 10, generator=generator) < 0.1
@@ -289,13 +289,13 @@ def test_on_noise_the_cross_fitted_score_is_lower_than_the_tuned_one():
     assert cross_fitted < tuned - 0.03
 
 
-def test_on_a_large_set_the_cross_fitted_score_is_near_the_tuned_one():
+def test_the_cross_fitted_score_of_a_large_set_is_near_the_tuned_score():
     probabilities, target = random_set(5, images=4000, classes=3)
     tuned = reached("f1_macro", probabilities, target, per_class=True)
     assert cross_fitted_score(probabilities, target) == pytest.approx(tuned, abs=0.01)
 
 
-def test_the_seed_draws_the_folds_and_no_global_generator_moves():
+def test_the_folds_depend_on_the_seed_and_not_on_global_generators():
     probabilities, target = random_set(6, images=60, classes=4)
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
     first, again, other = (cross_fitted_score(probabilities, target, seed=seed) for seed in (1, 1, 2))
@@ -303,7 +303,7 @@ def test_the_seed_draws_the_folds_and_no_global_generator_moves():
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 
-def test_there_are_never_more_folds_than_images():
+def test_there_are_at_most_as_many_folds_as_images():
     probabilities, target = torch.tensor([[0.9], [0.8], [0.7]]), torch.ones(3, 1)
     assert cross_fitted_score(probabilities, target, folds=5) == 1
 
@@ -323,7 +323,7 @@ def test_the_curve_is_the_metric_at_each_threshold(metric, kind):
     assert curve.scores.tolist() == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_curve_of_one_class_is_that_of_its_column():
+def test_the_curve_of_one_class_is_computed_from_its_column():
     probabilities, target = random_set(9, images=40, classes=4)
     at = torch.tensor([0.25, 0.5, 0.75])
     curve = threshold_curve(probabilities[:, [2]], target[:, [2]], thresholds=at)
@@ -334,30 +334,30 @@ def test_the_curve_of_one_class_is_that_of_its_column():
 # ------------------------------------------------------------------------------- what is refused
 
 
-def test_a_metric_that_cannot_be_tuned_names_the_nearest_one():
-    with pytest.raises(InputError, match=r"'f1_makro'\. Did you mean 'f1_macro'\? They can for: f1_macro, f1_micro"):
+def test_an_unknown_metric_is_an_error_that_suggests_the_nearest_one():
+    with pytest.raises(InputError, match=r"'f1_makro'\. Did you mean 'f1_macro'\? Known: f1_macro, f1_micro"):
         tune_thresholds(*random_set(0), metric="f1_makro")
 
 
-def test_logits_are_refused():
-    with pytest.raises(InputError, match=r"probabilities lie in \[0, 1\]"):
+def test_logits_are_an_error():
+    with pytest.raises(InputError, match=r"probabilities must be in \[0, 1\]"):
         tune_thresholds(torch.tensor([[2.5]]), torch.tensor([[1]]))
-    with pytest.raises(InputError, match=r"probabilities lie in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"probabilities must be in \[0, 1\]"):
         tune_thresholds(torch.tensor([[torch.nan]]), torch.tensor([[1]]))
 
 
-def test_images_without_any_label_determine_no_threshold():
+def test_images_without_any_label_are_an_error():
     with pytest.raises(InputError, match="none of these images has a label"):
         tune_thresholds(torch.rand(3, 2), torch.zeros(3, 2))
 
 
-def test_targets_of_another_shape_are_errors():
+def test_targets_of_another_shape_or_value_are_an_error():
     with pytest.raises(InputError, match=r"got \(3, 7\) and \(7, 3\)"):
         tune_thresholds(random_set(0)[0], random_set(0)[1].T)
     with pytest.raises(InputError, match="targets must be 0 or 1"):
         tune_thresholds(torch.rand(2, 1), torch.tensor([[1], [2]]))
 
 
-def test_one_image_cannot_be_cross_fitted():
+def test_a_cross_fitted_score_of_one_image_is_an_error():
     with pytest.raises(InputError, match="two images and two folds, got 1 and 5"):
         cross_fitted_score(torch.rand(1, 2), torch.ones(1, 2))

@@ -3,7 +3,7 @@ import torch
 
 from eyebright.errors import InputError
 from eyebright.evaluation.worst import LabelCase, PointCase, worst_classes, worst_labels, worst_points
-from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat, image_losses
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, image_losses
 from eyebright.types import Thresholds, Vocab
 
 NAN = float("nan")
@@ -11,7 +11,7 @@ VOCAB = Vocab(["ant", "bee", "cat"])
 PROBABILITIES = torch.tensor([[0.9, 0.1, 0.2], [0.4, 0.7, 0.8], [0.6, 0.6, 0.1]])
 
 
-def test_the_wrong_decisions_of_an_image_are_named():
+def test_missing_and_extra_labels_are_named():
     target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
     losses = torch.tensor([0.1, 0.5, 0.9])
     cases = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
@@ -42,7 +42,7 @@ def test_an_image_of_unknown_class_is_left_out():
     assert [case.index for case in cases] == [2, 0]
 
 
-def test_the_thresholds_of_each_class_decide():
+def test_each_class_uses_its_own_threshold():
     target = torch.ones(3, 3)
     cases = worst_labels(
         torch.tensor([0.0, 1.0, 0.0]),
@@ -55,20 +55,20 @@ def test_the_thresholds_of_each_class_decide():
     assert cases[0].missing == ("bee", "cat")  # 0.7 is not above 0.7
 
 
-def test_the_greatest_losses_come_first_and_equal_ones_in_the_images_order():
+def test_images_are_sorted_by_decreasing_loss():
     losses = torch.tensor([1.0, NAN, 3.0, float("inf"), 1.0, 2.0])
     ones = torch.ones(6, 1)
     cases = worst_labels(losses, ones, ones, vocab=["a"], thresholds=Thresholds(), most=5)
     assert [case.index for case in cases] == [3, 2, 5, 0, 4]
 
 
-def test_many_equal_losses_stay_in_the_images_order():
+def test_images_with_equal_losses_keep_their_order():
     ones = torch.ones(500, 1)
     cases = worst_labels(torch.ones(500), ones, ones, vocab=["a"], thresholds=Thresholds(), most=500)
     assert [case.index for case in cases] == list(range(500))
 
 
-def test_with_one_label_per_image_the_true_one_is_missing_and_the_most_probable_extra():
+def test_for_a_misclassified_image_the_true_class_is_missing_and_the_predicted_one_extra():
     target = torch.tensor([0, 1, 0])
     logits = PROBABILITIES.log()
     losses = image_losses(CrossEntropyLossFlat(), logits, target)
@@ -78,7 +78,7 @@ def test_with_one_label_per_image_the_true_one_is_missing_and_the_most_probable_
     assert cases[0].loss == pytest.approx(-torch.tensor(cases[0].probabilities["bee"]).log().item())
 
 
-def test_the_loss_of_many_labels_is_their_mean_cross_entropy():
+def test_the_loss_of_an_image_is_the_mean_cross_entropy_of_its_labels():
     target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
     losses = image_losses(BCEWithLogitsLossFlat(), PROBABILITIES.logit(), target)
     worst = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds(), most=1)[0]
@@ -86,27 +86,26 @@ def test_the_loss_of_many_labels_is_their_mean_cross_entropy():
     assert (worst.index, worst.loss) == (2, pytest.approx(expected))
 
 
-def test_known_points_have_a_distance_each_and_unknown_ones_none():
+def test_unknown_points_have_no_error():
     target = torch.tensor([[[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]])
     predicted = torch.tensor([[0.0, 0.5, 1.0, 1.0], [3.0, 4.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]])
-    losses = image_losses(MSELossFlat(), predicted, target)
-    cases = worst_points(losses, predicted, target)
+    cases = worst_points(predicted, target)
     assert [case.index for case in cases] == [1, 0]  # all points of the third image are unknown
-    assert cases[0] == PointCase(1, 12.5, (5.0, pytest.approx(NAN, nan_ok=True)))
-    assert cases[1].errors == (0.5, 0.0)
+    assert cases[0] == PointCase(1, 5.0, (5.0, pytest.approx(NAN, nan_ok=True)))
+    assert cases[1] == PointCase(0, 0.25, (0.5, 0.0))
 
 
-def test_cases_are_plain_values():
+def test_cases_are_immutable():
     case = LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
     assert case == LabelCase(0, 1.0, ("a",), (), {"a": 0.1})
     with pytest.raises(AttributeError, match="cannot assign"):
         case.loss = 2.0
 
 
-def test_parts_that_do_not_fit_are_refused():
+def test_arguments_of_different_lengths_are_an_error():
     with pytest.raises(InputError, match="losses for 2 images and names for 3 labels"):
         worst_labels(torch.zeros(2), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=Thresholds())
     with pytest.raises(InputError, match="losses for 3 images and names for 2 labels"):
         worst_classes(torch.zeros(3), PROBABILITIES, torch.zeros(3, dtype=torch.long), vocab=["a", "b"])
-    with pytest.raises(InputError, match="losses for 2 images and points for 1"):
-        worst_points(torch.zeros(2), torch.zeros(1, 2), torch.zeros(1, 1, 2))
+    with pytest.raises(InputError, match="do not fit: each image needs as many targets as outputs"):
+        worst_points(torch.zeros(2, 2), torch.zeros(1, 1, 2))

@@ -14,7 +14,7 @@ from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet, Thresholds
-from support.evaluations import evaluation_of
+from support.evaluations import make_evaluation
 
 IMAGES, VOCAB = 60, ("bus", "car", "cat", "unicorn")
 
@@ -46,7 +46,7 @@ def evaluation(paths: list[str], training: list[LabelSet]) -> Evaluation:
     outputs = 3 * targets - 1.5 + 1.5 * torch.randn(IMAGES, 4, generator=generator)
     thresholds = Thresholds((0.5, 0.4, 0.6, 0.5))
     task = MultiCategoryBlock(vocab=VOCAB)
-    return evaluation_of(task, outputs, targets, paths=paths, thresholds=thresholds, training=training)
+    return make_evaluation(task, outputs, targets, paths=paths, thresholds=thresholds, training=training)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from eyebright.evaluation.intervals import wilson
 from eyebright.report.classes import ClassReport
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
-from support.evaluations import evaluation_of
+from support.evaluations import make_evaluation
 
 VOCAB = ("can", "carton", "bottle", "never")
 
@@ -24,7 +24,7 @@ def evaluation(paths: list[str]) -> Evaluation:
     outputs[torch.arange(60), targets] += 1
     outputs[:, 3] -= 9
     training = [VOCAB[i] for i in (2, 2, 2, 0, 1)]
-    return evaluation_of(CategoryBlock(VOCAB), outputs, targets, paths=paths, training=training)
+    return make_evaluation(CategoryBlock(VOCAB), outputs, targets, paths=paths, training=training)
 
 
 def blocks(evaluation: Evaluation) -> dict[str, list]:
@@ -84,7 +84,7 @@ def test_many_classes_have_pairs_but_no_matrix(paths):
     predicted = (targets + (torch.arange(60) < 20)) % 30
     outputs = 5 * torch.nn.functional.one_hot(predicted, 30).float()
     task = CategoryBlock([f"class {i:02}" for i in range(30)])
-    (pairs,) = blocks(evaluation_of(task, outputs, targets, paths=paths))["confusion"]
+    (pairs,) = blocks(make_evaluation(task, outputs, targets, paths=paths))["confusion"]
     assert len(pairs.rows) == 15
 
 
@@ -145,7 +145,7 @@ def ratings(paths: list[str]) -> Evaluation:
     above = torch.arange(4) < targets[:, None]
     outputs = 2.0 * above - 1 + torch.randn(60, 4, generator=generator)
     training = [str(rating) for rating in (1, 2, 2, 4, 5, 5, 5)]
-    return evaluation_of(OrdinalBlock([1, 2, 3, 4, 5]), outputs, targets, paths=paths, training=training)
+    return make_evaluation(OrdinalBlock([1, 2, 3, 4, 5]), outputs, targets, paths=paths, training=training)
 
 
 def test_ordered_classes_are_scored_by_their_distance_too(ratings):

@@ -16,7 +16,7 @@ from eyebright.errors import ArtifactError, DataError, MissingExtraError
 from eyebright.report.html import render_report, write_report
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from support.evaluations import evaluation_of, logits
+from support.evaluations import logits, make_evaluation
 
 ALONE = {"meta", "img", "circle", "path", "link", "br"}  # elements that hold nothing
 HOSTILE = "<script>alert('x')</script>\"'&"
@@ -146,7 +146,7 @@ def test_a_report_of_one_image_and_one_label_is_written(page, paths):
     task = MultiCategoryBlock(vocab=["cat"])
     for probability, target in ((0.9, 1.0), (0.9, 0.0), (0.0, 0.0), (0.2, 1.0)):
         outputs = logits(torch.tensor([[probability]]))
-        Page(render_report(page(evaluation_of(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
+        Page(render_report(page(make_evaluation(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
 
 
 def test_a_report_is_written_whole(page, tmp_path):
@@ -185,7 +185,7 @@ def test_a_report_cannot_be_written_over_a_folder(page, tmp_path):
 
 def test_a_report_of_nothing_is_refused(page):
     with pytest.raises(DataError, match="an evaluation needs an image, and there is none"):
-        page(evaluation_of(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
+        page(make_evaluation(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
 
 
 def test_without_jinja_the_pip_line_is_named(page, monkeypatch):

@@ -6,7 +6,7 @@ from sklearn import metrics as oracle
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import cross_fitted_score, tune_thresholds
-from eyebright.report.data import ScoreRow, draws_for
+from eyebright.report.data import ScoreRow, n_resamples_for
 from eyebright.report.labels import LabelReport
 from eyebright.types import LabelSet, Thresholds
 
@@ -113,5 +113,5 @@ def test_of_two_images_nothing_better_is_promised(evaluation):
 
 
 def test_a_huge_set_draws_fewer_times():
-    assert draws_for(50_000) == 1000
-    assert draws_for(100_000 * 80) == 100
+    assert n_resamples_for(50_000) == 1000
+    assert n_resamples_for(100_000 * 80) == 100

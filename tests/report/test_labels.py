@@ -11,7 +11,7 @@ from eyebright.report.labels import LabelReport
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Charts, Gallery, Section, Table
-from support.evaluations import evaluation_of, logits
+from support.evaluations import logits, make_evaluation
 
 VOCAB = ("bus", "car", "cat", "unicorn")
 
@@ -160,7 +160,7 @@ def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
     skill = torch.arange(30) / 25
     outputs = (2 * targets - 1) * skill + torch.randn(60, 30, generator=generator)
     task = MultiCategoryBlock(vocab=[f"label {i}" for i in range(30)])
-    curves = section(evaluation_of(task, outputs, targets, paths=paths), "precision-recall")
+    curves = section(make_evaluation(task, outputs, targets, paths=paths), "precision-recall")
     ap = np.array([oracle.average_precision_score(targets[:, k], outputs[:, k]) for k in range(30)])
     expected = sorted(np.argsort(ap, kind="stable")[:20])
     assert [chart.caption.title for chart in curves.blocks[0].charts] == [f"label {i}" for i in expected]

@@ -11,7 +11,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import bootstrap
 from eyebright.report.numbers import NumberReport
 from eyebright.tasks.regression import RegressionBlock
-from support.evaluations import evaluation_of
+from support.evaluations import make_evaluation
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def evaluation(paths: list[str]) -> Evaluation:
     targets[8, 0] = math.nan
     training = [tuple(row) for row in targets[:30].tolist()]
     task = RegressionBlock(names=("age", "height"))
-    return evaluation_of(task, predicted, targets, paths=paths, training=training)
+    return make_evaluation(task, predicted, targets, paths=paths, training=training)
 
 
 def one_column(evaluation: Evaluation, k: int) -> Evaluation:
     task = RegressionBlock(names=(evaluation.decision.target.value_names[k],))
     paths = evaluation.paths
-    return evaluation_of(task, evaluation.outputs[:, [k]], evaluation.targets[:, [k]], paths=paths)
+    return make_evaluation(task, evaluation.outputs[:, [k]], evaluation.targets[:, [k]], paths=paths)
 
 
 def blocks(evaluation: Evaluation) -> dict[str, list]:
@@ -71,7 +71,7 @@ def test_the_intervals_are_those_of_drawing_images_again_and_again(evaluation):
     def r2(predicted: torch.Tensor, true: torch.Tensor) -> float:
         return oracle.r2_score(true.numpy(), predicted.numpy())
 
-    interval = bootstrap(r2, [alone.outputs, alone.targets], samples=1000)
+    interval = bootstrap(r2, [alone.outputs, alone.targets], n_resamples=1000)
     row = NumberReport(alone).scores()[2]
     assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
 
@@ -127,7 +127,7 @@ def test_each_image_with_a_known_target_is_a_dot(evaluation):
 
 
 def test_one_number_without_a_name_needs_none(paths):
-    plain = evaluation_of(RegressionBlock(1), torch.ones(60, 1), torch.ones(60, 1), paths=paths)
+    plain = make_evaluation(RegressionBlock(1), torch.ones(60, 1), torch.ones(60, 1), paths=paths)
     (gallery,) = blocks(plain)["worst"]
     assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
     assert NumberReport(plain).summary() == "60 validation images, 1 number each"
@@ -145,4 +145,4 @@ def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
     with pytest.raises(DataError, match=r"one column for each of the 2 numbers, got \(60, 2\) and \(60,\)"):
         NumberReport(replace(evaluation, targets=evaluation.targets[:, 0]))
     with pytest.raises(DataError, match="one column for each of the 1 number"):
-        NumberReport(evaluation_of(RegressionBlock(1, ("age",)), evaluation.outputs, evaluation.targets))
+        NumberReport(make_evaluation(RegressionBlock(1, ("age",)), evaluation.outputs, evaluation.targets))

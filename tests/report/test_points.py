@@ -12,7 +12,7 @@ from eyebright.report.kinds import task_report
 from eyebright.report.points import PointReport
 from eyebright.tasks.points import PointBlock
 from eyebright.types import Points
-from support.evaluations import evaluation_of
+from support.evaluations import make_evaluation
 
 EYES = PointBlock(2, names=("left eye", "right eye"))
 
@@ -26,7 +26,7 @@ def evaluation(paths: list[str]) -> Evaluation:
     targets[8, 1], targets[9] = math.nan, math.nan
     sizes = torch.randint(20, 80, (60, 2), generator=generator)
     training = [Points.of(row) for row in targets[:30].double()]
-    return evaluation_of(EYES, predicted.flatten(1), targets, paths=paths, training=training, sizes=sizes)
+    return make_evaluation(EYES, predicted.flatten(1), targets, paths=paths, training=training, sizes=sizes)
 
 
 def distances(evaluation: Evaluation) -> np.ndarray:
@@ -202,7 +202,7 @@ def test_points_that_are_all_unknown_leave_nothing_to_show(evaluation):
 
 
 def test_points_without_names_are_numbered(evaluation):
-    plain = evaluation_of(PointBlock(2), evaluation.outputs, evaluation.targets)
+    plain = make_evaluation(PointBlock(2), evaluation.outputs, evaluation.targets)
     assert [row[0].text for row in blocks(plain)["errors"][1].rows] == ["point1", "point2"]
 
 
@@ -218,4 +218,4 @@ def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
     with pytest.raises(DataError, match=r"targets of the shape \(60, 2, 2\), got \(60, 4\) and \(60, 4\)"):
         PointReport(replace(evaluation, targets=evaluation.targets.flatten(1)))
     with pytest.raises(DataError, match="1 point of 60 images need outputs of the shape"):
-        PointReport(evaluation_of(PointBlock(1, names=("nose",)), evaluation.outputs, evaluation.targets))
+        PointReport(make_evaluation(PointBlock(1, names=("nose",)), evaluation.outputs, evaluation.targets))

@@ -1,4 +1,4 @@
-"""Evaluations that no model has computed: made from outputs and targets, for tests of what is computed from them."""
+"""Evaluations made from given outputs and targets, without a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.types import Thresholds
 
 
-def evaluation_of(
+def make_evaluation(
     task: TargetBlock,
     outputs: Tensor,
     targets: Tensor,
@@ -24,17 +24,17 @@ def evaluation_of(
     sizes: Tensor | None = None,
     part: str = "valid",
 ) -> Evaluation:
-    """The evaluation of a fitted block's raw outputs.
+    """An evaluation of raw outputs and targets.
 
     Args:
-        task: the fitted block.
-        outputs: raw; points and numbers in the user's own units.
-        targets: as the block encodes them without a warp.
-        paths: of the images, all in one folder; made up where not given.
-        thresholds: from probabilities to decisions.
-        training: the values that the model was trained on, for the baselines; none: not known.
-        sizes: (height, width) of the images; 30 by 40 where not given.
-        part: what the set is for.
+        task: the fitted target block.
+        outputs: raw outputs; points and numbers in the user's units.
+        targets: encoded targets, without a warp.
+        paths: paths of the images, all in one folder; by default invented ones.
+        thresholds: the thresholds of the decision.
+        training: the targets of the training images, for the baselines; empty if unknown.
+        sizes: (height, width) of the images; by default 30 by 40.
+        part: the part of the data.
     """
     paths = [Path(path) for path in paths] or [Path("photos", f"{i:03}.jpg") for i in range(len(outputs))]
     return Evaluation(
@@ -50,5 +50,5 @@ def evaluation_of(
 
 
 def logits(probabilities: Tensor) -> Tensor:
-    """The outputs that the sigmoid makes these probabilities of, to within float64."""
+    """The logits of probabilities."""
     return torch.logit(probabilities.double()).float()

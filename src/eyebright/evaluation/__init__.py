@@ -1,1 +1,1 @@
-"""What a model's answers say, as values; `report` and `plot` draw them."""
+"""Evaluations of models: scores, thresholds, intervals and the worst predictions, as values for `report` and `plot`."""

@@ -1,8 +1,8 @@
-"""Every different way to decide a set of probabilities by one threshold, and the middle of the best ones.
+"""All distinct decisions by one threshold on a set of probabilities, and the best threshold for a score of each.
 
-Between two neighbouring probabilities all thresholds decide alike, so a metric is a step function of the threshold, and
-looking at each step once finds the best exactly; a grid could miss it. The threshold that is returned lies in the
-middle of the best step (or steps), where the decision on a new image is least likely to change.
+All thresholds between two neighbouring probabilities give the same decisions, so a metric is a step function of the
+threshold. Computing it once per step finds the exact maximum, which a grid of thresholds could miss. The returned
+threshold lies in the middle of the best step (or steps), where the decision on a new image is least likely to change.
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,21 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_SAME = 1e-9  # scores nearer than this are equal: they are sums of fractions, and sums are rounded
+_TOLERANCE = 1e-9  # of equal scores, which are rounded sums of fractions
 
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """All ways to decide some probabilities, from "none is a yes" to "all are", by falling threshold.
+    """All distinct decisions by one threshold, from "none predicted" to "all predicted", by decreasing threshold.
 
-    A decision is strictly greater than its threshold, so a probability of 0 is never a yes. The thresholds of a cut
-    reach from the greatest probability that is a no (included) to the least that is a yes (excluded).
+    A probability is predicted if it is strictly greater than the threshold, so a probability of 0 never is. The
+    thresholds of a cut reach from its greatest probability that is not predicted (included) to the least that is
+    predicted (excluded).
 
     Args:
-        order: the indices of the probabilities above 0, the greatest first.
-        counts: the number of yeses of each cut.
-        levels: the different probabilities above 0, the greatest first, float32 as models give them.
+        order: the indices of the probabilities above 0, in decreasing order.
+        counts: the number of predicted probabilities of each cut.
+        levels: the distinct probabilities above 0, in decreasing order, float32 as models return them.
     """
 
     order: Array
@@ -42,23 +43,23 @@ class Cuts:
         return Cuts(order, np.append(0, ends + 1), ranked[ends])
 
     def totals(self, values: Array) -> Array:
-        """At each cut the sum of ``values`` (one for each probability) over its yeses, float64."""
+        """For each cut the sum of ``values`` (one per probability) over its predicted probabilities, float64."""
         running = np.cumsum(values[self.order], dtype=np.float64)
         return np.append(0.0, running)[self.counts]
 
     def index_at(self, thresholds: Array) -> Array:
-        """The index of the cut that each threshold makes."""
+        """The index of the cut of each threshold."""
         return np.searchsorted(-self.levels, -thresholds.astype(np.float32), side="left")
 
     def best_threshold(self, scores: Array) -> float:
-        """The threshold in the middle of the cuts with the highest score; of several such plateaus, of the widest.
+        """The threshold in the middle of the cuts with the highest score; of several such plateaus, the widest.
 
         Args:
             scores: the score of each cut.
         """
         high = np.append(np.float32(1), self.levels)
         low = np.append(self.levels, np.float32(0))
-        near = scores >= scores.max() - _SAME
+        near = scores >= scores.max() - _TOLERANCE
         step = np.diff(near.astype(np.int8), prepend=0, append=0)
         first, last = np.flatnonzero(step == 1), np.flatnonzero(step == -1) - 1
         widest = np.argmax(high[first] - low[last])

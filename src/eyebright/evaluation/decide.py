@@ -1,4 +1,4 @@
-"""Fits how outputs become answers, to an evaluation: the thresholds that do best on it."""
+"""Fits a decision to an evaluation: tunes the thresholds on it."""
 
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError
@@ -8,12 +8,12 @@ from eyebright.tasks.decision import Decision
 
 
 def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_class: bool = True) -> Decision:
-    """The evaluation's decision, with thresholds tuned on it; the same one where the task has no thresholds.
+    """The evaluation's decision with tuned thresholds; unchanged if the task has none.
 
     Args:
-        evaluation: of images that the model was not trained on.
-        metric: what the thresholds should make best, see `eyebright.evaluation.thresholds.tune_thresholds`.
-        per_class: one threshold for each class; False: one for all.
+        evaluation: an evaluation on images that the model was not trained on.
+        metric: the metric to optimise, see `eyebright.evaluation.thresholds.tune_thresholds`.
+        per_class: True for one threshold per class; False for one threshold for all.
 
     Raises:
         InputError: an unknown metric, or no image has any label.
@@ -26,10 +26,7 @@ def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_
 
 
 def check_has_thresholds(decision: Decision) -> None:
-    """Nothing, where the task's probabilities become decisions by thresholds.
-
-    Raises:
-        InputError: they do not.
-    """
+    """Raises `InputError` unless the target has thresholds, as multi-label targets do."""
     if not decision.target.has_thresholds:
-        raise InputError(f"thresholds decide which labels are given; a {type(decision.target).__name__} has none")
+        name = type(decision.target).__name__
+        raise InputError(f"thresholds exist only for multi-label targets, and the target is a {name}")

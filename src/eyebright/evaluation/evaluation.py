@@ -1,7 +1,7 @@
-"""A model's outputs for a set of images, computed once: metrics, thresholds, worst mistakes and the report use them.
+"""`Evaluation`: a model's outputs for a set of images, from which metrics, thresholds and the report are computed.
 
-An `Evaluation` knows neither the model nor the dataset that it was computed from. It is saved beside the model as
-``evaluation.parquet``, one row for each image, so that all of these can be computed again without the images.
+An `Evaluation` needs neither the model nor the dataset that it was computed from. It is saved with the model as
+``evaluation.parquet``, one row per image, so that all of these can be computed again without the images.
 """
 
 import io
@@ -37,20 +37,20 @@ class Evaluation:
     """A model's outputs for a set of images, with their targets.
 
     Args:
-        decision: from outputs to answers.
-        outputs: raw, float32, before activation and calibration; points and numbers in the user's own units.
-        targets: as the task encodes them without a warp; NaN where unknown.
-        files: of each image, relative to ``root`` where it lies inside.
+        decision: converts outputs to scores and predictions.
+        outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units.
+        targets: the targets as the target block encodes them without a warp; NaN where unknown.
+        files: the file of each image, relative to ``root`` if it is inside.
         root: the folder of the images.
         sizes: (height, width) of each image, in pixels.
-        indices: of each image among the items of the dataset; empty after reading from a file.
-        warps: from each image to what the network saw; empty after reading from a file.
-        columns: the other columns of the label file, one row for each image.
+        indices: index of each image among the items of the dataset; empty after reading from a file.
+        warps: the warp from each image to the input of the network; empty after reading from a file.
+        columns: the other columns of the label file, one row per image.
         part: what the images are for, see `eyebright.types.Part`.
-        training: `TargetBlock.training_summary` of the training targets; empty where it is not known.
+        training: `TargetBlock.training_summary` of the training targets; empty if unknown.
 
     Raises:
-        DataError: there is no image, or not one row for each image.
+        DataError: there is no image, or a part does not have one row per image.
     """
 
     decision: Decision
@@ -84,12 +84,12 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> Float[Tensor, "n ..."]:
-        """Calibrated probabilities, or values, in the user's own units."""
+        """Calibrated probabilities; for points and numbers the predicted values, in the user's units."""
         return self.decision.scores(self.outputs)
 
     @cached_property
     def answers(self) -> list[Any]:
-        """The answer for each image."""
+        """The decoded prediction for each image: labels, a label, points or numbers."""
         return self.decision.answers(self.scores)
 
     @property

@@ -1,19 +1,19 @@
-"""The thresholds with the best metric: one for all classes, or one for each.
+"""Thresholds that optimise a metric: one for all classes, or one per class.
 
-How the best is found depends on how the metric is built (``n`` images, ``k`` classes):
+The algorithm depends on the metric:
 
-- one threshold for all classes: exactly, for every metric: what each decision adds is summed up along the ranking.
-- one for each class, ``f1_macro``, ``hamming_loss``, ``accuracy_multi``: the classes are independent, so each is solved
-  alone, exactly.
-- one for each class, ``f1_micro``: a ratio of sums over classes. Dinkelbach's method (1967, Management Science 13:492)
-  turns it into a few rounds in which each class is again solved alone, exactly.
-- one for each class, ``f1_samples``, ``subset_accuracy``: the decisions on an image depend on each other. One class
-  after another is solved exactly with the others fixed, from several starts, until nothing improves. The result is
-  never worse than the best single threshold, but it can be a local optimum: finding the global one is a search over
-  combinations of classes.
+- one threshold for all classes: exact for every metric. The metric at all thresholds is a cumulative sum over the
+  decisions, sorted by probability.
+- one threshold per class, ``f1_macro``, ``hamming_loss``, ``accuracy_multi``: exact, because the classes are
+  independent and each is optimised on its own.
+- one threshold per class, ``f1_micro``: exact by Dinkelbach's method (1967, Management Science 13:492), which reduces a
+  ratio of sums over classes to a few rounds of independent optimisations.
+- one threshold per class, ``f1_samples``, ``subset_accuracy``: coordinate ascent from several starts, because the
+  decisions on an image depend on each other. Each step optimises one class exactly, with the others fixed. The result
+  is never worse than the best single threshold, but it can be a local optimum.
 
-Unknown targets (NaN) count nowhere, as in `eyebright.metrics.labels`. A class without positives does not determine its
-threshold and keeps the single one for all classes.
+Unknown targets (NaN) are masked, as in `eyebright.metrics.labels`. A class without positives does not determine its
+threshold and gets the best single threshold of all classes.
 """
 
 from collections.abc import Callable
@@ -46,32 +46,32 @@ def tune_thresholds(
 ) -> Thresholds:
     """The thresholds with the best metric on these images, each in the middle of its plateau.
 
-    Tune on images that the model was not trained on, and do not report the metric of the *same* images at the tuned
-    thresholds: it is too high, the more so the fewer positives a class has (with five, a threshold is a guess).
-    `cross_fitted_score` gives an unbiased score.
+    Tune on images that the model was not trained on. The metric of the *same* images at the tuned thresholds is
+    optimistic, especially for classes with few positives; `cross_fitted_score` returns an unbiased score.
 
     Args:
         probabilities: in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         metric: ``"f1_macro"``, ``"f1_micro"``, ``"f1_samples"``, ``"hamming_loss"``, ``"accuracy_multi"`` or
-            ``"subset_accuracy"``. F1 predicts labels more readily than the last three; and ``"f1_samples"`` does not
-            penalise labels on images that have none, so where there are such images take another.
-        per_class: one threshold for each class; False: one for all.
+            ``"subset_accuracy"``. F1 leads to lower thresholds than the last three. ``"f1_samples"`` does not penalise
+            labels on images without any label; choose another metric if there are such images.
+        per_class: True for one threshold per class; False for one threshold for all.
 
     Raises:
         InputError: an unknown metric, probabilities outside [0, 1], shapes that differ, or no image has any label.
     """
-    task = _task(probabilities, target, metric)
-    if not task.tuned:
+    problem = _problem(probabilities, target, metric)
+    if not problem.tunable_classes:
         raise InputError("thresholds cannot be tuned: none of these images has a label")
-    cuts, scores = _score_at_each_cut(task)
+    cuts, scores = _score_at_each_cut(problem)
     single = cuts.best_threshold(scores)
     if not per_class:
         return Thresholds(single, metric=metric)
-    # Classes without positives stay at the single threshold, where all start; what they predict still counts.
+    # Classes without positives keep the single threshold, and their predictions still count.
     start = np.full(probabilities.shape[1], single, dtype=np.float32)
-    solve = {"classes": _each_class_alone, "all": _by_ratio, "images": _class_after_class}[task.objective.group]
-    return Thresholds(tuple(solve(task, start).tolist()), metric=metric)
+    algorithms = {"classes": _optimise_independently, "all": _dinkelbach, "images": _coordinate_ascent}
+    optimise = algorithms[problem.objective.group]
+    return Thresholds(tuple(optimise(problem, start).tolist()), metric=metric)
 
 
 def cross_fitted_score(
@@ -83,7 +83,7 @@ def cross_fitted_score(
     folds: int = 5,
     seed: int = 0,
 ) -> float:
-    """The score to expect of tuned thresholds on new images: each image is decided by thresholds of the others.
+    """The score to expect of tuned thresholds on new images, by cross-fitting.
 
     The images are split into folds at random. The thresholds for a fold are tuned on the other folds, and the metric
     is computed once, over the decisions on all images.
@@ -94,8 +94,8 @@ def cross_fitted_score(
             left out.
         metric: as in `tune_thresholds`.
         per_class: as in `tune_thresholds`.
-        folds: how many; at most one for each image.
-        seed: of the split into folds.
+        folds: number of folds, at most one per image.
+        seed: seed of the split into folds.
 
     Raises:
         InputError: as in `tune_thresholds`; or fewer than two images or folds.
@@ -119,9 +119,9 @@ class ThresholdCurve:
     """A metric over the threshold, one threshold for all classes.
 
     Args:
-        thresholds: where it was computed.
-        scores: the metric there.
-        metric: its name.
+        thresholds: the thresholds at which the metric was computed.
+        scores: the metric at each threshold.
+        metric: the name of the metric.
     """
 
     thresholds: Float[Tensor, " t"]
@@ -130,13 +130,21 @@ class ThresholdCurve:
 
     @property
     def best(self) -> tuple[float, float]:
-        """(threshold, score): the first of the thresholds with the best score."""
+        """(threshold, score) of the first threshold with the best score."""
         better = _objective(self.metric).score.higher_is_better
         at = int(self.scores.argmax() if better else self.scores.argmin())
         return float(self.thresholds[at]), float(self.scores[at])
 
     def plot(self, *, chosen: float | None = None, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
-        """The curve, with the threshold in use marked where there is one."""
+        """Plot the curve.
+
+        Args:
+            chosen: the threshold in use, drawn as a vertical line.
+            ax: axes to draw on; by default those of a new figure.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
         return plot.plot_threshold_curve(
             self.thresholds.tolist(), {self.metric: self.scores.tolist()}, chosen=chosen, ax=ax
         )
@@ -153,25 +161,25 @@ def threshold_curve(
     metric: str = THRESHOLD_METRIC,
     thresholds: Float[Tensor, " t"] | None = None,
 ) -> ThresholdCurve:
-    """The metric at each threshold, for a plot; the curve of one class is that of its column alone.
+    """The metric over one threshold for all classes; for one class, pass its column alone.
 
     Args:
         probabilities: in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         metric: as in `tune_thresholds`.
-        thresholds: from 0 to 1 in steps of 0.01 when absent.
+        thresholds: the thresholds; by default from 0 to 1 in steps of 0.01.
 
     Raises:
         InputError: an unknown metric, probabilities outside [0, 1], or shapes that differ.
     """
-    task = _task(probabilities, target, metric)
-    cuts, scores = _score_at_each_cut(task)
+    problem = _problem(probabilities, target, metric)
+    cuts, scores = _score_at_each_cut(problem)
     at = torch.linspace(0, 1, 101) if thresholds is None else thresholds.cpu()
     values = torch.from_numpy(scores[cuts.index_at(at.numpy())])
-    return ThresholdCurve(at, values if task.objective.score.higher_is_better else 1 - values, metric)
+    return ThresholdCurve(at, values if problem.objective.score.higher_is_better else 1 - values, metric)
 
 
-# ------------------------------------------------------------------------------- what is optimised
+# ------------------------------------------------------------------------------- the objective
 
 
 @dataclass(frozen=True)
@@ -179,9 +187,10 @@ class _Objective:
     """A metric as the mean, over groups of decisions, of a value in [0, 1] that grows with quality.
 
     Args:
-        group: the decisions that are one group: those on a class, on an image, or all.
-        value: of a group, from its (hits, predicted labels, positives, decisions).
-        score: the metric as it is reported, of decisions.
+        group: the decisions that form a group: those of a class, of an image, or all.
+        value: the value of a group, a function of its (true positives, predicted labels, positives, number of
+            decisions).
+        score: the metric of decisions, as it is reported.
     """
 
     group: Literal["classes", "images", "all"]
@@ -189,16 +198,16 @@ class _Objective:
     score: Metric
 
 
-def _f1(hits: Array, predicted: Array, positives: Array, decisions: float) -> Array:
-    return 2 * hits / np.maximum(predicted + positives, 1)
+def _f1(true_positives: Array, predicted: Array, positives: Array, n_decisions: float) -> Array:
+    return 2 * true_positives / np.maximum(predicted + positives, 1)
 
 
-def _agreement(hits: Array, predicted: Array, positives: Array, decisions: float) -> Array:
-    return 1 - (predicted + positives - 2 * hits) / decisions
+def _agreement(true_positives: Array, predicted: Array, positives: Array, n_decisions: float) -> Array:
+    return 1 - (predicted + positives - 2 * true_positives) / n_decisions
 
 
-def _exact_match(hits: Array, predicted: Array, positives: Array, decisions: float) -> Array:
-    return ((hits == positives) & (predicted == positives)).astype(np.float64)
+def _exact_match(true_positives: Array, predicted: Array, positives: Array, n_decisions: float) -> Array:
+    return ((true_positives == positives) & (predicted == positives)).astype(np.float64)
 
 
 def _accuracy_multi(decisions: Tensor, target: Tensor) -> float:
@@ -215,8 +224,8 @@ _OBJECTIVES = {
 }
 
 
-def refuse_unknown_metric(metric: str) -> None:
-    """Raises an `InputError` where thresholds cannot be tuned for ``metric``: to be told so before training."""
+def check_metric(metric: str) -> None:
+    """Raises `InputError` unless thresholds can be tuned for ``metric``; to be called before training."""
     _objective(metric)
 
 
@@ -224,42 +233,42 @@ def _objective(metric: str) -> _Objective:
     if metric not in _OBJECTIVES:
         raise InputError(
             f"thresholds cannot be tuned for '{metric}'.{did_you_mean(metric, _OBJECTIVES)} "
-            f"They can for: {', '.join(_OBJECTIVES)}"
+            f"Known: {', '.join(_OBJECTIVES)}"
         )
     return _OBJECTIVES[metric]
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
-    """What is to be tuned, a class a row: most of the work is done class by class.
+class _Problem:
+    """The optimisation problem; the matrices have one row per class, because most algorithms work class by class.
 
-    An unknown cell has the probability 0, which no threshold makes a yes, and is no positive: then it adds nothing to
-    any count. Images without any known cell are left out.
+    An unknown cell has the probability 0 and is not positive. It is then never predicted and adds to no count. Images
+    without any known cell are left out.
 
     Args:
-        scores: probabilities, (k, n), float32, in which thresholds are compared.
+        probabilities: (k, n), float32, the precision in which probabilities are compared with thresholds.
         positive: (k, n), booleans.
         known: the number of known cells of each class, (k,).
-        objective: what is optimised.
+        objective: the objective, to be maximised.
     """
 
-    scores: Array
+    probabilities: Array
     positive: Array
     known: Array
     objective: _Objective
 
     @property
-    def tuned(self) -> list[int]:
+    def tunable_classes(self) -> list[int]:
         """The classes with positives; the others do not determine their threshold."""
         return np.flatnonzero(self.positive.any(axis=1)).tolist()
 
     def cuts(self, c: int) -> Cuts:
         """The cuts of one class."""
-        return Cuts.of(self.scores[c])
+        return Cuts.of(self.probabilities[c])
 
 
-def _task(probabilities: Tensor, target: Tensor, metric: str) -> _Task:
-    """The task.
+def _problem(probabilities: Tensor, target: Tensor, metric: str) -> _Problem:
+    """The optimisation problem of a metric on these images.
 
     Raises:
         InputError: as in `tune_thresholds`.
@@ -267,104 +276,108 @@ def _task(probabilities: Tensor, target: Tensor, metric: str) -> _Task:
     objective = _objective(metric)
     positive, known = split_targets(target, probabilities)
     if not bool(((probabilities >= 0) & (probabilities <= 1)).all()):
-        raise InputError("probabilities lie in [0, 1]; these do not (logits become probabilities by the sigmoid)")
-    scores = torch.where(known, probabilities.detach().cpu().float(), 0.0)
+        raise InputError("probabilities must be in [0, 1]; apply the sigmoid to logits first")
+    masked = torch.where(known, probabilities.detach().cpu().float(), 0.0)
     images = known.any(dim=1)
-    rows = [matrix[images].T.contiguous().numpy() for matrix in (scores, positive)]
-    return _Task(rows[0], rows[1], known.sum(dim=0).numpy(), objective)
+    rows = [matrix[images].T.contiguous().numpy() for matrix in (masked, positive)]
+    return _Problem(rows[0], rows[1], known.sum(dim=0).numpy(), objective)
 
 
 # ------------------------------------------------------------------------------- one threshold for all
 
 
-def _score_at_each_cut(task: _Task) -> tuple[Cuts, Array]:
-    """The cuts of all probabilities together, and the objective at each; NaN where nothing is known.
+def _score_at_each_cut(problem: _Problem) -> tuple[Cuts, Array]:
+    """The cuts of all probabilities, and the objective at each cut; NaN if all targets are unknown.
 
-    Within a group, sorted, each decision adds a difference to the group's value. These differences, summed along the
-    ranking of all decisions, are the objective.
+    Each decision, in the sorted order of its group, changes the value of the group by a difference. The cumulative sum
+    of these differences over all decisions, sorted by probability, is the objective.
     """
-    some = task.known > 0  # a class of which nothing is known is no group
+    some = problem.known > 0  # a class without known targets is not a group
 
     def grouped(matrix: Array) -> Array:
         matrix = matrix[some]
-        return {"classes": matrix, "images": matrix.T, "all": matrix.reshape(1, -1)}[task.objective.group]
+        return {"classes": matrix, "images": matrix.T, "all": matrix.reshape(1, -1)}[problem.objective.group]
 
-    scores, positive = grouped(task.scores), grouped(task.positive)
-    groups = len(scores)
-    if scores.size == 0:
-        return Cuts.of(task.scores.reshape(-1)), np.array([np.nan])
-    decisions = task.known.sum() / groups  # so that the mean over groups is the mean over decisions
-    order = np.argsort(-scores, axis=1)
-    hits = np.cumsum(np.take_along_axis(positive, order, axis=1), axis=1)
-    positives, none = hits[:, -1:], np.zeros((groups, 1), dtype=hits.dtype)
-    nothing = task.objective.value(none, none, positives, decisions)
-    values = task.objective.value(hits, np.arange(1, scores.shape[1] + 1), positives, decisions)
-    steps = np.diff(values, axis=1, prepend=nothing)
-    cuts = Cuts.of(np.take_along_axis(scores, order, axis=1).reshape(-1))
-    return cuts, (nothing.sum() + cuts.totals(steps.reshape(-1))) / groups
-
-
-# ------------------------------------------------------------------------------- one threshold for each class
+    probabilities, positive = grouped(problem.probabilities), grouped(problem.positive)
+    groups = len(probabilities)
+    if probabilities.size == 0:
+        return Cuts.of(problem.probabilities.reshape(-1)), np.array([np.nan])
+    n_decisions = problem.known.sum() / groups  # so that the mean over groups is the mean over decisions
+    order = np.argsort(-probabilities, axis=1)
+    true_positives = np.cumsum(np.take_along_axis(positive, order, axis=1), axis=1)
+    positives, zero = true_positives[:, -1:], np.zeros((groups, 1), dtype=true_positives.dtype)
+    none_predicted = problem.objective.value(zero, zero, positives, n_decisions)
+    predicted = np.arange(1, probabilities.shape[1] + 1)
+    values = problem.objective.value(true_positives, predicted, positives, n_decisions)
+    steps = np.diff(values, axis=1, prepend=none_predicted)
+    cuts = Cuts.of(np.take_along_axis(probabilities, order, axis=1).reshape(-1))
+    return cuts, (none_predicted.sum() + cuts.totals(steps.reshape(-1))) / groups
 
 
-def _each_class_alone(task: _Task, start: Array) -> Array:
-    """Exact where the objective is a mean over classes."""
+# ------------------------------------------------------------------------------- one threshold per class
+
+
+def _optimise_independently(problem: _Problem, start: Array) -> Array:
+    """The best thresholds if the objective is a mean over classes; exact."""
     best = start.copy()
-    for c in task.tuned:
-        cuts = task.cuts(c)
-        hits, positives = cuts.totals(task.positive[c]), task.positive[c].sum(keepdims=True)
-        best[c] = cuts.best_threshold(task.objective.value(hits, cuts.counts, positives, task.known[c]))
+    for c in problem.tunable_classes:
+        cuts = problem.cuts(c)
+        true_positives, positives = cuts.totals(problem.positive[c]), problem.positive[c].sum(keepdims=True)
+        best[c] = cuts.best_threshold(problem.objective.value(true_positives, cuts.counts, positives, problem.known[c]))
     return best
 
 
-def _by_ratio(task: _Task, start: Array) -> Array:
-    """Exact for micro F1, the greatest 2 * hits / (predicted + positives), by Dinkelbach's method.
+def _dinkelbach(problem: _Problem, start: Array) -> Array:
+    """The thresholds with the best micro F1 by Dinkelbach's method; exact.
 
-    The ratio is at least r when 2 * hits - r * predicted, summed over the classes, is at least r * positives; and that
-    sum is greatest when each class's part of it is. So r rises to the ratio of those cuts until it rises no more.
+    Micro F1 is the ratio 2 * true positives / (predicted + positives). It is at least r if the sum over the classes of
+    (2 * true positives - r * predicted) is at least r * positives, and the sum is greatest if each of its terms is.
+    Each round maximises the terms for the current r and sets r to the ratio of the result, until r stops increasing.
     """
-    cuts = {c: task.cuts(c) for c in task.tuned}
-    hits = {c: cut.totals(task.positive[c]) for c, cut in cuts.items()}
+    cuts = {c: problem.cuts(c) for c in problem.tunable_classes}
+    true_positives = {c: cut.totals(problem.positive[c]) for c, cut in cuts.items()}
     fixed = [c for c in range(len(start)) if c not in cuts]
-    constant = task.positive.sum() + (task.scores[fixed] > start[fixed, None]).sum()
-    ratio, risen = 0.0, True
-    while risen:
-        chosen = {c: np.argmax(2 * hits[c] - ratio * cut.counts) for c, cut in cuts.items()}
-        all_hits = sum(hits[c][at] for c, at in chosen.items())
+    constant = problem.positive.sum() + (problem.probabilities[fixed] > start[fixed, None]).sum()
+    ratio, increased = 0.0, True
+    while increased:
+        chosen = {c: np.argmax(2 * true_positives[c] - ratio * cut.counts) for c, cut in cuts.items()}
+        total = sum(true_positives[c][at] for c, at in chosen.items())
         predicted = sum(cuts[c].counts[at] for c, at in chosen.items())
-        reached = float(2 * all_hits / (predicted + constant))
-        risen, ratio = reached > ratio, max(reached, ratio)
+        new_ratio = float(2 * total / (predicted + constant))
+        increased, ratio = new_ratio > ratio, max(new_ratio, ratio)
     best = start.copy()
     for c, cut in cuts.items():
-        best[c] = cut.best_threshold(2 * hits[c] - ratio * cut.counts)
+        best[c] = cut.best_threshold(2 * true_positives[c] - ratio * cut.counts)
     return best
 
 
-def _class_after_class(task: _Task, start: Array) -> Array:
-    """The best of the local optima from three starts, where the objective is a mean over images."""
+def _coordinate_ascent(problem: _Problem, start: Array) -> Array:
+    """The best of the local optima from three starts, for an objective that is a mean over images."""
     starts = [start] + [
-        _each_class_alone(replace(task, objective=_OBJECTIVES[m]), start) for m in ("f1_macro", "hamming_loss")
+        _optimise_independently(replace(problem, objective=_OBJECTIVES[m]), start) for m in ("f1_macro", "hamming_loss")
     ]
-    cuts = {c: task.cuts(c) for c in task.tuned}
-    ends = [_ascend(task, start, cuts=cuts) for start in starts]
+    cuts = {c: problem.cuts(c) for c in problem.tunable_classes}
+    ends = [_ascend(problem, start, cuts=cuts) for start in starts]
     return max(ends, key=lambda end: end[0])[1]
 
 
-def _ascend(task: _Task, start: Array, *, cuts: dict[int, Cuts]) -> tuple[float, Array]:
-    """(objective, thresholds) where no class alone can improve it."""
-    value, (classes, images) = task.objective.value, task.scores.shape
+def _ascend(problem: _Problem, start: Array, *, cuts: dict[int, Cuts]) -> tuple[float, Array]:
+    """(objective, thresholds) of a local optimum, which no change of a single class improves."""
+    value, (classes, images) = problem.objective.value, problem.probabilities.shape
     best = start.copy()
-    decisions = task.scores > best[:, None]
-    hits, predicted, positives = (decisions & task.positive).sum(0), decisions.sum(0), task.positive.sum(0)
-    reached, before = float(value(hits, predicted, positives, classes).mean()), -1.0
+    decisions = problem.probabilities > best[:, None]
+    positives = problem.positive.sum(0)
+    true_positives, predicted = (decisions & problem.positive).sum(0), decisions.sum(0)
+    reached, before = float(value(true_positives, predicted, positives, classes).mean()), -1.0
     while reached > before + 1e-9:
         before = reached
         for c, cut in cuts.items():
-            has = task.positive[c]
-            hits, predicted = hits - (has & decisions[c]), predicted - decisions[c]
-            gain = value(hits + has, predicted + 1, positives, classes) - value(hits, predicted, positives, classes)
+            positive = problem.positive[c]
+            true_positives, predicted = true_positives - (positive & decisions[c]), predicted - decisions[c]
+            gain = value(true_positives + positive, predicted + 1, positives, classes)
+            gain = gain - value(true_positives, predicted, positives, classes)
             best[c] = cut.best_threshold(cut.totals(gain) / images)
-            decisions[c] = task.scores[c] > best[c]
-            hits, predicted = hits + (has & decisions[c]), predicted + decisions[c]
-        reached = float(value(hits, predicted, positives, classes).mean())
+            decisions[c] = problem.probabilities[c] > best[c]
+            true_positives, predicted = true_positives + (positive & decisions[c]), predicted + decisions[c]
+        reached = float(value(true_positives, predicted, positives, classes).mean())
     return reached, best

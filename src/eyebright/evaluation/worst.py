@@ -1,4 +1,4 @@
-"""The images with the greatest loss, and which decisions on them were wrong: values for a report to draw."""
+"""The images with the greatest loss, and their wrong labels or point errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from eyebright.types import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class LabelCase:
-    """One image with labels (any number, or one), and the model's mistakes on it.
+    """An image with one label or several, and the wrong predictions on it.
 
     Args:
-        index: of the image, in the order of the losses.
-        loss: of this image.
-        missing: the labels that it has and that were not predicted.
-        extra: the labels that were predicted and that it does not have; unknown ones are neither missing nor extra.
-        probabilities: of every label.
+        index: index of the image in the losses.
+        loss: the loss of the image.
+        missing: its labels that were not predicted.
+        extra: predicted labels that it does not have; unknown labels are neither missing nor extra.
+        probabilities: the probability of each label.
     """
 
     index: int
@@ -33,16 +33,16 @@ class LabelCase:
 
 @dataclass(frozen=True, slots=True)
 class PointCase:
-    """One image with points, and how far the model's are from them.
+    """An image with points, and the errors of the predicted points.
 
     Args:
-        index: of the image, in the order of the losses.
-        loss: of this image.
+        index: index of the image in the targets.
+        mean_error: the mean error of its known points.
         errors: the distance of each point from its target, in the units of the points; NaN for an unknown point.
     """
 
     index: int
-    loss: float
+    mean_error: float
     errors: tuple[float, ...]
 
 
@@ -55,15 +55,15 @@ def worst_labels(
     thresholds: Thresholds,
     most: int = 9,
 ) -> list[LabelCase]:
-    """The images with the greatest loss, where an image has any number of labels.
+    """The images with the greatest loss, for multi-label targets.
 
     Args:
-        losses: of each image, for example by `image_losses`; those that are NaN are left out.
-        probabilities: of each label.
+        losses: the loss of each image, for example from `image_losses`; NaN for images to omit.
+        probabilities: the probability of each label.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         vocab: the names of the labels.
-        thresholds: above which a label is predicted.
-        most: how many images.
+        thresholds: a label is predicted if its probability is greater.
+        most: maximum number of images.
 
     Raises:
         InputError: the losses, probabilities, targets and names are not for the same images and labels.
@@ -81,17 +81,17 @@ def worst_classes(
     predicted: Int[Tensor, " n"] | None = None,
     most: int = 9,
 ) -> list[LabelCase]:
-    """The images with the greatest loss, where an image has one label.
+    """The images with the greatest loss, for one class per image.
 
-    Where the predicted class is not the true one, the true one is missing and the predicted one is extra.
+    If the predicted class is wrong, the true class is missing and the predicted class is extra.
 
     Args:
         losses: as in `worst_labels`; NaN for an image whose class is unknown.
-        probabilities: of each class.
+        probabilities: the probability of each class.
         target: the index of the true class; negative where unknown.
         vocab: the names of the classes.
-        predicted: the index of the predicted class; None: of the most probable one.
-        most: how many images.
+        predicted: the index of the predicted class; by default the most probable class.
+        most: maximum number of images.
 
     Raises:
         InputError: as in `worst_labels`.
@@ -109,27 +109,21 @@ def worst_classes(
 
 
 def worst_points(
-    losses: Float[Tensor, " n"],
-    predicted: Float[Tensor, "n ..."],
-    target: Float[Tensor, "n p 2"],
-    *,
-    most: int = 9,
+    predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, most: int = 9
 ) -> list[PointCase]:
-    """The images with the greatest loss, where an image has points.
+    """The images with the greatest mean error of their points; images without known points are omitted.
 
     Args:
-        losses: of each image; those that are NaN (an image all of whose points are unknown) are left out.
-        predicted: (x, y) of each point, of the target's shape or flat, (n, 2p).
-        target: (x, y) of each point; NaN for an unknown one.
-        most: how many images.
+        predicted: (x, y) of each point, in the shape of the target or flat, (n, 2p).
+        target: (x, y) of each point; NaN for an unknown point.
+        most: maximum number of images.
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes differ.
     """
     errors = point_errors(predicted, target)
-    if len(losses) != len(errors):
-        raise InputError(f"there are losses for {len(losses)} images and points for {len(errors)}")
-    return [PointCase(i, float(losses[i]), tuple(errors[i].tolist())) for i in _greatest(losses, most)]
+    means = errors.nanmean(dim=1)
+    return [PointCase(i, float(means[i]), tuple(errors[i].tolist())) for i in _greatest(means, most)]
 
 
 def _cases(
@@ -157,7 +151,7 @@ def _names(vocab: Sequence[str], which: Tensor) -> tuple[str, ...]:
     return tuple(name for name, yes in zip(vocab, which.tolist(), strict=True) if yes)
 
 
-def _greatest(losses: Tensor, most: int) -> list[int]:
-    """The indices of the greatest losses, the greatest first; of equal ones the first image first."""
-    known = (~losses.isnan()).nonzero()[:, 0]
-    return known[losses[known].argsort(descending=True, stable=True)][:most].tolist()
+def _greatest(values: Tensor, most: int) -> list[int]:
+    """The indices of the greatest values in decreasing order, without NaN; equal values keep their order."""
+    known = (~values.isnan()).nonzero()[:, 0]
+    return known[values[known].argsort(descending=True, stable=True)][:most].tolist()

@@ -24,7 +24,7 @@ from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
-from eyebright.train.evaluate import evaluation_of
+from eyebright.train.evaluate import build_evaluation
 from eyebright.train.events import Observer
 from eyebright.train.history import history_rows
 from eyebright.train.lr_find import LRFind
@@ -406,7 +406,7 @@ class Learner:
             part: what the set is for.
         """
         loader = self._loader(ds_idx, dl)
-        return evaluation_of(loader.dataset, self.trainer.outputs(loader, exact=True), self.decision, part=part)
+        return build_evaluation(loader.dataset, self.trainer.outputs(loader, exact=True), self.decision, part=part)
 
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.

@@ -14,7 +14,7 @@ from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.worst import LabelCase, worst_classes
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
@@ -100,7 +100,7 @@ class ClassReport(TaskReport):
     # ------------------------------------------------------------------ scores
 
     def _other(self, metric: Metric) -> ScoreRow:
-        interval = bootstrap(metric, [self.probabilities, self.targets], samples=draws_for(len(self.rows)))
+        interval = bootstrap(metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.rows)))
         constants = self.training.get("baseline", {})
         constant = constants.get(metric.name, constants.get("*"))
         baseline = (
@@ -132,7 +132,7 @@ class ClassReport(TaskReport):
         return ScoreRow("accuracy", right / images, interval.low, interval.high, baseline, note)
 
     def _macro_f1(self) -> ScoreRow:
-        interval = bootstrap(self._f1, [self.predicted, self.targets], samples=draws_for(len(self.rows)))
+        interval = bootstrap(self._f1, [self.predicted, self.targets], n_resamples=n_resamples_for(len(self.rows)))
         baseline = None if self._majority is None else self._f1(self._majority, self.targets)
         value = self._f1(self.predicted, self.targets)
         note = "mean over the classes, each counts the same"

@@ -253,11 +253,11 @@ class ReportData:
     created: str = ""
 
 
-def draws_for(numbers: int) -> int:
-    """How many bootstrap samples to draw: fewer for large sets, where the samples differ less and take longer.
+def n_resamples_for(numbers: int) -> int:
+    """The number of bootstrap resamples: fewer for large sets, where resamples differ less and take longer.
 
     Args:
-        numbers: in the whole set, images times outputs.
+        numbers: how many numbers a resample has, images times outputs.
     """
     return min(max(500_000_000 // max(numbers, 1), 100), 1000)
 

@@ -14,7 +14,7 @@ from eyebright.evaluation.label_intervals import RankingIntervals, decision_inte
 from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import ScoreRow, draws_for
+from eyebright.report.data import ScoreRow, n_resamples_for
 from eyebright.types import Thresholds
 from eyebright.web.text import count_text, score_text
 
@@ -54,7 +54,7 @@ class LabelScores:
             rankings: the intervals of average precision.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        intervals = decision_intervals(decisions, self.targets, samples=draws_for(self.probabilities.numel()))
+        intervals = decision_intervals(decisions, self.targets, n_resamples=n_resamples_for(self.probabilities.numel()))
         return [
             self._mean_ap(rankings.mean),
             *(self._decided(metric, note, decisions, intervals[metric.name]) for metric, note in _DECISION_METRICS),

@@ -14,7 +14,7 @@ from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
 from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
 from eyebright.report.label_scores import METRIC_TITLES, LabelScores
 from eyebright.types import Thresholds
@@ -111,7 +111,9 @@ class LabelReport(TaskReport):
 
     @cached_property
     def _rankings(self) -> RankingIntervals:
-        return ranking_intervals(self.probabilities, self.targets, samples=draws_for(self.probabilities.numel()))
+        return ranking_intervals(
+            self.probabilities, self.targets, n_resamples=n_resamples_for(self.probabilities.numel())
+        )
 
     # ------------------------------------------------------------------ the table
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import bootstrap_totals
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -52,7 +52,7 @@ class NumberReport(TaskReport):
         """MAE, RMSE and R2; the baseline always predicts the mean of the training images."""
         totals = _totals(self.predicted, self.targets)
         values = _scores(totals.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_totals(_scores, totals, samples=draws_for(totals.numel()))
+        intervals = bootstrap_totals(_scores, totals, n_resamples=n_resamples_for(totals.numel()))
         baselines = [None] * len(values) if self._baseline is None else self._baseline
         rows = zip(_SCORES, values, intervals, baselines, strict=True)
         several = "; all columns together, whatever their units" if len(self.names) > 1 else ""

@@ -18,7 +18,7 @@ from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_totals
 from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_errors
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, draws_for
+from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
 from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -138,7 +138,7 @@ class PointReport(TaskReport):
         """Mean pixel error, NME and PCK: means over the known points, so one bootstrap of sums serves all three."""
         totals = self._totals(self.errors)
         values = _means_of_sums(totals.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_totals(_means_of_sums, totals, samples=draws_for(self.errors.numel()))
+        intervals = bootstrap_totals(_means_of_sums, totals, n_resamples=n_resamples_for(self.errors.numel()))
         baselines: list[float | None] = [None] * 3
         if self._baseline_errors is not None:
             baselines = _means_of_sums(self._totals(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
@@ -169,7 +169,7 @@ class PointReport(TaskReport):
         return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
 
     def _median(self) -> ScoreRow:
-        interval = bootstrap(_median_of, [self.errors], samples=draws_for(50 * self.errors.numel()))
+        interval = bootstrap(_median_of, [self.errors], n_resamples=n_resamples_for(50 * self.errors.numel()))
         baseline = None if self._baseline_errors is None else _median_of(self._baseline_errors)
         note = "half of the points have a smaller error; lower is better"
         return _row("median pixel error", _median_of(self.errors), interval, baseline, note=note, unit="px")
@@ -244,7 +244,7 @@ class PointReport(TaskReport):
     # ------------------------------------------------------------------ images
 
     def _worst(self) -> Section:
-        cases = worst_points(self.errors.nanmean(dim=1), self.predicted, self.targets, most=_MOST_CARDS)
+        cases = worst_points(self.predicted, self.targets, most=_MOST_CARDS)
         images = self.images([case.index for case in cases])
         cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = f"The {count_text(len(cards), 'image')} with the largest mean error."
@@ -256,7 +256,7 @@ class PointReport(TaskReport):
         known = [point for point, error in zip(points, case.errors, strict=True) if error == error]
         height, width = self.evaluation.sizes[case.index].tolist()
         outside = sum(not (0 <= x <= width and 0 <= y <= height) for _, _, (x, y) in known)
-        note = f"{'mean error' if len(known) > 1 else 'error'} {number_text(case.loss)} px"
+        note = f"{'mean error' if len(known) > 1 else 'error'} {number_text(case.mean_error)} px"
         note += f"; {count_text(outside, 'prediction')} outside of the image" if outside else ""
         marks = _marks(known, image.thumbnail.scale)
         return Card(image.name, image.file, image.thumbnail, f"{image.name}: {note}", points=marks, note=note)

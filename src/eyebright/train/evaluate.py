@@ -1,4 +1,4 @@
-"""A model's outputs over a whole set, without learning from it, and the scores of them."""
+"""Computes a model's outputs for a whole dataset, their scores, and the `Evaluation` made from them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,18 +23,18 @@ from eyebright.train.device import Device
 from eyebright.train.run import Scores
 from eyebright.types import EvaluatedPart, Size
 
-_LOSS_AT_ONCE = 1024  # images whose loss is computed together
+_LOSS_BATCH = 1024  # number of images whose loss is computed at once
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a model gave for the images of a loader, in the loader's order; of all processes.
+    """A model's outputs for the images of a loader, in its order and from all processes.
 
     Args:
-        outputs: raw, float32, on the CPU.
-        targets: as the loss wants them, on the CPU; None where the loader has none.
-        indices: of the items in the data set's source.
-        warps: from the user's image to what the model saw.
+        outputs: raw outputs, float32, on the CPU.
+        targets: encoded targets for the loss, on the CPU; None if the images have none.
+        indices: index of each image among the items of the dataset's source.
+        warps: the warp from each image to the input of the model.
     """
 
     outputs: Float[Tensor, "n k"]
@@ -44,15 +44,16 @@ class Outputs:
 
 
 def compute_outputs(model: nn.Module, batches: Iterable[Batch], device: Device, *, autocast: bool = True) -> Outputs:
-    """The outputs of a model in evaluation mode for every image of the batches.
-
-    The mode that the model was in comes back, also when a batch raises an error.
+    """The outputs of a model in evaluation mode for all images of the batches; its modes are restored.
 
     Args:
-        model: on the device.
-        batches: of this process; other processes have the others.
-        device: where, and in which precision.
-        autocast: False computes in float32, whatever precision the device trains in.
+        model: the model, on the device.
+        batches: the batches of this process.
+        device: the device and its precision.
+        autocast: False computes in float32, whatever the precision of training.
+
+    Raises:
+        InputError: there is no image that can be read.
     """
     columns = list(device.gather_batches(_rows(model, batches, device, autocast=autocast)))
     if not columns:
@@ -62,17 +63,17 @@ def compute_outputs(model: nn.Module, batches: Iterable[Batch], device: Device, 
         outputs,
         None if targets.ndim == 2 and targets.shape[1] == 0 else targets,
         tuple(indices.tolist()),
-        tuple(_warp(row) for row in warps.numpy()),
+        tuple(_warp_from_row(row) for row in warps.numpy()),
     )
 
 
 def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], device: Device) -> Outputs:
-    """The outputs of a head for the cached features of a whole set, in the loader's order.
+    """The outputs of a head for the cached features of a whole dataset, in its order.
 
     Args:
-        head: on the device.
-        pairs: features and encoded targets of this process's batches.
-        device: where, and in which precision.
+        head: the head, on the device.
+        pairs: features and encoded targets of the batches of this process.
+        device: the device and its precision.
     """
     with modes_restored(head):
         head.eval()
@@ -86,10 +87,10 @@ def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], devi
 
 
 def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
-    """The targets in the task's own units: of points the user's own pixels, also where a crop has cut them off.
+    """The targets in the user's units: points in pixels of the original image, even those outside of a crop.
 
     Args:
-        dataset: that was evaluated.
+        dataset: the evaluated dataset.
         given: the outputs for it.
 
     Raises:
@@ -99,19 +100,21 @@ def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
         raise InputError("these images have no targets; for new images use predict")
     task = dataset.target
     if not task.is_geometric:
-        return task.own_units(given.targets, given.warps)  # numbers are learnt standardized
-    side = {index: i for i, index in enumerate(dataset.indices)}
-    return torch.stack([task.encode(dataset.value(side[index])) for index in given.indices])
+        return task.own_units(given.targets, given.warps)  # the network is trained on standardized numbers
+    positions = {index: i for i, index in enumerate(dataset.indices)}
+    return torch.stack([task.encode(dataset.value(positions[index])) for index in given.indices])
 
 
-def evaluation_of(dataset: Dataset, given: Outputs, decision: Decision, *, part: EvaluatedPart = "valid") -> Evaluation:
+def build_evaluation(
+    dataset: Dataset, given: Outputs, decision: Decision, *, part: EvaluatedPart = "valid"
+) -> Evaluation:
     """The evaluation of a model's outputs.
 
     Args:
-        dataset: that was evaluated.
+        dataset: the evaluated dataset.
         given: the outputs for it, in float32.
-        decision: from outputs to answers.
-        part: what the set is for.
+        decision: converts outputs to predictions.
+        part: the part of the data.
 
     Raises:
         InputError: there are no targets.
@@ -146,14 +149,14 @@ def score(
     metrics: Sequence[Metric],
     decision: Decision,
 ) -> Scores:
-    """``valid_loss`` and every metric by name, exact over all images.
+    """``valid_loss`` and the metrics by name, computed over all images, not averaged over batches.
 
     Args:
         given: a model's outputs, with targets.
-        targets: in the task's own units.
-        loss: of raw outputs and targets.
-        metrics: plain callables among them get raw outputs and targets as the loss wants them, as in the book.
-        decision: from outputs to scores and decisions.
+        targets: the targets in the user's units.
+        loss: a function of raw outputs and targets.
+        metrics: metrics; those that take logits get raw outputs and the targets of the loss, as in the book.
+        decision: converts outputs to scores and decisions.
 
     Raises:
         InputError: there are no targets.
@@ -161,8 +164,8 @@ def score(
     if given.targets is None:
         raise InputError("these images have no targets; for new images use predict")
     mean = MeanLoss(loss)
-    for start in range(0, len(given.outputs), _LOSS_AT_ONCE):
-        part = slice(start, start + _LOSS_AT_ONCE)
+    for start in range(0, len(given.outputs), _LOSS_BATCH):
+        part = slice(start, start + _LOSS_BATCH)
         mean.add(given.outputs[part], given.targets[part])
     scores = {"valid_loss": mean.value}
     if not metrics:
@@ -181,7 +184,7 @@ def score(
 def _rows(
     model: nn.Module, batches: Iterable[Batch], device: Device, *, autocast: bool = True
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """(outputs, targets, indices, warps) of this process's batches, batch by batch."""
+    """(outputs, targets, indices, warps) of each batch of this process."""
     with modes_restored(model):
         model.eval()
         for batch in batches:
@@ -192,22 +195,22 @@ def _rows(
                         outputs = model(batch.x)
                 else:
                     outputs = model(batch.x)
-            yield outputs.float(), targets, torch.tensor(batch.indices), _numbers(batch.warps)
+            yield outputs.float(), targets, torch.tensor(batch.indices), _warps_to_tensor(batch.warps)
 
 
-def _numbers(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:
-    """Warps as rows of numbers, which processes can exchange."""
+def _warps_to_tensor(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:
+    """Warps as rows of a tensor, which processes can exchange."""
     rows = [np.concatenate([np.asarray(warp.matrix).reshape(-1), [*warp.source, *warp.size]]) for warp in warps]
     return torch.from_numpy(np.stack(rows))
 
 
-def _warp(row: np.ndarray) -> Warp:
-    sides = [int(side) for side in row[9:]]
-    return Warp(row[:9].reshape(3, 3).copy(), Size(*sides[:2]), Size(*sides[2:]))
+def _warp_from_row(row: np.ndarray) -> Warp:
+    sizes = [int(size) for size in row[9:]]
+    return Warp(row[:9].reshape(3, 3).copy(), Size(*sizes[:2]), Size(*sizes[2:]))
 
 
 def _common_folder(paths: Sequence[str]) -> Path:
-    """The folder that all files share; the working folder where they share none."""
+    """The common parent folder of all files; the working folder if there is none."""
     try:
         return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120 - many paths
     except ValueError:  # none, absolute and relative ones, or several drives

@@ -38,7 +38,7 @@ def notebook_output() -> Show:
         raise InputError("progress 'notebook' needs the kernel of a notebook, and there is none; use 'auto'")
     display = import_optional("IPython.display", extra="notebook", purpose="a table in a notebook").display
 
-    def show(html: str, text: str) -> Change:
+    def show(html: str, text: str) -> Update:
         handle = display({"text/html": html, "text/plain": text}, raw=True, display_id=True)
         return lambda html, text: handle.update({"text/html": html, "text/plain": text}, raw=True)
 

@@ -3,7 +3,7 @@
 import time
 
 from eyebright.train.events import EpochStarted, Event, PhaseStarted, SearchStarted, StepDone, ValidationStarted
-from eyebright.train.history import SmoothLoss
+from eyebright.train.history import SmoothLoss, format_duration
 
 
 class Work:

@@ -55,7 +55,7 @@ def test_exact_matches_ignore_images_without_known_targets(partly_known):
     known = ~partly_known.target.isnan()
     right = (partly_known.decisions == (partly_known.target == 1)) | ~known
     counted = known.any(dim=1)
-    found = decision_intervals(partly_known.decisions, partly_known.target, n_ren_ren_resamples=2)["subset_accuracy"]
+    found = decision_intervals(partly_known.decisions, partly_known.target, n_resamples=2)["subset_accuracy"]
     assert found == wilson(int(right[counted].all(dim=1).sum()), int(counted.sum()))
 
 

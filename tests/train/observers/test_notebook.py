@@ -154,7 +154,7 @@ def test_a_notebook_is_known_by_its_shell(shell: object, notebook: bool, monkeyp
 def test_where_ipython_is_not_loaded_there_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not in_notebook()
-    refused = pytest.raises(InputError, match="needs the kernel of a notebook, and there is none; take 'auto'")
+    refused = pytest.raises(InputError, match="needs the kernel of a notebook, and there is none; use 'auto'")
     with refused, show_progress("notebook"):
         pass
 

@@ -419,7 +419,7 @@ def test_a_training_that_is_told_to_end_leaves_whole_files_only(
         for one, handler in before.items():
             signal.signal(one, handler)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
-    assert capsys.readouterr().err == "interrupted; what was saved before is unchanged\n"
+    assert capsys.readouterr().err == "interrupted; files that were not complete are unchanged\n"
 
 
 def test_unicode_and_spaces_in_names_are_fine(squares: Path) -> None:

@@ -1,4 +1,4 @@
-"""The model folder: whole or the old one, and nothing in it is ever run."""
+"""The model folder: complete or unchanged after an error, and no code in it is run."""
 
 import errno
 import json
@@ -12,15 +12,25 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError
+from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference import manifest as artifact
-from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_model, save_model
+from eyebright.inference.manifest import (
+    EVALUATION,
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    load_evaluation,
+    load_model,
+    save_model,
+)
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.transforms.draw import Transform
+from eyebright.transforms.draw import Transform, draw_all
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size, Thresholds
+from support.evaluations import make_evaluation
 
 TARGET = MultiCategoryBlock(vocab=["naïve", "b c"])
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)}
@@ -51,7 +61,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "view",
+    "preprocessing",
     [
         (Resize(40), *aug_transforms(size=32)),
         (Resize(40), *aug_transforms(size=32, min_scale=0.75)),
@@ -61,24 +71,86 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
         (),
     ],
 )
-def test_the_saved_view_is_the_validation_view(tmp_path: Path, view: tuple[Transform, ...]) -> None:
-    save_model(tmp_path, manifest(preprocessing=view), STATE)
+def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preprocessing: tuple[Transform, ...]) -> None:
+    save_model(tmp_path, manifest(preprocessing=preprocessing), STATE)
     loaded, _ = load_model(tmp_path)
     for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
-        before = artifact_draw(view, size)
-        after = artifact_draw(loaded.preprocessing, size)
+        before = draw_all(preprocessing, size, None)
+        after = draw_all(loaded.preprocessing, size, None)
         assert before.warp.size == after.warp.size
         assert before.warp.matrix == pytest.approx(after.warp.matrix)
         assert (before.pad or "reflection", before.interpolation) == (after.pad or "reflection", after.interpolation)
 
 
-def artifact_draw(view: tuple[Transform, ...], size: Size) -> object:
-    from eyebright.transforms.draw import draw_all
-
-    return draw_all(view, size, None)
+def evaluation(outputs: float) -> Evaluation:
+    return make_evaluation(TARGET, torch.full((4, 2), outputs), torch.tensor([[0.0, 1.0]] * 4))
 
 
-def test_a_full_disk_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def save_another(folder: Path) -> None:
+    save_model(folder, manifest(decision=Decision(TARGET, Thresholds(0.9))), STATE, evaluation=evaluation(2.0))
+
+
+def fail_at(method: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a method of `Path` raise an error for the temporary file of ``name``."""
+    original = getattr(Path, method)
+
+    def fail(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name.startswith(f".{name}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, method, fail)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("touch", WEIGHTS),
+        ("write_bytes", EVALUATION),
+        ("write_text", MANIFEST),
+        ("replace", WEIGHTS),
+    ],
+)
+def test_after_a_failed_write_of_any_file_all_files_of_the_old_model_are_unchanged(
+    method: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path, manifest(), STATE, evaluation=evaluation(1.0))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    fail_at(method, name, monkeypatch)
+    with pytest.raises(ArtifactError, match="No space left on device; what was there before is unchanged$"):
+        save_another(tmp_path)
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_failed_rename_after_another_one_says_which_files_are_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path, manifest(), STATE, evaluation=evaluation(1.0))
+    fail_at("replace", MANIFEST, monkeypatch)
+    says = "device; already updated: model.safetensors, evaluation.parquet; not updated: manifest.json; save the model"
+    with pytest.raises(ArtifactError, match=says):
+        save_another(tmp_path)
+    monkeypatch.undo()
+    assert load_model(tmp_path)[0].decision.thresholds == Thresholds(0.9)
+    assert load_evaluation(tmp_path).outputs.unique().tolist() == [2.0]
+    fail_at("replace", EVALUATION, monkeypatch)
+    says = "already updated: model.safetensors; not updated: evaluation.parquet, manifest.json; save the model"
+    with pytest.raises(ArtifactError, match=says):
+        save_another(tmp_path)
+    monkeypatch.undo()
+    assert load_model(tmp_path)[0].decision.thresholds == Thresholds(0.9)
+    with pytest.raises(ArtifactError, match=r"evaluation\.parquet' is damaged, or belongs to another model"):
+        load_evaluation(tmp_path)
+
+
+def test_saving_without_an_evaluation_deletes_that_of_the_old_model(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE, evaluation=evaluation(1.0))
+    save_model(tmp_path, manifest(), STATE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, WEIGHTS]
+
+
+def test_a_full_disk_leaves_the_old_model_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_model(tmp_path, manifest(), STATE)
 
     def full(tensors: object, path: Path, metadata: object) -> None:
@@ -95,7 +167,7 @@ def test_a_full_disk_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pyt
     assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, WEIGHTS]
 
 
-def test_a_crash_between_the_two_files_leaves_weights_with_their_own_manifest(tmp_path: Path) -> None:
+def test_after_a_crash_between_two_renames_the_manifest_in_the_weights_is_used(tmp_path: Path) -> None:
     save_model(tmp_path, manifest(), STATE)
     old = (tmp_path / MANIFEST).read_text()
     save_model(tmp_path, manifest(decision=Decision(TARGET, Thresholds(0.9))), STATE)
@@ -132,7 +204,7 @@ def test_a_pickle_is_refused_and_not_run_unlike_the_book(
     with pytest.raises(ArtifactError, match="can run code"):
         load_model(tmp_path / "model" / name)
     (tmp_path / "model" / WEIGHTS).write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ArtifactError, match="not a whole model file"):
+    with pytest.raises(ArtifactError, match="is damaged or not a model file"):
         load_model(tmp_path / "model")
     assert not (tmp_path / "exploded").exists()
 
@@ -142,55 +214,78 @@ def test_a_manifest_cannot_name_something_to_fetch(tmp_path: Path) -> None:
     data = json.loads((tmp_path / MANIFEST).read_text())
     data["model"]["arch"] = "hf-hub:somebody/something"
     (tmp_path / MANIFEST).write_text(json.dumps(data))
-    with pytest.raises(ArtifactError, match="plain name"):
+    with pytest.raises(
+        ArtifactError, match="must be a name of letters, digits, '_', '-' and '.', got 'hf-hub:somebody/something'"
+    ):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize(("schema", "says"), [(3, "3"), (0, "0"), (None, "None"), ("1", "'1'")])
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        (3, "the manifest has schema 3; this version of eyebright reads schemas 1 to 2: update eyebright"),
+        (0, "the manifest has no valid 'schema' number, got 0"),
+        (None, "the manifest has no valid 'schema' number, got None"),
+        ("1", "the manifest has no valid 'schema' number, got '1'"),
+        (True, "the manifest has no valid 'schema' number, got True"),
+    ],
+)
 def test_another_schema_is_refused(tmp_path: Path, schema: object, says: str) -> None:
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps({**data, "schema": schema}))
-    with pytest.raises(ArtifactError, match=f"reads schema 2, and the manifest says {says}"):
+    with pytest.raises(ArtifactError, match=f"{says}$"):
         load_model(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["model", "target", "decision", "preprocessing"])
-def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, missing: str) -> None:
+def test_a_manifest_without_a_required_entry_is_refused(tmp_path: Path, missing: str) -> None:
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
     del data[missing]
     (tmp_path / MANIFEST).write_text(json.dumps(data))
-    with pytest.raises(ArtifactError, match=f"'{missing}'"):
+    with pytest.raises(ArtifactError, match=f"the manifest has no '{missing}'"):
         load_model(tmp_path)
 
 
 Change = Callable[[dict[str, Any]], object]
 
 ODD: dict[str, tuple[Change, str]] = {
-    "a model that is no description": (lambda d: d.update(model=[]), "not a model description"),
-    "an architecture that is no name": (lambda d: d["model"].update(arch=5), "a plain name, not 5"),
-    "no architecture": (lambda d: d["model"].update(arch=None), "a plain name, not None"),
-    "a field too many": (lambda d: d["model"].update(extra=1), "unexpected keyword argument 'extra'"),
-    "a preprocessing that is a text": (lambda d: d.update(preprocessing="x"), "lacks or misspells something"),
+    "a model that is not an object": (lambda d: d.update(model=[]), "not a model description: expected a JSON object"),
+    "an architecture that is not a string": (lambda d: d["model"].update(arch=5), "arch must be a string, got 5"),
+    "no architecture": (lambda d: d["model"].update(arch=None), "arch must be a string, got None"),
+    "an unknown field": (lambda d: d["model"].update(extra=1), "not a model description: unknown field 'extra'"),
+    "a preprocessing that is a string": (lambda d: d.update(preprocessing="x"), "the manifest has an invalid value"),
     "a threshold that is not a number": (
         lambda d: d["decision"]["thresholds"].update(values=float("nan")),
         r"lies in \[0, 1\]",
     ),
-    "a threshold that is a text": (
+    "a threshold that is a string": (
         lambda d: d["decision"]["thresholds"].update(values="x"),
-        "lacks or misspells something",
+        "the manifest has an invalid value",
     ),
-    "a dropout that is a text": (lambda d: d["model"].update(ps="x"), "not a model description"),
-    "layers that are a text": (lambda d: d["model"].update(lin_ftrs="x"), "not a model description"),
-    "half a range": (lambda d: d["model"].update(y_range=[1]), "not a model description"),
-    "colours that are texts": (lambda d: d["model"]["input"].update(mean=["a"] * 3), "not a model description"),
+    "a dropout that is a string": (
+        lambda d: d["model"].update(ps="x"),
+        "ps must be a number or a list of numbers, got 'x'",
+    ),
+    "layers that are a string": (
+        lambda d: d["model"].update(lin_ftrs="x"),
+        "lin_ftrs must be a list of integers or null, got 'x'",
+    ),
+    "half a range": (lambda d: d["model"].update(y_range=[1]), r"y_range must be two numbers or null, got \[1\]"),
+    "colours that are strings": (
+        lambda d: d["model"]["input"].update(mean=["a"] * 3),
+        r"input\.mean must be a list of numbers, got",
+    ),
     "a class too many": (lambda d: d["target"].update(vocab=["a", "b", "c"]), "thresholds for 2 classes, not for 3"),
     "a calibration of a newer version": (
         lambda d: d["decision"]["calibration"].update(kind="beta"),
         "unknown calibration 'beta'",
     ),
-    "pixels of a newer version": (lambda d: d.update(pixels="canonical-9"), "names 'canonical-9'"),
+    "pixels of a newer version": (
+        lambda d: d.update(pixels="canonical-9"),
+        "pixels 'canonical-9', and this version of eyebright has only 'legacy-1'",
+    ),
     "thresholds for others": (
         lambda d: d["decision"]["thresholds"].update(values=[0.5] * 3),
         "thresholds for 3 classes, not for 2",
@@ -199,7 +294,7 @@ ODD: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_manifest_that_makes_no_sense_is_refused_with_its_folder(tmp_path: Path, odd: str) -> None:
+def test_an_inconsistent_manifest_is_refused_with_its_folder(tmp_path: Path, odd: str) -> None:
     change, says = ODD[odd]
     save_model(tmp_path, manifest(), STATE)
     data = json.loads((tmp_path / MANIFEST).read_text())
@@ -233,19 +328,19 @@ def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.M
         load_model(tmp_path)
 
 
-def test_half_a_file_is_refused(tmp_path: Path) -> None:
+def test_truncated_weights_are_refused(tmp_path: Path) -> None:
     save_model(tmp_path, manifest(), STATE)
     whole = (tmp_path / WEIGHTS).read_bytes()
     (tmp_path / WEIGHTS).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ArtifactError, match="not a whole model file"):
+    with pytest.raises(ArtifactError, match="is damaged or not a model file"):
         load_model(tmp_path)
 
 
-def test_no_folder_and_no_model_say_what_is_there(tmp_path: Path) -> None:
+def test_without_a_folder_or_a_model_the_error_lists_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no model folder"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ArtifactError, match=r"holds no model.safetensors; there is notes.txt"):
+    with pytest.raises(ArtifactError, match=r"contains no model.safetensors, but notes.txt"):
         load_model(tmp_path)
 
 
@@ -256,7 +351,7 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="the model has 3 outputs, and its target block 2"):
+    with pytest.raises(ArtifactError, match="the model has 3 outputs, but its target block needs 2"):
         save_model(tmp_path / "model", manifest(model=model_description("test_resnet", 3, size=32)), STATE)
     with pytest.raises(ArtifactError, match="thresholds for 3 classes, not for 2"):
         save_model(tmp_path / "model", manifest(decision=Decision(TARGET, Thresholds((0.5,) * 3))), STATE)
@@ -274,11 +369,12 @@ def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path: Path) ->
         load_predictor(tmp_path)
 
 
-def test_a_score_that_is_not_a_number_is_null_for_strict_readers_and_nan_for_us(tmp_path: Path) -> None:
-    save_model(tmp_path / "model", manifest(scores={"mean_ap": math.nan, "f1": 0.5}), STATE)
+def test_nan_is_null_in_the_file_and_nan_after_loading(tmp_path: Path) -> None:
+    changes = {"scores": {"mean_ap": math.nan, "f1": 0.5}, "report": {"settings": [math.inf]}, "data": {"x": math.nan}}
+    save_model(tmp_path / "model", manifest(**changes), STATE)
 
     def refuse(name: str) -> None:
-        pytest.fail(f"{name} is no JSON")
+        pytest.fail(f"{name} is not JSON")
 
     text = (tmp_path / "model" / "manifest.json").read_text()
     assert json.loads(text, parse_constant=refuse)["scores"] == {"mean_ap": None, "f1": 0.5}

@@ -47,5 +47,5 @@ def test_a_model_of_schema_1_is_saved_as_the_newest_schema(kind: str, tmp_path: 
 
 
 def test_a_model_of_schema_1_has_no_evaluation_and_says_so() -> None:
-    with pytest.raises(ArtifactError, match=r"holds no evaluation.parquet; models have one since schema 2"):
+    with pytest.raises(ArtifactError, match=r"contains no evaluation.parquet, which models have since schema 2"):
         load_evaluation(FOLDER / "labels")

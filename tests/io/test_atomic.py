@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import prepared_file, write_atomically
 
 
 def test_a_written_file_replaces_the_old_one(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_after_a_failed_write_the_old_file_is_unchanged_and_no_temporary_file_is
         temporary.write_text("ne")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.txt'$"):
         write_atomically(path, write_part)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
@@ -39,6 +39,22 @@ def test_an_error_names_the_target_file_and_not_the_temporary_one(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"file/a.txt'$"):
         write_atomically(tmp_path / "file" / "a.txt", lambda temporary: temporary.write_text("new"))
+
+
+def test_an_error_that_names_another_file_is_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="other.txt'$"):
+        write_atomically(tmp_path / "a.txt", lambda _: (tmp_path / "other.txt").read_text())
+
+
+def test_a_prepared_file_replaces_the_old_one_only_when_it_is_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with prepared_file(path, lambda temporary: temporary.write_text("new")):
+        assert path.read_text() == "old"
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "old")]
+    with prepared_file(path, lambda temporary: temporary.write_text("new")) as rename:
+        rename()
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "new")]
 
 
 def test_the_file_has_the_permissions_of_the_umask_whatever_the_writer_creates(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
             traceback.print_exc()
         return _report_error(error, arguments)
     if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
-        typer.echo("interrupted; what was saved before is unchanged", err=True)
+        typer.echo("interrupted; files that were not complete are unchanged", err=True)
     return code if isinstance(code, int) else 0
 
 

@@ -1,12 +1,13 @@
-"""What is saved: a folder that predicts anywhere and runs nothing.
+"""Saves and loads a model folder: weights, a JSON manifest and the validation outputs; loading runs no code.
 
-    model.safetensors   the weights, and a copy of the manifest in its header
+    model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
     evaluation.parquet  the model's outputs for the validation images, with their targets
 
-Each file is written under another name, flushed to the disk and renamed, so a full disk or a power cut leaves the old
-model as it was. The copy in the header is for the moment between the two renames: the manifest that was saved together
-with the weights is the one that counts. A manifest that a person edited afterwards carries the same ``id`` and is used.
+All files are first written to temporary names and flushed to the disk, then renamed one after another, so a full disk
+leaves an older model unchanged. A crash between two renames can leave an old manifest beside new weights, so the
+weights file holds a copy of its manifest: ``manifest.json`` is used if its ``id`` equals that of the copy (it may have
+been edited by hand), otherwise the copy. An evaluation is only used if its hash is that in the manifest.
 
 Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
 """
@@ -18,7 +19,8 @@ import os
 import platform
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -32,7 +34,7 @@ from torch import Tensor
 
 from eyebright.errors import ArtifactError, EyebrightError, InputError
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
-from eyebright.io.atomic import write_atomically
+from eyebright.io.atomic import prepared_file
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
@@ -46,15 +48,16 @@ MANIFEST = "manifest.json"
 EVALUATION = "evaluation.parquet"
 
 PIXELS = "legacy-1"
-"""How the pixels that a model sees are made; a folder keeps its own for ever."""
+"""Version of the decoding and resizing that a saved model was evaluated with; a folder keeps its own."""
 
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
-_VERSIONS = ("eyebright", "torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
+_PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
 
 
 def _versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a model depends on."""
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    for name in _VERSIONS:
+    for name in _PACKAGES:
         try:
             versions.setdefault(name, metadata.version(name))
         except metadata.PackageNotFoundError:
@@ -64,20 +67,20 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that a saved model is, except its weights.
+    """The description of a saved model: everything except its weights.
 
     Args:
         model: the architecture, its head and its input.
-        decision: from the model's outputs to answers, with the target block and its vocabulary.
-        preprocessing: how a new image is brought to the model's size.
-        scores: of the validation images, by name.
-        training: how it was trained: seed, epochs, rates.
-        data: what it was trained on: counts, a fingerprint.
+        decision: calibration, thresholds and the fitted target block.
+        preprocessing: the transforms of validation images.
+        scores: the scores of the validation images, by metric.
+        training: the settings of training: seed, epochs, learning rates.
+        data: a summary of the data: number of images, fingerprint.
         targets: a summary of the training targets, see `TargetBlock.training_summary`.
-        report: what the report says beside the evaluation: title, how the data was read, what was left out.
-        evaluation: the hash of the evaluation that is saved beside the model; None where there is none.
-        versions: of the libraries that wrote it.
-        created: when, UTC.
+        report: what the report says beside the evaluation, as JSON: title, messages about the data, skipped images.
+        evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
+        versions: the versions of the libraries that saved the model.
+        created: the time of saving, UTC, in ISO format.
     """
 
     model: ModelDescription
@@ -98,8 +101,8 @@ class Manifest:
         return self.decision.target
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as the file holds it."""
-        return {
+        """The manifest as a dictionary for JSON."""
+        content = {
             "schema": SCHEMA,
             "created": self.created,
             "model": self.model.to_json(),
@@ -107,56 +110,65 @@ class Manifest:
             "decision": self.decision.to_json(),
             "pixels": PIXELS,
             "preprocessing": preprocessing_to_json(self.preprocessing),
-            "scores": _without_nan(self.scores),
-            "training": _without_nan(self.training),
+            "scores": self.scores,
+            "training": self.training,
             "data": self.data,
-            "targets": _without_nan(self.targets),
+            "targets": self.targets,
             "report": self.report,
             "evaluation": self.evaluation,
             "versions": self.versions,
         }
+        return _finite_or_none(content)
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Manifest":
-        """The manifest that `to_json` described, of this schema or an older one.
+        """The manifest from the dictionary that `to_json` returned, in this version or an older one.
+
+        Args:
+            data: the parsed content of ``manifest.json``.
 
         Raises:
-            ArtifactError: the schema is newer than this version, or something is missing or wrong.
+            ArtifactError: there is no valid schema number, the schema is newer than this version of Eyebright, or a
+                value is missing or invalid.
         """
         schema = data.get("schema")
-        if not isinstance(schema, int) or schema > SCHEMA or schema < 1:
+        if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+            raise ArtifactError(f"the manifest has no valid 'schema' number, got {schema!r}")
+        if schema > SCHEMA:
             raise ArtifactError(
-                f"this version reads schema {SCHEMA}, and the manifest says {schema!r}; update eyebright"
+                f"the manifest has schema {schema}; this version of eyebright reads schemas 1 to {SCHEMA}: update"
+                " eyebright"
             )
         try:
             manifest = _read(_from_schema_1(data) if schema == 1 else data)
-            _refuse_what_makes_no_sense(manifest)
+            _check_consistent(manifest)
             return manifest
         except EyebrightError as error:
             raise ArtifactError(f"the manifest cannot be used: {error}") from None
         except KeyError as error:
-            raise ArtifactError(f"the manifest lacks {error}") from None
+            raise ArtifactError(f"the manifest has no {error}") from None
         except (TypeError, AttributeError, ValueError) as error:
-            raise ArtifactError(f"the manifest lacks or misspells something: {error}") from None
+            raise ArtifactError(f"the manifest has an invalid value: {error}") from None
 
 
 def save_model(
     folder: str | Path, manifest: Manifest, state: dict[str, Tensor], *, evaluation: Evaluation | None = None
 ) -> Path:
-    """The folder, with the model in it.
+    """The path of the folder, in which the model is saved.
 
     Args:
-        folder: is made where it is missing; what else lies in it stays.
-        manifest: what the model is.
-        state: its weights, by name.
-        evaluation: its outputs for the validation images; None saves none, and removes that of an older model.
+        folder: the folder to write; it is created if necessary, and other files in it are kept.
+        manifest: the description of the model.
+        state: the state dict of the model.
+        evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
 
     Raises:
-        ArtifactError: the disk is full, read-only, or the like; a model that was there before still is. Or the outputs
-            or thresholds are not as many as the classes, so that it could not be loaded again.
+        ArtifactError: the number of outputs or thresholds is not the number of classes; or a file cannot be written,
+            for example because the disk is full. The message says whether a model that was in the folder before is
+            unchanged: it is if any file cannot be written, but not if one cannot be renamed after another one was.
     """
     folder = Path(folder)
-    _refuse_what_makes_no_sense(manifest)
+    _check_consistent(manifest)
     identity = uuid.uuid4().hex
     saved = None
     if evaluation is not None:
@@ -164,20 +176,15 @@ def save_model(
         saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
         manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
     data = {**manifest.to_json(), "id": identity}
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=True)
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata={"manifest": text}))
-        if saved is None:
-            (folder / EVALUATION).unlink(missing_ok=True)
-        else:
-            write_atomically(folder / EVALUATION, lambda path: path.write_bytes(saved))
-        write_atomically(folder / MANIFEST, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(
-            f"cannot save the model in '{folder}': {_reason(error)}; what was there before is unchanged"
-        ) from None
+    # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
+    writers: dict[str, Callable[[Path], Any] | None] = {
+        WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
+        EVALUATION: None if saved is None else lambda path: path.write_bytes(saved),
+        MANIFEST: lambda path: path.write_text(text + "\n", encoding="utf-8"),
+    }
+    _write_together(folder, writers)
     return folder
 
 
@@ -185,7 +192,8 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
     """(manifest, weights) of a saved model.
 
     Raises:
-        ArtifactError: there is no model, only part of one, one of a newer schema, or something that had to be run.
+        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, or a file
+            that can run code (pickle).
     """
     return _load(Path(folder), weights=True)
 
@@ -194,23 +202,24 @@ def load_manifest(folder: str | Path) -> Manifest:
     """The manifest of a saved model, without its weights.
 
     Raises:
-        ArtifactError: there is no model, or its manifest cannot be used.
+        ArtifactError: the folder contains no model, or its manifest is damaged or of a newer version.
     """
     return _load(Path(folder), weights=False)[0]
 
 
 def load_evaluation(folder: str | Path) -> Evaluation:
-    """What the saved model said about its validation images.
+    """The saved evaluation: outputs and targets of the validation images.
 
     Raises:
-        ArtifactError: there is no model or no evaluation, it is damaged, or it belongs to another model.
+        ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
+            model.
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
     path = folder / EVALUATION
     if manifest.evaluation is None or not path.is_file():
         raise ArtifactError(
-            f"'{folder}' holds no {EVALUATION}; models have one since schema 2: train again, or save one with "
+            f"'{folder}' contains no {EVALUATION}, which models have since schema 2: train again, or save one with "
             "Learner.save_model"
         )
     try:
@@ -224,7 +233,7 @@ def load_evaluation(folder: str | Path) -> Evaluation:
 
 
 def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
-    """A hash of a model's description and of every weight."""
+    """A hash of a model's description and its weights, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
     for name in sorted(state):
         digest.update(name.encode())
@@ -232,8 +241,40 @@ def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> s
     return digest.hexdigest()
 
 
+def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
+    """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
+
+    Args:
+        folder: is created if necessary.
+        writers: by file name, the function that writes the file; None to delete it.
+
+    Raises:
+        ArtifactError: a file cannot be written or renamed; the message says which files are new.
+    """
+    steps: dict[str, Callable[[], object]] = {}
+    updated: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            for name, write in writers.items():
+                path = folder / name
+                if write is not None:
+                    steps[name] = stack.enter_context(prepared_file(path, write))
+                elif path.exists():
+                    steps[name] = path.unlink
+            for name, step in steps.items():
+                step()
+                updated.append(name)
+    except (OSError, SafetensorError) as error:
+        state = "what was there before is unchanged"
+        if updated:
+            rest = ", ".join(name for name in steps if name not in updated)
+            state = f"already updated: {', '.join(updated)}; not updated: {rest}; save the model again"
+        raise ArtifactError(f"cannot save the model in '{folder}': {_reason(error)}; {state}") from None
+
+
 def _relative(images: Path, folder: Path) -> Path:
-    """The image folder as seen from the model folder: both can be moved together, and no user's folder is named."""
+    """The image folder relative to the model folder: both can be moved, and no folder of the user is named."""
     try:
         return Path(os.path.relpath(images.resolve(), folder.resolve()))
     except ValueError:  # on different drives
@@ -241,25 +282,28 @@ def _relative(images: Path, folder: Path) -> Path:
 
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
-    _refuse_what_is_no_model(folder)
+    _check_model_folder(folder)
     try:
         with (folder / WEIGHTS).open("rb"):
-            pass  # safetensors reports a file without permission as missing
+            pass  # safetensors would report a file without permission as missing
         with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
-            inside = json.loads((file.metadata() or {}).get("manifest", "null"))
+            copy = json.loads((file.metadata() or {}).get("manifest", "null"))
             state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"'{folder / WEIGHTS}' is not a whole model file: {_reason(error)}") from None
+        raise ArtifactError(f"'{folder / WEIGHTS}' is damaged or not a model file: {_reason(error)}") from None
     try:
-        return Manifest.from_json(_chosen(folder / MANIFEST, inside)), state
+        return Manifest.from_json(_choose_manifest(folder / MANIFEST, copy)), state
     except ArtifactError as error:
         raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
 
 
 def _read(data: dict[str, Any]) -> Manifest:
-    """The manifest of this schema."""
+    """The manifest from JSON of the current schema."""
     if data["pixels"] != PIXELS:
-        raise ArtifactError(f"this version knows the pixels '{PIXELS}', and the manifest names {data['pixels']!r}")
+        raise ArtifactError(
+            f"the model was evaluated with pixels {data['pixels']!r}, and this version of eyebright has only"
+            f" '{PIXELS}': update eyebright"
+        )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),
         decision=Decision.from_json(data["decision"], block_from_json(data["target"])),
@@ -276,7 +320,7 @@ def _read(data: dict[str, Any]) -> Manifest:
 
 
 def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of schema 1 as one of schema 2: thresholds belong to the decision, "view" is called preprocessing."""
+    """A manifest of schema 1 converted to schema 2: thresholds go to the decision, ``view`` is ``preprocessing``."""
     old = {name: value for name, value in data.items() if name not in ("thresholds", "view")}
     return {
         **old,
@@ -290,50 +334,62 @@ def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _without_nan(value: Any) -> Any:
-    """The same with None for numbers that are not finite: JSON has no word for them, and strict readers refuse it."""
+def _finite_or_none(value: Any) -> Any:
+    """The value with None in place of NaN and infinities, which JSON does not have."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case dict():
-            return {name: _without_nan(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            return {name: _finite_or_none(inner) for name, inner in value.items()}  # pyright: ignore[reportUnknownVariableType]
         case list() | tuple():
-            return [_without_nan(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
+            return [_finite_or_none(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
         case _:
             return value
 
 
-def _refuse_what_makes_no_sense(manifest: Manifest) -> None:
-    arch: Any = manifest.model.arch
-    if not isinstance(arch, str) or re.fullmatch(r"[\w.\-]+", arch) is None:
-        raise ArtifactError(f"the architecture is a plain name, not {arch!r}")
+def _check_consistent(manifest: Manifest) -> None:
+    """Raises `ArtifactError` unless architecture, outputs, thresholds and classes agree."""
+    arch = manifest.model.arch
+    if re.fullmatch(r"[\w.\-]+", arch) is None:  # timm would download from other names, such as hf-hub:...
+        raise ArtifactError(f"the architecture must be a name of letters, digits, '_', '-' and '.', got {arch!r}")
     try:
         width = manifest.target.width
         manifest.decision.thresholds.per_class(width)
     except InputError as error:
         raise ArtifactError(str(error)) from None
     if manifest.model.classes != width:
-        raise ArtifactError(f"the model has {manifest.model.classes} outputs, and its target block {width}")
+        raise ArtifactError(f"the model has {manifest.model.classes} outputs, but its target block needs {width}")
 
 
-def _refuse_what_is_no_model(folder: Path) -> None:
+def _check_model_folder(folder: Path) -> None:
+    """Raises `ArtifactError` unless the folder contains model weights."""
     if folder.suffix in _EXECUTABLE:
         raise ArtifactError(
-            f"'{folder}' is a kind of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
+            f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
         )
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder '{folder}'")
     if (folder / WEIGHTS).is_file():
         return
-    there = sorted(file.name for file in folder.iterdir())[:8]
-    running = [name for name in there if Path(name).suffix in _EXECUTABLE]
-    if running:
-        raise ArtifactError(f"'{folder}' holds {running[0]}, which can run code when it is loaded, and no {WEIGHTS}")
-    raise ArtifactError(f"'{folder}' holds no {WEIGHTS}; there is {', '.join(there) or 'nothing'}")
+    names = sorted(file.name for file in folder.iterdir())[:8]
+    executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
+    if executable:
+        raise ArtifactError(
+            f"'{folder}' contains {executable[0]}, which can run code when it is loaded, and no {WEIGHTS}"
+        )
+    raise ArtifactError(f"'{folder}' contains no {WEIGHTS}, but {', '.join(names) or 'nothing'}")
 
 
-def _chosen(path: Path, inside: Any) -> dict[str, Any]:
-    """The manifest beside the weights where it was saved together with them, else the one inside."""
+def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
+    """The content of ``manifest.json`` if it was saved together with the weights, otherwise the copy in their header.
+
+    Args:
+        path: the path of ``manifest.json``; the file need not exist.
+        copy: the copy of the manifest; None if the weights have none.
+
+    Raises:
+        ArtifactError: there is no manifest, or the file is not JSON or cannot be read.
+    """
     beside: Any = None
     if path.is_file():
         try:
@@ -342,8 +398,8 @@ def _chosen(path: Path, inside: Any) -> dict[str, Any]:
             raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{MANIFEST} is not JSON: {error}") from None
-    if isinstance(inside, dict) and not (isinstance(beside, dict) and beside.get("id") == inside.get("id")):
-        return inside
+    if isinstance(copy, dict) and not (isinstance(beside, dict) and beside.get("id") == copy.get("id")):
+        return copy
     if not isinstance(beside, dict):
         raise ArtifactError(f"there is no {MANIFEST}")
     return beside

@@ -91,16 +91,13 @@ class ModelDescription:
         Raises:
             InputError: a field is missing, unknown, of the wrong type or out of range.
         """
-        try:
-            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-            fields["input"] = _input_from_json(data["input"])
-            fields["ps"] = _floats(fields.get("ps", 0.5))
-            fields["lin_ftrs"] = None if (sizes := fields.get("lin_ftrs")) is None else tuple(map(int, sizes))
-            return ModelDescription(**fields)
-        except InputError:
-            raise
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"this is not a model description: {error}") from error
+        _check_json(data, _FIELDS, required=("arch", "classes", "input"))
+        _check_json(data["input"], _INPUT_FIELDS, required=tuple(_INPUT_FIELDS), prefix="input.")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        values["input"] = _input_from_json(data["input"])
+        if "ps" in values:
+            values["ps"] = _floats(values["ps"])
+        return ModelDescription(**values)
 
 
 def model_description(
@@ -267,6 +264,73 @@ def build_model(
 
 def _floats(value: Any) -> float | tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, (list, tuple)) else float(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_list(value: Any, is_element: Callable[[Any], bool], length: int | None = None) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(is_element, value)) and length in (None, len(value))
+
+
+_JsonType = tuple[str, Callable[[Any], bool]]
+_BOOLEAN: _JsonType = ("true or false", lambda v: isinstance(v, bool))
+_STRING: _JsonType = ("a string", lambda v: isinstance(v, str))
+_INTEGER: _JsonType = ("an integer", _is_integer)
+_NUMBERS: _JsonType = ("a list of numbers", lambda v: _is_list(v, _is_number))
+_INTEGERS_OR_NULL: _JsonType = ("a list of integers or null", lambda v: v is None or _is_list(v, _is_integer))
+
+_FIELDS: Mapping[str, _JsonType] = {
+    "arch": _STRING,
+    "classes": _INTEGER,
+    "input": ("a JSON object", lambda v: isinstance(v, Mapping)),
+    "n_in": _INTEGER,
+    "concat_pool": _BOOLEAN,
+    "lin_ftrs": _INTEGERS_OR_NULL,
+    "ps": ("a number or a list of numbers", lambda v: _is_number(v) or _is_list(v, _is_number)),
+    "bn_final": _BOOLEAN,
+    "first_bn": _BOOLEAN,
+    "lin_first": _BOOLEAN,
+    "y_range": ("two numbers or null", lambda v: v is None or _is_list(v, _is_number, 2)),
+    "pool": _BOOLEAN,
+    "output_shape": _INTEGERS_OR_NULL,
+}
+"""For each field of a model description in JSON: its type as text, and a function that checks a value."""
+
+_INPUT_FIELDS: Mapping[str, _JsonType] = {
+    "size": ("two integers", lambda v: _is_list(v, _is_integer, 2)),
+    "mean": _NUMBERS,
+    "std": _NUMBERS,
+    "interpolation": _STRING,
+}
+
+
+def _check_json(data: Any, fields: Mapping[str, _JsonType], *, required: Sequence[str], prefix: str = "") -> None:
+    """Raises `InputError` unless ``data`` is an object with the required fields, known fields only and valid types.
+
+    Args:
+        data: the parsed JSON value.
+        fields: the type of each known field.
+        required: the names of the fields that must be there.
+        prefix: precedes the names of fields in error messages.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(f"not a model description: expected a JSON object, got {data!r}")
+    for name in data:
+        if name not in fields:
+            raise InputError(f"not a model description: unknown field '{prefix}{name}'")
+    for name in required:
+        if name not in data:
+            raise InputError(f"not a model description: '{prefix}{name}' is missing")
+    for name, value in data.items():
+        text, is_valid = fields[name]
+        if not is_valid(value):
+            raise InputError(f"not a model description: {prefix}{name} must be {text}, got {value!r}")
 
 
 def _input_from_json(data: Mapping[str, Any]) -> InputDescription:

@@ -238,9 +238,7 @@ class Vocab(Sequence[str]):
         try:
             return self._index[name]  # type: ignore[index]
         except KeyError:
-            raise LabelError(
-                f"unknown label '{name}'.{did_you_mean(str(name), self)} The {len(self)} known: {listing(self)}"
-            ) from None
+            raise LabelError(f"unknown label '{name}'.{did_you_mean(str(name), self)} Known: {listing(self)}") from None
 
     @property
     def o2i(self) -> Mapping[str, int]:

@@ -91,8 +91,18 @@ def test_a_duplicate_or_missing_column_is_an_error(folder: Path, table: pd.DataF
     twice = pd.concat([table, table[["labels"]]], axis=1)
     with pytest.raises(DataError, match="row 0: 2 columns are called 'labels'; give each a name of its own"):
         block(folder).datasets(twice)
-    with pytest.raises(DataError, match="row 0: there is no column '9'.* There are: 'fname', 'labels'"):
+    with pytest.raises(DataError, match="row 0: there is no column '9'.* Columns: 'fname', 'labels'"):
         block(folder, get_y=ColReader(9)).datasets(table)
+
+
+@pytest.mark.parametrize("options", [{"pref": "images/"}, {"suff": ".png"}])
+def test_an_empty_cell_where_a_prefix_or_suffix_needs_a_value_is_an_error(options: dict[str, str]) -> None:
+    table = pd.DataFrame({"fname": ["a", None], "label": ["cat", "dog"]})
+    reader = ColReader("fname", **options)
+    message = "the cell in column 'fname' is empty, but `pref` or `suff` needs a value; fill it in or remove the row"
+    with pytest.raises(DataError, match=message):
+        reader(table.iloc[1])
+    assert ColReader("fname")(table.iloc[1]) is None
 
 
 def test_items_can_be_an_iterator(folder: Path) -> None:
@@ -118,9 +128,9 @@ def test_items_that_cannot_be_indexed_are_an_error(items: object, message: str) 
         DataBlock().datasets(items)
 
 
-def test_an_empty_file_name_is_an_error(folder: Path, table: pd.DataFrame) -> None:
+def test_an_empty_file_name_is_an_error_with_its_row(folder: Path, table: pd.DataFrame) -> None:
     without_name = table.assign(fname=[None, *table["fname"][1:]])
-    with pytest.raises(DataError, match="row 0: column 'fname' is empty"):
+    with pytest.raises(DataError, match="row 0: the cell in column 'fname' is empty"):
         block(folder).datasets(without_name).train[0]
 
 
@@ -178,7 +188,7 @@ def test_the_summary_describes_one_sample_and_one_batch(
         "2 datasets of sizes 18,6",
         f"{unlabelled} training images have no label",
         "applying ImageBlock gives PILImage mode=RGB size=64x48",
-        "one resample, from 48x64 (height x width) to 24x24",
+        "one resampling, from 48x64 (height x width) to 24x24",
         "One batch: x 4x3x24x24 float32, y 4x3 float32",
     ):
         assert text in output

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from eyebright.data.block import DataBlock
-from eyebright.data.getters import ColReader, factorize
+from eyebright.data.getters import ColReader
+from eyebright.data.targets import factorize
 from eyebright.errors import DataError
 from eyebright.sources.split import IndexSplitter
 from eyebright.tasks.category import CategoryBlock

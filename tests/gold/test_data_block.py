@@ -155,7 +155,7 @@ def test_the_summary_has_no_repetition_and_reports_a_single_resampling(
     fastai, ours = summaries("pets"), printed_summary(CHAPTER_5, pets, capsys)
     assert fastai.count("Collecting items from") == 2
     assert ours.count("Collecting items from") == 1
-    assert "all of it as one resample, from" in ours
+    assert "all transforms composed to one resampling, from" in ours
     assert "to 24x24 (height x width)" in ours
 
 

@@ -68,7 +68,7 @@ def test_kinds_have_the_words_of_users_and_the_names_of_blocks(word: str, name: 
 
 
 def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no `kind='number'`. Did you mean 'numbers'\? There are .*'ratings'"):
+    with pytest.raises(InputError, match=r"no `kind='number'`. Did you mean 'numbers'\? Known: .*'ratings'"):
         read_source(table(tmp_path, "price", "1", "2"), kind="number")
 
 
@@ -179,7 +179,7 @@ def test_options_that_were_asked_for_stay_with_the_source(tmp_path: Path) -> Non
 def test_a_mirror_can_be_switched_off(tmp_path: Path) -> None:
     path = table(tmp_path, "left_x,left_y,right_x,right_y", "1,2,3,4")
     assert read_source(path).mirror == (1, 0)
-    assert read_source(path, mirror="none").mirror is None
+    assert read_source(path, mirror="none").mirror == (0, 1)  # each point keeps its name
 
 
 @pytest.mark.parametrize("option", ["mirror", "unit"])

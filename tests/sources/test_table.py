@@ -237,7 +237,7 @@ def test_a_column_that_is_not_there_names_the_nearest(read):
     text = "file,labels\na.jpg,cat\n"
     for options in ({"files": "flie"}, {"labels": "label"}, {"labels": ["label"]}):
         with pytest.raises(
-            TableError, match=r"there is no column '.*'. Did you mean '(file|labels)'\? It has 'file', 'labels'"
+            TableError, match=r"there is no column '.*'. Did you mean '(file|labels)'\? Columns: 'file', 'labels'"
         ):
             read(text, **options)
 

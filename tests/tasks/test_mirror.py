@@ -53,19 +53,22 @@ def test_pairs_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("left_eye:right_eys", r"point 'right_eys', which does not exist. Did you mean 'right_eye'\? There are"),
-        ("left_eye", r"pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got 'left_eye'"),
-        ("left_eye:", "pairs points as in"),
-        ("left_eye:left_eye", "names each point once, and 'left_eye:left_eye' repeats one"),
-        ("left_eye:right_eye,right_eye:nose", "names each point once, and 'right_eye:nose' repeats one"),
+        ("left_eye:right_eys", r"point 'right_eys', which does not exist. Did you mean 'right_eye'\? Points: "),
+        (
+            "left_eye",
+            r"must be pairs of points such as 'left_eye:right_eye,left_ear:right_ear', or 'none'; got 'left_eye'",
+        ),
+        ("left_eye:", "must be pairs of points"),
+        ("left_eye:left_eye", "may name each point once only, and 'left_eye:left_eye' repeats one"),
+        ("left_eye:right_eye,right_eye:nose", "may name each point once only, and 'right_eye:nose' repeats one"),
     ],
 )
-def test_a_pair_that_is_none_is_an_error(asked: str, message: str) -> None:
+def test_an_invalid_pair_is_an_error(asked: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         asked_mirror(asked, ("left_eye", "right_eye", "nose"))
 
 
-def test_the_message_names_the_pairs_or_says_how_to() -> None:
+def test_the_message_names_the_pairs_or_the_option_for_them() -> None:
     names = ("left_eye", "nose", "right_eye")
     assert (
         mirror_message((2, 1, 0), names) == "in a mirrored image these points exchange their names: left_eye:right_eye"

@@ -1,7 +1,6 @@
-"""Describes a data block step by step: how it makes one sample and one batch, with the result of each step.
+"""`summary_lines`: the text of `DataBlock.summary`, which shows each step of making one sample and one batch.
 
-An error in the data or in a getter does not propagate: the description ends with its message, which names the item and
-what to do.
+An error in the data or in a getter is not raised: the text ends with its message, which names the item and what to do.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,17 +14,17 @@ from eyebright.data.datasets import Datasets
 from eyebright.errors import EyebrightError
 from eyebright.image.warp import Warp
 from eyebright.sources.items import item_at, where
-from eyebright.transforms.draw import draw_all
+from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
 
 
 def summary_lines(
     source: Any, *, make_datasets: Callable[[], Datasets], make_pipeline: Callable[[], Pipeline] | None, bs: int
 ) -> Iterator[str]:
-    """The lines of the description.
+    """The lines of the summary.
 
     Args:
-        source: where the items come from; it is only named.
+        source: where the items come from; only its name is used.
         make_datasets: makes the datasets; errors in the items are found here.
         make_pipeline: makes the pipeline; None: there are no images to batch.
         bs: batch size.
@@ -37,10 +36,10 @@ def summary_lines(
         yield f"2 datasets of sizes {len(datasets.train)},{len(datasets.valid)}"
         if unused := len(datasets) - len(datasets.train) - len(datasets.valid):
             yield f"  {unused} items are in neither of them"
-        yield from _describe_target(datasets)
-        yield from _describe_sample(datasets)
+        yield from _target_lines(datasets)
+        yield from _sample_lines(datasets)
         if make_pipeline is not None:
-            yield from _describe_batch(datasets, make_pipeline(), min(bs, len(datasets.train)))
+            yield from _batch_lines(datasets, make_pipeline(), min(bs, len(datasets.train)))
     except EyebrightError as error:
         yield ""
         yield f"Stopped here: {error}"
@@ -49,7 +48,7 @@ def summary_lines(
         yield f"Stopped here: {type(error).__name__}: {error}"
 
 
-def _describe_target(datasets: Datasets) -> Iterator[str]:
+def _target_lines(datasets: Datasets) -> Iterator[str]:
     target = datasets.target
     if target is None:
         return
@@ -60,7 +59,7 @@ def _describe_target(datasets: Datasets) -> Iterator[str]:
             yield f"  {unlabelled} training images have no label"
 
 
-def _describe_sample(datasets: Datasets) -> Iterator[str]:
+def _sample_lines(datasets: Datasets) -> Iterator[str]:
     spec, train = datasets.spec, datasets.train
     index = train.indices[0]
     item = item_at(datasets.items, index)
@@ -78,18 +77,19 @@ def _describe_sample(datasets: Datasets) -> Iterator[str]:
     yield f"Final sample: ({_shorten(x)}, {_shorten(y)})"
 
 
-def _describe_batch(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]:
+def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]:
     target, train = datasets.target, datasets.train
     yield ""
     yield "Building one batch"
     sample = train.sample(0)
     generator = np.random.default_rng(0)
     yield f"  an image of {_size_text(sample.image.shape)}"
-    composed = draw_all([], sample.image.shape, None)
+    composed = Draw(Warp.identity(sample.image.shape))
     for transform in pipeline.transforms:
         composed = composed.then(transform.draw(composed.warp.size, generator))
         yield f"     applying {transform!r} gives {_size_text(composed.warp.size)}"
-    yield f"  all of it as one resample, from {_size_text(composed.warp.source)} to {_size_text(composed.warp.size)}"
+    sizes = f"from {_size_text(composed.warp.source)} to {_size_text(composed.warp.size)}"
+    yield f"  all transforms composed to one resampling, {sizes}"
     yield f"Adding the next {bs - 1} samples" if bs > 1 else "A batch of one"
     images: list[Preprocessed] = []
     targets: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""The training and the validation loader of a dataset, together: what a learner takes."""
+"""`DataLoaders`: a training and a validation loader, together the data of a learner."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,10 +25,10 @@ class DataLoaders:
     """The training and the validation loader of one data block; `DataBlock.dataloaders` makes it.
 
     Args:
-        train: augments, and shuffles in each epoch.
-        valid: gives each image once, in the dataset's order.
+        train: the training loader, which augments, and shuffles in each epoch.
+        valid: the validation loader: each image once, in the dataset's order.
         datasets: the training and the validation set.
-        path: folder for the learner's files.
+        path: folder in which the learner saves its files.
     """
 
     def __init__(self, train: Loader, valid: Loader, datasets: Datasets, *, path: str | Path = ".") -> None:
@@ -79,12 +79,12 @@ class DataLoaders:
 
     @property
     def train_dl(self) -> Loader:
-        """The training loader, under the name of the recipes."""
+        """The training loader, `train`; Microsoft's computer-vision recipes (fastai 1) read this."""
         return self.train
 
     @property
     def valid_dl(self) -> Loader:
-        """The validation loader, under the name of the recipes."""
+        """The validation loader, `valid`; Microsoft's computer-vision recipes (fastai 1) read this."""
         return self.valid
 
     @property

@@ -1,7 +1,7 @@
-"""Summaries of datasets for people: number of images, images per label, and a few thumbnails.
+"""What a notebook shows for datasets: number of images, images per label, and a few thumbnails.
 
-A notebook shows them when a cell returns a dataset, so making one is quick and never fails: labels are counted only
-where they have been read already, a few images are opened, and one that cannot be opened is shown as its error.
+It is made whenever a cell returns a dataset, so it is quick and raises no error: labels are counted only if they have
+been read before, only a few images are opened, and for one that cannot be opened its error is shown.
 """
 
 import io

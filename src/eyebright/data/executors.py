@@ -1,4 +1,7 @@
-"""What runs a sample loader: the calling thread, threads, or worker processes (`eyebright.data.process_executor`).
+"""`Executor`: runs a sample loader in the calling thread, in threads or in processes.
+
+Processes are in `eyebright.data.process_executor`. An executor is never closed explicitly: its threads or processes end
+when the last loader that uses it is garbage collected, and at the latest when Python exits.
 
 All executors give the same samples and raise the same errors, except that an error that cannot be pickled comes back
 from a worker process as a `RuntimeError` with the same message.
@@ -15,10 +18,10 @@ from eyebright.data.sample_loader import Chunk, SampleLoader
 
 
 class PendingChunk(Protocol):
-    """A chunk of samples that has been submitted and may still be being read."""
+    """The future of a submitted chunk of samples, which may not have been read yet."""
 
     def result(self) -> Chunk:
-        """The chunk; waits until it has been read.
+        """The chunk; blocks until it has been read.
 
         Raises:
             Exception: whatever reading it raised.
@@ -31,10 +34,10 @@ class PendingChunk(Protocol):
 
 
 class Executor(Protocol):
-    """Reads chunks of samples for one loader."""
+    """Reads chunks of samples for one loader, like `concurrent.futures.Executor`."""
 
     def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
-        """A chunk that will be read.
+        """The pending chunk of these images; when it is read depends on the executor.
 
         Args:
             indices: of the images in the loader's dataset.
@@ -55,7 +58,7 @@ class SerialExecutor:
 
 
 class ThreadExecutor:
-    """Reads chunks in threads: nothing is copied, and no process has to start.
+    """Reads chunks in threads: no pixels are copied between processes, and no process has to start.
 
     Decoding and warping release the GIL; the Python code between them does not. OpenCV's own threads would compete with
     these threads, so they are switched off, for the whole process: OpenCV has one setting for all threads.
@@ -72,7 +75,7 @@ class ThreadExecutor:
 
 @dataclass(frozen=True)
 class _DeferredChunk:
-    """A chunk that is read by the call of ``result``."""
+    """A chunk that is read when ``result`` is called."""
 
     sample_loader: SampleLoader
     indices: Sequence[int]
@@ -86,7 +89,7 @@ class _DeferredChunk:
 
 
 class _FutureChunk:
-    """A chunk that a thread reads; its pixels lie in this process's own memory."""
+    """A chunk that a thread reads."""
 
     def __init__(self, future: "Future[Chunk]") -> None:
         self._future = future

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from eyebright.errors import DataError, did_you_mean, listing
@@ -17,10 +16,8 @@ from eyebright.sources.items import item_at, only_column
 from eyebright.tasks.base import is_missing
 
 Getter = Callable[[Any], Any]
-Codes = np.ndarray[Any, np.dtype[np.int32]]
 
-_NUMPY_DTYPES = ("object", "int64", "float64", "bool")  # an array gives these cells as a row does, only faster
-_CELLS_INSPECTED = 20_000  # cells, to see whether a column has many equal ones
+_NUMPY_DTYPES = ("object", "int64", "float64", "bool")  # read from a NumPy array, which is faster than from a row
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ class ColReader:
             return None
         cells = [column.to_numpy() if str(column.dtype) in _NUMPY_DTYPES else column.array for column in columns]
         if isinstance(self.cols, (str, int)):
-            column_cells, col = cells[0], self.cols
-            return lambda index: self._convert(column_cells[index], col)
+            only_cells, only_col = cells[0], self.cols
+            return lambda index: self._convert(only_cells[index], only_col)
         pairs = list(zip(cells, self.cols, strict=True))
         return lambda index: [self._convert(column_cells[index], col) for column_cells, col in pairs]
 
@@ -90,7 +87,10 @@ class ColReader:
             return [label for label in text.split(self.label_delim) if label]
         if is_missing(value):
             if self.pref or self.suff:
-                raise DataError(f"column '{col}' is empty; fill it in, or leave the row out")
+                raise DataError(
+                    f"the cell in column '{col}' is empty, but `pref` or `suff` needs a value; fill it in or remove "
+                    "the row"
+                )
             return None
         if isinstance(self.pref, Path):
             return self.pref / f"{value}{self.suff}"
@@ -113,18 +113,18 @@ class RegexLabeller:
     match: bool = False
 
     def __call__(self, text: Any) -> str:
-        """The label in a text; of a `Path` the text is the whole path, with forward slashes.
+        """The label in a text; for a `Path`, in the whole path with forward slashes.
 
         Raises:
             DataError: the expression does not match, or has no group.
         """
         find = re.match if self.match else re.search
-        match = find(self.pat, Path(text).as_posix() if isinstance(text, Path) else str(text))
-        if match is None:
+        found = find(self.pat, Path(text).as_posix() if isinstance(text, Path) else str(text))
+        if found is None:
             raise DataError(f"the regular expression {self.pat!r} does not match '{text}'")
-        if not match.groups():
+        if not found.groups():
             raise DataError(f"the regular expression {self.pat!r} has no group: put the label in round brackets")
-        return match.group(1)
+        return found.group(1)
 
 
 def using_attr(f: Getter, attr: str) -> Getter:
@@ -160,21 +160,6 @@ def item_reader(items: Any, getter: Getter | None) -> Getter:
     return lambda index: getter(item_at(items, index))
 
 
-def factorize(column: pd.Series) -> Codes | None:
-    """An integer code for each cell, the same for equal cells.
-
-    None where most cells differ, or where cells can be equal without being the same, such as 1 and True.
-    """
-    dtype = column.dtype
-    if pd.api.types.is_object_dtype(dtype):
-        exact = pd.api.types.infer_dtype(column, skipna=True) == "string"  # other objects: 1 == True == 1.0
-    else:
-        exact = isinstance(dtype, (pd.StringDtype, pd.CategoricalDtype)) or dtype.kind in "biu"
-    if not exact or column.iloc[:_CELLS_INSPECTED].nunique() > _CELLS_INSPECTED / 2:
-        return None
-    return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int32)
-
-
 def _cell(row: Any, col: str | int) -> Any:
     if isinstance(row, pd.Series):
         if isinstance(col, int) and col not in row.index and -len(row) <= col < len(row):
@@ -182,7 +167,7 @@ def _cell(row: Any, col: str | int) -> Any:
         if col not in row.index:
             raise DataError(
                 f"there is no column '{col}'.{did_you_mean(str(col), map(str, row.index))} "
-                f"There are: {listing(row.index)}"
+                f"Columns: {listing(row.index)}"
             )
         return only_column(row[col], col)
     if isinstance(col, int) or isinstance(row, dict):

@@ -1,9 +1,9 @@
-"""The book's short ways from files to batches, for the usual places where labels are: each is one `DataBlock`."""
+"""`ImageDataLoaders`: the book's constructors of data loaders, for labels in the usual places."""
 
 from collections.abc import Callable, Sequence
 from csv import QUOTE_MINIMAL
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -11,11 +11,11 @@ import torch
 from eyebright._defaults import VALID_PCT
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
+from eyebright.data.getters import ColReader, Getter, RegexLabeller, parent_label, using_attr
 from eyebright.errors import DataError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption
 from eyebright.io.files import get_image_files
-from eyebright.sources.split import ColSplitter, GrandparentSplitter, RandomSplitter, Splitter
+from eyebright.sources.split import ColSplitter, GrandparentSplitter, RandomSplitter
 from eyebright.tasks.base import Block
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
@@ -26,7 +26,19 @@ Paths = Sequence[str | Path]
 
 
 class ImageDataLoaders:
-    """Functions that give `DataLoaders` of images; what each cannot do, a `DataBlock` can."""
+    """Functions that return `DataLoaders` of images; for anything else, use a `DataBlock`.
+
+    All of them take these arguments:
+
+    - ``item_tfms``, ``batch_tfms``: transforms, see `DataBlock`.
+    - ``bs``, ``val_bs``, ``shuffle``, ``num_workers``, ``device``, ``cache``: see `DataBlock.dataloaders`.
+
+    Most of them also take:
+
+    - ``path``: the folder in which the learner saves its files.
+    - ``valid_pct``: the share of the images in a random validation set, in [0, 1).
+    - ``seed``: of the random split; None draws a new split each time.
+    """
 
     @staticmethod
     @checked_keywords
@@ -50,43 +62,24 @@ class ImageDataLoaders:
         """Images whose folder is their class: ``train/cat/1.jpg``, ``valid/dog/2.jpg``.
 
         Args:
-            path: the folder above them.
-            train: the folder of the training side.
-            valid: the folder of the validation side.
-            valid_pct: the share that validates, by chance; then the folders of the sides are not looked for.
-            seed: of that chance; None splits another way each time.
-            vocab: the classes; None: the folders' names.
-            item_tfms: transforms of each image.
-            batch_tfms: transforms that follow.
-            bs: images in a training batch, and the other arguments as in `DataBlock.dataloaders`.
-            val_bs: images in a validation batch.
-            shuffle: another order of the training images in each epoch.
-            num_workers: how many read.
-            device: where batches go.
-            cache: keep decoded images: ``"memory"``, or a folder.
+            path: the folder with the images, in which the learner also saves its files.
+            train: name of the folder of the training set.
+            valid: name of the folder of the validation set.
+            valid_pct: the share of all images in ``path`` in a random validation set, whatever their folders; None:
+                the folders ``train`` and ``valid`` are the split.
+            vocab: the classes; None: the names of the folders.
 
         Raises:
             InputError: there is no such folder, or no image in it.
         """
-        sides = GrandparentSplitter(train, valid)
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
         block = DataBlock(
             blocks=(ImageBlock, CategoryBlock(vocab)),
             get_items=lambda root: get_image_files(root, folders=None if valid_pct else [train, valid]),
             get_y=parent_label,
-            splitter=RandomSplitter(valid_pct, seed) if valid_pct else sides,
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
+            splitter=RandomSplitter(valid_pct, seed) if valid_pct else GrandparentSplitter(train, valid),
         )
-        return block.dataloaders(
-            Path(path),
-            path,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        return _dataloaders(block, Path(path), path, options)
 
     @staticmethod
     @checked_keywords
@@ -106,40 +99,14 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images whose class a function reads from their path.
+        """Images whose class a function returns.
 
         Args:
-            path: where a learner keeps its files.
-            fnames: the images.
-            label_func: from a path to the class.
-            valid_pct: the share that validates, by chance.
-            seed: of that chance; None splits another way each time.
-            item_tfms: transforms of each image.
-            batch_tfms: transforms that follow.
-            bs: images in a training batch, and the other arguments as in `DataBlock.dataloaders`.
-            val_bs: images in a validation batch.
-            shuffle: another order of the training images in each epoch.
-            num_workers: how many read.
-            device: where batches go.
-            cache: keep decoded images: ``"memory"``, or a folder.
+            fnames: paths of the images.
+            label_func: a function from the path of an image to its class.
         """
-        block = DataBlock(
-            blocks=(ImageBlock, CategoryBlock),
-            get_y=label_func,
-            splitter=RandomSplitter(valid_pct, seed),
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
-        )
-        return block.dataloaders(
-            [Path(name) for name in fnames],
-            path,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
+        return _from_paths(path, fnames, options, get_y=label_func, split=(valid_pct, seed))
 
     @staticmethod
     @checked_keywords
@@ -159,22 +126,9 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images whose class ``label_func`` reads from their name; all else as in `from_path_func`."""
-        return ImageDataLoaders.from_path_func(
-            path,
-            fnames,
-            using_attr(label_func, "name"),
-            valid_pct,
-            seed,
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        """Images whose class ``label_func`` returns for their file name; otherwise as `from_path_func`."""
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
+        return _from_paths(path, fnames, options, get_y=using_attr(label_func, "name"), split=(valid_pct, seed))
 
     @staticmethod
     @checked_keywords
@@ -194,22 +148,9 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images whose class is the first group of ``pat`` in their path; all else as in `from_path_func`."""
-        return ImageDataLoaders.from_path_func(
-            path,
-            fnames,
-            RegexLabeller(pat),
-            valid_pct,
-            seed,
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        """Images whose class is the first group of the regular expression ``pat`` in their path."""
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
+        return _from_paths(path, fnames, options, get_y=RegexLabeller(pat), split=(valid_pct, seed))
 
     @staticmethod
     @checked_keywords
@@ -229,22 +170,9 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images whose class is the first group of ``pat`` in their name; all else as in `from_path_func`."""
-        return ImageDataLoaders.from_path_func(
-            path,
-            fnames,
-            using_attr(RegexLabeller(pat), "name"),
-            valid_pct,
-            seed,
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        """Images whose class is the first group of the regular expression ``pat`` in their file name."""
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
+        return _from_paths(path, fnames, options, get_y=using_attr(RegexLabeller(pat), "name"), split=(valid_pct, seed))
 
     @staticmethod
     @checked_keywords
@@ -274,47 +202,28 @@ class ImageDataLoaders:
 
         Args:
             df: the table.
-            path: that the names start from, and where a learner keeps its files.
-            valid_pct: the share that validates, by chance.
-            seed: of that chance; None splits another way each time.
-            fn_col: the column with the images' names.
-            folder: inside ``path``, that the names start from.
-            suff: behind each name, for example ``".jpg"``.
-            label_col: the column with the labels, or several.
-            label_delim: what stands between two labels of one image.
-            y_block: what the labels are; None: any number of labels with ``label_delim`` or several columns, else one.
-            valid_col: the column that says which rows validate; then nothing is left to chance.
-            item_tfms: transforms of each image.
-            batch_tfms: transforms that follow.
-            bs: images in a training batch, and the other arguments as in `DataBlock.dataloaders`.
-            val_bs: images in a validation batch.
-            shuffle: another order of the training images in each epoch.
-            num_workers: how many read.
-            device: where batches go.
-            cache: keep decoded images: ``"memory"``, or a folder.
+            path: the folder that file names are relative to, in which the learner also saves its files.
+            fn_col: the column with the file names.
+            folder: a folder in ``path`` that file names are relative to instead.
+            suff: appended to each file name, for example ``".jpg"``.
+            label_col: the column with the labels, or several columns.
+            label_delim: the text between two labels of an image.
+            y_block: the target block; None: `MultiCategoryBlock` with ``label_delim`` or several columns, else
+                `CategoryBlock`.
+            valid_col: the column that is true for validation images; None: a random split.
 
         Raises:
-            DataError: the table has no such column, or an image no label where it needs one.
+            DataError: the table has no such column, or an image has no label but needs one.
         """
-        several = label_delim is not None or not isinstance(label_col, (str, int))
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
+        multi_label = label_delim is not None or not isinstance(label_col, (str, int))
         block = DataBlock(
-            blocks=(ImageBlock, y_block or (MultiCategoryBlock if several else CategoryBlock)),
+            blocks=(ImageBlock, y_block or (MultiCategoryBlock if multi_label else CategoryBlock)),
             get_x=ColReader(fn_col, pref=Path(path) / (folder or ""), suff=suff),
             get_y=ColReader(label_col, label_delim=label_delim),
-            splitter=_splitter(valid_col, valid_pct, seed),
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
+            splitter=RandomSplitter(valid_pct, seed) if valid_col is None else ColSplitter(valid_col),
         )
-        return block.dataloaders(
-            df,
-            path,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        return _dataloaders(block, df, path, options)
 
     @staticmethod
     @checked_keywords
@@ -343,29 +252,29 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images and labels from the CSV file ``csv_fname`` in ``path``.
+        """Images and labels from a CSV file; otherwise as `from_df`.
 
-        ``header`` is the line with the columns' names as pandas counts (None: there is none), ``delimiter`` stands
-        between two columns, ``quoting`` is a constant of Python's csv; all else as in `from_df`.
+        Args:
+            path: the folder of the CSV file, otherwise as in `from_df`.
+            csv_fname: name of the CSV file in ``path``.
+            header: as in ``pandas.read_csv``; None: the file has no header.
+            delimiter: between two columns; None: a comma.
+            quoting: a constant of Python's csv module.
 
         Raises:
             InputError: there is no such file.
+            DataError: as in `from_df`.
         """
         file = Path(path) / csv_fname
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_fname")
+        columns = (fn_col, folder, suff, label_col, label_delim, y_block, valid_col)
         return ImageDataLoaders.from_df(
             pd.read_csv(file, header=header, sep=delimiter or ",", quoting=quoting),
             path,
             valid_pct,
             seed,
-            fn_col,
-            folder,
-            suff,
-            label_col,
-            label_delim,
-            y_block,
-            valid_col,
+            *columns,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
             bs=bs,
@@ -395,49 +304,58 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images from one list, their labels from another.
+        """Images from a list of paths, and their labels from another list.
 
         Args:
-            path: where a learner keeps its files.
-            fnames: the images.
-            labels: one entry for each image.
-            valid_pct: the share that validates, by chance.
-            seed: of that chance; None splits another way each time.
-            y_block: what the labels are; None: numbers where they are floats, any number of labels where they are
-                lists, tuples or sets, else one class.
-            item_tfms: transforms of each image.
-            batch_tfms: transforms that follow.
-            bs: images in a training batch, and the other arguments as in `DataBlock.dataloaders`.
-            val_bs: images in a validation batch.
-            shuffle: another order of the training images in each epoch.
-            num_workers: how many read.
-            device: where batches go.
-            cache: keep decoded images: ``"memory"``, or a folder.
+            fnames: paths of the images.
+            labels: the label of each image.
+            y_block: the target block; None: judged by the first label, see `block_for_values`.
 
         Raises:
-            DataError: there are not as many labels as images.
+            DataError: the numbers of images and labels differ.
         """
         if len(fnames) != len(labels):
             raise DataError(f"each image needs its label: there are {len(fnames)} images and {len(labels)} labels")
+        options = _Options(item_tfms, batch_tfms, bs, val_bs, shuffle, num_workers, device, cache)
         block = DataBlock(
             blocks=(ImageBlock, y_block or block_for_values(labels)),
             get_x=lambda pair: pair[0],
             get_y=lambda pair: pair[1],
             splitter=RandomSplitter(valid_pct, seed),
-            item_tfms=item_tfms,
-            batch_tfms=batch_tfms,
         )
-        return block.dataloaders(
-            list(zip(fnames, labels, strict=True)),
-            path,
-            bs=bs,
-            val_bs=val_bs,
-            shuffle=shuffle,
-            num_workers=num_workers,
-            device=device,
-            cache=cache,
-        )
+        return _dataloaders(block, list(zip(fnames, labels, strict=True)), path, options)
 
 
-def _splitter(valid_col: str | int | None, valid_pct: float, seed: int | None) -> Splitter:
-    return RandomSplitter(valid_pct, seed) if valid_col is None else ColSplitter(valid_col)
+class _Options(NamedTuple):
+    """The arguments that all constructors share, see `ImageDataLoaders`."""
+
+    item_tfms: Any
+    batch_tfms: Any
+    bs: int | None
+    val_bs: int | None
+    shuffle: bool
+    num_workers: int | None
+    device: str | torch.device | None
+    cache: CacheOption
+
+
+def _from_paths(
+    path: str | Path, fnames: Paths, options: _Options, *, get_y: Getter, split: tuple[float, int | None]
+) -> DataLoaders:
+    """Images whose class ``get_y`` returns for their path; ``split`` is (valid_pct, seed)."""
+    block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_y=get_y, splitter=RandomSplitter(*split))
+    return _dataloaders(block, [Path(name) for name in fnames], path, options)
+
+
+def _dataloaders(block: DataBlock, source: Any, path: str | Path, options: _Options) -> DataLoaders:
+    """The loaders of a data block, with these options."""
+    return block.new(item_tfms=options.item_tfms, batch_tfms=options.batch_tfms).dataloaders(
+        source,
+        path,
+        bs=options.bs,
+        val_bs=options.val_bs,
+        shuffle=options.shuffle,
+        num_workers=options.num_workers,
+        device=options.device,
+        cache=options.cache,
+    )

@@ -11,12 +11,15 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from eyebright.data.getters import Codes, ColReader, factorize
+from eyebright.data.getters import ColReader
 from eyebright.data.sample_spec import FieldReader, SampleSpec
+from eyebright.sources.categorical import Codes
 from eyebright.sources.indices import Indices
 
 _CODES_AT_ONCE = 10_000  # codes converted to Python integers at a time
+_CELLS_INSPECTED = 20_000  # cells of a column, to see whether many of them are equal
 _UNREAD = object()
 
 
@@ -108,3 +111,18 @@ class Targets(Sequence[Any]):
         value = self._value_of_code.setdefault(code, value)
         codes[i] = code  # last, so that no other thread finds a code without a value
         return value
+
+
+def factorize(column: pd.Series) -> Codes | None:
+    """An integer code for each cell, the same for equal cells.
+
+    None where most cells differ, or where cells can be equal without being the same, such as 1 and True.
+    """
+    dtype = column.dtype
+    if pd.api.types.is_object_dtype(dtype):
+        exact = pd.api.types.infer_dtype(column, skipna=True) == "string"  # other objects: 1 == True == 1.0
+    else:
+        exact = isinstance(dtype, (pd.StringDtype, pd.CategoricalDtype)) or dtype.kind in "biu"
+    if not exact or column.iloc[:_CELLS_INSPECTED].nunique() > _CELLS_INSPECTED / 2:
+        return None
+    return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int32)

@@ -108,7 +108,7 @@ def existing(table: TextTable, name: str) -> str:
     if name in table.columns:
         return name
     raise table.error(
-        f"there is no column '{name}'.{did_you_mean(name, table.columns)} It has {listing(table.columns)}"
+        f"there is no column '{name}'.{did_you_mean(name, table.columns)} Columns: {listing(table.columns)}"
     )
 
 

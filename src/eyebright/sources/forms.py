@@ -63,7 +63,7 @@ def form_of(kind: str) -> tuple[str, Columns]:
     words = listing(names)
     names |= {name: name for name in TARGET_BLOCKS}
     if kind not in names:
-        raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} There are {words}")
+        raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
     return names[kind], TARGET_BLOCKS[names[kind]].columns
 
 

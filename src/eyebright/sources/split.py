@@ -349,5 +349,5 @@ def _table_column(table: pd.DataFrame, col: str | int) -> Any:
         return table.iloc[:, col]
     raise DataError(
         f"there is no column '{col}'.{did_you_mean(str(col), map(str, table.columns))} "
-        f"There are: {listing(table.columns)}"
+        f"Columns: {listing(table.columns)}"
     )

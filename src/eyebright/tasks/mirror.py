@@ -52,12 +52,12 @@ def asked_mirror(asked: str, names: Sequence[str]) -> Mirror:
         for name in pair:
             if name not in names:
                 raise InputError(
-                    f"mirror names the point '{name}', which does not exist.{did_you_mean(name, names)} "
-                    f"There are {listing(names)}"
+                    f"`mirror` names the point '{name}', which does not exist.{did_you_mean(name, names)} "
+                    f"Points: {listing(names)}"
                 )
         left, right = map(names.index, pair)
         if left == right or mirror[left] != left or mirror[right] != right:
-            raise InputError(f"mirror names each point once, and '{pair[0]}:{pair[1]}' repeats one")
+            raise InputError(f"`mirror` may name each point once only, and '{pair[0]}:{pair[1]}' repeats one")
         mirror[left], mirror[right] = right, left
     return tuple(mirror)
 
@@ -81,7 +81,8 @@ def _pairs(text: str) -> list[tuple[str, str]]:
         sides = [name.strip() for name in pair.split(":")]
         if len(sides) != 2 or not all(sides):
             raise InputError(
-                f"mirror pairs points as in 'left_eye:right_eye,left_ear:right_ear', or is 'none'; got '{text}'"
+                "`mirror` must be pairs of points such as 'left_eye:right_eye,left_ear:right_ear', or 'none'; got "
+                f"'{text}'"
             )
         pairs.append((sides[0], sides[1]))
     return pairs

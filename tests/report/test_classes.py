@@ -58,7 +58,7 @@ def test_per_class_scores_equal_those_of_sklearn(evaluation):
     assert [row[6].text for row in table.rows] == ["1", "1", "3", "0"]
 
 
-def test_the_confusion_table_is_scikit_learns(evaluation):
+def test_the_confusion_matrix_equals_scikit_learn(evaluation):
     matrix, _ = blocks(evaluation)["confusion"]
     counts = np.array([[cell.value for cell in row[1:]] for row in matrix.rows])
     predicted = evaluation.scores.argmax(dim=1)
@@ -79,7 +79,7 @@ def test_the_most_frequent_confusions_come_first(evaluation):
     assert wrong[true, other] == wrong.max()
 
 
-def test_many_classes_have_pairs_but_no_matrix(paths):
+def test_many_classes_have_a_list_of_confusions_but_no_matrix(paths):
     targets = torch.arange(60) % 30
     predicted = (targets + (torch.arange(60) < 20)) % 30
     outputs = 5 * torch.nn.functional.one_hot(predicted, 30).float()
@@ -88,7 +88,7 @@ def test_many_classes_have_pairs_but_no_matrix(paths):
     assert len(pairs.rows) == 15
 
 
-def test_the_worst_mistakes_gave_the_true_class_the_least_probability(evaluation):
+def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_true_class(evaluation):
     (gallery,) = blocks(evaluation)["worst"]
     chance = evaluation.scores[torch.arange(60), evaluation.targets].numpy()
     wrong = (evaluation.scores.argmax(dim=1) != evaluation.targets).numpy()
@@ -99,7 +99,7 @@ def test_the_worst_mistakes_gave_the_true_class_the_least_probability(evaluation
     assert first.tags[0].text == f"{VOCAB[int(evaluation.targets[at])]} {chance[at]:.2f}"
 
 
-def test_predictions_without_a_mistake_have_neither_confusions_nor_worst_images(evaluation):
+def test_without_mistakes_there_are_no_confusions_and_no_worst_images(evaluation):
     perfect = 99 * torch.nn.functional.one_hot(evaluation.targets, 4).float()
     found = blocks(replace(evaluation, outputs=perfect))
     assert "worst" not in found
@@ -110,12 +110,12 @@ def test_the_summary_counts_images_and_classes(evaluation):
     assert ClassReport(evaluation).summary() == "60 validation images, one of 4 classes each"
 
 
-def test_outputs_of_another_shape_are_refused(evaluation):
+def test_outputs_of_another_shape_are_an_error(evaluation):
     with pytest.raises(DataError, match="60 images and 4 classes"):
         ClassReport(replace(evaluation, outputs=evaluation.outputs[:, :2]))
 
 
-def test_images_of_an_unknown_class_count_nowhere_and_are_counted(evaluation):
+def test_images_of_an_unknown_class_are_counted_and_ignored_in_the_scores(evaluation):
     unknown = evaluation.targets.clone()
     unknown[::7] = -1
     report, kept = ClassReport(replace(evaluation, targets=unknown)), unknown >= 0
@@ -148,7 +148,7 @@ def ratings(paths: list[str]) -> Evaluation:
     return make_evaluation(OrdinalBlock([1, 2, 3, 4, 5]), outputs, targets, paths=paths, training=training)
 
 
-def test_ordered_classes_are_scored_by_their_distance_too(ratings):
+def test_ordered_classes_have_scores_of_their_distance(ratings):
     accuracy, macro, off, kappa = ClassReport(ratings).scores()
     known = ratings.targets >= 0
     predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
@@ -164,7 +164,7 @@ def test_ordered_classes_are_scored_by_their_distance_too(ratings):
     assert kappa.baseline == pytest.approx(0)
 
 
-def test_the_confusion_matrix_and_the_worst_mistakes_show_the_answers(ratings):
+def test_the_confusion_matrix_and_the_worst_mistakes_use_the_predictions(ratings):
     sections = blocks(ratings)
     matrix = sections["confusion"][0]
     known = ratings.targets >= 0

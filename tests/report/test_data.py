@@ -7,7 +7,7 @@ from eyebright.errors import DataError
 from eyebright.report.data import ReportFacts, ScoreRow
 
 
-def test_a_score_says_its_interval_and_its_baseline():
+def test_the_line_of_a_score_has_its_interval_and_baseline():
     row = ScoreRow("mAP", 0.91234, 0.9, 0.925, 0.081)
     assert row.text == "0.912"
     assert row.details == ["95 % CI 0.900-0.925", "baseline 0.081"]
@@ -15,7 +15,7 @@ def test_a_score_says_its_interval_and_its_baseline():
     assert row.interval == (0.9, 0.925)
 
 
-def test_a_score_with_a_unit_is_written_with_it():
+def test_the_text_of_a_score_has_its_unit():
     row = ScoreRow("error", 10.67, 9.9, 11.83, higher_is_better=False, unit="px", is_share=False)
     assert row.text == "10.7 px"
     assert row.details == ["95 % CI 9.90-11.8 px"]
@@ -30,7 +30,7 @@ def test_an_unknown_interval_is_not_written():
     assert ScoreRow("mAP", 0.5).interval is None
 
 
-def test_facts_go_through_json_and_come_back_equal(facts):
+def test_facts_survive_a_round_trip_through_json(facts):
     saved = json.loads(json.dumps(facts.to_json()))
     other = ReportFacts.from_json(saved)
     assert other.to_json() == facts.to_json()
@@ -45,6 +45,6 @@ def test_a_file_name_that_is_not_text_can_be_saved():
 
 
 @pytest.mark.parametrize("wrong", [{"split": 3}, {"skipped": [["a"]]}, {"normalise_by": ["a", "b", "c"]}])
-def test_facts_of_another_form_are_refused(wrong):
+def test_facts_of_another_form_are_an_error(wrong):
     with pytest.raises(DataError, match="the saved facts of the report have the wrong form"):
         ReportFacts.from_json(wrong)

@@ -9,11 +9,11 @@ def blocks(history):
     return section.blocks
 
 
-def test_no_history_is_no_section():
+def test_without_a_history_there_is_no_section():
     assert history_section([]) == []
 
 
-def test_losses_are_drawn_together_and_scores_beside_them():
+def test_losses_and_scores_have_a_chart_each():
     rows = [
         {
             "epoch": 0,
@@ -37,27 +37,27 @@ def test_losses_are_drawn_together_and_scores_beside_them():
     assert [cell.text for cell in table.rows[0]] == ["0", "0.7000", "2.6000", "9.0000", "0.5000", "–", "3.0"]
 
 
-def test_epochs_are_numbered_as_the_history_counts_them():
+def test_epochs_have_the_numbers_of_the_history():
     charts, _ = blocks(
         [{"epoch": 3, "train_loss": 1.0}, {"epoch": 4, "train_loss": 0.5}, {"epoch": 5, "train_loss": 0.2}]
     )
     assert [tick.text for tick in charts.charts[0].x_ticks] == ["3", "4", "5"]
 
 
-def test_epochs_that_start_again_are_counted_through():
+def test_epochs_of_several_trainings_are_numbered_consecutively():
     charts, _ = blocks(
         [{"epoch": 0, "train_loss": 1.0}, {"epoch": 0, "train_loss": 0.5}, {"epoch": 1, "train_loss": 0.2}]
     )
     assert [tick.text for tick in charts.charts[0].x_ticks] == ["1", "2", "3"]
 
 
-def test_one_epoch_and_hundreds_are_drawn_with_few_ticks():
+def test_the_axis_of_epochs_has_few_ticks():
     for epochs in (1, 300):
         charts, _ = blocks([{"train_loss": 1.0 / (i + 1)} for i in range(epochs)])
         assert 1 <= len(charts.charts[0].x_ticks) <= 10
 
 
-def test_a_history_without_losses_and_scores_is_a_table_alone():
+def test_a_history_without_losses_and_scores_has_no_chart():
     (table,) = blocks([{"epoch": 0, "seconds": 2.0}])
     assert isinstance(table, Table)
 

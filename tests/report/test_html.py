@@ -57,7 +57,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def test_a_report_is_one_file_that_loads_nothing(page):
+def test_a_report_is_one_file_that_loads_no_other(page):
     text = render_report(page())
     parsed = Page(text)
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
@@ -68,7 +68,7 @@ def test_a_report_is_one_file_that_loads_nothing(page):
     assert all(link["href"].startswith("#") for link in parsed.all("a"))
 
 
-def test_a_report_allows_no_script_but_its_own(page):
+def test_the_content_policy_allows_only_the_script_of_the_report(page):
     text = render_report(page())
     policy = next(m["content"] for m in Page(text).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     script = text.split("<script>")[1].split("</script>")[0]
@@ -77,7 +77,7 @@ def test_a_report_allows_no_script_but_its_own(page):
     assert f"script-src 'sha256-{digest}'" in policy
 
 
-def test_labels_and_files_with_markup_in_their_names_show_as_text(page, evaluation, tmp_path):
+def test_markup_in_names_of_labels_and_files_is_escaped(page, evaluation, tmp_path):
     vocab = (HOSTILE, "{{ 7 * 7 }}", "<b>cat</b>", "</style><img src=x onerror=alert(1)>")
     nasty = replace(
         evaluation,
@@ -97,7 +97,7 @@ def test_labels_and_files_with_markup_in_their_names_show_as_text(page, evaluati
     assert read.text().count(HOSTILE) > 10
 
 
-def test_a_report_can_be_read_without_seeing_it(page):
+def test_images_and_charts_have_alternative_texts(page):
     parsed = Page(render_report(page()))
     assert parsed.all("html")[0]["lang"] == "en"
     assert all(image["alt"] for image in parsed.all("img"))
@@ -110,7 +110,7 @@ def test_a_report_can_be_read_without_seeing_it(page):
     assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
 
 
-def test_every_link_leads_to_a_section_and_every_anchor_is_there_once(page):
+def test_links_lead_to_sections_and_anchors_are_unique(page):
     parsed = Page(render_report(page()))
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
@@ -134,7 +134,7 @@ def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
     assert "torch 2.15.0" in text
 
 
-def test_what_is_not_there_has_no_section(page):
+def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_report(bare)).elements if "id" in attributes]
     assert ids == ["scores", "labels", "worst", "precision-recall", "thresholds"]
@@ -149,19 +149,19 @@ def test_a_report_of_one_image_and_one_label_is_written(page, paths):
         Page(render_report(page(make_evaluation(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
 
 
-def test_a_report_is_written_whole(page, tmp_path):
+def test_a_report_is_written_completely(page, tmp_path):
     path = write_report(page(), tmp_path / "new" / "report.html")
     assert path == tmp_path / "new" / "report.html"
     assert Page(path.read_text(encoding="utf-8")).text().startswith("Pantry")
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_name_that_is_no_text_is_written_all_the_same(page, tmp_path):
+def test_file_names_that_are_not_valid_unicode_are_written(page, tmp_path):
     path = write_report(page(skipped=[("caf\udce9.jpg", "zero bytes")]), tmp_path / "report.html")
     assert "caf\\udce9.jpg" in path.read_text(encoding="utf-8")
 
 
-def test_a_full_disk_leaves_the_old_report_and_nothing_else(page, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_report_and_leaves_no_temporary_file(page, tmp_path, monkeypatch):
     path = tmp_path / "out" / "report.html"
     path.parent.mkdir()
     path.write_text("old")
@@ -178,23 +178,23 @@ def test_a_full_disk_leaves_the_old_report_and_nothing_else(page, tmp_path, monk
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_report_cannot_be_written_over_a_folder(page, tmp_path):
+def test_writing_a_report_over_a_folder_is_an_error(page, tmp_path):
     with pytest.raises(ArtifactError, match="cannot write the report"):
         write_report(page(), tmp_path)
 
 
-def test_a_report_of_nothing_is_refused(page):
+def test_a_report_without_images_is_an_error(page):
     with pytest.raises(DataError, match="an evaluation needs an image, and there is none"):
         page(make_evaluation(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
 
 
-def test_without_jinja_the_pip_line_is_named(page, monkeypatch):
+def test_without_jinja_the_error_gives_the_pip_command(page, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match=r"writing a report needs .*pip install 'eyebright\[report\]'"):
         render_report(page())
 
 
-def test_images_that_are_gone_leave_their_place_empty_and_a_notice(page, paths):
+def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     whole = page()
     assert whole.notices == []
     for path in paths:
@@ -208,6 +208,6 @@ def test_images_that_are_gone_leave_their_place_empty_and_a_notice(page, paths):
     assert (gone.scores, gone.summary) == (whole.scores, whole.summary)
 
 
-def test_the_page_says_when_the_model_was_saved(page):
+def test_the_page_has_the_date_of_the_model(page):
     assert "Model saved 2026-11-25 14:03:00 UTC." in Page(render_report(page())).text()
     assert "Model saved" not in Page(render_report(page(created=""))).text()

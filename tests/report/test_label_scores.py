@@ -7,19 +7,19 @@ from sklearn import metrics as oracle
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import cross_fitted_score, tune_thresholds
 from eyebright.report.data import ScoreRow, n_resamples_for
-from eyebright.report.labels import LabelReport
+from eyebright.report.labels import MultiLabelReport
 from eyebright.types import LabelSet, Thresholds
 
 
 def by_name(evaluation: Evaluation) -> dict[str, ScoreRow]:
-    return {row.name: row for row in LabelReport(evaluation).scores()}
+    return {row.name: row for row in MultiLabelReport(evaluation).scores()}
 
 
 def decided_by(evaluation: Evaluation, thresholds: Thresholds) -> Evaluation:
     return evaluation.with_decision(replace(evaluation.decision, thresholds=thresholds))
 
 
-def test_the_scores_are_scikit_learns(evaluation):
+def test_the_scores_equal_scikit_learn(evaluation):
     rows = by_name(evaluation)
     true = evaluation.targets.numpy()
     predicted = evaluation.decision.decide(evaluation.scores).numpy()
@@ -33,7 +33,7 @@ def test_the_scores_are_scikit_learns(evaluation):
     assert rows["Hamming loss"].value == pytest.approx(oracle.hamming_loss(true, predicted))
 
 
-def test_unknown_targets_count_in_no_score(evaluation):
+def test_unknown_targets_are_ignored_in_all_scores(evaluation):
     targets = evaluation.targets.clone()
     targets[::5, 0] = torch.nan
     targets[1::20, 2] = torch.nan
@@ -50,22 +50,22 @@ def test_unknown_targets_count_in_no_score(evaluation):
     assert all(row.low <= row.value <= row.high for row in rows.values())
 
 
-def test_every_score_lies_in_its_interval_and_says_which_way_is_better(evaluation):
-    rows = LabelReport(evaluation).scores()
+def test_every_score_is_inside_its_interval_and_has_its_direction(evaluation):
+    rows = MultiLabelReport(evaluation).scores()
     assert all(row.low <= row.value <= row.high for row in rows)
     assert [row.name for row in rows if not row.higher_is_better] == ["Hamming loss"]
 
 
-def test_the_note_of_map_counts_labels_that_no_image_has(evaluation):
-    assert "1 label that no image has left out" in by_name(evaluation)["mAP"].note
+def test_the_note_of_map_counts_labels_without_images(evaluation):
+    assert "without 1 label that no image has" in by_name(evaluation)["mAP"].note
 
 
-def test_the_baseline_of_map_ranks_all_images_alike(evaluation):
+def test_the_baseline_of_map_has_equal_scores_for_all_images(evaluation):
     shares = evaluation.targets[:, :3].mean(dim=0)
     assert by_name(evaluation)["mAP"].baseline == pytest.approx(float(shares.mean()))
 
 
-def test_the_baseline_of_decisions_is_the_best_fixed_answer_for_the_training_images(evaluation):
+def test_the_baseline_of_decisions_is_the_best_constant_prediction_on_the_training_images(evaluation):
     training = [LabelSet(["car"])] * 6 + [LabelSet(["car", "cat"])] * 3 + [LabelSet(["bus"])]
     rows = by_name(replace(evaluation, training=evaluation.decision.target.training_summary(training)))
     true = evaluation.targets.numpy()
@@ -80,8 +80,8 @@ def test_the_baseline_of_decisions_is_the_best_fixed_answer_for_the_training_ima
     assert rows["macro F1"].baseline == pytest.approx(expected)
 
 
-def test_a_model_that_looks_at_its_images_beats_the_baselines(evaluation):
-    for row in LabelReport(evaluation).scores():
+def test_a_good_model_is_better_than_the_baselines(evaluation):
+    for row in MultiLabelReport(evaluation).scores():
         assert row.value > row.baseline if row.higher_is_better else row.value < row.baseline
 
 
@@ -89,7 +89,7 @@ def test_without_training_images_there_is_no_baseline(evaluation):
     assert {row.baseline for row in by_name(replace(evaluation, training={})).values()} == {None}
 
 
-def test_the_score_that_thresholds_were_tuned_for_says_what_to_expect_of_new_images(evaluation):
+def test_the_tuned_score_states_the_expected_score_on_new_images(evaluation):
     thresholds = tune_thresholds(evaluation.scores, evaluation.targets)
     expected = cross_fitted_score(evaluation.scores, evaluation.targets)
     tuned = decided_by(evaluation, thresholds)
@@ -100,7 +100,7 @@ def test_the_score_that_thresholds_were_tuned_for_says_what_to_expect_of_new_ima
     assert not by_name(replace(tuned, part="test"))["macro F1"].expected
 
 
-def test_of_two_images_nothing_better_is_promised(evaluation):
+def test_two_images_are_too_few_for_an_expected_score(evaluation):
     two = replace(
         evaluation,
         outputs=evaluation.outputs[:2],
@@ -112,6 +112,6 @@ def test_of_two_images_nothing_better_is_promised(evaluation):
     assert "on new images expect less" in by_name(tuned)["macro F1"].details
 
 
-def test_a_huge_set_draws_fewer_times():
+def test_a_large_set_gets_fewer_resamples():
     assert n_resamples_for(50_000) == 1000
     assert n_resamples_for(100_000 * 80) == 100

@@ -7,7 +7,7 @@ from sklearn import metrics as oracle
 
 from eyebright.errors import DataError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.report.labels import LabelReport
+from eyebright.report.labels import MultiLabelReport
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Charts, Gallery, Section, Table
@@ -17,7 +17,7 @@ VOCAB = ("bus", "car", "cat", "unicorn")
 
 
 def section(evaluation: Evaluation, anchor: str) -> Section:
-    return next(found for found in LabelReport(evaluation).sections() if found.anchor == anchor)
+    return next(found for found in MultiLabelReport(evaluation).sections() if found.anchor == anchor)
 
 
 def table_of(evaluation: Evaluation) -> Table:
@@ -34,7 +34,7 @@ def column(table: Table, name: str) -> list[str]:
     return [row[list(table.columns).index(name)].text for row in table.rows]
 
 
-def test_the_table_of_labels_is_scikit_learns(evaluation, training):
+def test_the_table_of_labels_equals_scikit_learn(evaluation, training):
     table = table_of(evaluation)
     true = evaluation.targets.numpy()
     predicted = evaluation.decision.decide(evaluation.scores).numpy()
@@ -49,14 +49,14 @@ def test_the_table_of_labels_is_scikit_learns(evaluation, training):
     assert column(table, "in training") == [str(sum(name in labels for labels in training)) for name in VOCAB]
 
 
-def test_what_is_not_known_of_a_label_that_no_image_has_stays_empty(evaluation):
+def test_undefined_scores_of_a_label_without_images_are_dashes(evaluation):
     never = evaluation.outputs.clone()
     never[:, 3] = -2
     unicorn = table_of(replace(evaluation, outputs=never)).rows[3]
     assert [cell.text for cell in unicorn] == ["unicorn", "0", "–", "–", "–", "–", "–", "0.50", "0", unicorn[9].text]
 
 
-def test_an_interval_is_given_only_where_enough_images_have_the_label(evaluation):
+def test_a_label_with_few_images_has_no_interval(evaluation):
     rare = evaluation.targets.clone()
     rare[:, 0] = 0
     rare[:9, 0] = 1
@@ -81,12 +81,12 @@ def test_an_interval_is_given_only_where_enough_images_have_the_label(evaluation
         ),
     ],
 )
-def test_the_origin_of_the_thresholds_is_on_the_page(evaluation, thresholds, part, words):
+def test_the_section_states_how_the_thresholds_were_chosen(evaluation, thresholds, part, words):
     changed = replace(decided_by(evaluation, thresholds), part=part)
     assert words in section(changed, "labels").intro
 
 
-def test_the_worst_mistakes_are_wrong_images_in_the_order_of_their_loss(evaluation):
+def test_the_worst_mistakes_are_sorted_by_decreasing_loss(evaluation):
     (gallery,) = section(evaluation, "worst").blocks
     assert isinstance(gallery, Gallery)
     p, t = evaluation.scores.double().numpy(), evaluation.targets.numpy()
@@ -110,12 +110,12 @@ def test_a_card_lists_missing_extra_and_correct_labels(evaluation):
     assert card.path == "007.jpg"
 
 
-def test_predictions_without_a_mistake_have_no_worst_section(evaluation):
+def test_without_mistakes_there_is_no_section_of_the_worst(evaluation):
     perfect = replace(evaluation, outputs=9 * evaluation.targets - 4.5)
-    assert "worst" not in [found.anchor for found in LabelReport(perfect).sections()]
+    assert "worst" not in [found.anchor for found in MultiLabelReport(perfect).sections()]
 
 
-def test_each_label_that_some_image_has_gets_its_curves(evaluation):
+def test_each_label_that_an_image_has_gets_its_curves(evaluation):
     for anchor in ("precision-recall", "thresholds"):
         small = section(evaluation, anchor).blocks[-1]
         assert isinstance(small, Charts)
@@ -123,7 +123,7 @@ def test_each_label_that_some_image_has_gets_its_curves(evaluation):
         assert "the 3 of 4 labels that any of these images has" in section(evaluation, anchor).intro
 
 
-def test_each_line_of_a_chart_is_explained_by_its_legend(evaluation):
+def test_the_legend_explains_each_line_of_a_chart(evaluation):
     expected = {
         "precision-recall": {
             "first": "precision at each recall",
@@ -138,7 +138,7 @@ def test_each_line_of_a_chart_is_explained_by_its_legend(evaluation):
         assert {path.style for chart in small.charts for path in chart.paths} == set(meanings)
 
 
-def test_the_threshold_in_use_is_marked_where_it_is(evaluation):
+def test_the_threshold_in_use_is_marked_in_the_charts(evaluation):
     by_threshold = section(evaluation, "thresholds").blocks[-1].charts[1]
     line = next(path.data for path in by_threshold.paths if path.style == "chosen")
     x = (float(line[1:].split()[0]) - by_threshold.left) / (by_threshold.right - by_threshold.left)
@@ -153,7 +153,7 @@ def test_the_threshold_in_use_is_marked_where_it_is(evaluation):
     assert precision == pytest.approx(oracle.precision_score(evaluation.targets[:, 1], predicted), abs=0.001)
 
 
-def test_of_many_labels_the_worst_twenty_get_curves_and_that_is_said(paths):
+def test_only_the_worst_twenty_of_many_labels_get_curves(paths):
     generator = torch.Generator().manual_seed(0)
     targets = (torch.rand(60, 30, generator=generator) < 0.4).float()
     targets[0] = 1
@@ -179,10 +179,22 @@ def test_the_area_under_a_drawn_curve_is_the_average_precision(evaluation):
 
 def test_the_summary_counts_images_without_any_label(evaluation):
     bare = int((evaluation.targets.sum(dim=1) == 0).sum())
-    assert LabelReport(evaluation).summary() == f"60 validation images, any of 4 labels each; {bare} images without any"
+    assert (
+        MultiLabelReport(evaluation).summary()
+        == f"60 validation images, any of 4 labels each; {bare} images without a label"
+    )
 
 
-def test_unknown_targets_are_counted_for_each_label_and_count_nowhere_else(evaluation):
+def test_images_whose_targets_are_unknown_do_not_count_as_images_without_a_label(evaluation):
+    targets = torch.ones_like(evaluation.targets)
+    targets[:5] = torch.nan
+    targets[5:7] = torch.tensor([0.0, 0.0, torch.nan, 0.0])
+    targets[7:10] = 0
+    summary = MultiLabelReport(replace(evaluation, targets=targets)).summary()
+    assert "; 3 images without a label; 22 of 240 targets unknown" in summary
+
+
+def test_unknown_targets_are_counted_per_label_and_ignored_in_the_scores(evaluation):
     targets = evaluation.targets.clone()
     targets[::5, 0] = torch.nan
     targets[1::20, 2] = torch.nan
@@ -198,7 +210,7 @@ def test_unknown_targets_are_counted_for_each_label_and_count_nowhere_else(evalu
         ap = oracle.average_precision_score(true, evaluation.scores[known, k].numpy())
         assert column(table, "AP")[k] == f"{ap:.3f}"
         assert column(table, "images")[k] == str(int(true.sum()))
-    assert "15 of 240 targets unknown and left out" in LabelReport(partly).summary()
+    assert "15 of 240 targets unknown and left out" in MultiLabelReport(partly).summary()
     assert "unknown" not in table_of(evaluation).columns
 
 
@@ -211,6 +223,6 @@ def test_a_label_whose_target_is_unknown_is_neither_missing_nor_extra(evaluation
     assert [(tag.text.split()[0], tag.style) for tag in card.tags] == [("unicorn", "missing"), ("car", "extra")]
 
 
-def test_targets_of_another_number_of_labels_are_refused(evaluation):
+def test_targets_of_another_number_of_labels_are_an_error(evaluation):
     with pytest.raises(DataError, match="one column for each of the 4 labels"):
-        LabelReport(replace(evaluation, targets=evaluation.targets[:, :3]))
+        MultiLabelReport(replace(evaluation, targets=evaluation.targets[:, :3]))

@@ -54,7 +54,7 @@ def test_mae_and_rmse_equal_those_of_sklearn(evaluation):
         assert row.low < row.value < row.high
 
 
-def test_one_column_has_the_scores_of_scikit_learn(evaluation):
+def test_the_scores_of_one_column_equal_scikit_learn(evaluation):
     true, predicted = known_of(evaluation, 0)
     values = [row.value for row in NumberReport(one_column(evaluation, 0)).scores()]
     expected = [
@@ -65,7 +65,7 @@ def test_one_column_has_the_scores_of_scikit_learn(evaluation):
     assert values == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_intervals_are_those_of_drawing_images_again_and_again(evaluation):
+def test_the_intervals_agree_with_resampled_images(evaluation):
     alone = one_column(evaluation, 1)
 
     def r2(predicted: torch.Tensor, true: torch.Tensor) -> float:
@@ -112,7 +112,7 @@ def test_targets_that_are_all_equal_have_no_r2(evaluation):
     assert r2.text == "–"
 
 
-def test_the_worst_image_has_the_largest_error_for_the_spread_of_its_column(evaluation):
+def test_the_worst_images_are_sorted_by_their_error_in_standard_deviations(evaluation):
     (gallery,) = blocks(evaluation)["worst"]
     first = gallery.cards[0]
     assert first.title == "005.jpg"
@@ -126,7 +126,7 @@ def test_each_image_with_a_known_target_is_a_dot(evaluation):
     assert charts[0].paths[1].data.count("M") == 59
 
 
-def test_one_number_without_a_name_needs_none(paths):
+def test_a_single_number_without_a_name_has_no_prefix(paths):
     plain = make_evaluation(RegressionBlock(1), torch.ones(60, 1), torch.ones(60, 1), paths=paths)
     (gallery,) = blocks(plain)["worst"]
     assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
@@ -134,14 +134,14 @@ def test_one_number_without_a_name_needs_none(paths):
     assert NumberReport(plain).scores()[0].text == "0"
 
 
-def test_numbers_that_are_all_unknown_have_no_scores(evaluation):
+def test_scores_of_unknown_numbers_are_dashes(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
     assert {row.text for row in NumberReport(unknown).scores()} == {"–"}
     assert "worst" not in blocks(unknown)
     assert NumberReport(unknown).summary().endswith("120 of 120 targets unknown and left out")
 
 
-def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
+def test_outputs_and_targets_of_other_shapes_are_an_error(evaluation):
     with pytest.raises(DataError, match=r"one column for each of the 2 numbers, got \(60, 2\) and \(60,\)"):
         NumberReport(replace(evaluation, targets=evaluation.targets[:, 0]))
     with pytest.raises(DataError, match="one column for each of the 1 number"):

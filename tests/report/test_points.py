@@ -85,7 +85,7 @@ def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
     assert "the distance from left eye to right eye; 1 image without that distance left out" in nme.note
 
 
-def test_two_points_at_one_place_have_no_distance_to_normalize_by(evaluation):
+def test_an_image_whose_normalising_distance_is_zero_is_left_out(evaluation):
     targets = evaluation.targets.clone()
     targets[3, 1] = targets[3, 0]
     report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalize_by=("left eye", "right eye")))
@@ -93,14 +93,14 @@ def test_two_points_at_one_place_have_no_distance_to_normalize_by(evaluation):
     assert "2 images without that distance" in report.scores()[2].note
 
 
-def test_normalising_by_an_unknown_point_names_the_points(evaluation):
+def test_normalising_by_an_unknown_point_is_an_error_that_names_the_points(evaluation):
     with pytest.raises(InputError, match="no point 'left ear'. Did you mean 'left eye'.* Its points are: 'left eye', "):
         task_report(evaluation, ReportFacts(normalize_by=("left ear", "right eye")))
-    with pytest.raises(InputError, match="`normalize_by` is two different points, got 'left eye', 'left eye'"):
+    with pytest.raises(InputError, match="`normalize_by` must be two different points, got 'left eye', 'left eye'"):
         task_report(evaluation, ReportFacts(normalize_by=("left eye", "left eye")))
 
 
-def test_the_baseline_is_the_mean_place_in_training(evaluation):
+def test_the_baseline_is_the_mean_position_in_training(evaluation):
     place = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
     fixed = np.hypot(*(place - evaluation.targets.numpy()).transpose(2, 0, 1))
     relative = fixed / np.hypot(*evaluation.sizes.numpy().T)[:, None]
@@ -112,7 +112,7 @@ def test_the_baseline_is_the_mean_place_in_training(evaluation):
     assert {row.baseline for row in PointReport(replace(evaluation, training={})).scores()} == {None}
 
 
-def test_a_prediction_that_is_not_a_number_makes_the_mean_unknown_and_is_no_correct_keypoint(evaluation):
+def test_a_prediction_that_is_nan_makes_the_mean_nan_and_is_not_a_correct_keypoint(evaluation):
     outputs = evaluation.outputs.clone()
     outputs[0, 0] = math.nan
     mean, _, _, pck = PointReport(replace(evaluation, outputs=outputs)).scores()
@@ -137,7 +137,7 @@ def test_the_table_has_a_row_for_each_point(evaluation):
     assert len(table.columns) == len(table.rows[1])
 
 
-def test_the_pck_table_is_the_share_of_errors_within_each_threshold(evaluation):
+def test_the_pck_table_has_the_share_of_errors_up_to_each_threshold(evaluation):
     chart, table = blocks(evaluation)["pck"]
     relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
     for row, errors in zip(table.rows, (relative, relative[:, 0], relative[:, 1]), strict=True):
@@ -148,7 +148,7 @@ def test_the_pck_table_is_the_share_of_errors_within_each_threshold(evaluation):
     assert "PCK at 0.05" in chart.charts[0].caption.alt_text
 
 
-def test_the_pck_curve_rises_from_the_left_edge_to_the_share_at_the_right_one(evaluation):
+def test_the_pck_curve_is_the_cumulative_distribution_of_the_errors(evaluation):
     (chart,) = blocks(evaluation)["pck"][0].charts
     numbers = [float(n) for pair in chart.paths[0].data[1:].split("L") for n in pair.split()]
     x = (np.array(numbers[::2]) - chart.left) / (chart.right - chart.left)
@@ -160,7 +160,7 @@ def test_the_pck_curve_rises_from_the_left_edge_to_the_share_at_the_right_one(ev
     assert (np.diff(y) >= 0).all()
 
 
-def test_every_known_error_is_in_one_bar(evaluation):
+def test_the_histogram_counts_every_known_error_once(evaluation):
     bars, _ = blocks(evaluation)["errors"][0].charts
     heights = [bars.bottom - float(bar.split("V")[1].split("H")[0]) for bar in bars.paths[0].data.split("Z")[:-1]]
     counts = np.array(heights) / (bars.bottom - bars.y_ticks[-1].position) * float(bars.y_ticks[-1].text)
@@ -168,7 +168,7 @@ def test_every_known_error_is_in_one_bar(evaluation):
     assert bars.caption.note == "2 larger, in the last bar"
 
 
-def test_the_worst_images_show_targets_and_predictions_at_their_places(evaluation):
+def test_the_worst_images_show_targets_and_predictions_at_their_positions(evaluation):
     (gallery,) = blocks(evaluation)["worst"]
     first = gallery.cards[0]
     assert first.title == "005.jpg"
@@ -195,7 +195,7 @@ def test_a_point_whose_target_is_unknown_is_not_drawn(evaluation):
     assert [mark.name for mark in gallery.cards[0].points] == ["left eye, target", "left eye, prediction"]
 
 
-def test_points_that_are_all_unknown_leave_nothing_to_show(evaluation):
+def test_without_known_points_there_are_no_sections(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
     assert PointReport(unknown).sections() == []
     assert {row.text for row in PointReport(unknown).scores()} == {"– px", "– %", "–"}
@@ -214,7 +214,7 @@ def test_the_summary_counts_unknown_targets(evaluation):
     assert PointReport(some_of(evaluation, slice(0, 8))).summary() == "8 validation images, 2 points each"
 
 
-def test_outputs_and_targets_of_other_shapes_are_refused(evaluation):
+def test_outputs_and_targets_of_other_shapes_are_an_error(evaluation):
     with pytest.raises(DataError, match=r"targets of the shape \(60, 2, 2\), got \(60, 4\) and \(60, 4\)"):
         PointReport(replace(evaluation, targets=evaluation.targets.flatten(1)))
     with pytest.raises(DataError, match="1 point of 60 images need outputs of the shape"):

@@ -12,11 +12,11 @@ from eyebright.web.text import count_text
 
 
 def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
-    """The page of an evaluation; images that cannot be read are left out, and a notice says so.
+    """The content of the report; images that cannot be read have no thumbnail, and a notice says so.
 
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
-        facts: what the page says beside the evaluation.
+        facts: the facts that the evaluation lacks.
 
     Raises:
         DataError: the outputs or targets do not have the shape of their kind.
@@ -48,7 +48,7 @@ def _origin(facts: ReportFacts) -> list[Section]:
 
 
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
-    """A sentence where images of the page could not be read."""
+    """A sentence if images of the page could not be read."""
     blocks = [block for section in sections for block in section.blocks]
     images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
     missing = sum(bool(image.error) for image in images)

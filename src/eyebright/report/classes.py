@@ -1,4 +1,4 @@
-"""One class for each image: a row per class, the confusion matrix, and the misclassified images."""
+"""The report of single-label classifiers: a row per class, the confusion matrix, and the misclassified images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _MOST_CARDS = 24
 
 @dataclass(frozen=True, eq=False)
 class ClassReport(TaskReport):
-    """The report of a model that predicts exactly one class for each image.
+    """The report of a model that predicts one class for each image.
 
     Raises:
         DataError: there is not a probability for each class, or targets are not one class for each image.
@@ -49,7 +49,7 @@ class ClassReport(TaskReport):
         return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
 
     def scores(self) -> list[ScoreRow]:
-        """Accuracy, macro F1, and what else the task measures; the baseline is the best constant class in training."""
+        """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
         if not len(self.rows):
             return []
         others = [metric for metric in self.task.metrics() if metric.takes == "probabilities"]
@@ -77,13 +77,13 @@ class ClassReport(TaskReport):
 
     @cached_property
     def rows(self) -> Int[Tensor, " m"]:
-        """The images whose class is known, as rows of the evaluation."""
+        """The rows of the evaluation whose class is known."""
         targets = self.evaluation.targets
         return (targets.isfinite() & (targets >= 0)).nonzero()[:, 0]
 
     @cached_property
     def probabilities(self) -> Float[Tensor, "m k"]:
-        """Of each class for each image with a known class, calibrated."""
+        """The calibrated probability of each class, for each image with a known class."""
         return self.evaluation.scores[self.rows]
 
     @cached_property
@@ -93,7 +93,7 @@ class ClassReport(TaskReport):
 
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
-        """The index of the class that is the answer for each image with a known class."""
+        """The index of the predicted class of each image with a known class."""
         answers = self.evaluation.answers
         return torch.stack([self.task.encode(answers[i]) for i in self.rows.tolist()])
 
@@ -118,7 +118,7 @@ class ClassReport(TaskReport):
 
     @cached_property
     def _majority(self) -> Int[Tensor, " m"] | None:
-        """The most frequent class of the training images, for each image; None where it is not known."""
+        """The most frequent class of the training images, for each image; None if unknown."""
         if "baseline" not in self.training:
             return None
         return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.rows))
@@ -139,11 +139,11 @@ class ClassReport(TaskReport):
         return ScoreRow("macro F1", value, interval.low, interval.high, baseline, note)
 
     def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
-        """Macro F1 from counts, which is quick enough to be repeated for each bootstrap sample."""
+        """Macro F1 from counts, which is fast enough to be repeated for each bootstrap resample."""
         classes = len(self.vocab)
-        hits = torch.bincount(true[predicted == true], minlength=classes)
+        true_positives = torch.bincount(true[predicted == true], minlength=classes)
         both = torch.bincount(predicted, minlength=classes) + torch.bincount(true, minlength=classes)
-        return float((2 * hits.double() / both.clamp(min=1)).mean())
+        return float((2 * true_positives.double() / both.clamp(min=1)).mean())
 
     def _one_hot(self, indices: Int[Tensor, " m"]) -> Bool[Tensor, "m k"]:
         return functional.one_hot(indices, len(self.vocab)).bool()
@@ -221,7 +221,7 @@ class ClassReport(TaskReport):
 
 
 def _table_row(name: str, row: ClassScores) -> list[Cell]:
-    """The cells of one class; a dash for precision where it was never predicted and for recall without an image."""
+    """The cells of one class; precision is a dash if it was never predicted, and recall if no image has it."""
     any_image, any_predicted = row.positives > 0, row.predicted > 0
     return [
         Cell(name),

@@ -1,7 +1,7 @@
 """The values of a report: the facts that an `Evaluation` lacks, the scores, and the finished page.
 
-Each kind of answer has a `TaskReport` (a file each: labels, classes, points, numbers), which computes its scores and
-the sections that show it from an `Evaluation`.
+Each kind of target has a `TaskReport` (in labels.py, classes.py, points.py, numbers.py), which computes its scores and
+sections from an `Evaluation`.
 """
 
 import math
@@ -21,20 +21,20 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What a report says beside the evaluation, as plain values.
+    """The facts of a report that the evaluation lacks, as plain values.
 
-    `to_json` gives what a manifest keeps under ``report``; the history, the versions and the date are saved elsewhere.
+    `to_json` returns the entry ``report`` of a manifest; history, versions and date are saved elsewhere.
 
     Args:
         title: the heading of the page.
         messages: sentences on how the data was read.
-        split: (name, value) of how the images were divided.
-        skipped: (path, reason) of each image that was left out.
-        settings: (name, value) of the training.
-        normalize_by: two points; the distance between them normalises errors; None: the image's diagonal does.
-        history: one row an epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
-        versions: (name, value) of the libraries.
-        created: when the model was saved, ISO 8601, UTC; empty where that is not known.
+        split: (name, value) pairs that describe the split of the images.
+        skipped: (path, reason) of each skipped image.
+        settings: (name, value) pairs of the training.
+        normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
+        history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
+        versions: (name, value) pairs of the libraries.
+        created: when the model was saved, ISO 8601, UTC; empty if unknown.
     """
 
     title: str = "Report"
@@ -48,7 +48,7 @@ class ReportFacts:
     created: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The facts that only the report needs; bytes of file names that are not text become escapes."""
+        """The facts as JSON; bytes of file names that are not valid Unicode become escapes."""
         return {
             "title": _utf8(self.title),
             "messages": [_utf8(message) for message in self.messages],
@@ -61,7 +61,7 @@ class ReportFacts:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "ReportFacts":
-        """The facts that `to_json` described; what is missing is left empty.
+        """The facts from the JSON of `to_json`; missing entries stay empty.
 
         Raises:
             DataError: a value has the wrong form.
@@ -85,17 +85,17 @@ class ScoreRow:
     """One score of the whole set.
 
     Args:
-        name: of the metric.
+        name: the name of the metric.
         value: the score.
-        low: the lower end of its 95 % confidence interval; None where there is none.
+        low: the lower end of its 95 % confidence interval; None if there is none.
         high: the upper end.
-        baseline: the score of the best constant answer; None where that is not known.
-        note: what a reader must know to read the score.
+        baseline: the score of the best constant prediction; None if unknown.
+        note: an explanation of the score.
         higher_is_better: False for errors.
-        unit: of the value, for example ``"px"``.
-        is_share: True when the score lies in [0, 1]; it is drawn on that scale.
-        decimals: of the value; None: three of a share, about three significant digits of other numbers.
-        expected: the score to expect on new images, where thresholds were tuned on these; empty elsewhere.
+        unit: the unit of the value, for example ``"px"``.
+        is_share: True for a score in [0, 1], which is also drawn as a bar.
+        decimals: number of decimals; None for three if ``is_share``, else for about three significant digits.
+        expected: the score to expect on new images, if the thresholds were tuned on these; else empty.
     """
 
     name: str
@@ -112,12 +112,12 @@ class ScoreRow:
 
     @property
     def text(self) -> str:
-        """The value, with its unit."""
+        """The value with its unit."""
         return self._with_unit(self.value)
 
     @property
     def details(self) -> list[str]:
-        """The interval, the baseline and the score to expect on new images, in words."""
+        """The interval, the baseline and the expected score on new images, as texts."""
         details: list[str] = []
         if self.interval is not None:
             low, high = (self._number(end) for end in self.interval)
@@ -131,13 +131,13 @@ class ScoreRow:
 
     @property
     def line(self) -> str:
-        """The whole row on one line: ``exact match 0.827 (95 % CI 0.772-0.871; baseline 0.111)``."""
+        """The row as one line: ``exact match 0.827 (95 % CI 0.772-0.871; baseline 0.111)``."""
         details = "; ".join(self.details)
         return f"{self.name} {self.text}" + (f" ({details})" if details else "")
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends of the confidence interval, where they are known."""
+        """(low, high) of the confidence interval; None if it is unknown."""
         if self.low is None or self.high is None or math.isnan(self.low) or math.isnan(self.high):
             return None
         return self.low, self.high
@@ -156,12 +156,12 @@ class ScoreRow:
 
 
 class ShownImage(NamedTuple):
-    """An image of the evaluation as a card shows it.
+    """An image of the evaluation, as shown on a card.
 
     Args:
-        name: its file name, with as many folders as tell it from the others.
-        file: relative to the folder of the images.
-        thumbnail: the image made small, or the reason why it cannot be read.
+        name: its file name, with as many parent folders as make it unique.
+        file: its path relative to the folder of the images.
+        thumbnail: a small copy of the image, or the reason why it cannot be read.
     """
 
     name: str
@@ -171,11 +171,11 @@ class ShownImage(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TaskReport(ABC):
-    """What a report shows of one kind of answer.
+    """The scores and sections of a report for one kind of target.
 
     Args:
         evaluation: the model's outputs for a set of images, with their targets.
-        facts: of the training, for what the evaluation does not say.
+        facts: the facts that the evaluation lacks.
     """
 
     evaluation: Evaluation
@@ -183,30 +183,30 @@ class TaskReport(ABC):
 
     @abstractmethod
     def summary(self) -> str:
-        """The set in a few words: ``"60 images, any of 20 labels each"``."""
+        """A short description of the set: ``"60 images, any of 20 labels each"``."""
 
     @classmethod
     def check_normalize_by(cls, names: Sequence[str], normalize_by: tuple[str, str]) -> None:
-        """Nothing, where errors of this kind can be normalised by these points.
+        """Raises `InputError` unless errors can be normalised by the distance between these two points.
 
         Args:
-            names: of the points of the model.
+            names: the names of the points of the model.
             normalize_by: the names of two points.
 
         Raises:
-            InputError: they cannot.
+            InputError: the model does not have these points, or does not predict points.
         """
         raise InputError(f"`normalize_by` ({', '.join(normalize_by)}) is for models that predict points")
 
     @property
     def set_text(self) -> str:
-        """The number of images and their set: ``"60 validation images"``."""
+        """The number of images and their part: ``"60 validation images"``."""
         names = {"valid": "validation image", "promise": "promise image", "test": "test image"}
         return count_text(len(self.evaluation), names[self.evaluation.part])
 
     @property
     def history_note(self) -> str:
-        """What distinguishes the metrics after each epoch from `scores`; empty where nothing does."""
+        """How the metrics after each epoch differ from `scores`; empty if they do not."""
         return ""
 
     @abstractmethod
@@ -218,7 +218,7 @@ class TaskReport(ABC):
         """Tables, charts and the images with the greatest errors."""
 
     def images(self, indices: Sequence[int]) -> list[ShownImage]:
-        """The images at these rows of the evaluation."""
+        """The images of these rows of the evaluation."""
         files, paths = self.evaluation.files, self.evaluation.paths
         names = short_names(files, indices)
         return [
@@ -228,21 +228,21 @@ class TaskReport(ABC):
 
     @property
     def training(self) -> Mapping[str, Any]:
-        """The summary of the training targets; empty where it is not known."""
+        """The summary of the training targets; empty if unknown."""
         return self.evaluation.training
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that is on the page.
+    """The content of the page.
 
     Args:
         title: the heading.
-        summary: the set in a few words.
-        scores: of the whole set.
-        sections: in their order.
+        summary: a short description of the set.
+        scores: the scores of the whole set.
+        sections: the sections, in their order.
         notices: sentences on what is missing from the page.
-        created: when the model was saved, in words; empty where that is not known.
+        created: when the model was saved, as text; empty if unknown.
     """
 
     title: str

@@ -18,9 +18,9 @@ def history_section(history: Sequence[Mapping[str, float]], note: str = "") -> l
     """The section on training; none without a history.
 
     Args:
-        history: one row an epoch. ``train_loss`` and ``valid_loss`` are drawn together, and beside them the first three
-            columns whose values are all in [0, 1]; the table has every column.
-        note: how to read it.
+        history: one row per epoch. ``train_loss`` and ``valid_loss`` are drawn in one chart, and the first three
+            columns whose values are all in [0, 1] in another; the table has all columns.
+        note: an introduction.
     """
     if not history:
         return []
@@ -58,19 +58,19 @@ def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[s
 
 
 def _epochs(history: Sequence[Mapping[str, float]]) -> list[float]:
-    """The column ``epoch``; 1, 2, 3, ... where it is missing or does not increase (several trainings in a row)."""
+    """The column ``epoch``; 1, 2, 3, ... if it is missing or does not increase, as after several trainings."""
     numbers = [row.get("epoch", math.nan) for row in history]
     increasing = all(a < b for a, b in itertools.pairwise(numbers))
-    return numbers if increasing and numbers[0] == numbers[0] else [i + 1 for i in range(len(history))]
+    return numbers if increasing and not math.isnan(numbers[0]) else [i + 1 for i in range(len(history))]
 
 
 def _cell(name: str, value: float) -> Cell:
-    if name == "epoch" and value == value:
+    if name == "epoch" and not math.isnan(value):
         return Cell.of(int(value))
     return Cell.of(value, decimals={"seconds": 1}.get(name, 4))
 
 
 def _is_share(history: Sequence[Mapping[str, float]], name: str) -> bool:
-    """True when the column's numbers are all in [0, 1], as most metrics are."""
+    """Whether all numbers of the column are in [0, 1], as for most metrics."""
     values = [row[name] for row in history if name in row]
-    return all(0 <= value <= 1 for value in values if value == value)
+    return all(0 <= value <= 1 for value in values if not math.isnan(value))

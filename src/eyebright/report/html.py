@@ -1,7 +1,7 @@
 """A report written as one HTML file: it needs no network, no other file and no server.
 
-All markup is in ``page.html``, which escapes every value: names of labels and files come from strangers. The page also
-forbids itself to load anything and to run any script but its own (a content security policy with the script's hash).
+All markup is in ``page.html``, which escapes every value, because names of labels and files are not trusted. The
+content security policy of the page forbids loading anything and running any script but its own, given by its hash.
 """
 
 import base64
@@ -17,11 +17,11 @@ from eyebright.report.data import ReportData
 
 
 def write_report(data: ReportData, path: str | Path) -> Path:
-    """The path of the report, written completely or not at all.
+    """The path of the report, which is written completely or not at all.
 
     Args:
-        data: everything that the page shows.
-        path: of the HTML file; its folder is made where it is missing.
+        data: the content of the page.
+        path: path of the HTML file; its folder is created if missing.
 
     Raises:
         ArtifactError: the file cannot be written.

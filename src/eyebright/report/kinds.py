@@ -1,15 +1,15 @@
-"""The report of each kind of answer, by the name of its section: the only place that knows one kind from another."""
+"""The report class of each kind of target; the only module of the report that distinguishes the kinds."""
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.classes import ClassReport
 from eyebright.report.data import ReportFacts, TaskReport
-from eyebright.report.labels import LabelReport
+from eyebright.report.labels import MultiLabelReport
 from eyebright.report.numbers import NumberReport
 from eyebright.report.points import PointReport
 from eyebright.tasks.base import SectionName, TargetBlock
 
 SECTIONS: dict[SectionName, type[TaskReport]] = {
-    "labels": LabelReport,
+    "labels": MultiLabelReport,
     "classes": ClassReport,
     "points": PointReport,
     "numbers": NumberReport,
@@ -17,11 +17,11 @@ SECTIONS: dict[SectionName, type[TaskReport]] = {
 
 
 def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
-    """The report of the evaluation's kind of answer.
+    """The report for the kind of target of an evaluation.
 
     Raises:
         DataError: the outputs or targets do not have the shape of this kind.
-        InputError: errors cannot be normalised as the facts say, see `check_normalize_by`.
+        InputError: the model does not have the points of ``facts.normalize_by``, see `check_normalize_by`.
     """
     task = evaluation.decision.target
     check_normalize_by(task, facts.normalize_by)
@@ -29,14 +29,14 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
 
 
 def check_normalize_by(task: TargetBlock, normalize_by: tuple[str, str] | None) -> None:
-    """Nothing, where the errors of this kind of answer can be normalised by these points.
+    """Raises `InputError` unless errors can be normalised by the distance between these two points.
 
     Args:
-        task: the fitted block.
-        normalize_by: the names of two points; None: the image's diagonal.
+        task: the fitted target block.
+        normalize_by: the names of two points; None for the diagonal of the image, which is always possible.
 
     Raises:
-        InputError: they are not two different points of the block.
+        InputError: they are not two different points of the target block.
     """
     if normalize_by is not None:
         SECTIONS[task.section].check_normalize_by(task.value_names, normalize_by)

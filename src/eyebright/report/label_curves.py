@@ -1,4 +1,4 @@
-"""The curves that thresholds are chosen by: precision over recall, and F1 over the threshold."""
+"""Charts for choosing thresholds: precision-recall curves, and F1 over the threshold."""
 
 import math
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ def precision_recall_section(
 
     Args:
         vocab: the labels.
-        probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0; NaN where that is unknown.
-        scores: a row per label.
+        probabilities: the probability of each label for each image.
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+        scores: the scores of each label.
     """
-    shown = _worth_showing(scores)
+    shown = _shown_labels(scores)
     charts = [_precision_recall(vocab[k], *_known(probabilities, targets, k), scores[k]) for k in shown]
     intro = "Further up and to the right is better; the area under the line is the average precision (AP)."
     return Section(
@@ -58,15 +58,15 @@ def threshold_section(
     targets: Shaped[Tensor, "n k"],
     scores: Sequence[ClassScores],
 ) -> Section:
-    """The scores at every possible threshold: of one threshold for all labels, and for each label.
+    """The scores over the threshold: for one threshold for all labels, and for each label.
 
     Args:
         vocab: the labels.
-        probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0; NaN where that is unknown.
-        scores: a row per label.
+        probabilities: the probability of each label for each image.
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+        scores: the scores of each label.
     """
-    shown = _worth_showing(scores)
+    shown = _shown_labels(scores)
     charts = [_by_threshold(vocab[k], *_known(probabilities, targets, k), scores[k]) for k in shown]
     intro = (
         "Where F1 is flat around the threshold in use, its exact value matters little; where F1 has a narrow peak, the "
@@ -82,8 +82,8 @@ def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor
     return probabilities[known, k], targets[known, k]
 
 
-def _worth_showing(scores: Sequence[ClassScores]) -> list[int]:
-    """Every label with a curve, or the worst of them where there are too many, in the order of the vocabulary."""
+def _shown_labels(scores: Sequence[ClassScores]) -> list[int]:
+    """The labels with a curve, or the worst of them if there are too many, in the order of the vocabulary."""
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
     return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MOST_CHARTS])
 

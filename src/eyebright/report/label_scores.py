@@ -1,4 +1,4 @@
-"""The scores of predicted labels: each with its confidence interval, and the score of the best constant answer."""
+"""The multi-label scores, each with its confidence interval and the score of the best constant prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,29 +26,29 @@ _DECISION_METRICS: Sequence[tuple[Metric, str]] = (
     (hamming, "share of wrong image-label pairs; lower is better"),
 )
 METRIC_TITLES = {metric.name: metric.display_name for metric, _ in _DECISION_METRICS}
-"""The names that people know, by those in options."""
+"""The display name of each metric of decisions, by its name in the options."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelScores:
-    """The scores of one set.
+    """The multi-label scores of one set of images.
 
     Args:
-        probabilities: of each label for each image.
-        targets: 1 where the image has the label, else 0; NaN where that is unknown.
-        thresholds: in use.
-        training: the summary of the training targets, for the baselines; empty where it is not known.
-        tuned_here: whether the thresholds were tuned on these same images.
+        probabilities: the probability of each label for each image.
+        targets: 1 where the image has the label, 0 where not, NaN where unknown.
+        thresholds: the thresholds of the saved model.
+        training: the summary of the training targets, for the baselines; empty if unknown.
+        thresholds_tuned_on_this_set: whether the thresholds were tuned on these images.
     """
 
     probabilities: Float[Tensor, "n k"]
     targets: Shaped[Tensor, "n k"]
     thresholds: Thresholds
     training: Mapping[str, Any]
-    tuned_here: bool
+    thresholds_tuned_on_this_set: bool
 
     def rows(self, rankings: RankingIntervals) -> list[ScoreRow]:
-        """MAP, which needs no threshold, then the metrics of decisions.
+        """The rows of mAP, which needs no threshold, and of the metrics of decisions.
 
         Args:
             rankings: the intervals of average precision.
@@ -62,15 +62,15 @@ class LabelScores:
 
     def _mean_ap(self, interval: Interval) -> ScoreRow:
         value = mean_average_precision(self.probabilities, self.targets)
-        absent = int(((self.targets == 1).sum(dim=0) == 0).sum())
+        absent = int((~(self.targets == 1).any(dim=0)).sum())
         note = "mean over the labels of average precision; needs no threshold"
         if absent:
-            note += f"; {count_text(absent, 'label')} that no image has left out"
+            note += f"; without {count_text(absent, 'label')} that no image has"
         return ScoreRow(mean_ap.display_name, value, interval.low, interval.high, self._frequencies(), note)
 
     def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> ScoreRow:
         value = metric(decisions, self.targets)
-        tuned = self.tuned_here and self.thresholds.metric == metric.name
+        tuned = self.thresholds_tuned_on_this_set and self.thresholds.metric == metric.name
         return ScoreRow(
             metric.display_name,
             value,
@@ -93,16 +93,16 @@ class LabelScores:
     # ------------------------------------------------------------------ the baselines
 
     def _baseline(self, metric: Metric) -> Float[Tensor, "n k"] | None:
-        """The constant scores that do best on the training images, for every image; None where they are not known."""
+        """The best constant scores on the training images, repeated for each image; None if unknown."""
         row = self.training.get("baseline", {}).get(metric.name)
         return None if row is None else torch.tensor(row).expand(self.targets.shape)
 
     def _frequencies(self) -> float | None:
-        """The mAP of the label frequencies of the training images, as the scores of every image."""
+        """The mAP of the label frequencies of the training images, as constant scores."""
         frequencies = self._baseline(mean_ap)
         return None if frequencies is None else mean_average_precision(frequencies, self.targets)
 
     def _constant_score(self, metric: Metric) -> float | None:
-        """The score of one set of labels for every image: the set that scores best on the training images."""
+        """The score of predicting for each image the set of labels that scores best on the training images."""
         constant = self._baseline(metric)
         return None if constant is None else metric(constant > 0, self.targets)

@@ -1,4 +1,4 @@
-"""Any number of labels for each image: a row per label, precision-recall curves, and the images with wrong labels."""
+"""The report of multi-label models: a row per label, precision-recall curves, and the images with wrong labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagSt
 from eyebright.web.text import NO_VALUE, count_text
 
 _MOST_CARDS = 24
-_ENOUGH = 10  # images with the label; resampling fewer says nothing about new images (of one: 1.00 to 1.00)
+_MIN_POSITIVES_FOR_INTERVAL = 10  # with fewer, a bootstrap interval is meaningless (with one: 1.00 to 1.00)
 _LEGEND = (
     Tag("in the data, not predicted", "missing"),
     Tag("predicted, not in the data", "extra"),
@@ -31,8 +31,8 @@ _LEGEND = (
 
 
 @dataclass(frozen=True, eq=False)
-class LabelReport(TaskReport):
-    """The report of a model that predicts any number of labels, also none, for each image.
+class MultiLabelReport(TaskReport):
+    """The report of a multi-label model, which predicts any number of labels for each image.
 
     Raises:
         DataError: outputs or targets do not have one column for each label.
@@ -48,25 +48,26 @@ class LabelReport(TaskReport):
 
     def summary(self) -> str:
         """The number of images and of labels, of images without a label, and of unknown targets."""
-        known_empty = int(((self.targets == 1).sum(dim=1) == 0).sum())
+        known_empty = int((self.targets == 0).all(dim=1).sum())
         text = f"{self.set_text}, any of {count_text(len(self.vocab), 'label')} each"
         if known_empty:
-            text += f"; {count_text(known_empty, 'image')} without any"
+            text += f"; {count_text(known_empty, 'image')} without a label"
         if self._unknown.any():
             text += f"; {int(self._unknown.sum()):,} of {self.targets.numel():,} targets unknown and left out"
         return text
 
     @property
     def history_note(self) -> str:
-        """The thresholds of the metrics after each epoch."""
+        """A note on the thresholds of the metrics after each epoch."""
         return (
             "F1 and other metrics of predicted labels after each epoch use a threshold of 0.5 for all labels; the "
-            "scores above use the thresholds that were chosen at the end."
+            "scores above use the thresholds of the saved model."
         )
 
     def scores(self) -> list[ScoreRow]:
-        """MAP, F1 in three averages, exact match and Hamming loss."""
-        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training, self.tuned_here)
+        """The mAP, F1 in three averages, exact match and Hamming loss."""
+        tuned = self.thresholds_tuned_on_this_set
+        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training, tuned)
         return scores.rows(self._rankings)
 
     def sections(self) -> list[Section]:
@@ -74,7 +75,7 @@ class LabelReport(TaskReport):
         rows = per_class(self.probabilities, self.targets, self.thresholds)
         curves = (self.vocab, self.probabilities, self.targets, rows)
         return [
-            Section("Labels", "labels", [self._table(rows)], self._threshold_words()),
+            Section("Labels", "labels", [self._table(rows)], self._threshold_text()),
             *self._worst(),
             precision_recall_section(*curves),
             threshold_section(*curves),
@@ -87,22 +88,22 @@ class LabelReport(TaskReport):
 
     @property
     def probabilities(self) -> Float[Tensor, "n k"]:
-        """Of each label for each image, calibrated."""
+        """The calibrated probability of each label for each image."""
         return self.evaluation.scores
 
     @property
     def targets(self) -> Shaped[Tensor, "n k"]:
-        """1 where the image has the label, else 0; NaN where that is unknown."""
+        """The targets: 1 where the image has the label, 0 where not, NaN where unknown."""
         return self.evaluation.targets
 
     @property
     def thresholds(self) -> Thresholds:
-        """A label is predicted where its probability is greater."""
+        """The thresholds; a label is predicted if its probability is greater."""
         return self.evaluation.decision.thresholds
 
     @property
-    def tuned_here(self) -> bool:
-        """Whether the thresholds were tuned on these same images, so that scores of decisions are optimistic."""
+    def thresholds_tuned_on_this_set(self) -> bool:
+        """Whether the thresholds were tuned on these images, so that the scores of decisions are optimistic."""
         return self.evaluation.part == "valid"
 
     @cached_property
@@ -117,12 +118,12 @@ class LabelReport(TaskReport):
 
     # ------------------------------------------------------------------ the table
 
-    def _threshold_words(self) -> str:
+    def _threshold_text(self) -> str:
         thresholds = self.thresholds
         scope = "one threshold per label" if isinstance(thresholds.values, tuple) else "one threshold for all labels"
         origin = "set by hand"
         if thresholds.metric is not None:
-            images = "these same images" if self.tuned_here else "other images"
+            images = "these same images" if self.thresholds_tuned_on_this_set else "other images"
             origin = f"tuned for {METRIC_TITLES.get(thresholds.metric, thresholds.metric)} on {images}"
         return f"Precision, recall and F1 are those of the predicted labels: {scope}, {origin}."
 
@@ -137,11 +138,11 @@ class LabelReport(TaskReport):
             columns.append("unknown")
             rows = [[*row, Cell.of(int(count))] for row, count in zip(rows, unknown, strict=True)]
         caption = (
-            "A row per label: images that have it (images), average precision (AP) with its 95 % CI where at least "
-            f"{_ENOUGH} images have the label, and the images that it was predicted for (predicted)."
+            "A row per label: images that have it (images), average precision (AP) with its 95 % CI if at least "
+            f"{_MIN_POSITIVES_FOR_INTERVAL} images have the label, and images for which it was predicted (predicted)."
         )
         if any(unknown):
-            caption += " Images whose target is unknown count neither for nor against a label."
+            caption += " Images whose target is unknown are ignored for that label."
         return Table(caption, columns, rows)
 
     # ------------------------------------------------------------------ the images
@@ -183,13 +184,16 @@ class LabelReport(TaskReport):
 
 
 def _table_row(name: str, row: ClassScores, interval: Interval) -> list[Cell]:
-    """The cells of one label; a dash for precision where it was never predicted, for recall where no image has it."""
-    enough, any_positive, any_predicted = row.positives >= _ENOUGH, row.positives > 0, row.predicted > 0
+    """The cells of one label; precision is a dash if it was never predicted, and recall if no image has it."""
+    has_interval = row.positives >= _MIN_POSITIVES_FOR_INTERVAL
+    any_positive, any_predicted = row.positives > 0, row.predicted > 0
     return [
         Cell(name),
         Cell.of(row.positives),
         Cell.of(row.average_precision, bar=True),
-        Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low) if enough else Cell(NO_VALUE),
+        Cell(f"{interval.low:.2f}-{interval.high:.2f}", interval.high - interval.low)
+        if has_interval
+        else Cell(NO_VALUE),
         Cell.of(row.precision) if any_predicted else Cell(NO_VALUE),
         Cell.of(row.recall) if any_positive else Cell(NO_VALUE),
         Cell.of(row.f1) if any_positive or any_predicted else Cell(NO_VALUE),

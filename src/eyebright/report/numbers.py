@@ -1,5 +1,6 @@
-"""Numbers for each image: MAE, RMSE and R2 of each column, predictions over targets, and the worst images."""
+"""The report of regression models: MAE, RMSE and R2 of each column, predictions over targets, and the worst images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,7 @@ _SCORES = (
 
 @dataclass(frozen=True, eq=False)
 class NumberReport(TaskReport):
-    """The report of a model that predicts one number or several for each image.
+    """The report of a model that predicts one or several numbers for each image.
 
     Raises:
         DataError: outputs or targets do not have one column for each number.
@@ -81,7 +82,7 @@ class NumberReport(TaskReport):
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the numbers, in the order of the outputs."""
+        """The names of the numbers, in the order of the outputs."""
         return self.evaluation.decision.target.value_names
 
     @cached_property
@@ -91,15 +92,15 @@ class NumberReport(TaskReport):
 
     @cached_property
     def targets(self) -> Float[Tensor, "n k"]:
-        """The true numbers, float64; NaN where one is unknown."""
+        """The true numbers, float64; NaN where unknown."""
         return self.evaluation.targets.double()
 
     @cached_property
     def _baseline(self) -> list[float] | None:
-        """The scores of always predicting the mean of the training images; None where it is not known."""
+        """The scores of always predicting the mean of the training images; None if it is unknown."""
         if "baseline" not in self.training:
             return None
-        mean = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+        mean = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)  # "*": the same for all metrics
         return _scores(_totals(mean.expand(self.targets.shape), self.targets).sum(dim=0, keepdim=True))[0].tolist()
 
     # ------------------------------------------------------------------ charts and tables
@@ -158,9 +159,9 @@ class NumberReport(TaskReport):
 
 
 def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5k"]:
-    """For each column what an image adds to: known targets, absolute and squared errors, targets and their squares.
+    """The summands of each image, per column: known targets, absolute and squared errors, targets and their squares.
 
-    Targets are taken from their mean: R2 does not change, and its sums of squares lose no digits.
+    Targets are taken relative to their mean, which does not change R2 and keeps its sums of squares accurate.
     """
     known = ~targets.isnan()
     errors = (predicted.double() - targets.double()).where(known, 0.0)  # a prediction that is NaN stays NaN
@@ -172,7 +173,7 @@ def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
     """MAE and RMSE of all known numbers, and the mean over the columns of R2, from the sums of `_totals`.
 
     R2 is 1 - (sum of squared errors) / (sum of squared deviations from the mean), as in scikit-learn; the mean over the
-    columns is its ``multioutput="uniform_average"``. Columns whose targets are all equal have none.
+    columns is its ``multioutput="uniform_average"``. It is undefined for columns whose targets are all equal.
     """
     known, absolute, squared, centered, centered_squared = sums.double().chunk(5, dim=1)
     count = known.sum(dim=1)
@@ -182,10 +183,10 @@ def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
 
 
 def _spread(column: Float[Tensor, "..."]) -> float:
-    """The standard deviation (population) of the known numbers; NaN of none."""
+    """The population standard deviation of the known numbers; NaN if there are none."""
     known = column[~column.isnan()]
     return float(known.std(correction=0)) if len(known) else float("nan")
 
 
 def _cell(number: float) -> Cell:
-    return Cell(number_text(number), None if number != number else number)
+    return Cell(number_text(number), None if math.isnan(number) else number)

@@ -1,10 +1,11 @@
-"""Points on each image: errors in the user's own pixels, the PCK curve, a row per point, and the worst images.
+"""The report of point models: errors in pixels of the image file, the PCK curve, a row per point, and the worst images.
 
-Normalised errors are distances as shares of a length of each image: its diagonal, or the distance between two named
+Normalised errors are distances relative to a length of each image: its diagonal, or the distance between two named
 targets such as the eyes. Their mean is the NME (normalised mean error), and the share of points whose normalised error
 is at most a threshold is the PCK (percentage of correct keypoints; Yang & Ramanan, 2013) at that threshold.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +26,9 @@ from eyebright.web.text import count_text, number_text
 
 _BINS = 30
 _MOST_CARDS = 24
-_SHOWN = 0.99  # of the errors: the few largest would squeeze all others into one bar
-_PCK = 0.05  # the threshold of the PCK among the scores and of each point
+_SHOWN_SHARE = 0.99  # of the errors; the largest errors would compress all others into one bar
+_PCK_THRESHOLD = 0.05  # of the PCK among the scores and of each point
+_MEDIAN_COST = 50  # a median of a resample takes about as long as this many sums
 _PCK_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
@@ -50,7 +52,7 @@ class PointReport(TaskReport):
 
     @classmethod
     def check_normalize_by(cls, names: Sequence[str], normalize_by: tuple[str, str]) -> None:
-        """Nothing, where these are two different points of the model."""
+        """Raises `InputError` unless these are two different points of the model."""
         for name in normalize_by:
             if name not in names:
                 raise InputError(
@@ -58,16 +60,16 @@ class PointReport(TaskReport):
                     f"Its points are: {listing(names)}"
                 )
         if normalize_by[0] == normalize_by[1]:
-            raise InputError(f"`normalize_by` is two different points, got {listing(normalize_by)}")
+            raise InputError(f"`normalize_by` must be two different points, got {listing(normalize_by)}")
 
     def summary(self) -> str:
-        """The number of images, of points, and of points whose place is unknown."""
+        """The number of images, of points, and of unknown targets."""
         known, total = len(self._known), self.errors.numel()
         text = f"{self.set_text}, {count_text(len(self.names), 'point')} each"
         return text + (f"; {total - known:,} of {total:,} targets unknown and left out" if known < total else "")
 
     def scores(self) -> list[ScoreRow]:
-        """Mean and median pixel error, NME and PCK; the baseline always predicts the mean place in training."""
+        """Mean and median pixel error, NME and PCK; the baseline predicts the mean position in training."""
         mean, nme, pck = self._means()
         return [mean, self._median(), nme, pck]
 
@@ -76,22 +78,22 @@ class PointReport(TaskReport):
         if not len(self._known):
             return []
         pixels = "Errors are distances between target and prediction, in pixels of the image file."
-        blocks = [Charts([self._histogram(), self._within()]), self._point_table()]
+        blocks = [Charts([self._histogram(), self._cumulative_error_chart()]), self._point_table()]
         return [Section("Pixel errors", "errors", blocks, pixels), *self._pck_section(), self._worst()]
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the points, in the order of the outputs."""
+        """The names of the points, in the order of the outputs."""
         return self.evaluation.decision.target.value_names
 
     @property
     def predicted(self) -> Float[Tensor, "n p 2"]:
-        """(x, y) of each predicted point, in pixels of the user's own image."""
-        return self.evaluation.scores
+        """(x, y) of each predicted point, in pixels of the image file."""
+        return self.evaluation.scores  # for points, the scores of an evaluation are coordinates
 
     @property
     def targets(self) -> Float[Tensor, "n p 2"]:
-        """(x, y) of each true point, in pixels of the user's own image; NaN where it is unknown."""
+        """(x, y) of each true point, in pixels of the image file; NaN where unknown."""
         return self.evaluation.targets
 
     @cached_property
@@ -100,13 +102,13 @@ class PointReport(TaskReport):
         return point_errors(self.predicted, self.targets)
 
     @cached_property
-    def normalized(self) -> Float[Tensor, "n p"]:
-        """The errors as shares of a length of each image; NaN where the target or the length is unknown."""
-        return self.errors / self._lengths[:, None]
+    def normalized_errors(self) -> Float[Tensor, "n p"]:
+        """The errors relative to the normalising length of each image; NaN where target or length is unknown."""
+        return self.errors / self._normalizing_lengths[:, None]
 
     @cached_property
-    def _lengths(self) -> Float[Tensor, " n"]:
-        """What the errors of each image are divided by, in pixels; NaN where it is unknown or zero."""
+    def _normalizing_lengths(self) -> Float[Tensor, " n"]:
+        """The length in pixels by which the errors of each image are divided; NaN where it is unknown or zero."""
         if self.facts.normalize_by is None:
             return self.evaluation.sizes.double().square().sum(dim=1).sqrt()
         first, second = (self.targets[:, self.names.index(name)].double() for name in self.facts.normalize_by)
@@ -121,21 +123,21 @@ class PointReport(TaskReport):
 
     @cached_property
     def _known(self) -> Float[Tensor, " e"]:
-        """Every known error in pixels, the smallest first."""
+        """All known errors in pixels, in increasing order."""
         return _sorted_known(self.errors)
 
     # ------------------------------------------------------------------ scores
 
     @cached_property
     def _baseline_errors(self) -> Float[Tensor, "n p"] | None:
-        """The errors of always predicting the mean place in training; None where it is not known."""
+        """The errors of always predicting the mean position in training; None if it is unknown."""
         if "baseline" not in self.training:
             return None
-        constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)
+        constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)  # "*": the same for all metrics
         return point_errors(constant.expand(self.targets.shape), self.targets)
 
     def _means(self) -> tuple[ScoreRow, ScoreRow, ScoreRow]:
-        """Mean pixel error, NME and PCK: means over the known points, so one bootstrap of sums serves all three."""
+        """Mean pixel error, NME and PCK; all are means over the known points, so one bootstrap of sums is enough."""
         totals = self._totals(self.errors)
         values = _means_of_sums(totals.sum(dim=0, keepdim=True))[0].tolist()
         intervals = bootstrap_totals(_means_of_sums, totals, n_resamples=n_resamples_for(self.errors.numel()))
@@ -143,9 +145,9 @@ class PointReport(TaskReport):
         if self._baseline_errors is not None:
             baselines = _means_of_sums(self._totals(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
         mean, nme, pck = zip(values, intervals, baselines, strict=True)
-        left_out = int((self._lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
+        left_out = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
         note = f"; {count_text(left_out, 'image')} without that distance left out" if left_out else ""
-        by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK:g}"
+        by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK_THRESHOLD:g}"
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
             _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
@@ -155,31 +157,40 @@ class PointReport(TaskReport):
                 pck[1].low,
                 pck[1].high,
                 pck[2],
-                f"points with an error of at most {_PCK:g} times {self._normalizer}{note}",
+                f"points with an error of at most {_PCK_THRESHOLD:g} times {self._normalizer}{note}",
             ),
         )
 
     def _totals(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
-        """For each image: known points, their errors, those with a normalised error, these errors, those within PCK."""
+        """The summands of each image.
+
+        They are the number of known points and the sum of their errors, then the number of points with a normalised
+        error, the sum of these errors, and the number of those up to the PCK threshold.
+        """
         known = ~self.targets.isnan().any(dim=2)
-        with_length = known & ~self._lengths.isnan()[:, None]
-        normalized = (errors / self._lengths[:, None]).where(with_length, 0.0)
-        within = with_length & (normalized <= _PCK)
-        columns = [known, errors.where(known, 0.0), with_length, normalized, within]  # a prediction that is NaN stays
+        with_length = known & ~self._normalizing_lengths.isnan()[:, None]
+        normalized = (errors / self._normalizing_lengths[:, None]).where(with_length, 0.0)
+        within = with_length & (normalized <= _PCK_THRESHOLD)
+        columns = [known, errors.where(known, 0.0), with_length, normalized, within]  # keeps predictions that are NaN
         return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
 
     def _median(self) -> ScoreRow:
-        interval = bootstrap(_median_of, [self.errors], n_resamples=n_resamples_for(50 * self.errors.numel()))
-        baseline = None if self._baseline_errors is None else _median_of(self._baseline_errors)
+        n_resamples = n_resamples_for(_MEDIAN_COST * self.errors.numel())
+        interval = bootstrap(_median, [self.errors], n_resamples=n_resamples)
+        baseline = None if self._baseline_errors is None else _median(self._baseline_errors)
         note = "half of the points have a smaller error; lower is better"
-        return _row("median pixel error", _median_of(self.errors), interval, baseline, note=note, unit="px")
+        return _row("median pixel error", _median(self.errors), interval, baseline, note=note, unit="px")
 
     # ------------------------------------------------------------------ charts and tables
 
+    @cached_property
+    def _error_axis(self) -> Axis:
+        return Axis.fit("error in pixels", [0, _quantile(self._known, _SHOWN_SHARE)], zero=True)
+
     def _histogram(self) -> Chart:
-        reach = Axis.fit("error in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
-        counts, edges = np.histogram(self._known.clamp(max=reach.high).numpy(), bins=_BINS, range=(0, reach.high))
-        beyond = int((self._known > reach.high).sum())
+        axis = self._error_axis
+        counts, edges = np.histogram(self._known.clamp(max=axis.high).numpy(), bins=_BINS, range=(0, axis.high))
+        beyond = int((self._known > axis.high).sum())
         median = number_text(_quantile(self._known, 0.5))
         return draw_chart(
             Caption(
@@ -188,20 +199,19 @@ class PointReport(TaskReport):
                 f"{beyond:,} larger, in the last bar" if beyond else "",
             ),
             [Series(edges.tolist(), counts.tolist(), "first", "bars")],
-            x=reach,
+            x=axis,
             y=Axis.fit("points", counts.tolist(), zero=True, whole=True),
             size=WIDE,
         )
 
-    def _within(self) -> Chart:
-        reach = Axis.fit("error in pixels", [0, _quantile(self._known, _SHOWN)], zero=True)
+    def _cumulative_error_chart(self) -> Chart:
         half, most = (number_text(_quantile(self._known, share)) for share in (0.5, 0.9))
         alt_text = f"Half of the points have an error of at most {half} pixels, 90 % of at most {most}."
-        return _cumulative("Points within an error", alt_text, self._known, reach)
+        return _cumulative_chart("Cumulative distribution of the errors", alt_text, self._known, self._error_axis)
 
     def _point_table(self) -> Table:
         rows: list[list[Cell]] = []
-        for name, errors, normalized in zip(self.names, self.errors.T, self.normalized.T, strict=True):
+        for name, errors, normalized in zip(self.names, self.errors.T, self.normalized_errors.T, strict=True):
             known, shares = _sorted_known(errors), _sorted_known(normalized)
             pixels = [_mean(known), *(_quantile(known, share) for share in (0.5, 0.9, 1.0))]
             rows.append(
@@ -211,25 +221,35 @@ class PointReport(TaskReport):
                     Cell.of(len(errors) - len(known)),
                     *(Cell.of(number, decimals=1) for number in pixels),
                     Cell.of(100 * _mean(shares), decimals=2),
-                    Cell.of(_share_within(shares, _PCK), bar=True),
+                    Cell.of(_share_within(shares, _PCK_THRESHOLD), bar=True),
                 ]
             )
-        columns = ("point", "known", "unknown", "mean", "median", "90 % within", "largest", "NME %", f"PCK@{_PCK:g}")
+        columns = (
+            "point",
+            "known",
+            "unknown",
+            "mean",
+            "median",
+            "90 % within",
+            "largest",
+            "NME %",
+            f"PCK@{_PCK_THRESHOLD:g}",
+        )
         caption = f"A row per point: its errors in pixels; NME and PCK are relative to {self._normalizer}."
         return Table(caption, columns, rows)
 
     def _pck_section(self) -> list[Section]:
         """The PCK curve, and the PCK at a few thresholds of all points and of each."""
-        known = _sorted_known(self.normalized)
+        known = _sorted_known(self.normalized_errors)
         if not len(known):
             return []
-        reach = Axis.fit("threshold", [0, max(_PCK, min(_quantile(known, _SHOWN), 0.5))], zero=True)
+        axis = Axis.fit("threshold", [0, max(_PCK_THRESHOLD, min(_quantile(known, _SHOWN_SHARE), 0.5))], zero=True)
         within = [_share_within(known, threshold) for threshold in _PCK_THRESHOLDS]
         alt_text = "; ".join(
             f"PCK at {threshold:g}: {share:.3f}" for threshold, share in zip(_PCK_THRESHOLDS, within, strict=True)
         )
-        chart = _cumulative("PCK over the threshold", f"{alt_text}.", known, reach)
-        columns = zip(self.names, self.normalized.T, strict=True)
+        chart = _cumulative_chart("PCK over the threshold", f"{alt_text}.", known, axis)
+        columns = zip(self.names, self.normalized_errors.T, strict=True)
         named = [("all points", known), *((name, _sorted_known(column)) for name, column in columns)]
         rows = [
             [Cell(name), *(Cell.of(_share_within(errors, threshold)) for threshold in _PCK_THRESHOLDS)]
@@ -253,7 +273,7 @@ class PointReport(TaskReport):
 
     def _card(self, case: PointCase, image: ShownImage) -> Card:
         points = zip(self.names, self.targets[case.index].tolist(), self.predicted[case.index].tolist(), strict=True)
-        known = [point for point, error in zip(points, case.errors, strict=True) if error == error]
+        known = [point for point, error in zip(points, case.errors, strict=True) if not math.isnan(error)]
         height, width = self.evaluation.sizes[case.index].tolist()
         outside = sum(not (0 <= x <= width and 0 <= y <= height) for _, _, (x, y) in known)
         note = f"{'mean error' if len(known) > 1 else 'error'} {number_text(case.mean_error)} px"
@@ -290,14 +310,21 @@ def _means_of_sums(sums: Float[Tensor, "s 5"]) -> Float[Tensor, "s 3"]:
     return torch.stack([errors / known, 100 * normalized / with_length, within / with_length], dim=1)
 
 
-def _cumulative(title: str, alt_text: str, errors: Float[Tensor, " e"], reach: Axis) -> Chart:
-    """The share of the errors up to each value of the axis."""
-    values = np.linspace(0, reach.high, MAX_POINTS)
+def _cumulative_chart(title: str, alt_text: str, errors: Float[Tensor, " e"], axis: Axis) -> Chart:
+    """A chart of the share of the errors that are at most each value of the axis.
+
+    Args:
+        title: title of the chart.
+        alt_text: the chart in words.
+        errors: the known errors, in increasing order.
+        axis: the horizontal axis.
+    """
+    values = np.linspace(0, axis.high, MAX_POINTS)
     shares = np.searchsorted(errors.numpy(), values, side="right") / len(errors)
     return draw_chart(
         Caption(title, alt_text),
         [Series(values.tolist(), shares.tolist(), "first")],
-        x=reach,
+        x=axis,
         y=Axis("share of points"),
         size=WIDE,
     )
@@ -307,7 +334,8 @@ def _sorted_known(errors: Float[Tensor, "..."]) -> Float[Tensor, " e"]:
     return errors[~errors.isnan()].sort().values
 
 
-def _median_of(errors: Float[Tensor, "n p"]) -> float:
+def _median(errors: Float[Tensor, "n p"]) -> float:
+    """The median of the known errors."""
     return _quantile(errors[~errors.isnan()], 0.5)
 
 

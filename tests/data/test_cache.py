@@ -68,7 +68,7 @@ def test_later_epochs_decode_nothing(
     second = list(dls.train.batches(1))
     assert len(first) == len(second) == 3
     assert not torch.equal(first[0].x, second[0].x)  # each epoch has its own augmentation
-    assert dls.cache.summary.startswith("18 of 36 readings came from")
+    assert dls.cache.summary.startswith("18 of 36 lookups were hits in")
 
 
 def test_loaders_of_the_same_dataset_share_the_cache_and_test_images_do_not_fill_it(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eyebright.image.image import Image
-from eyebright.image.warp import Warp
+from eyebright.image.warp import Warp, warp_batch
 from eyebright.tasks.points import PointBlock
 from eyebright.transforms.draw import Lighting, draw_all
 from eyebright.transforms.normalize import Normalize
@@ -180,3 +180,20 @@ def test_brightness_and_contrast_use_fastais_formula() -> None:
     x = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
     for change in (0.8, 1.2):
         assert torch.allclose(Lighting(gain=change).apply(x), torch.sigmoid(torch.logit(x) * change))
+
+
+@pytest.mark.parametrize("k", range(8))
+def test_dihedral_transforms_are_numbered_as_in_fastai(k: int) -> None:
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    expected = GEOMETRY["image dihedral on [[0,1,2],[3,4,5]]"][str(k)]["pil"]
+    warp = Warp.dihedral(Size(2, 3), k)
+    assert warp.pixels(pixels)[:, :, 0].tolist() == expected
+    batch = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
+    assert warp_batch(batch, [warp])[0, 0].round().tolist() == expected
+
+
+@pytest.mark.parametrize("k", range(8))
+def test_dihedral_transforms_move_points_as_in_fastai(k: int) -> None:
+    square = Size(2, 2)  # fastai's points are in [-1, 1] relative to the centre, as in a 2 x 2 image
+    moved = Warp.dihedral(square, k).points(Points.of(np.array([[-0.5, 0.25], [0.75, -1.0]]) + 1)).xy - 1
+    assert moved.tolist() == GEOMETRY["TensorPoint.dihedral(k) on [[-.5,.25],[.75,-1]]"][str(k)]

@@ -26,7 +26,7 @@ def gradient() -> Callable[[int, int], np.ndarray[Any, Any]]:
 
 
 @pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def decode_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ``reduce`` argument of every call of `decode`."""
     reductions: list[int] = []
     decode = images.decode

@@ -29,28 +29,28 @@ def read_pixels(path: Path | bytes, width: int, cache: PixelCache | None = None)
 
 @pytest.mark.parametrize("orientation", [1, 6, 7])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_cached_pixels_equal_decoded_pixels(kind, orientation, cache, decoded, gradient, encode, tmp_path):
+def test_cached_pixels_equal_decoded_pixels(kind, orientation, cache, decode_calls, gradient, encode, tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "a"
     path.write_bytes(encode(gradient(401, 403), kind, exif=exif))
-    for width in (20, 60, 120, 400):  # all four scales
+    for width in (20, 60, 120, 400):  # the image is reduced by 8, 4, 2 and 1
         expected = read_pixels(path, width)
-        decoded.clear()
+        decode_calls.clear()
         for _ in range(3):
             assert np.array_equal(read_pixels(path, width, cache), expected)
-        assert len(decoded) == 1
-    assert (cache.hits, cache.lookups) == (8, 12)
+        assert len(decode_calls) == 1
+    assert (cache.hits, cache.lookups) == (8, 12)  # 3 lookups of 4 reductions; the first of each is a miss
 
 
-def test_bytes_and_files_of_equal_content_share_one_cache_entry(cache, decoded, gradient, encode, tmp_path):
+def test_bytes_and_files_of_equal_content_share_one_cache_entry(cache, decode_calls, gradient, encode, tmp_path):
     data = encode(gradient(30, 40), "PNG")
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(data)
         read_pixels(tmp_path / name, 40, cache)
     used_bytes = cache.store.used_bytes
     assert np.array_equal(read_pixels(data, 40, cache), gradient(30, 40))
-    assert len(decoded) == 1
+    assert len(decode_calls) == 1
     assert cache.store.used_bytes == used_bytes
 
 
@@ -101,27 +101,27 @@ def test_an_unreadable_image_raises_the_same_error_with_and_without_a_cache(dama
 
 @pytest.mark.parametrize("library", [caches.PIL, caches.cv2])
 def test_another_version_of_a_decoder_does_not_use_old_entries(
-    library, tmp_path, decoded, gradient, encode, monkeypatch
+    library, tmp_path, decode_calls, gradient, encode, monkeypatch
 ):
     data = encode(gradient(30, 40), "JPEG")
     read_pixels(data, 40, PixelCache.in_folder(tmp_path))
     read_pixels(data, 40, PixelCache.in_folder(tmp_path))
-    assert len(decoded) == 1
+    assert len(decode_calls) == 1
     monkeypatch.setattr(library, "__version__", "99.0")
     read_pixels(data, 40, PixelCache.in_folder(tmp_path))
-    assert len(decoded) == 2
+    assert len(decode_calls) == 2
 
 
-def test_a_damaged_cache_is_repaired(tmp_path, decoded, gradient, encode):
+def test_a_damaged_cache_is_repaired(tmp_path, decode_calls, gradient, encode):
     data = encode(gradient(30, 40), "JPEG")
     expected = read_pixels(data, 40)
     read_pixels(data, 40, PixelCache.in_folder(tmp_path))
     [path] = [path for path in (tmp_path / SUBFOLDER).rglob("*") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    decoded.clear()
+    decode_calls.clear()
     for _ in range(2):
         assert np.array_equal(read_pixels(data, 40, PixelCache.in_folder(tmp_path)), expected)
-    assert len(decoded) == 1
+    assert len(decode_calls) == 1
 
 
 def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, encode):
@@ -131,7 +131,7 @@ def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, en
         for _ in range(2):
             read_pixels(encode(gradient(500, 600 + number), "PNG"), 600, cache)
     assert repr(cache) == (
-        f"PixelCache: 2 of 6 readings came from '{tmp_path}', which holds 2 MB; "
+        f"PixelCache: 2 of 6 lookups were hits in '{tmp_path}', which holds 2 MB; "
         "it is full (limit 2 MB), so the other images are decoded each time"
     )
 
@@ -143,7 +143,7 @@ def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> 
     cache = PixelCache.in_memory(limit=5)
     assert PixelCache.from_option(cache) is cache
     for value in (True, 3, ""):
-        with pytest.raises(InputError, match="cache is 'memory', a folder, a PixelCache or None, not"):
+        with pytest.raises(InputError, match="cache must be 'memory', a folder, a PixelCache or None, got"):
             PixelCache.from_option(value)  # type: ignore[arg-type]
 
 

@@ -74,9 +74,7 @@ def test_creating_an_image_from_an_image_returns_it(gradient):
 
 
 def test_a_source_of_another_type_is_refused():
-    with pytest.raises(
-        InputError, match="an image is a path, bytes, an array, a tensor or a Pillow image, not <class 'int'>"
-    ):
+    with pytest.raises(InputError, match="must be a path, bytes, an array, a tensor or a Pillow image, got int$"):
         Image.create(3)
 
 
@@ -202,11 +200,11 @@ def test_a_photograph_decoded_reduced_is_within_about_one_grey_level_of_a_full_d
 
 
 @pytest.mark.parametrize(("width", "reduce"), [(2000, 1), (668, 1), (666, 2), (334, 2), (333, 4), (166, 8), (20, 8)])
-def test_at_least_one_and_a_half_pixels_are_decoded_per_output_pixel(width, reduce, decoded, gradient, encode):
+def test_at_least_one_and_a_half_pixels_are_decoded_per_output_pixel(width, reduce, decode_calls, gradient, encode):
     image = Image.create(encode(gradient(1500, 2000), "JPEG"))
     assert image.warped(Warp.resize(image.shape, Size(9, width))).shape == (9, width, 3)
     assert image.warped(Warp.resize(image.shape, Size(1500, 9))).shape == (1500, 9, 3)
-    assert decoded == [reduce, 1]
+    assert decode_calls == [reduce, 1]
 
 
 def test_warped_equals_the_warp_of_all_pixels(gradient, encode):
@@ -219,7 +217,9 @@ def test_warped_equals_the_warp_of_all_pixels(gradient, encode):
 
 
 def test_a_warp_for_another_size_is_refused(gradient):
-    with pytest.raises(InputError, match=r"a warp for 10x10 images got PILImage.*, which is 40x50"):
+    with pytest.raises(
+        InputError, match=r"the warp is for an image of 10x10 \(height x width\), but this image is 40x50"
+    ):
         Image.create(gradient(40, 50)).warped(Warp.identity(Size(10, 10)))
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,42 +10,46 @@ from eyebright.errors import InputError
 from eyebright.io.files import IMAGE_EXTENSIONS, get_image_files
 
 
-def create_files(root, *names):
+def create_files(root: Path, *names: str) -> None:
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
 
 
-def names(images, root):
+def names(images: list[Path], root: Path) -> list[str]:
     return [image.relative_to(root).as_posix() for image in images]
 
 
-def test_images_are_sorted_whatever_the_order_of_the_file_system(tmp_path, monkeypatch):
+def test_images_are_sorted_whatever_the_order_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create_files(tmp_path, "b/2.jpg", "b/10.JPG", "a.png", "a-b/x.tiff", "a/z.WebP", "c.bmp", "ü ö.gif", "notes.txt")
     expected = ["a/z.WebP", "a-b/x.tiff", "a.png", "b/10.JPG", "b/2.jpg", "c.bmp", "ü ö.gif"]
     assert names(get_image_files(tmp_path), tmp_path) == expected
     walk = os.walk
-    monkeypatch.setattr(os, "walk", lambda *a, **k: reversed([(f, d, list(reversed(n))) for f, d, n in walk(*a, **k)]))
+    monkeypatch.setattr(
+        os, "walk", lambda *args, **options: reversed([(f, d, list(reversed(n))) for f, d, n in walk(*args, **options)])
+    )
     assert names(get_image_files(str(tmp_path)), tmp_path) == expected
 
 
-def test_hidden_files_and_folders_are_skipped(tmp_path):
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
     create_files(tmp_path, "a.jpg", ".b.jpg", "._a.jpg", ".cache/c.jpg", "d/.e/f.jpg")
     assert names(get_image_files(tmp_path), tmp_path) == ["a.jpg"]
 
 
-def test_a_hidden_folder_can_be_the_start(tmp_path):
+def test_images_in_a_hidden_root_folder_are_listed(tmp_path: Path) -> None:
     create_files(tmp_path, ".eyebright/data/a.jpg")
     assert names(get_image_files(tmp_path / ".eyebright" / "data"), tmp_path) == [".eyebright/data/a.jpg"]
 
 
-def test_without_recursion_only_the_folder_itself_is_searched(tmp_path):
+def test_without_recursion_only_the_folder_itself_is_searched(tmp_path: Path) -> None:
     create_files(tmp_path, "a.jpg", "b/c.jpg")
     assert names(get_image_files(tmp_path, recurse=False), tmp_path) == ["a.jpg"]
 
 
-def test_the_folders_argument_selects_direct_subfolders(tmp_path):
+def test_the_folders_argument_selects_direct_subfolders(tmp_path: Path) -> None:
     create_files(tmp_path, "top.jpg", "train/a.jpg", "train/deep/b.jpg", "test/c.jpg", "other/train/d.jpg")
     assert names(get_image_files(tmp_path, folders=["train"]), tmp_path) == ["train/a.jpg", "train/deep/b.jpg"]
     assert names(get_image_files(tmp_path, folders=["train", "."]), tmp_path) == [
@@ -55,7 +60,7 @@ def test_the_folders_argument_selects_direct_subfolders(tmp_path):
     assert names(get_image_files(tmp_path, recurse=False, folders=["train"]), tmp_path) == ["train/a.jpg"]
 
 
-def test_links_to_folders_are_followed_without_cycles(tmp_path):
+def test_links_to_folders_are_followed_without_cycles(tmp_path: Path) -> None:
     create_files(tmp_path, "data/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "data" / "self").symlink_to(tmp_path / "data", target_is_directory=True)
@@ -63,13 +68,13 @@ def test_links_to_folders_are_followed_without_cycles(tmp_path):
     assert names(get_image_files(tmp_path / "data"), tmp_path) == ["data/a.jpg", "data/more/b.jpg"]
 
 
-def test_the_extensions_are_fixed_and_lower_case():
+def test_image_extensions_are_lower_case_and_exclude_vector_formats() -> None:
     assert {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"} <= set(IMAGE_EXTENSIONS)
-    assert all(e == e.lower() and e.startswith(".") for e in IMAGE_EXTENSIONS)
+    assert all(name == name.lower() and name.startswith(".") for name in IMAGE_EXTENSIONS)
     assert not {".svg", ".psd", ".dwg", ".pdf"} & set(IMAGE_EXTENSIONS)
 
 
-def test_the_error_for_a_folder_without_images_lists_the_other_files(tmp_path):
+def test_the_error_for_a_folder_without_images_lists_the_other_files(tmp_path: Path) -> None:
     create_files(tmp_path, "a.txt", "b.txt", "c.HEIC", "README")
     with pytest.raises(
         InputError, match=r"no image in .*it contains .txt \(2\), .*.heic \(1\).*image extensions are .avif"
@@ -77,39 +82,39 @@ def test_the_error_for_a_folder_without_images_lists_the_other_files(tmp_path):
         get_image_files(tmp_path)
 
 
-def test_the_error_for_an_empty_folder_says_so(tmp_path):
+def test_the_error_for_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no image in .*; it is empty"):
         get_image_files(tmp_path)
 
 
-def test_without_recursion_the_error_mentions_that_subfolders_were_not_searched(tmp_path):
+def test_without_recursion_the_error_mentions_that_subfolders_were_not_searched(tmp_path: Path) -> None:
     create_files(tmp_path, "b/c.jpg")
     with pytest.raises(InputError, match="its subfolders were not searched"):
         get_image_files(tmp_path, recurse=False)
 
 
-def test_the_error_for_a_missing_folder_says_so(tmp_path):
+def test_the_error_for_a_missing_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no folder '.*nowhere'"):
         get_image_files(tmp_path / "nowhere")
 
 
-def test_the_error_for_a_file_instead_of_a_folder_says_so(tmp_path):
+def test_the_error_for_a_file_instead_of_a_folder_says_so(tmp_path: Path) -> None:
     create_files(tmp_path, "a.jpg")
     with pytest.raises(InputError, match=r"expected a folder of images, but '.*a.jpg' is a file"):
         get_image_files(tmp_path / "a.jpg")
 
 
-def test_the_error_for_an_unknown_subfolder_suggests_the_nearest_name(tmp_path):
+def test_the_error_for_an_unknown_subfolder_suggests_the_nearest_name(tmp_path: Path) -> None:
     create_files(tmp_path, "train/a.jpg", "valid/b.jpg")
     with pytest.raises(InputError, match=r"no folder 'trian' in .*Did you mean 'train'.*'train', 'valid'"):
         get_image_files(tmp_path, folders=["trian"])
 
 
-def test_a_folder_that_cannot_be_read_raises_an_error(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create_files(tmp_path, "a.jpg", "locked/b.jpg")
     scandir = os.scandir
 
-    def refuse(path):
+    def refuse(path: str) -> Any:
         if Path(path).name == "locked":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)

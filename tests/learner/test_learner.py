@@ -304,7 +304,7 @@ def test_one_image_is_answered_like_many(trained: Learner, folder: Path, table: 
 
 
 def test_several_images_are_no_image(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="an image is a path"):
+    with pytest.raises(InputError, match="an image must be a path"):
         trained.predict([folder / name for name in table["fname"][:2]])
 
 

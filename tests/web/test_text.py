@@ -1,10 +1,11 @@
-"""Formatting of numbers."""
+"""Formatting of numbers and file names."""
 
 import math
+from pathlib import Path
 
 import pytest
 
-from eyebright.web.text import count_text, number_text, score_text
+from eyebright.web.text import count_text, number_text, score_text, short_names
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,18 @@ def test_counts_use_singular_and_plural():
     assert count_text(1, "image") == "1 image"
     assert count_text(0, "image") == "0 images"
     assert count_text(2510, "class", "classes") == "2,510 classes"
+
+
+def test_short_names_are_relative_to_the_common_folder():
+    paths = [str(Path("data", "train", *name)) for name in (("cat", "1.jpg"), ("dog", "1.jpg"), ("dog", "2.jpg"))]
+    assert short_names(paths, [1, 0]) == [str(Path("dog", "1.jpg")), str(Path("cat", "1.jpg"))]
+
+
+def test_short_names_of_images_in_one_folder_are_their_file_names():
+    assert short_names([str(Path("a", "b", "1.jpg")), str(Path("a", "b", "2.jpg"))], [1]) == ["2.jpg"]
+    assert short_names(["1.jpg", "2.jpg"], [0]) == ["1.jpg"]
+
+
+def test_names_without_a_common_folder_are_full_paths(tmp_path):
+    elsewhere = str(tmp_path / "1.jpg")
+    assert short_names([elsewhere, str(Path("a", "2.jpg"))], [0]) == [elsewhere]

@@ -86,7 +86,7 @@ class PixelCache:
             case str() | Path() if str(option):
                 return PixelCache.in_folder(option)
             case _:
-                raise InputError(f"cache is 'memory', a folder, a PixelCache or None, not {option!r}")
+                raise InputError(f"cache must be 'memory', a folder, a PixelCache or None, got {option!r}")
 
     def __repr__(self) -> str:
         return f"PixelCache: {self.summary}"
@@ -95,7 +95,7 @@ class PixelCache:
     def summary(self) -> str:
         """One line with the number of hits, the size, and the reason if no more entries are written."""
         size = format_megabytes(self.store.count_bytes())
-        text = f"{self.hits:,} of {self.lookups:,} readings came from {self.store.location}, which holds {size}"
+        text = f"{self.hits:,} of {self.lookups:,} lookups were hits in {self.store.location}, which holds {size}"
         return f"{text}; {self.store.problem}" if self.store.problem else text
 
     def pixels(self, source: PathOrBytes, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:

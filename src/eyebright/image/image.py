@@ -86,7 +86,8 @@ class Image:
             case PIL.Image.Image():
                 return _from_pillow(source)
             case _:
-                raise InputError(f"an image is a path, bytes, an array, a tensor or a Pillow image, not {type(source)}")
+                kind = type(source).__name__
+                raise InputError(f"an image must be a path, bytes, an array, a tensor or a Pillow image, got {kind}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,11 +129,11 @@ class Image:
             ImageError: the image cannot be read, is truncated or damaged, or its file has changed.
             InputError: the warp is for images of another size.
         """
-        image, warp = self.decode_for(warp)
-        return warp.pixels(image, pad=pad, interpolation=interpolation)
+        pixels, warp = self.decode_for(warp)
+        return warp.pixels(pixels, pad=pad, interpolation=interpolation)
 
     def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
-        """The pixels, decoded no larger than the warp needs, and the warp adapted to their size.
+        """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.
 
         Args:
             warp: from this image's `shape` to the output size.
@@ -143,12 +144,14 @@ class Image:
             InputError: the warp is for images of another size.
         """
         if warp.source != self.shape:
-            raise InputError(f"a warp for {warp.source} images got {self}, which is {self.shape}")
+            raise InputError(
+                f"the warp is for an image of {warp.source} (height x width), but this image is {self.shape}"
+            )
         reduce = self._allowed_reduction(_reduction(warp))
-        image = self._decoded(reduce) if cache is None else self._cached(reduce, cache)
+        pixels = self._decoded(reduce) if cache is None else self._cached(reduce, cache)
         if self._header is not None and reduce > 1:
             warp = _warp_from_reduced(warp, self._header, reduce)
-        return image, warp
+        return pixels, warp
 
     def to_thumb(self, h: int, w: int | None = None) -> PIL.Image.Image:
         """A Pillow image of at most ``h`` x ``w`` pixels (``w`` defaults to ``h``) with the same aspect ratio."""
@@ -156,7 +159,7 @@ class Image:
         size = Size(*(max(int(scale * side + 0.5), 1) for side in self.shape))
         return PIL.Image.fromarray(self.warped(Warp.resize(self.shape, size), interpolation="bicubic"))
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # fastai's text: notebooks of the book show it
         return f"PILImage mode={self.mode} size={self.shape.width}x{self.shape.height}"
 
     def _repr_png_(self) -> bytes:
@@ -207,7 +210,7 @@ class Image:
 def verify(paths: Iterable[str | Path], threads: int | None = None) -> list[ImageError]:
     """The errors of all images that cannot be read, in the order of ``paths``; readable images give none.
 
-    Every image is decoded completely, so that truncated files are found too.
+    Every file is read to its end, so that truncated files are found too.
 
     Args:
         paths: paths of images.
@@ -222,7 +225,7 @@ def verify(paths: Iterable[str | Path], threads: int | None = None) -> list[Imag
 
 def _read_error(path: str | Path) -> ImageError | None:
     try:
-        Image.create(path).pixels(reduce=8)
+        Image.create(path).pixels(reduce=8)  # reduced decoding still reads the whole file, and is faster
     except ImageError as error:
         return error
     return None

@@ -26,7 +26,7 @@ from eyebright.types import Size
 
 PadMode = Literal["zeros", "border", "reflection"]
 Interpolation = Literal["bilinear", "bicubic"]
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = Float[np.ndarray, "3 3"]
 Kernel = np.ndarray[Any, np.dtype[np.float64]]
 Pixels = np.ndarray[Any, np.dtype[Any]]
 Row = tuple[float, float, float]
@@ -45,7 +45,7 @@ _REDUCE_ABOVE = 4  # input pixels per output pixel along an axis; above it the i
 
 def resample(
     image: Shaped[np.ndarray, "h w c"],
-    matrix: Float[np.ndarray, "3 3"],
+    matrix: Matrix,
     size: Size,
     *,
     pad: PadMode,
@@ -100,7 +100,12 @@ def resample_batch(
 
 
 def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The Jacobian of a homography at the centre of the output: rows are output x and y, columns are input x and y."""
+    """The Jacobian of a homography at the centre of the output: rows are output x and y, columns are input x and y.
+
+    Args:
+        matrix: maps (x, y, 1) of the input to the output, in pixels.
+        size: (height, width) of the output.
+    """
     (a, b, _), (d, e, _), (p, q, r) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
     inverse_x, inverse_y, inverse_z = _adjugate(matrix)

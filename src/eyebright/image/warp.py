@@ -193,7 +193,9 @@ class Warp:
             InputError: the image has another size, number of axes or dtype.
         """
         if image.ndim != 3 or image.shape[:2] != self.source:
-            raise InputError(f"a warp for {self.source} images got an array of shape {image.shape}")
+            raise InputError(
+                f"the warp is for an image of {self.source} (height x width), but the array has the shape {image.shape}"
+            )
         if image.dtype.name not in _DTYPES:
             raise InputError(f"a warp takes images of dtype uint8 or float32, got {image.dtype}")
         return resample(image, self.matrix, self.size, pad=pad, interpolation=interpolation)

@@ -1,1 +1,1 @@
-"""Bytes to values and back: images, tables of labels, files, downloads."""
+"""Files, downloads and archives."""

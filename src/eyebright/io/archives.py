@@ -1,4 +1,4 @@
-"""Safe unpacking of tar and zip archives: nothing is written outside of the folder, and never only a part.
+"""Safe unpacking of tar and zip archives: nothing is written outside of the folder, and no part of it after an error.
 
 Tar archives are extracted with Python's ``data`` filter (PEP 706), which refuses devices, and links and names that
 point outside of the folder. Python would silently rename absolute paths in a tar and ``..`` in a zip; these archives

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from eyebright.errors import DownloadError
 from eyebright.io.archives import archive_stem, unpack
 from eyebright.io.home import home
-from eyebright.io.transfer import OnProgress, delete_metadata, delete_part, transfer
+from eyebright.io.transfer import OnProgress, delete_metadata, delete_partial, transfer
 
 _FAST_AI = "https://s3.amazonaws.com/fast-ai-"
 _RECIPES = "https://cvbp-secondary.z19.web.core.windows.net/datasets/image_classification/"
@@ -61,8 +61,8 @@ def untar_data(
 ) -> Path:
     """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
-    The folder has the name of the archive without its suffix (``pascal_2007``). It is searched in the folder of the
-    environment variable ``EYEBRIGHT_DATA`` and then in ``data``. A download shows a progress bar.
+    The folder has the name of the archive without its suffix (``pascal_2007``). It is looked for in the folder that
+    the environment variable `EYEBRIGHT_DATA` names, and then in ``data``. A download shows a progress bar.
 
     Args:
         url: the URL of a tar or zip archive, for example `URLs.PETS`.
@@ -70,7 +70,7 @@ def untar_data(
         data: the folder for unpacked datasets; by default the folder ``c_key`` in ``base``.
         c_key: see ``data``.
         force_download: True downloads and unpacks again, and replaces existing files.
-        base: by default the folder of the environment variable ``EYEBRIGHT_HOME``, or ``~/.eyebright``.
+        base: by default the folder that the environment variable ``EYEBRIGHT_HOME`` names, or ``~/.eyebright``.
 
     Raises:
         DownloadError: the archive cannot be downloaded or unpacked, or the URL does not end with the suffix of an
@@ -132,16 +132,16 @@ def download(
             it cannot be written.
     """
     target = Path(to)
-    part = target.with_name(f"{target.name}.part")
+    partial = target.with_name(f"{target.name}.part")
     with _locked(target):
         if target.is_file() and not _mismatch(target, size, sha256):
             return target
-        transfer(url, part, size=size, progress=progress)
-        if mismatch := _mismatch(part, size, sha256):
-            delete_part(part)
+        transfer(url, partial, size=size, progress=progress)
+        if mismatch := _mismatch(partial, size, sha256):
+            delete_partial(partial)
             raise DownloadError(f"'{url}' is not the expected file: {mismatch}; the downloaded file was deleted")
-        part.replace(target)
-        delete_metadata(part)
+        partial.replace(target)
+        delete_metadata(partial)
     return target
 
 

@@ -29,14 +29,14 @@ _RANGE_NOT_SATISFIABLE = 416
 _TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
 
-def transfer(url: str, part: Path, *, size: int | None = None, progress: OnProgress | None = None) -> None:
-    """Download ``url`` to ``part``, retrying and resuming when the connection is lost.
+def transfer(url: str, partial: Path, *, size: int | None = None, progress: OnProgress | None = None) -> None:
+    """Download ``url`` to ``partial``, retrying and resuming when the connection is lost.
 
-    After an error or an interruption the received bytes stay in ``part``, and the next call resumes from them.
+    After an error or an interruption the received bytes stay in ``partial``, and the next call resumes from them.
 
     Args:
         url: http or https.
-        part: the file to write; a small metadata file is kept beside it.
+        partial: the file to write; a small metadata file is kept beside it.
         size: the expected size in bytes, if known.
         progress: called after each chunk.
 
@@ -46,9 +46,9 @@ def transfer(url: str, part: Path, *, size: int | None = None, progress: OnProgr
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError(f"cannot download '{url}': the URL must begin with https:// or http://")
-    largest, failures = _size_of(part), 0
-    while problem := _attempt(url, part, size, progress):
-        received = _size_of(part)
+    largest, failures = _size_of(partial), 0
+    while problem := _attempt(url, partial, size, progress):
+        received = _size_of(partial)
         failures = 1 if received > largest else failures + 1
         largest = max(largest, received)
         if failures >= _MAX_ATTEMPTS:
@@ -59,15 +59,15 @@ def transfer(url: str, part: Path, *, size: int | None = None, progress: OnProgr
         time.sleep(_PAUSE * 2 ** (failures - 1))
 
 
-def delete_part(part: Path) -> None:
+def delete_partial(partial: Path) -> None:
     """Delete a partial file and its metadata."""
-    part.unlink(missing_ok=True)
-    delete_metadata(part)
+    partial.unlink(missing_ok=True)
+    delete_metadata(partial)
 
 
-def delete_metadata(part: Path) -> None:
+def delete_metadata(partial: Path) -> None:
     """Delete the metadata of a file that is complete."""
-    _metadata_path(part).unlink(missing_ok=True)
+    _metadata_path(partial).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -85,22 +85,22 @@ class _Metadata:
     total: int | None
 
 
-def _attempt(url: str, part: Path, size: int | None, progress: OnProgress | None) -> str | None:
+def _attempt(url: str, partial: Path, size: int | None, progress: OnProgress | None) -> str | None:
     """None if the file is complete; otherwise the description of an error that may be temporary."""
-    metadata = _read_metadata(part, url)
-    received = _size_of(part) if metadata else 0
+    metadata = _read_metadata(partial, url)
+    received = _size_of(partial) if metadata else 0
     if metadata and received and received == metadata.total:
         return None
     try:
         with urlopen(_request(url, received, metadata), timeout=_TIMEOUT) as response:
-            metadata, received = _start(response, url, part, metadata, received)
-            _check_size(url, part, metadata.total, size)
-            return _receive(response, part, metadata.total, received, progress)
+            metadata, received = _start(response, url, partial, metadata, received)
+            _check_size(url, partial, metadata.total, size)
+            return _receive(response, partial, metadata.total, received, progress)
     except HTTPError as error:
         error.close()
         answer = f"the server answers {error.code} {error.reason}"
         if error.code == _RANGE_NOT_SATISFIABLE and received:
-            delete_part(part)
+            delete_partial(partial)
         elif error.code not in _TEMPORARY_ERRORS:
             raise DownloadError(f"cannot download '{url}': {answer}") from error
         return answer
@@ -118,43 +118,43 @@ def _request(url: str, received: int, metadata: _Metadata | None) -> Request:
 
 
 def _start(
-    response: http.client.HTTPResponse, url: str, part: Path, metadata: _Metadata | None, received: int
+    response: http.client.HTTPResponse, url: str, partial: Path, metadata: _Metadata | None, received: int
 ) -> tuple[_Metadata, int]:
-    """The metadata of the response, and the number of bytes in ``part`` that it continues (0 for a whole file)."""
+    """The metadata of the response, and the number of bytes in ``partial`` that it continues (0 for a whole file)."""
     if response.status == http.client.PARTIAL_CONTENT and metadata is not None:
         expected = f"bytes {received}-{(metadata.total or 0) - 1}/{metadata.total}"
         if response.headers.get("Content-Range", "") == expected:
             return metadata, received
-        delete_part(part)
+        delete_partial(partial)
         raise http.client.HTTPException("the server sent another range than requested")
     length = response.headers.get("Content-Length")
     tag = response.headers.get("ETag", "")
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
     metadata = _Metadata(url, validator, int(length) if length else None)
     try:
-        part.write_bytes(b"")  # first, so that an old partial file never has new metadata
-        _metadata_path(part).write_text(json.dumps(asdict(metadata)), encoding="utf-8")
+        partial.write_bytes(b"")  # first, so that an old partial file never has new metadata
+        _metadata_path(partial).write_text(json.dumps(asdict(metadata)), encoding="utf-8")
     except OSError as error:
-        raise _write_error(part, error) from error
+        raise _write_error(partial, error) from error
     return metadata, 0
 
 
-def _check_size(url: str, part: Path, total: int | None, size: int | None) -> None:
+def _check_size(url: str, partial: Path, total: int | None, size: int | None) -> None:
     if size is not None and total is not None and total != size:
-        delete_part(part)
+        delete_partial(partial)
         raise DownloadError(f"cannot download '{url}': expected {size:,} bytes, but the file has {total:,}")
 
 
 def _receive(
-    response: http.client.HTTPResponse, part: Path, total: int | None, received: int, progress: OnProgress | None
+    response: http.client.HTTPResponse, partial: Path, total: int | None, received: int, progress: OnProgress | None
 ) -> str | None:
-    """Append the response to ``part``; returns None or, like `_attempt`, the description of an error."""
-    with part.open("ab") as file:
+    """Append the response to ``partial``; returns None or, like `_attempt`, the description of an error."""
+    with partial.open("ab") as file:
         while chunk := response.read(_CHUNK):
             try:
                 file.write(chunk)
             except OSError as error:
-                raise _write_error(part, error) from error
+                raise _write_error(partial, error) from error
             received += len(chunk)
             if progress is not None:
                 progress(received, total)
@@ -165,18 +165,18 @@ def _receive(
     return None
 
 
-def _write_error(part: Path, error: OSError) -> DownloadError:
-    return DownloadError(f"cannot write '{part}': {(error.strerror or str(error)).lower()}")
+def _write_error(partial: Path, error: OSError) -> DownloadError:
+    return DownloadError(f"cannot write '{partial}': {(error.strerror or str(error)).lower()}")
 
 
-def _metadata_path(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
+def _metadata_path(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
 
 
-def _read_metadata(part: Path, url: str) -> _Metadata | None:
+def _read_metadata(partial: Path, url: str) -> _Metadata | None:
     """The metadata of a partial file; None if it is missing, damaged or for another URL."""
     try:
-        metadata = _Metadata(**json.loads(_metadata_path(part).read_text(encoding="utf-8")))
+        metadata = _Metadata(**json.loads(_metadata_path(partial).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return metadata if metadata.url == url else None

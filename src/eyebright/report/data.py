@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.web.blocks import Section, Thumbnail
-from eyebright.web.text import count_text, number_text, score_text
-from eyebright.web.thumbnails import short_names, thumbnail
+from eyebright.web.text import count_text, number_text, score_text, short_names
+from eyebright.web.thumbnails import thumbnail
 
 Pair = tuple[str, str]
 

@@ -1,6 +1,9 @@
-"""Formatting of numbers, so that they look the same in all pages."""
+"""Formatting of numbers and file names, so that they look the same in all pages."""
 
 import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 NO_VALUE = "–"  # shown instead of a missing number
 
@@ -32,3 +35,18 @@ def count_text(count: int, singular: str, plural: str | None = None) -> str:
     '2,510 classes'
     """
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:
+    """Paths relative to the folder that all ``paths`` have in common.
+
+    Args:
+        paths: all paths.
+        chosen: the indices of the paths to return.
+    """
+    folders = {str(Path(path).parent) for path in paths}
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError:  # absolute and relative paths, or different drives
+        return [str(paths[i]) for i in chosen]
+    return [os.path.relpath(paths[i], common) if common else str(paths[i]) for i in chosen]

@@ -1,9 +1,6 @@
-"""Thumbnails that are embedded in a page, and short names of image files."""
+"""Thumbnails that are embedded in a page."""
 
 import io
-import os
-from collections.abc import Sequence
-from pathlib import Path
 
 from eyebright import _html as html
 from eyebright.errors import ImageError
@@ -24,18 +21,3 @@ def thumbnail(path: str) -> Thumbnail:
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=_QUALITY, optimize=True)
     return Thumbnail(html.data_url(file.getvalue()), small.width, small.height, scale=small.width / image.shape.width)
-
-
-def short_names(paths: Sequence[str], chosen: Sequence[int]) -> list[str]:
-    """Paths relative to the folder that all ``paths`` have in common.
-
-    Args:
-        paths: all paths.
-        chosen: the indices of the paths to return.
-    """
-    folders = {str(Path(path).parent) for path in paths}
-    try:
-        common = os.path.commonpath(folders)
-    except ValueError:  # absolute and relative paths, or different drives
-        return [str(paths[i]) for i in chosen]
-    return [os.path.relpath(paths[i], common) if common else str(paths[i]) for i in chosen]

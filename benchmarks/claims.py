@@ -302,7 +302,7 @@ def apply_draw(draw: Draw, image: Tensor) -> Tensor:
     """The image (uint8, c h w) after one transform."""
     pixels = image.permute(1, 2, 0).numpy()
     if not np.array_equal(draw.warp.matrix, np.eye(3)):
-        pixels = draw.warp.pixels(np.ascontiguousarray(pixels), pad=draw.pad or "reflection")
+        pixels = draw.warp.pixels(np.ascontiguousarray(pixels), pad_mode=draw.pad_mode or "reflection")
     if not draw.lighting.is_identity:
         pixels = draw.lighting.table()[pixels]
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)

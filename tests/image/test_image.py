@@ -144,7 +144,7 @@ def test_points_and_pixels_agree_when_the_image_is_decoded_reduced(orientation, 
     y, x = (axis.mean() + 0.5 for axis in np.nonzero(upright))
     warp = Warp.rotate(image.shape, 20).then(Warp.resize(image.shape, Size(50, 60)))
     assert images._reduction(warp) > 1
-    weight = image.warped(warp, pad="zeros")[:, :, 0].astype(float)
+    weight = image.warped(warp, pad_mode="zeros")[:, :, 0].astype(float)
     grid_y, grid_x = np.mgrid[0:50, 0:60] + 0.5
     center = [(weight * grid_x).sum() / weight.sum(), (weight * grid_y).sum() / weight.sum()]
     assert warp.points(Points.of([[x, y]])).xy[0].tolist() == pytest.approx(center, abs=0.05)
@@ -210,10 +210,10 @@ def test_at_least_one_and_a_half_pixels_are_decoded_per_output_pixel(width, redu
 def test_warped_equals_the_warp_of_all_pixels(gradient, encode):
     image = Image.create(encode(gradient(40, 50), "PNG"))
     warp = Warp.rotate(image.shape, 30)
-    for pad in ("zeros", "border", "reflection"):
+    for pad_mode in ("zeros", "border", "reflection"):
         for interpolation in ("bilinear", "bicubic"):
-            expected = warp.pixels(gradient(40, 50), pad=pad, interpolation=interpolation)
-            assert np.array_equal(image.warped(warp, pad=pad, interpolation=interpolation), expected)
+            expected = warp.pixels(gradient(40, 50), pad_mode=pad_mode, interpolation=interpolation)
+            assert np.array_equal(image.warped(warp, pad_mode=pad_mode, interpolation=interpolation), expected)
 
 
 def test_a_warp_for_another_size_is_refused(gradient):

@@ -37,9 +37,9 @@ def checkerboard(size: Size) -> np.ndarray:
     return np.repeat((np.indices(size).sum(0) % 2 * 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def warp_as_batch(warp: Warp, image: np.ndarray, pad: str = "reflection") -> np.ndarray:
+def warp_as_batch(warp: Warp, image: np.ndarray, pad_mode: str = "reflection") -> np.ndarray:
     images = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
-    return warp_batch(images, [warp], pad=pad)[0].permute(1, 2, 0).numpy()
+    return warp_batch(images, [warp], pad_mode=pad_mode)[0].permute(1, 2, 0).numpy()
 
 
 def tiny_rotation(size: Size) -> Warp:
@@ -196,21 +196,21 @@ def test_channels_are_resampled_independently(warp: Warp, channels: int, dtype: 
         assert rms(out[:, :, c], warp.pixels(image[:, :, c : c + 1])[:, :, 0]) < 1.5
 
 
-@pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_padding_by_whole_pixels_equals_numpys_pad(pad: str) -> None:
+@pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
+def test_padding_by_whole_pixels_equals_numpys_pad(pad_mode: str) -> None:
     image = scene(SOURCE)
-    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
+    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad_mode]
     expected = np.pad(image, ((20, 30), (70, 40), (0, 0)), mode=mode)
     warp = Warp.crop(SOURCE, Size(110, 200), left=-70, top=-20)
-    assert np.array_equal(warp.pixels(image, pad=pad), expected)
-    assert np.allclose(warp_as_batch(warp, image, pad), expected, atol=1e-2)
+    assert np.array_equal(warp.pixels(image, pad_mode=pad_mode), expected)
+    assert np.allclose(warp_as_batch(warp, image, pad_mode), expected, atol=1e-2)
 
 
-@pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("shrink", [1, 3, 11])
-def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad: str) -> None:
+def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad_mode: str) -> None:
     source, padded_size = Size(120, 180), Size(360, 480)
-    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad]
+    mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad_mode]
     image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
     padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=mode)
     after = Warp.rotate(padded_size, 7).then(Warp.resize(padded_size, Size(360 // shrink, 480 // shrink)))
@@ -218,9 +218,9 @@ def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad: 
     inner = np.s_[
         40 // shrink : -40 // shrink, 40 // shrink : -40 // shrink
     ]  # excludes the padding of the padded image
-    expected = after.pixels(padded, pad=pad)[inner]
-    assert rms(warp.pixels(image, pad=pad)[inner], expected) < 2  # of noise, whose rms is 74
-    assert rms(warp_as_batch(warp, image, pad)[inner], expected) < 2
+    expected = after.pixels(padded, pad_mode=pad_mode)[inner]
+    assert rms(warp.pixels(image, pad_mode=pad_mode)[inner], expected) < 2  # of noise, whose rms is 74
+    assert rms(warp_as_batch(warp, image, pad_mode)[inner], expected) < 2
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-4])
@@ -233,14 +233,14 @@ def test_reflection_covers_all_visible_pixels_outside_of_a_corner(left: int, top
     assert np.abs(warp.pixels(image).astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_an_output_fully_outside_of_the_image_is_all_padding(pad: str) -> None:
+@pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
+def test_an_output_fully_outside_of_the_image_is_all_padding(pad_mode: str) -> None:
     image = np.full((60, 90, 3), 200, dtype=np.uint8)
     for far in (Warp.crop(SOURCE, Size(20, 30), left=500, top=-400), Warp.rotate(SOURCE, 5)):
         warp = far.then(Warp.crop(far.size, Size(20, 30), left=1e4, top=300))
-        expected = 0 if pad == "zeros" else 200
-        assert (warp.pixels(image, pad=pad) == expected).all()
-        assert np.allclose(warp_as_batch(warp, image, pad), expected, atol=1e-3)
+        expected = 0 if pad_mode == "zeros" else 200
+        assert (warp.pixels(image, pad_mode=pad_mode) == expected).all()
+        assert np.allclose(warp_as_batch(warp, image, pad_mode), expected, atol=1e-3)
 
 
 def test_shrinking_a_batch_uses_reflected_pixels_at_the_edges() -> None:
@@ -328,12 +328,12 @@ def test_a_constant_image_stays_constant(shrink: float, apply_warp: Callable[[Wa
 # ---------------------------------------------------------------------- extreme sizes
 
 
-@pytest.mark.parametrize("pad", ["border", "reflection"])
+@pytest.mark.parametrize("pad_mode", ["border", "reflection"])
 @pytest.mark.parametrize("apply_warp", [Warp.pixels, warp_as_batch])
-def test_an_image_of_one_pixel_can_be_enlarged(apply_warp: Callable[[Warp, np.ndarray], np.ndarray], pad: str) -> None:
+def test_an_image_of_one_pixel_can_be_enlarged(apply_warp: Callable[[Warp, np.ndarray], np.ndarray], pad_mode: str) -> None:
     image, pixel = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
     for warp in (Warp.resize(pixel, Size(7, 5)), Warp.rotate(pixel, 30).then(Warp.resize(pixel, Size(7, 5)))):
-        assert np.allclose(apply_warp(warp, image, pad=pad), 90, atol=1e-3)
+        assert np.allclose(apply_warp(warp, image, pad_mode=pad_mode), 90, atol=1e-3)
 
 
 def test_an_image_can_be_shrunk_to_one_pixel() -> None:
@@ -418,12 +418,12 @@ def test_a_float16_batch_is_sampled_at_float32_positions() -> None:
     assert torch.allclose(half.float(), exact, atol=1e-3)
 
 
-@pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
-def test_a_batch_equals_its_images_warped_one_by_one(pad: str) -> None:
+@pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
+def test_a_batch_equals_its_images_warped_one_by_one(pad_mode: str) -> None:
     warps = [Warp.rotate(SOURCE, 10 * k).then(Warp.zoom(SOURCE, 0.4 + 0.3 * k)) for k in range(4)]
     images = torch.from_numpy(np.stack([scene(SOURCE, k) for k in range(4)])).permute(0, 3, 1, 2).float()
-    together = warp_batch(images, warps, pad=pad)
+    together = warp_batch(images, warps, pad_mode=pad_mode)
     for k, warp in enumerate(warps):
-        assert torch.allclose(together[k], warp_batch(images[k : k + 1], [warp], pad=pad)[0], atol=0.02)
-        alone = warp.pixels(images[k].permute(1, 2, 0).numpy().astype(np.uint8), pad=pad)
+        assert torch.allclose(together[k], warp_batch(images[k : k + 1], [warp], pad_mode=pad_mode)[0], atol=0.02)
+        alone = warp.pixels(images[k].permute(1, 2, 0).numpy().astype(np.uint8), pad_mode=pad_mode)
         assert rms(together[k].permute(1, 2, 0).numpy(), alone) < 1

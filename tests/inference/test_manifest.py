@@ -79,7 +79,10 @@ def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preproces
         after = draw_all(loaded.preprocessing, size, None)
         assert before.warp.size == after.warp.size
         assert before.warp.matrix == pytest.approx(after.warp.matrix)
-        assert (before.pad or "reflection", before.interpolation) == (after.pad or "reflection", after.interpolation)
+        assert (before.pad_mode or "reflection", before.interpolation) == (
+            after.pad_mode or "reflection",
+            after.interpolation,
+        )
 
 
 def evaluation(outputs: float) -> Evaluation:

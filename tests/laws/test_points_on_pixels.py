@@ -38,33 +38,33 @@ def centroid(image: np.ndarray, radius: float) -> np.ndarray:
     return np.array([(mass.sum(0) * x).sum(), (mass.sum(1) * y).sum()]) / mass.sum()
 
 
-def as_uint8(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+def as_uint8(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
     brightness = np.array([255, 226, 197])  # three channels that are rounded differently
     levels = (image[:, :, None] * brightness).round().astype(np.uint8)
-    return warp.pixels(levels, pad=pad).astype(np.float64).mean(2)
+    return warp.pixels(levels, pad_mode=pad_mode).astype(np.float64).mean(2)
 
 
-def as_float32_bicubic(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
-    return warp.pixels(image.astype(np.float32)[:, :, None], pad=pad, interpolation="bicubic")[:, :, 0]
+def as_float32_bicubic(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
+    return warp.pixels(image.astype(np.float32)[:, :, None], pad_mode=pad_mode, interpolation="bicubic")[:, :, 0]
 
 
-def as_float32(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
-    return warp.pixels(image.astype(np.float32)[:, :, None], pad=pad)[:, :, 0].astype(np.float64)
+def as_float32(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
+    return warp.pixels(image.astype(np.float32)[:, :, None], pad_mode=pad_mode)[:, :, 0].astype(np.float64)
 
 
-def as_batch(warp: Warp, image: np.ndarray, pad: str) -> np.ndarray:
+def as_batch(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
     images = torch.from_numpy(image).float().expand(2, 1, *image.shape)
     neighbour = Warp(np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.source, warp.size)  # a second image that shrinks more
-    return warp_batch(images, [warp, neighbour], pad=pad)[0, 0].double().numpy()
+    return warp_batch(images, [warp, neighbour], pad_mode=pad_mode)[0, 0].double().numpy()
 
 
 Executor = Callable[[Warp, np.ndarray, str], np.ndarray]
 EXECUTORS = (as_uint8, as_float32_bicubic, as_float32, as_batch)
 
 
-def error(executor: Executor, warp: Warp, position: tuple[float, float], *, sigma: float, pad: str) -> float:
+def error(executor: Executor, warp: Warp, position: tuple[float, float], *, sigma: float, pad_mode: str) -> float:
     """The distance between the centroid of the blob and the warped point in the output, in pixels."""
-    out = executor(warp, blob(warp.source, position, sigma), pad)
+    out = executor(warp, blob(warp.source, position, sigma), pad_mode)
     assert out.shape == warp.size
     radius = 4 * sigma * max(warp.scale()) + 2
     return float(np.abs(centroid(out, radius) - warp.points(Points.of(position)).xy[0].numpy()).max())
@@ -114,28 +114,28 @@ LINEAR = {
 @pytest.mark.parametrize("name", LINEAR)
 def test_a_warp_moves_a_point_and_its_blob_alike(name: str, position: tuple[float, float], executor: Executor) -> None:
     warp = LINEAR[name]
-    assert error(executor, warp, position, sigma=3, pad="zeros") < TOLERANCE
+    assert error(executor, warp, position, sigma=3, pad_mode="zeros") < TOLERANCE
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("k", range(8))
 def test_flips_and_quarter_turns_move_a_point_and_its_blob_alike(k: int, executor: Executor) -> None:
     warp = Warp.dihedral(SOURCE, k)
-    assert error(executor, warp, POSITIONS[1], sigma=3, pad="reflection") < TOLERANCE
+    assert error(executor, warp, POSITIONS[1], sigma=3, pad_mode="reflection") < TOLERANCE
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("pad", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize(
     "after", [Size(170, 220), Size(85, 110), Size(34, 44), Size(300, 400)], ids=["as is", "half", "a fifth", "larger"]
 )
 @pytest.mark.parametrize("degrees", [0, 5])
 def test_warps_with_padding_move_a_point_and_its_blob_alike(
-    degrees: float, after: Size, pad: str, executor: Executor
+    degrees: float, after: Size, pad_mode: str, executor: Executor
 ) -> None:
     padded_size = Size(170, 220)
     warp = Warp.rotate(SOURCE, degrees).then(padded(20, 35, padded_size)).then(Warp.resize(padded_size, after))
-    assert error(executor, warp, POSITIONS[1], sigma=4, pad=pad) < TOLERANCE
+    assert error(executor, warp, POSITIONS[1], sigma=4, pad_mode=pad_mode) < TOLERANCE
 
 
 # A perspective enlarges one side of a blob more than the other, which moves the centroid of a large blob away from its
@@ -166,7 +166,7 @@ def test_perspective_warps_move_a_point_and_its_blob_alike(
 ) -> None:
     # OpenCV's bicubic kernel (a = -0.75) does not reproduce a linear slope exactly, unlike Pillow's (a = -0.5).
     tolerance = 1.5 * TOLERANCE if executor is as_float32_bicubic else TOLERANCE
-    assert error(executor, CURVED[name], position, sigma=4, pad="reflection") < tolerance
+    assert error(executor, CURVED[name], position, sigma=4, pad_mode="reflection") < tolerance
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -174,7 +174,7 @@ def test_perspective_warps_move_a_point_and_its_blob_alike(
 def test_a_shrink_from_4000_to_32_pixels_moves_a_point_and_its_blob_alike(degrees: float, executor: Executor) -> None:
     large = Size(2000, 4000)
     warp = Warp.rotate(large, degrees).then(Warp.resize(large, Size(16, 32)))
-    assert error(executor, warp, (1800.0, 903.0), sigma=160, pad="reflection") < TOLERANCE
+    assert error(executor, warp, (1800.0, 903.0), sigma=160, pad_mode="reflection") < TOLERANCE
 
 
 @pytest.mark.parametrize("name", CURVED)

@@ -29,14 +29,14 @@ def test_a_draw_from_no_transforms_is_the_identity() -> None:
     draw = draw_all([], SIZE, np.random.default_rng(0))
     assert np.array_equal(draw.warp.matrix, np.eye(3))
     assert draw.lighting.is_identity
-    assert (draw.pixel_functions, draw.pad, draw.interpolation) == ((), None, None)
+    assert (draw.pixel_functions, draw.pad_mode, draw.interpolation) == ((), None, None)
 
 
 def test_the_first_specified_padding_and_interpolation_win() -> None:
     warp = Warp.identity(SIZE)
-    draw = Draw(warp, pad="zeros").then(Draw(warp, pad="border", interpolation="bicubic"))
-    assert (draw.pad, draw.interpolation) == ("zeros", "bicubic")
-    assert Draw(warp).then(draw).pad == "zeros"
+    draw = Draw(warp, pad_mode="zeros").then(Draw(warp, pad_mode="border", interpolation="bicubic"))
+    assert (draw.pad_mode, draw.interpolation) == ("zeros", "bicubic")
+    assert Draw(warp).then(draw).pad_mode == "zeros"
 
 
 def test_lightings_and_pixel_functions_are_composed_in_order() -> None:

@@ -97,7 +97,7 @@ def test_the_transforms_of_chapter_5_are_one_warp_in_training_and_a_centre_crop_
     chain = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
     training = draw_all(chain, Size(333, 500), np.random.default_rng(0))
     assert (training.warp.source, training.warp.size) == (Size(333, 500), Size(224, 224))
-    assert training.pad == "reflection"
+    assert training.pad_mode == "reflection"
     validation = draw_all(chain, Size(333, 500), None)
     visible = validation.warp.inverse().points(Points.of([[0, 0], [224, 224]])).xy
     assert visible.numpy() == pytest.approx(np.array([[83, 0], [416, 333]]))  # the largest centred square
@@ -126,7 +126,7 @@ def test_aug_transforms_can_be_combined_with_normalize() -> None:
 
 def test_mode_and_pad_mode_are_part_of_the_draw() -> None:
     draw = draw_all(aug_transforms(size=32, mode="bicubic", pad_mode="zeros"), Size(40, 50), None)
-    assert (draw.interpolation, draw.pad) == ("bicubic", "zeros")
+    assert (draw.interpolation, draw.pad_mode) == ("bicubic", "zeros")
     assert draw_all(aug_transforms(size=32), Size(40, 50), None).interpolation is None  # the default of the model
     for chain in (aug_transforms(size=32, min_scale=0.5, mode="bicubic"), aug_transforms(mode="bicubic")):
         assert draw_all(chain, Size(40, 50), None).interpolation == "bicubic"

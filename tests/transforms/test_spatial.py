@@ -105,15 +105,15 @@ def recorded_images() -> list[tuple[str, dict]]:
 
 @pytest.mark.parametrize(("case", "expected"), recorded_images(), ids=[case for case, _ in recorded_images()])
 def test_resize_gives_the_same_pixels_as_fastai(case: str, expected: dict) -> None:
-    width, height, size, method, pad = re.fullmatch(r"(\d+)x(\d+) Resize\((.*),(\w+),(\w+)\) valid", case).groups()
+    width, height, size, method, pad_mode = re.fullmatch(r"(\d+)x(\d+) Resize\((.*),(\w+),(\w+)\) valid", case).groups()
     size = tuple(map(int, size.strip("()").split(","))) if "," in size else int(size)
     image = gradient(int(width), int(height))
-    resize = Resize(size, method, pad).draw(Size(*image.shape[:2]), None)
-    out = resize.warp.pixels(image, pad=resize.pad or "reflection")
+    resize = Resize(size, method, pad_mode).draw(Size(*image.shape[:2]), None)
+    out = resize.warp.pixels(image, pad_mode=resize.pad_mode or "reflection")
     h, w = out.shape[:2]
     assert [w, h] == expected["size"]
     assert np.abs(out.reshape(-1, 3).mean(0) - expected["mean"]).max() < 0.06
-    if method != "crop" and pad != "reflection":  # the same filter on the same pixels
+    if method != "crop" and pad_mode != "reflection":  # the same filter on the same pixels
         assert hashlib.sha256(out.tobytes()).hexdigest()[:16] == expected["sha"]
     # fastai crops before it filters, while here the filter uses the pixels beyond the edge of the crop. fastai reflects
     # about the centre of the last pixel, and Eyebright about the edge of the image.
@@ -143,8 +143,8 @@ def test_only_squish_changes_the_aspect_ratio() -> None:
 
 
 def test_resize_specifies_the_padding_only_with_the_method_pad() -> None:
-    assert Resize(32, "pad", "zeros").draw(Size(10, 20), None).pad == "zeros"
-    assert Resize(32, "crop", "zeros").draw(Size(10, 20), None).pad is None
+    assert Resize(32, "pad", "zeros").draw(Size(10, 20), None).pad_mode == "zeros"
+    assert Resize(32, "crop", "zeros").draw(Size(10, 20), None).pad_mode is None
     assert Resize(32, interpolation="bicubic").draw(Size(10, 20), None).interpolation == "bicubic"
 
 

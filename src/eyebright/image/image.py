@@ -116,13 +116,13 @@ class Image:
         return np.array(self._decoded(self._allowed_reduction(reduce)), order="C")
 
     def warped(
-        self, warp: Warp, *, pad: PadMode = "reflection", interpolation: Interpolation = "bilinear"
+        self, warp: Warp, *, pad_mode: PadMode = "reflection", interpolation: Interpolation = "bilinear"
     ) -> UInt8[np.ndarray, "h2 w2 3"]:
         """The warped image, decoded no larger than needed and resampled once.
 
         Args:
             warp: from this image's `shape` to the output size.
-            pad: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
+            pad_mode: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
             interpolation: ``"bilinear"`` or ``"bicubic"``.
 
         Raises:
@@ -130,7 +130,7 @@ class Image:
             InputError: the warp is for images of another size.
         """
         pixels, warp = self.decode_for(warp)
-        return warp.pixels(pixels, pad=pad, interpolation=interpolation)
+        return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
 
     def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
         """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.

@@ -48,7 +48,7 @@ def resample(
     matrix: Matrix,
     size: Size,
     *,
-    pad: PadMode,
+    pad_mode: PadMode,
     interpolation: Interpolation,
 ) -> Shaped[np.ndarray, "h2 w2 c"]:
     """The image resampled through the matrix.
@@ -57,7 +57,7 @@ def resample(
         image: shape (height, width, channels), uint8 or float32.
         matrix: maps (x, y, 1) of ``image`` to the output, in pixels.
         size: (height, width) of the output.
-        pad: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
+        pad_mode: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` or ``"reflection"``.
         interpolation: ``"bilinear"`` or ``"bicubic"``.
     """
     if _swaps_axes(matrix):
@@ -66,10 +66,10 @@ def resample(
     image, matrix = _crop_to_visible(image, matrix, size, shrink)
     box = _as_box(matrix, Size(*image.shape[:2]), size)
     if box is not None:
-        out = _resize_box(image, box, size, pad, interpolation)
+        out = _resize_box(image, box, size, pad_mode, interpolation)
         flips = tuple(axis for axis in (0, 1) if matrix[1 - axis, 1 - axis] * matrix[2, 2] < 0)
         return np.ascontiguousarray(np.flip(out, flips))
-    image, matrix = _antialias(image, matrix, pad, shrink)
+    image, matrix = _antialias(image, matrix, pad_mode, shrink)
     # OpenCV's bilinear resample is vectorised for four channels: an added alpha channel halves the time.
     add_alpha = interpolation == "bilinear" and image.dtype == np.uint8 and image.shape[2] == 3
     out = cv2.warpPerspective(
@@ -77,13 +77,13 @@ def resample(
         translation(-0.5, -0.5) @ matrix @ translation(0.5, 0.5),  # in OpenCV (0, 0) is the first pixel's centre
         (size.width, size.height),
         flags=_CV2_FILTER[interpolation],
-        borderMode=_CV2_BORDER[pad],
+        borderMode=_CV2_BORDER[pad_mode],
     )
     return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB) if add_alpha else out.reshape(*size, image.shape[2])
 
 
 def resample_batch(
-    images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, *, pad: PadMode
+    images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, *, pad_mode: PadMode
 ) -> Float[Tensor, "b c h2 w2"]:
     """A batch of images, each resampled through its own matrix; bilinear, on their device.
 
@@ -91,12 +91,12 @@ def resample_batch(
         images: shape (batch, channels, height, width).
         matrices: one per image; each maps (x, y, 1) of the image to the output, in pixels.
         size: (height, width) of the output.
-        pad: how to fill pixels outside of an image: ``"zeros"``, ``"border"`` or ``"reflection"``.
+        pad_mode: how to fill pixels outside of an image: ``"zeros"``, ``"border"`` or ``"reflection"``.
     """
-    smooth, matrices = _antialias_batch(images.float(), matrices, size, pad)
+    smooth, matrices = _antialias_batch(images.float(), matrices, size, pad_mode)
     inverse = torch.from_numpy(np.stack([np.linalg.inv(matrix) for matrix in matrices])).float().to(images.device)
     grid = _sampling_grid(inverse, Size(*smooth.shape[-2:]), size)
-    return functional.grid_sample(smooth, grid, "bilinear", pad, align_corners=False).to(images.dtype)
+    return functional.grid_sample(smooth, grid, "bilinear", pad_mode, align_corners=False).to(images.dtype)
 
 
 def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -186,14 +186,14 @@ def _resize_box(
     image: Pixels,
     box: tuple[float, float, float, float],
     size: Size,
-    pad: PadMode,
+    pad_mode: PadMode,
     interpolation: Interpolation,
 ) -> Pixels:
     """A box of the image, padded where it leaves the image and resized to ``size``."""
     h, w = image.shape[:2]
     overhang = (-box[1], box[3] - h, -box[0], box[2] - w)
     top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in overhang)
-    image = _pad_image(image, (top, bottom, left, right), pad)
+    image = _pad_image(image, (top, bottom, left, right), pad_mode)
     h, w = image.shape[:2]
     padded_box = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))
 
@@ -206,11 +206,11 @@ def _resize_box(
     return np.stack([resized(image[:, :, c]) for c in range(image.shape[2])], axis=2)
 
 
-def _pad_image(image: Pixels, sides: tuple[int, int, int, int], pad: PadMode) -> Pixels:
+def _pad_image(image: Pixels, sides: tuple[int, int, int, int], pad_mode: PadMode) -> Pixels:
     """The image padded by ``sides`` pixels at (top, bottom, left, right)."""
     if not any(sides):
         return image
-    out = cv2.copyMakeBorder(image, *sides, _CV2_BORDER[pad])
+    out = cv2.copyMakeBorder(image, *sides, _CV2_BORDER[pad_mode])
     return out[:, :, None] if out.ndim == 2 else out
 
 
@@ -264,32 +264,32 @@ def _filter_radius(shrink: float) -> int:
     return math.ceil(2 * shrink) + 2
 
 
-def _antialias(image: Pixels, matrix: Matrix, pad: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
+def _antialias(image: Pixels, matrix: Matrix, pad_mode: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
     """The image, reduced and blurred so that sampling it at the output's pixels does not alias, and its matrix."""
     if max(shrink) <= 1:
         return image, matrix
-    if pad != "reflection":  # the padding is blurred too; with reflection, padding after the blur is the same
+    if pad_mode != "reflection":  # the padding is blurred too; with reflection, padding after the blur is the same
         x, y = (_filter_radius(s) for s in shrink)
-        image, matrix = _pad_image(image, (y, y, x, x), pad), matrix @ translation(-x, -y)
+        image, matrix = _pad_image(image, (y, y, x, x), pad_mode), matrix @ translation(-x, -y)
     source = Size(*image.shape[:2])
     small = _reduced_size(source, shrink)
     factors = source.width / small.width, source.height / small.height
     if small != source:
-        image = _resize_box(image, (0, 0, source.width, source.height), small, pad, "bilinear")
+        image = _resize_box(image, (0, 0, source.width, source.height), small, pad_mode, "bilinear")
     kernel_x, kernel_y = (_blur_kernel(s, factor) for s, factor in zip(shrink, factors, strict=True))
-    out = cv2.sepFilter2D(image, -1, kernel_x, kernel_y, borderType=_CV2_BORDER[pad])
+    out = cv2.sepFilter2D(image, -1, kernel_x, kernel_y, borderType=_CV2_BORDER[pad_mode])
     return out.reshape(image.shape), matrix @ np.diag([*factors, 1.0])
 
 
 def _antialias_batch(
-    images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, pad: PadMode
+    images: Float[Tensor, "b c h w"], matrices: Sequence[Matrix], size: Size, pad_mode: PadMode
 ) -> tuple[Float[Tensor, "b c h3 w3"], list[Matrix]]:
     """`_antialias` for a batch: one reduction, limited by the least shrunk image, then a blur for each image."""
     shrinks = [_shrink(matrix, size) for matrix in matrices]
     x = y = 0
-    if pad != "reflection":
+    if pad_mode != "reflection":
         x, y = (_filter_radius(max(along_axis)) for along_axis in zip(*shrinks, strict=True))
-        images = _pad_axis(_pad_axis(images, x, 3, pad), y, 2, pad)
+        images = _pad_axis(_pad_axis(images, x, 3, pad_mode), y, 2, pad_mode)
     source = Size(*images.shape[-2:])
     min_x, min_y = (min(along_axis) for along_axis in zip(*shrinks, strict=True))
     small = _reduced_size(source, (min_x, min_y))
@@ -298,13 +298,13 @@ def _antialias_batch(
         images = functional.interpolate(images, list(small), mode="bilinear", antialias=True)
     for axis in (0, 1):
         kernels = [_blur_kernel(shrink[axis], factors[axis]) for shrink in shrinks]
-        images = _convolve(images, kernels, axis=3 - axis, pad=pad)
+        images = _convolve(images, kernels, axis=3 - axis, pad_mode=pad_mode)
     change = translation(-x, -y) @ np.diag([*factors, 1.0])
     return images, [matrix @ change for matrix in matrices]
 
 
 def _convolve(
-    images: Float[Tensor, "b c h w"], kernels: Sequence[Kernel], *, axis: int, pad: PadMode
+    images: Float[Tensor, "b c h w"], kernels: Sequence[Kernel], *, axis: int, pad_mode: PadMode
 ) -> Float[Tensor, "b c h w"]:
     """The images, each convolved with its own kernel along one axis."""
     radius = max(len(kernel) for kernel in kernels) // 2
@@ -312,18 +312,18 @@ def _convolve(
         return images
     weights = torch.tensor(np.stack([np.pad(kernel, radius - len(kernel) // 2) for kernel in kernels])).to(images)
     first, *others = weights[:, :, None, None, None].unbind(1)
-    padded, length = _pad_axis(images, radius, axis, pad), images.shape[axis]
+    padded, length = _pad_axis(images, radius, axis, pad_mode), images.shape[axis]
     out = padded.narrow(axis, 0, length) * first
     for k, weight in enumerate(others, start=1):
         out.addcmul_(padded.narrow(axis, k, length), weight)
     return out
 
 
-def _pad_axis(images: Float[Tensor, "b c h w"], by: int, axis: int, pad: PadMode) -> Float[Tensor, "b c h3 w3"]:
+def _pad_axis(images: Float[Tensor, "b c h w"], by: int, axis: int, pad_mode: PadMode) -> Float[Tensor, "b c h3 w3"]:
     """The images padded by ``by`` pixels at both ends of one axis."""
-    if pad == "zeros":
+    if pad_mode == "zeros":
         return functional.pad(images, (by, by) if axis == 3 else (0, 0, by, by))
-    mode = "edge" if pad == "border" else "symmetric"
+    mode = "edge" if pad_mode == "border" else "symmetric"
     indices = torch.from_numpy(np.pad(np.arange(images.shape[axis]), by, mode=mode))
     return images.index_select(axis, indices.to(images.device))
 

@@ -178,14 +178,14 @@ class Warp:
         self,
         image: Shaped[np.ndarray, "h w c"],
         *,
-        pad: PadMode = "reflection",
+        pad_mode: PadMode = "reflection",
         interpolation: Interpolation = "bilinear",
     ) -> Shaped[np.ndarray, "h2 w2 c"]:
         """The warped image, resampled once; shrinking is antialiased.
 
         Args:
             image: shape (height, width, channels) with the size ``source``; uint8 or float32.
-            pad: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` (repeat the edge) or
+            pad_mode: how to fill pixels outside of the image: ``"zeros"``, ``"border"`` (repeat the edge) or
                 ``"reflection"``.
             interpolation: ``"bilinear"`` or ``"bicubic"``.
 
@@ -198,7 +198,7 @@ class Warp:
             )
         if image.dtype.name not in _DTYPES:
             raise InputError(f"a warp takes images of dtype uint8 or float32, got {image.dtype}")
-        return resample(image, self.matrix, self.size, pad=pad, interpolation=interpolation)
+        return resample(image, self.matrix, self.size, pad_mode=pad_mode, interpolation=interpolation)
 
     def _depth(self) -> float:
         """The third homogeneous coordinate at the output's centre; points with the other sign are behind the camera."""
@@ -206,7 +206,7 @@ class Warp:
 
 
 def warp_batch(
-    images: Float[Tensor, "b c h w"], warps: Sequence[Warp], *, pad: PadMode = "reflection"
+    images: Float[Tensor, "b c h w"], warps: Sequence[Warp], *, pad_mode: PadMode = "reflection"
 ) -> Float[Tensor, "b c h2 w2"]:
     """A batch of images, each warped by its own warp, in one bilinear resample on their device.
 
@@ -215,7 +215,7 @@ def warp_batch(
     Args:
         images: float, shape (batch, channels, height, width), with the input size of the warps.
         warps: one per image, all with the same input size and the same output size.
-        pad: how to fill pixels outside of an image, see `Warp.pixels`.
+        pad_mode: how to fill pixels outside of an image, see `Warp.pixels`.
 
     Raises:
         InputError: the number of warps differs from the number of images, or sizes differ.
@@ -224,7 +224,7 @@ def warp_batch(
         raise InputError("a batch needs one warp per image, all with the same input size and output size")
     if images.shape[-2:] != warps[0].source:
         raise InputError(f"warps for {warps[0].source} images got images of size {tuple(images.shape[-2:])}")
-    return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad=pad)
+    return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad_mode=pad_mode)
 
 
 _DIHEDRAL = (

@@ -96,23 +96,23 @@ class Draw:
         warp: the geometric change of pixels and points.
         lighting: the change of brightness and contrast.
         pixel_functions: functions that are applied to the pixels last.
-        pad: how to fill pixels outside of the image; None if no transform specifies it.
+        pad_mode: how to fill pixels outside of the image; None if no transform specifies it.
         interpolation: how to resample pixels; None if no transform specifies it.
     """
 
     warp: Warp
     lighting: Lighting = Lighting()
     pixel_functions: tuple[PixelFunction, ...] = ()
-    pad: PadMode | None = None
+    pad_mode: PadMode | None = None
     interpolation: Interpolation | None = None
 
     def then(self, after: "Draw") -> "Draw":
-        """This change followed by ``after``, composed to one; ``pad`` and ``interpolation`` of the first win."""
+        """This change followed by ``after``, composed to one; the first ``pad_mode`` and ``interpolation`` win."""
         return Draw(
             self.warp.then(after.warp),
             self.lighting.then(after.lighting),
             self.pixel_functions + after.pixel_functions,
-            self.pad or after.pad,
+            self.pad_mode or after.pad_mode,
             self.interpolation or after.interpolation,
         )
 

@@ -149,7 +149,9 @@ class Pipeline:
         with timer("decoding"):
             pixels, warp = image.decode_for(draw.warp, self.cache)
         with timer("augmenting"):
-            pixels = warp.pixels(pixels, pad=draw.pad or "reflection", interpolation=draw.interpolation or "bilinear")
+            pixels = warp.pixels(
+                pixels, pad_mode=draw.pad_mode or "reflection", interpolation=draw.interpolation or "bilinear"
+            )
             if not draw.lighting.is_identity:
                 pixels = cv2.LUT(pixels, draw.lighting.table())
             pixels = _apply_functions(pixels, draw.pixel_functions)
@@ -166,7 +168,7 @@ class Pipeline:
         draws = [image.device_draw for image in batch if image.device_draw is not None]
         if not draws:
             return x
-        x = warp_batch(x, [draw.warp for draw in draws], pad=draws[0].pad or "reflection")
+        x = warp_batch(x, [draw.warp for draw in draws], pad_mode=draws[0].pad_mode or "reflection")
         return apply_lighting_batch(x, [draw.lighting for draw in draws])
 
 

@@ -97,8 +97,9 @@ def _to_size(
     if min_scale == 1:
         return [Resize(size, interpolation=interpolation)]
     target = Size.of(size)
-    shape = target.width / target.height  # fastai uses 1, which distorts the image if the size is not square
-    return [RandomResizedCrop(size, min_scale, ratio=(shape, shape), val_xtra=0, interpolation=interpolation)]
+    aspect_ratio = target.width / target.height  # fastai uses 1, which distorts the image if the size is not square
+    ratio = (aspect_ratio, aspect_ratio)
+    return [RandomResizedCrop(size, min_scale, ratio=ratio, val_xtra=0, interpolation=interpolation)]
 
 
 def _extra(xtra_tfms: object) -> list[Transform]:

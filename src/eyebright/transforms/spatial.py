@@ -14,6 +14,8 @@ from eyebright.types import Size
 
 ResizeMethod = Literal["crop", "pad", "squish"]
 
+_DIHEDRAL_KEEPING_SIZE = (0, 1, 2, 4)  # of `Warp.dihedral`: identity, both flips and the half turn
+
 
 @dataclass(frozen=True)
 class Resize(Transform):
@@ -46,18 +48,18 @@ class Resize(Transform):
     def __post_init__(self) -> None:
         Size.of(self.size)
         _check_choice("method", self.method, get_args(ResizeMethod))
-        _check(1, self.pad_mode, self.interpolation)
+        _check_resampling(self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A warp to the size, with a random position; at the centre for validation images."""
         target = Size.of(self.size)
         if self.method == "squish":
             return Draw(Warp.resize(size, target), interpolation=self.interpolation)
-        box = _rounded_box(size, target, fill=self.method == "crop")
+        box = _rounded_box(size, target, inside=self.method == "crop")
         x, y = (0.5, 0.5) if generator is None else generator.random(2).tolist()
         left, top = int(x * (size.width - box.width)), int(y * (size.height - box.height))
         warp = Warp.crop(size, box, left=left, top=top).then(Warp.resize(box, target))
-        return Draw(warp, pad=self.pad_mode if self.method == "pad" else None, interpolation=self.interpolation)
+        return Draw(warp, pad_mode=self.pad_mode if self.method == "pad" else None, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class RandomResizedCrop(Transform):
             raise InputError(f"ratio must satisfy 0 < minimum <= maximum, got {self.ratio}")
         if self.val_xtra < 0:
             raise InputError(f"val_xtra must be at least 0, got {self.val_xtra}")
-        _check(1, interpolation=self.interpolation)
+        _check_resampling(None, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A warp from a random crop to the size; from the centre for validation images."""
@@ -137,7 +139,7 @@ class Flip(Transform):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self.p)
+        _check_probability(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A random flip; the identity for validation images."""
@@ -161,13 +163,13 @@ class Dihedral(Transform):
     keep_size: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check(self.p)
+        _check_probability(self.p)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A random flip or quarter turn; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
             return Draw(Warp.identity(size))
-        choices = (0, 1, 2, 4) if self.keep_size and size.height != size.width else range(8)
+        choices = _DIHEDRAL_KEEPING_SIZE if self.keep_size and size.height != size.width else range(8)
         return Draw(Warp.dihedral(size, int(generator.choice(choices))))
 
 
@@ -191,14 +193,15 @@ class Rotate(Transform):
     interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _check(self.p, self.pad_mode, self.interpolation)
+        _check_probability(self.p)
+        _check_resampling(self.pad_mode, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A random rotation; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
-            return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
+            return Draw(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
         warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
-        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
+        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -223,17 +226,18 @@ class Zoom(Transform):
     interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _check(self.p, self.pad_mode, self.interpolation)
+        _check_probability(self.p)
+        _check_resampling(self.pad_mode, self.interpolation)
         if not 0 < self.min_zoom <= self.max_zoom:
             raise InputError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {self.min_zoom} to {self.max_zoom}")
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
         """A random zoom; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
-            return Draw(Warp.identity(size), pad=self.pad_mode, interpolation=self.interpolation)
+            return Draw(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
         x, y = generator.random(2).tolist()
         warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
-        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
+        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,8 @@ class PerspectiveWarp(Transform):
     bottom edges. Both are uniform, and each is applied with probability ``p``.
 
     Args:
-        magnitude: maximum tilt, as a fraction of half the image, in [0, 0.5). Two larger tilts would fold the image.
+        magnitude: maximum tilt in [0, 0.5): how far each corner moves, as a fraction of half the side of the image.
+            With two larger tilts the image could not be warped without folding it.
         p: probability of each tilt.
         pad_mode: how to fill pixels outside of the image; None for reflection, unless another transform specifies it.
         interpolation: ``"bilinear"`` or ``"bicubic"``; None for bilinear, unless another transform specifies it.
@@ -259,7 +264,8 @@ class PerspectiveWarp(Transform):
     interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        _check(self.p, self.pad_mode, self.interpolation)
+        _check_probability(self.p)
+        _check_resampling(self.pad_mode, self.interpolation)
         if not 0 <= self.magnitude < 0.5:
             raise InputError(f"magnitude must be in [0, 0.5), got {self.magnitude}")
 
@@ -267,7 +273,7 @@ class PerspectiveWarp(Transform):
         """A random perspective; the identity for validation images."""
         x, y = self._tilt(generator), self._tilt(generator)
         warp = tilt_warp(size, x=x, y=y) if x or y else Warp.identity(size)
-        return Draw(warp, pad=self.pad_mode, interpolation=self.interpolation)
+        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
     def _tilt(self, generator: np.random.Generator | None) -> float:
         if generator is None or not _occurs(self.p, generator):
@@ -282,15 +288,18 @@ def tilt_warp(size: Size, *, x: float, y: float) -> Warp:
         size: (height, width) of the image in pixels.
         x: tilt of the left and right edges, in (-0.5, 0.5), see `PerspectiveWarp`.
         y: tilt of the top and bottom edges, in (-0.5, 0.5).
+
+    Raises:
+        InputError: the corners are not those of a convex quadrilateral, since a tilt is too large.
     """
     corners = ((-1 - y, -1 - x), (1 + y, -1 + x), (1 - y, 1 - x), (-1 + y, 1 + x))
     return Warp.perspective(size, [((u + 1) * size.width / 2, (v + 1) * size.height / 2) for u, v in corners])
 
 
-def _rounded_box(size: Size, target: Size, *, fill: bool) -> Size:
+def _rounded_box(size: Size, target: Size, *, inside: bool) -> Size:
     """A box of whole pixels with the target's aspect ratio: the largest inside the image, or the smallest around it."""
-    nearest = min if fill else max
-    scale = nearest(size.width / target.width, size.height / target.height)
+    min_or_max = min if inside else max
+    scale = min_or_max(size.width / target.width, size.height / target.height)
     return Size(max(int(scale * target.height), 1), max(int(scale * target.width), 1))
 
 
@@ -302,7 +311,7 @@ def _center_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
 
 
 def _box_to(size: Size, target: Size, box: tuple[float, float], *, position: tuple[float, float]) -> Warp:
-    """The warp from a box (width, height) to ``target``; ``position`` is given as fractions of the free space."""
+    """The warp from a box (width, height) to ``target``; ``position`` (x, y) is a fraction of the space around the box."""
     (width, height), (x, y) = box, position
     left, top = x * (size.width - width), y * (size.height - height)
     scale_x, scale_y = target.width / width, target.height / height
@@ -314,9 +323,12 @@ def _occurs(p: float, generator: np.random.Generator | None) -> bool:
     return generator is not None and generator.random() < p
 
 
-def _check(p: float, pad_mode: str | None = None, interpolation: str | None = None) -> None:
+def _check_probability(p: float) -> None:
     if not 0 <= p <= 1:
         raise InputError(f"p must be a probability in [0, 1], got {p}")
+
+
+def _check_resampling(pad_mode: str | None, interpolation: str | None) -> None:
     if pad_mode is not None:
         _check_choice("pad_mode", pad_mode, get_args(PadMode))
     if interpolation is not None:

@@ -311,7 +311,7 @@ def _center_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
 
 
 def _box_to(size: Size, target: Size, box: tuple[float, float], *, position: tuple[float, float]) -> Warp:
-    """The warp from a box (width, height) to ``target``; ``position`` (x, y) is a fraction of the space around the box."""
+    """The warp from a box (width, height) to ``target``; ``position`` is (x, y) as fractions of the free space."""
     (width, height), (x, y) = box, position
     left, top = x * (size.width - width), y * (size.height - height)
     scale_x, scale_y = target.width / width, target.height / height

@@ -330,7 +330,9 @@ def test_a_constant_image_stays_constant(shrink: float, apply_warp: Callable[[Wa
 
 @pytest.mark.parametrize("pad_mode", ["border", "reflection"])
 @pytest.mark.parametrize("apply_warp", [Warp.pixels, warp_as_batch])
-def test_an_image_of_one_pixel_can_be_enlarged(apply_warp: Callable[[Warp, np.ndarray], np.ndarray], pad_mode: str) -> None:
+def test_an_image_of_one_pixel_can_be_enlarged(
+    apply_warp: Callable[[Warp, np.ndarray], np.ndarray], pad_mode: str
+) -> None:
     image, pixel = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
     for warp in (Warp.resize(pixel, Size(7, 5)), Warp.rotate(pixel, 30).then(Warp.resize(pixel, Size(7, 5)))):
         assert np.allclose(apply_warp(warp, image, pad_mode=pad_mode), 90, atol=1e-3)

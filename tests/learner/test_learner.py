@@ -1,4 +1,4 @@
-"""The front door: the book's verbs do what the book says, and stay right where it is wrong."""
+"""The methods of `Learner`: those of the book, and their differences from it."""
 
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ def weights(learner: Learner) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
 
 
-def test_fine_tune_trains_the_head_alone_and_then_everything(folder: Path, table: pd.DataFrame) -> None:
+def test_fine_tune_trains_the_head_and_then_all_layers(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.fine_tune(2, 1e-2)
     first, second = learner.run.plans
@@ -56,7 +56,7 @@ def test_fine_tune_trains_the_head_alone_and_then_everything(folder: Path, table
     assert learner.run.lrs[len(learner.dls.train)] == pytest.approx((1e-5, 1e-4, 1e-3))
 
 
-def test_a_training_that_ends_early_leaves_frozen_what_it_says(folder: Path, table: pd.DataFrame) -> None:
+def test_frozen_to_is_right_after_an_early_stop(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
 
     def stop_after(epochs: int) -> None:
@@ -73,7 +73,7 @@ def test_a_training_that_ends_early_leaves_frozen_what_it_says(folder: Path, tab
     assert all(parameter.requires_grad for parameter in learner.model.parameters())
 
 
-def test_every_parameter_of_an_unfrozen_model_moves_and_only_the_head_of_a_really_frozen_one(
+def test_all_parameters_of_an_unfrozen_model_change_and_only_the_head_of_a_frozen_one(
     folder: Path, table: pd.DataFrame
 ) -> None:
     learner = squares_learner(folder, table, train_bn=False)
@@ -88,7 +88,7 @@ def test_every_parameter_of_an_unfrozen_model_moves_and_only_the_head_of_a_reall
     assert still == []
 
 
-def test_the_scores_of_training_are_those_of_scikit_learn_over_the_whole_set(trained: Learner) -> None:
+def test_validation_scores_equal_scikit_learn_over_the_whole_set(trained: Learner) -> None:
     probabilities, targets = trained.get_preds()
     loss, ap, f1 = trained.validate()
     assert ap == pytest.approx(average_precision_score(targets, probabilities))
@@ -97,28 +97,28 @@ def test_the_scores_of_training_are_those_of_scikit_learn_over_the_whole_set(tra
     assert trained.run.history[-1]["valid_loss"] == pytest.approx(loss, rel=1e-6)
 
 
-def test_predictions_stand_in_the_order_of_the_data(trained: Learner, table: pd.DataFrame) -> None:
+def test_predictions_are_in_the_order_of_the_dataset(trained: Learner, table: pd.DataFrame) -> None:
     _, targets = trained.get_preds()
     truth = table[table["is_valid"]]["labels"]
     for row, labels in zip(targets, truth, strict=True):
         assert trained.dls.target.decode(row) == frozenset(labels.split())
 
 
-def test_the_training_side_is_predicted_without_augmentation_unlike_the_book(trained: Learner) -> None:
+def test_the_training_set_is_predicted_without_augmentation_unlike_in_the_book(trained: Learner) -> None:
     first, targets = trained.get_preds(ds_idx=0)
     again, _ = trained.get_preds(ds_idx=0)
     assert torch.equal(first, again)
     assert len(targets) == len(trained.dls.train_ds)
 
 
-def test_get_preds_gives_what_is_asked_for_in_the_book_s_order(trained: Learner) -> None:
+def test_get_preds_returns_the_requested_parts_in_the_order_of_the_book(trained: Learner) -> None:
     x, probabilities, targets, decoded, losses = trained.get_preds(with_input=True, with_decoded=True, with_loss=True)
     assert x.shape == (len(targets), 3, 32, 32)
     assert decoded == [trained.dls.target.decode(row) for row in probabilities]
     assert losses.mean().item() == pytest.approx(trained.validate()[0], rel=1e-5)
 
 
-def test_the_loss_does_not_depend_on_the_metric(trained: Learner) -> None:
+def test_the_validation_loss_does_not_depend_on_the_metric(trained: Learner) -> None:
     own = trained.metrics
     try:
         trained.metrics = partial(accuracy_multi, thresh=0.1)
@@ -132,7 +132,7 @@ def test_the_loss_does_not_depend_on_the_metric(trained: Learner) -> None:
     assert high[1] == pytest.approx(((probabilities > 0.99) == targets.bool()).float().mean().item())
 
 
-def test_tuned_thresholds_are_used_by_metrics_and_decisions_from_then_on(folder: Path, table: pd.DataFrame) -> None:
+def test_tuned_thresholds_are_used_by_metrics_and_decisions(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table, metrics=f1_macro)
     learner.fit(1, 1e-3)
     before = learner.validate()[1]
@@ -144,7 +144,7 @@ def test_tuned_thresholds_are_used_by_metrics_and_decisions_from_then_on(folder:
     assert learner.manifest().decision.thresholds == thresholds
 
 
-def test_a_training_that_was_cut_off_ends_with_the_very_weights_of_one_that_was_not(
+def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     whole = squares_learner(folder, table)
@@ -181,9 +181,7 @@ def _after_checkpoint(cut_off: object) -> object:
     return observe
 
 
-def test_the_options_of_a_learner_are_those_of_its_plans_and_change_training_but_not_validation(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_options_of_the_loss_change_training_but_not_validation(folder: Path, table: pd.DataFrame) -> None:
     options = TrainingOptions(label_smoothing=0.2, balance="effective_number")
     plain, changed = squares_learner(folder, table), squares_learner(folder, table, options=options)
     for learner in (plain, changed):
@@ -198,7 +196,7 @@ def test_the_options_of_a_learner_are_those_of_its_plans_and_change_training_but
     assert changed.run.losses == plain.run.losses
 
 
-def test_a_training_with_every_option_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+def test_a_resumed_training_with_all_options_ends_with_the_weights_of_an_uninterrupted_one(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     options = TrainingOptions(
@@ -241,7 +239,7 @@ def test_another_batch_size_cannot_resume_a_checkpoint(folder: Path, table: pd.D
         other.fit(1, 1e-3, checkpoint=tmp_path / "c.safetensors", resume=True)
 
 
-def test_looking_for_a_learning_rate_changes_nothing(folder: Path, table: pd.DataFrame) -> None:
+def test_lr_find_does_not_change_a_later_fit(folder: Path, table: pd.DataFrame) -> None:
     pytest.importorskip("matplotlib")
     plain, looked = squares_learner(folder, table), squares_learner(folder, table)
     lr_min, lr_steep = looked.lr_find(num_it=20, show_plot=False)
@@ -252,13 +250,13 @@ def test_looking_for_a_learning_rate_changes_nothing(folder: Path, table: pd.Dat
     assert all(torch.equal(tensor, looked.model.state_dict()[name]) for name, tensor in weights(plain).items())
 
 
-def test_training_leaves_the_global_generator_alone(folder: Path, table: pd.DataFrame) -> None:
+def test_training_does_not_change_the_global_generator(folder: Path, table: pd.DataFrame) -> None:
     state = torch.get_rng_state()
     squares_learner(folder, table).fit(1, 1e-3)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_making_a_learner_seeds_no_accelerator(
+def test_creating_a_learner_does_not_seed_accelerators(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
@@ -267,7 +265,7 @@ def test_making_a_learner_seeds_no_accelerator(
     assert seeds == []
 
 
-def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder: Path, table: pd.DataFrame) -> None:
+def test_a_normalize_in_the_data_becomes_that_of_the_model(folder: Path, table: pd.DataFrame) -> None:
     block = squares_block(folder)
     declared = block.new(batch_tfms=[*block.batch_tfms, Normalize.from_stats(*imagenet_stats)])
     learner = small_learner(declared.dataloaders(table, bs=8))
@@ -279,7 +277,18 @@ def test_a_normalize_in_the_data_is_told_to_the_model_and_normalises_once(folder
     assert learner.manifest().model.input.mean == imagenet_stats[0]
 
 
-def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataFrame) -> None:
+def test_normalize_false_has_no_effect_if_the_data_have_a_normalize(folder: Path, table: pd.DataFrame) -> None:
+    block = squares_block(folder)
+    declared = block.new(batch_tfms=[*block.batch_tfms, Normalize((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))])
+    for normalize in (True, False):
+        model = small_learner(declared.dataloaders(table, bs=8), normalize=normalize).model
+        assert model.description.input.mean == (0.1, 0.2, 0.3)
+        assert model.description.input.std == (0.4, 0.5, 0.6)
+    plain = small_learner(block.dataloaders(table, bs=8), normalize=False).model
+    assert (plain.description.input.mean, plain.description.input.std) == ((0.0,) * 3, (1.0,) * 3)
+
+
+def test_points_are_predicted_in_pixels_of_the_image_file(folder: Path, table: pd.DataFrame) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
     learner = small_learner(block.dataloaders(marked, bs=8), y_range=(-1, 1))
@@ -294,7 +303,9 @@ def test_points_are_found_in_the_user_s_own_pixels(folder: Path, table: pd.DataF
     assert torch.allclose(decoded[0].xy, expected.xy, atol=1e-3)
 
 
-def test_one_image_is_answered_like_many(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+def test_the_prediction_of_one_image_equals_that_of_the_dataset(
+    trained: Learner, folder: Path, table: pd.DataFrame
+) -> None:
     probabilities, _ = trained.get_preds()
     answer = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
     assert torch.allclose(answer.scores, probabilities[0], atol=1e-5)
@@ -303,31 +314,31 @@ def test_one_image_is_answered_like_many(trained: Learner, folder: Path, table: 
         trained.predict("nowhere.png")
 
 
-def test_several_images_are_no_image(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
+def test_predict_with_a_list_of_images_is_an_error(trained: Learner, folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="an image must be a path"):
         trained.predict([folder / name for name in table["fname"][:2]])
 
 
-def test_thresholds_are_for_sets_of_labels(folder: Path, table: pd.DataFrame) -> None:
+def test_tuning_thresholds_of_points_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     block = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=ColReader(["x", "y"]))
-    with pytest.raises(InputError, match="a PointBlock has none"):
+    with pytest.raises(InputError, match="only for multi-label targets, and the target is a PointBlock"):
         small_learner(block.dataloaders(marked, bs=8)).tune_thresholds()
 
 
-def test_unknown_keywords_name_the_nearest_unlike_the_book(trained: Learner) -> None:
+def test_an_unknown_keyword_is_an_error_that_suggests_the_nearest_one(trained: Learner) -> None:
     with pytest.raises(TypeError, match="no keyword 'freeze_epoch'. Did you mean 'freeze_epochs'"):
         trained.fine_tune(1, freeze_epoch=1)
 
 
-def test_the_recorder_speaks_the_book_s_names(trained: Learner) -> None:
+def test_the_recorder_has_the_names_of_the_book(trained: Learner) -> None:
     assert trained.recorder.metric_names == ["epoch", "train_loss", "valid_loss", "mAP", "f1_macro", "time"]
     assert len(trained.recorder.values) == 3
     assert trained.recorder.values[-1][1] == trained.run.history[-1]["valid_loss"]
     assert len(trained.recorder.losses) == len(trained.recorder.lrs) == len(trained.run.losses)
 
 
-def test_the_optimizer_shows_its_three_groups_before_any_fit_and_after(folder: Path, table: pd.DataFrame) -> None:
+def test_the_optimizer_has_three_groups_before_and_after_a_fit(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.unfreeze()
     assert [len(group["params"]) for group in learner.opt.param_groups] == [len(group) for group in learner.run.groups]
@@ -335,7 +346,7 @@ def test_the_optimizer_shows_its_three_groups_before_any_fit_and_after(folder: P
     assert [group["lr"] for group in learner.opt.param_groups] == pytest.approx([1e-5, 1e-4, 1e-3])
 
 
-def test_the_number_format_is_changed_by_a_call_and_weights_stay_single(folder: Path, table: pd.DataFrame) -> None:
+def test_the_precision_can_be_changed_and_weights_stay_float32(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     assert learner.to_bf16() is learner
     assert learner.run.device.precision == "bfloat16"
@@ -346,7 +357,7 @@ def test_the_number_format_is_changed_by_a_call_and_weights_stay_single(folder: 
     assert learner.to_fp32().run.device.precision == "float32"
 
 
-def test_another_loss_is_used_for_learning_and_for_validation(folder: Path, table: pd.DataFrame) -> None:
+def test_a_custom_loss_is_used_for_training_and_validation(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.loss_func = lambda outputs, targets: outputs.sum() * 0 + 7
     learner.fit(1, 1e-3)
@@ -354,7 +365,7 @@ def test_another_loss_is_used_for_learning_and_for_validation(folder: Path, tabl
     assert learner.validate() == [7.0]
 
 
-def test_the_summary_says_what_is_frozen_and_how_it_is_trained(folder: Path, table: pd.DataFrame) -> None:
+def test_the_summary_names_the_frozen_groups_the_optimizer_and_the_loss(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.freeze()
     frozen = str(learner.summary())
@@ -370,7 +381,7 @@ def test_the_summary_says_what_is_frozen_and_how_it_is_trained(folder: Path, tab
     assert str(learner.summary()).rstrip().endswith("Model unfrozen")
 
 
-def test_an_exported_model_answers_as_before_and_nothing_of_it_is_run(
+def test_an_exported_model_predicts_the_same_and_pickles_are_refused(
     trained: Learner, folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     trained.dls.path = tmp_path
@@ -390,7 +401,7 @@ def test_an_exported_model_answers_as_before_and_nothing_of_it_is_run(
         load_learner(tmp_path / "bears.pkl")
 
 
-def test_results_are_shown_for_some_images_of_a_side_or_the_first_of_a_loader(trained: Learner) -> None:
+def test_show_results_shows_random_images_or_the_first_of_a_loader(trained: Learner) -> None:
     mpl.use("Agg")
     trained.show_results(max_n=4, nrows=2, ncols=2, figsize=(5, 5))
     assert len(plt.gcf().axes) == 4
@@ -404,7 +415,7 @@ def test_results_are_shown_for_some_images_of_a_side_or_the_first_of_a_loader(tr
     plt.close("all")
 
 
-def test_the_learning_curve_has_the_losses_of_every_step_and_epoch(trained: Learner) -> None:
+def test_the_learning_curve_has_the_losses_of_all_steps_and_epochs(trained: Learner) -> None:
     mpl.use("Agg")
     ax = trained.recorder.plot_losses()
     np.testing.assert_allclose(ax.lines[0].get_ydata(), trained.recorder.losses)
@@ -414,15 +425,13 @@ def test_the_learning_curve_has_the_losses_of_every_step_and_epoch(trained: Lear
     plt.close("all")
 
 
-def test_the_predictions_of_a_side_come_with_targets_and_losses(trained: Learner) -> None:
+def test_interpret_returns_predictions_and_losses(trained: Learner) -> None:
     interp = trained.interpret()
     assert torch.equal(interp.preds, trained.get_preds()[0])
     assert interp.losses.mean().item() == pytest.approx(trained.validate(trained.data.valid_dl)[0], rel=1e-5)
 
 
-def test_after_a_few_steps_validation_sees_statistics_of_the_weights_of_now_unlike_the_book(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_after_a_short_epoch_batch_norm_statistics_are_recomputed(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     learner.fit(1, 1e-3)
     seen: list[torch.Tensor] = []
@@ -437,7 +446,7 @@ def test_after_a_few_steps_validation_sees_statistics_of_the_weights_of_now_unli
     assert torch.allclose(norm.running_mean, torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0), atol=1e-4)
 
 
-def test_kept_statistics_are_not_settled(folder: Path, table: pd.DataFrame) -> None:
+def test_kept_statistics_are_not_recomputed(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table, keep_statistics=True)
     before = weights(learner)
     learner.fit(1, 1e-3)
@@ -446,7 +455,7 @@ def test_kept_statistics_are_not_settled(folder: Path, table: pd.DataFrame) -> N
     assert all(torch.equal(learner.model.state_dict()[name], before[name]) for name in body)
 
 
-def test_a_change_of_pixels_that_is_always_made_is_made_for_one_image_too(folder: Path, table: pd.DataFrame) -> None:
+def test_a_deterministic_pixel_transform_is_also_applied_by_predict(folder: Path, table: pd.DataFrame) -> None:
     always = PixelTransform(v2.Grayscale(3), always=True)
     learner = small_learner(squares_block(folder, batch_tfms=[always, Resize(32)]).dataloaders(table, bs=8))
     whole, _ = learner.get_preds()
@@ -457,14 +466,14 @@ def test_a_change_of_pixels_that_is_always_made_is_made_for_one_image_too(folder
     assert not torch.allclose(plain.get_preds()[0], whole, atol=1e-3)
 
 
-def test_a_learner_answers_as_its_model_does_although_it_folds_norms(trained: Learner) -> None:
+def test_get_preds_with_fused_norms_equals_the_model(trained: Learner) -> None:
     with torch.no_grad():
         x = torch.cat([batch.x for batch in trained.dls.valid.batches()])
         expected = trained.dls.target.activate(trained.model.eval()(x))
     torch.testing.assert_close(trained.get_preds()[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_layers_that_were_exchanged_are_the_ones_that_answer(folder: Path, table: pd.DataFrame) -> None:
+def test_a_replaced_layer_changes_the_predictions(folder: Path, table: pd.DataFrame) -> None:
     learner = squares_learner(folder, table)
     before = learner.get_preds()[0]
     name, norm = next((name, m) for name, m in learner.model.named_modules() if isinstance(m, nn.BatchNorm2d))

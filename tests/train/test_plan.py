@@ -36,7 +36,7 @@ def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
     ("fields", "message"),
     [
         ({"epochs": 0}, "at least 1 epoch, got 0"),
-        ({"epochs": 1.5}, "a whole number of epochs.*got 1.5"),
+        ({"epochs": 1.5}, "`epochs` must be a whole number.*got 1.5"),
         ({"frozen_to": 1}, "cannot freeze up to group 1: there are 1 groups"),
     ],
 )
@@ -54,9 +54,9 @@ def test_cached_features_and_mixed_images_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_fine_tuning_names_the_rate_that_was_given_and_cannot_be(rate: float) -> None:
-    with pytest.raises(InputError, match=f"a learning rate is a positive number, got {rate}$"):
+    with pytest.raises(InputError, match=f"a learning rate must be a positive number, got {rate}$"):
         fine_tune_plans(3, 1, rate)
-    with pytest.raises(InputError, match=f"lr_mult says how much smaller .*, got {rate}$"):
+    with pytest.raises(InputError, match=f"`lr_mult` must be a positive number, got {rate}$"):
         fine_tune_plans(3, 1, lr_mult=rate)
 
 

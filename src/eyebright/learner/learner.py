@@ -1,4 +1,4 @@
-"""`Learner`: a model with its data, and the verbs of the fastai book. The work is done by `eyebright.train`."""
+"""`Learner`: a model and its data, with the methods of the fastai book. `eyebright.train` does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from eyebright import _html as html
@@ -19,8 +18,8 @@ from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import Predictor
-from eyebright.learner.saved_learner import Interpretation, PredictionTuple, predict_one
-from eyebright.losses import image_losses
+from eyebright.learner.interpretation import Interpretation, predict_dataset
+from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
@@ -43,26 +42,44 @@ Rate = float | slice
 
 
 class Learner:
-    """A model and the data that it learns from.
+    """A model and its data, for training, evaluation and prediction.
 
     Args:
         dls: the training and the validation loader.
-        model: for example the one that `vision_learner` builds.
-        loss_func: a function of raw outputs and targets; None: the default loss of the target block.
-        metrics: one or several; plain functions get raw outputs and targets, as in the book.
-        lr: the learning rate where a call names none.
-        wd: weight decay, decoupled; norm layers and biases have none.
-        moms: momentum at the start, the peak and the end of a one-cycle.
-        train_bn: whether norm layers of a frozen backbone learn, as in the book; False freezes all of it, running
-            statistics too.
-        keep_statistics: batch norms of the backbone keep their pretrained running statistics in every phase.
-        precision: ``"auto"`` measures which is faster here; or ``"float32"``, ``"bfloat16"``, ``"float16"``.
-        seed: of dropout and of mixing; the data have their own.
-        options: how a step learns: optimizer, clip, accumulate, ema, mixup, cutmix, label_smoothing, balance. It can be
-            set between fits. None: as in the book.
-        observers: watch every fit.
-        progress: what a person sees: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log),
-            ``"quiet"``.
+        model: the model, for example from `vision_learner`.
+        loss_func: a function of raw outputs and targets; None for the default loss of the target block.
+        metrics: one or several metrics; plain functions get raw outputs and targets, as in the book.
+        lr: the default learning rate of the fits.
+        wd: the default weight decay, which is decoupled; norm layers and biases have none.
+        moms: momentum at the start, the peak and the end of the one-cycle schedule.
+        train_bn: whether norm layers of a frozen backbone are trained, as in the book; False freezes them, with their
+            running statistics.
+        keep_statistics: batch norms of the backbone always keep their pretrained running statistics.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"auto"`` measures whether bfloat16 is faster.
+        seed: seed of dropout, mixup and cutmix; data loaders have their own.
+        options: optimizer, gradient clipping and accumulation, EMA, mixup, cutmix, label smoothing and class balance;
+            can be set between fits. None for the settings of the book.
+        observers: functions that are called with the events of every fit.
+        progress: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log), ``"bar"``, ``"lines"``,
+            ``"notebook"`` or ``"quiet"``.
+
+    Raises:
+        TypeError: an unknown keyword argument; the message suggests the nearest known one.
+        InputError: unknown precision or device.
+
+    The fits (`fit`, `fit_one_cycle`, `fit_flat_cos`, `fine_tune`) share these arguments:
+
+    - ``lr``, ``lr_max``: a learning rate; ``slice(low, high)`` spreads it over the parameter groups from the first to
+      the last, and ``slice(high)`` gives all groups but the head a tenth of it.
+    - ``wd``: weight decay; None for that of the learner.
+    - ``cbs``: observers, called with the events of this fit besides those of the learner.
+    - ``augment_views``: cache the features of this many augmented views of each image (about 10 kB per image and view);
+      after as many epochs, only the head is computed. Needs a frozen backbone and ``train_bn=False``.
+    - ``checkpoint``: a file to which the state of training is written after each epoch.
+    - ``resume``: continue from that file.
+
+    They raise an `InputError` if an argument, the options or the batch size do not fit the model and its target, and a
+    `TrainingError` if a loss is not finite, there is no batch, or a checkpoint cannot be written or does not fit.
     """
 
     @checked_keywords
@@ -112,7 +129,7 @@ class Learner:
 
     @property
     def thresholds(self) -> Thresholds:
-        """From probabilities to decisions; a part of ``decision``."""
+        """The thresholds of ``decision``: from probabilities to predicted labels."""
         return self.decision.thresholds
 
     @thresholds.setter
@@ -121,23 +138,23 @@ class Learner:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics that validation computes besides the loss."""
+        """The metrics of validation, besides the loss."""
         return self._metrics
 
     @metrics.setter
     def metrics(self, given: AnyMetric | Sequence[AnyMetric] | None) -> None:
         if given is None:
             given = []
-        self._metrics = [as_metric(one) for one in (given if isinstance(given, Sequence) else [given])]
+        self._metrics = [as_metric(metric) for metric in (given if isinstance(given, Sequence) else [given])]
 
     @property
     def dls(self) -> DataLoaders:
-        """The data."""
+        """The training and the validation loader."""
         return self.trainer.dls
 
     @property
     def data(self) -> DataLoaders:
-        """The data, under the name of the recipes."""
+        """The same as ``dls``; the name in Microsoft's computer-vision recipes."""
         return self.dls
 
     @property
@@ -152,7 +169,7 @@ class Learner:
 
     @property
     def loss_func(self) -> Loss:
-        """Of raw outputs and targets; setting it changes training and validation."""
+        """The loss, a function of raw outputs and targets; setting it changes training and validation."""
         return self.trainer.loss
 
     @loss_func.setter
@@ -161,33 +178,33 @@ class Learner:
 
     @property
     def opt(self) -> GroupedOptimizer:
-        """The optimizer of the last fit; before any, one like that which the next fit will make."""
+        """The optimizer of the last fit; before the first fit, a new one with the same settings."""
         return self.trainer.optimizer(self.wd)
 
     # ------------------------------------------------------------------ freezing and precision
 
     def freeze(self) -> None:
-        """Only the head learns (and norm layers, with ``train_bn``)."""
+        """Freeze all parameter groups but the head; with ``train_bn``, norm layers are trained too."""
         self.freeze_to(-1)
 
     def unfreeze(self) -> None:
-        """All layers learn."""
+        """Train all layers."""
         self.freeze_to(0)
 
     def freeze_to(self, n: int) -> None:
-        """The parameter groups before group ``n`` do not learn; -1 leaves only the head."""
+        """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
         self.trainer.freeze_to(n)
 
     def to_fp16(self) -> "Learner":
-        """The same learner, which computes in float16 from now on (without a GPU in bfloat16); weights stay float32."""
+        """Train in float16 (without a GPU in bfloat16) from now on, with float32 weights; returns the learner."""
         return self._with_precision("float16")
 
     def to_bf16(self) -> "Learner":
-        """The same learner, which computes in bfloat16 from now on; weights stay float32."""
+        """Train in bfloat16 from now on, with float32 weights; returns the learner."""
         return self._with_precision("bfloat16")
 
     def to_fp32(self) -> "Learner":
-        """The same learner, which computes in float32 from now on."""
+        """Train in float32 from now on; returns the learner."""
         return self._with_precision("float32")
 
     # ------------------------------------------------------------------ training
@@ -207,14 +224,7 @@ class Learner:
         """Train at a constant learning rate.
 
         Args:
-            n_epoch: epochs.
-            lr: the rate; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the backbone a tenth.
-            wd: weight decay of this fit.
-            cbs: observers of this fit.
-            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
-                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
-            checkpoint: a file to which the state of training is written after each epoch.
-            resume: continue from that file.
+            n_epoch: number of epochs.
         """
         plan = self._plan(n_epoch, lr, wd, Constant(), augment_views)
         self._fit([plan], cbs, checkpoint, resume=resume)
@@ -238,19 +248,12 @@ class Learner:
         """Train with the one-cycle schedule (Smith, 2018, arXiv:1803.09820).
 
         Args:
-            n_epoch: epochs.
-            lr_max: the peak; ``slice(low, high)`` spreads it over the groups, ``slice(high)`` gives the backbone
-                a tenth.
-            div: the first rate is the peak divided by this.
-            div_final: the last rate is the peak divided by this.
-            pct_start: the share of batches that goes up.
-            wd: weight decay of this fit.
-            moms: momentum at the start, the peak and the end.
-            cbs: observers of this fit.
-            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
-                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
-            checkpoint: a file to which the state of training is written after each epoch.
-            resume: continue from that file.
+            n_epoch: number of epochs.
+            lr_max: the peak learning rate.
+            div: the first learning rate is the peak divided by this.
+            div_final: the last learning rate is the peak divided by this.
+            pct_start: fraction of steps in which the learning rate rises.
+            moms: momentum at the start, the peak and the end; None for that of the learner.
         """
         schedule = OneCycle(div=div, div_final=div_final, pct_start=pct_start, moms=moms or self.moms)
         plan = self._plan(n_epoch, lr_max, wd, schedule, augment_views)
@@ -266,10 +269,15 @@ class Learner:
         wd: float | None = None,
         cbs: Sequence[Observer] = (),
     ) -> None:
-        """Train flat at the peak, then down on a cosine; arguments as in `fit_one_cycle`."""
-        self._fit(
-            [self._plan(n_epoch, lr, wd, FlatCosine(div_final=div_final, pct_start=pct_start))], cbs, None, resume=False
-        )
+        """Train at a constant learning rate that falls on a cosine at the end.
+
+        Args:
+            n_epoch: number of epochs.
+            div_final: the last learning rate is the first one divided by this.
+            pct_start: fraction of steps with a constant learning rate.
+        """
+        plan = self._plan(n_epoch, lr, wd, FlatCosine(div_final=div_final, pct_start=pct_start))
+        self._fit([plan], cbs, None, resume=False)
 
     @checked_keywords
     def fine_tune(
@@ -287,21 +295,15 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train the head alone, then all layers at half the learning rate, the backbone at much less.
+        """Train the head with a frozen backbone, then all layers at half the learning rate, the backbone at less.
 
         Args:
-            epochs: in which all layers train.
-            base_lr: the head's peak learning rate while the backbone is frozen.
-            freeze_epochs: with a frozen backbone.
-            lr_mult: the first group's peak is the head's divided by this.
-            pct_start: the share of batches that goes up, with everything.
-            div: the first rate is the peak divided by this, with everything.
-            wd: weight decay.
-            cbs: observers of both fits.
-            augment_views: cache the features of this many augmented views of each image (about 10 kB an image and
-                view); later epochs train only the head. Needs a frozen backbone and ``train_bn=False``.
-            checkpoint: a file to which the state of training is written after each epoch.
-            resume: continue from that file.
+            epochs: number of epochs with all layers.
+            base_lr: peak learning rate of the head while the backbone is frozen.
+            freeze_epochs: number of epochs with a frozen backbone.
+            lr_mult: in the epochs with all layers, the peak of the first group is that of the head divided by this.
+            pct_start: fraction of steps in which the learning rate rises, in the epochs with all layers.
+            div: the first learning rate is the peak divided by this, in the epochs with all layers.
         """
         plans = fine_tune_plans(
             len(self.run.groups),
@@ -314,8 +316,8 @@ class Learner:
             moms=self.moms,
         )
         decay = self.wd if wd is None else wd
-        given = {"weight_decay": decay, "train_bn": self.trainer.train_bn, "options": self.options}
-        plans = [replace(plan, **given) for plan in plans]
+        shared = {"weight_decay": decay, "train_bn": self.trainer.train_bn, "options": self.options}
+        plans = [replace(plan, **shared) for plan in plans]
         if augment_views is not None:
             if not freeze_epochs:
                 raise InputError(
@@ -334,9 +336,21 @@ class Learner:
         stop_div: bool = True,
         show_plot: bool = True,
     ) -> LRFind:
-        """Losses at growing learning rates, with suggestions; the model and all generators are as before.
+        """The losses at increasing learning rates, with suggestions; model and generators are restored.
 
-        Unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
+        The result unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
+
+        Args:
+            start_lr: the first learning rate.
+            end_lr: the learning rate that would follow the last step.
+            num_it: number of steps, at least 8.
+            stop_div: stop when the smoothed loss is four times its lowest value.
+            show_plot: plot the losses.
+
+        Raises:
+            InputError: not 0 < start_lr < end_lr, fewer than 8 steps, or options that do not fit the target.
+            TrainingError: the loss diverged too early for a suggestion, or there was no batch.
+            MissingExtraError: Matplotlib is not installed, and ``show_plot`` is True.
         """
         plan = self._plan(1, end_lr, None, Constant())
         found = self.trainer.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
@@ -350,17 +364,19 @@ class Learner:
     def validate(
         self, ds_idx: int | Loader = 1, dl: Loader | None = None, *, metrics: Sequence[AnyMetric] | None = None
     ) -> list[float]:
-        """The loss and every metric, exact over the whole set.
+        """The loss and the metrics, computed on the whole dataset, not averaged over batches.
 
         Args:
-            ds_idx: 1: the validation set, 0: the training set without augmentation; or a loader,
-                as in the recipes.
+            ds_idx: 1 for the validation set, 0 for the training set without augmentation; or a loader, as in
+                Microsoft's computer-vision recipes.
             dl: another loader.
-            metrics: instead of the learner's own.
+            metrics: the metrics; None for those of the learner.
+
+        Raises:
+            InputError: the dataset has no targets, or no image can be read.
         """
-        asked = self.metrics if metrics is None else [as_metric(one) for one in metrics]
-        loader = self._loader(ds_idx, dl)
-        return list(self.trainer.validate(loader, asked, self.decision).values())
+        chosen = self.metrics if metrics is None else [as_metric(metric) for metric in metrics]
+        return list(self.trainer.validate(self._loader(ds_idx, dl), chosen, self.decision).values())
 
     @checked_keywords
     def get_preds(
@@ -373,37 +389,42 @@ class Learner:
         with_loss: bool = False,
         act: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Any, ...]:
-        """(inputs,) predictions, targets (, decoded) (, losses), in the data set's order; without targets, None.
+        """Predictions and targets of a dataset, in its order.
+
+        The result is a tuple (inputs, predictions, targets, decoded, losses) without those not asked for. Targets are
+        None if the dataset has none.
 
         Args:
-            ds_idx: 1: the validation set, 0: the training set without augmentation.
+            ds_idx: 1 for the validation set, 0 for the training set without augmentation.
             dl: another loader.
-            with_input: the images too, first.
-            with_decoded: what a person would write too.
-            with_loss: the loss of each image too, last.
-            act: from raw outputs to predictions; None: the target block's activation.
+            with_input: also return the images.
+            with_decoded: also return the decoded predictions: labels, points or numbers.
+            with_loss: also return the loss of each image.
+            act: a function from raw outputs to predictions; None for the activation of the target block.
+
+        Raises:
+            InputError: no image can be read, or there is no loss because the dataset has no targets.
         """
-        loader = self._loader(ds_idx, dl)
-        found = self.trainer.outputs(loader)
-        predictions = (act or self.decision.scores)(found.outputs)
-        given: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
-        given += [predictions, found.targets]
-        if with_decoded:
-            own = self.dls.target.own_units(found.outputs, found.warps)
-            given.append(self.decision.answers(self.decision.scores(own)))
-        if with_loss:
-            if found.targets is None:
-                raise InputError("these images have no targets, so there is no loss; leave with_loss out")
-            given.append(image_losses(self.loss_func, found.outputs, found.targets))
-        return tuple(given)
+        return predict_dataset(
+            self.trainer,
+            self._loader(ds_idx, dl),
+            self.decision,
+            with_input=with_input,
+            with_decoded=with_decoded,
+            with_loss=with_loss,
+            act=act,
+        )
 
     def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: EvaluatedPart = "valid") -> Evaluation:
-        """The model's outputs for a side, in float32, as the saved model predicts; with targets, files and warps.
+        """The model's outputs for a dataset, in float32 as the saved model predicts, with targets, files and warps.
 
         Args:
-            ds_idx: 1: the validation set, 0: the training set without augmentation.
-            dl: another loader, with targets.
-            part: what the set is for.
+            ds_idx: 1 for the validation set, 0 for the training set without augmentation.
+            dl: another loader.
+            part: the part of the data.
+
+        Raises:
+            InputError: the dataset has no targets, or no image can be read.
         """
         loader = self._loader(ds_idx, dl)
         return build_evaluation(loader.dataset, self.trainer.outputs(loader, exact=True), self.decision, part=part)
@@ -412,30 +433,31 @@ class Learner:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: the image cannot be read.
+            InputError: ``item`` is not an image.
         """
         return predict_one(self.predictor(), item)
 
     def predictor(self) -> Predictor:
-        """A predictor of the model as it is now."""
+        """A predictor with the current weights."""
         return Predictor(self.manifest(), self.model, device=self.run.device.torch_device)
 
     def tune_thresholds(self, metric: str = THRESHOLD_METRIC, *, per_class: bool = True) -> Thresholds:
-        """Choose thresholds on the validation set, and use them from now on.
+        """Tune the thresholds on the validation set, and use them from now on.
 
         Args:
-            metric: what the thresholds should make best, see `eyebright.evaluation.thresholds.tune_thresholds`.
-            per_class: one threshold for each class; False: one for all.
+            metric: the metric to optimise, see `eyebright.evaluation.thresholds.tune_thresholds`.
+            per_class: True for one threshold per class; False for one threshold for all.
 
         Raises:
-            InputError: the answers are not sets of labels.
+            InputError: the targets are not multi-label, the metric is unknown, or no image has a label.
         """
         check_has_thresholds(self.decision)
         self.decision = fit_decision(self.evaluate(), metric=metric, per_class=per_class)
         return self.thresholds
 
     def interpret(self, ds_idx: int = 1) -> Interpretation:
-        """The predictions for a dataset (1: validation, 0: training), its targets and the loss of each image."""
+        """Predictions, targets and the loss of each image, for the dataset 1 (validation) or 0 (training)."""
         return Interpretation(*self.get_preds(ds_idx, with_loss=True))
 
     # ------------------------------------------------------------------ showing and saving
@@ -453,20 +475,24 @@ class Learner:
         figsize: tuple[float, float] | None = None,
         seed: int = 0,
     ) -> None:
-        """Draw images with their targets and predictions.
+        """Show images with their targets and predictions.
 
-        Labels stand over the image, the target's first, green where the two agree and red where not. Points are
-        drawn on the user's own image, the target beside the prediction.
+        The title of an image is its target and below it the prediction, green if they agree and red if not. Points are
+        drawn on two copies of the original image, one with the target and one with the prediction.
 
         Args:
-            ds_idx: 1: randomly chosen images of the validation set, 0: of the training set.
-            dl: another loader, of which the first images are drawn.
-            max_n: how many images at most.
-            nrows: rows of the grid.
-            ncols: columns of the grid, for points of pairs.
-            rows: as many rows and columns, as in the recipes.
-            figsize: width and height in inches; None: 3 inches an image.
-            seed: of the chance: the same images each time; another seed shows others.
+            ds_idx: 1 for random images of the validation set, 0 for the training set.
+            dl: another loader, whose first images are shown.
+            max_n: maximum number of images.
+            nrows: number of rows.
+            ncols: number of columns; for points, of pairs.
+            rows: number of both rows and columns, as in Microsoft's computer-vision recipes.
+            figsize: width and height of the figure in inches; None for 3 inches per image.
+            seed: seed of the random choice.
+
+        Raises:
+            InputError: no image can be read.
+            MissingExtraError: Matplotlib is not installed.
         """
         if rows is not None:
             max_n, nrows, ncols = rows * rows, rows, rows
@@ -478,12 +504,11 @@ class Learner:
         show_predictions(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
-        """The model layer by layer: shapes, parameters, what learns; and how it is trained."""
+        """The layers of the model with shapes and parameters, the optimizer, the loss and what is frozen."""
         return self.trainer.summary(self.wd)
 
     def manifest(self) -> Manifest:
-        """Everything that the model is, except its weights."""
-        sides = self.dls.train_ds, self.dls.valid_ds
+        """The description of the model without its weights, as it is saved."""
         return Manifest(
             model=self.model.description,
             decision=self.decision,
@@ -496,8 +521,8 @@ class Learner:
                 "weights": self.model.origin,
             },
             data={
-                "train": len(sides[0]),
-                "valid": len(sides[1]),
+                "train": len(self.dls.train_ds),
+                "valid": len(self.dls.valid_ds),
                 "fingerprint": self.dls.datasets.fingerprint(),
                 "skipped": len(self.dls.skipped),
             },
@@ -506,16 +531,16 @@ class Learner:
     def save_model(
         self, folder: str | Path, *, evaluation: Evaluation | None = None, report: Mapping[str, Any] | None = None
     ) -> Path:
-        """The folder that `load_predictor` reads: weights and a manifest, nothing that runs.
+        """Save the model as the folder that `load_predictor` reads: weights and a manifest, without code.
 
         Args:
-            folder: is made where it is missing.
-            evaluation: what `evaluate` gave, to be saved beside the model, so that thresholds and reports can be made
-                again without the images; None saves none.
-            report: what a report says beside the evaluation, as JSON (`ReportFacts.to_json`).
+            folder: the folder; it is created if missing.
+            evaluation: an evaluation from `evaluate` to save with the model, from which thresholds and reports can be
+                made again without the images.
+            report: further content of the report, as JSON (`ReportFacts.to_json`).
 
         Raises:
-            ArtifactError: the folder cannot be written; a model that was there before still is.
+            ArtifactError: the folder cannot be written; a previous model in it is kept.
         """
         targets = dict(evaluation.training) if evaluation else {}
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
@@ -524,10 +549,10 @@ class Learner:
         return Path(folder)
 
     def export(self, fname: str | Path = "export") -> Path:
-        """The folder that `load_learner` reads, inside ``dls.path``; see `save_model`.
+        """Save the model as the folder that `load_learner` reads, inside ``dls.path``; see `save_model`.
 
         Args:
-            fname: the folder's name.
+            fname: the name of the folder.
 
         Raises:
             InputError: the name is that of a pickle.
@@ -536,7 +561,7 @@ class Learner:
         if Path(fname).suffix in (".pkl", ".pth", ".pt"):
             raise InputError(
                 f"'{fname}' is the name of a pickle, which can run code when it is loaded; a model is saved as a "
-                f"folder here: export('{Path(fname).stem}')"
+                f"folder: use export('{Path(fname).stem}')"
             )
         return self.save_model(self.dls.path / fname)
 
@@ -580,7 +605,7 @@ class Learner:
         self.trainer.use_precision(precision)
         return self
 
-    def _loader(self, side: int | Loader, other: Loader | None) -> Loader:
-        loader = side if isinstance(side, Loader) else other or self.dls.evaluation_loader(side)
-        # The training loader shuffles, augments and leaves images out; answers are for all of them, in order.
+    def _loader(self, ds_idx: int | Loader, dl: Loader | None) -> Loader:
+        loader = ds_idx if isinstance(ds_idx, Loader) else dl or self.dls.evaluation_loader(ds_idx)
+        # The training loader shuffles, augments and can omit images; predictions are for all of them, in order.
         return self.dls.evaluation_loader(0) if loader is self.dls.train else loader

@@ -1,4 +1,4 @@
-"""`load_learner` and predictions in the order of the fastai book: (decoded, decision, probabilities)."""
+"""`load_learner`, and predictions in the order of the fastai book: (decoded, decision, probabilities)."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ class PredictionTuple(NamedTuple):
 
     Args:
         decoded: the predicted label, labels, points or numbers.
-        decision: the same, encoded as a target tensor.
-        scores: probabilities of the classes; for points and numbers the values themselves.
+        decision: the same as a target tensor.
+        scores: probabilities of the classes; for points and numbers the predicted values.
     """
 
     decoded: Any
@@ -24,25 +24,12 @@ class PredictionTuple(NamedTuple):
     scores: Tensor
 
 
-class Interpretation(NamedTuple):
-    """Predictions, targets and losses of a dataset, in its order.
-
-    Args:
-        preds: probabilities of the classes, or predicted values.
-        y_true: encoded targets.
-        losses: one for each image.
-    """
-
-    preds: Tensor
-    y_true: Tensor
-    losses: Tensor
-
-
 def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
     """The predictor's prediction for one image.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: the image cannot be read.
+        InputError: ``item`` is not an image.
     """
     predictions = predictor.predict([item])  # a list of images, given as one image, is an error
     for path, reason in predictions.skipped.items():
@@ -52,10 +39,10 @@ def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
 
 
 class SavedLearner:
-    """A saved model with the fastai book's names; it predicts, and cannot be trained.
+    """A saved model with the names of the fastai book; it predicts and cannot be trained.
 
     Args:
-        predictor: makes the predictions; use it directly for many images.
+        predictor: the predictor; use it directly for many images.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -68,14 +55,15 @@ class SavedLearner:
 
     @property
     def vocab(self) -> Vocab | None:
-        """The names of the classes; None where the target has none."""
+        """The names of the classes; None for points and numbers."""
         return self.predictor.vocab
 
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: the image cannot be read.
+            InputError: ``item`` is not an image.
         """
         return predict_one(self.predictor, item)
 
@@ -85,9 +73,9 @@ def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: 
 
     Args:
         fname: the folder.
-        cpu: predict on the CPU; False: on a GPU if there is one.
+        cpu: True to predict on the CPU; False to use a GPU if there is one.
 
     Raises:
-        ArtifactError: there is no whole model, or it is a file that could run code.
+        ArtifactError: the folder does not contain a complete model, or ``fname`` is a file that could run code.
     """
     return SavedLearner(load_predictor(fname, device="cpu" if cpu else None))

@@ -1,4 +1,4 @@
-"""A learner from an architecture and data."""
+"""`vision_learner`: a learner from data and the name of an architecture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,39 +48,34 @@ def vision_learner(
     observers: Sequence[Observer] = (),
     progress: str = "auto",
 ) -> Learner:
-    """A learner whose model is a pretrained backbone with the book's head; frozen up to the head when pretrained.
+    """A learner whose model is a backbone, usually pretrained, with the book's head.
+
+    The backbone is frozen if it is pretrained. The arguments that are not listed here are those of `Learner`.
 
     Args:
-        dls: the data.
-        arch: any timm name, or torchvision's ``resnet18``, ``resnet34``, ``resnet50`` as name or function.
-        normalize: the model normalises its input, as its weights want it or as a ``Normalize`` of the data says.
-        n_out: outputs; None: what the target needs.
+        dls: the training and the validation loader.
+        arch: any timm architecture by name, or torchvision's ``resnet18``, ``resnet34`` or ``resnet50`` as name or
+            function.
+        normalize: normalise inputs with the mean and std of the pretrained weights; a ``Normalize`` in the data's
+            transforms takes precedence, also over False.
+        n_out: number of outputs; None for that of the target block.
         pretrained: start from pretrained weights.
-        loss_func: see `Learner`, as ``metrics``, ``lr``, ``wd``, ``moms``, ``train_bn``, ``precision``, ``observers``.
-        metrics: what validation computes besides the loss.
-        lr: the learning rate where a call names none.
-        wd: weight decay.
-        moms: momentum of a one-cycle.
-        train_bn: whether norm layers of a frozen backbone learn.
-        keep_statistics: batch norms of the backbone keep their pretrained running statistics.
-        concat_pool: the head pools with maximum and average, as in the book.
-        pool: the head pools.
-        lin_ftrs: widths of the head's hidden layers.
-        ps: dropout of the head.
-        first_bn: a norm before the head's first layer.
-        bn_final: a norm behind its last one.
-        lin_first: each layer before its norm and dropout.
-        y_range: the outputs lie between these two, by a scaled sigmoid.
-        init: how the head's weights are initialised; None leaves torch's own.
-        precision: the number format of training.
-        seed: of the head's first weights, of dropout and of mixing.
-        options: how a step learns; None: as in the book.
-        observers: watch every fit.
-        progress: what a person sees of a fit.
+        concat_pool: the head concatenates maximum and average pooling, as in the book; False uses average pooling.
+        pool: the head begins with pooling.
+        lin_ftrs: widths of the hidden layers of the head.
+        ps: dropout probability of the head.
+        first_bn: add a norm layer before the first linear layer of the head.
+        bn_final: add a norm layer after the last linear layer of the head.
+        lin_first: put each linear layer of the head before its norm and dropout instead of after them.
+        y_range: (low, high), to which a scaled sigmoid restricts the outputs.
+        init: the initialisation of the weights of the head; None for that of torch.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"auto"`` measures whether bfloat16 is faster.
+        seed: seed of the initial weights of the head, dropout, mixup and cutmix.
 
     Raises:
-        InputError: there is no such architecture.
-        WeightsError: pretrained weights cannot be had.
+        TypeError: an unknown keyword argument; the message suggests the nearest known one.
+        InputError: there is no such architecture, or an argument does not fit it.
+        WeightsError: pretrained weights are not available.
     """
     width = n_out or dls.c
     description = model_description(
@@ -96,7 +91,7 @@ def vision_learner(
         y_range=y_range,
         pool=pool,
     )
-    description = replace(description, input=_input(description.input, dls, normalize=normalize))
+    description = replace(description, input=_with_normalization(description.input, dls, normalize=normalize))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator too, for good
         model = build_model(description, pretrained=pretrained, init=init)
@@ -121,9 +116,11 @@ def vision_learner(
     return learner
 
 
-def _input(own: InputDescription, dls: DataLoaders, *, normalize: bool) -> InputDescription:
-    """The model's input: what the data declare goes before what the weights want."""
+def _with_normalization(pretrained: InputDescription, dls: DataLoaders, *, normalize: bool) -> InputDescription:
+    """The input description with mean and std of, in this order, the data's ``Normalize``, the weights, or 0 and 1."""
     declared = dls.pipeline.normalize
     if declared is not None:
-        return replace(own, mean=declared.mean, std=declared.std)
-    return own if normalize else replace(own, mean=(0.0,) * len(own.mean), std=(1.0,) * len(own.std))
+        return replace(pretrained, mean=declared.mean, std=declared.std)
+    if normalize:
+        return pretrained
+    return replace(pretrained, mean=(0.0,) * len(pretrained.mean), std=(1.0,) * len(pretrained.std))

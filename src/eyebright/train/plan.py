@@ -1,4 +1,4 @@
-"""What one fit does, as data: a checkpoint can hold it, two of them compare, ``replace`` makes variants.
+"""`Plan`: the settings of one fit, as an immutable value that checkpoints store.
 
 A run trains one plan after another: ``fine_tune`` is two plans, the first with a frozen backbone.
 """
@@ -25,18 +25,18 @@ from eyebright.train.schedule import (
 
 @dataclass(frozen=True)
 class Plan:
-    """One fit.
+    """The settings of one fit.
 
     Args:
-        epochs: passes over the training set.
+        epochs: number of passes over the training set.
         lr: the peak learning rate of each parameter group, backbone first, head last.
-        schedule: how learning rate and momentum change.
-        weight_decay: decoupled from the gradient; norm layers and biases have none.
-        train_bn: whether the norm layers of frozen groups learn, as in the book.
-        frozen_to: the groups before this one are frozen; 0 for none.
-        augment_views: augmented views (copies) of each image whose features are cached: epochs after as many cost the
-            head alone. Only with a fully frozen backbone. None: another view in each epoch.
-        options: how a step learns.
+        schedule: the schedule of learning rate and momentum.
+        weight_decay: decoupled weight decay; norm layers and biases have none.
+        train_bn: whether the norm layers of frozen groups are trained, as in the book.
+        frozen_to: the index of the first group that is not frozen; 0 freezes none.
+        augment_views: number of augmented views of each image whose features are cached; after as many epochs, only the
+            head is computed. Needs a fully frozen backbone. None for a new view in each epoch.
+        options: further options of training.
 
     Raises:
         InputError: the fields do not go together.
@@ -53,7 +53,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.epochs % 1:
-            raise InputError(f"training takes a whole number of epochs, at least 1 epoch, got {self.epochs}")
+            raise InputError(f"`epochs` must be a whole number, at least 1 epoch, got {self.epochs}")
         if not 0 <= self.frozen_to < len(self.lr):
             raise InputError(f"cannot freeze up to group {self.frozen_to}: there are {len(self.lr)} groups")
         if self.augment_views is not None:
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def is_fully_frozen(self) -> bool:
-        """Whether nothing before the last group learns, norm layers included."""
+        """Whether all groups before the last are frozen, including their norm layers."""
         return 0 < self.frozen_to == len(self.lr) - 1 and not self.train_bn
 
     def _check_views(self, views: int) -> None:
@@ -81,14 +81,14 @@ class Plan:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as JSON, with its options beside the other fields."""
+        """The plan as JSON, with its options on the same level as the other fields."""
         fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         options = dataclasses.asdict(fields.pop("options"))
         return {**fields, "lr": list(self.lr), "schedule": schedule_to_json(self.schedule), **options}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> "Plan":
-        """The plan that ``to_json`` wrote."""
+        """The plan from the JSON of `to_json`."""
         fields = dict(value)
         options = {each.name: fields.pop(each.name) for each in dataclasses.fields(TrainingOptions)}
         lr, schedule = tuple(fields.pop("lr")), schedule_from_json(fields.pop("schedule"))
@@ -106,25 +106,25 @@ def fine_tune_plans(  # the book's own signature
     div: float = 5.0,
     moms: Momenta = BOOK_MOMENTA,
 ) -> tuple[Plan, ...]:
-    """The plans of the book's ``fine_tune``: the head alone, then everything at half the rate and less in the backbone.
+    """The plans of the book's ``fine_tune``: first the head, then all layers at half the learning rate or less.
 
     Args:
-        groups: the number of parameter groups.
-        epochs: of the second plan.
-        base_lr: the head's peak learning rate in the first plan.
-        freeze_epochs: epochs of the first plan, with a frozen backbone; 0 leaves it out.
-        lr_mult: in the second plan the first group's peak is the head's divided by this.
-        pct_start: the share of the batches in which the rate of the second plan rises.
+        groups: number of parameter groups.
+        epochs: number of epochs of the second plan.
+        base_lr: peak learning rate of the head in the first plan.
+        freeze_epochs: number of epochs of the first plan, with a frozen backbone; 0 omits the plan.
+        lr_mult: in the second plan, the peak learning rate of the first group is that of the head divided by this.
+        pct_start: fraction of the steps of the second plan in which the learning rate rises.
         div: the first learning rate of the second plan is its peak divided by this.
-        moms: momentum at the start, at the peak and at the end, in both.
+        moms: momentum at the start, at the peak and at the end, in both plans.
 
     Raises:
-        InputError: the rate or the factor is not a positive number.
+        InputError: the learning rate or the factor is not a positive number.
     """
     if not (base_lr > 0 and math.isfinite(base_lr)):
-        raise InputError(f"a learning rate is a positive number, got {base_lr}")
+        raise InputError(f"a learning rate must be a positive number, got {base_lr}")
     if not (lr_mult > 0 and math.isfinite(lr_mult)):
-        raise InputError(f"lr_mult says how much smaller the first layers' rate is, a positive number, got {lr_mult}")
+        raise InputError(f"`lr_mult` must be a positive number, got {lr_mult}")
     last = base_lr / 2
     rates = lr_groups(slice(last / lr_mult, last), groups)
     everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))

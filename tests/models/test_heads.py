@@ -67,7 +67,7 @@ def test_batch_norms_start_as_in_fastai_and_are_not_reinitialised() -> None:
         assert (norm.momentum, norm.eps) == (gold["momentum"], gold["eps"])
 
 
-def test_initialise_sets_biases_to_zero_and_accepts_any_initialiser() -> None:
+def test_initialize_sets_biases_to_zero_and_accepts_any_initializer() -> None:
     head = create_head(8, 3, [4], lin_first=True)
     initialize(head, nn.init.ones_)
     last = head[-1]

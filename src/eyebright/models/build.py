@@ -31,7 +31,7 @@ class ModelDescription:
 
     Args:
         arch: name of the backbone, torchvision's or timm's.
-        classes: number of outputs per image, at least 1.
+        classes: number of outputs per image, at least 1: for points two for each point.
         input: size, mean and std of the images, and the interpolation used for resizing.
         n_in: number of image channels, at least 1.
         concat_pool: concatenate max and average pooling in the head; False uses average pooling alone.
@@ -42,7 +42,7 @@ class ModelDescription:
         lin_first: in each block of the head, place the linear layer before batch norm and dropout.
         y_range: (low, high) range of the outputs, by a scaled sigmoid; None for unbounded outputs.
         pool: pool the backbone's feature maps in the head; ignored for backbones that pool themselves.
-        output_shape: output shape for one image, for example (5, 2) for five points; None for (classes,).
+        output_shape: output shape for one image, for example (5, 2) for five points; None for a vector of all outputs.
 
     Raises:
         InputError: a value is out of range, or two of them contradict each other.
@@ -75,7 +75,9 @@ class ModelDescription:
         if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
             raise InputError(f"y_range must be (low, high) with low < high, got {self.y_range}")
         if self.output_shape is not None and prod(self.output_shape) != self.classes:
-            raise InputError(f"output_shape {self.output_shape} does not have {self.classes} elements (classes)")
+            raise InputError(
+                f"output_shape {self.output_shape} does not have {self.classes} elements, one for each output (classes)"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The description as a dictionary that can be written as JSON."""

@@ -35,7 +35,7 @@ def images() -> Tensor:
     return torch.rand(4, 3, *SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def norms(model: nn.Module) -> int:
+def count_batch_norms(model: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
@@ -78,7 +78,7 @@ def test_statistics_and_the_model_are_unchanged() -> None:
     fused(images()).mean().backward()
     assert list(model.state_dict()) == names
     assert all(torch.equal(model.state_dict()[name], value) for name, value in body.items())
-    assert norms(model.body) > 5
+    assert count_batch_norms(model.body) > 5
 
 
 def test_norms_in_training_mode_are_not_fused() -> None:
@@ -98,7 +98,7 @@ def test_a_frozen_backbone_has_no_gradients_and_the_head_has_its_own() -> None:
         torch.testing.assert_close(fused_gradients[name], gradient, rtol=1e-6, atol=1e-9)
 
 
-def test_dropout_is_shared_with_the_model_so_that_modes_agree() -> None:
+def test_the_fused_model_follows_the_train_or_eval_mode_of_the_heads_dropout() -> None:
     torch.manual_seed(0)
     model = build_model(model_description("test_resnet", 4, size=SIZE, ps=0.5))
     set_training_mode(model, keep_statistics=True)
@@ -107,31 +107,31 @@ def test_dropout_is_shared_with_the_model_so_that_modes_agree() -> None:
     assert torch.equal(fused(images().float()), fused(images().float()))
 
 
-@pytest.mark.parametrize(("gradients", "depthwise"), [(True, torch.float32), (False, torch.bfloat16)])
-def test_depthwise_convolutions_learn_in_float32_inside_autocast_and_the_others_do_not(
-    gradients: bool, depthwise: torch.dtype
+@pytest.mark.parametrize(("grad_enabled", "expected"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_in_autocast_depthwise_convolutions_use_float32_only_when_gradients_are_computed(
+    grad_enabled: bool, expected: torch.dtype
 ) -> None:
     model = model_with_statistics("mobilenetv3_small_050").float()
-    dtypes: dict[int, set[torch.dtype]] = {1: set(), 2: set()}
+    dtypes: dict[str, set[torch.dtype]] = {"dense": set(), "depthwise": set()}
     convolve = torch.conv2d
 
     def watched(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
         result = convolve(x, weight, *rest)
-        dtypes[1 if rest[-1] == 1 else 2].add(result.dtype)
+        dtypes["dense" if rest[-1] == 1 else "depthwise"].add(result.dtype)  # the last argument is `groups`
         return result
 
     fused = fuse_for_training(model, SIZE)
     with (
         pytest.MonkeyPatch.context() as patch,
         torch.autocast("cpu", torch.bfloat16),
-        torch.set_grad_enabled(gradients),
+        torch.set_grad_enabled(grad_enabled),
     ):
         patch.setattr(nn.functional, "conv2d", watched)
         fused(images().float())
-    assert dtypes == {1: {torch.bfloat16}, 2: {depthwise}}
+    assert dtypes == {"dense": {torch.bfloat16}, "depthwise": {expected}}
 
 
-def test_depthwise_convolutions_are_replaced_where_norms_train_too() -> None:
+def test_with_trainable_batch_norms_only_depthwise_convolutions_are_replaced() -> None:
     model = model_with_statistics("mobilenetv3_small_050").train()
     expected = gradients(model, model, images())
     fused = fuse_for_training(model, SIZE)

@@ -5,7 +5,7 @@ and the convolution before it can do both with other weights. These are computed
 themselves, so the same parameters learn from the same gradients; only passes over large feature maps are saved.
 
 Depthwise convolutions learn in float32 on a CPU: their bfloat16 gradients are so slow there that they would take back
-all that bfloat16 gains in the other layers (`docs/why.md` has the measurement). Without gradients, as in a frozen
+all that bfloat16 saves in the other layers (`docs/why.md` has the measurement). Without gradients, as in a frozen
 backbone, they are as fast in bfloat16.
 """
 

@@ -25,7 +25,7 @@ def test_a_size_is_height_then_width() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "224", 2.5, (1, 2, 3), (2.5, 3.5), None])
-def test_what_is_no_size_is_refused(value: object) -> None:
+def test_values_that_are_not_sizes_are_errors(value: object) -> None:
     with pytest.raises(InputError, match=r"a size is one number or \(height, width\)"):
         Size.of(value)
 
@@ -63,12 +63,12 @@ def test_a_point_that_is_not_known_is_not_visible(missing: float) -> None:
 
 
 @pytest.mark.parametrize("value", [[1, 2, 3], [[1, 2, 3]], [[[1, 2]]], 5])
-def test_what_is_no_list_of_points_is_refused(value: object) -> None:
+def test_values_that_are_not_points_are_errors(value: object) -> None:
     with pytest.raises(InputError, match=r"points have the shape \(n, 2\)"):
         Points.of(value)
 
 
-def test_no_points_are_points_too() -> None:
+def test_an_empty_list_is_valid_points() -> None:
     assert len(Points.of(np.zeros((0, 2)))) == 0
 
 
@@ -97,7 +97,7 @@ NAMES = ["bus", "car", "cat", "dog"]
         (np.array([], dtype=int), []),
     ],
 )
-def test_a_vocabulary_is_indexed_by_what_is_at_hand(key: object, names: list[str]) -> None:
+def test_a_vocabulary_can_be_indexed_by_lists_masks_and_tensors(key: object, names: list[str]) -> None:
     assert Vocab(NAMES)[key] == names
 
 
@@ -120,7 +120,7 @@ def test_a_vocabulary_is_a_sequence() -> None:
     assert repr(vocab) == "(#4) ['bus', 'car', 'cat', 'dog']"
 
 
-def test_names_and_positions_are_inverse() -> None:
+def test_index_of_is_the_inverse_of_indexing() -> None:
     vocab = Vocab(NAMES)
     assert [vocab.index_of(name) for name in vocab] == [0, 1, 2, 3]
     assert vocab.o2i == {"bus": 0, "car": 1, "cat": 2, "dog": 3}
@@ -131,7 +131,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
         Vocab(NAMES).index_of("catt")
 
 
-def test_a_name_stands_once() -> None:
+def test_a_vocabulary_with_a_repeated_name_is_an_error() -> None:
     with pytest.raises(LabelError, match="holds each name once; 'bus', 'cat' stand there twice"):
         Vocab(["cat", "bus", "cat", "dog", "bus"])
 
@@ -156,7 +156,7 @@ def test_each_class_may_have_its_own_threshold() -> None:
     assert decided.tolist() == [[True, False, False], [True, True, False]]
 
 
-def test_one_threshold_serves_all_classes() -> None:
+def test_a_single_threshold_applies_to_all_classes() -> None:
     assert Thresholds(0.25).per_class(3).tolist() == [0.25, 0.25, 0.25]
 
 
@@ -166,13 +166,13 @@ def test_thresholds_for_other_classes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("values", [-0.1, 1.5, (0.5, 2.0), float("nan")])
-def test_a_threshold_is_a_probability(values: object) -> None:
+def test_a_threshold_outside_of_0_to_1_is_an_error(values: object) -> None:
     with pytest.raises(InputError, match=r"a threshold lies in \[0, 1\], got"):
         Thresholds(values)
 
 
 @pytest.mark.parametrize("key", [1.7, torch.tensor([0.2, 0.9]), [0.0, 1.0], "1"])
-def test_a_vocabulary_is_not_asked_by_probabilities(key: object) -> None:
+def test_indexing_a_vocabulary_with_floats_is_an_error(key: object) -> None:
     with pytest.raises(InputError, match="by whole numbers or by a mask"):
         Vocab(NAMES)[key]
 
@@ -200,7 +200,7 @@ def test_a_label_set_without_unknown_labels_is_a_set_like_any_other(first: froze
 
 
 @given(LABELS, LABELS)
-def test_what_is_unknown_tells_label_sets_apart(labels: frozenset[str], unknown: frozenset[str]):
+def test_label_sets_with_different_unknown_labels_are_different(labels: frozenset[str], unknown: frozenset[str]):
     unknown -= labels
     one = LabelSet(labels, unknown=unknown)
     assert (one == LabelSet(labels)) == (not unknown)
@@ -214,7 +214,7 @@ def test_what_is_unknown_tells_label_sets_apart(labels: frozenset[str], unknown:
     assert eval(repr(one)) == one
 
 
-def test_a_label_is_not_both_there_and_unknown():
+def test_a_label_that_is_both_given_and_unknown_is_an_error():
     with pytest.raises(LabelError, match="'cat' cannot be both a label of the image and unknown"):
         LabelSet(["cat", "dog"], unknown=["cat"])
 

@@ -316,7 +316,7 @@ def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
-def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_file_without_read_permission_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     save_model(tmp_path, manifest(), STATE)
     opened = Path.open
 

@@ -37,7 +37,7 @@ def test_map_applies_a_function_to_each_value_and_merges_equal_results(cells: li
 
 
 @given(COLUMNS)
-def test_rows_with_some_values_are_found(cells: list[str]) -> None:
+def test_isin_marks_the_rows_with_one_of_the_values(cells: list[str]) -> None:
     assert Categorical.of(cells).isin(["a", "f", "z"]).tolist() == [cell in "af" for cell in cells]
 
 

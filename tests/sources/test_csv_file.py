@@ -50,13 +50,13 @@ def test_a_value_over_several_lines_keeps_the_line_on_which_its_row_begins(read)
     assert table.lines.tolist() == [2, 5]
 
 
-def test_blank_rows_and_spaces_around_values_do_not_count(read):
+def test_blank_rows_and_spaces_around_values_are_ignored(read):
     table = read("\n file , labels \n a.jpg , cat \n,\n  \nb.jpg,dog")
     assert cells(table) == {"file": ["a.jpg", "b.jpg"], "labels": ["cat", "dog"]}
     assert table.lines.tolist() == [3, 6]
 
 
-def test_a_row_number_without_a_name_is_left_out(read):
+def test_a_column_without_a_name_is_left_out(read):
     assert cells(read(",file,labels\n0,a.jpg,cat\n")) == {"file": ["a.jpg"], "labels": ["cat"]}
 
 
@@ -67,17 +67,17 @@ def test_rows_can_be_chosen(read):
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", " \n,\n"])
-def test_an_empty_file_says_what_was_expected(content, read):
+def test_an_empty_file_is_an_error_that_says_what_was_expected(content, read):
     with pytest.raises(TableError, match=r"table.csv' is empty; a header such as 'file,labels'"):
         read(content)
 
 
-def test_a_header_alone_is_not_enough(read):
+def test_a_file_with_only_a_header_is_an_error(read):
     with pytest.raises(TableError, match="there is a header but no row"):
         read("file,labels\n")
 
 
-def test_a_missing_header_is_noticed(read):
+def test_a_missing_header_is_an_error(read):
     with pytest.raises(TableError, match="line 1: the header is missing; the first line names the columns"):
         read("a.jpg,cat\nb.jpg,dog\n")
 
@@ -87,57 +87,57 @@ def test_a_column_that_is_named_twice_is_refused(read):
         read("file,cat,cat\na.jpg,1,0\n")
 
 
-def test_a_row_that_is_too_long_names_its_line_and_suggests_quotes(read):
+def test_a_row_with_too_many_values_is_an_error_with_its_line_that_suggests_quotes(read):
     with pytest.raises(
         TableError, match="line 3: values in the row: 3, columns in the header: 2; write values that contain ','"
     ):
         read("file,labels\na.jpg,cat\nb.jpg,cat,dog\n")
 
 
-def test_a_row_that_is_too_short_names_its_line(read):
+def test_a_row_with_too_few_values_is_an_error_with_its_line(read):
     with pytest.raises(TableError, match="line 3: values in the row: 1, columns in the header: 2$"):
         read("file,labels\na.jpg,cat\nb.jpg\n")
 
 
-def test_a_quotation_mark_that_is_never_closed_names_its_line(read):
+def test_an_unclosed_quotation_mark_is_an_error_with_its_line(read):
     with pytest.raises(TableError, match="line 3: a quotation mark is misplaced or not closed"):
         read('file,labels\na.jpg,cat\nb.jpg,"dog\nc.jpg,cow\n')
 
 
-def test_latin1_names_the_line_and_how_to_convert_it(read):
+def test_a_latin1_file_is_an_error_with_the_line_and_the_conversion(read):
     with pytest.raises(TableError, match="line 3: the file is not UTF-8; save it as 'CSV UTF-8', or convert it.*iconv"):
         read("file,labels\na.jpg,cat\nb.jpg,Käfer\n".encode("latin1"))
 
 
 @pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_utf16_is_not_utf8_and_says_how_to_convert_it(code, read):
+def test_a_utf16_file_is_an_error_with_the_conversion(code, read):
     with pytest.raises(TableError, match="line 1: the file holds NUL bytes.*iconv -f utf-16 -t utf-8"):
         read("file,labels\na.jpg,cat\n".encode(code))
 
 
-def test_a_nul_byte_names_its_line(read):
+def test_a_nul_byte_is_an_error_with_its_line(read):
     with pytest.raises(TableError, match="line 3: the file holds NUL bytes"):
         read("file,labels\na.jpg,cat\nb.jpg,d\0g\n")
 
 
-def test_a_value_without_end_names_its_line_and_says_why(read):
+def test_a_value_over_the_size_limit_is_an_error_with_its_line(read):
     with pytest.raises(TableError, match="line 3: a value of more than 131,072 characters.*quotation mark not closed"):
         read(f"file,labels\na.jpg,cat\nb.jpg,{'x' * 1_000_000}\n")
 
 
-def test_an_excel_workbook_says_so(read):
+def test_an_excel_workbook_is_an_error_that_says_so(read):
     with pytest.raises(TableError, match="is an Excel workbook or another zip file; save the sheet as CSV"):
         read(b"PK\x03\x04 and so on", "table.xlsx")
 
 
-def test_a_missing_file_and_a_folder_say_so(tmp_path):
+def test_a_missing_file_and_a_folder_are_errors_that_say_so(tmp_path):
     with pytest.raises(TableError, match=r"there is no file '.*missing.csv'"):
         read_csv(tmp_path / "missing.csv")
     with pytest.raises(TableError, match="is a folder; a CSV or TSV file was expected"):
         read_csv(tmp_path)
 
 
-def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
+def test_a_file_without_read_permission_is_an_error(tmp_path, monkeypatch):
     def refuse(_path):
         raise PermissionError(13, "Permission denied")
 

@@ -37,7 +37,7 @@ def test_points_in_pixels_are_taken_as_they_are(labelled: Path) -> None:
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("fraction", 1), ("percent", 100)])
-def test_fractions_and_percentages_are_an_error_until_the_unit_is_named(labelled: Path, unit: str, scale: int) -> None:
+def test_fractions_and_percentages_are_an_error_unless_the_unit_is_given(labelled: Path, unit: str, scale: int) -> None:
     table = write(labelled, FRACTIONS * scale)
     message = (
         rf"points.csv': points look like .* in an image of 400 x 300 pixels; `unit='{unit}'` converts them, `unit="
@@ -61,7 +61,7 @@ def test_points_outside_of_their_images_are_an_error(labelled: Path) -> None:
     read_source(table, unit="pixels")
 
 
-def test_another_unit_is_an_error(labelled: Path) -> None:
+def test_an_unknown_unit_is_an_error(labelled: Path) -> None:
     with pytest.raises(InputError, match="`unit` is pixels, fraction, percent, got 'metres'"):
         read_source(write(labelled, FRACTIONS), unit="metres")
 

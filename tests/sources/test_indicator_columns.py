@@ -34,29 +34,29 @@ def test_unknown_cells_are_unknown_labels(cell: str) -> None:
     assert f"cells of these columns that are unknown ('{cell}'): 2" in found.messages
 
 
-def test_a_label_that_no_image_has_is_named() -> None:
+def test_labels_that_no_image_has_are_listed_in_a_message() -> None:
     found = read_indicators(text_table({"cat": ["1", "0"], "Unlabeled": ["0", "0"]}), ["cat", "Unlabeled"])
     assert "labels that no image has, which cannot be learnt: 'Unlabeled'" in found.messages
 
 
-def test_exactly_one_1_in_each_row_is_one_class() -> None:
+def test_indicator_columns_with_exactly_one_1_per_row_are_classes() -> None:
     found = read_indicators_or_one_hot(text_table({"MEL": ["1", "0"], "NV": ["0", "1"]}), ["MEL", "NV"])
     assert (found.form, list(found.values)) == ("class", ["MEL", "NV"])
     assert "which is its class; `kind='labels'` makes them independent labels" in found.messages[0]
 
 
 @pytest.mark.parametrize("second", [["1", "1"], ["0", "0"], ["0", "?"]])
-def test_no_1_or_two_or_an_unknown_cell_makes_them_labels(second: list[str]) -> None:
+def test_a_row_without_exactly_one_1_makes_indicator_columns_labels(second: list[str]) -> None:
     table = text_table({"MEL": ["1", "0"], "NV": second})
     assert read_indicators_or_one_hot(table, ["MEL", "NV"]).form == "labels"
 
 
-def test_a_class_that_was_asked_for_needs_exactly_one_1() -> None:
+def test_reading_indicator_columns_as_classes_needs_exactly_one_1_per_row() -> None:
     with pytest.raises(TableError, match="line 3: one class for each image needs exactly one 1 .*'NV', got 2"):
         read_one_hot(text_table({"MEL": ["1", "1"], "NV": ["0", "1"]}), ["MEL", "NV"])
 
 
-def test_minus_one_is_a_question_and_never_left_out_in_silence() -> None:
+def test_minus_one_in_an_indicator_column_is_an_error() -> None:
     table = text_table({"cat": ["1", "-1", "-1", "0"]})
     assert looks_like_indicator(table, "cat")
     with pytest.raises(

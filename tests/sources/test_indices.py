@@ -11,7 +11,7 @@ SAME = [Indices([3, 1, 4, 1, 5]), Indices(np.array([3, 1, 4, 1, 5])), Indices(In
 
 
 @pytest.mark.parametrize("indices", SAME)
-def test_positions_do_what_a_list_of_them_does(indices: Indices) -> None:
+def test_indices_behave_like_a_list(indices: Indices) -> None:
     numbers = [3, 1, 4, 1, 5]
     assert indices == numbers
     assert numbers == indices
@@ -31,7 +31,7 @@ def test_positions_do_what_a_list_of_them_does(indices: Indices) -> None:
     assert np.asarray(indices).sum() == sum(numbers)
 
 
-def test_a_range_stays_a_range_and_is_positions_all_the_same() -> None:
+def test_indices_of_a_range_keep_the_range() -> None:
     indices = Indices(range(10**12))
     assert len(indices) == 10**12
     assert indices[10**11] == 10**11
@@ -39,7 +39,7 @@ def test_a_range_stays_a_range_and_is_positions_all_the_same() -> None:
     assert repr(indices).endswith("19, ... (1,000,000,000,000 in all)]")
 
 
-def test_nobody_can_write_to_positions_and_the_array_they_came_from_stays_as_it_was() -> None:
+def test_indices_are_read_only_and_their_source_array_stays_writable() -> None:
     array = np.arange(3)
     indices = Indices(array)
     with pytest.raises(ValueError, match="read-only"):
@@ -48,7 +48,7 @@ def test_nobody_can_write_to_positions_and_the_array_they_came_from_stays_as_it_
     assert array.tolist() == [5, 1, 2]
 
 
-def test_positions_take_eight_bytes_each_also_while_they_are_walked_through() -> None:
+def test_indices_take_eight_bytes_each_even_while_iterated() -> None:
     indices = Indices(np.arange(300_000))
     tracemalloc.start()
     walked = sum(1 for _ in indices)

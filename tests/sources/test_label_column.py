@@ -19,12 +19,12 @@ def understood(cells, *, name="labels", delimiter=None):
 
 @pytest.mark.parametrize("empty", ["", "NaN", "nan", "[]", "<NA>", "['']", '[""]'])
 @pytest.mark.parametrize("other", ["cat dog", "['cat', 'dog']"])
-def test_empty_nan_and_an_empty_list_are_no_label(empty, other):
+def test_blank_nan_and_empty_list_cells_have_no_label(empty, other):
     assert understood([other, empty]).labels == [{"cat", "dog"}, set()]
 
 
 @pytest.mark.parametrize(("value", "delimiter"), [("cat,,dog,", ","), (" cat ;; dog", ";"), ("cat  dog ", " ")])
-def test_no_delimiter_makes_an_empty_label(value, delimiter):
+def test_repeated_delimiters_make_no_empty_label(value, delimiter):
     assert understood([value]).labels == [{"cat", "dog"}]
     assert understood([value], delimiter=delimiter).labels == [{"cat", "dog"}]
 
@@ -38,7 +38,7 @@ def test_a_column_without_any_label_is_an_error():
         understood(["", "nan", "[]"])
 
 
-def test_a_missing_class_names_its_line_and_the_way_out():
+def test_a_missing_class_is_an_error_with_its_line_and_a_remedy():
     with pytest.raises(
         TableError, match=r"line 3: there is no class in column 'breed'.*name the column 'labels' or give"
     ):
@@ -55,7 +55,7 @@ DELIMITERS = {" ": "' ' (space)", ",": "',' (comma)", ";": "';' (semicolon)", "|
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
-def test_each_delimiter_is_found_and_said(delimiter):
+def test_each_delimiter_is_detected_and_named_in_a_message(delimiter):
     found = understood([f"cat{delimiter}dog", "cat", ""])
     assert found.labels == [{"cat", "dog"}, {"cat"}, set()]
     assert found.form == "labels"
@@ -67,17 +67,17 @@ def test_a_delimiter_can_be_given(delimiter):
     assert understood([f"cat{delimiter}dog", "cow"], delimiter=delimiter).labels == [{"cat", "dog"}, {"cow"}]
 
 
-def test_names_may_hold_spaces_when_something_else_splits():
+def test_names_may_contain_spaces_if_the_delimiter_is_another():
     assert understood(["traffic light, fire hydrant", "bus"]).labels == [{"traffic light", "fire hydrant"}, {"bus"}]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "|"])
-def test_comma_semicolon_and_pipe_split_even_under_a_singular(mark):
+def test_comma_semicolon_and_pipe_split_even_in_a_column_with_a_singular_name(mark):
     found = understood([f"cat{mark}dog", "cow"], name="label")
     assert (found.form, found.labels) == ("labels", [{"cat", "dog"}, {"cow"}])
 
 
-def test_two_delimiters_in_one_column_are_a_question():
+def test_two_delimiters_in_one_column_are_an_error():
     with pytest.raises(
         TableError, match=r"line 3: column 'labels' holds ',' \(comma\).*'a,b' and ';' .*'c;d'; name the one between"
     ):
@@ -92,7 +92,7 @@ def test_a_delimiter_that_occurs_nowhere_while_another_does_is_an_error():
         understood(["cow", "cat,dog"], delimiter=";")
 
 
-def test_a_given_delimiter_that_nothing_needs_is_fine():
+def test_a_given_delimiter_may_be_absent_if_no_other_occurs():
     assert understood(["cat", "dog"], name="label", delimiter=";").labels == [{"cat"}, {"dog"}]
 
 
@@ -100,29 +100,29 @@ def test_a_given_delimiter_that_nothing_needs_is_fine():
 
 
 @pytest.mark.parametrize("name", ["label", "Breed", "class", "Class Name", "category", "target", "species"])
-def test_spaces_under_a_singular_belong_to_the_class(name):
+def test_spaces_in_a_column_with_a_singular_name_belong_to_the_class(name):
     found = understood(["golden retriever", "pug", "golden retriever"], name=name)
     assert (found.form, found.labels[0]) == ("class", {"golden retriever"})
     assert found.messages[0] == f"column '{name}' holds one class for each image; spaces belong to the names: 2 classes"
 
 
 @pytest.mark.parametrize("name", ["labels", "Tags", "classes", "categories"])
-def test_spaces_under_a_plural_split(name):
+def test_spaces_in_a_column_with_a_plural_name_split(name):
     assert understood(["haze primary", "clear"], name=name).labels == [{"haze", "primary"}, {"clear"}]
 
 
-def test_spaces_under_another_name_split_when_the_words_come_back_in_other_combinations():
+def test_spaces_in_a_column_with_another_name_split_if_words_recur_in_different_combinations():
     values = ["haze primary", "clear primary", "haze water", "clear water", "clear primary water"]
     found = understood(values, name="what is there")
     assert (found.form, found.labels[-1]) == ("labels", {"clear", "primary", "water"})
 
 
-def test_spaces_under_another_name_belong_to_the_class_when_they_do_not():
+def test_spaces_in_a_column_with_another_name_belong_to_the_class_if_words_do_not_recur():
     values = ["golden retriever", "great dane", "french bulldog", "pug"]
     assert understood(values, name="dog").form == "class"
 
 
-def test_one_label_each_under_a_plural_is_still_multi():
+def test_a_column_with_a_plural_name_is_multi_label_even_with_one_label_per_image():
     found = understood(["cat", "dog", ""])
     assert (found.form, found.labels) == ("labels", [{"cat"}, {"dog"}, set()])
     assert "are not split, no value holds more than one: 2 different labels" in found.messages[0]
@@ -153,7 +153,7 @@ def test_a_list_with_null_in_it_has_no_label_there():
 
 
 @pytest.mark.parametrize("bad", ["cat dog", "['cat' dog]", "cat", "[[1, 2], [3, 4]]"])
-def test_something_else_among_lists_names_its_line(bad):
+def test_a_cell_that_is_not_a_list_among_lists_is_an_error_with_its_line(bad):
     with pytest.raises(TableError, match="line 3: column 'labels' holds lists, but '.*' cannot be parsed as a list"):
         understood(["['cat']", bad])
 
@@ -161,21 +161,21 @@ def test_something_else_among_lists_names_its_line(bad):
 # ------------------------------------------------------------------ numbers
 
 
-def test_whole_numbers_that_are_nearly_all_different_are_a_measurement():
+def test_many_distinct_whole_numbers_are_an_error_since_they_look_like_a_measurement():
     with pytest.raises(
         TableError, match=r"numbers such as '100' that look like a measurement.*`kind='numbers'` .*`kind='class'`"
     ):
         understood([str(100 + i) for i in range(40)], name="target")
 
 
-def test_numbers_of_classes_are_classes():
+def test_few_distinct_whole_numbers_are_classes():
     found = understood([str(i % 10) for i in range(40)], name="label")
     assert (found.form, set(map(min, found.labels))) == ("class", {str(i) for i in range(10)})
 
 
-def test_numbers_that_split_are_labels():
+def test_delimited_numbers_are_labels():
     assert understood(["3 5", "5", "7 3"]).labels == [{"3", "5"}, {"5"}, {"7", "3"}]
 
 
-def test_the_user_may_say_that_numbers_are_names():
+def test_with_kind_class_many_distinct_numbers_are_classes():
     assert understood(["1.5", "2.25"], delimiter="").labels == [{"1.5"}, {"2.25"}]

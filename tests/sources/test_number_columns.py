@@ -16,13 +16,13 @@ def test_numbers_are_read_exactly_and_blank_or_unknown_cells_are_unknown() -> No
     assert found.messages == ("numbers to predict are in the columns 'a', 'b'", "numbers that are unknown: 3 of 8")
 
 
-def test_another_cell_names_its_line() -> None:
+def test_a_cell_that_is_not_a_number_is_an_error_with_its_line() -> None:
     with pytest.raises(TableError, match="line 3: 'tall' in column 'a'; a number was expected, or a blank cell"):
         read_numbers(text_table({"a": ["1", "tall"]}), ["a"])
 
 
 @pytest.mark.parametrize("cell", ["inf", "1,5", "0x10", "1_000", "٣"])
-def test_what_only_python_takes_for_a_number_is_none(cell: str) -> None:
+def test_text_that_only_python_accepts_as_a_number_is_not_a_number(cell: str) -> None:
     assert not holds_numbers(text_table({"a": ["1", cell]}), "a")
 
 
@@ -41,7 +41,7 @@ def test_a_column_without_any_number_is_an_error() -> None:
         (["", "?"], False, False),
     ],
 )
-def test_whole_numbers_and_numbers_with_decimals_are_told_apart(
+def test_whole_numbers_and_numbers_with_decimals_are_distinguished(
     cells: list[str], numbers: bool, fractions: bool
 ) -> None:
     table = text_table({"a": cells})

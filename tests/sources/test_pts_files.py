@@ -46,7 +46,7 @@ def test_a_folder_of_images_with_files_of_points_is_a_source_of_points(tmp_path:
     )
 
 
-def test_folders_of_a_split_are_honoured(tmp_path: Path) -> None:
+def test_pts_files_in_train_and_valid_folders_keep_the_split(tmp_path: Path) -> None:
     source = read_source(folder(tmp_path, ["train/a.png", "train/b.png", "valid/c.png", "test/d.png"]))
     assert [row.part for row in source] == ["test", "train", "train", "valid"]
     assert source.split == ([1, 2], [3])
@@ -61,19 +61,19 @@ def test_folders_of_a_split_are_honoured(tmp_path: Path) -> None:
         ("n_points: 1\n{\n1 left\n}", "a.pts' has the line '1 left'; a point is two numbers"),
     ],
 )
-def test_a_file_that_cannot_be_understood_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_pts_file_is_an_error_with_its_path(tmp_path: Path, text: str, message: str) -> None:
     folder(tmp_path, ["a.png"], text)
     with pytest.raises(TableError, match=message):
         read_source(tmp_path)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_binary_pts_file_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "a.pts").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TableError, match="cannot read '.*a.pts'"):
         read_pts(tmp_path / "a.pts")
 
 
-def test_another_number_of_points_names_both_files(tmp_path: Path) -> None:
+def test_pts_files_with_different_numbers_of_points_are_an_error_with_both_paths(tmp_path: Path) -> None:
     folder(tmp_path, ["a.png", "b.png"])
     (tmp_path / "b.pts").write_text(pts(POINTS[:2]))
     with pytest.raises(TableError, match="b.pts' has 2 points and '.*a.pts' has 3; every image needs as many"):

@@ -42,12 +42,12 @@ def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) ->
     assert [fitted.encode(value) is not None for value in values] == [True] * 4
 
 
-def test_there_is_a_form_for_every_kind() -> None:
+def test_every_kind_of_block_has_an_entry_in_forms() -> None:
     assert {block.columns for block in TARGET_BLOCKS.values()} == set(FORMS)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGET_BLOCKS if name != "ordinal"])
-def test_the_kind_is_found_where_nobody_names_it(name: str, tmp_path: Path) -> None:
+def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> None:
     header, rows = COLUMNS[TARGET_BLOCKS[name].columns]
     assert read_source(table(tmp_path, header, *rows.split("|"))).kind == name
 
@@ -63,11 +63,11 @@ def test_the_kind_is_found_where_nobody_names_it(name: str, tmp_path: Path) -> N
         ("regression", "regression"),
     ],
 )
-def test_kinds_have_the_words_of_users_and_the_names_of_blocks(word: str, name: str) -> None:
+def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name: str) -> None:
     assert form_of(word) == (name, TARGET_BLOCKS[name].columns)
 
 
-def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no `kind='number'`. Did you mean 'numbers'\? Known: .*'ratings'"):
         read_source(table(tmp_path, "price", "1", "2"), kind="number")
 
@@ -99,13 +99,13 @@ def test_an_unknown_kind_names_the_nearest(tmp_path: Path) -> None:
         ("group", ["a", "b"], {}, "category"),
     ],
 )
-def test_columns_are_understood(
+def test_the_form_of_target_columns_is_detected(
     header: str, rows: list[str], options: dict[str, Any], kind: str, tmp_path: Path
 ) -> None:
     assert read_source(table(tmp_path, header, *rows), **options).kind == kind
 
 
-def test_several_possible_readings_are_named(tmp_path: Path) -> None:
+def test_ambiguous_columns_are_an_error_that_lists_them(tmp_path: Path) -> None:
     with pytest.raises(
         TableError,
         match=r"there are 'steering' \(numbers with decimals\), 'note' \(text\); name those that hold .* `labels`",
@@ -113,7 +113,7 @@ def test_several_possible_readings_are_named(tmp_path: Path) -> None:
         read_source(table(tmp_path, "steering,note", "0.5,new", "-0.25,old"))
 
 
-def test_columns_that_make_no_points_are_named(tmp_path: Path) -> None:
+def test_columns_that_are_not_points_are_an_error_that_lists_them(tmp_path: Path) -> None:
     path = table(tmp_path, "nose_x,nose_y,mouth", "1,2,3")
     with pytest.raises(
         TableError, match="columns 'mouth' make no points; points are read from pairs of columns such as"
@@ -135,7 +135,7 @@ def test_images_of_a_group_belong_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("patients", [("p1", "p2", "p3"), ("p1", "p1", "p1")])
-def test_a_group_for_each_image_or_for_all_is_none(patients: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_column_with_one_group_or_one_group_per_image_is_ignored(patients: tuple[str, ...], tmp_path: Path) -> None:
     rows = [f"{patient},{name}" for patient, name in zip(patients, ("cat", "dog", "cat"), strict=True)]
     assert read_source(table(tmp_path, "patient_id,label", *rows)).group is None
 
@@ -154,7 +154,7 @@ def test_a_question_mark_among_labels_makes_all_of_them_unknown(tmp_path: Path) 
     assert "images of which every label is unknown (?): 1" in source.messages
 
 
-def test_other_columns_are_numbers_or_text_and_leading_zeros_stay(tmp_path: Path) -> None:
+def test_other_columns_become_numbers_or_text_and_keep_leading_zeros(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "label,site,area,room", "cat,007,1.5,3", "dog,012,?,4", "dog,,2,5"))
     assert source.columns["site"].astype(object).tolist()[:2] == ["007", "012"]
     assert source.columns["site"].isna().tolist() == [False, False, True]
@@ -166,7 +166,7 @@ def test_other_columns_are_numbers_or_text_and_leading_zeros_stay(tmp_path: Path
 # ------------------------------------------------------------------ options
 
 
-def test_options_that_were_asked_for_stay_with_the_source(tmp_path: Path) -> None:
+def test_the_source_keeps_the_options_it_was_read_with(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "x1,y1,x2,y2", "1,2,3,4"), mirror=[("1", "2")], unit="pixels", kind="points")
     assert source.mirror == (1, 0)
     assert source.asked == {
@@ -176,7 +176,7 @@ def test_options_that_were_asked_for_stay_with_the_source(tmp_path: Path) -> Non
     assert read_source(**source.asked).messages == source.messages
 
 
-def test_a_mirror_can_be_switched_off(tmp_path: Path) -> None:
+def test_with_mirror_none_points_keep_their_names(tmp_path: Path) -> None:
     path = table(tmp_path, "left_x,left_y,right_x,right_y", "1,2,3,4")
     assert read_source(path).mirror == (1, 0)
     assert read_source(path, mirror="none").mirror == (0, 1)  # each point keeps its name
@@ -188,7 +188,7 @@ def test_options_for_points_need_points(option: str, tmp_path: Path) -> None:
         read_source(table(tmp_path, "label", "cat"), **{option: "none"})
 
 
-def test_a_folder_of_classes_is_nothing_else(tmp_path: Path) -> None:
+def test_a_folder_cannot_be_read_as_another_kind_or_with_table_options(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
     assert read_source(tmp_path, kind="class").kind == "category"
@@ -203,11 +203,11 @@ def test_an_unknown_keyword_names_the_nearest(tmp_path: Path) -> None:
         read_source(tmp_path, **unknown)
 
 
-def test_what_is_not_there_says_what_was_expected(tmp_path: Path) -> None:
+def test_a_missing_path_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no '.*x.csv'; give a table of labels \(CSV\) or a folder with"):
         read_source(tmp_path / "x.csv")
 
 
-def test_a_source_is_made_of_its_own_columns(tmp_path: Path) -> None:
+def test_columns_of_different_lengths_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="every column of a source has one row for each image, got lengths"):
         Source("regression", tmp_path, np.array(["a", "b"], dtype=np.dtypes.StringDType()), np.zeros((3, 1)))

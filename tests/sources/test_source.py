@@ -19,13 +19,13 @@ def images(root: Path, *names: str) -> Path:
     return root
 
 
-def test_a_folder_for_each_class(tmp_path: Path) -> None:
+def test_a_folder_with_a_subfolder_for_each_class_is_a_source_of_classes(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "dog/2.png", "cat/1.png", "cat/3.png"))
     assert [(row.path.name, row.target) for row in source] == [("1.png", "cat"), ("3.png", "cat"), ("2.png", "dog")]
     assert (source.kind, source.split) == ("category", None)
 
 
-def test_folders_may_say_the_split(tmp_path: Path) -> None:
+def test_train_valid_and_test_folders_are_the_split(tmp_path: Path) -> None:
     names = ("train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png", "later/cat/5.png")
     source = folder_source(images(tmp_path, *names))
     parts = {row.path.name: row.part for row in source}
@@ -40,13 +40,13 @@ def test_folders_may_say_the_split(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_images_for_testing_never_train_where_no_folder_validates(tmp_path: Path) -> None:
+def test_with_train_and_test_folders_only_test_images_never_train(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "test/dog/4.png"))
     assert source.split is None
     assert [row.path.name for row in source.only(list(source.not_held_out()))] == ["1.png", "2.png"]
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+def test_a_class_may_be_named_train(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/1.png", "bus/2.png"))
     assert [row.target for row in source] == ["bus", "train"]
 
@@ -56,12 +56,12 @@ def test_an_image_without_a_class_folder_is_an_error(tmp_path: Path) -> None:
         folder_source(images(tmp_path, "1.png", "cat/2.png"))
 
 
-def test_an_image_beside_the_class_folders_of_its_side_is_an_error_and_no_class_of_its_own(tmp_path: Path) -> None:
+def test_an_image_beside_the_class_folders_of_a_split_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3.png' lies in no class folder"):
         folder_source(images(tmp_path, "train/cat/1.png", "valid/cat/2.png", "train/3.png"))
 
 
-def test_a_table_names_its_lines(tmp_path: Path) -> None:
+def test_rows_of_a_table_know_their_lines(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path / "photos", 6)
     table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
     source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
@@ -70,13 +70,13 @@ def test_a_table_names_its_lines(tmp_path: Path) -> None:
     assert [row.target for row in source] == [set(labels.split()) for labels in table["labels"]]
 
 
-def test_a_folder_of_images_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_folder_of_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n")
     with pytest.raises(InputError, match="no folder of images .*; name it with `images`"):
         table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
 
 
-def test_images_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Path) -> None:
+def test_unreadable_images_are_an_error_with_their_number_or_skipped(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
     (tmp_path / "cat" / "1.png").write_bytes(b"")
     (tmp_path / "dog" / "3.png").write_text("text")
@@ -91,7 +91,7 @@ def test_images_that_cannot_be_read_are_all_counted_or_all_left_out(tmp_path: Pa
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_where_no_image_of_a_table_is_there_the_folder_is_asked_for(tmp_path: Path, skip_bad: bool) -> None:
+def test_if_all_images_of_a_table_are_missing_the_error_suggests_images(tmp_path: Path, skip_bad: bool) -> None:
     images(tmp_path / "photos", "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
     with pytest.raises(

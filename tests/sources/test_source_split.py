@@ -123,6 +123,6 @@ def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
-def test_a_share_that_is_none_is_an_error(share: float) -> None:
+def test_a_validation_share_out_of_range_is_an_error(share: float) -> None:
     with pytest.raises(InputError, match="valid_pct is the share that validates, from 0 to below 1"):
         split_source(source("category", Categorical.of("abab")), share)

@@ -49,7 +49,7 @@ def test_a_large_random_split_equals_the_book_for_the_same_seed(n: int) -> None:
         ("RandomSubsetSplitter(.5,.2,seed=42) n=10", split.RandomSubsetSplitter(0.5, 0.2, seed=42), 10),
     ],
 )
-def test_other_splitters_equal_the_book(name: str, splitter: split.Splitter, n: int) -> None:
+def test_other_splitters_equal_those_of_fastai(name: str, splitter: split.Splitter, n: int) -> None:
     assert [list(part) for part in splitter(items(n))] == GOLD[name]
 
 
@@ -87,7 +87,7 @@ def test_folders_split_by_the_name_above_the_class() -> None:
         split.GrandparentSplitter()([Path("x/a/1.jpg")])
 
 
-def test_a_file_names_what_validates(tmp_path: Path) -> None:
+def test_file_splitter_validates_on_the_names_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "valid.txt").write_text("2.jpg\n")
     assert split.FileSplitter(tmp_path / "valid.txt")(["a/1.jpg", "b/2.jpg"]) == ([0], [1])
 
@@ -126,12 +126,12 @@ def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
         ((np.array([[0], [1]]), [2]), r"one after another, got an array of the shape \(2, 1\)"),
     ],
 )
-def test_a_split_that_cannot_work_is_refused(parts: Any, message: str) -> None:
+def test_an_invalid_split_is_an_error(parts: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         checked_split(lambda _: parts, ["a", "b", "c"])
 
 
-def test_a_column_that_is_not_there_names_the_nearest() -> None:
+def test_a_missing_split_column_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(DataError, match="2 columns are called 'is_valid'; give each a name of its own"):
         split.ColSplitter()(pd.DataFrame([[True, False]], columns=["is_valid", "is_valid"]))
     with pytest.raises(DataError, match="no column 'is_vaild'. Did you mean 'is_valid'"):
@@ -146,7 +146,7 @@ def test_a_column_that_does_not_say_true_or_false_is_refused() -> None:
     assert split.ColSplitter("part", on="test")(pd.DataFrame({"part": ["train", "test"]})) == ([0], [1])
 
 
-def test_dealing_by_label_keeps_every_label_in_training_and_its_share_in_validation() -> None:
+def test_label_splitter_keeps_every_label_in_training_and_its_share_in_validation() -> None:
     random = np.random.default_rng(0)
     common = [
         [name for name, share in (("a", 0.5), ("b", 0.3), ("c", 0.1)) if random.random() < share] for _ in range(400)
@@ -165,7 +165,7 @@ def test_dealing_by_label_keeps_every_label_in_training_and_its_share_in_validat
         assert len(set(bare) & set(valid)) / len(bare) == pytest.approx(0.2, abs=0.05)
 
 
-def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
+def test_label_splitter_is_repeatable_and_stratifies_single_labels() -> None:
     labels = [[name] for name in "aaaaaaaaaabbbbb"]
     first, again, other = (split.LabelSplitter(labels, 0.4, seed)(labels) for seed in (1, 1, 2))
     assert first == again != other
@@ -173,7 +173,7 @@ def test_dealing_by_label_is_repeatable_and_stratifies_single_labels() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.2, 1.0, 20])
-def test_a_share_that_is_none_is_refused_at_once(share: float) -> None:
+def test_a_share_out_of_range_is_an_error_when_the_splitter_is_made(share: float) -> None:
     for splitter in (split.RandomSplitter, split.EndSplitter, partial(split.LabelSplitter, [["a"]])):
         with pytest.raises(InputError, match="valid_pct is the share that validates"):
             splitter(share)
@@ -182,7 +182,7 @@ def test_a_share_that_is_none_is_refused_at_once(share: float) -> None:
 
 
 @pytest.mark.parametrize("size", [-1, -0.1, float("nan")])
-def test_less_than_nothing_is_no_size_of_a_subset(size: float) -> None:
+def test_a_negative_subset_size_is_an_error(size: float) -> None:
     with pytest.raises(InputError, match="valid_sz is a share .* or a count"):
         split.RandomSubsetSplitter(0.5, size)
 
@@ -191,11 +191,11 @@ def test_less_than_nothing_is_no_size_of_a_subset(size: float) -> None:
     ("chosen", "message"),
     [([False, True], "got False; MaskSplitter takes a mask"), (["1"], "got '1'"), ([1.7], "got 1.7")],
 )
-def test_what_is_no_position_is_not_taken_for_one(chosen: list[Any], message: str) -> None:
+def test_index_splitter_rejects_values_that_are_not_indices(chosen: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=rf"^IndexSplitter takes indices \(whole numbers from 0\), {message}$"):
         split.IndexSplitter(np.array(chosen, dtype=object))
 
 
-def test_a_file_of_names_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_file_of_names_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read from '.*gone.txt' the names of what validates: No such file"):
         split.FileSplitter(tmp_path / "gone.txt")

@@ -28,7 +28,7 @@ def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) ->
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_dealing_all_at_once_gives_what_dealing_one_by_one_gives(seed: int) -> None:
+def test_the_vectorized_split_equals_one_that_assigns_item_by_item(seed: int) -> None:
     chance = random.Random(seed)
     items, classes, share = chance.choice([1, 7, 60, 200]), chance.choice([1, 3, 40]), chance.choice([0.1, 0.5, 0.9, 1])
     labels = [[f"l{chance.randrange(classes)}" for _ in range(chance.choice([0, 1, 1, 3]))] for _ in range(items)]
@@ -37,9 +37,9 @@ def test_dealing_all_at_once_gives_what_dealing_one_by_one_gives(seed: int) -> N
     assert set(np.flatnonzero(valid)) == dealt_one_by_one(labels, order, share)
 
 
-def test_no_item_is_nothing_to_deal() -> None:
+def test_splitting_no_items_gives_empty_results() -> None:
     assert iterative_split(LabelMatrix.of([]), np.arange(0), 0.2).tolist() == []
 
 
-def test_places_are_grouped_by_their_number_also_where_there_are_none() -> None:
+def test_grouped_returns_the_places_of_each_code_including_unused_codes() -> None:
     assert [part.tolist() for part in grouped(np.array([2, 0, 2, 0, 3]), 5)] == [[1, 3], [], [0, 2], [4], []]

@@ -70,7 +70,7 @@ def test_the_only_column_that_is_left_holds_the_labels(read):
     assert (table.labels, table.parts) == ([{"cat", "dog"}, {"cow"}], ["train", "valid"])
 
 
-def test_what_pandas_writes_with_its_row_numbers_reads_the_same(read):
+def test_a_table_written_by_pandas_with_its_index_reads_the_same(read):
     frame = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "labels": [["cat", "dog"], []], "is_valid": [True, False]})
     for text in (frame.to_csv(), frame.reset_index().to_csv(index=False)):
         table = read(text)
@@ -87,7 +87,7 @@ def test_known_names_of_the_file_column(name, read):
     assert read(f"label,{name}\ncat,a\ndog,b\n").files == ["a", "b"]
 
 
-def test_the_values_tell_the_file_column_where_its_name_does_not(read):
+def test_the_file_column_is_detected_by_its_values_if_its_name_is_unknown(read):
     assert read("class,where\ncat,x/a.jpg\ndog,x/b.PNG\n").files == ["x/a.jpg", "x/b.PNG"]
 
 
@@ -95,7 +95,7 @@ def test_of_several_known_names_the_one_with_images_wins(read):
     assert read("image,path,label\n1,a.jpg,cat\n2,b.jpg,dog\n").files == ["a.jpg", "b.jpg"]
 
 
-def test_an_id_names_the_images_when_nothing_else_does(read):
+def test_an_id_column_names_the_images_if_no_other_column_does(read):
     assert read("id,breed\n000bec,pug\n001513,boxer\n").files == ["000bec", "001513"]
 
 
@@ -131,12 +131,12 @@ def test_unicode_and_spaces_in_names_stay(read):
 @pytest.mark.parametrize(
     ("yes", "no"), [("True", "False"), ("1", "0"), ("1.0", "0.0"), ("yes", "no"), ("TRUE", "FALSE")]
 )
-def test_is_valid_takes_what_people_write(yes, no, read):
+def test_is_valid_accepts_the_usual_spellings_of_true_and_false(yes, no, read):
     assert read(f"file,label,is_valid\na.jpg,cat,{yes}\nb.jpg,dog,{no}\n").parts == ["valid", "train"]
 
 
 @pytest.mark.parametrize(("train", "valid"), [("train", "valid"), ("Train", "VAL"), ("training", "validation")])
-def test_split_takes_what_people_write(train, valid, read):
+def test_split_accepts_the_usual_names_of_the_parts(train, valid, read):
     assert read(f"file,label,Split\na.jpg,cat,{valid}\nb.jpg,dog,{train}\n").parts == ["valid", "train"]
 
 
@@ -154,7 +154,7 @@ def test_test_rows_are_held_out_and_used_neither_for_training_nor_for_validation
     assert "held-out images, used neither for training nor for validation: 2" in table.messages
 
 
-def test_a_split_of_train_and_test_alone_leaves_validation_open(read):
+def test_a_split_of_train_and_test_only_has_no_validation_set(read):
     table = read("file,label,split\na.jpg,cat,train\nt.jpg,dog,test\nb.jpg,dog,train\n")
     assert table.source.split is None
     assert table.source.not_held_out() == [0, 2]
@@ -173,7 +173,7 @@ def test_a_table_of_test_rows_only_is_an_error(read):
         ("split", "trian", "train, valid or test"),
     ],
 )
-def test_another_value_names_its_line(column, value, expected, read):
+def test_an_unknown_value_in_the_split_column_is_an_error_with_its_line(column, value, expected, read):
     good = "true" if column == "is_valid" else "train"
     with pytest.raises(TableError, match=f"line 3: '{value}' in column '{column}'; {expected} was expected"):
         read(f"file,label,{column}\na.jpg,cat,{good}\nb.jpg,dog,{value}\n")
@@ -217,12 +217,12 @@ def test_the_same_image_by_another_path_is_the_same_image(other, read):
 # ------------------------------------------------------------------ what cannot be understood
 
 
-def test_without_a_file_column_the_columns_are_named(read):
+def test_without_a_file_column_the_error_lists_the_columns(read):
     with pytest.raises(TableError, match=r"labels.csv': no column holds names of images; there are 'a', 'b'; call one"):
         read("a,b\n1,cat\n")
 
 
-def test_without_a_label_column_the_columns_are_named(read):
+def test_without_a_label_column_the_error_lists_the_columns(read):
     with pytest.raises(
         TableError,
         match=r"no column is called 'labels' or 'class'; there are 'age' \(numbers with decimals\), 'sex' \(text\), "
@@ -233,7 +233,7 @@ def test_without_a_label_column_the_columns_are_named(read):
         read("file\na.jpg\n")
 
 
-def test_a_column_that_is_not_there_names_the_nearest(read):
+def test_a_missing_column_is_an_error_that_names_the_nearest(read):
     text = "file,labels\na.jpg,cat\n"
     for options in ({"files": "flie"}, {"labels": "label"}, {"labels": ["label"]}):
         with pytest.raises(
@@ -243,25 +243,25 @@ def test_a_column_that_is_not_there_names_the_nearest(read):
 
 
 @pytest.mark.parametrize(("labels", "part"), [("file", "names the images"), ("is_valid", "says what to validate on")])
-def test_a_column_cannot_play_two_parts(labels, part, read):
+def test_a_column_cannot_have_two_roles(labels, part, read):
     with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
         read("file,label,is_valid\na.jpg,cat,True\n", labels=labels)
     with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
         read("file,label,is_valid\na.jpg,cat,True\n", labels=[labels])
 
 
-def test_an_image_without_a_name_names_its_line(read):
+def test_a_blank_file_name_is_an_error_with_its_line(read):
     with pytest.raises(TableError, match="line 3: there is no name of an image in column 'file'"):
         read("file,label\na.jpg,cat\n,dog\n")
 
 
-def test_a_mistake_in_an_indicator_column_names_its_line(read):
+def test_an_invalid_cell_in_an_indicator_column_is_an_error_with_its_line(read):
     rows = "".join(f"{i}.jpg,{i % 2},1\n" for i in range(20))
     with pytest.raises(TableError, match="line 22: '-1' in column 'cat'; 0 or 1 was expected"):
         read(f"file,cat,dog\n{rows}last.jpg,-1,0\n")
 
 
-def test_other_columns_beside_indicators_are_said(read):
+def test_unused_columns_beside_indicators_are_listed_in_a_message(read):
     table = read("file,age,cat,dog\na.jpg,33,1,0\nb.jpg,44,0,1\n")
     assert table.labels == [{"cat"}, {"dog"}]
     assert "not used for training: the columns 'age'" in table.messages

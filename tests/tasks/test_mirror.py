@@ -25,7 +25,7 @@ def test_left_and_right_make_pairs(names: tuple[str, ...]) -> None:
     assert find_mirror(names) == (1, 0, 2)
 
 
-def test_a_side_without_its_partner_stays() -> None:
+def test_a_point_without_a_partner_keeps_its_name() -> None:
     assert find_mirror(("left_eye", "right_ear", "left_mouth", "right_mouth")) == (0, 1, 3, 2)
 
 
@@ -43,7 +43,7 @@ def test_a_mirror_is_its_own_inverse(names: list[str]) -> None:
     assert mirror is None or [mirror[i] for i in mirror] == list(range(len(names)))
 
 
-def test_pairs_can_be_named() -> None:
+def test_mirrored_pairs_can_be_given_as_text() -> None:
     names = ("1", "2", "3", "4")
     assert asked_mirror("1:2, 3 : 4", names) == (1, 0, 3, 2)
     assert asked_mirror("4:1", names) == (3, 1, 2, 0)
@@ -68,7 +68,7 @@ def test_an_invalid_pair_is_an_error(asked: str, message: str) -> None:
         asked_mirror(asked, ("left_eye", "right_eye", "nose"))
 
 
-def test_the_message_names_the_pairs_or_the_option_for_them() -> None:
+def test_the_mirror_message_names_the_pairs_or_the_option_for_them() -> None:
     names = ("left_eye", "nose", "right_eye")
     assert (
         mirror_message((2, 1, 0), names) == "in a mirrored image these points exchange their names: left_eye:right_eye"

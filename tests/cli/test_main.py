@@ -492,6 +492,26 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shows"),
+    [
+        (["predict", "nowhere", "a.jpg", "--debug"], True),
+        (["--debug", "predict", "nowhere", "a.jpg"], True),
+        (["predict", "nowhere", "--", "--debug"], False),
+    ],
+)
+def test_debug_may_be_anywhere_before_two_dashes(
+    arguments: list[str], shows: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("eyebright.cli.main.interrupt_on_sigterm", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["eyebright", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    error = capsys.readouterr().err
+    assert ("Traceback" in error) is shows
+    assert "no model folder 'nowhere'" in error
+
+
 def test_predicting_goes_on_past_unreadable_images(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares) == 0
     (squares / "photos" / "003.png").write_bytes(b"")

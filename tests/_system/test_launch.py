@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eyebright._system.launch import check_device_count, launch
+from eyebright._system.launch import check_device_count, launch, run_worker
 from eyebright.errors import InputError, ProcessEndedError, TrainingError
 
 
@@ -50,7 +50,23 @@ def test_a_process_that_fails_ends_all_and_only_its_error_is_raised(
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, count: int, says: str) -> None:
     gpus = SimpleNamespace(is_available=lambda: True, device_count=lambda: count)
     monkeypatch.setattr(torch, "cuda", gpus)
-    with pytest.raises(InputError, match=f"4 devices are asked for, and {says}"):
+    with pytest.raises(InputError, match=f"4 devices were requested, but {says}"):
         check_device_count(4, None)
     check_device_count(count, "cuda")
     check_device_count(4, "cpu")
+
+
+def test_a_signal_before_the_function_runs_ends_a_worker_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class EndedError(Exception):
+        pass
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def end(code: int) -> None:
+        raise EndedError(code)
+
+    monkeypatch.setattr("eyebright._system.launch.interrupt_on_sigterm", interrupt)
+    monkeypatch.setattr("os._exit", end)
+    with pytest.raises(EndedError, match="^130$"):
+        run_worker(lambda: None)

@@ -1,4 +1,4 @@
-"""The library names options as in Python, the command line as flags."""
+"""Messages name options as in Python in the library, and as flags on the command line."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The command line: the whole way, and one clear sentence for everything that is wrong."""
+"""The command line: training and prediction from files, and an error message of one line for all bad input."""
 
 import errno
 import itertools
@@ -52,7 +52,9 @@ def train(folder: Path, *more: str, source: str = "labels.csv", images: str | No
 
 
 @pytest.mark.parametrize(("views", "told"), [("1", False), ("2", True), ("3", True)])
-def test_augmented_views_that_save_nothing_are_said(views: str, told: bool, squares: Path, capsys) -> None:
+def test_as_many_augmented_views_as_frozen_epochs_are_reported_as_useless(
+    views: str, told: bool, squares: Path, capsys
+) -> None:
     assert train(squares, "--freeze-epochs", "2", "--augment-views", views) == 0
     sentence = f"{views} augmented views save nothing in a frozen phase of 2; give more --freeze-epochs than views"
     assert (sentence in capsys.readouterr().out) == told
@@ -92,7 +94,7 @@ def test_a_folder_for_each_class_is_one_label_per_image(tmp_path: Path, capsys: 
     assert manifest["data"]["valid"] == 4
 
 
-def test_seven_images_are_enough_to_begin_with_and_the_report_has_the_settings_that_were_used(
+def test_seven_images_are_enough_and_the_report_has_the_settings_that_were_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     coloured_squares(tmp_path / "photos", 7)[["fname", "labels"]].to_csv(tmp_path / "labels.csv", index=False)
@@ -132,7 +134,7 @@ def test_a_training_is_repeated_from_its_options_bit_for_bit(
     assert saved[0]["resolved"] == saved[1]["resolved"]
 
 
-def test_options_beside_a_file_of_options_replace_what_it_says(squares: Path) -> None:
+def test_options_on_the_command_line_override_the_options_file(squares: Path) -> None:
     assert train(squares, "--whole", "--dropout", "0.2") == 0
     options = str(squares / "model" / "options.json")
     assert run(["train", "--options", options, "--epochs", "2", "--no-whole", "--out", str(squares / "other")]) == 0
@@ -158,14 +160,16 @@ def test_every_option_of_a_step_reaches_the_training(squares: Path) -> None:
     assert {name: asked[name] for name in given} == given
 
 
-def test_an_option_that_does_not_go_with_another_is_refused_by_its_flag(
+def test_an_option_that_contradicts_another_is_refused_by_its_flag(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "m"), "--ema", "1"]) == 2
     assert capsys.readouterr().err == "error: --ema must be a number, above 0, below 1, got 1.0\n"
 
 
-def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_does_not_change_the_weights_and_reports_its_hits(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(squares) == 0
     plain = load_predictor(squares / "model").model.state_dict()
     capsys.readouterr()
@@ -179,7 +183,7 @@ def test_a_cache_changes_no_weight_and_says_what_it_did(squares: Path, capsys: p
     assert again == (folder[1], folder[1])  # a second run finds all of them
 
 
-def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: Path) -> None:
+def test_as_many_views_as_frozen_epochs_do_not_change_the_weights(squares: Path) -> None:
     weights = []
     for more in ([], ["--augment-views", "2"]):
         assert train(squares, "--freeze-epochs", "2", *more) == 0
@@ -187,13 +191,15 @@ def test_views_change_nothing_where_there_are_as_many_as_frozen_epochs(squares: 
     assert all(torch.equal(weights[0][name], tensor) for name, tensor in weights[1].items())
 
 
-def test_views_of_a_body_that_learns_are_refused_at_once() -> None:
+def test_views_without_a_frozen_backbone_are_refused_before_training() -> None:
     for options in ({"freeze_epochs": 0}, {"keep_statistics": False}):
         with pytest.raises(InputError, match="`augment_views` caches the features of a frozen backbone: it needs"):
             Options(augment_views=2, **options)
 
 
-def test_a_cache_that_cannot_be_is_found_out_before_training(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_impossible_cache_folder_is_refused_before_training(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(squares, "--cache", str(squares / "labels.csv")) == 2
     assert "cannot cache images in the folder" in capsys.readouterr().err
 
@@ -237,7 +243,7 @@ def image(content: Callable[[bytes], bytes]) -> Spoil:
 WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
     "a missing image": (lambda f: (f / "photos/001.png").unlink(), "001.png (labels.csv line 3): there is no", []),
     "a truncated image": (image(lambda whole: whole[:300]), "001.png", []),
-    "a text named .png": (image(lambda _: b"I am no image"), "001.png (labels.csv line 3)", []),
+    "a text named .png": (image(lambda _: b"not an image"), "001.png (labels.csv line 3)", []),
     "an empty file": (image(lambda _: b""), "001.png (labels.csv line 3)", []),
     "an empty table": (table(""), "labels.csv", []),
     "a table without rows": (table("fname,labels\n"), "labels.csv", []),
@@ -285,7 +291,7 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_bad_input_is_one_sentence_and_leaves_the_old_model(
+def test_bad_input_is_an_error_of_one_line_and_the_old_model_is_unchanged(
     squares: Path, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil, says, more = WRONG[wrong]
@@ -323,7 +329,7 @@ def test_bad_images_are_left_out_and_listed_when_asked_for(squares: Path, capsys
         assert name in (squares / "model" / "report.html").read_text()
 
 
-def test_an_image_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
+def test_the_error_for_an_image_damaged_beyond_its_header_suggests_skip_bad(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image(lambda whole: whole[: len(whole) // 2])(squares)
@@ -333,9 +339,7 @@ def test_an_image_that_turns_out_to_be_damaged_while_training_says_how_to_go_on(
     assert error.endswith("; --skip-bad leaves it out and lists it\n")
 
 
-def test_when_too_many_images_turn_out_to_be_damaged_they_are_listed(
-    squares: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_if_too_many_images_are_damaged_they_are_listed(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (squares / "photos").iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert train(squares, "--skip-bad") == 2
@@ -353,13 +357,13 @@ def test_options_for_tables_are_refused_for_folders(
 
 
 @pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
-def test_other_processes_train_with_the_options_that_were_given(options: Options) -> None:
+def test_a_training_job_is_unchanged_by_a_json_round_trip(options: Options) -> None:
     reading = ReadOptions(images=Path("schöne bilder"), delimiter="")
     job = TrainingJob(Path("labels.csv"), Path("model"), reading, options, resume=True)
     assert TrainingJob.from_json(job.to_json()) == job
 
 
-def test_another_look_at_the_images_does_not_resume(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_not_resumed_with_another_preprocessing(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -371,7 +375,7 @@ def test_another_look_at_the_images_does_not_resume(squares: Path, monkeypatch: 
         train_model(source, squares / "model", options=options, resume=True)
 
 
-def test_a_model_that_cannot_be_saved_leaves_the_report_and_the_history_of_the_one_before(
+def test_if_the_model_cannot_be_saved_all_files_of_the_old_one_are_unchanged(
     squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(squares) == 0
@@ -386,7 +390,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_report_and_the_history_of_the_o
     assert {name: (squares / "model" / name).read_bytes() for name in before} == before
 
 
-def test_a_report_that_could_not_be_written_is_found_out_before_training(
+def test_a_missing_package_for_the_report_is_an_error_before_training(
     squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
@@ -396,7 +400,7 @@ def test_a_report_that_could_not_be_written_is_found_out_before_training(
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_training_that_is_told_to_end_leaves_whole_files_only(
+def test_an_interrupted_training_leaves_complete_files_only(
     squares: Path, told: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from safetensors.torch import save_file
@@ -422,12 +426,12 @@ def test_a_training_that_is_told_to_end_leaves_whole_files_only(
     assert capsys.readouterr().err == "interrupted; files that were not complete are unchanged\n"
 
 
-def test_unicode_and_spaces_in_names_are_fine(squares: Path) -> None:
+def test_names_may_contain_unicode_and_spaces(squares: Path) -> None:
     (squares / "photos").rename(squares / "schöne bilder 图")
     assert train(squares, images="schöne bilder 图") == 0
 
 
-def test_a_place_that_cannot_be_written_is_found_out_before_training(
+def test_a_model_folder_that_cannot_be_written_is_an_error_before_training(
     squares: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (squares / "model").write_text("a file")
@@ -452,7 +456,10 @@ def test_a_place_that_cannot_be_written_is_found_out_before_training(
             "error: --devices must be a whole number, at least 1, got 0\n",
         ),
         (["train", "x.csv", "--out", "m", "--bs", "many"], "'--bs'"),
-        (["train", "x.csv", "--out", "m", "--devices", "2", "--device", "cuda:1"], "the device 'cuda:1' is one, and 2"),
+        (
+            ["train", "x.csv", "--out", "m", "--devices", "2", "--device", "cuda:1"],
+            "'cuda:1' is one device, but 2 were requested",
+        ),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -478,7 +485,9 @@ def test_help_lists_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
     ("arguments", "usage"),
     [([], "[OPTIONS] COMMAND"), (["train"], "train [OPTIONS] [SOURCE]"), (["predict"], "predict [OPTIONS] {MODEL}")],
 )
-def test_help_of_the_module_is_the_command_s_and_draws_nothing(arguments: list[str], usage: str) -> None:
+def test_help_of_the_module_equals_that_of_the_command_and_imports_nothing_heavy(
+    arguments: list[str], usage: str
+) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "eyebright", *arguments, "--help"]
     shown = subprocess.run(command, check=True, capture_output=True)
     assert f"Usage: eyebright {usage}".encode() in shown.stdout
@@ -512,7 +521,7 @@ def test_debug_may_be_anywhere_before_two_dashes(
     assert "no model folder 'nowhere'" in error
 
 
-def test_predicting_goes_on_past_unreadable_images(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prediction_skips_unreadable_images_and_lists_them(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(squares) == 0
     (squares / "photos" / "003.png").write_bytes(b"")
     assert run(["predict", str(squares / "model"), str(squares / "photos"), "--out", str(squares / "p.csv")]) == 0
@@ -522,7 +531,7 @@ def test_predicting_goes_on_past_unreadable_images(squares: Path, capsys: pytest
     assert run(["predict", str(squares / "model"), str(squares / "photos" / "003.png")]) == 2
 
 
-def test_without_a_file_each_answer_is_a_line_and_what_was_left_out_is_said_beside(
+def test_without_a_file_one_line_per_image_is_printed_and_skipped_images_are_listed_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for i in range(25):
@@ -535,9 +544,7 @@ def test_without_a_file_each_answer_is_a_line_and_what_was_left_out_is_said_besi
     assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["left out", str(tmp_path / "03.png")]]
 
 
-def test_predicting_says_on_request_what_computed_the_answers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verbose_prediction_prints_the_runtime_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     PIL.Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     given = ["predict", str(model_folder(tmp_path / "model")), str(tmp_path / "a.png"), "--device", "cpu"]
     assert run(given) == 0

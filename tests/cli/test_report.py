@@ -51,7 +51,7 @@ def test_the_report_of_the_folder_is_the_one_of_the_training(
     assert (model / "report.html").read_bytes() == before
 
 
-def test_images_that_were_moved_are_said_and_found_again(
+def test_moved_images_are_reported_and_found_with_their_new_folder(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (model / "report.html").read_bytes()
@@ -87,13 +87,13 @@ def test_a_project_that_was_moved_keeps_its_thumbnails(model: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda model: (model / "evaluation.parquet").unlink(), "holds no evaluation.parquet"),
+        (lambda model: (model / "evaluation.parquet").unlink(), "contains no evaluation.parquet"),
         (lambda model: (model / "evaluation.parquet").write_bytes(b""), "is damaged, or belongs to another model"),
         (lambda model: (model / "history.csv").write_text("epoch\nlow\n"), "cannot read the history"),
         (lambda model: shutil.rmtree(model), "there is no model folder"),
     ],
 )
-def test_what_is_missing_or_damaged_is_one_sentence(
+def test_missing_or_damaged_files_are_an_error_of_one_line(
     model: Path, spoil: object, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(model, tmp_path / "model")
@@ -112,7 +112,7 @@ def test_labels_cannot_be_normalised_by_points(model: Path, capsys: pytest.Captu
     assert "there is no folder of images" in capsys.readouterr().err
 
 
-def test_facts_that_somebody_edited_wrongly_are_one_sentence(
+def test_wrongly_edited_report_facts_are_an_error_of_one_line(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(model, tmp_path / "model")

@@ -1,4 +1,4 @@
-"""A training of the command line reads its source with every reading option."""
+"""A training job reads its source with all reading options."""
 
 from dataclasses import fields
 from pathlib import Path

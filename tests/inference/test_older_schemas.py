@@ -1,4 +1,4 @@
-"""Model folders that older versions wrote still load, and answer as they did when they were saved."""
+"""Model folders of older versions can be loaded and give the same predictions as when they were saved."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ KINDS = sorted(path.parent.name for path in FOLDER.glob(f"*/{MANIFEST}"))
 IMAGES = sorted((FOLDER / "images").glob("*.png"))
 
 
-def test_each_kind_of_answer_that_schema_1_knew_is_kept() -> None:
+def test_there_is_a_folder_for_each_kind_of_target_of_schema_1() -> None:
     assert KINDS == ["classes", "labels", "numbers", "points"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_of_schema_1_answers_as_it_did(kind: str) -> None:
+def test_a_model_of_schema_1_gives_the_same_predictions(kind: str) -> None:
     assert json.loads((FOLDER / kind / MANIFEST).read_text(encoding="utf-8"))["schema"] == 1
     expected = json.loads((FOLDER / kind / "expected.json").read_text(encoding="utf-8"))
     predictor = load_predictor(FOLDER / kind, device="cpu")
@@ -46,6 +46,6 @@ def test_a_model_of_schema_1_is_saved_as_the_newest_schema(kind: str, tmp_path: 
     assert (again.decision, again.model) == (manifest.decision, manifest.model)
 
 
-def test_a_model_of_schema_1_has_no_evaluation_and_says_so() -> None:
+def test_the_missing_evaluation_of_a_model_of_schema_1_is_an_error_that_says_so() -> None:
     with pytest.raises(ArtifactError, match=r"contains no evaluation.parquet, which models have since schema 2"):
         load_evaluation(FOLDER / "labels")

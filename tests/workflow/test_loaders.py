@@ -49,9 +49,7 @@ def labelled(labels: list[str], valid: int = 0, **more: object) -> Source:
         (RegressionBlock(1), True, False),
     ],
 )
-def test_images_are_cropped_and_mirrored_where_the_target_stays_known(
-    target: TargetBlock, whole: bool, flips: bool
-) -> None:
+def test_images_are_cropped_and_mirrored_if_the_target_allows_it(target: TargetBlock, whole: bool, flips: bool) -> None:
     assert shows_whole_images(target, Options()) == whole
     assert flips_images(target, Options()) == flips
     for asked in (True, False):
@@ -86,7 +84,9 @@ def test_images_are_cropped_and_mirrored_where_the_target_stays_known(
         ),
     ],
 )
-def test_a_sentence_says_what_the_model_sees(target: TargetBlock, options: Options, says: str) -> None:
+def test_the_augmentation_message_describes_size_and_augmentation(
+    target: TargetBlock, options: Options, says: str
+) -> None:
     assert says in augmentation_message(target, options)
 
 
@@ -124,7 +124,7 @@ def test_balanced_sampling_gives_each_class_the_same_share() -> None:
     np.testing.assert_allclose(shares, 1)
 
 
-def test_balanced_sampling_weighs_an_image_by_its_rarest_label_among_the_training_images() -> None:
+def test_balanced_sampling_weights_an_image_by_its_rarest_label_among_the_training_images() -> None:
     source = labelled(["a", "a", "a", "a b", "b", "c", "b", "b"], valid=3)
     weights = sample_weights(source, Options(sampling="balanced"))
     assert weights is not None
@@ -137,7 +137,9 @@ def test_the_weights_of_the_source_count_in_both_samplings() -> None:
     np.testing.assert_allclose(sample_weights(source, Options(sampling="balanced")), [0.5, 1.5, 2])
 
 
-def test_numbers_have_no_rare_labels() -> None:
+def test_balanced_sampling_of_numbers_is_refused() -> None:
     source = Source("regression", Path(), strings(["a.png"]), np.zeros((1, 1)))
-    with pytest.raises(InputError, match="`sampling='balanced'` draws rare labels more often; leave it out"):
+    with pytest.raises(
+        InputError, match="`sampling='balanced'` draws rare labels more often, but points and numbers have no labels"
+    ):
         sample_weights(source, Options(sampling="balanced"))

@@ -1,4 +1,4 @@
-"""An option is declared once, and its values are checked as the declaration says."""
+"""Options: their declaration, the check of their values, and JSON."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_a_field_without_an_option_is_refused() -> None:
         ({"names": [1]}, "each value of `names` must be a string, got 1"),
     ],
 )
-def test_a_value_that_the_option_cannot_have_is_refused_by_name(values: dict[str, object], says: str) -> None:
+def test_an_invalid_value_is_refused_with_the_name_of_the_option(values: dict[str, object], says: str) -> None:
     with pytest.raises(InputError) as caught:
         Made(**values)  # type: ignore[arg-type]
     assert str(caught.value) == says
@@ -88,7 +88,7 @@ def test_values_have_the_type_of_their_field() -> None:
     assert [type(value) for value in (made.count, made.rate, made.folder)] == [int, float, type(Path())]
 
 
-def test_options_come_back_from_json() -> None:
+def test_options_are_unchanged_by_a_json_round_trip() -> None:
     made = Made(count=4, switch=True, folder=Path("photos"), names=("a", "b"))
     assert options_to_json(made) == {
         "count": 4, "rate": 0.5, "colour": "red", "switch": True, "folder": "photos", "names": ["a", "b"],
@@ -97,7 +97,7 @@ def test_options_come_back_from_json() -> None:
     assert options_from_json(Made, {}, file="a file") == Made()
 
 
-def test_an_unknown_name_in_json_is_answered_with_the_nearest() -> None:
+def test_the_error_for_an_unknown_name_in_json_suggests_the_nearest() -> None:
     with pytest.raises(
         InputError, match=r"a file has an unknown option 'colours'\. Did you mean 'colour'\? Known: count"
     ):
@@ -107,5 +107,5 @@ def test_an_unknown_name_in_json_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.002, "0.002"), (100.0, "100"), (2e-3 / 3, str(2e-3 / 3)), (5, "5")])
-def test_a_default_is_written_shortly_but_exactly(value: float, text: str) -> None:
+def test_numbers_are_written_briefly_but_exactly(value: float, text: str) -> None:
     assert command_line_text(value) == text

@@ -91,7 +91,7 @@ def test_the_report_from_the_folder_is_the_one_from_memory(
 
 
 @pytest.mark.parametrize("kind", SQUARES)
-def test_without_the_images_the_report_is_the_same_but_for_its_thumbnails(
+def test_without_the_images_the_report_differs_only_in_its_thumbnails(
     kind: str, trained: Callable[[str], Learner], images: Path, tmp_path: Path
 ) -> None:
     model, away = tmp_path / "model", tmp_path / "elsewhere"
@@ -110,15 +110,15 @@ def test_without_the_images_the_report_is_the_same_but_for_its_thumbnails(
         shutil.move(away, images)
 
 
-def test_a_folder_that_is_not_there_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+def test_a_missing_image_folder_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:
     saved(trained("multicategory"), tmp_path / "model")
     with pytest.raises(InputError, match="there is no folder of images '.*nowhere'"):
         make_report(tmp_path / "model", images=tmp_path / "nowhere")
 
 
-def test_a_model_without_an_evaluation_says_so(trained: Callable[[str], Learner], tmp_path: Path) -> None:
+def test_a_model_without_an_evaluation_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:
     trained("multicategory").save_model(tmp_path / "model")
-    with pytest.raises(ArtifactError, match="holds no evaluation.parquet"):
+    with pytest.raises(ArtifactError, match="contains no evaluation.parquet"):
         make_report(tmp_path / "model")
 
 

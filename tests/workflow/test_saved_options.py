@@ -1,4 +1,4 @@
-"""options.json repeats a training, moves with its folder, and says what is wrong with it."""
+"""options.json: repeats a training, can be moved with its folder, and is refused with a reason if it is damaged."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def test_what_was_saved_is_loaded_with_the_batch_size_and_the_precision_that_wer
     assert eyebright.Options.load(tmp_path / "model") == loaded.training
 
 
-def test_the_file_names_no_folder_of_the_user_and_moves_with_the_project(tmp_path: Path) -> None:
+def test_the_file_has_relative_paths_and_can_be_moved_with_the_project(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     text = saved(tmp_path / "here").save().read_text()
     assert str(tmp_path) not in text
@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_file_that_holds_something_else_is_refused(broken: str, tmp_path: Path) -> None:
+def test_an_options_file_with_invalid_content_is_refused(broken: str, tmp_path: Path) -> None:
     change, says = BROKEN[broken]
     path = saved(tmp_path).save()
     content = json.loads(path.read_text())
@@ -73,13 +73,13 @@ def test_a_file_that_holds_something_else_is_refused(broken: str, tmp_path: Path
     assert "options.json" in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [("[]", "it is no JSON object"), ("{", "cannot read options from")])
-def test_a_file_of_something_else_is_refused(text: str, says: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "says"), [("[]", "it must contain a JSON object"), ("{", "cannot read options from")])
+def test_a_file_that_is_not_an_options_file_is_refused(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "options.json").write_text(text)
     with pytest.raises(InputError, match=says):
         SavedOptions.load(tmp_path)
 
 
-def test_a_missing_file_says_where_one_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no '.*options.json'; a training writes one beside its model"):
+def test_the_error_for_a_missing_file_says_where_training_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no '.*options.json'; training writes it to the model folder"):
         Options.load(tmp_path / "options.json")

@@ -4,10 +4,10 @@ import os
 
 
 def cpu_count() -> int:
-    """CPUs that this process may run on."""
+    """The number of CPUs that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpus_per_process() -> int:
-    """This process's share of them, where torchrun has started several processes on this machine."""
+    """`cpu_count` divided by the number of processes that torchrun has started on this machine."""
     return max(1, cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

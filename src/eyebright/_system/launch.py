@@ -1,8 +1,8 @@
-"""Starts several processes on this machine that train together, by torchrun's own agent.
+"""Starts several processes on this machine that train together, with the agent of torchrun.
 
-torchrun tells each process its rank by environment variables, which `eyebright.train.device` reads, as any other
-program does. Different from torchrun are the messages: only the process of rank 0 prints, and when a process fails, all
-are stopped and its own error is raised, not those of the processes that were waiting for it.
+The agent passes each process its rank in environment variables, which `eyebright.train.device` reads. Only messages
+differ from torchrun: the process of rank 0 alone prints, and if a process fails, all are stopped and its own error is
+raised, not those of the processes that were waiting for it.
 """
 
 import json
@@ -27,7 +27,7 @@ USER_ERROR, INTERNAL_ERROR, LOST_PEER = 2, 1, 3
 """Exit codes: an error with a message for users, a bug, and the loss of another process."""
 
 SHUTDOWN_SECONDS = 5
-"""From the signal that ends a process to the one that kills it."""
+"""Time between SIGTERM and SIGKILL when processes are stopped."""
 
 
 def launch(processes: int, module: str, *arguments: str) -> None:
@@ -35,14 +35,14 @@ def launch(processes: int, module: str, *arguments: str) -> None:
 
     Args:
         processes: number of processes.
-        module: calls `run_worker`.
-        arguments: of each process.
+        module: the module to run, which must call `run_worker`.
+        arguments: the command-line arguments of each process.
 
     Raises:
-        TrainingError: the message of a process that failed; all have ended.
+        TrainingError: a process failed; with its message. All have ended.
         ProcessEndedError: a process was killed.
-        RuntimeError: a bug in a process, with its traceback as a note.
-        KeyboardInterrupt: a signal to end.
+        RuntimeError: a process had an internal error; with its traceback as a note.
+        KeyboardInterrupt: SIGINT or SIGTERM was received.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -70,15 +70,15 @@ def launch(processes: int, module: str, *arguments: str) -> None:
 
 
 def run_worker(function: Callable[[], None]) -> NoReturn:
-    """Calls a function as one of the processes that `launch` has started, then ends the process."""
+    """Calls a function in a process that `launch` has started, then ends the process with an exit code."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported
-    interrupt_on_sigterm()
-    threading.Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    if os.environ["RANK"] != "0":
-        _silence_output()
     try:
+        interrupt_on_sigterm()
+        threading.Thread(target=exit_with_parent, args=(os.getppid(),), daemon=True).start()
+        if os.environ["RANK"] != "0":
+            _silence_output()
         code = _exit_code(function)
-    except BaseException:  # a second signal, while the first one is handled
+    except BaseException:  # a signal before the function runs, or a second one while the first is handled
         code = EXIT_CODE_INTERRUPTED
     sys.stdout.flush()
     sys.stderr.flush()
@@ -86,7 +86,7 @@ def run_worker(function: Callable[[], None]) -> NoReturn:
 
 
 def share_cpus() -> int:
-    """Limits torch to this process's share of the CPUs, unless the user has set a number of threads; returns it."""
+    """Limits torch to this process's share of the CPUs, unless ``OMP_NUM_THREADS`` is set; returns that number."""
     import torch
 
     from eyebright._system.cpus import cpus_per_process
@@ -99,23 +99,23 @@ def share_cpus() -> int:
 
 
 def check_device_count(processes: int, device: str | None) -> None:
-    """Refuses more processes than there are GPUs, before any is started.
+    """Raises `InputError` unless there are enough GPUs, before any process is started.
 
     Args:
-        processes: one for each device.
-        device: that was asked for; None for a GPU where there is one.
+        processes: number of processes, one per device.
+        device: the requested device; None for CUDA GPUs if there are any, otherwise the CPU.
 
     Raises:
-        InputError: there are fewer GPUs than processes, or one device is named by its number.
+        InputError: there are fewer GPUs than processes, or ``device`` is a single GPU, given by its number.
     """
     import torch
 
     if device is not None and ":" in device:
-        raise InputError(f"the device '{device}' is one, and {processes} are asked for; give it without a number")
+        raise InputError(f"'{device}' is one device, but {processes} were requested; give it without a number")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device != "cpu" and gpus and processes > gpus:
         raise InputError(
-            f"{processes} devices are asked for, and there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}; give"
+            f"{processes} devices were requested, but there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}; give"
             f" `devices={gpus}` or fewer, or `device='cpu'` for processes without a GPU"
         )
 
@@ -141,7 +141,7 @@ def _silence_output() -> None:
 
 
 def _write_error(error: Exception) -> int:
-    """Writes the error in torchrun's format, with its exit code, which is returned."""
+    """Writes the error to a file in torchrun's format, and returns its exit code."""
     code = INTERNAL_ERROR
     if isinstance(error, (EyebrightError, OSError)):
         code = USER_ERROR
@@ -155,14 +155,14 @@ def _write_error(error: Exception) -> int:
 
 
 def _is_lost_peer(error: Exception) -> bool:
-    """Whether the error says only that another process is gone."""
+    """True if the error only says that another process is gone."""
     import torch
 
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
 
 
 def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
-    """The error to raise: a message for users, else a bug, else the process that ended first without a message."""
+    """The error to raise: one with a message for users, else an internal one, else for a process that ended without."""
     for wanted in (USER_ERROR, INTERNAL_ERROR):
         for failure in failures.values():
             code, text, where = _read_error(failure)
@@ -184,7 +184,7 @@ def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
 
 
 def _read_error(failure: Any) -> tuple[int | None, str, str]:
-    """The exit code, the message and the traceback that a process has written; None where it wrote nothing."""
+    """(exit code, message, traceback) that a process has written; the exit code is None if it wrote nothing."""
     message = (failure.error_file_data or {}).get("message") or {}
     if not isinstance(message, dict) or "errorCode" not in message:
         return None, "", ""

@@ -1,8 +1,8 @@
-"""Keeps freed memory in the process during training, where the C library is glibc.
+"""Keeps freed memory in the process during training, if the C library is glibc.
 
 By default glibc returns every large block to the kernel and gets the next one page by page, which costs a quarter of
-the time of a training step on a CPU (`docs/why.md` has the measurement). Other C libraries are left alone, and so is
-glibc where the user has configured it by environment variables.
+the time of a training step on a CPU (`docs/why.md` has the measurement). Other C libraries are not changed, nor is
+glibc if the user has configured it by environment variables.
 """
 
 import ctypes
@@ -24,10 +24,10 @@ _DEFAULT = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 <<
 
 @contextmanager
 def retain_freed_memory(device: torch.device) -> Generator[None, None, None]:
-    """Inside the ``with``, freed memory stays with the process; at its end it goes back to the system.
+    """Keeps freed memory in the process inside the ``with``; at its end the memory is returned to the system.
 
     Args:
-        device: that trains; only a CPU's memory comes from the C library.
+        device: the device that trains; only memory of the CPU comes from the C library.
     """
     library = _glibc() if device.type == "cpu" else None
     if library is None:
@@ -53,7 +53,7 @@ def _mallopt(library: Any, values: dict[int, int]) -> None:
 
 
 def _glibc() -> Any:
-    """The C library, where it is glibc and not configured by the environment; else None."""
+    """The C library if it is glibc and not configured by environment variables; None otherwise."""
     if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
         return None
     try:

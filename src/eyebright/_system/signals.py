@@ -1,4 +1,4 @@
-"""How a process ends on SIGTERM, and when its parent process is gone."""
+"""The end of a process on SIGTERM and when its parent process is gone."""
 
 import os
 import signal

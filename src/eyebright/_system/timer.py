@@ -1,4 +1,4 @@
-"""A timer that adds up seconds by name: where the time of an epoch goes."""
+"""A timer that sums seconds by name, to find out what the time of an epoch is used for."""
 
 import threading
 import time
@@ -48,7 +48,7 @@ class Timer:
             self.seconds[target] = self.seconds.get(target, 0.0) + seconds
 
     def each(self, name: str, items: Iterable[T]) -> Generator[T, None, None]:
-        """The items; the time until each of them is there is added to a name, the time of using it is not."""
+        """The items; the time of waiting for each of them is added to a name."""
         iterator = iter(items)
         end = object()
         while True:

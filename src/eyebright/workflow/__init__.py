@@ -1,1 +1,1 @@
-"""The whole way from labelled images to a model folder."""
+"""From labelled images to a model folder: options, training and report."""

@@ -1,4 +1,4 @@
-"""From the images of a source to batches: how they are brought to one size, and how training images are augmented."""
+"""Builds the batches of a source: resizing, augmentation, batch size and sampling, from the options of a training."""
 
 from collections import Counter
 from typing import Any
@@ -26,15 +26,15 @@ Weights = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataLoaders:
-    """Batches of a source whose images are split.
+    """The data loaders of a source whose images are split.
 
     Args:
         source: the labelled images.
         options: how the model is trained.
-        batch: images in a batch.
+        batch: number of images in a batch.
 
     Raises:
-        InputError: the source and the options do not fit each other, for example a batch larger than the training set.
+        InputError: the source and the options do not go together, for example a batch larger than the training set.
     """
     train, valid = source.split or (range(len(source)), ())
     target = source.block()
@@ -60,10 +60,10 @@ def source_dataloaders(source: Source, options: Options, *, batch: int) -> DataL
 
 
 def batch_size(source: Source, options: Options) -> int:
-    """Images in a batch: as asked, else 32, or a quarter of the images where there are fewer than 128.
+    """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of fewer than 128 images.
 
     Args:
-        source: before its split at random.
+        source: the labelled images; they need not be split yet.
         options: how the model is trained.
     """
     if options.bs is not None:
@@ -73,17 +73,17 @@ def batch_size(source: Source, options: Options) -> int:
 
 
 def shows_whole_images(target: TargetBlock, options: Options) -> bool:
-    """Whether images are padded, not cropped: as asked, else where the target may depend on all of the image."""
+    """True if images are padded instead of cropped: ``whole`` of the options, by default what the target needs."""
     return target.needs_whole_image if options.whole is None else options.whole
 
 
 def flips_images(target: TargetBlock, options: Options) -> bool:
-    """Whether training images are mirrored at random: as asked, else where the target of a mirrored image is known."""
+    """True if training images are mirrored at random: ``flip`` of the options, by default if the target allows it."""
     return options.augment and (not target.flip_hazard if options.flip is None else options.flip)
 
 
 def augmentation_message(target: TargetBlock, options: Options) -> str:
-    """A sentence about what the model sees of the images of this kind of target."""
+    """A sentence for the user about resizing and augmentation."""
     size = Size.of(options.size)
     whole = shows_whole_images(target, options)
     seen = f"the model sees {f'whole images, padded to {size}' if whole else f'crops of {size}'} pixels"
@@ -97,7 +97,7 @@ def augmentation_message(target: TargetBlock, options: Options) -> str:
 
 
 def _transforms(target: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
-    """How images are brought to one size, and what is drawn at random in training."""
+    """(item transform, batch transforms): the resize of each image, and the random augmentation of training batches."""
     whole, flip = shows_whole_images(target, options), flips_images(target, options)
     if whole:
         padded = Resize(options.size, method="pad", pad_mode="zeros")
@@ -110,24 +110,26 @@ def _transforms(target: TargetBlock, options: Options) -> tuple[Transform, list[
 
 
 def sample_weights(source: Source, options: Options) -> Weights | None:
-    """How often each image is drawn in an epoch, in proportion; None: each image once.
+    """The sampling weight of each image, shape (n,); None to use each image once per epoch.
 
     Args:
-        source: the labelled images; those that validate have a weight too, which nothing uses.
+        source: the labelled images; the weights of validation images are not used.
         options: how the model is trained.
 
     Returns:
-        Shape (n,). With balanced sampling the weight of an image is 1 over the number of training images with its
+        With balanced sampling the weight of an image is 1 over the number of training images with its
         rarest label (no label counts as one), times its weight in the source.
 
     Raises:
-        InputError: balanced sampling of points or numbers.
+        InputError: balanced sampling was requested for points or numbers.
     """
     if options.sampling == "uniform":
         return source.weight
     target, targets = source.block(), source.targets
     if not isinstance(targets, Categorical):
-        raise InputError("`sampling='balanced'` draws rare labels more often; leave it out, there are no labels")
+        raise InputError(
+            "`sampling='balanced'` draws rare labels more often, but points and numbers have no labels; leave it out"
+        )
     labels = [target.labels(target.read(value)) or (NO_LABEL,) for value in targets.categories]
     train = slice(None) if source.split is None else source.split[0].array
     rows = np.bincount(targets.codes[train], minlength=len(labels)).tolist()

@@ -1,6 +1,6 @@
-"""The report of a saved model, made from its folder alone: no model runs, and the images serve as thumbnails only.
+"""Writes the report of a saved model from its folder, without running the model; images are read for thumbnails only.
 
-`train_model` ends with this same function, so a report that is made again is the same page, byte for byte.
+`train_model` calls the same function, so a report that is written again is identical, byte for byte.
 """
 
 from dataclasses import replace
@@ -24,17 +24,17 @@ def make_report(
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
 ) -> ReportData:
-    """The report that was written, as values: its scores, and notices on what is missing from it.
+    """The content of the report that is written: its scores, and notices about what is missing from it.
 
     Args:
-        folder: a model folder with ``evaluation.parquet``.
-        images: the folder of the evaluated images; None: where they were at evaluation.
-        out: the HTML file to write; None: ``report.html`` in the folder.
-        normalize_by: two points whose distance normalises the errors of points; None: as at training.
+        folder: the model folder; it must contain ``evaluation.parquet``.
+        images: the folder of the evaluated images; None for where they were at evaluation.
+        out: the HTML file to write; None for ``report.html`` in the folder.
+        normalize_by: two points whose distance normalises the errors of points; None for those of the training.
 
     Raises:
-        ArtifactError: there is no model or no evaluation, one of them is damaged, or the file cannot be written.
-        InputError: ``images`` is not a folder, or ``normalize_by`` are not two points of the model.
+        ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
+        InputError: ``images`` is not a folder, or ``normalize_by`` does not name two points of the model.
         MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     folder = Path(folder)

@@ -1,7 +1,7 @@
-"""``options.json``: what a training was asked to do and what was chosen where nothing was asked.
+"""``options.json``: the options of a training, and the values that were chosen automatically.
 
-Beside a model it lets ``eyebright train --options model/options.json`` repeat the training. Paths in it start from its
-own folder, so a project can be moved; and a model folder that is given away names no user's folders.
+``eyebright train --options model/options.json`` repeats the training. Paths in the file are relative to its folder, so
+that a project can be moved, and a model folder that is given away contains no paths of the user.
 """
 
 import json
@@ -18,20 +18,20 @@ from eyebright.workflow.options import Options, ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1
-_REPEATED = ("bs", "precision")  # what was chosen for these changes the weights, so a repetition takes the choice
-_PATHS = ("images",)
+_REPEATED = ("bs", "precision")  # they change the weights, so a repeated training uses the values that were chosen
+_PATHS = ("images",)  # the reading options that are paths
 
 
 @dataclass(frozen=True)
 class SavedOptions:
-    """What a training was asked to do.
+    """The content of ``options.json``.
 
     Args:
-        source: the table or folder; None where it was no file.
+        source: the table or folder; None if the source was not read from a file.
         out: the model folder.
         reading: how the source is read.
         training: how the model is trained.
-        resolved: what was chosen: batch size, device, precision, workers, weights.
+        resolved: the values that were used: batch size, device, precision, workers and the origin of the weights.
     """
 
     source: Path | None
@@ -41,17 +41,17 @@ class SavedOptions:
     resolved: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def save(self) -> Path:
-        """Writes ``options.json`` into the model folder, whole or not at all.
+        """Writes ``options.json`` to the model folder, atomically, and returns its path.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         path = self.out / OPTIONS_FILE
         write_atomically(path, lambda file: file.write_text(self.to_json() + "\n", encoding="utf-8"))
         return path
 
     def to_json(self) -> str:
-        """The options as text, with paths that start from ``out``."""
+        """The content of the file, with paths relative to ``out``."""
         reading = options_to_json(self.reading)
         reading |= {name: _relative(reading[name], self.out) for name in _PATHS}
         content = {
@@ -66,10 +66,13 @@ class SavedOptions:
 
     @staticmethod
     def load(path: str | Path) -> "SavedOptions":
-        """The options to repeat a training with: as asked, but with the batch size and the precision that it chose.
+        """The options that repeat a training, with the batch size and the precision that it used.
+
+        Args:
+            path: the file, or the model folder that contains it.
 
         Raises:
-            InputError: the file is missing or not one that a training wrote, or a name in it is unknown.
+            InputError: the file is missing, damaged or not written by a training, or a name in it is unknown.
         """
         path = Path(path)
         if path.is_dir():
@@ -91,26 +94,26 @@ class SavedOptions:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """The parts of the file, all there."""
+    """The content of the file, with all its parts checked."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no '{path}'; a training writes one beside its model") from None
+        raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read options from '{path}': {error}") from None
     parts: dict[str, type | tuple[type, ...]] = {
         "schema": int, "source": (str, type(None)), "out": str, "reading": dict, "training": dict, "resolved": dict,
     }  # fmt: skip
     if not isinstance(content, dict):
-        raise InputError(f"'{path}' holds no options: it is no JSON object")
+        raise InputError(f"'{path}' is not an options file: it must contain a JSON object")
     for name in content:
         if name not in parts:
             raise InputError(
                 f"'{path}' has an unknown part '{name}'.{did_you_mean(name, parts)} Known: {', '.join(parts)}"
             )
-    for name, kind in parts.items():
-        if not isinstance(content.get(name, 0), kind):
-            raise InputError(f"'{path}' holds no options: it has no valid '{name}'")
+    for name, part_type in parts.items():
+        if not isinstance(content.get(name, 0), part_type):
+            raise InputError(f"'{path}' is not an options file: it has no valid '{name}'")
     if content["schema"] != _SCHEMA:
         raise InputError(f"'{path}' has schema {content['schema']}, and this version of Eyebright reads {_SCHEMA}")
     return content

@@ -1,6 +1,6 @@
 """`train_model`: from labelled images to a model folder with its report; `eyebright train` calls it.
 
-It reads in the order in which things happen: check, split, batches, train, evaluate, decide, save, report.
+The functions are in the order of the steps: check, split, batches, train, evaluate, tune thresholds, save, report.
 """
 
 import tempfile
@@ -39,29 +39,29 @@ from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
 
 CHECKPOINT = "checkpoint.safetensors"
-_NOT_LEARNED = ("profile", "progress")  # options that change nothing of the model
+_NOT_LEARNED = ("profile", "progress")  # options that do not change the model
 
 Say = Callable[[str], None]
-"""Takes one sentence for the user."""
+"""Called with one sentence for the user, usually to print it."""
 
 
 def train_model(
     source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
 ) -> Learner:
-    """The trained learner; its model, evaluation, report, history and options are in the folder ``out``.
+    """The trained learner; its model, evaluation, report, history and options are written to the folder ``out``.
 
-    A model that was in ``out`` before stays until the new one is complete. A checkpoint is written after every epoch,
-    from which ``resume`` ends with the same weights as a training that was never interrupted.
+    An older model in ``out`` is kept until the new one is complete. A checkpoint is written after every epoch; resumed
+    from it, a training ends with the same weights as one that was not interrupted.
 
     Args:
         source: the labelled images.
-        out: the model folder; it is made if it does not exist.
-        options: how the model is trained; None: the defaults.
-        resume: go on from the checkpoint in ``out``.
-        say: is called with each sentence about what was found and done.
+        out: the model folder; it is created if it does not exist.
+        options: how the model is trained; None for the defaults.
+        resume: True to continue from the checkpoint in ``out``.
+        say: called with each sentence about the data and the progress, for example ``print``.
 
     Raises:
-        EyebrightError: the source, an image, an option or the folder cannot be used; or training failed.
+        EyebrightError: the source, an image, an option or the folder cannot be used, or training failed.
     """
     out, options = Path(out), options or Options()
     say = say if is_main_process() else _say_nothing
@@ -74,7 +74,7 @@ def train_model(
 
 
 def finish(learner: Learner, source: Source, out: Path, *, options: Options, say: Say) -> Learner:
-    """The learner with its thresholds tuned; its model, report and options are written, its checkpoint is deleted."""
+    """The learner with tuned thresholds; its model, report and options are written, and its checkpoint is deleted."""
     evaluation = replace(learner.evaluate(), training=learner.dls.target.training_summary(learner.dls.train_ds.targets))
     evaluation = _decide(learner, evaluation, options, say)
     skipped = {**source.skipped, **learner.dls.skipped}
@@ -87,7 +87,7 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
         for sentence in (*(row.line for row in report.scores), *report.notices):
             say(sentence)
 
-    # The model is the largest file, which a full disk stops first: then the report and history of the old one stay too.
+    # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
     learner.save_model(out, evaluation=evaluation, report=_facts(learner, source, options, skipped).to_json())
     learner.run.device.on_main(write)
     _say_left_out(skipped, say)
@@ -99,45 +99,45 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
 
 @contextmanager
 def _model_folder(out: Path) -> Generator[None, None, None]:
-    """Makes the folder, and deletes it again if the work in it fails before anything is written.
+    """Creates the folder, and deletes it again if the ``with`` block fails before anything is written to it.
 
     Raises:
-        ArtifactError: nothing can be written into it.
+        ArtifactError: the folder cannot be written to.
     """
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    created = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         _check_writable(out)
         yield
     except BaseException:
-        for folder in made:
-            with suppress(OSError):  # it was never made, or holds a checkpoint
+        for folder in created:
+            with suppress(OSError):  # it was not created, or contains a checkpoint
                 folder.rmdir()
         raise
 
 
 def _check_writable(out: Path) -> None:
     if out.is_file():
-        raise ArtifactError(f"cannot write into '{out}': it is a file; a model is a folder")
+        raise ArtifactError(f"cannot write to '{out}': it is a file; a model is a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise ArtifactError(f"cannot write into '{out}': {error.strerror or error}") from None
+        raise ArtifactError(f"cannot write to '{out}': {error.strerror or error}") from None
 
 
 def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders]:
-    """The source without unreadable images and with a split, and its batches."""
+    """(source, loaders): the source with a split and without unreadable images, and its data loaders."""
     for sentence in source.messages:
         say(sentence)
-    understood = len(source.messages)
+    said = len(source.messages)
     source = readable(source, skip_bad=options.skip_bad)
     batch = batch_size(source, options)
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch)
     dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
-    check_normalize_by(dls.target, options.normalize_by)  # the report would fail after the training
-    for sentence in source.messages[understood:]:
+    check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
+    for sentence in source.messages[said:]:
         say(sentence)
     say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     say(augmentation_message(dls.target, options))
@@ -158,7 +158,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         options=TrainingOptions.of(options),
         progress=options.progress,
     )
-    # A checkpoint is only resumed with images that are shown in the same way.
+    # A checkpoint is only resumed with the same preprocessing and augmentation.
     learner.run.about["whole"] = shows_whole_images(dls.target, options)
     learner.run.about["flip"] = flips_images(dls.target, options)
     learner.run.about["augment"] = options.augment
@@ -167,7 +167,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
 
 
 def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
-    """Trains as the options say, and says what was used."""
+    """Trains with the options, and says which precision and cache were used."""
     views, frozen = options.augment_views, options.freeze_epochs
     if views is not None and views >= frozen:
         say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
@@ -196,7 +196,7 @@ def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, 
 
 
 def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
-    """The evaluation with thresholds that are tuned on it, which the learner has from now on too."""
+    """The evaluation with thresholds tuned on it; the learner gets them too."""
     if not learner.dls.target.has_thresholds:
         return evaluation
     learner.decision = fit_decision(evaluation, metric=options.threshold_metric)
@@ -210,7 +210,7 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
 
 
 def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[str, str]) -> ReportFacts:
-    """What the report says beside the evaluation."""
+    """The facts in the report beside the evaluation."""
     dls = learner.dls
     return ReportFacts(
         title=f"{options.arch} on {len(source)} images",
@@ -223,20 +223,20 @@ def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[
 
 
 def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
-    """The options by name, with what was chosen where they leave the choice."""
+    """The options by name, with the values that were chosen automatically."""
     settings = {**options_to_json(options), **_resolved(learner), "cache": options.cache or "none"}
     return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
 
 
 def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
-    """What ``options.json`` holds; a source that was not read from a file has no path and no reading options."""
+    """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
     asked = dict(source.asked)
     path = asked.pop("path", None)
     return SavedOptions(path, out, ReadOptions(**asked), options, _resolved(learner))
 
 
 def _resolved(learner: Learner) -> dict[str, Any]:
-    """What was chosen where the options leave the choice."""
+    """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
     return {
         "bs": dls.bs,
@@ -248,7 +248,7 @@ def _resolved(learner: Learner) -> dict[str, Any]:
 
 
 def _say_nothing(_: str) -> None:
-    """Takes the sentences of the processes beside the main one."""
+    """Ignores the sentence; for all processes but the main one."""
 
 
 def _say_left_out(skipped: Mapping[str, str], say: Say) -> None:

@@ -43,7 +43,7 @@ for _name, (_function, _) in COMMANDS.items():
 def root_command(
     *,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: Annotated[
+    debug: Annotated[  # for the help; `main` removes it from the arguments
         bool, typer.Option("--debug", help="Show the traceback of an error; also after a command.")
     ] = False,
 ) -> None:

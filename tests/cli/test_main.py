@@ -353,7 +353,7 @@ def test_options_for_tables_are_refused_for_folders(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["train", str(tmp_path), "--out", str(tmp_path / "model"), option, "x"]) == 2
-    assert f"is a folder for each class, which needs no {option}; give a table" in capsys.readouterr().err
+    assert f"is a folder; {option} is only for a table. Give a table, or leave {option} out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])

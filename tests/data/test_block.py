@@ -119,12 +119,12 @@ def test_items_can_be_an_iterator(folder: Path) -> None:
         ({"a", "b"}, "got set; give list"),
         ({"a": 1}, "got dict; give list"),
         (None, "got NoneType"),
-        ("photos", "got 'photos'; get_items makes them of a folder"),
-        (Path("photos"), "got 'photos'; get_items makes them of a folder"),
+        ("photos", "got 'photos'; `get_items` lists the files of a folder"),
+        (Path("photos"), "got 'photos'; `get_items` lists the files of a folder"),
     ],
 )
 def test_items_that_cannot_be_indexed_are_an_error(items: object, message: str) -> None:
-    with pytest.raises(DataError, match=f"^items are a table, a list or an array, {message}"):
+    with pytest.raises(DataError, match=f"^items must be a table, a list or an array, {message}"):
         DataBlock().datasets(items)
 
 

@@ -62,7 +62,7 @@ def test_points_outside_of_their_images_are_an_error(labelled: Path) -> None:
 
 
 def test_an_unknown_unit_is_an_error(labelled: Path) -> None:
-    with pytest.raises(InputError, match="`unit` is pixels, fraction, percent, got 'metres'"):
+    with pytest.raises(InputError, match="`unit` must be pixels, fraction, percent, got 'metres'"):
         read_source(write(labelled, FRACTIONS), unit="metres")
 
 

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from eyebright.errors import InputError, TableError
-from eyebright.sources.forms import FORMS, form_of
+from eyebright.sources.forms import FORMS, parse_kind
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from eyebright.tasks.registry import TARGET_BLOCKS
@@ -64,7 +64,7 @@ def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> N
     ],
 )
 def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name: str) -> None:
-    assert form_of(word) == (name, TARGET_BLOCKS[name].columns)
+    assert parse_kind(word) == (name, TARGET_BLOCKS[name].columns)
 
 
 def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> N
         ("group", ["a", "b"], {}, "category"),
     ],
 )
-def test_the_form_of_target_columns_is_detected(
+def test_the_parse_kind_target_columns_is_detected(
     header: str, rows: list[str], options: dict[str, Any], kind: str, tmp_path: Path
 ) -> None:
     assert read_source(table(tmp_path, header, *rows), **options).kind == kind
@@ -116,7 +116,7 @@ def test_ambiguous_columns_are_an_error_that_lists_them(tmp_path: Path) -> None:
 def test_columns_that_are_not_points_are_an_error_that_lists_them(tmp_path: Path) -> None:
     path = table(tmp_path, "nose_x,nose_y,mouth", "1,2,3")
     with pytest.raises(
-        TableError, match="columns 'mouth' make no points; points are read from pairs of columns such as"
+        TableError, match="columns 'mouth' are not points; points are read from pairs of columns such as"
     ):
         read_source(path, labels=["nose_x", "nose_y", "mouth"], kind="points")
     with pytest.raises(TableError, match="no column holds points"):
@@ -193,7 +193,7 @@ def test_a_folder_cannot_be_read_as_another_kind_or_with_table_options(tmp_path:
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
     assert read_source(tmp_path, kind="class").kind == "category"
     assert read_source(tmp_path, kind="ratings").kind == "ordinal"
-    with pytest.raises(InputError, match="holds a folder for each class, which is no `kind='points'`; give a table"):
+    with pytest.raises(InputError, match="holds a folder for each class, which is not `kind='points'`; give a table"):
         read_source(tmp_path, kind="points")
 
 

@@ -106,7 +106,7 @@ def test_groups_keep_about_the_share_of_every_label() -> None:
     assert len(valid) == pytest.approx(0.2 * len(groups), rel=0.1)
     for name in "abc":
         assert (classes[valid] == name).sum() == pytest.approx(0.2 * (classes == name).sum(), rel=0.25)
-    assert split.messages[-1].endswith("; each of the 200 groups is on one side as a whole")
+    assert split.messages[-1].endswith("; each of the 200 groups is in one part as a whole")
 
 
 def test_held_out_images_stay_held_out() -> None:
@@ -124,5 +124,5 @@ def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_validation_share_out_of_range_is_an_error(share: float) -> None:
-    with pytest.raises(InputError, match="valid_pct is the share that validates, from 0 to below 1"):
+    with pytest.raises(InputError, match="valid_pct must be the validation share, from 0 to below 1"):
         split_source(source("category", Categorical.of("abab")), share)

@@ -123,7 +123,7 @@ def test_a_filtered_table_stays_in_range_unlike_the_book() -> None:
         (([0],), "two lists of indices, train and valid; got list$"),
         (None, "two lists of indices, train and valid; got NoneType$"),
         ((0, 1), "two lists of indices, train and valid; got int and int$"),
-        ((np.array([[0], [1]]), [2]), r"one after another, got an array of the shape \(2, 1\)"),
+        ((np.array([[0], [1]]), [2]), r"one-dimensional indices, got an array of the shape \(2, 1\)"),
     ],
 )
 def test_an_invalid_split_is_an_error(parts: Any, message: str) -> None:
@@ -175,15 +175,15 @@ def test_label_splitter_is_repeatable_and_stratifies_single_labels() -> None:
 @pytest.mark.parametrize("share", [-0.2, 1.0, 20])
 def test_a_share_out_of_range_is_an_error_when_the_splitter_is_made(share: float) -> None:
     for splitter in (split.RandomSplitter, split.EndSplitter, partial(split.LabelSplitter, [["a"]])):
-        with pytest.raises(InputError, match="valid_pct is the share that validates"):
+        with pytest.raises(InputError, match="valid_pct must be the validation share"):
             splitter(share)
-    with pytest.raises(InputError, match="test_size is the share that validates"):
+    with pytest.raises(InputError, match="test_size must be the validation share"):
         split.TrainTestSplitter(share)
 
 
 @pytest.mark.parametrize("size", [-1, -0.1, float("nan")])
 def test_a_negative_subset_size_is_an_error(size: float) -> None:
-    with pytest.raises(InputError, match="valid_sz is a share .* or a count"):
+    with pytest.raises(InputError, match="valid_sz must be a share .* or a number"):
         split.RandomSubsetSplitter(0.5, size)
 
 

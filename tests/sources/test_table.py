@@ -190,7 +190,7 @@ def test_two_columns_that_split_are_an_error(read):
 def test_the_same_image_with_the_same_labels_is_kept_once_and_said(read):
     table = read("file,labels\na.jpg,cat dog\nb.jpg,cow\na.jpg,dog cat\n")
     assert (table.files, table.lines) == (["a.jpg", "b.jpg"], [2, 3])
-    assert "rows that are left out because they repeat an image with the same target: 1" in table.messages
+    assert "duplicate rows (same image and target), which are left out: 1" in table.messages
 
 
 def test_the_same_image_with_different_labels_names_both_lines(read):

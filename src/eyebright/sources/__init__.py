@@ -1,1 +1,1 @@
-"""What any label file or folder becomes, and how it is split."""
+"""Reads label files and folders as a `Source`, and splits it."""

@@ -1,4 +1,4 @@
-"""Which column of a label file has which role: the files, the split, the groups; the others may hold targets."""
+"""Detects the roles of the columns of a label file: image files, split, groups; the others may hold targets."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -34,17 +34,17 @@ SPLIT_NAMES = ("is_valid", "split")
 """Names of columns with the split."""
 
 GROUP_NAMES = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "lesion_id")
-"""Names of columns whose equal cells mark images that belong together on one side of a split."""
+"""Names of columns with a group for each image; a split keeps the images of a group together."""
 
-_FILE_NAMES_AT_LAST = ("name", "id")
-_ROW_NUMBERS = ("unnamed:_0", "index", "id")  # what pandas writes, and what counts the rows
+_FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
+_ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
 
 
 def find_file_column(table: TextTable, asked: str | None) -> str:
     """The column with the files of the images.
 
     Raises:
-        TableError: there is none, or not the one that was asked for; the message names the columns of the table.
+        TableError: there is none, or no column ``asked``; the message lists the columns of the table.
     """
     if asked is not None:
         return existing(table, asked)
@@ -61,7 +61,7 @@ def find_file_column(table: TextTable, asked: str | None) -> str:
 
 
 def find_split_column(table: TextTable) -> str | None:
-    """The column with the split, if there is one.
+    """The column with the split; None: there is none.
 
     Raises:
         TableError: there are two.
@@ -73,7 +73,7 @@ def find_split_column(table: TextTable) -> str | None:
 
 
 def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
-    """The column with the groups, if there is one with at least two groups and an image that shares its group."""
+    """The column with the groups; None: there is none, all images are one group, or each image is a group."""
     for name in named(table.columns, GROUP_NAMES):
         if name not in taken and 2 <= len(table.columns[name].unique()) < len(table):
             return name
@@ -81,12 +81,12 @@ def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
 
 
 def target_candidates(table: TextTable, taken: Sequence[str]) -> list[str]:
-    """The columns that may hold targets: those without another role that do not number the rows."""
+    """The columns that may hold targets: those that have no other role and do not number the rows."""
     return [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
 
 
 def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """The columns that were asked for as targets.
+    """The columns that the user named as targets, checked.
 
     Raises:
         TableError: one does not exist, or has another role.
@@ -100,10 +100,10 @@ def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) 
 
 
 def existing(table: TextTable, name: str) -> str:
-    """The name, if a column has it.
+    """The name itself, checked to be that of a column.
 
     Raises:
-        TableError: none has; the message names the nearest one.
+        TableError: no column has this name; the message names the nearest one.
     """
     if name in table.columns:
         return name
@@ -119,11 +119,11 @@ def named(columns: Iterable[str], wanted: Sequence[str]) -> list[str]:
 
 
 def plain_name(column: str) -> str:
-    """The name of a column in lower case, with underscores: how known names are compared."""
+    """The name of a column in lower case with underscores, for comparison with known names."""
     return re.sub(r"[\s\-]+", "_", column.strip().lower())
 
 
 def _are_images(cells: Iterable[str]) -> bool:
-    """True when nine in ten of the cells that are not blank end like the names of images."""
+    """True if at least 90 % of the cells that are not blank look like names of image files."""
     names = [cell for cell in cells if cell]
     return bool(names) and sum(map(looks_like_image, names)) >= 0.9 * len(names)

@@ -1,11 +1,11 @@
-"""The forms that targets have in a label file, an entry for each of `TargetBlock.columns`: the only such table here.
+"""`FORMS`: for each form of targets in a label file (`TargetBlock.columns`) the functions that handle it.
 
-An entry finds the columns of its form where none were named, reads them, and gives the labels that a split spreads
-evenly over both sides.
+They find the columns of the form if none were named, read them, and give the labels that a split stratifies by.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,21 +23,33 @@ from eyebright.tasks.base import Columns, TargetBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
-"""From a table, columns and the delimiter between labels (None: found) to the targets in these columns."""
+"""From a table, columns and the delimiter between labels (None: detected) to the targets in these columns."""
 
-_MOST_STRATA = 1000  # of numbers; more make a split of millions of images slower, and no better
+_MAX_STRATA = 1000  # of numbers; more strata only slow down the split of millions of images
+
+
+class Kind(NamedTuple):
+    """What the targets of a source are.
+
+    Args:
+        block: the name of the target block, a key of `TARGET_BLOCKS`.
+        columns: what the columns of a table hold for this block.
+    """
+
+    block: str
+    columns: Columns
 
 
 @dataclass(frozen=True)
 class Form:
-    """One form of targets.
+    """The functions for one form of targets.
 
     Args:
         description: for a message.
-        find: from a table and the columns without another role to those with targets of this form; empty if none are.
+        find: from a table and the columns without another role to the columns with targets of this form; may be empty.
         read: the targets in these columns; the last argument is the delimiter between labels, or None.
-        strata: from a block, targets of this form and the share that validates to the labels that a split keeps even.
-        split_note: what a split keeps even, for a message; empty where it is nothing.
+        strata: from a block, targets of this form and the validation share to the labels that a split stratifies by.
+        split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
 
     description: str
@@ -47,8 +59,8 @@ class Form:
     split_note: str = ""
 
 
-def form_of(kind: str) -> tuple[str, Columns]:
-    """(the name of the block, the form of its columns) for a kind in the user's words.
+def parse_kind(kind: str) -> Kind:
+    """The kind that a user names.
 
     Args:
         kind: a form such as ``"labels"``, or the name of a block such as ``"multicategory"``.
@@ -64,11 +76,11 @@ def form_of(kind: str) -> tuple[str, Columns]:
     names |= {name: name for name in TARGET_BLOCKS}
     if kind not in names:
         raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
-    return names[kind], TARGET_BLOCKS[names[kind]].columns
+    return Kind(names[kind], TARGET_BLOCKS[names[kind]].columns)
 
 
 def block_name(form: Columns) -> str:
-    """The name of the first block that is read from this form."""
+    """The name of the first block in `TARGET_BLOCKS` with this form."""
     return {block.columns: name for name, block in reversed(TARGET_BLOCKS.items())}[form]
 
 
@@ -117,7 +129,7 @@ def _read_points(table: TextTable, columns: Sequence[str], _: str | None) -> Tar
     left_over = set(columns).difference(*(point.columns for point in points))
     if left_over:
         raise table.error(
-            f"the columns {listing(sorted(left_over))} make no points; points are read from pairs of columns such as "
+            f"the columns {listing(sorted(left_over))} are not points; points are read from pairs of columns such as "
             "'left_eye_x' and 'left_eye_y', or 'x1' and 'y1'"
         )
     return read_points(table, points)
@@ -138,10 +150,10 @@ def _no_strata(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix:
 
 
 def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:
-    """Images with similar numbers are a stratum, of which at least one validates."""
+    """Strata of images with similar numbers, large enough that each has a validation image."""
     assert isinstance(targets, np.ndarray)
     count = int(len(targets) * min(valid_pct, 1 - valid_pct))
-    return LabelMatrix.of_array(number_strata(targets, min(max(count, 1), _MOST_STRATA))[:, None])
+    return LabelMatrix.of_array(number_strata(targets, min(max(count, 1), _MAX_STRATA))[:, None])
 
 
 _LABELS_NOTE = "every label keeps its share and has a training image"

@@ -1,4 +1,4 @@
-"""What the headers of images say of a `Source`: which images can be read, and how points are measured in pixels."""
+"""Reads the headers of a source's images: finds unreadable images, and converts points to pixels."""
 
 import os
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size
 
 UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
-"""Units of coordinates, and what a coordinate is multiplied with beside the side of its image, if it is not a pixel."""
+"""Units of coordinates with their factors; fractions and percentages are also multiplied by the side of the image."""
 
 _CHECKED = 64  # images whose points are compared with the sizes of the images
-_IMAGES_HINT = "`images` names the folder that the table's file names start from"
+_IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
 
 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
-    Each header is read once, also where `points_in_pixels` has read some before.
+    No header is read twice, even if `points_in_pixels` has read some before.
 
     Raises:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
@@ -31,7 +31,7 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
     source = replace(source, sizes=sizes)
     if not bad:
         return source
-    _refuse_unreadable(source, bad, skip_bad=skip_bad)
+    _check_readable(source, bad, skip_bad=skip_bad)
     keep = np.ones(len(source), dtype=np.bool_)
     keep[list(bad)] = False
     skipped = {**source.skipped, **{error.path: error.reason for error in bad.values()}}
@@ -41,20 +41,20 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
 def points_in_pixels(source: Source, unit: str | None) -> Source:
     """The source with its points in pixels of their images.
 
-    Points of images that cannot be read become unknown where they are converted; `readable` reports these images.
+    If points are converted, those of unreadable images become unknown; `readable` reports these images.
 
     Args:
         source: with points.
-        unit: ``"pixels"`` takes points as they are, ``"fraction"`` and ``"percent"`` are converted with the sizes of
-            the images; None: pixels, if some points and the sizes of their images do not say otherwise.
+        unit: of the points; ``"fraction"`` and ``"percent"`` are of the width and height of each image. None: pixels,
+            after a check of some images that pixels are plausible.
 
     Raises:
-        InputError: there is no such unit, or the points can hardly be pixels.
+        InputError: there is no such unit, or the points are implausible as pixels.
     """
     if unit not in (None, *UNITS):
-        raise InputError(f"`unit` is {', '.join(UNITS)}, got '{unit}'")
+        raise InputError(f"`unit` must be {', '.join(UNITS)}, got '{unit}'")
     if unit is None:
-        _refuse_implausible(source)
+        _check_plausible(source)
     if unit in (None, "pixels"):
         return source
     assert isinstance(source.targets, np.ndarray)
@@ -67,7 +67,7 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
 
 
 def _read_sizes(source: Source) -> tuple[Sizes, dict[int, ImageError]]:
-    """(height and width of each image, the errors by row); sizes that are known are not read again."""
+    """(height and width of each image, error by row); known sizes are not read again."""
     sizes = np.zeros((len(source), 2), dtype=np.int32) if source.sizes is None else source.sizes.copy()
     bad: dict[int, ImageError] = {}
     for i in np.flatnonzero(sizes[:, 0] == 0).tolist():
@@ -78,7 +78,7 @@ def _read_sizes(source: Source) -> tuple[Sizes, dict[int, ImageError]]:
     return sizes, bad
 
 
-def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:
+def _check_readable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:
     first = next(iter(bad))
     row, reason = source[first], bad[first].reason
     if len(bad) == len(source):
@@ -90,7 +90,7 @@ def _refuse_unreadable(source: Source, bad: dict[int, ImageError], *, skip_bad: 
         raise InputError(f"{row}: {reason}{others}; `skip_bad=True` leaves them out and lists them")
 
 
-def _refuse_implausible(source: Source) -> None:
+def _check_plausible(source: Source) -> None:
     step = -(-len(source) // _CHECKED)
     wrong = implausible_reason(list(_samples(source, range(0, len(source), step))))
     if wrong is not None:

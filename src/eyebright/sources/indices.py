@@ -1,7 +1,7 @@
-"""Which items: indices that take eight bytes each, where a list of Python's own numbers takes forty.
+"""`Indices`: indices of items in eight bytes each, while a list of Python integers takes about forty.
 
-Ten million images then have 80 MB of indices. In use they are like a list: they compare with one, can be cut and
-joined, and give whole numbers of Python.
+Ten million images have 80 MB of indices. They behave like a list: they can be compared with one, sliced and
+concatenated, and their elements are Python integers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,14 +12,14 @@ import numpy as np
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _SHOWN = 20
-_AT_ONCE = 10_000  # indices that become numbers of Python together, which is quick and takes little
+_AT_ONCE = 10_000  # indices converted to Python integers at a time: one by one is slow, all at once takes memory
 
 
 class Indices(Sequence[int]):
     """Indices of items, in order; immutable.
 
     Args:
-        of: an array (which is not copied), a range (which takes no memory at all), or whole numbers.
+        of: an array (which is not copied), a range (which takes no memory), or integers.
     """
 
     __slots__ = ("_of",)
@@ -72,7 +72,7 @@ class Indices(Sequence[int]):
 
     @property
     def array(self) -> IndexArray:
-        """The indices as an array that nobody can write to."""
+        """The indices as a read-only array."""
         if isinstance(self._of, range):
             return np.arange(self._of.start, self._of.stop, self._of.step)
         return self._of

@@ -1,4 +1,4 @@
-"""Items: whatever can be counted and asked for by index, such as a table's rows, a list or an array."""
+"""Items of a data block: anything with a length and an index, such as the rows of a table, a list or an array."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,17 +11,19 @@ from eyebright.errors import DataError
 
 
 def as_items(given: Any) -> Any:
-    """What was given, as items that can be counted and asked for by index; what comes one by one becomes a list.
+    """What was given, as items with a length and an index; an iterator becomes a list.
 
     Raises:
-        DataError: it is nothing of the kind.
+        DataError: it has no length or index, or is a path.
     """
     if isinstance(given, Iterator):
         return list(given)
     if isinstance(given, (str, Path)):
-        raise DataError(f"items are a table, a list or an array, got '{given}'; get_items makes them of a folder")
+        raise DataError(
+            f"items must be a table, a list or an array, got '{given}'; `get_items` lists the files of a folder"
+        )
     if isinstance(given, Mapping) or not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
-        raise DataError(f"items are a table, a list or an array, got {type(given).__name__}; give list(...) of it")
+        raise DataError(f"items must be a table, a list or an array, got {type(given).__name__}; give list(...) of it")
     return given
 
 
@@ -38,10 +40,10 @@ def take(items: Any, indices: Sequence[int]) -> Any:
 
 
 def only_column(found: Any, col: str | int) -> Any:
-    """What stands under a name in a table, or in a row of it.
+    """``found``, the result of looking up ``col`` in a table or in a row, checked to be one column or cell.
 
     Raises:
-        DataError: it stands in several columns.
+        DataError: several columns have this name.
     """
     several = found.columns if isinstance(found, pd.DataFrame) else getattr(found, "index", None)
     if isinstance(several, pd.Index) and len(several) > 1 and (several == col).all():
@@ -50,7 +52,7 @@ def only_column(found: Any, col: str | int) -> Any:
 
 
 def where(items: Any, index: int) -> str:
-    """How a message calls an item: its path, or its row in the table."""
+    """An item's name in messages: its path, or its row in the table."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
         return f"row {index}"
     item = items[index]

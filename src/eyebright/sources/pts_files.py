@@ -1,4 +1,4 @@
-"""From a folder of images with a ``.pts`` file beside each, as in 300-W, to their points.
+"""Reads the points of images from the ``.pts`` file beside each, as in the dataset 300-W.
 
     version: 1
     n_points: 68
@@ -39,7 +39,7 @@ def read_pts_files(images: Sequence[Path]) -> Floats:
     """Shape (n, p, 2): the points of images from the ``.pts`` file beside each, (x, y) in continuous pixels.
 
     Raises:
-        TableError: a file cannot be read or understood, or has another number of points than the first one.
+        TableError: a file cannot be read or is invalid, or has another number of points than the first one.
     """
     files = [image.with_suffix(_EXTENSION) for image in images]
     points = [read_pts(file) for file in files]
@@ -52,7 +52,7 @@ def read_pts_files(images: Sequence[Path]) -> Floats:
 
 
 def pts_messages(images: Sequence[Path], left_out: int) -> list[str]:
-    """How the files were understood, sentences for the user.
+    """How the files were read, sentences for the user.
 
     Args:
         images: with points.
@@ -69,7 +69,7 @@ def read_pts(path: Path) -> Floats:
     """Shape (p, 2): the points of a file, (x, y) in continuous pixels.
 
     Raises:
-        TableError: the file cannot be read or understood.
+        TableError: the file cannot be read or is invalid.
     """
     try:
         content = _CONTENT.fullmatch(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from eyebright.errors import InputError, checked_keywords
 from eyebright.sources.folder import folder_source
-from eyebright.sources.forms import form_of
+from eyebright.sources.forms import parse_kind
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.source import Source
 from eyebright.sources.table import table_source
@@ -35,46 +35,48 @@ def read_source(
 
     Args:
         path: the table, or the folder.
-        images: the folder that a table's file names start from; None: the table's own.
-        files: the table's column with the files of the images; None: found.
-        labels: the table's columns with the targets; None: found.
-        delimiter: between two labels in a cell; ``""`` where a cell is one class; None: found.
+        images: the folder that a table's file names are relative to; None: the folder of the table.
+        files: the table's column with the image files; None: detected from the table.
+        labels: the table's columns with the targets; None: detected from the table.
+        delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
-            ``"numbers"``; None: found, and never ratings.
+            ``"numbers"``; None: detected from the table or folder, but never ratings.
         mirror: pairs of points that exchange their names in a mirrored image, such as ``"left_eye:right_eye"``, several
-            separated by commas; ``"none"``: there are none; None: found by left and right in the names.
+            separated by commas; ``"none"``: no points do; None: detected by left and right in the names.
         unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels,
             if the points do not look like something else.
 
     Raises:
-        InputError: there is no such file or folder, or it cannot be understood.
+        InputError: there is no such file or folder, or its content is invalid or ambiguous.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
     columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
-    asked: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
-    form = None if kind is None else form_of(kind)
+    table_options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
+    parsed = None if kind is None else parse_kind(kind)
     if path.is_dir():
-        _refuse_table_options(path, asked)
-        source = folder_source(path, form)
+        _check_no_table_options(path, table_options)
+        source = folder_source(path, parsed)
     else:
-        source = table_source(path, images=images, files=files, labels=columns, delimiter=delimiter, kind=form)
-    source = _located(source, pairs, unit)
-    return replace(source, asked={"path": path, **asked, "kind": kind, "mirror": pairs, "unit": unit})
+        source = table_source(path, images=images, files=files, labels=columns, delimiter=delimiter, kind=parsed)
+    source = _with_points_prepared(source, pairs, unit)
+    return replace(source, asked={"path": path, **table_options, "kind": kind, "mirror": pairs, "unit": unit})
 
 
-def _refuse_table_options(path: Path, asked: dict[str, Any]) -> None:
-    for name, value in asked.items():
+def _check_no_table_options(path: Path, table_options: dict[str, Any]) -> None:
+    for name, value in table_options.items():
         if value not in (None, ()):
-            raise InputError(
-                f"'{path}' is a folder for each class, which needs no `{name}`; give a table, or leave `{name}` out"
-            )
+            raise InputError(f"'{path}' is a folder; `{name}` is only for a table. Give a table, or leave `{name}` out")
 
 
-def _located(source: Source, mirror: str | None, unit: str | None) -> Source:
-    """The source with its points in pixels and paired for mirrored images; other targets have neither."""
+def _with_points_prepared(source: Source, mirror: str | None, unit: str | None) -> Source:
+    """The source with its points in pixels and their mirrored partners; a source without points as it is.
+
+    Raises:
+        InputError: ``mirror`` or ``unit`` is given for other targets than points, or is invalid.
+    """
     if not source.block().is_geometric:
         for name, value in (("mirror", mirror), ("unit", unit)):
             if value is not None:

@@ -1,7 +1,7 @@
-"""`Source`: what any label file or folder becomes, one row for each image, in columns of arrays.
+"""`Source`: labelled images read from a label file or a folder, stored in columns with one row per image.
 
-A file name takes its characters, labels and classes take four bytes, since each different value is kept once, and
-numbers and coordinates take eight bytes each.
+A row takes the characters of its file name, four bytes for its labels or class (each unique value is stored once), and
+eight bytes for each number or coordinate.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def path(self) -> Path:
-        """Where the image is."""
+        """The path of the image."""
         return self.source.root / self.source.files[self.index]
 
     @property
@@ -77,20 +77,21 @@ class Source:
 
     Args:
         kind: of the targets: the name of a block in `eyebright.tasks.registry.TARGET_BLOCKS`.
-        root: the folder that ``files`` start from.
+        root: the folder that ``files`` are relative to.
         files: of the images, relative to ``root``, each once.
         targets: raw, one for each image: label sets and classes as codes; points of shape (n, p, 2), in pixels of the
             user's image, and numbers of shape (n, k), where NaN is unknown.
         name: of the label file, for messages; empty for a folder of images.
         names: of the points or numbers; empty where they have none.
-        mirror: for each point the index of the one whose name it takes in a mirrored image; None: names have no side.
+        mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
         part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
         group: images of one group belong together on one side of a split; None: each image is independent.
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
-        sizes: shape (n, 2), height and width of each image in pixels; 0 where its header was not read. None: none was.
-        messages: how the data were understood, sentences for the user.
+        sizes: shape (n, 2), height and width of each image in pixels; 0 if its header was not read. None: none was
+            read.
+        messages: how the data were read, sentences for the user.
         skipped: images that were left out because they cannot be read, path to reason.
         asked: the arguments of `read_source`; empty where the source was not read from a file.
 
@@ -136,7 +137,7 @@ class Source:
         return "; ".join([f"Source: {len(self)} images", *self.messages])
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how it was understood, its first images, and which were left out."""
+        """What a notebook shows: the messages, the first images, and those that were left out."""
         block = self.block()
         rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _SHOWN)]
         skipped = (
@@ -157,7 +158,7 @@ class Source:
     def split(self) -> tuple[Indices, Indices] | None:
         """(train, valid) indices as the data say; None where no image is for validation.
 
-        Images for test and promise are in neither; an image of which the data do not say it trains.
+        Images of the parts test and promise are in neither; an image without a part is a training image.
         """
         if self.part is None:
             return None

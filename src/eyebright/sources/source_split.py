@@ -1,4 +1,4 @@
-"""Training and validation images of a `Source` whose data do not say which: stratified, and by whole groups."""
+"""`split_source`: a stratified random split of a `Source` that has no validation images, by whole groups."""
 
 from dataclasses import replace
 
@@ -15,18 +15,18 @@ from eyebright.types import Part
 
 
 def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0) -> Source:
-    """The source with a part for every image, and a message about how they were chosen.
+    """The source with a part for every image, and a message about the split.
 
     Labels, classes and quantiles of numbers keep their shares, and groups stay whole. A source in which some images are
     for validation already is returned as it is; images for promise and test keep their part.
 
     Args:
         source: the labelled images.
-        valid_pct: the share of the other images that validates, in [0, 1).
+        valid_pct: the share of the images that are not held out which is for validation, in [0, 1).
         seed: of the split.
 
     Raises:
-        InputError: another share.
+        InputError: ``valid_pct`` is out of range.
         DataError: all images are of one group.
     """
     check_share("valid_pct", valid_pct)
@@ -47,7 +47,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     message = f"split at random with seed {seed}: {int(validates.sum())} of {len(rows)} images validate"
     notes = [form.split_note] if form.split_note else []
     if groups is not None:
-        notes.append(f"each of the {len(groups.categories)} groups is on one side as a whole")
+        notes.append(f"each of the {len(groups.categories)} groups is in one part as a whole")
     part = _parts(source, rows.array, validates)
     return replace(source, part=part, messages=(*source.messages, "; ".join([message, *notes])))
 

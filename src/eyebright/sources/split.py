@@ -1,8 +1,8 @@
-"""Which items train and which validate: functions from items to two lists of indices.
+"""Splitters, as in the fastai book: functions from items to the indices of training and validation items.
 
-Indices count from 0 in the order of the items, whatever a table's index says; `checked_split` refuses
-what would train on a validation image. Seeds make their own generator, so the global ones stay as they are.
-The splitters here give `Indices` and look at all items at once where they can, so ten million are split in seconds.
+Indices count from 0 in the order of the items, whatever a table's index is; `checked_split` rejects splits with an item
+on both sides. Each splitter has its own random generator, so global generators are not changed. The splitters here
+return `Indices` and are vectorized where possible, so ten million items are split in seconds.
 """
 
 import math
@@ -29,20 +29,21 @@ Splitter = Callable[[Any], Iterable[Iterable[int]]]
 def checked_split(splitter: Splitter, items: Any) -> Split:
     """The splitter's (train, valid) indices, checked.
 
-    A table reaches the splitter with a fresh index 0, 1, 2, ..., so that a splitter that answers with the index's
-    labels answers with indices too: a filtered or shuffled table cannot leak.
+    The splitter gets a table with the index 0, 1, 2, ..., so that a splitter that returns labels of the index returns
+    positions: a filtered or shuffled table cannot put training items into the validation set.
 
     Raises:
-        DataError: not two lists, not whole numbers, out of range, an item twice, or nothing to train on.
+        DataError: the splitter does not return two lists of integers in range, an item occurs twice, or there is no
+            training item.
     """
     fresh = items.reset_index(drop=True) if isinstance(items, (pd.DataFrame, pd.Series)) else items
-    answer: Any = splitter(fresh)  # whatever somebody's function gives
-    parts: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
+    returned: Any = splitter(fresh)  # a user's function may return anything
+    parts: list[Any] = list(returned) if isinstance(returned, Iterable) else [returned]
     if len(parts) != 2 or not all(isinstance(part, Iterable) for part in parts):
         kinds = " and ".join(type(part).__name__ for part in parts)
-        raise DataError(f"a splitter gives two lists of indices, train and valid; got {kinds or 'nothing'}")
+        raise DataError(f"a splitter must return two lists of indices, train and valid; got {kinds or 'nothing'}")
     train, valid = (_positions(part, len(items)) for part in parts)
-    _refuse_overlap(items, train, valid)
+    _check_no_overlap(items, train, valid)
     if not len(train):
         raise DataError(
             f"the split leaves nothing to train on: all {len(valid)} of {len(items)} items are for validation"
@@ -54,11 +55,11 @@ def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Spl
     """A random share for validation; the same indices as the book's for the same seed.
 
     Args:
-        valid_pct: the share of items that validates, in [0, 1).
+        valid_pct: the validation share of the items, in [0, 1).
         seed: None draws a new split each time.
 
     Raises:
-        InputError: a share outside of that.
+        InputError: the share is out of range.
     """
     check_share("valid_pct", valid_pct)
 
@@ -71,14 +72,19 @@ def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Spl
 
 
 def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = None) -> Splitter:
-    """Random subsets: shares (below 1) or counts of the items; the rest is left out.
+    """Random subsets of a given size; other items are in neither.
+
+    Args:
+        train_sz: size of the training set, a share of the items (below 1) or a number of them.
+        valid_sz: size of the validation set, in the same way.
+        seed: None draws a new split each time.
 
     Raises:
-        InputError: less than nothing.
+        InputError: a size is negative.
     """
     for name, size in (("train_sz", train_sz), ("valid_sz", valid_sz)):
         if not size >= 0:
-            raise InputError(f"{name} is a share (from 0 to below 1) or a count of the items, got {size}")
+            raise InputError(f"{name} must be a share (from 0 to below 1) or a number of items, got {size}")
 
     def count(size: float, n: int) -> int:
         return int(n * size) if size < 1 else int(size)
@@ -100,7 +106,7 @@ def TrainTestSplitter(
     """A random share for validation; with ``stratify`` (one class an item) each class keeps its share.
 
     Raises:
-        InputError: a share that is none.
+        InputError: the share is out of range.
     """
     check_share("test_size", test_size)
 
@@ -126,11 +132,11 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
 
     Args:
         labels: of each item; also none, one or several.
-        valid_pct: the share that validates.
+        valid_pct: the validation share of the items, in [0, 1).
         seed: None draws a new split each time.
 
     Raises:
-        InputError: a share that is none.
+        InputError: the share is out of range.
     """
     check_share("valid_pct", valid_pct)
     lists = LabelMatrix.of(labels)
@@ -146,10 +152,10 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
 
 
 def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
-    """The named indices validate.
+    """Validation items by index.
 
     Raises:
-        DataError: something that is no index; a mask would be taken for indices 0 and 1.
+        DataError: a value is not an index; a boolean mask is rejected, since it would be read as the indices 0 and 1.
     """
     chosen = np.unique(np.fromiter(map(_position, valid_idx), dtype=np.int64))
 
@@ -162,10 +168,10 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
 
 
 def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
-    """The last (or first) share validates: for items in the order of time.
+    """The last (or first) share of the items for validation, for items in chronological order.
 
     Raises:
-        InputError: a share that is none.
+        InputError: the share is out of range.
     """
     check_share("valid_pct", valid_pct)
 
@@ -179,10 +185,10 @@ def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitt
 
 
 def MaskSplitter(mask: Sequence[bool]) -> Splitter:
-    """Items where the mask is true validate.
+    """Validation items where the mask is true.
 
     Raises:
-        DataError: when called with another number of items than the mask has.
+        DataError: when called with another number of items than the mask has values.
     """
 
     def splitter(items: Any) -> Split:
@@ -194,12 +200,12 @@ def MaskSplitter(mask: Sequence[bool]) -> Splitter:
 
 
 def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
-    """Items for which ``func`` is true validate."""
+    """Validation items for which ``func`` returns true."""
     return lambda items: _by(func(item_at(items, i)) for i in range(len(items)))
 
 
 def FileSplitter(fname: str | Path) -> Splitter:
-    """Items whose file name stands in the text file (one a line) validate.
+    """Validation items whose file name is in a text file, one per line.
 
     Raises:
         InputError: the file cannot be read.
@@ -213,7 +219,7 @@ def FileSplitter(fname: str | Path) -> Splitter:
 
 
 def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[str] = "valid") -> Splitter:
-    """The folder above the class folder says it: ``train/cat/1.jpg``, ``valid/cat/2.jpg``.
+    """Training and validation items by the folder above the class folder: ``train/cat/1.jpg``, ``valid/cat/2.jpg``.
 
     Raises:
         DataError: when called with items in neither folder.
@@ -237,14 +243,14 @@ def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[st
 
 
 def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
-    """A column of the table says it.
+    """Validation items by a column of a table.
 
     Args:
-        col: its name or number; a row validates where it is true.
-        on: a row validates where the column has this value, or one of these.
+        col: name or number of the column.
+        on: the value, or list of values, of validation rows; None: the column is true in them.
 
     Raises:
-        DataError: when called with something that has no such column, or a column that is not true or false.
+        DataError: when called with items without this column, or if it holds other values than true and false.
     """
 
     def splitter(items: Any) -> Split:
@@ -264,13 +270,14 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
 
 
 def check_share(name: str, share: float) -> None:
-    """Nothing, where a share is one.
+    """Raises `InputError` unless a validation share is in [0, 1).
 
-    Raises:
-        InputError: it is below 0, or 1 or above.
+    Args:
+        name: of the argument, for the message.
+        share: its value.
     """
     if not 0 <= share < 1:
-        raise InputError(f"{name} is the share that validates, from 0 to below 1, got {share}")
+        raise InputError(f"{name} must be the validation share, from 0 to below 1, got {share}")
 
 
 def _position(i: Any) -> int:
@@ -284,13 +291,13 @@ def _position(i: Any) -> int:
 
 def _positions(part: Iterable[Any], n: int) -> Indices:
     if isinstance(part, np.ndarray) and part.ndim != 1:
-        raise DataError(f"a splitter gives indices one after another, got an array of the shape {part.shape}")
+        raise DataError(f"a splitter must return one-dimensional indices, got an array of the shape {part.shape}")
     if not isinstance(part, (Indices, np.ndarray)):
         part = list(part)
         for kind in dict.fromkeys(map(type, part)):
             if issubclass(kind, (bool, np.bool_)) or not issubclass(kind, (int, np.integer)):
                 wrong = next(i for i in part if type(i) is kind)
-                raise DataError(f"a splitter gives indices (whole numbers from 0), got {wrong!r}")
+                raise DataError(f"a splitter must return indices (whole numbers from 0), got {wrong!r}")
     elif isinstance(part, np.ndarray) and part.dtype.kind not in "iu":
         return _positions(part.tolist(), n)
     if len(part) and not (0 <= min(part) <= max(part) < n):
@@ -299,7 +306,7 @@ def _positions(part: Iterable[Any], n: int) -> Indices:
     return Indices(part.copy() if isinstance(part, np.ndarray) else part)
 
 
-def _refuse_overlap(items: Any, train: Indices, valid: Indices) -> None:
+def _check_no_overlap(items: Any, train: Indices, valid: Indices) -> None:
     trains, validates = np.zeros((2, len(items)), dtype=np.bool_)
     trains[train.array] = True
     validates[valid.array] = True
@@ -307,14 +314,14 @@ def _refuse_overlap(items: Any, train: Indices, valid: Indices) -> None:
     if len(both):
         raise DataError(
             f"the split puts {len(both)} items on both sides, {where(items, int(both[0]))} for one; "
-            "what trains cannot validate"
+            "a training item cannot be for validation"
         )
     if np.count_nonzero(trains) != len(train) or np.count_nonzero(validates) != len(valid):
         raise DataError("the split names an item twice on one side")
 
 
 def permutation(n: int, seed: int | None) -> IndexArray:
-    """Shape (n,): the numbers below n in a random order, the same one for the same seed; None draws a new one."""
+    """Shape (n,): a random permutation of 0 to n - 1; None as the seed draws a new one each time."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()

@@ -1,6 +1,6 @@
-"""Stratified splits for any number of labels for each image, with or without groups; ten million rows in seconds.
+"""Stratified splits for any number of labels per item, with or without groups; ten million items in seconds.
 
-The labels of all items are one array of codes, four bytes for each label of each item.
+The labels of all items are stored as one array of codes, four bytes per label and item.
 """
 
 from array import array
@@ -15,10 +15,10 @@ from eyebright.sources.targets import Floats
 
 
 class LabelMatrix(NamedTuple):
-    """The labels of items, as the rows of a sparse matrix.
+    """The labels of items, stored like the rows of a sparse (CSR) matrix.
 
     Args:
-        names: the different labels.
+        names: the unique labels.
         counts: how many labels each item has.
         codes: of the labels of the first item, then of the second, and so on: indices in ``names``.
     """
@@ -40,14 +40,14 @@ class LabelMatrix(NamedTuple):
 
     @staticmethod
     def of_categorical(labels: Sequence[Iterable[str]], rows: Codes) -> "LabelMatrix":
-        """The labels of items of which many have the same.
+        """The labels of items, given as unique sets of labels and the index of each item's set.
 
         Args:
-            labels: different sets of labels.
+            labels: the unique sets of labels.
             rows: shape (n,), for each item the index of its set.
         """
-        different = LabelMatrix.of(labels)
-        return LabelMatrix(different.names, different.counts[rows], different.codes[different.places(rows)])
+        unique = LabelMatrix.of(labels)
+        return LabelMatrix(unique.names, unique.counts[rows], unique.codes[unique.places(rows)])
 
     @staticmethod
     def of_array(labels: Codes) -> "LabelMatrix":
@@ -57,12 +57,12 @@ class LabelMatrix(NamedTuple):
             labels: shape (n, k), numbers of labels; -1 for none.
         """
         has = labels >= 0
-        different, codes = np.unique(labels[has], return_inverse=True)
-        names = [f"{number:09}" for number in different.tolist()]
+        unique, codes = np.unique(labels[has], return_inverse=True)
+        names = [f"{number:09}" for number in unique.tolist()]
         return LabelMatrix(names, has.sum(axis=1).astype(np.int32), codes.astype(np.int32))
 
     def places(self, order: "IndexArray | Codes") -> IndexArray:
-        """Where in ``codes`` the labels of these items are, one item after the other."""
+        """The positions in ``codes`` of the labels of these items, item after item."""
         counts = self.counts[order]
         starts = (np.cumsum(self.counts) - self.counts)[order]  # where each item's labels begin
         before = np.cumsum(counts) - counts
@@ -79,14 +79,15 @@ class LabelMatrix(NamedTuple):
 
 
 def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mask:
-    """Which items validate: of each label, from the rarest on, what is still missing to its share.
+    """Which items are for validation, by iterative stratification (Sechidis et al., 2011, ECML PKDD).
 
-    No label is left without an item to train on. Sechidis et al., 2011, ECML PKDD, each label split as a whole.
+    Labels are split one after the other, the rarest first: of its items that are not assigned yet, as many are for
+    validation as its share still needs. Every label keeps a training item.
 
     Args:
         labels: of the items.
         order: in which they are split.
-        share: that validates.
+        share: the validation share, in [0, 1).
     """
     holders = labels.holders(order)
     bare = order[labels.counts[order] == 0]
@@ -104,16 +105,17 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
 
 
 def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: float) -> Mask:
-    """Which groups validate, each as a whole: of each label, from the rarest on, about its share of the items.
+    """Which groups are for validation, each as a whole, so that about the share of each label's items is.
 
-    A group validates where that brings its label nearer to the share. No label is left without a group to train on, and
-    some group validates where another can train.
+    Labels are split one after the other, the rarest first: a group is for validation if that brings the label nearer to
+    its share. Every label keeps a training group, and at least one group is for validation if another can be for
+    training.
 
     Args:
         labels: of the items.
         groups: shape (n,), the group of each item, from 0 on.
         order: of the groups, in which they are split.
-        share: of the items that validates.
+        share: the validation share of the items, in [0, 1).
     """
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -166,20 +168,20 @@ def number_strata(numbers: Floats, count: int) -> Codes:
 
 
 def grouped(codes: "Codes | IndexArray", count: int) -> list[IndexArray]:
-    """For each code below ``count`` the places at which it occurs, ascending."""
+    """For each code below ``count`` the positions at which it occurs, ascending."""
     places = np.argsort(codes, kind="stable")
     return np.split(places, np.cumsum(np.bincount(codes, minlength=count)))[:count]
 
 
 def _by_first(holders: dict[str, Codes], order: IndexArray) -> list[Codes]:
-    """The items of each label, in the order of their first ones."""
+    """The items of each label; labels are ordered by their first items."""
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return sorted(holders.values(), key=lambda items: place[items[0]])
 
 
 def _hold_out_one(valid: Mask, holders: Iterable[Codes], groups: Codes, sizes: np.ndarray[Any, Any]) -> None:
-    """The smallest group validates, of those without which every label still has a group to train on."""
+    """Puts the smallest group into validation without which every label still has a training group."""
     needed = {int(own[0]) for own in (np.unique(groups[items]) for items in holders) if len(own) == 1}
     free = [group for group in np.argsort(sizes, kind="stable").tolist() if sizes[group] and group not in needed]
     if len(free) > (0 if needed else 1):

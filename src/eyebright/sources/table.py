@@ -1,6 +1,6 @@
-"""From a table of labels on disk to a `Source`, with nothing guessed in silence.
+"""`table_source`: reads a label file (CSV or TSV) as a `Source`.
 
-Every choice that was made is a sentence in `Source.messages`; what cannot be understood is an error with its line.
+Everything that is detected is told in `Source.messages`; what is invalid or ambiguous is an error with its line.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,12 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import find_file_column, find_group_column, find_split_column, plain_name
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
-from eyebright.sources.forms import block_name
+from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.parts import HELD_OUT, PART_NAMES, part_messages
 from eyebright.sources.source import Source
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
-from eyebright.tasks.base import Columns
 from eyebright.types import Part
 
 _IS_VALID: dict[str, Part] = {
@@ -37,22 +36,22 @@ def table_source(
     files: str | None = None,
     labels: Sequence[str] = (),
     delimiter: str | None = None,
-    kind: tuple[str, Columns] | None = None,
+    kind: Kind | None = None,
 ) -> Source:
     """The images of a table, with their targets.
 
     Args:
         path: the table, CSV or TSV: UTF-8, a header, a row for each image.
-        images: the folder that its file names start from; None: the table's own.
-        files: the column with the files of the images; None: one with a known name (``file``, ``image``, ...), or the
-            first whose cells look like names of images.
-        labels: the columns with the targets; empty: see `eyebright.sources.target_columns`.
-        delimiter: between two labels; ``""`` where a cell is one class; None: found.
-        kind: the name of the target block and the form of the columns; None: found.
+        images: the folder that its file names are relative to; None: the folder of the table.
+        files: the column with the image files; None: a column with a known name (``file``, ``image``, ...), or the
+            first whose cells look like names of image files.
+        labels: the columns with the targets; empty: detected as described in `eyebright.sources.target_columns`.
+        delimiter: between two labels; ``""`` if a cell is one class; None: detected from the cells.
+        kind: what the columns hold and the target block for it; None: detected from the columns.
 
     Raises:
         InputError: there is no such folder.
-        TableError: the table cannot be understood; the message names the file and, where it can, the line.
+        TableError: the table is invalid or ambiguous; the message names the file and, if possible, the line.
     """
     path = Path(path)
     folder = path.parent if images is None else Path(images)
@@ -61,13 +60,13 @@ def table_source(
     table = read_csv(path)
     file_column, split_column = find_file_column(table, files), find_split_column(table)
     taken = [name for name in (file_column, split_column) if name]
-    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind[1])
+    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.columns)
     table, part, messages = _read_part(table, split_column, found.columns)
     targets = found.read(table, found.columns, delimiter)
     group_column = find_group_column(table, [*taken, *targets.columns])
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     source = Source(
-        kind=block_name(targets.form) if kind is None else kind[0],
+        kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,
         files=_file_names(table, file_column),
         targets=targets.values,
@@ -84,8 +83,8 @@ def table_source(
     messages = [f"images are named in column '{file_column}'", *targets.messages, *messages]
     if group_column:
         messages.append(f"images with the same cell in column '{group_column}' belong together")
-    if repeated := len(source) - len(keep):
-        messages.append(f"rows that are left out because they repeat an image with the same target: {repeated}")
+    if duplicates := len(source) - len(keep):
+        messages.append(f"duplicate rows (same image and target), which are left out: {duplicates}")
     if others := [name for name in table.columns if name not in used]:
         messages.append(f"not used for training: the columns {listing(others)}")
     return replace(source.only(keep), messages=tuple(messages))
@@ -106,7 +105,7 @@ def _file_names(table: TextTable, column: str) -> Strings:
 def _read_part(
     table: TextTable, column: str | None, target_columns: Sequence[str]
 ) -> tuple[TextTable, Categorical[Part] | None, list[str]]:
-    """(table, part of each row, messages); test rows are left out where none of them has a target."""
+    """(table, part of each row, messages); if no test row has a target, the table is without test rows."""
     if column is None:
         return table, None, []
     part = _parts(table, column)

@@ -1,8 +1,8 @@
-"""Which columns of a label file hold the targets, and in which form, where the user did not say.
+"""Detects which columns of a label file hold the targets, and in which form.
 
-In this order: a column that is called ``labels``, ``class`` or the like; columns of points (``nose_x, nose_y``);
-0/1 columns; the only column that is left; columns of numbers with decimals, if no other column could be meant.
-A single column of numbers with decimals holds numbers to predict; whole numbers are classes.
+They are searched in this order: a column that is called ``labels``, ``class`` or the like; columns of points (``nose_x,
+nose_y``); 0/1 columns; the only column without another role; columns of numbers with decimals, if all are. A single
+column of numbers with decimals holds numbers to predict; whole numbers are classes.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from eyebright.tasks.base import Columns
 
 
 class FoundColumns(NamedTuple):
-    """The columns with the targets, and what reads them.
+    """The columns with the targets, and the function that reads them.
 
     Args:
         columns: their names.
-        read: from the table, these columns and the delimiter between labels to the targets.
+        read: the function from the table, these columns and the delimiter between labels to the targets.
     """
 
     columns: list[str]
@@ -43,8 +43,8 @@ def find_targets(
     Args:
         table: the label file.
         taken: the columns with another role.
-        labels: the columns that the user named; empty: found.
-        form: in which they hold the targets; None: found when they are read.
+        labels: the columns that the user named; empty: detected from the table.
+        form: what they hold; None: detected from their cells when they are read.
 
     Raises:
         TableError: there are none, not those that were asked for, or several readings are possible.
@@ -83,7 +83,7 @@ def _read_indicators(table: TextTable, columns: Sequence[str], _: str | None) ->
 
 
 def _read_by_content(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
-    """The targets in columns that are known to hold them, in the form that their cells have."""
+    """Reads target columns in the form detected from their cells."""
     if len(columns) == 1:
         if delimiter is None and holds_fractions(table, columns[0]):
             return read_numbers(table, columns)

@@ -1,4 +1,4 @@
-"""The targets that were read from columns of a label file, of any form."""
+"""`TargetColumns`: targets read from columns of a label file, of any form."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +11,20 @@ from eyebright.types import LabelSet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Targets = Categorical[LabelSet] | Categorical[str] | Floats
-"""Label sets, classes, points (n, p, 2) or numbers (n, k); NaN is unknown."""
+"""Label sets, classes, points of shape (n, p, 2) or numbers of shape (n, k); NaN is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
 class TargetColumns:
-    """Targets, and how they were understood.
+    """The targets in columns of a label file.
 
     Args:
         form: what the columns hold.
         columns: their names.
-        values: raw, one for each row.
-        messages: how they were understood, sentences for the user.
-        names: of the points or numbers; empty where they have none.
-        known: shape (n,), False for rows without any target, which cannot be used; None: all have one.
+        values: the raw target of each row.
+        messages: how the columns were read, sentences for the user.
+        names: of the points or numbers; empty if they have none.
+        known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
     """
 
     form: Columns

@@ -87,7 +87,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_value_shows_itself_as_whole_small_and_harmless_html(name: str, values: dict[str, Any]) -> None:
+def test_the_html_of_each_value_is_complete_small_and_safe(name: str, values: dict[str, Any]) -> None:
     start = time.process_time()
     html = values[name]._repr_html_()
     assert time.process_time() - start < 1
@@ -96,18 +96,18 @@ def test_a_value_shows_itself_as_whole_small_and_harmless_html(name: str, values
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if "Summary" not in name])
-def test_a_value_is_a_few_short_lines_of_text(name: str, values: dict[str, Any]) -> None:
+def test_the_text_of_each_value_is_a_few_short_lines(name: str, values: dict[str, Any]) -> None:
     text = repr(values[name])
     assert len(text) < 700
     assert " object at 0x" not in text
 
 
 @pytest.mark.parametrize("name", ["Datasets", "DataLoaders", "Learner", "Thresholds", "Source"])
-def test_names_of_labels_stand_there_as_they_are(name: str, values: dict[str, Any]) -> None:
+def test_label_names_are_shown_unchanged(name: str, values: dict[str, Any]) -> None:
     assert STRANGE in Page(values[name]._repr_html_()).text
 
 
-def test_labels_are_counted_on_both_sides(table: pd.DataFrame, values: dict[str, Any]) -> None:
+def test_labels_are_counted_in_both_sets(table: pd.DataFrame, values: dict[str, Any]) -> None:
     counted = {row[0]: row[1:] for row in Page(values["Datasets"]._repr_html_()).rows}
     sides = [table[~table["is_valid"]], table[table["is_valid"]]]
     expected = {
@@ -119,7 +119,7 @@ def test_labels_are_counted_on_both_sides(table: pd.DataFrame, values: dict[str,
     assert counted["images"] == ["36", "12"]
 
 
-def test_data_sets_show_a_handful_of_images_with_their_words(values: dict[str, Any]) -> None:
+def test_datasets_show_a_few_images_with_their_labels(values: dict[str, Any]) -> None:
     images = [attributes for tag, attributes in Page(values["Datasets"]._repr_html_()).tags if tag == "img"]
     train = values["Datasets"].train
     assert [image["alt"] for image in images] == [
@@ -127,14 +127,14 @@ def test_data_sets_show_a_handful_of_images_with_their_words(values: dict[str, A
     ]
 
 
-def test_batches_and_their_sizes_are_said(values: dict[str, Any]) -> None:
+def test_batches_are_shown_with_their_sizes(values: dict[str, Any]) -> None:
     page = Page(values["DataLoaders"]._repr_html_())
     assert ["batches", "4", "2"] in page.rows
     assert ["batch size", "8", "8"] in page.rows
     assert "images of 32x32, cpu" in page.text
 
 
-def test_looking_at_points_reads_a_few_targets_only(folder: Path, table: pd.DataFrame) -> None:
+def test_the_repr_of_points_reads_only_a_few_targets(folder: Path, table: pd.DataFrame) -> None:
     asked: list[int] = []
 
     def point(row: pd.Series) -> list[float]:
@@ -151,7 +151,7 @@ def test_looking_at_points_reads_a_few_targets_only(folder: Path, table: pd.Data
     ]
 
 
-def test_an_image_that_is_gone_is_a_line_of_words(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_missing_image_is_replaced_by_text(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     datasets = squares_block(tmp_path / "copy").datasets(table)
     shutil.rmtree(tmp_path / "copy")
@@ -160,7 +160,7 @@ def test_an_image_that_is_gone_is_a_line_of_words(folder: Path, table: pd.DataFr
     assert not any(tag == "img" for tag, _ in page.tags)
 
 
-def test_the_table_of_the_recorder_is_the_history(values: dict[str, Any]) -> None:
+def test_the_table_of_the_recorder_has_the_history(values: dict[str, Any]) -> None:
     history = values["Learner"].run.history
     head, *rows = Page(values["Recorder"]._repr_html_()).rows
     assert head == values["Recorder"].metric_names
@@ -182,7 +182,7 @@ def test_the_summary_has_every_layer_of_the_text(values: dict[str, Any]) -> None
     assert all(line in text for line in ("Optimizer used: AdamW", "BCEWithLogitsLoss", "Model unfrozen"))
 
 
-def test_suggestions_stand_with_their_losses(values: dict[str, Any]) -> None:
+def test_the_learning_rates_are_shown_with_their_losses(values: dict[str, Any]) -> None:
     found = values["LRFind"]
     rows = Page(found._repr_html_()).rows[1:]
     assert [row[0] for row in rows] == ["valley", "slide", "minimum", "steep"]
@@ -192,14 +192,14 @@ def test_suggestions_stand_with_their_losses(values: dict[str, Any]) -> None:
     assert f"valley={found.valley:.2g}" in repr(found)
 
 
-def test_the_curve_of_a_search_can_be_drawn_again(values: dict[str, Any]) -> None:
+def test_the_curve_of_the_learning_rate_finder_can_be_plotted(values: dict[str, Any]) -> None:
     ax = values["LRFind"].plot()
     assert ax.lines[0].get_xdata().tolist() == values["LRFind"].lrs
     assert ax.get_title() == (values["LRFind"].warning or "")
     plt.close("all")
 
 
-def test_thresholds_stand_beside_the_names_of_their_classes(values: dict[str, Any]) -> None:
+def test_thresholds_are_shown_with_the_class_names(values: dict[str, Any]) -> None:
     tuned = values["Thresholds"]
     assert Page(tuned._repr_html_()).rows == [
         ["class", "threshold"],
@@ -210,7 +210,7 @@ def test_thresholds_stand_beside_the_names_of_their_classes(values: dict[str, An
     assert tuned == Thresholds(tuned.values, tuned.metric)  # names are for people only
 
 
-def test_a_threshold_curve_says_its_best_and_draws_itself() -> None:
+def test_a_threshold_curve_shows_its_best_and_can_be_plotted() -> None:
     probabilities = torch.tensor([[0.9], [0.6], [0.395], [0.1]])
     curve = threshold_curve(probabilities, torch.tensor([[1], [1], [0], [0]]), metric="accuracy_multi")
     assert repr(curve) == "ThresholdCurve of accuracy_multi: best 1.0000 at 0.40"

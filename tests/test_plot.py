@@ -225,3 +225,14 @@ def test_without_matplotlib_the_error_gives_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingExtraError, match=r"drawing a figure needs .*pip install 'eyebright\[report\]'"):
         plot.plot_loss([1.0])
+
+
+def test_images_beyond_the_grid_are_omitted() -> None:
+    figure = plot.show_images(images(3), ["first", "second", "third"], rows=1, columns=2)
+    assert [ax.get_title() for ax in figure.axes] == ["first", "second"]
+
+
+def test_metric_histories_have_one_axes_per_metric() -> None:
+    figure = plot.plot_metric_histories({"a": [1, 2], "b": [3, 4]}, {"a": [5, 6], "b": [7, 8]})
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    assert [list(line.get_ydata()) for line in figure.axes[1].lines] == [[3, 4], [7, 8]]

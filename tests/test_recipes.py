@@ -31,7 +31,7 @@ from eyebright.recipes.train_metrics import TrainMetricsRecorder
 from eyebright.train.options import TrainingOptions
 from eyebright.transforms.presets import aug_transforms
 from support.images import coloured_squares
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 
 GOLD = json.loads((Path(__file__).parent / "gold" / "g05_split_vocab.json").read_text())
 V1_SPLIT = GOLD["v1 split_by_rand_pct(0.2,seed=10) n=128 (seed 001: 103/25)"]
@@ -72,7 +72,7 @@ def data(folder: Path) -> ImageDataBunch:
 
 def learner(data: ImageDataBunch, **options: Any) -> Learner:
     options = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
-    return cnn_learner(data, SMALL, **options)
+    return cnn_learner(data, TINY_ARCH, **options)
 
 
 # ------------------------------------------------------------------ exported names

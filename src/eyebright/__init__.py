@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.tasks.ordinal import OrdinalBlock as OrdinalBlock
     from eyebright.tasks.points import PointBlock as PointBlock
     from eyebright.tasks.regression import RegressionBlock as RegressionBlock
+    from eyebright.train.options import TrainingOptions as TrainingOptions
     from eyebright.transforms.normalize import Normalize as Normalize, imagenet_stats as imagenet_stats
     from eyebright.transforms.presets import aug_transforms as aug_transforms
     from eyebright.transforms.spatial import RandomResizedCrop as RandomResizedCrop, Resize as Resize
@@ -98,6 +99,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.tasks.ordinal": ("OrdinalBlock",),
     "eyebright.tasks.points": ("PointBlock",),
     "eyebright.tasks.regression": ("RegressionBlock",),
+    "eyebright.train.options": ("TrainingOptions",),
     "eyebright.transforms.normalize": ("Normalize", "imagenet_stats"),
     "eyebright.transforms.presets": ("aug_transforms",),
     "eyebright.transforms.spatial": ("RandomResizedCrop", "Resize"),

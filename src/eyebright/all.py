@@ -69,6 +69,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
+from eyebright.train.options import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Dihedral, Flip, PerspectiveWarp, RandomResizedCrop, Resize, Rotate, Zoom
@@ -181,6 +182,7 @@ __all__ = [  # sorted as Python sorts
     "Size",
     "Thresholds",
     "TrainTestSplitter",
+    "TrainingOptions",
     "URLs",
     "Zoom",
     "accuracy",

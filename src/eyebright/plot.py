@@ -44,8 +44,8 @@ def show_images(
     """A figure with a grid of images under their titles; it has one axes per cell of the grid.
 
     Without ``rows`` and ``columns`` the grid is that of fastai: ``int(sqrt(n))`` rows and as many columns as needed.
-    Images that do not fit into the grid are omitted. A title that is too wide gets a smaller font, then line breaks
-    (unless it has some already), and is truncated at last.
+    If ``rows * columns`` is smaller than the number of images, the last images are omitted. A title that is too wide
+    gets a smaller font, then line breaks (unless it has some already), and is truncated at last.
 
     Args:
         images: uint8 arrays of shape (h, w, 3), or Pillow images.
@@ -128,6 +128,9 @@ def plot_loss(
         skip_start: number of first steps to omit, because the large loss of a new head would hide later changes.
         log: True for a logarithmic loss axis.
         ax: axes to draw on; by default those of a new figure.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     ax = _axes(ax)
     ax.plot(range(skip_start, len(losses)), losses[skip_start:], label="train")
@@ -153,6 +156,9 @@ def plot_lr_find(
         losses: the (smoothed) loss at each learning rate.
         suggestions: name and learning rate of each suggestion, for example ``{"valley": 1e-3}``.
         ax: axes to draw on; by default those of a new figure.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     ax = _axes(ax)
     ax.plot(lrs, losses)
@@ -176,6 +182,7 @@ def plot_threshold_curve(
     *,
     chosen: float | None = None,
     ax: "matplotlib.axes.Axes | None" = None,
+    figsize: tuple[float, float] | None = None,
 ) -> "matplotlib.axes.Axes":
     """The axes of scores over the decision threshold.
 
@@ -184,8 +191,12 @@ def plot_threshold_curve(
         curves: for each score its name and its values at the thresholds.
         chosen: the threshold in use, drawn as a vertical line.
         ax: axes to draw on; by default those of a new figure.
+        figsize: width and height of the new figure in inches; by default that of Matplotlib.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
-    ax = _axes(ax)
+    ax = _axes(ax, figsize)
     for name, scores in curves.items():
         ax.plot(thresholds, scores, label=name)
     if chosen is not None:
@@ -209,6 +220,9 @@ def plot_precision_recall(
         precision: at each recall; constant from the previous recall to this one.
         label: name of the curve in the legend.
         ax: axes to draw on; by default those of a new figure.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     ax = _axes(ax)
     ax.step(recall, precision, where="pre", label=label)
@@ -216,6 +230,27 @@ def plot_precision_recall(
     if label is not None:
         ax.legend()
     return ax
+
+
+def plot_metric_histories(
+    train: Mapping[str, Sequence[float]], valid: Mapping[str, Sequence[float]]
+) -> "matplotlib.figure.Figure":
+    """A figure with one axes per metric: its values on the training and the validation set over the epochs.
+
+    Args:
+        train: the name of each metric, and its value on the training set in each epoch.
+        valid: the same for the validation set.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    figure, axes = _pyplot().subplots(1, len(train), figsize=(5 * len(train), 4), squeeze=False)
+    for ax, name in zip(axes.flat, train, strict=True):
+        ax.plot(train[name], "o-", label="train")
+        ax.plot(valid[name], "o-", label="valid")
+        ax.set(title=name, xlabel="epoch")
+        ax.legend()
+    return figure
 
 
 def plot_function(
@@ -237,6 +272,9 @@ def plot_function(
         min: minimum of x.
         max: maximum of x.
         figsize: width and height of the figure in inches.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
     """
     x = torch.linspace(min, max, 100)
     ax = _pyplot().subplots(figsize=figsize)[1]
@@ -307,8 +345,8 @@ def _title_layout(titles: Sequence[str], cell: tuple[float, float], ratio: float
     return next((layout for layout in layouts if all(map(layout.fits, titles))), layouts[-1])
 
 
-def _axes(ax: "matplotlib.axes.Axes | None") -> "matplotlib.axes.Axes":
-    return _pyplot().subplots()[1] if ax is None else ax
+def _axes(ax: "matplotlib.axes.Axes | None", figsize: tuple[float, float] | None = None) -> "matplotlib.axes.Axes":
+    return _pyplot().subplots(figsize=figsize)[1] if ax is None else ax
 
 
 def _pyplot() -> Any:

@@ -24,10 +24,10 @@ from eyebright.sources.read import read_source
 from eyebright.workflow.options import GROUPS, TRAINING, Options, ReadOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 from support.models import model_folder
 
-QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
+QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
 
 
 @pytest.fixture(autouse=True)
@@ -144,20 +144,33 @@ def test_options_on_the_command_line_override_the_options_file(squares: Path) ->
 
 
 def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> None:
-    options = Options(arch=SMALL, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
+    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet")
     source = read_source(squares / "labels.csv", images=squares / "photos")
     first = train_model(source, squares / "model", options=options).model.state_dict()
     again = train_model(source, squares / "again", options=Options.load(squares / "model")).model.state_dict()
     assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
 
 
-def test_every_option_of_a_step_reaches_the_training(squares: Path) -> None:
-    given = {"clip": 0.5, "accumulate": 2, "ema": 0.9, "mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1,
-             "balance": "pos_weight", "optimizer": "sgd", "sampling": "balanced"}  # fmt: skip
-    flags = [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+STEP_OPTIONS = {"clip": 0.01, "accumulate": 2, "ema": 0.9, "mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1,
+                "balance": "pos_weight", "optimizer": "sgd", "sampling": "balanced"}  # fmt: skip
+
+
+def test_the_options_of_a_step_are_saved(squares: Path) -> None:
+    flags = [text for name, value in STEP_OPTIONS.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     assert train(squares, *flags) == 0
     asked = json.loads((squares / "model" / "options.json").read_text())["training"]
-    assert {name: asked[name] for name in given} == given
+    assert {name: asked[name] for name in STEP_OPTIONS} == STEP_OPTIONS
+
+
+def test_each_option_of_a_step_changes_the_trained_weights(squares: Path) -> None:
+    def trained_weights(*flags: str) -> torch.Tensor:
+        assert train(squares, *flags) == 0
+        return torch.cat([weight.flatten() for weight in load_predictor(squares / "model").model.parameters()])
+
+    plain = trained_weights()
+    assert torch.equal(trained_weights(), plain)  # the same seed
+    for name, value in STEP_OPTIONS.items():
+        assert not torch.equal(trained_weights(f"--{name.replace('_', '-')}", str(value)), plain), name
 
 
 def test_an_option_that_contradicts_another_is_refused_by_its_flag(
@@ -369,7 +382,7 @@ def test_a_checkpoint_is_not_resumed_with_another_preprocessing(squares: Path, m
 
     monkeypatch.setattr("eyebright.workflow.train_model.finish", killed)
     assert train(squares) == 130
-    options = Options(arch=SMALL, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
+    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=8, precision="float32", progress="quiet", whole=True)
     source = read_source(squares / "labels.csv", images=squares / "photos")
     with pytest.raises(TrainingError, match="whole was False and is True"):
         train_model(source, squares / "model", options=options, resume=True)

@@ -10,9 +10,9 @@ import pytest
 from eyebright.cli.main import run
 from eyebright.models import build
 from support.images import coloured_squares
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 
-QUICK = ["--arch", SMALL, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
+QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
 
 
 @pytest.fixture(scope="module")

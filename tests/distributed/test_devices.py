@@ -53,7 +53,7 @@ def worker(launcher: int, rank: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-def test_a_killed_process_ends_all_with_one_line_that_names_the_checkpoint(tmp_path: Path) -> None:
+def test_a_killed_process_ends_all_with_an_error_that_names_the_checkpoint(tmp_path: Path) -> None:
     checkpoint = tmp_path / "model" / "checkpoint.safetensors"
     with training(tmp_path) as process:
         wait_for(checkpoint, process)

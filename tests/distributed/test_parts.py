@@ -32,7 +32,7 @@ def indices(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]]]
 
 @pytest.mark.parametrize("drop_last", [True, False])
 @pytest.mark.parametrize(("images", "bs", "parts"), [(7, 3, 2), (8, 4, 4), (11, 5, 3), (6, 6, 2), (5, 4, 3)])
-def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
+def test_the_shards_of_a_training_batch_make_up_the_batch_of_one_process(
     squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int, drop_last: bool
 ) -> None:
     side = loader(squares, images, bs=bs, drop_last=drop_last)
@@ -49,7 +49,7 @@ def test_a_training_batch_is_divided_and_part_after_part_it_is_the_batch_of_one(
 
 
 @pytest.mark.parametrize(("images", "bs", "parts"), [(7, 3, 2), (8, 2, 3), (11, 4, 4), (2, 4, 3)])
-def test_what_is_only_looked_at_is_read_once_and_in_order(
+def test_evaluation_reads_each_image_once_and_in_order(
     squares: tuple[Path, pd.DataFrame], images: int, bs: int, parts: int
 ) -> None:
     side = loader(squares, images, side=1, val_bs=bs)
@@ -57,7 +57,7 @@ def test_what_is_only_looked_at_is_read_once_and_in_order(
     assert read == list(range(images))
 
 
-def test_a_part_has_the_pixels_of_the_whole(squares: tuple[Path, pd.DataFrame]) -> None:
+def test_a_shard_has_the_same_pixels_as_the_whole_batch(squares: tuple[Path, pd.DataFrame]) -> None:
     side = loader(squares, 6, bs=6)
     whole, first, second = (next(side.batches(2, shard)) for shard in (Shard(0, 1), Shard(0, 2), Shard(1, 2)))
     assert torch.equal(torch.cat([first.x, second.x]), whole.x)

@@ -51,23 +51,23 @@ def close(one: Any, other: Any) -> bool:
     return one == other or one == pytest.approx(other, rel=1e-4, abs=1e-5, nan_ok=True)
 
 
-def test_the_processes_know_the_same_to_the_last_bit(both: tuple[Facts, Facts]) -> None:
+def test_all_processes_have_identical_results(both: tuple[Facts, Facts]) -> None:
     first, second = both
     assert {key for key in first if first[key] != second[key]} == set()
 
 
 @pytest.mark.parametrize("what", SAME)
-def test_two_processes_end_where_one_does(alone: Facts, both: tuple[Facts, Facts], what: str) -> None:
+def test_two_processes_train_to_the_weights_of_one(alone: Facts, both: tuple[Facts, Facts], what: str) -> None:
     assert close(alone[what], both[0][what]), (alone[what], both[0][what])
 
 
-def test_the_losses_are_those_of_a_training_that_learns(alone: Facts) -> None:
+def test_the_loss_decreases(alone: Facts) -> None:
     """Else equal curves would say little."""
     assert len(alone["losses"]) == 8
     assert max(alone["losses"]) - min(alone["losses"]) > 0.05
 
 
-def test_a_checkpoint_of_one_is_gone_on_from_by_two_and_the_other_way_round(
+def test_checkpoints_can_be_resumed_with_another_number_of_processes(
     folder: Path, alone: Facts, both: tuple[Facts, Facts]
 ) -> None:
     whole = {key: alone[key] for key in both[0]["resumed"]}
@@ -75,11 +75,11 @@ def test_a_checkpoint_of_one_is_gone_on_from_by_two_and_the_other_way_round(
     assert close(whole, training_result(train_learner(folder, "of two", resume="two")))
 
 
-def test_images_that_one_process_left_out_are_known_to_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
+def test_images_skipped_by_one_process_are_reported_by_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
     assert alone["left out"] == both[0]["left out"] == both[1]["left out"] == UNREADABLE
 
 
-def test_what_the_main_process_cannot_write_and_what_cannot_be_divided_is_an_error_in_all(
+def test_errors_of_the_main_process_are_raised_in_all(
     both: tuple[Facts, Facts],
 ) -> None:
     for facts in both:
@@ -88,6 +88,6 @@ def test_what_the_main_process_cannot_write_and_what_cannot_be_divided_is_an_err
         assert undivided.startswith("a batch of 1 cannot be divided among 2 processes; give `bs=2` or more")
 
 
-def test_files_are_whole_and_no_temporary_one_is_left(folder: Path, both: tuple[Facts, Facts]) -> None:
+def test_files_are_complete_and_no_temporary_file_is_left(folder: Path, both: tuple[Facts, Facts]) -> None:
     assert [path.name for path in folder.rglob(".*")] == []
     assert load_predictor(folder / "model two").vocab == load_predictor(folder / "model one").vocab

@@ -14,10 +14,10 @@ from eyebright.image.image import Image
 from eyebright.transforms.draw import draw_all
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-QUICK = ["--per-breed", "20", "--size", "32", "--arch", SMALL, "--no-pretrained", "--seeds", "0", "1"]
+QUICK = ["--per-breed", "20", "--size", "32", "--arch", TINY_ARCH, "--no-pretrained", "--seeds", "0", "1"]
 ONE_EPOCH = ["--epochs", "1", "--freeze-epochs", "1"]
 
 
@@ -67,7 +67,7 @@ def test_batch_norms_train_only_with_the_fastai_recipe(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["claims.py", "thresholds", "--data", str(small_sets / "pascal_2007"), *options])
     arguments = claims["parse"]()
-    arguments.arch, arguments.no_pretrained, arguments.freeze_epochs, arguments.size = SMALL, True, 1, 32
+    arguments.arch, arguments.no_pretrained, arguments.freeze_epochs, arguments.size = TINY_ARCH, True, 1, 32
     learn = claims["train_pascal"](arguments, 0)
     assert (learn.trainer.keep_statistics, learn.trainer.train_bn) == (keep_statistics, not keep_statistics)
 

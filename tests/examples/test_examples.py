@@ -17,13 +17,13 @@ import pytest
 import eyebright
 from eyebright.inference.predictor import Predictor
 from seeds.test_seeds import SMALLER, run
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 MAX_BYTES = 300 * 1024
 
-QUICK = ["--size", "32", "--arch", SMALL, "--no-pretrained", "--epochs", "1", "--freeze-epochs", "1", "--bs", "16"]
+QUICK = ["--size", "32", "--arch", TINY_ARCH, "--no-pretrained", "--epochs", "1", "--freeze-epochs", "1", "--bs", "16"]
 SCRIPTS = {
     "pets.py": ["--count", "60", *QUICK],
     "several_labels.py": ["--count", "120", *QUICK],

@@ -8,7 +8,7 @@ which would need weights and minutes; those of chapter 6 also run on the real im
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import pytest
 from matplotlib import pyplot as plt
 
 from eyebright.learner.learner import Learner
-from support.learners import SMALL
+from support.learners import TINY_ARCH
 
 CELLS = sorted((Path(__file__).parent / "cells").glob("seed_*.py"))
 SIZE = (24, 32)
-SMALLER = {"128": "32", "224": "32", "240": "24", "300": "32", "320": "32", "460": "48"}
+SMALLER_SIZES = {"128": "32", "224": "32", "240": "24", "300": "32", "320": "32", "460": "48"}
 """Image sizes in the cells, and their replacements for images of 24 x 32."""
 
 
@@ -35,7 +35,7 @@ def no_window() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def small_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small datasets with the layouts and names of the real ones."""
     root = tmp_path_factory.mktemp("sets")
     random = np.random.default_rng(0)
@@ -47,11 +47,11 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("cells", CELLS, ids=lambda path: path.stem)
-def test_every_cell_of_the_document_runs_and_shows_what_the_document_shows(
-    cells: Path, small_sets: Path, monkeypatch: pytest.MonkeyPatch
+def test_all_cells_of_the_document_run_and_show_its_results(
+    cells: Path, small_datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EYEBRIGHT_DATA", str(small_sets))
-    smaller = re.sub(r"\b(\d{3})\b", lambda size: SMALLER.get(size[1], size[1]), cells.read_text())
+    monkeypatch.setenv("EYEBRIGHT_DATA", str(small_datasets))
+    smaller = re.sub(r"\b(\d{3})\b", lambda size: SMALLER_SIZES.get(size[1], size[1]), cells.read_text())
     run(smaller)
 
 
@@ -84,28 +84,28 @@ def run(cells: str) -> None:
             error.add_note(f"in cell {number}:\n{cell}")
             raise
         for learner in ("cnn_learner", "vision_learner"):
-            if learner in names and not hasattr(names[learner], "small"):
-                names[learner] = small(names[learner])
+            if learner in names and not hasattr(names[learner], "uses_tiny_network"):
+                names[learner] = with_tiny_network(names[learner])
         if number % 10 == 0:
             plt.close("all")
 
 
-def small(make: Callable[..., Learner]) -> Callable[..., Learner]:
+def with_tiny_network(make: Callable[..., Learner]) -> Callable[..., Learner]:
     """A function that creates the learner with the small network, frozen up to the head like a pretrained one."""
 
     def made(data: Any, arch: Any, **options: Any) -> Learner:
         assert callable(arch)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the deprecation of cnn_learner is tested elsewhere
-            learner = make(data, SMALL, pretrained=False, precision="float32", progress="quiet", **options)
+            learner = make(data, TINY_ARCH, pretrained=False, precision="float32", progress="quiet", **options)
         learner.freeze()
         return learner
 
-    made.small = True  # type: ignore[attr-defined]
+    made.uses_tiny_network = True  # type: ignore[attr-defined]
     return made
 
 
-def _image(path: Path, random: np.random.Generator, marks: list[tuple[int, int, int]] = []) -> None:  # noqa: B006
+def _image(path: Path, random: np.random.Generator, marks: Sequence[tuple[int, int, int]] = ()) -> None:
     """Saves an image of noise with a bright spot for each (x, y, channel)."""
     pixels = random.integers(60, 120, (*SIZE, 3), dtype=np.uint8)
     for x, y, channel in marks:

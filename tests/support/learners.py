@@ -20,7 +20,7 @@ from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 
-SMALL = "test_resnet"  # timm's network for tests, with 470,000 parameters
+TINY_ARCH = "test_resnet"  # timm's network for tests, with 470,000 parameters
 
 
 def squares_block(folder: Path, **changes: Any) -> DataBlock:
@@ -54,7 +54,7 @@ SQUARES: dict[str, dict[str, Any]] = {
 def small_learner(dls: DataLoaders, **options: Any) -> Learner:
     """A learner with timm's network for tests and random weights, in float32, without progress output."""
     how = {"pretrained": False, "precision": "float32", "progress": "quiet", **options}
-    return vision_learner(dls, SMALL, **how)
+    return vision_learner(dls, TINY_ARCH, **how)
 
 
 def squares_learner(folder: Path, table: pd.DataFrame, *, seed: int = 0, **options: Any) -> Learner:

@@ -22,7 +22,7 @@ def test_the_statistics_are_the_mean_over_the_batches_without_dropout() -> None:
     assert torch.allclose(model[0][1].running_var, var, atol=1e-5)
 
 
-def test_it_does_not_matter_what_the_statistics_were_before() -> None:
+def test_the_previous_statistics_do_not_matter() -> None:
     first, second = tiny_model(), tiny_model()
     second[0][1].running_mean.fill_(100)
     for model in (first, second):
@@ -31,7 +31,7 @@ def test_it_does_not_matter_what_the_statistics_were_before() -> None:
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
-def test_weights_modes_momenta_and_resting_norms_stay_as_they_are() -> None:
+def test_weights_modes_momenta_and_frozen_norms_are_not_changed() -> None:
     model = tiny_model().train()
     model[0].eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

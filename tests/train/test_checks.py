@@ -26,7 +26,7 @@ from support.learners import small_learner, squares_block
         ({"balance": "pos_weight"}, "`label_smoothing` and `balance` are for labels and classes"),
     ],
 )
-def test_options_for_classes_are_refused_for_points_and_numbers(
+def test_options_for_classes_are_an_error_for_points_and_numbers(
     block: Any, fields: dict[str, Any], message: str, folder: Path, table: pd.DataFrame
 ) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
@@ -37,7 +37,7 @@ def test_options_for_classes_are_refused_for_points_and_numbers(
             start()
 
 
-def test_a_loss_of_the_users_own_is_not_changed(folder: Path, table: pd.DataFrame) -> None:
+def test_options_that_change_a_custom_loss_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     given = small_learner(dls, loss_func=nn.BCEWithLogitsLoss(), options=TrainingOptions(label_smoothing=0.1))
     replaced = small_learner(dls, options=TrainingOptions(balance="pos_weight"))
@@ -47,7 +47,7 @@ def test_a_loss_of_the_users_own_is_not_changed(folder: Path, table: pd.DataFram
             learner.fit(1)
 
 
-def test_batches_of_one_image_are_refused(folder: Path, table: pd.DataFrame) -> None:
+def test_batches_of_one_image_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     for options in ({"bs": 1}, {"bs": 29, "drop_last": False}):
         with pytest.raises(
             InputError, match=r"out of 30 images leave one alone .* give `bs=2` or more, and `drop_last"

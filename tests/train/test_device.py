@@ -14,12 +14,12 @@ from eyebright.train.optimizer import GroupedOptimizer
 from support.training import in_another_process, tiny_model
 
 
-def test_an_unknown_precision_is_refused_with_the_nearest_one() -> None:
+def test_an_unknown_precision_is_an_error_that_suggests_the_nearest_one() -> None:
     with pytest.raises(InputError, match="unknown `precision` 'bfloat'. Did you mean 'bfloat16'\\? The known: 'auto'"):
         Device("cpu", "bfloat")
 
 
-def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
+def test_float16_on_a_cpu_becomes_bfloat16_with_a_reason() -> None:
     device = Device("cpu", "float16")
     assert (device.precision, device.scaler) == ("bfloat16", None)
     assert (
@@ -28,7 +28,7 @@ def test_float16_on_a_cpu_becomes_bfloat16_and_says_so() -> None:
     )
 
 
-def test_auto_is_float32_until_something_is_chosen_and_then_it_stays() -> None:
+def test_auto_is_float32_until_a_precision_is_set_once() -> None:
     device = Device("cpu")
     assert (device.precision, device.precision_is_set) == ("float32", False)
     device.set_precision("bfloat16", "2.4 times faster")
@@ -72,7 +72,7 @@ def test_one_process_gathers_its_own_rows() -> None:
     assert device.gather(rows) is rows
 
 
-def test_two_processes_learn_like_one_and_gather_every_row_once(tmp_path: Path) -> None:
+def test_two_processes_train_like_one_and_gather_every_row_once(tmp_path: Path) -> None:
     program = tmp_path / "two.py"
     program.write_text(f"""
 import json
@@ -116,7 +116,7 @@ os._exit(0)  # torch sometimes crashes while it ends its threads, which is not w
 
 @pytest.mark.parametrize("clip", [None, 0.1])
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
-def test_scaled_gradients_train_as_unscaled_ones_and_a_step_that_overflows_is_skipped(
+def test_loss_scaling_does_not_change_training_and_skips_steps_that_overflow(
     kind: Literal["adamw", "sgd"], clip: float | None
 ) -> None:
     def learn(scaler: torch.amp.GradScaler | None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import nn
 from eyebright.train.ema import AveragedWeights
 
 
-def test_the_average_is_that_of_its_formula() -> None:
+def test_the_average_equals_its_formula() -> None:
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 5.0)
     average = AveragedWeights(model, 0.3)

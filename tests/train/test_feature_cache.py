@@ -61,7 +61,7 @@ def looked_at(computed: dict[bool, list[int]]) -> list[int]:
     return computed[True]
 
 
-def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) -> None:
+def test_backbone_and_head_together_equal_the_model(folder: Path, table: pd.DataFrame) -> None:
     model = frozen(folder, table).model.eval()
     x = torch.rand(4, 3, 32, 32)
     feature_extractor, head = split_at_head(model)
@@ -73,7 +73,7 @@ def test_the_halves_together_are_the_model(folder: Path, table: pd.DataFrame) ->
 
 
 @pytest.mark.parametrize("views", [2, 5])
-def test_with_as_many_views_as_epochs_the_losses_are_those_without(
+def test_with_as_many_views_as_epochs_the_losses_equal_those_without_a_cache(
     views: int, folder: Path, table: pd.DataFrame, looked_at: list[int]
 ) -> None:
     plain, kept = frozen(folder, table), frozen(folder, table)
@@ -89,7 +89,7 @@ def test_with_as_many_views_as_epochs_the_losses_are_those_without(
     assert looked_at == [8] * 6
 
 
-def test_fine_tune_keeps_them_while_the_body_is_frozen_and_not_later(
+def test_fine_tune_caches_features_only_while_the_backbone_is_frozen(
     folder: Path, table: pd.DataFrame, looked_at: list[int]
 ) -> None:
     plain, kept = frozen(folder, table), frozen(folder, table)
@@ -101,7 +101,7 @@ def test_fine_tune_keeps_them_while_the_body_is_frozen_and_not_later(
     assert all(torch.equal(a, b) for a, b in zip(plain.model.parameters(), kept.model.parameters(), strict=True))
 
 
-def test_later_epochs_look_at_no_image_again(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+def test_later_epochs_read_no_image(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
     learner = frozen(folder, table)
     learner.fit(6, 1e-2, augment_views=2)
     # Each view: three batches in its own epoch, then once the six that these left out, with one beside them.
@@ -109,7 +109,7 @@ def test_later_epochs_look_at_no_image_again(folder: Path, table: pd.DataFrame, 
     assert len(learner.run.losses) == 18
 
 
-def test_frozen_epochs_validate_with_kept_features_to_the_same_scores(
+def test_validation_with_cached_features_has_the_same_scores(
     folder: Path, table: pd.DataFrame, computed: dict[bool, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = frozen(folder, table, metrics=[mean_ap])
@@ -123,9 +123,7 @@ def test_frozen_epochs_validate_with_kept_features_to_the_same_scores(
     assert computed[False] == [8, 2]
 
 
-def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
-    folder: Path, table: pd.DataFrame
-) -> None:
+def test_later_epochs_have_their_own_order_and_the_views_of_earlier_ones(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
     train, device = learner.dls.train, learner.run.device
     model = split_at_head(learner.model.eval())
@@ -138,7 +136,7 @@ def test_later_epochs_have_the_order_of_their_own_and_the_views_of_earlier_ones(
             assert torch.equal(targets, y)
 
 
-def test_parts_of_a_batch_are_kept_by_those_who_read_them(folder: Path, table: pd.DataFrame) -> None:
+def test_each_process_caches_the_images_that_it_reads(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
     train, device, model = learner.dls.train, learner.run.device, split_at_head(learner.model.eval())
     whole = FeatureCache(model, train, device)
@@ -151,7 +149,7 @@ def test_parts_of_a_batch_are_kept_by_those_who_read_them(folder: Path, table: p
             assert torch.equal(torch.cat([part[1] for part in read]), targets)
 
 
-def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, table: pd.DataFrame) -> None:
+def test_cached_points_are_those_of_the_view(folder: Path, table: pd.DataFrame) -> None:
     marked = table[table["x"].notna()].reset_index(drop=True)
     points = {"blocks": (ImageBlock, PointBlock), "get_y": ColReader(["x", "y"])}
     learner = frozen(folder, marked, changes=points)
@@ -164,7 +162,7 @@ def test_targets_that_move_with_the_image_are_those_of_the_view(folder: Path, ta
         torch.testing.assert_close(targets, expected, rtol=0, atol=0, equal_nan=True)
 
 
-def test_images_that_are_drawn_several_times_an_epoch_are_cached_once(folder: Path, table: pd.DataFrame) -> None:
+def test_an_image_that_is_drawn_several_times_per_epoch_is_cached_once(folder: Path, table: pd.DataFrame) -> None:
     weights = [1.0 + 9 * (i % 7 == 0) for i in range(len(table))]
     block = squares_block(folder)
     train = block.dataloaders(table, bs=8, drop_last=False, sample_weights=weights).train
@@ -181,7 +179,7 @@ def test_images_that_are_drawn_several_times_an_epoch_are_cached_once(folder: Pa
                 torch.testing.assert_close(features, model.feature_extractor(x))
 
 
-def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
+def test_without_augmentation_features_are_cached_automatically_with_equal_losses(
     folder: Path, table: pd.DataFrame, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_it_is = {"item_tfms": Resize(32, method="squish"), "batch_tfms": None}
@@ -198,12 +196,14 @@ def test_without_augmentation_one_view_is_kept_unasked_and_changes_nothing(
     assert unasked.run.losses == pytest.approx(plain.run.losses, rel=1e-5)
 
 
-def test_where_chance_is_left_nothing_is_kept_unasked(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+def test_with_random_transforms_features_are_not_cached_automatically(
+    folder: Path, table: pd.DataFrame, looked_at: list[int]
+) -> None:
     frozen(folder, table).fit(2, 1e-2)
     assert looked_at == []
 
 
-def test_a_training_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     whole = frozen(folder, table)
@@ -224,7 +224,7 @@ def test_a_training_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
         frozen(folder, table).fit_one_cycle(5, 1e-2, augment_views=3, checkpoint=tmp_path / "c", resume=True)
 
 
-def test_unreadable_images_are_left_out_of_every_epoch(tmp_path: Path) -> None:
+def test_unreadable_images_are_omitted_in_every_epoch(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 40)
     (tmp_path / "002.png").write_bytes((tmp_path / "002.png").read_bytes()[:200])
     plain, kept = (frozen(tmp_path, table, skip_bad=True) for _ in range(2))
@@ -237,7 +237,7 @@ def test_unreadable_images_are_left_out_of_every_epoch(tmp_path: Path) -> None:
     assert [Path(path).name for path in kept.dls.skipped] == ["002.png"]
 
 
-def test_what_the_body_computes_counts_as_the_forward_pass(
+def test_the_time_of_the_backbone_counts_as_the_forward_pass(
     folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = frozen(folder, table)
@@ -254,7 +254,7 @@ def test_what_the_body_computes_counts_as_the_forward_pass(
     assert 0 <= seconds["waiting for images"] < seconds["epoch"] - 0.6
 
 
-def test_memory_is_free_again_after_the_fit_and_another_fit_starts_anew(
+def test_the_cache_is_freed_after_the_fit_and_built_again_by_the_next(
     folder: Path, table: pd.DataFrame, looked_at: list[int]
 ) -> None:
     learner = frozen(folder, table)
@@ -265,7 +265,7 @@ def test_memory_is_free_again_after_the_fit_and_another_fit_starts_anew(
     assert looked_at == ([8] * 3 + [7]) * 2
 
 
-def test_looking_for_a_learning_rate_looks_at_images(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
+def test_lr_find_does_not_use_the_cache(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
     learner = frozen(folder, table)
 
     def die(event: Event) -> None:
@@ -279,7 +279,7 @@ def test_looking_for_a_learning_rate_looks_at_images(folder: Path, table: pd.Dat
     assert looked_at == []
 
 
-def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.DataFrame) -> None:
+def test_augment_views_without_a_frozen_backbone_is_an_error(folder: Path, table: pd.DataFrame) -> None:
     learner = frozen(folder, table)
     with pytest.raises(InputError, match="`freeze_epochs=0` freezes none"):
         learner.fine_tune(1, freeze_epochs=0, augment_views=2)
@@ -297,7 +297,7 @@ def test_a_body_that_learns_is_refused_with_what_to_do(folder: Path, table: pd.D
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_features_that_do_not_fit_into_memory_are_refused_or_not_kept(
+def test_features_that_do_not_fit_into_memory_are_an_error_or_not_cached(
     asked: bool, folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, looked_at: list[int]
 ) -> None:
     monkeypatch.setattr("eyebright.train.feature_cache.available_memory", lambda: 1000)
@@ -315,7 +315,7 @@ def test_features_that_do_not_fit_into_memory_are_refused_or_not_kept(
     assert looked_at == [8] * 9
 
 
-def test_heads_without_pooling_and_with_chance_in_front_are_cut_where_they_may_be(
+def test_a_head_without_pooling_or_with_dropout_first_is_split_from_its_backbone(
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)

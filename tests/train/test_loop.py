@@ -44,7 +44,7 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
         assert torch.equal(tensor, theirs[name]), name
 
 
-def test_the_events_of_a_fine_tuning_come_in_order() -> None:
+def test_the_events_of_fine_tuning_are_in_order() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     events = list(train_all(run, validate=lambda: scores_of(run.model)))
@@ -59,7 +59,7 @@ def test_the_events_of_a_fine_tuning_come_in_order() -> None:
     assert list(run.history[0]) == ["epoch", "train_loss", "valid_loss", "seconds"]
 
 
-def test_training_learns() -> None:
+def test_training_lowers_the_loss() -> None:
     run = tiny_run(tiny_model(dropout=0.0))
     run.begin(Plan(30, (1e-2, 1e-2, 1e-2)))
     list(train_all(run))
@@ -77,7 +77,7 @@ def test_the_train_loss_is_the_exact_mean_over_the_images_of_the_epoch() -> None
     assert run.history[0]["train_loss"] == pytest.approx(weighted, rel=1e-12)
 
 
-def test_the_frozen_plan_leaves_the_body_alone() -> None:
+def test_a_frozen_plan_does_not_change_the_backbone() -> None:
     run = tiny_run()
     run.begin(tiny_plans()[0])
     before = weights(run)
@@ -87,7 +87,7 @@ def test_the_frozen_plan_leaves_the_body_alone() -> None:
     assert {name.split(".")[0] for name in moved if "num_batches" not in name} == {"2"}
 
 
-def test_the_batches_are_asked_for_by_the_number_of_the_epoch_through_all_plans() -> None:
+def test_batches_get_the_number_of_the_epoch_over_all_plans() -> None:
     asked: list[int] = []
 
     def batches(epoch: int) -> Iterator[TrainBatch]:
@@ -101,9 +101,7 @@ def test_the_batches_are_asked_for_by_the_number_of_the_epoch_through_all_plans(
     assert asked == list(range(8))
 
 
-def test_training_mode_is_set_at_the_start_of_every_epoch_for_all_but_the_modules_that_stay_in_evaluation_mode() -> (
-    None
-):
+def test_each_epoch_sets_training_mode_except_for_eval_modules() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     run.model.eval()
@@ -117,7 +115,7 @@ def test_training_mode_is_set_at_the_start_of_every_epoch_for_all_but_the_module
                 assert not run.model.training
 
 
-def test_one_plan_is_trained_at_a_time_and_only_the_last_one_finishes_the_run() -> None:
+def test_train_runs_one_plan_and_only_the_last_finishes_the_run() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     first = list(train(run, setup_of(run)))
@@ -127,7 +125,7 @@ def test_one_plan_is_trained_at_a_time_and_only_the_last_one_finishes_the_run() 
         list(train(run, setup_of(run)))
 
 
-def test_a_step_calls_the_model_of_the_setup_and_the_run_keeps_its_own() -> None:
+def test_a_step_gets_the_model_of_the_setup() -> None:
     run = tiny_run()
     run.begin(Plan(1, (1e-2,) * 3))
     other = nn.Sequential(nn.Identity(), run.model)
@@ -142,7 +140,7 @@ def test_a_step_calls_the_model_of_the_setup_and_the_run_keeps_its_own() -> None
     assert_same(weights(run), weights(same))
 
 
-def test_global_generators_are_left_alone() -> None:
+def test_global_generators_are_not_changed() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
@@ -152,7 +150,7 @@ def test_global_generators_are_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_the_global_generators_do() -> None:
+def test_the_weights_depend_on_the_seed_and_not_on_global_generators() -> None:
     runs = [tiny_run(seed=3), tiny_run(seed=3), tiny_run(seed=4)]
     for number, run in enumerate(runs):
         torch.manual_seed(number)
@@ -163,7 +161,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_global_generators_do(
     assert not torch.equal(weights(runs[0])["2.2.weight"], weights(runs[2])["2.2.weight"])
 
 
-def test_the_watcher_may_stop_the_run_after_any_step() -> None:
+def test_a_run_can_be_stopped_after_any_step() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     seen: list[Event] = []
@@ -179,7 +177,7 @@ def test_the_watcher_may_stop_the_run_after_any_step() -> None:
     assert (run.step, len(run.history), run.finished) == (2, 1, True)
 
 
-def test_after_a_break_between_epochs_training_goes_on_as_if_nothing_had_been() -> None:
+def test_training_continues_after_a_break_between_epochs() -> None:
     whole, parts = tiny_run(), tiny_run()
     for run in (whole, parts):
         run.begin(*tiny_plans())
@@ -193,7 +191,7 @@ def test_after_a_break_between_epochs_training_goes_on_as_if_nothing_had_been() 
 
 
 @pytest.mark.parametrize("where", [StepDone, ValidationStarted])
-def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
+def test_an_interrupted_step_leaves_no_gradients(where: type[Event]) -> None:
     run = tiny_run()
     run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(accumulate=2, ema=0.9)))
 
@@ -207,7 +205,7 @@ def test_ctrl_c_leaves_the_run_without_half_a_step(where: type[Event]) -> None:
     assert (run.done, run.history, run.accumulation) == (0, [], Accumulation())
 
 
-def test_ctrl_c_while_validating_gives_the_model_its_own_weights_back() -> None:
+def test_an_interrupted_validation_restores_the_weights() -> None:
     run = tiny_run()
     run.begin(Plan(2, (1e-2,) * 3, options=TrainingOptions(ema=0.9)))
     own: list[Tensor] = []
@@ -241,14 +239,14 @@ def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
     assert torch.equal(run.model.state_dict()["2.2.weight"], averages[-1])
 
 
-def test_no_batch_at_all_is_an_error_that_says_so() -> None:
+def test_an_epoch_without_batches_is_an_error() -> None:
     run = tiny_run()
     run.begin(*tiny_plans())
     with pytest.raises(TrainingError, match="no batch to learn from: are there fewer training images than the batch"):
         list(train_all(run, lambda epoch: [], steps=0))
 
 
-def test_a_run_without_a_plan_says_what_to_do() -> None:
+def test_a_run_without_a_plan_is_an_error() -> None:
     with pytest.raises(TrainingError, match="begins with at least one plan"):
         tiny_run().begin()
     with pytest.raises(TrainingError, match="no plan to train: give it one with begin"):

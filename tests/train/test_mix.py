@@ -34,14 +34,14 @@ def timms(pixels: Tensor, share: float, *, use_cutmix: bool, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_mixup_is_timms(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixup_equals_timm(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = images(4)
     expected = timms(pixels, share, use_cutmix=False, monkeypatch=monkeypatch)
     torch.testing.assert_close(mixup(pixels, ONE_LABEL.soft_targets(CLASSES[:4]), share), expected)
 
 
 @pytest.mark.parametrize("box", [Box(2, 9, 0, 5), Box(0, 12, 0, 16), Box(3, 3, 4, 8)])
-def test_cutmix_is_timms(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cutmix_equals_timm(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = images(4)
     monkeypatch.setattr(timm.data.mixup, "rand_bbox", lambda *_, **__: box)
     expected = timms(pixels, 0.5, use_cutmix=True, monkeypatch=monkeypatch)
@@ -49,7 +49,7 @@ def test_cutmix_is_timms(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.77, 1.0])
-def test_boxes_are_timms(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_equal_timm(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     centers = [(0, 0), (5, 3), (11, 15)]
     numbers = [number for center in centers for number in center]
     drawn = {"timm": iter(numbers), "ours": iter(numbers)}
@@ -59,7 +59,7 @@ def test_boxes_are_timms(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
         assert tuple(draw_box(12, 16, share)) == timm.data.mixup.rand_bbox((4, 3, 12, 16), share)
 
 
-def test_the_batch_that_is_given_stays_as_it_is_and_channels_stay_last() -> None:
+def test_mixing_does_not_change_its_input_and_keeps_channels_last() -> None:
     pixels, targets = images(), ONE_LABEL.soft_targets(CLASSES)
     before = pixels.clone(), targets.clone()
     for mixed, _ in (mixup(pixels, targets, 0.3), cutmix(pixels, targets, Box(0, 4, 0, 4))):
@@ -68,7 +68,7 @@ def test_the_batch_that_is_given_stays_as_it_is_and_channels_stay_last() -> None
     assert torch.equal(targets, before[1])
 
 
-def test_a_mixed_label_is_unknown_where_one_of_both_is() -> None:
+def test_a_mixed_label_is_unknown_if_one_of_its_two_labels_is() -> None:
     block = MultiCategoryBlock(vocab=["a", "b"])
     targets = torch.tensor([[1.0, NAN], [0.0, 1.0], [NAN, 0.0], [1.0, 0.0]])
     _, mixed = mixup(images(4), block.soft_targets(targets), 0.75)
@@ -78,7 +78,7 @@ def test_a_mixed_label_is_unknown_where_one_of_both_is() -> None:
     torch.testing.assert_close(unmixed, targets, equal_nan=True)
 
 
-def test_a_mixed_class_is_unknown_where_one_of_both_is() -> None:
+def test_a_mixed_class_is_unknown_if_one_of_its_two_classes_is() -> None:
     _, mixed = mixup(images(4), ONE_LABEL.soft_targets(torch.tensor([-1, 1, 2, 0])), 0.75)
     assert mixed.isnan().all(1).tolist() == [True, False, False, True]
     assert mixed[1].tolist() == [0.0, 0.75, 0.25]
@@ -98,7 +98,7 @@ def test_the_loss_of_mixed_targets_is_the_mixed_loss(several: bool) -> None:
     torch.testing.assert_close(image_losses(loss, outputs, mixed), expected)
 
 
-def test_shares_come_from_the_beta_distribution_and_both_ways_of_mixing_are_used() -> None:
+def test_proportions_follow_the_beta_distribution_and_both_methods_are_used() -> None:
     options = TrainingOptions(mixup=0.4, cutmix=1.0)
     ramp = torch.arange(2.0)[:, None, None, None].expand(2, 3, 8, 8)
     with torch.random.fork_rng():
@@ -111,7 +111,7 @@ def test_shares_come_from_the_beta_distribution_and_both_ways_of_mixing_are_used
     assert shares.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.02)  # of Beta(a, a)
 
 
-def test_a_mixing_step_is_repeated_by_its_seed_and_leaves_the_global_generator_alone() -> None:
+def test_a_mixing_step_depends_on_the_seed_and_not_on_global_generators() -> None:
     def losses(seed: int, options: TrainingOptions) -> list[float]:
         run = Run(model(), nn.BCEWithLogitsLoss(), [list(model().parameters())], tiny_run().device, seed=seed)
         run.groups = [list(run.model.parameters())]
@@ -133,7 +133,7 @@ def test_a_mixing_step_is_repeated_by_its_seed_and_leaves_the_global_generator_a
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_options_of_the_current_plan_decide() -> None:
+def test_each_plan_uses_its_own_options() -> None:
     seen: list[Tensor] = []
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 16, 2))
     model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

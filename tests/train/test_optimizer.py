@@ -37,14 +37,14 @@ def path(parameter: nn.Parameter, *, weight_decay: float, momenta: list[float]) 
         ("same, wd=0", (3, 1), 0.0),
     ],
 )
-def test_adamw_goes_the_way_of_the_books_adam(name: str, shape: tuple[int, ...], weight_decay: float) -> None:
+def test_adamw_equals_the_adam_of_the_book(name: str, shape: tuple[int, ...], weight_decay: float) -> None:
     parameter = nn.Parameter(torch.tensor(START).reshape(shape))
     ours = path(parameter, weight_decay=weight_decay, momenta=[0.9] * 10)
     for point, expected in zip(ours, GOLD[name], strict=True):
         assert point == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-def test_beta1_follows_the_momentum_from_step_to_step() -> None:
+def test_beta1_is_the_momentum_of_the_step() -> None:
     momenta = [0.95, 0.93, 0.9, 0.86, 0.85, 0.87, 0.9, 0.94]
     parameter = nn.Parameter(torch.tensor(START).reshape(3, 1))
     ours = path(parameter, weight_decay=0.01, momenta=momenta)
@@ -57,7 +57,7 @@ def test_beta1_follows_the_momentum_from_step_to_step() -> None:
         assert ours[step] == pytest.approx(weight.tolist(), rel=1e-5)
 
 
-def test_sgd_goes_the_way_of_the_books() -> None:
+def test_sgd_equals_that_of_the_book() -> None:
     parameter = nn.Parameter(torch.tensor([[1.0]]))
     optimizer = GroupedOptimizer([[parameter]], kind="sgd", weight_decay=0.0)
     points: list[float] = []
@@ -70,7 +70,7 @@ def test_sgd_goes_the_way_of_the_books() -> None:
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
-def test_decay_shrinks_weights_and_neither_norms_nor_biases_nor_what_is_frozen(kind: Literal["adamw", "sgd"]) -> None:
+def test_weight_decay_does_not_apply_to_norms_biases_and_frozen_weights(kind: Literal["adamw", "sgd"]) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2))
     model[2].requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in model.named_parameters()}
@@ -85,7 +85,7 @@ def test_decay_shrinks_weights_and_neither_norms_nor_biases_nor_what_is_frozen(k
         torch.testing.assert_close(parameter, before[name] * factor)
 
 
-def test_the_groups_are_those_of_the_book() -> None:
+def test_the_parameter_groups_equal_those_of_the_book() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
     groups = [list(part.parameters()) for part in model]
     optimizer = GroupedOptimizer(groups)

@@ -11,20 +11,20 @@ from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 
 
-def test_options_are_taken_from_an_object_that_has_them_under_the_same_names() -> None:
+def test_options_can_be_copied_from_attributes_of_the_same_names() -> None:
     options = TrainingOptions(clip=1.0, mixup=0.2, balance="pos_weight")
     fields = {name: getattr(options, name) for name in TrainingOptions.__dataclass_fields__}
     assert TrainingOptions.of(SimpleNamespace(**fields, lr=1e-3)) == options
 
 
-def test_the_defaults_change_nothing() -> None:
+def test_the_defaults_do_not_mix_or_change_the_loss() -> None:
     options = TrainingOptions()
     assert not options.mixes
     assert not options.changes_loss
     assert (options.clip, options.accumulate, options.ema) == (None, 1, None)
 
 
-def test_the_options_are_known_without_torch() -> None:
+def test_importing_the_options_does_not_load_torch() -> None:
     code = "import eyebright.train.options, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -44,6 +44,6 @@ def test_the_options_are_known_without_torch() -> None:
         ({"label_smoothing": 1.0}, r"`label_smoothing` must be a share in \[0, 1\), got 1.0"),
     ],
 )
-def test_an_option_without_a_possible_value_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_an_invalid_option_is_an_error(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         TrainingOptions(**fields)

@@ -28,7 +28,7 @@ PLANS = [
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
+def test_a_plan_survives_a_round_trip_through_json(plan: Plan) -> None:
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
@@ -40,12 +40,12 @@ def test_a_plan_goes_through_json_and_back(plan: Plan) -> None:
         ({"frozen_to": 1}, "cannot freeze up to group 1: there are 1 groups"),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_an_invalid_plan_is_an_error(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Plan(**{"epochs": 1, "lr": (1e-3,), **fields})
 
 
-def test_cached_features_and_mixed_images_exclude_each_other() -> None:
+def test_cached_features_with_mixed_images_are_an_error() -> None:
     with pytest.raises(
         InputError, match="`augment_views=2` caches features of single images, and `mixup` and `cutmix` mix"
     ):
@@ -53,14 +53,14 @@ def test_cached_features_and_mixed_images_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
-def test_fine_tuning_names_the_rate_that_was_given_and_cannot_be(rate: float) -> None:
+def test_an_invalid_learning_rate_of_fine_tuning_is_an_error(rate: float) -> None:
     with pytest.raises(InputError, match=f"a learning rate must be a positive number, got {rate}$"):
         fine_tune_plans(3, 1, rate)
     with pytest.raises(InputError, match=f"`lr_mult` must be a positive number, got {rate}$"):
         fine_tune_plans(3, 1, lr_mult=rate)
 
 
-def test_fine_tuning_is_the_head_alone_and_then_everything_at_half_the_rate() -> None:
+def test_fine_tuning_is_the_head_and_then_all_layers_at_half_the_rate() -> None:
     head, everything = fine_tune_plans(3, 5, 2e-3)
     assert (head.epochs, head.frozen_to, head.lr) == (1, 2, (2e-4, 2e-4, 2e-3))
     assert (everything.epochs, everything.frozen_to) == (5, 0)
@@ -73,6 +73,6 @@ def test_fine_tuning_without_frozen_epochs_is_one_plan() -> None:
     assert fine_tune_plans(3, 5, freeze_epochs=0) == fine_tune_plans(3, 5)[1:]
 
 
-def test_fine_tuning_refuses_a_negative_number_of_frozen_epochs() -> None:
+def test_a_negative_number_of_frozen_epochs_is_an_error() -> None:
     with pytest.raises(InputError, match="at least 1 epoch, got -1"):
         fine_tune_plans(3, 5, freeze_epochs=-1)

@@ -34,7 +34,7 @@ def on_a_capable_processor(monkeypatch: pytest.MonkeyPatch) -> None:
         (1.1, 1.0, "float32", "bfloat16 is only 1.1 times faster here for this model"),
     ],
 )
-def test_the_faster_one_is_chosen_and_the_measurement_said(
+def test_the_faster_precision_is_chosen_and_the_reason_has_the_measurement(
     slow: float, fast: float, name: str, sentence: str, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = {torch.float32: slow, torch.bfloat16: fast}
@@ -43,14 +43,14 @@ def test_the_faster_one_is_chosen_and_the_measurement_said(
     assert choice == (name, sentence)
 
 
-def test_without_fast_bfloat16_it_is_float32_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fast_bfloat16_float32_is_chosen_without_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     choice = choose_precision(tiny_model(), tiny_images(), squared_error, Device("cpu"))
     assert choice == ("float32", "this cpu has no fast bfloat16")
 
 
 @pytest.mark.skipif(not CAPABLE, reason="this processor has no fast bfloat16, so nothing would be timed")
-def test_the_model_its_gradients_and_the_generators_stay_as_they_are() -> None:
+def test_measuring_does_not_change_the_model_its_gradients_or_the_generators() -> None:
     model = tiny_model().eval()
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
@@ -64,7 +64,7 @@ def test_the_model_its_gradients_and_the_generators_stay_as_they_are() -> None:
     assert not model.training
 
 
-def test_the_time_is_limited_and_at_most_eight_images_are_used(on_a_capable_processor: None) -> None:
+def test_measuring_is_limited_in_time_and_images(on_a_capable_processor: None) -> None:
     class Slow(nn.Linear):
         def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
             sizes.append(len(input))
@@ -87,15 +87,13 @@ def choices(monkeypatch: pytest.MonkeyPatch, *times: tuple[float, float], model:
     return said
 
 
-def test_what_was_measured_once_is_not_measured_again(
-    on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cached_measurement_is_used(on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
     assert first == "bfloat16 2.0 times faster than float32 here for this model"
     assert second == "bfloat16 2.0 times faster than float32 here for this model, as measured before"
 
 
-def test_another_model_or_what_is_frozen_is_another_question(
+def test_another_model_or_other_frozen_layers_are_measured_again(
     on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choices(monkeypatch, (2.0, 1.0))
@@ -107,7 +105,7 @@ def test_another_model_or_what_is_frozen_is_another_question(
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', pytest.param("[" * 100_000, id="deep")])
-def test_a_damaged_memory_is_as_none(
+def test_a_damaged_cache_is_ignored(
     content: str, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "measured.json").write_text(content)
@@ -117,7 +115,7 @@ def test_a_damaged_memory_is_as_none(
 
 
 @pytest.mark.parametrize("fact", ["x", [1], [0, 1], None, {"a": 1}, [float("nan"), 1], [float("inf"), 1], [10**400, 1]])
-def test_a_fact_that_makes_no_sense_is_measured_again(
+def test_an_invalid_cached_value_is_measured_again(
     fact: object, tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choices(monkeypatch, (2.0, 1.0))
@@ -126,7 +124,7 @@ def test_a_fact_that_makes_no_sense_is_measured_again(
     assert choices(monkeypatch, (1.0, 2.0)) == ["float32 bfloat16 would take 2.0 times as long here for this model"]
 
 
-def test_where_nothing_can_be_written_nothing_is_remembered(
+def test_an_unwritable_cache_is_ignored(
     tmp_path: Path, on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -136,9 +134,7 @@ def test_where_nothing_can_be_written_nothing_is_remembered(
     assert second.startswith("float32")
 
 
-def test_where_the_system_knows_no_home_nothing_is_remembered(
-    on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_home_folder_nothing_is_cached(on_a_capable_processor: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EYEBRIGHT_HOME", "~nobody-of-this-name/measured")
     first, second = choices(monkeypatch, (2.0, 1.0), (1.0, 2.0))
     assert first.startswith("bfloat16")

@@ -46,7 +46,7 @@ FITS: dict[str, tuple[Plan, ...]] = {
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_every_step_of_a_fit_has_the_rates_and_momentum_of_the_book(name: str) -> None:
+def test_learning_rates_and_momentum_of_each_step_equal_the_book(name: str) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 1))
     run = Run(model, nn.MSELoss(), [list(layer.parameters()) for layer in model], Device("cpu", "float32"))
     batch = torch.ones(4, 3), torch.ones(4, 1)
@@ -75,7 +75,7 @@ def test_every_step_of_a_fit_has_the_rates_and_momentum_of_the_book(name: str) -
 
 
 @pytest.mark.parametrize(("name", "schedule"), [("lin", sched_lin), ("cos", sched_cos), ("exp", sched_exp)])
-def test_a_curve_from_two_to_one_is_that_of_the_book(name: str, schedule: Any) -> None:
+def test_a_schedule_function_equals_that_of_the_book(name: str, schedule: Any) -> None:
     assert [schedule(2.0, 1.0, pos) for pos in TENTHS] == pytest.approx(GOLD[f"sched_{name}(2,1)"], rel=1e-12)
 
 
@@ -86,26 +86,26 @@ def test_a_curve_from_two_to_one_is_that_of_the_book(name: str, schedule: Any) -
         ("combined_cos(0.25,.95,.85,.95) pos=i/20", (0.25, 0.95, 0.85, 0.95)),
     ],
 )
-def test_two_cosines_in_a_row_are_those_of_the_book(name: str, arguments: tuple[float, float, float, float]) -> None:
+def test_combined_cosines_equal_those_of_the_book(name: str, arguments: tuple[float, float, float, float]) -> None:
     curve = combined_cos(*arguments)
     assert [curve(i / 20) for i in range(21)] == pytest.approx(GOLD[name], rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_a_slice_becomes_the_rates_of_the_book(n: int) -> None:
+def test_the_learning_rates_of_a_slice_equal_the_book(n: int) -> None:
     expected = GOLD["slice"][f"n={n}"]
     assert lr_groups(slice(1e-6, 1e-4), n) == pytest.approx(expected["slice(1e-6,1e-4)"], rel=1e-12)
     assert lr_groups(slice(1e-2), n) == pytest.approx(expected["slice(1e-2)"], rel=1e-12)
     assert lr_groups(1e-2, n) == pytest.approx(expected["1e-2"], rel=1e-12)
 
 
-def test_even_multiples_are_those_of_the_book() -> None:
+def test_even_mults_equal_those_of_the_book() -> None:
     for arguments, expected in GOLD["even_mults"].items():
         start, stop, n = json.loads(arguments.replace("(", "[").replace(")", "]"))
         assert even_mults(start, stop, n) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_rate_for_each_group_may_be_given() -> None:
+def test_one_learning_rate_per_group_is_accepted() -> None:
     assert lr_groups([1e-4, 1e-3], 2) == (1e-4, 1e-3)
 
 
@@ -119,28 +119,28 @@ def test_a_rate_for_each_group_may_be_given() -> None:
         ([1e-3, 1e-3], "3 parameter groups and 2 learning rates"),
     ],
 )
-def test_rates_that_cannot_be_are_refused(lr: Any, message: str) -> None:
+def test_invalid_learning_rates_are_an_error(lr: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         lr_groups(lr, 3)
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.4], [1.5, -0.5], [1.0]])
-def test_shares_that_do_not_add_up_are_refused(shares: list[float]) -> None:
+def test_fractions_that_do_not_add_up_to_one_are_an_error(shares: list[float]) -> None:
     with pytest.raises(InputError, match="shares that add up to 1"):
         combine_scheds(shares, [lambda pos: pos, lambda pos: pos])
 
 
 @pytest.mark.parametrize("kind", [OneCycle, FlatCosine])
-def test_a_share_of_the_batches_lies_between_zero_and_one(kind: Any) -> None:
+def test_a_fraction_outside_zero_and_one_is_an_error(kind: Any) -> None:
     with pytest.raises(InputError, match="pct_start is a share of the batches between 0 and 1, got 1"):
         kind(pct_start=1.0)
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(div=5.0, moms=(0.9, 0.8, 0.9)), FlatCosine(mom=0.8), Constant()])
-def test_a_schedule_goes_through_json_and_back(schedule: Any) -> None:
+def test_a_schedule_survives_a_round_trip_through_json(schedule: Any) -> None:
     assert schedule_from_json(json.loads(json.dumps(schedule_to_json(schedule)))) == schedule
 
 
-def test_a_schedule_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_schedule_is_an_error() -> None:
     with pytest.raises(TrainingError, match="unknown schedule 'Polynomial'; the known: 'OneCycle'"):
         schedule_from_json({"name": "Polynomial"})

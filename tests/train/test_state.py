@@ -48,7 +48,7 @@ def trained(plans: tuple[Plan, ...], *, save_after: int, path: Path) -> Run:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_resumed_run_equals_the_uninterrupted_one_whatever_the_epoch(kind: str, tmp_path: Path) -> None:
+def test_a_run_resumed_after_any_epoch_equals_the_uninterrupted_one(kind: str, tmp_path: Path) -> None:
     plans = KINDS[kind]
     for epoch in range(1, sum(plan.epochs for plan in plans) + 1):
         whole = trained(plans, save_after=epoch, path=tmp_path / "run.safetensors")
@@ -62,7 +62,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_whatever_the_epoch(kind: str
 
 
 @pytest.mark.parametrize("dies_after", [1, 3])
-def test_a_killed_training_resumes_to_the_weights_of_one_that_lived(dies_after: int, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(dies_after: int, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     program = f"""
 import os
@@ -85,7 +85,7 @@ watch(train_all(run), [checkpoint(run, {str(path)!r}), die])
     assert_same(weights(resumed), weights(whole))
 
 
-def test_a_full_disk_is_said_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_that_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     trained(tiny_plans(), save_after=1, path=path)
     before = path.read_bytes()
@@ -110,7 +110,7 @@ except TrainingError as error:
     assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(
         TrainingError, match=r"cannot write the checkpoint '.*file/run.safetensors'.*choose another place"
@@ -118,7 +118,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         save_checkpoint(tiny_run(), tmp_path / "file" / "run.safetensors")
 
 
-def test_the_file_holds_tensors_and_json_only(tmp_path: Path) -> None:
+def test_the_file_contains_only_tensors_and_json(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "run.safetensors"
     trained(tiny_plans(), save_after=3, path=path)
     with safe_open(path, framework="pt") as file:
@@ -129,7 +129,7 @@ def test_the_file_holds_tensors_and_json_only(tmp_path: Path) -> None:
     assert description["precision"] == "float32"
 
 
-def test_the_precision_of_the_checkpoint_is_taken_over_where_none_was_asked_for(tmp_path: Path) -> None:
+def test_auto_precision_becomes_that_of_the_checkpoint(tmp_path: Path) -> None:
     run = tiny_run(device=Device("cpu", "bfloat16"))
     run.begin(*tiny_plans())
     save_checkpoint(run, tmp_path / "run.safetensors")
@@ -160,7 +160,7 @@ def test_the_precision_of_the_checkpoint_is_taken_over_where_none_was_asked_for(
         ),
     ],
 )
-def test_a_checkpoint_of_something_else_is_refused(
+def test_a_checkpoint_that_does_not_fit_the_run_is_an_error(
     fields: dict[str, Any], plans: tuple[Plan, ...] | None, message: str, tmp_path: Path
 ) -> None:
     trained(tiny_plans(), save_after=1, path=tmp_path / "run.safetensors")
@@ -172,7 +172,7 @@ def test_a_checkpoint_of_something_else_is_refused(
     assert run.plans == ()
 
 
-def test_a_checkpoint_that_is_not_there_not_whole_or_not_ours_is_said(tmp_path: Path) -> None:
+def test_a_missing_damaged_or_foreign_checkpoint_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     with pytest.raises(TrainingError, match="there is no checkpoint '.*run.safetensors': train without resuming first"):
         read_checkpoint(path)
@@ -187,7 +187,7 @@ def test_a_checkpoint_that_is_not_there_not_whole_or_not_ours_is_said(tmp_path: 
         read_checkpoint(path)
 
 
-def test_what_differs_is_named_alone_and_short(tmp_path: Path) -> None:
+def test_the_error_names_only_the_differences(tmp_path: Path) -> None:
     model = {"arch": "resnet18", "input": {"size": [32, 32], "mean": [0.5] * 3}}
     run = tiny_run(about={"model": model, "vocab": ["a"] * 1000})
     run.begin(*tiny_plans())
@@ -213,7 +213,7 @@ def test_what_differs_is_named_alone_and_short(tmp_path: Path) -> None:
         ({"plans": [{**tiny_plans()[0].to_json(), "epochs": 0}]}, "its plans cannot be understood.*at least 1 epoch"),
     ],
 )
-def test_a_description_that_others_changed_is_refused(change: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_a_changed_description_is_an_error(change: dict[str, Any], says: str, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "run.safetensors"
@@ -224,7 +224,7 @@ def test_a_description_that_others_changed_is_refused(change: dict[str, Any], sa
         read_checkpoint(path)
 
 
-def test_a_checkpoint_without_its_curve_or_its_description_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_without_its_curve_or_description_is_an_error(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "run.safetensors"

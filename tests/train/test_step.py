@@ -44,7 +44,7 @@ def trained(plan: Plan, sizes: list[int]) -> Tensor:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [4, 8, 8], [7, 13], [20]])
-def test_a_window_of_batches_learns_like_one_batch_of_all_their_images(sizes: list[int], optimizer: str) -> None:
+def test_accumulated_batches_train_like_one_large_batch(sizes: list[int], optimizer: str) -> None:
     def plan(accumulate: int) -> Plan:
         options = TrainingOptions(optimizer=optimizer, accumulate=accumulate)  # type: ignore[arg-type]
         return Plan(1, (0.1,), Constant(), options=options)
@@ -52,12 +52,12 @@ def test_a_window_of_batches_learns_like_one_batch_of_all_their_images(sizes: li
     torch.testing.assert_close(trained(plan(len(sizes)), sizes), trained(plan(1), [20]))
 
 
-def test_the_last_window_of_an_epoch_may_be_a_partial_one() -> None:
+def test_the_last_accumulation_of_an_epoch_can_have_fewer_batches() -> None:
     torch.testing.assert_close(trained(sgd(accumulate=2), [4, 4, 4, 4, 4]), trained(sgd(), [8, 8, 4]))
     torch.testing.assert_close(trained(sgd(accumulate=8), [8, 8, 4]), trained(sgd(), [20]))
 
 
-def test_a_gradient_is_no_longer_than_clip_says() -> None:
+def test_the_norm_of_the_gradient_is_at_most_clip() -> None:
     start = torch.full((1, 3), 0.1)
     free, clipped = trained(sgd(), [20]) - start, trained(sgd(clip=0.5), [20]) - start
     run = linear_run(sgd())
@@ -67,12 +67,12 @@ def test_a_gradient_is_no_longer_than_clip_says() -> None:
     torch.testing.assert_close(clipped, free * 0.5 / length)
 
 
-def test_a_gradient_shorter_than_clip_is_left_alone() -> None:
+def test_a_gradient_with_a_smaller_norm_is_not_changed() -> None:
     torch.testing.assert_close(trained(sgd(clip=1e6), [20]), trained(sgd(), [20]))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: float) -> None:
+def test_a_loss_that_is_not_finite_does_not_change_the_weights(value: float) -> None:
     def batches(epoch: int) -> Iterator[TrainBatch]:
         for number in range(4):
             yield IMAGES, TARGETS * value if (epoch, number) == (1, 2) else TARGETS
@@ -92,7 +92,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_reaches_the_weights(value: fl
     assert all(parameter.grad is None for parameter in run.model.parameters())
 
 
-def test_a_batch_norm_does_not_keep_what_a_broken_batch_left() -> None:
+def test_statistics_that_are_not_finite_are_reset() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     run = Run(model, nn.MSELoss(), [list(model.parameters())], Device("cpu", "float32"))
     run.begin(sgd())
@@ -112,7 +112,7 @@ def weighted_run(plan: Plan) -> Run:
 
 
 @pytest.mark.parametrize("sizes", [[8, 8, 4], [1, 19], [19, 1], [20]])
-def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int]) -> None:
+def test_the_weighted_loss_of_accumulated_batches_is_that_of_all_images(sizes: list[int]) -> None:
     classes = torch.arange(20) % 3  # the first one counts nothing
     run, whole = weighted_run(sgd(accumulate=len(sizes))), weighted_run(sgd())
     loss = whole.loss(whole.model(IMAGES), classes)
@@ -123,13 +123,13 @@ def test_a_weighted_loss_of_a_window_is_that_of_all_its_images(sizes: list[int])
     assert run.history[0]["train_loss"] == pytest.approx(loss.item())
 
 
-def test_what_to_try_depends_on_what_was_tried() -> None:
+def test_the_advice_of_the_error_depends_on_the_options() -> None:
     run = linear_run(Plan(1, (0.1,), options=TrainingOptions(clip=1.0)))
     with pytest.raises(TrainingError, match="try a lower learning rate, and look for targets"):
         list(train_all(run, lambda epoch: [(IMAGES, TARGETS * float("nan"))], steps=1))
 
 
-def test_another_step_changes_the_mathematics() -> None:
+def test_a_custom_step_is_used() -> None:
     def doubled(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
         return step(run, model, (batch[0], 2 * batch[1]))
 

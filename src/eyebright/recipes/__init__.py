@@ -1,7 +1,7 @@
 """The names in the multi-label notebook of Microsoft's Computer Vision Recipes (``from eyebright.recipes import *``).
 
-The functions return the values that the recipes document, even where these are wrong; the docstrings describe the
-defects and name the correct alternative. New notebooks should use `eyebright.all`.
+The functions return the values that the recipes document, even if these are wrong; the docstrings describe the defects
+and name the correct alternative. New notebooks should use `eyebright.all`.
 """
 
 from eyebright.all import Path, imagenet_stats, math, models, nn, np, partial, pd, plt, tensor, torch

@@ -1,4 +1,4 @@
-"""`ImageDataBunch`: training and validation batches under the names of the recipes (fastai 1)."""
+"""`ImageDataBunch`: training and validation batches as in Microsoft's computer-vision recipes (fastai 1)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

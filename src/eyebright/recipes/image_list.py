@@ -1,4 +1,4 @@
-"""`ImageList`: the data API of the recipes (that of fastai 1), which builds a `DataBlock`.
+"""`ImageList`: the data API of Microsoft's computer-vision recipes (that of fastai 1), which builds a `DataBlock`.
 
     data = (ImageList.from_csv(path, 'labels.csv', folder='images')
             .split_by_rand_pct(0.2, seed=10)

@@ -1,4 +1,4 @@
-"""`cnn_learner`: the learner of the recipes' notebook."""
+"""`cnn_learner`: the learner of Microsoft's computer-vision recipes."""
 
 from collections.abc import Callable, Sequence
 

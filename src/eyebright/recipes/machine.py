@@ -1,4 +1,4 @@
-"""Functions of the recipes for seeds, the number of workers and the device."""
+"""Functions of Microsoft's computer-vision recipes for seeds, the number of workers and the device."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The multi-label metrics of the recipes, and their search for a threshold.
+"""The multi-label metrics and the threshold search of Microsoft's computer-vision recipes.
 
 The functions return the values that the recipes document. Their docstrings describe the defects, which
 `eyebright.metrics.labels` and `Learner.tune_thresholds` do not have.
@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright._optional import import_optional
 from eyebright.plot import plot_threshold_curve
 
 ThresholdMetric = Callable[..., Tensor]
@@ -25,8 +24,8 @@ def hamming_accuracy(
 ) -> Float[Tensor, ""]:
     """The fraction of correct decisions over all images and labels (1 - Hamming loss).
 
-    Defect: as a metric of a `Learner` it gets *logits*, as in the recipes. The default threshold of 0.2 then means a
-    probability of 0.5498, while it means 0.2 for the probabilities of ``learn.interpret()``.
+    Defect: as a metric of a `Learner` it gets *logits*, as in the recipes. The default threshold of 0.2 is then a
+    logit (a probability of 0.5498), while for the probabilities of ``learn.interpret()`` it is a probability.
     `eyebright.metrics.labels.hamming` declares its input and always gets decisions.
 
     Args:
@@ -100,8 +99,7 @@ def plot_thresholds(
     thresholds = np.linspace(0, 1, samples).tolist()
     scores = [float(metric_function(y_pred, y_true, threshold=threshold)) for threshold in thresholds]
     name = getattr(metric_function, "__name__", type(metric_function).__name__)
-    ax = import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure").subplots(figsize=figsize)[1]
-    plot_threshold_curve(thresholds, {name: scores}, ax=ax)
+    ax = plot_threshold_curve(thresholds, {name: scores}, figsize=figsize)
     ax.set_title(f"{name} at different thresholds")
 
 

@@ -1,4 +1,4 @@
-"""The datasets of the recipes: their URLs, and functions to unpack them and to detect several labels per image."""
+"""The datasets of Microsoft's computer-vision recipes: URLs, unpacking, and detection of several labels."""
 
 from pathlib import Path
 from typing import Final
@@ -48,8 +48,8 @@ def unzip_url(
     """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
     A folder of the same name in ``EYEBRIGHT_DATA`` is used first. Differences from the recipes: downloads are resumed,
-    unsafe archives are refused, a dataset is unpacked completely or not at all, and it is unpacked into ``dest``
-    (theirs: into ``fpath``).
+    unsafe archives are refused, a dataset is unpacked completely or not at all, and it is unpacked into ``dest`` (in
+    the recipes: into ``fpath``).
 
     Args:
         url: the URL of a zip or tar archive.

@@ -1,24 +1,23 @@
-"""`TrainMetricsRecorder`: metrics of the training set beside those of the validation set."""
+"""`TrainMetricsRecorder` of Microsoft's computer-vision recipes: metrics of the training set during training."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from eyebright._optional import import_optional
 from eyebright.errors import InputError
 from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Meter, Metric
+from eyebright.plot import plot_metric_histories
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, PhaseStarted
 
 
 class TrainMetricsRecorder:
-    """An observer that adds a column to the training table for each metric, computed on the training outputs.
+    """An observer that adds to the table of epochs, for each metric, a column with its value on the training batches.
 
-    Use it as ``callback_fns=[TrainMetricsRecorder]``. The training outputs are computed with dropout, on augmented
-    images, and while the weights change from batch to batch. The column is therefore not the score of the final model
-    on the training set.
+    Use it as ``callback_fns=[TrainMetricsRecorder]``. The values are computed from the outputs of the training steps:
+    with dropout, on augmented images, and with weights that change from batch to batch. They are therefore not the
+    scores of the trained model on the training set.
 
     ``stacked=True`` reproduces the values of the recipes with their defect: the batches are stacked to the shape
     (batches, images, labels), and `zero_one_accuracy` reduces along the images of a batch instead of the labels of an
@@ -27,9 +26,9 @@ class TrainMetricsRecorder:
 
     Args:
         learn: the learner to observe.
-        n_batch: number of batches at the start of each epoch to use; None for all.
+        n_batch: number of batches to use, from the start of each epoch; None for all.
         show_graph: plot the metrics at the end of training.
-        stacked: see above.
+        stacked: stack the batches as the recipes do, or concatenate them (False), see above.
 
     Raises:
         InputError: ``n_batch`` is not positive.
@@ -100,13 +99,9 @@ class TrainMetricsRecorder:
             MissingExtraError: Matplotlib is not installed.
         """
         train, valid = self._records(self.train_metrics), self._records(self.valid_metrics)
-        pyplot: Any = import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure")
-        _, axes = pyplot.subplots(1, len(self._metrics), figsize=(5 * len(self._metrics), 4), squeeze=False)
-        for column, (ax, metric) in enumerate(zip(axes.flat, self._metrics, strict=True)):
-            ax.plot([row[column] for row in train], "o-", label="train")
-            ax.plot([row[column] for row in valid], "o-", label="valid")
-            ax.set(title=metric.name, xlabel="epoch")
-            ax.legend()
+        names = [metric.name for metric in self._metrics]
+        histories = (dict(zip(names, zip(*rows, strict=True), strict=True)) for rows in (train, valid))
+        plot_metric_histories(*histories)
 
     def _records(self, records: list[list[float]]) -> list[list[float]]:
         if not records:
@@ -114,7 +109,7 @@ class TrainMetricsRecorder:
         return records
 
     def _attach(self) -> None:
-        """Replace the loss by one that stores its inputs, and each metric of the learner by two columns."""
+        """Replace the loss by one that stores its inputs, and each metric by its training and its validation column."""
         if self.learn.run.loss != self._recording_loss:  # each plan has a training loss of its own
             self._loss, self.learn.run.loss = self.learn.run.loss, self._recording_loss
         if self._columns is not None and self.learn.metrics is self._columns:

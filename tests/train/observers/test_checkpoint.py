@@ -8,7 +8,7 @@ from eyebright.train.state import read_checkpoint
 from support.training import tiny_plans, tiny_run, train_all
 
 
-def test_the_file_is_that_of_the_last_epoch_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+def test_the_folder_has_only_the_checkpoint_of_the_last_epoch(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     run = tiny_run()
     run.begin(*tiny_plans())

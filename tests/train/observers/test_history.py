@@ -14,7 +14,7 @@ from eyebright.train.state import load_checkpoint
 from support.training import tiny_plans, tiny_run, train_all
 
 
-def test_the_file_has_a_row_for_each_epoch_also_of_those_before_a_resume(tmp_path: Path) -> None:
+def test_the_file_has_a_row_per_epoch_including_those_before_a_resume(tmp_path: Path) -> None:
     file, path = tmp_path / "logs" / "history.csv", tmp_path / "run.safetensors"
     run = tiny_run()
     run.begin(*tiny_plans())
@@ -29,7 +29,7 @@ def test_the_file_has_a_row_for_each_epoch_also_of_those_before_a_resume(tmp_pat
     assert table["train_loss"].tolist() == pytest.approx([row["train_loss"] for row in resumed.history])
 
 
-def test_epochs_may_have_different_scores(tmp_path: Path) -> None:
+def test_epochs_can_have_different_scores(tmp_path: Path) -> None:
     write_history([{"epoch": 0, "a": 1.0}, {"epoch": 1, "b": 2.0}], tmp_path / "history.csv")
     assert (tmp_path / "history.csv").read_text() == "epoch,a,b\n0,1.0,\n1,,2.0\n"
 
@@ -40,7 +40,7 @@ def test_an_error_in_writing_the_history_names_the_file(tmp_path: Path) -> None:
         write_history([{"epoch": 0}], tmp_path / "file" / "history.csv")
 
 
-def test_the_numbers_come_back_exactly(tmp_path: Path) -> None:
+def test_numbers_survive_a_round_trip_exactly(tmp_path: Path) -> None:
     history = [{"epoch": 0, "loss": 1 / 3, "seconds": 1e-17}, {"epoch": 1, "loss": math.inf, "f1": 0.1 + 0.2}]
     write_history(history, tmp_path / "history.csv")
     again = read_history(tmp_path / "history.csv")
@@ -52,7 +52,7 @@ def test_the_numbers_come_back_exactly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["epoch,loss\n0,low\n", "epoch\n0,1,2\n"])
-def test_a_history_that_is_not_numbers_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_history_with_other_values_than_numbers_is_an_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(ArtifactError, match=r"cannot read the history '.*history.csv'"):
         read_history(tmp_path / "history.csv")

@@ -68,7 +68,7 @@ def watched(events: list[Event], now: list[float], *, seconds: float) -> Outputs
     return outputs
 
 
-def test_each_plan_has_a_table_of_its_own_that_ends_without_a_bar(now: list[float]) -> None:
+def test_each_plan_has_its_own_table_and_finally_no_bar(now: list[float]) -> None:
     outputs = watched([*phase(0, 1), *phase(1, 2), Finished("done")], now, seconds=1)
     last = [Page(states[-1][0]) for states in outputs.states]
     head = ["epoch", "train_loss", "valid_loss", "time"]
@@ -82,7 +82,7 @@ def test_each_plan_has_a_table_of_its_own_that_ends_without_a_bar(now: list[floa
     assert outputs.states[0][-1][1].splitlines()[0] == "the head alone"
 
 
-def test_the_epoch_in_work_has_a_bar_below_the_rows_so_far(now: list[float]) -> None:
+def test_the_current_epoch_has_a_bar_below_the_table(now: list[float]) -> None:
     outputs = watched(phase(1, 2), now, seconds=1)
     pages = [Page(html) for html, _ in outputs.states[0]]
     third = next(page for page in pages if "3/4" in page.text)
@@ -93,18 +93,18 @@ def test_the_epoch_in_work_has_a_bar_below_the_rows_so_far(now: list[float]) -> 
     assert any("epoch 2/2" in page.text and len(page.rows) == 2 for page in pages)
 
 
-def test_nothing_is_drawn_more_often_than_a_few_times_a_second(now: list[float]) -> None:
+def test_the_table_is_updated_a_few_times_a_second_at_most(now: list[float]) -> None:
     outputs = watched(phase(0, 1, steps=1000), now, seconds=0.01)  # ten seconds in all
     assert 25 <= len(outputs.states[0]) <= 36
 
 
-def test_what_happens_between_two_drawings_is_in_the_end_all_there(now: list[float]) -> None:
+def test_the_final_table_has_all_epochs(now: list[float]) -> None:
     outputs = watched(phase(0, 50, steps=1), now, seconds=0.0)
     assert len(Page(outputs.states[0][-1][0]).rows) == 51
     assert len(outputs.states[0]) == 2
 
 
-def test_one_plan_needs_no_title_and_an_early_end_is_said(now: list[float]) -> None:
+def test_a_single_plan_has_no_title_and_an_early_stop_is_shown(now: list[float]) -> None:
     events = [PhaseStarted(0, 1, Plan(1, (1e-3,))), *phase(0, 1)[1:], Finished("good enough")]
     outputs = watched(events, now, seconds=1)
     html, text = outputs.states[0][-1]
@@ -113,14 +113,14 @@ def test_one_plan_needs_no_title_and_an_early_end_is_said(now: list[float]) -> N
     assert text.splitlines()[-1] == "stopped early: good enough"
 
 
-def test_a_training_that_breaks_off_leaves_its_rows_without_a_bar(now: list[float]) -> None:
+def test_an_interrupted_training_keeps_its_rows_without_a_bar(now: list[float]) -> None:
     outputs = watched(phase(1, 2)[:-3], now, seconds=1)  # in the middle of the second epoch
     last = Page(outputs.states[0][-1][0])
     assert len(last.rows) == 2
     assert not any(tag == "progress" for tag, _ in last.tags)
 
 
-def test_a_search_for_a_learning_rate_leaves_nothing(now: list[float]) -> None:
+def test_the_learning_rate_finder_leaves_no_output(now: list[float]) -> None:
     outputs = watched([SearchStarted(2), StepDone(1, 2, 0.5, (1e-7,)), StepDone(2, 2, 0.4, (1e-6,))], now, seconds=1)
     assert "learning rates · 1/2 · loss 0.5000" in Page(outputs.states[0][1][0]).text
     assert Page(outputs.states[0][-1][0]).text == ""
@@ -146,12 +146,12 @@ class TerminalInteractiveShell:
     ("shell", "notebook"),
     [(ZMQInteractiveShell(), True), (HostedShell(), True), (TerminalInteractiveShell(), False), (None, False)],
 )
-def test_a_notebook_is_known_by_its_shell(shell: object, notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_is_detected_by_its_shell(shell: object, notebook: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
     assert in_notebook() == notebook
 
 
-def test_where_ipython_is_not_loaded_there_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ipython_there_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not in_notebook()
     refused = pytest.raises(InputError, match="needs the kernel of a notebook, and there is none; use 'auto'")
@@ -175,7 +175,7 @@ with show_progress() as observe:
 """
 
 
-def test_a_real_kernel_shows_one_output_that_changes_in_place() -> None:
+def test_a_real_kernel_updates_one_output_in_place() -> None:
     messages = run_in_a_kernel(CELL)
     kinds = [message["msg_type"] for message in messages]
     assert "error" not in kinds, messages

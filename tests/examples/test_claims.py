@@ -40,7 +40,7 @@ def test_the_script_prints_a_row_for_each_variant_and_writes_the_results(
     claim: str,
     folder: str,
     rows: list[str],
-    small_sets: Path,
+    small_datasets: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -48,7 +48,9 @@ def test_the_script_prints_a_row_for_each_variant_and_writes_the_results(
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     out = tmp_path / "measured.json"
     monkeypatch.setattr(
-        sys, "argv", ["claims.py", claim, "--data", str(small_sets / folder), "--json", str(out), *QUICK, *ONE_EPOCH]
+        sys,
+        "argv",
+        ["claims.py", claim, "--data", str(small_datasets / folder), "--json", str(out), *QUICK, *ONE_EPOCH],
     )
     runpy.run_path(str(BENCHMARKS / "claims.py"), run_name="__main__")
     printed, saved = capsys.readouterr().out, json.loads(out.read_text())["results"]
@@ -62,10 +64,12 @@ def test_batch_norms_train_only_with_the_fastai_recipe(
     options: list[str],
     keep_statistics: bool,
     claims: dict[str, Any],
-    small_sets: Path,
+    small_datasets: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["claims.py", "thresholds", "--data", str(small_sets / "pascal_2007"), *options])
+    monkeypatch.setattr(
+        sys, "argv", ["claims.py", "thresholds", "--data", str(small_datasets / "pascal_2007"), *options]
+    )
     arguments = claims["parse"]()
     arguments.arch, arguments.no_pretrained, arguments.freeze_epochs, arguments.size = TINY_ARCH, True, 1, 32
     learn = claims["train_pascal"](arguments, 0)

@@ -40,9 +40,13 @@ QUICKER = {'"tf_efficientnet_lite0"': "resnet18", "lr_find()": "lr_find(num_it=2
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_trains_and_the_saved_model_predicts_the_same(
-    script: str, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: str,
+    small_datasets: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code = run_script(script, small_sets, tmp_path / "model", monkeypatch)
+    code = run_script(script, small_datasets, tmp_path / "model", monkeypatch)
     output = capsys.readouterr().out
     assert code == 0, output
     assert output.splitlines()[-1].endswith(": True")
@@ -51,7 +55,11 @@ def test_the_script_trains_and_the_saved_model_predicts_the_same(
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_exits_with_1_if_the_saved_model_predicts_something_else(
-    script: str, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: str,
+    small_datasets: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     load = eyebright.load_predictor
 
@@ -62,13 +70,13 @@ def test_the_script_exits_with_1_if_the_saved_model_predicts_something_else(
         return Predictor(intact.manifest, intact.model)
 
     monkeypatch.setattr(eyebright, "load_predictor", damaged)
-    assert run_script(script, small_sets, tmp_path / "model", monkeypatch) == 1
+    assert run_script(script, small_datasets, tmp_path / "model", monkeypatch) == 1
     assert capsys.readouterr().out.splitlines()[-1].endswith(": False")
 
 
 @pytest.mark.parametrize(("script", "name"), [("pets.py", "PETS"), ("several_labels.py", "PASCAL_2007")])
 def test_without_a_folder_the_script_uses_untar_data(
-    script: str, name: str, small_sets: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, name: str, small_datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls: list[str] = []
 
@@ -146,9 +154,9 @@ def test_the_cells_of_the_notebook_are_plain_python(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_code_of_the_notebook_runs_on_small_images(
-    path: Path, small_sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, small_datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EYEBRIGHT_DATA", str(small_sets))
+    monkeypatch.setenv("EYEBRIGHT_DATA", str(small_datasets))
     monkeypatch.chdir(tmp_path)  # the notebooks save models in the current folder
     cells = "".join(f"# %%\n{''.join(cell['source'])}\n" for cell in code_cells(path))
     smaller = re.sub(r"\b(\d{3})\b", lambda size: SIZES.get(size[1], size[1]), cells)

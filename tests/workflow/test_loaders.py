@@ -91,7 +91,7 @@ def test_the_augmentation_message_describes_size_and_augmentation(
 
 
 @pytest.mark.parametrize(("images", "size"), [(1000, 32), (128, 32), (127, 31), (40, 10), (7, 2), (1, 2)])
-def test_small_sets_have_small_batches(images: int, size: int) -> None:
+def test_small_datasets_have_small_batches(images: int, size: int) -> None:
     assert batch_size(labelled(["a"] * images), Options()) == size
     assert batch_size(labelled(["a"] * images), Options(bs=5)) == 5
 

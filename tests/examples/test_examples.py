@@ -16,7 +16,7 @@ import pytest
 
 import eyebright
 from eyebright.inference.predictor import Predictor
-from seeds.test_seeds import SMALLER, run
+from seeds.test_seeds import SMALLER_SIZES, run
 from support.learners import TINY_ARCH
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -30,7 +30,7 @@ SCRIPTS = {
     "points.py": ["--height", "24", "--epochs", "1"],
 }
 DATASETS = {"pets.py": "oxford-iiit-pet/images", "several_labels.py": "pascal_2007", "points.py": "biwi_head_pose"}
-SIZES = {**SMALLER, "120": "24", "160": "32", "256": "48"}
+SIZES = {**SMALLER_SIZES, "120": "24", "160": "32", "256": "48"}
 """Image sizes in the cells, and their replacements in the test."""
 QUICKER = {'"tf_efficientnet_lite0"': "resnet18", "lr_find()": "lr_find(num_it=20)", "fine_tune(15,": "fine_tune(2,"}
 """Other replacements; `run` replaces ResNets by the small network."""

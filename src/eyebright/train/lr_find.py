@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _MIN_STEPS = 8
 """The first tenth and the last five steps do not count, and a suggestion needs three."""
 
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
+"""The momentum of the steps of the search, as in the book."""
 
 Curve = NDArray[np.float32]
 
@@ -140,7 +141,7 @@ def lr_find(
         model = run.device.data_parallel(setup.model)
         for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
-            scratch.current_optimizer.set([lr] * len(run.groups), _MOMENTUM)
+            scratch.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
             try:
                 with scratch.device.fork_rng(run.seed, index):
                     loss = step(scratch, model, batch).loss

@@ -1,3 +1,5 @@
+"""Losses and class weights, compared with fastai, PyTorch, timm and scikit-learn."""
+
 import json
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The values that everything speaks in: sizes, points, vocabularies, thresholds."""
+"""Sizes, points, label sets, vocabularies and thresholds."""
 
 import pickle
 
@@ -26,7 +26,7 @@ def test_a_size_is_height_then_width() -> None:
 
 @pytest.mark.parametrize("value", [True, "224", 2.5, (1, 2, 3), (2.5, 3.5), None])
 def test_values_that_are_not_sizes_are_errors(value: object) -> None:
-    with pytest.raises(InputError, match=r"a size is one number or \(height, width\)"):
+    with pytest.raises(InputError, match=r"a size must be one number or \(height, width\)"):
         Size.of(value)
 
 
@@ -64,7 +64,7 @@ def test_a_point_that_is_not_known_is_not_visible(missing: float) -> None:
 
 @pytest.mark.parametrize("value", [[1, 2, 3], [[1, 2, 3]], [[[1, 2]]], 5])
 def test_values_that_are_not_points_are_errors(value: object) -> None:
-    with pytest.raises(InputError, match=r"points have the shape \(n, 2\)"):
+    with pytest.raises(InputError, match=r"points must have the shape \(n, 2\)"):
         Points.of(value)
 
 
@@ -132,7 +132,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
 
 
 def test_a_vocabulary_with_a_repeated_name_is_an_error() -> None:
-    with pytest.raises(LabelError, match="holds each name once; 'bus', 'cat' stand there twice"):
+    with pytest.raises(LabelError, match="needs unique names; repeated: 'bus', 'cat'"):
         Vocab(["cat", "bus", "cat", "dog", "bus"])
 
 
@@ -167,13 +167,13 @@ def test_thresholds_for_other_classes_are_refused() -> None:
 
 @pytest.mark.parametrize("values", [-0.1, 1.5, (0.5, 2.0), float("nan")])
 def test_a_threshold_outside_of_0_to_1_is_an_error(values: object) -> None:
-    with pytest.raises(InputError, match=r"a threshold lies in \[0, 1\], got"):
+    with pytest.raises(InputError, match=r"a threshold must be in \[0, 1\], got"):
         Thresholds(values)
 
 
 @pytest.mark.parametrize("key", [1.7, torch.tensor([0.2, 0.9]), [0.0, 1.0], "1"])
 def test_indexing_a_vocabulary_with_floats_is_an_error(key: object) -> None:
-    with pytest.raises(InputError, match="by whole numbers or by a mask"):
+    with pytest.raises(InputError, match="by integers or by a mask"):
         Vocab(NAMES)[key]
 
 

@@ -1,4 +1,4 @@
-"""The values that everything else speaks in, and the one coordinate convention.
+"""Basic values (sizes, points, label sets, vocabularies, thresholds, ...) and the coordinate convention.
 
 Coordinates are continuous pixels: (0, 0) is the top-left *corner* of the image, the centre of the first
 pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, y); sizes are (height, width).
@@ -50,7 +50,7 @@ class Size(NamedTuple):
         elif isinstance(value, Sequence) and len(value) == 2 and all(map(_is_whole, value)):
             size = Size(int(value[0]), int(value[1]))
         else:
-            raise InputError(f"a size is one number or (height, width), got {value!r}")
+            raise InputError(f"a size must be one number or (height, width), got {value!r}")
         if min(size) < 1:
             raise InputError(f"a size needs at least 1 x 1 pixel, got {size}")
         return size
@@ -69,7 +69,7 @@ class Points:
 
     Args:
         xy: shape (n, 2), (x, y) in continuous pixels.
-        visible: shape (n,); False for a point that is unknown or has left the image. Its ``xy`` has no meaning.
+        visible: shape (n,); False for a point that is unknown or outside of the image; its ``xy`` has no meaning.
     """
 
     xy: Float[Tensor, "n 2"]
@@ -80,7 +80,7 @@ class Points:
         """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or has NaN is not visible.
 
         Raises:
-            InputError: another shape.
+            InputError: the value is not numbers of such a shape.
         """
         if isinstance(value, Points):
             return value
@@ -89,7 +89,7 @@ class Points:
         if xy.ndim == 1 and xy.shape[0] == 2:
             xy = xy[None]
         if xy.ndim != 2 or xy.shape[1] != 2:
-            raise InputError(f"points have the shape (n, 2), one (x, y) a row; got {tuple(xy.shape)}")
+            raise InputError(f"points must have the shape (n, 2), one (x, y) per row; got {tuple(xy.shape)}")
         return Points(xy, torch.isfinite(xy).all(dim=1))
 
     def __len__(self) -> int:
@@ -109,18 +109,18 @@ class Points:
 
 
 def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The numbers of points given as lists, where None stands for a point that is unknown."""
+    """Points given as lists, as an array; None stands for an unknown point."""
     if isinstance(value, (list, tuple)):
         value = [(math.nan, math.nan) if xy is None else xy for xy in value]
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"points are pairs of numbers (x, y), got {str(value)[:200]}") from None
+        raise InputError(f"points must be pairs of numbers (x, y), got {str(value)[:200]}") from None
 
 
 @final
 class LabelSet(AbstractSet[str]):
-    """The labels of one image, and those of which it is unknown whether it has them; immutable and hashable.
+    """The labels of one image, and the labels that it may have, which are unknown; immutable and hashable.
 
     As a set it holds the labels that the image has. It equals any set of the same labels if nothing is unknown.
 
@@ -132,7 +132,7 @@ class LabelSet(AbstractSet[str]):
 
     Args:
         labels: those that the image has.
-        unknown: those that the image may have or not: masked in losses and metrics.
+        unknown: labels that the image may or may not have; they are masked in losses and metrics.
 
     Raises:
         LabelError: a label is in both.
@@ -148,7 +148,7 @@ class LabelSet(AbstractSet[str]):
 
     @property
     def unknown(self) -> frozenset[str]:
-        """The labels of which it is unknown whether the image has them."""
+        """The labels that the image may or may not have."""
         return self._unknown
 
     def __contains__(self, label: object) -> bool:
@@ -180,7 +180,7 @@ class LabelSet(AbstractSet[str]):
 class Vocab(Sequence[str]):
     """The names of the classes in the order of the model's outputs; immutable.
 
-    Indexing takes what a notebook has at hand: a number or a slice, or a list, a mask or a tensor of either.
+    It can be indexed by an integer, a slice, or a list, array or tensor of integers or booleans.
 
     >>> Vocab(["bus", "car", "cat"])[torch.tensor([2, 0])]
     ['cat', 'bus']
@@ -191,7 +191,7 @@ class Vocab(Sequence[str]):
         self._index = {name: i for i, name in enumerate(self._names)}
         if len(self._index) != len(self._names):
             twice = sorted({n for n in self._names if self._names.count(n) > 1})
-            raise LabelError(f"a vocabulary holds each name once; {listing(twice)} stand there twice")
+            raise LabelError(f"a vocabulary needs unique names; repeated: {listing(twice)}")
 
     @overload
     def __getitem__(self, key: int) -> str: ...
@@ -202,7 +202,7 @@ class Vocab(Sequence[str]):
             return list(self._names[key])
         array = np.asarray(key.cpu() if isinstance(key, Tensor) else key)
         if array.size and array.dtype.kind not in "iub":
-            raise InputError(f"a vocabulary is asked by whole numbers or by a mask, got {key!r}")
+            raise InputError(f"a vocabulary must be indexed by integers or by a mask, got {key!r}")
         if array.ndim == 0:
             return self._names[int(array)]
         if array.dtype == np.bool_:
@@ -233,7 +233,7 @@ class Vocab(Sequence[str]):
         """The index of ``name`` in the model's outputs.
 
         Raises:
-            LabelError: the name is unknown; the message names the nearest known one.
+            LabelError: there is no such name; the message names the nearest one.
         """
         try:
             return self._index[name]  # type: ignore[index]
@@ -242,21 +242,21 @@ class Vocab(Sequence[str]):
 
     @property
     def o2i(self) -> Mapping[str, int]:
-        """Name to index, under the name that the book uses."""
+        """The index of each name; fastai's name for it."""
         return dict(self._index)
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From probabilities to decisions: one threshold for all classes, or one for each.
+    """Thresholds of probabilities: one for all classes, or one for each.
 
-    A label is given when its probability is *greater than* its threshold (strictly, as in the book).
-    The same value is used by metrics, predictions, plots and the saved model.
+    A label is predicted if its probability is *greater than* its threshold (strictly, as in fastai), in metrics,
+    predictions and plots alike.
 
     Args:
         values: one number in [0, 1], or one for each class in the order of the vocabulary.
-        metric: the metric that they were tuned for; None when they were set by hand.
-        names: of the classes, only for people to read; None where they are not known.
+        metric: the metric that they were tuned for; None: they were set by hand.
+        names: of the classes, only for display; None: not known.
     """
 
     values: float | tuple[float, ...] = 0.5
@@ -267,7 +267,7 @@ class Thresholds:
         every = self.values if isinstance(self.values, tuple) else (self.values,)
         wrong = [value for value in every if not 0 <= value <= 1]
         if wrong:
-            raise InputError(f"a threshold lies in [0, 1], got {wrong[0]}")
+            raise InputError(f"a threshold must be in [0, 1], got {wrong[0]}")
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -289,7 +289,7 @@ class Thresholds:
         )
 
     def per_class(self, classes: int) -> Float[Tensor, " k"]:
-        """One threshold for each of ``classes`` classes, float64: none is rounded to below what it says.
+        """One threshold for each of ``classes`` classes, in float64, so that none is rounded down.
 
         Raises:
             InputError: there are per-class thresholds for another number of classes.
@@ -303,10 +303,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class InputDescription:
-    """What a model wants to be fed: it belongs to the model, so training and serving use the same.
+    """The input that a model expects; it is part of the model, so training and prediction use the same.
 
     Args:
-        size: the image size that it was made or trained for.
+        size: the image size that it was built or trained for.
         mean: of each channel, for values in [0, 1].
         std: of each channel, for values in [0, 1].
         interpolation: ``"bilinear"`` or ``"bicubic"``, for resizing whole images.

@@ -1,4 +1,4 @@
-"""The label sets that these tests score."""
+"""Fixtures: sets of scores and targets for the tests of metrics."""
 
 from support.label_sets import gold, labels, partly_known, plain, recipes
 

@@ -1,3 +1,5 @@
+"""Metrics of labels, compared with scikit-learn, fastai and Microsoft's computer-vision recipes."""
+
 import math
 import warnings
 

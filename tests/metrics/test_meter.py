@@ -1,3 +1,5 @@
+"""`Meter`: metrics over a whole set, from batches."""
+
 from functools import partial
 
 import pytest

@@ -1,3 +1,5 @@
+"""Metrics of ordered classes, compared with scikit-learn."""
+
 import math
 
 import numpy as np

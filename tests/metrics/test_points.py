@@ -1,3 +1,5 @@
+"""Metrics of points."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Columns in which values repeat."""
+"""`Categorical`: behaves like the list of its values."""
 
 import numpy as np
 import pytest

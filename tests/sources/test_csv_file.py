@@ -1,4 +1,4 @@
-"""The text of a table, whatever wrote it; compared with pandas where that reads the same."""
+"""CSV and TSV files as columns of text, compared with pandas where it reads the same."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What headers say: which images can be read, and points in fractions or percent of their images."""
+"""Image headers of a source: unreadable images, and points given as fractions or percentages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Indices: like a list of whole numbers in every use, at a fifth of the memory."""
+"""`Indices` behave like a list of integers, at a fifth of the memory."""
 
 import tracemalloc
 

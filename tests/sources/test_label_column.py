@@ -1,4 +1,4 @@
-"""How the text of a labels column is understood: the rules of the module, each with the cases at its edges."""
+"""The rules by which a column of labels is read, each with its edge cases."""
 
 import json
 

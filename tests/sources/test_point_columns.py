@@ -1,4 +1,4 @@
-"""Points from pairs of columns, with blank cells and visibilities for unknown ones."""
+"""Points read from pairs of columns; blank cells and visibility 0 mean unknown."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`read_source`: tables and folders in the kinds that users ask for, and options that do not fit."""
+"""`read_source`: tables and folders of every kind, and invalid combinations of options."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What lies on a disk, as labelled images."""
+"""Sources read from folders and tables: splits, lines, and unreadable images."""
 
 from pathlib import Path
 

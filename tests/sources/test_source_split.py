@@ -1,4 +1,4 @@
-"""The split of a source whose data do not say it: stratified, by whole groups, and without held-out images."""
+"""`split_source`: stratified, by whole groups, without held-out images."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Splitters: the book's indices, and no leaks."""
+"""Splitters: the same indices as fastai, and no item on both sides."""
 
 import hashlib
 import json

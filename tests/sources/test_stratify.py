@@ -1,4 +1,4 @@
-"""Dealing by label, against the rule written out one item at a time."""
+"""Stratified splits, compared with the same rule written item by item."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The three layouts of a table of labels, the split columns, and every error with its line."""
+"""`table_source`: the layouts of a label file, the split columns, and errors with their lines."""
 
 import numpy as np
 import pandas as pd

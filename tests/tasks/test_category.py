@@ -1,4 +1,4 @@
-"""One label for each image."""
+"""`CategoryBlock`: vocabulary and errors."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From outputs to answers: activate, calibrate, decide, in this order; and what is saved of it."""
+"""`Decision`: raw outputs are activated, calibrated and decided in this order; its JSON."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Pairs of points in mirrored images: found by left and right, or named."""
+"""Pairs of points that exchange names in mirrored images: detected by left and right, or given."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -1,4 +1,4 @@
-"""Any number of labels for each image."""
+"""`MultiCategoryBlock`: vocabulary, encoding and errors."""
 
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""`OrdinalBlock`: reading, probabilities and answers of ordered classes, and the CORN loss."""
+
 import numpy as np
 import pytest
 import torch

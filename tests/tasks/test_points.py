@@ -1,4 +1,4 @@
-"""Points on the image."""
+"""`PointBlock`: encoding, mirroring and cropping of points."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Numbers: unknown ones, and the scale in which a model learns them."""
+"""`RegressionBlock`: unknown numbers, and standardization."""
 
 import json
 

@@ -44,11 +44,11 @@ def show_targets(
         unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
         values = [target.decode(row) for row in target.own_units(y.cpu(), unwarped)]
         points = [target.points_of(value) for value in values]
-        titles = ["" if marks else target.text(value) for value, marks in zip(values, points, strict=True)]
+        titles = ["" if drawn else target.text(value) for value, drawn in zip(values, points, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
-    for ax, marks in zip(figure.axes, points, strict=False):
-        if marks is not None:
-            draw_points(ax, marks.xy, marks.visible)
+    for ax, drawn in zip(figure.axes, points, strict=False):
+        if drawn is not None:
+            draw_points(ax, drawn.xy, drawn.visible)
 
 
 def show_predictions(
@@ -130,6 +130,6 @@ def _show_pairs(
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")
-    for i, (ax, marks) in enumerate(zip(figure.axes, points, strict=False)):
-        if marks is not None:
-            draw_points(ax, marks.xy, marks.visible, marker="o" if i % 2 == 0 else "x")
+    for i, (ax, drawn) in enumerate(zip(figure.axes, points, strict=False)):
+        if drawn is not None:
+            draw_points(ax, drawn.xy, drawn.visible, marker="o" if i % 2 == 0 else "x")

@@ -1,0 +1,228 @@
+"""Canonical evaluation pixels: how an image is resized, cropped and padded for a model, to a hundredth of a level.
+
+Pillow, OpenCV, torchvision and ONNX Runtime resize 8-bit images in slightly different ways, and one version of Pillow
+differs from the next by up to 11 of 255. So the pixels that a model is evaluated with are defined here, and do not
+depend on the libraries that are installed. ``canonical-1`` is:
+
+1. The whole image is decoded to upright 8-bit RGB (`eyebright.image.decode`).
+2. It is resized to whole pixels (rounded half up, at least 1) with an antialiasing triangle filter, in floating point
+   and without rounding between the two axes. Along an axis with n input and m output pixels, the scale is m / n. Output
+   pixel i is the weighted mean of the input pixels j with ``weight = max(0, 1 - |j + 0.5 - c| / s)``, where
+   ``c = (i + 0.5) * n / m`` and ``s = max(n / m, 1)``; the weights of the pixels inside the image sum to one. This is
+   what torch's ``interpolate(mode="bilinear", antialias=True)`` computes for floats, and ONNX's ``Resize`` with
+   ``antialias=1, exclude_outside=1``.
+3. It is cropped, or padded with black, by whole pixels (rounded towards zero).
+4. It is divided by 255. The result is not rounded.
+
+Models that were saved before have the pixels ``legacy-1``: 8-bit, resized by Pillow from an image that the decoder has
+reduced already.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy.typing import NDArray
+
+from eyebright.image.resample import translation
+from eyebright.image.warp import Warp
+from eyebright.types import Size
+
+PixelsVersion = Literal["legacy-1", "canonical-1"]
+"""The versions of the pixels that a model is evaluated with; a saved model keeps its own."""
+
+CANONICAL: PixelsVersion = "canonical-1"
+LEGACY: PixelsVersion = "legacy-1"
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Weights = NDArray[np.float32]
+
+_EPSILON = 1e-6  # pixels; more than the rounding errors of a few products, less than any ratio of two sides
+_BLOCK_FLOATS = 2**20  # of the input of one matrix product; 4 MB fit into the caches of most processors
+_MAX_OUTPUTS = 16  # of one matrix product: more would multiply by more zeros
+
+
+class Placement(NamedTuple):
+    """A resize to whole pixels, followed by a crop or a padding by whole pixels.
+
+    Args:
+        source: size of the image.
+        resized: its size after the resize.
+        left: column of the output in which the resized image begins; negative where it is cropped.
+        top: row of the output in which the resized image begins; negative where it is cropped.
+        size: size of the output.
+    """
+
+    source: Size
+    resized: Size
+    left: int
+    top: int
+    size: Size
+
+    @property
+    def warp(self) -> Warp:
+        """The same change as a warp."""
+        return Warp.resize(self.source, self.resized).then(
+            Warp(translation(self.left, self.top), self.resized, self.size)
+        )
+
+
+def resized_side(side: float) -> int:
+    """A side in pixels, rounded half up and at least 1."""
+    return max(math.floor(side + 0.5 + _EPSILON), 1)
+
+
+def fit_size(source: Size, size: Size, *, cover: bool) -> Size:
+    """The size to which an image is resized so that it covers ``size``, or fits into it, without a change of its shape.
+
+    >>> fit_size(Size(375, 500), Size(224, 224), cover=True)
+    Size(height=224, width=299)
+
+    Args:
+        source: size of the image.
+        size: size of the output.
+        cover: cover the output; False: fit into it.
+    """
+    ratios = size.height / source.height, size.width / source.width
+    scale = max(ratios) if cover else min(ratios)
+    height, width = (resized_side(scale * side) for side in source)
+    return Size(height, width)
+
+
+def place_centre(source: Size, resized: Size, size: Size) -> Placement:
+    """A resize to ``resized`` and a crop or padding to ``size`` about the centre; offsets are rounded towards zero."""
+    left, top = (int((out - side) / 2) for out, side in ((size.width, resized.width), (size.height, resized.height)))
+    return Placement(source, resized, left, top, size)
+
+
+def canonical_placement(warp: Warp) -> Placement | None:
+    """The nearest change of whole pixels; None for a warp that is more than a resize, a crop and a padding.
+
+    For a warp that consists of a resize to whole pixels and a crop or padding by whole pixels it is the same change.
+
+    Args:
+        warp: any warp.
+    """
+    (a, b, x), (c, d, y), (p, q, scale) = warp.matrix.tolist()
+    skewed = max(abs(value) for value in (b, c, p, q)) > _EPSILON * abs(scale)
+    if skewed or a / scale <= 0 or d / scale <= 0:
+        return None
+    (height, top), (width, left) = (
+        _place_axis(side, factor / scale, shift / scale)
+        for side, factor, shift in ((warp.source.height, d, y), (warp.source.width, a, x))
+    )
+    return Placement(warp.source, Size(height, width), left, top, warp.size)
+
+
+def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) -> Float32[np.ndarray, "h2 w2 3"]:
+    """The image, resized and then cropped or padded with black, in [0, 1].
+
+    Args:
+        image: upright 8-bit RGB, not reduced by its decoder.
+        placement: for images of this size.
+    """
+    rows = _visible(placement.top, placement.resized.height, placement.size.height)
+    columns = _visible(placement.left, placement.resized.width, placement.size.width)
+    out = np.zeros((*placement.size, 3), np.float32)
+    if len(rows) and len(columns):
+        first, last = _input_range(placement.source.width, placement.resized.width, columns)
+        partial = _resize_rows(image[:, first:last], placement.resized.height, rows)
+        partial = np.ascontiguousarray(partial.swapaxes(0, 1))
+        partial = _resize_rows(partial, placement.resized.width, columns, length=placement.source.width, first=first)
+        top, left = max(placement.top, 0), max(placement.left, 0)
+        out[top : top + len(rows), left : left + len(columns)] = partial.swapaxes(0, 1)
+    return out
+
+
+def _place_axis(side: int, scale: float, shift: float) -> tuple[int, int]:
+    """(resized side, offset in the output) of one axis; the image's centre stays where it is, up to half a pixel."""
+    resized = resized_side(scale * side)
+    offset = shift + (scale * side - resized) / 2
+    return resized, int(offset + math.copysign(_EPSILON, offset))
+
+
+def _visible(offset: int, resized: int, size: int) -> range:
+    """The pixels of the resized image that are in the output, along one axis."""
+    return range(max(-offset, 0), min(size - offset, resized))
+
+
+def _resize_rows(
+    image: Array, resized: int, rows: range, *, length: int | None = None, first: int = 0
+) -> Float32[np.ndarray, "h2 w 3"]:
+    """Some rows of the image after a resize along its first axis, in [0, 1] if the image is uint8.
+
+    Args:
+        image: uint8 or float32; rows ``first`` and the following of the input.
+        resized: the number of rows of the whole output.
+        rows: those that are computed.
+        length: the number of rows of the whole input; None: those of ``image``.
+        first: the first row of the input that ``image`` has.
+    """
+    length = len(image) if length is None else length
+    flat = image.reshape(len(image), -1)
+    if resized == length:
+        return _floats(flat[rows.start - first : rows.stop - first]).reshape(len(rows), *image.shape[1:])
+    out = np.empty((len(rows), flat.shape[1]), np.float32)
+    for weights, start, block in _blocks(length, resized, rows, flat.shape[1]):
+        chosen = _floats(flat[start - first : start - first + weights.shape[1]])
+        cv2.gemm(weights, chosen, 1.0, None, 0.0, dst=out[block.start : block.stop])
+    return out.reshape(len(rows), *image.shape[1:])
+
+
+def _blocks(length: int, resized: int, outputs: range, width: int) -> Iterator[tuple[Weights, int, range]]:
+    """(weights, first input pixel, positions in ``outputs``) of several outputs at a time, along one axis.
+
+    The weights have one row for each output, and one column for each input pixel that any of them needs.
+    """
+    starts, taps = triangle_filter(length, resized)
+    done = 0
+    while done < len(outputs):
+        first = starts[outputs[done]]
+        inputs = max(_BLOCK_FLOATS // width, taps.shape[1])
+        block = range(done, min(done + _MAX_OUTPUTS, len(outputs)))
+        while len(block) > 1 and starts[outputs[block[-1]]] + taps.shape[1] - first > inputs:
+            block = block[:-1]
+        rows = outputs[block.start : block.stop]
+        weights = np.zeros((len(rows), min(starts[rows[-1]] + taps.shape[1], length) - first), np.float32)
+        for weight, row in zip(weights, rows, strict=True):
+            offset = starts[row] - first
+            weight[offset : offset + taps.shape[1]] = taps[row][: len(weight) - offset]
+        yield weights, int(first), block
+        done = block.stop
+
+
+@functools.lru_cache(maxsize=64)
+def triangle_filter(length: int, resized: int) -> tuple[NDArray[np.int64], Float32[np.ndarray, "m taps"]]:
+    """(first input pixel, weights) of each output pixel along one axis; weights outside of the image are 0.
+
+    Args:
+        length: number of input pixels.
+        resized: number of output pixels.
+    """
+    scale = length / resized
+    support = max(scale, 1.0)
+    centres = (np.arange(resized) + 0.5) * scale
+    starts = np.maximum(np.floor(centres - support - 0.5).astype(np.int64) + 1, 0)
+    inputs = starts[:, None] + np.arange(math.ceil(2 * support) + 1)
+    weights = np.maximum(1 - np.abs(inputs + 0.5 - centres[:, None]) / support, 0)
+    weights[inputs >= length] = 0
+    return starts, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _input_range(length: int, resized: int, outputs: range) -> tuple[int, int]:
+    """The input pixels that some outputs need, along one axis: the first one, and the one after the last."""
+    if length == resized:
+        return outputs.start, outputs.stop
+    starts, taps = triangle_filter(length, resized)
+    return int(starts[outputs[0]]), min(int(starts[outputs[-1]]) + taps.shape[1], length)
+
+
+def _floats(values: Array) -> Float32[np.ndarray, "n m"]:
+    return values if values.dtype == np.float32 else cv2.LUT(np.ascontiguousarray(values), _LEVELS)
+
+
+_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)

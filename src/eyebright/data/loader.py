@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
+from eyebright.data.batch_cache import BatchCache
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
@@ -79,8 +80,17 @@ WHOLE = Shard(0, 1)
 """The only shard, where one process trains alone."""
 
 
+class _PendingBatch(NamedTuple):
+    """A batch that workers load; no chunks: it is in the cache."""
+
+    indices: list[int]
+    chunks: list[PendingChunk]
+
+
 class Loader:
     """An iterable of the batches of one dataset.
+
+    Batches that are not augmented are kept in memory, up to a quarter of what is available, and are not read again.
 
     Args:
         dataset: gives the samples.
@@ -132,6 +142,8 @@ class Loader:
         self._epoch = 0
         self._pool = pool or WorkerPool()
         self._index_in_pool = self._pool.add(self._worker_config())
+        self._cache = BatchCache()
+        self._cached_from: tuple[Dataset, Pipeline] | None = None
 
     def __repr__(self) -> str:
         augmented = "augmented" if self.training else "not augmented"
@@ -145,7 +157,7 @@ class Loader:
         """(x, y) of each batch; each iteration is the next epoch."""
         self._epoch += 1
         for batch in self.batches(self._epoch - 1):
-            yield batch.x, batch.y
+            yield (batch.x if self.training else batch.x.clone()), batch.y  # a kept batch stays as it is
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
         """(x, y) of the first batch of the next epoch.
@@ -175,20 +187,22 @@ class Loader:
             ImageError: an image cannot be read, and unreadable images are not skipped.
             DataError: every image in the shard of a training batch was skipped; a worker process has died.
         """
-        executor = self._pool.executor(self._index_in_pool, self._worker_config())
-        pending: deque[list[PendingChunk]] = deque()
+        cache = self._evaluation_cache()
+        pending: deque[_PendingBatch] = deque()
         try:
             for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
-                pending.append([])
-                for start in range(0, len(indices), CHUNK_SIZE):
-                    pending[-1].append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
+                pending.append(_PendingBatch(indices, []))
+                if cache is None or indices not in cache:
+                    executor = self._pool.executor(self._index_in_pool, self._worker_config())
+                    for start in range(0, len(indices), CHUNK_SIZE):
+                        pending[-1].chunks.append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
                 if len(pending) > PREFETCHED_BATCHES:
-                    yield from self._collate_pending(pending.popleft(), shard)
+                    yield from self._finished(pending.popleft(), shard, cache)
             while pending:
-                yield from self._collate_pending(pending.popleft(), shard)
+                yield from self._finished(pending.popleft(), shard, cache)
         finally:
-            for chunks in pending:
-                for chunk in chunks:
+            for batch in pending:
+                for chunk in batch.chunks:
                     chunk.close()
 
     def batch_indices(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
@@ -268,8 +282,29 @@ class Loader:
     def _sample_loader(self) -> SampleLoader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
-    def _collate_pending(self, pending: Sequence[PendingChunk], shard: Shard) -> Iterator[Batch]:
-        """The batch of the chunks, or nothing where too few of its images can be read."""
+    def _evaluation_cache(self) -> BatchCache | None:
+        """The cache of this loader's batches; empty if the dataset or its transforms were replaced; None in training."""
+        if self.training:
+            return None
+        made_from = (self.dataset, self.pipeline)
+        if self._cached_from is None or any(a is not b for a, b in zip(self._cached_from, made_from, strict=True)):
+            self._cached_from, self._cache = made_from, BatchCache()
+        return self._cache
+
+    def _finished(self, pending: _PendingBatch, shard: Shard, cache: BatchCache | None) -> Iterator[Batch]:
+        """The batch, from the cache if it was kept, or nothing where too few of its images can be read."""
+        if pending.chunks:
+            batch = self._collate_pending(pending.chunks, shard)
+            if cache is not None:
+                cache.put(pending.indices, batch)
+        else:
+            assert cache is not None  # else there are chunks
+            batch = cache.get(pending.indices, self.device)
+        if batch is not None:
+            yield batch
+
+    def _collate_pending(self, pending: Sequence[PendingChunk], shard: Shard) -> Batch | None:
+        """The batch of the chunks; None where too few of its images can be read."""
         try:
             chunks = [chunk.result() for chunk in pending]
             samples = [sample for chunk in chunks for sample in chunk.samples]
@@ -279,12 +314,10 @@ class Loader:
                     self.skipped.update(chunk.skipped)
                 for name, seconds in chunk.seconds.items():
                     self.timer.add(name, seconds)
-            batch = self.collate(samples) if self.is_large_enough(len(samples), requested, shard) else None
+            return self.collate(samples) if self.is_large_enough(len(samples), requested, shard) else None
         finally:
             for chunk in pending:
                 chunk.close()
-        if batch is not None:
-            yield batch
 
 
 def _probabilities(weights: SampleWeights, images: int) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ pickled. A worker exits when its parent process does, and ignores Ctrl-C, which 
 """
 
 import gc
+import math
 import mmap
 import multiprocessing
 import os
@@ -35,8 +36,14 @@ from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Preprocessed
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-Shape = tuple[int, ...]
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
+
+class PixelFormat(NamedTuple):
+    """The shape and the dtype of pixels in shared memory."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 def can_fork() -> bool:
@@ -207,29 +214,31 @@ class _SharedPixels:
         self._image_bytes = image_bytes
         self._bytes = np.frombuffer(mmap.mmap(-1, max(slots * chunk_size * image_bytes, 1)), np.uint8)
 
-    def put(self, slot: int | None, i: int, pixels: Pixels) -> Pixels | Shape:
-        """The shape of the pixels, once they are in shared memory; the pixels themselves where they do not fit."""
+    def put(self, slot: int | None, i: int, pixels: Pixels) -> Pixels | PixelFormat:
+        """The format of the pixels, once they are in shared memory; the pixels themselves where they do not fit."""
         if slot is None or pixels.nbytes > self._image_bytes:
             return pixels
-        self._view(slot, i, pixels.shape)[...] = pixels
-        return pixels.shape
+        stored = PixelFormat(pixels.shape, pixels.dtype.str)
+        self._view(slot, i, stored)[...] = pixels
+        return stored
 
-    def get(self, slot: int | None, i: int, stored: Pixels | Shape) -> Pixels:
+    def get(self, slot: int | None, i: int, stored: Pixels | PixelFormat) -> Pixels:
         """The pixels for which `put` returned ``stored``."""
         if isinstance(stored, np.ndarray):
             return stored
-        assert slot is not None  # put gives a shape only for pixels in a slot
+        assert slot is not None  # put gives a format only for pixels in a slot
         return self._view(slot, i, stored)
 
-    def _view(self, slot: int, i: int, shape: Shape) -> Pixels:
+    def _view(self, slot: int, i: int, stored: PixelFormat) -> Pixels:
         start = (slot * self._chunk_size + i) * self._image_bytes
-        return self._bytes[start : start + int(np.prod(shape))].reshape(shape)
+        size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
+        return self._bytes[start : start + size].view(stored.dtype).reshape(stored.shape)
 
 
 class _SampleMessage(NamedTuple):
-    """A `LoadedSample` on its way to the parent process; ``pixels`` is their shape where they are in shared memory."""
+    """A `LoadedSample` on its way to the parent process; ``pixels`` is their format if they are in shared memory."""
 
-    pixels: Pixels | Shape
+    pixels: Pixels | PixelFormat
     warp: Warp
     device_draw: Draw | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file

@@ -4,6 +4,7 @@ A sample's augmentation comes from (seed, epoch, index) alone. So it depends nei
 nor on the order, and any batch can be made again.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset, Sample
 from eyebright.errors import DataError, EyebrightError, ImageError
+from eyebright.image.canonical import CANONICAL
 from eyebright.sources.items import where
 from eyebright.transforms.pipeline import DrawnImage, Pipeline, Preprocessed
 
@@ -68,6 +70,16 @@ class SampleLoader:
     training: bool
     seed: int
     skip_bad: bool
+
+    @property
+    def image_bytes(self) -> int:
+        """The size of one image's pixels, a multiple of 8; 8 if the images have different sizes."""
+        pipeline = self.pipeline
+        if not self.training and pipeline.pixels_version == CANONICAL:
+            size, channel_bytes = pipeline.size, 4
+        else:
+            size, channel_bytes = pipeline.host_size, 1
+        return -(-3 * channel_bytes * math.prod(size or ()) // 8) * 8
 
     def is_equivalent(self, other: "SampleLoader") -> bool:
         """Whether both load the same samples from the same objects."""

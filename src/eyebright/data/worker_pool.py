@@ -122,6 +122,6 @@ def _process_pool(configs: Sequence[WorkerConfig]) -> ProcessPool:
         [config.sample_loader for config in configs],
         configs[0].workers,
         chunk_size=CHUNK_SIZE,
-        image_bytes=3 * max(math.prod(config.sample_loader.pipeline.host_size or ()) for config in configs),
+        image_bytes=max(config.sample_loader.image_bytes for config in configs),
         slots=(PREFETCHED_BATCHES + 1) * math.ceil(max(config.bs for config in configs) / CHUNK_SIZE),
     )

@@ -70,6 +70,12 @@ class Placement(NamedTuple):
             Warp(translation(self.left, self.top), self.resized, self.size)
         )
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether some of the output is outside of the image."""
+        ends = (self.top + self.resized.height, self.left + self.resized.width)
+        return max(self.top, self.left) > 0 or ends[0] < self.size.height or ends[1] < self.size.width
+
 
 def resized_side(side: float) -> int:
     """A side in pixels, rounded half up and at least 1."""

@@ -132,6 +132,17 @@ class Image:
         pixels, warp = self.decode_for(warp)
         return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
 
+    def decoded(self, cache: PixelCache | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """The upright pixels at full size; the array must not be modified.
+
+        Args:
+            cache: a cache of decoded pixels. It does not change the result.
+
+        Raises:
+            ImageError: the image cannot be read, is truncated or damaged, or its file has changed.
+        """
+        return self._decoded(1) if cache is None else self._cached(1, cache)
+
     def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
         """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from eyebright.image.canonical import Placement, canonical_placement
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
@@ -129,6 +130,16 @@ class Transform(ABC):
             generator: the random generator; None for the deterministic preprocessing of validation images.
         """
 
+    def evaluation_draw(self, size: Size) -> Draw:
+        """The change of images that are evaluated or predicted, in whole pixels where it can be.
+
+        Unless overridden, it is `draw` without a generator.
+
+        Args:
+            size: (height, width) of the image in pixels.
+        """
+        return self.draw(size, None)
+
 
 def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> Draw:
     """One draw from every transform, composed in order.
@@ -142,6 +153,40 @@ def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.G
     for transform in transforms:
         draw = draw.then(transform.draw(draw.warp.size, generator))
     return draw
+
+
+def evaluation_draw(transforms: Sequence[Transform], size: Size) -> Draw:
+    """The evaluation draws of all transforms, composed in order.
+
+    Args:
+        transforms: the transforms; each gets the output size of the one before it.
+        size: (height, width) of the image in pixels.
+    """
+    draw = Draw(Warp.identity(size))
+    for transform in transforms:
+        draw = draw.then(transform.evaluation_draw(draw.warp.size))
+    return draw
+
+
+def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | None:
+    """How canonical pixels are made of an image; None if the transforms do more than resize, crop and pad with black.
+
+    Args:
+        transforms: of validation images.
+        size: (height, width) of the image in pixels.
+    """
+    draw = evaluation_draw(transforms, size)
+    placement = canonical_placement(draw.warp)
+    if placement is None or not draw.lighting.is_identity or draw.pixel_functions:
+        return None
+    black = draw.pad == "zeros" or not placement.is_padded
+    return placement if black and draw.interpolation in (None, "bilinear") else None
+
+
+def makes_canonical_pixels(transforms: Sequence[Transform]) -> bool:
+    """True if validation images are only resized, cropped and padded with black; found for images of several sizes."""
+    sizes = (*_SAMPLE_SIZES, Size(1, 1), Size(7, 3000), Size(3000, 7))
+    return all(canonical_draw(transforms, size) is not None for size in sizes)
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:

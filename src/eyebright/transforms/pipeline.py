@@ -4,10 +4,14 @@ Transforms only sample parameters (`eyebright.transforms.draw`); this module app
 transforms are composed and applied to the decoded pixels as one warp and one look-up table. With an accelerator the
 item transforms, which give all images the same size, are applied on the CPU, and the batch transforms on the device,
 each part as one warp. Images stay uint8 until they are on the device.
+
+Images that are evaluated get canonical pixels (`eyebright.image.canonical`) on the CPU, if the transforms only resize,
+crop and pad them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
@@ -19,9 +23,19 @@ from torch import Tensor
 from eyebright._system.timer import Timer
 from eyebright.errors import DataError
 from eyebright.image.cache import PixelCache
+from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion, Placement, canonical_pixels
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
-from eyebright.transforms.draw import Draw, PixelFunction, Transform, draw_all, has_pixel_functions, output_size
+from eyebright.transforms.draw import (
+    Draw,
+    PixelFunction,
+    Transform,
+    canonical_draw,
+    draw_all,
+    has_pixel_functions,
+    makes_canonical_pixels,
+    output_size,
+)
 from eyebright.transforms.lighting import apply_lighting_batch
 from eyebright.transforms.normalize import Normalize
 from eyebright.transforms.torchvision import as_transform
@@ -33,12 +47,12 @@ class Preprocessed:
     """An image after the transforms on the CPU.
 
     Args:
-        pixels: uint8, shape (height, width, 3).
+        pixels: shape (height, width, 3); uint8, or canonical pixels: float32 in [0, 1].
         warp: the warp from the original image to the input of the model, with the part on the device included.
         device_draw: the draw to apply on the device; None if there is none.
     """
 
-    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    pixels: np.ndarray[Any, np.dtype[np.uint8]] | np.ndarray[Any, np.dtype[np.float32]]
     warp: Warp
     device_draw: Draw | None
 
@@ -50,11 +64,13 @@ class DrawnImage(NamedTuple):
         image: the image, not yet decoded, so that it can be decoded no larger than needed.
         cpu_draw: the draw to apply on the CPU.
         device_draw: the draw to apply on the device; None if there is none.
+        placement: how canonical pixels are made of the image; None if it gets others.
     """
 
     image: Image
     cpu_draw: Draw
     device_draw: Draw | None
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +81,16 @@ class Pipeline:
         host: transforms that are applied on the CPU, one image at a time.
         device: transforms that are applied on the device, one batch at a time.
         cache: a cache of decoded images; it does not change the result.
+        pixels: the version of the pixels of images that are evaluated; None: canonical pixels, if the transforms only
+            resize, crop and pad such images, else those of `eyebright.image.canonical.LEGACY`.
+        fast_decode: canonical pixels are approximated, from images that their decoder reduces: faster, but not exact.
     """
 
     host: tuple[Transform, ...] = ()
     device: tuple[Transform, ...] = ()
     cache: PixelCache | None = field(default=None, compare=False)
+    pixels: PixelsVersion | None = None
+    fast_decode: bool = False
 
     @staticmethod
     def create(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
@@ -93,6 +114,11 @@ class Pipeline:
         if device.type == "cpu" or has_pixel_functions(batch) or output_size(item) is None:
             return Pipeline(item + batch, cache=cache)
         return Pipeline(item, batch, cache)
+
+    @cached_property
+    def pixels_version(self) -> PixelsVersion:
+        """The version of the pixels of images that are evaluated."""
+        return self.pixels or (CANONICAL if makes_canonical_pixels(self.transforms) else LEGACY)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
@@ -122,8 +148,17 @@ class Pipeline:
             generator: the random generator of the augmentation; None for the preprocessing of validation images.
 
         Raises:
-            DataError: a draw for the device has pixel functions, although no sampled draw had any in `create`.
+            DataError: a draw for the device has pixel functions, although no sampled draw had any in `create`; a
+                validation image is changed in another way than the sampled ones were.
         """
+        if generator is None and self.pixels_version == CANONICAL:
+            placement = canonical_draw(self.transforms, image.shape)
+            if placement is None:
+                raise DataError(
+                    f"the transforms do more than resize, crop and pad {image}, and they did no more with images of"
+                    " other sizes; change all of them in the same way"
+                )
+            return DrawnImage(image, Draw(placement.warp, pad="zeros"), None, placement)
         cpu_draw = draw_all(self.host, image.shape, generator)
         device_draw = draw_all(self.device, cpu_draw.warp.size, generator) if self.device else None
         if device_draw is not None and device_draw.pixel_functions:
@@ -145,7 +180,12 @@ class Pipeline:
             InputError: a pixel function changes the shape or the dtype of an image.
         """
         timer = timer or Timer()
-        image, draw, device_draw = drawn
+        image, draw, device_draw, placement = drawn
+        if placement is not None and not self.fast_decode:
+            with timer("decoding"):
+                pixels = image.decoded(self.cache)
+            with timer("resizing"):
+                return Preprocessed(canonical_pixels(pixels, placement), draw.warp, None)
         with timer("decoding"):
             pixels, warp = image.decode_for(draw.warp, self.cache)
         with timer("augmenting"):
@@ -155,6 +195,8 @@ class Pipeline:
             if not draw.lighting.is_identity:
                 pixels = cv2.LUT(pixels, draw.lighting.table())
             pixels = _apply_functions(pixels, draw.pixel_functions)
+            if placement is not None:
+                pixels = cv2.LUT(pixels, _FLOAT_LEVELS)
         warp = draw.warp if device_draw is None else draw.warp.then(device_draw.warp)
         return Preprocessed(pixels, warp, device_draw)
 
@@ -188,7 +230,7 @@ def _apply_functions(
     return image.permute(1, 2, 0).numpy()
 
 
-def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: torch.device) -> Float[Tensor, "b c h w"]:
+def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[Any]]], device: torch.device) -> Float[Tensor, "b c h w"]:
     """The images as one float32 tensor in [0, 1] with channels_last memory format, in which they are stored already."""
     shapes = {image.shape for image in pixels}
     if len(shapes) > 1:
@@ -198,15 +240,20 @@ def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], device: to
             "resize all images to one size, for example with item_tfms=Resize(224)"
         )
     shape = (len(pixels), *pixels[0].shape)
+    is_float = pixels[0].dtype == np.float32
+    if device.type == "cpu" and is_float:
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
     if device.type == "cpu":
         values = np.empty(shape, np.float32)
         for i, image in enumerate(pixels):
             cv2.LUT(image, _FLOAT_LEVELS, dst=values[i])
         return torch.from_numpy(values).permute(0, 3, 1, 2)
     # Copying from pinned memory does not block the CPU.
-    stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    dtype = torch.float32 if is_float else torch.uint8
+    stacked = torch.empty(shape, dtype=dtype, pin_memory=device.type == "cuda")
     np.stack(pixels, out=stacked.numpy())
-    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
+    x = stacked.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    return x if is_float else x.float().div_(255)
 
 
 _FLOAT_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)  # the 256 grey levels in [0, 1]

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.image.canonical import fit_size, place_centre
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.types import Size
@@ -61,6 +62,13 @@ class Resize(Transform):
         warp = Warp.crop(size, box, left=left, top=top).then(Warp.resize(box, target))
         return Draw(warp, pad_mode=self.pad_mode if self.method == "pad" else None, interpolation=self.interpolation)
 
+    def evaluation_draw(self, size: Size) -> Draw:
+        """A warp to the size about the centre, in whole pixels of the resized image."""
+        target = Size.of(self.size)
+        resized = target if self.method == "squish" else fit_size(size, target, cover=self.method == "crop")
+        pad = self.pad_mode if self.method == "pad" else None
+        return Draw(place_centre(size, resized, target).warp, pad=pad, interpolation=self.interpolation)
+
 
 @dataclass(frozen=True)
 class RandomResizedCrop(Transform):
@@ -109,6 +117,13 @@ class RandomResizedCrop(Transform):
         else:
             width, height, x, y = self._random_box(size, generator)
         return Draw(_box_to(size, target, (width, height), position=(x, y)), interpolation=self.interpolation)
+
+    def evaluation_draw(self, size: Size) -> Draw:
+        """A warp from the centre to the size, in whole pixels of the resized image."""
+        target = Size.of(self.size)
+        margin = _margin(target, self.val_xtra)
+        resized = fit_size(size, Size(target.height + margin, target.width + margin), cover=True)
+        return Draw(place_centre(size, resized, target).warp, interpolation=self.interpolation)
 
     def _random_box(self, size: Size, generator: np.random.Generator) -> tuple[float, float, float, float]:
         """Width and height of a random crop, and its position (x, y) as fractions of the free space around it."""
@@ -305,9 +320,14 @@ def _rounded_box(size: Size, target: Size, *, inside: bool) -> Size:
 
 def _center_box(size: Size, target: Size, margin: float) -> tuple[float, float]:
     """Width and height of the centre crop for ``target``, so that the image just covers it with the margin around."""
-    extra = math.ceil(max(target) * margin / 8) * 8  # a multiple of 8, as in fastai
+    extra = _margin(target, margin)
     scale = min(size.width / (target.width + extra), size.height / (target.height + extra))
     return target.width * scale, target.height * scale
+
+
+def _margin(target: Size, share: float) -> int:
+    """A share of the longer side, in pixels; a multiple of 8, as in fastai."""
+    return math.ceil(max(target) * share / 8) * 8
 
 
 def _box_to(size: Size, target: Size, box: tuple[float, float], *, position: tuple[float, float]) -> Warp:

@@ -187,13 +187,13 @@ class Loader:
             ImageError: an image cannot be read, and unreadable images are not skipped.
             DataError: every image in the shard of a training batch was skipped; a worker process has died.
         """
-        cache = self._evaluation_cache()
+        cache, executor = self._evaluation_cache(), None
         pending: deque[_PendingBatch] = deque()
         try:
             for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
                 pending.append(_PendingBatch(indices, []))
                 if cache is None or indices not in cache:
-                    executor = self._pool.executor(self._index_in_pool, self._worker_config())
+                    executor = executor or self._pool.executor(self._index_in_pool, self._worker_config())
                     for start in range(0, len(indices), CHUNK_SIZE):
                         pending[-1].chunks.append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
                 if len(pending) > PREFETCHED_BATCHES:
@@ -283,7 +283,7 @@ class Loader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
     def _evaluation_cache(self) -> BatchCache | None:
-        """The cache of this loader's batches; empty if the dataset or its transforms were replaced; None in training."""
+        """The cache of this loader's batches, a new one if dataset or transforms were replaced; None in training."""
         if self.training:
             return None
         made_from = (self.dataset, self.pipeline)

@@ -75,8 +75,11 @@ def assert_same(chunk: Chunk, expected: Chunk) -> None:
         assert np.array_equal(a.preprocessed.pixels, b.preprocessed.pixels)
         assert np.array_equal(a.preprocessed.warp.matrix, b.preprocessed.warp.matrix)
         assert a.preprocessed.warp.source == b.preprocessed.warp.source
-        assert a.preprocessed.device_draw.lighting == b.preprocessed.device_draw.lighting
-        assert np.array_equal(a.preprocessed.device_draw.warp.matrix, b.preprocessed.device_draw.warp.matrix)
+        first, second = a.preprocessed.device_draw, b.preprocessed.device_draw
+        assert (first is None) == (second is None)
+        if first is not None and second is not None:
+            assert first.lighting == second.lighting
+            assert np.array_equal(first.warp.matrix, second.warp.matrix)
         assert torch.equal(a.target, b.target)
         assert a.target.dtype == b.target.dtype
     assert chunk.skipped == expected.skipped

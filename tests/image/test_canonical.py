@@ -1,6 +1,7 @@
 """Canonical pixels: against a definition in plain numpy, and against torch's antialiased resize of floats."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -159,3 +160,17 @@ def test_points_move_with_the_pixels() -> None:
     np.testing.assert_allclose([bright_columns[-1] + 1, bright_rows[-1] + 1], corners[1], atol=0.75)
     back = placement.warp.inverse().points(placement.warp.points(Points.of([[150, 100], [250, 200]]))).xy.numpy()
     np.testing.assert_allclose(back, [[150, 100], [250, 200]], atol=1e-9)
+
+
+def test_an_elongated_image_takes_no_memory_for_what_is_cropped() -> None:
+    """1 x 150,000 pixels are resized to 224 x 33,600,000 before the crop."""
+    source, out = Size(1, 150_000), Size(224, 224)
+    image = np.zeros((*source, 3), np.uint8)
+    image[0, 74_990:75_010] = 255
+    tracemalloc.start()
+    pixels = canonical_pixels(image, place_centre(source, fit_size(source, out, cover=True), out))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(pixels, 1, rtol=1e-6)
+    assert pixels.max() <= 1
+    assert peak < 20 * 2**20

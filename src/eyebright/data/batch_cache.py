@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 
+from eyebright.image.cache import file_signature
 from eyebright.image.cache_store import available_memory
 
 if TYPE_CHECKING:
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 _SHARE_OF_MEMORY = 4  # a quarter of the memory that is available when the first batch is kept
 
 
+class _Kept(NamedTuple):
+    """A batch, None if too few of its images could be read, and what its files were like when they were read."""
+
+    batch: "Batch | None"
+    signatures: list[tuple[int, ...] | None]
+
+
 @final
 class BatchCache:
     """Batches by the indices of their images, in memory, up to a limit; batches beyond it are made again each time.
+
+    A batch is also made again when the size or the times of one of its files have changed.
 
     Args:
         limit: in bytes; None: a quarter of the available memory.
@@ -24,12 +34,26 @@ class BatchCache:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._batches: dict[tuple[int, ...], Batch | None] = {}
+        self._kept: dict[tuple[int, ...], _Kept] = {}
         self._lock = threading.Lock()
         self.used_bytes = 0
 
-    def __contains__(self, indices: Sequence[int]) -> bool:
-        return tuple(indices) in self._batches
+    def has(self, indices: Sequence[int], paths: Sequence[str | None]) -> bool:
+        """Whether the batch was kept, and none of its files has changed since; if one has, it is forgotten.
+
+        Args:
+            indices: of its images in the dataset.
+            paths: of their files; None for images in memory.
+        """
+        with self._lock:
+            kept = self._kept.get(tuple(indices))
+            if kept is None:
+                return False
+            if kept.signatures == signatures(paths):
+                return True
+            del self._kept[tuple(indices)]
+            self.used_bytes -= _bytes(kept.batch)
+            return False
 
     def get(self, indices: Sequence[int], device: torch.device) -> "Batch | None":
         """The batch that was kept, on the device; None if too few of its images can be read.
@@ -41,26 +65,36 @@ class BatchCache:
         Raises:
             KeyError: it was not kept.
         """
-        batch = self._batches[tuple(indices)]
+        batch = self._kept[tuple(indices)].batch
         if batch is None:
             return None
         y = None if batch.y is None else batch.y.to(device, non_blocking=True)
         return batch._replace(x=batch.x.to(device, non_blocking=True), y=y)
 
-    def put(self, indices: Sequence[int], batch: "Batch | None") -> None:
+    def put(self, indices: Sequence[int], batch: "Batch | None", signatures: Sequence[tuple[int, ...] | None]) -> None:
         """Keeps a batch if there is space.
 
         Args:
             indices: of its images in the dataset, also of those that cannot be read.
             batch: None: too few of its images can be read.
+            signatures: of its files before they were read, see `signatures`.
         """
-        key, need = tuple(indices), 0 if batch is None else batch.x.nbytes
+        key, need = tuple(indices), _bytes(batch)
         with self._lock:
             if self._limit is None:
                 self._limit = available_memory() // _SHARE_OF_MEMORY
-            if key in self._batches or self.used_bytes + need > self._limit:
+            if key in self._kept or self.used_bytes + need > self._limit:
                 return
             self.used_bytes += need
             if batch is not None:
                 batch = batch._replace(x=batch.x.cpu(), y=None if batch.y is None else batch.y.cpu())
-            self._batches[key] = batch
+            self._kept[key] = _Kept(batch, list(signatures))
+
+
+def signatures(paths: Sequence[str | None]) -> list[tuple[int, ...] | None]:
+    """Size and times of each file; None for images in memory and files that do not exist."""
+    return [None if path is None else file_signature(path) for path in paths]
+
+
+def _bytes(batch: "Batch | None") -> int:
+    return 0 if batch is None else batch.x.nbytes

@@ -197,6 +197,7 @@ class DataBlock:
                 device=torch_device,
                 skipped=skipped,
                 pool=pool,
+                keep_batches=subset == 1,
             )
 
         train = loader(0, train_bs, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)

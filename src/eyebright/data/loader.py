@@ -19,7 +19,7 @@ from torch import Tensor
 
 from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
-from eyebright.data.batch_cache import BatchCache
+from eyebright.data.batch_cache import BatchCache, signatures
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
@@ -81,16 +81,15 @@ WHOLE = Shard(0, 1)
 
 
 class _PendingBatch(NamedTuple):
-    """A batch that workers load; no chunks: it is in the cache."""
+    """A batch that workers load; without chunks it is in the cache. The signatures are those of its files before."""
 
     indices: list[int]
     chunks: list[PendingChunk]
+    signatures: list[tuple[int, ...] | None]
 
 
 class Loader:
     """An iterable of the batches of one dataset.
-
-    Batches that are not augmented are kept in memory, up to a quarter of what is available, and are not read again.
 
     Args:
         dataset: gives the samples.
@@ -107,6 +106,8 @@ class Loader:
         device: where batches are put; None: the CPU.
         skipped: collects unreadable images, path to reason, which are then left out; None: they are an error.
         pool: starts the workers; loaders of the same data share one. None: a pool of its own.
+        keep_batches: keep the finished batches in memory, up to a quarter of what is available, and read them again
+            only if their files change; for images that are evaluated again and again.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Loader:
         device: torch.device | None = None,
         skipped: dict[str, str] | None = None,
         pool: WorkerPool | None = None,
+        keep_batches: bool = False,
     ) -> None:
         self.dataset = dataset
         self.pipeline = pipeline
@@ -142,6 +144,7 @@ class Loader:
         self._epoch = 0
         self._pool = pool or WorkerPool()
         self._index_in_pool = self._pool.add(self._worker_config())
+        self._keep_batches = keep_batches and not training
         self._cache = BatchCache()
         self._cached_from: tuple[Dataset, Pipeline] | None = None
 
@@ -157,7 +160,7 @@ class Loader:
         """(x, y) of each batch; each iteration is the next epoch."""
         self._epoch += 1
         for batch in self.batches(self._epoch - 1):
-            yield (batch.x if self.training else batch.x.clone()), batch.y  # a kept batch stays as it is
+            yield (batch.x.clone() if self._keep_batches else batch.x), batch.y  # a kept batch stays as it is
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
         """(x, y) of the first batch of the next epoch.
@@ -191,8 +194,9 @@ class Loader:
         pending: deque[_PendingBatch] = deque()
         try:
             for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
-                pending.append(_PendingBatch(indices, []))
-                if cache is None or indices not in cache:
+                paths = [] if cache is None else self._paths(indices)
+                pending.append(_PendingBatch(indices, [], signatures(paths)))
+                if cache is None or not cache.has(indices, paths):
                     executor = executor or self._pool.executor(self._index_in_pool, self._worker_config())
                     for start in range(0, len(indices), CHUNK_SIZE):
                         pending[-1].chunks.append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
@@ -283,20 +287,25 @@ class Loader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
     def _evaluation_cache(self) -> BatchCache | None:
-        """The cache of this loader's batches, a new one if dataset or transforms were replaced; None in training."""
-        if self.training:
+        """The cache of this loader's batches, a new one if dataset or transforms were replaced; None: it keeps none."""
+        if not self._keep_batches:
             return None
         made_from = (self.dataset, self.pipeline)
         if self._cached_from is None or any(a is not b for a, b in zip(self._cached_from, made_from, strict=True)):
             self._cached_from, self._cache = made_from, BatchCache()
         return self._cache
 
+    def _paths(self, indices: Sequence[int]) -> list[str | None]:
+        """The image files of these indices in the dataset."""
+        item_indices = self.dataset.indices
+        return self.dataset.paths([item_indices[i % len(item_indices)] for i in indices])
+
     def _finished(self, pending: _PendingBatch, shard: Shard, cache: BatchCache | None) -> Iterator[Batch]:
         """The batch, from the cache if it was kept, or nothing where too few of its images can be read."""
         if pending.chunks:
             batch = self._collate_pending(pending.chunks, shard)
             if cache is not None:
-                cache.put(pending.indices, batch)
+                cache.put(pending.indices, batch, pending.signatures)
         else:
             assert cache is not None  # else there are chunks
             batch = cache.get(pending.indices, self.device)

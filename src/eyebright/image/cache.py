@@ -128,12 +128,12 @@ class PixelCache:
         if isinstance(source, bytes):
             return None
         signature, digest = self._digests.get(source, (None, None))
-        return digest if signature is not None and signature == _signature(source) else None
+        return digest if signature is not None and signature == file_signature(source) else None
 
     def _read(self, source: PathOrBytes) -> tuple[bytes, str]:
         """The content of a file and its digest."""
         # The signature is taken before reading, because the file may change during it.
-        signature = None if isinstance(source, bytes) else _signature(source)
+        signature = None if isinstance(source, bytes) else file_signature(source)
         data = source if isinstance(source, bytes) else read_bytes(source)
         digest = hashlib.sha256(self._decoder_versions + data).hexdigest()[:32]
         if signature is not None and isinstance(source, str):
@@ -146,7 +146,7 @@ class PixelCache:
             self.hits += hits
 
 
-def _signature(path: str) -> tuple[int, ...] | None:
+def file_signature(path: str) -> tuple[int, ...] | None:
     """Size and times of a file, which change when it is written; None if it does not exist."""
     try:
         status = os.stat(path)  # noqa: PTH116 - faster than Path

@@ -20,7 +20,6 @@ reduced already.
 
 import functools
 import math
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -42,8 +41,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Weights = NDArray[np.float32]
 
 _EPSILON = 1e-6  # pixels; more than the rounding errors of a few products, less than any ratio of two sides
-_BLOCK_FLOATS = 2**20  # of the input of one matrix product; 4 MB fit into the caches of most processors
-_MAX_OUTPUTS = 16  # of one matrix product: more would multiply by more zeros
+_MAX_PRODUCT = 2**18  # multiplications in one matrix product: OpenBLAS computes larger ones in several threads
+_MAX_OUTPUTS = 8  # of one matrix product: more would multiply by more zeros
+_MAX_WIDTH = 4096  # floats of a row that are resized together, so that a block fits into the processor's caches
 
 
 class Placement(NamedTuple):
@@ -136,11 +136,13 @@ def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) ->
     out = np.zeros((*placement.size, 3), np.float32)
     if len(rows) and len(columns):
         first, last = _input_range(placement.source.width, placement.resized.width, columns)
-        partial = _resize_rows(image[:, first:last], placement.resized.height, rows)
-        partial = np.ascontiguousarray(partial.swapaxes(0, 1))
-        partial = _resize_rows(partial, placement.resized.width, columns, length=placement.source.width, first=first)
+        partial = cv2.transpose(
+            _resize_rows(image[:, first:last], placement.source.height, 0, rows, placement.resized.height)
+        )
+        partial = _resize_rows(partial, placement.source.width, first, columns, placement.resized.width)
         top, left = max(placement.top, 0), max(placement.left, 0)
-        out[top : top + len(rows), left : left + len(columns)] = partial.swapaxes(0, 1)
+        partial = np.minimum(cv2.transpose(partial) / 255, 1)  # sums of rounded weights can exceed 1
+        out[top : top + len(rows), left : left + len(columns)] = partial
     return out
 
 
@@ -156,62 +158,65 @@ def _visible(offset: int, resized: int, size: int) -> range:
     return range(max(-offset, 0), min(size - offset, resized))
 
 
-def _resize_rows(
-    image: Array, resized: int, rows: range, *, length: int | None = None, first: int = 0
-) -> Float32[np.ndarray, "h2 w 3"]:
-    """Some rows of the image after a resize along its first axis, in [0, 1] if the image is uint8.
+def _resize_rows(image: Array, length: int, first: int, outputs: range, resized: int) -> Float32[np.ndarray, "m w 3"]:
+    """Some rows of the image after a resize along its first axis.
 
     Args:
-        image: uint8 or float32; rows ``first`` and the following of the input.
+        image: uint8 or float32; of the input it has row ``first`` and those after it that are needed.
+        length: the number of rows of the input.
+        first: see ``image``.
+        outputs: the rows that are computed.
         resized: the number of rows of the whole output.
-        rows: those that are computed.
-        length: the number of rows of the whole input; None: those of ``image``.
-        first: the first row of the input that ``image`` has.
     """
-    length = len(image) if length is None else length
     flat = image.reshape(len(image), -1)
     if resized == length:
-        return _floats(flat[rows.start - first : rows.stop - first]).reshape(len(rows), *image.shape[1:])
-    out = np.empty((len(rows), flat.shape[1]), np.float32)
-    for weights, start, block in _blocks(length, resized, rows, flat.shape[1]):
-        chosen = _floats(flat[start - first : start - first + weights.shape[1]])
-        cv2.gemm(weights, chosen, 1.0, None, 0.0, dst=out[block.start : block.stop])
-    return out.reshape(len(rows), *image.shape[1:])
+        rows = flat[outputs.start - first : outputs.stop - first]
+        return rows.astype(np.float32).reshape(len(outputs), *image.shape[1:])
+    out = np.empty((len(outputs), flat.shape[1]), np.float32)
+    for left in range(0, flat.shape[1], _MAX_WIDTH):
+        tile = flat[:, left : left + _MAX_WIDTH]
+        for weights, start, block in _blocks(length, resized, outputs, tile.shape[1]):
+            inputs = tile[start - first : start - first + weights.shape[1]].astype(np.float32)
+            np.matmul(weights, inputs, out=out[block.start : block.stop, left : left + _MAX_WIDTH])
+    return out.reshape(len(outputs), *image.shape[1:])
 
 
-def _blocks(length: int, resized: int, outputs: range, width: int) -> Iterator[tuple[Weights, int, range]]:
+@functools.lru_cache(maxsize=256)  # many images of a dataset have the same size
+def _blocks(length: int, resized: int, outputs: range, width: int) -> list[tuple[Weights, int, range]]:
     """(weights, first input pixel, positions in ``outputs``) of several outputs at a time, along one axis.
 
     The weights have one row for each output, and one column for each input pixel that any of them needs.
     """
-    starts, taps = triangle_filter(length, resized)
-    done = 0
-    while done < len(outputs):
-        first = starts[outputs[done]]
-        inputs = max(_BLOCK_FLOATS // width, taps.shape[1])
-        block = range(done, min(done + _MAX_OUTPUTS, len(outputs)))
-        while len(block) > 1 and starts[outputs[block[-1]]] + taps.shape[1] - first > inputs:
-            block = block[:-1]
-        rows = outputs[block.start : block.stop]
-        weights = np.zeros((len(rows), min(starts[rows[-1]] + taps.shape[1], length) - first), np.float32)
+    starts, taps = triangle_filter(length, resized, outputs)
+    taken = taps.shape[1]
+    step = length / resized  # each further output needs that many further inputs
+    count = next((n for n in range(_MAX_OUTPUTS, 1, -1) if n * (taken + (n - 1) * step) * width <= _MAX_PRODUCT), 1)
+    blocks: list[tuple[Weights, int, range]] = []
+    for position in range(0, len(outputs), count):
+        rows = range(position, min(position + count, len(outputs)))
+        first, end = int(starts[rows[0]]), min(int(starts[rows[-1]]) + taken, length)
+        weights = np.zeros((len(rows), end - first), np.float32)
         for weight, row in zip(weights, rows, strict=True):
-            offset = starts[row] - first
-            weight[offset : offset + taps.shape[1]] = taps[row][: len(weight) - offset]
-        yield weights, int(first), block
-        done = block.stop
+            inside = weight[starts[row] - first :][:taken]
+            inside[:] = taps[row, : len(inside)]
+        blocks.append((weights, first, rows))
+    return blocks
 
 
 @functools.lru_cache(maxsize=64)
-def triangle_filter(length: int, resized: int) -> tuple[NDArray[np.int64], Float32[np.ndarray, "m taps"]]:
-    """(first input pixel, weights) of each output pixel along one axis; weights outside of the image are 0.
+def triangle_filter(
+    length: int, resized: int, outputs: range
+) -> tuple[NDArray[np.int64], Float32[np.ndarray, "m taps"]]:
+    """(first input pixel, weights) of output pixels along one axis; weights outside of the image are 0.
 
     Args:
         length: number of input pixels.
-        resized: number of output pixels.
+        resized: number of pixels of the whole output.
+        outputs: those that are needed; an elongated image can have millions that a crop leaves out.
     """
     scale = length / resized
     support = max(scale, 1.0)
-    centres = (np.arange(resized) + 0.5) * scale
+    centres = (np.asarray(outputs) + 0.5) * scale
     starts = np.maximum(np.floor(centres - support - 0.5).astype(np.int64) + 1, 0)
     inputs = starts[:, None] + np.arange(math.ceil(2 * support) + 1)
     weights = np.maximum(1 - np.abs(inputs + 0.5 - centres[:, None]) / support, 0)
@@ -223,12 +228,5 @@ def _input_range(length: int, resized: int, outputs: range) -> tuple[int, int]:
     """The input pixels that some outputs need, along one axis: the first one, and the one after the last."""
     if length == resized:
         return outputs.start, outputs.stop
-    starts, taps = triangle_filter(length, resized)
-    return int(starts[outputs[0]]), min(int(starts[outputs[-1]]) + taps.shape[1], length)
-
-
-def _floats(values: Array) -> Float32[np.ndarray, "n m"]:
-    return values if values.dtype == np.float32 else cv2.LUT(np.ascontiguousarray(values), _LEVELS)
-
-
-_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)
+    starts, taps = triangle_filter(length, resized, outputs)
+    return int(starts[0]), min(int(starts[-1]) + taps.shape[1], length)

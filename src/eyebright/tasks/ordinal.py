@@ -121,6 +121,12 @@ class OrdinalBlock(OneClassBlock):
         """The classes."""
         return tuple(self.classes)
 
+    def describe(self) -> str:
+        """The block and its classes on one line."""
+        if self.vocab is None:
+            return "OrdinalBlock, not fitted yet"
+        return f"OrdinalBlock with {len(self.vocab)} ordered classes: {listing(self.vocab)}"
+
     def to_json(self) -> dict[str, Any]:
         """The classes, from the lowest to the highest."""
         return {"classes": None if self.vocab is None else list(self.vocab)}

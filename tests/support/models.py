@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.manifest import Manifest, fingerprint, save_model
 from eyebright.inference.runtimes.base import Pixels
 from eyebright.inference.runtimes.onnx_export import export_onnx
@@ -36,12 +37,13 @@ def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (
 
 
 @functools.cache
-def small_graph() -> bytes:
+def small_graph(version: PixelsVersion = CANONICAL) -> bytes:
     """The small model as an ONNX graph, cached because the export takes seconds."""
     model = small_model()
-    return export_onnx(model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()))
+    return export_onnx(model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()), pixels=version)
 
 
-def pixels(count: int) -> Pixels:
+def pixels(count: int, version: PixelsVersion = CANONICAL) -> Pixels:
     """The same ``count`` random images (n, h, w, 3) of the small model's input size on every call."""
-    return np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
+    return images.astype(np.float32) / 255 if version == CANONICAL else images

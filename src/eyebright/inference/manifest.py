@@ -25,21 +25,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, EyebrightError, InputError
+from eyebright.errors import ArtifactError, EyebrightError, InputError, listing
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
+from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
 from eyebright.io.atomic import prepared_file
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_from_json, block_to_json
-from eyebright.transforms.draw import Transform
+from eyebright.transforms.draw import Transform, pixels_version
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 
 SCHEMA = 2
@@ -47,8 +48,6 @@ WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
 EVALUATION = "evaluation.parquet"
 
-PIXELS = "legacy-1"
-"""Version of the decoding and resizing that a saved model was evaluated with; a folder keeps its own."""
 
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 _PACKAGES = ("eyebright", "torch", "torchvision", "timm", "numpy", "pillow", "opencv-python-headless")
@@ -73,6 +72,7 @@ class Manifest:
         model: the architecture, its head and its input.
         decision: calibration, thresholds and the fitted target block.
         preprocessing: the transforms of validation images.
+        pixels: the version of the pixels that the model was evaluated with, see `eyebright.image.canonical`.
         scores: the scores of the validation images, by metric.
         training: the settings of training: seed, epochs, learning rates.
         data: a summary of the data: number of images, fingerprint.
@@ -86,6 +86,7 @@ class Manifest:
     model: ModelDescription
     decision: Decision
     preprocessing: tuple[Transform, ...] = ()
+    pixels: PixelsVersion = CANONICAL
     scores: dict[str, float] = field(default_factory=dict[str, float])
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     data: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -108,7 +109,7 @@ class Manifest:
             "model": self.model.to_json(),
             "target": block_to_json(self.target),
             "decision": self.decision.to_json(),
-            "pixels": PIXELS,
+            "pixels": self.pixels,
             "preprocessing": preprocessing_to_json(self.preprocessing),
             "scores": self.scores,
             "training": self.training,
@@ -299,15 +300,17 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
 
 def _read(data: dict[str, Any]) -> Manifest:
     """The manifest from JSON of the current schema."""
-    if data["pixels"] != PIXELS:
+    pixels, known = data["pixels"], get_args(PixelsVersion)
+    if pixels not in known:
         raise ArtifactError(
-            f"the model was evaluated with pixels {data['pixels']!r}, and this version of eyebright has only"
-            f" '{PIXELS}': update eyebright"
+            f"the model was evaluated with pixels {pixels!r}, and this version of eyebright has only {listing(known)}:"
+            " update eyebright"
         )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),
         decision=Decision.from_json(data["decision"], block_from_json(data["target"])),
         preprocessing=preprocessing_from_json(data["preprocessing"]),
+        pixels=pixels,
         scores={name: math.nan if score is None else score for name, score in data["scores"].items()},
         training=data["training"],
         data=data["data"],
@@ -326,7 +329,7 @@ def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
         **old,
         "schema": SCHEMA,
         "decision": {"calibration": {"kind": "none"}, "thresholds": data["thresholds"]},
-        "pixels": PIXELS,
+        "pixels": LEGACY,
         "preprocessing": data["view"],
         "targets": {},
         "report": {},
@@ -359,6 +362,8 @@ def _check_consistent(manifest: Manifest) -> None:
         raise ArtifactError(str(error)) from None
     if manifest.model.classes != width:
         raise ArtifactError(f"the model has {manifest.model.classes} outputs, but its target block needs {width}")
+    if manifest.pixels == CANONICAL != pixels_version(manifest.preprocessing):
+        raise ArtifactError(f"the pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad")
 
 
 def _check_model_folder(folder: Path) -> None:

@@ -102,7 +102,7 @@ class _Preprocessed(NamedTuple):
     """An image as the model's input, with the warp that leads to it from the original image."""
 
     name: str
-    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    pixels: np.ndarray[Any, np.dtype[Any]]
     warp: Warp
 
 
@@ -114,6 +114,7 @@ class Predictor:
         model: the model with its weights, or a function that loads it when it is first needed.
         device: the device of the model if no runtime is given, see `load_predictor`.
         runtime: computes the outputs; None to use ``model``, unchanged.
+        fast_decode: approximate the pixels, see `load_predictor`.
     """
 
     def __init__(
@@ -123,11 +124,12 @@ class Predictor:
         *,
         device: str | torch.device | None = None,
         runtime: Runtime | None = None,
+        fast_decode: bool = False,
     ) -> None:
         self.manifest = manifest
         self._model = model
         self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
-        self._pipeline = Pipeline(tuple(manifest.preprocessing))
+        self._pipeline = Pipeline(manifest.preprocessing, pixels=manifest.pixels, fast_decode=fast_decode)
 
     def __repr__(self) -> str:
         return f"Predictor: {self.target.describe()}; {self.runtime}"
@@ -219,6 +221,7 @@ def load_predictor(
     runtime: RuntimeName = "auto",
     precision: Precision = PREDICTION_PRECISION,
     threads: int | None = None,
+    fast_decode: bool = False,
 ) -> Predictor:
     """The predictor of a model folder; no code from the folder is run.
 
@@ -233,6 +236,9 @@ def load_predictor(
             and costs accuracy: on 200 photographs probabilities changed by 0.006 on average and 0.09 at most, and 5
             predictions changed.
         threads: number of CPU threads per batch; None for torch's number.
+        fast_decode: let the JPEG decoder reduce large images, and resize them in 8 bits: faster, but not exactly the
+            pixels that the model was evaluated with (docs/why.md has the differences). Models with the pixels
+            ``legacy-1`` are always read so.
 
     Raises:
         ArtifactError: the folder contains no complete model, or one that this version cannot read.
@@ -247,16 +253,20 @@ def load_predictor(
         return _build(folder, manifest, state)
 
     saved = SavedModel(
-        folder / GRAPH, output_size(manifest.preprocessing), build, lambda: fingerprint(manifest.model, state)
+        folder / GRAPH,
+        output_size(manifest.preprocessing),
+        manifest.pixels,
+        build,
+        lambda: fingerprint(manifest.model, state),
     )
-    return Predictor(manifest, build, runtime=choose_runtime(saved, options))
+    return Predictor(manifest, build, runtime=choose_runtime(saved, options), fast_decode=fast_decode)
 
 
 def save_onnx(folder: str | Path) -> Path:
     """The path of an ONNX graph that is written to a model folder, where `load_predictor` finds it.
 
-    Its input ``images`` are uint8 images, batch x height x width x 3, resized and cropped to the model's input size but
-    not normalised. Its output ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
+    Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
+    normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
 
     Args:
         folder: the model folder.
@@ -274,7 +284,12 @@ def save_onnx(folder: str | Path) -> Path:
             f"an ONNX graph needs a fixed image size, but the preprocessing of the model in '{folder}' keeps different"
             " sizes"
         )
-    graph = export_onnx(_build(folder, manifest, state), size, fingerprint=fingerprint(manifest.model, state))
+    graph = export_onnx(
+        _build(folder, manifest, state),
+        size,
+        fingerprint=fingerprint(manifest.model, state),
+        pixels=manifest.pixels,
+    )
     try:
         write_atomically(folder / GRAPH, lambda path: path.write_bytes(graph))
     except OSError as error:

@@ -513,6 +513,7 @@ class Learner:
             model=self.model.description,
             decision=self.decision,
             preprocessing=self.dls.valid.pipeline.transforms,
+            pixels=self.dls.valid.pipeline.pixels_version,
             scores=self._last_scores(),
             training={
                 "seed": self.run.seed,

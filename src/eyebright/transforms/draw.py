@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from eyebright.image.canonical import Placement, canonical_placement
+from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion, Placement, canonical_placement
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
@@ -183,10 +183,13 @@ def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | N
     return placement if black and draw.interpolation in (None, "bilinear") else None
 
 
-def makes_canonical_pixels(transforms: Sequence[Transform]) -> bool:
-    """True if validation images are only resized, cropped and padded with black; found for images of several sizes."""
+def pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
+    """The version of the pixels of validation images: canonical if they are only resized, cropped and padded with black.
+
+    It is found for images of several sizes.
+    """
     sizes = (*_SAMPLE_SIZES, Size(1, 1), Size(7, 3000), Size(3000, 7))
-    return all(canonical_draw(transforms, size) is not None for size in sizes)
+    return CANONICAL if all(canonical_draw(transforms, size) is not None for size in sizes) else LEGACY
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:

@@ -23,7 +23,7 @@ from torch import Tensor
 from eyebright._system.timer import Timer
 from eyebright.errors import DataError
 from eyebright.image.cache import PixelCache
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion, Placement, canonical_pixels
+from eyebright.image.canonical import CANONICAL, PixelsVersion, Placement, canonical_pixels
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.transforms.draw import (
@@ -33,8 +33,8 @@ from eyebright.transforms.draw import (
     canonical_draw,
     draw_all,
     has_pixel_functions,
-    makes_canonical_pixels,
     output_size,
+    pixels_version,
 )
 from eyebright.transforms.lighting import apply_lighting_batch
 from eyebright.transforms.normalize import Normalize
@@ -118,7 +118,7 @@ class Pipeline:
     @cached_property
     def pixels_version(self) -> PixelsVersion:
         """The version of the pixels of images that are evaluated."""
-        return self.pixels or (CANONICAL if makes_canonical_pixels(self.transforms) else LEGACY)
+        return self.pixels or pixels_version(self.transforms)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:

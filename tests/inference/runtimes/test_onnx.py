@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, MissingExtraError
+from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
 from eyebright.inference.manifest import fingerprint
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx
@@ -16,20 +17,22 @@ from eyebright.models.build import ImageModel
 from support.models import SIZE, pixels, small_graph, small_model
 
 
+@pytest.mark.parametrize("version", [CANONICAL, LEGACY])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_batches_of_any_length_have_the_outputs_of_the_model(count: int) -> None:
-    expected = runner(small_model(), torch.device("cpu"))(pixels(count))
-    given = onnx_runtime(small_graph())[0].run(pixels(count))
+def test_batches_of_any_length_have_the_outputs_of_the_model(count: int, version: PixelsVersion) -> None:
+    expected = runner(small_model(), torch.device("cpu"))(pixels(count, version))
+    given = onnx_runtime(small_graph(version))[0].run(pixels(count, version))
     assert given.shape == (count, 3)
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_graph_is_valid_and_takes_bytes() -> None:
-    graph = onnx.load_from_string(small_graph())
+@pytest.mark.parametrize(("version", "dtype"), [(CANONICAL, "FLOAT"), (LEGACY, "UINT8")])
+def test_the_graph_is_valid_and_takes_preprocessed_pixels(version: PixelsVersion, dtype: str) -> None:
+    graph = onnx.load_from_string(small_graph(version))
     onnx.checker.check_model(graph, full_check=True)
     [images], [outputs] = graph.graph.input, graph.graph.output
     assert images.name == "images"
-    assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert images.type.tensor_type.elem_type == onnx.TensorProto.DataType.Value(dtype)
     assert [axis.dim_value or axis.dim_param for axis in images.type.tensor_type.shape.dim] == ["batch", *SIZE, 3]
     assert outputs.name == "outputs"
 
@@ -37,6 +40,7 @@ def test_the_graph_is_valid_and_takes_bytes() -> None:
 def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> None:
     metadata = onnx_runtime(small_graph())[1]
     assert metadata.fingerprint == fingerprint(small_model().description, small_model().state_dict())
+    assert metadata.pixels == CANONICAL
     assert metadata.torch_ms > 0
     assert metadata.onnx_ms > 0
     assert metadata.faster == (metadata.onnx_ms < metadata.torch_ms)
@@ -51,19 +55,19 @@ def test_other_weights_or_another_description_have_another_fingerprint() -> None
 
 
 def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wrong(onnx_export._FromBytes):
+    class Wrong(onnx_export._FromPixels):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return super().forward(images) + 0.01
 
-    monkeypatch.setattr(onnx_export, "_FromBytes", Wrong)
+    monkeypatch.setattr(onnx_export, "_FromPixels", Wrong)
     with pytest.raises(ArtifactError, match=r"the outputs of onnx differ from those of the model by up to 0\.01"):
-        export_onnx(small_model(), SIZE, fingerprint="")
+        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)
 
 
 def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageModel, "forward", lambda self, x: self.body(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
-        export_onnx(small_model(), SIZE, fingerprint="")
+        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)
 
 
 @pytest.mark.parametrize("graph", [b"", b"no graph"])
@@ -83,4 +87,4 @@ def test_a_graph_of_another_program_is_refused() -> None:
 def test_without_the_extra_the_error_has_the_pip_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}': pip install 'eyebright\[onnx\]'"):
-        export_onnx(small_model(), SIZE, fingerprint="")
+        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Pixels = UInt8[np.ndarray[Any, np.dtype[np.uint8]], "b h w c"]
+Pixels = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
 Run = Callable[[Pixels], Float[Tensor, "b ..."]]
 
 
@@ -21,8 +21,8 @@ class Runtime:
         name: ``"torch"`` or ``"onnx"``.
         precision: dtype in which the backbone computes.
         why: the reason for the choice, as one sentence.
-        run: from preprocessed images, uint8 of shape (batch, height, width, channels), to the model's outputs: float32,
-            on the CPU.
+        run: from preprocessed images of shape (batch, height, width, channels), uint8 or float32 in [0, 1], to the
+            model's outputs: float32, on the CPU.
     """
 
     name: Literal["torch", "onnx"]

@@ -1,4 +1,4 @@
-"""Exports a model as an ONNX graph: normalisation, backbone and head, from uint8 images to outputs.
+"""Exports a model as an ONNX graph: normalisation, backbone and head, from preprocessed pixels to outputs.
 
 The graph from torch's exporter is checked and timed at once: its outputs are compared with the model's, and both
 runtimes are measured. Resizing and cropping are not part of the graph, because they are the same for every runtime.
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
+from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.runtimes.base import Pixels, Runtime
 from eyebright.inference.runtimes.onnx_runtime import IMAGES, METADATA_KEY, OUTPUTS, GraphMetadata, onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
@@ -26,15 +27,17 @@ TOLERANCE = 1e-4  # relative to the largest output; float32 sums in another orde
 ROUNDS = 5  # of timing; their median counts
 
 
-def export_onnx(model: ImageModel, size: Size, *, fingerprint: str) -> bytes:
+def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels: PixelsVersion) -> bytes:
     """The serialized graph of a model, for batches of any length; exporting takes about ten seconds.
 
-    Its input ``images`` is uint8, batch x height x width x channels; its output ``outputs`` are the model's outputs.
+    Its input ``images`` has the axes batch x height x width x channels, and is float32 in [0, 1] for canonical pixels,
+    else uint8; its output ``outputs`` are the model's outputs.
 
     Args:
         model: a model in float32, on the CPU.
         size: (height, width) of the images.
         fingerprint: the hash of the model, see `eyebright.inference.manifest.fingerprint`.
+        pixels: the version of the pixels that the model is evaluated with.
 
     Raises:
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
@@ -43,31 +46,32 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str) -> bytes:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         import_optional(package, extra="onnx", purpose="exporting to ONNX")
     random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
-    program = _program(_FromBytes(model).eval(), torch.from_numpy(pixels[:2]))
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint).to_json()
+    images = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
+    images = images.astype(np.float32) / 255 if pixels == CANONICAL else images
+    program = _program(_FromPixels(model).eval(), torch.from_numpy(images[:2]))
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels=pixels).to_json()
     graph = program.model_proto.SerializeToString()
     runtimes = torch_runtime(model, torch.device("cpu")), onnx_runtime(graph)[0]
-    _compare(model, *runtimes, pixels)
-    torch_ms, onnx_ms = _milliseconds(runtimes, pixels)
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms).to_json()
+    _compare(model, *runtimes, images)
+    torch_ms, onnx_ms = _milliseconds(runtimes, images)
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms, pixels).to_json()
     return program.model_proto.SerializeToString()
 
 
-class _FromBytes(nn.Module):
+class _FromPixels(nn.Module):
     """The model for images of shape (batch, height, width, channels)."""
 
     def __init__(self, model: ImageModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b ..."]:
+    def forward(self, images: Shaped[Tensor, "b h w c"]) -> Float[Tensor, "b ..."]:
         """The model's outputs."""
         # Without contiguous() some layers are exported in the form that they have for channels_last tensors.
         return self.model(images.permute(0, 3, 1, 2).contiguous())
 
 
-def _program(module: nn.Module, images: UInt8[Tensor, "b h w c"]) -> Any:
+def _program(module: nn.Module, images: Shaped[Tensor, "b h w c"]) -> Any:
     """The module exported by torch, an ``ONNXProgram``."""
     try:
         with warnings.catch_warnings(), torch.no_grad():

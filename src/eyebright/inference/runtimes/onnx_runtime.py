@@ -13,9 +13,10 @@ from torch import Tensor
 
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
+from eyebright.image.canonical import LEGACY, PixelsVersion
 from eyebright.inference.runtimes.base import Pixels, Runtime
 
-IMAGES = "images"  # the input: uint8, batch x height x width x channels
+IMAGES = "images"  # the input: preprocessed pixels, batch x height x width x channels
 OUTPUTS = "outputs"  # before the activation
 METADATA_KEY = "eyebright"  # the graph's metadata property that contains `GraphMetadata` as JSON
 
@@ -28,11 +29,13 @@ class GraphMetadata:
         fingerprint: the hash of the exported model, see `eyebright.inference.manifest.fingerprint`.
         torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph.
         onnx_ms: milliseconds per image in ONNX Runtime on that machine.
+        pixels: the version of the pixels that the graph takes: uint8 for `LEGACY`, float32 in [0, 1] for `CANONICAL`.
     """
 
     fingerprint: str
     torch_ms: float = 0.0
     onnx_ms: float = 0.0
+    pixels: PixelsVersion = LEGACY
 
     def to_json(self) -> str:
         """The metadata as a JSON text."""

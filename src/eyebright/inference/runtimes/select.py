@@ -14,6 +14,7 @@ import torch
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
 from eyebright.errors import InputError, MissingExtraError, did_you_mean, listing
+from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, onnx_runtime
@@ -31,12 +32,14 @@ class SavedModel:
     Args:
         graph: the path of its ONNX graph; the file need not exist.
         size: the size of its preprocessed images; None if they have different sizes.
+        pixels: the version of their pixels.
         load_model: returns the model with its weights.
         read_fingerprint: returns the hash of the model, see `eyebright.inference.manifest.fingerprint`.
     """
 
     graph: Path
     size: Size | None
+    pixels: PixelsVersion
     load_model: Callable[[], ImageModel]
     read_fingerprint: Callable[[], str]
 
@@ -117,14 +120,14 @@ def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     """ONNX Runtime with the graph in the folder, or with one that is exported now."""
     if saved.graph.is_file():
         runtime, metadata = _read_graph(saved, options)
-        if metadata.fingerprint == saved.read_fingerprint():
+        if _fits(metadata, saved):
             return runtime
     if saved.size is None:
         raise InputError(
             "runtime='onnx' needs a fixed image size, but this model's preprocessing keeps different sizes; use"
             " runtime='torch'"
         )
-    graph = export_onnx(saved.load_model(), saved.size, fingerprint="")
+    graph = export_onnx(saved.load_model(), saved.size, fingerprint="", pixels=saved.pixels)
     why = "as requested; the graph was exported for this run (save_onnx stores it)"
     return onnx_runtime(graph, threads=options.threads, why=why)[0]
 
@@ -135,10 +138,15 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
         runtime, metadata = _read_graph(saved, options)
     except MissingExtraError as missing:
         return _torch(saved, options, str(missing))
-    if metadata.fingerprint != saved.read_fingerprint():
-        why = f"{saved.graph.name} was exported from other weights; export it again with save_onnx"
+    if not _fits(metadata, saved):
+        why = f"{saved.graph.name} was exported from other weights or for other pixels; export it again with save_onnx"
         return _torch(saved, options, why)
     return replace(runtime, why=str(metadata)) if metadata.faster else _torch(saved, options, str(metadata))
+
+
+def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
+    """Whether a graph computes what the saved model does."""
+    return metadata.pixels == saved.pixels and metadata.fingerprint == saved.read_fingerprint()
 
 
 def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:

@@ -13,6 +13,7 @@ import torch
 
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
 from eyebright.inference import manifest as artifact
 from eyebright.inference.manifest import (
     EVALUATION,
@@ -26,7 +27,7 @@ from eyebright.inference.manifest import (
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.transforms.draw import Transform, draw_all
+from eyebright.transforms.draw import Transform, canonical_draw, draw_all, pixels_version
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size, Thresholds
@@ -72,9 +73,11 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     ],
 )
 def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preprocessing: tuple[Transform, ...]) -> None:
-    save_model(tmp_path, manifest(preprocessing=preprocessing), STATE)
+    save_model(tmp_path, manifest(preprocessing=preprocessing, pixels=pixels_version(preprocessing)), STATE)
     loaded, _ = load_model(tmp_path)
+    assert loaded.pixels == pixels_version(loaded.preprocessing) == pixels_version(preprocessing)
     for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
+        assert canonical_draw(loaded.preprocessing, size) == canonical_draw(preprocessing, size)
         before = draw_all(preprocessing, size, None)
         after = draw_all(loaded.preprocessing, size, None)
         assert before.warp.size == after.warp.size
@@ -83,6 +86,19 @@ def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preproces
             after.pad_mode or "reflection",
             after.interpolation,
         )
+
+
+@pytest.mark.parametrize("pixels", [CANONICAL, LEGACY])
+def test_a_model_keeps_the_version_of_its_pixels(tmp_path: Path, pixels: PixelsVersion) -> None:
+    save_model(tmp_path, manifest(preprocessing=(Resize(32),), pixels=pixels), STATE)
+    assert json.loads((tmp_path / MANIFEST).read_text())["pixels"] == pixels
+    assert load_model(tmp_path)[0].pixels == pixels
+
+
+def test_canonical_pixels_are_not_claimed_for_other_preprocessing(tmp_path: Path) -> None:
+    reflected = (Resize(32, method="pad", pad_mode="reflection"),)
+    with pytest.raises(ArtifactError, match="'canonical-1', but the preprocessing does more than resize, crop and pad"):
+        save_model(tmp_path, manifest(preprocessing=reflected, pixels=CANONICAL), STATE)
 
 
 def evaluation(outputs: float) -> Evaluation:

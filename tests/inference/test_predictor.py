@@ -9,10 +9,14 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
+from eyebright.image.canonical import LEGACY, canonical_pixels, fit_size, place_centre
+from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.models import build
 from eyebright.models.build import ImageModel
+from eyebright.transforms.spatial import Resize
+from eyebright.types import Size
 from support.models import CLASSES, SIZE, model_folder, small_graph, small_model
 
 
@@ -87,7 +91,7 @@ def test_an_unreadable_image_is_listed_and_the_others_are_predicted(plain: Path,
 
 
 def test_images_of_different_sizes_are_predicted_one_by_one(tmp_path: Path, photos: list[Path]) -> None:
-    predictor = load_predictor(model_folder(tmp_path / "any size", view=()), device="cpu")
+    predictor = load_predictor(model_folder(tmp_path / "any size", preprocessing=()), device="cpu")
     torch.testing.assert_close(
         scores(predictor, photos), torch.cat([scores(predictor, path) for path in photos]), rtol=0, atol=1e-5
     )
@@ -187,7 +191,7 @@ def test_onnx_runtime_is_refused_on_a_gpu(plain: Path, monkeypatch: pytest.Monke
 
 
 def test_a_graph_needs_a_fixed_image_size(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "any size", view=())
+    folder = model_folder(tmp_path / "any size", preprocessing=())
     with pytest.raises(InputError, match="an ONNX graph needs a fixed image size"):
         save_onnx(folder)
     with pytest.raises(
@@ -207,3 +211,50 @@ def test_a_full_disk_leaves_the_old_graph(with_graph: Path, monkeypatch: pytest.
     with pytest.raises(ArtifactError, match=r"cannot save '.*model\.onnx': No space left on device"):
         save_onnx(with_graph)
     assert (with_graph / GRAPH).read_bytes() == small_graph()
+
+
+@pytest.fixture
+def large_photo(tmp_path: Path) -> Path:
+    """A JPEG that its decoder can reduce by 8, with detail at every scale."""
+    random = np.random.default_rng(3)
+    blobs = sum(
+        np.kron(random.normal(0, 60 / 2**i, (2**i * 4, 2**i * 5, 3)), np.ones((640 // 2**i, 640 // 2**i, 1)))
+        for i in range(7)
+    )
+    path = tmp_path / "large.jpg"
+    PIL.Image.fromarray((128 + blobs).clip(0, 255).astype(np.uint8)).save(path, quality=95)
+    return path
+
+
+def test_predictions_are_those_of_canonical_pixels(plain: Path, large_photo: Path) -> None:
+    image = np.asarray(PIL.Image.open(large_photo))
+    source = Size(*image.shape[:2])
+    x = canonical_pixels(image, place_centre(source, fit_size(source, SIZE, cover=True), SIZE))
+    with torch.no_grad():
+        expected = small_model()(torch.from_numpy(x).permute(2, 0, 1)[None]).softmax(1)
+    torch.testing.assert_close(scores(load_predictor(plain, device="cpu"), large_photo), expected, rtol=0, atol=1e-5)
+
+
+def test_fast_decode_is_close_and_legacy_models_are_always_read_so(
+    plain: Path, large_photo: Path, tmp_path: Path
+) -> None:
+    exact, fast = (scores(load_predictor(plain, device="cpu", fast_decode=fast), large_photo) for fast in (False, True))
+    assert not torch.equal(fast, exact)
+    torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
+    legacy = model_folder(tmp_path / "legacy", pixels=LEGACY)
+    old = [scores(load_predictor(legacy, device="cpu", fast_decode=fast), large_photo) for fast in (False, True)]
+    assert torch.equal(*old)
+    with_pillow = Image.create(large_photo).warped(Resize(SIZE).draw(Size(2560, 3200), None).warp)
+    with torch.no_grad():
+        expected = small_model()(torch.from_numpy(with_pillow).permute(2, 0, 1)[None]).softmax(1)
+    torch.testing.assert_close(old[0], expected, rtol=0, atol=1e-5)
+
+
+def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faster("onnx", monkeypatch)
+    (with_graph / GRAPH).write_bytes(small_graph(LEGACY))
+    runtime = load_predictor(with_graph, device="cpu").runtime
+    assert (
+        str(runtime)
+        == f"torch, float32: {GRAPH} was exported for the pixels 'legacy-1'; export it again with save_onnx"
+    )

@@ -28,12 +28,17 @@ def small_model(seed: int = 0) -> ImageModel:
         return build_model(model_description("test_resnet", len(CLASSES), size=SIZE)).eval()
 
 
-def model_folder(folder: Path, *, seed: int = 0, view: tuple[Transform, ...] = (Resize(SIZE),)) -> Path:
+def model_folder(
+    folder: Path,
+    *,
+    seed: int = 0,
+    preprocessing: tuple[Transform, ...] = (Resize(SIZE),),
+    pixels: PixelsVersion = CANONICAL,
+) -> Path:
     """The folder, in which the small model has been saved."""
     model = small_model(seed)
-    return save_model(
-        folder, Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), view), model.state_dict()
-    )
+    manifest = Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), preprocessing, pixels)
+    return save_model(folder, manifest, model.state_dict())
 
 
 @functools.cache

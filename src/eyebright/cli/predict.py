@@ -40,6 +40,7 @@ def predict(arguments: "CommandArguments") -> None:
         device=options.device,
         runtime=cast("RuntimeName", options.runtime),
         precision=cast("Precision", options.precision),
+        fast_decode=options.fast_decode,
     )
     if options.verbose:
         typer.echo(str(predictor.runtime), err=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eyebright.data.datasets import Datasets
 from eyebright.errors import EyebrightError
+from eyebright.image.canonical import CANONICAL
 from eyebright.image.warp import Warp
 from eyebright.sources.items import item_at, where
 from eyebright.transforms.draw import Draw
@@ -105,6 +106,16 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
         yield f"  the model will apply {pipeline.normalize!r}"
     y = torch.stack(targets) if targets else None
     yield f"One batch: x {_tensor_text(x)}" + (f", y {_tensor_text(y)}" if y is not None else "")
+    yield f"Validation images: {_pixels_text(pipeline)}"
+
+
+def _pixels_text(pipeline: Pipeline) -> str:
+    if pipeline.pixels_version == CANONICAL:
+        return f"{CANONICAL} pixels"
+    return (
+        f"{pipeline.pixels_version} pixels, which depend on the version of Pillow, since the transforms do more with"
+        f" them than resize (bilinear), crop and pad with black ({CANONICAL})"
+    )
 
 
 def _source_name(source: Any) -> str:

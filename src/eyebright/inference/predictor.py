@@ -266,7 +266,8 @@ def save_onnx(folder: str | Path) -> Path:
     """The path of an ONNX graph that is written to a model folder, where `load_predictor` finds it.
 
     Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
-    normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
+    normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output
+    ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
 
     Args:
         folder: the model folder.

@@ -184,9 +184,9 @@ def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | N
 
 
 def pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
-    """The version of the pixels of validation images: canonical if they are only resized, cropped and padded with black.
+    """The version of the pixels of validation images.
 
-    It is found for images of several sizes.
+    They are canonical if the images are only resized, cropped and padded with black, which is tried for several sizes.
     """
     sizes = (*_SAMPLE_SIZES, Size(1, 1), Size(7, 3000), Size(3000, 7))
     return CANONICAL if all(canonical_draw(transforms, size) is not None for size in sizes) else LEGACY

@@ -357,6 +357,13 @@ class PredictOptions:
         ),
     ] = "auto"
     precision: Annotated[str, Option("Number format.", MACHINE, choices=PRECISIONS)] = _defaults.PREDICTION_PRECISION
+    fast_decode: Annotated[
+        bool,
+        Option(
+            "Decode large JPEGs at a smaller scale: faster, but not exactly the pixels the model was evaluated with.",
+            MACHINE,
+        ),
+    ] = False
     verbose: Annotated[bool, Option("Print which runtime computed the predictions and why.", MACHINE)] = False
 
     def __post_init__(self) -> None:

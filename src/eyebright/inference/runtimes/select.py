@@ -139,7 +139,8 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     except MissingExtraError as missing:
         return _torch(saved, options, str(missing))
     if not _fits(metadata, saved):
-        why = f"{saved.graph.name} was exported from other weights or for other pixels; export it again with save_onnx"
+        other = "from other weights" if metadata.pixels == saved.pixels else f"for the pixels '{metadata.pixels}'"
+        why = f"{saved.graph.name} was exported {other}; export it again with save_onnx"
         return _torch(saved, options, why)
     return replace(runtime, why=str(metadata)) if metadata.faster else _torch(saved, options, str(metadata))
 

@@ -27,7 +27,6 @@ from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.train.history import smoothed
-from eyebright.train.lr_find import MOMENTUM
 from eyebright.train.schedule import sched_exp
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
@@ -354,6 +353,6 @@ def test_lr_find_tries_the_same_learning_rates_as_fastai(breeds: DataLoaders) ->
     printed = recorded["seed 004 values on the grid"]
     assert grid[printed["0.0063095735 = i"]] == pytest.approx(printed["value"], rel=1e-12)
     assert grid[printed["0.1 = i"]] == pytest.approx(printed["v"], rel=1e-12)
-    assert recorded["toy lr_find"]["mom"] == [MOMENTUM]
+    assert recorded["toy lr_find"]["mom"] == [0.9]
     lrs = small_learner(breeds).lr_find(num_it=20, show_plot=False).lrs
     assert lrs == pytest.approx([sched_exp(1e-7, 10, i / 20) for i in range(len(lrs))], rel=1e-12)

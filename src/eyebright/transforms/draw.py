@@ -179,7 +179,7 @@ def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | N
     placement = canonical_placement(draw.warp)
     if placement is None or not draw.lighting.is_identity or draw.pixel_functions:
         return None
-    black = draw.pad == "zeros" or not placement.is_padded
+    black = draw.pad_mode == "zeros" or not placement.is_padded
     return placement if black and draw.interpolation in (None, "bilinear") else None
 
 

@@ -158,7 +158,7 @@ class Pipeline:
                     f"the transforms do more than resize, crop and pad {image}, and they did no more with images of"
                     " other sizes; change all of them in the same way"
                 )
-            return DrawnImage(image, Draw(placement.warp, pad="zeros"), None, placement)
+            return DrawnImage(image, Draw(placement.warp, pad_mode="zeros"), None, placement)
         cpu_draw = draw_all(self.host, image.shape, generator)
         device_draw = draw_all(self.device, cpu_draw.warp.size, generator) if self.device else None
         if device_draw is not None and device_draw.pixel_functions:

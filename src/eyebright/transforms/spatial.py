@@ -66,8 +66,8 @@ class Resize(Transform):
         """A warp to the size about the centre, in whole pixels of the resized image."""
         target = Size.of(self.size)
         resized = target if self.method == "squish" else fit_size(size, target, cover=self.method == "crop")
-        pad = self.pad_mode if self.method == "pad" else None
-        return Draw(place_centre(size, resized, target).warp, pad=pad, interpolation=self.interpolation)
+        pad_mode = self.pad_mode if self.method == "pad" else None
+        return Draw(place_centre(size, resized, target).warp, pad_mode=pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,9 @@ def test_one_learning_rate_per_group_is_accepted() -> None:
     ("lr", "message"),
     [
         (slice(1e-3, None), r"written slice\(last\) or slice\(first, last\)"),
-        (slice(0.0, 1e-3), "a learning rate is a positive number"),
-        (-1e-3, "a learning rate is a positive number"),
-        (float("nan"), "a learning rate is a positive number"),
+        (slice(0.0, 1e-3), "a learning rate must be a positive number"),
+        (-1e-3, "a learning rate must be a positive number"),
+        (float("nan"), "a learning rate must be a positive number"),
         ([1e-3, 1e-3], "3 parameter groups and 2 learning rates"),
     ],
 )

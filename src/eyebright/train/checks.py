@@ -1,4 +1,4 @@
-"""What is refused before training starts, rather than in the middle of its first epoch."""
+"""Checks before training, so that errors do not occur in the middle of an epoch."""
 
 from torch import nn
 
@@ -10,12 +10,12 @@ from eyebright.train.options import TrainingOptions
 
 
 def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
-    """Refuses batches of one image where the head has batch norms, which have nothing to compare it with.
+    """Raises `InputError` for batches of one image if the head has batch norms, which need several.
 
     Args:
-        loader: of the training side.
-        head: of the model.
-        device: knows how many processes share a batch.
+        loader: the training loader.
+        head: the head of the model.
+        device: the device, which has the number of processes.
 
     Raises:
         InputError: a batch has one image, or fewer than there are processes.
@@ -30,15 +30,15 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
 
 
 def check_options(options: TrainingOptions, target: TargetBlock, *, own_loss: bool) -> None:
-    """Refuses options that do not go with the targets or with the loss.
+    """Raises `InputError` unless the options fit the targets and the loss.
 
     Args:
-        options: of a plan.
+        options: the options of a plan.
         target: the target block.
-        own_loss: whether the loss is another one than the block's.
+        own_loss: whether the loss is not that of the target block.
 
     Raises:
-        InputError: mixing, smoothing or balancing is asked for and not possible.
+        InputError: mixing, label smoothing or balancing is not possible for this target or loss.
     """
     if options.mixes and not target.can_mix:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Cached features of a frozen backbone: an epoch then costs the head alone.
+"""Caches the features of a frozen backbone, so that later epochs compute only the head.
 
 Each training image is used in a number of *views*: augmented copies of it. Epoch e of a phase uses view e modulo their
 number, so the first epochs are those of a training without a cache, step by step, and later ones use the same views in
@@ -34,15 +34,14 @@ class FeatureCache:
     Pooled features take about 10 kB an image and view (1,280 channels, two poolings, float32; half in bfloat16).
 
     Args:
-        model: split at the head; its backbone learns nothing and is in evaluation mode.
-        loader: of the training side, or of validation.
-        device: where the model is, and its precision.
-        shard: of each batch, where several processes train.
-        first_epoch: the number of the first epoch that uses the cache; it decides which view an epoch uses.
-        views: how many views each image has.
+        model: the model, split at the head, with a frozen backbone in evaluation mode.
+        loader: the training or the validation loader.
+        device: the device of the model and its precision.
+        shard: the part of each batch that belongs to this process.
+        first_epoch: the number of the first epoch that uses the cache; the view of an epoch depends on it.
+        views: number of views of each image.
         required: features that take more than half of the free memory are an error; else they are not cached.
-        timer: is told that the backbone's work belongs to the forward pass, though it happens while a step waits for
-            its batch; None: no timer.
+        timer: a timer in which the time of the backbone is moved from waiting for a batch to the forward pass.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Mixup and CutMix: a step that mixes the images of its batch, and their targets in the same proportion.
 
-Each image is mixed with the one at its place from the end of the batch, as in timm: batches are shuffled, so this is a
-random pairing. All images of a batch are mixed in one proportion, which is drawn from Beta(alpha, alpha).
+Image i of a batch is mixed with image b - 1 - i, as in timm; this is a random pairing, because batches are shuffled.
+All images of a batch are mixed in one proportion, which is drawn from Beta(alpha, alpha).
 """
 
 import math
@@ -18,7 +18,7 @@ from eyebright.train.step import Step, step
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels: rows ``top`` to ``bottom``, columns ``left`` to ``right``, the ends left out."""
+    """A rectangle of pixels: rows ``top`` to ``bottom - 1`` and columns ``left`` to ``right - 1``."""
 
     top: int
     bottom: int
@@ -27,10 +27,10 @@ class Box(NamedTuple):
 
 
 def mixing_step(soft_targets: Callable[[Tensor], Tensor]) -> Step:
-    """A step that mixes its batch as the options of the current plan say.
+    """A step that mixes its batch with the options of the current plan.
 
     Args:
-        soft_targets: from encoded targets to a share of each class, which can be mixed; see
+        soft_targets: converts encoded targets to fractions of each class, which can be mixed; see
             `eyebright.tasks.base.TargetBlock.soft_targets`.
     """
 
@@ -42,14 +42,14 @@ def mixing_step(soft_targets: Callable[[Tensor], Tensor]) -> Step:
 
 
 def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options: TrainingOptions) -> TrainBatch:
-    """The batch after mixup or CutMix; with both, one of them by chance (one in two, as in timm).
+    """The batch after mixup or CutMix; with both, after one of them at random (with probability 0.5, as in timm).
 
     Random numbers come from torch's default generator, which training seeds for each step.
 
     Args:
-        images: of a batch.
-        targets: a share of each class, NaN where unknown: a mixed target is unknown where one of both is.
-        options: of which ``mixup`` and ``cutmix`` are used.
+        images: the images of a batch.
+        targets: fractions of each class; NaN where unknown. A mixed target is unknown if one of its two targets is.
+        options: the options ``mixup`` and ``cutmix`` are used.
     """
     use_cutmix = options.cutmix > 0 and (options.mixup == 0 or bool(torch.rand(()) < 0.5))
     share = _beta(options.cutmix if use_cutmix else options.mixup)
@@ -59,7 +59,7 @@ def mix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], options
 
 
 def mixup(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], share: float) -> TrainBatch:
-    """Images and targets, each ``share`` of itself and the rest of its partner (arXiv:1710.09412, equation 1)."""
+    """Images and targets, each ``share`` of itself plus ``1 - share`` of its partner (arXiv:1710.09412, equation 1)."""
     return _blend(images, share), _blend(targets, share)
 
 
@@ -73,7 +73,7 @@ def cutmix(images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b k"], box:
 
 
 def draw_box(height: int, width: int, share: float) -> Box:
-    """A random box that leaves about ``share`` of the image; its centre is anywhere, and what is outside is cut off."""
+    """A random box with about ``1 - share`` of the area; its centre is anywhere, and it is clipped to the image."""
     cut_height, cut_width = int(height * math.sqrt(1 - share)), int(width * math.sqrt(1 - share))
     y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))
     return Box(

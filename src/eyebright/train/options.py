@@ -1,4 +1,4 @@
-"""How a step learns, as data; importing this file loads no torch, so that a command's help can show the defaults."""
+"""`TrainingOptions`; importing this module does not load torch, so that ``--help`` can show the defaults quickly."""
 
 import dataclasses
 import math
@@ -11,27 +11,28 @@ from eyebright.errors import InputError, did_you_mean, listing
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How a step learns, besides learning rates and weight decay; the defaults are the book's.
+    """Options of a training step, besides learning rates and weight decay; the defaults are those of the book.
 
     Args:
         optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
-        clip: the greatest norm of the gradient (2-norm over all parameters); a longer one is scaled down. None: any.
-        accumulate: batches that make one update; the gradient is that of all their images together.
-        ema: the decay of an exponential moving average of the weights, for example 0.999. With one, validation uses the
-            averaged weights, and they are the model's at the end of a plan. None: no average.
+        clip: the largest norm of the gradient (2-norm over all parameters); larger gradients are scaled down. None for
+            no clipping.
+        accumulate: number of batches per update of the weights; the gradient is that of all their images together.
+        ema: the decay of an exponential moving average of the weights, for example 0.999. Validation uses the averaged
+            weights, and the model has them at the end of a plan. None for no average.
         mixup: alpha of mixup, for example 0.2: each image is blended with another one, and so are their targets (Zhang
-            et al., 2018, arXiv:1710.09412). 0: none.
+            et al., 2018, arXiv:1710.09412). 0 for no mixup.
         cutmix: alpha of CutMix, for example 1.0: a box of each image is pasted from another one, and targets are
             blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them by chance.
-            Labels and classes only. 0: none.
-        label_smoothing: the share of each target that is spread evenly over the classes (one label per image) or over
-            yes and no (several labels); labels and classes only. Validation uses the plain loss.
+            Labels and classes only. 0 for no CutMix.
+        label_smoothing: the fraction of each target that is spread evenly over the classes (one label per image) or
+            over yes and no (several labels); labels and classes only. Validation uses the plain loss.
         balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
             ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
             `eyebright.losses.pos_weights`); labels and classes only.
 
     Raises:
-        InputError: an option has no possible value.
+        InputError: the value of an option is invalid.
     """
 
     optimizer: OptimizerName = "adamw"
@@ -65,17 +66,17 @@ class TrainingOptions:
 
     @property
     def mixes(self) -> bool:
-        """Whether images are mixed with others."""
+        """Whether mixup or CutMix is used."""
         return self.mixup > 0 or self.cutmix > 0
 
     @property
     def changes_loss(self) -> bool:
-        """Whether the training loss is another one than the target block's default."""
+        """Whether the training loss differs from the default of the target block."""
         return self.label_smoothing > 0 or self.balance != "none"
 
     @staticmethod
     def of(options: object) -> "TrainingOptions":
-        """The options that an object has under the same names, such as those of the command line."""
+        """The options copied from the attributes of the same names, for example of `eyebright.Options`."""
         return TrainingOptions(
             **{each.name: getattr(options, each.name) for each in dataclasses.fields(TrainingOptions)}
         )

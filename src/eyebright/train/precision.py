@@ -1,4 +1,4 @@
-"""Measures which precision trains this model fastest on this machine; no rule could tell.
+"""Measures which precision trains a model fastest on this machine, which cannot be predicted.
 
 bfloat16 makes ResNets two to three times faster where the processor multiplies matrices of it (AMX, tensor cores), and
 makes other networks hardly faster. Weights stay float32 in both, so both are safe.
@@ -30,16 +30,16 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[Precision, str]:
-    """The faster of float32 and bfloat16 for training, and a sentence with the measurement.
+    """(precision, reason): the faster of float32 and bfloat16 for training, and a sentence with the measurement.
 
     Both are timed in turn on a copy of the model, for about four seconds at most, unless the result is cached; the
     model, its gradients and the global generators are unchanged.
 
     Args:
-        model: as it will be trained: frozen, and with its modules in the modes that they will train in.
-        batch: of training, on the device; a CPU uses only eight images of it.
-        loss: as in training.
-        device: where the model is.
+        model: the model with the frozen layers and the modes of training.
+        batch: a training batch, on the device; on a CPU only eight of its images are used.
+        loss: the training loss.
+        device: the device of the model.
     """
     if not _multiplies_bfloat16(device.torch_device):
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
@@ -59,7 +59,7 @@ def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: De
 
 
 def _recalled(key: str, device: Device) -> tuple[float, float] | None:
-    """The cached result, where all processes have the same one."""
+    """The cached result, if it is the same in all processes."""
     try:
         slow, fast = map(float, read_measurement(key))
     except (TypeError, ValueError, OverflowError):
@@ -70,7 +70,7 @@ def _recalled(key: str, device: Device) -> tuple[float, float] | None:
 
 
 def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[float, float]:
-    """Seconds of a step in float32 and in bfloat16, summed over the processes, so that all choose the same."""
+    """(float32, bfloat16) seconds of a step, summed over the processes, so that all make the same choice."""
     trial = copy.deepcopy(model)
     spent: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with device.fork_rng(0, 0), _one_thread():

@@ -1,7 +1,7 @@
-"""How the learning rate and the momentum move during training: pure functions of the position in [0, 1].
+"""Schedules of the learning rate and the momentum: functions of the position in [0, 1].
 
-The position is the share of a plan's batches that are done *before* the batch, as in the book. A ``Schedule`` is data
-(a frozen dataclass that JSON can hold), not a function, so that a checkpoint can hold it.
+The position is the fraction of a plan's steps *before* the current step, as in the book. A `Schedule` is a frozen
+dataclass and not a function, so that a checkpoint can store it as JSON.
 """
 
 import bisect
@@ -24,25 +24,25 @@ BOOK_MOMENTA: Momenta = (0.95, 0.85, 0.95)
 
 
 class Schedule(ABC):
-    """From the position in [0, 1] to the share of each group's peak learning rate, and to the momentum."""
+    """A schedule of the learning rate, as a factor of the peak of each group, and of the momentum."""
 
     @abstractmethod
     def factor(self, position: float) -> float:
-        """What the peak learning rates are multiplied by."""
+        """The factor of the peak learning rates at a position in [0, 1]."""
 
     @abstractmethod
     def momentum(self, position: float) -> float:
-        """Momentum of SGD, beta1 of AdamW."""
+        """The momentum of SGD, or beta1 of AdamW, at a position in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up on a cosine, down on a cosine, the momentum the other way round (arXiv:1803.09820, cosines as in the book).
+    """The learning rate rises and falls on cosines, the momentum falls and rises (arXiv:1803.09820, as in the book).
 
     Args:
         div: the first learning rate is the peak divided by this.
-        div_final: the last one is the peak divided by this.
-        pct_start: the share of the batches that goes up, in (0, 1).
+        div_final: the last learning rate is the peak divided by this.
+        pct_start: fraction of steps in which the learning rate rises, in (0, 1).
         moms: momentum at the start, at the peak of the learning rate and at the end.
     """
 
@@ -55,7 +55,7 @@ class OneCycle(Schedule):
         _check_share("pct_start", self.pct_start)
 
     def factor(self, position: float) -> float:
-        """What the peak learning rates are multiplied by."""
+        """The factor of the peak learning rates."""
         return combined_cos(self.pct_start, 1 / self.div, 1.0, 1 / self.div_final)(position)
 
     def momentum(self, position: float) -> float:
@@ -65,12 +65,12 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class FlatCosine(Schedule):
-    """Flat at the peak, then down on a cosine.
+    """A constant learning rate that falls on a cosine at the end.
 
     Args:
         div_final: the last learning rate is the peak divided by this.
-        pct_start: the share of the batches that stays flat, in (0, 1).
-        mom: the momentum, all the time.
+        pct_start: fraction of steps with a constant learning rate, in (0, 1).
+        mom: the constant momentum.
     """
 
     div_final: float = 1e5
@@ -81,7 +81,7 @@ class FlatCosine(Schedule):
         _check_share("pct_start", self.pct_start)
 
     def factor(self, position: float) -> float:
-        """What the peak learning rates are multiplied by."""
+        """The factor of the peak learning rates."""
         return combined_cos(self.pct_start, 1.0, 1.0, 1 / self.div_final)(position)
 
     def momentum(self, position: float) -> float:
@@ -91,12 +91,12 @@ class FlatCosine(Schedule):
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The peak learning rate and one momentum, all the time."""
+    """A constant learning rate and a constant momentum."""
 
     mom: float = 0.9
 
     def factor(self, position: float) -> float:
-        """What the peak learning rates are multiplied by."""
+        """The factor of the peak learning rates."""
         return 1.0
 
     def momentum(self, position: float) -> float:
@@ -112,10 +112,10 @@ def schedule_to_json(schedule: Schedule) -> dict[str, Any]:
 
 
 def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
-    """The schedule that ``schedule_to_json`` wrote.
+    """The schedule from the JSON of `schedule_to_json`.
 
     Raises:
-        TrainingError: a schedule of another kind.
+        TrainingError: an unknown schedule.
     """
     known = {kind.__name__: kind for kind in (OneCycle, FlatCosine, Constant)}
     fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
@@ -141,11 +141,11 @@ def sched_exp(start: float, end: float, pos: float) -> float:
 
 
 def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
-    """One curve out of several: each takes its share of [0, 1].
+    """A curve that consists of several, each on a fraction of [0, 1].
 
     Args:
-        pcts: the shares; they add up to 1.
-        scheds: one curve for each share, each of a position in [0, 1].
+        pcts: the fractions; they add up to 1.
+        scheds: one curve per fraction, a function of the position in [0, 1].
     """
     if len(pcts) != len(scheds) or min(pcts) < 0 or not math.isclose(sum(pcts), 1.0):
         raise InputError(f"{len(scheds)} schedules need as many shares that add up to 1, got {list(pcts)}")
@@ -163,7 +163,7 @@ def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
 
 @functools.cache
 def combined_cos(pct: float, start: float, middle: float, end: float) -> Curve:
-    """From ``start`` to ``middle`` on a cosine for a share ``pct``, then to ``end`` on another."""
+    """From ``start`` to ``middle`` on a cosine for a fraction ``pct``, then to ``end`` on another."""
     up, down = (lambda pos: sched_cos(start, middle, pos)), (lambda pos: sched_cos(middle, end, pos))
     return combine_scheds([pct, 1 - pct], [up, down])
 
@@ -196,7 +196,7 @@ def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
     if len(rates) != n:
         raise InputError(f"there are {n} parameter groups and {len(rates)} learning rates; give one number or {n}")
     if not all(rate > 0 and math.isfinite(rate) for rate in rates):
-        raise InputError(f"a learning rate is a positive number, got {lr}")
+        raise InputError(f"a learning rate must be a positive number, got {lr}")
     return tuple(rates)
 
 
@@ -206,7 +206,7 @@ def _slice_rates(lr: slice, n: int) -> list[float]:
     if lr.start is None:
         return [lr.stop / 10] * (n - 1) + [float(lr.stop)]
     if lr.start <= 0 or lr.stop <= 0:
-        raise InputError(f"a learning rate is a positive number, got {lr}")
+        raise InputError(f"a learning rate must be a positive number, got {lr}")
     return even_mults(float(lr.start), float(lr.stop), n)
 
 

@@ -1,4 +1,4 @@
-"""One training step. Change the mathematics by passing another ``step`` to ``train``.
+"""One training step; pass another ``step`` to ``train`` to change it.
 
 For example with noise on the images:
 
@@ -6,7 +6,8 @@ For example with noise on the images:
         inputs, targets = batch
         return step(run, model, (inputs + 0.1 * torch.randn_like(inputs), targets))
 
-A step of your own that computes another loss ends with ``learn_from``, which accumulates, clips and averages.
+A custom step that computes another loss ends with `learn_from`, which accumulates and clips gradients and averages
+weights.
 """
 
 import math
@@ -27,15 +28,15 @@ class LossNotFiniteError(TrainingError):
 
 
 def step(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
-    """The loss on one batch, after learning from it.
+    """Trains on one batch and returns its loss.
 
     Args:
         run: the state of training.
-        model: what is called: see `eyebright.train.run.PhaseSetup`.
-        batch: on the device.
+        model: the model to call, see `eyebright.train.run.PhaseSetup`.
+        batch: inputs and targets, on the device.
 
     Raises:
-        LossNotFiniteError: the loss is infinite or not a number; the weights are those from before the step.
+        LossNotFiniteError: the loss is infinite or not a number; the weights are unchanged.
     """
     inputs, targets = batch
     with run.timer(FORWARD):
@@ -46,17 +47,17 @@ def step(run: Run, model: nn.Module, batch: TrainBatch) -> StepResult:
 
 
 def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
-    """The loss of a batch, after its gradient was added and, where enough batches were accumulated, became an update.
+    """Adds the gradient of a loss, updates the weights if enough batches are accumulated, and returns the loss.
 
-    Of several processes each gives the loss of its part of the batch; the result is that of the whole batch.
+    With several processes, each passes the loss of its part of the batch, and the result is that of the whole batch.
 
     Args:
-        run: whose model gave the loss.
-        loss: the mean over the images.
-        weight: how much this mean counts beside those of other batches and processes: usually the number of images.
+        run: the state of training.
+        loss: the mean loss over the images.
+        weight: the weight of this mean among those of other batches and processes, usually the number of images.
 
     Raises:
-        LossNotFiniteError: the loss is infinite or not a number; the weights are those from before the step.
+        LossNotFiniteError: the loss is infinite or not a number; the weights are unchanged.
     """
     scaled = run.device.scale_loss(loss, weight)
     accumulation = run.accumulation
@@ -70,7 +71,7 @@ def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
         result = StepResult(float(scaled.batch_loss), float(scaled.batch_weight))
     if not math.isfinite(result.loss):
         run.discard_gradients()
-        reset_broken_statistics(run.model)  # the forward pass has put the batch into them
+        reset_broken_statistics(run.model)  # the forward pass has updated them with this batch
         raise LossNotFiniteError(_what_to_try(run, result.loss))
     accumulation.batches += 1
     accumulation.weight += result.weight
@@ -80,7 +81,7 @@ def learn_from(run: Run, loss: Tensor, weight: Tensor | int) -> StepResult:
 
 
 def update(run: Run) -> None:
-    """Makes one update of the accumulated gradients, if any: that of all their images together."""
+    """Updates the weights with the accumulated gradients, if there are any."""
     accumulation = run.accumulation
     if accumulation.batches == 0:
         return

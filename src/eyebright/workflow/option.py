@@ -129,18 +129,18 @@ class OptionField:
             raise InputError(f"`{self.name}` must be a list, got {value!r}")
         return tuple(map(self._convert_single, value))
 
-    def _convert_single(self, given: Any) -> Any:
+    def _convert_single(self, raw: Any) -> Any:
         option = self.option
         if option.convert:
             try:
-                return option.convert(given)
+                return option.convert(raw)
             except InputError as error:
                 raise InputError(f"`{self.name}` {error}") from None
-        value = _typed(self.value_type, given)
+        value = _typed(self.value_type, raw)
         if value is None or not _within(value, option):
             subject = f"each value of `{self.name}`" if self.repeated else f"`{self.name}`"
             expected = ", ".join(filter(None, [_TYPE_TEXTS[self.value_type], option.range]))
-            raise InputError(f"{subject} must be {expected}, got {given!r}")
+            raise InputError(f"{subject} must be {expected}, got {raw!r}")
         if option.choices and value not in option.choices:
             nearest = did_you_mean(value, option.choices)
             raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(option.choices)}")

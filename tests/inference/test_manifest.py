@@ -277,7 +277,7 @@ ODD: dict[str, tuple[Change, str]] = {
     "a preprocessing that is a string": (lambda d: d.update(preprocessing="x"), "the manifest has an invalid value"),
     "a threshold that is not a number": (
         lambda d: d["decision"]["thresholds"].update(values=float("nan")),
-        r"lies in \[0, 1\]",
+        r"must be in \[0, 1\], got nan",
     ),
     "a threshold that is a string": (
         lambda d: d["decision"]["thresholds"].update(values="x"),

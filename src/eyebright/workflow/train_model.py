@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eyebright._optional import check_installed
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError
 from eyebright.evaluation.decide import fit_decision
@@ -65,7 +64,6 @@ def train_model(
     """
     out, options = Path(out), options or Options()
     say = say if is_main_process() else _say_nothing
-    check_installed("jinja2", extra="report", purpose="writing a report")  # before an hour of training
     with _model_folder(out):
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)

@@ -35,9 +35,7 @@ def test_the_tree_in_the_docstring_has_all_classes_and_their_parents() -> None:
 
 
 def test_a_missing_package_is_an_error_of_eyebright_and_an_import_error() -> None:
-    for check in (
-        lambda: import_optional("no_such_package.part", extra="report", purpose="a test"),
-    ):
+    for check in (lambda: import_optional("no_such_package.part", extra="report", purpose="a test"),):
         with pytest.raises(
             MissingExtraError, match=r"a test needs the package 'no_such_package': pip install 'eyebright\[report\]'"
         ):

@@ -277,11 +277,7 @@ ODD: dict[str, tuple[Change, str]] = {
     "a preprocessing that is a string": (lambda d: d.update(preprocessing="x"), "the manifest has an invalid value"),
     "a threshold that is not a number": (
         lambda d: d["decision"]["thresholds"].update(values=float("nan")),
-<<<<<<< HEAD
-        r"must be in \[0, 1\], got nan",
-=======
         r"a threshold must be in \[0, 1\], got nan",
->>>>>>> 5e44777 (benchmarks/canonical_pixels.py: the cost of canonical pixels and what fast_decode changes)
     ),
     "a threshold that is a string": (
         lambda d: d["decision"]["thresholds"].update(values="x"),

@@ -1,8 +1,8 @@
-"""The one place that knows devices, precisions and other processes, on Hugging Face accelerate.
+"""`Device`: the device of a training, its precision, and the other processes, based on Hugging Face accelerate.
 
-Nothing else knows how many processes there are. accelerate's state is made when it is first needed and never reset, so
-a user's own ``Accelerator`` and this class see the same processes. Its global mixed-precision setting is left alone:
-autocast and loss scaling belong to one ``Device``, so two models of one program may differ.
+No other module depends on the number of processes. The state of accelerate is created when it is first needed and never
+reset, so a user's own ``Accelerator`` sees the same processes. Its global mixed-precision setting is not used: autocast
+and loss scaling belong to a `Device`, so two models in one program can have different precisions.
 """
 
 import contextlib
@@ -36,11 +36,11 @@ class Device:
     Attributes:
         torch_device: the device.
         world_size: number of processes.
-        rank: of this process, from 0.
-        precision: of autocast; weights stay float32.
+        rank: the rank of this process, from 0.
+        precision: the precision of autocast; weights stay float32.
         precision_reason: a sentence on why it was chosen.
-        precision_is_set: False while ``"auto"`` waits for a choice.
-        scaler: of the loss, for float16.
+        precision_is_set: False for ``"auto"`` until a precision is chosen.
+        scaler: the gradient scaler for float16; else None.
 
     Raises:
         InputError: there is no such device or precision.
@@ -57,7 +57,7 @@ class Device:
         self.scaler = _scaler(self.precision, self.torch_device)
 
     def set_precision(self, precision: str, reason: str) -> None:
-        """Sets the precision where ``"auto"`` was asked for and nothing has been chosen yet."""
+        """Sets the precision if it is ``"auto"`` and none has been chosen yet."""
         if not self.precision_is_set:
             self.precision, self.precision_reason = _supported(precision, self.torch_device, reason)
             self.scaler = _scaler(self.precision, self.torch_device)
@@ -68,17 +68,17 @@ class Device:
         return model.to(self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """A context in which operations that may are computed in the chosen precision."""
+        """A context with autocast to the precision of the device."""
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.torch_device.type, dtype=getattr(torch, self.precision))
 
     def backward(self, loss: Tensor) -> None:
-        """Adds the gradient of ``loss``, scaled up where float16 needs it."""
+        """Adds the gradient of ``loss``, scaled for float16."""
         (self.scaler.scale(loss) if self.scaler else loss).backward()
 
     def update(self, optimizer: GroupedOptimizer, clip: float | None) -> None:
-        """One step of the optimizer, with the norm of the gradient clipped to ``clip``; then no gradient is left."""
+        """One step of the optimizer, with the norm of the gradient clipped to ``clip``; gradients are then reset."""
         if self.scaler and clip:
             self.scaler.unscale_(optimizer.torch)
         if clip:
@@ -93,11 +93,11 @@ class Device:
 
     @contextlib.contextmanager
     def fork_rng(self, seed: int, step: int) -> Generator[None, None, None]:
-        """Inside the ``with``, torch's random numbers depend on seed, step and rank only; then generators are restored.
+        """A context in which torch's random numbers depend only on seed, step and rank; generators are restored.
 
         Args:
-            seed: of the run.
-            step: number of the step, so that it can be repeated.
+            seed: the seed of the run.
+            step: the number of the step.
         """
         counters = hashlib.blake2b(f"{seed} {step} {self.rank}".encode(), digest_size=8)
         generators = _global_generators(self.torch_device)
@@ -114,7 +114,7 @@ class Device:
         """The model to call in training: itself, or wrapped so that all processes share gradients and statistics.
 
         Args:
-            model: with its modules in the modes that they will train in.
+            model: the model, with its modules in the modes of training.
         """
         if self.world_size == 1 or not any(p.requires_grad for p in model.parameters()):
             return self.sync_batch_norms(model)
@@ -127,15 +127,15 @@ class Device:
         return nn.parallel.DistributedDataParallel(self.sync_batch_norms(model), device_ids=ids, **no_buffers)
 
     def sync_batch_norms(self, model: nn.Module) -> nn.Module:
-        """The model, with batch norms in training mode that use the statistics of all processes' batches."""
+        """The model with batch norms that, in training mode, use the statistics of the batches of all processes."""
         return model if self.world_size == 1 else sync_batch_norms(model, self.all_reduce)
 
     def scale_loss(self, loss: Tensor, weight: Tensor | int) -> "ScaledLoss":
         """This process's loss, scaled so that the mean gradient of all processes is that of the whole batch's loss.
 
         Args:
-            loss: the mean over this process's part of the batch.
-            weight: how much this part counts beside the others: usually its number of images.
+            loss: the mean over the part of the batch of this process.
+            weight: the weight of this part among all, usually its number of images.
         """
         if self.world_size == 1:
             return ScaledLoss(loss, loss.detach(), weight)
@@ -155,7 +155,7 @@ class Device:
         return summed
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The rows of all processes in the order of their ranks; each may have another number of rows."""
+        """The rows of all processes in the order of their ranks; their numbers of rows can differ."""
         if self.world_size == 1:
             return tensor
         from accelerate.utils import gather, pad_across_processes
@@ -165,10 +165,10 @@ class Device:
         return torch.cat([shard[:n] for shard, n in zip(padded.chunk(self.world_size), lengths.tolist(), strict=True)])
 
     def gather_batches(self, batches: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
-        """The rows of all processes: batch by batch where there is one process, else as one batch.
+        """The rows of all processes: batch by batch for one process, else as one batch.
 
         Args:
-            batches: of this process, tensors with a row for each image; there may be none.
+            batches: the batches of this process, tensors with one row per image; can be empty.
         """
         if self.world_size == 1:
             yield from batches
@@ -186,13 +186,13 @@ class Device:
             values |= others
 
     def on_main(self, function: Callable[[], object]) -> None:
-        """Calls a function in the main process only; the others wait for it, and raise its error too.
+        """Calls a function in the main process only; the others wait, and raise the same error.
 
         Args:
-            function: writes a file, for example.
+            function: a function, for example one that writes a file.
 
         Raises:
-            EyebrightError: what ``function`` raised.
+            EyebrightError: the error that ``function`` raised.
         """
         error: EyebrightError | None = None
         if self.is_main:
@@ -205,13 +205,10 @@ class Device:
             raise error
 
     def check_batch_size(self, batch: int) -> None:
-        """Refuses a batch of which a process would get no image.
+        """Raises `InputError` if a batch has fewer images than there are processes.
 
         Args:
-            batch: images in a batch of all processes.
-
-        Raises:
-            InputError: there are fewer images than processes.
+            batch: number of images in a batch of all processes.
         """
         if batch < self.world_size:
             raise InputError(
@@ -238,12 +235,12 @@ class Device:
 
 
 class ScaledLoss(NamedTuple):
-    """The loss of a batch of which each process has a part.
+    """The loss of a batch that is divided among processes.
 
     Args:
-        loss: of this process's part, scaled, to differentiate.
-        batch_loss: of the whole batch.
-        batch_weight: how much the whole batch counts beside others.
+        loss: the scaled loss of the part of this process, to be differentiated.
+        batch_loss: the loss of the whole batch.
+        batch_weight: the weight of the whole batch among others.
     """
 
     loss: Tensor
@@ -252,7 +249,7 @@ class ScaledLoss(NamedTuple):
 
 
 def is_main_process() -> bool:
-    """Whether this process has the rank 0; also known before there is a `Device`."""
+    """Whether this process has rank 0; does not need a `Device`."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -273,7 +270,7 @@ def _world(device: torch.device) -> tuple[int, int]:
 
 
 def _supported(precision: str, device: torch.device, reason: str) -> tuple[Precision, str]:
-    """The precision, or the nearest one that the device can train in, and why."""
+    """(precision, reason): the precision, or the nearest one that the device supports for training."""
     if precision == "auto":
         return "float32", "float32: nothing else has been tried for this model yet"
     if precision == "float16" and device.type != "cuda":

@@ -1,4 +1,4 @@
-"""The optimizer of one plan: torch's fused AdamW or SGD, set group by group as the book does.
+"""The optimizer of a plan: torch's fused AdamW or SGD, with a learning rate per parameter group as in the book.
 
 Each parameter group becomes two in torch, because norm layers and biases get no weight decay; ``param_groups`` shows
 the groups of the book. Torch's AdamW with betas (momentum, 0.99) and eps 1e-5 *is* the book's Adam.
@@ -16,10 +16,10 @@ FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
 
 
 class GroupedOptimizer:
-    """Torch's optimizer over parameter groups of which norm layers and biases (all with one axis) do not decay.
+    """Torch's optimizer over parameter groups, without weight decay of norm layers and biases (all with one axis).
 
     Args:
-        groups: all parameters, body first, head last; frozen ones too.
+        groups: all parameters including frozen ones, backbone first, head last.
         kind: ``"adamw"`` or ``"sgd"``.
         weight_decay: decoupled from the gradient (arXiv:1711.05101).
     """
@@ -36,7 +36,7 @@ class GroupedOptimizer:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups as the book counts them: parameters, learning rate, momentum and weight decay of each."""
+        """The groups of the book: parameters, learning rate, momentum and weight decay of each."""
         decaying = self.torch.param_groups[::2]
         return [
             {"params": group, "lr": half["lr"], "mom": _momentum(half), "weight_decay": half["weight_decay"]}
@@ -53,7 +53,7 @@ class GroupedOptimizer:
                 half["momentum"] = momentum
 
     def gradients(self) -> list[Tensor]:
-        """The gradients that there are."""
+        """The gradients of all parameters that have one."""
         return [p.grad for group in self._groups for p in group if p.grad is not None]
 
     def zero_grad(self) -> None:
@@ -64,12 +64,12 @@ class GroupedOptimizer:
 
 
 class DecoupledSGD(torch.optim.SGD):
-    """SGD whose weight decay shrinks the weights and leaves the momentum alone (arXiv:1711.05101, algorithm 1)."""
+    """SGD with decoupled weight decay, which does not enter the momentum (arXiv:1711.05101, algorithm 1)."""
 
     def __init__(self, halves: list[dict[str, Any]], *, momentum: float, fused: bool) -> None:
         self._decay = [half["weight_decay"] for half in halves]
         super().__init__([{**half, "weight_decay": 0.0} for half in halves], lr=0.0, momentum=momentum, fused=fused)
-        # The loss scaler then looks at the gradients itself, and a skipped update skips the decay too.
+        # The loss scaler then checks the gradients itself, and a skipped update also skips the decay.
         self._step_supports_amp_scaling = False
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
-"""Checkpoints: the state of a run as one safetensors file, from which only tensors and JSON can be read.
+"""Checkpoints: the state of a run as one safetensors file, which contains only tensors and JSON.
 
-The JSON is in the header of the file. The file is written under a temporary name, flushed to the disk and renamed, so a
-crash leaves the old one or the new one. Resumed from the end of an epoch (``EpochDone``), training ends with the
-weights of an uninterrupted run: in float32 on a CPU, bit for bit.
+The JSON is in the header of the file. The file is written under a temporary name, flushed to the disk and renamed, so
+after a crash there is either the old or the new one. A training that is resumed from the end of an epoch (`EpochDone`)
+ends with the weights of an uninterrupted one: in float32 on a CPU, bit for bit.
 """
 
 import json
@@ -34,7 +34,7 @@ _KINDS = {
     "history": list,
     "phase_started": bool,
 }
-_LONGEST = 200  # letters of a value in a message
+_MAX_LENGTH = 200  # characters of a value in a message
 
 Tensors = dict[str, Tensor]
 Description = dict[str, Any]
@@ -66,11 +66,11 @@ def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None 
 
     Args:
         run: a run of the same model, seed and data, on any device.
-        path: of a checkpoint.
-        plans: that are to be trained, which must be those of the checkpoint; None: not checked.
+        path: path of the checkpoint.
+        plans: the plans to train, which must be those of the checkpoint; None for no check.
 
     Raises:
-        TrainingError: there is no such file, it is not whole, or it does not fit this run; the run is unchanged.
+        TrainingError: there is no such file, it is damaged, or it does not fit this run; the run is unchanged.
     """
     tensors, description = read_checkpoint(path)
     restore(run, tensors, description, plans=plans)
@@ -122,10 +122,10 @@ def run_state(run: Run) -> tuple[Tensors, Description]:
 def restore(
     run: Run, tensors: Mapping[str, Tensor], description: Mapping[str, Any], *, plans: Sequence[Plan] | None = None
 ) -> None:
-    """Sets the state that ``run_state`` returned for another run.
+    """Restores the state from `run_state` of another run.
 
     Raises:
-        TrainingError: it does not fit this run; the run is unchanged.
+        TrainingError: the state does not fit this run; the run is unchanged.
     """
     saved_plans = tuple(Plan.from_json(plan) for plan in description["plans"])
     _check_same(run, description, saved_plans, plans)
@@ -164,7 +164,7 @@ def _description(run: Run) -> Description:
 
 
 def _what_is_wrong(tensors: Tensors, description: Description) -> str:
-    """What is missing or of the wrong type in a checkpoint; the empty string where it is complete."""
+    """A description of what is missing or of the wrong type in a checkpoint; empty if it is valid."""
     wrong = [name for name, kind in _KINDS.items() if not isinstance(description.get(name), kind)]
     wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
     wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
@@ -191,7 +191,7 @@ def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan],
 
 
 def _differences(name: str, was: Any, now: Any) -> list[str]:
-    """The differing values, each with its path of names; keys that only the old one has are ignored."""
+    """The differing values with their paths of keys; keys that only the old description has are ignored."""
     if isinstance(was, dict) and isinstance(now, dict):
         return [words for key, value in now.items() for words in _differences(f"{name} {key}", was.get(key), value)]
     return [] if was == now else [f"{name.strip()} was {_short(was)} and is {_short(now)}"]
@@ -199,7 +199,7 @@ def _differences(name: str, was: Any, now: Any) -> list[str]:
 
 def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
 def _plan_difference(saved: Sequence[Plan], asked: Sequence[Plan]) -> str:

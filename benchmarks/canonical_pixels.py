@@ -24,7 +24,7 @@ import PIL.Image
 import torch
 
 from eyebright import Image, Resize, get_image_files, load_predictor
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.image.canonical import CANONICAL, LEGACY
 from eyebright.inference.manifest import load_evaluation
 from eyebright.transforms.pipeline import Pipeline
 
@@ -105,8 +105,8 @@ def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
     outputs: dict[str, torch.Tensor] = {}
     rows: list[list[str]] = []
     record: dict[str, object] = {}
-    for name, version, fast in (("canonical-1", CANONICAL, False), ("canonical-1, fast_decode", CANONICAL, True)):
-        scores = predict(model, evaluation.paths, version, fast_decode=fast)
+    for name, fast in (("canonical-1", False), ("canonical-1, fast_decode", True)):
+        scores = predict(model, evaluation.paths, fast_decode=fast)
         outputs[name] = scores
         values = {
             metric.name: metric(decision.decide(scores) if metric.takes == "decisions" else scores, evaluation.targets)
@@ -126,10 +126,10 @@ def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
     return {**record, "mean": difference.mean().item(), "max": difference.max().item(), "changed": changed}
 
 
-def predict(model: Path, paths: Sequence[Path], version: PixelsVersion, *, fast_decode: bool) -> torch.Tensor:
+def predict(model: Path, paths: Sequence[Path], *, fast_decode: bool) -> torch.Tensor:
     """The scores of the images."""
     predictor = load_predictor(model, fast_decode=fast_decode)
-    if predictor.manifest.pixels != version:
+    if predictor.manifest.pixels != CANONICAL:
         raise SystemExit(f"the model has the pixels {predictor.manifest.pixels}; train one with this version")
     return torch.stack([prediction.scores for prediction in predictor.predict(list(paths))])
 

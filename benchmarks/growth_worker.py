@@ -63,7 +63,7 @@ def rows(name: str, number: int, folder: Path) -> dict[str, float]:
 
 
 def stratify_one(frame: pd.DataFrame, _: Path) -> Callable[[], object]:
-    return lambda: checked_split(TrainTestSplitter(0.2, 0, frame["fname"]), frame)
+    return lambda: checked_split(TrainTestSplitter(0.2, 0, list(frame["fname"])), frame)
 
 
 def stratify_several(frame: pd.DataFrame, _: Path) -> Callable[[], object]:

@@ -88,7 +88,7 @@ def save_for_both(folder: Path, images: list[str], arguments: argparse.Namespace
         images,
         [save_resized(path, preprocessing, folder / f"{i}.png") for i, path in enumerate(images[:RESIZED_IMAGES])],
         arguments.arch,
-        tuple(size),
+        (size.height, size.width),
         CLASSES,
         stats,
         str(folder / "model"),

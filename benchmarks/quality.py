@@ -27,7 +27,7 @@ from eyebright.workflow.options import Options
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]
-SAMPLES = 500  # of the bootstrap
+RESAMPLES = 500  # of the bootstrap
 
 
 def main() -> None:
@@ -135,7 +135,7 @@ def score_interval(score: Score, target: Array, predicted: Array, reference: Arr
 
     by_image = [torch.from_numpy(array).transpose(0, 1) for array in (predicted, reference) if array is not None]
     statistic = mean if reference is None else difference
-    return bootstrap(statistic, [*by_image, torch.from_numpy(target)], samples=SAMPLES)
+    return bootstrap(statistic, [*by_image, torch.from_numpy(target)], n_resamples=RESAMPLES)
 
 
 def seconds(results: Sequence[TrainingResult]) -> list[float]:

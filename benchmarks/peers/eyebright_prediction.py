@@ -7,12 +7,14 @@ model on pixels that are already in memory.
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from eyebright import Image, load_predictor
+from eyebright.inference.runtimes.base import Precision
+from eyebright.inference.runtimes.select import RuntimeName
 from eyebright.transforms.draw import draw_all
 from peers.prediction_protocol import print_result, read_settings, time_single_predictions
 
@@ -21,7 +23,8 @@ ROUNDS = 3
 
 def main() -> None:
     settings = read_settings()
-    predictor = load_predictor(settings.folder, runtime=settings.runtime, precision=settings.precision, device="cpu")
+    runtime, precision = cast("RuntimeName", settings.runtime), cast("Precision", settings.precision)
+    predictor = load_predictor(settings.folder, runtime=runtime, precision=precision, device="cpu")
 
     def read(path: str) -> np.ndarray[Any, Any]:
         image = Image.create(path)

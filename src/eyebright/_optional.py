@@ -1,7 +1,6 @@
 """Import of packages that are installed only with an extra of Eyebright."""
 
 import importlib
-import importlib.util
 from types import ModuleType
 
 from eyebright.errors import MissingExtraError

@@ -127,7 +127,7 @@ def _parts(table: TextTable, column: str) -> Categorical[Part]:
             raise table.error(
                 f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
             )
-    part = cells.map(lambda cell: meaning[cell.lower()])
+    part: Categorical[Part] = cells.map(lambda cell: meaning[cell.lower()])
     if set(part.categories) <= set(HELD_OUT):
         raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
     if is_valid and "valid" not in part.categories:

@@ -196,7 +196,7 @@ class Pipeline:
                 pixels = cv2.LUT(pixels, draw.lighting.table())
             pixels = _apply_functions(pixels, draw.pixel_functions)
             if placement is not None:
-                pixels = cv2.LUT(pixels, _FLOAT_LEVELS)
+                pixels = _FLOAT_LEVELS[pixels]
         warp = draw.warp if device_draw is None else draw.warp.then(device_draw.warp)
         return Preprocessed(pixels, warp, device_draw)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.evaluation import Evaluation
@@ -400,3 +401,17 @@ def test_nan_is_null_in_the_file_and_nan_after_loading(tmp_path: Path) -> None:
     scores = load_model(tmp_path / "model")[0].scores
     assert math.isnan(scores["mean_ap"])
     assert scores["f1"] == 0.5
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_refused_with_their_tensor(tmp_path: Path, value: float) -> None:
+    odd = STATE | {"bias": torch.tensor([0.0, value])}
+    says = "1 of 2 values of the tensor 'bias' are NaN or infinite"
+    with pytest.raises(ArtifactError, match=f"the model is not saved in '{tmp_path / 'new'}': {says}"):
+        save_model(tmp_path / "new", manifest(), odd)
+    assert not (tmp_path / "new").exists()
+    save_model(tmp_path, manifest(), STATE)
+    text = json.dumps(json.loads((tmp_path / MANIFEST).read_text()))
+    save_file(odd, tmp_path / WEIGHTS, metadata={"manifest": text})
+    with pytest.raises(ArtifactError, match=f"the weights in '{tmp_path / WEIGHTS}' cannot be used: {says}"):
+        load_model(tmp_path)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -36,6 +36,7 @@ from eyebright.errors import ArtifactError, EyebrightError, InputError, listing
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
 from eyebright.io.atomic import prepared_file
+from eyebright.io.tensors import not_finite, read_metadata, read_tensors
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
@@ -164,12 +165,15 @@ def save_model(
         evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
 
     Raises:
-        ArtifactError: the number of outputs or thresholds is not the number of classes; or a file cannot be written,
-            for example because the disk is full. The message says whether a model that was in the folder before is
-            unchanged: it is if any file cannot be written, but not if one cannot be renamed after another one was.
+        ArtifactError: the number of outputs or thresholds is not the number of classes; a weight is not finite; or a
+            file cannot be written, for example because the disk is full. The message says whether a model that was in
+            the folder before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after
+            another one was.
     """
     folder = Path(folder)
     _check_consistent(manifest)
+    if reason := not_finite(state):
+        raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     identity = uuid.uuid4().hex
     saved = None
     if evaluation is not None:
@@ -193,8 +197,8 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
     """(manifest, weights) of a saved model.
 
     Raises:
-        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, or a file
-            that can run code (pickle).
+        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, one with
+            weights that are not finite, or a file that can run code (pickle).
     """
     return _load(Path(folder), weights=True)
 
@@ -284,14 +288,14 @@ def _relative(images: Path, folder: Path) -> Path:
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     _check_model_folder(folder)
+    path = folder / WEIGHTS
     try:
-        with (folder / WEIGHTS).open("rb"):
-            pass  # safetensors would report a file without permission as missing
-        with safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
-            copy = json.loads((file.metadata() or {}).get("manifest", "null"))
-            state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"'{folder / WEIGHTS}' is damaged or not a model file: {_reason(error)}") from None
+        state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
+        copy = json.loads(metadata.get("manifest", "null"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"'{path}' is damaged or not a model file: {_reason(error)}") from None
+    if reason := not_finite(state):
+        raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
         return Manifest.from_json(_choose_manifest(folder / MANIFEST, copy)), state
     except ArtifactError as error:
@@ -376,7 +380,10 @@ def _check_model_folder(folder: Path) -> None:
         raise ArtifactError(f"there is no model folder '{folder}'")
     if (folder / WEIGHTS).is_file():
         return
-    names = sorted(file.name for file in folder.iterdir())[:8]
+    try:
+        names = sorted(file.name for file in folder.iterdir())[:8]
+    except OSError as error:  # it was removed in the meantime, or cannot be read
+        raise ArtifactError(f"the model folder '{folder}' cannot be read: {_reason(error)}") from None
     executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
     if executable:
         raise ArtifactError(

@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from eyebright.errors import WeightsError, listing
+from eyebright.io.tensors import read_tensors
 from eyebright.models.architectures import TORCHVISION
 
 CONNECT_TIMEOUT = 5.0
@@ -261,10 +260,10 @@ def _read(path: Path) -> Weights:
     """The state dict in a file, also if it is nested under "state_dict" or "model" in a checkpoint."""
     try:
         if path.suffix == ".safetensors":
-            state: Any = load_file(path)
+            state: Any = read_tensors(path)[0]
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise WeightsError(f"cannot read the weights '{path}': {_first_line(error)}") from None
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

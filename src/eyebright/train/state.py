@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from eyebright.errors import EyebrightError, TrainingError, listing
 from eyebright.io.atomic import write_atomically
+from eyebright.io.tensors import read_tensors
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run
 
@@ -85,11 +86,9 @@ def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
     if not Path(path).is_file():
         raise TrainingError(f"there is no checkpoint '{path}': train without resuming first")
     try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("eyebright")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        description: Any = json.loads(text or "{}")
-    except (OSError, SafetensorError, ValueError, RecursionError) as reason:
+        tensors, metadata = read_tensors(path)
+        description: Any = json.loads(metadata.get("eyebright", "{}"))
+    except (OSError, ValueError, RecursionError) as reason:
         raise TrainingError(f"'{path}' is not a whole checkpoint ({reason}): start training again") from None
     if not isinstance(description, dict):
         raise TrainingError(f"'{path}' is not a whole checkpoint (it describes no run): start training again")

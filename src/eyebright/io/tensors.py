@@ -1,0 +1,84 @@
+"""Reads safetensors files through one open file, so that a file that is being replaced is read as the old or the new.
+
+`safetensors.safe_open` opens the file twice, for the header and for the tensors: if the file is replaced in between, it
+returns tensors of one model under the header of another. It also maps the file, so a file that is overwritten later
+changes the tensors. Here the bytes are read once, and header and tensors are made from them.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+_LENGTH = 8  # bytes at the start of the file: the length of the header, little-endian
+_LONGEST = 100_000_000  # bytes of a header; the limit of safetensors
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors, metadata) of a safetensors file.
+
+    While it is read, the file takes up twice its size in memory.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged, or not a safetensors file.
+    """
+    with Path(path).open("rb") as file:
+        data = file.read()
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+    length = int.from_bytes(data[:_LENGTH], "little")
+    return tensors, _metadata(json.loads(data[_LENGTH : _LENGTH + length]))
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file, without reading its tensors.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged, or not a safetensors file.
+    """
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH), "little")
+        size = file.seek(0, 2) - _LENGTH
+        if not 0 < length <= min(size, _LONGEST):
+            raise ValueError(f"its header has {length} bytes, and the file {max(size, 0)}")
+        file.seek(_LENGTH)
+        header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("its header is not an object")
+    expected = max((_end(entry) for name, entry in header.items() if name != "__metadata__"), default=0)
+    if size - length != expected:
+        raise ValueError(f"it has {size - length} bytes of tensors, and its header says {expected}")
+    return _metadata(header)
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong if a tensor has NaN or infinite values, with its name; empty if all are finite."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            count = int((~torch.isfinite(tensor)).sum())
+            return f"{count:,} of {tensor.numel():,} values of the tensor '{name}' are NaN or infinite"
+    return ""
+
+
+def _metadata(header: dict[str, Any]) -> dict[str, str]:
+    metadata = header.get("__metadata__") or {}
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError("its metadata are not an object of strings")
+    return metadata
+
+
+def _end(entry: Any) -> int:
+    """The last byte of a tensor."""
+    try:
+        return int(entry["data_offsets"][1])
+    except (TypeError, LookupError) as error:
+        raise ValueError("a tensor in its header has no offsets") from error

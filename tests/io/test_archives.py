@@ -3,6 +3,7 @@
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +158,50 @@ def test_the_stem_of_an_archive_is_its_name_without_the_suffix(name, stem):
 def test_the_stem_of_another_suffix_is_refused(name):
     with pytest.raises(DownloadError, match=r"is not a supported archive; supported are .tar.gz"):
         archive_stem(name)
+
+
+def test_a_folder_that_contains_the_working_or_home_folder_is_not_replaced(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "p.zip", FILES)
+    inside = tmp_path / "work" / "inside"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    for to in ("..", ".", inside, inside.parent):
+        with pytest.raises(DownloadError, match="would be replaced, and the working folder is in it; choose another"):
+            unpack(archive, to)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(inside))
+    monkeypatch.setenv("USERPROFILE", str(inside))
+    with pytest.raises(DownloadError, match="would be replaced, and the home folder is in it"):
+        unpack(archive, tmp_path / "work")
+    assert inside.is_dir()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_folder_is_not_replaced(kind, tmp_path):
+    archive = make_zip(tmp_path / "p.zip", FILES)
+    (tmp_path / "other").mkdir()
+    if kind == "file":
+        (tmp_path / "to").write_text("mine")
+    else:
+        (tmp_path / "to").symlink_to(tmp_path / "other")
+    with pytest.raises(DownloadError, match="it is not a folder; delete it or choose another"):
+        unpack(archive, tmp_path / "to")
+    assert (tmp_path / "to").exists()
+
+
+def test_the_old_folder_is_kept_if_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "p.zip", FILES)
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "mine.txt").write_text("mine")
+    rename = Path.rename
+
+    def fail(path, to):
+        if path.name == "pets":
+            raise OSError(28, "No space left on device")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(DownloadError, match="cannot unpack .*: No space left on device"):
+        unpack(archive, tmp_path / "to")
+    assert contents(tmp_path / "to") == {"mine.txt": b"mine"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

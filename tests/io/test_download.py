@@ -190,6 +190,38 @@ def test_every_named_dataset_is_an_archive_at_an_https_url():
     assert all(url.startswith("https://") and url.endswith((".tgz", ".zip")) for url in urls.values())
 
 
+@pytest.mark.parametrize(
+    "name",
+    [".tgz", "..tgz", "...tgz", ".... .zip", ". .zip", "%2E%2E.tgz", "a%5Cb.tgz", "a%00.tgz", "C%3A.zip", ".tar.gz"],
+)
+@pytest.mark.parametrize("force", [True, False])
+def test_a_url_whose_name_is_no_folder_is_refused_and_deletes_nothing(name, force, site, pets, tmp_path):
+    site.files[f"/sets/{name}"] = site.files["/sets/oxford-iiit-pet.tgz"]
+    folder = untar_data(pets)
+    (tmp_path / "home" / "mine.txt").write_text("kept")
+    with pytest.raises(DownloadError, match="is not the name of an archive: '.*' cannot name a folder"):
+        untar_data(f"{site.url}/sets/{name}", force_download=force)
+    assert visible(tmp_path / "home") == ["archive", "data", "mine.txt"]
+    assert visible(folder) == ["images"]
+
+
+def test_a_failed_forced_download_keeps_the_archive_and_the_folder(pets, site, tmp_path):
+    folder = untar_data(pets)
+    packed = site.files.pop("/sets/oxford-iiit-pet.tgz")
+    with pytest.raises(DownloadError, match="answers 404"):
+        untar_data(pets, force_download=True)
+    assert (tmp_path / "home" / "archive" / "oxford-iiit-pet.tgz").read_bytes() == packed
+    assert visible(folder) == ["images"]
+
+
+def test_a_forced_download_never_replaces_a_folder_that_contains_the_archive(pets, tmp_path):
+    folder = tmp_path / "data" / "oxford-iiit-pet"
+    untar_data(pets, data=folder.parent)
+    with pytest.raises(DownloadError, match="would be replaced, and the archive is in it"):
+        untar_data(pets, data=folder.parent, archive=folder / "archives", force_download=True)
+    assert (folder / "images" / "pug_1.jpg").read_bytes() == b"pug"
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("url", [URLs.PETS, URLs.PASCAL_2007, URLs.BIWI_HEAD_POSE, URLs.FRIDGE_OBJECTS])
 def test_the_shared_unpacked_datasets_are_found(url, shared_data, monkeypatch):

@@ -6,7 +6,7 @@ are refused too, because they are not trustworthy.
 """
 
 import lzma
-import shutil
+import os
 import tarfile
 import tempfile
 import zipfile
@@ -23,15 +23,17 @@ def unpack(archive: str | Path, to: str | Path) -> Path:
     """The folder ``to`` with the content of the archive; after an error it is unchanged.
 
     If the archive contains a single folder at its top level, that folder becomes ``to``. Existing content of ``to`` is
-    replaced.
+    replaced, once everything is unpacked.
 
     Args:
         archive: a tar (uncompressed, gz, bz2, xz) or zip file.
-        to: the folder to create.
+        to: the folder to create, or to replace.
 
     Raises:
-        DownloadError: the archive is damaged, has another format or would write outside of ``to``; or the disk is full.
+        DownloadError: the archive is damaged, has another format or would write outside of ``to``; ``to`` contains
+            the archive, the working folder or the home folder, or is no folder; or the disk is full.
     """
+    _check_replaceable(Path(to), Path(archive))
     if not hasattr(tarfile, "data_filter"):
         raise DownloadError("unpacking archives safely needs Python 3.11.4 or newer")
     try:
@@ -46,17 +48,20 @@ def unpack(archive: str | Path, to: str | Path) -> Path:
 
 
 def archive_stem(name: str) -> str:
-    """The name of an archive without its suffix.
+    """The name of an archive without its suffix, which is the name of one folder.
 
     >>> archive_stem("pets.tar.gz")
     'pets'
 
     Raises:
-        DownloadError: the suffix is not one of `SUFFIXES`.
+        DownloadError: the suffix is not one of `SUFFIXES`, or the rest is empty, such as ``..``, or not a plain name.
     """
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
+            stem = name[: -len(suffix)]
+            if not stem.strip(". ") or not stem.isprintable() or any(character in stem for character in "/\\:"):
+                raise DownloadError(f"{name!r} is not the name of an archive: {stem!r} cannot name a folder")
+            return stem
     raise DownloadError(f"'{name}' is not a supported archive; supported are {' '.join(SUFFIXES)}")
 
 
@@ -69,11 +74,36 @@ def _unpack(archive: Path, to: Path) -> Path:
             _extract_zip(archive, inside)
         else:
             _extract_tar(archive, inside)
-        root = _single_folder(inside) or inside
-        if to.exists():
-            shutil.rmtree(to)
-        root.rename(to)
+        _replace(to, _single_folder(inside) or inside, Path(temporary) / "old")
     return to
+
+
+def _check_replaceable(to: Path, archive: Path) -> None:
+    """Raises `DownloadError` if replacing the folder would delete something else than an older dataset."""
+    if to.is_symlink() or (to.exists() and not to.is_dir()):
+        raise DownloadError(f"cannot unpack '{archive}' to '{to}': it is not a folder; delete it or choose another")
+    folder = to.resolve()
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - raises nothing if the home folder is unknown
+    contained = {"the archive": archive, "the working folder": Path.cwd(), "the home folder": home}
+    for name, path in contained.items():
+        if path.resolve().is_relative_to(folder):
+            raise DownloadError(
+                f"cannot unpack '{archive}' to '{to}': that folder would be replaced, and {name} is in it; choose"
+                " another"
+            )
+
+
+def _replace(to: Path, new: Path, aside: Path) -> None:
+    """Renames the folder ``new`` to ``to``; an older folder is moved to ``aside``, and back if that fails."""
+    if not to.exists():
+        new.rename(to)
+        return
+    to.rename(aside)
+    try:
+        new.rename(to)
+    except BaseException:
+        aside.rename(to)
+        raise
 
 
 def _extract_tar(archive: Path, to: Path) -> None:

@@ -73,7 +73,7 @@ def untar_data(
         base: by default the folder that the environment variable ``EYEBRIGHT_HOME`` names, or ``~/.eyebright``.
 
     Raises:
-        DownloadError: the archive cannot be downloaded or unpacked, or the URL does not end with the suffix of an
+        DownloadError: the archive cannot be downloaded or unpacked, or the URL does not end with the name of an
             archive.
         InputError: the home folder is needed and unknown, see `eyebright.io.home.home`.
 
@@ -94,13 +94,11 @@ def untar_data(
     if folder.is_dir() and not force_download:
         return folder
     with _locked(folder):
-        if force_download:
-            archive_file.unlink(missing_ok=True)
-        elif folder.is_dir():  # another process has created it in the meantime
+        if folder.is_dir() and not force_download:  # another process has created it in the meantime
             return folder
         try:
             with _progress_bar(file_name) as progress:
-                download(url, archive_file, size=_SIZES.get(url), progress=progress)
+                _download_archive(url, archive_file, progress, again=force_download)
         except DownloadError as error:
             hint = f"if you have the unpacked folder '{name}', set EYEBRIGHT_DATA to the folder that contains it"
             raise DownloadError(f"{error}; {hint}") from error
@@ -143,6 +141,17 @@ def download(
         partial.replace(target)
         delete_metadata(partial)
     return target
+
+
+def _download_archive(url: str, to: Path, progress: OnProgress | None, *, again: bool) -> None:
+    """Downloads an archive; an older one is kept until the new one is complete."""
+    if not again:
+        download(url, to, size=_SIZES.get(url), progress=progress)
+        return
+    new = to.with_name(f"{to.name}.new")
+    new.unlink(missing_ok=True)
+    download(url, new, size=_SIZES.get(url), progress=progress)
+    new.replace(to)
 
 
 def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:

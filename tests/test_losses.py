@@ -17,6 +17,7 @@ from eyebright.losses import (
     BCEWithLogitsLossFlat,
     CrossEntropyLossFlat,
     FlattenedLoss,
+    LabelSmoothingCrossEntropy,
     MeanLoss,
     MSELossFlat,
     class_weights,
@@ -148,6 +149,13 @@ def test_mixed_classes_that_are_unknown_are_left_out():
     expected = loss(pred[10:], mixed[10:])
     mixed[:10, 3] = NAN
     torch.testing.assert_close(loss(pred, mixed), expected)
+
+
+def test_the_books_label_smoothing_equals_fastais():
+    recorded = next(value for key, value in GOLD.items() if "mooth" in key)
+    assert LabelSmoothingCrossEntropy()(LOGITS, CLASSES).item() == pytest.approx(recorded, rel=1e-6)
+    with pytest.raises(InputError, match=r"label_smoothing must be a share in \[0, 1\)"):
+        LabelSmoothingCrossEntropy(1.0)
 
 
 def test_smoothed_cross_entropy_equals_that_of_timm():

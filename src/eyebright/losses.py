@@ -109,6 +109,23 @@ class CrossEntropyLossFlat(FlattenedLoss):
         return terms.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)
 
 
+def LabelSmoothingCrossEntropy(  # noqa: N802 - the book's name
+    eps: float = 0.1, weight: Float[Tensor, " k"] | Sequence[float] | None = None
+) -> CrossEntropyLossFlat:
+    """`CrossEntropyLossFlat` with label smoothing, for training and validation, as in chapter 7 of the book.
+
+    ``TrainingOptions(label_smoothing=...)`` smooths the training loss alone.
+
+    Args:
+        eps: the fraction of the target that is spread evenly over all classes.
+        weight: as in `CrossEntropyLossFlat`.
+
+    Raises:
+        InputError: ``eps`` is not in [0, 1), or a weight is negative.
+    """
+    return CrossEntropyLossFlat(weight, label_smoothing=eps)
+
+
 class BCEWithLogitsLossFlat(FlattenedLoss):
     """Binary cross-entropy of any number of labels per image, from logits.
 

@@ -186,7 +186,7 @@ def test_a_url_that_is_not_an_archive_is_refused(site):
 
 def test_every_named_dataset_is_an_archive_at_an_https_url():
     urls = {name: url for name, url in vars(URLs).items() if name.isupper()}
-    assert len(urls) == len(set(urls.values())) == 13
+    assert len(urls) == len(set(urls.values())) == 32
     assert all(url.startswith("https://") and url.endswith((".tgz", ".zip")) for url in urls.values())
 
 

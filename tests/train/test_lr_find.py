@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from eyebright.errors import InputError, TrainingError
-from eyebright.train.lr_find import lr_find, suggest
+from eyebright.train.lr_find import lr_find, minimum, slide, steep, suggest, suggestion_names, valley
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan
 from eyebright.train.run import Run, StepResult, TrainBatch
@@ -33,6 +33,25 @@ CURVES = {
 def test_the_suggestions_are_those_of_the_book(curve: str, rule: str) -> None:
     expected = GOLD["suggestions (on [10:-5] of 100 points)"][curve][rule][0]
     assert getattr(suggest(LRS.tolist(), CURVES[curve].tolist()), rule) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("function", [valley, slide, minimum, steep])
+@pytest.mark.parametrize("curve", CURVES)
+def test_each_suggestion_is_a_function_of_its_own_as_in_the_book(curve: str, function) -> None:
+    expected = GOLD["suggestions (on [10:-5] of 100 points)"][curve][function.__name__][0]
+    given = (LRS.tolist()[10:-5], CURVES[curve].tolist()[10:-5], 100)
+    assert function(*given) == pytest.approx(expected, rel=1e-6)
+
+
+def test_suggestions_are_named_in_the_order_that_is_asked_for() -> None:
+    assert suggestion_names((minimum, steep, valley, slide)) == ("minimum", "steep", "valley", "slide")
+    assert suggestion_names(slide) == ("slide",)
+
+    def valey(lrs: list[float], losses: list[float], num_it: int) -> float:
+        return lrs[0]
+
+    with pytest.raises(InputError, match=r"unknown suggestion 'valey'\. Did you mean 'valley'\?"):
+        suggestion_names([valey])
 
 
 def test_a_loss_that_hardly_falls_gives_a_warning() -> None:

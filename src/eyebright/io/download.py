@@ -26,13 +26,33 @@ from eyebright.io.home import home
 from eyebright.io.transfer import OnProgress, delete_metadata, delete_partial, transfer
 
 _FAST_AI = "https://s3.amazonaws.com/fast-ai-"
+_IMAGES = f"{_FAST_AI}imageclas/"
 _RECIPES = "https://cvbp-secondary.z19.web.core.windows.net/datasets/image_classification/"
 
 
 class URLs:
-    """URLs of datasets: those of the fastai book, and those of Microsoft's computer-vision recipes."""
+    """URLs of fast.ai's datasets of classified images, and those of Microsoft's computer-vision recipes."""
 
-    PETS: Final = f"{_FAST_AI}imageclas/oxford-iiit-pet.tgz"
+    CALTECH_101: Final = f"{_IMAGES}caltech_101.tgz"
+    CARS: Final = f"{_IMAGES}stanford-cars.tgz"
+    CIFAR: Final = f"{_IMAGES}cifar10.tgz"
+    CIFAR_100: Final = f"{_IMAGES}cifar100.tgz"
+    CUB_200_2011: Final = f"{_IMAGES}CUB_200_2011.tgz"
+    DOGS: Final = f"{_FAST_AI}sample/dogscats.tgz"
+    FLOWERS: Final = f"{_IMAGES}oxford-102-flowers.tgz"
+    FOOD: Final = f"{_IMAGES}food-101.tgz"
+    IMAGENETTE: Final = f"{_IMAGES}imagenette2.tgz"
+    IMAGENETTE_160: Final = f"{_IMAGES}imagenette2-160.tgz"
+    IMAGENETTE_320: Final = f"{_IMAGES}imagenette2-320.tgz"
+    IMAGEWOOF: Final = f"{_IMAGES}imagewoof2.tgz"
+    IMAGEWOOF_160: Final = f"{_IMAGES}imagewoof2-160.tgz"
+    IMAGEWOOF_320: Final = f"{_IMAGES}imagewoof2-320.tgz"
+    MNIST: Final = f"{_IMAGES}mnist_png.tgz"
+    MNIST_SAMPLE: Final = f"{_FAST_AI}sample/mnist_sample.tgz"
+    MNIST_TINY: Final = f"{_FAST_AI}sample/mnist_tiny.tgz"
+    PETS: Final = f"{_IMAGES}oxford-iiit-pet.tgz"
+    PLANET_SAMPLE: Final = f"{_FAST_AI}sample/planet_sample.tgz"
+    PLANET_TINY: Final = f"{_FAST_AI}sample/planet_tiny.tgz"
     PASCAL_2007: Final = f"{_FAST_AI}imagelocal/pascal_2007.tgz"
     BIWI_HEAD_POSE: Final = f"{_FAST_AI}imagelocal/biwi_head_pose.tgz"
 

@@ -29,7 +29,15 @@ _RANGE_NOT_SATISFIABLE = 416
 _TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
 
-def transfer(url: str, partial: Path, *, size: int | None = None, progress: OnProgress | None = None) -> None:
+def transfer(
+    url: str,
+    partial: Path,
+    *,
+    size: int | None = None,
+    progress: OnProgress | None = None,
+    timeout: float = _TIMEOUT,
+    attempts: int = _MAX_ATTEMPTS,
+) -> None:
     """Download ``url`` to ``partial``, retrying and resuming when the connection is lost.
 
     After an error or an interruption the received bytes stay in ``partial``, and the next call resumes from them.
@@ -39,6 +47,8 @@ def transfer(url: str, partial: Path, *, size: int | None = None, progress: OnPr
         partial: the file to write; a small metadata file is kept beside it.
         size: the expected size in bytes, if known.
         progress: called after each chunk.
+        timeout: seconds without receiving data after which an attempt has failed.
+        attempts: number of attempts in a row without a new byte after which the download has failed.
 
     Raises:
         DownloadError: the server cannot be reached, answers with an error or has a file of another size; or the disk
@@ -47,11 +57,11 @@ def transfer(url: str, partial: Path, *, size: int | None = None, progress: OnPr
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError(f"cannot download '{url}': the URL must begin with https:// or http://")
     largest, failures = _size_of(partial), 0
-    while problem := _attempt(url, partial, size, progress):
+    while problem := _attempt(url, partial, size, progress, timeout):
         received = _size_of(partial)
         failures = 1 if received > largest else failures + 1
         largest = max(largest, received)
-        if failures >= _MAX_ATTEMPTS:
+        if failures >= attempts:
             hint = (
                 f"; the {received:,} bytes received are kept, and the next call resumes from them" if received else ""
             )
@@ -85,14 +95,14 @@ class _Metadata:
     total: int | None
 
 
-def _attempt(url: str, partial: Path, size: int | None, progress: OnProgress | None) -> str | None:
+def _attempt(url: str, partial: Path, size: int | None, progress: OnProgress | None, timeout: float) -> str | None:
     """None if the file is complete; otherwise the description of an error that may be temporary."""
     metadata = _read_metadata(partial, url)
     received = _size_of(partial) if metadata else 0
     if metadata and received and received == metadata.total:
         return None
     try:
-        with urlopen(_request(url, received, metadata), timeout=_TIMEOUT) as response:
+        with urlopen(_request(url, received, metadata), timeout=timeout) as response:
             metadata, received = _start(response, url, partial, metadata, received)
             _check_size(url, partial, metadata.total, size)
             return _receive(response, partial, metadata.total, received, progress)

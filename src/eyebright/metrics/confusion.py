@@ -76,12 +76,12 @@ def most_confused_labels(
 
 def largest_pairs(counts: Int[Tensor, "k k"], names: Sequence[str]) -> list[tuple[str, str, int]]:
     """(row, column, number) of the numbers off the diagonal that are not 0, largest first; equal ones as they stand."""
-    pairs = [
-        (names[row], names[column], int(counts[row, column]))
+    pairs: list[tuple[str, str, int]] = [
+        (names[int(row)], names[int(column)], int(counts[row, column]))
         for row, column in counts.nonzero().tolist()
         if row != column
     ]
-    return sorted(pairs, key=lambda pair: pair[2], reverse=True)
+    return sorted(pairs, key=_count, reverse=True)
 
 
 def classification_report(
@@ -116,6 +116,10 @@ def classification_report(
     else:
         lines += [_line(row, width) for row in tail]
     return "\n".join(lines) + "\n"
+
+
+def _count(pair: tuple[str, str, int]) -> int:
+    return pair[2]
 
 
 def _line(row: tuple[str, float, float, float, int], width: int) -> str:

@@ -7,7 +7,7 @@ mode, counters and generators are restored.
 import copy
 import dataclasses
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from eyebright import _html as html, plot
 from eyebright._system.timer import Timer
-from eyebright.errors import InputError, TrainingError
+from eyebright.errors import InputError, TrainingError, did_you_mean, listing
 from eyebright.models.groups import modes_restored
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.history import SmoothLoss
@@ -33,10 +33,16 @@ if TYPE_CHECKING:
 _MIN_STEPS = 8
 """The first tenth and the last five steps do not count, and a suggestion needs three."""
 
+_SLIDE_WIDTH = 15  # steps
+_SLIDE_STEEPNESS = 0.005
+
 MOMENTUM = 0.9
 """The momentum of the steps of the search, as in the book."""
 
 Curve = NDArray[np.float32]
+
+SuggestFunction = Callable[[Sequence[float], Sequence[float], int], float]
+"""A function from learning rates, losses and a number of steps to a learning rate: `valley` and the others here."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +57,7 @@ class LRFind:
         minimum: a tenth of the learning rate with the lowest loss.
         steep: the learning rate at which the loss falls fastest.
         warning: a sentence if the suggestions are unreliable; else None.
+        unpacked: the names of the suggestions that iteration gives, in this order.
     """
 
     lrs: list[float]
@@ -60,10 +67,11 @@ class LRFind:
     minimum: float
     steep: float
     warning: str | None = None
+    unpacked: tuple[str, ...] = ("minimum", "steep")
 
     def __iter__(self) -> Iterator[float]:
-        """Two values, as the book unpacks them: ``lr_min, lr_steep = ...``."""
-        return iter((self.minimum, self.steep))
+        """The suggestions in ``unpacked``; by default two, as the book unpacks them: ``lr_min, lr_steep = ...``."""
+        return iter([self.suggestions[name] for name in self.unpacked])
 
     @property
     def suggestions(self) -> dict[str, float]:
@@ -161,26 +169,100 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) ->
     Raises:
         TrainingError: fewer than three points are left.
     """
-    # Single precision, as in the book: where the curve is flat, ties decide.
     kept = slice(num_it // 10, -5)
-    rates, values = np.array(lrs[kept], dtype=np.float32), np.array(losses[kept], dtype=np.float32)
+    rates, values = lrs[kept], losses[kept]
     if len(rates) < 3:
         raise TrainingError(
             f"the loss diverged after {len(lrs)} of {num_it} steps, too early to suggest a learning rate;"
             " use a smaller start_lr, or check the targets"
         )
-    fall = float(values[0] - values.min())
-    flat = fall < 0.05 * abs(float(values[0]))
+    fall = values[0] - min(values)
+    flat = fall < 0.05 * abs(values[0])
     warning = f"the loss fell by only {fall:.2g}, so these learning rates are unreliable" if flat else None
     return LRFind(
         list(lrs),
         list(losses),
-        valley=_valley(rates, values),
-        slide=_slide(rates, values),
-        minimum=_minimum(rates, values),
-        steep=_steep(rates, values),
+        valley=valley(rates, values),
+        slide=slide(rates, values),
+        minimum=minimum(rates, values),
+        steep=steep(rates, values),
         warning=warning,
     )
+
+
+def suggestion_names(functions: SuggestFunction | Sequence[SuggestFunction]) -> tuple[str, ...]:
+    """The names of some of the four functions `valley`, `slide`, `minimum` and `steep`, in their order.
+
+    Raises:
+        InputError: another function.
+    """
+    given = [functions] if callable(functions) else functions
+    other = [function for function in given if function not in _SUGGEST_FUNCTIONS.values()]
+    if other:
+        name = getattr(other[0], "__name__", repr(other[0]))
+        known = listing(_SUGGEST_FUNCTIONS)
+        raise InputError(f"unknown suggestion '{name}'.{did_you_mean(name, _SUGGEST_FUNCTIONS)} Known: {known}")
+    return tuple(name for function in given for name, known in _SUGGEST_FUNCTIONS.items() if known is function)
+
+
+def valley(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> float:
+    """The learning rate in the middle of the longest decreasing subsequence of the losses (fastai's ``valley``).
+
+    Args:
+        lrs: learning rates, increasing.
+        losses: the loss at each of them.
+        num_it: without effect; the signature is the book's.
+    """
+    values = _single(losses)
+    lengths = [1] * len(values)
+    start = longest = 0
+    for i in range(1, len(values)):
+        for j in range(i):
+            if values[i] < values[j] and lengths[i] < lengths[j] + 1:
+                lengths[i] = lengths[j] + 1
+            if lengths[longest] < lengths[i]:
+                longest, start = i, i - lengths[i]
+    third = (longest - start) / 3
+    return float(_single(lrs)[start + int(third) + int(third / 2)])
+
+
+def slide(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> float:
+    """The learning rate where the loss stops rising steeply (fastai's ``slide``); arguments as in `valley`.
+
+    An interval of 15 steps moves from the end of the curve to the left, as long as the slopes at its two ends differ
+    by more than 0.005.
+    """
+    rates, slopes = _single(lrs), np.gradient(_single(losses))
+    right, left = -1, -1 - _SLIDE_WIDTH
+    found = rates[max(left, -len(rates))]
+    while left >= -len(slopes) and abs(slopes[right] - slopes[left]) > _SLIDE_STEEPNESS:
+        found = rates[left]
+        right, left = right - 1, left - 1
+    return float(found)
+
+
+def minimum(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> float:
+    """A tenth of the learning rate with the lowest loss; arguments as in `valley`."""
+    return float(_single(lrs)[_single(losses).argmin()]) / 10
+
+
+def steep(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> float:
+    """The learning rate at the steepest fall of the loss over the logarithm of the learning rate, as in `valley`."""
+    rates = _single(lrs)
+    return float(rates[(np.diff(_single(losses)) / np.diff(np.log(rates))).argmin()])
+
+
+_SUGGEST_FUNCTIONS: dict[str, SuggestFunction] = {
+    "valley": valley,
+    "slide": slide,
+    "minimum": minimum,
+    "steep": steep,
+}
+
+
+def _single(values: Sequence[float]) -> Curve:
+    """The values in single precision, as in the book: where the curve is flat, ties decide."""
+    return np.asarray(values, dtype=np.float32)
 
 
 @contextmanager
@@ -217,42 +299,3 @@ def _endless(batches: Batches, epoch: int) -> Iterator[TrainBatch]:
             yield batch
         if empty:
             raise TrainingError("no batch to learn from: are there fewer training images than the batch size?")
-
-
-def _valley(lrs: Curve, losses: Curve) -> float:
-    """The learning rate in the middle of the longest decreasing subsequence of the losses (fastai's ``valley``)."""
-    lengths = [1] * len(losses)
-    start = longest = 0
-    for i in range(1, len(losses)):
-        for j in range(i):
-            if losses[i] < losses[j] and lengths[i] < lengths[j] + 1:
-                lengths[i] = lengths[j] + 1
-            if lengths[longest] < lengths[i]:
-                longest, start = i, i - lengths[i]
-    third = (longest - start) / 3
-    return float(lrs[start + int(third) + int(third / 2)])
-
-
-def _slide(lrs: Curve, losses: Curve, *, width: int = 15, steepness: float = 0.005) -> float:
-    """The learning rate where the loss stops rising steeply (fastai's ``slide``).
-
-    An interval of ``width`` steps moves from the end of the curve to the left, as long as the slopes at its two ends
-    differ by more than ``steepness``.
-    """
-    slopes = np.gradient(losses)
-    right, left = -1, -1 - width
-    found = lrs[max(left, -len(lrs))]
-    while left >= -len(losses) and abs(slopes[right] - slopes[left]) > steepness:
-        found = lrs[left]
-        right, left = right - 1, left - 1
-    return float(found)
-
-
-def _minimum(lrs: Curve, losses: Curve) -> float:
-    """A tenth of the learning rate with the lowest loss."""
-    return float(lrs[losses.argmin()]) / 10
-
-
-def _steep(lrs: Curve, losses: Curve) -> float:
-    """The learning rate at the steepest fall of the loss over the logarithm of the learning rate."""
-    return float(lrs[(np.diff(losses) / np.diff(np.log(lrs))).argmin()])

@@ -4,12 +4,13 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
-from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
+from eyebright.sources.stratify import LabelMatrix, group_split, grouped, iterative_split
 
 
 def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) -> set[int]:
-    """The rule with Python's own sets: rarest label first, each to its share; then none stays without training."""
+    """The rule with Python's own sets: rarest label first, each to its share and what rounding lost before."""
     holders: dict[str, list[int]] = {}
     for i in order:
         for label in dict.fromkeys(labels[i]):
@@ -17,9 +18,15 @@ def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) ->
     bare = [i for i in order if not labels[i]]
     valid: set[int] = set()
     done: set[int] = set()
+    lost = 0.0
     for holding in [*(holders[name] for name in sorted(holders, key=lambda n: (len(holders[n]), n))), bare]:
-        missing = round(share * len(holding)) - len(valid & set(holding))
-        valid.update([i for i in holding if i not in done][: max(missing, 0)])
+        free = [i for i in holding if i not in done]
+        validates = len(valid & set(holding))
+        missing = max(min(share * len(holding) - validates, len(free)), 0.0)
+        trains = 0 if holding is bare else 1
+        count = sorted([0, round(missing + lost), min(len(free), max(len(holding) - trains - validates, 0))])[1]
+        lost = max(min(lost + missing - count, 1.0), -1.0)
+        valid.update(free[:count])
         done.update(holding)
     for holding in holders.values():
         if valid.issuperset(holding):
@@ -43,3 +50,43 @@ def test_splitting_no_items_gives_empty_results() -> None:
 
 def test_grouped_returns_the_places_of_each_code_including_unused_codes() -> None:
     assert [part.tolist() for part in grouped(np.array([2, 0, 2, 0, 3]), 5)] == [[1, 3], [], [0, 2], [4], []]
+
+
+def share_of(labels: list[tuple[str, ...]], seed: int = 0) -> float:
+    valid = iterative_split(LabelMatrix.of(labels), np.random.default_rng(seed).permutation(len(labels)), 0.2)
+    return float(valid.mean())
+
+
+@pytest.mark.parametrize(
+    "sizes", [[2] * 100, [3] * 100, [2] * 50 + [20], [2] * 5, [3] * 5, [2] * 20 + [3] * 20 + [7] * 3, [4] * 30]
+)
+def test_a_fifth_validates_also_where_classes_are_small_and_is_spread_over_them(sizes: list[int]) -> None:
+    classes = [f"c{i}" for i, size in enumerate(sizes) for _ in range(size)]
+    valid = iterative_split(LabelMatrix.of([(name,) for name in classes]), np.arange(len(classes)), 0.2)
+    chosen = [classes[i] for i in np.flatnonzero(valid)]
+    assert len(chosen) / len(classes) == pytest.approx(0.2, abs=0.03)
+    for name, size in zip(dict.fromkeys(classes), sizes, strict=True):
+        assert abs(chosen.count(name) - 0.2 * size) <= 1
+        assert chosen.count(name) < size
+
+
+@given(st.lists(st.integers(2, 9), min_size=5, max_size=60), st.integers(0, 99))
+def test_the_validation_share_of_classes_of_any_size_from_2_is_near_a_fifth(sizes: list[int], seed: int) -> None:
+    assert 0.1 <= share_of([(f"c{i}",) for i, size in enumerate(sizes) for _ in range(size)], seed) <= 0.3
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcdefgh")), min_size=10, max_size=80), st.integers(0, 99))
+def test_the_validation_share_of_images_with_several_labels_is_near_a_fifth(
+    sets: list[frozenset[str]], seed: int
+) -> None:
+    labels = [tuple(sorted(several)) for several in sets] * 2  # no label is on one image only
+    assert 0.1 <= share_of(labels, seed) <= 0.3
+    assert share_of(labels, seed) == share_of(labels, seed)
+
+
+@given(st.lists(st.integers(2, 5), min_size=5, max_size=40), st.integers(0, 99))
+def test_the_share_holds_for_groups_too_where_classes_are_small(sizes: list[int], seed: int) -> None:
+    classes = [(f"c{i}",) for i, size in enumerate(sizes) for _ in range(size)]
+    groups = np.arange(len(classes), dtype=np.int32)  # each image is a group
+    order = np.random.default_rng(seed).permutation(len(classes))
+    assert 0.1 <= group_split(LabelMatrix.of(classes), groups, order, 0.2).mean() <= 0.3

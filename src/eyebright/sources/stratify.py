@@ -82,7 +82,9 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     """Which items are for validation, by iterative stratification (Sechidis et al., 2011, ECML PKDD).
 
     Labels are split one after the other, the rarest first: of its items that are not assigned yet, as many are for
-    validation as its share still needs. Every label keeps a training item.
+    validation as its share still needs. What is lost by rounding is carried on to the next label: of many classes of
+    two items each, a share of the classes has a validation item, so that the share of all items is right as well.
+    Every label keeps a training item.
 
     Args:
         labels: of the items.
@@ -93,10 +95,14 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     bare = order[labels.counts[order] == 0]
     valid, done = np.zeros((2, len(order)), dtype=np.bool_)
     rarest_first = sorted(holders.items(), key=lambda item: (len(item[1]), item[0]))
-    for items in [*(held for _, held in rarest_first), bare]:
+    carried = 0.0  # validation items that rounding has lost so far
+    for items, kept in [*((held, 1) for _, held in rarest_first), (bare, 0)]:
         free = items[~done[items]]
-        missing = round(share * len(items)) - int(np.count_nonzero(valid[items]))
-        valid[free[: max(missing, 0)]] = True
+        validates = int(np.count_nonzero(valid[items]))
+        missing = min(max(share * len(items) - validates, 0.0), len(free))
+        count = min(max(round(missing + carried), 0), len(free), max(len(items) - kept - validates, 0))
+        carried = min(max(carried + missing - count, -1.0), 1.0)
+        valid[free[:count]] = True
         done[free] = True
     for items in _by_first(holders, order):
         if valid[items].all():
@@ -108,7 +114,8 @@ def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: fl
     """Which groups are for validation, each as a whole, so that about the share of each label's items is.
 
     Labels are split one after the other, the rarest first: a group is for validation if that brings the label nearer to
-    its share. Every label keeps a training group, and at least one group is for validation if another can be for
+    its share. What is missing or too much after a label is carried on to the next one. Every label keeps a training
+    group, and at least one group is for validation if another can be for
     training.
 
     Args:
@@ -123,16 +130,19 @@ def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: fl
     everything = np.arange(len(groups), dtype=np.int64)
     holders = labels.holders(everything)
     rarest_first = sorted(holders.items(), key=lambda item: (len(item[1]), item[0]))
+    sizes = np.bincount(groups, minlength=len(order))
+    carried, most_carried = 0.0, int(sizes.max(initial=0)) / 2
     for items in [*(held for _, held in rarest_first), everything]:
         counts = np.bincount(groups[items], minlength=len(order))
-        missing = share * len(items) - int(counts[valid].sum())
+        wanted = min(max(share * len(items) - int(counts[valid].sum()), 0.0), int(counts[~done].sum()))
+        missing = wanted + carried
         holding = np.flatnonzero(counts)
         for group in holding[np.argsort(place[holding])].tolist():
             if not done[group] and counts[group] / 2 < missing:
                 valid[group] = True
                 missing -= int(counts[group])
             done[group] = True
-    sizes = np.bincount(groups, minlength=len(order))
+        carried = min(max(missing, -most_carried), most_carried)
     for items in holders.values():
         own = np.unique(groups[items])
         if valid[own].all():

@@ -33,7 +33,7 @@ def test_train_valid_and_test_folders_are_the_split(tmp_path: Path) -> None:
     assert source.messages[1:] == (
         "the folders give the split: train 2, valid 1, test 1",
         "held-out images, used neither for training nor for validation: 1",
-        "images outside of the folders for training and validation, which are left out: 1",
+        "images outside of the folders for training and validation, which are left out: 1 ('later')",
     )
     assert [list(map(str, source.files[list(side)])) for side in source.split or ()] == [
         ["train/cat/1.png", "train/dog/2.png"], ["val/cat/3.png"],

@@ -1,5 +1,6 @@
 """Stratified splits, compared with the same rule written item by item."""
 
+import math
 import random
 
 import numpy as np
@@ -31,6 +32,8 @@ def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) ->
     for holding in holders.values():
         if valid.issuperset(holding):
             valid.discard(holding[0])
+    while len(valid) > math.ceil(1.25 * share * len(order)):
+        valid.discard(next(i for i in reversed(order) if i in valid))
     return valid
 
 

@@ -32,9 +32,9 @@ def predict(arguments: "CommandArguments") -> None:
 
     options = arguments.parse(PredictOptions)
     from eyebright.inference.predictor import load_predictor
-    from eyebright.io.files import get_image_files
+    from eyebright.io.files import FolderContent, folder_content
 
-    files = [file for path in options.images for file in (get_image_files(path) if path.is_dir() else [path])]
+    contents = [folder_content(path) if path.is_dir() else FolderContent([path], []) for path in options.images]
     predictor = load_predictor(
         options.model,
         device=options.device,
@@ -44,10 +44,13 @@ def predict(arguments: "CommandArguments") -> None:
     )
     if options.verbose:
         typer.echo(str(predictor.runtime), err=True)
-    predictions = predictor.predict(files, bs=options.bs)
+    predictions = predictor.predict([file for content in contents for file in content.images], bs=options.bs)
     _write(predictions, options)
     for path, reason in predictions.skipped.items():
         typer.echo(f"left out: {path}: {reason}", err=True)
+    for path, content in zip(options.images, contents, strict=True):
+        if content.left_out:
+            typer.echo(f"{path}: {content.left_out}", err=True)
     if not len(predictions):
         raise typer.Exit(2)
 

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from eyebright.errors import InputError, did_you_mean, listing
 
@@ -29,6 +29,70 @@ IMAGE_EXTENSIONS = (
     ".webp",
 )
 """File extensions of images, in lower case; they are compared without regard to case."""
+
+
+_FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
+_CONVERT = (
+    ".heic",
+    ".heif",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".jp2",
+    ".jxl",
+    ".psd",
+    ".dcm",
+    ".svg",
+    ".ico",
+    ".tga",
+)
+
+
+class FolderContent(NamedTuple):
+    """The files of a folder.
+
+    Args:
+        images: the paths of all images, sorted.
+        others: the paths of all other files, sorted; hidden ones are in neither.
+    """
+
+    images: list[Path]
+    others: list[Path]
+
+    @property
+    def left_out(self) -> str:
+        """A sentence about the other files, by extension; empty if there are none."""
+        if not self.others:
+            return ""
+        counts = Counter(map(_kind_of_file, self.others))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        convert = [extension for extension in counts if extension in _CONVERT]
+        hints = [f"convert {listing(convert)} to JPEG or PNG"] if convert else []
+        if _IMAGE_WITHOUT_EXTENSION in counts:
+            hints.append("give images without an extension one, such as .jpg")
+        return "; ".join([f"files that are not read as images, which are left out: {kinds}", *hints])
+
+
+def folder_content(path: str | Path, *, recurse: bool = True, folders: Sequence[str] | None = None) -> FolderContent:
+    """The images and the other files in a folder, each sorted; the arguments and errors of `get_image_files`.
+
+    Raises:
+        InputError: the folder does not exist, cannot be read, or contains no image.
+    """
+    root = Path(path)
+    _check(root, folders)
+    content = FolderContent([], [])
+    for folder, name in _visible_files(root, folders, recurse=recurse):
+        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster than Path for a million names
+        (content.images if extension in IMAGE_EXTENSIONS else content.others).append(Path(folder, name))
+    if not content.images:
+        where = f"'{root}'" if recurse else f"'{root}' itself (its subfolders were not searched)"
+        raise InputError(f"there is no image in {where}; {_describe_content(content.others)}")
+    for files in content:
+        files.sort(key=lambda file: file.parts)  # comparing Paths would ignore case on Windows
+    return content
 
 
 def get_image_files(
@@ -53,20 +117,7 @@ def get_image_files(
     >>> [path.name for path in get_image_files(folder)]
     ['a.png', 'b.JPG']
     """
-    root = Path(path)
-    _check(root, folders)
-    images: list[Path] = []
-    other_extensions: Counter[str] = Counter()
-    for folder, name in _visible_files(root, folders, recurse=recurse):
-        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster than Path for a million names
-        if extension in IMAGE_EXTENSIONS:
-            images.append(Path(folder, name))
-        else:
-            other_extensions[extension or "no extension"] += 1
-    if not images:
-        where = f"'{root}'" if recurse else f"'{root}' itself (its subfolders were not searched)"
-        raise InputError(f"there is no image in {where}; {_describe_content(other_extensions)}")
-    return sorted(images, key=lambda image: image.parts)  # comparing Paths would ignore case on Windows
+    return folder_content(path, recurse=recurse, folders=folders).images
 
 
 def _check(root: Path, folders: Sequence[str] | None) -> None:
@@ -104,8 +155,25 @@ def _raise_input_error(error: OSError) -> NoReturn:
     raise InputError(f"cannot read the folder '{error.filename}': {error.strerror}") from error
 
 
-def _describe_content(other_extensions: Counter[str]) -> str:
-    if not other_extensions:
+def _describe_content(others: Sequence[Path]) -> str:
+    if not others:
         return "it is empty"
-    counts = ", ".join(f"{extension} ({count})" for extension, count in other_extensions.most_common(8))
-    return f"it contains {counts}; image extensions are {' '.join(IMAGE_EXTENSIONS)}"
+    counts = Counter(map(_kind_of_file, others))
+    kinds = ", ".join(f"{extension} ({count})" for extension, count in counts.most_common(8))
+    return f"it contains {kinds}; image extensions are {' '.join(IMAGE_EXTENSIONS)}"
+
+
+_IMAGE_WITHOUT_EXTENSION = "without extension that are images by their first bytes"
+
+
+def _kind_of_file(file: Path) -> str:
+    """The extension in lower case; of a file without one, whether it begins like an image."""
+    if extension := file.suffix.lower():
+        return extension
+    try:
+        with file.open("rb") as opened:
+            first = opened.read(12)
+    except OSError:
+        return "no extension"
+    known = first.startswith(_FIRST_BYTES) or first[8:12] == b"WEBP" or first[4:8] == b"ftyp"
+    return _IMAGE_WITHOUT_EXTENSION if known else "no extension"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from eyebright.errors import did_you_mean, listing
 from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.parts import REQUIRED_COLUMNS
 from eyebright.sources.text_table import TextTable
 
 FILE_NAMES = (
@@ -30,11 +31,15 @@ FILE_NAMES = (
 )
 """Names of columns with the files of the images; the earlier ones are preferred."""
 
-SPLIT_NAMES = ("is_valid", "split")
-"""Names of columns with the split."""
-
 GROUP_NAMES = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "lesion_id")
 """Names of columns with a group for each image; a split keeps the images of a group together."""
+
+PROPERTY_NAMES = (
+    *("sex", "gender", "annotator", "annotator_id", "annotated_by", "rater", "reader", "reviewer", "worker", "user"),
+    *("user_id", "site", "center", "centre", "batch", "version", "row", "order", "reviewed", "verified", "is_verified"),
+    *("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id", "is_train", "is_training", "is_test", "is_testing"),
+)
+"""Names of columns with a property of the image that is no label; they are targets if no other column may be."""
 
 _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
 _ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
@@ -60,18 +65,6 @@ def find_file_column(table: TextTable, asked: str | None) -> str:
     return candidates[0]
 
 
-def find_split_column(table: TextTable) -> str | None:
-    """The column with the split; None: there is none.
-
-    Raises:
-        TableError: there are two.
-    """
-    candidates = named(table.columns, SPLIT_NAMES)
-    if len(candidates) > 1:
-        raise table.error(f"the columns {listing(candidates)} both say what to validate on; keep one of them")
-    return candidates[0] if candidates else None
-
-
 def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
     """The column with the groups; None: there is none, all images are one group, or each image is a group."""
     for name in named(table.columns, GROUP_NAMES):
@@ -93,7 +86,7 @@ def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) 
     """
     for name in asked:
         if name in taken:
-            role = "says what to validate on" if plain_name(name) in SPLIT_NAMES else "names the images"
+            role = "says what to validate on" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
     return list(asked)

@@ -1,22 +1,64 @@
 """`folder_source`: reads a folder of images as a `Source`: a subfolder per class, or a ``.pts`` file per image."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from eyebright.errors import InputError, listing
-from eyebright.io.files import get_image_files
+from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.folder_parts import parts_of_folders
+from eyebright.sources.folder_parts import FolderParts, parts_of_folders
 from eyebright.sources.forms import Kind, block_name
+from eyebright.sources.parts import part_of
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
-from eyebright.sources.targets import Targets
 from eyebright.sources.text_table import strings
 from eyebright.tasks.base import Columns
+
+_STORAGE = frozenset(
+    [
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "data",
+        "dataset",
+        "photo",
+        "photos",
+        "picture",
+        "pictures",
+        "jpegimages",
+        "jpg",
+        "jpeg",
+        "png",
+        "label",
+        "labels",
+        "mask",
+        "masks",
+        "annotation",
+        "annotations",
+        "segmentation",
+        "segmentations",
+        "gt",
+        "groundtruth",
+    ]
+)
+"""Names of folders that hold files of one sort, not of one class."""
+
+_UNLABELED = frozenset(["unlabeled", "unlabelled", "unannotated", "nolabel", "nolabels", "withoutlabel"])
+"""Names of folders with images that have no label yet, without spaces and underscores."""
+
+_LABEL_FILES = (".json", ".txt", ".xml", ".csv", ".tsv", ".yaml", ".yml")
 
 
 def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
     """The images of a folder; ``train/``, ``valid/`` and ``test/`` directly inside it are the split.
+
+    The class of an image is the name of the folder directly below the root, or below the folder of the split; folders
+    inside of a class are no classes.
 
     Args:
         path: the folder.
@@ -24,44 +66,126 @@ def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
             it, else classes.
 
     Raises:
-        InputError: there is no image, an image is in no class folder, or the targets of the folder are of another kind.
+        InputError: there is no image, an image is in no class folder, the folders can be read in several ways, or the
+            targets of the folder are of another kind.
         TableError: a ``.pts`` file is invalid.
     """
     root = Path(path)
-    every = get_image_files(root)
-    with_points = images_with_pts(every)
+    content = folder_content(root)
+    with_points = images_with_pts(content.images)
     form: Columns = "points" if with_points else "class"
     if kind is not None and kind.columns != form:
-        content = "a .pts file beside each image" if with_points else "a folder for each class"
-        raise InputError(
-            f"'{root}' holds {content}, which is not `kind='{kind.columns}'`; give a table of labels (CSV)"
-        )
-    if not with_points:
-        _check_all_have_class_folders([file for file in every if file.parent == root])
-    files, part, notes = parts_of_folders(root, with_points or every)
-    if part is not None and not with_points:
-        _check_all_have_class_folders([file for file in files if file.parent.parent == root])
-    targets: Targets = read_pts_files(files) if with_points else Categorical.of(file.parent.name for file in files)
-    messages = pts_messages(files, len(every) - len(with_points)) if with_points else [_summary(files)]
+        holds = "a .pts file beside each image" if with_points else "a folder for each class"
+        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.columns}'`; give a table of labels (CSV)")
+    name = block_name(form) if kind is None else kind.block
+    return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
+
+
+def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[Path]) -> Source:
+    found = parts_of_folders(root, files)
+    others = [file for file in content.others if file.suffix.lower() != ".pts"]
+    messages = [*pts_messages(found.files, len(content.images) - len(files)), *found.messages]
     return Source(
-        kind=block_name(form) if kind is None else kind.block,
+        kind=kind,
         root=root,
-        files=strings([file.relative_to(root).as_posix() for file in files]),
-        targets=targets,
-        part=part,
-        messages=(*messages, *notes),
+        files=_relative(root, found.files),
+        targets=read_pts_files(found.files),
+        part=found.part,
+        messages=(*messages, *_left_out(content._replace(others=others))),
     )
 
 
-def _check_all_have_class_folders(files: Sequence[Path]) -> None:
-    if files:
+def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
+    base = _base(root, content.images)
+    found = parts_of_folders(base, content.images)
+    for file, inner in zip(found.files, found.inner, strict=True):
+        if len(inner) < 2:
+            raise _no_classes(f"'{file}' lies in no class folder", content)
+    classes = sorted({inner[0] for inner in found.inner})
+    if all(_plain(name) in _STORAGE for name in classes):
+        raise _no_classes(f"the folders {listing(classes)} of '{base}' are not called after classes", content)
+    targets = Categorical[str].of(inner[0] for inner in found.inner)
+    unlabeled = [name for name in classes if _plain(name) in _UNLABELED]
+    classes = [name for name in classes if name not in unlabeled]
+    if not classes:
+        raise _no_classes(f"every image of '{base}' is in a folder for images without a label", content)
+    messages = [_summary(len(targets) - int(targets.isin(unlabeled).sum()), classes), *found.messages]
+    source = Source(kind=kind, root=root, files=_relative(root, found.files), targets=targets, part=found.part)
+    if unlabeled:
+        out = targets.isin(unlabeled)
+        messages.append(f"images without a label (in {listing(unlabeled)}), which are left out: {int(out.sum())}")
+        source = source.only(np.flatnonzero(~out))
+    messages += [*_inner_folders(found, base), *_left_out(content), *_folders_without_images(base, content, classes)]
+    return source.with_messages(*messages)
+
+
+def _base(root: Path, files: Sequence[Path]) -> Path:
+    """The folder with the class folders: the root, or the only folder in it if that is called ``images`` or the like.
+
+    Raises:
+        InputError: all images are below one folder of another name that holds several.
+    """
+    inner = [file.relative_to(root).parts for file in files]
+    tops = {parts[0] for parts in inner}
+    below = {parts[1] for parts in inner if len(parts) > 2}
+    if len(tops) > 1 or not all(len(parts) > 2 for parts in inner):
+        return root
+    top = root / tops.pop()
+    if _plain(top.name) in _STORAGE or part_of(top.name) == "train" or top.name == root.name:
+        return _base(top, files)
+    if len(below) > 1:
         raise InputError(
-            f"'{files[0]}' lies in no class folder; "
-            "put every image into a folder named after its class, or give a table"
+            f"all images of '{root}' are in its one folder '{top.name}'; if the classes are the folders in that "
+            f"({listing(sorted(below)[:5])}), give '{top}'"
         )
+    return root
 
 
-def _summary(files: Sequence[Path]) -> str:
-    classes = sorted({file.parent.name for file in files})
+def _inner_folders(found: FolderParts, base: Path) -> list[str]:
+    inner = sorted({inner[1] for inner in found.inner if len(inner) > 2})
+    if not inner:
+        return []
+    where = f"'{base.name}'{' or its parts' if found.part is not None else ''}"
+    names = f"{listing(inner[:5])}{f' and {len(inner) - 5} more' if len(inner) > 5 else ''}"
+    return [f"the class is the folder below {where}; folders inside of a class, which are not used: {names}"]
+
+
+def _left_out(content: FolderContent) -> list[str]:
+    return [content.left_out] if content.left_out else []
+
+
+def _folders_without_images(base: Path, content: FolderContent, classes: Sequence[str]) -> list[str]:
+    """The folders where a class would be, which hold other files and no image."""
+    have = {folder for file in content.images for folder in file.relative_to(base).parts[:-1]} | set(classes)
+    missing = {
+        next(folder for folder in folders if folder not in have)
+        for file in content.others
+        if file.is_relative_to(base) and (folders := file.relative_to(base).parts[:-1]) and not have.issuperset(folders)
+    }
+    return (
+        [f"folders without an image that can be read, which are no classes: {listing(sorted(missing))}"]
+        if missing
+        else []
+    )
+
+
+def _no_classes(problem: str, content: FolderContent) -> InputError:
+    """An error with the label files that lie in the folder."""
+    counts = Counter(file.suffix.lower() for file in content.others if file.suffix.lower() in _LABEL_FILES)
+    files = [file.name for file in content.others if file.suffix.lower() in _LABEL_FILES][:1]
+    kinds = ", ".join(f"{count} {extension}" for extension, count in counts.most_common())
+    hint = f"; there are label files ({kinds}, such as '{files[0]}'), which are not read with a folder" if files else ""
+    return InputError(f"{problem}; put every image into a folder named after its class, or give a table{hint}")
+
+
+def _relative(root: Path, files: Sequence[Path]) -> np.ndarray:  # of strings
+    return strings([file.relative_to(root).as_posix() for file in files])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "", name.lower())
+
+
+def _summary(count: int, classes: Sequence[str]) -> str:
     folders = "1 folder" if len(classes) == 1 else f"{len(classes)} folders"
-    return f"{len(files)} images in {folders}, one for each class: {listing(classes)}"
+    return f"{count} images in {folders}, one for each class: {listing(classes)}"

@@ -1,33 +1,104 @@
-"""The part of each image in a folder with the subfolders ``train/``, ``valid/`` and ``test/``."""
+"""The part of each image in a folder with subfolders such as ``train/``, ``valid/`` and ``test/``."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.parts import PART_NAMES, part_messages
+from eyebright.sources.parts import part_messages, part_of
 from eyebright.types import Part
 
-_OTHER_PARTS: tuple[Part, ...] = ("valid", "test")  # folders are a split if ``train`` and one of these are there
+
+class FolderParts(NamedTuple):
+    """The images of a folder, with what the folders of the split say.
+
+    Args:
+        files: those that are used.
+        inner: their folders and names below the root without the folder of the split, ``cat/1.jpg``.
+        part: of each; None where no folders say.
+        messages: sentences for the user.
+    """
+
+    files: list[Path]
+    inner: list[tuple[str, ...]]
+    part: Categorical[Part] | None
+    messages: list[str]
 
 
-def parts_of_folders(root: Path, files: Sequence[Path]) -> tuple[list[Path], Categorical[Part] | None, list[str]]:
-    """The split that the folders directly inside a folder give: ``train/`` and at least one of ``valid/``, ``test/``.
+def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
+    """The split that folders give: directly inside the root (``train/cat``), or inside the class (``cat/train``).
+
+    A split needs a folder for training and another part; files outside of these folders are left out, and said. Where
+    the images for training lie in class folders beside ``valid/`` or ``test/`` with the same classes, they train.
 
     Args:
         root: the folder.
         files: the images in it, at any depth.
 
-    Returns:
-        (files, part of each file, messages). Files outside of the folders of the split are left out. The part is None
-        where there are no such folders; then no file is left out.
+    Raises:
+        InputError: a folder with the name of a part can be a part or a class.
     """
-    tops = [file.relative_to(root).parts[0].lower() for file in files]
-    named = {PART_NAMES[top] for top in set(tops) if top in PART_NAMES}
-    if "train" not in named or not named & set(_OTHER_PARTS):
-        return list(files), None, []
-    used = [(file, PART_NAMES[top]) for file, top in zip(files, tops, strict=True) if top in PART_NAMES]
-    part: Categorical[Part] = Categorical.of(part for _, part in used)
+    inner = [file.relative_to(root).parts for file in files]
+    tops = {parts[0]: part_of(parts[0]) for parts in inner if len(parts) > 1}
+    named = {part for part in tops.values() if part}
+    if "train" in named and len(named) > 1:
+        return _by_top(files, inner, tops)
+    if named and _is_split_without_train(root, inner, tops):
+        part = Categorical[Part].of(tops[parts[0]] or "train" for parts in inner)
+        inner = [parts[1:] if tops[parts[0]] else parts for parts in inner]
+        return FolderParts(list(files), inner, part, part_messages(part))
+    if not named and (found := _inside_classes(root, inner)) is not None:
+        inner = [(parts[0], *parts[2:]) for parts in inner]
+        return FolderParts(list(files), inner, found, part_messages(found))
+    return FolderParts(list(files), inner, None, [])
+
+
+def _by_top(files: Sequence[Path], inner: Sequence[tuple[str, ...]], tops: dict[str, Part | None]) -> FolderParts:
+    used = [(file, parts) for file, parts in zip(files, inner, strict=True) if tops.get(parts[0])]
+    part: Categorical[Part] = Categorical.of(tops[parts[0]] or "train" for _, parts in used)
     messages = part_messages(part)
     if left_out := len(files) - len(used):
-        messages.append(f"images outside of the folders for training and validation, which are left out: {left_out}")
-    return [file for file, _ in used], part, messages
+        outside = sorted({parts[0] for parts in inner if not tops.get(parts[0])})
+        messages.append(
+            f"images outside of the folders for training and validation, which are left out: {left_out} "
+            f"({listing(outside[:5])})"
+        )
+    return FolderParts([file for file, _ in used], [parts[1:] for _, parts in used], part, messages)
+
+
+def _is_split_without_train(root: Path, inner: Sequence[tuple[str, ...]], tops: dict[str, Part | None]) -> bool:
+    """True if class folders stand beside ``valid/`` or ``test/`` with the same classes; False for a class ``train``."""
+    classes = {top for top, part in tops.items() if part is None}
+    for top, part in tops.items():
+        below = {parts[1] if len(parts) > 2 else "" for parts in inner if parts[0] == top}
+        if part is None or (part == "train" and below == {""} and classes):
+            continue
+        if not classes:
+            raise InputError(
+                f"'{root}' holds a folder '{top}' and no other part; to use its images, give '{root / top}'"
+            )
+        if part == "train" or not below <= classes:
+            raise InputError(
+                f"'{root}' holds a folder '{top}', which is called as a part of the data are, beside "
+                f"{listing(sorted(classes))}; put the images for training into 'train', or give '{top}' another name "
+                "if it is a class"
+            )
+    return bool(classes) and any(part not in (None, "train") for part in tops.values())
+
+
+def _inside_classes(root: Path, inner: Sequence[tuple[str, ...]]) -> Categorical[Part] | None:
+    """The parts of images in ``cat/train`` and ``cat/test``; None where no folder inside of a class is called so.
+
+    Raises:
+        InputError: some images lie in such folders and others do not.
+    """
+    parts = [part_of(path[1]) if len(path) > 2 else None for path in inner]
+    if "train" not in parts or not {"valid", "test", "promise"} & set(parts):
+        return None
+    if None in parts:
+        example = root.joinpath(*inner[parts.index(None)])
+        raise InputError(
+            f"'{root}' holds folders for parts of the data inside of its classes, and '{example}' is in none of them"
+        )
+    return Categorical[Part].of(part or "train" for part in parts)

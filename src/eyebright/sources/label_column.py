@@ -25,7 +25,7 @@ from eyebright.types import LabelSet
 PLURALS = ("labels", "tags", "classes", "categories", "targets", "attributes", "keywords")
 """Names of columns with any number of labels."""
 
-SINGULARS = ("label", "class", "class_name", "label_name", "category", "target", "breed", "species", "tag")
+SINGULARS = ("label", "class", "class_name", "label_name", "category", "target", "breed", "species", "tag", "choice")
 """Names of columns with one class."""
 
 _UNKNOWN = "?"

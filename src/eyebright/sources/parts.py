@@ -1,22 +1,50 @@
 """The parts of a dataset (train, valid, promise, test) and the names that folders and table columns use for them."""
 
+import re
 from typing import get_args
 
 from eyebright.sources.categorical import Categorical
 from eyebright.types import HeldOutPart, Part
 
-PART_NAMES: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "promise": "promise",
-    "test": "test",
-    "testing": "test",
+_WORDS: dict[Part, tuple[str, ...]] = {
+    "train": ("train", "training", "trn", "learn", "learning"),
+    "valid": ("valid", "val", "validation", "validate", "validating", "dev", "development", "eval", "evaluation"),
+    "promise": ("promise",),
+    "test": ("test", "testing", "tst", "holdout", "heldout"),
 }
-"""The part that a folder, or a cell of a column ``split``, names in lower case."""
+_PART_OF: dict[str, Part] = {word: part for part, words in _WORDS.items() for word in words}
+
+REQUIRED_COLUMNS = ("is_valid", "split")
+"""Columns that say what to validate on, whatever they hold: another cell than a part is an error."""
+
+FLAG_COLUMNS: dict[str, Part] = {
+    **dict.fromkeys(("is_valid", "is_val", "is_validation", "valid", "val", "validation"), "valid"),
+    **dict.fromkeys(("is_train", "is_training"), "train"),
+    **dict.fromkeys(("is_test", "is_testing", "is_holdout"), "test"),
+}
+"""Columns that are true for the images of a part; not ``train`` alone, since a train may be on the image."""
+
+FOLD_COLUMNS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
+"""Columns that number folds, which say only together with a number what to validate on."""
+
+PART_COLUMNS = (
+    *("set", "subset", "sub_set", "dataset", "data_set", "split_name", "data_split", "dataset_split", "image_set"),
+    *("partition", "part", "phase", "stage", "mode", "usage", "use", "purpose", "ml_use", "role", "sample_set"),
+    *("train_test", "train_val", "train_valid", "train_val_test", "traintest", "trainval", "split_set", "splits"),
+    *FOLD_COLUMNS,
+)
+"""Columns that say what to validate on if their cells are names of parts."""
+
+
+def part_of(word: str) -> Part | None:
+    """The part that a folder, or a cell of a column, names in any usual spelling; None where it names none.
+
+    >>> part_of("VALIDATION"), part_of("train_set"), part_of("cat")
+    ('valid', 'train', None)
+    """
+    plain = re.sub(r"[\s_\-]+", "", word.strip().lower())
+    return _PART_OF.get(plain) or _PART_OF.get(re.sub(r"(set|data|split|images|imgs)$", "", plain))
+
 
 PART_WORDS: dict[Part, str] = {"train": "training", "valid": "validation", "promise": "guarantees", "test": "testing"}
 """What the images of a part are for, in a message; in the order in which parts are listed."""

@@ -3,6 +3,7 @@
 The labels of all items are stored as one array of codes, four bytes per label and item.
 """
 
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import numpy as np
 from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
+
+_MOST = 1.25  # of the items that the share asks for
 
 
 class LabelMatrix(NamedTuple):
@@ -107,6 +110,9 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     for items in _by_first(holders, order):
         if valid[items].all():
             valid[items[0]] = False
+    too_many = int(np.count_nonzero(valid)) - math.ceil(_MOST * share * len(order))
+    if too_many > 0:  # several rare labels on the same few items were rounded up one after the other
+        valid[order[valid[order]][-too_many:]] = False
     return valid
 
 

@@ -11,22 +11,15 @@ import numpy as np
 import pandas as pd
 
 from eyebright.errors import InputError, listing
-from eyebright.sources.categorical import Categorical
-from eyebright.sources.column_roles import find_file_column, find_group_column, find_split_column, plain_name
+from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
-from eyebright.sources.parts import HELD_OUT, PART_NAMES, part_messages
 from eyebright.sources.source import Source
+from eyebright.sources.split_column import find_split_column, read_part
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
-from eyebright.types import Part
-
-_IS_VALID: dict[str, Part] = {
-    **dict.fromkeys(("false", "0", "0.0", "no", "n", "f"), "train"),
-    **dict.fromkeys(("true", "1", "1.0", "yes", "y", "t"), "valid"),
-}
 
 
 def table_source(
@@ -58,10 +51,10 @@ def table_source(
     if not folder.is_dir():
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
     table = read_csv(path)
-    file_column, split_column = find_file_column(table, files), find_split_column(table)
+    file_column, split_column = find_file_column(table, files), find_split_column(table, labels)
     taken = [name for name in (file_column, split_column) if name]
     found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.columns)
-    table, part, messages = _read_part(table, split_column, found.columns)
+    table, part, messages = read_part(table, split_column, found.columns)
     targets = found.read(table, found.columns, delimiter)
     group_column = find_group_column(table, [*taken, *targets.columns])
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
@@ -80,7 +73,7 @@ def table_source(
     if targets.known is not None:
         source = source.only(targets.known)
     keep = first_row_of_each_image(source)
-    messages = [f"images are named in column '{file_column}'", *targets.messages, *messages]
+    messages = [f"images are named in column '{file_column}'", *targets.messages, *found.messages, *messages]
     if group_column:
         messages.append(f"images with the same cell in column '{group_column}' belong together")
     if duplicates := len(source) - len(keep):
@@ -97,42 +90,3 @@ def _file_names(table: TextTable, column: str) -> Strings:
     if len(blank):
         raise table.error(f"there is no name of an image in column '{column}'", line=int(table.lines[blank[0]]))
     return files
-
-
-# ---------------------------------------------------------------------- parts
-
-
-def _read_part(
-    table: TextTable, column: str | None, target_columns: Sequence[str]
-) -> tuple[TextTable, Categorical[Part] | None, list[str]]:
-    """(table, part of each row, messages); if no test row has a target, the table is without test rows."""
-    if column is None:
-        return table, None, []
-    part = _parts(table, column)
-    messages: list[str] = []
-    tests = part.isin(["test"])
-    if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
-        table, part = table.only(~tests), part[~tests]
-        messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
-    return table, part, [*part_messages(part, column=column), *messages]
-
-
-def _parts(table: TextTable, column: str) -> Categorical[Part]:
-    is_valid = plain_name(column) == "is_valid"
-    meaning = _IS_VALID if is_valid else PART_NAMES
-    cells = table.columns[column].categorical
-    for cell in cells.categories:
-        if cell.lower() not in meaning:
-            expected = "true or false" if is_valid else "train, valid or test"
-            raise table.error(
-                f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
-            )
-    part: Categorical[Part] = cells.map(lambda cell: meaning[cell.lower()])
-    if set(part.categories) <= set(HELD_OUT):
-        raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
-    if is_valid and "valid" not in part.categories:
-        raise table.error(
-            f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
-            "column out to split at random"
-        )
-    return part

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eyebright.errors import TableError, listing
-from eyebright.sources.column_roles import GROUP_NAMES, asked_columns, named, target_candidates
+from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, asked_columns, named, target_candidates
 from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
 from eyebright.sources.label_column import read_labels_or_class
@@ -25,10 +25,12 @@ class FoundColumns(NamedTuple):
     Args:
         columns: their names.
         read: the function from the table, these columns and the delimiter between labels to the targets.
+        messages: which other columns might hold targets, sentences for the user.
     """
 
     columns: list[str]
     read: Reader
+    messages: tuple[str, ...] = ()
 
 
 def find_targets(
@@ -52,26 +54,33 @@ def find_targets(
     if labels:
         return FoundColumns(asked_columns(table, labels, taken), _reader(form))
     candidates = target_candidates(table, taken)
-    groups = named(candidates, GROUP_NAMES)
-    candidates = [name for name in candidates if name not in groups] or candidates
+    no_labels = named(candidates, (*GROUP_NAMES, *PROPERTY_NAMES))
+    candidates = [name for name in candidates if name not in no_labels] or candidates
     if form is not None:
         columns = FORMS[form].find(table, candidates)
         if not columns:
             raise _no_columns(table, candidates, f"no column holds {FORMS[form].description}")
         return FoundColumns(columns, _reader(form))
-    return _find(table, candidates)
+    found = _find(table, candidates, target_candidates(table, taken))
+    flags = [name for name in indicator_columns(table, no_labels) if name not in found.columns]
+    if not flags:
+        return found
+    message = f"0/1 columns that are not taken for labels: {listing(flags)}; `labels` names the columns with the labels"
+    return found._replace(messages=(message,))
 
 
-def _find(table: TextTable, candidates: Sequence[str]) -> FoundColumns:
+def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) -> FoundColumns:
     if known := label_names(candidates):
         return FoundColumns(known[:1], _read_by_content)
     if points := columns_with_points(table, candidates):
         return FoundColumns(points, FORMS["points"].read)
     if indicators := indicator_columns(table, candidates):
+        if len(indicators) == 1 and any(_looks_like_class(table, name) for name in candidates):
+            raise _no_columns(table, listed, "more than one column may hold the labels")
         return FoundColumns(indicators, _read_indicators)
     if len(candidates) == 1 or (candidates and all(holds_fractions(table, name) for name in candidates)):
         return FoundColumns(list(candidates), _read_by_content)
-    raise _no_columns(table, candidates, "no column is called 'labels' or 'class'")
+    raise _no_columns(table, listed, "no column is called 'labels' or 'class'")
 
 
 def _reader(form: Columns | None) -> Reader:
@@ -102,6 +111,11 @@ def _no_columns(table: TextTable, candidates: Sequence[str], problem: str) -> Ta
         return table.error(f"no column holds labels: there is no other column than {listing(table.columns)}")
     contents = ", ".join(f"'{name}' ({_content(table, name)})" for name in candidates[:12])
     return table.error(f"{problem}; there are {contents}; name those that hold the targets with `labels`")
+
+
+def _looks_like_class(table: TextTable, name: str) -> bool:
+    """True for a column of text in which cells recur, as the names of classes do."""
+    return _content(table, name) == "text" and 2 <= len(table.columns[name].unique()) <= len(table) / 2
 
 
 def _content(table: TextTable, name: str) -> str:

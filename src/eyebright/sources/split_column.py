@@ -1,0 +1,134 @@
+"""Finds and reads the column of a label file that says which images train, validate or are held out."""
+
+from collections.abc import Sequence
+
+from eyebright.errors import listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.column_roles import named, plain_name
+from eyebright.sources.number_columns import holds_numbers
+from eyebright.sources.parts import (
+    FLAG_COLUMNS,
+    FOLD_COLUMNS,
+    HELD_OUT,
+    PART_COLUMNS,
+    REQUIRED_COLUMNS,
+    part_messages,
+    part_of,
+)
+from eyebright.sources.text_table import TextTable
+from eyebright.types import Part
+
+_TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t"})
+_FALSE = frozenset({"false", "0", "0.0", "no", "n", "f"})
+
+
+def find_split_column(table: TextTable, targets: Sequence[str] = ()) -> str | None:
+    """The column with the split; None: there is none.
+
+    A column called ``split`` or ``is_valid`` is one whatever it holds. Another of the names in
+    `eyebright.sources.parts` is one if its cells say so: ``subset`` with train and val, ``is_train`` with true and
+    false.
+
+    Args:
+        table: the label file.
+        targets: the columns that the user named as targets, which are none.
+
+    Raises:
+        TableError: there are two, or a column says that more images validate than train.
+    """
+    required = named(table.columns, REQUIRED_COLUMNS)
+    others = [name for name in named(table.columns, (*FLAG_COLUMNS, *PART_COLUMNS)) if name not in required]
+    candidates = [*required, *(name for name in others if name not in targets and _says_parts(table, name))]
+    if len(candidates) > 1:
+        raise table.error(f"the columns {listing(candidates)} both say what to validate on; keep one of them")
+    if not candidates:
+        return None
+    if candidates[0] not in required:
+        _check_trains_more(table, candidates[0])
+    return candidates[0]
+
+
+def read_part(
+    table: TextTable, column: str | None, target_columns: Sequence[str]
+) -> tuple[TextTable, Categorical[Part] | None, list[str]]:
+    """(table, part of each row, messages); if no test row has a target, the table is without test rows.
+
+    Raises:
+        TableError: a cell names no part, or nothing is left to train on or to validate; the message names the line.
+    """
+    if column is None:
+        return table, None, _fold_messages(table)
+    part = _parts(table, column)
+    messages: list[str] = []
+    tests = part.isin(["test"])
+    if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
+        table, part = table.only(~tests), part[~tests]
+        messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
+    return table, part, [*part_messages(part, column=column), *messages]
+
+
+def _says_parts(table: TextTable, column: str) -> bool:
+    """True if the cells name parts: training and another one, or true and false in a column such as ``is_train``."""
+    cells = [cell.lower() for cell in table.columns[column].unique()]
+    if plain_name(column) in FLAG_COLUMNS:
+        flags = [cell for cell in cells if cell in _TRUE or cell in _FALSE]
+        if len(flags) == len(cells) and any(cell in _TRUE for cell in cells) and any(cell in _FALSE for cell in cells):
+            return True
+    parts = {part for cell in cells if (part := part_of(cell)) is not None}
+    return "train" in parts and len(parts) > 1
+
+
+def _check_trains_more(table: TextTable, column: str) -> None:
+    part = _parts(table, column)
+    valid, train = (int(part.isin([name]).sum()) for name in ("valid", "train"))
+    if valid > train and len(table) >= 3:
+        raise table.error(
+            f"column '{column}' seems to say that {valid} of {len(table)} images validate, more than the {train} that "
+            "train; if it means that, call it 'split' and write train and valid; if it means something else, give it "
+            "another name"
+        )
+
+
+def _fold_messages(table: TextTable) -> list[str]:
+    """How to validate on a fold, where a column numbers folds or parts."""
+    return [
+        f"column '{name}' holds numbers ({listing(sorted(table.columns[name].unique())[:6])}) and is not used as a "
+        f"split; to validate on one of them, write a column 'is_valid' that is true where '{name}' is that number"
+        for name in named(table.columns, (*FOLD_COLUMNS, *PART_COLUMNS))
+        if holds_numbers(table, name) and len(table.columns[name].unique()) < len(table)
+    ]
+
+
+def _parts(table: TextTable, column: str) -> Categorical[Part]:
+    cells = table.columns[column].categorical
+    on = FLAG_COLUMNS.get(plain_name(column))
+    by_flag = on is not None and not _names_parts(cells.categories)
+    meaning = {cell: _flag_part(cell, on) if on is not None and by_flag else part_of(cell) for cell in cells.categories}
+    for cell, part in meaning.items():
+        if part is None:
+            expected = "true or false" if by_flag else "train, valid or test"
+            raise table.error(
+                f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
+            )
+    parts: Categorical[Part] = cells.map(lambda cell: meaning[cell] or "train")
+    if set(parts.categories) <= set(HELD_OUT):
+        raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
+    if by_flag and on == "valid" and "valid" not in parts.categories:
+        raise table.error(
+            f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
+            "column out to split at random"
+        )
+    return parts
+
+
+def _names_parts(cells: Sequence[str]) -> bool:
+    return any(part_of(cell) is not None for cell in cells)
+
+
+def _flag_part(cell: str, on: Part) -> Part | None:
+    """The part of an image whose cell is true or false in a column that is true for the part ``on``."""
+    if cell.lower() in _TRUE:
+        return on
+    if cell.lower() in _FALSE:
+        return "valid" if on == "train" else "train"
+    return None

@@ -90,12 +90,41 @@ class ProcessEndedError(TrainingError):
     """A process of a training with several processes was killed, or ended without an error message."""
 
 
+def shortened(message: str, *, limit: int = 400) -> str:
+    """The message on one line, without its end where it is longer than ``limit`` characters.
+
+    >>> shortened("a list of 10,000 numbers", limit=16)
+    'a list of 10,...'
+    """
+    line = " ".join(message[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def short_repr(value: object, *, limit: int = 80) -> str:
+    """The value as Python writes it; only its type and length if it is long, and no value of any size takes long.
+
+    >>> short_repr([1, 2]), short_repr([0] * 10_000)
+    ('[1, 2]', 'a list of 10,000 values')
+    """
+    if isinstance(value, (list, tuple, dict)) and len(value) > 8:  # pyright: ignore[reportUnknownArgumentType]
+        return f"a {type(value).__name__} of {len(value):,} values"  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    if isinstance(value, int) and abs(value) >= 10**30:  # Python refuses to write the longest ones
+        return "an integer of more than 30 digits"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__}"  # pyright: ignore[reportUnknownMemberType]
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion for an unknown word, with a leading space; empty if no known word is similar.
 
     >>> did_you_mean("hzay", ["clear", "hazy"])
     " Did you mean 'hazy'?"
     """
+    if len(word) > 200:
+        return ""
     matches = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.6)
     return f" Did you mean '{matches[0]}'?" if matches else ""
 

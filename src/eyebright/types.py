@@ -5,6 +5,7 @@ pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, final, overload
@@ -57,6 +58,20 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
+
+
+MAX_SIDE = 8192
+"""How many pixels a side of a model's input may have."""
+
+
+def check_side(size: Size) -> None:
+    """Raises `InputError` for an image size that no model's input can have.
+
+    Raises:
+        InputError: a side is longer than `MAX_SIDE`.
+    """
+    if max(size) > MAX_SIDE:
+        raise InputError(f"a side of a model's input has at most {MAX_SIDE:,} pixels, got {max(size):.6g}")
 
 
 def _is_whole(value: Any) -> bool:
@@ -190,7 +205,7 @@ class Vocab(Sequence[str]):
         self._names = tuple(str(name) for name in names)
         self._index = {name: i for i, name in enumerate(self._names)}
         if len(self._index) != len(self._names):
-            twice = sorted({n for n in self._names if self._names.count(n) > 1})
+            twice = sorted(name for name, count in Counter(self._names).items() if count > 1)
             raise LabelError(f"a vocabulary needs unique names; repeated: {listing(twice)}")
 
     @overload

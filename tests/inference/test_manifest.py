@@ -271,18 +271,21 @@ def test_a_manifest_without_a_required_entry_is_refused(tmp_path: Path, missing:
 Change = Callable[[dict[str, Any]], object]
 
 ODD: dict[str, tuple[Change, str]] = {
-    "a model that is not an object": (lambda d: d.update(model=[]), "not a model description: expected a JSON object"),
+    "a model that is not an object": (lambda d: d.update(model=[]), "'model' must be a JSON object, got \\[\\]"),
     "an architecture that is not a string": (lambda d: d["model"].update(arch=5), "arch must be a string, got 5"),
     "no architecture": (lambda d: d["model"].update(arch=None), "arch must be a string, got None"),
     "an unknown field": (lambda d: d["model"].update(extra=1), "not a model description: unknown field 'extra'"),
-    "a preprocessing that is a string": (lambda d: d.update(preprocessing="x"), "the manifest has an invalid value"),
+    "a preprocessing that is a string": (
+        lambda d: d.update(preprocessing="x"),
+        "'preprocessing' must be a list of at most 16 transforms, got 'x'",
+    ),
     "a threshold that is not a number": (
         lambda d: d["decision"]["thresholds"].update(values=float("nan")),
-        r"a threshold must be in \[0, 1\], got nan",
+        "'thresholds' must be a number or one for each class",
     ),
     "a threshold that is a string": (
         lambda d: d["decision"]["thresholds"].update(values="x"),
-        "the manifest has an invalid value",
+        "'thresholds' must be a number or one for each class",
     ),
     "a dropout that is a string": (
         lambda d: d["model"].update(ps="x"),

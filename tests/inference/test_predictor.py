@@ -13,7 +13,7 @@ from eyebright.image.canonical import LEGACY, canonical_pixels, fit_size, place_
 from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
-from eyebright.models import build
+from eyebright.models import saved
 from eyebright.models.build import ImageModel
 from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
@@ -109,15 +109,15 @@ def test_with_a_graph_no_network_is_built_until_it_is_needed(
 ) -> None:
     faster("onnx", monkeypatch)
     built: list[str] = []
-    made = build.build_model
+    made = saved.build_saved
     monkeypatch.setattr(
-        "eyebright.inference.predictor.build_model", lambda *given, **how: (built.append("it"), made(*given, **how))[1]
+        "eyebright.inference.predictor.build_saved", lambda *given, **how: (built.append("it"), made(*given, **how))[1]
     )
     predictor = load_predictor(with_graph, device="cpu")
     predictor.predict(photos)
     assert not built
-    saved = small_model().state_dict()
-    assert all(torch.equal(tensor, saved[name]) for name, tensor in predictor.model.state_dict().items())
+    expected = small_model().state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in predictor.model.state_dict().items())
     assert built == ["it"]
 
 

@@ -77,10 +77,10 @@ def test_json_that_is_not_a_description_is_refused(data: Any, message: str) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": 0}, "a model has at least one output, got classes=0"),
-        ({"n_in": 0}, "an image has at least one channel, got n_in=0"),
+        ({"classes": 0}, "a model has at least one output, and at most 100,000, got classes=0"),
+        ({"n_in": 0}, "an image has at least one channel, and at most 1,000, got n_in=0"),
         ({"n_in": 1}, "one value per channel: n_in is 1, mean has 3 and std 3 values"),
-        ({"y_range": (1.0, -1.0)}, r"y_range must be \(low, high\) with low < high, got"),
+        ({"y_range": (1.0, -1.0)}, r"y_range must be \(low, high\) with low < high, both finite, got"),
         ({"output_shape": (3, 2)}, r"output_shape \(3, 2\) does not have 4 elements"),
     ],
 )

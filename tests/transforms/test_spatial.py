@@ -222,8 +222,8 @@ def test_a_validation_crop_is_centred_with_fastais_margin_and_keeps_the_aspect_r
     [
         ({"min_scale": 0}, "scales must satisfy 0 < min_scale <= max_scale <= 1, got 0 to 1.0"),
         ({"min_scale": 0.5, "max_scale": 0.3}, "scales must satisfy 0 < min_scale <= max_scale <= 1, got 0.5 to 0.3"),
-        ({"ratio": (2, 1)}, r"ratio must satisfy 0 < minimum <= maximum, got \(2, 1\)"),
-        ({"val_xtra": -1}, "val_xtra must be at least 0"),
+        ({"ratio": (2, 1)}, r"ratio must satisfy 0 < minimum <= maximum < 10,000, got \(2, 1\)"),
+        ({"val_xtra": -1}, "val_xtra must be a share of the size, from 0 to 1; got -1"),
         ({"interpolation": "cubic"}, "unknown interpolation 'cubic'"),
     ],
 )

@@ -17,7 +17,6 @@ import json
 import math
 import os
 import platform
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -32,16 +31,17 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, EyebrightError, InputError, listing
+from eyebright.errors import ArtifactError, EyebrightError, listing, short_repr, shortened
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.inference.manifest_checks import MAX_BYTES, check_consistent, check_json
 from eyebright.io.atomic import prepared_file
 from eyebright.io.tensors import not_finite, read_metadata, read_tensors
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_from_json, block_to_json
-from eyebright.transforms.draw import Transform, pixels_version
+from eyebright.transforms.draw import Transform
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 
 SCHEMA = 2
@@ -135,22 +135,24 @@ class Manifest:
         """
         schema = data.get("schema")
         if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-            raise ArtifactError(f"the manifest has no valid 'schema' number, got {schema!r}")
+            raise ArtifactError(f"the manifest has no valid 'schema' number, got {short_repr(schema)}")
         if schema > SCHEMA:
             raise ArtifactError(
-                f"the manifest has schema {schema}; this version of eyebright reads schemas 1 to {SCHEMA}: update"
+                f"the manifest has schema {schema:.6g}; this version of eyebright reads schemas 1 to {SCHEMA}: update"
                 " eyebright"
             )
         try:
-            manifest = _read(_from_schema_1(data) if schema == 1 else data)
+            current = _from_schema_1(data) if schema == 1 else data
+            check_json(current)
+            manifest = _read(current)
             _check_consistent(manifest)
             return manifest
         except EyebrightError as error:
-            raise ArtifactError(f"the manifest cannot be used: {error}") from None
+            raise ArtifactError(f"the manifest cannot be used: {shortened(str(error))}") from None
         except KeyError as error:
-            raise ArtifactError(f"the manifest has no {error}") from None
-        except (TypeError, AttributeError, ValueError) as error:
-            raise ArtifactError(f"the manifest has an invalid value: {error}") from None
+            raise ArtifactError(f"the manifest has no {shortened(str(error))}") from None
+        except (TypeError, AttributeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            raise ArtifactError(f"the manifest has an invalid value: {shortened(str(error))}") from None
 
 
 def save_model(
@@ -307,8 +309,8 @@ def _read(data: dict[str, Any]) -> Manifest:
     pixels, known = data["pixels"], get_args(PixelsVersion)
     if pixels not in known:
         raise ArtifactError(
-            f"the model was evaluated with pixels {pixels!r}, and this version of eyebright has only {listing(known)}:"
-            " update eyebright"
+            f"the model was evaluated with pixels {short_repr(pixels)}, and this version of eyebright"
+            f" has only {listing(known)}: update eyebright"
         )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),
@@ -355,19 +357,7 @@ def _finite_or_none(value: Any) -> Any:
 
 
 def _check_consistent(manifest: Manifest) -> None:
-    """Raises `ArtifactError` unless architecture, outputs, thresholds and classes agree."""
-    arch = manifest.model.arch
-    if re.fullmatch(r"[\w.\-]+", arch) is None:  # timm would download from other names, such as hf-hub:...
-        raise ArtifactError(f"the architecture must be a name of letters, digits, '_', '-' and '.', got {arch!r}")
-    try:
-        width = manifest.target.width
-        manifest.decision.thresholds.per_class(width)
-    except InputError as error:
-        raise ArtifactError(str(error)) from None
-    if manifest.model.classes != width:
-        raise ArtifactError(f"the model has {manifest.model.classes} outputs, but its target block needs {width}")
-    if manifest.pixels == CANONICAL != pixels_version(manifest.preprocessing):
-        raise ArtifactError(f"the pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad")
+    check_consistent(manifest.model, manifest.decision, manifest.preprocessing, manifest.pixels)
 
 
 def _check_model_folder(folder: Path) -> None:
@@ -405,11 +395,13 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
     beside: Any = None
     if path.is_file():
         try:
+            if path.stat().st_size > MAX_BYTES:
+                raise ArtifactError(f"{MANIFEST} is larger than {MAX_BYTES // 2**20} MB")
             beside = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
         except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{MANIFEST} is not JSON: {error}") from None
+            raise ArtifactError(f"{MANIFEST} is not JSON: {shortened(str(error))}") from None
     if isinstance(copy, dict) and not (isinstance(beside, dict) and beside.get("id") == copy.get("id")):
         return copy
     if not isinstance(beside, dict):

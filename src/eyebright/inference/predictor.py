@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
-from eyebright.errors import ArtifactError, ImageError, InputError
+from eyebright.errors import ArtifactError, ImageError, InputError, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest, fingerprint, load_model
@@ -28,7 +28,8 @@ from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.io.atomic import write_atomically
-from eyebright.models.build import ImageModel, build_model
+from eyebright.models.build import ImageModel
+from eyebright.models.saved import build_saved
 from eyebright.tasks.base import NO_LABEL, TargetBlock
 from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
@@ -300,11 +301,7 @@ def save_onnx(folder: str | Path) -> Path:
 
 def _build(folder: Path, manifest: Manifest, state: dict[str, Tensor]) -> ImageModel:
     """The model with its weights, in evaluation mode."""
-    model = build_model(manifest.model, pretrained=False, init=None)
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ArtifactError(
-            f"the weights in '{folder}' do not fit its manifest: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return model.eval()
+        return build_saved(manifest.model, state)
+    except InputError as error:
+        raise ArtifactError(f"the weights in '{folder}' do not fit its manifest: {shortened(str(error))}") from None

@@ -17,12 +17,19 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from eyebright._defaults import DROPOUT
-from eyebright.errors import InputError
+from eyebright.errors import InputError, short_repr
 from eyebright.models.architectures import architecture_name, input_description
 from eyebright.models.backbones import create_backbone
 from eyebright.models.heads import Initializer, create_head, initialize
 from eyebright.models.weights import find_weights
-from eyebright.types import InputDescription, Size
+from eyebright.types import InputDescription, Size, check_side
+
+MAX_OUTPUTS = 100_000
+"""How many outputs a model may have."""
+MAX_CHANNELS = 1000
+"""How many channels an image may have."""
+_MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # of the head
+_LARGEST = 1e6  # absolute value of mean, std and y_range
 
 
 @dataclass(frozen=True)
@@ -63,20 +70,23 @@ class ModelDescription:
     output_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.classes < 1:
-            raise InputError(f"a model has at least one output, got classes={self.classes}")
-        if self.n_in < 1:
-            raise InputError(f"an image has at least one channel, got n_in={self.n_in}")
-        if len(self.input.mean) != self.n_in or len(self.input.std) != self.n_in:
+        if not 1 <= self.classes <= MAX_OUTPUTS:
             raise InputError(
-                f"mean and std need one value per channel: n_in is {self.n_in}, mean has {len(self.input.mean)} and"
-                f" std {len(self.input.std)} values"
+                f"a model has at least one output, and at most {MAX_OUTPUTS:,}, got classes={self.classes:.6g}"
             )
-        if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
-            raise InputError(f"y_range must be (low, high) with low < high, got {self.y_range}")
-        if self.output_shape is not None and prod(self.output_shape) != self.classes:
+        if not 1 <= self.n_in <= MAX_CHANNELS:
             raise InputError(
-                f"output_shape {self.output_shape} does not have {self.classes} elements, one for each output (classes)"
+                f"an image has at least one channel, and at most {MAX_CHANNELS:,}, got n_in={self.n_in:.6g}"
+            )
+        _check_input(self.input, self.n_in)
+        _check_head(self.lin_ftrs, self.ps)
+        if self.y_range is not None and not -_LARGEST < self.y_range[0] < self.y_range[1] < _LARGEST:
+            raise InputError(f"y_range must be (low, high) with low < high, both finite, got {self.y_range}")
+        shape = self.output_shape
+        if shape is not None and (len(shape) > _MAX_LAYERS or min(shape, default=1) < 1 or prod(shape) != self.classes):
+            raise InputError(
+                f"output_shape {shape[:_MAX_LAYERS]} does not have {self.classes} elements, one for each output"
+                " (classes)"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -264,6 +274,32 @@ def build_model(
     return ImageModel(backbone.module, head, description, origin=None if weights is None else weights.origin)
 
 
+def _check_input(given: InputDescription, n_in: int) -> None:
+    """Raises `InputError` unless the statistics can normalise an image, and the size can be one."""
+    if len(given.mean) != n_in or len(given.std) != n_in:
+        raise InputError(
+            f"mean and std need one value per channel: n_in is {n_in}, mean has {len(given.mean)} and std"
+            f" {len(given.std)} values"
+        )
+    if not all(abs(mean) <= _LARGEST for mean in given.mean):
+        raise InputError(f"mean must be finite, got {given.mean[:8]}")
+    if not all(1 / _LARGEST <= std <= _LARGEST for std in given.std):
+        raise InputError(f"std must be positive and finite, got {given.std[:8]}")
+    check_side(given.size)
+
+
+def _check_head(lin_ftrs: Sequence[int] | None, ps: float | Sequence[float]) -> None:
+    """Raises `InputError` unless a head can have these hidden layers and dropout probabilities."""
+    if lin_ftrs is not None and not (len(lin_ftrs) <= _MAX_LAYERS and all(0 < n <= _MAX_WIDTH for n in lin_ftrs)):
+        raise InputError(
+            f"lin_ftrs must be at most {_MAX_LAYERS} sizes of hidden layers, each from 1 to {_MAX_WIDTH:,}; got"
+            f" {len(lin_ftrs):,} sizes: {', '.join(f'{n:.6g}' for n in lin_ftrs[:4])}"
+        )
+    dropouts = [ps] if isinstance(ps, (int, float)) else ps
+    if len(dropouts) > _MAX_LAYERS + 1 or not all(0 <= p < 1 for p in dropouts):
+        raise InputError(f"ps must be dropout probabilities, each at least 0 and below 1; got {list(dropouts)[:8]}")
+
+
 def _floats(value: Any) -> float | tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, (list, tuple)) else float(value)
 
@@ -273,7 +309,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _is_list(value: Any, is_element: Callable[[Any], bool], length: int | None = None) -> bool:
@@ -322,17 +358,17 @@ def _check_json(data: Any, fields: Mapping[str, _JsonType], *, required: Sequenc
         prefix: precedes the names of fields in error messages.
     """
     if not isinstance(data, Mapping):
-        raise InputError(f"not a model description: expected a JSON object, got {data!r}")
+        raise InputError(f"not a model description: expected a JSON object, got {short_repr(data)}")
     for name in data:
         if name not in fields:
-            raise InputError(f"not a model description: unknown field '{prefix}{name}'")
+            raise InputError(f"not a model description: unknown field '{prefix}{str(name)[:80]}'")
     for name in required:
         if name not in data:
             raise InputError(f"not a model description: '{prefix}{name}' is missing")
     for name, value in data.items():
         text, is_valid = fields[name]
         if not is_valid(value):
-            raise InputError(f"not a model description: {prefix}{name} must be {text}, got {value!r}")
+            raise InputError(f"not a model description: {prefix}{name} must be {text}, got {short_repr(value)}")
 
 
 def _input_from_json(data: Mapping[str, Any]) -> InputDescription:

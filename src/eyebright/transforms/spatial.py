@@ -11,10 +11,11 @@ from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.image.canonical import fit_size, place_centre
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.transforms.draw import Draw, Transform
-from eyebright.types import Size
+from eyebright.types import Size, check_side
 
 ResizeMethod = Literal["crop", "pad", "squish"]
 
+_MAX_RATIO = 10_000  # of the sides of a crop
 _DIHEDRAL_KEEPING_SIZE = (0, 1, 2, 4)  # of `Warp.dihedral`: identity, both flips and the half turn
 
 
@@ -47,7 +48,7 @@ class Resize(Transform):
     interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        Size.of(self.size)
+        check_side(Size.of(self.size))
         _check_choice("method", self.method, get_args(ResizeMethod))
         _check_resampling(self.pad_mode, self.interpolation)
 
@@ -97,15 +98,15 @@ class RandomResizedCrop(Transform):
     interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
-        Size.of(self.size)
+        check_side(Size.of(self.size))
         if not 0 < self.min_scale <= self.max_scale <= 1:
             raise InputError(
                 f"scales must satisfy 0 < min_scale <= max_scale <= 1, got {self.min_scale} to {self.max_scale}"
             )
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise InputError(f"ratio must satisfy 0 < minimum <= maximum, got {self.ratio}")
-        if self.val_xtra < 0:
-            raise InputError(f"val_xtra must be at least 0, got {self.val_xtra}")
+        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1] < _MAX_RATIO:
+            raise InputError(f"ratio must satisfy 0 < minimum <= maximum < {_MAX_RATIO:,}, got {self.ratio[:4]}")
+        if not 0 <= self.val_xtra <= 1:
+            raise InputError(f"val_xtra must be a share of the size, from 0 to 1; got {self.val_xtra}")
         _check_resampling(None, self.interpolation)
 
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:

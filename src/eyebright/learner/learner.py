@@ -18,15 +18,20 @@ from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest, save_model
 from eyebright.inference.predictor import Predictor
-from eyebright.learner.interpretation import Interpretation, predict_dataset
+from eyebright.learner.augmented import predict_augmented
+from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
+from eyebright.learner.interpretation import ClassificationInterpretation
+from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
+from eyebright.learner.saved_weights import load_weights, save_weights, weights_path
+from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
+from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
-from eyebright.train.events import Observer
 from eyebright.train.history import history_rows
-from eyebright.train.lr_find import LRFind
+from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan, fine_tune_plans
@@ -35,6 +40,7 @@ from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.trainer import Loss, Trainer
+from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import EvaluatedPart, Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
@@ -59,7 +65,8 @@ class Learner:
         seed: seed of dropout, mixup and cutmix; data loaders have their own.
         options: optimizer, gradient clipping and accumulation, EMA, mixup, cutmix, label smoothing and class balance;
             can be set between fits. None for the settings of the book.
-        observers: functions that are called with the events of every fit.
+        observers: functions that are called with the events of every fit, and callbacks of the book.
+        cbs: the book's name of ``observers``; one callback needs no list.
         progress: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log), ``"bar"``, ``"lines"``,
             ``"notebook"`` or ``"quiet"``.
 
@@ -72,7 +79,7 @@ class Learner:
     - ``lr``, ``lr_max``: a learning rate; ``slice(low, high)`` spreads it over the parameter groups from the first to
       the last, and ``slice(high)`` gives all groups but the head a tenth of it.
     - ``wd``: weight decay; None for that of the learner.
-    - ``cbs``: observers, called with the events of this fit besides those of the learner.
+    - ``cbs``: observers and callbacks of the book, for this fit besides those of the learner.
     - ``augment_views``: cache the features of this many augmented views of each image (about 10 kB per image and view);
       after as many epochs, only the head is computed. Needs a frozen backbone and ``train_bn=False``.
     - ``checkpoint``: a file to which the state of training is written after each epoch.
@@ -98,12 +105,13 @@ class Learner:
         precision: str = "auto",
         seed: int = 0,
         options: TrainingOptions | None = None,
-        observers: Sequence[Observer] = (),
+        observers: Callbacks = (),
+        cbs: Callbacks = (),
         progress: str = "auto",
     ) -> None:
         self.options = options or TrainingOptions()
         self.lr, self.wd, self.moms = lr, wd, moms
-        self.observers = list(observers)
+        self.observers = [*as_callbacks(observers), *as_callbacks(cbs)]
         self.progress = progress
         self.metrics = metrics
         self.decision = Decision(dls.target)
@@ -117,6 +125,7 @@ class Learner:
             keep_statistics=keep_statistics,
         )
         self.recorder = Recorder(self.run)
+        self._loaded_scores: dict[str, float] | None = None
 
     def __repr__(self) -> str:
         return "\n".join(["Learner", *(f"  {name}: {value}" for name, value in self._facts().items())])
@@ -149,8 +158,17 @@ class Learner:
 
     @property
     def dls(self) -> DataLoaders:
-        """The training and the validation loader."""
+        """The training and the validation loader; others can be set, for example with larger images.
+
+        Raises, when it is set:
+            InputError: the target, the normalisation, the size or the device does not fit the model.
+        """
         return self.trainer.dls
+
+    @dls.setter
+    def dls(self, given: DataLoaders) -> None:
+        self.trainer.use_data(given)
+        self._loaded_scores = {}  # those of the last epoch are of other images
 
     @property
     def data(self) -> DataLoaders:
@@ -215,7 +233,7 @@ class Learner:
         n_epoch: int,
         lr: Rate | None = None,
         wd: float | None = None,
-        cbs: Sequence[Observer] = (),
+        cbs: Callbacks = (),
         *,
         augment_views: int | None = None,
         checkpoint: str | Path | None = None,
@@ -239,7 +257,7 @@ class Learner:
         pct_start: float = 0.25,
         wd: float | None = None,
         moms: Momenta | None = None,
-        cbs: Sequence[Observer] = (),
+        cbs: Callbacks = (),
         *,
         augment_views: int | None = None,
         checkpoint: str | Path | None = None,
@@ -267,7 +285,7 @@ class Learner:
         div_final: float = 1e5,
         pct_start: float = 0.75,
         wd: float | None = None,
-        cbs: Sequence[Observer] = (),
+        cbs: Callbacks = (),
     ) -> None:
         """Train at a constant learning rate that falls on a cosine at the end.
 
@@ -289,7 +307,7 @@ class Learner:
         pct_start: float = 0.3,
         div: float = 5.0,
         wd: float | None = None,
-        cbs: Sequence[Observer] = (),
+        cbs: Callbacks = (),
         *,
         augment_views: int | None = None,
         checkpoint: str | Path | None = None,
@@ -335,6 +353,7 @@ class Learner:
         *,
         stop_div: bool = True,
         show_plot: bool = True,
+        suggest_funcs: SuggestFunction | Sequence[SuggestFunction] | None = None,
     ) -> LRFind:
         """The losses at increasing learning rates, with suggestions; model and generators are restored.
 
@@ -346,17 +365,21 @@ class Learner:
             num_it: number of steps, at least 8.
             stop_div: stop when the smoothed loss is four times its lowest value.
             show_plot: plot the losses.
+            suggest_funcs: ``valley``, ``slide``, ``minimum`` or ``steep``, or several of them: what the result unpacks
+                into, in this order; it always has all four as attributes.
 
         Raises:
-            InputError: not 0 < start_lr < end_lr, fewer than 8 steps, or options that do not fit the target.
+            InputError: not 0 < start_lr < end_lr, fewer than 8 steps, another function, or options that do not fit the
+                target.
             TrainingError: the loss diverged too early for a suggestion, or there was no batch.
             MissingExtraError: Matplotlib is not installed, and ``show_plot`` is True.
         """
-        plan = self._plan(1, end_lr, None, Constant())
+        names = None if suggest_funcs is None else suggestion_names(suggest_funcs)
+        plan = self._with_options(self._plan(1, end_lr, None, Constant()), self.observers)
         found = self.trainer.lr_find(start_lr, end_lr, num_it, stop_div=stop_div, plan=plan, progress=self.progress)
         if show_plot:
             found.plot()
-        return found
+        return found if names is None else replace(found, unpacked=names)
 
     # ------------------------------------------------------------------ evaluation and prediction
 
@@ -382,7 +405,7 @@ class Learner:
     def get_preds(
         self,
         ds_idx: int = 1,
-        dl: Loader | None = None,
+        dl: Loader | Pairs | None = None,
         *,
         with_input: bool = False,
         with_decoded: bool = False,
@@ -396,7 +419,7 @@ class Learner:
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set without augmentation.
-            dl: another loader.
+            dl: another loader, or batches as tensors: ``[(x, y)]``.
             with_input: also return the images.
             with_decoded: also return the decoded predictions: labels, points or numbers.
             with_loss: also return the loss of each image.
@@ -407,12 +430,44 @@ class Learner:
         """
         return predict_dataset(
             self.trainer,
-            self._loader(ds_idx, dl),
+            self._loader(ds_idx, dl) if dl is None or isinstance(dl, Loader) else dl,
             self.decision,
             with_input=with_input,
             with_decoded=with_decoded,
             with_loss=with_loss,
             act=act,
+        )
+
+    @checked_keywords
+    def tta(
+        self,
+        ds_idx: int = 1,
+        dl: Loader | None = None,
+        n: int = 4,
+        item_tfms: Any = None,
+        batch_tfms: Any = None,
+        beta: float | None = 0.25,
+        use_max: bool = False,  # noqa: FBT001 - the book's signature
+    ) -> tuple[Any, Tensor | None]:
+        """(predictions, targets) of a dataset: ``beta`` times the plain ones, the rest from augmented views.
+
+        Args:
+            ds_idx: 1 for the validation set, 0 for the training set.
+            dl: another loader.
+            n: number of augmented views of each image.
+            item_tfms: transforms of the views; None, with ``batch_tfms``: those of training.
+            batch_tfms: further transforms of the views.
+            beta: share of the plain predictions; None gives (augmented, plain) instead of one tensor.
+            use_max: the greatest prediction of all views instead of a mean.
+
+        Raises:
+            InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
+        """
+        pipeline = self.dls.pipeline
+        if item_tfms is not None or batch_tfms is not None:
+            pipeline = Pipeline.create(item_tfms, batch_tfms, self.dls.device)
+        return predict_augmented(
+            self.trainer, self._loader(ds_idx, dl), pipeline, self.decision, n=n, beta=beta, use_max=use_max
         )
 
     def evaluate(self, ds_idx: int = 1, dl: Loader | None = None, *, part: EvaluatedPart = "valid") -> Evaluation:
@@ -456,9 +511,19 @@ class Learner:
         self.decision = fit_decision(self.evaluate(), metric=metric, per_class=per_class)
         return self.thresholds
 
-    def interpret(self, ds_idx: int = 1) -> Interpretation:
-        """Predictions, targets and the loss of each image, for the dataset 1 (validation) or 0 (training)."""
-        return Interpretation(*self.get_preds(ds_idx, with_loss=True))
+    def interpret(self, ds_idx: int = 1, dl: Loader | None = None) -> ClassificationInterpretation:
+        """What the model predicts for a dataset and confuses, with the loss of each image; arguments as in `evaluate`.
+
+        Raises:
+            InputError: the dataset has no targets, or no image can be read.
+        """
+        loader = self._loader(ds_idx, dl)
+        evaluation = self.evaluate(dl=loader)
+        given = self.trainer.outputs(loader, exact=True)
+        assert given.targets is not None  # otherwise there was no evaluation
+        return ClassificationInterpretation(
+            evaluation, image_losses(self.loss_func, given.outputs, given.targets), loader.dataset
+        )
 
     # ------------------------------------------------------------------ showing and saving
 
@@ -549,6 +614,35 @@ class Learner:
         self.run.device.on_main(lambda: save_model(folder, manifest, state, evaluation=evaluation))
         return Path(folder)
 
+    def save(self, file: str | Path) -> Path:
+        """Save the weights as ``models/FILE.safetensors`` inside ``dls.path``; `load` loads them.
+
+        It has the weights alone: every fit has an optimizer of its own. A training that may break off is continued with
+        ``checkpoint`` and ``resume`` of the fits, and `save_model` saves what predicts.
+
+        Raises:
+            InputError: the name is that of a pickle.
+            ArtifactError: the file cannot be written.
+        """
+        path = weights_path(self.dls.path, file)
+        about = {"data": self.dls.datasets.fingerprint(), "scores": self._last_scores()}
+        target = block_to_json(self.dls.target)
+        self.run.device.on_main(lambda: save_weights(path, self.model, target=target, about=about))
+        return path
+
+    def load(self, file: str | Path) -> "Learner":
+        """Load the weights that `save` saved; returns the learner.
+
+        Raises:
+            InputError: the name is that of a pickle.
+            ArtifactError: there is no such file, it is damaged, or it is of another model or target; the weights are
+                unchanged.
+        """
+        about = load_weights(weights_path(self.dls.path, file), self.model, target=block_to_json(self.dls.target))
+        same_data = about.get("data") == self.dls.datasets.fingerprint()
+        self._loaded_scores = dict(about.get("scores", {})) if same_data else {}
+        return self
+
     def export(self, fname: str | Path = "export") -> Path:
         """Save the model as the folder that `load_learner` reads, inside ``dls.path``; see `save_model`.
 
@@ -571,9 +665,15 @@ class Learner:
     def _facts(self) -> dict[str, str]:
         last = ", ".join(f"{name} {value:.4f}" for name, value in self._last_scores().items())
         metrics = ", ".join(metric.name for metric in self.metrics) or "none"
-        return {**self.trainer.facts(), "metrics": metrics, "scores": last or "nothing has been trained yet"}
+        return {**self.trainer.facts(), "metrics": metrics, "scores": last or self._no_scores()}
+
+    def _no_scores(self) -> str:
+        return "none of these weights for these data yet" if self.run.history else "nothing has been trained yet"
 
     def _last_scores(self) -> dict[str, float]:
+        """The scores of the weights: of the last epoch, or of the weights that were loaded since."""
+        if self._loaded_scores is not None:
+            return self._loaded_scores
         return dict(history_rows(self.run.history)[-1].scores) if self.run.history else {}
 
     def _plan(
@@ -590,17 +690,23 @@ class Learner:
             options=self.options,
         )
 
-    def _fit(
-        self, plans: Sequence[Plan], cbs: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
-    ) -> None:
+    def _fit(self, plans: Sequence[Plan], cbs: Callbacks, checkpoint: str | Path | None, *, resume: bool) -> None:
+        callbacks = [*self.observers, *as_callbacks(cbs)]
+        fit = Fit(self.run, self.dls, self.metrics, self.save, self.load)
+        observers = observers_of(callbacks, fit)
+        self._loaded_scores = None
         self.trainer.fit(
-            plans,
-            [*self.observers, *cbs],
+            [self._with_options(plan, callbacks) for plan in plans],
+            observers,
             lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,
         )
+
+    def _with_options(self, plan: Plan, callbacks: Sequence[AnyCallback]) -> Plan:
+        """The plan with the options that the callbacks stand for."""
+        return replace(plan, options=replace(plan.options, **options_of(callbacks, self.dls)))
 
     def _with_precision(self, precision: str) -> "Learner":
         self.trainer.use_precision(precision)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from eyebright._defaults import DROPOUT
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
+from eyebright.learner.callbacks import Callbacks
 from eyebright.learner.learner import AnyMetric, Learner
 from eyebright.models.build import build_model, model_description
-from eyebright.train.events import Observer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
@@ -45,7 +45,8 @@ def vision_learner(
     precision: str = "auto",
     seed: int = 0,
     options: TrainingOptions | None = None,
-    observers: Sequence[Observer] = (),
+    observers: Callbacks = (),
+    cbs: Callbacks = (),
     progress: str = "auto",
 ) -> Learner:
     """A learner whose model is a backbone, usually pretrained, with the book's head.
@@ -109,6 +110,7 @@ def vision_learner(
         seed=seed,
         options=options,
         observers=observers,
+        cbs=cbs,
         progress=progress,
     )
     if pretrained:

@@ -1,10 +1,17 @@
 """Checks before training, so that errors do not occur in the middle of an epoch."""
 
+import dataclasses
+
+import torch
 from torch import nn
 
+from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
+from eyebright.models.build import ImageModel, ModelDescription
+from eyebright.models.timm_backbone import TimmBackbone
 from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.registry import block_to_json
 from eyebright.train.device import Device
 from eyebright.train.options import TrainingOptions
 
@@ -51,3 +58,36 @@ def check_options(options: TrainingOptions, target: TargetBlock, *, own_loss: bo
             " own: give them to that loss, or leave `loss_func` out"
         )
     target.training_loss((), label_smoothing=options.label_smoothing, balance=options.balance)
+
+
+def description_for_data(
+    model: ImageModel, target: TargetBlock, dls: DataLoaders, device: torch.device
+) -> ModelDescription:
+    """The description of the model with the image size of other data, which were checked to fit it.
+
+    Args:
+        model: the model.
+        target: the target block that it was made for.
+        dls: the other data.
+        device: of the model.
+
+    Raises:
+        InputError: the target, the normalisation, the size or the device does not fit the model.
+    """
+    if block_to_json(dls.target) != block_to_json(target):
+        raise InputError(
+            f"the model predicts what a {target.describe()} says, and the new data have a {dls.target.describe()};"
+            " give their block what this one was fitted with, such as vocab=learn.dls.vocab"
+        )
+    if dls.device != device:
+        raise InputError(f"the new data are for the device '{dls.device}', and the model is on '{device}'")
+    expected, declared = model.description.input, dls.pipeline.normalize
+    if declared is not None and (declared.mean, declared.std) != (expected.mean, expected.std):
+        raise InputError(
+            f"the new data declare the mean {declared.mean} and std {declared.std}, and the model normalises with"
+            f" {expected.mean} and {expected.std}: leave Normalize out, or make a new learner"
+        )
+    only = model.body.fixed_size if isinstance(model.body, TimmBackbone) else None
+    if only is not None and only != dls.size:
+        raise InputError(f"the backbone takes images of {only} only, and the new data have images of {dls.size}")
+    return dataclasses.replace(model.description, input=dataclasses.replace(expected, size=dls.size))

@@ -26,7 +26,7 @@ from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import recompute_statistics
-from eyebright.train.checks import check_batch_size, check_options
+from eyebright.train.checks import check_batch_size, check_options, description_for_data
 from eyebright.train.device import Device
 from eyebright.train.evaluate import Outputs, batch_outputs, cached_outputs, compute_outputs, own_targets, score
 from eyebright.train.events import Observer
@@ -97,14 +97,7 @@ class Trainer:
             parameter_groups(model),
             device,
             seed=seed,
-            about={
-                "model": model.description.to_json(),
-                "target": block_to_json(dls.target),
-                "data": dls.datasets.fingerprint(),
-                "bs": dls.bs,
-                "keep_statistics": keep_statistics,
-                "sample_weights": dls.train.weights_fingerprint,
-            },
+            about=_about(model, dls, keep_statistics=keep_statistics),
         )
 
     @property
@@ -116,6 +109,16 @@ class Trainer:
     def loss(self, given: Loss) -> None:
         self._loss = self.run.loss = given
         self._own_loss = True
+
+    def use_data(self, dls: DataLoaders) -> None:
+        """Train on other data from now on, for example on larger images.
+
+        Raises:
+            InputError: the target, the normalisation, the size or the device does not fit the model.
+        """
+        self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
+        self.dls, self._last = dls, None
+        self.run.about = _about(self.model, dls, keep_statistics=self.keep_statistics)
 
     def freeze_to(self, n: int) -> None:
         """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
@@ -202,23 +205,29 @@ class Trainer:
         targets = own_targets(loader.dataset, given)
         return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
 
-    def outputs(self, loader: Loader, *, exact: bool = False) -> Outputs:
+    def outputs(self, loader: Loader, *, exact: bool = False, epoch: int = 0) -> Outputs:
         """The model's outputs for all images of the loader, in its order.
 
         Args:
             loader: the validation loader, or another one that does not augment.
             exact: True for float32, the precision in which a saved model predicts; the result of the last call is
                 reused while the weights are unchanged. False for the precision of training.
+            epoch: the number of the epoch, for a loader that augments.
         """
         weights = _versions(self.model)
         if exact and self._last is not None and self._last[0] is loader and self._last[1] == weights:
             return self._last[2]
-        with closing(loader.batches(shard=self._shard)) as batches:
+        with closing(loader.batches(epoch, self._shard)) as batches:
             given = compute_outputs(self._model_for_evaluation(), batches, self.run.device, autocast=not exact)
         self._share_skipped(loader)
         if exact:
             self._last = loader, weights, given
         return given
+
+    def outputs_of(self, batches: Sequence[Batch]) -> Outputs:
+        """The model's outputs for batches that are already on the device, in their order."""
+        own = self._shard.of(range(len(batches)))
+        return compute_outputs(self._model_for_evaluation(), [batches[i] for i in own], self.run.device)
 
     def batch_outputs(self, batch: Batch) -> Float[Tensor, "b k"]:
         """The raw outputs for one batch."""
@@ -374,6 +383,18 @@ class Trainer:
         """Shares the images that each process skipped with all processes."""
         if loader.skipped is not None:
             self.run.device.merge_dict(loader.skipped)
+
+
+def _about(model: ImageModel, dls: DataLoaders, *, keep_statistics: bool) -> dict[str, Any]:
+    """What must be the same when a checkpoint is resumed, as JSON."""
+    return {
+        "model": model.description.to_json(),
+        "target": block_to_json(dls.target),
+        "data": dls.datasets.fingerprint(),
+        "bs": dls.bs,
+        "keep_statistics": keep_statistics,
+        "sample_weights": dls.train.weights_fingerprint,
+    }
 
 
 def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:

@@ -1,11 +1,21 @@
 """Early stopping: ends training when a score no longer improves."""
 
+import math
+from collections.abc import Sequence
+
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.train.events import EpochDone, Event, Observer
 from eyebright.train.run import Run
 
 
-def early_stop(run: Run, score: str = "valid_loss", *, patience: int = 3, higher_is_better: bool = False) -> Observer:
+def early_stop(
+    run: Run,
+    score: str = "valid_loss",
+    *,
+    patience: int = 3,
+    higher_is_better: bool = False,
+    min_delta: float = 0.0,
+) -> Observer:
     """An observer that stops the run when a score has not improved for some epochs.
 
     It reads the history of the run, so it continues to count after a resume. It counts within each plan: the first
@@ -16,6 +26,7 @@ def early_stop(run: Run, score: str = "valid_loss", *, patience: int = 3, higher
         score: the name of the score, as in the table of epochs.
         patience: number of epochs without an improvement after which training ends.
         higher_is_better: False for a loss.
+        min_delta: a smaller improvement of the best score counts as none.
 
     Raises:
         InputError: ``patience`` is not positive; or during training, the epochs have no such score.
@@ -31,8 +42,25 @@ def early_stop(run: Run, score: str = "valid_loss", *, patience: int = 3, higher
             near = did_you_mean(score, event.scores)
             raise InputError(f"there is no score '{score}' to stop by.{near} Known: {listing(event.scores)}")
         values = [sign * row[score] for row in run.history[-run.done :]]
-        waited = len(values) - 1 - values.index(max(values))
+        waited = len(values) - 1 - best_epoch(values, min_delta)
         if waited >= patience:
             run.stop(f"{score} has not improved for {waited} epochs")
 
     return observe
+
+
+def best_epoch(values: Sequence[float], min_delta: float = 0.0) -> int:
+    """The index of the last value that was greater than the best before it by more than ``min_delta``.
+
+    >>> best_epoch([0.5, 0.7, 0.71, 0.6], 0.05)
+    1
+
+    Args:
+        values: of each epoch, the greater the better; -1 is returned where none is a number.
+        min_delta: 0 or more.
+    """
+    best, index = -math.inf, -1
+    for i, value in enumerate(values):
+        if value - min_delta > best:
+            best, index = value, i
+    return index

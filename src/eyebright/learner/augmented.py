@@ -1,0 +1,77 @@
+"""Test-time augmentation: the mean of the predictions for several augmented views of each image, as in the book."""
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from eyebright.data.loader import Loader
+from eyebright.errors import InputError
+from eyebright.tasks.decision import Decision
+from eyebright.train.evaluate import Outputs
+from eyebright.train.trainer import Trainer
+from eyebright.transforms.pipeline import Pipeline
+
+
+def predict_augmented(
+    trainer: Trainer,
+    loader: Loader,
+    pipeline: Pipeline,
+    decision: Decision,
+    *,
+    n: int,
+    beta: float | None,
+    use_max: bool,
+) -> tuple[Float[Tensor, "n ..."] | tuple[Tensor, Tensor], Shaped[Tensor, "n ..."] | None]:
+    """(predictions, targets) of a dataset: ``beta`` times the plain ones, the rest from augmented views.
+
+    Args:
+        trainer: computes the outputs.
+        loader: the loader of the dataset, without augmentation.
+        pipeline: the transforms of the augmented views.
+        decision: converts outputs to predictions.
+        n: number of augmented views, at least 1.
+        beta: share of the plain predictions; None returns (augmented, plain) instead of one tensor.
+        use_max: the greatest prediction of all views instead of a mean.
+
+    Raises:
+        InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
+    """
+    if decision.target.is_geometric:
+        raise InputError(
+            "an augmented view has its points at other places, so `tta` has no mean of them: use get_preds"
+        )
+    if n < 1:
+        raise InputError(f"`n`, the number of augmented views, must be at least 1, got {n}")
+    if beta is not None and not 0 <= beta <= 1:
+        raise InputError(f"`beta`, the share of the predictions without augmentation, must be in [0, 1], got {beta}")
+    plain = trainer.outputs(loader)
+    views = _augmenting(loader, pipeline)
+    augmented = torch.stack([_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
+    own = decision.scores(plain.outputs)
+    if use_max:
+        return torch.maximum(own, augmented.amax(0)), plain.targets
+    mean = augmented.mean(0)
+    return ((mean, own) if beta is None else torch.lerp(mean, own, beta)), plain.targets
+
+
+def _augmenting(loader: Loader, pipeline: Pipeline) -> Loader:
+    return Loader(
+        loader.dataset,
+        pipeline,
+        bs=loader.bs,
+        training=True,
+        workers=loader.workers,
+        processes=loader.processes,
+        seed=loader.seed,
+        device=loader.device,
+        skipped=loader.skipped,
+    )
+
+
+def _in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
+    """The predictions in the order of the plain ones, which processes that share a batch do not keep."""
+    row_of = {index: row for row, index in enumerate(given.indices)}
+    missing = [index for index in plain.indices if index not in row_of]
+    if missing:
+        raise InputError(f"{len(missing)} images could be read once and then no longer, the first is item {missing[0]}")
+    return decision.scores(given.outputs[[row_of[index] for index in plain.indices]])

@@ -1,0 +1,225 @@
+"""The fastai book's callbacks, as values that stand for an observer or for an option of training.
+
+`Learner` and its fits take them in ``cbs``, beside observers, which are plain functions of an event.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import InputError, checked_keywords, did_you_mean, listing
+from eyebright.metrics.meter import Metric
+from eyebright.train.events import EpochDone, Event, Finished, Observer
+from eyebright.train.observers.early_stop import best_epoch, early_stop
+from eyebright.train.observers.history import history_csv
+from eyebright.train.run import Run
+
+
+class Fit(NamedTuple):
+    """What a callback sees of the learner that is fitted.
+
+    Args:
+        run: the state of training.
+        dls: the data.
+        metrics: the metrics of validation.
+        save: saves the weights under a name.
+        load: loads them.
+    """
+
+    run: Run
+    dls: DataLoaders
+    metrics: Sequence[Metric]
+    save: Callable[[str], Any]
+    load: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class BookCallback:
+    """A callback of the book.
+
+    Args:
+        name: its name in the book.
+        options: from the data to options of `TrainingOptions` that the fit has; None: none.
+        observer: from the fit to an observer; None: none.
+    """
+
+    name: str
+    options: Callable[[DataLoaders], dict[str, Any]] | None = None
+    observer: Callable[[Fit], Observer] | None = None
+
+
+AnyCallback = Observer | BookCallback
+"""An observer, or a callback of the book."""
+
+Callbacks = AnyCallback | Iterable[AnyCallback]
+"""One callback or several."""
+
+
+@checked_keywords
+def MixUp(alpha: float = 0.4) -> BookCallback:  # noqa: N802 - the book's name
+    """Mixup in this fit: ``TrainingOptions(mixup=alpha)``."""
+    return BookCallback("MixUp", options=lambda dls: {"mixup": alpha})
+
+
+@checked_keywords
+def CutMix(alpha: float = 1.0) -> BookCallback:  # noqa: N802
+    """CutMix in this fit: ``TrainingOptions(cutmix=alpha)``."""
+    return BookCallback("CutMix", options=lambda dls: {"cutmix": alpha})
+
+
+@checked_keywords
+def GradientClip(max_norm: float = 1.0) -> BookCallback:  # noqa: N802
+    """Gradient clipping in this fit: ``TrainingOptions(clip=max_norm)``."""
+    return BookCallback("GradientClip", options=lambda dls: {"clip": max_norm})
+
+
+@checked_keywords
+def GradientAccumulation(n_acc: int = 32) -> BookCallback:  # noqa: N802
+    """One update of the weights for at least ``n_acc`` images: ``TrainingOptions(accumulate=...)``, in batches."""
+    return BookCallback("GradientAccumulation", options=lambda dls: {"accumulate": math.ceil(n_acc / dls.bs)})
+
+
+@checked_keywords
+def CSVLogger(fname: str = "history.csv") -> BookCallback:  # noqa: N802
+    """The scores of each epoch as a CSV file in ``dls.path``, which is replaced."""
+    return BookCallback("CSVLogger", observer=lambda fit: history_csv(fit.run, fit.dls.path / fname))
+
+
+@checked_keywords
+def EarlyStoppingCallback(  # noqa: N802
+    monitor: str = "valid_loss",
+    comp: Callable[[Any, Any], Any] | None = None,
+    min_delta: float = 0.0,
+    patience: int = 1,
+) -> BookCallback:
+    """Ends the fit when a score has not improved for some epochs, see `early_stop`.
+
+    Args:
+        monitor: the name of the score, as in the table of epochs.
+        comp: ``np.less`` or ``np.greater``; None: less is better for losses, errors, and metrics that say so.
+        min_delta: a smaller improvement counts as none.
+        patience: number of epochs without an improvement.
+
+    Raises (when the fit begins):
+        InputError: the fit has no such score, or an argument is negative.
+    """
+
+    def observer(fit: Fit) -> Observer:
+        higher = _higher_is_better(fit, monitor, comp, min_delta)
+        return early_stop(fit.run, monitor, patience=patience, higher_is_better=higher, min_delta=min_delta)
+
+    return BookCallback("EarlyStoppingCallback", observer=observer)
+
+
+@checked_keywords
+def SaveModelCallback(  # noqa: N802
+    monitor: str = "valid_loss",
+    comp: Callable[[Any, Any], Any] | None = None,
+    min_delta: float = 0.0,
+    fname: str = "model",
+    every_epoch: bool = False,  # noqa: FBT001 - the book's signature
+    at_end: bool = False,  # noqa: FBT001
+) -> BookCallback:
+    """Saves the weights of the best epoch of the whole fit (`Learner.save`), and loads them at its end.
+
+    Args:
+        monitor: as in `EarlyStoppingCallback`.
+        comp: as in `EarlyStoppingCallback`.
+        min_delta: as in `EarlyStoppingCallback`.
+        fname: the name of the file.
+        every_epoch: save each epoch as ``fname_EPOCH`` instead, and load nothing.
+        at_end: save the weights of the last epoch, and load nothing.
+
+    Raises (when the fit begins):
+        InputError: as in `EarlyStoppingCallback`.
+    """
+
+    def observer(fit: Fit) -> Observer:
+        higher = _higher_is_better(fit, monitor, comp, min_delta)
+
+        def observe(event: Event) -> None:
+            if isinstance(event, EpochDone) and not at_end:
+                last = len(fit.run.history) - 1
+                values = [row[monitor] if higher else -row[monitor] for row in fit.run.history]
+                if every_epoch:
+                    _save_averaged(fit, f"{fname}_{last}")
+                elif best_epoch(values, min_delta) == last:
+                    _save_averaged(fit, fname)
+            elif isinstance(event, Finished) and at_end:
+                fit.save(fname)
+            elif isinstance(event, Finished) and not every_epoch:
+                fit.load(fname)
+
+        return observe
+
+    return BookCallback("SaveModelCallback", observer=observer)
+
+
+def as_callbacks(given: Callbacks) -> list[AnyCallback]:
+    """One callback or several as a list; a callback of the book may be given without brackets, as ``cbs=MixUp``.
+
+    Raises:
+        InputError: something else.
+    """
+    several: list[Any] = list(given) if isinstance(given, Iterable) else [given]
+    made: list[AnyCallback] = []
+    for callback in several:
+        if any(callback is known for known in _WITHOUT_ARGUMENTS):
+            made.append(callback())
+        elif isinstance(callback, type) or not (callable(callback) or isinstance(callback, BookCallback)):
+            raise InputError(f"`cbs` takes functions of an event, and callbacks such as MixUp(), got {callback!r}")
+        else:
+            made.append(cast("AnyCallback", callback))
+    return made
+
+
+def observers_of(callbacks: Iterable[AnyCallback], fit: Fit) -> list[Observer]:
+    """The observers of a fit."""
+    made = [each.observer and each.observer(fit) if isinstance(each, BookCallback) else each for each in callbacks]
+    return [observer for observer in made if observer is not None]
+
+
+def options_of(callbacks: Iterable[AnyCallback], dls: DataLoaders) -> dict[str, Any]:
+    """The options of `TrainingOptions` that the callbacks stand for."""
+    chosen: dict[str, Any] = {}
+    for each in callbacks:
+        if isinstance(each, BookCallback) and each.options is not None:
+            chosen |= each.options(dls)
+    return chosen
+
+
+_WITHOUT_ARGUMENTS = (
+    MixUp,
+    CutMix,
+    GradientClip,
+    GradientAccumulation,
+    CSVLogger,
+    EarlyStoppingCallback,
+    SaveModelCallback,
+)
+
+
+def _higher_is_better(fit: Fit, monitor: str, comp: Callable[[Any, Any], Any] | None, min_delta: float) -> bool:
+    """Whether a higher score is better; fastai knows it by the name alone, which is wrong for a mean absolute error."""
+    if min_delta < 0:
+        raise InputError(f"`min_delta` must be 0 or more, got {min_delta}")
+    metrics = {metric.name: metric for metric in fit.metrics}
+    known = ["train_loss", "valid_loss", *metrics]
+    if monitor not in known:
+        raise InputError(
+            f"there is no score '{monitor}' to monitor.{did_you_mean(monitor, known)} Known: {listing(known)}"
+        )
+    if comp is not None:
+        return bool(comp(2, 1))
+    declared = metrics[monitor].higher_is_better if monitor in metrics else False
+    return declared and "loss" not in monitor and "error" not in monitor
+
+
+def _save_averaged(fit: Fit, name: str) -> None:
+    """Saves the weights that the epoch was validated with: the averaged ones, where there are any."""
+    average = fit.run.average
+    with nullcontext() if average is None else average.in_model(keep=False):
+        fit.save(name)

@@ -1,0 +1,79 @@
+"""Predictions for a dataset beside its targets and losses: `Learner.get_preds`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eyebright.data.loader import Batch, Loader
+from eyebright.errors import InputError
+from eyebright.image.warp import Warp
+from eyebright.losses import image_losses
+from eyebright.tasks.decision import Decision
+from eyebright.train.trainer import Trainer
+from eyebright.types import Size
+
+Pairs = Sequence[tuple[Tensor, Tensor | None]]
+"""Batches that are given as tensors: inputs, and encoded targets or None."""
+
+
+def predict_dataset(
+    trainer: Trainer,
+    loader: Loader | Pairs,
+    decision: Decision,
+    *,
+    with_input: bool,
+    with_decoded: bool,
+    with_loss: bool,
+    act: Callable[[Tensor], Tensor] | None,
+) -> tuple[Any, ...]:
+    """(inputs, predictions, targets, decoded, losses) without those not asked for, in the order of the dataset.
+
+    Args:
+        trainer: computes the outputs.
+        loader: the loader of the dataset, without augmentation; or batches as tensors.
+        decision: converts outputs to predictions.
+        with_input: return the images.
+        with_decoded: return the decoded predictions.
+        with_loss: return the loss of each image.
+        act: a function from raw outputs to predictions; None for the activation of the target block.
+
+    Raises:
+        InputError: no image can be read, or there is no loss because the dataset has no targets.
+    """
+    if isinstance(loader, Loader):
+        found = trainer.outputs(loader)
+    else:
+        found = trainer.outputs_of(_as_batches(loader, trainer.run.device.torch_device))
+    if with_loss and found.targets is None:
+        raise InputError("these images have no targets, so there is no loss; leave with_loss out")
+    result: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
+    result += [(act or decision.scores)(found.outputs), found.targets]
+    if with_decoded:
+        scores = decision.scores(decision.target.own_units(found.outputs, found.warps))
+        result.append(decision.answers(scores))
+    if with_loss and found.targets is not None:
+        result.append(image_losses(trainer.loss, found.outputs, found.targets))
+    return tuple(result)
+
+
+def _as_batches(pairs: Sequence[Any], device: torch.device) -> list[Batch]:
+    """The batches on the device, with images that are numbered in their order and not warped."""
+    batches: list[Batch] = []
+    start = 0
+    for pair in pairs:
+        match pair:
+            case (Tensor() as x, y) if x.ndim == 4 and (y is None or (isinstance(y, Tensor) and len(y) == len(x))):
+                warp = Warp.identity(Size(*x.shape[-2:]))
+                indices = list(range(start, start + len(x)))
+                batches.append(Batch(x.to(device), None if y is None else y.to(device), indices, [warp] * len(x)))
+                start += len(x)
+            case _:
+                raise InputError(
+                    "`dl` is a loader, or batches as `dls.one_batch()` returns them: (x, y) with as many targets y as"
+                    " images x, or (x, None)"
+                )
+    if len({batch.y is None for batch in batches}) != 1:
+        raise InputError("`dl` has no batch, or only some of its batches have targets")
+    return batches

@@ -1,0 +1,84 @@
+"""The weights of a learner as one safetensors file: `Learner.save` and `Learner.load`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import nn
+
+from eyebright.errors import ArtifactError, InputError
+from eyebright.io.atomic import write_atomically
+from eyebright.io.tensors import read_tensors
+from eyebright.models.weights import mismatch
+
+_FORMAT = 1
+
+
+def weights_path(folder: Path, name: str | Path) -> Path:
+    """The file of saved weights: in the folder ``models``, with the ending ``.safetensors``.
+
+    Raises:
+        InputError: the name is that of a pickle.
+    """
+    if Path(name).suffix in (".pkl", ".pth", ".pt"):
+        raise InputError(
+            f"'{name}' is the name of a pickle, which can run code when it is loaded; weights are saved as"
+            f" safetensors: give '{Path(name).stem}'"
+        )
+    path = folder / "models" / name
+    return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
+
+
+def save_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Writes the weights; a file that was there stays until the new one is complete.
+
+    Args:
+        path: the file.
+        model: the model.
+        target: the target block as JSON; `load_weights` compares it.
+        about: further values, as JSON.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+    """
+    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
+    header = {"eyebright": json.dumps({"weights": _FORMAT, "target": target, "about": about})}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    except (OSError, SafetensorError) as reason:
+        raise ArtifactError(f"cannot write the weights '{path}': {reason}") from None
+
+
+def load_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces the weights of the model, all or none; returns ``about``.
+
+    Raises:
+        ArtifactError: there is no such file, it is damaged, or it is of another model or target; the model is
+            unchanged.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"there are no saved weights '{path}': use learn.save('{path.stem}') first")
+    try:
+        tensors, metadata = read_tensors(path)
+        header: Any = json.loads(metadata.get("eyebright", "{}"))
+    except (OSError, ValueError, RecursionError) as reason:
+        raise ArtifactError(f"'{path}' is not a whole file of weights ({reason})") from None
+    if not isinstance(header, dict) or header.get("weights") != _FORMAT or not isinstance(header.get("about"), dict):
+        raise ArtifactError(f"'{path}' was not written by learn.save of this version of eyebright")
+    if header.get("target") != json.loads(json.dumps(target)):
+        raise ArtifactError(
+            f"'{path}' has the weights of another target, {json.dumps(header.get('target'))[:200]}, and this learner"
+            f" has {json.dumps(target)[:200]}"
+        )
+    expected = model.state_dict()
+    if difference := mismatch(expected, tensors):
+        raise ArtifactError(f"'{path}' has the weights of another model: {difference}")
+    with torch.no_grad():
+        for name, value in expected.items():
+            value.copy_(tensors[name])
+    return header["about"]

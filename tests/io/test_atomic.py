@@ -1,11 +1,15 @@
 """Atomic writing: a file is the old one or the new one, never a partial one."""
 
 import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from eyebright.io.atomic import prepared_file, write_atomically
+from eyebright.io.atomic import prepared_file, remove_stale, write_atomically
 
 
 def test_a_written_file_replaces_the_old_one(tmp_path: Path) -> None:
@@ -67,3 +71,52 @@ def test_the_file_has_the_permissions_of_the_umask_whatever_the_writer_creates(t
 
     write_atomically(tmp_path / "written", write_private_file)
     assert (tmp_path / "written").stat().st_mode == plain.stat().st_mode
+
+
+def start_writing(path: Path) -> "subprocess.Popen[str]":
+    """A process that writes ``path``, and stays in the middle of it until it is killed."""
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom eyebright.io.atomic import write_atomically\n"
+        "def write(file):\n    file.write_text('half')\n    (file.parent / '.tmpABC').write_text('of a library')\n"
+        "    print('writing', flush=True)\n    time.sleep(600)\n"
+        "write_atomically(Path(sys.argv[1]), write)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one_that_writes_there(tmp_path: Path) -> None:
+    killed, living = start_writing(tmp_path / "model.safetensors"), start_writing(tmp_path / "checkpoint.safetensors")
+    try:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert len(list(tmp_path.glob(".model.safetensors.*/*"))) == 2
+        write_atomically(tmp_path / "options.json", lambda temporary: temporary.write_text("new"))
+        assert not list(tmp_path.glob(".model.safetensors.*"))
+        assert len(list(tmp_path.glob(".checkpoint.safetensors.*/*"))) == 2, "another process still writes it"
+    finally:
+        living.kill()
+        living.communicate()
+        killed.communicate()
+    write_atomically(tmp_path / "options.json", lambda temporary: temporary.write_text("new"))
+    assert [file.name for file in tmp_path.iterdir()] == ["options.json"]
+
+
+def test_temporary_files_of_older_versions_are_removed_when_nobody_can_be_writing_them(tmp_path: Path) -> None:
+    for name in (".model.safetensors.0a1b2c3d", ".checkpoint.safetensors.0a1b2c3d", ".bashrc.0a1b2c3d"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / ".model.safetensors.0a1b2c3d", (0, 0))
+    os.utime(tmp_path / ".bashrc.0a1b2c3d", (0, 0))
+    remove_stale(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {".checkpoint.safetensors.0a1b2c3d", ".bashrc.0a1b2c3d"}
+
+
+def test_many_threads_that_write_one_file_leave_the_file_of_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: write_atomically(path, lambda file: file.write_text(str(i))), range(100)))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+    assert int(path.read_text()) in range(100)

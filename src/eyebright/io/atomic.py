@@ -1,12 +1,23 @@
-"""Atomic writing of files: after an error or a crash, a file is the old one or the new one, never a partial one."""
+"""Atomic writing of files: after an error or a crash, a file is the old one or the new one, never a partial one.
+
+A file is written in a temporary folder beside it, ``.NAME.XXXXXXXX``, and then renamed. The folder is locked by the
+process that writes: if that is killed, the system releases the lock, and whoever writes next in that place removes the
+folder with everything in it, also what a library has written there under names of its own.
+"""
 
 import contextlib
 import os
+import re
+import shutil
+import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|onnx)\.[0-9a-f]{8}")
+_STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = True) -> None:
@@ -15,7 +26,8 @@ def write_atomically(path: Path, write: Callable[[Path], Any], *, flush: bool = 
     Args:
         path: the file to write.
         write: called with the path of the temporary file; writes the content.
-        flush: False skips the flush to the disk; then a crash of the machine can leave a partial file.
+        flush: False for many small files that can be made again: no flush to the disk, so that a crash of the machine
+            can leave a partial file; and what killed processes have left is not looked for.
 
     Raises:
         OSError: the file cannot be written, for example because the disk is full. The error names ``path``, and an
@@ -31,29 +43,116 @@ def prepared_file(
 ) -> Generator[Callable[[], None], None, None]:
     """A function that renames a complete temporary file to ``path``; for several files that belong together.
 
-    The temporary file is written when the ``with`` is entered, and deleted at its end if it was not renamed.
+    The temporary file is written when the ``with`` is entered, and deleted at its end if it was not renamed. What
+    killed processes have left in the folder is removed first.
 
     Args:
         path: the file to write.
         write: called with the path of the temporary file; writes the content.
-        flush: False skips the flush to the disk; then a crash of the machine can leave a partial file.
+        flush: as in `write_atomically`.
 
     Raises:
         OSError: the file cannot be written or renamed; the error names ``path``, which is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with _temporary_folder(path) if flush else _temporary_file(path) as temporary:
 
-    def rename() -> None:
-        with _errors_name(path, temporary):
-            temporary.replace(path)
+        def rename() -> None:
+            with _errors_name(path, temporary):
+                temporary.replace(path)
 
-    try:
         with _errors_name(path, temporary):
             _write_file(temporary, write, flush=flush)
         yield rename
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes the temporary folders that killed processes have left; never those of a living one.
+
+    Args:
+        folder: where files are written.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            stale = [Path(entry.path) for entry in entries if _STALE.fullmatch(entry.name)]
+    except OSError:  # there is no folder yet, or it cannot be listed: nothing to remove
+        return
+    for place in stale:
+        _remove_unless_in_use(place)
+
+
+@contextmanager
+def _temporary_file(path: Path) -> Generator[Path, None, None]:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield temporary
     finally:
         with contextlib.suppress(OSError):  # must not replace an earlier exception
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Generator[Path, None, None]:
+    """The path of a file in a new folder, which this process holds locked."""
+    remove_stale(path.parent)
+    lock, folder = None, path
+    while lock is None:
+        folder = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        with _errors_name(path, folder):
+            folder.mkdir()
+        lock = _locked(folder)
+    try:
+        yield folder / folder.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """An open descriptor of the folder that holds its lock; -1 where folders cannot be locked; None if it is gone."""
+    try:
+        import fcntl  # not on Windows
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        return -1 if folder.exists() else None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        os.close(descriptor)
+        return -1
+    if folder.exists():
+        return descriptor
+    os.close(descriptor)  # another process has removed it before it was locked
+    return None
+
+
+def _remove_unless_in_use(place: Path) -> None:
+    """Removes a temporary folder that nobody has locked; by its age where folders cannot be locked.
+
+    Older versions wrote temporary files, without a lock; of these, too, only old ones are removed.
+    """
+    with contextlib.suppress(OSError):  # another process has removed it, or it belongs to another user
+        old = time.time() - place.stat().st_mtime > _STALE_AFTER
+        if not place.is_dir():
+            if old:
+                place.unlink()
+            return
+        try:
+            import fcntl  # not on Windows
+
+            descriptor = os.open(place, os.O_RDONLY)
+        except ImportError:
+            if old:
+                shutil.rmtree(place, ignore_errors=True)
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(descriptor)
 
 
 def _write_file(temporary: Path, write: Callable[[Path], Any], *, flush: bool) -> None:

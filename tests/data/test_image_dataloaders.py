@@ -11,6 +11,7 @@ import torch
 from eyebright.data.image_dataloaders import ImageDataLoaders
 from eyebright.errors import DataError, InputError
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.spatial import Resize
 
 OPTIONS = {"item_tfms": Resize(8), "bs": 4, "num_workers": 0}
@@ -124,3 +125,33 @@ def test_the_first_label_of_a_list_decides_the_target_block(root: Path, flat: li
 def test_the_error_for_an_unknown_keyword_names_the_nearest_unlike_in_fastai(root: Path) -> None:
     with pytest.raises(TypeError, match="no keyword 'batch_size'|no keyword 'item_tfm'"):
         ImageDataLoaders.from_folder(root, item_tfm=Resize(8))  # type: ignore[call-arg]
+
+
+def test_from_csv_keeps_leading_zeros_and_the_words_that_pandas_takes_for_missing(tmp_path: Path) -> None:
+    for i in range(40):
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"{i:03}.png")
+    labels = ["007", "None", "NA", "null"]
+    options = {"suff": ".png", **OPTIONS}
+    (tmp_path / "zeros.csv").write_text("id,label\n" + "".join(f"{i:03},{labels[i % 4]}\n" for i in range(40)))
+    (tmp_path / "bare.csv").write_text("".join(f"{i:03},0{i % 4}\n" for i in range(40)))
+    dls = ImageDataLoaders.from_csv(tmp_path, "zeros.csv", **options)
+    assert list(dls.vocab) == sorted(labels)
+    assert dls.datasets[0][0].shape == (3, 8, 8)
+    bare = ImageDataLoaders.from_csv(tmp_path, "bare.csv", header=None, **options)
+    assert list(bare.vocab) == ["00", "01", "02", "03"]
+
+
+def test_from_csv_reads_numbers_to_predict_and_missing_ones_as_unknown(tmp_path: Path) -> None:
+    for i in range(40):
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "n.csv").write_text("id,price\n" + "".join(f"{i},{['1.5', 'NA', '', '2'][i % 4]}\n" for i in range(40)))
+    options = {"suff": ".png", "y_block": RegressionBlock, **OPTIONS}
+    dls = ImageDataLoaders.from_csv(tmp_path, "n.csv", **options)
+    expected = [1.5, float("nan"), float("nan"), 2.0]
+    assert [dls.datasets[i][1].item() for i in range(4)] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_table_that_pandas_cannot_read_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("")
+    with pytest.raises(InputError, match="cannot read the table '.*n.csv'"):
+        ImageDataLoaders.from_csv(tmp_path, "n.csv")

@@ -1,5 +1,9 @@
 """CSV and TSV files as columns of text, compared with pandas where it reads the same."""
 
+import bz2
+import gzip
+import lzma
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,3 +148,30 @@ def test_a_file_without_read_permission_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)  # chmod does not stop the root user
     with pytest.raises(TableError, match="cannot read '.*': Permission denied"):
         read_csv(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"file,label\n"), r"is compressed \(gzip\); decompress it, for example with: gunzip"),
+        (bz2.compress(b"file,label\n"), r"is compressed \(bzip2\)"),
+        (lzma.compress(b"file,label\n"), r"is compressed \(xz\)"),
+        (b"PAR1....", "is a Parquet file; write it as CSV"),
+        (b"\xd0\xcf\x11\xe0....", r"is an old Excel workbook \(.xls\)"),
+        (b"%PDF-1.4", "is a PDF document"),
+        (b"\n <!DOCTYPE html><html>", r"is a web page \(HTML\), not a table"),
+        (b'<?xml version="1.0"?><annotation/>', "is XML, not a table; export the labels as CSV"),
+        (b'[\n {"id": 1, "data": {"image": "a.jpg"}}\n]', r"is JSON \(Label Studio\), not a table; export"),
+        (b'{"images": [], "annotations": []}', r"is JSON \(COCO\), not a table"),
+        (b'\xef\xbb\xbf{"a": 1}', "is JSON, not a table"),
+        (b'{"file": "a.jpg"}\n{"file": "b.jpg"}\n', "is JSON Lines, not a table"),
+        (b"[]", "is JSON, not a table"),
+    ],
+)
+def test_the_error_for_a_file_of_another_format_names_the_format(content, message, read):
+    with pytest.raises(TableError, match=message):
+        read(content)
+
+
+def test_a_table_whose_first_column_begins_with_a_bracket_is_read(read):
+    assert list(cells(read("[file],label\na.jpg,cat\n"))) == ["[file]", "label"]

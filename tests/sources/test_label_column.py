@@ -179,3 +179,14 @@ def test_delimited_numbers_are_labels():
 
 def test_with_kind_class_many_distinct_numbers_are_classes():
     assert understood(["1.5", "2.25"], delimiter="").labels == [{"1.5"}, {"2.25"}]
+
+
+def test_a_delimiter_that_is_given_wins_over_the_reading_as_a_list():
+    assert understood(["[a]|[b]", "[c]"], delimiter="|").labels == [{"[a]", "[b]"}, {"[c]"}]
+
+
+def test_a_given_delimiter_that_would_split_lists_with_their_brackets_is_an_error():
+    with pytest.raises(
+        TableError, match=r"holds lists such as '\['a', 'b'\]', which the delimiter .* leave `delimiter` out"
+    ):
+        understood(["['a', 'b']", "['c']"], delimiter=",")

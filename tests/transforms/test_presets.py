@@ -161,3 +161,9 @@ def test_an_unknown_keyword_suggests_the_nearest_known_one() -> None:
 def test_invalid_arguments_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         aug_transforms(**arguments)
+
+
+@pytest.mark.parametrize("name", ["max_lighting", "max_rotate", "max_warp"])
+def test_none_leaves_a_kind_of_change_out_as_0_does(name: str) -> None:
+    assert aug_transforms(**{name: None}) == aug_transforms(**{name: 0.0})
+    assert len(aug_transforms(**{name: None})) < len(aug_transforms())

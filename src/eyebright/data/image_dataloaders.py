@@ -12,6 +12,7 @@ from eyebright._defaults import VALID_PCT
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader, Getter, RegexLabeller, parent_label, using_attr
+from eyebright.data.table_file import read_table_file
 from eyebright.errors import DataError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption
 from eyebright.io.files import get_image_files
@@ -252,7 +253,7 @@ class ImageDataLoaders:
         device: str | torch.device | None = None,
         cache: CacheOption = None,
     ) -> DataLoaders:
-        """Images and labels from a CSV file; otherwise as `from_df`.
+        """Images and labels from a CSV file; otherwise as `from_df`. File names and labels stay as they are written.
 
         Args:
             path: the folder of the CSV file, otherwise as in `from_df`.
@@ -269,8 +270,9 @@ class ImageDataLoaders:
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_fname")
         columns = (fn_col, folder, suff, label_col, label_delim, y_block, valid_col)
+        text = [fn_col, *([label_col] if isinstance(label_col, (str, int)) else [])]
         return ImageDataLoaders.from_df(
-            pd.read_csv(file, header=header, sep=delimiter or ",", quoting=quoting),
+            read_table_file(file, header=header, delimiter=delimiter, quoting=quoting, text=text),
             path,
             valid_pct,
             seed,

@@ -24,6 +24,7 @@ import torch
 from eyebright._defaults import VALID_PCT
 from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader, Getter, RegexLabeller, parent_label
+from eyebright.data.table_file import read_table_file
 from eyebright.errors import InputError, listing
 from eyebright.io.files import get_image_files
 from eyebright.recipes.data_bunch import ImageDataBunch
@@ -80,7 +81,7 @@ class ImageList:
         file = Path(path) / csv_name
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_name")
-        table = pd.read_csv(file, header=header, sep=delimiter or ",")
+        table = read_table_file(file, header=header, delimiter=delimiter, text=[cols])
         return ImageList.from_df(table, path, cols, folder, suffix)
 
     @staticmethod

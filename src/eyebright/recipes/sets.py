@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
-
+from eyebright.data.table_file import read_table_file
 from eyebright.errors import TableError, listing
 from eyebright.io.archives import archive_stem
 from eyebright.io.download import URLs, untar_data
@@ -87,7 +86,7 @@ def is_data_multilabel(path: str | Path) -> bool:
         return False
     if "labels.csv" not in tables:
         raise LabelCsvNotFound(f"there is no 'labels.csv' in '{path}'; there is {listing(tables)}")
-    table = pd.read_csv(Path(path) / "labels.csv")
+    table = read_table_file(Path(path) / "labels.csv", text=["labels"])
     if "labels" not in table:
         raise LabelColumnNotFound(f"'labels.csv' in '{path}' has no column 'labels'; it has {listing(table.columns)}")
     return any(len(str(labels).split(" ", 1)) > 1 for labels in table["labels"].dropna())

@@ -6,11 +6,13 @@ number, and a row with one cell too many is an error, not a shifted table. A mil
 
 import csv
 import io
+import json
 import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -117,8 +119,7 @@ def _data(path: Path) -> bytes:
         raise TableError(f"'{path}' is a folder; a CSV or TSV file was expected") from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {error.strerror}") from error
-    if data.startswith(b"PK\x03\x04"):
-        raise TableError(f"'{path}' is an Excel workbook or another zip file; save the sheet as CSV (UTF-8)")
+    _check_is_a_table(path, data)
     if b"\0" in data:  # UTF-8 never has one; UTF-16 and UTF-32 are full of them
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise TableError(
@@ -134,6 +135,52 @@ def _data(path: Path) -> bytes:
             "or convert it, for example with: iconv -f latin1 -t utf-8"
         ) from None
     return data
+
+
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "is an Excel workbook or another zip file; save the sheet as CSV (UTF-8)",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook (.xls); save the sheet as CSV (UTF-8)",
+    b"\x1f\x8b": "is compressed (gzip); decompress it, for example with: gunzip",
+    b"BZh": "is compressed (bzip2); decompress it, for example with: bunzip2",
+    b"\xfd7zXZ": "is compressed (xz); decompress it, for example with: unxz",
+    b"\x28\xb5\x2f\xfd": "is compressed (zstd); decompress it, for example with: unzstd",
+    b"PAR1": "is a Parquet file; write it as CSV, for example with pandas.read_parquet(...).to_csv(...)",
+    b"SQLite format 3": "is an SQLite database; export the table as CSV",
+    b"%PDF": "is a PDF document; a CSV or TSV file was expected",
+}
+"""What a file with these first bytes is, and what to do with it."""
+
+
+def _check_is_a_table(path: Path, data: bytes) -> None:
+    """Raises `TableError` for a file of another format, which it names."""
+    for first, description in _OTHER_FORMATS.items():
+        if data.startswith(first):
+            raise TableError(f"'{path}' {description}")
+    begin = data[:1000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if begin[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise TableError(f"'{path}' is a web page (HTML), not a table; was it saved instead of the file itself?")
+    if begin.startswith(b"<"):
+        raise TableError(f"'{path}' is XML, not a table; export the labels as CSV: a row for each image")
+    if begin.startswith((b"{", b"[")) and (kind := _json_kind(data)):
+        raise TableError(f"'{path}' is {kind}, not a table; export the labels as CSV: a row for each image")
+
+
+def _json_kind(data: bytes) -> str:
+    """What a JSON file holds, in words; empty for text that is no JSON."""
+    try:
+        content: Any = json.loads(data)
+    except ValueError:
+        try:
+            json.loads(data.lstrip().split(b"\n", 1)[0])
+        except ValueError:
+            return ""
+        return "JSON Lines"
+    if isinstance(content, dict) and {"images", "annotations"} <= set(cast("dict[str, Any]", content)):
+        return "JSON (COCO)"
+    first = cast("list[Any]", content)[0] if isinstance(content, list) and content else None
+    if isinstance(first, dict) and "data" in first:
+        return "JSON (Label Studio)"
+    return "JSON"
 
 
 def _separator(header: str) -> str:

@@ -3,8 +3,8 @@ r"""Reads the text of one column as the labels, or the class, of each image.
 How a cell is understood, in this order:
 
 1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name; ``?`` is unknown.
-2. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``.
-3. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
+2. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
+3. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``.
 4. Comma, semicolon and pipe split wherever they occur; two different ones in one column are an error.
 5. Spaces split in a column whose name is a plural (``labels``, ``tags``). Under a singular (``label``, ``breed``) they
    belong to the names. Under any other name they split if there are fewer distinct words than distinct cells: labels
@@ -46,7 +46,7 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
         TableError: the column has no label, or two different delimiters.
     """
     cells = _known_cells(table, name)
-    if delimiter != "" and any(map(_is_list, cells)):
+    if delimiter is None and any(map(_is_list, cells)):
         return _label_sets(table, name, _parse_lists(table, name, cells), "are lists")
     found = _find_delimiter(table, name, cells) if delimiter is None else delimiter
     _check_delimiter(table, name, cells, found)
@@ -89,7 +89,7 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
             or a class is missing.
     """
     cells = _known_cells(table, name)
-    if delimiter != "" and any(map(_is_list, cells)):
+    if delimiter is None and any(map(_is_list, cells)):
         return read_labels(table, name, delimiter)
     if delimiter is None:
         _check_no_measurements(table, name, cells)
@@ -150,7 +150,13 @@ def _find_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> str:
 
 
 def _check_delimiter(table: TextTable, name: str, cells: Sequence[str], delimiter: str) -> None:
-    """Raises `TableError` if the delimiter occurs in no cell, but another one does."""
+    """Raises `TableError` if the delimiter occurs in no cell, but another one does, or if it would split lists."""
+    if delimiter in (",", ", ", " ") and all(map(_is_list, cells)):
+        raise table.error(
+            f"column '{name}' holds lists such as '{cells[0]}', which the delimiter {_delimiter_text(delimiter)} would "
+            "split with their brackets; leave `delimiter` out",
+            line=table.line_of(name, cells[0]),
+        )
     if not delimiter or any(delimiter in cell for cell in cells):
         return
     other = next(((mark, cell) for mark in _DELIMITERS for cell in cells if mark in cell), None)

@@ -24,11 +24,11 @@ def aug_transforms(
     mult: float = 1.0,
     do_flip: bool = True,  # noqa: FBT001 - fastai's signature
     flip_vert: bool = False,  # noqa: FBT001
-    max_rotate: float = 10.0,
+    max_rotate: float | None = 10.0,
     min_zoom: float = 1.0,
     max_zoom: float = 1.1,
-    max_lighting: float = 0.2,
-    max_warp: float = 0.2,
+    max_lighting: float | None = 0.2,
+    max_warp: float | None = 0.2,
     p_affine: float = 0.75,
     p_lighting: float = 0.75,
     xtra_tfms: object = None,
@@ -48,11 +48,11 @@ def aug_transforms(
         mult: factor for ``max_rotate``, ``max_lighting`` and ``max_warp``.
         do_flip: flip horizontally with probability 0.5.
         flip_vert: with ``do_flip``, one of the 8 flips and quarter turns of a square instead, with probability 0.5.
-        max_rotate: maximum angle in degrees.
+        max_rotate: maximum angle in degrees; None or 0: no rotation.
         min_zoom: minimum zoom factor.
         max_zoom: maximum zoom factor.
-        max_lighting: strength of brightness and contrast, see `Brightness` and `Contrast`.
-        max_warp: strength of the perspective, see `PerspectiveWarp`.
+        max_lighting: strength of brightness and contrast, see `Brightness` and `Contrast`; None or 0: no change.
+        max_warp: strength of the perspective, see `PerspectiveWarp`; None or 0: none.
         p_affine: probability of each of perspective, rotation and zoom.
         p_lighting: probability of each of brightness and contrast.
         xtra_tfms: one or several transforms to append, including torchvision's pixel transforms.
@@ -75,17 +75,18 @@ def aug_transforms(
     if min_scale != 1 and size is None:
         raise InputError(f"min_scale={min_scale} crops a random part of the image; give its output size with size=")
     interpolation = None if mode == "bilinear" else mode
+    warp, rotation, lighting = (mult * (strength or 0) for strength in (max_warp, max_rotate, max_lighting))
     transforms: list[Transform] = []
     if do_flip:
         transforms.append(Dihedral(keep_size=size is None) if flip_vert else Flip())
-    if max_warp * mult:
-        transforms.append(PerspectiveWarp(max_warp * mult, p_affine, pad_mode, interpolation))
-    if max_rotate * mult:
-        transforms.append(Rotate(max_rotate * mult, p_affine, pad_mode, interpolation))
+    if warp:
+        transforms.append(PerspectiveWarp(warp, p_affine, pad_mode, interpolation))
+    if rotation:
+        transforms.append(Rotate(rotation, p_affine, pad_mode, interpolation))
     if min_zoom < 1 or max_zoom > 1:
         transforms.append(Zoom(min_zoom, max_zoom, p_affine, pad_mode, interpolation))
-    if max_lighting * mult:
-        transforms += [Brightness(max_lighting * mult, p=p_lighting), Contrast(max_lighting * mult, p=p_lighting)]
+    if lighting:
+        transforms += [Brightness(lighting, p=p_lighting), Contrast(lighting, p=p_lighting)]
     return [*transforms, *_to_size(size, min_scale, interpolation), *_extra(xtra_tfms)]
 
 

@@ -136,7 +136,7 @@ def test_from_csv_keeps_leading_zeros_and_the_words_that_pandas_takes_for_missin
     (tmp_path / "bare.csv").write_text("".join(f"{i:03},0{i % 4}\n" for i in range(40)))
     dls = ImageDataLoaders.from_csv(tmp_path, "zeros.csv", **options)
     assert list(dls.vocab) == sorted(labels)
-    assert dls.datasets[0][0].shape == (3, 8, 8)
+    assert dls.datasets[0][0].shape == (8, 8)
     bare = ImageDataLoaders.from_csv(tmp_path, "bare.csv", header=None, **options)
     assert list(bare.vocab) == ["00", "01", "02", "03"]
 

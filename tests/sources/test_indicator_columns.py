@@ -87,3 +87,10 @@ def test_many_columns_and_rows_are_read_at_once() -> None:
     names = [f"l{i}" for i in range(40)]
     found = read_indicators(text_table({name: cells[:, i].tolist() for i, name in enumerate(names)}), names)
     assert all(found.values[i] == {names[j] for j in np.flatnonzero(cells[i] == "1")} for i in range(0, 5000, 97))
+
+
+def test_classes_that_no_image_has_are_listed_in_a_message_too() -> None:
+    found = read_one_hot(
+        text_table({"cat": ["1", "0"], "dog": ["0", "1"], "Unlabeled": ["0", "0"]}), ["cat", "dog", "Unlabeled"]
+    )
+    assert found.messages[1:] == ("labels that no image has, which cannot be learnt: 'Unlabeled'",)

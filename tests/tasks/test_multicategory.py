@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eyebright.errors import InputError, LabelError
+from eyebright.errors import DataError, InputError, LabelError
 from eyebright.losses import BCEWithLogitsLossFlat
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet
@@ -77,3 +77,23 @@ def test_unknown_labels_count_neither_as_positive_nor_as_negative_in_balanced_we
 def test_captions_join_the_labels_in_the_order_of_the_vocabulary() -> None:
     block = MultiCategoryBlock(vocab=["b", "a", "c"])
     assert block.text(frozenset({"c", "b"})) == "b;c"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a", "a", "a"], "each of the labels 'a' is on every training image or on none"),
+        (["a b", "a b"], "each of the labels 'a', 'b' is on every"),
+    ],
+)
+def test_labels_that_every_training_image_has_are_an_error_since_nothing_can_be_learnt(rows, message):
+    values = [LabelSet(row.split()) for row in rows]
+    with pytest.raises(DataError, match=message):
+        MultiCategoryBlock().fit(values).check_learnable(values, values)
+
+
+def test_a_constant_label_among_others_is_named_and_unknown_labels_do_not_count():
+    values = [LabelSet(["a", "b"]), LabelSet(["a"]), LabelSet(["b", "c"], unknown=["a"])]
+    block = MultiCategoryBlock(vocab=["a", "b", "c", "never"])
+    assert block.constant_labels(values) == ("a", "never")
+    block.check_learnable(values, values)

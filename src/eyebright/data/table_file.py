@@ -49,9 +49,9 @@ def read_table_file(
         raise InputError(f"cannot read the table '{file}': {error}") from None
     wanted = {name if name in table.columns else table.columns[int(name)] for name in text if _has(table, name)}
     for name in table.columns:
-        if name in wanted or table[name].dtype == object or _has_leading_zeros(cells[name]):
-            numeric = pd.api.types.is_numeric_dtype(table[name])
-            table[name] = cells[name].where(table[name].notna()) if numeric else cells[name]
+        holds_text = not (pd.api.types.is_numeric_dtype(table[name]) or pd.api.types.is_bool_dtype(table[name]))
+        if name in wanted or holds_text or _has_leading_zeros(cells[name]):
+            table[name] = cells[name]
     return table
 
 

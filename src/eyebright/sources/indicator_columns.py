@@ -72,7 +72,8 @@ def read_one_hot(table: TextTable, columns: Sequence[str]) -> TargetColumns:
         "`kind='labels'` makes them independent labels"
     )
     codes = (states == _YES).argmax(axis=1).astype(np.int32)
-    return TargetColumns("class", tuple(columns), Categorical(tuple(columns), codes), (message,))
+    messages = (message, *_nowhere([name for i, name in enumerate(columns) if not bool((codes == i).any())]))
+    return TargetColumns("class", tuple(columns), Categorical(tuple(columns), codes), messages)
 
 
 def read_indicators_or_one_hot(table: TextTable, columns: Sequence[str]) -> TargetColumns:
@@ -119,7 +120,9 @@ def _notes(table: TextTable, columns: Sequence[str], states: Sequence[States]) -
     if unknown:
         cells = {cell for name in columns for cell in table.columns[name].unique() if cell.lower() in UNKNOWN}
         notes.append(f"cells of these columns that are unknown ({listing(sorted(cells))}): {unknown}")
-    nowhere = [name for name, column in zip(columns, states, strict=True) if not bool((column == _YES).any())]
-    if nowhere:
-        notes.append(f"labels that no image has, which cannot be learnt: {listing(nowhere)}")
+    notes += _nowhere([name for name, column in zip(columns, states, strict=True) if not bool((column == _YES).any())])
     return notes
+
+
+def _nowhere(names: Sequence[str]) -> list[str]:
+    return [f"labels that no image has, which cannot be learnt: {listing(names)}"] if names else []

@@ -14,6 +14,7 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
+from eyebright.sources.file_names import with_extensions
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
@@ -58,10 +59,12 @@ def table_source(
     targets = found.read(table, found.columns, delimiter)
     group_column = find_group_column(table, [*taken, *targets.columns])
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
+    named_files = _file_names(table, file_column)
+    file_names = with_extensions(table, folder, named_files)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,
-        files=_file_names(table, file_column),
+        files=file_names,
         targets=targets.values,
         name=path.name,
         names=targets.names,
@@ -74,6 +77,12 @@ def table_source(
         source = source.only(targets.known)
     keep = first_row_of_each_image(source)
     messages = [f"images are named in column '{file_column}'", *targets.messages, *found.messages, *messages]
+    if found_files := int((file_names != named_files).sum()):
+        example = int(np.argmax(file_names != named_files))
+        messages.append(
+            f"names without the extension of an image, whose files were found with one: {found_files} "
+            f"('{named_files[example]}' is '{file_names[example]}')"
+        )
     if group_column:
         messages.append(f"images with the same cell in column '{group_column}' belong together")
     if duplicates := len(source) - len(keep):

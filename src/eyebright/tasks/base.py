@@ -188,6 +188,14 @@ class TargetBlock(Block):
             DataError: there is nothing to learn, or nothing to score.
         """
 
+    def constant_labels(self, train: Iterable[Any]) -> tuple[str, ...]:
+        """The labels that all training images have, or none of them: nothing can be learnt about them.
+
+        Args:
+            train: the values to train on.
+        """
+        return ()
+
     def check_plausible(self, samples: Iterable[tuple[Any, Size]]) -> None:
         """Raises `DataError` if the values of some training images are implausible.
 

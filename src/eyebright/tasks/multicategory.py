@@ -137,9 +137,14 @@ class MultiCategoryBlock(TargetBlock):
         return (mean_ap, f1_macro, f1_micro, subset)
 
     def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> None:
-        """Raises `DataError` unless training and validation images have labels."""
+        """Raises `DataError` unless training and validation images have labels, and some training images have not."""
         if not self.width:
             raise DataError("no image to train on has a label")
+        if len(constant := self.constant_labels(train)) == self.width:
+            raise DataError(
+                f"nothing can be learnt: each of the labels {listing(constant)} is on every training image or on none; "
+                "a label is learnt from images that have it and images that do not have it"
+            )
         count, any_label = 0, False
         for value in valid:
             count, any_label = count + 1, any_label or bool(value)
@@ -148,6 +153,15 @@ class MultiCategoryBlock(TargetBlock):
                 f"none of the {count} images to validate on has a label, so nothing can be scored; "
                 "choose others to validate on"
             )
+
+    def constant_labels(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
+        """The labels that every training image has where it is known, or that none has."""
+        images, positive, unknown = 0, Counter[str](), Counter[str]()
+        for value in train:
+            images += 1
+            positive.update(value)
+            unknown.update(value.unknown)
+        return tuple(name for name in self.classes if positive[name] in (0, images - unknown[name]))
 
     def training_summary(self, values: Sequence[LabelSet]) -> dict[str, Any]:
         """Images with each label; baselines: the label frequencies, and the best constant label set for decisions."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError
+from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.learner.learner import Learner
@@ -134,9 +134,12 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch)
     dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
+    constant = dls.target.constant_labels(dls.train_ds.targets)
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[said:]:
         say(sentence)
+    if constant:
+        say(f"labels that every training image has, or none, which cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     say(augmentation_message(dls.target, options))
     return source, dls

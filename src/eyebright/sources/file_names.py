@@ -1,0 +1,60 @@
+"""Finds the files of images whose names have no extension in a label file."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from eyebright.io.files import IMAGE_EXTENSIONS
+from eyebright.sources.text_table import Strings, TextTable
+
+
+def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
+    """The names, where a file has no such name but exactly one image has it before its extension, with the extension.
+
+    A name that no file has stays as it is: reading the images reports it.
+
+    Args:
+        table: the label file, for messages.
+        folder: that the names are relative to.
+        names: of the images, with forward slashes.
+
+    Raises:
+        TableError: two images have the name, such as ``a.jpg`` and ``a.png``; the message names the line.
+    """
+    extensions = np.zeros(len(names), dtype=np.bool_)
+    lower = np.strings.lower(names)
+    for extension in IMAGE_EXTENSIONS:
+        extensions |= np.strings.endswith(lower, extension)
+    if extensions.all():
+        return names
+    found = names.copy()
+    folders: dict[PurePosixPath, dict[str, list[str]]] = {}
+    for row in np.flatnonzero(~extensions).tolist():
+        name = PurePosixPath(names[row])
+        if name.parent not in folders:
+            folders[name.parent] = _images_by_stem(folder / name.parent)
+        files = folders[name.parent].get(name.name, [])
+        if not files or (folder / name).is_file():
+            continue
+        if len(files) > 1:
+            raise table.error(
+                f"'{name}' may be '{files[0]}' or '{files[1]}' in '{folder / name.parent}'; write the extension too",
+                line=int(table.lines[row]),
+            )
+        found[row] = str(name.parent / files[0])
+    return found
+
+
+def _images_by_stem(folder: Path) -> dict[str, list[str]]:
+    """The images in a folder by their names without the extension; empty where there is no such folder."""
+    images: dict[str, list[str]] = {}
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except (OSError, ValueError):
+        return images
+    for name in names:
+        stem, extension = os.path.splitext(name)  # noqa: PTH122 - much faster than Path for a million names
+        if extension.lower() in IMAGE_EXTENSIONS:
+            images.setdefault(stem, []).append(name)
+    return images

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+from PIL import TiffImagePlugin
 
 from eyebright.errors import ImageError
 from eyebright.image import decode as module
@@ -378,3 +379,62 @@ def test_a_truncated_plain_jpeg_is_refused(encode):
     for end in (len(data) // 2, len(data) - 20):
         with pytest.raises(ImageError, match="truncated"):
             decode(data[:end], plain_jpeg=True)
+
+
+# ------------------------------------------------------------------ 16-bit files with fewer bits
+
+
+TWELVE = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+
+
+def tiff(grey, **tags):
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        directory[int(tag[1:])] = value
+    file = io.BytesIO()
+    PIL.Image.fromarray(grey).save(file, "TIFF", tiffinfo=directory)
+    return file.getvalue()
+
+
+def twelve_bit_tiff(values):
+    """An uncompressed TIFF with 12 bits for each value, two values in three bytes."""
+    pixels = b"".join(
+        bytes((a >> 4, (a & 15) << 4 | b >> 8, b & 255)) for a, b in zip(*[iter(values)] * 2, strict=True)
+    )
+    tags = [
+        (256, len(values)),
+        (257, 1),
+        (258, 12),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 1),
+        (279, len(pixels)),
+    ]
+    start = 8 + len(pixels) + len(pixels) % 2
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, value) for tag, value in tags)
+    body = pixels.ljust(start - 8, b"\0")
+    return b"II*\0" + struct.pack("<I", start) + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("tag", ["t281", "t341", "t50717"])
+def test_a_tiff_is_scaled_from_the_white_level_that_it_states(tag):
+    data = tiff(TWELVE, **{tag: 4095})
+    assert np.array_equal(decode_pixels(data)[:, :, 0], np.rint(TWELVE * (255 / 4095)))
+    assert module.grey_range(data) == (4095, 4095)
+
+
+def test_a_tiff_of_12_bits_is_scaled_from_4095():
+    values = [0, 4095, 2048, 100]
+    assert decode_pixels(twelve_bit_tiff(values))[0, :, 0].tolist() == [round(value * 255 / 4095) for value in values]
+
+
+@pytest.mark.parametrize("statistic", [3000, 65535, 255, 0])
+def test_a_largest_value_that_is_no_white_level_does_not_change_the_scale(statistic):
+    assert np.array_equal(decode_pixels(tiff(TWELVE, t281=statistic)), decode_pixels(tiff(TWELVE)))
+
+
+def test_the_grey_range_is_known_for_16_bit_images_only(gradient, encode):
+    assert module.grey_range(tiff(TWELVE)) == (4095, 65535)
+    assert module.grey_range(encode(gradient(8, 8), "PNG")) is None

@@ -13,7 +13,11 @@ Conversion to 8-bit RGB:
 * palettes: the colours of the palette;
 * transparency (an alpha channel, a transparent palette entry or colour): composited over white;
 * CMYK, YCbCr, LAB: Pillow's conversion; colour profiles are not applied;
-* 16 bits: 0 to 65,535 is scaled to 0 to 255 (16-bit colour is an exception: Pillow keeps the high byte);
+* 16 bits: 0 to 65,535 is scaled to 0 to 255 (16-bit colour is an exception: Pillow keeps the high byte). A TIFF that
+  says that it uses fewer bits is scaled from its own white level: BitsPerSample 12, or a MaxSampleValue,
+  SMaxSampleValue or WhiteLevel of 2^9 - 1 to 2^15 - 1; other values of these tags are statistics of one image. A PNG
+  is not scaled by its sBIT chunk, since the standard asks for the full range whatever sBIT says. The values of a
+  single image never change its scale: an image list with a range that is hardly used is reported (`grey_range`);
 * floats: 0 is black and 1 is white; an image with values outside of [0, 1] is scaled from its minimum to its maximum;
   NaN is black;
 * 32-bit integers: scaled from minimum to maximum, because their white level is unknown;
@@ -26,7 +30,7 @@ import stat
 import struct
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -34,6 +38,7 @@ import PIL.Image
 from jaxtyping import Num, Shaped, UInt8
 from PIL import ExifTags
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
 from eyebright.types import Size
@@ -99,6 +104,20 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
         return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
 
 
+def grey_range(source: PathOrBytes) -> tuple[int, int] | None:
+    """(largest value, white level) of an image with 16-bit grey values; None for other images.
+
+    Raises:
+        ImageError: the image cannot be read, is truncated or damaged.
+    """
+    with _image_errors(source), _open(source) as file:
+        image = _identify(source, file)
+        if not _is_16_bit(image):
+            return None
+        image.load()
+        return int(np.asarray(image).max()), _white_level(image)
+
+
 def read_bytes(path: str) -> bytes:
     """The content of a file.
 
@@ -111,10 +130,8 @@ def read_bytes(path: str) -> bytes:
 
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     """A loaded Pillow image of any mode as 8-bit RGB, by the rules in the module's docstring."""
-    if image.mode.startswith("I;16"):
-        return _from_16_bit(np.asarray(image), image.info.get("transparency"))
-    if image.mode == "I" and image.format in _FORMATS_WITH_16_BIT_IN_MODE_I:
-        return _from_16_bit(np.asarray(image), image.info.get("transparency"))
+    if _is_16_bit(image):
+        return _from_16_bit(np.asarray(image), image.info.get("transparency"), _white_level(image))
     if image.mode in ("I", "F"):
         return _scale_to_8_bit(np.asarray(image))
     if image.has_transparency_data:
@@ -204,9 +221,33 @@ def _exif_chunk(file: _File) -> bytes | None:
 # ---------------------------------------------------------------------- pixel formats
 
 
-def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None) -> PIL.Image.Image:
+_MAX_SAMPLE_TAGS = (281, 341, 50717)  # MaxSampleValue, SMaxSampleValue, and WhiteLevel of DNG
+_WHITE_LEVELS = tuple(2**bits - 1 for bits in range(9, 16))
+
+
+def _is_16_bit(image: PIL.Image.Image) -> bool:
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in _FORMATS_WITH_16_BIT_IN_MODE_I)
+
+
+def _white_level(image: PIL.Image.Image) -> int:
+    """The value that is white: what a TIFF says, else 65,535."""
+    if not isinstance(image, TiffImageFile):
+        return 65535
+    bits = _numbers(image, 258)
+    if bits and 8 < bits[0] < 16:
+        return 2 ** bits[0] - 1
+    return next((value for tag in _MAX_SAMPLE_TAGS for value in _numbers(image, tag) if value in _WHITE_LEVELS), 65535)
+
+
+def _numbers(image: TiffImageFile, tag: int) -> tuple[int, ...]:
+    value: Any = image.tag_v2.get(tag, ())
+    values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
+    return tuple(int(number) for number in values if isinstance(number, (int, float)))
+
+
+def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None, white: int) -> PIL.Image.Image:
     """16-bit grey scaled to 8 bits, rounded; pixels with the ``transparent`` value become white."""
-    scaled = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    scaled = ((grey.astype(np.uint32).clip(max=white) * 255 + white // 2) // white).astype(np.uint8)
     if transparent is not None:
         scaled[grey == transparent] = 255
     return PIL.Image.fromarray(scaled).convert("RGB")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from eyebright.errors import ImageError, InputError
+from eyebright.image.decode import grey_range
 from eyebright.image.image import Image
 from eyebright.sources.source import Sizes, Source
 from eyebright.tasks.point_units import implausible_reason
@@ -15,6 +16,8 @@ from eyebright.types import Points, Size
 UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 """Units of coordinates with their factors; fractions and percentages are also multiplied by the side of the image."""
 
+_CHECKED_RANGES = 16  # images whose 16-bit grey values are compared with their range
+_HARDLY_USED = 8  # values below this part of the range are nearly black
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
 
@@ -22,13 +25,15 @@ _IMAGES_HINT = "`images` is the folder that the table's file names are relative 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
+    A message says if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black.
+
     No header is read twice, even if `points_in_pixels` has read some before.
 
     Raises:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
     """
     sizes, bad = _read_sizes(source)
-    source = replace(source, sizes=sizes)
+    source = replace(source, sizes=sizes).with_messages(*_dark_messages(source, set(bad)))
     if not bad:
         return source
     _check_readable(source, bad, skip_bad=skip_bad)
@@ -76,6 +81,26 @@ def _read_sizes(source: Source) -> tuple[Sizes, dict[int, ImageError]]:
         except ImageError as error:
             bad[i] = error
     return sizes, bad
+
+
+def _dark_messages(source: Source, bad: set[int]) -> list[str]:
+    rows = [i for i in range(0, len(source), -(-len(source) // _CHECKED_RANGES)) if i not in bad] if len(source) else []
+    found = list(filter(None, map(_range_of, (str(source[i].path) for i in rows))))
+    if not found or not all(largest * _HARDLY_USED <= white for largest, white in found):
+        return []
+    largest, white = max(largest for largest, _ in found), found[0][1]
+    return [
+        f"16-bit grey images hardly use their range: in {len(found)} of them the largest value is {largest:,} of "
+        f"{white:,}, so that they are nearly black; multiply their values, or write the tag MaxSampleValue "
+        "(such as 4095 for 12 bits) into TIFF files"
+    ]
+
+
+def _range_of(path: str) -> tuple[int, int] | None:
+    try:
+        return grey_range(path)
+    except ImageError:  # reading the pixels reports it
+        return None
 
 
 def _check_readable(source: Source, bad: dict[int, ImageError], *, skip_bad: bool) -> None:

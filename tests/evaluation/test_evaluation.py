@@ -161,6 +161,12 @@ def test_text_that_is_not_valid_unicode_is_kept_or_escaped() -> None:
     assert table["file"].to_pylist()[0] == "caf\\udce9.jpg"
 
 
+def test_names_that_differ_only_in_what_is_not_valid_unicode_have_columns_of_their_own() -> None:
+    task = CategoryBlock(["\udcff", r"\udcff"])
+    given = make_evaluation(task, torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.tensor([0, 1]))
+    assert back(given).outputs.tolist() == [[9.0, 0.0], [0.0, 9.0]]
+
+
 def test_class_names_that_are_not_valid_unicode_survive_a_round_trip() -> None:
     task = CategoryBlock(["caf\udce9", "dog"])
     given = make_evaluation(task, torch.eye(2), torch.tensor([0, 1]))

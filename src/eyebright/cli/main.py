@@ -4,6 +4,7 @@ Exit codes: 0 success, 1 internal error, 2 an expected error (bad input, a damag
 interrupted. torch, numpy and pandas are imported only when a command runs, so ``--help`` is quick.
 """
 
+import io
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,6 +62,9 @@ def main() -> None:
     ``--debug`` may be anywhere before ``--``, since it belongs to no command.
     """
     interrupt_on_sigterm()
+    for stream in (sys.stdout, sys.stderr):  # names and labels may have characters that a screen or pipe cannot encode
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, values = arguments[:end], arguments[end:]

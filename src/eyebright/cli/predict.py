@@ -1,17 +1,19 @@
 """``eyebright predict``: predictions of a saved model for images, as a table, JSON or lines."""
 
-import json
-import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
     from eyebright.cli.command import CommandArguments
-    from eyebright.inference.predictor import Predictions
+    from eyebright.inference.prediction_file import PredictionFormat
+    from eyebright.inference.predictions import Prediction, SkippedImage
     from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import RuntimeName
-    from eyebright.workflow.options import PredictOptions
+    from eyebright.tasks.base import TargetBlock
 
 
 def option_classes() -> tuple[type, ...]:
@@ -44,51 +46,73 @@ def predict(arguments: "CommandArguments") -> None:
     )
     if options.verbose:
         typer.echo(str(predictor.runtime), err=True)
-    predictions = predictor.predict([file for content in contents for file in content.images], bs=options.bs)
-    _write(predictions, options)
-    for path, reason in predictions.skipped.items():
-        typer.echo(f"left out: {path}: {reason}", err=True)
+    files = [file for content in contents for file in content.images]
+    results = _readable(predictor.stream(files, bs=options.bs))
+    file_format = cast("PredictionFormat | None", options.format)
+    if options.out is not None:
+        found = _write(results, options.out, file_format, predictor.target)
+    else:
+        found = _print(results, file_format, predictor.target)
     for path, content in zip(options.images, contents, strict=True):
         if content.left_out:
             typer.echo(f"{path}: {content.left_out}", err=True)
-    if not len(predictions):
+    if not found:
         raise typer.Exit(2)
 
 
-def _write(predictions: "Predictions", options: "PredictOptions") -> None:
-    """Writes the predictions to ``options.out``, or prints them if it is None.
+def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":
+    """The predictions; the images that were skipped are printed."""
+    from eyebright.inference.predictions import SkippedImage
 
-    A file is written as CSV or JSON. Without ``out`` one line per image is printed, for people to read, unless
-    ``options.format`` asks for CSV or JSON.
+    for result in results:
+        if isinstance(result, SkippedImage):
+            typer.echo(f"left out: {result.path}: {result.reason}", err=True)
+        else:
+            yield result
+
+
+def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", target: "TargetBlock") -> int:
+    """The number of predictions, which are printed: as CSV or JSON, or if no format is given as lines for people."""
+    from eyebright.inference.prediction_file import PredictionWriter
+
+    if file_format is None:
+        found = 0
+        for prediction in results:
+            typer.echo(prediction.line(target))
+            found += 1
+        return found
+    writer = PredictionWriter(lambda text: typer.echo(text, nl=False), file_format, target)
+    for prediction in results:
+        writer.add(prediction)
+    writer.end()
+    return writer.count
+
+
+def _write(
+    results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", target: "TargetBlock"
+) -> int:
+    """The number of predictions, which are written to a file as they come.
+
+    The file is opened before the first image is read, so that a file that cannot be written is found out at once.
     """
-    from eyebright.io.atomic import write_atomically
+    from eyebright.inference.prediction_file import PredictionWriter
+    from eyebright.io.text import growing_file
 
-    out = options.out
-    file_format = options.format or ("json" if out is not None and out.suffix.lower() == ".json" else "csv")
-    if out is None and options.format is None:
-        for prediction in predictions:
-            typer.echo(predictions.line(prediction))
-        return
-    # nine significant digits represent a float32 exactly
-    text = (
-        _json(predictions) if file_format == "json" else predictions.to_frame().to_csv(index=False, float_format="%.9g")
-    )
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, lambda file: file.write_text(text, encoding="utf-8", newline=""))
-    typer.echo(f"predictions for {len(predictions)} images: {out}")
-
-
-def _json(predictions: "Predictions") -> str:
-    """The predictions as a JSON list with one object per image; NaN and infinities are null."""
-    return json.dumps(_finite(predictions.to_json()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    with growing_file(out) as file:
+        file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
+        writer = PredictionWriter(file.write, file_format, target)
+        try:
+            for prediction in results:
+                writer.add(prediction)
+            if writer.count:
+                writer.end()
+                file.complete()
+        except BaseException:
+            if writer.count:
+                typer.echo(f"the predictions for the first {writer.count} images are in {file.partial}", err=True)
+            raise
+    if writer.count:
+        typer.echo(f"predictions for {writer.count} images: {out}")
+    else:
+        typer.echo(f"no image could be read: {out} is not written", err=True)
+    return writer.count

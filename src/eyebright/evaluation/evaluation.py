@@ -21,6 +21,7 @@ from torch import Tensor
 
 from eyebright.errors import ArtifactError, DataError
 from eyebright.image.warp import Warp
+from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.tasks.decision import Decision
 from eyebright.types import EvaluatedPart
@@ -116,19 +117,19 @@ class Evaluation:
 
         task = self.decision.target
         columns: dict[str, Any] = {
-            "file": pa.array([_unicode(file) for file in self.files], pa.string()),
+            "file": pa.array([valid_unicode(file) for file in self.files], pa.string()),
             "set": pa.array([self.part] * len(self), pa.string()),
             "height": pa.array(self.sizes[:, 0].numpy(), pa.int32()),
             "width": pa.array(self.sizes[:, 1].numpy(), pa.int32()),
         }
-        for name, column in zip(task.output_names, self.outputs.float().T, strict=True):
-            columns[_unicode(f"output:{name}")] = pa.array(column.contiguous().numpy(), pa.float32())
+        for name, column in zip(_columns("output", task.output_names), self.outputs.float().T, strict=True):
+            columns[name] = pa.array(column.contiguous().numpy(), pa.float32())
         rows = torch.stack([task.target_row(target) for target in self.targets])
-        for name, column in zip(task.target_names, rows.T, strict=True):
-            columns[_unicode(f"target:{name}")] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
-        for i, name in enumerate(_distinct(map(_unicode, map(str, self.columns)))):
-            columns[f"column:{name}"] = _arrow(self.columns.iloc[:, i].to_numpy())
-        odd = {i: file for i, file in enumerate(self.files) if file != _unicode(file)}
+        for name, column in zip(_columns("target", task.target_names), rows.T, strict=True):
+            columns[name] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
+        for i, name in enumerate(_columns("column", map(str, self.columns))):
+            columns[name] = _arrow(self.columns.iloc[:, i].to_numpy())
+        odd = {i: file for i, file in enumerate(self.files) if file != valid_unicode(file)}
         note = json.dumps({**metadata, "root": str(self.root), "files": odd}).encode()
         file = io.BytesIO()
         pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA: note}), file)
@@ -175,7 +176,7 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
 
 def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]:
     """The columns of one kind, float64; NaN for null."""
-    frame = table.select([_unicode(f"{kind}:{name}") for name in names]).to_pandas()
+    frame = table.select(_columns(kind, names)).to_pandas()
     # A copy: pandas may give memory that must not be written to.
     return torch.from_numpy(frame.to_numpy(dtype="float64", na_value=float("nan"), copy=True))
 
@@ -207,23 +208,22 @@ def _arrow(column: np.ndarray[Any, np.dtype[Any]]) -> Any:
     try:
         return pa.array(column, from_pandas=True)
     except (pa.ArrowException, TypeError, UnicodeEncodeError):
-        return pa.array([None if is_missing(cell) else _unicode(str(cell)) for cell in column], pa.string())
+        return pa.array([None if is_missing(cell) else valid_unicode(str(cell)) for cell in column], pa.string())
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
+def _columns(kind: str, names: Iterable[str]) -> list[str]:
+    """The columns of one kind: distinct, also if names differ only in characters that are not valid Unicode."""
+    return _distinct([f"{kind}:{valid_unicode(name)}" for name in names])
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
     """The names, the second of two equal ones with ``.1`` behind it, as pandas does."""
-    names = list(names)
     distinct = dict[str, None]()
     for name in names:
         further = (f"{name}.{i}" for i in count(1))
         free = name if name not in distinct else next(f for f in further if f not in names and f not in distinct)
         distinct[free] = None
     return list(distinct)
-
-
-def _unicode(text: str) -> str:
-    """The text with escapes for what is not valid Unicode: bytes of file names in another encoding."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _first_line(error: Exception) -> str:

@@ -37,6 +37,7 @@ from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
 from eyebright.inference.manifest_checks import MAX_BYTES, check_consistent, check_json
 from eyebright.io.atomic import prepared_file
 from eyebright.io.tensors import not_finite, read_metadata, read_tensors
+from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
@@ -183,7 +184,8 @@ def save_model(
         saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
         manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
     data = {**manifest.to_json(), "id": identity}
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
+    text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {

@@ -5,17 +5,15 @@ Images that cannot be read are skipped and listed.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
@@ -23,6 +21,7 @@ from eyebright.errors import ArtifactError, ImageError, InputError, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest, fingerprint, load_model
+from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
@@ -30,73 +29,13 @@ from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.io.atomic import write_atomically
 from eyebright.models.build import ImageModel
 from eyebright.models.saved import build_saved
-from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.base import TargetBlock
 from eyebright.transforms.draw import output_size
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Thresholds, Vocab
 
 GRAPH = "model.onnx"  # the file in a model folder that `save_onnx` writes
 _AHEAD = 2  # batches that are read while the model computes another
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one image.
-
-    Args:
-        path: the path of the image; ``"image"`` for one in memory.
-        answer: a label, a `LabelSet`, points in pixels of the original image, or numbers.
-        scores: calibrated probabilities, shape (classes,); points, shape (n, 2); or numbers, shape (n,).
-    """
-
-    path: str
-    answer: Any
-    scores: Float[Tensor, "..."]
-
-
-class Predictions(Sequence[Prediction]):
-    """The predictions for a list of images, in the same order.
-
-    Args:
-        found: the prediction for each image that could be read.
-        skipped: the reason for each image that could not be read, by its path.
-        target: the target block of the model, which formats the predictions.
-    """
-
-    def __init__(self, found: list[Prediction], skipped: dict[str, str], target: TargetBlock) -> None:
-        self._found = found
-        self.skipped = skipped
-        self.target = target
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self._found[i]
-
-    def __iter__(self) -> Iterator[Prediction]:
-        return iter(self._found)
-
-    def __repr__(self) -> str:
-        lines = [self.line(one) for one in self._found[:20]]
-        more = [f"... ({len(self)} in all)"] if len(self) > 20 else []
-        return "\n".join([*lines, *more, *(f"{path}: skipped, {reason}" for path, reason in self.skipped.items())])
-
-    def line(self, one: Prediction) -> str:
-        """One prediction as a line of text: the path, and the labels or numbers."""
-        return f"{one.path}: {self.target.text(one.answer) or NO_LABEL}"
-
-    def to_frame(self) -> pd.DataFrame:
-        """A table with one row per image: its path and the columns of the target block.
-
-        These are the labels and the probability of each class; x and y of each point; or the numbers.
-        """
-        rows = [(one.path, *self.target.table_row(one.answer, one.scores)) for one in self._found]
-        return pd.DataFrame(rows, columns=["path", *self.target.table_columns])
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """One dictionary per image: its path and the entries of `TargetBlock.answer_json`."""
-        return [{"path": one.path, **self.target.answer_json(one.answer, one.scores)} for one in self._found]
 
 
 class _Preprocessed(NamedTuple):
@@ -158,6 +97,8 @@ class Predictor:
     def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
         """The predictions for images; those that cannot be read are in `Predictions.skipped`.
 
+        All are returned at once; `stream` yields them as they are computed.
+
         Args:
             sources: one image, or a list of images, each a path, bytes, an array, a tensor or a Pillow image.
             bs: number of images in a batch.
@@ -165,32 +106,60 @@ class Predictor:
 
         Raises:
             InputError: a source has another type.
+            ArtifactError: the outputs for an image are not finite.
         """
-        images = list(sources) if isinstance(sources, (list, tuple)) else [sources]
         found: list[Prediction] = []
         skipped: dict[str, str] = {}
-        for results in self._batches(images, bs, workers or torch.get_num_threads()):
-            skipped.update((result.path, result.reason) for result in results if isinstance(result, ImageError))
-            batch = [result for result in results if isinstance(result, _Preprocessed)]
-            found += self._predictions(batch) if batch else []
+        for result in self.stream(sources if isinstance(sources, (list, tuple)) else [sources], bs=bs, workers=workers):
+            if isinstance(result, SkippedImage):
+                skipped[result.path] = result.reason
+            else:
+                found.append(result)
         return Predictions(found, skipped, self.target)
+
+    def stream(
+        self, sources: Iterable[Any], *, bs: int = BATCH_SIZE, workers: int | None = None
+    ) -> Iterator[Prediction | SkippedImage]:
+        """The predictions for images in their order, each batch as soon as it is computed.
+
+        What was yielded is the caller's, whatever happens later. Images are read a few batches ahead, so ``sources``
+        may be an iterator without an end.
+
+        Args:
+            sources: images, each a path, bytes, an array, a tensor or a Pillow image.
+            bs: number of images in a batch.
+            workers: number of threads that read images; None for torch's number of threads.
+
+        Yields:
+            The prediction for an image, or the reason why it could not be read.
+
+        Raises:
+            InputError: a source has another type.
+            ArtifactError: the outputs for an image are not finite.
+        """
+        for results in self._batches(sources, bs, workers or torch.get_num_threads()):
+            batch = [result for result in results if isinstance(result, _Preprocessed)]
+            predictions = self._predictions(batch) if batch else iter(())
+            for result in results:
+                yield SkippedImage(result.path, result.reason) if isinstance(result, ImageError) else next(predictions)
 
     def _unchanged_model(self, device: torch.device) -> Runtime:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return Runtime("torch", "float32", "the model is used unchanged", runner(model, device))
 
-    def _batches(self, sources: list[Any], bs: int, workers: int) -> Iterator[list[_Preprocessed | ImageError]]:
+    def _batches(self, sources: Iterable[Any], bs: int, workers: int) -> Iterator[list[_Preprocessed | ImageError]]:
         """Batches of preprocessed images, or of the errors in their place; read in the background."""
-        if len(sources) == 1:  # without the time of starting threads
+        if isinstance(sources, (list, tuple)) and len(sources) == 1:  # without the time of starting threads
             yield [self._preprocess(sources[0])]
             return
         # Images of different sizes cannot be in one batch.
         step = bs if self._pipeline.size is not None else 1
         pending: deque[list[Future[_Preprocessed | ImageError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
+        remaining = iter(sources)
         try:
-            for i in range(0, len(sources), step):
-                pending.append([pool.submit(self._preprocess, source) for source in sources[i : i + step]])
+            while batch := list(islice(remaining, step)):
+                pending.append([pool.submit(self._preprocess, source) for source in batch])
                 if len(pending) * step > _AHEAD * bs:
                     yield [future.result() for future in pending.popleft()]
             while pending:
@@ -208,11 +177,23 @@ class Predictor:
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
         return _Preprocessed(name, preprocessed.pixels, preprocessed.warp)
 
-    def _predictions(self, batch: list[_Preprocessed]) -> list[Prediction]:
+    def _predictions(self, batch: list[_Preprocessed]) -> Iterator[Prediction]:
+        """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
         outputs = self.runtime.run(np.stack([one.pixels for one in batch]))
         scores = decision.scores(self.target.own_units(outputs, [one.warp for one in batch]))
-        return [Prediction(one.name, decision.answer(row), row) for one, row in zip(batch, scores, strict=True)]
+        for one, output, row in zip(batch, outputs, scores, strict=True):
+            if not bool(output.isfinite().all() and row.isfinite().all()):
+                raise ArtifactError(self._not_finite(one.name))
+            yield Prediction(one.name, decision.answer(row), row)
+
+    def _not_finite(self, name: str) -> str:
+        reason = (
+            "the weights or the calibration of the model are too large: train again with a lower learning rate"
+            if self.runtime.precision == "float32"
+            else f"precision='{self.runtime.precision}' is too narrow for this model: use precision='float32'"
+        )
+        return f"the outputs of the model for the image '{name}' are NaN or infinite; {reason}"
 
 
 def load_predictor(

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from eyebright.io.text import valid_unicode
+
 _ALWAYS = ("path", "labels")
 
 
@@ -13,18 +15,20 @@ def distinct_columns(
     >>> distinct_columns(["cat", "path"])
     ['cat', 'probability_path']
 
+    Characters that are not valid Unicode become escapes, which also may have the name of another class.
+
     Args:
-        names: of the classes or numbers, without duplicates: `Vocab` and `RegressionBlock` accept none.
+        names: of the classes, points or numbers, without duplicates.
         taken: the other columns of the table.
         prefix: put before a name that is taken, repeatedly if needed.
     """
-    names = list(names)
-    used = {*taken, *names}
-    columns: list[str] = []
+    taken = set(taken)
+    names = [valid_unicode(name) for name in names]
+    reserved = {*taken, *names}
+    columns = dict[str, None]()
     for name in names:
         column = name
-        while column in taken or (column != name and column in used):
+        while column in taken or column in columns or (column != name and column in reserved):
             column = f"{prefix}{column}"
-        used.add(column)
-        columns.append(column)
-    return columns
+        columns[column] = None
+    return list(columns)

@@ -14,6 +14,7 @@ from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
 from eyebright.tasks.base import Columns, SectionName, TargetBlock
+from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size, Thresholds
@@ -186,7 +187,7 @@ class PointBlock(TargetBlock):
     @property
     def table_columns(self) -> tuple[str, ...]:
         """Two columns for each point."""
-        return self.output_names
+        return tuple(distinct_columns(self.output_names, taken=("path",), prefix="point_"))
 
     def table_row(self, value: Points, scores: Float[Tensor, "n 2"]) -> tuple[Any, ...]:
         """X and y of each point, in pixels of the user's own image."""

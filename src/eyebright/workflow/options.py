@@ -336,7 +336,8 @@ class PredictOptions:
     out: Annotated[
         Path | None,
         Option(
-            "File to write: a row per image with its labels and their probabilities, its points or its numbers.",
+            "File to write: a row per image with its labels and their probabilities, its points or its numbers. Until"
+            " all images are done the rows are in FILE.part, and stay there after an interruption.",
             unset="printed",
         ),
     ] = None

@@ -13,6 +13,7 @@ from typing import Any
 
 from eyebright.errors import InputError, did_you_mean
 from eyebright.io.atomic import write_atomically
+from eyebright.io.text import valid_unicode
 from eyebright.workflow.option import options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions
 
@@ -62,7 +63,7 @@ class SavedOptions:
             "training": options_to_json(self.training),
             "resolved": dict(self.resolved),
         }
-        return json.dumps(content, indent=2, ensure_ascii=False)
+        return valid_unicode(json.dumps(content, indent=2, ensure_ascii=False))
 
     @staticmethod
     def load(path: str | Path) -> "SavedOptions":

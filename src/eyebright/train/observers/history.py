@@ -29,7 +29,7 @@ def write_history(history: Sequence[Mapping[str, float]], path: str | Path) -> N
     columns = list(dict.fromkeys(name for row in history for name in row))
 
     def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.DictWriter(file, columns, restval="")
             table.writeheader()
             table.writerows(history)

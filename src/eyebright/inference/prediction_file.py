@@ -1,0 +1,72 @@
+"""Writes predictions as CSV or JSON, one image after another, so that an interrupted prediction keeps those it has."""
+
+import csv
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+from eyebright.inference.predictions import Prediction
+from eyebright.io.text import valid_unicode
+from eyebright.tasks.base import TargetBlock
+
+PredictionFormat = Literal["csv", "json"]
+Write = Callable[[str], object]
+
+
+class PredictionWriter:
+    """Writes predictions in one format: a row of CSV, or an object in a JSON list, for each image.
+
+    The numbers have nine significant digits, which represent a float32 exactly. In CSV, characters of file names and
+    labels that are not valid Unicode have the escapes of `eyebright.io.text.valid_unicode`; JSON has escapes of its
+    own, and a reader gets the names as they were. A JSON list that was interrupted lacks its closing bracket.
+
+    Args:
+        write: writes text to the file or to the screen.
+        file_format: ``"csv"`` or ``"json"``.
+        target: the target block of the model, which formats the predictions.
+    """
+
+    def __init__(self, write: Write, file_format: PredictionFormat, target: TargetBlock) -> None:
+        self.count = 0
+        self._write = write
+        self._json = file_format == "json"
+        self._target = target
+        self._rows = csv.writer(_Text(write), lineterminator="\n")
+
+    def add(self, prediction: Prediction) -> None:
+        """Writes one prediction."""
+        if self._json:
+            self._write(("[\n" if self.count == 0 else ",\n") + _indented(prediction.to_json(self._target)))
+        else:
+            if self.count == 0:
+                self._write_header()
+            cells = (prediction.path, *self._target.table_row(prediction.answer, prediction.scores))
+            self._rows.writerow([_cell(cell) for cell in cells])
+        self.count += 1
+
+    def end(self) -> None:
+        """Writes what follows the last prediction."""
+        if self._json:
+            self._write("\n]\n" if self.count else "[]\n")
+        elif self.count == 0:
+            self._write_header()
+
+    def _write_header(self) -> None:
+        self._rows.writerow(["path", *self._target.table_columns])
+
+
+class _Text:
+    """The function as a file, which `csv.writer` needs."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+
+
+def _cell(cell: Any) -> Any:
+    return f"{cell:.9g}" if isinstance(cell, float) else valid_unicode(cell) if isinstance(cell, str) else cell
+
+
+def _indented(entry: dict[str, Any]) -> str:
+    """The object as an item of a list, as ``json.dumps`` writes the whole list with an indent of 2."""
+    text = json.dumps(entry, indent=2, ensure_ascii=False, allow_nan=False)
+    return "  " + valid_unicode(text).replace("\n", "\n  ")

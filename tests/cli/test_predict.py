@@ -1,0 +1,245 @@
+"""``eyebright predict``: no prediction is lost, whatever ends it and whatever names are like; none is wrong in silence."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import PIL.Image
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eyebright.cli.main import run
+from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_manifest, save_model
+from eyebright.inference.predictor import Predictor
+from eyebright.models.build import build_model, model_description
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.transforms.spatial import Resize
+from support.models import SIZE, model_folder
+
+IMAGES = 6
+BLOCKS: dict[str, TargetBlock] = {
+    "category": CategoryBlock(vocab=["a", "b"]),
+    "multicategory": MultiCategoryBlock(vocab=["a", "b"]),
+    "ordinal": OrdinalBlock(["1", "2", "3"]),
+    "points": PointBlock(1),
+    "regression": RegressionBlock(2),
+}
+
+
+def folder_of(block: TargetBlock, folder: Path) -> Path:
+    """A saved model with random weights for this target."""
+    torch.manual_seed(0)
+    model = build_model(model_description("test_resnet", block.width, size=SIZE)).eval()
+    return save_model(folder, Manifest(model.description, Decision(block), (Resize(SIZE),)), model.state_dict())
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for i in range(IMAGES):
+        PIL.Image.new("RGB", (40, 40), (40 * i, 0, 0)).save(tmp_path / "photos" / f"{i}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return model_folder(tmp_path / "model")
+
+
+def predict(model: Path, photos: Path, *more: str) -> int:
+    return run(["predict", str(model), str(photos), "--device", "cpu", *more])
+
+
+# ------------------------------------------------------------------ the file is checked first
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("photos", "which is a folder"), ("/dev/null", "which is a device"), ("file/p.csv", "cannot write '.*p.csv': ")],
+)
+def test_a_file_that_cannot_be_written_is_found_out_before_any_image_is_read(
+    name: str,
+    says: str,
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr(Predictor, "_preprocess", lambda *_: pytest.fail("an image was read"))
+    assert predict(model, photos, "--out", str(tmp_path / name)) == 2
+    assert "error: cannot write" in (said := capsys.readouterr().err)
+    assert says.split("'")[0] in said
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_without_any_readable_image_an_older_table_is_kept(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.csv").write_text("old")
+    for path in photos.iterdir():
+        path.write_bytes(b"")
+    assert predict(model, photos, "--out", str(tmp_path / "p.csv")) == 2
+    assert f"no image could be read: {tmp_path / 'p.csv'} is not written" in capsys.readouterr().err
+    assert (tmp_path / "p.csv").read_text() == "old"
+    assert not list(tmp_path.glob("*.part*"))
+
+
+# ------------------------------------------------------------------ the process ends before all images
+
+PROGRAM = """
+import sys, time
+from eyebright.cli.main import main
+from eyebright.inference.predictor import Predictor
+
+read = Predictor._preprocess
+
+def wait_at_the_last(self, source):
+    time.sleep(5 if str(source).endswith("last.png") else 0)
+    return read(self, source)
+
+Predictor._preprocess = wait_at_the_last
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "code"),
+    [
+        ("p.csv", signal.SIGKILL, -9),
+        ("p.csv", signal.SIGINT, 130),
+        ("p.csv", signal.SIGTERM, 130),
+        ("p.json", signal.SIGKILL, -9),
+    ],
+)
+def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
+    name: str, number: signal.Signals, code: int, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    PIL.Image.new("RGB", (40, 40)).save(photos / "last.png")
+    out, part = tmp_path / name, tmp_path / f"{name}.part"
+    out.write_text("old")
+    given = ["predict", str(model), str(photos), "--device", "cpu", "--bs", "1", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: part.exists() and part.read_text().count(".png") == IMAGES)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    if number != signal.SIGKILL:
+        assert f"the predictions for the first {IMAGES} images are in {part}" in said[1]
+    assert out.read_text() == "old"
+    assert predict(model, photos, "--out", str(out), "--bs", "1") == 0
+    if name == "p.csv":
+        assert part.read_text().splitlines() == out.read_text().splitlines()[: IMAGES + 1]
+    else:
+        assert json.loads(part.read_text() + "]") == json.loads(out.read_text())[:IMAGES]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# ------------------------------------------------------------------ names that are not UTF-8
+
+
+def test_a_file_name_that_is_not_utf8_loses_nothing(model: Path, photos: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")
+    PIL.Image.new("RGB", (40, 40)).save(odd)
+    broken = os.fsdecode(os.fsencode(photos) + b"/\xff.png")
+    Path(broken).write_bytes(b"")
+    for arguments in (["--out", "p.csv"], ["--out", "p.json"], []):
+        done = subprocess.run(
+            [sys.executable, "-m", "eyebright", "predict", str(model), str(photos), "--device", "cpu", *arguments],
+            check=False, capture_output=True, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert rb"\udcff.png" in done.stderr
+        if not arguments:
+            assert rb"caf\udce9.png: " in done.stdout
+    rows = list(csv.DictReader((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == IMAGES + 1
+    assert rows[-1]["path"] == odd.replace("\udce9", r"\udce9")
+    assert [entry["path"] for entry in json.loads((tmp_path / "p.json").read_bytes())][-1] == odd
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_a_label_that_is_not_valid_unicode_loses_nothing(kind: str, photos: Path, tmp_path: Path) -> None:
+    odd = ["\udcff", r"\udcff"]
+    blocks: dict[str, TargetBlock] = {
+        "category": CategoryBlock(vocab=odd),
+        "multicategory": MultiCategoryBlock(vocab=odd),
+        "ordinal": OrdinalBlock(odd),
+        "points": PointBlock(names=odd),
+        "regression": RegressionBlock(names=tuple(odd)),
+    }
+    model = folder_of(blocks[kind], tmp_path / "model")
+    assert load_manifest(model).target == blocks[kind]
+    for name in ("p.csv", "p.json"):
+        assert predict(model, photos, "--out", str(tmp_path / name)) == 0
+    [header, *rows] = list(csv.reader((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(set(header)) == len(header)
+    assert len(rows) == IMAGES
+    assert len(json.loads((tmp_path / "p.json").read_bytes())) == IMAGES
+
+
+# ------------------------------------------------------------------ numbers that are not finite
+
+
+def test_every_kind_is_tried() -> None:
+    assert BLOCKS.keys() == TARGET_BLOCKS.keys()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_weights_that_are_not_finite_are_an_error_for_every_kind(
+    kind: str, value: float, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = folder_of(BLOCKS[kind], tmp_path / "model")
+    weights = load_file(model / WEIGHTS)
+    name = next(name for name, tensor in weights.items() if name.startswith("head") and tensor.is_floating_point())
+    weights[name].view(-1)[0] = value
+    save_file(weights, model / WEIGHTS, metadata={"manifest": (model / MANIFEST).read_text()})
+    assert predict(model, photos) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"values of the tensor '{name}' are NaN or infinite" in said.err
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_outputs_that_are_not_finite_are_an_error_that_names_the_image_and_keeps_the_others(
+    kind: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = folder_of(BLOCKS[kind], tmp_path / "model")
+    forward = torch.nn.Module.__call__
+
+    def overflow(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        outputs = forward(module, x)
+        return outputs.index_fill(0, torch.tensor([3]), float("nan")) if outputs.ndim == 2 else outputs
+
+    monkeypatch.setattr("eyebright.inference.runtimes.torch_runtime.nn.Module.__call__", overflow)
+    assert predict(model, photos, "--out", str(tmp_path / "p.csv")) == 2
+    said = capsys.readouterr()
+    assert f"error: the outputs of the model for the image '{photos / '3.png'}' are NaN or infinite" in said.err
+    assert f"the predictions for the first 3 images are in {tmp_path / 'p.csv.part'}" in said.err
+    rows = list(csv.DictReader((tmp_path / "p.csv.part").read_text().splitlines()))
+    assert [row["path"] for row in rows] == [str(photos / f"{i}.png") for i in range(3)]
+    assert not (tmp_path / "p.csv").exists()

@@ -1,0 +1,101 @@
+"""Predictions written one after another: the same text as the whole table or list at once."""
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, strategies
+
+from eyebright.inference.prediction_file import PredictionFormat, PredictionWriter
+from eyebright.inference.predictions import Prediction, Predictions
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.decision import Decision
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.tasks.regression import RegressionBlock
+
+NAMES = ["path", "labels", 'a "b", c', "caf\udce9"]
+BLOCKS: dict[str, TargetBlock] = {
+    "category": CategoryBlock(vocab=NAMES),
+    "multicategory": MultiCategoryBlock(vocab=NAMES),
+    "ordinal": OrdinalBlock(NAMES),
+    "points": PointBlock(2, names=NAMES[:2]),
+    "regression": RegressionBlock(2, names=NAMES[:2]),
+}
+PATHS = ["a.png", "ü, b.png", 'c "d".png', "e\udcff.png"]
+
+
+def test_every_kind_is_tried() -> None:
+    assert BLOCKS.keys() == TARGET_BLOCKS.keys()
+
+
+def predictions(block: TargetBlock, count: int) -> Predictions:
+    """Predictions of random outputs."""
+    outputs = torch.randn(len(PATHS), block.width, generator=torch.Generator().manual_seed(0))
+    decision = Decision(block)
+    scores = decision.scores(outputs)
+    found = [Prediction(path, decision.answer(row), row) for path, row in zip(PATHS, scores, strict=True)]
+    return Predictions(found[:count], {}, block)
+
+
+def written(found: Predictions, file_format: PredictionFormat) -> str:
+    """The text of the writer."""
+    parts: list[str] = []
+    writer = PredictionWriter(parts.append, file_format, found.target)
+    for one in found:
+        writer.add(one)
+    writer.end()
+    assert writer.count == len(found)
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_csv_is_that_of_the_table(kind: str, count: int) -> None:
+    found = predictions(BLOCKS[kind], count)
+    text = written(found, "csv")
+    assert text == found.to_frame().to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    table = pd.read_csv(io.StringIO(text))
+    assert len(table) == count
+    assert len(set(table.columns)) == 1 + len(BLOCKS[kind].table_columns)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_json_is_that_of_the_list_and_brings_back_every_name(kind: str, count: int) -> None:
+    found = predictions(BLOCKS[kind], count)
+    text = written(found, "json")
+    assert json.loads(text.encode("utf-8")) == found.to_json()
+    at_once = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    assert text == at_once.replace("\udce9", "\\udce9").replace("\udcff", "\\udcff")
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_numbers_are_exact_in_float32(kind: str) -> None:
+    found = predictions(BLOCKS[kind], 4)
+    rows = list(csv.reader(io.StringIO(written(found, "csv"))))[1:]
+    for one, row in zip(found, rows, strict=True):
+        numbers = [float(cell) for cell in row[-one.scores.numel() :]]
+        assert torch.equal(torch.tensor(numbers), one.scores.flatten())
+
+
+Values = strategies.lists(strategies.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=4)
+
+
+@given(Values)
+def test_any_finite_number_survives_csv_and_json(values: list[float]) -> None:
+    block = RegressionBlock(len(values))
+    found = Predictions([Prediction("a.png", tuple(values), torch.tensor(values))], {}, block)
+    [row] = list(csv.reader(io.StringIO(written(found, "csv"))))[1:]
+    assert torch.equal(torch.tensor([float(cell) for cell in row[1:]]), torch.tensor(values))
+    given_back: dict[str, Any] = json.loads(written(found, "json"))[0]["values"]
+    assert list(given_back.values()) == values
+    assert all(math.isfinite(value) for value in given_back.values())

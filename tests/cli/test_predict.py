@@ -1,4 +1,4 @@
-"""``eyebright predict``: no prediction is lost, whatever ends it and whatever names are like; none is wrong in silence."""
+"""``eyebright predict``: no prediction is lost, whatever ends it, and none is wrong in silence."""
 
 import csv
 import json

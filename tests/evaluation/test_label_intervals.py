@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import bootstrap, wilson
@@ -74,3 +75,20 @@ def test_invalid_arguments_are_errors(plain):
         ranking_intervals(plain.scores * torch.nan, plain.target)
     with pytest.raises(InputError, match="one row for each image"):
         decision_intervals(plain.decisions, plain.target.T)
+
+
+@given(st.integers(0, 10_000), st.integers(3, 12), st.integers(1, 4))
+@settings(deadline=None)
+def test_every_score_lies_inside_its_own_interval_also_with_few_positives(seed, images, classes):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.rand(images, classes, generator=generator)
+    target = (torch.rand(images, classes, generator=generator) < 0.2).double()
+    target[0, 0] = 1
+    intervals = ranking_intervals(scores, target, n_resamples=40, seed=seed)
+    assert intervals.mean.low <= mean_average_precision(scores, target) <= intervals.mean.high
+    for score, interval in zip(average_precision(scores, target).tolist(), intervals.classes, strict=True):
+        assert math.isnan(score) or interval.low <= score <= interval.high
+    decided = decision_intervals(scores > 0.5, target, n_resamples=40, seed=seed)
+    for metric in (f1_micro, f1_macro, f1_samples, hamming):
+        score = metric(scores > 0.5, target)
+        assert decided[metric.name].low - 1e-9 <= score <= decided[metric.name].high + 1e-9

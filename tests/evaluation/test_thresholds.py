@@ -157,13 +157,14 @@ def test_the_fixture_of_the_recipes_gets_the_middle_of_its_plateau():
         assert tune_thresholds(probabilities, target, metric=metric, per_class=False).values == pytest.approx(0.45)
 
 
-def test_a_class_without_positives_keeps_the_single_threshold():
+def test_a_class_without_positives_keeps_the_single_threshold_or_gets_a_half_if_most_images_are_above_it():
     for metric in METRICS:
         probabilities, target = random_set(2, images=30, classes=4)
         target[:, 2] = False
         single = tune_thresholds(probabilities, target, metric=metric, per_class=False)
         each = tune_thresholds(probabilities, target, metric=metric)
-        assert each.values[2] == single.values
+        often = float((probabilities[:, 2] > single.values).double().mean()) > 0.5
+        assert each.values[2] == (max(single.values, 0.5) if often else single.values)
 
 
 def test_predictions_of_a_class_without_positives_count_against_micro_f1():
@@ -361,3 +362,12 @@ def test_targets_of_another_shape_or_value_are_an_error():
 def test_a_cross_fitted_score_of_one_image_is_an_error():
     with pytest.raises(InputError, match="two images and two folds, got 1 and 5"):
         cross_fitted_score(torch.rand(1, 2), torch.ones(1, 2))
+
+
+def test_a_class_without_positives_is_not_given_to_most_images_by_the_threshold_of_the_others():
+    probabilities = torch.tensor([[0.02, 0.4], [0.03, 0.3], [0.9, 0.2], [0.8, 0.45]])
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    assert tune_thresholds(probabilities, target, per_class=False).values < 0.02
+    thresholds = tune_thresholds(probabilities, target)
+    assert thresholds.per_class(2)[1] == 0.5
+    assert not thresholds.decide(probabilities)[:, 1].any()

@@ -58,6 +58,7 @@ def test_every_score_is_inside_its_interval_and_has_its_direction(evaluation):
 
 def test_the_note_of_map_counts_labels_without_images(evaluation):
     assert "without 1 label that no image has" in by_name(evaluation)["mAP"].note
+    assert "; 1 label that no image has counts as 0" in by_name(evaluation)["macro F1"].note
 
 
 def test_the_baseline_of_map_has_equal_scores_for_all_images(evaluation):

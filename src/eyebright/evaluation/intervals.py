@@ -6,6 +6,9 @@ decisions, because the labels of one image are not independent. A proportion of 
 and 1 the resamples would vary too little.
 
 An interval covers the choice of the test images. It does not cover the variation between repeated trainings.
+
+Resampling is biased where a class has few positives: some resamples have none of them, others have one twice, which
+raises its precision. The percentiles may then lie on one side of the score itself, and the interval is widened to it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +99,7 @@ def bootstrap(
     for _ in range(_at_least_one(n_resamples, "n_resamples")):
         rows = torch.from_numpy(generator.integers(_at_least_one(images, "images"), size=images))
         values.append(float(statistic(*(array[rows] for array in arrays))))
-    return percentiles(np.array(values)[:, None], level)[0]
+    return percentiles(np.array(values)[:, None], level, [float(statistic(*arrays))])[0]
 
 
 def bootstrap_totals(
@@ -124,7 +127,8 @@ def bootstrap_totals(
         torch.from_numpy(counts).double() @ rows
         for counts in resample_counts(len(totals), n_resamples=n_resamples, seed=seed)
     ]
-    return percentiles(statistic(torch.cat(sums)).numpy(), level)
+    scores = statistic(rows.sum(dim=0, keepdim=True))[0].tolist()
+    return percentiles(statistic(torch.cat(sums)).numpy(), level, scores)
 
 
 def resample_counts(images: int, *, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "s n"]]:
@@ -136,14 +140,20 @@ def resample_counts(images: int, *, n_resamples: int, seed: int) -> Iterator[Flo
         yield np.stack([np.bincount(row, minlength=images) for row in rows]).astype(np.float32)
 
 
-def percentiles(values: Float[np.ndarray, "s q"], level: float) -> list[Interval]:
-    """The interval between the percentiles of each column; NaN values are ignored."""
+def percentiles(values: Float[np.ndarray, "s q"], level: float, scores: Sequence[float]) -> list[Interval]:
+    """The interval between the percentiles of each column, widened to the score of all images; NaN is ignored.
+
+    Args:
+        values: the statistics of each resample.
+        level: the confidence level, in (0, 1).
+        scores: the statistics of all images.
+    """
     outside = (1 - _checked(level)) / 2
     ends: list[Interval] = []
-    for column in values.T:
+    for column, score in zip(values.T, scores, strict=True):
         known = column[~np.isnan(column)]
         low, high = np.quantile(known, [outside, 1 - outside]) if len(known) else (np.nan, np.nan)
-        ends.append(Interval(float(low), float(high), level))
+        ends.append(Interval(float(np.fmin(low, score)), float(np.fmax(high, score)), level))
     return ends
 
 

@@ -50,7 +50,7 @@ def ranking_intervals(
     Raises:
         InputError: as in `average_precision`; no resamples, or a level outside (0, 1).
     """
-    average_precision(scores, target)  # checks the arguments
+    of_all = average_precision(scores, target)
     matrices = (scores.detach().cpu().double(), *split_targets(target, scores))
     rankings = [_Ranking.of(*columns) for columns in zip(*(matrix.numpy().T for matrix in matrices), strict=True)]
     blocks = [
@@ -59,7 +59,7 @@ def ranking_intervals(
     ]
     per_class = torch.from_numpy(np.concatenate(blocks))
     with_mean = torch.cat([per_class.nanmean(dim=1, keepdim=True), per_class], dim=1)
-    mean, *classes = percentiles(with_mean.numpy(), level)
+    mean, *classes = percentiles(with_mean.numpy(), level, [float(of_all.nanmean()), *of_all.tolist()])
     return RankingIntervals(mean, classes)
 
 

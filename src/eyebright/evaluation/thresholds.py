@@ -13,7 +13,7 @@ The algorithm depends on the metric:
   is never worse than the best single threshold, but it can be a local optimum.
 
 Unknown targets (NaN) are masked, as in `eyebright.metrics.labels`. A class without positives does not determine its
-threshold and gets the best single threshold of all classes.
+threshold and gets the best single threshold of all classes, or 0.5 where that would give it to most images.
 """
 
 from collections.abc import Callable
@@ -69,6 +69,9 @@ def tune_thresholds(
         return Thresholds(single, metric=metric)
     # Classes without positives keep the single threshold, and their predictions still count.
     start = np.full(probabilities.shape[1], single, dtype=np.float32)
+    often = (problem.probabilities > single).sum(axis=1) > problem.known / 2
+    without = np.setdiff1d(np.arange(len(start)), problem.tunable_classes)
+    start[without[often[without]]] = max(single, 0.5)
     algorithms = {"classes": _optimise_independently, "all": _dinkelbach, "images": _coordinate_ascent}
     optimise = algorithms[problem.objective.group]
     return Thresholds(tuple(optimise(problem, start).tolist()), metric=metric)

@@ -70,6 +70,9 @@ class LabelScores:
 
     def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> ScoreRow:
         value = metric(decisions, self.targets)
+        absent = int(((self.targets == 0).any(dim=0) & ~(self.targets == 1).any(dim=0)).sum())
+        if absent and metric is f1_macro:
+            note += f"; {count_text(absent, 'label')} that no image has count{'s' * (absent == 1)} as 0"
         tuned = self.thresholds_tuned_on_this_set and self.thresholds.metric == metric.name
         return ScoreRow(
             metric.display_name,

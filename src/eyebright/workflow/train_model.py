@@ -204,6 +204,12 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
     thresholds = learner.thresholds
     each = zip(learner.dls.vocab, thresholds.per_class(learner.dls.c).tolist(), strict=True)
     say(f"thresholds tuned for {thresholds.metric}: " + ", ".join(f"{name} {value:.2f}" for name, value in each))
+    has = (evaluation.targets == 1).any(dim=0).tolist()
+    if absent := [name for name, positive in zip(learner.dls.vocab, has, strict=True) if not positive]:
+        say(
+            f"labels that no validation image has: {listing(absent)}; they get the threshold for all "
+            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP leaves them out"
+        )
     return evaluation.with_decision(learner.decision)
 
 

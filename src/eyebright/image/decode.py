@@ -41,10 +41,12 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
+from eyebright.image.jpeg_check import jpeg_damage, lacks_only_its_end
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
-"""Images with more pixels are refused: 200 million pixels take 600 MB."""
+"""Images with more pixels are refused: 200 million pixels take 600 MB, and up to twice as much beside them
+while they are decoded."""
 
 PathOrBytes = str | bytes
 """A path, or the content of an image file."""
@@ -93,15 +95,18 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
     """
     with _image_errors(source), _open(source) as file:
         if plain_jpeg:
-            if (pixels := _decode_with_opencv(file.read(), reduce)) is not None:
+            data = file.read()
+            if not jpeg_damage(data) and (pixels := _decode_with_opencv(data, reduce)) is not None:
                 return pixels
             file.seek(0)
         image = _identify(source, file)
+        if image.format in _JPEG_FORMATS:
+            _check_jpeg(source, file)
         if reduce > 1 and image.format in _JPEG_FORMATS:
             image.draft(None, (image.width // reduce, image.height // reduce))
             reduce = 1
         image.load()
-        return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
+        return _by_strips(image, reduce)
 
 
 def grey_range(source: PathOrBytes) -> tuple[int, int] | None:
@@ -148,6 +153,7 @@ def source_name(source: PathOrBytes) -> str:
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
 _JPEG_FORMATS = ("JPEG", "MPO")
 _FORMATS_WITH_16_BIT_IN_MODE_I = ("PNG", "PPM")
+_STRIP_PIXELS = 4_000_000
 _AS_STORED_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _OPENCV_FLAGS = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8: _AS_STORED_RGB | 64}
 
@@ -163,6 +169,32 @@ def _decode_with_opencv(data: bytes, reduce: int) -> UInt8[np.ndarray, "h w 3"] 
         return cv2.imdecode(np.frombuffer(data, np.uint8), _OPENCV_FLAGS[reduce])
     except cv2.error:
         return None
+
+
+def _check_jpeg(source: PathOrBytes, file: _File) -> None:
+    """Raises `ImageError` for a JPEG with missing or damaged data, before it is decoded."""
+    place = file.tell()
+    file.seek(0)
+    damage = jpeg_damage(file.read())
+    file.seek(place)
+    if damage and not lacks_only_its_end(damage):
+        raise ImageError(source_name(source), f"the file is damaged ({damage})")
+
+
+def _by_strips(image: ImageFile, reduce: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a loaded image as RGB; large images are converted in strips, to copy only a part at a time."""
+    rows = max(_STRIP_PIXELS // image.width // reduce, 1) * reduce
+    whole = image.mode in ("I", "F") and image.format not in _FORMATS_WITH_16_BIT_IN_MODE_I  # scaled by all values
+    if whole or rows >= image.height:
+        return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
+    pixels = np.empty((-(-image.height // reduce), -(-image.width // reduce), 3), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip.info = image.info
+        strip.format = image.format  # pyright: ignore[reportAttributeAccessIssue]
+        converted = to_rgb(strip) if reduce == 1 else to_rgb(strip).reduce(reduce)
+        pixels[top // reduce : top // reduce + converted.height] = np.asarray(converted)
+    return pixels
 
 
 def _identify(source: PathOrBytes, file: _File) -> ImageFile:

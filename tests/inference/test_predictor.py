@@ -1,6 +1,8 @@
 """Predictions from a model folder: the same for every runtime, one image or many."""
 
+import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from eyebright.image.canonical import LEGACY, canonical_pixels, fit_size, place_
 from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
+from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
 from eyebright.models import saved
 from eyebright.models.build import ImageModel
 from eyebright.transforms.spatial import Resize
@@ -37,7 +40,7 @@ def plain(tmp_path: Path) -> Path:
 @pytest.fixture
 def with_graph(tmp_path: Path) -> Path:
     folder = model_folder(tmp_path / "with graph")
-    (folder / GRAPH).write_bytes(small_graph())
+    write_graph(folder / GRAPH, small_graph())
     return folder
 
 
@@ -142,14 +145,60 @@ def test_a_saved_graph_is_in_the_folder_and_is_found(plain: Path, monkeypatch: p
     )
     assert save_onnx(plain) == plain / "model.onnx"
     assert asked == [SIZE]
-    assert sorted(path.name for path in plain.iterdir()) == ["manifest.json", "model.onnx", "model.safetensors"]
+    assert sorted(path.name for path in plain.iterdir()) == [
+        "manifest.json", "model.onnx", "model.onnx.sha256", "model.safetensors",
+    ]  # fmt: skip
     assert load_predictor(plain, runtime="onnx").runtime.why == "as requested"
 
 
-def test_a_damaged_graph_is_an_error_of_one_line(with_graph: Path) -> None:
-    (with_graph / GRAPH).write_bytes(small_graph()[:1000])
-    with pytest.raises(ArtifactError, match=r"model\.onnx' cannot be used: "):
-        load_predictor(with_graph, device="cpu")
+DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a bit is flipped": (lambda graph: flipped(graph, len(graph) // 2), "is damaged: its hash is not that in"),
+    "weights are zero": (lambda graph: graph[:9000] + bytes(400) + graph[9400:], "is damaged: its hash is not that in"),
+    "the end is missing": (lambda graph: graph[:1000], "is damaged: its hash is not that in"),
+    "nothing is left": (lambda graph: b"", "is damaged: its hash is not that in"),
+}
+
+
+def flipped(graph: bytes, at: int) -> bytes:
+    return graph[:at] + bytes([graph[at] ^ 64]) + graph[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_graph_is_an_error_and_torch_answers_instead_where_it_may(
+    damage: str, with_graph: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faster("onnx", monkeypatch)
+    change, says = DAMAGE[damage]
+    (with_graph / GRAPH).write_bytes(change(small_graph()))
+    assert_not_used(with_graph, photos, says)
+
+
+def test_a_graph_without_a_hash_or_that_onnx_runtime_cannot_read_is_not_used(
+    with_graph: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faster("onnx", monkeypatch)
+    hash_path(with_graph / GRAPH).unlink()
+    assert_not_used(with_graph, photos, "cannot be checked, since there is no model.onnx.sha256 beside it; export it")
+    hash_path(with_graph / GRAPH).write_text("")
+    assert_not_used(with_graph, photos, "cannot be checked, since there is no model.onnx.sha256 beside it; export it")
+    write_graph(with_graph / GRAPH, small_graph()[:1000])
+    assert_not_used(with_graph, photos, "cannot be used: ")
+
+
+def assert_not_used(folder: Path, photos: list[Path], says: str) -> None:
+    with pytest.raises(ArtifactError, match=f"^'.*model.onnx' {says}[^\n]*$"):
+        load_predictor(folder, device="cpu", runtime="onnx")
+    predictor = load_predictor(folder, device="cpu")
+    assert predictor.runtime.name == "torch"
+    assert says in predictor.runtime.why
+    expected = scores(Predictor(predictor.manifest, small_model(), device="cpu"), photos)
+    torch.testing.assert_close(scores(predictor, photos), expected, rtol=0, atol=1e-5)
+
+
+def test_the_hash_of_a_graph_is_that_of_sha256sum(tmp_path: Path) -> None:
+    write_graph(tmp_path / GRAPH, b"graph")
+    line = f"{hashlib.sha256(b'graph').hexdigest()}  model.onnx\n"
+    assert (tmp_path / "model.onnx.sha256").read_text() == line
 
 
 def test_without_onnxruntime_torch_is_used_and_the_reason_given(
@@ -201,16 +250,18 @@ def test_a_graph_needs_a_fixed_image_size(tmp_path: Path) -> None:
         load_predictor(folder, runtime="onnx")
 
 
-def test_a_full_disk_leaves_the_old_graph(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["write_bytes", "write_text"])
+def test_a_full_disk_leaves_the_old_graph(method: str, with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eyebright.inference.predictor.export_onnx", lambda *_, **__: b"new")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("eyebright.inference.predictor.write_atomically", full)
+    monkeypatch.setattr(Path, method, full)
     with pytest.raises(ArtifactError, match=r"cannot save '.*model\.onnx': No space left on device"):
         save_onnx(with_graph)
-    assert (with_graph / GRAPH).read_bytes() == small_graph()
+    monkeypatch.undo()
+    assert read_graph(with_graph / GRAPH) == small_graph()
 
 
 @pytest.fixture
@@ -252,7 +303,7 @@ def test_fast_decode_is_close_and_legacy_models_are_always_read_so(
 
 def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faster("onnx", monkeypatch)
-    (with_graph / GRAPH).write_bytes(small_graph(LEGACY))
+    write_graph(with_graph / GRAPH, small_graph(LEGACY))
     runtime = load_predictor(with_graph, device="cpu").runtime
     assert (
         str(runtime)

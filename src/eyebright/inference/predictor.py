@@ -23,10 +23,10 @@ from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest, fingerprint, load_model
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
 from eyebright.inference.runtimes.base import Precision, Runtime
+from eyebright.inference.runtimes.graph_file import write_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.select import RuntimeName, RuntimeOptions, SavedModel, choose_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
-from eyebright.io.atomic import write_atomically
 from eyebright.models.build import ImageModel
 from eyebright.models.saved import build_saved
 from eyebright.tasks.base import TargetBlock
@@ -249,7 +249,8 @@ def save_onnx(folder: str | Path) -> Path:
 
     Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
     normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output
-    ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it.
+    ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it. Its hash is in
+    ``model.onnx.sha256`` beside it; a graph that has changed since is not used.
 
     Args:
         folder: the model folder.
@@ -273,10 +274,7 @@ def save_onnx(folder: str | Path) -> Path:
         fingerprint=fingerprint(manifest.model, state),
         pixels=manifest.pixels,
     )
-    try:
-        write_atomically(folder / GRAPH, lambda path: path.write_bytes(graph))
-    except OSError as error:
-        raise ArtifactError(f"cannot save '{folder / GRAPH}': {error.strerror or error}") from None
+    write_graph(folder / GRAPH, graph)
     return folder / GRAPH
 
 

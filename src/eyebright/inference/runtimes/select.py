@@ -13,9 +13,10 @@ import torch
 
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
-from eyebright.errors import InputError, MissingExtraError, did_you_mean, listing
+from eyebright.errors import ArtifactError, InputError, MissingExtraError, did_you_mean, listing
 from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Precision, Runtime
+from eyebright.inference.runtimes.graph_file import read_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
@@ -98,7 +99,7 @@ def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     Raises:
         InputError: ONNX Runtime was requested, but the model's preprocessing keeps different image sizes.
         MissingExtraError: ONNX Runtime was requested and is not installed.
-        ArtifactError: the graph is damaged, or torch cannot export one.
+        ArtifactError: ONNX Runtime was requested, and the graph is damaged or torch cannot export one.
     """
     if options.name == "torch":
         return _torch(saved, options, "as requested")
@@ -136,8 +137,8 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     """The runtime that was faster when the graph in the folder was exported."""
     try:
         runtime, metadata = _read_graph(saved, options)
-    except MissingExtraError as missing:
-        return _torch(saved, options, str(missing))
+    except (MissingExtraError, ArtifactError) as error:
+        return _torch(saved, options, str(error))
     if not _fits(metadata, saved):
         other = "from other weights" if metadata.pixels == saved.pixels else f"for the pixels '{metadata.pixels}'"
         why = f"{saved.graph.name} was exported {other}; export it again with save_onnx"
@@ -151,4 +152,4 @@ def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
 
 
 def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:
-    return onnx_runtime(saved.graph.read_bytes(), name=f"'{saved.graph}'", threads=options.threads)
+    return onnx_runtime(read_graph(saved.graph), name=f"'{saved.graph}'", threads=options.threads)

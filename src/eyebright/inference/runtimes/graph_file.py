@@ -1,0 +1,63 @@
+"""The ONNX graph in a model folder, with the hash of its bytes in a small file beside it.
+
+A graph with other numbers than those that were exported is still a graph: ONNX Runtime reads it and answers. Its
+metadata say which model was exported, and cannot hold a hash of the file that they are in. So ``model.onnx.sha256``
+holds it, in the format of ``sha256sum --check``.
+"""
+
+import hashlib
+from pathlib import Path
+
+from eyebright.errors import ArtifactError
+from eyebright.io.atomic import prepared_file
+
+
+def write_graph(path: Path, graph: bytes) -> None:
+    """Writes a graph and its hash; after an error those from before are there, or a graph that is not used.
+
+    Args:
+        path: the file of the graph.
+        graph: its bytes.
+
+    Raises:
+        ArtifactError: a file cannot be written, for example because the disk is full.
+    """
+    beside = hash_path(path)
+    line = f"{hashlib.sha256(graph).hexdigest()}  {path.name}\n"
+    try:
+        with (
+            prepared_file(path, lambda temporary: temporary.write_bytes(graph)) as rename_graph,
+            prepared_file(beside, lambda temporary: temporary.write_text(line, encoding="utf-8")) as rename_hash,
+        ):
+            rename_graph()
+            rename_hash()
+    except OSError as error:
+        raise ArtifactError(f"cannot save '{path}': {error.strerror or error}") from None
+
+
+def read_graph(path: Path) -> bytes:
+    """The bytes of a graph, which are those that were exported.
+
+    Raises:
+        ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.
+    """
+    try:
+        graph = path.read_bytes()
+        beside = hash_path(path)
+        expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else []
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
+    if not expected:
+        raise ArtifactError(
+            f"'{path}' cannot be checked, since there is no {beside.name} beside it; export it again with save_onnx"
+        )
+    if hashlib.sha256(graph).hexdigest() != expected[0]:
+        raise ArtifactError(
+            f"'{path}' is damaged: its hash is not that in {beside.name}; export it again with save_onnx"
+        )
+    return graph
+
+
+def hash_path(path: Path) -> Path:
+    """The file with the hash of a graph."""
+    return path.with_name(f"{path.name}.sha256")

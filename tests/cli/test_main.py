@@ -538,14 +538,31 @@ def test_prediction_skips_unreadable_images_and_lists_them(squares: Path, capsys
 def test_without_a_file_one_line_per_image_is_printed_and_skipped_images_are_listed_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
     for i in range(25):
-        PIL.Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(tmp_path / f"{i:02}.png")
-    (tmp_path / "03.png").write_bytes(b"")
-    assert run(["predict", str(model_folder(tmp_path / "model")), str(tmp_path), "--device", "cpu"]) == 0
+        PIL.Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(new / f"{i:02}.png")
+    (new / "03.png").write_bytes(b"")
+    assert run(["predict", str(model_folder(tmp_path / "model")), str(new), "--device", "cpu"]) == 0
     said = capsys.readouterr()
     there = [f"{i:02}.png" for i in range(25) if i != 3]
     assert [Path(line.split(": ")[0]).name for line in said.out.splitlines()] == there
-    assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["left out", str(tmp_path / "03.png")]]
+    assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["left out", str(new / "03.png")]]
+
+
+def test_prediction_says_which_files_of_a_folder_are_not_read_as_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    PIL.Image.new("RGB", (40, 40)).save(new / "a.png")
+    (new / "b.HEIC").write_bytes(b"")
+    (new / "photo").write_bytes((new / "a.png").read_bytes())
+    assert run(["predict", str(model_folder(tmp_path / "model")), str(new), "--device", "cpu"]) == 0
+    assert (
+        f"{new}: files that are not read as images, which are left out: 1 .heic, 1 without extension that are images"
+        in capsys.readouterr().err
+    )
 
 
 def test_verbose_prediction_prints_the_runtime_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -270,10 +270,9 @@ class ImageDataLoaders:
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_fname")
         columns = (fn_col, folder, suff, label_col, label_delim, y_block, valid_col)
-        holds_names = isinstance(label_col, (str, int)) and (
-            y_block is None or getattr(y_block, "is_categorical", False)
-        )
-        text = [fn_col, label_col] if holds_names else [fn_col]
+        text = [fn_col]
+        if isinstance(label_col, (str, int)) and (y_block is None or getattr(y_block, "is_categorical", False)):
+            text.append(label_col)
         return ImageDataLoaders.from_df(
             read_table_file(file, header=header, delimiter=delimiter, quoting=quoting, text=text),
             path,

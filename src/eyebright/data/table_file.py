@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -59,5 +59,5 @@ def _has(table: pd.DataFrame, name: str | int) -> bool:
     return name in table.columns or (isinstance(name, int) and -table.shape[1] <= name < table.shape[1])
 
 
-def _has_leading_zeros(cells: pd.Series) -> bool:
+def _has_leading_zeros(cells: Any) -> bool:
     return bool(cells.dropna().str.fullmatch(r"0\d+").any())

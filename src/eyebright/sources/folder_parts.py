@@ -40,12 +40,13 @@ def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
         InputError: a folder with the name of a part can be a part or a class.
     """
     inner = [file.relative_to(root).parts for file in files]
-    tops = {parts[0]: part_of(parts[0]) for parts in inner if len(parts) > 1}
+    tops: dict[str, Part | None] = {parts[0]: part_of(parts[0]) for parts in inner if len(parts) > 1}
     named = {part for part in tops.values() if part}
     if "train" in named and len(named) > 1:
         return _by_top(files, inner, tops)
     if named and _is_split_without_train(root, inner, tops):
-        part = Categorical[Part].of(tops[parts[0]] or "train" for parts in inner)
+        values: list[Part] = [tops[parts[0]] or "train" for parts in inner]
+        part = Categorical.of(values)
         inner = [parts[1:] if tops[parts[0]] else parts for parts in inner]
         return FolderParts(list(files), inner, part, part_messages(part))
     if not named and (found := _inside_classes(root, inner)) is not None:
@@ -93,7 +94,7 @@ def _inside_classes(root: Path, inner: Sequence[tuple[str, ...]]) -> Categorical
     Raises:
         InputError: some images lie in such folders and others do not.
     """
-    parts = [part_of(path[1]) if len(path) > 2 else None for path in inner]
+    parts: list[Part | None] = [part_of(path[1]) if len(path) > 2 else None for path in inner]
     if "train" not in parts or not {"valid", "test", "promise"} & set(parts):
         return None
     if None in parts:
@@ -101,4 +102,5 @@ def _inside_classes(root: Path, inner: Sequence[tuple[str, ...]]) -> Categorical
         raise InputError(
             f"'{root}' holds folders for parts of the data inside of its classes, and '{example}' is in none of them"
         )
-    return Categorical[Part].of(part or "train" for part in parts)
+    named: list[Part] = [part or "train" for part in parts]
+    return Categorical.of(named)

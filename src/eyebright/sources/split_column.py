@@ -103,14 +103,17 @@ def _parts(table: TextTable, column: str) -> Categorical[Part]:
     cells = table.columns[column].categorical
     on = FLAG_COLUMNS.get(plain_name(column))
     by_flag = on is not None and not _names_parts(cells.categories)
-    meaning = {cell: _flag_part(cell, on) if on is not None and by_flag else part_of(cell) for cell in cells.categories}
+    meaning: dict[str, Part | None] = {
+        cell: _flag_part(cell, on) if on is not None and by_flag else part_of(cell) for cell in cells.categories
+    }
     for cell, part in meaning.items():
         if part is None:
             expected = "true or false" if by_flag else "train, valid or test"
             raise table.error(
                 f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
             )
-    parts: Categorical[Part] = cells.map(lambda cell: meaning[cell] or "train")
+    known: dict[str, Part] = {cell: part for cell, part in meaning.items() if part is not None}
+    parts: Categorical[Part] = cells.map(lambda cell: known[cell])
     if set(parts.categories) <= set(HELD_OUT):
         raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
     if by_flag and on == "valid" and "valid" not in parts.categories:

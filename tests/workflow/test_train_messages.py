@@ -1,0 +1,53 @@
+"""What a training says about labels that cannot be learnt or scored, and which training is refused."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from eyebright.errors import DataError
+from eyebright.models import build
+from eyebright.sources.read import read_source
+from eyebright.workflow.options import Options
+from eyebright.workflow.train_model import train_model
+from support.images import coloured_squares
+from support.learners import TINY_ARCH
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    made = build.build_model
+    monkeypatch.setattr(
+        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
+    )
+    table = coloured_squares(tmp_path / "photos", 24)
+    for name in ("red", "blue"):
+        table[name] = table["labels"].str.contains(name).astype(int)
+    table["always"] = 1
+    table["rare"] = 0
+    table.loc[table.index[~table["is_valid"]][0], "rare"] = 1
+    return table
+
+
+def train(folder: Path, table: pd.DataFrame, *labels: str) -> list[str]:
+    table[["fname", *labels, "is_valid"]].to_csv(folder / "t.csv", index=False)
+    source = read_source(folder / "t.csv", images=folder / "photos", labels=list(labels), kind="labels")
+    options = Options(arch=TINY_ARCH, size=32, epochs=1, bs=6, precision="float32", device="cpu", progress="quiet")
+    said: list[str] = []
+    train_model(source, folder / "model", options=options, say=said.append)
+    return said
+
+
+def test_labels_that_all_training_images_have_or_no_validation_image_has_are_named(
+    tmp_path: Path, table: pd.DataFrame
+) -> None:
+    said = train(tmp_path, table, "red", "blue", "always", "rare")
+    assert "labels that every training image has, or none, which cannot be learnt: 'always'" in said
+    assert any(line.startswith("labels that no validation image has: 'rare'; they get the threshold") for line in said)
+
+
+def test_a_training_whose_only_label_is_on_every_image_is_refused(tmp_path: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(
+        DataError, match="nothing can be learnt: each of the labels 'always' is on every training image"
+    ):
+        train(tmp_path, table, "always")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 import torch
 
@@ -21,6 +22,9 @@ BOOK = """
     PointBlock RandomResizedCrop RandomSplitter RegexLabeller Resize URLs accuracy_multi aug_transforms cnn_learner
     error_rate get_image_files imagenet_stats math nn np partial pd plot_function plt resnet18 resnet34 resnet50
     sigmoid_range tensor to_cpu torch untar_data using_attr vision_learner
+    APScoreMulti ClassificationInterpretation CutMix EarlyStoppingCallback F1ScoreMulti HammingLossMulti Interpretation
+    LabelSmoothingCrossEntropy MixUp PadMode ResizeMethod RocAucMulti SaveModelCallback download_images get_c minimum
+    resize_images resnet101 slide steep valley verify_images
 """.split()  # noqa: SIM905  # easier to read
 
 
@@ -41,7 +45,8 @@ def test_everything_that_it_imports_from_the_package_is_a_name_for_notebooks() -
     tree = ast.parse(Path(notebook.__file__).read_text(encoding="utf-8"))
     ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith("eyebright.")]
     names = {alias.name for node in ours if "._" not in node.module for alias in node.names}
-    assert names - {"Image"} <= set(notebook.__all__)  # a star import must not hide Pillow's Image
+    # A star import must not hide Pillow's Image; `verify` is behind `verify_images`.
+    assert names - {"Image", "verify"} <= set(notebook.__all__)
 
 
 def test_no_name_shadows_a_builtin_and_only_f_and_l_have_one_letter() -> None:
@@ -111,6 +116,22 @@ def test_models_holds_torchvision_s_functions() -> None:
 
     for name in ("resnet18", "resnet34", "resnet50"):
         assert getattr(notebook.models, name) is getattr(notebook, name) is getattr(torchvision.models, name)
+
+
+def test_verify_images_returns_the_files_that_cannot_be_read_as_a_list_of_the_book(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    PIL.Image.new("RGB", (4, 4)).save(good)
+    bad.write_bytes(good.read_bytes()[:30])
+    failed = notebook.verify_images([good, bad])
+    assert list(failed) == [bad]
+    failed.map(Path.unlink)  # as in chapter 2
+    assert [path.name for path in tmp_path.iterdir()] == ["good.png"]
+
+
+def test_the_names_of_resizing_are_values_that_resize_takes() -> None:
+    for method in vars(notebook.ResizeMethod).values():
+        for pad_mode in vars(notebook.PadMode).values():
+            assert notebook.Resize(8, method, pad_mode=pad_mode).method == method
 
 
 def test_path_ls_lists_a_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The names for notebooks: ``from eyebright.all import *`` gives what chapters 5 and 6 of the fastai book use.
+"""The names for notebooks: ``from eyebright.all import *`` gives what chapters 1, 2 and 5 to 7 of the fastai book use.
 
 A reader changes the import line of a notebook and runs it. Star imports are for notebooks only; modules import each
 name from the module that defines it. No name here shadows a builtin, and only ``F`` and ``L`` have one letter.
@@ -6,11 +6,15 @@ name from the module that defines it. No name here shadows a builtin, and only `
 These are the names of `eyebright` without those of a whole training (``Options``, ``read_source``, ``train_model``),
 and those that only a notebook needs: torch, NumPy, pandas and others under their usual short names.
 
+Names of fastai that Eyebright does not have are here too (`eyebright.learner.not_taken`): using one raises an error
+that says what to use instead.
+
 Only this module imports fastcore, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as the book's
 cells need them.
 """
 
 import math
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,15 +39,36 @@ from eyebright.errors import EyebrightError
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
-from eyebright.image.image import Image, Picture
+from eyebright.image.image import Image, Picture, verify as _verify
+from eyebright.image.resize_files import resize_images
 from eyebright.inference.manifest import Manifest, load_evaluation
 from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
 from eyebright.io.download import URLs, untar_data
+from eyebright.io.download_images import download_images
 from eyebright.io.files import get_image_files
+from eyebright.learner.callbacks import (
+    CSVLogger,
+    CutMix,
+    EarlyStoppingCallback,
+    GradientAccumulation,
+    GradientClip,
+    MixUp,
+    SaveModelCallback,
+)
+from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.learner import Learner
+from eyebright.learner.not_taken import NOT_TAKEN, NotTaken
 from eyebright.learner.saved_learner import load_learner
 from eyebright.learner.vision_learner import vision_learner
-from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
+from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, LabelSmoothingCrossEntropy, MSELossFlat
+from eyebright.metrics.book import (
+    APScoreMulti,
+    F1ScoreMulti,
+    HammingLossMulti,
+    PrecisionMulti,
+    RecallMulti,
+    RocAucMulti,
+)
 from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_macro, f1_micro, f1_samples, mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
@@ -69,6 +94,7 @@ from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
+from eyebright.train.lr_find import minimum, slide, steep, valley
 from eyebright.train.options import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.presets import aug_transforms
@@ -91,6 +117,24 @@ cnn_learner = renamed("cnn_learner", vision_learner)
 
 point_distance = point_error
 """The name of `point_error` in version 0.1.0."""
+
+Interpretation = ClassificationInterpretation
+"""The book's two classes are one."""
+
+LabelSmoothingCrossEntropyFlat = LabelSmoothingCrossEntropy
+"""The book's two losses are one."""
+
+ResizeMethod = SimpleNamespace(Crop="crop", Pad="pad", Squish="squish")
+"""The methods of `Resize`."""
+
+PadMode = SimpleNamespace(Zeros="zeros", Border="border", Reflection="reflection")
+"""The paddings of `Resize` and of the random transforms."""
+
+resnet101 = "resnet101"
+"""timm's name, which `vision_learner` takes like the functions of smaller networks."""
+
+resnet152 = "resnet152"
+"""timm's name, which `vision_learner` takes like the functions of smaller networks."""
 
 models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50)
 """The backbones that the book gives as functions; `vision_learner` takes any other by its timm name."""
@@ -131,54 +175,96 @@ def to_cpu(b: Any) -> Any:
             return b
 
 
+def verify_images(fns: Iterable[str | Path]) -> Any:
+    """An ``L`` of the files that cannot be read as images, for example ``failed.map(Path.unlink)``.
+
+    Args:
+        fns: the files, which are read to their ends.
+    """
+    return L(Path(error.path) for error in _verify(fns))
+
+
+def get_c(dls: DataLoaders) -> int:
+    """The number of outputs that a model needs, ``dls.c``.
+
+    Raises:
+        DataError: the data have no target.
+    """
+    return dls.c
+
+
+globals().update({name: NotTaken(name, instead) for name, instead in NOT_TAKEN.items()})
+
 __all__ = [  # sorted as Python sorts
+    "NOT_TAKEN",
+    "APScoreMulti",
     "BCEWithLogitsLossFlat",
+    "CSVLogger",
     "CategoryBlock",
+    "ClassificationInterpretation",
     "ColReader",
     "ColSplitter",
     "CrossEntropyLossFlat",
+    "CutMix",
     "DataBlock",
     "DataLoaders",
     "Dataset",
     "Datasets",
     "Decision",
     "Dihedral",
+    "EarlyStoppingCallback",
     "EndSplitter",
     "Evaluation",
     "EyebrightError",
     "F",
+    "F1ScoreMulti",
     "FileSplitter",
     "Flip",
     "FuncSplitter",
+    "GradientAccumulation",
+    "GradientClip",
     "GrandparentSplitter",
+    "HammingLossMulti",
     "ImageBlock",
     "ImageDataLoaders",
     "IndexSplitter",
+    "Interpretation",
     "L",
     "LabelSet",
+    "LabelSmoothingCrossEntropy",
+    "LabelSmoothingCrossEntropyFlat",
     "LabelSplitter",
     "Learner",
     "MSELossFlat",
     "Manifest",
     "MaskSplitter",
     "Metric",
+    "MixUp",
     "MultiCategoryBlock",
     "Normalize",
+    "NotTaken",
     "OrdinalBlock",
     "PILImage",
+    "PadMode",
     "Path",
     "PerspectiveWarp",
     "Picture",
     "PointBlock",
     "Points",
+    "PrecisionMulti",
     "Predictor",
     "RandomResizedCrop",
     "RandomSplitter",
     "RandomSubsetSplitter",
+    "RecallMulti",
     "RegexLabeller",
     "RegressionBlock",
     "Resize",
+    "ResizeMethod",
+    "RocAucMulti",
     "Rotate",
+    "SaveModelCallback",
+    "SimpleNamespace",
     "Size",
     "Thresholds",
     "TrainTestSplitter",
@@ -189,11 +275,13 @@ __all__ = [  # sorted as Python sorts
     "accuracy_multi",
     "aug_transforms",
     "cnn_learner",
+    "download_images",
     "error_rate",
     "f1_macro",
     "f1_micro",
     "f1_samples",
     "fit_decision",
+    "get_c",
     "get_image_files",
     "imagenet_stats",
     "load_evaluation",
@@ -201,6 +289,7 @@ __all__ = [  # sorted as Python sorts
     "load_predictor",
     "math",
     "mean_ap",
+    "minimum",
     "models",
     "nn",
     "np",
@@ -212,11 +301,16 @@ __all__ = [  # sorted as Python sorts
     "plt",
     "point_distance",
     "point_error",
+    "resize_images",
     "resnet18",
     "resnet34",
     "resnet50",
+    "resnet101",
+    "resnet152",
     "save_onnx",
     "sigmoid_range",
+    "slide",
+    "steep",
     "tensor",
     "threshold_curve",
     "to_cpu",
@@ -224,5 +318,9 @@ __all__ = [  # sorted as Python sorts
     "tune_thresholds",
     "untar_data",
     "using_attr",
+    "valley",
+    "verify_images",
     "vision_learner",
 ]
+__all__.extend(NOT_TAKEN)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__.sort()  # pyright: ignore[reportUnsupportedDunderAll]

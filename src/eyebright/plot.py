@@ -176,6 +176,28 @@ def plot_lr_find(
     return ax
 
 
+def plot_rates(
+    lrs: Sequence[float],
+    *,
+    ax: "matplotlib.axes.Axes | None" = None,
+    figsize: tuple[float, float] | None = None,
+) -> "matplotlib.axes.Axes":
+    """The axes of the learning rate at each step.
+
+    Args:
+        lrs: of each step.
+        ax: axes to draw on; by default those of a new figure.
+        figsize: width and height of the new figure in inches.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    ax = _axes(ax, figsize)
+    ax.plot(lrs)
+    ax.set(xlabel="steps", ylabel="learning rate")
+    return ax
+
+
 def plot_threshold_curve(
     thresholds: Sequence[float],
     curves: Mapping[str, Sequence[float]],

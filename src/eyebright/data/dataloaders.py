@@ -13,7 +13,6 @@ from eyebright.data.dataset_repr import summary_html
 from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.loader import Loader
 from eyebright.data.sample_spec import SampleSpec
-from eyebright.data.show import show_targets
 from eyebright.errors import DataError, checked_keywords
 from eyebright.image.cache import PixelCache
 from eyebright.tasks.base import TargetBlock
@@ -212,19 +211,11 @@ class DataLoaders:
             figsize: width and height in inches; None: 3 inches an image.
             unique: draw one image several times, each with another augmentation.
         """
-        count = min(max_n, nrows * ncols) if nrows and ncols else max_n
-        if b is None:
-            b = self._augmentations_of_one_image(count) if unique else self.train.one_batch()
-        x, y = b[0][:count], None if b[1] is None else b[1][:count]
-        show_targets(x, y, self.datasets.target, grid=(nrows, ncols), figsize=figsize)
+        self.train.show_batch(b, max_n, nrows=nrows, ncols=ncols, figsize=figsize, unique=unique)
 
     def _size_text(self) -> str:
         size = self.pipeline.size
         return "images of different sizes" if size is None else f"images of {size}"
-
-    def _augmentations_of_one_image(self, count: int) -> tuple[Tensor, Tensor | None]:
-        batch = self.train.collate([self.train.sample(0, epoch) for epoch in range(count)])
-        return batch.x, batch.y
 
     def _unaugmented(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid

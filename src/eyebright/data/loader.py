@@ -24,7 +24,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
 from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
-from eyebright.errors import DataError, InputError
+from eyebright.errors import DataError, InputError, checked_keywords
 from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
@@ -173,6 +173,28 @@ class Loader:
         if batch is None:
             raise DataError(f"there is no batch: {len(self.dataset)} images and a batch size of {self.bs}")
         return batch
+
+    @checked_keywords
+    def show_batch(
+        self,
+        b: tuple[Tensor, Tensor | None] | None = None,
+        max_n: int = 9,
+        *,
+        nrows: int | None = None,
+        ncols: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        unique: bool = False,
+    ) -> None:
+        """Draw the first batch of the next epoch as the network sees it; arguments as in `DataLoaders.show_batch`."""
+        from eyebright.data.show import show_targets  # which takes batches of this module
+
+        count = min(max_n, nrows * ncols) if nrows and ncols else max_n
+        if b is None and unique:
+            batch = self.collate([self.sample(0, epoch) for epoch in range(count)])
+            b = batch.x, batch.y
+        x, y = b or self.one_batch()
+        y = None if y is None else y[:count]
+        show_targets(x[:count], y, self.dataset.target, grid=(nrows, ncols), figsize=figsize)
 
     def batches(
         self, epoch: int = 0, shard: Shard = WHOLE, *, batch_indices: Iterable[list[int]] | None = None

@@ -38,6 +38,16 @@ def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
     return PredictionTuple(prediction.answer, predictor.target.encode(prediction.answer), prediction.scores)
 
 
+class SavedData(NamedTuple):
+    """What a saved model knows of its data: ``learn_inf.dls.vocab``, as in chapter 2 of the book.
+
+    Args:
+        vocab: the names of the classes; None for points and numbers.
+    """
+
+    vocab: Vocab | None
+
+
 class SavedLearner:
     """A saved model with the names of the fastai book; it predicts and cannot be trained.
 
@@ -57,6 +67,11 @@ class SavedLearner:
     def vocab(self) -> Vocab | None:
         """The names of the classes; None for points and numbers."""
         return self.predictor.vocab
+
+    @property
+    def dls(self) -> SavedData:
+        """What the model knows of its data."""
+        return SavedData(self.vocab)
 
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.

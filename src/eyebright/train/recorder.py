@@ -84,3 +84,17 @@ class Recorder:
             if "valid_loss" in row
         ]
         return plot.plot_loss(self.losses, valid, skip_start=skip_start, log=log, ax=ax)
+
+    def plot_sched(
+        self, *, figsize: tuple[float, float] | None = None, ax: "matplotlib.axes.Axes | None" = None
+    ) -> "matplotlib.axes.Axes":
+        """The head's learning rate at each step of the last fit.
+
+        Args:
+            figsize: width and height of the new figure in inches.
+            ax: axes to draw on; by default those of a new figure.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
+        return plot.plot_rates(self.lrs, ax=ax, figsize=figsize)

@@ -295,3 +295,10 @@ def test_the_real_tables_read_as_pandas_reads_them(table, files, shared_data):
     assert ours.form == "labels"
     valid = None if "is_valid" not in frame else ["valid" if valid else "train" for valid in frame["is_valid"]]
     assert ours.parts == valid
+
+
+def test_a_column_without_a_name_is_said_unless_it_numbers_the_rows(read):
+    said = "columns without a name in the header, which are left out: 1"
+    assert said in read("file,label,\na.jpg,cat,good\nb.jpg,dog,bad\n").messages
+    assert said not in read(",file,label\n0,a.jpg,cat\n1,b.jpg,dog\n").messages
+    assert said not in read("file,label,\na.jpg,cat,\nb.jpg,dog,\n").messages

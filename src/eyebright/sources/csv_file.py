@@ -47,12 +47,19 @@ def read_csv(path: str | Path) -> TextTable:
     columns, lines = _columns(empty, names, rows)
     if not len(lines):
         raise empty.error("there is a header but no row; a row for each image was expected")
-    return TextTable(str(path), {name: column for name, column in columns.items() if name}, lines, separator)
+    nameless = sum(not name for name in names) if "" in columns and not _are_row_numbers(columns[""]) else 0
+    return TextTable(str(path), {name: column for name, column in columns.items() if name}, lines, separator, nameless)
 
 
 def looks_like_image(name: str) -> bool:
     """True for a text that ends in the extension of an image file."""
     return name.lower().endswith(IMAGE_EXTENSIONS)
+
+
+def _are_row_numbers(column: TextColumn) -> bool:
+    """True for blank cells, and for whole numbers that are all different, as pandas writes its index."""
+    cells = column.unique()
+    return not any(cells) or (len(cells) == len(column) and all(cell.isdecimal() for cell in cells))
 
 
 @dataclass

@@ -87,6 +87,8 @@ def table_source(
         messages.append(f"images with the same cell in column '{group_column}' belong together")
     if duplicates := len(source) - len(keep):
         messages.append(f"duplicate rows (same image and target), which are left out: {duplicates}")
+    if table.nameless:
+        messages.append(f"columns without a name in the header, which are left out: {table.nameless}")
     if others := [name for name in table.columns if name not in used]:
         messages.append(f"not used for training: the columns {listing(others)}")
     return replace(source.only(keep), messages=tuple(messages))

@@ -78,12 +78,14 @@ class TextTable:
             that was saved too) are left out.
         lines: shape (n,), the line of the file on which each row begins; the first line is 1.
         separator: between two cells.
+        nameless: how many columns without a name were left out that hold more than row numbers.
     """
 
     path: str
     columns: dict[str, TextColumn]
     lines: Lines
     separator: str = ","
+    nameless: int = 0
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -91,7 +93,7 @@ class TextTable:
     def only(self, rows: Rows) -> "TextTable":
         """The table with these rows only."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        return TextTable(self.path, columns, self.lines[rows], self.separator)
+        return TextTable(self.path, columns, self.lines[rows], self.separator, self.nameless)
 
     def line_of(self, column: str, cell: str) -> int:
         """The first line with this cell in a column."""

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eyebright.cli.main import run
-from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_manifest, save_model
+from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_evaluation, load_manifest, save_model
 from eyebright.inference.predictor import Predictor
+from eyebright.models import build
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
@@ -28,6 +29,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.spatial import Resize
+from support.learners import TINY_ARCH
 from support.models import SIZE, model_folder
 
 IMAGES = 6
@@ -243,3 +245,29 @@ def test_outputs_that_are_not_finite_are_an_error_that_names_the_image_and_keeps
     rows = list(csv.DictReader((tmp_path / "p.csv.part").read_text().splitlines()))
     assert [row["path"] for row in rows] == [str(photos / f"{i}.png") for i in range(3)]
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build.build_model
+    monkeypatch.setattr(
+        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
+    )
+    classes = [os.fsdecode(b"caf\xe9"), "dog"]
+    for number, name in enumerate(classes):
+        folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"), name)
+        folder.mkdir(parents=True)
+        for i in range(10):
+            PIL.Image.new("RGB", (40, 40), (200 * number, 10 * i, 0)).save(folder / os.fsdecode(b"\xfe%d.png" % i))
+    quick = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--bs", "4"]
+    out = tmp_path / "model"
+    assert run(["train", str(folder.parent), "--out", str(out), *quick]) == 0
+    assert list(load_manifest(out).target.label_names) == classes
+    assert all(file.startswith((*classes,)) for file in load_evaluation(out).files)
+    assert r"caf\udce9" in (out / "report.html").read_text(encoding="utf-8")
+    for name in ("history.csv", "options.json", MANIFEST):
+        (out / name).read_text(encoding="utf-8")
+    assert run(["report", str(out)]) == 0
+    assert predict(out, folder.parent, "--out", str(tmp_path / "p.json")) == 0
+    assert {entry["label"] for entry in json.loads((tmp_path / "p.json").read_bytes())} <= set(classes)

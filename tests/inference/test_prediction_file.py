@@ -28,7 +28,7 @@ BLOCKS: dict[str, TargetBlock] = {
     "multicategory": MultiCategoryBlock(vocab=NAMES),
     "ordinal": OrdinalBlock(NAMES),
     "points": PointBlock(2, names=NAMES[:2]),
-    "regression": RegressionBlock(2, names=NAMES[:2]),
+    "regression": RegressionBlock(2, names=tuple(NAMES[:2])),
 }
 PATHS = ["a.png", "ü, b.png", 'c "d".png', "e\udcff.png"]
 

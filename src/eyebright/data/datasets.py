@@ -220,7 +220,7 @@ class Datasets:
         for dataset in (self.train, self.valid):
             pairs = zip(_portable_names(dataset), dataset.target_texts(), strict=True)
             while lines := "".join(f"{name}\t{text}\n" for name, text in islice(pairs, _HASHED_AT_ONCE)):
-                digest.update(lines.encode())
+                digest.update(lines.encode("utf-8", "surrogatepass"))
             digest.update(b"\n")
         return digest.hexdigest()[:16]
 

@@ -179,7 +179,11 @@ def _no_classes(problem: str, content: FolderContent) -> InputError:
 
 
 def _relative(root: Path, files: Sequence[Path]) -> np.ndarray:  # of strings
-    return strings([file.relative_to(root).as_posix() for file in files])
+    names = [file.relative_to(root).as_posix() for file in files]
+    try:
+        return strings(names)
+    except UnicodeEncodeError:  # a name that is not UTF-8, which numpy's strings cannot hold
+        return np.array(names, dtype=object)
 
 
 def _plain(name: str) -> str:

@@ -99,3 +99,40 @@ def test_any_finite_number_survives_csv_and_json(values: list[float]) -> None:
     given_back: dict[str, Any] = json.loads(written(found, "json"))[0]["values"]
     assert list(given_back.values()) == values
     assert all(math.isfinite(value) for value in given_back.values())
+
+
+FORMULAS = ["=1+1", "+a", "-a", "@a", "\ta", "\ra"]
+
+
+def rows_of(file_format: PredictionFormat) -> list[list[str]]:
+    """The rows of CSV for images with dangerous names, read by Python's reader."""
+    block = CategoryBlock(vocab=FORMULAS)
+    decision = Decision(block)
+    lines: list[str] = []
+    writer = PredictionWriter(lines.append, file_format, block)
+    for i, path in enumerate([*FORMULAS[:5], "a\rb.png"]):
+        row = decision.scores(torch.eye(6)[i : i + 1] * 50 - 40)[0]
+        writer.add(Prediction(path, decision.answer(row), row))
+    writer.end()
+    return list(csv.reader(io.StringIO("".join(lines), newline="")))
+
+
+def test_a_carriage_return_in_a_name_does_not_break_a_row() -> None:
+    rows = rows_of("csv")
+    assert {len(row) for row in rows} == {8}
+    assert [row[0] for row in rows] == ["path", *FORMULAS[:5], "a\rb.png"]
+    assert [row[1] for row in rows[1:]] == FORMULAS, "in CSV names are as they are"
+
+
+def test_the_safe_csv_has_no_cell_that_a_spreadsheet_takes_for_a_formula() -> None:
+    rows, raw = rows_of("csv-safe"), rows_of("csv")
+    assert [row[0] for row in rows] == ["path", *(f"'{name}" for name in FORMULAS[:5]), "a\rb.png"]
+    assert [row[1] for row in rows[1:]] == [f"'{name}" for name in FORMULAS]
+    assert [row[2:] for row in rows[1:]] == [row[2:] for row in raw[1:]], "numbers are numbers"
+
+
+def test_negative_numbers_stay_numbers_in_the_safe_csv() -> None:
+    lines: list[str] = []
+    writer = PredictionWriter(lines.append, "csv-safe", RegressionBlock(1, names=["x"]))
+    writer.add(Prediction("a.png", (-1.5,), torch.tensor([-1.5])))
+    assert "".join(lines) == "path,x\na.png,-1.5\n"

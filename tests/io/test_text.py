@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies
 
 from eyebright.errors import InputError
-from eyebright.io.text import growing_file, valid_unicode
+from eyebright.io.text import growing_file, printable, valid_unicode
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None, exclude_categories=()))
 
@@ -84,3 +84,24 @@ def test_a_file_that_can_never_be_written_is_an_error_at_once(name: str, says: s
         pytest.fail("it was opened")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder", "pipe"]
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\r\nerror: b\tc", r"a\r\nerror: b\tc"),
+        ("\x9b31m\x7f\x00", r"\x9b31m\x7f\x00"),
+        ("photo\u202egpj.exe\u2066\u200f\u2028", r"photo\u202egpj.exe\u2066\u200f\u2028"),
+        ("\ud800", r"\ud800"),
+        (r"C:\new\x1b", r"C:\new\x1b"),
+        ("żółw שלום 猫 👩\u200d🚀", "żółw שלום 猫 👩\u200d🚀"),
+    ],
+)
+def test_only_what_changes_a_terminal_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_table_keeps_its_line_breaks() -> None:
+    assert printable("a\nb\x1b", keep="\n") == "a\nb\\x1b"

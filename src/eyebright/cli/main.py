@@ -13,6 +13,7 @@ import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
 from eyebright.cli import predict, report, train
+from eyebright.cli.output import say
 
 if TYPE_CHECKING:
     from eyebright.workflow.option import OptionField
@@ -88,7 +89,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
             traceback.print_exc()
         return _report_error(error, arguments)
     if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
-        typer.echo("interrupted; files that were not complete are unchanged", err=True)
+        say("interrupted; files that were not complete are unchanged", err=True)
     return code if isinstance(code, int) else 0
 
 
@@ -129,13 +130,11 @@ def _report_error(error: Exception, arguments: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]
         return int(error.exit_code)  # type: ignore[attr-defined]
     if isinstance(error, EyebrightError):
-        typer.echo(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
+        say(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
         return 2
     if isinstance(error, OSError):
         where = f" '{error.filename}'" if error.filename else ""
-        typer.echo(f"error: {error.strerror or error}{where}", err=True)
+        say(f"error: {error.strerror or error}{where}", err=True)
         return 2
-    typer.echo(
-        f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows", err=True
-    )
+    say(f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows", err=True)
     return 1

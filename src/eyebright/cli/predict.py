@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from eyebright.cli.output import print_data, say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -45,7 +47,7 @@ def predict(arguments: "CommandArguments") -> None:
         fast_decode=options.fast_decode,
     )
     if options.verbose:
-        typer.echo(str(predictor.runtime), err=True)
+        say(str(predictor.runtime), err=True)
     files = [file for content in contents for file in content.images]
     results = _readable(predictor.stream(files, bs=options.bs))
     file_format = cast("PredictionFormat | None", options.format)
@@ -55,7 +57,7 @@ def predict(arguments: "CommandArguments") -> None:
         found = _print(results, file_format, predictor.target)
     for path, content in zip(options.images, contents, strict=True):
         if content.left_out:
-            typer.echo(f"{path}: {content.left_out}", err=True)
+            say(f"{path}: {content.left_out}", err=True)
     if not found:
         raise typer.Exit(2)
 
@@ -66,7 +68,7 @@ def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Predi
 
     for result in results:
         if isinstance(result, SkippedImage):
-            typer.echo(f"left out: {result.path}: {result.reason}", err=True)
+            say(f"left out: {result.path}: {result.reason}", err=True)
         else:
             yield result
 
@@ -78,10 +80,10 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
     if file_format is None:
         found = 0
         for prediction in results:
-            typer.echo(prediction.line(target))
+            say(prediction.line(target))
             found += 1
         return found
-    writer = PredictionWriter(lambda text: typer.echo(text, nl=False), file_format, target)
+    writer = PredictionWriter(print_data, file_format, target)
     for prediction in results:
         writer.add(prediction)
     writer.end()
@@ -109,10 +111,10 @@ def _write(
                 file.complete()
         except BaseException:
             if writer.count:
-                typer.echo(f"the predictions for the first {writer.count} images are in {file.partial}", err=True)
+                say(f"the predictions for the first {writer.count} images are in {file.partial}", err=True)
             raise
     if writer.count:
-        typer.echo(f"predictions for {writer.count} images: {out}")
+        say(f"predictions for {writer.count} images: {out}")
     else:
-        typer.echo(f"no image could be read: {out} is not written", err=True)
+        say(f"no image could be read: {out} is not written", err=True)
     return writer.count

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
+from eyebright.cli.output import say
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
@@ -30,7 +30,7 @@ def report(arguments: "CommandArguments") -> None:
 
     data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)
     for row in data.scores:
-        typer.echo(row.line)
+        say(row.line)
     for notice in data.notices:
-        typer.echo(f"{notice}: --images FOLDER", err=True)
-    typer.echo(f"report: {options.out or options.model / REPORT}")
+        say(f"{notice}: --images FOLDER", err=True)
+    say(f"report: {options.out or options.model / REPORT}")

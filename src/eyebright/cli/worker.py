@@ -5,9 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from eyebright.cli.flags import with_flags
+from eyebright.cli.output import say
 from eyebright.workflow.option import option_fields, options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions, TrainCommand
 
@@ -75,11 +74,11 @@ def run_training(job: TrainingJob) -> None:
         out,
         options=job.options,
         resume=job.resume,
-        say=lambda sentence: typer.echo(with_flags(sentence, fields)),
+        say=lambda sentence: say(with_flags(sentence, fields)),
     )
     if is_main_process():
         report = out / "report.html"
-        typer.echo(f"model: {out}   report: {report}   next: eyebright predict {out} IMAGES --out predictions.csv")
+        say(f"model: {out}   report: {report}   next: eyebright predict {out} IMAGES --out predictions.csv")
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, ImageError, InputError, checked_keywords
 from eyebright.image.cache import CacheOption, PixelCache
+from eyebright.io.text import printable
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock, as_input_and_target
@@ -220,7 +221,7 @@ class DataBlock:
             bs=bs,
         )
         for line in lines:
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(printable(line) + "\n")
         if show_batch:
             self.dataloaders(source, bs=bs).show_batch()
 

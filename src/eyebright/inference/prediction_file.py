@@ -9,8 +9,10 @@ from eyebright.inference.predictions import Prediction
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import TargetBlock
 
-PredictionFormat = Literal["csv", "json"]
+PredictionFormat = Literal["csv", "csv-safe", "json"]
 Write = Callable[[str], object]
+_END = "\r\n"  # of a row: csv.writer quotes a cell only if it has a character of it, so both must be in it
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PredictionWriter:
@@ -22,7 +24,9 @@ class PredictionWriter:
 
     Args:
         write: writes text to the file or to the screen.
-        file_format: ``"csv"`` or ``"json"``.
+        file_format: ``"csv"``, ``"json"``, or ``"csv-safe"`` for a spreadsheet: a name that it would take for a
+            formula, since it begins with ``=``, ``+``, ``-``, ``@`` or a tab, gets a ``'`` before it. In ``"csv"``
+            names are as they are. Numbers are the same in both.
         target: the target block of the model, which formats the predictions.
     """
 
@@ -30,8 +34,9 @@ class PredictionWriter:
         self.count = 0
         self._write = write
         self._json = file_format == "json"
+        self._safe = file_format == "csv-safe"
         self._target = target
-        self._rows = csv.writer(_Text(write), lineterminator="\n")
+        self._rows = csv.writer(_Text(write), lineterminator=_END)
 
     def add(self, prediction: Prediction) -> None:
         """Writes one prediction."""
@@ -41,7 +46,7 @@ class PredictionWriter:
             if self.count == 0:
                 self._write_header()
             cells = (prediction.path, *self._target.table_row(prediction.answer, prediction.scores))
-            self._rows.writerow([_cell(cell) for cell in cells])
+            self._rows.writerow([self._cell(cell) for cell in cells])
         self.count += 1
 
     def end(self) -> None:
@@ -52,18 +57,25 @@ class PredictionWriter:
             self._write_header()
 
     def _write_header(self) -> None:
-        self._rows.writerow(["path", *self._target.table_columns])
+        self._rows.writerow([self._cell(name) for name in ("path", *self._target.table_columns)])
+
+    def _cell(self, cell: Any) -> Any:
+        if isinstance(cell, float):
+            return f"{cell:.9g}"
+        if not isinstance(cell, str):
+            return cell
+        return f"'{valid_unicode(cell)}" if self._safe and cell.startswith(_FORMULA) else valid_unicode(cell)
 
 
 class _Text:
     """The function as a file, which `csv.writer` needs."""
 
     def __init__(self, write: Write) -> None:
-        self.write = write
+        self._write = write
 
-
-def _cell(cell: Any) -> Any:
-    return f"{cell:.9g}" if isinstance(cell, float) else valid_unicode(cell) if isinstance(cell, str) else cell
+    def write(self, row: str) -> None:
+        """Writes a row, whose end becomes one line feed."""
+        self._write(row.removesuffix(_END) + "\n")
 
 
 def _indented(entry: dict[str, Any]) -> str:

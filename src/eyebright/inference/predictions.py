@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.io.text import valid_unicode
+from eyebright.io.text import printable, valid_unicode
 from eyebright.tasks.base import NO_LABEL, TargetBlock
 
 
@@ -32,7 +32,7 @@ class Prediction:
 
     def line(self, target: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
-        return f"{self.path}: {target.text(self.answer) or NO_LABEL}"
+        return printable(f"{self.path}: {target.text(self.answer) or NO_LABEL}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class Predictions(Sequence[Prediction]):
     def __repr__(self) -> str:
         lines = [self.line(one) for one in self._found[:20]]
         more = [f"... ({len(self)} in all)"] if len(self) > 20 else []
-        return "\n".join([*lines, *more, *(f"{path}: skipped, {reason}" for path, reason in self.skipped.items())])
+        return "\n".join(
+            [*lines, *more, *(printable(f"{path}: skipped, {reason}") for path, reason in self.skipped.items())]
+        )
 
     def line(self, one: Prediction) -> str:
         """One prediction as a line of text: the path, and the labels or numbers."""

@@ -13,6 +13,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError, checked_keywords
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.io.text import printable
 from eyebright.metrics.confusion import (
     classification_report,
     confusion_matrix,
@@ -176,7 +177,7 @@ class ClassificationInterpretation:
         Raises:
             InputError: the targets have no classes.
         """
-        print(self.classification_report())  # noqa: T201 - it is asked to print
+        print(printable(self.classification_report(), keep="\n"))  # noqa: T201 - it is asked to print
 
     def classification_report(self) -> str:
         """The text of `print_classification_report`; unknown targets are left out.

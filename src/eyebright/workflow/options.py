@@ -344,8 +344,8 @@ class PredictOptions:
     format: Annotated[
         str | None,
         Option(
-            "Format of the predictions.",
-            choices=("csv", "json"),
+            "Format of the predictions; csv-safe is CSV for a spreadsheet, which cannot take a name for a formula.",
+            choices=("csv", "csv-safe", "json"),
             unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
         ),
     ] = None

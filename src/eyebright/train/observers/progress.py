@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.io.text import printable
 from eyebright.train.events import (
     EpochDone,
     EpochStarted,
@@ -159,4 +160,4 @@ class _Lines:
 
 def _plain(console: Console) -> PrintLine:
     """A function that prints lines unchanged: without highlighting, markup or wrapping."""
-    return lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return lambda line: console.print(printable(line), highlight=False, markup=False, soft_wrap=True)

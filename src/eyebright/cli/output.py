@@ -1,0 +1,22 @@
+"""Everything that the command line prints goes through here, since names and labels can hold any character."""
+
+import sys
+
+import typer
+
+from eyebright.io.text import printable
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Prints one line, in which control characters are escapes.
+
+    Args:
+        text: the line.
+        err: True for standard error.
+    """
+    typer.echo(printable(text), err=err)
+
+
+def print_data(text: str) -> None:
+    """Prints text that a program may read: as it is, but for control characters on a terminal."""
+    typer.echo(printable(text, keep="\n") if sys.stdout.isatty() else text, nl=False)

@@ -271,3 +271,14 @@ def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_pr
     assert run(["report", str(out)]) == 0
     assert predict(out, folder.parent, "--out", str(tmp_path / "p.json")) == 0
     assert {entry["label"] for entry in json.loads((tmp_path / "p.json").read_bytes())} <= set(classes)
+
+
+def test_an_empty_folder_is_said_and_the_others_are_predicted(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "nothing"
+    empty.mkdir()
+    assert predict(model, photos, str(empty), "--out", str(tmp_path / "out.csv")) == 0
+    assert f"left out: there is no image in '{empty}'; it is empty" in capsys.readouterr().err
+    assert len((tmp_path / "out.csv").read_text().splitlines()) > 1
+    assert predict(model, empty) == 2

@@ -227,3 +227,11 @@ def test_a_forced_download_never_replaces_a_folder_that_contains_the_archive(pet
 def test_the_shared_unpacked_datasets_are_found(url, shared_data, monkeypatch):
     monkeypatch.setenv("EYEBRIGHT_DATA", str(shared_data))
     assert untar_data(url).parent == shared_data
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x.tgz", "http://a\0/x.tgz", "http://a:b/x.tgz"])
+def test_what_is_no_address_is_a_download_error_of_every_function(url, tmp_path):
+    with pytest.raises(DownloadError, match="cannot download 'http:"):
+        untar_data(url, base=tmp_path)
+    with pytest.raises(DownloadError, match="cannot download 'http:"):
+        download(url, tmp_path / "x")

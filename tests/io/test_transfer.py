@@ -188,3 +188,14 @@ def test_a_full_disk_during_a_download_raises_an_error_that_says_so(url, partial
     monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
     with pytest.raises(DownloadError, match=r"cannot write '.*file.partial': no space left on device"):
         transfer(url, partial)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1/x", "http://a\0b/x", "http://a/\0", "http://a:99999/x", "http://a:b/x", "http:///x", "http://a..b/x"],
+)
+def test_what_is_no_address_is_an_error_that_shows_it_with_escapes(url, partial):
+    with pytest.raises(DownloadError, match="cannot download 'http:") as raised:
+        transfer(url, partial)
+    assert "\0" not in str(raised.value)
+    assert not partial.exists()

@@ -1,5 +1,7 @@
 """`read_source`: tables and folders of every kind, and invalid combinations of options."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +213,20 @@ def test_a_missing_path_is_an_error_that_says_what_was_expected(tmp_path: Path) 
 def test_columns_of_different_lengths_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="every column of a source has one row for each image, got lengths"):
         Source("regression", tmp_path, np.array(["a", "b"], dtype=np.dtypes.StringDType()), np.zeros((3, 1)))
+
+
+def test_a_pipe_or_a_device_is_no_table(tmp_path: Path) -> None:
+    pipe = tmp_path / "table.csv"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(InputError, match=f"'{path}' is a pipe or a device; give a table"):
+            read_source(path)
+
+
+def test_a_table_of_100_000_columns_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([",".join(f"c{i}" for i in range(100_000)), ",".join("1" * 100_000)]))
+    start = time.perf_counter()
+    with pytest.raises(InputError, match="has 100,000 columns, and at most 10,000 can be read"):
+        read_source(path)
+    assert time.perf_counter() - start < 2

@@ -35,10 +35,22 @@ def predict(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import PredictOptions
 
     options = arguments.parse(PredictOptions)
+    from eyebright.errors import InputError
     from eyebright.inference.predictor import load_predictor
     from eyebright.io.files import FolderContent, folder_content
 
-    contents = [folder_content(path) if path.is_dir() else FolderContent([path], []) for path in options.images]
+    contents: list[FolderContent] = []
+    empty: list[str] = []
+    for path in options.images:
+        try:
+            contents.append(folder_content(path) if path.is_dir() else FolderContent([path], []))
+        except InputError as error:  # said, and the others are predicted
+            contents.append(FolderContent([], []))
+            empty.append(str(error))
+    if len(empty) == len(contents):
+        raise InputError("; ".join(empty))
+    for reason in empty:
+        say(f"left out: {reason}", err=True)
     predictor = load_predictor(
         options.model,
         device=options.device,

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from eyebright.errors import DownloadError
 from eyebright.io.archives import archive_stem, unpack
 from eyebright.io.home import home
-from eyebright.io.transfer import OnProgress, delete_metadata, delete_partial, transfer
+from eyebright.io.transfer import OnProgress, check_url, delete_metadata, delete_partial, transfer
 
 _FAST_AI = "https://s3.amazonaws.com/fast-ai-"
 _IMAGES = f"{_FAST_AI}imageclas/"
@@ -187,6 +187,7 @@ def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
 
 
 def _file_name(url: str) -> str:
+    check_url(url)
     return unquote(urlsplit(url).path).rpartition("/")[2]
 
 

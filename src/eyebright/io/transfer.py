@@ -16,7 +16,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from eyebright.errors import DownloadError
+from eyebright.errors import DownloadError, shortened
+from eyebright.io.text import printable
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the number of bytes received and the total number, which is None if the server does not send it."""
@@ -54,8 +55,7 @@ def transfer(
         DownloadError: the server cannot be reached, answers with an error or has a file of another size; or the disk
             is full.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise DownloadError(f"cannot download '{url}': the URL must begin with https:// or http://")
+    check_url(url)
     largest, failures = _size_of(partial), 0
     while problem := _attempt(url, partial, size, progress, timeout):
         received = _size_of(partial)
@@ -67,6 +67,24 @@ def transfer(
             )
             raise DownloadError(f"cannot download '{url}': {problem}{hint}")
         time.sleep(_PAUSE * 2 ** (failures - 1))
+
+
+def check_url(url: str) -> None:
+    """Raises `DownloadError` for what is no address of a file on a server.
+
+    Raises:
+        DownloadError: the scheme is not http or https, or there is no host or no valid port.
+    """
+    shown = shortened(printable(url))
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https"):
+            raise DownloadError(f"cannot download '{shown}': the URL must begin with https:// or http://")
+        if not parts.hostname or parts.port == 0 or not url.isprintable():
+            raise DownloadError(f"cannot download '{shown}': it has no host, no valid port, or control characters")
+        parts.hostname.encode("idna")
+    except ValueError as error:  # UnicodeError is one, too
+        raise DownloadError(f"cannot download '{shown}': it is not a valid URL ({shortened(str(error))})") from None
 
 
 def delete_partial(partial: Path) -> None:

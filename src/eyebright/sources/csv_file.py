@@ -9,6 +9,7 @@ import io
 import json
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
+_MAX_COLUMNS = 10_000
 _CHUNK = 50_000  # rows added to the columns at a time
 _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
@@ -42,6 +44,8 @@ def read_csv(path: str | Path) -> TextTable:
     names, line = next(rows, ([], 0))
     if not line:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")
+    if len(names) > _MAX_COLUMNS:
+        raise TableError(f"'{path}' has {len(names):,} columns, and at most {_MAX_COLUMNS:,} can be read")
     empty = TextTable(str(path), {}, np.empty(0, dtype=np.int64), separator)
     _check_header(empty, names, line)
     columns, lines = _columns(empty, names, rows)
@@ -215,6 +219,6 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], i
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
     if any(map(looks_like_image, names)):
         raise table.error("the header is missing; the first line names the columns, such as 'file,labels'", line=line)
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if twice:
         raise table.error(f"the header names {listing(twice)} twice", line=line)

@@ -52,6 +52,8 @@ def read_source(
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
+    if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
+        raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
     columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     table_options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}

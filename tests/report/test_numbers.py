@@ -41,7 +41,7 @@ def known_of(evaluation: Evaluation, k: int) -> tuple[np.ndarray, np.ndarray]:
     return evaluation.targets[known, k].numpy(), evaluation.outputs[known, k].numpy()
 
 
-def test_mae_and_rmse_equal_those_of_sklearn(evaluation):
+def test_mae_rmse_and_r2_equal_those_of_sklearn(evaluation):
     known = ~evaluation.targets.isnan()
     true, predicted = evaluation.targets[known].numpy(), evaluation.outputs[known].numpy()
     mae, rmse, r2 = NumberReport(evaluation).scores()
@@ -65,7 +65,7 @@ def test_the_scores_of_one_column_equal_scikit_learn(evaluation):
     assert values == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_intervals_agree_with_resampled_images(evaluation):
+def test_the_interval_of_r2_equals_bootstrapping_sklearns_r2_score(evaluation):
     alone = one_column(evaluation, 1)
 
     def r2(predicted: torch.Tensor, true: torch.Tensor) -> float:
@@ -76,10 +76,11 @@ def test_the_intervals_agree_with_resampled_images(evaluation):
     assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
 
 
-def test_the_baseline_is_the_mean_of_the_training_images(evaluation):
+def test_the_baseline_is_the_mean_of_the_training_images_and_for_mae_the_median(evaluation):
     fixed = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
+    median = np.nanmedian(evaluation.targets[:30].numpy(), axis=0)
     mae, _, r2 = NumberReport(evaluation).scores()
-    assert mae.baseline == pytest.approx(np.nanmean(np.abs(fixed - evaluation.targets.numpy())), rel=1e-5)
+    assert mae.baseline == pytest.approx(np.nanmean(np.abs(median - evaluation.targets.numpy())), rel=1e-5)
     columns = [known_of(evaluation, k)[0] for k in (0, 1)]
     expected = np.mean([oracle.r2_score(true, np.full(len(true), fixed[k])) for k, true in enumerate(columns)])
     assert r2.baseline == pytest.approx(expected, abs=1e-6)

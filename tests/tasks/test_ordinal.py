@@ -110,7 +110,7 @@ def test_the_loss_is_the_negative_log_likelihood_of_the_true_class():
     torch.testing.assert_close(CornLoss()(logits, classes), expected.mean().float(), rtol=1e-4, atol=1e-4)
 
 
-def test_the_loss_is_corns_of_its_conditional_subsets_but_for_the_scale():
+def test_the_loss_equals_the_corn_paper_loss_up_to_a_constant_factor():
     logits, classes = outputs(), targets()
     total, examples = 0.0, 0
     for task in range(4):  # as in the paper's algorithm: each task sees the images that are not below its class

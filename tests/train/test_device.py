@@ -15,7 +15,7 @@ from support.training import in_another_process, tiny_model
 
 
 def test_an_unknown_precision_is_an_error_that_suggests_the_nearest_one() -> None:
-    with pytest.raises(InputError, match="unknown `precision` 'bfloat'. Did you mean 'bfloat16'\\? The known: 'auto'"):
+    with pytest.raises(InputError, match="unknown `precision` 'bfloat'. Did you mean 'bfloat16'\\? Known: 'auto'"):
         Device("cpu", "bfloat")
 
 

@@ -315,6 +315,16 @@ def test_features_that_do_not_fit_into_memory_are_an_error_or_not_cached(
     assert looked_at == [8] * 9
 
 
+def test_a_resumed_training_whose_features_do_not_fit_has_all_its_batches(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyebright.train.feature_cache.available_memory", lambda: 1000)
+    learner = frozen(folder, table, changes={"item_tfms": Resize(32, method="squish"), "batch_tfms": None})
+    cache = FeatureCache(split_at_head(learner.model.eval()), learner.dls.train, Device("cpu", "float32"))
+    assert [len(features) for features, _ in cache.batches(2)] == [8, 8, 8]
+    assert [len(features) for features, _ in cache.batches(3)] == [8, 8, 8]
+
+
 def test_a_head_without_pooling_or_with_dropout_first_is_split_from_its_backbone(
     folder: Path, table: pd.DataFrame
 ) -> None:

@@ -13,7 +13,7 @@ from PIL import ImageDraw
 
 from eyebright import _html as html
 from eyebright.image.image import Image
-from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.types import Points
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def label_counts(dataset: "Dataset") -> Counter[str]:
         return Counter()
     counts = Counter(dict.fromkeys(target.label_names, 0))
     for value in dataset.targets:
-        counts.update(target.labels(value) or [NO_LABEL])
+        counts.update(target.labels(value) or [NO_LABEL_CAPTION])
     return counts
 
 
@@ -77,7 +77,7 @@ def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
     """The i-th image as a small JPEG with its target as caption; None with the error where it cannot be shown."""
     try:
         value, target = dataset.value(i), dataset.target
-        caption = str(value) if target is None else target.text(value) or NO_LABEL
+        caption = str(value) if target is None else target.text(value) or NO_LABEL_CAPTION
         image = Image.create(dataset.image(i))
         return _jpeg(image, None if target is None else target.points_of(value)), _shorten(caption)
     except Exception as error:  # a user's getters and blocks may raise anything

@@ -12,7 +12,7 @@ from eyebright.data.loader import Batch
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.plot import draw_points, show_images
-from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.transforms.pipeline import to_images
 from eyebright.types import Points, Size
 
@@ -96,7 +96,10 @@ def _show_titles(
 ) -> None:
     """Each title is the target above the prediction; green if equal, red if not, where that can be said."""
     pairs = list(zip(values, predictions, strict=True))
-    titles = [f"{target.text(value) or NO_LABEL}\n{target.text(prediction) or NO_LABEL}" for value, prediction in pairs]
+    titles = [
+        f"{target.text(value) or NO_LABEL_CAPTION}\n{target.text(prediction) or NO_LABEL_CAPTION}"
+        for value, prediction in pairs
+    ]
     colors = ["green" if value == prediction else "red" for value, prediction in pairs]
     show_images(
         list(to_images(batch.x[: len(predictions)])),

@@ -32,7 +32,7 @@ class WorkerConfig:
         sample_loader: reads and preprocesses each image.
         bs: images in a batch.
         workers: number of threads or processes; 0: the calling thread.
-        processes: whether the workers are processes; None: where that is possible and faster.
+        processes: True for processes where possible, else threads; None: where that is possible and faster.
     """
 
     sample_loader: SampleLoader
@@ -47,11 +47,13 @@ class WorkerConfig:
 
     @property
     def uses_processes(self) -> bool:
-        """Whether the workers are processes: because they were asked for, or because they are faster and as safe.
+        """Whether the workers are processes.
 
-        Processes are not chosen unasked for three reasons. A cache holds its images for the threads of one process.
-        More workers than processors are there to wait for a disk or a network. A getter that gives images without a
-        path may hold an archive open, and forks would share its position in the file.
+        That is not possible without workers, without fork (Linux only), with a cache (threads of one process share it)
+        or with images of different sizes: threads read then, even if processes were asked for. Without a request,
+        processes are used for at least `MIN_IMAGES_FOR_PROCESSES` image files and no more workers than CPUs. (Further
+        workers only wait for a disk or a network. Images without a path may come from an open archive, and forks would
+        share its position in the file.)
         """
         pipeline = self.sample_loader.pipeline
         possible = self.workers > 0 and can_fork() and pipeline.cache is None and pipeline.host_size is not None

@@ -31,7 +31,7 @@ _PILLOW_LIBRARIES = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "web
 class PixelCache:
     """A cache of decoded images, keyed by the content of their files; safe to share between threads.
 
-    A file is hashed when it is first read, and again when its size or modification time has changed.
+    A file is hashed when it is first read, and again when its size or its times have changed.
 
     Args:
         store: the storage for the pixels.
@@ -64,7 +64,8 @@ class PixelCache:
 
         Args:
             folder: created if it does not exist.
-            limit: maximum size in bytes, existing entries included; None for half of the free space on the disk.
+            limit: maximum size in bytes, existing entries included; None for half of the free space on the disk plus
+                half of the existing entries.
 
         Raises:
             InputError: the folder cannot be created.

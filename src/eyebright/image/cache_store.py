@@ -35,7 +35,7 @@ _MAGIC = b"eyepix1\n"
 _HEADER = struct.Struct("<8sIII")  # magic, height, width, checksum
 _OFFSET = 64  # bytes before the pixels
 _STALE_AFTER = 3600  # seconds; an older temporary file was left by a process that was killed
-_RECOUNTS = 16  # how often the folder is measured until the limit is reached, because other processes write too
+_RECOUNTS = 16  # the folder is measured again after each limit/16 bytes written: other processes write to it too
 _DEFAULT_MEMORY = 4 * 2**30  # bytes, assumed if the system does not report the available memory
 
 

@@ -1,4 +1,4 @@
-"""Canonical evaluation pixels: how an image is resized, cropped and padded for a model, to a hundredth of a level.
+"""Canonical evaluation pixels: how an image is resized, cropped and padded for a model, to 0.01 of an 8-bit level.
 
 Pillow, OpenCV, torchvision and ONNX Runtime resize 8-bit images in slightly different ways, and one version of Pillow
 differs from the next by up to 11 of 255. So the pixels that a model is evaluated with are defined here, and do not
@@ -14,8 +14,8 @@ depend on the libraries that are installed. ``canonical-1`` is:
 3. It is cropped, or padded with black, by whole pixels (rounded towards zero).
 4. It is divided by 255. The result is not rounded.
 
-Models that were saved before have the pixels ``legacy-1``: 8-bit, resized by Pillow from an image that the decoder has
-reduced already.
+Models saved before ``canonical-1`` existed have the pixels ``legacy-1``: 8-bit, resized by Pillow from an image that
+the decoder has reduced already.
 """
 
 import functools
@@ -40,9 +40,9 @@ LEGACY: PixelsVersion = "legacy-1"
 Array = np.ndarray[Any, np.dtype[Any]]
 Weights = NDArray[np.float32]
 
-_EPSILON = 1e-6  # pixels; more than the rounding errors of a few products, less than any ratio of two sides
+_EPSILON = 1e-6  # tolerance for rounding errors, in pixels or relative to the scale
 _MAX_PRODUCT = 2**18  # multiplications in one matrix product: OpenBLAS computes larger ones in several threads
-_MAX_OUTPUTS = 8  # of one matrix product: more would multiply by more zeros
+_MAX_OUTPUTS = 8  # rows of one weight matrix: it is banded, so more rows multiply by more zeros
 _MAX_WIDTH = 4096  # floats of a row that are resized together, so that a block fits into the processor's caches
 
 
@@ -83,7 +83,7 @@ def resized_side(side: float) -> int:
 
 
 def fit_size(source: Size, size: Size, *, cover: bool) -> Size:
-    """The size to which an image is resized so that it covers ``size``, or fits into it, without a change of its shape.
+    """The size to which an image is resized so that it covers ``size``, or fits into it, with its aspect ratio.
 
     >>> fit_size(Size(375, 500), Size(224, 224), cover=True)
     Size(height=224, width=299)
@@ -106,7 +106,7 @@ def place_centre(source: Size, resized: Size, size: Size) -> Placement:
 
 
 def canonical_placement(warp: Warp) -> Placement | None:
-    """The nearest change of whole pixels; None for a warp that is more than a resize, a crop and a padding.
+    """The resize and crop or padding by whole pixels that approximates a warp; None for a warp that does more.
 
     For a warp that consists of a resize to whole pixels and a crop or padding by whole pixels it is the same change.
 
@@ -147,7 +147,7 @@ def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) ->
 
 
 def _place_axis(side: int, scale: float, shift: float) -> tuple[int, int]:
-    """(resized side, offset in the output) of one axis; the image's centre stays where it is, up to half a pixel."""
+    """(resized side, offset in the output) of one axis; the image's centre moves by less than one pixel."""
     resized = resized_side(scale * side)
     offset = shift + (scale * side - resized) / 2
     return resized, int(offset + math.copysign(_EPSILON, offset))

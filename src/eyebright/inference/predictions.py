@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.io.text import printable, valid_unicode
-from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Prediction:
 
     def line(self, target: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
-        return printable(f"{self.path}: {target.text(self.answer) or NO_LABEL}")
+        return printable(f"{self.path}: {target.text(self.answer) or NO_LABEL_CAPTION}")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from eyebright.metrics.confusion import (
     most_confused_labels,
     multilabel_confusion_matrix,
 )
-from eyebright.tasks.base import NO_LABEL
+from eyebright.tasks.base import NO_LABEL_CAPTION
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -264,7 +264,11 @@ class ClassificationInterpretation:
         target, value = self.evaluation.decision.target, self.dataset.value(row)
         if target.points_of(value) is not None:
             return f"{loss:.2f}"
-        lines = [target.text(self.decoded[i]) or NO_LABEL, target.text(value) or NO_LABEL, f"{loss:.2f}"]
+        lines = [
+            target.text(self.decoded[i]) or NO_LABEL_CAPTION,
+            target.text(value) or NO_LABEL_CAPTION,
+            f"{loss:.2f}",
+        ]
         if self._has_classes:
             scores = self.preds[i].tolist()
             labels = target.labels(self.decoded[i])

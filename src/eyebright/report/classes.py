@@ -94,13 +94,14 @@ class ClassReport(TaskReport):
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
         """The index of the predicted class of each image with a known class."""
-        answers = self.evaluation.answers
+        answers = self.evaluation.answers  # by the decision: for ordered classes the median, not the argmax
         return torch.stack([self.task.encode(answers[i]) for i in self.rows.tolist()])
 
     # ------------------------------------------------------------------ scores
 
     def _other(self, metric: Metric) -> ScoreRow:
         interval = bootstrap(metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.rows)))
+        # The best constant prediction per metric; "*" is that of all metrics not named (TargetBlock.training_summary).
         constants = self.training.get("baseline", {})
         constant = constants.get(metric.name, constants.get("*"))
         baseline = (

@@ -50,7 +50,7 @@ class NumberReport(TaskReport):
         return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and left out" if unknown else "")
 
     def scores(self) -> list[ScoreRow]:
-        """MAE, RMSE and R2; the baseline always predicts the mean of the training images."""
+        """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""
         totals = _totals(self.predicted, self.targets)
         values = _scores(totals.sum(dim=0, keepdim=True))[0].tolist()
         intervals = bootstrap_totals(_scores, totals, n_resamples=n_resamples_for(totals.numel()))
@@ -97,11 +97,19 @@ class NumberReport(TaskReport):
 
     @cached_property
     def _baseline(self) -> list[float] | None:
-        """The scores of always predicting the mean of the training images; None if it is unknown."""
+        """The scores of always predicting the mean of the training images, and for the MAE their median.
+
+        None if they are unknown.
+        """
         if "baseline" not in self.training:
             return None
-        mean = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)  # "*": the same for all metrics
-        return _scores(_totals(mean.expand(self.targets.shape), self.targets).sum(dim=0, keepdim=True))[0].tolist()
+        constants = self.training["baseline"]  # by metric; "*": of all others, see `TargetBlock.training_summary`
+        of_mean = self._constant_scores(constants["*"])
+        return [self._constant_scores(constants.get("mae", constants["*"]))[0], *of_mean[1:]]
+
+    def _constant_scores(self, constant: list[float]) -> list[float]:
+        predicted = torch.tensor(constant, dtype=torch.float64).expand(self.targets.shape)
+        return _scores(_totals(predicted, self.targets).sum(dim=0, keepdim=True))[0].tolist()
 
     # ------------------------------------------------------------------ charts and tables
 

@@ -3,7 +3,7 @@
 import math
 import re
 
-NO_LABEL = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()"})
+NO_LABEL_TEXTS = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()"})
 """Cells that mean "no label" in a column of labels, in lower case."""
 
 UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"})
@@ -14,9 +14,9 @@ _OFF = frozenset({"0", "0.0", "false"})
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
-def is_missing(cell: str) -> bool:
+def means_no_label(cell: str) -> bool:
     """True for a cell of a column of labels that means "no label"."""
-    return cell.lower() in NO_LABEL
+    return cell.lower() in NO_LABEL_TEXTS
 
 
 def is_unknown(cell: str) -> bool:

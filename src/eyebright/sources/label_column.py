@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from eyebright.sources.cells import is_missing, is_number
+from eyebright.sources.cells import is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
@@ -66,7 +66,7 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
     """
     cells = _known_cells(table, name)
     column = table.columns[name].categorical
-    missing = next((cell for cell in column.categories if is_missing(cell)), None)
+    missing = next((cell for cell in column.categories if means_no_label(cell)), None)
     if missing is not None:
         raise table.error(
             f"there is no class in column '{name}', which holds one class for each image; "
@@ -101,7 +101,7 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
 
 
 def _known_cells(table: TextTable, name: str) -> list[str]:
-    cells = [cell for cell in table.columns[name].unique() if not is_missing(cell) and cell != _UNKNOWN]
+    cells = [cell for cell in table.columns[name].unique() if not means_no_label(cell) and cell != _UNKNOWN]
     if not cells:
         raise table.error(f"column '{name}' holds no label at all")
     return cells
@@ -128,7 +128,7 @@ def _delimiter_text(delimiter: str) -> str:
 
 def _split(cell: str, delimiter: str) -> tuple[str, ...]:
     parts = cell.split() if delimiter == " " else [part.strip() for part in cell.split(delimiter)]
-    return tuple(dict.fromkeys(part for part in parts if not is_missing(part)))
+    return tuple(dict.fromkeys(part for part in parts if not means_no_label(part)))
 
 
 def _find_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> str:
@@ -201,7 +201,7 @@ def _parse_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str,
                 f"column '{name}' holds lists, but '{cell}' cannot be parsed as a list",
                 line=table.line_of(name, cell),
             )
-        meaning[cell] = tuple(dict.fromkeys(item for item in items if not is_missing(item)))
+        meaning[cell] = tuple(dict.fromkeys(item for item in items if not means_no_label(item)))
     return meaning
 
 

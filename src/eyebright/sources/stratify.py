@@ -57,10 +57,11 @@ class LabelMatrix(NamedTuple):
         """The labels of items with at most k labels each.
 
         Args:
-            labels: shape (n, k), numbers of labels; -1 for none.
+            labels: shape (n, k), label ids; -1 for none.
         """
         has = labels >= 0
         unique, codes = np.unique(labels[has], return_inverse=True)
+        # Padded with zeros, so that names sort like the ids.
         names = [f"{number:09}" for number in unique.tolist()]
         return LabelMatrix(names, has.sum(axis=1).astype(np.int32), codes.astype(np.int32))
 
@@ -82,16 +83,17 @@ class LabelMatrix(NamedTuple):
 
 
 def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mask:
-    """Which items are for validation, by iterative stratification (Sechidis et al., 2011, ECML PKDD).
+    """Whether each item is for validation, shape (n,), by a one-pass variant of iterative stratification.
 
-    Labels are split one after the other, the rarest first: of its items that are not assigned yet, as many are for
-    validation as its share still needs. What is lost by rounding is carried on to the next label: of many classes of
-    two items each, a share of the classes has a validation item, so that the share of all items is right as well.
-    Every label keeps a training item.
+    The labels are ordered once, by their counts (Sechidis et al., 2011, ECML PKDD, choose the rarest remaining label
+    again after each). They are split one after the other, the rarest first: of its items that are not assigned yet, as
+    many are for validation as its share still needs. What is lost by rounding is carried on to the next label: of many
+    classes of two items each, a share of the classes has a validation item, so that the share of all items is right as
+    well. Every label keeps a training item.
 
     Args:
         labels: of the items.
-        order: in which they are split.
+        order: shape (n,), the item indices in the order in which items are assigned.
         share: the validation share, in [0, 1).
     """
     holders = labels.holders(order)
@@ -117,17 +119,16 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
 
 
 def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: float) -> Mask:
-    """Which groups are for validation, each as a whole, so that about the share of each label's items is.
+    """Whether each group is for validation as a whole, so that about the share of each label's items is.
 
     Labels are split one after the other, the rarest first: a group is for validation if that brings the label nearer to
     its share. What is missing or too much after a label is carried on to the next one. Every label keeps a training
-    group, and at least one group is for validation if another can be for
-    training.
+    group, and at least one group is for validation if another can be for training.
 
     Args:
         labels: of the items.
         groups: shape (n,), the group of each item, from 0 on.
-        order: of the groups, in which they are split.
+        order: shape (number of groups,), the group indices in the order in which groups are assigned.
         share: the validation share of the items, in [0, 1).
     """
     place = np.empty(len(order), dtype=np.int64)

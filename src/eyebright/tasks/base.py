@@ -26,7 +26,7 @@ from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
 from eyebright.types import Points, Size, Thresholds, Vocab
 
-NO_LABEL = "(no label)"
+NO_LABEL_CAPTION = "(no label)"
 """The text for an empty set of labels."""
 
 Columns = Literal["labels", "class", "points", "numbers"]
@@ -77,8 +77,8 @@ class TargetBlock(Block):
     """Whether every unique target is read and checked with `check` before training."""
 
     @property
-    def flip_hazard(self) -> str:
-        """Why a mirrored image may have another value, which is not known; empty if it has not."""
+    def no_flip_reason(self) -> str:
+        """Why horizontal flips are off by default: the target of a mirrored image is not known; empty if it is."""
         return ""
 
     # ------------------------------------------------------------------ between values and tensors
@@ -97,6 +97,10 @@ class TargetBlock(Block):
         Args:
             value: what `read` returned.
             warp: from the original image to the model's input; None: the value in the user's own units.
+
+        Raises:
+            InputError: the value has the wrong number of points or numbers.
+            LabelError: it has a label that the vocabulary lacks.
         """
 
     def check(self, value: Any) -> None:
@@ -212,7 +216,7 @@ class TargetBlock(Block):
         """Counts of the training targets and the best constant predictions, as JSON for the report.
 
         ``"images"`` is their number. ``"baseline"`` holds for each metric of the report, by its name, the constant
-        scores that are best on the training targets; ``"*"`` stands for all metrics that are not named.
+        scores that the baseline predicts, fitted on the training targets; ``"*"`` stands for all that are not named.
 
         Args:
             values: the values to train on.

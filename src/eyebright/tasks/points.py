@@ -78,7 +78,7 @@ class PointBlock(TargetBlock):
         object.__setattr__(self, "in_pixels", in_pixels)
 
     @property
-    def flip_hazard(self) -> str:
+    def no_flip_reason(self) -> str:
         """Why points of a mirrored image may have wrong names: they have none, or a side without a partner.
 
         Empty where ``mirror`` says that every point keeps its name.

@@ -20,7 +20,9 @@ from eyebright.types import Thresholds
 
 @dataclass(frozen=True)
 class RegressionBlock(TargetBlock):
-    """The target field with numbers, which no geometry changes (an age, a weight).
+    """The target field with one or several numbers that are not coordinates, such as an age or a mass.
+
+    Transforms of the image leave the numbers as they are.
 
     Args:
         n_out: how many numbers; None: as many as the training images have.
@@ -53,7 +55,7 @@ class RegressionBlock(TargetBlock):
             object.__setattr__(self, "n_out", count)
 
     @property
-    def flip_hazard(self) -> str:
+    def no_flip_reason(self) -> str:
         """A mirrored image may have another number, such as an angle or a position."""
         return "a number may depend on left and right"
 
@@ -74,7 +76,9 @@ class RegressionBlock(TargetBlock):
         """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each."""
         if not self.standardize:
             return replace(self, n_out=self.n_out if self.n_out is not None else len(next(iter(values))))
-        rows = torch.stack([self.encode(value).double() for value in values])
+        values = list(values)
+        counted = replace(self, n_out=self.n_out if self.n_out is not None else len(values[0]))
+        rows = torch.stack([counted.encode(value).double() for value in values])
         known = ~rows.isnan()
         count = known.sum(dim=0).clamp(min=1)
         center = rows.nan_to_num().sum(dim=0) / count
@@ -128,13 +132,16 @@ class RegressionBlock(TargetBlock):
         return (mae,)
 
     def training_summary(self, values: Sequence[tuple[float, ...]]) -> dict[str, Any]:
-        """Images with each number; the baseline is the mean of each."""
+        """Images with each number; the baseline is the mean of each, and for the MAE the median."""
         numbers = torch.tensor(list(values), dtype=torch.float64)
         counts = (~numbers.isnan()).sum(dim=0).tolist()
         return {
             "images": len(values),
             "counts": counts,
-            "baseline": {"*": numbers.nanmean(dim=0).nan_to_num().tolist()},
+            "baseline": {
+                "*": numbers.nanmean(dim=0).nan_to_num().tolist(),
+                mae.name: numbers.nanquantile(0.5, dim=0).nan_to_num().tolist(),
+            },
         }
 
     @property

@@ -49,7 +49,7 @@ class Device:
     def __init__(self, name: str | torch.device | None = None, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             near = did_you_mean(precision, PRECISIONS)
-            raise InputError(f"unknown `precision` '{precision}'.{near} The known: {listing(PRECISIONS)}")
+            raise InputError(f"unknown `precision` '{precision}'.{near} Known: {listing(PRECISIONS)}")
         self.torch_device = choose_device(name)
         self.world_size, self.rank = _world(self.torch_device)
         self.precision_is_set = precision != "auto"

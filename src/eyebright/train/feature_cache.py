@@ -74,7 +74,8 @@ class FeatureCache:
             epoch: its number: it decides the order, and which view is used.
 
         Raises:
-            InputError: the features would take more than half of the free memory.
+            InputError: the cache is required and its features take more than half of the free memory, or the images
+                have no targets.
         """
         view_epoch = self._first_epoch + (epoch - self._first_epoch) % self._views if self._fits else epoch
         if view_epoch == epoch and view_epoch not in self._tables:
@@ -84,15 +85,18 @@ class FeatureCache:
             with closing(self._computed(view_epoch)) as batches:
                 for _ in batches:
                     pass
-        if view_epoch in self._tables:
-            self._add_missing(self._tables[view_epoch], view_epoch, epoch)
-            yield from self._cached(self._tables[view_epoch], epoch)
+        if view_epoch not in self._tables:  # it does not fit into memory
+            yield from self._computed(epoch)
+            return
+        self._add_missing(self._tables[view_epoch], view_epoch, epoch)
+        yield from self._cached(self._tables[view_epoch], epoch)
 
     def _cached(self, table: "_FeatureTable", epoch: int) -> TrainBatches:
         """The batches of an epoch from a view that is in the cache."""
         device = self._device.torch_device
         indices = self._loader.dataset.indices
         for batch in self._loader.batch_indices(epoch, self._shard):
+            # With sample weights, a repeated image has its index plus a multiple of len(dataset).
             rows = table.rows_of(indices[i % len(indices)] for i in batch)
             if self._loader.is_large_enough(len(rows), len(batch), self._shard):
                 features, targets = table.features[rows], table.targets[rows]
@@ -113,9 +117,10 @@ class FeatureCache:
             self._tables[view_epoch] = table
 
     def _add_missing(self, table: "_FeatureTable", view_epoch: int, epoch: int) -> None:
-        """Computes what the view's own epoch left out, where another epoch needs some of it.
+        """Computes the images that the view's own epoch left out, if another epoch needs some of them.
 
-        That is everything, and always the same; or with several processes what this one needs.
+        A single process computes every image that was left out, always in the same batches, so a resumed training gets
+        equal features. With several processes, each computes only the images that it needs.
         """
         indices = self._loader.dataset.indices
         epoch_indices = self._loader.batch_indices(epoch, self._shard)

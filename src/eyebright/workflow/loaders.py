@@ -11,7 +11,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
-from eyebright.tasks.base import NO_LABEL, TargetBlock
+from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.transforms.draw import Transform
 from eyebright.transforms.presets import aug_transforms
@@ -79,7 +79,7 @@ def shows_whole_images(target: TargetBlock, options: Options) -> bool:
 
 def flips_images(target: TargetBlock, options: Options) -> bool:
     """True if training images are mirrored at random: ``flip`` of the options, by default if the target allows it."""
-    return options.augment and (not target.flip_hazard if options.flip is None else options.flip)
+    return options.augment and (not target.no_flip_reason if options.flip is None else options.flip)
 
 
 def augmentation_message(target: TargetBlock, options: Options) -> str:
@@ -92,7 +92,9 @@ def augmentation_message(target: TargetBlock, options: Options) -> str:
     varied = "perspective, rotation, zoom, brightness and contrast"
     if flips_images(target, options):
         return f"{seen}; training images vary in flips, {varied}"
-    reason = "" if options.flip is False else f", since {target.flip_hazard}; `flip=True` mirrors images all the same"
+    reason = (
+        "" if options.flip is False else f", since {target.no_flip_reason}; `flip=True` mirrors images all the same"
+    )
     return f"{seen}; training images vary in {varied}; no flips{reason}"
 
 
@@ -130,7 +132,7 @@ def sample_weights(source: Source, options: Options) -> Weights | None:
         raise InputError(
             "`sampling='balanced'` draws rare labels more often, but points and numbers have no labels; leave it out"
         )
-    labels = [target.labels(target.read(value)) or (NO_LABEL,) for value in targets.categories]
+    labels = [target.labels(target.read(value)) or (NO_LABEL_CAPTION,) for value in targets.categories]
     train = slice(None) if source.split is None else source.split[0].array
     rows = np.bincount(targets.codes[train], minlength=len(labels)).tolist()
     counts = Counter[str]()

@@ -51,7 +51,8 @@ def test_other_weights_or_another_description_have_another_fingerprint() -> None
     same = fingerprint(first.description, first.state_dict())
     assert same == fingerprint(first.description, small_model(0).state_dict())
     assert same != fingerprint(first.description, second.state_dict())
-    assert same != fingerprint(second.description.from_json({**first.description.to_json(), "y_range": [0, 1]}), {})
+    other = first.description.from_json({**first.description.to_json(), "y_range": [0, 1]})
+    assert same != fingerprint(other, first.state_dict())
 
 
 def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +72,12 @@ def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("graph", [b"", b"no graph"])
-def test_a_damaged_graph_is_an_error_of_one_line(graph: bytes) -> None:
+def test_a_damaged_graph_raises_an_artifact_error(graph: bytes) -> None:
     with pytest.raises(ArtifactError, match="the graph cannot be used: "):
         onnx_runtime(graph)
 
 
-def test_a_graph_of_another_program_is_refused() -> None:
+def test_a_graph_without_the_metadata_of_eyebright_is_refused() -> None:
     graph = onnx.load_from_string(small_graph())
     del graph.metadata_props[:]
     with pytest.raises(ArtifactError, match="the graph cannot be used: .*eyebright"):

@@ -1,6 +1,6 @@
 """Fuses batch norms into convolutions for training: the same gradients with less to compute.
 
-A batch norm that keeps its running statistics is, in every step, one multiplication and one addition for each channel,
+A batch norm in evaluation mode, with fixed running statistics, multiplies and adds one number for each channel,
 and the convolution before it can do both with other weights. These are computed anew in each step from the parameters
 themselves, so the same parameters learn from the same gradients; only passes over large feature maps are saved.
 
@@ -88,7 +88,7 @@ class _FusedConv(nn.Module):
 
 
 class _Float32Gradients(nn.Module):
-    """A module that computes in float32 where it has gradients, inside autocast too.
+    """A module that computes in float32 while gradients are enabled, inside autocast too, inside autocast too.
 
     Args:
         inner: the module, with its own parameters.
@@ -114,7 +114,7 @@ def _is_slow_in_bfloat16(module: nn.Module) -> bool:
 
 
 def _not_in_place(activation: nn.Module) -> nn.Module:
-    """The activation, not in place: all but ReLU would copy the input, since their gradient needs it."""
+    """The activation without ``inplace=True``: for all but ReLU the gradient needs the input, so it would be copied."""
     if isinstance(activation, nn.ReLU) or not getattr(activation, "inplace", False):
         return activation
     copied: Any = copy.copy(activation)

@@ -48,7 +48,7 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
         InputError: an unknown mode, or ``"notebook"`` outside of a notebook.
     """
     if mode not in MODES:
-        raise InputError(f"unknown progress '{mode}'.{did_you_mean(mode, MODES)} The known: {listing(MODES)}")
+        raise InputError(f"unknown progress '{mode}'.{did_you_mean(mode, MODES)} Known: {listing(MODES)}")
     if mode == "auto" and console is None and in_notebook():
         mode = "notebook"
     console = console or Console(force_jupyter=False)

@@ -223,7 +223,7 @@ def test_a_function_is_plotted_over_its_range():
 
 def test_without_matplotlib_the_error_gives_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(MissingExtraError, match=r"drawing a figure needs .*pip install 'eyebright\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"drawing a figure needs .*pip install 'eyebright\[plot\]'"):
         plot.plot_loss([1.0])
 
 

@@ -255,21 +255,22 @@ def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_pr
         "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
     )
     classes = [os.fsdecode(b"caf\xe9"), "dog"]
+    photos = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"))
     for number, name in enumerate(classes):
-        folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"), name)
+        folder = photos / name
         folder.mkdir(parents=True)
         for i in range(10):
             PIL.Image.new("RGB", (40, 40), (200 * number, 10 * i, 0)).save(folder / os.fsdecode(b"\xfe%d.png" % i))
     quick = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--bs", "4"]
     out = tmp_path / "model"
-    assert run(["train", str(folder.parent), "--out", str(out), *quick]) == 0
+    assert run(["train", str(photos), "--out", str(out), *quick]) == 0
     assert list(load_manifest(out).target.label_names) == classes
     assert all(file.startswith((*classes,)) for file in load_evaluation(out).files)
     assert r"caf\udce9" in (out / "report.html").read_text(encoding="utf-8")
     for name in ("history.csv", "options.json", MANIFEST):
         (out / name).read_text(encoding="utf-8")
     assert run(["report", str(out)]) == 0
-    assert predict(out, folder.parent, "--out", str(tmp_path / "p.json")) == 0
+    assert predict(out, photos, "--out", str(tmp_path / "p.json")) == 0
     assert {entry["label"] for entry in json.loads((tmp_path / "p.json").read_bytes())} <= set(classes)
 
 

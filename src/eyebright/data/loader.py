@@ -19,7 +19,7 @@ from torch import Tensor
 
 from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
-from eyebright.data.batch_cache import BatchCache, signatures
+from eyebright.data.batch_cache import BatchCache, FileStates
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
@@ -81,11 +81,11 @@ WHOLE = Shard(0, 1)
 
 
 class _PendingBatch(NamedTuple):
-    """A batch that workers load; without chunks it is in the cache. The signatures are those of its files before."""
+    """A batch that workers load; without chunks it is in the cache. The files are as they were before."""
 
     indices: list[int]
     chunks: list[PendingChunk]
-    signatures: list[tuple[int, ...] | None]
+    files: FileStates | None
 
 
 class Loader:
@@ -216,9 +216,9 @@ class Loader:
         pending: deque[_PendingBatch] = deque()
         try:
             for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
-                paths = [] if cache is None else self._paths(indices)
-                pending.append(_PendingBatch(indices, [], signatures(paths)))
-                if cache is None or not cache.has(indices, paths):
+                known = cache is not None and cache.has(indices)
+                pending.append(_PendingBatch(indices, [], None if cache is None or known else self._files(indices)))
+                if not known:
                     executor = executor or self._pool.executor(self._index_in_pool, self._worker_config())
                     for start in range(0, len(indices), CHUNK_SIZE):
                         pending[-1].chunks.append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
@@ -317,17 +317,17 @@ class Loader:
             self._cached_from, self._cache = made_from, BatchCache()
         return self._cache
 
-    def _paths(self, indices: Sequence[int]) -> list[str | None]:
-        """The image files of these indices in the dataset."""
+    def _files(self, indices: Sequence[int]) -> FileStates:
+        """The image files of these indices in the dataset, as they are now."""
         item_indices = self.dataset.indices
-        return self.dataset.paths([item_indices[i % len(item_indices)] for i in indices])
+        return FileStates.of(self.dataset.paths([item_indices[i % len(item_indices)] for i in indices]))
 
     def _finished(self, pending: _PendingBatch, shard: Shard, cache: BatchCache | None) -> Iterator[Batch]:
         """The batch, from the cache if it was kept, or nothing where too few of its images can be read."""
         if pending.chunks:
             batch = self._collate_pending(pending.chunks, shard)
-            if cache is not None:
-                cache.put(pending.indices, batch, pending.signatures)
+            if cache is not None and pending.files is not None:
+                cache.put(pending.indices, batch, pending.files)
         else:
             assert cache is not None  # else there are chunks
             batch = cache.get(pending.indices, self.device)

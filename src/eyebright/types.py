@@ -92,7 +92,7 @@ class Points:
 
     @staticmethod
     def of(value: Any) -> "Points":
-        """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or has NaN is not visible.
+        """Points from an array of shape (n, 2), or (2,) for one point; a row that is None or not finite is not visible.
 
         Raises:
             InputError: the value is not numbers of such a shape.
@@ -199,6 +199,9 @@ class Vocab(Sequence[str]):
 
     >>> Vocab(["bus", "car", "cat"])[torch.tensor([2, 0])]
     ['cat', 'bus']
+
+    Raises:
+        LabelError: a name is repeated.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -304,7 +307,7 @@ class Thresholds:
         )
 
     def per_class(self, classes: int) -> Float[Tensor, " k"]:
-        """One threshold for each of ``classes`` classes, in float64, so that none is rounded down.
+        """One threshold for each of ``classes`` classes, float64; `decide` rounds them to the probabilities' dtype.
 
         Raises:
             InputError: there are per-class thresholds for another number of classes.
@@ -324,7 +327,7 @@ class InputDescription:
         size: the image size that it was built or trained for.
         mean: of each channel, for values in [0, 1].
         std: of each channel, for values in [0, 1].
-        interpolation: ``"bilinear"`` or ``"bicubic"``, for resizing whole images.
+        interpolation: ``"bilinear"`` or ``"bicubic"``, with which the weights were trained.
     """
 
     size: Size

@@ -48,7 +48,7 @@ def test_the_help_of_the_command_line_loads_no_large_package() -> None:
     assert not {"torch", "numpy", "pandas", "timm", "torchvision", "matplotlib"} & packages_loaded_by(code)
 
 
-def test_training_imports_no_optional_package() -> None:
+def test_the_modules_for_training_and_prediction_import_no_optional_package() -> None:
     extras = {"matplotlib", "jinja2", "fastcore", "sklearn", "IPython"}
     assert not extras & packages_loaded_by(
         "import eyebright.learner.learner, eyebright.inference.predictor, eyebright.data.block"

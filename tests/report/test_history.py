@@ -37,7 +37,7 @@ def test_losses_and_scores_have_a_chart_each():
     assert [cell.text for cell in table.rows[0]] == ["0", "0.7000", "2.6000", "9.0000", "0.5000", "–", "3.0"]
 
 
-def test_epochs_have_the_numbers_of_the_history():
+def test_the_x_axis_shows_the_epoch_column():
     charts, _ = blocks(
         [{"epoch": 3, "train_loss": 1.0}, {"epoch": 4, "train_loss": 0.5}, {"epoch": 5, "train_loss": 0.2}]
     )
@@ -62,6 +62,6 @@ def test_a_history_without_losses_and_scores_has_no_chart():
     assert isinstance(table, Table)
 
 
-def test_the_note_is_the_introduction():
+def test_the_note_argument_becomes_the_introduction_of_the_section():
     (section,) = history_section([{"epoch": 0, "train_loss": 1.0}], "at a threshold of 0.5")
     assert section.intro == "at a threshold of 0.5"

@@ -53,7 +53,7 @@ def test_undefined_scores_of_a_label_without_images_are_dashes(evaluation):
     never = evaluation.outputs.clone()
     never[:, 3] = -2
     unicorn = table_of(replace(evaluation, outputs=never)).rows[3]
-    assert [cell.text for cell in unicorn] == ["unicorn", "0", "–", "–", "–", "–", "–", "0.50", "0", unicorn[9].text]
+    assert [cell.text for cell in unicorn[:9]] == ["unicorn", "0", "–", "–", "–", "–", "–", "0.50", "0"]
 
 
 def test_a_label_with_few_images_has_no_interval(evaluation):

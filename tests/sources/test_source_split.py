@@ -85,7 +85,7 @@ def test_groups_are_on_one_side_as_a_whole(rows: list[tuple[int, str]], seed: in
     groups, classes = [f"g{group}" for group, _ in rows], [name for _, name in rows]
     grouped = source("category", Categorical.of(classes), group=Categorical.of(groups))
     if len(set(groups)) == 1:
-        with pytest.raises(DataError, match="images are of one group, so none can be held out to validate"):
+        with pytest.raises(DataError, match="images are of one group, so there is no second group to validate on"):
             split_source(grouped)
         return
     split = split_source(grouped, 0.3, seed=seed)

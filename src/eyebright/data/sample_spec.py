@@ -1,6 +1,6 @@
 """The specification of a sample: a getter and a block for its image and for its target.
 
-Errors of a getter or block name the item and the step that failed.
+Errors name the item; unexpected ones also the getter or block that raised them. An `ImageError` names its file.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class SampleSpec:
     def y_reader(self, items: Any) -> FieldReader:
         """A function from an index to the target of that item, as the target block read it.
 
-        It raises a DataError for any error.
+        Any error becomes a DataError, but for an ImageError, which passes unchanged.
         """
         return _field_reader(items, self.get_y, self.target, "get_y")
 

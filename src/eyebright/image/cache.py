@@ -104,7 +104,7 @@ class PixelCache:
 
         Args:
             source: a path, or the content of an image file.
-            reduce: the reduction with which ``decode`` decodes; a part of the key.
+            reduce: 1, 2, 4 or 8: the factor by which ``decode`` divides height and width; a part of the key.
             decode: a function from the content of a file to its pixels; called for a cache miss.
 
         Raises:

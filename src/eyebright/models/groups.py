@@ -94,7 +94,7 @@ def _split_backbone(model: ImageModel) -> list[list[nn.Parameter]]:
 
 def _stages(model: ImageModel) -> list[list[nn.Parameter]]:
     """The backbone's parameters by stage or block, in forward order."""
-    if model.description.arch in TORCHVISION:
+    if model.description.arch in TORCHVISION:  # all of these are ResNets
         return [list(stage.parameters()) for stage in _resnet_stages(model.body)]
     if isinstance(model.body, TimmBackbone):
         return _timm_stages(model.body.model)

@@ -96,9 +96,9 @@ def create_head(
             get half of it.
         pool: the features are maps (b, nf, h, w) to be pooled; False for vectors (b, nf).
         concat_pool: concatenate max and average pooling (2 * nf channels); False uses average pooling alone.
-        first_bn: place a batch norm before the first linear layer.
+        first_bn: the first block has a batch norm.
         bn_final: end with a batch norm over the outputs.
-        lin_first: blocks of (linear, ReLU, batch norm, dropout), followed by a final linear layer.
+        lin_first: a dropout, blocks of (linear, ReLU, batch norm, dropout), and a final linear layer.
         y_range: (low, high) range of the outputs; None for unbounded outputs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The datasets of Microsoft's computer-vision recipes: URLs, unpacking, and detection of several labels."""
+"""The datasets of Microsoft's computer-vision recipes: URLs, unpacking, and whether a dataset is multi-label."""
 
 from pathlib import Path
 from typing import Final
@@ -46,7 +46,7 @@ def unzip_url(
 ) -> str:
     """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
-    A folder of the same name in ``EYEBRIGHT_DATA`` is used first. Differences from the recipes: downloads are resumed,
+    Unless ``dest`` has the folder already, a folder of the same name in ``EYEBRIGHT_DATA`` is used. Differences from the recipes: downloads are resumed,
     unsafe archives are refused, a dataset is unpacked completely or not at all, and it is unpacked into ``dest`` (in
     the recipes: into ``fpath``).
 

@@ -114,7 +114,7 @@ class ClassReport(TaskReport):
             interval.high,
             baseline,
             higher_is_better=metric.higher_is_better,
-            is_share=False,
+            is_share=False,  # not known to lie in [0, 1], so no bar is drawn
         )
 
     @cached_property
@@ -217,6 +217,7 @@ class ClassReport(TaskReport):
             f"{count_text(int(wrong.sum()), 'image')} of {len(self.rows):,} misclassified; shown: {len(cards)}, the "
             "lowest probability of the true class first. Numbers are probabilities."
         )
+        # The styles of the multi-label cards: "missing" for the true class, "extra" for the predicted one.
         legend = (Tag("true class", "missing"), Tag("predicted class", "extra"))
         return [Section("Worst mistakes", "worst", [Gallery(cards, legend)], intro)]
 

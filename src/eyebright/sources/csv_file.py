@@ -46,7 +46,7 @@ def read_csv(path: str | Path) -> TextTable:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")
     if len(names) > _MAX_COLUMNS:
         raise TableError(f"'{path}' has {len(names):,} columns, and at most {_MAX_COLUMNS:,} can be read")
-    empty = TextTable(str(path), {}, np.empty(0, dtype=np.int64), separator)
+    empty = TextTable(str(path), {}, np.empty(0, dtype=np.int64), separator)  # for its error messages
     _check_header(empty, names, line)
     columns, lines = _columns(empty, names, rows)
     if not len(lines):

@@ -1,4 +1,4 @@
-"""`split_source`: a stratified random split of a `Source` that has no validation images, by whole groups."""
+"""`split_source`: a stratified random validation set for a `Source` that has none; a group is never divided."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
 
     Args:
         source: the labelled images.
-        valid_pct: the share of the images that are not held out which is for validation, in [0, 1).
+        valid_pct: the share of the images outside of promise and test that is for validation, in [0, 1).
         seed: of the split.
 
     Raises:
@@ -38,27 +38,27 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     strata = form.strata(block, source.targets[rows.array], valid_pct)
     groups = None if source.group is None else source.group[rows.array].remove_unused_categories()
     if groups is None:
-        validates = iterative_split(strata, permutation(len(rows), seed), valid_pct)
+        is_valid = iterative_split(strata, permutation(len(rows), seed), valid_pct)
     else:
         if len(groups.categories) < 2:
-            raise DataError(f"all {len(rows)} images are of one group, so none can be held out to validate")
+            raise DataError(f"all {len(rows)} images are of one group, so there is no second group to validate on")
         by_group = group_split(strata, groups.codes, permutation(len(groups.categories), seed), valid_pct)
-        validates = by_group[groups.codes]
-    message = f"split at random with seed {seed}: {int(validates.sum())} of {len(rows)} images validate"
+        is_valid = by_group[groups.codes]
+    message = f"split at random with seed {seed}: {int(is_valid.sum())} of {len(rows)} images validate"
     notes = [form.split_note] if form.split_note else []
     if groups is not None:
         notes.append(f"each of the {len(groups.categories)} groups is in one part as a whole")
-    part = _parts(source, rows.array, validates)
+    part = _parts(source, rows.array, is_valid)
     return replace(source, part=part, messages=(*source.messages, "; ".join([message, *notes])))
 
 
 def _parts(
-    source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], validates: Mask
+    source: Source, rows: np.ndarray[tuple[int], np.dtype[np.int64]], is_valid: Mask
 ) -> Categorical[Part | None]:
     values: list[Part | None] = ["train", "valid"]
     codes: Codes = np.zeros(len(source), dtype=np.int32)
     if source.part is not None:
         values += source.part.categories
         codes[:] = source.part.codes + 2
-    codes[rows] = validates
+    codes[rows] = is_valid
     return Categorical[Part | None](tuple(values), codes).remove_unused_categories()

@@ -107,5 +107,5 @@ class TextTable:
 
 
 def strings(texts: Sequence[str]) -> Strings:
-    """The texts as an array that takes 16 bytes for each, and their characters where they are longer than 15."""
+    """The texts as an array of numpy's StringDType: 16 bytes for each, and longer texts besides."""
     return np.array(texts, dtype=np.dtypes.StringDType())

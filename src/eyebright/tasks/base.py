@@ -8,7 +8,7 @@ needs the block and the weights and nothing else.
 No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
 read, a section of the report) keeps one table, and the block names its entry: `columns`, `section`.
 
-The laws that every target block keeps are tested in ``tests/laws/test_tasks.py``.
+The properties that every target block has are tested in ``tests/laws/test_tasks.py``.
 """
 
 import inspect
@@ -54,7 +54,7 @@ class TargetBlock(Block):
     """A field that the model predicts."""
 
     columns: ClassVar[Columns]
-    """What a table's columns hold for this kind; as a user's `kind` it selects the first block with these columns."""
+    """What a table's columns hold for this kind; the option `kind` names it too, for the first block with it."""
     also_called: ClassVar[str] = ""
     """Another word that users may give as `kind`; empty: none."""
     section: ClassVar[SectionName]
@@ -64,7 +64,7 @@ class TargetBlock(Block):
     is_categorical: ClassVar[bool] = False
     """Whether values are labels without an order: an answer is right or wrong, and never nearly right."""
     values_repeat: ClassVar[bool] = False
-    """Whether equal values may share one object: they are immutable, hashable, and few."""
+    """Whether values are immutable, hashable and few, so that equal ones can be stored once."""
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
     can_mix: ClassVar[bool] = False
@@ -248,7 +248,7 @@ class TargetBlock(Block):
         return target.reshape(-1).double()
 
     def target_of_row(self, row: Float[Tensor, " t"]) -> Shaped[Tensor, "..."]:
-        """The encoded target that `target_row` wrote."""
+        """The encoded target from its row in ``evaluation.parquet``; the inverse of `target_row`."""
         return row.float()
 
     @property
@@ -360,7 +360,7 @@ def fitted_vocab(vocab: Vocab | None, block: str) -> Vocab:
 
 
 def is_missing(raw: Any) -> bool:
-    """True for None, NaN of any width, pandas' NA and NaT: an empty cell of a table."""
+    """True for None, NaN of any dtype, pandas' NA and NaT: an empty cell of a table."""
     if isinstance(raw, str):  # the usual case, and pandas takes longer
         return False
     return bool(pd.api.types.is_scalar(raw) and pd.isna(raw))

@@ -60,7 +60,7 @@ class _FusedConv(nn.Module):
     """A convolution and the batch norm that follows it.
 
     Args:
-        conv: of any kind that has a ``weight`` and a ``bias``.
+        conv: an ``nn.Conv2d``, or a subclass such as timm's with same padding.
         norm: in evaluation mode.
     """
 

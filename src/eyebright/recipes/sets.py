@@ -46,9 +46,9 @@ def unzip_url(
 ) -> str:
     """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
-    Unless ``dest`` has the folder already, a folder of the same name in ``EYEBRIGHT_DATA`` is used. Differences from the recipes: downloads are resumed,
-    unsafe archives are refused, a dataset is unpacked completely or not at all, and it is unpacked into ``dest`` (in
-    the recipes: into ``fpath``).
+    Unless ``dest`` has the folder already, a folder of the same name in ``EYEBRIGHT_DATA`` is used. Differences from
+    the recipes: downloads are resumed, unsafe archives are refused, a dataset is unpacked completely or not at all, and
+    it is unpacked into ``dest`` (in the recipes: into ``fpath``).
 
     Args:
         url: the URL of a zip or tar archive.

@@ -73,7 +73,7 @@ def test_tta_is_the_books_mean_of_augmented_and_plain_predictions(several: Learn
 
 
 def test_tta_refuses_points_and_numbers_out_of_range(folder: Path, table: pd.DataFrame, several: Learner) -> None:
-    with pytest.raises(InputError, match="`tta` has no mean of them: use get_preds"):
+    with pytest.raises(InputError, match="tta has no mean of them: use get_preds"):
         made(folder, table, Path(), "points").tta()
     with pytest.raises(InputError, match="`n`, the number of augmented views, must be at least 1, got 0"):
         several.tta(n=0)
@@ -190,7 +190,7 @@ def test_top_losses_and_matrices_can_be_drawn(folder: Path, table: pd.DataFrame,
     assert len(texts) == 4
     assert f"{interp.top_losses(1).losses.item():.2f}" in texts[0]
     if kind in ("points", "regression"):
-        with pytest.raises(InputError, match="only labels and classes can be confused, and the targets are"):
+        with pytest.raises(InputError, match="only labels and classes can be confused, and the target is a"):
             interp.confusion_matrix()
     else:
         interp.plot_confusion_matrix(figsize=(6, 6), dpi=60, normalize=True)

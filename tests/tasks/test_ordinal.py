@@ -202,7 +202,7 @@ def test_a_prediction_has_the_class_and_the_probability_of_each():
     assert RATINGS.table_row("3", scores) == ("3", 0.1, 0.1, 0.5, 0.2, 0.1)
     assert RATINGS.answer_json("3", scores)["probabilities"]["3"] == 0.5
     assert RATINGS.text("3") == "3"
-    assert RATINGS.describe() == "OrdinalBlock with 5 classes: '1', '2', '3', '4', '5'"
+    assert RATINGS.describe() == "OrdinalBlock with 5 ordered classes: '1', '2', '3', '4', '5'"
     assert OrdinalBlock().describe() == "OrdinalBlock, not fitted yet"
 
 

@@ -81,11 +81,12 @@ WHOLE = Shard(0, 1)
 
 
 class _PendingBatch(NamedTuple):
-    """A batch that workers load; without chunks it is in the cache. The files are as they were before."""
+    """A batch that is in the cache, or that workers load; then the files are as they were before."""
 
     indices: list[int]
     chunks: list[PendingChunk]
     files: FileStates | None
+    is_cached: bool
 
 
 class Loader:
@@ -217,7 +218,8 @@ class Loader:
         try:
             for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
                 known = cache is not None and cache.has(indices)
-                pending.append(_PendingBatch(indices, [], None if cache is None or known else self._files(indices)))
+                files = None if cache is None or known else self._files(indices)
+                pending.append(_PendingBatch(indices, [], files, known))
                 if not known:
                     executor = executor or self._pool.executor(self._index_in_pool, self._worker_config())
                     for start in range(0, len(indices), CHUNK_SIZE):
@@ -324,13 +326,12 @@ class Loader:
 
     def _finished(self, pending: _PendingBatch, shard: Shard, cache: BatchCache | None) -> Iterator[Batch]:
         """The batch, from the cache if it was kept, or nothing where too few of its images can be read."""
-        if pending.chunks:
+        if cache is not None and pending.is_cached:
+            batch = cache.get(pending.indices, self.device)
+        else:
             batch = self._collate_pending(pending.chunks, shard)
             if cache is not None and pending.files is not None:
                 cache.put(pending.indices, batch, pending.files)
-        else:
-            assert cache is not None  # else there are chunks
-            batch = cache.get(pending.indices, self.device)
         if batch is not None:
             yield batch
 

@@ -37,9 +37,7 @@ def predict_augmented(
         InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
     """
     if decision.target.is_geometric:
-        raise InputError(
-            "an augmented view has its points at other places, so `tta` has no mean of them: use get_preds"
-        )
+        raise InputError("an augmented view has its points at other places, so tta has no mean of them: use get_preds")
     if n < 1:
         raise InputError(f"`n`, the number of augmented views, must be at least 1, got {n}")
     if beta is not None and not 0 <= beta <= 1:

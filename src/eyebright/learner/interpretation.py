@@ -241,14 +241,14 @@ class ClassificationInterpretation:
 
     @property
     def _has_classes(self) -> bool:
-        return self.evaluation.decision.target.section in ("labels", "classes")
+        return bool(self.evaluation.decision.target.label_names)
 
     @property
     def _is_multilabel(self) -> bool:
-        section = self.evaluation.decision.target.section
+        target = self.evaluation.decision.target
         if not self._has_classes:
-            raise InputError(f"only labels and classes can be confused, and the targets are {section}")
-        return section == "labels"
+            raise InputError(f"only labels and classes can be confused, and the target is a {type(target).__name__}")
+        return target.has_thresholds
 
     @property
     def _decisions(self) -> Bool[Tensor, "n k"]:

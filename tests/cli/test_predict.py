@@ -105,14 +105,16 @@ def test_without_any_readable_image_an_older_table_is_kept(
 # ------------------------------------------------------------------ the process ends before all images
 
 PROGRAM = """
-import sys, time
+import os, sys, time
 from eyebright.cli.main import main
 from eyebright.inference.predictor import Predictor
 
 read = Predictor._preprocess
 
 def wait_at_the_last(self, source):
-    time.sleep(5 if str(source).endswith("last.png") else 0)
+    end = time.monotonic() + 60
+    while str(source).endswith("last.png") and not os.path.exists(os.environ["GO_ON"]) and time.monotonic() < end:
+        time.sleep(0.05)
     return read(self, source)
 
 Predictor._preprocess = wait_at_the_last
@@ -137,10 +139,16 @@ def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
     out.write_text("old")
     given = ["predict", str(model), str(photos), "--device", "cpu", "--bs", "1", "--out", str(out)]
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GO_ON": str(tmp_path / "go on")},
     )
     until(lambda: part.exists() and part.read_text().count(".png") == IMAGES)
     process.send_signal(number)
+    time.sleep(1)  # the signal is handled before the thread that reads the last image may end
+    (tmp_path / "go on").touch()
     said = process.communicate(timeout=60)
     assert process.returncode == code, said
     if number != signal.SIGKILL:

@@ -105,7 +105,10 @@ def test_without_any_readable_image_an_older_table_is_kept(
 # ------------------------------------------------------------------ the process ends before all images
 
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the background jobs of a shell ignore it
+
 from eyebright.cli.main import main
 from eyebright.inference.predictor import Predictor
 

@@ -120,8 +120,9 @@ def test_two_transforms_of_the_same_class_are_both_applied(folder: Path, table: 
     block = squares_block(folder, item_tfms=[Resize((48, 20)), Resize(16)], batch_tfms=None)
     batch = next(block.dataloaders(table, bs=4).valid.batches())
     box = batch.warps[0].inverse().points(Points.of([[0, 0], [16, 16]])).xy
-    center_of_the_center = torch.tensor([[22.0, 14.0], [42.0, 34.0]], dtype=torch.float64)
-    assert torch.allclose(box, center_of_the_center, atol=1), "up to whole pixels of the resized image"
+    # 48x64 becomes 38x51 (0.8 times as large, rounded), of which columns 17 to 33 and rows 11 to 27 are cropped.
+    center_of_the_center = torch.tensor([[17 / 51 * 64, 11 / 38 * 48], [33 / 51 * 64, 27 / 38 * 48]]).double()
+    assert torch.allclose(box, center_of_the_center)
 
     size, transforms = Size(8, 8), [Brightness(0.1, p=1), Brightness(0.5, p=1)]
     composed = draw_all(transforms, size, np.random.default_rng(0)).lighting

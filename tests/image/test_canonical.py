@@ -2,9 +2,14 @@
 
 import math
 import tracemalloc
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -19,7 +24,10 @@ from eyebright.image.canonical import (
     place_centre,
     resized_side,
 )
+from eyebright.image.image import Image
 from eyebright.image.warp import Warp
+from eyebright.transforms.pipeline import Pipeline
+from eyebright.transforms.spatial import Resize
 from eyebright.types import Points, Size
 
 HUNDREDTH = 0.01 / 255  # of a grey level
@@ -160,6 +168,40 @@ def test_points_move_with_the_pixels() -> None:
     np.testing.assert_allclose([bright_columns[-1] + 1, bright_rows[-1] + 1], corners[1], atol=0.75)
     back = placement.warp.inverse().points(placement.warp.points(Points.of([[150, 100], [250, 200]]))).xy.numpy()
     np.testing.assert_allclose(back, [[150, 100], [250, 200]], atol=1e-9)
+
+
+def photo() -> PIL.Image.Image:
+    """An RGB image with smooth colours, 70 pixels high and 90 wide."""
+    y, x = np.mgrid[0:70, 0:90]
+    return PIL.Image.fromarray(np.stack([x * 2, y * 3, (x + y) % 200], axis=2).astype(np.uint8))
+
+
+def turned(path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6
+    photo().save(path, exif=exif, quality=95)
+
+
+FILES: dict[str, Callable[[Path], None]] = {
+    "turned.jpg": turned,
+    "grey.jpg": lambda path: photo().convert("L").save(path, quality=95),
+    "grey.png": lambda path: photo().convert("L").save(path),
+    "cmyk.jpg": lambda path: photo().convert("CMYK").save(path, quality=95),
+    "palette.gif": lambda path: photo().quantize(64).save(path),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_all_kinds_have_the_pixels_of_the_definition(name: str, tmp_path: Path) -> None:
+    FILES[name](tmp_path / name)
+    with PIL.Image.open(tmp_path / name) as stored:
+        upright = np.asarray(PIL.ImageOps.exif_transpose(stored).convert("RGB"))
+    source = Size(*upright.shape[:2])
+    assert source == (Size(90, 70) if name == "turned.jpg" else Size(70, 90))
+    pipeline = Pipeline((Resize((32, 48)),))
+    seen = pipeline.preprocess(pipeline.draw(Image.create(tmp_path / name), None))
+    placement = place_centre(source, fit_size(source, Size(32, 48), cover=True), Size(32, 48))
+    np.testing.assert_allclose(seen.pixels, reference(upright, placement), atol=HUNDREDTH)
 
 
 def test_an_elongated_image_takes_no_memory_for_what_is_cropped() -> None:

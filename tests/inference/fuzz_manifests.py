@@ -88,9 +88,13 @@ def _manifests(saved: list[Path], count: int, seed: int, folder: Path | None) ->
     for i in range(count):
         model = saved[i % len(saved)]
         data = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+        text = json.dumps(data)
         for _ in range(draw.choice((1, 1, 1, 2, 3))):
-            _damage(data, draw)
-        yield f"{seed}-{i}", model, json.dumps(data)
+            if len(text) < 1_000_000:  # what is damaged twice could otherwise grow to gigabytes
+                data = json.loads(text)  # without parts that are one object in several places
+                _damage(data, draw)
+                text = json.dumps(data)
+        yield f"{seed}-{i}", model, text
 
 
 def _damage(data: Any, draw: random.Random) -> None:

@@ -249,7 +249,7 @@ class Trainer:
             "weights": self.model.origin or "random at the start",
             "data": repr(self.dls),
             "loss": repr(self._loss),
-            "numbers": self.run.device.precision_reason,
+            "precision": self.run.device.precision_reason,
         }
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:

@@ -152,5 +152,5 @@ def test_base_requirements_are_few_and_not_pinned() -> None:
     core = [one for one in metadata.requires("eyebright") or [] if "extra ==" not in one]
     assert core
     assert not [one for one in core if "==" in one]
-    others = ("spacy", "scipy", "scikit-learn", "matplotlib", "fastcore", "jinja2")
+    others = ("spacy", "scipy", "scikit-learn", "matplotlib", "fastcore")
     assert not [one for one in core if one.startswith(others)]

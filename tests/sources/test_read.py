@@ -34,7 +34,7 @@ def table(folder: Path, header: str, *rows: str) -> Path:
 @pytest.mark.parametrize("name", TARGET_BLOCKS)
 def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) -> None:
     block = TARGET_BLOCKS[name]
-    header, rows = ("rating", "4|5|1|4") if block.also_called == "ratings" else COLUMNS[block.columns]
+    header, rows = ("rating", "4|5|1|4") if block.also_called == "ratings" else COLUMNS[block.form]
     source = read_source(table(tmp_path, header, *rows.split("|")), kind=name)
     assert source.kind == name
     made = source.block()
@@ -45,12 +45,12 @@ def test_every_kind_of_target_is_read_from_columns(name: str, tmp_path: Path) ->
 
 
 def test_every_kind_of_block_has_an_entry_in_forms() -> None:
-    assert {block.columns for block in TARGET_BLOCKS.values()} == set(FORMS)
+    assert {block.form for block in TARGET_BLOCKS.values()} == set(FORMS)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGET_BLOCKS if name != "ordinal"])
 def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> None:
-    header, rows = COLUMNS[TARGET_BLOCKS[name].columns]
+    header, rows = COLUMNS[TARGET_BLOCKS[name].form]
     assert read_source(table(tmp_path, header, *rows.split("|"))).kind == name
 
 
@@ -66,7 +66,7 @@ def test_the_kind_is_detected_if_it_is_not_given(name: str, tmp_path: Path) -> N
     ],
 )
 def test_a_kind_can_be_given_as_a_form_or_as_the_name_of_a_block(word: str, name: str) -> None:
-    assert parse_kind(word) == (name, TARGET_BLOCKS[name].columns)
+    assert parse_kind(word) == (name, TARGET_BLOCKS[name].form)
 
 
 def test_an_unknown_kind_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:

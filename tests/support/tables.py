@@ -38,7 +38,7 @@ class ReadTable:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.form: str = TARGET_BLOCKS[source.kind].columns
+        self.form: str = TARGET_BLOCKS[source.kind].form
         self.files: list[str] = list(source.files)
         self.parts: list[Any] | None = None if source.part is None else list(source.part)
         self.lines: list[int] = [] if source.lines is None else source.lines.tolist()

@@ -16,7 +16,7 @@ from eyebright.sources.parts import part_of
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
 from eyebright.sources.text_table import strings
-from eyebright.tasks.base import Columns
+from eyebright.tasks.base import TargetForm
 
 _STORAGE = frozenset(
     [
@@ -73,10 +73,10 @@ def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
     root = Path(path)
     content = folder_content(root)
     with_points = images_with_pts(content.images)
-    form: Columns = "points" if with_points else "class"
-    if kind is not None and kind.columns != form:
+    form: TargetForm = "points" if with_points else "class"
+    if kind is not None and kind.form != form:
         holds = "a .pts file beside each image" if with_points else "a folder for each class"
-        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.columns}'`; give a table of labels (CSV)")
+        raise InputError(f"'{root}' holds {holds}, which is not `kind='{kind.form}'`; give a table of labels (CSV)")
     name = block_name(form) if kind is None else kind.block
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
 

@@ -1,4 +1,4 @@
-"""`FORMS`: for each form of targets in a label file (`TargetBlock.columns`) the functions that handle it.
+"""`FORMS`: for each form of targets in a label file (`TargetBlock.form`) the functions that handle it.
 
 They find the columns of the form if none were named, read them, and give the labels that a split stratifies by.
 """
@@ -19,7 +19,7 @@ from eyebright.sources.point_columns import find_points, read_points
 from eyebright.sources.stratify import LabelMatrix, number_strata
 from eyebright.sources.targets import TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import Columns, TargetBlock
+from eyebright.tasks.base import TargetBlock, TargetForm
 from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
@@ -33,15 +33,15 @@ class Kind(NamedTuple):
 
     Args:
         block: the name of the target block, a key of `TARGET_BLOCKS`.
-        columns: what the columns of a table hold for this block.
+        form: what the columns of a table hold for this block.
     """
 
     block: str
-    columns: Columns
+    form: TargetForm
 
 
 @dataclass(frozen=True)
-class Form:
+class FormFunctions:
     """The functions for one form of targets.
 
     Args:
@@ -70,18 +70,18 @@ def parse_kind(kind: str) -> Kind:
     """
     names = dict[str, str]()
     for name, block in TARGET_BLOCKS.items():
-        names.setdefault(block.columns, name)
-        names.setdefault(block.also_called or block.columns, name)
+        names.setdefault(block.form, name)
+        names.setdefault(block.also_called or block.form, name)
     words = listing(names)
     names |= {name: name for name in TARGET_BLOCKS}
     if kind not in names:
         raise InputError(f"there is no `kind='{kind}'`.{did_you_mean(kind, names)} Known: {words}")
-    return Kind(names[kind], TARGET_BLOCKS[names[kind]].columns)
+    return Kind(names[kind], TARGET_BLOCKS[names[kind]].form)
 
 
-def block_name(form: Columns) -> str:
+def block_name(form: TargetForm) -> str:
     """The name of the first block in `TARGET_BLOCKS` with this form."""
-    return {block.columns: name for name, block in reversed(TARGET_BLOCKS.items())}[form]
+    return {block.form: name for name, block in reversed(TARGET_BLOCKS.items())}[form]
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:
@@ -158,11 +158,13 @@ def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) ->
 
 _LABELS_NOTE = "every label keeps its share and has a training image"
 
-FORMS: dict[Columns, Form] = {
-    "labels": Form("any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE),
-    "class": Form("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
-    "points": Form("points", columns_with_points, _read_points, _no_strata),
-    "numbers": Form(
+FORMS: dict[TargetForm, FormFunctions] = {
+    "labels": FormFunctions(
+        "any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE
+    ),
+    "class": FormFunctions("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
+    "points": FormFunctions("points", columns_with_points, _read_points, _no_strata),
+    "numbers": FormFunctions(
         "numbers", _find_numbers, _read_numbers, _neighbours_as_strata, "low, medium and high numbers keep their shares"
     ),
 }

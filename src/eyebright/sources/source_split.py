@@ -34,8 +34,8 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
         return source
     rows = source.not_held_out()
     block = source.block()
-    form = FORMS[block.columns]
-    strata = form.strata(block, source.targets[rows.array], valid_pct)
+    functions = FORMS[block.form]
+    strata = functions.strata(block, source.targets[rows.array], valid_pct)
     groups = None if source.group is None else source.group[rows.array].remove_unused_categories()
     if groups is None:
         is_valid = iterative_split(strata, permutation(len(rows), seed), valid_pct)
@@ -45,7 +45,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
         by_group = group_split(strata, groups.codes, permutation(len(groups.categories), seed), valid_pct)
         is_valid = by_group[groups.codes]
     message = f"split at random with seed {seed}: {int(is_valid.sum())} of {len(rows)} images validate"
-    notes = [form.split_note] if form.split_note else []
+    notes = [functions.split_note] if functions.split_note else []
     if groups is not None:
         notes.append(f"each of the {len(groups.categories)} groups is in one part as a whole")
     part = _parts(source, rows.array, is_valid)

@@ -54,7 +54,7 @@ def table_source(
     table = read_csv(path)
     file_column, split_column = find_file_column(table, files), find_split_column(table, labels)
     taken = [name for name in (file_column, split_column) if name]
-    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.columns)
+    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.form)
     table, part, messages = read_part(table, split_column, found.columns)
     targets = found.read(table, found.columns, delimiter)
     group_column = find_group_column(table, [*taken, *targets.columns])

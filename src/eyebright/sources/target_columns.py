@@ -16,7 +16,7 @@ from eyebright.sources.label_column import read_labels_or_class
 from eyebright.sources.number_columns import holds_fractions, holds_numbers, read_numbers
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
-from eyebright.tasks.base import Columns
+from eyebright.tasks.base import TargetForm
 
 
 class FoundColumns(NamedTuple):
@@ -38,7 +38,7 @@ def find_targets(
     taken: Sequence[str],
     *,
     labels: Sequence[str] = (),
-    form: Columns | None = None,
+    form: TargetForm | None = None,
 ) -> FoundColumns:
     """The columns with the targets.
 
@@ -83,7 +83,7 @@ def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) ->
     raise _no_columns(table, listed, "no column is called 'labels' or 'class'")
 
 
-def _reader(form: Columns | None) -> Reader:
+def _reader(form: TargetForm | None) -> Reader:
     return _read_by_content if form is None else FORMS[form].read
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.sources.categorical import Categorical, Mask
-from eyebright.tasks.base import Columns
+from eyebright.tasks.base import TargetForm
 from eyebright.types import LabelSet
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -27,7 +27,7 @@ class TargetColumns:
         known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
     """
 
-    form: Columns
+    form: TargetForm
     columns: tuple[str, ...]
     values: Targets
     messages: tuple[str, ...]

@@ -6,7 +6,7 @@ JSON and its text. Blocks are immutable; `fit` returns a new one, and what was f
 needs the block and the weights and nothing else.
 
 No code outside of this package checks the class of a block. A layer that needs something per kind (how columns are
-read, a section of the report) keeps one table, and the block names its entry: `columns`, `section`.
+read, a section of the report) keeps one table, and the block names its entry: `form`, `section`.
 
 The properties that every target block has are tested in ``tests/laws/test_tasks.py``.
 """
@@ -29,7 +29,7 @@ from eyebright.types import Points, Size, Thresholds, Vocab
 NO_LABEL_CAPTION = "(no label)"
 """The text for an empty set of labels."""
 
-Columns = Literal["labels", "class", "points", "numbers"]
+TargetForm = Literal["labels", "class", "points", "numbers"]
 """What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
 
 SectionName = Literal["labels", "classes", "points", "numbers"]
@@ -53,7 +53,7 @@ class Block(ABC):
 class TargetBlock(Block):
     """A field that the model predicts."""
 
-    columns: ClassVar[Columns]
+    form: ClassVar[TargetForm]
     """What a table's columns hold for this kind; the option `kind` names it too, for the first block with it."""
     also_called: ClassVar[str] = ""
     """Another word that users may give as `kind`; empty: none."""

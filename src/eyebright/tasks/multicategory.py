@@ -17,7 +17,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab, is_missing
+from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.types import LabelSet, Thresholds, Vocab
 
@@ -39,7 +39,7 @@ class MultiCategoryBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "multicategory"
-    columns: ClassVar[Columns] = "labels"
+    form: ClassVar[TargetForm] = "labels"
     section: ClassVar[SectionName] = "labels"
     has_thresholds: ClassVar[bool] = True
     is_categorical: ClassVar[bool] = True

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eyebright.errors import DataError, LabelError, listing
 from eyebright.image.warp import Warp
-from eyebright.tasks.base import Columns, SectionName, TargetBlock, fitted_vocab
+from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab
 from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Vocab
 
@@ -19,7 +19,7 @@ from eyebright.types import Vocab
 class OneClassBlock(TargetBlock):
     """A target field with exactly one class of a vocabulary; a subclass says how outputs become probabilities."""
 
-    columns: ClassVar[Columns] = "class"
+    form: ClassVar[TargetForm] = "class"
     section: ClassVar[SectionName] = "classes"
     can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True

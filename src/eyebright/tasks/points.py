@@ -13,7 +13,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
-from eyebright.tasks.base import Columns, SectionName, TargetBlock
+from eyebright.tasks.base import SectionName, TargetBlock, TargetForm
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
@@ -46,7 +46,7 @@ class PointBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "points"
-    columns: ClassVar[Columns] = "points"
+    form: ClassVar[TargetForm] = "points"
     section: ClassVar[SectionName] = "points"
     is_geometric: ClassVar[bool] = True
     needs_whole_image: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
-from eyebright.tasks.base import Columns, SectionName, TargetBlock, is_missing
+from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds
 
@@ -37,7 +37,7 @@ class RegressionBlock(TargetBlock):
     """
 
     name: ClassVar[str] = "regression"
-    columns: ClassVar[Columns] = "numbers"
+    form: ClassVar[TargetForm] = "numbers"
     section: ClassVar[SectionName] = "numbers"
     needs_whole_image: ClassVar[bool] = True
     n_out: int | None = None

@@ -130,7 +130,7 @@ def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callabl
             assert task.text(learner.dls.valid_ds.value(0)) or kind in ("multicategory", "points")
         case "report":
             section = SECTIONS[task.section](evaluation)
-            assert section.scores()
+            assert section.metric_rows()
             assert section.summary()
         case "drawing":
             mpl.use("Agg")

@@ -32,7 +32,7 @@ def blocks(evaluation: Evaluation) -> dict[str, list]:
 
 
 def test_accuracy_has_wilsons_interval_and_the_majority_as_baseline(evaluation):
-    accuracy, macro = ClassReport(evaluation).scores()
+    accuracy, macro = ClassReport(evaluation).metric_rows()
     right = int((evaluation.scores.argmax(dim=1) == evaluation.targets).sum())
     interval = wilson(right, 60)
     assert (accuracy.value, accuracy.low, accuracy.high) == (right / 60, interval.low, interval.high)
@@ -44,7 +44,7 @@ def test_accuracy_has_wilsons_interval_and_the_majority_as_baseline(evaluation):
 
 
 def test_without_training_images_there_is_no_baseline(evaluation):
-    assert {row.baseline for row in ClassReport(replace(evaluation, training={})).scores()} == {None}
+    assert {row.baseline for row in ClassReport(replace(evaluation, training={})).metric_rows()} == {None}
 
 
 def test_per_class_scores_equal_those_of_sklearn(evaluation):
@@ -120,7 +120,7 @@ def test_images_of_an_unknown_class_are_counted_and_ignored_in_the_scores(evalua
     unknown[::7] = -1
     report, kept = ClassReport(replace(evaluation, targets=unknown)), unknown >= 0
     predicted = evaluation.scores.argmax(dim=1)
-    accuracy, macro = report.scores()
+    accuracy, macro = report.metric_rows()
     assert accuracy.value == pytest.approx(oracle.accuracy_score(unknown[kept], predicted[kept]))
     expected = oracle.f1_score(unknown[kept], predicted[kept], average="macro", labels=range(4), zero_division=0)
     assert macro.value == pytest.approx(expected)
@@ -131,7 +131,7 @@ def test_images_of_an_unknown_class_are_counted_and_ignored_in_the_scores(evalua
     (gallery,) = blocks(replace(evaluation, targets=unknown))["worst"]
     assert not {card.title for card in gallery.cards} & {f"{i:03}.jpg" for i in range(0, 60, 7)}
     nothing = ClassReport(replace(evaluation, targets=torch.full((60,), -1)))
-    assert (nothing.scores(), nothing.sections()) == ([], [])
+    assert (nothing.metric_rows(), nothing.sections()) == ([], [])
 
 
 # ------------------------------------------------------------------ ordered classes
@@ -149,7 +149,7 @@ def ratings(paths: list[str]) -> Evaluation:
 
 
 def test_ordered_classes_have_scores_of_their_distance(ratings):
-    accuracy, macro, off, kappa = ClassReport(ratings).scores()
+    accuracy, macro, off, kappa = ClassReport(ratings).metric_rows()
     known = ratings.targets >= 0
     predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
     true = ratings.targets[known]

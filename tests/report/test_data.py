@@ -4,11 +4,11 @@ import math
 import pytest
 
 from eyebright.errors import DataError
-from eyebright.report.data import ReportFacts, ScoreRow
+from eyebright.report.data import MetricRow, ReportFacts
 
 
 def test_the_line_of_a_score_has_its_interval_and_baseline():
-    row = ScoreRow("mAP", 0.91234, 0.9, 0.925, 0.081)
+    row = MetricRow("mAP", 0.91234, 0.9, 0.925, 0.081)
     assert row.text == "0.912"
     assert row.details == ["95 % CI 0.900-0.925", "baseline 0.081"]
     assert row.line == "mAP 0.912 (95 % CI 0.900-0.925; baseline 0.081)"
@@ -16,18 +16,18 @@ def test_the_line_of_a_score_has_its_interval_and_baseline():
 
 
 def test_the_text_of_a_score_has_its_unit():
-    row = ScoreRow("error", 10.67, 9.9, 11.83, higher_is_better=False, unit="px", is_share=False)
+    row = MetricRow("error", 10.67, 9.9, 11.83, higher_is_better=False, unit="px", is_share=False)
     assert row.text == "10.7 px"
     assert row.details == ["95 % CI 9.90-11.8 px"]
 
 
 def test_an_interval_below_zero_has_no_dash_before_its_minus_sign():
-    assert ScoreRow("R2", 0.1, -0.2, 0.3, is_share=False).details == ["95 % CI -0.2 to 0.3"]
+    assert MetricRow("R2", 0.1, -0.2, 0.3, is_share=False).details == ["95 % CI -0.2 to 0.3"]
 
 
 def test_an_unknown_interval_is_not_written():
-    assert ScoreRow("mAP", math.nan, math.nan, math.nan).details == []
-    assert ScoreRow("mAP", 0.5).interval is None
+    assert MetricRow("mAP", math.nan, math.nan, math.nan).details == []
+    assert MetricRow("mAP", 0.5).interval is None
 
 
 def test_facts_survive_a_round_trip_through_json(facts):

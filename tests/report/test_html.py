@@ -119,9 +119,9 @@ def test_links_lead_to_sections_and_anchors_are_unique(page):
 def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
     data = page()
     text = Page(render_report(data)).text()
-    for score in data.scores:
-        assert f"{score.name} {score.text} 95 % CI {score.low:.3f}-{score.high:.3f}" in text
-        assert f"baseline {score.baseline:.3f}" in text
+    for row in data.metric_rows:
+        assert f"{row.name} {row.text} 95 % CI {row.low:.3f}-{row.high:.3f}" in text
+        assert f"baseline {row.baseline:.3f}" in text
     for part in (
         "labels are split at ' ' (space)",
         "training images 100",
@@ -137,7 +137,7 @@ def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
     ids = [attributes["id"] for _, attributes in Page(render_report(bare)).elements if "id" in attributes]
     assert ids == ["scores", "labels", "worst", "precision-recall", "thresholds"]
-    no_scores = Page(render_report(replace(bare, scores=())))
+    no_scores = Page(render_report(replace(bare, metric_rows=())))
     assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 
 
@@ -198,7 +198,7 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
         f"{shown} of {shown} images on this page could not be read and have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_report(gone)).text()
-    assert (gone.scores, gone.summary) == (whole.scores, whole.summary)
+    assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)
 
 
 def test_the_page_has_the_date_of_the_model(page):

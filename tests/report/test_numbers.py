@@ -44,7 +44,7 @@ def known_of(evaluation: Evaluation, k: int) -> tuple[np.ndarray, np.ndarray]:
 def test_mae_rmse_and_r2_equal_those_of_sklearn(evaluation):
     known = ~evaluation.targets.isnan()
     true, predicted = evaluation.targets[known].numpy(), evaluation.outputs[known].numpy()
-    mae, rmse, r2 = NumberReport(evaluation).scores()
+    mae, rmse, r2 = NumberReport(evaluation).metric_rows()
     assert [mae.name, rmse.name, r2.name] == ["MAE", "RMSE", "R2"]
     assert mae.value == pytest.approx(oracle.mean_absolute_error(true, predicted), rel=1e-6)
     assert rmse.value == pytest.approx(oracle.root_mean_squared_error(true, predicted), rel=1e-6)
@@ -56,7 +56,7 @@ def test_mae_rmse_and_r2_equal_those_of_sklearn(evaluation):
 
 def test_the_scores_of_one_column_equal_scikit_learn(evaluation):
     true, predicted = known_of(evaluation, 0)
-    values = [row.value for row in NumberReport(one_column(evaluation, 0)).scores()]
+    values = [row.value for row in NumberReport(one_column(evaluation, 0)).metric_rows()]
     expected = [
         oracle.mean_absolute_error(true, predicted),
         oracle.root_mean_squared_error(true, predicted),
@@ -72,19 +72,19 @@ def test_the_interval_of_r2_equals_bootstrapping_sklearns_r2_score(evaluation):
         return oracle.r2_score(true.numpy(), predicted.numpy())
 
     interval = bootstrap(r2, [alone.outputs, alone.targets], n_resamples=1000)
-    row = NumberReport(alone).scores()[2]
+    row = NumberReport(alone).metric_rows()[2]
     assert (row.low, row.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
 
 
 def test_the_baseline_is_the_mean_of_the_training_images_and_for_mae_the_median(evaluation):
     fixed = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
     median = np.nanmedian(evaluation.targets[:30].numpy(), axis=0)
-    mae, _, r2 = NumberReport(evaluation).scores()
+    mae, _, r2 = NumberReport(evaluation).metric_rows()
     assert mae.baseline == pytest.approx(np.nanmean(np.abs(median - evaluation.targets.numpy())), rel=1e-5)
     columns = [known_of(evaluation, k)[0] for k in (0, 1)]
     expected = np.mean([oracle.r2_score(true, np.full(len(true), fixed[k])) for k, true in enumerate(columns)])
     assert r2.baseline == pytest.approx(expected, abs=1e-6)
-    assert NumberReport(replace(evaluation, training={})).scores()[0].baseline is None
+    assert NumberReport(replace(evaluation, training={})).metric_rows()[0].baseline is None
 
 
 def test_the_table_has_a_row_for_each_column(evaluation):
@@ -108,7 +108,7 @@ def test_the_table_has_a_row_for_each_column(evaluation):
 
 def test_targets_that_are_all_equal_have_no_r2(evaluation):
     equal = replace(one_column(evaluation, 1), targets=torch.full((60, 1), 3.7))
-    mae, _, r2 = NumberReport(equal).scores()
+    mae, _, r2 = NumberReport(equal).metric_rows()
     assert mae.value > 0
     assert r2.text == "–"
 
@@ -132,12 +132,12 @@ def test_a_single_number_without_a_name_has_no_prefix(paths):
     (gallery,) = blocks(plain)["worst"]
     assert [tag.text for tag in gallery.cards[0].tags] == ["1.00", "1.00"]
     assert NumberReport(plain).summary() == "60 validation images, 1 number each"
-    assert NumberReport(plain).scores()[0].text == "0"
+    assert NumberReport(plain).metric_rows()[0].text == "0"
 
 
 def test_scores_of_unknown_numbers_are_dashes(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
-    assert {row.text for row in NumberReport(unknown).scores()} == {"–"}
+    assert {row.text for row in NumberReport(unknown).metric_rows()} == {"–"}
     assert "worst" not in blocks(unknown)
     assert NumberReport(unknown).summary().endswith("120 of 120 targets unknown and left out")
 

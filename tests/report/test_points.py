@@ -50,7 +50,7 @@ def blocks(evaluation: Evaluation, facts: ReportFacts | None = None) -> dict[str
 
 def test_pixel_errors_are_the_distances_of_the_known_points(evaluation):
     known = distances(evaluation)[~np.isnan(distances(evaluation))]
-    mean, median, *_ = PointReport(evaluation).scores()
+    mean, median, *_ = PointReport(evaluation).metric_rows()
     assert [mean.name, median.name] == ["mean pixel error", "median pixel error"]
     assert mean.value == pytest.approx(known.mean(), rel=1e-6)
     assert median.value == pytest.approx(np.median(known), rel=1e-6)
@@ -61,7 +61,7 @@ def test_pixel_errors_are_the_distances_of_the_known_points(evaluation):
 
 
 def test_nme_and_pck_are_relative_to_the_diagonal_of_each_image(evaluation):
-    _, _, nme, pck = PointReport(evaluation).scores()
+    _, _, nme, pck = PointReport(evaluation).metric_rows()
     relative = distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None]
     known = relative[~np.isnan(relative)]
     assert nme.value == pytest.approx(100 * known.mean(), rel=1e-6)
@@ -75,7 +75,7 @@ def test_nme_and_pck_are_relative_to_the_diagonal_of_each_image(evaluation):
 
 def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
     facts = ReportFacts(normalize_by=("left eye", "right eye"))
-    _, _, nme, pck = PointReport(evaluation, facts).scores()
+    _, _, nme, pck = PointReport(evaluation, facts).metric_rows()
     between = np.hypot(*(evaluation.targets[:, 0] - evaluation.targets[:, 1]).numpy().T)
     relative = distances(evaluation) / between[:, None]
     known = relative[~np.isnan(relative)]
@@ -89,8 +89,8 @@ def test_an_image_whose_normalising_distance_is_zero_is_left_out(evaluation):
     targets = evaluation.targets.clone()
     targets[3, 1] = targets[3, 0]
     report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalize_by=("left eye", "right eye")))
-    assert math.isfinite(report.scores()[2].value)
-    assert "2 images without that distance" in report.scores()[2].note
+    assert math.isfinite(report.metric_rows()[2].value)
+    assert "2 images without that distance" in report.metric_rows()[2].note
 
 
 def test_normalising_by_an_unknown_point_is_an_error_that_names_the_points(evaluation):
@@ -104,18 +104,18 @@ def test_the_baseline_is_the_mean_position_in_training(evaluation):
     place = np.nanmean(evaluation.targets[:30].numpy(), axis=0)
     fixed = np.hypot(*(place - evaluation.targets.numpy()).transpose(2, 0, 1))
     relative = fixed / np.hypot(*evaluation.sizes.numpy().T)[:, None]
-    mean, median, nme, pck = (row.baseline for row in PointReport(evaluation).scores())
+    mean, median, nme, pck = (row.baseline for row in PointReport(evaluation).metric_rows())
     assert mean == pytest.approx(np.nanmean(fixed), rel=1e-6)
     assert median == pytest.approx(np.nanmedian(fixed), rel=1e-6)
     assert nme == pytest.approx(100 * np.nanmean(relative), rel=1e-6)
     assert pck == pytest.approx((relative[~np.isnan(relative)] <= 0.05).mean(), rel=1e-6)
-    assert {row.baseline for row in PointReport(replace(evaluation, training={})).scores()} == {None}
+    assert {row.baseline for row in PointReport(replace(evaluation, training={})).metric_rows()} == {None}
 
 
 def test_a_prediction_that_is_nan_makes_the_mean_nan_and_is_not_a_correct_keypoint(evaluation):
     outputs = evaluation.outputs.clone()
     outputs[0, 0] = math.nan
-    mean, _, _, pck = PointReport(replace(evaluation, outputs=outputs)).scores()
+    mean, _, _, pck = PointReport(replace(evaluation, outputs=outputs)).metric_rows()
     assert math.isnan(mean.value)
     relative = (distances(evaluation) / np.hypot(*evaluation.sizes.numpy().T)[:, None])[
         ~evaluation.targets.isnan().any(2)
@@ -198,7 +198,7 @@ def test_a_point_whose_target_is_unknown_is_not_drawn(evaluation):
 def test_without_known_points_there_are_no_sections(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
     assert PointReport(unknown).sections() == []
-    assert {row.text for row in PointReport(unknown).scores()} == {"– px", "– %", "–"}
+    assert {row.text for row in PointReport(unknown).metric_rows()} == {"– px", "– %", "–"}
 
 
 def test_points_without_names_are_numbered(evaluation):

@@ -128,7 +128,7 @@ def test_without_history_and_facts_there_is_still_a_report(trained: Callable[[st
     report = make_report(tmp_path / "model")
     assert report.title == "test_resnet"
     assert [section.anchor for section in report.sections] == ["numbers", "worst", "settings"]
-    assert {score.baseline for score in report.scores} == {None}
+    assert {row.baseline for row in report.metric_rows} == {None}
 
 
 def test_a_damaged_history_is_named(trained: Callable[[str], Learner], tmp_path: Path) -> None:

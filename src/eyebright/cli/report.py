@@ -29,7 +29,7 @@ def report(arguments: "CommandArguments") -> None:
     from eyebright.workflow.report import REPORT, make_report
 
     data = make_report(options.model, images=options.images, out=options.out, normalize_by=options.normalize_by)
-    for row in data.scores:
+    for row in data.metric_rows:
         say(row.line)
     for notice in data.notices:
         say(f"{notice}: --images FOLDER", err=True)

@@ -27,7 +27,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     return ReportData(
         title=facts.title,
         summary=report.summary(),
-        scores=report.scores(),
+        metric_rows=report.metric_rows(),
         sections=sections,
         notices=_missing_thumbnails(sections),
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),

@@ -14,7 +14,7 @@ from eyebright.evaluation.intervals import bootstrap, wilson
 from eyebright.evaluation.worst import LabelCase, worst_classes
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
@@ -48,7 +48,7 @@ class ClassReport(TaskReport):
         unknown = len(self.evaluation) - len(self.rows)
         return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
 
-    def scores(self) -> list[ScoreRow]:
+    def metric_rows(self) -> list[MetricRow]:
         """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
         if not len(self.rows):
             return []
@@ -99,7 +99,7 @@ class ClassReport(TaskReport):
 
     # ------------------------------------------------------------------ scores
 
-    def _other(self, metric: Metric) -> ScoreRow:
+    def _other(self, metric: Metric) -> MetricRow:
         interval = bootstrap(metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.rows)))
         # The best constant prediction per metric; "*" is that of all metrics not named (TargetBlock.training_summary).
         constants = self.training.get("baseline", {})
@@ -107,7 +107,7 @@ class ClassReport(TaskReport):
         baseline = (
             None if constant is None else metric(torch.tensor(constant).expand_as(self.probabilities), self.targets)
         )
-        return ScoreRow(
+        return MetricRow(
             metric.display_name,
             metric(self.probabilities, self.targets),
             interval.low,
@@ -124,20 +124,20 @@ class ClassReport(TaskReport):
             return None
         return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.rows))
 
-    def _accuracy(self) -> ScoreRow:
+    def _accuracy(self) -> MetricRow:
         images, majority = len(self.rows), self._majority
         right = int((self.predicted == self.targets).sum())
         interval = wilson(right, images)
         baseline = None if majority is None else float((majority == self.targets).double().mean())
         note = f"{right:,} of {count_text(images, 'image')} right"
-        return ScoreRow("accuracy", right / images, interval.low, interval.high, baseline, note)
+        return MetricRow("accuracy", right / images, interval.low, interval.high, baseline, note)
 
-    def _macro_f1(self) -> ScoreRow:
+    def _macro_f1(self) -> MetricRow:
         interval = bootstrap(self._f1, [self.predicted, self.targets], n_resamples=n_resamples_for(len(self.rows)))
         baseline = None if self._majority is None else self._f1(self._majority, self.targets)
         value = self._f1(self.predicted, self.targets)
         note = "mean over the classes, each counts the same"
-        return ScoreRow("macro F1", value, interval.low, interval.high, baseline, note)
+        return MetricRow("macro F1", value, interval.low, interval.high, baseline, note)
 
     def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
         """Macro F1 from counts, which is fast enough to be repeated for each bootstrap resample."""

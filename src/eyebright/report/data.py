@@ -1,6 +1,6 @@
-"""The values of a report: the facts that an `Evaluation` lacks, the scores, and the finished page.
+"""The values of a report: the facts that an `Evaluation` lacks, the metrics, and the finished page.
 
-Each kind of target has a `TaskReport` (in labels.py, classes.py, points.py, numbers.py), which computes its scores and
+Each kind of target has a `TaskReport` (in labels.py, classes.py, points.py, numbers.py), which computes its metrics and
 sections from an `Evaluation`.
 """
 
@@ -81,12 +81,12 @@ class ReportFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One score of the whole set.
+class MetricRow:
+    """One metric of the whole set, with its confidence interval and the baseline.
 
     Args:
         name: the name of the metric.
-        value: the score.
+        value: its value.
         low: the lower end of its 95 % confidence interval; None if there is none.
         high: the upper end.
         baseline: the score of the best constant prediction; None if unknown.
@@ -171,7 +171,7 @@ class ShownImage(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TaskReport(ABC):
-    """The scores and sections of a report for one kind of target.
+    """The metrics and sections of a report for one kind of target.
 
     Args:
         evaluation: the model's outputs for a set of images, with their targets.
@@ -206,12 +206,12 @@ class TaskReport(ABC):
 
     @property
     def history_note(self) -> str:
-        """How the metrics after each epoch differ from `scores`; empty if they do not."""
+        """How the metrics after each epoch differ from `metric_rows`; empty if they do not."""
         return ""
 
     @abstractmethod
-    def scores(self) -> list[ScoreRow]:
-        """The scores of the whole set, with intervals and baselines."""
+    def metric_rows(self) -> list[MetricRow]:
+        """The metrics of the whole set, with intervals and baselines."""
 
     @abstractmethod
     def sections(self) -> list[Section]:
@@ -239,7 +239,7 @@ class ReportData:
     Args:
         title: the heading.
         summary: a short description of the set.
-        scores: the scores of the whole set.
+        metric_rows: the metrics of the whole set.
         sections: the sections, in their order.
         notices: sentences on what is missing from the page.
         created: when the model was saved, as text; empty if unknown.
@@ -247,7 +247,7 @@ class ReportData:
 
     title: str
     summary: str
-    scores: Sequence[ScoreRow]
+    metric_rows: Sequence[MetricRow]
     sections: Sequence[Section]
     notices: Sequence[str] = ()
     created: str = ""

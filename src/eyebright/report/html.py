@@ -43,8 +43,8 @@ def render_report(data: ReportData) -> str:
         .get_template("page.html")
         .render(
             page=data,
-            any_drawn=any(score.is_share for score in data.scores),
-            any_baseline=any(score.baseline is not None for score in data.scores),
+            any_drawn=any(row.is_share for row in data.metric_rows),
+            any_baseline=any(row.baseline is not None for row in data.metric_rows),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             style=style,

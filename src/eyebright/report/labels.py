@@ -14,9 +14,9 @@ from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
 from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
-from eyebright.report.label_scores import METRIC_TITLES, LabelScores
+from eyebright.report.label_metrics import METRIC_TITLES, LabelMetrics
 from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
@@ -64,11 +64,11 @@ class MultiLabelReport(TaskReport):
             "scores above use the thresholds of the saved model."
         )
 
-    def scores(self) -> list[ScoreRow]:
+    def metric_rows(self) -> list[MetricRow]:
         """The mAP, F1 in three averages, exact match and Hamming loss."""
         tuned = self.thresholds_tuned_on_this_set
-        scores = LabelScores(self.probabilities, self.targets, self.thresholds, self.training, tuned)
-        return scores.rows(self._rankings)
+        metrics = LabelMetrics(self.probabilities, self.targets, self.thresholds, self.training, tuned)
+        return metrics.rows(self._rankings)
 
     def sections(self) -> list[Section]:
         """A row per label, the worst mistakes, and the curves that thresholds are chosen by."""

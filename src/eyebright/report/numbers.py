@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import bootstrap_totals
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -49,7 +49,7 @@ class NumberReport(TaskReport):
         unknown = int(self.targets.isnan().sum())
         return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and left out" if unknown else "")
 
-    def scores(self) -> list[ScoreRow]:
+    def metric_rows(self) -> list[MetricRow]:
         """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""
         totals = _totals(self.predicted, self.targets)
         values = _scores(totals.sum(dim=0, keepdim=True))[0].tolist()
@@ -58,7 +58,7 @@ class NumberReport(TaskReport):
         rows = zip(_SCORES, values, intervals, baselines, strict=True)
         several = "; all columns together, whatever their units" if len(self.names) > 1 else ""
         return [
-            ScoreRow(
+            MetricRow(
                 name,
                 value,
                 interval.low,

@@ -19,7 +19,7 @@ from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_totals
 from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_errors
-from eyebright.report.data import ScoreRow, ShownImage, TaskReport, n_resamples_for
+from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
 from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
@@ -68,7 +68,7 @@ class PointReport(TaskReport):
         text = f"{self.set_text}, {count_text(len(self.names), 'point')} each"
         return text + (f"; {total - known:,} of {total:,} targets unknown and left out" if known < total else "")
 
-    def scores(self) -> list[ScoreRow]:
+    def metric_rows(self) -> list[MetricRow]:
         """Mean and median pixel error, NME and PCK; the baseline predicts the mean position in training."""
         mean, nme, pck = self._means()
         return [mean, self._median(), nme, pck]
@@ -136,7 +136,7 @@ class PointReport(TaskReport):
         constant = torch.tensor(self.training["baseline"]["*"], dtype=torch.float64)  # "*": the same for all metrics
         return point_errors(constant.expand(self.targets.shape), self.targets)
 
-    def _means(self) -> tuple[ScoreRow, ScoreRow, ScoreRow]:
+    def _means(self) -> tuple[MetricRow, MetricRow, MetricRow]:
         """Mean pixel error, NME and PCK; all are means over the known points, so one bootstrap of sums is enough."""
         totals = self._totals(self.errors)
         values = _means_of_sums(totals.sum(dim=0, keepdim=True))[0].tolist()
@@ -151,7 +151,7 @@ class PointReport(TaskReport):
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),
             _row("NME", *nme, note=f"normalised mean error, {by}; lower is better", unit="%"),
-            ScoreRow(
+            MetricRow(
                 name,
                 pck[0],
                 pck[1].low,
@@ -174,7 +174,7 @@ class PointReport(TaskReport):
         columns = [known, errors.where(known, 0.0), with_length, normalized, within]  # keeps predictions that are NaN
         return torch.stack([column.double().sum(dim=1) for column in columns], dim=1)
 
-    def _median(self) -> ScoreRow:
+    def _median(self) -> MetricRow:
         n_resamples = n_resamples_for(_MEDIAN_COST * self.errors.numel())
         interval = bootstrap(_median, [self.errors], n_resamples=n_resamples)
         baseline = None if self._baseline_errors is None else _median(self._baseline_errors)
@@ -299,9 +299,9 @@ def _marks(points: Sequence[tuple[str, Sequence[float], Sequence[float]]], scale
     ]
 
 
-def _row(name: str, value: float, interval: Interval, baseline: float | None, *, note: str, unit: str) -> ScoreRow:
+def _row(name: str, value: float, interval: Interval, baseline: float | None, *, note: str, unit: str) -> MetricRow:
     ends = (interval.low, interval.high)
-    return ScoreRow(name, value, *ends, baseline, note, higher_is_better=False, unit=unit, is_share=False)
+    return MetricRow(name, value, *ends, baseline, note, higher_is_better=False, unit=unit, is_share=False)
 
 
 def _means_of_sums(sums: Float[Tensor, "s 5"]) -> Float[Tensor, "s 3"]:

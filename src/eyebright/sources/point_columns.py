@@ -19,7 +19,7 @@ from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
 
 _VISIBILITY = r"v|vis|visible|visibility"
-_FORMS = (
+_NAME_PATTERNS = (
     re.compile(rf"(?P<name>.+?)[ _.\-]+(?P<axis>x|y|{_VISIBILITY})", re.IGNORECASE),  # left_eye_x, left eye.x, 1_x
     re.compile(rf"(?P<axis>x|y|{_VISIBILITY})[ _.\-]*(?P<name>\d+)", re.IGNORECASE),  # x1, x_1
     re.compile(rf"(?P<axis>x|y|{_VISIBILITY})[ _.\-]+(?P<name>.+)", re.IGNORECASE),  # x_left_eye
@@ -64,8 +64,8 @@ def find_points(names: Sequence[str]) -> list[PointColumns]:
     """
     axes: dict[tuple[int, str], dict[str, str]] = {}
     for column in names:
-        for number, form in enumerate(_FORMS):
-            if match := form.fullmatch(column):
+        for number, pattern in enumerate(_NAME_PATTERNS):
+            if match := pattern.fullmatch(column):
                 axis = match["axis"][0].lower()
                 axes.setdefault((number, match["name"].lower()), {}).setdefault(axis, column)
                 axes[number, match["name"].lower()].setdefault("name", match["name"])

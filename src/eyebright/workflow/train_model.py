@@ -82,7 +82,7 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
         write_history(learner.run.history, out / HISTORY)
         report = make_report(out)
         (out / CHECKPOINT).unlink(missing_ok=True)
-        for sentence in (*(row.line for row in report.scores), *report.notices):
+        for sentence in (*(row.line for row in report.metric_rows), *report.notices):
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.

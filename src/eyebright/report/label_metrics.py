@@ -1,4 +1,4 @@
-"""The multi-label scores, each with its confidence interval and the score of the best constant prediction."""
+"""The multi-label metrics, each with its confidence interval and the value of the best constant prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from eyebright.evaluation.label_intervals import RankingIntervals, decision_inte
 from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
-from eyebright.report.data import ScoreRow, n_resamples_for
+from eyebright.report.data import MetricRow, n_resamples_for
 from eyebright.types import Thresholds
 from eyebright.web.text import count_text, score_text
 
@@ -30,8 +30,8 @@ METRIC_TITLES = {metric.name: metric.display_name for metric, _ in _DECISION_MET
 
 
 @dataclass(frozen=True, eq=False)
-class LabelScores:
-    """The multi-label scores of one set of images.
+class LabelMetrics:
+    """The multi-label metrics of one set of images.
 
     Args:
         probabilities: the probability of each label for each image.
@@ -47,7 +47,7 @@ class LabelScores:
     training: Mapping[str, Any]
     thresholds_tuned_on_this_set: bool
 
-    def rows(self, rankings: RankingIntervals) -> list[ScoreRow]:
+    def rows(self, rankings: RankingIntervals) -> list[MetricRow]:
         """The rows of mAP, which needs no threshold, and of the metrics of decisions.
 
         Args:
@@ -60,21 +60,21 @@ class LabelScores:
             *(self._decided(metric, note, decisions, intervals[metric.name]) for metric, note in _DECISION_METRICS),
         ]
 
-    def _mean_ap(self, interval: Interval) -> ScoreRow:
+    def _mean_ap(self, interval: Interval) -> MetricRow:
         value = mean_average_precision(self.probabilities, self.targets)
         absent = int((~(self.targets == 1).any(dim=0)).sum())
         note = "mean over the labels of average precision; needs no threshold"
         if absent:
             note += f"; without {count_text(absent, 'label')} that no image has"
-        return ScoreRow(mean_ap.display_name, value, interval.low, interval.high, self._frequencies(), note)
+        return MetricRow(mean_ap.display_name, value, interval.low, interval.high, self._frequencies(), note)
 
-    def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> ScoreRow:
+    def _decided(self, metric: Metric, note: str, decisions: Bool[Tensor, "n k"], interval: Interval) -> MetricRow:
         value = metric(decisions, self.targets)
         absent = int(((self.targets == 0).any(dim=0) & ~(self.targets == 1).any(dim=0)).sum())
         if absent and metric is f1_macro:
             note += f"; {count_text(absent, 'label')} that no image has count{'s' * (absent == 1)} as 0"
         tuned = self.thresholds_tuned_on_this_set and self.thresholds.metric == metric.name
-        return ScoreRow(
+        return MetricRow(
             metric.display_name,
             value,
             interval.low,

@@ -6,13 +6,13 @@ from sklearn import metrics as oracle
 
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import cross_fitted_score, tune_thresholds
-from eyebright.report.data import ScoreRow, n_resamples_for
+from eyebright.report.data import MetricRow, n_resamples_for
 from eyebright.report.labels import MultiLabelReport
 from eyebright.types import LabelSet, Thresholds
 
 
-def by_name(evaluation: Evaluation) -> dict[str, ScoreRow]:
-    return {row.name: row for row in MultiLabelReport(evaluation).scores()}
+def by_name(evaluation: Evaluation) -> dict[str, MetricRow]:
+    return {row.name: row for row in MultiLabelReport(evaluation).metric_rows()}
 
 
 def decided_by(evaluation: Evaluation, thresholds: Thresholds) -> Evaluation:
@@ -51,7 +51,7 @@ def test_unknown_targets_are_ignored_in_all_scores(evaluation):
 
 
 def test_every_score_is_inside_its_interval_and_has_its_direction(evaluation):
-    rows = MultiLabelReport(evaluation).scores()
+    rows = MultiLabelReport(evaluation).metric_rows()
     assert all(row.low <= row.value <= row.high for row in rows)
     assert [row.name for row in rows if not row.higher_is_better] == ["Hamming loss"]
 
@@ -82,7 +82,7 @@ def test_the_baseline_of_decisions_is_the_best_constant_prediction_on_the_traini
 
 
 def test_a_good_model_is_better_than_the_baselines(evaluation):
-    for row in MultiLabelReport(evaluation).scores():
+    for row in MultiLabelReport(evaluation).metric_rows():
         assert row.value > row.baseline if row.higher_is_better else row.value < row.baseline
 
 

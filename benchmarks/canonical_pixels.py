@@ -120,9 +120,9 @@ def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
     print(measure.table(["", *names], rows))
     exact, fast_scores = outputs.values()
     difference = (exact - fast_scores).abs()
-    changed = sum(a != b for a, b in zip(decision.answers(exact), decision.answers(fast_scores), strict=True))
+    changed = sum(a != b for a, b in zip(decision.decode_batch(exact), decision.decode_batch(fast_scores), strict=True))
     print(f"\nscores differ by {difference.mean():.2g} on average and {difference.max():.2g} at most; ", end="")
-    print(f"{changed} of {len(evaluation)} answers change" if task.is_categorical else "")
+    print(f"{changed} of {len(evaluation)} predictions change" if task.is_categorical else "")
     return {**record, "mean": difference.mean().item(), "max": difference.max().item(), "changed": changed}
 
 

@@ -73,7 +73,7 @@ def test_outputs_and_targets_survive_a_round_trip_exactly(kind: str) -> None:
     assert torch.equal(read.sizes, given.sizes)
     assert (read.files, read.root, read.part) == (given.files, given.root, given.part)
     torch.testing.assert_close(read.scores, given.scores, rtol=0, atol=0)
-    assert [str(answer) for answer in read.answers] == [str(answer) for answer in given.answers]
+    assert [str(value) for value in read.decoded] == [str(value) for value in given.decoded]
 
 
 @pytest.mark.parametrize("kind", TASKS)
@@ -170,7 +170,7 @@ def test_names_that_differ_only_in_what_is_not_valid_unicode_have_columns_of_the
 def test_class_names_that_are_not_valid_unicode_survive_a_round_trip() -> None:
     task = CategoryBlock(["caf\udce9", "dog"])
     given = make_evaluation(task, torch.eye(2), torch.tensor([0, 1]))
-    assert back(given).answers == ["caf\udce9", "dog"]
+    assert back(given).decoded == ["caf\udce9", "dog"]
 
 
 @settings(deadline=None, max_examples=50)
@@ -271,8 +271,8 @@ def test_parts_with_another_number_of_rows_are_an_error() -> None:
 def test_another_decision_changes_the_answers_but_not_the_outputs() -> None:
     given = evaluation()
     strict = given.with_decision(given.decision.with_thresholds(Thresholds(1.0)))
-    assert all(not answer for answer in strict.answers)
-    assert any(given.answers)
+    assert all(not value for value in strict.decoded)
+    assert any(given.decoded)
     assert strict.outputs is given.outputs
 
 

@@ -42,7 +42,7 @@ def predictions(block: TargetBlock, count: int) -> Predictions:
     outputs = torch.randn(len(PATHS), block.width, generator=torch.Generator().manual_seed(0))
     decision = Decision(block)
     scores = decision.scores(outputs)
-    found = [Prediction(path, decision.answer(row), row) for path, row in zip(PATHS, scores, strict=True)]
+    found = [Prediction(path, decision.decode(row), row) for path, row in zip(PATHS, scores, strict=True)]
     return Predictions(found[:count], {}, block)
 
 
@@ -112,7 +112,7 @@ def rows_of(file_format: PredictionFormat) -> list[list[str]]:
     writer = PredictionWriter(lines.append, file_format, block)
     for i, path in enumerate([*FORMULAS[:5], "a\rb.png"]):
         row = decision.scores(torch.eye(6)[i : i + 1] * 50 - 40)[0]
-        writer.add(Prediction(path, decision.answer(row), row))
+        writer.add(Prediction(path, decision.decode(row), row))
     writer.end()
     return list(csv.reader(io.StringIO("".join(lines), newline="")))
 

@@ -1,4 +1,4 @@
-"""Every kind of answer has its entry in every layer: from the columns of a table to the drawing of a result.
+"""Every kind of target has its entry in every layer: from the columns of a table to the drawing of a result.
 
 A new kind is one more line in COLUMNS; the layers are walked with a model that was trained for one epoch.
 """
@@ -107,7 +107,7 @@ def test_a_table_with_the_columns_of_a_kind_is_read_as_that_kind(kind: str, read
 def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callable[[str], Learner]) -> None:
     learner = trained(kind)
     task, evaluation = learner.dls.target, learner.evaluate()
-    answer, scores = evaluation.answers[0], evaluation.scores[0]
+    value, scores = evaluation.decoded[0], evaluation.scores[0]
     match layer:
         case "width":
             assert evaluation.outputs.shape == (6, task.width)
@@ -122,11 +122,11 @@ def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callabl
             assert summary["images"] == len(learner.dls.train_ds)
             assert json.loads(json.dumps(summary))["baseline"]
         case "table":
-            assert len(task.table_row(answer, scores)) == len(task.table_columns) > 0
+            assert len(task.table_row(value, scores)) == len(task.table_columns) > 0
         case "json":
-            assert json.loads(json.dumps(task.answer_json(answer, scores)))
+            assert json.loads(json.dumps(task.prediction_json(value, scores)))
         case "words":
-            assert isinstance(task.text(answer), str)
+            assert isinstance(task.text(value), str)
             assert task.text(learner.dls.valid_ds.value(0)) or kind in ("multicategory", "points")
         case "report":
             section = SECTIONS[task.section](evaluation)

@@ -68,10 +68,10 @@ def test_the_saved_model_predicts_what_the_saved_evaluation_holds(
     assert [prediction.path for prediction in predictions] == [str(path) for path in evaluation.paths]
     scores = torch.stack([prediction.scores for prediction in predictions])
     torch.testing.assert_close(scores, evaluation.scores, **NEAR)
-    for prediction, answer in zip(predictions, evaluation.answers, strict=True):
+    for prediction, value in zip(predictions, evaluation.decoded, strict=True):
         torch.testing.assert_close(
             predictor.target.target_row(predictor.target.encode(prediction.answer)),
-            predictor.target.target_row(predictor.target.encode(answer)),
+            predictor.target.target_row(predictor.target.encode(value)),
             **NEAR,
         )
 

@@ -1,4 +1,4 @@
-"""The laws that every kind of answer keeps; a new kind is one more line in CASES."""
+"""The laws that every kind of target keeps; a new kind is one more line in CASES."""
 
 import json
 from collections.abc import Callable
@@ -112,7 +112,7 @@ def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case)
     if leading.takes != "logits":
         assert leading(scores, own) == pytest.approx(case.best, abs=1e-3)
     for row, value in zip(scores, values, strict=True):
-        assert same(decision.answer(row), value)
+        assert same(decision.decode(row), value)
 
 
 def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:

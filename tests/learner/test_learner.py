@@ -296,10 +296,10 @@ def test_points_are_predicted_in_pixels_of_the_image_file(folder: Path, table: p
     predictions, targets, decoded = learner.get_preds(with_decoded=True)
     assert predictions.shape == targets.shape == (len(learner.dls.valid_ds), 1, 2)
     row = marked[marked["is_valid"]].iloc[0]
-    answer = learner.predict(folder / row["fname"])
+    prediction = learner.predict(folder / row["fname"])
     warp = next(learner.dls.valid.batches()).warps[0]
     expected = learner.dls.target.decode(learner.dls.target.own_units(predictions[:1], [warp])[0])
-    assert torch.allclose(answer.decoded.xy, expected.xy, atol=1e-3)
+    assert torch.allclose(prediction.decoded.xy, expected.xy, atol=1e-3)
     assert torch.allclose(decoded[0].xy, expected.xy, atol=1e-3)
 
 
@@ -307,9 +307,9 @@ def test_the_prediction_of_one_image_equals_that_of_the_dataset(
     trained: Learner, folder: Path, table: pd.DataFrame
 ) -> None:
     probabilities, _ = trained.get_preds()
-    answer = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
-    assert torch.allclose(answer.scores, probabilities[0], atol=1e-5)
-    assert answer.decoded == trained.dls.target.decode(probabilities[0])
+    prediction = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
+    assert torch.allclose(prediction.scores, probabilities[0], atol=1e-5)
+    assert prediction.decoded == trained.dls.target.decode(probabilities[0])
     with pytest.raises(ImageError, match="nowhere.png"):
         trained.predict("nowhere.png")
 

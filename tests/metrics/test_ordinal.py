@@ -21,7 +21,7 @@ def random_set(seed, *, images=80, classes=5, unknown=0.0):
 
 def test_no_class_has_a_smaller_expected_distance_than_the_median():
     probabilities, _ = random_set(0, images=200)
-    distances = (torch.arange(5)[:, None] - torch.arange(5)).abs().double()  # of each answer from each class
+    distances = (torch.arange(5)[:, None] - torch.arange(5)).abs().double()  # of each prediction from each class
     expected = probabilities @ distances.T
     chosen = expected.gather(1, median_class(probabilities)[:, None])[:, 0]
     torch.testing.assert_close(chosen, expected.min(dim=1).values)

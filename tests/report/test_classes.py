@@ -151,7 +151,7 @@ def ratings(paths: list[str]) -> Evaluation:
 def test_ordered_classes_have_scores_of_their_distance(ratings):
     accuracy, macro, off, kappa = ClassReport(ratings).metric_rows()
     known = ratings.targets >= 0
-    predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
+    predicted = torch.tensor([int(name) - 1 for name in ratings.decoded])[known]
     true = ratings.targets[known]
     assert accuracy.value == pytest.approx(oracle.accuracy_score(true, predicted))
     assert macro.value == pytest.approx(oracle.f1_score(true, predicted, average="macro", labels=range(5)))
@@ -168,7 +168,7 @@ def test_the_confusion_matrix_and_the_worst_mistakes_use_the_predictions(ratings
     sections = blocks(ratings)
     matrix = sections["confusion"][0]
     known = ratings.targets >= 0
-    predicted = torch.tensor([int(answer) - 1 for answer in ratings.answers])[known]
+    predicted = torch.tensor([int(name) - 1 for name in ratings.decoded])[known]
     counts = [[cell.value for cell in row[1:]] for row in matrix.rows]
     np.testing.assert_array_equal(counts, oracle.confusion_matrix(ratings.targets[known], predicted, labels=range(5)))
     (gallery,) = sections["worst"]

@@ -37,7 +37,7 @@ class Temperature:
         return {"value": self.value}
 
 
-# ------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------- decoded values
 
 
 def test_without_calibration_scores_are_the_activated_outputs() -> None:
@@ -50,12 +50,12 @@ def test_answers_are_decided_by_the_thresholds() -> None:
     decision = Decision(LABELS, Thresholds((0.4, 0.9, 0.5)))
     scores = decision.scores(OUTPUTS)
     assert decision.decide(scores).tolist() == [[True, False, False], [True, False, True]]
-    assert decision.answers(scores) == [LabelSet(["ant"]), LabelSet(["ant", "cat"])]
-    assert decision.answers(scores) == [decision.answer(row) for row in scores]
+    assert decision.decode_batch(scores) == [LabelSet(["ant"]), LabelSet(["ant", "cat"])]
+    assert decision.decode_batch(scores) == [decision.decode(row) for row in scores]
 
 
 @pytest.mark.parametrize(
-    ("task", "outputs", "answer"),
+    ("task", "outputs", "value"),
     [
         (CategoryBlock(["ant", "bee", "cat"]), [0.0, 2.0, -1.0], "bee"),
         (OrdinalBlock([1, 2, 3]), [5.0, -5.0], "2"),
@@ -64,16 +64,16 @@ def test_answers_are_decided_by_the_thresholds() -> None:
     ],
     ids=["category", "ordinal", "points", "regression"],
 )
-def test_each_kind_gives_its_own_answers(task: Any, outputs: list[float], answer: Any) -> None:
+def test_each_kind_decodes_its_own_values(task: Any, outputs: list[float], value: Any) -> None:
     decision = Decision(task)
-    assert decision.answers(decision.scores(torch.tensor([outputs]))) == [answer]
+    assert decision.decode_batch(decision.scores(torch.tensor([outputs]))) == [value]
 
 
 def test_thresholds_apply_to_calibrated_probabilities() -> None:
     decision = Decision(LABELS, Thresholds(0.7), Temperature(4.0))
     scores = decision.scores(OUTPUTS)
     assert torch.equal(scores, (OUTPUTS / 4).sigmoid())
-    assert decision.answers(scores) == [LabelSet(), LabelSet(["ant"])]
+    assert decision.decode_batch(scores) == [LabelSet(), LabelSet(["ant"])]
     assert decision.with_thresholds(Thresholds(0.6)).scores(OUTPUTS).equal(scores)
 
 
@@ -104,7 +104,7 @@ def test_a_decision_goes_through_json_and_comes_back_equal(values: Any, metric: 
     assert back.thresholds.names == decision.thresholds.names
     scores = decision.scores(OUTPUTS)
     assert torch.equal(back.scores(OUTPUTS), scores)
-    assert back.answers(scores) == decision.answers(scores)
+    assert back.decode_batch(scores) == decision.decode_batch(scores)
 
 
 def test_a_calibration_goes_through_json(monkeypatch: pytest.MonkeyPatch) -> None:

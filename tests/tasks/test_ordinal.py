@@ -1,4 +1,4 @@
-"""`OrdinalBlock`: reading, probabilities and answers of ordered classes, and the CORN loss."""
+"""`OrdinalBlock`: reading, probabilities and decoded values of ordered classes, and the CORN loss."""
 
 import numpy as np
 import pytest
@@ -96,8 +96,8 @@ def test_whatever_the_outputs_are_probabilities_are_not_negative_and_sum_to_one(
 
 def test_the_answer_is_the_median_class():
     decision = Decision(RATINGS)
-    assert decision.answer(torch.tensor([0.45, 0.0, 0.1, 0.0, 0.45])) == "3"
-    assert decision.answers(decision.scores(torch.full((1, 4), 9.0))) == ["5"]
+    assert decision.decode(torch.tensor([0.45, 0.0, 0.1, 0.0, 0.45])) == "3"
+    assert decision.decode_batch(decision.scores(torch.full((1, 4), 9.0))) == ["5"]
 
 
 # ------------------------------------------------------------------------------- loss
@@ -200,7 +200,7 @@ def test_a_prediction_has_the_class_and_the_probability_of_each():
     scores = torch.tensor([0.1, 0.1, 0.5, 0.2, 0.1], dtype=torch.float64)
     assert RATINGS.table_columns == ("labels", "1", "2", "3", "4", "5")
     assert RATINGS.table_row("3", scores) == ("3", 0.1, 0.1, 0.5, 0.2, 0.1)
-    assert RATINGS.answer_json("3", scores)["probabilities"]["3"] == 0.5
+    assert RATINGS.prediction_json("3", scores)["probabilities"]["3"] == 0.5
     assert RATINGS.text("3") == "3"
     assert RATINGS.describe() == "OrdinalBlock with 5 ordered classes: '1', '2', '3', '4', '5'"
     assert OrdinalBlock().describe() == "OrdinalBlock, not fitted yet"

@@ -44,7 +44,7 @@ def rows(images: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(images: Path, rows: pd.DataFrame) -> Callable[[str], Learner]:
-    """Makes a learner that has been trained for an epoch, once for each kind of answer."""
+    """Makes a learner that has been trained for an epoch, once for each kind of target."""
     made: dict[str, Learner] = {}
 
     def learner(kind: str) -> Learner:

@@ -54,7 +54,7 @@ def show_targets(
 def show_predictions(
     dataset: Dataset,
     batch: Batch,
-    predictions: Sequence[Any],
+    decoded: Sequence[Any],
     *,
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
@@ -64,7 +64,7 @@ def show_predictions(
     Args:
         dataset: that the batch was read from.
         batch: with targets.
-        predictions: of the first images of the batch, as `Decision.answers` gives them.
+        decoded: the predicted values of its first images, as `Decision.decode_batch` returns them.
         grid: rows and columns; for points, columns of pairs.
         figsize: width and height in inches.
 
@@ -76,33 +76,33 @@ def show_predictions(
     if target is None or batch.y is None:
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
-        predictions = predictions[: grid[0] * grid[1]]
+        decoded = decoded[: grid[0] * grid[1]]
     read_y = dataset.spec.y_reader(dataset.source)
-    values = [read_y(batch.indices[i]) for i in range(len(predictions))]
+    values = [read_y(batch.indices[i]) for i in range(len(decoded))]
     if target.points_of(values[0]) is None:
-        _show_titles(batch, values, predictions, target, grid=grid, figsize=figsize)
+        _show_titles(batch, values, decoded, target, grid=grid, figsize=figsize)
     else:
-        _show_pairs(dataset, batch, values, predictions, target, grid=grid, figsize=figsize)
+        _show_pairs(dataset, batch, values, decoded, target, grid=grid, figsize=figsize)
 
 
 def _show_titles(
     batch: Batch,
     values: Sequence[Any],
-    predictions: Sequence[Any],
+    decoded: Sequence[Any],
     target: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
     """Each title is the target above the prediction; green if equal, red if not, where that can be said."""
-    pairs = list(zip(values, predictions, strict=True))
+    pairs = list(zip(values, decoded, strict=True))
     titles = [
-        f"{target.text(value) or NO_LABEL_CAPTION}\n{target.text(prediction) or NO_LABEL_CAPTION}"
-        for value, prediction in pairs
+        f"{target.text(value) or NO_LABEL_CAPTION}\n{target.text(predicted) or NO_LABEL_CAPTION}"
+        for value, predicted in pairs
     ]
-    colors = ["green" if value == prediction else "red" for value, prediction in pairs]
+    colors = ["green" if value == predicted else "red" for value, predicted in pairs]
     show_images(
-        list(to_images(batch.x[: len(predictions)])),
+        list(to_images(batch.x[: len(decoded)])),
         titles,
         rows=grid[0],
         columns=grid[1],
@@ -115,7 +115,7 @@ def _show_pairs(
     dataset: Dataset,
     batch: Batch,
     values: Sequence[Any],
-    predictions: Sequence[Any],
+    decoded: Sequence[Any],
     target: TargetBlock,
     *,
     grid: Grid,
@@ -123,13 +123,13 @@ def _show_pairs(
 ) -> None:
     """The user's own image twice: with the points of the target, and with those of the prediction."""
     rows, columns = grid[0], grid[1] or 1
-    count = min(len(predictions), _MAX_PAIRS if rows is None else rows * columns)
+    count = min(len(decoded), _MAX_PAIRS if rows is None else rows * columns)
     read_x = dataset.spec.x_reader(dataset.source)
     images, points = list[object](), list[Points | None]()
     for i in range(count):
         pixels = read_x(batch.indices[i]).pixels()
         images += [pixels, pixels]
-        points += [target.points_of(values[i]), target.points_of(predictions[i])]
+        points += [target.points_of(values[i]), target.points_of(decoded[i])]
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")

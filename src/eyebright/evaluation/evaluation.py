@@ -89,9 +89,9 @@ class Evaluation:
         return self.decision.scores(self.outputs)
 
     @cached_property
-    def answers(self) -> list[Any]:
-        """The decoded prediction for each image: labels, a label, points or numbers."""
-        return self.decision.answers(self.scores)
+    def decoded(self) -> list[Any]:
+        """The predicted value of each image: labels, a label, points or numbers."""
+        return self.decision.decode_batch(self.scores)
 
     @property
     def paths(self) -> list[Path]:

@@ -38,7 +38,7 @@ class PixelCache:
 
     Attributes:
         lookups: number of calls of `pixels`.
-        hits: number of lookups that were answered from the store.
+        hits: number of lookups that found pixels in the store.
     """
 
     def __init__(self, store: Store) -> None:

@@ -27,8 +27,8 @@ class Prediction:
     scores: Float[Tensor, "..."]
 
     def to_json(self, target: TargetBlock) -> dict[str, Any]:
-        """The path, and the entries of `TargetBlock.answer_json`."""
-        return {"path": self.path, **target.answer_json(self.answer, self.scores)}
+        """The path, and the entries of `TargetBlock.prediction_json`."""
+        return {"path": self.path, **target.prediction_json(self.answer, self.scores)}
 
     def line(self, target: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
@@ -93,5 +93,5 @@ class Predictions(Sequence[Prediction]):
         return pd.DataFrame(cells, columns=["path", *self.target.table_columns])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """One dictionary per image: its path and the entries of `TargetBlock.answer_json`."""
+        """One dictionary per image: its path and the entries of `TargetBlock.prediction_json`."""
         return [one.to_json(self.target) for one in self._found]

@@ -185,7 +185,7 @@ class Predictor:
         for one, output, row in zip(batch, outputs, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite(one.name))
-            yield Prediction(one.name, decision.answer(row), row)
+            yield Prediction(one.name, decision.decode(row), row)
 
     def _not_finite(self, name: str) -> str:
         reason = (

@@ -126,12 +126,12 @@ def _attempt(url: str, partial: Path, size: int | None, progress: OnProgress | N
             return _receive(response, partial, metadata.total, received, progress)
     except HTTPError as error:
         error.close()
-        answer = f"the server answers {error.code} {error.reason}"
+        problem = f"the server answers {error.code} {error.reason}"
         if error.code == _RANGE_NOT_SATISFIABLE and received:
             delete_partial(partial)
         elif error.code not in _TEMPORARY_ERRORS:
-            raise DownloadError(f"cannot download '{url}': {answer}") from error
-        return answer
+            raise DownloadError(f"cannot download '{url}': {problem}") from error
+        return problem
     except URLError as error:
         return f"the server cannot be reached ({error.reason})"
     except (OSError, http.client.HTTPException) as error:

@@ -92,7 +92,7 @@ class ClassificationInterpretation:
     @property
     def decoded(self) -> list[Any]:
         """The predicted label, labels, points or numbers of each image."""
-        return self.evaluation.answers
+        return self.evaluation.decoded
 
     @property
     def vocab(self) -> Sequence[str]:
@@ -257,7 +257,7 @@ class ClassificationInterpretation:
     @property
     def _predicted_classes(self) -> Int[Tensor, " n"]:
         names = {name: i for i, name in enumerate(self.vocab)}
-        return torch.tensor([names[answer] for answer in self.decoded])
+        return torch.tensor([names[name] for name in self.decoded])
 
     def _title(self, i: int, row: int, loss: float) -> str:
         """Prediction, target, loss and probabilities of what is predicted; of points the loss alone."""

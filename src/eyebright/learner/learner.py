@@ -412,18 +412,18 @@ class Learner:
         with_loss: bool = False,
         act: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Any, ...]:
-        """Predictions and targets of a dataset, in its order.
+        """Scores and targets of a dataset, in its order; the scores are probabilities, or values of points and numbers.
 
-        The result is a tuple (inputs, predictions, targets, decoded, losses) without those not asked for. Targets are
+        The result is a tuple (inputs, scores, targets, decoded, losses) without those not asked for. Targets are
         None if the dataset has none.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set without augmentation.
             dl: another loader, or batches as tensors: ``[(x, y)]``.
             with_input: also return the images.
-            with_decoded: also return the decoded predictions: labels, points or numbers.
+            with_decoded: also return the predicted labels, points or numbers.
             with_loss: also return the loss of each image.
-            act: a function from raw outputs to predictions; None for the activation of the target block.
+            act: a function from raw outputs to scores; None for the activation of the target block.
 
         Raises:
             InputError: no image can be read, or there is no loss because the dataset has no targets.
@@ -565,8 +565,8 @@ class Learner:
         with closing(loader.batches()) as batches:
             batch = next(batches)
         outputs = self.dls.target.own_units(self.trainer.batch_outputs(batch), batch.warps)
-        answers = self.decision.answers(self.decision.scores(outputs)[:max_n])
-        show_predictions(loader.dataset, batch, answers, grid=(nrows, ncols), figsize=figsize)
+        decoded = self.decision.decode_batch(self.decision.scores(outputs)[:max_n])
+        show_predictions(loader.dataset, batch, decoded, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:
         """The layers of the model with shapes and parameters, the optimizer, the loss and what is frozen."""

@@ -28,16 +28,16 @@ def predict_dataset(
     with_loss: bool,
     act: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Any, ...]:
-    """(inputs, predictions, targets, decoded, losses) without those not asked for, in the order of the dataset.
+    """(inputs, scores, targets, decoded, losses) without those not asked for, in the order of the dataset.
 
     Args:
         trainer: computes the outputs.
         loader: the loader of the dataset, without augmentation; or batches as tensors.
-        decision: converts outputs to predictions.
+        decision: from outputs to scores and decoded values.
         with_input: return the images.
-        with_decoded: return the decoded predictions.
+        with_decoded: return the predicted labels, points or numbers.
         with_loss: return the loss of each image.
-        act: a function from raw outputs to predictions; None for the activation of the target block.
+        act: a function from raw outputs to scores; None for the activation of the target block.
 
     Raises:
         InputError: no image can be read, or there is no loss because the dataset has no targets.
@@ -52,7 +52,7 @@ def predict_dataset(
     result += [(act or decision.scores)(found.outputs), found.targets]
     if with_decoded:
         scores = decision.scores(decision.target.own_units(found.outputs, found.warps))
-        result.append(decision.answers(scores))
+        result.append(decision.decode_batch(scores))
     if with_loss and found.targets is not None:
         result.append(image_losses(trainer.loss, found.outputs, found.targets))
     return tuple(result)

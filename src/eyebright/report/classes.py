@@ -94,8 +94,8 @@ class ClassReport(TaskReport):
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
         """The index of the predicted class of each image with a known class."""
-        answers = self.evaluation.answers  # by the decision: for ordered classes the median, not the argmax
-        return torch.stack([self.task.encode(answers[i]) for i in self.rows.tolist()])
+        decoded = self.evaluation.decoded  # for ordered classes the median, not the argmax
+        return torch.stack([self.task.encode(decoded[i]) for i in self.rows.tolist()])
 
     # ------------------------------------------------------------------ scores
 

@@ -33,7 +33,7 @@ TargetForm = Literal["labels", "class", "points", "numbers"]
 """What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
 
 SectionName = Literal["labels", "classes", "points", "numbers"]
-"""The sections that a report has for the kinds of answers."""
+"""The sections that a report has for the kinds of targets."""
 
 
 class Block(ABC):
@@ -62,7 +62,7 @@ class TargetBlock(Block):
     has_thresholds: ClassVar[bool] = False
     """Whether its probabilities become decisions by thresholds that can be tuned."""
     is_categorical: ClassVar[bool] = False
-    """Whether values are labels without an order: an answer is right or wrong, and never nearly right."""
+    """Whether values are labels without an order: a prediction is right or wrong, and never nearly right."""
     values_repeat: ClassVar[bool] = False
     """Whether values are immutable, hashable and few, so that equal ones can be stored once."""
     is_geometric: ClassVar[bool] = False
@@ -235,7 +235,7 @@ class TargetBlock(Block):
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """A name for each class, point or number of an answer; as `output_names` unless overridden."""
+        """A name for each class, point or number of a value; as `output_names` unless overridden."""
         return self.output_names
 
     @property
@@ -287,7 +287,7 @@ class TargetBlock(Block):
         """A prediction as cells, one for each of `table_columns`."""
 
     @abstractmethod
-    def answer_json(self, value: Any, scores: Float[Tensor, "..."]) -> dict[str, Any]:
+    def prediction_json(self, value: Any, scores: Float[Tensor, "..."]) -> dict[str, Any]:
         """A prediction as JSON."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""`Decision`: activates and calibrates a model's raw outputs and turns them into answers. Nothing else does so."""
+"""`Decision`: activates, calibrates and decodes a model's raw outputs. Nothing else does so."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ CALIBRATIONS: dict[str, Callable[..., Calibration]] = {kind.kind: kind for kind 
 
 @dataclass(frozen=True)
 class Decision:
-    """How a model's raw outputs become answers; immutable, and part of a saved model.
+    """From a model's raw outputs to scores and to decoded values; immutable, and part of a saved model.
 
     Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
 
@@ -77,13 +77,13 @@ class Decision:
         """
         return self.thresholds.decide(scores)
 
-    def answer(self, scores: Shaped[Tensor, "..."]) -> Any:
-        """The answer that one row of `scores` stands for: labels, a label, points in pixels, numbers."""
+    def decode(self, scores: Shaped[Tensor, "..."]) -> Any:
+        """The value of one row of `scores`: labels, a label, points in pixels, or numbers."""
         return self.target.decode(scores, self.thresholds)
 
-    def answers(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
-        """The answer for each row of `scores`."""
-        return [self.answer(row) for row in scores]
+    def decode_batch(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
+        """The value of each row of `scores`."""
+        return [self.decode(row) for row in scores]
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.

@@ -210,7 +210,7 @@ class MultiCategoryBlock(TargetBlock):
         """The labels as text, and the probability of each."""
         return (self.text(value), *scores.tolist())
 
-    def answer_json(self, value: LabelSet, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: LabelSet, scores: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"labels": [...], "probabilities": {label: probability}}``."""
         given = [label for label in self.classes if label in value]
         return {"labels": given, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}

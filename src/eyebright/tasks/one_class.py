@@ -87,7 +87,7 @@ class OneClassBlock(TargetBlock):
         """The class, and the probability of each."""
         return (value, *scores.tolist())
 
-    def answer_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"label": ..., "probabilities": {class: probability}}``."""
         return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
 

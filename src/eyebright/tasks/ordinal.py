@@ -25,7 +25,7 @@ class OrdinalBlock(OneClassBlock):
     For k classes the model has k - 1 outputs. Output i is the logit of "above class i, given that it is not below":
     P(above class i) is the product of the first i + 1 sigmoids, so it falls with i whatever the outputs are, and the
     probabilities of the classes sum to one (CORN: Shi, Cao & Raschka, 2021, arXiv:2111.08851, equations 4 to 6). The
-    answer is the median class, see `eyebright.metrics.ordinal`.
+    decoded value is the median class, see `eyebright.metrics.ordinal`.
 
     Args:
         classes: from the lowest to the highest; None: the numbers that the training images have.

@@ -193,7 +193,7 @@ class PointBlock(TargetBlock):
         """X and y of each point, in pixels of the user's own image."""
         return tuple(value.xy.reshape(-1).tolist())
 
-    def answer_json(self, value: Points, scores: Float[Tensor, "n 2"]) -> dict[str, Any]:
+    def prediction_json(self, value: Points, scores: Float[Tensor, "n 2"]) -> dict[str, Any]:
         """``{"points": {name: [x, y]}}``, in pixels of the user's own image."""
         return {"points": dict(zip(self.value_names, value.xy.tolist(), strict=True))}
 

@@ -162,7 +162,7 @@ class RegressionBlock(TargetBlock):
         """The numbers."""
         return tuple(value)
 
-    def answer_json(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"values": {name: number}}``."""
         return {"values": dict(zip(self.output_names, value, strict=True))}
 

@@ -65,7 +65,7 @@ def test_a_column_without_a_name_is_left_out(read):
 
 
 def test_rows_can_be_chosen(read):
-    table = read("file,labels\na.jpg,cat\nb.jpg,dog\nc.jpg,cow\n").only(np.array([2, 0]))
+    table = read("file,labels\na.jpg,cat\nb.jpg,dog\nc.jpg,cow\n").take(np.array([2, 0]))
     assert cells(table) == {"file": ["c.jpg", "a.jpg"], "labels": ["cow", "cat"]}
     assert table.lines.tolist() == [4, 2]
 

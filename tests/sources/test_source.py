@@ -43,7 +43,7 @@ def test_train_valid_and_test_folders_are_the_split(tmp_path: Path) -> None:
 def test_with_train_and_test_folders_only_test_images_never_train(tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "test/dog/4.png"))
     assert source.split is None
-    assert [row.path.name for row in source.only(list(source.not_held_out()))] == ["1.png", "2.png"]
+    assert [row.path.name for row in source.take(list(source.not_held_out()))] == ["1.png", "2.png"]
 
 
 def test_a_class_may_be_named_train(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from eyebright.data.datasets import Datasets
 from eyebright.errors import EyebrightError
 from eyebright.image.canonical import CANONICAL
 from eyebright.image.warp import Warp
-from eyebright.sources.items import item_at, where
+from eyebright.sources.items import describe_item, item_at
 from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
 
@@ -65,7 +65,7 @@ def _sample_lines(datasets: Datasets) -> Iterator[str]:
     index = train.indices[0]
     item = item_at(datasets.items, index)
     yield ""
-    yield f"Building one sample, from {where(datasets.items, index)}"
+    yield f"Building one sample, from {describe_item(datasets.items, index)}"
     for name, getter, block in (("x", spec.get_x, spec.image), ("y", spec.get_y, spec.target)):
         yield f"  {name}: starting from {_shorten(item)}"
         raw = item

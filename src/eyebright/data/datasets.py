@@ -16,7 +16,7 @@ from eyebright.data.targets import Targets
 from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
 from eyebright.sources.indices import Indices
-from eyebright.sources.items import item_at, take, where
+from eyebright.sources.items import describe_item, item_at, take
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Vocab
 
@@ -158,7 +158,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     def item_name(self, i: int) -> str:
         """The i-th item as messages name it: its path, or its row in the table."""
-        return where(self.source, self.indices[i])
+        return describe_item(self.source, self.indices[i])
 
 
 class Datasets:

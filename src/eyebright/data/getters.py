@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from eyebright.errors import DataError, did_you_mean, listing
-from eyebright.sources.items import item_at, only_column
+from eyebright.sources.items import item_at, single_column
 from eyebright.tasks.base import is_missing
 
 Getter = Callable[[Any], Any]
@@ -169,7 +169,7 @@ def _cell(row: Any, col: str | int) -> Any:
                 f"there is no column '{col}'.{did_you_mean(str(col), map(str, row.index))} "
                 f"Columns: {listing(row.index)}"
             )
-        return only_column(row[col], col)
+        return single_column(row[col], col)
     if isinstance(col, int) or isinstance(row, dict):
         return row[col]
     return getattr(row, col)

@@ -18,7 +18,7 @@ from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset, Sample
 from eyebright.errors import DataError, EyebrightError, ImageError
 from eyebright.image.canonical import CANONICAL
-from eyebright.sources.items import where
+from eyebright.sources.items import describe_item
 from eyebright.transforms.pipeline import DrawnImage, Pipeline, Preprocessed
 
 A = TypeVar("A")
@@ -138,7 +138,7 @@ class SampleLoader:
         try:
             return LoadedSample(preprocessed, target.encode(sample.value, preprocessed.warp), sample.item_index)
         except EyebrightError as error:
-            raise DataError(f"{where(self.dataset.source, sample.item_index)}: {error}") from None
+            raise DataError(f"{describe_item(self.dataset.source, sample.item_index)}: {error}") from None
 
     def _for_readable(self, step: Callable[[A], B], inputs: Sequence[A], skipped: dict[str, str]) -> list[B]:
         """The results of a step, without those of unreadable images, which are added to ``skipped``."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from eyebright.data.getters import Getter, item_reader
 from eyebright.errors import DataError, EyebrightError, ImageError
-from eyebright.sources.items import where
+from eyebright.sources.items import describe_item
 from eyebright.tasks.base import Block, TargetBlock
 
 FieldReader = Callable[[int], Any]
@@ -59,8 +59,8 @@ def _field_reader(items: Any, getter: Getter | None, block: Block | None, getter
         except ImageError:  # it names its file
             raise
         except EyebrightError as error:
-            raise DataError(f"{where(items, index)}: {error}") from None
+            raise DataError(f"{describe_item(items, index)}: {error}") from None
         except Exception as error:
-            raise DataError(f"{where(items, index)}: {step} raised {type(error).__name__}: {error}") from error
+            raise DataError(f"{describe_item(items, index)}: {step} raised {type(error).__name__}: {error}") from error
 
     return read

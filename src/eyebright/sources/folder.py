@@ -114,7 +114,7 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
     if unlabeled:
         out = targets.isin(unlabeled)
         messages.append(f"images without a label (in {listing(unlabeled)}), which are left out: {int(out.sum())}")
-        source = source.only(np.flatnonzero(~out))
+        source = source.take(np.flatnonzero(~out))
     messages += [*_inner_folders(found, base), *_left_out(content), *_folders_without_images(base, content, classes)]
     return source.with_messages(*messages)
 

@@ -40,7 +40,7 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
     keep = np.ones(len(source), dtype=np.bool_)
     keep[list(bad)] = False
     skipped = {**source.skipped, **{error.path: error.reason for error in bad.values()}}
-    return replace(source.only(keep), skipped=skipped)
+    return replace(source.take(keep), skipped=skipped)
 
 
 def points_in_pixels(source: Source, unit: str | None) -> Source:

@@ -39,7 +39,7 @@ def take(items: Any, indices: Sequence[int]) -> Any:
     return [items[i] for i in indices]
 
 
-def only_column(found: Any, col: str | int) -> Any:
+def single_column(found: Any, col: str | int) -> Any:
     """``found``, the result of looking up ``col`` in a table or in a row, checked to be one column or cell.
 
     Raises:
@@ -51,7 +51,7 @@ def only_column(found: Any, col: str | int) -> Any:
     return found
 
 
-def where(items: Any, index: int) -> str:
+def describe_item(items: Any, index: int) -> str:
     """An item's name in messages: its path, or its row in the table."""
     if isinstance(items, (pd.DataFrame, pd.Series)):
         return f"row {index}"

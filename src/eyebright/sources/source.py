@@ -177,7 +177,7 @@ class Source:
         """The source with more messages."""
         return replace(self, messages=(*self.messages, *messages))
 
-    def only(self, rows: Rows | Sequence[int]) -> "Source":
+    def take(self, rows: Rows | Sequence[int]) -> "Source":
         """The source with only some of its images.
 
         Args:

@@ -18,7 +18,7 @@ import torch
 from eyebright._defaults import VALID_PCT
 from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.sources.indices import IndexArray, Indices
-from eyebright.sources.items import item_at, only_column, where
+from eyebright.sources.items import describe_item, item_at, single_column
 from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
 from eyebright.tasks.base import is_missing
 
@@ -313,7 +313,7 @@ def _check_no_overlap(items: Any, train: Indices, valid: Indices) -> None:
     both = np.flatnonzero(trains & validates)
     if len(both):
         raise DataError(
-            f"the split puts {len(both)} items on both sides, {where(items, int(both[0]))} for one; "
+            f"the split puts {len(both)} items on both sides, {describe_item(items, int(both[0]))} for one; "
             "a training item cannot be for validation"
         )
     if np.count_nonzero(trains) != len(train) or np.count_nonzero(validates) != len(valid):
@@ -351,7 +351,7 @@ def _by(validates: Iterable[Any]) -> Split:
 
 def _table_column(table: pd.DataFrame, col: str | int) -> Any:
     if col in table.columns:
-        return only_column(table[col], col)
+        return single_column(table[col], col)
     if isinstance(col, int) and 0 <= col < table.shape[1]:
         return table.iloc[:, col]
     raise DataError(

@@ -62,7 +62,7 @@ def read_part(
     messages: list[str] = []
     tests = part.isin(["test"])
     if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
-        table, part = table.only(~tests), part[~tests]
+        table, part = table.take(~tests), part[~tests]
         messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
     return table, part, [*part_messages(part, column=column), *messages]
 

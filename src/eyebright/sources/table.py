@@ -74,7 +74,7 @@ def table_source(
         lines=table.lines,
     )
     if targets.known is not None:
-        source = source.only(targets.known)
+        source = source.take(targets.known)
     keep = first_row_of_each_image(source)
     messages = [f"images are named in column '{file_column}'", *targets.messages, *found.messages, *messages]
     if found_files := int((file_names != named_files).sum()):
@@ -91,7 +91,7 @@ def table_source(
         messages.append(f"columns without a name in the header, which are left out: {table.nameless}")
     if others := [name for name in table.columns if name not in used]:
         messages.append(f"not used for training: the columns {listing(others)}")
-    return replace(source.only(keep), messages=tuple(messages))
+    return replace(source.take(keep), messages=tuple(messages))
 
 
 def _file_names(table: TextTable, column: str) -> Strings:

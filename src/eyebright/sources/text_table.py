@@ -90,7 +90,7 @@ class TextTable:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def only(self, rows: Rows) -> "TextTable":
+    def take(self, rows: Rows) -> "TextTable":
         """The table with these rows only."""
         columns = {name: column[rows] for name, column in self.columns.items()}
         return TextTable(self.path, columns, self.lines[rows], self.separator, self.nameless)

@@ -136,6 +136,13 @@ def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, en
     )
 
 
+def test_the_repr_reads_no_folder(tmp_path, gradient, encode, monkeypatch):
+    cache = PixelCache.in_folder(tmp_path)
+    read_pixels(encode(gradient(500, 600), "PNG"), 600, cache)
+    monkeypatch.setattr(os, "scandir", None)  # a call would raise
+    assert repr(cache) == f"PixelCache: 0 of 1 lookups were hits in '{tmp_path}', which holds 1 MB"
+
+
 def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> None:
     assert PixelCache.from_option(None) is None
     assert PixelCache.from_option("memory").store.location == "memory"  # type: ignore[union-attr]

@@ -71,7 +71,7 @@ def test_a_full_store_keeps_its_entries_and_reports_the_problem(make: Callable[.
 def test_a_folder_store_counts_the_files_of_earlier_runs(tmp_path: Path) -> None:
     FolderStore(tmp_path).put(KEY, some_pixels())
     store = FolderStore(tmp_path, limit=3000)
-    assert store.used_bytes == store.count_bytes() == files(tmp_path)[0].stat().st_size
+    assert store.used_bytes == store.measure() == files(tmp_path)[0].stat().st_size
     store.put("cd34-1", some_pixels(1))
     assert store.get("cd34-1") is None
     assert np.array_equal(store.get(KEY), some_pixels())
@@ -80,7 +80,7 @@ def test_a_folder_store_counts_the_files_of_earlier_runs(tmp_path: Path) -> None
 def test_count_bytes_includes_the_files_of_runs_at_the_same_time(tmp_path: Path) -> None:
     first, second = FolderStore(tmp_path), FolderStore(tmp_path)
     second.put(KEY, some_pixels())
-    assert first.count_bytes() == second.used_bytes > 0
+    assert first.measure() == second.used_bytes > 0
 
 
 def test_two_runs_that_write_at_the_same_time_stay_near_the_limit(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:
     store.put(KEY, some_pixels())
     shutil.rmtree(tmp_path / SUBFOLDER)
     assert store.get(KEY) is None
-    assert store.count_bytes() == 0
+    assert store.measure() == 0
     store.put(KEY, some_pixels())
     assert np.array_equal(store.get(KEY), some_pixels())
 

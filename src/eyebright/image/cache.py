@@ -94,8 +94,11 @@ class PixelCache:
 
     @property
     def summary(self) -> str:
-        """One line with the number of hits, the size, and the reason if no more entries are written."""
-        size = format_megabytes(self.store.count_bytes())
+        """One line with the number of hits, the size, and the reason if no more entries are written.
+
+        Nothing is read from the disk: the size is `Store.used_bytes`, and `Store.measure` measures it again.
+        """
+        size = format_megabytes(self.store.used_bytes)
         text = f"{self.hits:,} of {self.lookups:,} lookups were hits in {self.store.location}, which holds {size}"
         return f"{text}; {self.store.problem}" if self.store.problem else text
 

@@ -62,8 +62,8 @@ class Store(ABC):
     def put(self, key: str, pixels: Pixels) -> None:
         """Stores the pixels if possible; otherwise sets `problem`."""
 
-    def count_bytes(self) -> int:
-        """The current size in bytes, measured again if other processes can write to the store."""
+    def measure(self) -> int:
+        """The size in bytes, which becomes `used_bytes`; measured where other processes can write to the store."""
         return self.used_bytes
 
     def _set_full(self) -> None:
@@ -121,7 +121,7 @@ class FolderStore(Store):
         try:
             self._root = Path(folder).expanduser() / SUBFOLDER
             self._root.mkdir(parents=True, exist_ok=True)
-            self.used_bytes = self._measure()
+            self.used_bytes = self._folder_size()
             self.limit = (disk_usage(self._root).free + self.used_bytes) // 2 if limit is None else limit
         except (OSError, RuntimeError) as error:  # RuntimeError: the home of a ~ is unknown
             reason = getattr(error, "strerror", None) or error
@@ -160,10 +160,10 @@ class FolderStore(Store):
             self.problem = f"no more images can be written to it ({error.strerror or error})"
             return
 
-    def count_bytes(self) -> int:
-        """The size of all files in bytes."""
+    def measure(self) -> int:
+        """The size of all files in bytes, which becomes `used_bytes`."""
         with self._lock:
-            self.used_bytes = self._measured_bytes = self._measure()
+            self.used_bytes = self._measured_bytes = self._folder_size()
         return self.used_bytes
 
     def _reserve(self, size: int) -> bool:
@@ -171,7 +171,7 @@ class FolderStore(Store):
         if self.problem is not None:
             return False
         if self.used_bytes - self._measured_bytes > self.limit // _RECOUNTS or self.used_bytes + size > self.limit:
-            self.used_bytes = self._measured_bytes = self._measure()
+            self.used_bytes = self._measured_bytes = self._folder_size()
         if self.used_bytes + size > self.limit:
             self._set_full()
             return False
@@ -181,7 +181,7 @@ class FolderStore(Store):
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
 
-    def _measure(self) -> int:
+    def _folder_size(self) -> int:
         """The size of all files in bytes; deletes stale temporary files."""
         total = 0
         with contextlib.suppress(OSError):  # the folder was deleted or cannot be read

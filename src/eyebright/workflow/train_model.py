@@ -190,6 +190,7 @@ def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, 
         raise
     say(f"trained in {learner.run.device.precision_reason}")
     if dls.cache is not None:
+        dls.cache.store.measure()  # worker processes have written to it too
         say(f"cache: {dls.cache.summary}")
     if options.profile:
         for line in profile_lines(learner.run, dls.train.timer, dls.train.workers):

@@ -135,9 +135,9 @@ def _inspect_and_prune(model: Any, n_in: int, size: Size) -> tuple[FeatureLayout
     Found by a forward and backward pass of a copy on torch's meta device, which computes shapes only. Layers without a
     gradient (the rest of timm's head) would enlarge files and optimizer state and make distributed training fail.
     """
-    trial = copy.deepcopy(model).to("meta").eval()
-    image = torch.zeros(1, n_in, *size, device="meta")
-    with torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():  # also where the caller has switched gradients off
+        trial = copy.deepcopy(model).to("meta").eval()
+        image = torch.zeros(1, n_in, *size, device="meta")
         raw = trial.forward_features(image)
         layout = _layout(raw, trial.num_features)
         features = _to_maps_or_vectors(trial, raw, layout)

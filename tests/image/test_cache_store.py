@@ -77,7 +77,7 @@ def test_a_folder_store_counts_the_files_of_earlier_runs(tmp_path: Path) -> None
     assert np.array_equal(store.get(KEY), some_pixels())
 
 
-def test_count_bytes_includes_the_files_of_runs_at_the_same_time(tmp_path: Path) -> None:
+def test_measuring_includes_the_files_of_runs_at_the_same_time(tmp_path: Path) -> None:
     first, second = FolderStore(tmp_path), FolderStore(tmp_path)
     second.put(KEY, some_pixels())
     assert first.measure() == second.used_bytes > 0

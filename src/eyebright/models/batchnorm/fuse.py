@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -30,9 +31,8 @@ def fuse_conv_bn(
 ) -> nn.Module:
     """A copy of the model, in evaluation mode and without gradients, with batch norms fused into convolutions.
 
-    For each output channel w' = w * gamma / sqrt(var + eps) and b' = beta + (b - mean) * gamma / sqrt(var + eps)
-    (Jacob et al., 2018, arXiv:1712.05877, equation 14). Batch norms that do not follow a convolution stay. Layers that
-    are not fused share their memory with the model.
+    Weights and biases are computed in float64. Batch norms that do not follow a convolution stay. Layers that are not
+    fused share their memory with the model.
 
     Args:
         model: its batch norms are used with their running statistics, whatever its mode.
@@ -45,9 +45,12 @@ def fuse_conv_bn(
     shared |= {id(buffer): buffer.detach() for buffer in model.buffers()}
     fused = copy.deepcopy(model, shared).eval()
     for pair in find_conv_bn_pairs(model, size, n_in=n_in) if pairs is None else pairs:
-        conv, norm = fused.get_submodule(pair.conv), fused.get_submodule(pair.norm)
+        conv: Any = fused.get_submodule(pair.conv)
+        norm = fused.get_submodule(pair.norm)
         if (rest := without_norm(norm)) is not None:
-            _fuse(conv, norm)
+            weight, bias = fused_weight_and_bias(conv, norm, cast=_float64)
+            conv.weight = nn.Parameter(weight.to(conv.weight), requires_grad=False)
+            conv.bias = nn.Parameter(bias.to(conv.weight), requires_grad=False)
             fused.set_submodule(pair.norm, rest)
     return fused
 
@@ -82,6 +85,27 @@ def find_conv_bn_pairs(model: nn.Module, size: Size, *, n_in: int = 3) -> list[C
         if used_once and id(weight) in convs and id(mean) in norms:
             pairs.append(ConvNormPair(convs[id(weight)], norms[id(mean)]))
     return pairs
+
+
+def fused_weight_and_bias(
+    conv: Any, norm: Any, *, cast: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> tuple[Float[Tensor, "c ..."], Float[Tensor, " c"]]:
+    """(weight, bias) of the one convolution that computes a convolution and the batch norm after it.
+
+    For each output channel w' = w * gamma / sqrt(var + eps) and b' = beta + (b - mean) * gamma / sqrt(var + eps)
+    (Jacob et al., 2018, arXiv:1712.05877, equation 14). Gradients reach the parameters of both.
+
+    Args:
+        conv: an ``nn.Conv2d``.
+        norm: its running statistics are used, whatever its mode.
+        cast: applied to every tensor first, for example to compute in another dtype.
+    """
+    scale = torch.rsqrt(cast(norm.running_var) + norm.eps)
+    if norm.affine:
+        scale = scale * cast(norm.weight)
+    shift = -cast(norm.running_mean) if conv.bias is None else cast(conv.bias) - cast(norm.running_mean)
+    bias = shift * scale + cast(norm.bias) if norm.affine else shift * scale
+    return cast(conv.weight) * scale.view(-1, 1, 1, 1), bias
 
 
 def without_norm(norm: nn.Module) -> nn.Module | None:
@@ -120,16 +144,6 @@ def _names_by_tensor(model: nn.Module, tensor: str, kind: type[nn.Module]) -> di
     """The names of the modules of a kind, by the id of one of their tensors."""
     modules: Iterable[tuple[str, nn.Module]] = model.named_modules()
     return {id(getattr(module, tensor)): name for name, module in modules if isinstance(module, kind)}
-
-
-def _fuse(conv: Any, norm: Any) -> None:
-    scale = torch.rsqrt(_float64(norm.running_var) + norm.eps)
-    if norm.affine:
-        scale = scale * _float64(norm.weight)
-    shift = -_float64(norm.running_mean) if conv.bias is None else _float64(conv.bias) - _float64(norm.running_mean)
-    bias = shift * scale + (_float64(norm.bias) if norm.affine else 0)
-    weight = _float64(conv.weight) * scale.view(-1, 1, 1, 1)
-    conv.weight, conv.bias = (nn.Parameter(tensor.to(conv.weight), requires_grad=False) for tensor in (weight, bias))
 
 
 def _float64(tensor: Tensor) -> Tensor:

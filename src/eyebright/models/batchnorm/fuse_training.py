@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from eyebright.models.batchnorm.fuse import ConvNormPair, find_conv_bn_pairs, without_norm
+from eyebright.models.batchnorm.fuse import ConvNormPair, find_conv_bn_pairs, fused_weight_and_bias, without_norm
 from eyebright.models.swap_modules import swap_modules
 from eyebright.types import Size
 
@@ -27,8 +27,7 @@ def fuse_for_training(
 ) -> nn.Module:
     """The module that a training step calls instead of the model; parameters, buffers and other layers are shared.
 
-    Batch norms in evaluation mode are computed by the convolutions before them, w' = w * gamma / sqrt(var + eps) and
-    b' = beta + (b - mean) * gamma / sqrt(var + eps) (Jacob et al., 2018, arXiv:1712.05877, equation 14). On a CPU
+    Batch norms in evaluation mode are computed by the convolutions before them (see `fused_weight_and_bias`). On a CPU
     depthwise convolutions that have gradients compute in float32, inside autocast too.
 
     Args:
@@ -69,26 +68,21 @@ class _FusedConv(nn.Module):
         self.conv: Any = conv
         self.norm: Any = norm
         # A copy of the convolution without parameters, whose weight and bias are set in each step.
-        bare: Any = copy.copy(conv)
-        bare._parameters = {}
-        self._bare = [bare]  # in a list, so that torch does not register it as a submodule
+        stateless: Any = copy.copy(conv)
+        stateless._parameters = {}
+        self._stateless = [stateless]  # in a list, so that torch does not register it as a submodule
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """The normalised feature maps."""
-        conv, norm, [bare] = self.conv, self.norm, self._bare
-        scale = torch.rsqrt(norm.running_var + norm.eps)
-        if norm.affine:
-            scale = scale * norm.weight
-        shift = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
-        bare.weight = conv.weight * scale.view(-1, 1, 1, 1)
-        bare.bias = shift * scale + norm.bias if norm.affine else shift * scale
-        normalized = bare(x)
-        del bare.weight, bare.bias  # they hold the graph of this step
+        conv, norm, [stateless] = self.conv, self.norm, self._stateless
+        stateless.weight, stateless.bias = fused_weight_and_bias(conv, norm)
+        normalized = stateless(x)
+        del stateless.weight, stateless.bias  # they hold the graph of this step
         return normalized
 
 
 class _Float32Gradients(nn.Module):
-    """A module that computes in float32 while gradients are enabled, inside autocast too, inside autocast too.
+    """A module that computes in float32 while gradients are enabled, inside autocast too.
 
     Args:
         inner: the module, with its own parameters.

@@ -112,12 +112,11 @@ def TrainTestSplitter(
 
     def splitter(items: Any) -> Split:
         random = np.random.RandomState(random_state)  # scikit-learn's generator, for the same split
-        groups = _groups(stratify, len(items))
         train: list[IndexArray] = []
         valid: list[IndexArray] = []
-        for group in groups:
-            order = group[random.permutation(len(group))]
-            cut = math.ceil(test_size * len(group)) if stratify is None else round(test_size * len(group))
+        for members in _items_by_class(stratify, len(items)):
+            order = members[random.permutation(len(members))]
+            cut = math.ceil(test_size * len(members)) if stratify is None else round(test_size * len(members))
             valid.append(order[:cut])
             train.append(order[cut:])
         return Indices(np.concatenate(train)), Indices(np.concatenate(valid))
@@ -139,14 +138,14 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
         InputError: the share is out of range.
     """
     check_share("valid_pct", valid_pct)
-    lists = LabelMatrix.of(labels)
+    matrix = LabelMatrix.of(labels)
 
     def splitter(items: Any) -> Split:
-        if len(lists.counts) != len(items):
-            raise DataError(f"there are labels for {len(lists.counts)} items, and there are {len(items)} items")
+        if len(matrix.counts) != len(items):
+            raise DataError(f"there are labels for {len(matrix.counts)} items, and there are {len(items)} items")
         order = permutation(len(items), seed)
-        validates = iterative_split(lists, order, valid_pct)[order]
-        return Indices(order[~validates]), Indices(order[validates])
+        is_valid = iterative_split(matrix, order, valid_pct)[order]
+        return Indices(order[~is_valid]), Indices(order[is_valid])
 
     return splitter
 
@@ -160,9 +159,9 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     chosen = np.unique(np.fromiter(map(_position, valid_idx), dtype=np.int64))
 
     def splitter(items: Any) -> Split:
-        trains = np.ones(len(items), dtype=np.bool_)
-        trains[chosen[(chosen >= 0) & (chosen < len(items))]] = False
-        return Indices.where(trains), Indices(chosen)
+        is_train = np.ones(len(items), dtype=np.bool_)
+        is_train[chosen[(chosen >= 0) & (chosen < len(items))]] = False
+        return Indices.where(is_train), Indices(chosen)
 
     return splitter
 
@@ -194,14 +193,14 @@ def MaskSplitter(mask: Sequence[bool]) -> Splitter:
     def splitter(items: Any) -> Split:
         if len(mask) != len(items):
             raise DataError(f"the mask has {len(mask)} values, and there are {len(items)} items")
-        return _by(mask)
+        return _split_by_mask(mask)
 
     return splitter
 
 
 def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
     """Validation items for which ``func`` returns true."""
-    return lambda items: _by(func(item_at(items, i)) for i in range(len(items)))
+    return lambda items: _split_by_mask(func(item_at(items, i)) for i in range(len(items)))
 
 
 def FileSplitter(fname: str | Path) -> Splitter:
@@ -227,15 +226,15 @@ def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[st
     valid_names = [valid_name] if isinstance(valid_name, str) else list(valid_name)
 
     def splitter(items: Any) -> Split:
-        numbers: dict[str, int] = {}  # of the folders
-        of_items = np.fromiter(
-            (numbers.setdefault(Path(item).parent.parent.name, len(numbers)) for item in items), dtype=np.int32
+        code_of: dict[str, int] = {}  # by the name of the folder
+        codes = np.fromiter(
+            (code_of.setdefault(Path(item).parent.parent.name, len(code_of)) for item in items), dtype=np.int32
         )
-        train = Indices.where(of_items == numbers.get(train_name, -1))
-        valid = Indices.where(np.isin(of_items, [numbers[name] for name in valid_names if name in numbers]))
+        train = Indices.where(codes == code_of.get(train_name, -1))
+        valid = Indices.where(np.isin(codes, [code_of[name] for name in valid_names if name in code_of]))
         if not len(train) or not len(valid):
             raise DataError(
-                f"expected folders '{train_name}' and {listing(valid_names)}; there are {listing(sorted(numbers))}"
+                f"expected folders '{train_name}' and {listing(valid_names)}; there are {listing(sorted(code_of))}"
             )
         return train, valid
 
@@ -258,13 +257,13 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
             raise DataError(f"ColSplitter needs a table (a pandas DataFrame), got {type(items).__name__}")
         column = _table_column(items, col)
         if on is not None:
-            return _by(column.isin(on if isinstance(on, (list, tuple, set)) else [on]))
+            return _split_by_mask(column.isin(on if isinstance(on, (list, tuple, set)) else [on]))
         odd = [value for value in column.unique() if is_missing(value) or value not in (True, False, 0, 1)]
         if odd:
             raise DataError(
                 f"column '{col}' says which rows validate with true or false, and holds '{odd[0]}'; give on=..."
             )
-        return _by(column)
+        return _split_by_mask(column)
 
     return splitter
 
@@ -307,16 +306,16 @@ def _positions(part: Iterable[Any], n: int) -> Indices:
 
 
 def _check_no_overlap(items: Any, train: Indices, valid: Indices) -> None:
-    trains, validates = np.zeros((2, len(items)), dtype=np.bool_)
-    trains[train.array] = True
-    validates[valid.array] = True
-    both = np.flatnonzero(trains & validates)
+    is_train, is_valid = np.zeros((2, len(items)), dtype=np.bool_)
+    is_train[train.array] = True
+    is_valid[valid.array] = True
+    both = np.flatnonzero(is_train & is_valid)
     if len(both):
         raise DataError(
             f"the split puts {len(both)} items on both sides, {describe_item(items, int(both[0]))} for one; "
             "a training item cannot be for validation"
         )
-    if np.count_nonzero(trains) != len(train) or np.count_nonzero(validates) != len(valid):
+    if np.count_nonzero(is_train) != len(train) or np.count_nonzero(is_valid) != len(valid):
         raise DataError("the split names an item twice on one side")
 
 
@@ -330,22 +329,23 @@ def permutation(n: int, seed: int | None) -> IndexArray:
     return torch.randperm(n, generator=generator).numpy()
 
 
-def _groups(stratify: Sequence[Any] | None, n: int) -> Sequence[IndexArray]:
+def _items_by_class(stratify: Sequence[Any] | None, n: int) -> Sequence[IndexArray]:
+    """The items of each class, the classes sorted by name; all items together without classes."""
     if stratify is None:
         return [np.arange(n)]
     if len(stratify) != n:
         raise DataError(f"stratify has {len(stratify)} classes, and there are {n} items")
-    numbers: dict[str, int] = {}  # of the classes
-    of_items = np.fromiter((numbers.setdefault(str(label), len(numbers)) for label in stratify), np.int32, count=n)
-    places = np.argsort(np.array([numbers[name] for name in sorted(numbers)]))
-    return grouped(places[of_items], len(numbers))
+    code_of: dict[str, int] = {}  # by the name of the class
+    codes = np.fromiter((code_of.setdefault(str(label), len(code_of)) for label in stratify), np.int32, count=n)
+    rank_of_code = np.argsort(np.array([code_of[name] for name in sorted(code_of)]))
+    return grouped(rank_of_code[codes], len(code_of))
 
 
-def _by(validates: Iterable[Any]) -> Split:
-    if isinstance(validates, (pd.Series, np.ndarray)) and validates.dtype == np.bool_:
-        mask = np.asarray(validates)
+def _split_by_mask(is_valid: Iterable[Any]) -> Split:
+    if isinstance(is_valid, (pd.Series, np.ndarray)) and is_valid.dtype == np.bool_:
+        mask = np.asarray(is_valid)
     else:
-        mask = np.fromiter(map(bool, validates), dtype=np.bool_)
+        mask = np.fromiter(map(bool, is_valid), dtype=np.bool_)
     return Indices.where(~mask), Indices.where(mask)
 
 

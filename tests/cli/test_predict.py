@@ -45,7 +45,7 @@ BLOCKS: dict[str, TargetBlock] = {
 def folder_of(block: TargetBlock, folder: Path) -> Path:
     """A saved model with random weights for this target."""
     torch.manual_seed(0)
-    model = build_model(model_description("test_resnet", block.width, size=SIZE)).eval()
+    model = build_model(model_description("test_resnet", block.n_out, size=SIZE)).eval()
     return save_model(folder, Manifest(model.description, Decision(block), (Resize(SIZE),)), model.state_dict())
 
 

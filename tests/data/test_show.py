@@ -37,7 +37,7 @@ def table(folder: Path) -> pd.DataFrame:
 
 def titles_and_colors(dls: DataLoaders, scores: torch.Tensor, **options: object) -> list[tuple[str, str]]:
     batch = next(dls.valid.batches())
-    predictions = Decision(dls.target).decode_batch(dls.target.own_units(scores, batch.warps[: len(scores)]))
+    predictions = Decision(dls.target).decode_batch(dls.target.to_user_units(scores, batch.warps[: len(scores)]))
     show_predictions(dls.valid_ds, batch, predictions, **options)  # type: ignore[arg-type]
     return [(ax.get_title(), ax.title.get_color()) for ax in plt.gcf().axes if ax.images]
 

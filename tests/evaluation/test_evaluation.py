@@ -48,7 +48,7 @@ TASKS: dict[str, tuple[TargetBlock, torch.Tensor]] = {
 
 def evaluation(kind: str = "multicategory", **changes: Any) -> Evaluation:
     task, targets = TASKS[kind]
-    outputs = torch.randn(IMAGES, task.width, generator=torch.Generator().manual_seed(0))
+    outputs = torch.randn(IMAGES, task.n_out, generator=torch.Generator().manual_seed(0))
     return replace(make_evaluation(task, outputs, targets, training=()), **changes)
 
 

@@ -78,14 +78,14 @@ def test_the_rotation_matrix_equals_fastais() -> None:
 def test_decoded_points_equal_fastais() -> None:
     recorded = GEOMETRY["PointScaler 640x480"]
     block, warp = PointBlock(len(recorded["points"])), Warp.identity(Size(480, 640))
-    assert block.decode(block.own_units(torch.tensor(recorded["scaled"])[None], [warp])[0]).xy.numpy() == pytest.approx(
-        np.array(GEOMETRY["PointScaler.decode"]), abs=1e-4
-    )
+    assert block.decode(
+        block.to_user_units(torch.tensor(recorded["scaled"])[None], [warp])[0]
+    ).xy.numpy() == pytest.approx(np.array(GEOMETRY["PointScaler.decode"]), abs=1e-4)
 
 
 def test_a_flipped_point_equals_fastais() -> None:
     block, size = PointBlock(2), Size(64, 96)
-    points = block.decode(block.own_units(torch.tensor([[[-0.5, 0.25], [0.75, -1.0]]]), [Warp.identity(size)])[0])
+    points = block.decode(block.to_user_units(torch.tensor([[[-0.5, 0.25], [0.75, -1.0]]]), [Warp.identity(size)])[0])
     before = points.xy.clone()
     flipped = block.encode(points, Warp.flip(size))
     assert flipped.numpy() == pytest.approx(np.array(GEOMETRY["flip_lr point"]), abs=1e-6)

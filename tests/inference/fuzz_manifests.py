@@ -63,15 +63,15 @@ def _targets() -> Iterator[TargetBlock]:
 def _save(folder: Path, target: TargetBlock) -> Path:
     description = model_description(
         "test_resnet",
-        target.width,
+        target.n_out,
         size=32,
         lin_ftrs=(8,),
         y_range=target.y_range,
-        output_shape=(target.width,),
+        output_shape=(target.n_out,),
     )
     decision = Decision(target)
     if target.has_thresholds:
-        decision = decision.with_thresholds(Thresholds((0.5,) * target.width, metric="f1_macro"))
+        decision = decision.with_thresholds(Thresholds((0.5,) * target.n_out, metric="f1_macro"))
     manifest = Manifest(
         description, decision, (Resize(40), RandomResizedCrop(32, 0.75, val_xtra=0)), training={"seed": 1, "lr": [1e-3]}
     )

@@ -39,7 +39,7 @@ def test_every_kind_is_tried() -> None:
 
 def predictions(block: TargetBlock, count: int) -> Predictions:
     """Predictions of random outputs."""
-    outputs = torch.randn(len(PATHS), block.width, generator=torch.Generator().manual_seed(0))
+    outputs = torch.randn(len(PATHS), block.n_out, generator=torch.Generator().manual_seed(0))
     decision = Decision(block)
     scores = decision.scores(outputs)
     found = [Prediction(path, decision.decode(row), row) for path, row in zip(PATHS, scores, strict=True)]

@@ -298,7 +298,7 @@ def test_points_are_predicted_in_pixels_of_the_image_file(folder: Path, table: p
     row = marked[marked["is_valid"]].iloc[0]
     prediction = learner.predict(folder / row["fname"])
     warp = next(learner.dls.valid.batches()).warps[0]
-    expected = learner.dls.target.decode(learner.dls.target.own_units(predictions[:1], [warp])[0])
+    expected = learner.dls.target.decode(learner.dls.target.to_user_units(predictions[:1], [warp])[0])
     assert torch.allclose(prediction.decoded.xy, expected.xy, atol=1e-3)
     assert torch.allclose(decoded[0].xy, expected.xy, atol=1e-3)
 

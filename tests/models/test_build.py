@@ -77,7 +77,7 @@ def test_json_that_is_not_a_description_is_refused(data: Any, message: str) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": 0}, "a model has at least one output, and at most 100,000, got classes=0"),
+        ({"n_out": 0}, "a model has at least one output, and at most 100,000, got n_out=0"),
         ({"n_in": 0}, "an image has at least one channel, and at most 1,000, got n_in=0"),
         ({"n_in": 1}, "one value per channel: n_in is 1, mean has 3 and std 3 values"),
         ({"y_range": (1.0, -1.0)}, r"y_range must be \(low, high\) with low < high, both finite, got"),
@@ -86,7 +86,7 @@ def test_json_that_is_not_a_description_is_refused(data: Any, message: str) -> N
 )
 def test_invalid_or_contradictory_descriptions_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ModelDescription(**{"arch": "resnet18", "classes": 4, "input": InputDescription(Size(8, 8)), **options})
+        ModelDescription(**{"arch": "resnet18", "n_out": 4, "input": InputDescription(Size(8, 8)), **options})
 
 
 def test_an_unknown_backbone_in_a_description_is_refused() -> None:

@@ -60,4 +60,4 @@ def test_a_misspelt_label_names_the_nearest() -> None:
 
 def test_the_vocabulary_of_an_unfitted_block_is_an_error() -> None:
     with pytest.raises(InputError, match="no vocabulary yet"):
-        _ = CategoryBlock().width
+        _ = CategoryBlock().n_out

@@ -16,7 +16,7 @@ RATINGS = OrdinalBlock([1, 2, 3, 4, 5])
 
 
 def outputs(images=20, seed=0):
-    return torch.randn(images, RATINGS.width, generator=torch.Generator().manual_seed(seed)) * 3
+    return torch.randn(images, RATINGS.n_out, generator=torch.Generator().manual_seed(seed)) * 3
 
 
 def targets(images=20, seed=0):
@@ -71,7 +71,7 @@ def test_one_class_cannot_be_learnt():
 
 
 def test_there_is_an_output_for_each_class_but_the_highest():
-    assert RATINGS.width == 4
+    assert RATINGS.n_out == 4
     assert RATINGS.output_names == ("above 1", "above 2", "above 3", "above 4")
     assert RATINGS.value_names == RATINGS.target_names == ("1", "2", "3", "4", "5")
 

@@ -23,10 +23,10 @@ def test_from_columns_standardizes_like_sklearn_standard_scaler() -> None:
     np.testing.assert_allclose(encoded, StandardScaler().fit_transform(np.array(PRICES)), atol=1e-5)
 
 
-def test_own_units_undoes_the_standardization() -> None:
+def test_to_user_units_undoes_the_standardization() -> None:
     block = RegressionBlock.from_columns(["price", "share"]).fit(PRICES)
     encoded = torch.stack([block.encode(row, IDENTITY) for row in PRICES])
-    own = block.own_units(encoded, [IDENTITY] * len(PRICES))
+    own = block.to_user_units(encoded, [IDENTITY] * len(PRICES))
     torch.testing.assert_close(own, torch.tensor(PRICES), equal_nan=True)
     torch.testing.assert_close(block.encode(PRICES[0]), torch.tensor(PRICES[0]))
 
@@ -34,7 +34,7 @@ def test_own_units_undoes_the_standardization() -> None:
 def test_a_constant_number_is_only_centred() -> None:
     block = RegressionBlock.from_columns([]).fit([(7.0,), (7.0,)])
     assert block.encode((7.0,), IDENTITY).tolist() == [0.0]
-    assert block.own_units(torch.tensor([[0.5]]), [IDENTITY]).tolist() == [[7.5]]
+    assert block.to_user_units(torch.tensor([[0.5]]), [IDENTITY]).tolist() == [[7.5]]
 
 
 def test_a_block_made_directly_does_not_standardize_as_in_fastai() -> None:

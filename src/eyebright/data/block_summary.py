@@ -53,7 +53,7 @@ def _target_lines(datasets: Datasets) -> Iterator[str]:
     target = datasets.target
     if target is None:
         return
-    yield f"Target: {type(target).__name__} with {target.width} outputs: {_shorten(list(target.output_names))}"
+    yield f"Target: {type(target).__name__} with {target.n_out} outputs: {_shorten(list(target.output_names))}"
     if target.label_names:
         unlabelled = sum(not target.labels(value) for value in datasets.train.targets)
         if unlabelled:

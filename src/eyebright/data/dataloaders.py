@@ -113,7 +113,7 @@ class DataLoaders:
     @property
     def c(self) -> int:
         """The number of outputs that a model needs."""
-        return self.target.width
+        return self.target.n_out
 
     @property
     def loss_func(self) -> nn.Module:

@@ -42,7 +42,7 @@ def show_targets(
     titles, points = [""] * len(x), list[Points | None]()
     if y is not None and target is not None:
         unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
-        values = [target.decode(row) for row in target.own_units(y.cpu(), unwarped)]
+        values = [target.decode(row) for row in target.to_user_units(y.cpu(), unwarped)]
         points = [target.points_of(value) for value in values]
         titles = ["" if drawn else target.text(value) for value, drawn in zip(values, points, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)

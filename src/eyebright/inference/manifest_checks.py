@@ -58,10 +58,10 @@ def check_consistent(
             f"the architecture must be a name of letters, digits, '_', '-' and '.', got {short_repr(model.arch)}"
         )
     try:
-        width = decision.target.width
-        if model.classes != width:
-            raise ArtifactError(f"the model has {model.classes} outputs, but its target block needs {width}")
-        decision.thresholds.per_class(width)
+        n_out = decision.target.n_out
+        if model.n_out != n_out:
+            raise ArtifactError(f"the model has {model.n_out} outputs, but its target block needs {n_out}")
+        decision.thresholds.per_class(n_out)
     except InputError as error:
         raise ArtifactError(str(error)) from None
     if pixels == CANONICAL != pixels_version(preprocessing):

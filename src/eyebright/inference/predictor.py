@@ -181,7 +181,7 @@ class Predictor:
         """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
         outputs = self.runtime.run(np.stack([one.pixels for one in batch]))
-        scores = decision.scores(self.target.own_units(outputs, [one.warp for one in batch]))
+        scores = decision.scores(self.target.to_user_units(outputs, [one.warp for one in batch]))
         for one, output, row in zip(batch, outputs, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite(one.name))

@@ -564,7 +564,7 @@ class Learner:
         loader = dl or self.dls.random_batch_loader(ds_idx, max_n, seed=seed)
         with closing(loader.batches()) as batches:
             batch = next(batches)
-        outputs = self.dls.target.own_units(self.trainer.batch_outputs(batch), batch.warps)
+        outputs = self.dls.target.to_user_units(self.trainer.batch_outputs(batch), batch.warps)
         decoded = self.decision.decode_batch(self.decision.scores(outputs)[:max_n])
         show_predictions(loader.dataset, batch, decoded, grid=(nrows, ncols), figsize=figsize)
 

@@ -51,7 +51,7 @@ def predict_dataset(
     result: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
     result += [(act or decision.scores)(found.outputs), found.targets]
     if with_decoded:
-        scores = decision.scores(decision.target.own_units(found.outputs, found.warps))
+        scores = decision.scores(decision.target.to_user_units(found.outputs, found.warps))
         result.append(decision.decode_batch(scores))
     if with_loss and found.targets is not None:
         result.append(image_losses(trainer.loss, found.outputs, found.targets))

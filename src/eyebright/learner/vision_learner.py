@@ -78,10 +78,9 @@ def vision_learner(
         InputError: there is no such architecture, or an argument does not fit it.
         WeightsError: pretrained weights are not available.
     """
-    width = n_out or dls.c
     description = model_description(
         arch,
-        width,
+        n_out or dls.c,
         size=dls.size,
         concat_pool=concat_pool,
         lin_ftrs=lin_ftrs,

@@ -29,6 +29,7 @@ MAX_OUTPUTS = 100_000
 MAX_CHANNELS = 1000
 """How many channels an image may have."""
 _MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # of the head
+_KEYS = {"n_out": "classes"}  # of fields that saved folders have under an older name
 _LARGEST = 1e6  # absolute value of mean, std and y_range
 
 
@@ -38,7 +39,7 @@ class ModelDescription:
 
     Args:
         arch: name of the backbone, torchvision's or timm's.
-        classes: number of outputs per image, at least 1: for points two for each point.
+        n_out: number of outputs per image, at least 1: one for each class, two for each point.
         input: size, mean and std of the images, and the interpolation used for resizing.
         n_in: number of image channels, at least 1.
         concat_pool: concatenate max and average pooling in the head; False uses average pooling alone.
@@ -56,7 +57,7 @@ class ModelDescription:
     """
 
     arch: str
-    classes: int
+    n_out: int
     input: InputDescription
     n_in: int = 3
     concat_pool: bool = True
@@ -70,9 +71,9 @@ class ModelDescription:
     output_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.classes <= MAX_OUTPUTS:
+        if not 1 <= self.n_out <= MAX_OUTPUTS:
             raise InputError(
-                f"a model has at least one output, and at most {MAX_OUTPUTS:,}, got classes={self.classes:.6g}"
+                f"a model has at least one output, and at most {MAX_OUTPUTS:,}, got n_out={self.n_out:.6g}"
             )
         if not 1 <= self.n_in <= MAX_CHANNELS:
             raise InputError(
@@ -83,15 +84,14 @@ class ModelDescription:
         if self.y_range is not None and not -_LARGEST < self.y_range[0] < self.y_range[1] < _LARGEST:
             raise InputError(f"y_range must be (low, high) with low < high, both finite, got {self.y_range}")
         shape = self.output_shape
-        if shape is not None and (len(shape) > _MAX_LAYERS or min(shape, default=1) < 1 or prod(shape) != self.classes):
+        if shape is not None and (len(shape) > _MAX_LAYERS or min(shape, default=1) < 1 or prod(shape) != self.n_out):
             raise InputError(
-                f"output_shape {shape[:_MAX_LAYERS]} does not have {self.classes} elements, one for each output"
-                " (classes)"
+                f"output_shape {shape[:_MAX_LAYERS]} does not have {self.n_out} elements, one for each output (n_out)"
             )
 
     def to_json(self) -> dict[str, Any]:
         """The description as a dictionary that can be written as JSON."""
-        return dataclasses.asdict(self)
+        return {_KEYS.get(name, name): value for name, value in dataclasses.asdict(self).items()}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "ModelDescription":
@@ -106,6 +106,8 @@ class ModelDescription:
         _check_json(data, _FIELDS, required=("arch", "classes", "input"))
         _check_json(data["input"], _INPUT_FIELDS, required=tuple(_INPUT_FIELDS), prefix="input.")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        for name, key in _KEYS.items():
+            values[name] = values.pop(key)
         values["input"] = _input_from_json(data["input"])
         if "ps" in values:
             values["ps"] = _floats(values["ps"])
@@ -114,7 +116,7 @@ class ModelDescription:
 
 def model_description(
     arch: str | Callable[..., nn.Module],
-    classes: int,
+    n_out: int,
     *,
     size: int | Sequence[int] | None = None,
     n_in: int = 3,
@@ -132,7 +134,7 @@ def model_description(
 
     Args:
         arch: a timm name, or one of torchvision's ResNets as a name or function (``resnet18``).
-        classes: number of outputs per image.
+        n_out: number of outputs per image.
         size: image size in pixels, (h, w) or one integer for a square; by default the pretraining size.
         n_in: number of image channels.
         concat_pool: as in ``ModelDescription``, like all arguments below.
@@ -150,7 +152,7 @@ def model_description(
     """
     return ModelDescription(
         arch=architecture_name(arch),
-        classes=classes,
+        n_out=n_out,
         input=input_description(arch, size=size, n_in=n_in),
         n_in=n_in,
         concat_pool=concat_pool,
@@ -259,7 +261,7 @@ def build_model(
         raise InputError(f"the backbone '{arch}' returns feature maps, which the head must pool: pool must be True")
     head = create_head(
         backbone.num_features,
-        description.classes,
+        description.n_out,
         description.lin_ftrs,
         description.ps,
         pool=description.pool and not backbone.pooled,

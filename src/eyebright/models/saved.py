@@ -55,7 +55,7 @@ def _check_head(description: ModelDescription, state: Mapping[str, Tensor]) -> N
     weights = [(name, tensor) for name, tensor in state.items() if name.startswith(_HEAD) and tensor.ndim == 2]
     found = [len(tensor) for _, tensor in sorted(weights, key=lambda one: (len(one[0]), one[0]))]
     hidden = (512,) if description.lin_ftrs is None else description.lin_ftrs
-    expected = [*hidden, description.classes]
+    expected = [*hidden, description.n_out]
     if found != expected:
         raise InputError(f"the head has layers with {found[:8]} outputs, and the manifest says {expected[:8]}")
 

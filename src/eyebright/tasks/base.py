@@ -1,7 +1,7 @@
 """`Block` and `TargetBlock`: one field of a sample, and for a target everything that must agree about its values.
 
 An input block reads what the getter returned. A target block also owns how a value is encoded and decoded, the
-activation, the loss, the metrics, the width of the model's head, the names of its outputs, its columns in a table, its
+activation, the loss, the metrics, the number of the model's outputs and their names, its columns in a table, its
 JSON and its text. Blocks are immutable; `fit` returns a new one, and what was fitted is data (JSON), so a saved model
 needs the block and the weights and nothing else.
 
@@ -111,7 +111,7 @@ class TargetBlock(Block):
         """
         self.encode(value)
 
-    def own_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
+    def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
         """Raw outputs or encoded targets in the user's own units; the same tensor for kinds that have one unit only.
 
         Points are in pixels of the original image, and numbers are not standardized.
@@ -139,7 +139,7 @@ class TargetBlock(Block):
 
     @property
     @abstractmethod
-    def width(self) -> int:
+    def n_out(self) -> int:
         """The number of outputs that a model needs.
 
         Raises:

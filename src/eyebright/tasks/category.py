@@ -77,7 +77,7 @@ class CategoryBlock(OneClassBlock):
         return self.classes[int(index)]
 
     @property
-    def width(self) -> int:
+    def n_out(self) -> int:
         """One output for each class."""
         return len(self.classes)
 

@@ -65,7 +65,7 @@ class Decision:
         """Calibrated probabilities, or values.
 
         Args:
-            outputs: raw, in the target's own units (`TargetBlock.own_units`).
+            outputs: raw, in the target's own units (`TargetBlock.to_user_units`).
         """
         return self.calibration(outputs, self.target.activate)
 
@@ -92,7 +92,7 @@ class Decision:
             InputError: they are for another number of classes.
         """
         if isinstance(thresholds.values, tuple):
-            thresholds.per_class(self.target.width)
+            thresholds.per_class(self.target.n_out)
             thresholds = replace(thresholds, names=self.target.output_names)
         return replace(self, thresholds=thresholds)
 

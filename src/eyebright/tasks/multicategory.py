@@ -84,7 +84,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def encode(self, value: LabelSet, warp: Warp | None = None) -> Float[Tensor, " k"]:
         """0, 1 or NaN (unknown) for each class, float32."""
-        row = torch.zeros(self.width)
+        row = torch.zeros(self.n_out)
         for label in value:
             row[self.classes.index_of(label)] = 1.0
         for label in value.unknown:
@@ -108,7 +108,7 @@ class MultiCategoryBlock(TargetBlock):
         return LabelSet(self.classes[given], unknown=unknown)
 
     @property
-    def width(self) -> int:
+    def n_out(self) -> int:
         """One output for each class."""
         return len(self.classes)
 
@@ -138,9 +138,9 @@ class MultiCategoryBlock(TargetBlock):
 
     def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> None:
         """Raises `DataError` unless training and validation images have labels, and some training images have not."""
-        if not self.width:
+        if not self.n_out:
             raise DataError("no image to train on has a label")
-        if len(constant := self.constant_labels(train)) == self.width:
+        if len(constant := self.constant_labels(train)) == self.n_out:
             raise DataError(
                 f"nothing can be learnt: each of the labels {listing(constant)} is on every training image or on none; "
                 "a label is learnt from images that have it and images that do not have it"
@@ -236,9 +236,9 @@ class MultiCategoryBlock(TargetBlock):
         return cls()
 
     def _of_row(self, row: np.ndarray[Any, np.dtype[np.float64]]) -> LabelSet:
-        if len(row) != self.width or not (np.isin(row, (0, 1)) | np.isnan(row)).all():
+        if len(row) != self.n_out or not (np.isin(row, (0, 1)) | np.isnan(row)).all():
             raise LabelError(
-                f"an encoded row is {self.width} times 0, 1 or NaN (unknown), one for each class; got {row.tolist()}"
+                f"an encoded row is {self.n_out} times 0, 1 or NaN (unknown), one for each class; got {row.tolist()}"
             )
         return LabelSet(self.classes[row == 1], unknown=self.classes[np.isnan(row)])
 

@@ -77,7 +77,7 @@ class OrdinalBlock(OneClassBlock):
         return self.classes[int(scores if scores.ndim == 0 else median_class(scores))]
 
     @property
-    def width(self) -> int:
+    def n_out(self) -> int:
         """One output for each class but the highest."""
         return len(self.classes) - 1
 

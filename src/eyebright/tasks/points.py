@@ -111,7 +111,7 @@ class PointBlock(TargetBlock):
         xy = torch.where(value.visible[:, None], value.xy, torch.nan)
         return (xy if warp is None else xy * 2 / _edge(warp.size) - 1).to(torch.float32)
 
-    def own_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
+    def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
         """Points in pixels of the original images, float32, in the shape of ``rows``."""
         own = [self._own(row, warp) for row, warp in zip(rows.detach().cpu(), warps, strict=True)]
         return torch.stack(own).reshape(rows.shape).float() if own else rows
@@ -125,7 +125,7 @@ class PointBlock(TargetBlock):
         return Points.of(scores.detach().to("cpu", torch.float64).reshape(-1, 2))
 
     @property
-    def width(self) -> int:
+    def n_out(self) -> int:
         """Two outputs for each point."""
         if self.count is None:
             raise InputError(
@@ -163,13 +163,13 @@ class PointBlock(TargetBlock):
     @property
     def value_names(self) -> tuple[str, ...]:
         """A name for each point: those that were given, or ``point1``, ``point2``, ..."""
-        return self.names or tuple(f"point{i + 1}" for i in range(self.width // 2))
+        return self.names or tuple(f"point{i + 1}" for i in range(self.n_out // 2))
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """``NAME_x`` and ``NAME_y`` for each point; ``x1``, ``y1``, ... for points without names."""
         if self.names is None:
-            return tuple(f"{axis}{i + 1}" for i in range(self.width // 2) for axis in "xy")
+            return tuple(f"{axis}{i + 1}" for i in range(self.n_out // 2) for axis in "xy")
         return tuple(f"{name}_{axis}" for name in self.names for axis in "xy")
 
     def target_of_row(self, row: Float[Tensor, " t"]) -> Float[Tensor, "n 2"]:
@@ -199,7 +199,7 @@ class PointBlock(TargetBlock):
 
     def describe(self) -> str:
         """The block and its number of points on one line."""
-        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {self.width} outputs"
+        return "PointBlock, not fitted yet" if self.count is None else f"PointBlock with {self.n_out} outputs"
 
     def to_json(self) -> dict[str, Any]:
         """How many points, which exchange their names, and the names."""

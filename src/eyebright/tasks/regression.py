@@ -1,7 +1,7 @@
 """`RegressionBlock`: one or several numbers per image."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from eyebright.tasks.columns import distinct_columns
 from eyebright.types import Thresholds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RegressionBlock(TargetBlock):
     """The target field with one or several numbers that are not coordinates, such as an age or a mass.
 
@@ -40,19 +40,28 @@ class RegressionBlock(TargetBlock):
     form: ClassVar[TargetForm] = "numbers"
     section: ClassVar[SectionName] = "numbers"
     needs_whole_image: ClassVar[bool] = True
-    n_out: int | None = None
-    names: tuple[str, ...] | None = None
-    standardize: bool = False
-    center: tuple[float, ...] | None = None
-    scale: tuple[float, ...] | None = None
+    count: int | None
+    names: tuple[str, ...] | None
+    standardize: bool
+    center: tuple[float, ...] | None
+    scale: tuple[float, ...] | None
 
-    def __post_init__(self) -> None:
-        if self.names is not None:
-            object.__setattr__(self, "names", tuple(self.names))
-            count = len(self.names) if self.n_out is None else self.n_out
-            if len(self.names) != count or len(set(self.names)) != count:
-                raise InputError(f"{count} numbers need as many different names, got {list(self.names)}")
-            object.__setattr__(self, "n_out", count)
+    def __init__(
+        self,
+        n_out: int | None = None,
+        names: Sequence[str] | None = None,
+        standardize: bool = False,  # noqa: FBT001
+        center: Sequence[float] | None = None,
+        scale: Sequence[float] | None = None,
+    ) -> None:
+        count = len(names) if n_out is None and names is not None else n_out
+        if names is not None and (len(names) != count or len(set(names)) != count):
+            raise InputError(f"{count} numbers need as many different names, got {list(names)}")
+        object.__setattr__(self, "count", count)
+        object.__setattr__(self, "names", None if names is None else tuple(names))
+        object.__setattr__(self, "standardize", standardize)
+        object.__setattr__(self, "center", None if center is None else tuple(center))
+        object.__setattr__(self, "scale", None if scale is None else tuple(scale))
 
     @property
     def no_flip_reason(self) -> str:
@@ -75,21 +84,24 @@ class RegressionBlock(TargetBlock):
     def fit(self, values: Iterable[tuple[float, ...]]) -> "RegressionBlock":
         """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each."""
         if not self.standardize:
-            return replace(self, n_out=self.n_out if self.n_out is not None else len(next(iter(values))))
+            count = self.count if self.count is not None else len(next(iter(values)))
+            return RegressionBlock(count, self.names, center=self.center, scale=self.scale)
         values = list(values)
-        counted = replace(self, n_out=self.n_out if self.n_out is not None else len(values[0]))
+        counted = RegressionBlock(self.count if self.count is not None else len(values[0]), self.names)
         rows = torch.stack([counted.encode(value).double() for value in values])
         known = ~rows.isnan()
-        count = known.sum(dim=0).clamp(min=1)
-        center = rows.nan_to_num().sum(dim=0) / count
-        scale = (((rows - center).nan_to_num() ** 2).sum(dim=0) / count).sqrt()
+        n_known = known.sum(dim=0).clamp(min=1)
+        center = rows.nan_to_num().sum(dim=0) / n_known
+        scale = (((rows - center).nan_to_num() ** 2).sum(dim=0) / n_known).sqrt()
         scale = torch.where(scale > 0, scale, 1.0)  # a constant number is only centred
-        return replace(self, n_out=rows.shape[1], center=tuple(center.tolist()), scale=tuple(scale.tolist()))
+        return RegressionBlock(
+            counted.count, self.names, standardize=True, center=center.tolist(), scale=scale.tolist()
+        )
 
     def encode(self, value: tuple[float, ...], warp: Warp | None = None) -> Float[Tensor, " k"]:
         """The numbers, float32, standardized where a warp is given and the block does so; NaN where one is unknown."""
-        if self.n_out is not None and len(value) != self.n_out:
-            raise InputError(f"this image has {len(value)} numbers, the others have {self.n_out}; use NaN for unknown")
+        if self.count is not None and len(value) != self.count:
+            raise InputError(f"this image has {len(value)} numbers, the others have {self.count}; use NaN for unknown")
         numbers = torch.tensor(value, dtype=torch.float64)
         if warp is not None and self.center is not None and self.scale is not None:
             numbers = (numbers - torch.tensor(self.center, dtype=torch.float64)) / torch.tensor(
@@ -97,7 +109,7 @@ class RegressionBlock(TargetBlock):
             )
         return numbers.float()
 
-    def own_units(self, rows: Shaped[Tensor, "b k"], warps: Sequence[Warp]) -> Shaped[Tensor, "b k"]:
+    def to_user_units(self, rows: Shaped[Tensor, "b k"], warps: Sequence[Warp]) -> Shaped[Tensor, "b k"]:
         """The numbers in the user's own unit: not standardized, float32."""
         if self.center is None or self.scale is None:
             return rows
@@ -115,13 +127,13 @@ class RegressionBlock(TargetBlock):
         return tuple(scores.reshape(-1).tolist())
 
     @property
-    def width(self) -> int:
+    def n_out(self) -> int:
         """One output for each number."""
-        if self.n_out is None:
+        if self.count is None:
             raise InputError(
                 "this RegressionBlock does not know how many numbers there are; it is fitted, or given n_out=..."
             )
-        return self.n_out
+        return self.count
 
     def loss(self) -> nn.Module:
         """Mean squared error over the known numbers."""
@@ -147,7 +159,7 @@ class RegressionBlock(TargetBlock):
     @property
     def output_names(self) -> tuple[str, ...]:
         """A name for each number."""
-        return self.names or tuple(f"value{i + 1}" for i in range(self.width))
+        return self.names or tuple(f"value{i + 1}" for i in range(self.n_out))
 
     def text(self, value: tuple[float, ...]) -> str:
         """The numbers, rounded for reading."""
@@ -168,15 +180,15 @@ class RegressionBlock(TargetBlock):
 
     def describe(self) -> str:
         """The block and its number of outputs on one line."""
-        if self.n_out is None:
+        if self.count is None:
             return "RegressionBlock, not fitted yet"
-        return f"RegressionBlock with {self.width} output{'s' * (self.width > 1)}"
+        return f"RegressionBlock with {self.count} output{'s' * (self.count > 1)}"
 
     def to_json(self) -> dict[str, Any]:
         """How many numbers, their names, and how they are standardized."""
         names = None if self.names is None else list(self.names)
         return {
-            "n_out": self.n_out,
+            "n_out": self.count,
             "names": names,
             "standardize": self.standardize,
             "center": None if self.center is None else list(self.center),
@@ -186,13 +198,12 @@ class RegressionBlock(TargetBlock):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "RegressionBlock":
         """The block that `to_json` described, of any schema."""
-        center, scale = data.get("center"), data.get("scale")
         return cls(
             data["n_out"],
             data.get("names"),
             standardize=bool(data.get("standardize", False)),
-            center=None if center is None else tuple(center),
-            scale=None if scale is None else tuple(scale),
+            center=data.get("center"),
+            scale=data.get("scale"),
         )
 
     @classmethod

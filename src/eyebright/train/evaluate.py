@@ -100,7 +100,7 @@ def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
         raise InputError("these images have no targets; for new images use predict")
     task = dataset.target
     if not task.is_geometric:
-        return task.own_units(given.targets, given.warps)  # the network is trained on standardized numbers
+        return task.to_user_units(given.targets, given.warps)  # the network is trained on standardized numbers
     positions = {index: i for i, index in enumerate(dataset.indices)}
     return torch.stack([task.encode(dataset.value(positions[index])) for index in given.indices])
 
@@ -124,7 +124,7 @@ def build_evaluation(
     files = [_relative(path, root) if path else f"item {i}" for i, path in zip(given.indices, paths, strict=True)]
     return Evaluation(
         decision,
-        decision.target.own_units(given.outputs, given.warps),
+        decision.target.to_user_units(given.outputs, given.warps),
         own_targets(dataset, given),
         tuple(files),
         root,
@@ -170,7 +170,7 @@ def score(
     scores = {"valid_loss": mean.value}
     if not metrics:
         return scores
-    activated = decision.scores(decision.target.own_units(given.outputs, given.warps))
+    activated = decision.scores(decision.target.to_user_units(given.outputs, given.warps))
     for metric in with_unique_names(metrics):
         if metric.takes == "logits":
             scores[metric.name] = metric(given.outputs, given.targets)

@@ -10,28 +10,31 @@ from hypothesis import given, strategies as st
 from eyebright.sources.stratify import LabelMatrix, group_split, grouped, iterative_split
 
 
-def dealt_one_by_one(labels: list[list[str]], order: list[int], share: float) -> set[int]:
+def split_one_by_one(labels: list[list[str]], order: list[int], share: float) -> set[int]:
     """The rule with Python's own sets: rarest label first, each to its share and what rounding lost before."""
-    holders: dict[str, list[int]] = {}
+    items_by_label: dict[str, list[int]] = {}
     for i in order:
         for label in dict.fromkeys(labels[i]):
-            holders.setdefault(label, []).append(i)
-    bare = [i for i in order if not labels[i]]
+            items_by_label.setdefault(label, []).append(i)
+    unlabelled = [i for i in order if not labels[i]]
     valid: set[int] = set()
     done: set[int] = set()
-    lost = 0.0
-    for holding in [*(holders[name] for name in sorted(holders, key=lambda n: (len(holders[n]), n))), bare]:
-        free = [i for i in holding if i not in done]
-        validates = len(valid & set(holding))
-        missing = max(min(share * len(holding) - validates, len(free)), 0.0)
-        trains = 0 if holding is bare else 1
-        count = sorted([0, round(missing + lost), min(len(free), max(len(holding) - trains - validates, 0))])[1]
-        lost = max(min(lost + missing - count, 1.0), -1.0)
-        valid.update(free[:count])
-        done.update(holding)
-    for holding in holders.values():
-        if valid.issuperset(holding):
-            valid.discard(holding[0])
+    carried = 0.0
+    for items in [
+        *(items_by_label[name] for name in sorted(items_by_label, key=lambda n: (len(items_by_label[n]), n))),
+        unlabelled,
+    ]:
+        unassigned = [i for i in items if i not in done]
+        n_valid = len(valid & set(items))
+        wanted = max(min(share * len(items) - n_valid, len(unassigned)), 0.0)
+        min_train = 0 if items is unlabelled else 1
+        count = sorted([0, round(wanted + carried), min(len(unassigned), max(len(items) - min_train - n_valid, 0))])[1]
+        carried = max(min(carried + wanted - count, 1.0), -1.0)
+        valid.update(unassigned[:count])
+        done.update(items)
+    for items in items_by_label.values():
+        if valid.issuperset(items):
+            valid.discard(items[0])
     while len(valid) > math.ceil(1.25 * share * len(order)):
         valid.discard(next(i for i in reversed(order) if i in valid))
     return valid
@@ -44,14 +47,14 @@ def test_the_vectorized_split_equals_one_that_assigns_item_by_item(seed: int) ->
     labels = [[f"l{chance.randrange(classes)}" for _ in range(chance.choice([0, 1, 1, 3]))] for _ in range(items)]
     order = chance.sample(range(items), items)
     valid = iterative_split(LabelMatrix.of(labels), np.array(order), share)
-    assert set(np.flatnonzero(valid)) == dealt_one_by_one(labels, order, share)
+    assert set(np.flatnonzero(valid)) == split_one_by_one(labels, order, share)
 
 
 def test_splitting_no_items_gives_empty_results() -> None:
     assert iterative_split(LabelMatrix.of([]), np.arange(0), 0.2).tolist() == []
 
 
-def test_grouped_returns_the_places_of_each_code_including_unused_codes() -> None:
+def test_grouped_returns_the_positions_of_each_code_including_unused_codes() -> None:
     assert [part.tolist() for part in grouped(np.array([2, 0, 2, 0, 3]), 5)] == [[1, 3], [], [0, 2], [4], []]
 
 

@@ -73,7 +73,7 @@ from eyebright.metrics.labels import accuracy, accuracy_multi, error_rate, f1_ma
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
 from eyebright.models.heads import sigmoid_range
-from eyebright.plot import plot_function, plot_threshold_curve
+from eyebright.plot.curves import plot_function, plot_threshold_curve
 from eyebright.sources.split import (
     ColSplitter,
     EndSplitter,

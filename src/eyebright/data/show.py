@@ -11,7 +11,7 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Batch
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.plot import draw_points, show_images
+from eyebright.plot.images import draw_points, show_images
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 from eyebright.transforms.pipeline import to_images
 from eyebright.types import Points, Size

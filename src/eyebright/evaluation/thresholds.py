@@ -25,12 +25,12 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright import plot
 from eyebright._defaults import THRESHOLD_METRIC
 from eyebright.errors import InputError, did_you_mean
 from eyebright.evaluation.cuts import Array, Cuts
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, hamming_loss, split_targets, subset
 from eyebright.metrics.meter import Metric
+from eyebright.plot.curves import plot_threshold_curve
 from eyebright.types import Thresholds
 
 if TYPE_CHECKING:
@@ -148,9 +148,7 @@ class ThresholdCurve:
         Raises:
             MissingExtraError: Matplotlib is not installed.
         """
-        return plot.plot_threshold_curve(
-            self.thresholds.tolist(), {self.metric: self.scores.tolist()}, chosen=chosen, ax=ax
-        )
+        return plot_threshold_curve(self.thresholds.tolist(), {self.metric: self.scores.tolist()}, chosen=chosen, ax=ax)
 
     def __repr__(self) -> str:
         threshold, score = self.best

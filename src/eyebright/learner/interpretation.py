@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from eyebright import plot
 from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError, checked_keywords
@@ -21,6 +20,8 @@ from eyebright.metrics.confusion import (
     most_confused_labels,
     multilabel_confusion_matrix,
 )
+from eyebright.plot.images import draw_points, show_images
+from eyebright.plot.matrices import figure_of_matrices, plot_matrix
 from eyebright.tasks.base import NO_LABEL_CAPTION
 
 if TYPE_CHECKING:
@@ -163,13 +164,13 @@ class ClassificationInterpretation:
         matrix, several = self.confusion_matrix(), self._is_multilabel
         matrices = list(matrix) if several else [matrix]
         names = [("no", "yes")] * len(matrices) if several else [tuple(self.vocab)]
-        figure, axes = plot.figure_of_matrices(len(matrices), figsize=figsize, dpi=dpi)
+        figure, axes = figure_of_matrices(len(matrices), figsize=figsize, dpi=dpi)
         figure.suptitle(title)
         for i, (ax, counts) in enumerate(zip(axes, matrices, strict=False)):
             text = f".{norm_dec}f" if normalize else "d"
             values = _fractions(counts) if normalize else counts
             name = self.vocab[i] if several else ""
-            plot.plot_matrix(ax, values, names[i], title=name, cmap=cmap, text=text if plot_txt else None)
+            plot_matrix(ax, values, names[i], title=name, cmap=cmap, text=text if plot_txt else None)
 
     def print_classification_report(self) -> None:
         """Prints scikit-learn's table of precision, recall and F1 of each class.
@@ -235,7 +236,7 @@ class ClassificationInterpretation:
         images = [self.dataset.image(row).pixels() for row in rows]
         cells = zip(indices.tolist(), rows, losses.tolist(), strict=True)
         titles = [self._title(i, row, loss) for i, row, loss in cells]
-        figure = plot.show_images(images, titles, rows=nrows, columns=ncols, figsize=figsize)
+        figure = show_images(images, titles, rows=nrows, columns=ncols, figsize=figsize)
         figure.suptitle("Prediction/Actual/Loss/Probability" if self._has_classes else "Prediction/Actual/Loss")
         self._draw_points(figure, indices.tolist(), rows)
 
@@ -281,7 +282,7 @@ class ClassificationInterpretation:
             for marker, value in (("o", self.dataset.value(row)), ("x", self.decoded[i])):
                 points = target.points_of(value)
                 if points is not None:
-                    plot.draw_points(ax, points.xy, points.visible, marker=marker)
+                    draw_points(ax, points.xy, points.visible, marker=marker)
 
 
 def _fractions(counts: Int[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eyebright.plot import plot_threshold_curve
+from eyebright.plot.curves import plot_threshold_curve
 
 ThresholdMetric = Callable[..., Tensor]
 """A metric that is called as ``metric(y_pred, y_true, threshold=...)``."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from eyebright.errors import InputError
 from eyebright.learner.learner import Learner
 from eyebright.metrics.meter import Meter, Metric
-from eyebright.plot import plot_metric_histories
+from eyebright.plot.curves import plot_metric_histories
 from eyebright.train.events import EpochDone, EpochStarted, Event, Finished, PhaseStarted
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eyebright import _html as html, plot
+from eyebright import _html as html
 from eyebright._system.timer import Timer
 from eyebright.errors import InputError, TrainingError, did_you_mean, listing
 from eyebright.models.groups import modes_restored
+from eyebright.plot.curves import plot_lr_find
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.history import SmoothLoss
 from eyebright.train.plan import Plan
@@ -87,7 +88,7 @@ class LRFind:
         Raises:
             MissingExtraError: Matplotlib is not installed.
         """
-        ax = plot.plot_lr_find(self.lrs, self.losses, self.suggestions, ax=ax)
+        ax = plot_lr_find(self.lrs, self.losses, self.suggestions, ax=ax)
         ax.set_title(self.warning or "", fontsize="medium")
         return ax
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eyebright import _html as html, plot
+from eyebright import _html as html
+from eyebright.plot.curves import plot_loss, plot_rates
 from eyebright.train.history import epoch_cells, epoch_columns, history_rows, smoothed, text_table
 from eyebright.train.run import Run
 
@@ -83,7 +84,7 @@ class Recorder:
             for i, row in enumerate(self._run.history)
             if "valid_loss" in row
         ]
-        return plot.plot_loss(self.losses, valid, skip_start=skip_start, log=log, ax=ax)
+        return plot_loss(self.losses, valid, skip_start=skip_start, log=log, ax=ax)
 
     def plot_sched(
         self, *, figsize: tuple[float, float] | None = None, ax: "matplotlib.axes.Axes | None" = None
@@ -97,4 +98,4 @@ class Recorder:
         Raises:
             MissingExtraError: Matplotlib is not installed.
         """
-        return plot.plot_rates(self.lrs, ax=ax, figsize=figsize)
+        return plot_rates(self.lrs, ax=ax, figsize=figsize)

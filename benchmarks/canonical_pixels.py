@@ -25,7 +25,7 @@ import torch
 
 from eyebright import Image, Resize, get_image_files, load_predictor
 from eyebright.image.canonical import CANONICAL, LEGACY
-from eyebright.inference.manifest import load_evaluation
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.transforms.pipeline import Pipeline
 
 

@@ -41,7 +41,8 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
 from eyebright.image.image import Image, Picture, verify as _verify
 from eyebright.image.resize_files import resize_images
-from eyebright.inference.manifest import Manifest, load_evaluation
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.download_images import download_images

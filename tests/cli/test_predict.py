@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from eyebright.cli.main import run
-from eyebright.inference.manifest import MANIFEST, WEIGHTS, Manifest, load_evaluation, load_manifest, save_model
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_evaluation, load_manifest, save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.models import build
 from eyebright.models.build import build_model, model_description

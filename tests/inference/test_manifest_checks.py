@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, InputError
-from eyebright.inference.manifest import MANIFEST, Manifest, save_model
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import MANIFEST, save_model
 from eyebright.inference.predictor import load_predictor
 from eyebright.models.build import ModelDescription, build_model, model_description
 from eyebright.models.saved import build_saved

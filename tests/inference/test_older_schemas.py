@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eyebright.errors import ArtifactError
-from eyebright.inference.manifest import MANIFEST, load_evaluation, load_model, save_model
+from eyebright.inference.model_folder import MANIFEST, load_evaluation, load_model, save_model
 from eyebright.inference.predictor import load_predictor
 
 FOLDER = Path(__file__).with_name("schema_1")

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from eyebright.image.canonical import CANONICAL, PixelsVersion
-from eyebright.inference.manifest import Manifest, fingerprint, save_model
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import fingerprint, save_model
 from eyebright.inference.runtimes.base import Pixels
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.models.build import ImageModel, build_model, model_description

@@ -11,7 +11,7 @@ import pytest
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.evaluation.decide import fit_decision
-from eyebright.inference.manifest import load_manifest
+from eyebright.inference.model_folder import load_manifest
 from eyebright.learner.learner import Learner
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts

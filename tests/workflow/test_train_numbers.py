@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import mean_absolute_error
 
-from eyebright.inference.manifest import load_evaluation
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import load_predictor
 from eyebright.models import build
 from eyebright.sources.read import read_source

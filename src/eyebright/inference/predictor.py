@@ -20,7 +20,8 @@ from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
-from eyebright.inference.manifest import Manifest, fingerprint, load_model
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import fingerprint, load_model
 from eyebright.inference.predictions import Prediction, Predictions, SkippedImage
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.graph_file import write_graph

@@ -16,7 +16,8 @@ from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.inference.manifest import Manifest, save_model
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.model_folder import save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of

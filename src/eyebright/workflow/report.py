@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eyebright.errors import InputError
-from eyebright.inference.manifest import load_evaluation, load_manifest
+from eyebright.inference.model_folder import load_evaluation, load_manifest
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.html import write_report

@@ -8,7 +8,7 @@ import torch
 
 from eyebright.errors import ArtifactError, MissingExtraError
 from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
-from eyebright.inference.manifest import fingerprint
+from eyebright.inference.model_folder import fingerprint
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.inference.runtimes.onnx_runtime import onnx_runtime

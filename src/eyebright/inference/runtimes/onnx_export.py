@@ -36,7 +36,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels: Pixe
     Args:
         model: a model in float32, on the CPU.
         size: (height, width) of the images.
-        fingerprint: the hash of the model, see `eyebright.inference.manifest.fingerprint`.
+        fingerprint: the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
         pixels: the version of the pixels that the model is evaluated with.
 
     Raises:

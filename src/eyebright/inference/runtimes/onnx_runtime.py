@@ -26,7 +26,7 @@ class GraphMetadata:
     """The metadata that an exported graph contains.
 
     Args:
-        fingerprint: the hash of the exported model, see `eyebright.inference.manifest.fingerprint`.
+        fingerprint: the hash of the exported model, see `eyebright.inference.model_folder.fingerprint`.
         torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph.
         onnx_ms: milliseconds per image in ONNX Runtime on that machine.
         pixels: the version of the pixels that the graph takes: uint8 for `LEGACY`, float32 in [0, 1] for `CANONICAL`.

@@ -35,7 +35,7 @@ class SavedModel:
         size: the size of its preprocessed images; None if they have different sizes.
         pixels: the version of their pixels.
         load_model: returns the model with its weights.
-        read_fingerprint: returns the hash of the model, see `eyebright.inference.manifest.fingerprint`.
+        read_fingerprint: returns the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
     """
 
     graph: Path

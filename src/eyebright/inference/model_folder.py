@@ -1,0 +1,249 @@
+"""Saves and loads a model folder: weights, a JSON manifest and the validation outputs; loading runs no code.
+
+    model.safetensors   the weights (safetensors), and a copy of the manifest in its header
+    manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
+    evaluation.parquet  the model's outputs for the validation images, with their targets
+
+All files are first written to temporary names and flushed to the disk, then renamed one after another, so a full disk
+leaves an older model unchanged. A crash between two renames can leave an old manifest beside new weights, so the
+weights file holds a copy of its manifest: ``manifest.json`` is used if its ``id`` equals that of the copy (it may have
+been edited by hand), otherwise the copy. An evaluation is only used if its hash is that in the manifest.
+
+Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from eyebright.errors import ArtifactError, shortened
+from eyebright.evaluation.evaluation import Evaluation, read_parquet
+from eyebright.inference.manifest import Manifest
+from eyebright.inference.manifest_checks import MAX_BYTES, MAX_LISTS
+from eyebright.io.atomic import prepared_file
+from eyebright.io.tensors import not_finite, read_metadata, read_tensors
+from eyebright.io.text import valid_unicode
+from eyebright.models.build import ModelDescription
+
+WEIGHTS = "model.safetensors"
+MANIFEST = "manifest.json"
+EVALUATION = "evaluation.parquet"
+
+_EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
+
+
+def save_model(
+    folder: str | Path, manifest: Manifest, state: dict[str, Tensor], *, evaluation: Evaluation | None = None
+) -> Path:
+    """The path of the folder, in which the model is saved.
+
+    Args:
+        folder: the folder to write; it is created if necessary, and other files in it are kept.
+        manifest: the description of the model.
+        state: the state dict of the model.
+        evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
+
+    Raises:
+        ArtifactError: the number of outputs or thresholds is not the number of classes; a weight is not finite; or a
+            file cannot be written, for example because the disk is full. The message says whether a model that was in
+            the folder before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after
+            another one was.
+    """
+    folder = Path(folder)
+    manifest.check_consistent()
+    if reason := not_finite(state):
+        raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
+    identity = uuid.uuid4().hex
+    saved = None
+    if evaluation is not None:
+        located = replace(evaluation, root=_relative(evaluation.root, folder))
+        saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
+        manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
+    data = {**manifest.to_json(), "id": identity}
+    # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
+    text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
+    writers: dict[str, Callable[[Path], Any] | None] = {
+        WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
+        EVALUATION: None if saved is None else lambda path: path.write_bytes(saved),
+        MANIFEST: lambda path: path.write_text(text + "\n", encoding="utf-8"),
+    }
+    _write_together(folder, writers)
+    return folder
+
+
+def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
+    """(manifest, weights) of a saved model.
+
+    Raises:
+        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, one with
+            weights that are not finite, or a file that can run code (pickle).
+    """
+    return _load(Path(folder), weights=True)
+
+
+def load_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a saved model, without its weights.
+
+    Raises:
+        ArtifactError: the folder contains no model, or its manifest is damaged or of a newer version.
+    """
+    return _load(Path(folder), weights=False)[0]
+
+
+def load_evaluation(folder: str | Path) -> Evaluation:
+    """The saved evaluation: outputs and targets of the validation images.
+
+    Raises:
+        ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
+            model.
+    """
+    folder = Path(folder)
+    manifest = load_manifest(folder)
+    path = folder / EVALUATION
+    if manifest.evaluation is None or not path.is_file():
+        raise ArtifactError(
+            f"'{folder}' contains no {EVALUATION}, which models have since schema 2: train again, or save one with "
+            "Learner.save_model"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read: {_reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != manifest.evaluation:
+        raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
+    evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
+    return replace(evaluation, root=Path(os.path.normpath(folder.resolve() / evaluation.root)))
+
+
+def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
+    """A hash of a model's description and its weights, as 32 hexadecimal digits."""
+    digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
+    """Writes several files into a folder: first all to temporary names, then they are renamed in this order.
+
+    Args:
+        folder: is created if necessary.
+        writers: by file name, the function that writes the file; None to delete it.
+
+    Raises:
+        ArtifactError: a file cannot be written or renamed; the message says which files are new.
+    """
+    steps: dict[str, Callable[[], object]] = {}
+    updated: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            for name, write in writers.items():
+                path = folder / name
+                if write is not None:
+                    steps[name] = stack.enter_context(prepared_file(path, write))
+                elif path.exists():
+                    steps[name] = path.unlink
+            for name, step in steps.items():
+                step()
+                updated.append(name)
+    except (OSError, SafetensorError) as error:
+        state = "what was there before is unchanged"
+        if updated:
+            rest = ", ".join(name for name in steps if name not in updated)
+            state = f"already updated: {', '.join(updated)}; not updated: {rest}; save the model again"
+        raise ArtifactError(f"cannot save the model in '{folder}': {_reason(error)}; {state}") from None
+
+
+def _relative(images: Path, folder: Path) -> Path:
+    """The image folder relative to the model folder: both can be moved, and no folder of the user is named."""
+    try:
+        return Path(os.path.relpath(images.resolve(), folder.resolve()))
+    except ValueError:  # on different drives
+        return images.absolute()
+
+
+def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
+    _check_model_folder(folder)
+    path = folder / WEIGHTS
+    try:
+        state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
+        copy = json.loads(metadata.get("manifest", "null"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"'{path}' is damaged or not a model file: {_reason(error)}") from None
+    if reason := not_finite(state):
+        raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
+    try:
+        return Manifest.from_json(_choose_manifest(folder / MANIFEST, copy)), state
+    except ArtifactError as error:
+        raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
+
+
+def _check_model_folder(folder: Path) -> None:
+    """Raises `ArtifactError` unless the folder contains model weights."""
+    if folder.suffix in _EXECUTABLE:
+        raise ArtifactError(
+            f"'{folder}' is a type of file that can run code when it is loaded; a model is a folder with {WEIGHTS}"
+        )
+    if not folder.is_dir():
+        raise ArtifactError(f"there is no model folder '{folder}'")
+    if (folder / WEIGHTS).is_file():
+        return
+    try:
+        names = sorted(file.name for file in folder.iterdir())[:8]
+    except OSError as error:  # it was removed in the meantime, or cannot be read
+        raise ArtifactError(f"the model folder '{folder}' cannot be read: {_reason(error)}") from None
+    executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
+    if executable:
+        raise ArtifactError(
+            f"'{folder}' contains {executable[0]}, which can run code when it is loaded, and no {WEIGHTS}"
+        )
+    raise ArtifactError(f"'{folder}' contains no {WEIGHTS}, but {', '.join(names) or 'nothing'}")
+
+
+def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
+    """The content of ``manifest.json`` if it was saved together with the weights, otherwise the copy in their header.
+
+    Args:
+        path: the path of ``manifest.json``; the file need not exist.
+        copy: the copy of the manifest; None if the weights have none.
+
+    Raises:
+        ArtifactError: there is no manifest, or the file is not JSON or cannot be read.
+    """
+    beside: Any = None
+    if path.is_file():
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise ArtifactError(f"{MANIFEST} is larger than {MAX_BYTES // 2**20} MB")
+            text = path.read_text(encoding="utf-8")
+            if text.count("[") + text.count("{") > MAX_LISTS:
+                raise ArtifactError(f"{MANIFEST} has more than {MAX_LISTS:,} lists and objects")
+            beside = json.loads(text)
+        except OSError as error:
+            raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"{MANIFEST} is not JSON: {shortened(str(error))}") from None
+    if isinstance(copy, dict) and not (isinstance(beside, dict) and beside.get("id") == copy.get("id")):
+        return copy
+    if not isinstance(beside, dict):
+        raise ArtifactError(f"there is no {MANIFEST}")
+    return beside
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

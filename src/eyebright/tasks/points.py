@@ -109,12 +109,12 @@ class PointBlock(TargetBlock):
         if warp is not None:
             value = self._renamed(warp.points(value), warp)
         xy = torch.where(value.visible[:, None], value.xy, torch.nan)
-        return (xy if warp is None else xy * 2 / _edge(warp.size) - 1).to(torch.float32)
+        return (xy if warp is None else xy * 2 / _width_height(warp.size) - 1).to(torch.float32)
 
     def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
         """Points in pixels of the original images, float32, in the shape of ``rows``."""
-        own = [self._own(row, warp) for row, warp in zip(rows.detach().cpu(), warps, strict=True)]
-        return torch.stack(own).reshape(rows.shape).float() if own else rows
+        in_pixels = [self._to_pixels(row, warp) for row, warp in zip(rows.detach().cpu(), warps, strict=True)]
+        return torch.stack(in_pixels).reshape(rows.shape).float() if in_pixels else rows
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b n 2"]:
         """The outputs as points."""
@@ -221,12 +221,13 @@ class PointBlock(TargetBlock):
         """A block for the points of a table, which were made pixels as they were read."""
         return cls(mirror=mirror, names=names or None, in_pixels=True)
 
-    def _own(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
+    def _to_pixels(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
+        """The points of one row in pixels of the original image; the inverse of `encode` with this warp."""
         encoded = Points.of(row.double().reshape(-1, 2))
-        seen = Points((encoded.xy + 1) * _edge(warp.size) / 2, encoded.visible)
+        in_input = Points((encoded.xy + 1) * _width_height(warp.size) / 2, encoded.visible)
         # A point predicted outside of the image is valid: it stays visible.
-        own = self._renamed(Points(warp.inverse().points(seen).xy, encoded.visible), warp)
-        return torch.where(own.visible[:, None], own.xy, torch.nan)
+        original = self._renamed(Points(warp.inverse().points(in_input).xy, encoded.visible), warp)
+        return torch.where(original.visible[:, None], original.xy, torch.nan)
 
     def _renamed(self, points: Points, warp: Warp) -> Points:
         """The points with partners swapped (left and right) if the warp mirrors the image; nothing else swaps them."""
@@ -236,5 +237,5 @@ class PointBlock(TargetBlock):
         return replace(points, xy=points.xy[order], visible=points.visible[order])
 
 
-def _edge(size: Size) -> Float[Tensor, "2"]:
+def _width_height(size: Size) -> Float[Tensor, "2"]:
     return torch.tensor([size.width, size.height], dtype=torch.float64)

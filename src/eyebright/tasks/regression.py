@@ -104,19 +104,16 @@ class RegressionBlock(TargetBlock):
             raise InputError(f"this image has {len(value)} numbers, the others have {self.count}; use NaN for unknown")
         numbers = torch.tensor(value, dtype=torch.float64)
         if warp is not None and self.center is not None and self.scale is not None:
-            numbers = (numbers - torch.tensor(self.center, dtype=torch.float64)) / torch.tensor(
-                self.scale, dtype=torch.float64
-            )
+            center, scale = (torch.tensor(values, dtype=torch.float64) for values in (self.center, self.scale))
+            numbers = (numbers - center) / scale
         return numbers.float()
 
     def to_user_units(self, rows: Shaped[Tensor, "b k"], warps: Sequence[Warp]) -> Shaped[Tensor, "b k"]:
         """The numbers in the user's own unit: not standardized, float32."""
         if self.center is None or self.scale is None:
             return rows
-        own = rows.detach().cpu().double() * torch.tensor(self.scale, dtype=torch.float64) + torch.tensor(
-            self.center, dtype=torch.float64
-        )
-        return own.float()
+        center, scale = (torch.tensor(values, dtype=torch.float64) for values in (self.center, self.scale))
+        return (rows.detach().cpu().double() * scale + center).float()
 
     def activate(self, outputs: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """The outputs as they are."""

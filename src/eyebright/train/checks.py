@@ -36,13 +36,13 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
         )
 
 
-def check_options(options: TrainingOptions, target: TargetBlock, *, own_loss: bool) -> None:
+def check_options(options: TrainingOptions, target: TargetBlock, *, custom_loss: bool) -> None:
     """Raises `InputError` unless the options fit the targets and the loss.
 
     Args:
         options: the options of a plan.
         target: the target block.
-        own_loss: whether the loss is not that of the target block.
+        custom_loss: whether the loss is not that of the target block.
 
     Raises:
         InputError: mixing, label smoothing or balancing is not possible for this target or loss.
@@ -52,7 +52,7 @@ def check_options(options: TrainingOptions, target: TargetBlock, *, own_loss: bo
             f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(target).__name__}:"
             " leave them out"
         )
-    if options.changes_loss and own_loss:
+    if options.changes_loss and custom_loss:
         raise InputError(
             "`label_smoothing` and `balance` change the loss of the target block, and this learner has a loss of its"
             " own: give them to that loss, or leave `loss_func` out"

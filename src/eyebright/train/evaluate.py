@@ -86,7 +86,7 @@ def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], devi
     return Outputs(outputs, targets, (), ())
 
 
-def own_targets(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
+def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n ..."]:
     """The targets in the user's units: points in pixels of the original image, even those outside of a crop.
 
     Args:
@@ -125,7 +125,7 @@ def build_evaluation(
     return Evaluation(
         decision,
         decision.target.to_user_units(given.outputs, given.warps),
-        own_targets(dataset, given),
+        targets_in_user_units(dataset, given),
         tuple(files),
         root,
         torch.tensor([warp.source for warp in given.warps]).reshape(-1, 2),

@@ -17,10 +17,8 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import WHOLE, Batch, Loader, Shard
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
-from eyebright.models.batchnorm.fuse import ConvNormPair, find_conv_bn_pairs, fuse_conv_bn
-from eyebright.models.batchnorm.fuse_training import fuse_for_training
 from eyebright.models.build import ImageModel
-from eyebright.models.groups import freeze_to, modes_restored, parameter_groups, set_training_mode
+from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
 from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
@@ -28,9 +26,17 @@ from eyebright.tasks.registry import block_to_json
 from eyebright.train.batchnorm_statistics import recompute_statistics
 from eyebright.train.checks import check_batch_size, check_options, description_for_data
 from eyebright.train.device import Device
-from eyebright.train.evaluate import Outputs, batch_outputs, cached_outputs, compute_outputs, own_targets, score
+from eyebright.train.evaluate import (
+    Outputs,
+    batch_outputs,
+    cached_outputs,
+    compute_outputs,
+    score,
+    targets_in_user_units,
+)
 from eyebright.train.events import Observer
 from eyebright.train.feature_cache import FeatureCache, TrainBatches
+from eyebright.train.fused_models import FusedModels
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
@@ -86,9 +92,9 @@ class Trainer:
         self.keep_statistics = keep_statistics
         self.frozen_to = 0
         self._loss: Loss = loss or dls.loss_func
-        self._own_loss = loss is not None
-        self._traced: tuple[list[nn.Module], list[ConvNormPair]] = ([], [])
-        self._last: tuple[Loader, Any, Outputs] | None = None
+        self._custom_loss = loss is not None
+        self._fused = FusedModels(model)
+        self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with these weights
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -108,7 +114,7 @@ class Trainer:
     @loss.setter
     def loss(self, given: Loss) -> None:
         self._loss = self.run.loss = given
-        self._own_loss = True
+        self._custom_loss = True
 
     def use_data(self, dls: DataLoaders) -> None:
         """Train on other data from now on, for example on larger images.
@@ -117,7 +123,7 @@ class Trainer:
             InputError: the target, the normalisation, the size or the device does not fit the model.
         """
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
-        self.dls, self._last = dls, None
+        self.dls, self._last_outputs = dls, None
         self.run.about = _about(self.model, dls, keep_statistics=self.keep_statistics)
 
     def freeze_to(self, n: int) -> None:
@@ -202,7 +208,7 @@ class Trainer:
             self._share_skipped(loader)
         else:
             given = self.outputs(loader, exact=self.run.device.precision == "float32")
-        targets = own_targets(loader.dataset, given)
+        targets = targets_in_user_units(loader.dataset, given)
         return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
 
     def outputs(self, loader: Loader, *, exact: bool = False, epoch: int = 0) -> Outputs:
@@ -214,20 +220,21 @@ class Trainer:
                 reused while the weights are unchanged. False for the precision of training.
             epoch: the number of the epoch, for a loader that augments.
         """
-        weights = _versions(self.model)
-        if exact and self._last is not None and self._last[0] is loader and self._last[1] == weights:
-            return self._last[2]
+        weights = _weights_version(self.model)
+        last = self._last_outputs
+        if exact and last is not None and last[0] is loader and last[1] == weights:
+            return last[2]
         with closing(loader.batches(epoch, self._shard)) as batches:
-            given = compute_outputs(self._model_for_evaluation(), batches, self.run.device, autocast=not exact)
+            given = compute_outputs(self._fused.for_evaluation(), batches, self.run.device, autocast=not exact)
         self._share_skipped(loader)
         if exact:
-            self._last = loader, weights, given
+            self._last_outputs = loader, weights, given
         return given
 
     def outputs_of(self, batches: Sequence[Batch]) -> Outputs:
         """The model's outputs for batches that are already on the device, in their order."""
         own = self._shard.of(range(len(batches)))
-        return compute_outputs(self._model_for_evaluation(), [batches[i] for i in own], self.run.device)
+        return compute_outputs(self._fused.for_evaluation(), [batches[i] for i in own], self.run.device)
 
     def batch_outputs(self, batch: Batch) -> Float[Tensor, "b k"]:
         """The raw outputs for one batch."""
@@ -265,7 +272,7 @@ class Trainer:
     def _check(self, plans: Sequence[Plan]) -> None:
         check_batch_size(self.dls.train, self.model.head, self.run.device)
         for plan in plans:
-            check_options(plan.options, self.dls.target, own_loss=self._own_loss)
+            check_options(plan.options, self.dls.target, custom_loss=self._custom_loss)
 
     def _set_training_loss(self, options: TrainingOptions) -> None:
         """Sets the loss that the options choose for training; validation keeps the plain one."""
@@ -301,28 +308,7 @@ class Trainer:
         return PhaseSetup(model, batches, len(self.dls.train), validate, eval_modules)
 
     def _model_for_training(self) -> ImageModel:
-        """The model that a step calls: in training mode, with batch norms fused where that is faster."""
-        set_training_mode(self.model, train_bn=self.train_bn, keep_statistics=self.keep_statistics)
-        fused = fuse_for_training(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
-        assert isinstance(fused, ImageModel)  # it is the model, or a copy of it
-        return fused
-
-    def _model_for_evaluation(self) -> ImageModel:
-        """A copy of the model in which batch norms are fused into convolutions."""
-        fused = fuse_conv_bn(self.model, self.model.description.input.size, pairs=self._conv_norm_pairs)
-        assert isinstance(fused, ImageModel)  # it is a copy of it
-        return fused
-
-    @property
-    def _conv_norm_pairs(self) -> list[ConvNormPair]:
-        """Each convolution with the batch norm that follows it; determined again if layers were replaced."""
-        layers = list(self.model.modules())
-        known, pairs = self._traced
-        if len(known) != len(layers) or any(a is not b for a, b in zip(known, layers, strict=True)):
-            description = self.model.description
-            pairs = find_conv_bn_pairs(self.model, description.input.size, n_in=description.n_in)
-            self._traced = layers, pairs
-        return pairs
+        return self._fused.for_training(train_bn=self.train_bn, keep_statistics=self.keep_statistics)
 
     def _train_cache(self, plan: Plan, model: ImageModel) -> FeatureCache | None:
         """The cache of the training features, if the plan asks for one or if no transform is random; else None.
@@ -349,7 +335,7 @@ class Trainer:
         """The cache of the validation features, if they are the same in all epochs of the plan; else None."""
         if not self._can_cache(plan):
             return None
-        return FeatureCache(split_at_head(self._model_for_evaluation()), self.dls.valid, self.run.device, self._shard)
+        return FeatureCache(split_at_head(self._fused.for_evaluation()), self.dls.valid, self.run.device, self._shard)
 
     def _can_cache(self, plan: Plan) -> bool:
         return plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
@@ -397,7 +383,7 @@ def _about(model: ImageModel, dls: DataLoaders, *, keep_statistics: bool) -> dic
     }
 
 
-def _versions(model: nn.Module) -> tuple[tuple[int, int], ...]:
+def _weights_version(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """A value that changes with every weight or buffer of the model."""
     return tuple((tensor.data_ptr(), tensor._version) for tensor in model.state_dict().values())
 

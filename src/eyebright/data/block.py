@@ -7,6 +7,7 @@ how one sample and one batch are made, step by step.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,41 +169,33 @@ class DataBlock:
             raise DataError(
                 "batches need a data block with blocks, for example `blocks=(ImageBlock, MultiCategoryBlock)`"
             )
+        for name, value, minimum in (("val_bs", val_bs, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
+            _check_minimum(name, value, minimum)
         datasets = self.datasets(source)
         train_bs = _batch_size(bs, len(datasets.train))
-        _check_minimum("val_bs", val_bs, 1)
-        _check_minimum("num_workers", num_workers, 0)
-        _check_minimum("seed", seed, 0)
-        if not len(datasets.valid):
-            raise DataError(f"the validation set is empty: all {len(datasets.train)} items are for training")
-        assert datasets.target is not None  # it is fitted now, unlike the block in self.blocks
-        datasets.target.check_plausible(_samples_with_size(datasets.train))
+        _check_can_validate(datasets)
         torch_device = choose_device(device)
-        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, torch_device, cache=PixelCache.from_option(cache))
         skipped: dict[str, str] | None = {} if skip_bad else None
-        weights = None if sample_weights is None else _training_weights(sample_weights, datasets)
-        pool = WorkerPool()
-
-        def loader(subset: int, bs: int, *, shuffle: bool, drop_last: bool) -> Loader:
-            return Loader(
-                datasets.subset(subset),
-                pipeline,
-                bs=bs,
-                training=subset == 0,
-                shuffle=shuffle,
-                drop_last=drop_last,
-                sample_weights=weights if subset == 0 else None,
-                workers=num_workers,
-                processes=processes,
-                seed=seed,
-                device=torch_device,
-                skipped=skipped,
-                pool=pool,
-                keep_batches=subset == 1,
-            )
-
-        train = loader(0, train_bs, shuffle=shuffle, drop_last=shuffle if drop_last is None else drop_last)
-        valid = loader(1, val_bs or train_bs, shuffle=False, drop_last=False)
+        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, torch_device, cache=PixelCache.from_option(cache))
+        make_loader = partial(
+            Loader,
+            pipeline=pipeline,
+            workers=num_workers,
+            processes=processes,
+            seed=seed,
+            device=torch_device,
+            skipped=skipped,
+            pool=WorkerPool(),
+        )
+        train = make_loader(
+            datasets.train,
+            bs=train_bs,
+            training=True,
+            shuffle=shuffle,
+            drop_last=shuffle if drop_last is None else drop_last,
+            sample_weights=None if sample_weights is None else _training_weights(sample_weights, datasets),
+        )
+        valid = make_loader(datasets.valid, bs=val_bs or train_bs, training=False, keep_batches=True)
         return DataLoaders(train, valid, datasets, path=path)
 
     def summary(self, source: Any, bs: int = 4, *, show_batch: bool = False) -> None:
@@ -234,6 +227,14 @@ def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
         except ImageError:  # reported when it is read for training
             continue
         yield sample.value, sample.image.shape
+
+
+def _check_can_validate(datasets: Datasets) -> None:
+    """Raises `DataError` without validation images, or where targets are implausible for the sizes of their images."""
+    if not len(datasets.valid):
+        raise DataError(f"the validation set is empty: all {len(datasets.train)} items are for training")
+    assert datasets.target is not None  # it is fitted now, unlike the block in DataBlock.blocks
+    datasets.target.check_plausible(_samples_with_size(datasets.train))
 
 
 def _check_minimum(name: str, value: int | None, minimum: int) -> None:

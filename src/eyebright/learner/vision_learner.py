@@ -12,7 +12,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import checked_keywords
 from eyebright.learner.callbacks import Callbacks
 from eyebright.learner.learner import AnyMetric, Learner
-from eyebright.models.build import build_model, model_description
+from eyebright.models.build import ImageModel, ModelDescription, build_model, model_description
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import BOOK_MOMENTA, Momenta
 from eyebright.types import InputDescription
@@ -92,12 +92,9 @@ def vision_learner(
         pool=pool,
     )
     description = replace(description, input=_with_normalization(description.input, dls, normalize=normalize))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator too, for good
-        model = build_model(description, pretrained=pretrained, init=init)
     learner = Learner(
         dls,
-        model,
+        _build_with_seed(description, seed, pretrained=pretrained, init=init),
         loss_func=loss_func,
         metrics=metrics,
         lr=lr,
@@ -115,6 +112,15 @@ def vision_learner(
     if pretrained:
         learner.freeze()
     return learner
+
+
+def _build_with_seed(
+    description: ModelDescription, seed: int, *, pretrained: bool, init: Callable[[Tensor], Any] | None
+) -> ImageModel:
+    """The model, with the same initial weights for the same seed; the global generators are not changed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every accelerator too, for good
+        return build_model(description, pretrained=pretrained, init=init)
 
 
 def _with_normalization(pretrained: InputDescription, dls: DataLoaders, *, normalize: bool) -> InputDescription:

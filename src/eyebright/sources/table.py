@@ -3,7 +3,7 @@
 Everything that is detected is told in `Source.messages`; what is invalid or ambiguous is an error with its line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,8 +59,8 @@ def table_source(
     targets = found.read(table, found.columns, delimiter)
     group_column = find_group_column(table, [*taken, *targets.columns])
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
-    named_files = _file_names(table, file_column)
-    file_names = with_extensions(table, folder, named_files)
+    written_names = _written_names(table, file_column)
+    file_names = with_extensions(table, folder, written_names)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,
@@ -75,26 +75,45 @@ def table_source(
     )
     if targets.known is not None:
         source = source.take(targets.known)
-    keep = first_row_of_each_image(source)
-    messages = [f"images are named in column '{file_column}'", *targets.messages, *found.messages, *messages]
-    if found_files := int((file_names != named_files).sum()):
-        example = int(np.argmax(file_names != named_files))
-        messages.append(
-            f"names without the extension of an image, whose files were found with one: {found_files} "
-            f"('{named_files[example]}' is '{file_names[example]}')"
-        )
+    kept = source.take(first_row_of_each_image(source))
+    messages = [
+        f"images are named in column '{file_column}'",
+        *targets.messages,
+        *found.messages,
+        *messages,
+        *_extension_message(written_names, file_names),
+        *_row_messages(table, group_column, used, n_duplicates=len(source) - len(kept)),
+    ]
+    return replace(kept, messages=tuple(messages))
+
+
+def _extension_message(written_names: Strings, files: Strings) -> list[str]:
+    """How many files were found with an extension that their names in the table lack; empty for none."""
+    differ = np.flatnonzero(files != written_names)
+    if not len(differ):
+        return []
+    first = differ[0]
+    return [
+        f"names without the extension of an image, whose files were found with one: {len(differ)} "
+        f"('{written_names[first]}' is '{files[first]}')"
+    ]
+
+
+def _row_messages(
+    table: TextTable, group_column: str | None, used: Sequence[str], *, n_duplicates: int
+) -> Iterator[str]:
+    """What binds rows together, and what is left out."""
     if group_column:
-        messages.append(f"images with the same cell in column '{group_column}' belong together")
-    if duplicates := len(source) - len(keep):
-        messages.append(f"duplicate rows (same image and target), which are left out: {duplicates}")
+        yield f"images with the same cell in column '{group_column}' belong together"
+    if n_duplicates:
+        yield f"duplicate rows (same image and target), which are left out: {n_duplicates}"
     if table.nameless:
-        messages.append(f"columns without a name in the header, which are left out: {table.nameless}")
+        yield f"columns without a name in the header, which are left out: {table.nameless}"
     if others := [name for name in table.columns if name not in used]:
-        messages.append(f"not used for training: the columns {listing(others)}")
-    return replace(source.take(keep), messages=tuple(messages))
+        yield f"not used for training: the columns {listing(others)}"
 
 
-def _file_names(table: TextTable, column: str) -> Strings:
+def _written_names(table: TextTable, column: str) -> Strings:
     cells = table.columns[column]
     files = np.strings.replace(cells.strings(), "\\", "/")
     blank = np.flatnonzero(np.strings.str_len(files) == 0)

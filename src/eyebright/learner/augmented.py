@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of the predictions for several augmented views of each image, as in the book."""
+"""Test-time augmentation: the mean of the scores for several augmented views of each image, as in the book."""
 
 import torch
 from jaxtyping import Float, Shaped
@@ -22,16 +22,16 @@ def predict_augmented(
     beta: float | None,
     use_max: bool,
 ) -> tuple[Float[Tensor, "n ..."] | tuple[Tensor, Tensor], Shaped[Tensor, "n ..."] | None]:
-    """(predictions, targets) of a dataset: ``beta`` times the plain ones, the rest from augmented views.
+    """(scores, targets) of a dataset: ``beta`` times the plain scores, the rest from augmented views.
 
     Args:
         trainer: computes the outputs.
         loader: the loader of the dataset, without augmentation.
         pipeline: the transforms of the augmented views.
-        decision: converts outputs to predictions.
+        decision: from outputs to scores.
         n: number of augmented views, at least 1.
-        beta: share of the plain predictions; None returns (augmented, plain) instead of one tensor.
-        use_max: the greatest prediction of all views instead of a mean.
+        beta: share of the plain scores; None returns (augmented, plain) instead of one tensor.
+        use_max: the greatest score of all views instead of a mean.
 
     Raises:
         InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
@@ -43,16 +43,16 @@ def predict_augmented(
     if beta is not None and not 0 <= beta <= 1:
         raise InputError(f"`beta`, the share of the predictions without augmentation, must be in [0, 1], got {beta}")
     plain = trainer.outputs(loader)
-    views = _augmenting(loader, pipeline)
-    augmented = torch.stack([_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
-    own = decision.scores(plain.outputs)
+    views = _augmenting_loader(loader, pipeline)
+    augmented = torch.stack([_scores_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
+    plain_scores = decision.scores(plain.outputs)
     if use_max:
-        return torch.maximum(own, augmented.amax(0)), plain.targets
+        return torch.maximum(plain_scores, augmented.amax(0)), plain.targets
     mean = augmented.mean(0)
-    return ((mean, own) if beta is None else torch.lerp(mean, own, beta)), plain.targets
+    return ((mean, plain_scores) if beta is None else torch.lerp(mean, plain_scores, beta)), plain.targets
 
 
-def _augmenting(loader: Loader, pipeline: Pipeline) -> Loader:
+def _augmenting_loader(loader: Loader, pipeline: Pipeline) -> Loader:
     return Loader(
         loader.dataset,
         pipeline,
@@ -66,8 +66,8 @@ def _augmenting(loader: Loader, pipeline: Pipeline) -> Loader:
     )
 
 
-def _in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
-    """The predictions in the order of the plain ones, which processes that share a batch do not keep."""
+def _scores_in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
+    """The scores in the order of the plain outputs, which processes that share a batch do not keep."""
     row_of = {index: row for row, index in enumerate(given.indices)}
     missing = [index for index in plain.indices if index not in row_of]
     if missing:

@@ -22,9 +22,10 @@ from eyebright.inference.predictor import Predictor
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
 from eyebright.learner.interpretation import ClassificationInterpretation
+from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
-from eyebright.learner.saved_weights import load_weights, save_weights, weights_path
+from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
@@ -450,7 +451,7 @@ class Learner:
         beta: float | None = 0.25,
         use_max: bool = False,  # noqa: FBT001 - the book's signature
     ) -> tuple[Any, Tensor | None]:
-        """(predictions, targets) of a dataset: ``beta`` times the plain ones, the rest from augmented views.
+        """(scores, targets) of a dataset: ``beta`` times the plain scores, the rest from augmented views.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set.
@@ -458,8 +459,8 @@ class Learner:
             n: number of augmented views of each image.
             item_tfms: transforms of the views; None, with ``batch_tfms``: those of training.
             batch_tfms: further transforms of the views.
-            beta: share of the plain predictions; None gives (augmented, plain) instead of one tensor.
-            use_max: the greatest prediction of all views instead of a mean.
+            beta: share of the plain scores; None gives (augmented, plain) instead of one tensor.
+            use_max: the greatest score of all views instead of a mean.
 
         Raises:
             InputError: the targets are points, ``n`` or ``beta`` is out of range, or no image can be read.
@@ -575,25 +576,7 @@ class Learner:
 
     def manifest(self) -> Manifest:
         """The description of the model without its weights, as it is saved."""
-        return Manifest(
-            model=self.model.description,
-            decision=self.decision,
-            preprocessing=self.dls.valid.pipeline.transforms,
-            pixels=self.dls.valid.pipeline.pixels_version,
-            scores=self._last_scores(),
-            training={
-                "seed": self.run.seed,
-                "precision": self.run.device.precision,
-                "plans": [plan.to_json() for plan in self.run.plans],
-                "weights": self.model.origin,
-            },
-            data={
-                "train": len(self.dls.train_ds),
-                "valid": len(self.dls.valid_ds),
-                "fingerprint": self.dls.datasets.fingerprint(),
-                "skipped": len(self.dls.skipped),
-            },
-        )
+        return manifest_of(self.trainer, self.decision, self._last_scores())
 
     def save_model(
         self, folder: str | Path, *, evaluation: Evaluation | None = None, report: Mapping[str, Any] | None = None
@@ -654,11 +637,7 @@ class Learner:
             InputError: the name is that of a pickle.
             ArtifactError: the folder cannot be written.
         """
-        if Path(fname).suffix in (".pkl", ".pth", ".pt"):
-            raise InputError(
-                f"'{fname}' is the name of a pickle, which can run code when it is loaded; a model is saved as a "
-                f"folder: use export('{Path(fname).stem}')"
-            )
+        check_no_pickle(fname, instead="a model is saved as a folder: use export('{stem}')")
         return self.save_model(self.dls.path / fname)
 
     # ------------------------------------------------------------------ private

@@ -24,13 +24,23 @@ def weights_path(folder: Path, name: str | Path) -> Path:
     Raises:
         InputError: the name is that of a pickle.
     """
-    if Path(name).suffix in (".pkl", ".pth", ".pt"):
-        raise InputError(
-            f"'{name}' is the name of a pickle, which can run code when it is loaded; weights are saved as"
-            f" safetensors: give '{Path(name).stem}'"
-        )
+    check_no_pickle(name, instead="weights are saved as safetensors: give '{stem}'")
     path = folder / "models" / name
     return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
+
+
+def check_no_pickle(name: str | Path, *, instead: str) -> None:
+    """Raises `InputError` for the name of a pickle.
+
+    Args:
+        name: of the file or folder to write.
+        instead: what to do, for the message; ``{stem}`` stands for the name without its extension.
+    """
+    if Path(name).suffix in (".pkl", ".pth", ".pt"):
+        raise InputError(
+            f"'{name}' is the name of a pickle, which can run code when it is loaded; "
+            + instead.format(stem=Path(name).stem)
+        )
 
 
 def save_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any], about: Mapping[str, Any]) -> None:

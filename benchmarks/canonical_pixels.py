@@ -65,9 +65,9 @@ def compare_pixels(files: Sequence[Path], size: int, rounds: int) -> dict[str, o
     """Prints and returns milliseconds per image of each version, and the differences of their pixels."""
     images = [Image.create(file) for file in files]
     pipelines = {
-        "legacy-1": Pipeline((Resize(size),), pixels=LEGACY),
-        "canonical-1": Pipeline((Resize(size),), pixels=CANONICAL),
-        "canonical-1, fast_decode": Pipeline((Resize(size),), pixels=CANONICAL, fast_decode=True),
+        "legacy-1": Pipeline((Resize(size),), saved_version=LEGACY),
+        "canonical-1": Pipeline((Resize(size),), saved_version=CANONICAL),
+        "canonical-1, fast_decode": Pipeline((Resize(size),), saved_version=CANONICAL, fast_decode=True),
     }
     times = measure.alternate({name: timed(pipeline, images) for name, pipeline in pipelines.items()}, range(rounds))
     spreads = {name: measure.spread(values) for name, values in times.items()}

@@ -64,6 +64,6 @@ def _stages(loader: Loader, count: int) -> dict[str, Callable[[], Any]]:
         "decode": lambda: [image.warped(one_pixel(draw.warp)) for image, draw in images_and_draws],
         "decode and warp": lambda: [image.warped(draw.warp) for image, draw in images_and_draws],
         "look-up table": lambda: [cv2.LUT(pixels, lighting.table()) for pixels, lighting in pixels_and_lighting],
-        "stack": lambda: [loader.pipeline.finish([samples[i] for i in batch], loader.device) for batch in batches],
+        "stack": lambda: [loader.pipeline.to_batch([samples[i] for i in batch], loader.device) for batch in batches],
         "everything": lambda: [loader.collate([loader.sample(i) for i in batch]) for batch in batches],
     }

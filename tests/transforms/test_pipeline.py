@@ -38,7 +38,9 @@ def test_batch_transforms_run_on_an_accelerator() -> None:
 def test_pixel_functions_of_a_custom_batch_transform_run_with_every_device(device: str) -> None:
     black = Image.create(np.zeros((40, 40, 3), np.uint8))
     pipeline = Pipeline.create(Resize(32), [Negative()], torch.device(device))
-    batch = pipeline.finish([pipeline.preprocess(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu"))
+    batch = pipeline.to_batch(
+        [pipeline.preprocess(pipeline.draw(black, np.random.default_rng(0)))], torch.device("cpu")
+    )
     assert bool((batch == 1).all())
 
 
@@ -53,5 +55,5 @@ def test_a_rare_pixel_function_in_a_device_transform_raises_an_error() -> None:
 def test_uint8_images_of_any_size_become_floats_in_0_to_1(size: tuple[int, int]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8)
     batch = [Preprocessed(np.asfortranarray(image), Warp.identity(Size(*size)), None) for image in images]
-    x = Pipeline().finish(batch, torch.device("cpu"))
+    x = Pipeline().to_batch(batch, torch.device("cpu"))
     assert torch.equal(x, torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)

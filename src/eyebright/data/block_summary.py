@@ -101,7 +101,7 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
         if target is not None:
             targets.append(target.encode(sample.value, preprocessed.warp))
     yield "Collating them in a batch"
-    x = pipeline.finish(images, torch.device("cpu"))
+    x = pipeline.to_batch(images, torch.device("cpu"))
     if pipeline.normalize is not None:
         yield f"  the model will apply {pipeline.normalize!r}"
     y = torch.stack(targets) if targets else None

@@ -161,7 +161,7 @@ class DataLoaders:
 
     def evaluation_loader(self, subset: int) -> Loader:
         """A loader of the whole training (0) or validation (1) set, in order and without augmentation."""
-        return self.valid if subset == 1 else self._unaugmented(self.train.dataset, self.valid.bs)
+        return self.valid if subset == 1 else self._unaugmented_loader(self.train.dataset, self.valid.bs)
 
     def random_batch_loader(self, subset: int, count: int, *, seed: int = 0) -> Loader:
         """A loader of one batch: randomly chosen images, without augmentation.
@@ -171,10 +171,11 @@ class DataLoaders:
             count: number of images; all, if there are fewer.
             seed: of the choice.
         """
-        whole = self.datasets.subset(subset)
-        count = min(count, len(whole))
-        chosen = np.random.default_rng(seed).choice(len(whole), count, replace=False)
-        return self._unaugmented(Dataset(whole.source, [whole.indices[i] for i in chosen], whole.spec), count)
+        dataset = self.datasets.subset(subset)
+        count = min(count, len(dataset))
+        chosen = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
+        indices = [dataset.indices[i] for i in chosen]
+        return self._unaugmented_loader(Dataset(dataset.source, indices, dataset.spec), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of new items, in order and without augmentation.
@@ -186,8 +187,8 @@ class DataLoaders:
         spec = self.datasets.spec
         if not with_labels:
             spec = SampleSpec(spec.get_x, None, spec.image, None)
-        loader = self._unaugmented(Dataset(items, range(len(items)), spec), self.valid.bs)
-        loader.pipeline = replace(loader.pipeline, cache=None)  # images that are read once would only fill it
+        loader = self._unaugmented_loader(Dataset(items, range(len(items)), spec), self.valid.bs)
+        loader.pipeline = replace(loader.pipeline, cache=None)  # these images are probably read only once
         return loader
 
     @checked_keywords
@@ -217,7 +218,7 @@ class DataLoaders:
         size = self.pipeline.size
         return "images of different sizes" if size is None else f"images of {size}"
 
-    def _unaugmented(self, dataset: Dataset, bs: int) -> Loader:
+    def _unaugmented_loader(self, dataset: Dataset, bs: int) -> Loader:
         valid = self.valid
         return Loader(
             dataset,

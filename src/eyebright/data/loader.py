@@ -297,7 +297,7 @@ class Loader:
         Raises:
             DataError: the images differ in size.
         """
-        x = self.pipeline.finish([sample.preprocessed for sample in samples], self.device)
+        x = self.pipeline.to_batch([sample.preprocessed for sample in samples], self.device)
         x = x.contiguous(memory_format=torch.channels_last)  # a warp on a GPU may give another order
         targets = [sample.target for sample in samples if sample.target is not None]
         y = torch.stack(targets).to(self.device, non_blocking=True) if targets else None

@@ -1,7 +1,7 @@
 """The workers of one or several loaders: the calling thread, threads or processes, whichever suits the images.
 
 Loaders of the same data share a pool, because worker processes are forks of this process: started once, before training
-takes memory, they stay small, and each of them can read for all of the loaders.
+takes memory, they use little memory, and each of them can read for all of the loaders.
 """
 
 import math
@@ -15,7 +15,7 @@ from eyebright.data.sample_loader import SampleLoader
 from eyebright.errors import DataError
 
 CHUNK_SIZE = 8
-"""Images that one worker reads at once."""
+"""A batch is read in chunks of this many images, each by one worker."""
 
 PREFETCHED_BATCHES = 2
 """Batches that are read ahead of the one in use."""
@@ -120,10 +120,11 @@ class WorkerPool:
 
 def _process_pool(configs: Sequence[WorkerConfig]) -> ProcessPool:
     """Processes for several loaders, as many as the first of these asks for."""
+    chunks_per_batch = math.ceil(max(config.bs for config in configs) / CHUNK_SIZE)
     return ProcessPool(
         [config.sample_loader for config in configs],
         configs[0].workers,
         chunk_size=CHUNK_SIZE,
         image_bytes=max(config.sample_loader.image_bytes for config in configs),
-        slots=(PREFETCHED_BATCHES + 1) * math.ceil(max(config.bs for config in configs) / CHUNK_SIZE),
+        slots=(PREFETCHED_BATCHES + 1) * chunks_per_batch,  # also for the batch in use
     )

@@ -36,7 +36,7 @@ from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Thresholds, Vocab
 
 GRAPH = "model.onnx"  # the file in a model folder that `save_onnx` writes
-_AHEAD = 2  # batches that are read while the model computes another
+_PREFETCHED_BATCHES = 2  # that are read while the model computes another
 
 
 class _Preprocessed(NamedTuple):
@@ -70,7 +70,7 @@ class Predictor:
         self.manifest = manifest
         self._model = model
         self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
-        self._pipeline = Pipeline(manifest.preprocessing, pixels=manifest.pixels, fast_decode=fast_decode)
+        self._pipeline = Pipeline(manifest.preprocessing, saved_version=manifest.pixels, fast_decode=fast_decode)
 
     def __repr__(self) -> str:
         return f"Predictor: {self.target.describe()}; {self.runtime}"
@@ -123,8 +123,8 @@ class Predictor:
     ) -> Iterator[Prediction | SkippedImage]:
         """The predictions for images in their order, each batch as soon as it is computed.
 
-        What was yielded is the caller's, whatever happens later. Images are read a few batches ahead, so ``sources``
-        may be an iterator without an end.
+        A batch that fails later does not affect the predictions that were yielded before. Images are read a few batches
+        ahead, so ``sources`` may be an iterator without an end.
 
         Args:
             sources: images, each a path, bytes, an array, a tensor or a Pillow image.
@@ -154,14 +154,14 @@ class Predictor:
             yield [self._preprocess(sources[0])]
             return
         # Images of different sizes cannot be in one batch.
-        step = bs if self._pipeline.size is not None else 1
+        batch_size = 1 if self._pipeline.size is None else bs
         pending: deque[list[Future[_Preprocessed | ImageError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
         remaining = iter(sources)
         try:
-            while batch := list(islice(remaining, step)):
+            while batch := list(islice(remaining, batch_size)):
                 pending.append([pool.submit(self._preprocess, source) for source in batch])
-                if len(pending) * step > _AHEAD * bs:
+                if len(pending) * batch_size > _PREFETCHED_BATCHES * bs:
                     yield [future.result() for future in pending.popleft()]
             while pending:
                 yield [future.result() for future in pending.popleft()]
@@ -185,10 +185,10 @@ class Predictor:
         scores = decision.scores(self.target.to_user_units(outputs, [one.warp for one in batch]))
         for one, output, row in zip(batch, outputs, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
-                raise ArtifactError(self._not_finite(one.name))
+                raise ArtifactError(self._not_finite_message(one.name))
             yield Prediction(one.name, decision.decode(row), row)
 
-    def _not_finite(self, name: str) -> str:
+    def _not_finite_message(self, name: str) -> str:
         reason = (
             "the weights or the calibration of the model are too large: train again with a lower learning rate"
             if self.runtime.precision == "float32"

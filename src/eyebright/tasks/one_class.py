@@ -122,8 +122,8 @@ def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
     return next(iter(raw))
 
 
-def one_hot(targets: Shaped[Tensor, " b"], classes: int) -> Float[Tensor, "b k"]:
+def one_hot(targets: Shaped[Tensor, " b"], n_classes: int) -> Float[Tensor, "b k"]:
     """1 for the class, 0 for all others; a row of NaN where the target is negative (unknown)."""
     targets = targets.long()
-    rows = functional.one_hot(targets.clamp_min(0), classes).float()
+    rows = functional.one_hot(targets.clamp_min(0), n_classes).float()
     return torch.where(targets[:, None] >= 0, rows, torch.nan)

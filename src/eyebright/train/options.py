@@ -23,7 +23,7 @@ class TrainingOptions:
         mixup: alpha of mixup, for example 0.2: each image is blended with another one, and so are their targets (Zhang
             et al., 2018, arXiv:1710.09412). 0 for no mixup.
         cutmix: alpha of CutMix, for example 1.0: a box of each image is pasted from another one, and targets are
-            blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them by chance.
+            blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them at random.
             Labels and classes only. 0 for no CutMix.
         label_smoothing: the fraction of each target that is spread evenly over the classes (one label per image) or
             over yes and no (several labels); labels and classes only. Validation uses the plain loss.
@@ -78,5 +78,5 @@ class TrainingOptions:
     def of(options: object) -> "TrainingOptions":
         """The options copied from the attributes of the same names, for example of `eyebright.Options`."""
         return TrainingOptions(
-            **{each.name: getattr(options, each.name) for each in dataclasses.fields(TrainingOptions)}
+            **{field.name: getattr(options, field.name) for field in dataclasses.fields(TrainingOptions)}
         )

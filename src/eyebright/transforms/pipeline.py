@@ -41,6 +41,8 @@ from eyebright.transforms.normalize import Normalize
 from eyebright.transforms.torchvision import as_transform
 from eyebright.types import Size
 
+_FLOAT_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)  # the 256 levels of uint8 in [0, 1]
+
 
 @dataclass(frozen=True, eq=False)
 class Preprocessed:
@@ -81,15 +83,15 @@ class Pipeline:
         host: transforms that are applied on the CPU, one image at a time.
         device: transforms that are applied on the device, one batch at a time.
         cache: a cache of decoded images; it does not change the result.
-        pixels: the version of the pixels of images that are evaluated; None: canonical pixels, if the transforms only
-            resize, crop and pad such images, else those of `eyebright.image.canonical.LEGACY`.
+        saved_version: the version of the pixels that a saved model was evaluated with; None: canonical pixels, if the
+            transforms only resize, crop and pad images that are evaluated, else `eyebright.image.canonical.LEGACY`.
         fast_decode: canonical pixels are approximated, from images that their decoder reduces: faster, but not exact.
     """
 
     host: tuple[Transform, ...] = ()
     device: tuple[Transform, ...] = ()
     cache: PixelCache | None = field(default=None, compare=False)
-    pixels: PixelsVersion | None = None
+    saved_version: PixelsVersion | None = None
     fast_decode: bool = False
 
     @staticmethod
@@ -118,7 +120,7 @@ class Pipeline:
     @cached_property
     def pixels_version(self) -> PixelsVersion:
         """The version of the pixels of images that are evaluated."""
-        return self.pixels or pixels_version(self.transforms)
+        return self.saved_version or pixels_version(self.transforms)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
@@ -200,14 +202,18 @@ class Pipeline:
         warp = draw.warp if device_draw is None else draw.warp.then(device_draw.warp)
         return Preprocessed(pixels, warp, device_draw)
 
-    def finish(self, batch: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
+    def to_batch(self, images: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
         """The images as one float32 batch in [0, 1] on the device, after all transforms.
+
+        Args:
+            images: as `preprocess` returned them.
+            device: the device of the batch.
 
         Raises:
             DataError: the images have different sizes.
         """
-        x = _to_device([image.pixels for image in batch], device)
-        draws = [image.device_draw for image in batch if image.device_draw is not None]
+        x = _to_device([image.pixels for image in images], device)
+        draws = [image.device_draw for image in images if image.device_draw is not None]
         if not draws:
             return x
         x = warp_batch(x, [draw.warp for draw in draws], pad_mode=draws[0].pad_mode or "reflection")
@@ -254,9 +260,6 @@ def _to_device(pixels: Sequence[np.ndarray[Any, np.dtype[Any]]], device: torch.d
     np.stack(pixels, out=stacked.numpy())
     x = stacked.to(device, non_blocking=True).permute(0, 3, 1, 2)
     return x if is_float else x.float().div_(255)
-
-
-_FLOAT_LEVELS = np.divide(np.arange(256), 255, dtype=np.float32)  # the 256 grey levels in [0, 1]
 
 
 def _as_list(tfms: Any) -> list[Any]:

@@ -1,8 +1,8 @@
 """The ONNX graph in a model folder, with the hash of its bytes in a small file beside it.
 
-A graph with other numbers than those that were exported is still a graph: ONNX Runtime reads it and answers. Its
-metadata say which model was exported, and cannot hold a hash of the file that they are in. So ``model.onnx.sha256``
-holds it, in the format of ``sha256sum --check``.
+ONNX Runtime also runs a graph whose weights were damaged after the export. The graph's metadata say which model was
+exported, but cannot hold a hash of the file that they are in. So ``model.onnx.sha256`` holds it, in the format of
+``sha256sum --check``.
 """
 
 import hashlib
@@ -13,11 +13,13 @@ from eyebright.io.atomic import prepared_file
 
 
 def write_graph(path: Path, graph: bytes) -> None:
-    """Writes a graph and its hash; after an error those from before are there, or a graph that is not used.
+    """Writes a graph and its hash.
+
+    After an error the previous files are unchanged, or the graph does not match its hash, so that it is not used.
 
     Args:
         path: the file of the graph.
-        graph: its bytes.
+        graph: its content.
 
     Raises:
         ArtifactError: a file cannot be written, for example because the disk is full.
@@ -36,7 +38,7 @@ def write_graph(path: Path, graph: bytes) -> None:
 
 
 def read_graph(path: Path) -> bytes:
-    """The bytes of a graph, which are those that were exported.
+    """The content of a graph file, checked to be what was exported.
 
     Raises:
         ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.

@@ -13,7 +13,7 @@ from eyebright._optional import import_optional
 from eyebright.errors import InputError
 from eyebright.train.events import EpochDone, Event, Finished, PhaseStarted
 from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_table
-from eyebright.train.observers.work import Work
+from eyebright.train.observers.epoch_progress import EpochProgress
 
 _PAUSE = 0.3  # seconds between two updates
 
@@ -54,12 +54,12 @@ class NotebookTable:
 
     def __init__(self, show: Show) -> None:
         self._show = show
-        self._work = Work()
+        self._epoch = EpochProgress()
         self._begin("")
 
     def __call__(self, event: Event) -> None:
         """Updates the table and the bar, at most once in `_PAUSE` seconds between epochs."""
-        self._work.update(event)
+        self._epoch.update(event)
         match event:
             case PhaseStarted():
                 self.close()
@@ -74,7 +74,7 @@ class NotebookTable:
             case _:
                 pass
         if time.monotonic() - self._updated >= _PAUSE:
-            self._draw(progress_bar(self._work.step, self._work.steps, self._bar_text()))
+            self._draw(progress_bar(self._epoch.step, self._epoch.steps, self._bar_text()))
 
     def close(self) -> None:
         """Removes the bar below the table."""
@@ -88,8 +88,8 @@ class NotebookTable:
         self._updated = -_PAUSE
 
     def _bar_text(self) -> str:
-        work = self._work
-        return " · ".join(filter(None, [work.name, f"{work.step}/{work.steps}", work.loss_text, work.time_left]))
+        epoch = self._epoch
+        return " · ".join(filter(None, [epoch.name, f"{epoch.step}/{epoch.steps}", epoch.loss_text, epoch.time_left]))
 
     def _draw(self, bar: str) -> None:
         columns = epoch_columns(self._rows)

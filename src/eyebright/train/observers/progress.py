@@ -25,8 +25,8 @@ from eyebright.train.events import (
     ValidationStarted,
 )
 from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_line
+from eyebright.train.observers.epoch_progress import EpochProgress
 from eyebright.train.observers.notebook import NotebookTable, in_notebook, notebook_output
-from eyebright.train.observers.work import Work
 
 MODES = ("auto", "bar", "lines", "notebook", "quiet")
 _LINE_SECONDS = 30.0
@@ -111,18 +111,18 @@ class _Bar:
     def __init__(self, progress: Progress, table: _Table) -> None:
         self._progress = progress
         self._table = table
-        self._work = Work()
+        self._epoch = EpochProgress()
         self._task: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
-        self._work.update(event)
+        self._epoch.update(event)
         match event:
             case EpochStarted() | SearchStarted():
                 self._remove_bar()
-                self._task = self._progress.add_task(self._work.name, total=self._work.steps, loss="")
+                self._task = self._progress.add_task(self._epoch.name, total=self._epoch.steps, loss="")
             case StepDone() | ValidationStarted() if self._task is not None:
-                work = self._work
-                self._progress.update(self._task, description=work.name, completed=work.step, loss=work.loss_text)
+                epoch = self._epoch
+                self._progress.update(self._task, description=epoch.name, completed=epoch.step, loss=epoch.loss_text)
             case EpochDone() | Finished():
                 self._remove_bar()
             case _:
@@ -141,15 +141,15 @@ class _Lines:
     def __init__(self, print_line: PrintLine, table: _Table) -> None:
         self._print_line = print_line
         self._table = table
-        self._work = Work()
+        self._epoch = EpochProgress()
         self._printed = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        self._work.update(event)
+        self._epoch.update(event)
         match event:
             case StepDone() if time.monotonic() - self._printed >= _LINE_SECONDS:
-                work = self._work
-                self._print_line(f"{work.name}, step {work.step}/{work.steps}: {work.loss_text}, {work.time_left}")
+                epoch = self._epoch
+                self._print_line(f"{epoch.name}, step {epoch.step}/{epoch.steps}: {epoch.loss_text}, {epoch.time_left}")
                 self._printed = time.monotonic()
             case EpochDone():
                 self._printed = time.monotonic()

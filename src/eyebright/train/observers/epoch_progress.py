@@ -6,7 +6,7 @@ from eyebright.train.events import EpochStarted, Event, PhaseStarted, SearchStar
 from eyebright.train.history import SmoothLoss, format_duration
 
 
-class Work:
+class EpochProgress:
     """The progress of an epoch, its validation, or the learning-rate finder."""
 
     def __init__(self) -> None:

@@ -202,7 +202,7 @@ def test_an_interrupted_step_leaves_no_gradients(where: type[Event]) -> None:
     with pytest.raises(KeyboardInterrupt):
         watch(train_all(run), [interrupt])
     assert all(parameter.grad is None for parameter in run.model.parameters())
-    assert (run.done, run.history, run.accumulation) == (0, [], Accumulation())
+    assert (run.phase_epoch, run.history, run.accumulation) == (0, [], Accumulation())
 
 
 def test_an_interrupted_validation_restores_the_weights() -> None:

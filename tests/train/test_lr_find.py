@@ -66,7 +66,7 @@ def snapshot(run: Run) -> dict[str, object]:
         **{f"grad {name}": p.grad for name, p in run.model.named_parameters()},
         **{f"mode {name}": module.training for name, module in run.model.named_modules()},
         "generator": torch.get_rng_state(),
-        "counters": torch.tensor([run.step, run.epoch, run.done, run.phase, len(run.losses), len(run.history)]),
+        "counters": torch.tensor([run.step, run.epoch, run.phase_epoch, run.phase, len(run.losses), len(run.history)]),
     }
 
 

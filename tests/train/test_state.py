@@ -189,10 +189,11 @@ def test_a_missing_damaged_or_foreign_checkpoint_is_an_error(tmp_path: Path) -> 
 
 def test_the_error_names_only_the_differences(tmp_path: Path) -> None:
     model = {"arch": "resnet18", "input": {"size": [32, 32], "mean": [0.5] * 3}}
-    run = tiny_run(about={"model": model, "vocab": ["a"] * 1000})
+    run = tiny_run(resume_conditions={"model": model, "vocab": ["a"] * 1000})
     run.begin(*tiny_plans())
     save_checkpoint(run, tmp_path / "run.safetensors")
-    other = tiny_run(about={"model": {**model, "input": {"size": [64, 64], "mean": [0.5] * 3}}, "vocab": ["b"] * 1000})
+    other_model = {**model, "input": {"size": [64, 64], "mean": [0.5] * 3}}
+    other = tiny_run(resume_conditions={"model": other_model, "vocab": ["b"] * 1000})
     with pytest.raises(
         TrainingError, match=r"trained: model input size was \[32, 32\] and is \[64, 64\]; vocab was"
     ) as told:

@@ -51,7 +51,7 @@ def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
     model = run.device.data_parallel(setup.model)
     try:
         yield PhaseStarted(run.phase, len(run.plans), run.plan)
-        while run.done < run.plan.epochs and run.stopped is None:
+        while run.phase_epoch < run.plan.epochs and run.stopped is None:
             yield from _epoch(run, setup, model, step)
         run.end_phase()
         if run.finished:
@@ -63,7 +63,7 @@ def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
 def _epoch(run: Run, setup: PhaseSetup, model: nn.Module, step: Step) -> Events:
     started = time.perf_counter()
     setup.set_training_mode()
-    yield EpochStarted(run.done, run.plan.epochs, setup.steps)
+    yield EpochStarted(run.phase_epoch, run.plan.epochs, setup.steps)
     for index, batch in enumerate(run.timer.each(WAITING, setup.batches(run.epoch))):
         rates = run.set_rates(index, setup.steps)
         with run.device.fork_rng(run.seed, run.step):
@@ -73,10 +73,10 @@ def _epoch(run: Run, setup: PhaseSetup, model: nn.Module, step: Step) -> Events:
         if run.stopped is not None:
             break
     update(run)
-    yield ValidationStarted(run.done)
+    yield ValidationStarted(run.phase_epoch)
     scores = {"train_loss": run.train_loss, **_validation_scores(run, setup)}
     run.end_epoch(scores, time.perf_counter() - started)
-    yield EpochDone(run.done - 1, scores, run.history[-1]["seconds"])
+    yield EpochDone(run.phase_epoch - 1, scores, run.history[-1]["seconds"])
 
 
 def _validation_scores(run: Run, setup: PhaseSetup) -> Scores:

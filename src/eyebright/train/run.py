@@ -104,10 +104,10 @@ class Run:
         groups: all parameters in groups, backbone first, head last.
         device: the device, its precision, and the other processes.
         seed: all randomness of training comes from it and from counters.
-        about: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
+        resume_conditions: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
         plans: what is to be trained, one after another.
         phase: the index of the current plan.
-        done: finished epochs of that plan.
+        phase_epoch: finished epochs of that plan.
         epoch: finished epochs in all plans since the run was made; the next epoch's number for ``batches``.
         step: steps since the run was made.
         stopped: why training was stopped early.
@@ -128,11 +128,11 @@ class Run:
     groups: Sequence[Sequence[nn.Parameter]]
     device: Device
     seed: int = 0
-    about: dict[str, Any] = field(default_factory=dict)
+    resume_conditions: dict[str, Any] = field(default_factory=dict)
 
     plans: tuple[Plan, ...] = ()
     phase: int = 0
-    done: int = 0
+    phase_epoch: int = 0
     epoch: int = 0
     step: int = 0
     stopped: str | None = None
@@ -151,7 +151,7 @@ class Run:
         """Sets what is to be trained, from the current weights: a new optimizer and history; the counters go on."""
         if not plans:
             raise TrainingError("there is nothing to train: a run begins with at least one plan")
-        self.plans, self.phase, self.done = plans, 0, 0
+        self.plans, self.phase, self.phase_epoch = plans, 0, 0
         self.history, self.losses, self.lrs = [], [], []
         self.stopped, self.phase_started = None, False
 
@@ -189,7 +189,7 @@ class Run:
         if self.average:
             self.average.copy_to_model()
         self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
-        self.done, self.average, self.phase_started = 0, None, False
+        self.phase_epoch, self.average, self.phase_started = 0, None, False
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
         """The model has the weights that are evaluated: the averaged ones, where there are any.
@@ -198,12 +198,12 @@ class Run:
         """
         if self.average is None:
             return nullcontext()
-        is_last = self.done + 1 == self.plan.epochs or self.stopped is not None
+        is_last = self.phase_epoch + 1 == self.plan.epochs or self.stopped is not None
         return self.average.in_model(keep=is_last)
 
     def set_rates(self, index: int, steps: int) -> tuple[float, ...]:
         """Sets the optimizer for batch ``index`` of this epoch's ``steps``; returns the learning rate of each group."""
-        position = (self.done + min(index / steps, 1.0)) / self.plan.epochs
+        position = (self.phase_epoch + min(index / steps, 1.0)) / self.plan.epochs
         factor = self.plan.schedule.factor(position)
         rates = tuple(peak * factor for peak in self.plan.lr)
         self.current_optimizer.set(rates, self.plan.schedule.momentum(position))
@@ -220,7 +220,7 @@ class Run:
         """Adds a row to the history; between two epochs the run can be saved."""
         self.timer.add("epoch", seconds)
         self.history.append({"epoch": len(self.history), **scores, "seconds": seconds})
-        self.done += 1
+        self.phase_epoch += 1
         self.epoch += 1
         self.epoch_results = []
 

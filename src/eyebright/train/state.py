@@ -132,8 +132,9 @@ def restore(
     run.device.set_precision(description["precision"], "as in the checkpoint")
     _fill(run.model.state_dict(), tensors, "model/")
     run.begin(*saved_plans)
-    for name in ("phase", "done", "epoch", "step", "stopped", "history"):
-        setattr(run, name, description[name])
+    run.phase, run.phase_epoch = description["phase"], description["done"]
+    run.epoch, run.step = description["epoch"], description["step"]
+    run.stopped, run.history = description["stopped"], description["history"]
     run.losses = tensors["curve/losses"].tolist()
     run.lrs = [tuple(rates) for rates in tensors["curve/lrs"].tolist()]
     if description["phase_started"]:
@@ -146,13 +147,13 @@ def _description(run: Run) -> Description:
         "format": FORMAT,
         "versions": {"eyebright": metadata.version("eyebright"), "torch": torch.__version__}
         | {"python": platform.python_version()},
-        "about": run.about,
+        "about": run.resume_conditions,
         "seed": run.seed,
         "precision": run.device.precision,
         "scaler": run.device.scaler.state_dict() if run.device.scaler else None,
         "plans": [plan.to_json() for plan in run.plans],
         "phase": run.phase,
-        "done": run.done,
+        "done": run.phase_epoch,
         "epoch": run.epoch,
         "step": run.step,
         "stopped": run.stopped,
@@ -177,7 +178,7 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
 
 
 def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:
-    differences = _differences("", description["about"], json.loads(json.dumps(run.about)))
+    differences = _differences("", description["about"], json.loads(json.dumps(run.resume_conditions)))
     if description["seed"] != run.seed:
         differences.append(f"the seed was {description['seed']} and is {run.seed}")
     if asked is not None and tuple(asked) != tuple(saved):

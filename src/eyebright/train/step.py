@@ -102,7 +102,7 @@ def _what_to_try(run: Run, value: float) -> str:
     if run.device.precision == "float16":
         tries.append("precision 'bfloat16' or 'float32'")
     return (
-        f"the loss became {value} in epoch {run.done}, step {len(run.epoch_results)} (step {run.step} in all): the"
-        f" weights are those from before that step; try {', '.join(tries)}, and look for targets or images that are not"
-        " finite"
+        f"the loss became {value} in epoch {run.phase_epoch}, step {len(run.epoch_results)} (step {run.step} in all):"
+        f" the weights are those from before that step; try {', '.join(tries)}, and look for targets or images that are"
+        " not finite"
     )

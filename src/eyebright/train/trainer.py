@@ -103,7 +103,7 @@ class Trainer:
             parameter_groups(model),
             device,
             seed=seed,
-            about=_about(model, dls, keep_statistics=keep_statistics),
+            resume_conditions=_resume_conditions(model, dls, keep_statistics=keep_statistics),
         )
 
     @property
@@ -124,7 +124,7 @@ class Trainer:
         """
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
         self.dls, self._last_outputs = dls, None
-        self.run.about = _about(self.model, dls, keep_statistics=self.keep_statistics)
+        self.run.resume_conditions = _resume_conditions(self.model, dls, keep_statistics=self.keep_statistics)
 
     def freeze_to(self, n: int) -> None:
         """Freeze the parameter groups before group ``n``; -1 freezes all but the head."""
@@ -325,7 +325,7 @@ class Trainer:
             self.dls.train,
             self.run.device,
             self._shard,
-            first_epoch=self.run.epoch - self.run.done,
+            first_epoch=self.run.epoch - self.run.phase_epoch,
             views=min(views, plan.epochs),
             required=required,
             timer=self.run.timer,
@@ -371,7 +371,7 @@ class Trainer:
             self.run.device.merge_dict(loader.skipped)
 
 
-def _about(model: ImageModel, dls: DataLoaders, *, keep_statistics: bool) -> dict[str, Any]:
+def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: bool) -> dict[str, Any]:
     """What must be the same when a checkpoint is resumed, as JSON."""
     return {
         "model": model.description.to_json(),

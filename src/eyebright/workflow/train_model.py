@@ -160,9 +160,9 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         progress=options.progress,
     )
     # A checkpoint is only resumed with the same preprocessing and augmentation.
-    learner.run.about["whole"] = shows_whole_images(dls.target, options)
-    learner.run.about["flip"] = flips_images(dls.target, options)
-    learner.run.about["augment"] = options.augment
+    learner.run.resume_conditions["whole"] = shows_whole_images(dls.target, options)
+    learner.run.resume_conditions["flip"] = flips_images(dls.target, options)
+    learner.run.resume_conditions["augment"] = options.augment
     say(f"{options.arch} with the weights from {learner.model.origin}")
     return learner
 

@@ -41,7 +41,7 @@ def early_stop(
         if score not in event.scores:
             near = did_you_mean(score, event.scores)
             raise InputError(f"there is no score '{score}' to stop by.{near} Known: {listing(event.scores)}")
-        values = [sign * row[score] for row in run.history[-run.done :]]
+        values = [sign * row[score] for row in run.history[-run.phase_epoch :]]
         waited = len(values) - 1 - best_epoch(values, min_delta)
         if waited >= patience:
             run.stop(f"{score} has not improved for {waited} epochs")

@@ -139,8 +139,8 @@ def test_regression_targets_are_encoded_as_in_fastai() -> None:
     expected = GOLD["RegressionSetup"]
     one, several = RegressionBlock(), RegressionBlock()
     assert str(one.encode(one.read(1.5))) == expected["float"].replace("(1.5000)", "([1.5000])"), "with an axis"
-    assert one.fit([one.read(1.5)]).width == expected["c scalar"]
-    assert several.fit([several.read([1, 2])]).width == expected["c list"]
+    assert one.fit([one.read(1.5)]).n_out == expected["c scalar"]
+    assert several.fit([several.read([1, 2])]).n_out == expected["c list"]
 
 
 def test_one_hot_rows_without_a_vocabulary_are_refused() -> None:

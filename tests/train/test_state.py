@@ -145,9 +145,9 @@ def test_auto_precision_becomes_that_of_the_checkpoint(tmp_path: Path) -> None:
     ("fields", "plans", "message"),
     [
         ({"seed": 5}, None, "the seed was 0 and is 5"),
-        ({"about": {"arch": "resnet18"}}, None, "arch was None and is 'resnet18'"),
+        ({"resume_conditions": {"arch": "resnet18"}}, None, "arch was None and is 'resnet18'"),
         (
-            {"about": {"model": {"arch": "resnet18", "input": {"size": [64, 64]}}}},
+            {"resume_conditions": {"model": {"arch": "resnet18", "input": {"size": [64, 64]}}}},
             None,
             "model was None and is {'arch'",
         ),

@@ -19,7 +19,7 @@ from eyebright.train.events import (
     StepDone,
     ValidationStarted,
 )
-from eyebright.train.observers import notebook, work
+from eyebright.train.observers import epoch_progress, notebook
 from eyebright.train.observers.notebook import NotebookTable, in_notebook
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.plan import Plan, fine_tune_plans
@@ -53,8 +53,8 @@ class Outputs:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which goes on only when a test says so."""
     now = [0.0]
-    for room in (notebook, work):
-        monkeypatch.setattr(room.time, "monotonic", lambda: now[0])
+    for module in (notebook, epoch_progress):
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     return now
 
 

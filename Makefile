@@ -1,17 +1,29 @@
-# make demo    the main job on an image set that is made on the spot
-# make test    the tests
-# make check   format, lint, types, layers
-# make docs    the pages of docs/ that are made from the code
-# Each makes .venv and installs what is missing; a second call is quick.
+# make demo         the main job on an image set that is made on the spot
+# make test         the tests
+# make check        format, lint, types, layers
+# make docs         the pages of docs/ that are made from the code
+# make gpu-check    what needs a GPU: with the packages of PYTHON, nothing is installed
+# Each makes its environment and installs what is missing; a second call is quick. PYTHON=python3.13 chooses another
+# Python, with an environment of its own.
 
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-DEMO   ?= demo/out
+PYTHON  ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV    ?= $(if $(filter python python3,$(PYTHON)),.venv,.venv-$(VERSION))
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN     := $(VENV)/$(SCRIPTS)
+DEMO    ?= demo/out
 # What suits small, bright drawings; photographs want the defaults.
 DEMO_OPTIONS ?= --size 112x144 --whole --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
 
-.PHONY: demo test check docs clean
+# An environment of another Python is not used without a word.
+MADE_WITH := $(shell sed -n 's/^version[_info]* *= *\([0-9]*\.[0-9]*\).*/\1/p' $(VENV)/pyvenv.cfg 2>/dev/null)
+ifneq ($(MAKECMDGOALS),clean)
+ifneq ($(filter-out $(VERSION),$(MADE_WITH)),)
+$(error $(VENV) is an environment of Python $(MADE_WITH), and $(PYTHON) is $(VERSION): remove it, or give VENV=FOLDER)
+endif
+endif
+
+.PHONY: demo test check docs gpu-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -33,19 +45,24 @@ check: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m eyebright.cli.reference > docs/options.md
 
+# The results stay in gpu-check.json; a failing check does not stop the others.
+gpu-check:
+	PYTHONPATH=src $(PYTHON) benchmarks/gpu_check.py --json gpu-check.json $(GPU_OPTIONS)
+
 clean:
 	rm -rf $(VENV) demo/out
 
-$(VENV)/bin/uv:
+$(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.exit("eyebright needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
+	touch $@
 
 # One marker a set of extras; the second set adds only what is missing.
-$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/uv
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable .
 	touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/uv
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.uv
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[dev]'
 	touch $(VENV)/.demo $@

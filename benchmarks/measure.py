@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +102,7 @@ def machine() -> dict[str, Any]:
         "load_before": round(LOAD, 2),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
     }
 
 
@@ -113,6 +113,14 @@ def warn_if_busy() -> None:
 
 
 LOAD = os.getloadavg()[0]  # the average over the minute before the start
+
+
+def _version(name: str) -> str | None:
+    """The version of a package; None if it is not installed, but on the path."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -3,23 +3,43 @@
 Tar archives are extracted with Python's ``data`` filter (PEP 706), which refuses devices, and links and names that
 point outside of the folder. Python would silently rename absolute paths in a tar and ``..`` in a zip; these archives
 are refused too, because they are not trustworthy.
+
+What an archive unpacks to is bounded (`eyebright.io.archive_limits`). Archives inside of an archive stay as they are.
 """
 
 import lzma
 import os
+import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from eyebright.errors import DownloadError
+from eyebright.errors import DownloadError, shortened
+from eyebright.io.archive_limits import MAX_FILES, Budget, bounded_tar, check_zip_entries
+from eyebright.io.atomic import temporary_folder
 
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 """File name suffixes of the supported archives."""
 
+_DEEPEST = 100  # folders around a file; Python deletes folders by recursion
+_BLOCK, _SMALL_BLOCK = 1 << 16, 1 << 12  # bytes that are read at a time; 4 kB of bzip2 can hold 90 MB
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+)
+"""What Python's readers raise for damaged archives."""
 
-def unpack(archive: str | Path, to: str | Path) -> Path:
+
+def unpack(archive: str | Path, to: str | Path, *, max_bytes: int | None = None, max_files: int = MAX_FILES) -> Path:
     """The folder ``to`` with the content of the archive; after an error it is unchanged.
 
     If the archive contains a single folder at its top level, that folder becomes ``to``. Existing content of ``to`` is
@@ -28,22 +48,27 @@ def unpack(archive: str | Path, to: str | Path) -> Path:
     Args:
         archive: a tar (uncompressed, gz, bz2, xz) or zip file.
         to: the folder to create, or to replace.
+        max_bytes: the most that its files may have together; None for 20 times the size of the archive, and at least
+            1 GB.
+        max_files: the most files, folders and links that it may hold.
 
     Raises:
-        DownloadError: the archive is damaged, has another format or would write outside of ``to``; ``to`` contains
-            the archive, the working folder or the home folder, or is no folder; or the disk is full.
+        DownloadError: the archive is damaged, has another format, would write outside of ``to`` or exceeds a limit;
+            ``to`` contains the archive, the working folder or the home folder, or is no folder; or the disk has not
+            enough room.
     """
     _check_replaceable(Path(to), Path(archive))
     if not hasattr(tarfile, "data_filter"):
         raise DownloadError("unpacking archives safely needs Python 3.11.4 or newer")
     try:
-        return _unpack(Path(archive), Path(to))
+        return _unpack(Path(archive), Path(to), max_bytes, max_files)
     except tarfile.FilterError as error:
         raise DownloadError(f"'{archive}' is not safe to unpack: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")
-        raise DownloadError(f"'{archive}' is damaged or not an archive ({reason}); delete it and try again") from error
+    except _DAMAGED as error:
+        raise _damaged(archive, error) from error
     except OSError as error:
+        if error.errno is None:  # raised by gzip and bz2 for damaged data
+            raise _damaged(archive, error) from error
         raise DownloadError(f"cannot unpack '{archive}' to '{to}': {error.strerror or error}") from error
 
 
@@ -65,16 +90,22 @@ def archive_stem(name: str) -> str:
     raise DownloadError(f"'{name}' is not a supported archive; supported are {' '.join(SUFFIXES)}")
 
 
-def _unpack(archive: Path, to: Path) -> Path:
+def _damaged(archive: str | Path, error: Exception) -> DownloadError:
+    reason = shortened(str(error).partition("\n")[0].rstrip(":")) or type(error).__name__
+    return DownloadError(f"'{archive}' is damaged or not an archive ({reason}); delete it and try again")
+
+
+def _unpack(archive: Path, to: Path, max_bytes: int | None, max_files: int) -> Path:
     to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as temporary:
-        inside = Path(temporary) / "all"
+    budget = Budget(archive, to.parent, max_bytes=max_bytes, max_files=max_files)
+    with temporary_folder(to.with_name(f"{to.name}.unpacked")) as temporary:
+        inside = temporary / "all"
         inside.mkdir()
         if zipfile.is_zipfile(archive):
-            _extract_zip(archive, inside)
+            _extract_zip(archive, inside, budget)
         else:
-            _extract_tar(archive, inside)
-        _replace(to, _single_folder(inside) or inside, Path(temporary) / "old")
+            _extract_tar(archive, inside, budget)
+        _replace(to, _single_folder(inside) or inside, temporary / "old")
     return to
 
 
@@ -106,27 +137,47 @@ def _replace(to: Path, new: Path, aside: Path) -> None:
         raise
 
 
-def _extract_tar(archive: Path, to: Path) -> None:
-    with tarfile.open(archive) as tar:
-        tar.extractall(str(to), filter=_refusing_filter)
+def _extract_tar(archive: Path, to: Path, budget: Budget) -> None:
+    def check(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        _check_inside(member.name)
+        budget.claim(member.size)
+        return tarfile.data_filter(member, folder)
+
+    with bounded_tar(archive, budget) as tar:
+        tar.extractall(str(to), filter=check)
 
 
-def _refusing_filter(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
-    _check_inside(member.name)
-    return tarfile.data_filter(member, to)
-
-
-def _extract_zip(archive: Path, to: Path) -> None:
+def _extract_zip(archive: Path, to: Path, budget: Budget) -> None:
+    check_zip_entries(archive, budget)
     with zipfile.ZipFile(archive) as zipped:
-        for name in zipped.namelist():
-            _check_inside(name)
-        zipped.extractall(to)
+        entries = zipped.infolist()
+        for entry in entries:
+            _check_inside(entry.filename)
+            budget.claim(entry.file_size)
+        for entry in entries:
+            _extract_entry(zipped, entry, to / entry.filename, budget)
+
+
+def _extract_entry(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, budget: Budget) -> None:
+    if entry.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    simple = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    with zipped.open(entry) as packed, path.open("wb") as file:
+        while block := packed.read(_BLOCK if simple else _SMALL_BLOCK):
+            budget.count(len(block))
+            file.write(block)
 
 
 def _check_inside(name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or PureWindowsPath(name).drive or ".." in parts:
-        raise tarfile.FilterError(f"'{name}' would be written outside of its folder")
+        raise tarfile.FilterError(f"'{shortened(name)}' would be written outside of its folder")
+    if len(parts) > _DEEPEST:
+        raise tarfile.FilterError(
+            f"'{shortened(name)}' is in {len(parts) - 1:,} folders, at most {_DEEPEST} can be made"
+        )
 
 
 def _single_folder(folder: Path) -> Path | None:

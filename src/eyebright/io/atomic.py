@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|onnx)\.[0-9a-f]{8}")
+_STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|onnx|unpacked)\.[0-9a-f]{8}")
 _STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
 
 
@@ -54,7 +54,7 @@ def prepared_file(
     Raises:
         OSError: the file cannot be written or renamed; the error names ``path``, which is unchanged.
     """
-    with _temporary_folder(path) if flush else _temporary_file(path) as temporary:
+    with _file_in_folder(path) if flush else _temporary_file(path) as temporary:
 
         def rename() -> None:
             with _errors_name(path, temporary):
@@ -63,6 +63,33 @@ def prepared_file(
         with _errors_name(path, temporary):
             _write_file(temporary, write, flush=flush)
         yield rename
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Generator[Path, None, None]:
+    """A new folder beside ``path``, which this process holds locked; deleted at the end of the ``with``.
+
+    What killed processes have left beside ``path`` is removed first.
+
+    Args:
+        path: with an extension that `remove_stale` knows, as ``pets.unpacked``; its folder exists.
+
+    Raises:
+        OSError: the folder cannot be created; the error names ``path``.
+    """
+    remove_stale(path.parent)
+    lock, folder = None, path
+    while lock is None:
+        folder = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        with _errors_name(path, folder):
+            folder.mkdir()
+        lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
 
 
 def remove_stale(folder: Path) -> None:
@@ -91,21 +118,9 @@ def _temporary_file(path: Path) -> Generator[Path, None, None]:
 
 
 @contextmanager
-def _temporary_folder(path: Path) -> Generator[Path, None, None]:
-    """The path of a file in a new folder, which this process holds locked."""
-    remove_stale(path.parent)
-    lock, folder = None, path
-    while lock is None:
-        folder = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        with _errors_name(path, folder):
-            folder.mkdir()
-        lock = _locked(folder)
-    try:
+def _file_in_folder(path: Path) -> Generator[Path, None, None]:
+    with temporary_folder(path) as folder:
         yield folder / folder.name
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock >= 0:
-            os.close(lock)
 
 
 def _locked(folder: Path) -> int | None:

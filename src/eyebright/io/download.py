@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from eyebright.errors import DownloadError
+from eyebright.io.archive_limits import MAX_FILES
 from eyebright.io.archives import archive_stem, unpack
 from eyebright.io.home import home
 from eyebright.io.transfer import OnProgress, check_url, delete_metadata, delete_partial, transfer
@@ -78,6 +79,9 @@ def untar_data(
     c_key: str = "data",
     force_download: bool = False,  # noqa: FBT001 - fastai's signature
     base: str | Path | None = None,
+    *,
+    max_bytes: int | None = None,
+    max_files: int = MAX_FILES,
 ) -> Path:
     """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
 
@@ -91,10 +95,13 @@ def untar_data(
         c_key: see ``data``.
         force_download: True downloads and unpacks again, and replaces existing files.
         base: by default the folder that the environment variable ``EYEBRIGHT_HOME`` names, or ``~/.eyebright``.
+        max_bytes: the most that the files of the archive may have together; None for 20 times the size of the archive,
+            and at least 1 GB.
+        max_files: the most files, folders and links that it may hold.
 
     Raises:
-        DownloadError: the archive cannot be downloaded or unpacked, or the URL does not end with the name of an
-            archive.
+        DownloadError: the archive cannot be downloaded or unpacked, or exceeds a limit, or the URL does not end with
+            the name of an archive.
         InputError: the home folder is needed and unknown, see `eyebright.io.home.home`.
 
     >>> import tempfile
@@ -122,7 +129,7 @@ def untar_data(
         except DownloadError as error:
             hint = f"if you have the unpacked folder '{name}', set EYEBRIGHT_DATA to the folder that contains it"
             raise DownloadError(f"{error}; {hint}") from error
-        return unpack(archive_file, folder)
+        return unpack(archive_file, folder, max_bytes=max_bytes, max_files=max_files)
 
 
 def download(

@@ -295,3 +295,13 @@ def test_an_empty_folder_is_said_and_the_others_are_predicted(
     assert f"left out: there is no image in '{empty}'; it is empty" in capsys.readouterr().err
     assert len((tmp_path / "out.csv").read_text().splitlines()) > 1
     assert predict(model, empty) == 2
+
+
+def test_an_image_with_damaged_exif_is_predicted_and_named_once(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PIL.Image.new("RGB", (40, 30)).save(photos / "sideways.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
+    assert predict(model, photos) == 0
+    out, err = capsys.readouterr()
+    assert err == f"{photos / 'sideways.jpg'}: its EXIF data are damaged, so it is taken as upright\n"
+    assert len(out.splitlines()) == IMAGES + 1

@@ -3,7 +3,9 @@
 import io
 import os
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
@@ -13,6 +15,7 @@ from PIL import TiffImagePlugin
 from eyebright.errors import ImageError
 from eyebright.image import decode as module
 from eyebright.image.decode import array_to_rgb, decode, read_header, to_rgb
+from eyebright.image.image import Image
 from eyebright.types import Size
 
 LOSSLESS = [
@@ -251,10 +254,95 @@ def test_an_invalid_orientation_is_treated_as_upright(orientation, gradient, enc
     assert read_header(encode(gradient(10, 20), "JPEG", exif=exif(orientation))).orientation == 1
 
 
-def test_an_image_with_damaged_exif_is_decoded(gradient, encode):
+DAMAGED = {
+    "the directory lies behind the end": b"MM\0*\xff\xff\xff\xff damaged",
+    "the directory is cut": exif(6).tobytes()[6:][:-8],
+    "no byte order": b"XX" + exif(6).tobytes()[8:],
+    "an orientation of an unknown type": exif(6).tobytes()[6:].replace(struct.pack(">HH", 274, 3), b"\x01\x12\0\x63"),
+    "an orientation of a million numbers": exif(6)
+    .tobytes()[6:]
+    .replace(struct.pack(">HHL", 274, 3, 1), struct.pack(">HHL", 274, 3, 10**6)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_an_image_with_damaged_exif_is_upright_and_known_to_be_damaged(name, damage, gradient, encode):
+    header = read_header(encode(gradient(10, 20), name, exif=b"Exif\0\0" + DAMAGED[damage]))
+    assert (header.stored_size, header.orientation, header.damaged_exif) == (Size(10, 20), 1, True)
+
+
+def test_exif_without_an_orientation_or_with_an_invalid_one_is_not_damaged(gradient, encode):
+    other = PIL.Image.Exif()
+    other[0x010F] = "a camera"
+    for block in (other, PIL.Image.Exif(), exif(1), exif(6), exif(9)):
+        for name in ("JPEG", "PNG", "WEBP"):
+            assert not read_header(encode(gradient(10, 20), name, exif=block)).damaged_exif
+    assert not read_header(encode(gradient(10, 20), "TIFF")).damaged_exif
+
+
+def test_a_png_with_damaged_exif_is_decoded(gradient, encode):
     data = encode(gradient(10, 20), "PNG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff damaged")
-    assert read_header(data).orientation == 1
     assert np.array_equal(decode_pixels(data), gradient(10, 20))
+
+
+# ------------------------------------------------------------------ Pillow's warnings
+
+
+def segment(jpeg, marker, content):
+    """The JPEG with one more segment at its start."""
+    return jpeg[:2] + struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content + jpeg[2:]
+
+
+def warned_files():
+    """Files that Pillow reads with a warning."""
+
+    def saved(name, **options):
+        file = io.BytesIO()
+        PIL.Image.new("RGB", (8, 8), "red").save(file, name, **options)
+        return file.getvalue()
+
+    tiff = TiffImagePlugin.ImageFileDirectory_v2()
+    tiff[270] = "a description that is long enough for a place of its own"
+    return {
+        "a JPEG with cut EXIF": saved("JPEG", exif=b"Exif\0\0" + DAMAGED["the directory is cut"]),
+        "a malformed MPO": segment(saved("JPEG"), 0xE2, b"MPF\0II*\0\x08\0\0\0\x01\0"),
+        "an animated PNG without frames": png((4, 1, 8, 0), b"\0" * 5, (b"acTL", b"\0" * 8)),
+        "a TIFF whose tag lies behind the end": saved("TIFF", tiffinfo=tiff).replace(
+            struct.pack("<HHL", 270, 2, 57), struct.pack("<HHL", 270, 2, 10**6)
+        ),
+    }
+
+
+def read_whole(data):
+    image = Image.create(data)
+    return image.pixels()
+
+
+@pytest.mark.parametrize("name", warned_files())
+def test_a_warning_of_pillow_which_names_no_file_reaches_nobody(name):
+    data = warned_files()[name]
+    with pytest.warns(UserWarning, match="."):
+        PIL.Image.open(io.BytesIO(data)).load()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pixels = read_whole(data)
+        warnings.warn("of somebody else", stacklevel=1)
+    assert pixels.max() >= 0
+    assert [str(one.message) for one in caught] == ["of somebody else"]
+
+
+def test_pillow_warns_the_user_again_after_many_threads_have_read_images():
+    files = list(warned_files().values()) * 30
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(read_whole, files))
+        assert caught == []
+        assert list(warnings.filters) == before
+        PIL.Image.open(io.BytesIO(files[0])).load()
+    assert caught
 
 
 # ------------------------------------------------------------------ errors

@@ -103,3 +103,16 @@ def test_16_bit_images_that_hardly_use_their_range_are_said(largest: int, told: 
     messages = readable(read_source(tmp_path), skip_bad=False).messages
     said = f"in 2 of them the largest value is {largest:,} of 65,535, so that they are nearly black"
     assert any(said in message for message in messages) == told
+
+
+def test_images_with_damaged_exif_are_named_since_they_may_lie_on_their_side(labelled: Path) -> None:
+    damaged = [f"{i:02}.jpg" for i in range(20, 27)]
+    for name in damaged:
+        PIL.Image.new("RGB", (40, 30)).save(labelled / name, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")
+    names = [*damaged, *(f"{i:02}.png" for i in range(len(SIZES)))]
+    (labelled / "labels.csv").write_text("file,label\n" + "".join(f"{name},a\n" for name in names))
+    said = readable(read_source(labelled / "labels.csv"), skip_bad=False).messages[-1]
+    assert said == (
+        "images whose EXIF data are damaged, which are taken as upright: "
+        "'20.jpg', '21.jpg', '22.jpg', '23.jpg', '24.jpg' and 2 more"
+    )

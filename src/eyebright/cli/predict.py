@@ -75,13 +75,15 @@ def predict(arguments: "CommandArguments") -> None:
 
 
 def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":
-    """The predictions; the images that were skipped are printed."""
+    """The predictions; the images that were skipped, and what was noticed of others, are printed."""
     from eyebright.inference.predictions import SkippedImage
 
     for result in results:
         if isinstance(result, SkippedImage):
             say(f"left out: {result.path}: {result.reason}", err=True)
         else:
+            if result.note:
+                say(f"{result.path}: {result.note}", err=True)
             yield result
 
 

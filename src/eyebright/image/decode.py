@@ -27,7 +27,6 @@ Conversion to 8-bit RGB:
 import io
 import os
 import stat
-import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -36,12 +35,13 @@ import cv2
 import numpy as np
 import PIL.Image
 from jaxtyping import Num, Shaped, UInt8
-from PIL import ExifTags
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
+from eyebright.image.exif import read_orientation
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_its_end
+from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
@@ -60,11 +60,13 @@ class Header(NamedTuple):
     Args:
         stored_size: (height, width) of the pixels in the file, before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 (upright) to 8.
+        damaged_exif: True if the orientation cannot be read, and 1 is taken.
         plain_jpeg: True for a greyscale or RGB JPEG, False for a CMYK JPEG and other formats.
     """
 
     stored_size: Size
     orientation: int
+    damaged_exif: bool
     plain_jpeg: bool
 
 
@@ -77,7 +79,8 @@ def read_header(source: PathOrBytes) -> Header:
     with _image_errors(source), _open(source) as file:
         image = _identify(source, file)
         plain_jpeg = image.format in _JPEG_FORMATS and image.mode in ("RGB", "L")
-        return Header(Size(image.height, image.width), _orientation(image, file), plain_jpeg)
+        size = Size(image.height, image.width)
+        return Header(size, *read_orientation(image, file), plain_jpeg)
 
 
 def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt8[np.ndarray, "h w 3"]:
@@ -224,32 +227,6 @@ def _unknown_format(prefix: bytes) -> str:
     return f"it is not an image in a known format (JPEG, PNG, WebP, BMP, GIF, TIFF); it begins with {begins!r}"
 
 
-def _orientation(image: ImageFile, file: _File) -> int:
-    """The EXIF orientation; 1 if it is missing or invalid."""
-    if image.format == "TIFF":
-        return 1  # Pillow applies the orientation of a TIFF itself, to its pixels and its size
-    try:
-        # PngImageFile.getexif would decode the whole image to look for an EXIF chunk after the pixels.
-        exif = PIL.Image.Image.getexif(image)
-        if image.format == "PNG" and "exif" not in image.info and (chunk := _exif_chunk(file)):
-            exif.load(chunk)
-    except Exception:  # damaged EXIF can raise almost any exception; the pixels may still be readable
-        return 1
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
-    return orientation if orientation in range(1, 9) else 1
-
-
-def _exif_chunk(file: _File) -> bytes | None:
-    """The EXIF chunk of a PNG, which may come before or after the pixels (PNG 3rd edition, 11.3.3.1)."""
-    file.seek(8)
-    while len(head := file.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        if name == b"eXIf":
-            return file.read(length)
-        file.seek(length + 4, os.SEEK_CUR)
-    return None
-
-
 # ---------------------------------------------------------------------- pixel formats
 
 
@@ -341,9 +318,10 @@ def _open(source: PathOrBytes) -> Generator[_File]:
 
 @contextmanager
 def _image_errors(source: PathOrBytes) -> Generator[None]:
-    """Converts any exception raised inside to an `ImageError` with the path."""
+    """Converts any exception raised inside to an `ImageError` with the path; Pillow's warnings have none."""
     try:
-        yield
+        with without_pillow_warnings():
+            yield
     except ImageError:
         raise
     except Exception as error:  # for damaged files Pillow can raise almost any exception

@@ -24,6 +24,7 @@ from torch import Tensor
 from eyebright.errors import ImageError, InputError
 from eyebright.image.cache import PixelCache
 from eyebright.image.decode import Header, PathOrBytes, array_to_rgb, decode, read_header, source_name, to_rgb
+from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
@@ -98,6 +99,11 @@ class Image:
     def mode(self) -> str:
         """The mode of the pixels as in Pillow: always ``"RGB"``."""
         return "RGB"
+
+    @property
+    def has_damaged_exif(self) -> bool:
+        """True if the EXIF data of the file are damaged: its orientation is unknown, and it is taken as upright."""
+        return self._header is not None and self._header.damaged_exif
 
     def pixels(self, reduce: int = 1) -> Pixels:
         """The upright pixels, as a new uint8 array of shape (height, width, 3).
@@ -260,7 +266,8 @@ def _from_tensor(tensor: Tensor) -> Image:
 
 def _from_pillow(image: PIL.Image.Image) -> Image:
     try:
-        pixels = np.array(to_rgb(ImageOps.exif_transpose(image)))
+        with without_pillow_warnings():
+            pixels = np.array(to_rgb(ImageOps.exif_transpose(image)))
     except Exception as error:  # a lazy Pillow image of a damaged file
         raise ImageError("<Pillow image>", str(error)) from error
     return Image(None, Size(*pixels.shape[:2]), pixels, None)

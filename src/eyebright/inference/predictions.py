@@ -20,11 +20,13 @@ class Prediction:
         path: the path of the image; ``"image"`` for one in memory.
         answer: a label, a `LabelSet`, points in pixels of the original image, or numbers.
         scores: calibrated probabilities, shape (classes,); points, shape (n, 2); or numbers, shape (n,).
+        note: what may be wrong with the image; empty if nothing was noticed.
     """
 
     path: str
     answer: Any
     scores: Float[Tensor, "..."]
+    note: str = ""
 
     def to_json(self, target: TargetBlock) -> dict[str, Any]:
         """The path, and the entries of `TargetBlock.prediction_json`."""
@@ -74,9 +76,9 @@ class Predictions(Sequence[Prediction]):
     def __repr__(self) -> str:
         lines = [self.line(one) for one in self._found[:20]]
         more = [f"... ({len(self)} in all)"] if len(self) > 20 else []
-        return "\n".join(
-            [*lines, *more, *(printable(f"{path}: skipped, {reason}") for path, reason in self.skipped.items())]
-        )
+        said = [f"{one.path}: {one.note}" for one in self._found if one.note]
+        said += [f"{path}: skipped, {reason}" for path, reason in self.skipped.items()]
+        return "\n".join([*lines, *more, *map(printable, said)])
 
     def line(self, one: Prediction) -> str:
         """One prediction as a line of text: the path, and the labels or numbers."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, shortened
+from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
@@ -45,6 +46,7 @@ class _Preprocessed(NamedTuple):
     name: str
     pixels: np.ndarray[Any, np.dtype[Any]]
     warp: Warp
+    note: str
 
 
 class Predictor:
@@ -176,7 +178,8 @@ class Predictor:
         except ImageError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
-        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp)
+        note = DAMAGED_EXIF if image.has_damaged_exif else ""
+        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp, note)
 
     def _predictions(self, batch: list[_Preprocessed]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""
@@ -186,7 +189,7 @@ class Predictor:
         for one, output, row in zip(batch, outputs, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(one.name))
-            yield Prediction(one.name, decision.decode(row), row)
+            yield Prediction(one.name, decision.decode(row), row, one.note)
 
     def _not_finite_message(self, name: str) -> str:
         reason = (

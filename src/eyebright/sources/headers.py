@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from eyebright.errors import ImageError, InputError
+from eyebright.errors import ImageError, InputError, listing
 from eyebright.image.decode import grey_range
 from eyebright.image.image import Image
-from eyebright.sources.source import Sizes, Source
+from eyebright.sources.source import Source
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size
 
@@ -18,6 +18,7 @@ UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 
 _CHECKED_RANGES = 16  # images whose 16-bit grey values are compared with their range
 _HARDLY_USED = 8  # values below this part of the range are nearly black
+_NAMED = 5  # images with damaged EXIF data that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
 
@@ -25,15 +26,16 @@ _IMAGES_HINT = "`images` is the folder that the table's file names are relative 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
-    A message says if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black.
+    A message says if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black; and
+    which images are taken as upright because their EXIF data are damaged.
 
     No header is read twice, even if `points_in_pixels` has read some before.
 
     Raises:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
     """
-    sizes, bad = _read_sizes(source)
-    source = replace(source, sizes=sizes).with_messages(*_dark_messages(source, set(bad)))
+    source, bad = _with_sizes(source)
+    source = source.with_messages(*_dark_messages(source, set(bad)))
     if not bad:
         return source
     _check_readable(source, bad, skip_bad=skip_bad)
@@ -63,24 +65,35 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
     if unit in (None, "pixels"):
         return source
     assert isinstance(source.targets, np.ndarray)
-    sizes, _ = _read_sizes(source)
-    sides = np.where(sizes > 0, sizes, np.nan)[:, None, ::-1]  # (n, 1, 2): width and height
-    converted = source.targets * sides * UNITS[unit]
-    return replace(source, targets=converted, sizes=sizes).with_messages(
+    points = source.targets
+    source, _ = _with_sizes(source)
+    assert source.sizes is not None
+    sides = np.where(source.sizes > 0, source.sizes, np.nan)[:, None, ::-1]  # (n, 1, 2): width and height
+    return replace(source, targets=points * sides * UNITS[unit]).with_messages(
         f"points are converted from {'fractions' if unit == 'fraction' else 'percentages'} of their images to pixels"
     )
 
 
-def _read_sizes(source: Source) -> tuple[Sizes, dict[int, ImageError]]:
-    """(height and width of each image, error by row); known sizes are not read again."""
+def _with_sizes(source: Source) -> tuple[Source, dict[int, ImageError]]:
+    """(source with the height and width of each image, error by row); known sizes are not read again."""
     sizes = np.zeros((len(source), 2), dtype=np.int32) if source.sizes is None else source.sizes.copy()
     bad: dict[int, ImageError] = {}
+    damaged: list[int] = []
     for i in np.flatnonzero(sizes[:, 0] == 0).tolist():
         try:
-            sizes[i] = Image.create(source[i].path).shape
+            image = Image.create(source[i].path)
         except ImageError as error:
             bad[i] = error
-    return sizes, bad
+            continue
+        sizes[i] = image.shape
+        if image.has_damaged_exif:
+            damaged.append(i)
+    source = replace(source, sizes=sizes)
+    if damaged:
+        names = listing([source.files[i] for i in damaged[:_NAMED]])
+        more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
+        source = source.with_messages(f"images whose EXIF data are damaged, which are taken as upright: {names}{more}")
+    return source, bad
 
 
 def _dark_messages(source: Source, bad: set[int]) -> list[str]:

@@ -1,0 +1,78 @@
+"""The EXIF orientation of an image file, and whether damaged data hide it."""
+
+import os
+import re
+import struct
+from typing import IO, NamedTuple
+
+import PIL.Image
+from PIL import ExifTags
+from PIL.ImageFile import ImageFile
+
+DAMAGED_EXIF = "its EXIF data are damaged, so it is taken as upright"
+"""What is said of an image whose orientation cannot be read."""
+
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+class Orientation(NamedTuple):
+    """How the stored pixels are to be turned.
+
+    Args:
+        value: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one.
+        damaged: True if the EXIF data are damaged so that they may have had another one.
+    """
+
+    value: int
+    damaged: bool
+
+
+def read_orientation(image: ImageFile, file: IO[bytes]) -> Orientation:
+    """The orientation of an image whose header has been read.
+
+    Args:
+        image: the image; its pixels are not decoded.
+        file: the file that it is read from; its position changes.
+    """
+    if image.format == "TIFF":
+        return Orientation(1, damaged=False)  # Pillow applies the orientation of a TIFF to its pixels and its size
+    data: bytes | None = image.info.get("exif")
+    try:
+        # PngImageFile.getexif would decode the whole image to look for an EXIF chunk after the pixels.
+        exif = PIL.Image.Image.getexif(image)
+        if image.format == "PNG" and data is None and (data := _exif_chunk(file)):
+            exif.load(data)
+        value = exif.get(ExifTags.Base.Orientation)
+    except Exception:  # damaged EXIF can raise almost any exception; the pixels may still be readable
+        return Orientation(1, damaged=True)
+    if value is None:
+        return Orientation(1, damaged=data is not None and _is_damaged(data))
+    return Orientation(value if value in range(1, 9) else 1, damaged=False)
+
+
+def _is_damaged(exif: bytes) -> bool:
+    """True if the first directory of EXIF data is not complete, or has an orientation, which was not readable then."""
+    data = re.sub(rb"^(Exif\0\0){1,2}", b"", exif)
+    if not data:
+        return False
+    order = _ORDERS.get(data[:4])
+    if order is None:
+        return True
+    try:
+        (start,) = struct.unpack_from(f"{order}L", data, 4)
+        (entries,) = struct.unpack_from(f"{order}H", data, start)
+        tags = [struct.unpack_from(f"{order}H10x", data, start + 2 + 12 * i)[0] for i in range(entries)]
+    except struct.error:
+        return True
+    return ExifTags.Base.Orientation in tags
+
+
+def _exif_chunk(file: IO[bytes]) -> bytes | None:
+    """The EXIF chunk of a PNG, which may come before or after the pixels (PNG 3rd edition, 11.3.3.1)."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"eXIf":
+            return file.read(length)
+        file.seek(length + 4, os.SEEK_CUR)
+    return None

@@ -1,0 +1,53 @@
+"""Keeps Pillow's warnings from the user while Eyebright reads an image.
+
+They name no file, and Python shows equal ones once, so that nobody can tell which images they are about. What matters
+of them is an `ImageError` or a message with the path: data that are missing or damaged, too many pixels, damaged EXIF.
+"""
+
+import contextlib
+import re
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+_MODULES = r"(PIL|pillow_heif)\."
+_FILTER = ("ignore", None, Warning, re.compile(_MODULES), 0)  # as `warnings.filterwarnings` makes it
+
+
+class _Readers:
+    """How many images are being read, in all threads: Python has one list of warning filters for the process.
+
+    `warnings.catch_warnings` cannot be used, since it replaces the list: when two threads use it at the same time, the
+    one that ends last restores the list with the filter of the other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def enter(self) -> None:
+        with self._lock:
+            self._count += 1
+            if not warnings.filters or warnings.filters[0] != _FILTER:
+                warnings.filterwarnings("ignore", module=_MODULES)  # moves the filter to the front
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                with contextlib.suppress(ValueError):  # somebody else has replaced the list in the meantime
+                    warnings.filters.remove(_FILTER)  # type: ignore[attr-defined]
+
+
+_READERS = _Readers()
+
+
+@contextmanager
+def without_pillow_warnings() -> Generator[None]:
+    """Ignores the warnings of Pillow's modules, and no others, while an image is read; for many threads."""
+    _READERS.enter()
+    try:
+        yield
+    finally:
+        _READERS.leave()

@@ -13,7 +13,8 @@
     └── TrainingError         training cannot continue (a loss that is not finite, a checkpoint that does not match)
         └── ProcessEndedError a process of a training with several ended without an error message
 
-A message is one lower-case sentence: what was requested, what was found instead, and what to do.
+A message is one lower-case sentence: what was requested, what was found instead, and what to do. It quotes names and
+cells, which may come from anybody: so every message is made printable and bounded here, by `message_text`.
 As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputError` is a ``ValueError`` and a
 `MissingExtraError` an ``ImportError``.
 """
@@ -21,6 +22,7 @@ As usual in Python, an unknown keyword argument is a ``TypeError``; an `InputErr
 import difflib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -29,8 +31,62 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+MESSAGE_LIMIT = 2000
+"""Characters of the longest message."""
+
+_LONGEST_NAME = 150  # characters of a name in a list
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text with escapes for what changes a terminal or the order of what it shows, such as ``\x1b``.
+
+    These are control characters, line breaks, the marks that change the direction of writing, and what is not valid
+    Unicode. Letters, emoji and marks of every script stay.
+
+    >>> printable("red\x1b[31m\u202egpj")
+    'red\\x1b[31m\\u202egpj'
+
+    Args:
+        text: a line, with names of files and labels in it.
+        keep: characters that stay, such as a line break in a table.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
+    """The text, without its middle if it is longer than ``limit`` characters; a message begins and ends with the facts.
+
+    >>> bounded("x" * 100_000, limit=60)
+    'xxxxxxxxxxxxxxxx ... (99,978 characters left out) ... xxxxxx'
+    """
+    if len(text) <= limit:
+        return text
+    room = limit - len(f" ... ({len(text):,} characters left out) ... ")
+    first = max(room * 3 // 4, 0)
+    last = max(room - first, 0)
+    return f"{text[:first]} ... ({len(text) - first - last:,} characters left out) ... {text[len(text) - last :]}"
+
+
+def message_text(text: str) -> str:
+    """A message as it is shown: printable and bounded, whatever it quotes."""
+    return bounded(printable(bounded(text)))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else repr(character)[1:-1]
+
+
 class EyebrightError(Exception):
-    """The base class of all exceptions that Eyebright raises deliberately."""
+    """The base class of all exceptions that Eyebright raises deliberately.
+
+    Args:
+        args: the message, which is made printable and bounded.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(message_text(part) if isinstance(part, str) else part for part in args))
 
 
 class InputError(EyebrightError, ValueError):
@@ -139,7 +195,7 @@ def listing(names: Iterable[object], *, limit: int = 12) -> str:
     >>> listing(["bus", "car", "cat"], limit=2)
     "'bus', 'car', ... (3 in all)"
     """
-    quoted = [f"'{name}'" for name in names]
+    quoted = [f"'{bounded(str(name), limit=_LONGEST_NAME)}'" for name in names]
     shown = ", ".join(quoted[:limit])
     return shown if len(quoted) <= limit else f"{shown}, ... ({len(quoted)} in all)"
 

@@ -192,6 +192,16 @@ class LabelSet(AbstractSet[str]):
         return f"LabelSet({sorted(self._labels)}{unknown})"
 
 
+LONGEST_LABEL = 1000
+"""Characters of the longest label: what is longer is a text, and would fill tables, charts and messages."""
+
+
+def long_label(label: str) -> str:
+    """The message for a label with more than `LONGEST_LABEL` characters."""
+    shown = f"'{label[:60]}...'"
+    return f"a label has {len(label):,} characters, at most {LONGEST_LABEL:,} can be used: {shown}; is it a text?"
+
+
 class Vocab(Sequence[str]):
     """The names of the classes in the order of the model's outputs; immutable.
 
@@ -201,11 +211,13 @@ class Vocab(Sequence[str]):
     ['cat', 'bus']
 
     Raises:
-        LabelError: a name is repeated.
+        LabelError: a name is repeated, or has more than `LONGEST_LABEL` characters.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(str(name) for name in names)
+        if long := next((name for name in self._names if len(name) > LONGEST_LABEL), None):
+            raise LabelError(long_label(long))
         self._index = {name: i for i, name in enumerate(self._names)}
         if len(self._index) != len(self._names):
             twice = sorted(name for name, count in Counter(self._names).items() if count > 1)

@@ -12,6 +12,7 @@ from rich.console import Console
 import eyebright
 from eyebright.cli.main import run
 from eyebright.cli.output import print_data, say
+from eyebright.errors import MESSAGE_LIMIT, printable
 from eyebright.inference.predictions import Prediction, Predictions
 from eyebright.tasks.category import CategoryBlock
 from eyebright.train.observers.progress import _plain
@@ -67,3 +68,56 @@ def test_no_command_prints_past_the_function_that_escapes(path: Path) -> None:
         "sys.stdout.write(options_page())",
     }
     assert set(calls) <= known
+
+
+BAD = "\x1b[31mx\x1b]0;y\x07\u202e\r\nerror: z"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [BAD],
+        [f"--{BAD}"],
+        [BAD, "--help"],
+        ["train", BAD, "--out", "m"],
+        ["train", f"--{BAD}", "m"],
+        ["train", "a", BAD, "--out", "m"],
+        ["train", "a", "--out", "m", "--epochs", BAD],
+        ["train", "a", "--out", "m", "--progress", BAD],
+        ["train", "--options", BAD],
+        ["predict", "m", BAD, "--bs", BAD],
+        ["predict", BAD, BAD],
+        ["report", BAD],
+        ["report", BAD, BAD],
+        ["--debug", "report", BAD],
+    ],
+    ids=ascii,
+)
+def test_no_argument_changes_the_terminal_that_shows_the_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    debug = "--debug" in arguments
+    assert run([one for one in arguments if one != "--debug"], debug=debug) == 2
+    said = "".join(capsys.readouterr())
+    assert said
+    assert printable(said, keep="\n") == said
+    assert "\nerror: z" not in said
+
+
+def test_an_argument_of_100_000_characters_gives_a_short_message(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 100_000
+    for arguments in (
+        [long],
+        ["train", long, "--out", "m"],
+        ["train", "a", "--out", long],
+        ["train", "a", "--out", "m", "--epochs", long],
+        ["train", "a", f"--{long}"],
+        ["predict", long, "a.jpg"],
+        ["predict", "m", long],
+        ["report", long],
+        ["train", "--options", long],
+    ):
+        assert run(arguments) == 2, arguments[:2]
+        said = "".join(capsys.readouterr())
+        assert 20 < len(said) < 2 * MESSAGE_LIMIT
+        assert "internal error" not in said

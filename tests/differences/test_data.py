@@ -5,6 +5,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,14 @@ def test_a_seeded_split_does_not_depend_on_the_order_of_the_file_system(
         files = get_image_files(folder)
         return {files[i] for i in checked_split(RandomSplitter(seed=42), files)[1]}
 
-    expected, walk = validation_set(), os.walk
+    expected, scandir = validation_set(), os.scandir
 
-    def reversed_walk(*arguments: Any, **options: Any) -> Any:
-        return ((root, folders[::-1], names[::-1]) for root, folders, names in walk(*arguments, **options))
+    @contextmanager
+    def reversed_scandir(*arguments: Any) -> Any:
+        with scandir(*arguments) as entries:
+            yield iter(list(entries)[::-1])
 
-    monkeypatch.setattr(os, "walk", reversed_walk)
+    monkeypatch.setattr(os, "scandir", reversed_scandir)
     assert validation_set() == expected
 
 

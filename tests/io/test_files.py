@@ -1,6 +1,8 @@
 """Listing of image files: sorted, complete, and never silently empty."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ def create_files(root: Path, *names: str) -> None:
         path.write_bytes(b"")
 
 
+scandir = os.scandir
+
+
+@contextmanager
+def reversed_scandir(folder: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
+    with scandir(folder) as entries:
+        yield iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+
 def names(images: list[Path], root: Path) -> list[str]:
     return [image.relative_to(root).as_posix() for image in images]
 
@@ -27,10 +38,7 @@ def test_images_are_sorted_whatever_the_order_of_the_file_system(
     create_files(tmp_path, "b/2.jpg", "b/10.JPG", "a.png", "a-b/x.tiff", "a/z.WebP", "c.bmp", "ü ö.gif", "notes.txt")
     expected = ["a/z.WebP", "a-b/x.tiff", "a.png", "b/10.JPG", "b/2.jpg", "c.bmp", "ü ö.gif"]
     assert names(get_image_files(tmp_path), tmp_path) == expected
-    walk = os.walk
-    monkeypatch.setattr(
-        os, "walk", lambda *args, **options: reversed([(f, d, list(reversed(n))) for f, d, n in walk(*args, **options)])
-    )
+    monkeypatch.setattr(os, "scandir", reversed_scandir)
     assert names(get_image_files(str(tmp_path)), tmp_path) == expected
 
 
@@ -122,3 +130,30 @@ def test_a_folder_that_cannot_be_read_raises_an_error(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "scandir", refuse)  # chmod does not stop the root user
     with pytest.raises(InputError, match=r"cannot read the folder '.*locked': Permission denied"):
         get_image_files(tmp_path)
+
+
+def test_images_that_links_lead_to_outside_of_the_folder_are_listed_and_said(tmp_path: Path) -> None:
+    create_files(tmp_path, "other/a.jpg", "other/deep/b.jpg", "mine/own.jpg", "mine/sub/c.jpg")
+    mine = tmp_path / "mine"
+    (mine / "file.jpg").symlink_to(tmp_path / "other" / "a.jpg")
+    (mine / "folder").symlink_to(tmp_path / "other" / "deep")
+    (mine / "notes.txt").symlink_to(tmp_path / "other" / "a.jpg")
+    (mine / "inside.jpg").symlink_to(mine / "sub" / "c.jpg")
+    (mine / "loop.jpg").symlink_to("loop.jpg")
+    content = folder_content(mine)
+    assert names(content.images, mine) == [
+        "file.jpg", "folder/b.jpg", "inside.jpg", "loop.jpg", "own.jpg", "sub/c.jpg",
+    ]  # fmt: skip
+    assert names(list(content.outside), mine) == ["file.jpg", "folder/b.jpg"]
+    assert content.linked == (
+        f"images outside of the folder that symbolic links lead to, which are read as well: 2 ('{mine / 'file.jpg'}')"
+    )
+    assert folder_content(mine / "sub").linked == ""
+    link = tmp_path / "link"
+    link.symlink_to(mine / "sub")
+    assert folder_content(link).linked == "", "the folder that is asked for may itself be a link"
+
+
+def test_a_name_that_is_too_long_is_no_folder() -> None:
+    with pytest.raises(InputError, match=r"there is no folder 'xxx.*characters left out"):
+        folder_content("x" * 10_000)

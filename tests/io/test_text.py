@@ -1,13 +1,15 @@
 """Files that grow line by line: complete or beside, and never lost."""
 
+import ast
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies
 
-from eyebright.errors import InputError
-from eyebright.io.text import growing_file, printable, valid_unicode
+import eyebright
+from eyebright.errors import MESSAGE_LIMIT, InputError
+from eyebright.io.text import growing_file, valid_unicode, warn
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None, exclude_categories=()))
 
@@ -86,22 +88,24 @@ def test_a_file_that_can_never_be_written_is_an_error_at_once(name: str, says: s
     assert (tmp_path / "file").read_text() == "kept"
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("a\r\nerror: b\tc", r"a\r\nerror: b\tc"),
-        ("\x9b31m\x7f\x00", r"\x9b31m\x7f\x00"),
-        ("photo\u202egpj.exe\u2066\u200f\u2028", r"photo\u202egpj.exe\u2066\u200f\u2028"),
-        ("\ud800", r"\ud800"),
-        (r"C:\new\x1b", r"C:\new\x1b"),
-        ("żółw שלום 猫 👩\u200d🚀", "żółw שלום 猫 👩\u200d🚀"),
-    ],
-)
-def test_only_what_changes_a_terminal_is_escaped(text: str, shown: str) -> None:
-    assert printable(text) == shown
+def test_a_warning_is_printable_and_bounded_and_names_the_line_of_the_caller() -> None:
+    def caller() -> None:
+        warn("\x1b[31m" + "x" * 100_000)
+
+    with pytest.warns(UserWarning, match=r"^\\x1b\[31mx+ \.\.\. \([\d,]+ characters left out\)") as caught:
+        caller()
+    assert caught[0].filename == __file__
+    assert len(str(caught[0].message)) <= MESSAGE_LIMIT
 
 
-def test_a_table_keeps_its_line_breaks() -> None:
-    assert printable("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+SOURCE = Path(eyebright.__file__).parent
+
+
+def test_no_warning_is_raised_past_the_function_that_makes_it_printable() -> None:
+    calls = {
+        path.name
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn"
+    }
+    assert calls == {"text.py", "_deprecate.py"}

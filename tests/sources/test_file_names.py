@@ -46,3 +46,33 @@ def test_a_name_that_no_image_has_is_reported_when_the_images_are_read(name: str
     assert not any("extension" in message for message in source.messages)
     with pytest.raises(InputError, match=f"{name} .*there is no such file"):
         readable(source, skip_bad=False)
+
+
+def test_images_outside_of_the_folder_are_read_and_said_once_with_an_example(tmp_path: Path) -> None:
+    images(tmp_path, "data/in.png", "data/deep/in.png", "out.png", "database/near.png")
+    absolute = [(tmp_path / name).as_posix() for name in ("data/deep/in.png", "out.png")]
+    names = ["in.png", "deep/../in.png", "..in.png", *absolute, "../out.png", "deep/../../database/near.png"]
+    images(tmp_path, "data/..in.png")
+    source = read_source(table(tmp_path / "data", *names))
+    said = [message for message in source.messages if "outside" in message]
+    assert said == [
+        f"images outside of the folder '{tmp_path / 'data'}', which are read as well: 3 of 7 "
+        f"('{absolute[1]}' in line 6)"
+    ]
+    assert len(readable(source, skip_bad=False)) == 7
+
+
+def test_nothing_is_said_of_images_inside(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "sub/b.png")
+    source = read_source(table(tmp_path, "a.png", "sub/b.png", "./sub/../a.png"))
+    assert not [message for message in source.messages if "outside" in message]
+
+
+def test_a_folder_says_which_images_links_lead_to_outside(tmp_path: Path) -> None:
+    images(tmp_path, "root/a/1.png", "root/b/2.png", "other/3.png")
+    (tmp_path / "root" / "b" / "3.png").symlink_to(tmp_path / "other" / "3.png")
+    said = [message for message in read_source(tmp_path / "root").messages if "outside" in message]
+    assert said == [
+        "images outside of the folder that symbolic links lead to, which are read as well: "
+        f"1 ('{tmp_path / 'root' / 'b' / '3.png'}')"
+    ]

@@ -86,7 +86,8 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         code = EXIT_CODE_INTERRUPTED
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(line, err=True, whole=True)
         return _report_error(error, arguments)
     if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
         say("interrupted; files that were not complete are unchanged", err=True)
@@ -127,8 +128,7 @@ def _report_error(error: Exception, arguments: list[str]) -> int:
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
-        error.show()  # type: ignore[attr-defined]
-        return int(error.exit_code)  # type: ignore[attr-defined]
+        return _report_usage_error(error)
     if isinstance(error, EyebrightError):
         say(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
         return 2
@@ -138,3 +138,15 @@ def _report_error(error: Exception, arguments: list[str]) -> int:
         return 2
     say(f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows", err=True)
     return 1
+
+
+def _report_usage_error(error: Any) -> int:
+    """Prints typer's message for a wrong command or option, which quotes it as it was given, and returns its code."""
+    from eyebright.errors import message_text
+
+    error.message = message_text(error.message)
+    shown = io.StringIO()
+    error.show(file=shown)
+    for line in shown.getvalue().splitlines():
+        say(line, err=True)
+    return int(error.exit_code)

@@ -4,17 +4,18 @@ import sys
 
 import typer
 
-from eyebright.io.text import printable
+from eyebright.errors import message_text, printable
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Prints one line, in which control characters are escapes.
+def say(text: str, *, err: bool = False, whole: bool = False) -> None:
+    """Prints one line, in which control characters are escapes, and of which the middle is left out if it is long.
 
     Args:
         text: the line.
         err: True for standard error.
+        whole: True for a line that is printed whole, however long.
     """
-    typer.echo(printable(text), err=err)
+    typer.echo(printable(text) if whole else message_text(text), err=err)
 
 
 def print_data(text: str) -> None:

@@ -1,5 +1,6 @@
 """``eyebright predict``: predictions of a saved model for images, as a table, JSON or lines."""
 
+import os
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -43,7 +44,7 @@ def predict(arguments: "CommandArguments") -> None:
     empty: list[str] = []
     for path in options.images:
         try:
-            contents.append(folder_content(path) if path.is_dir() else FolderContent([path], []))
+            contents.append(folder_content(path) if os.path.isdir(path) else FolderContent([path], []))  # noqa: PTH112
         except InputError as error:  # said, and the others are predicted
             contents.append(FolderContent([], []))
             empty.append(str(error))
@@ -68,8 +69,8 @@ def predict(arguments: "CommandArguments") -> None:
     else:
         found = _print(results, file_format, predictor.target)
     for path, content in zip(options.images, contents, strict=True):
-        if content.left_out:
-            say(f"{path}: {content.left_out}", err=True)
+        for sentence in filter(None, (content.left_out, content.linked)):
+            say(f"{path}: {sentence}", err=True)
     if not found:
         raise typer.Exit(2)
 
@@ -94,7 +95,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
     if file_format is None:
         found = 0
         for prediction in results:
-            say(prediction.line(target))
+            say(prediction.line(target), whole=True)
             found += 1
         return found
     writer = PredictionWriter(print_data, file_format, target)

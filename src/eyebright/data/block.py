@@ -23,9 +23,8 @@ from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, SampleWeights
 from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.worker_pool import WorkerPool
-from eyebright.errors import DataError, ImageError, InputError, checked_keywords
+from eyebright.errors import DataError, ImageError, InputError, checked_keywords, printable
 from eyebright.image.cache import CacheOption, PixelCache
-from eyebright.io.text import printable
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock, as_input_and_target

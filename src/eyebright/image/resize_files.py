@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from eyebright.errors import ImageError, InputError, checked_keywords
 from eyebright.image.image import Image
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import get_image_files
+from eyebright.io.text import warn
 
 _JPEG_QUALITY = 95
 
@@ -52,7 +52,7 @@ def resize_images(
         failed = {str(file): problem for file, problem in zip(files, problems, strict=True) if problem}
     if failed:
         file, reason = next(iter(failed.items()))
-        warnings.warn(f"{len(failed)} of {len(files)} images have no copy, such as '{file}' ({reason})", stacklevel=3)
+        warn(f"{len(failed)} of {len(files)} images have no copy, such as '{file}' ({reason})", stacklevel=3)
     return failed
 
 

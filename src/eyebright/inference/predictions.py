@@ -8,7 +8,8 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from eyebright.io.text import printable, valid_unicode
+from eyebright.errors import printable
+from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
 
 

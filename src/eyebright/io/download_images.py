@@ -1,7 +1,6 @@
 """Download of many image files, as in chapter 2 of the fastai book: a broken address does not stop the others."""
 
 import hashlib
-import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from eyebright.errors import DownloadError, InputError, checked_keywords
 from eyebright.io.files import IMAGE_EXTENSIONS
+from eyebright.io.text import warn
 from eyebright.io.transfer import delete_partial, transfer
 
 _ATTEMPTS = 2
@@ -54,9 +54,7 @@ def download_images(
         failed = {url: problem for url, problem in zip(chosen, problems, strict=True) if problem}
     if failed:
         url, reason = next(iter(failed.items()))
-        warnings.warn(
-            f"{len(failed)} of {len(chosen)} images could not be downloaded, such as '{url}' ({reason})", stacklevel=3
-        )
+        warn(f"{len(failed)} of {len(chosen)} images could not be downloaded, such as '{url}' ({reason})", stacklevel=3)
     return failed
 
 

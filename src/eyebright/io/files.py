@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from eyebright.errors import InputError, did_you_mean, listing
 
@@ -56,10 +56,22 @@ class FolderContent(NamedTuple):
     Args:
         images: the paths of all images, sorted.
         others: the paths of all other files, sorted; hidden ones are in neither.
+        outside: those of the images that symbolic links lead to outside of the folder.
     """
 
     images: list[Path]
     others: list[Path]
+    outside: Sequence[Path] = ()
+
+    @property
+    def linked(self) -> str:
+        """A sentence about images outside of the folder; empty if there are none."""
+        if not self.outside:
+            return ""
+        return (
+            "images outside of the folder that symbolic links lead to, which are read as well: "
+            f"{len(self.outside)} ('{self.outside[0]}')"
+        )
 
     @property
     def left_out(self) -> str:
@@ -83,14 +95,20 @@ def folder_content(path: str | Path, *, recurse: bool = True, folders: Sequence[
     """
     root = Path(path)
     _check(root, folders)
-    content = FolderContent([], [])
-    for folder, name in _visible_files(root, folders, recurse=recurse):
+    images: list[Path] = []
+    others: list[Path] = []
+    outside: list[Path] = []
+    for folder, name, leads_out in _visible_files(root, folders, recurse=recurse):
         extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster than Path for a million names
-        (content.images if extension in IMAGE_EXTENSIONS else content.others).append(Path(folder, name))
+        file = Path(folder, name)
+        (images if extension in IMAGE_EXTENSIONS else others).append(file)
+        if leads_out and extension in IMAGE_EXTENSIONS:
+            outside.append(file)
+    content = FolderContent(images, others, outside)
     if not content.images:
         where = f"'{root}'" if recurse else f"'{root}' itself (its subfolders were not searched)"
         raise InputError(f"there is no image in {where}; {_describe_content(content.others)}")
-    for files in content:
+    for files in (images, others, outside):
         files.sort(key=lambda file: file.parts)  # comparing Paths would ignore case on Windows
     return content
 
@@ -121,38 +139,62 @@ def get_image_files(
 
 
 def _check(root: Path, folders: Sequence[str] | None) -> None:
-    if not root.exists():
+    if not os.path.exists(root):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise InputError(f"there is no folder '{root}'")
     if not root.is_dir():
         raise InputError(f"expected a folder of images, but '{root}' is a file")
     for name in folders or ():
-        if not (root / name).is_dir():
+        if not os.path.isdir(root / name):  # noqa: PTH112
             inside = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
             known = f"It has the folders {listing(inside)}" if inside else "It has no folders"
             raise InputError(f"there is no folder '{name}' in '{root}'.{did_you_mean(name, inside)} {known}")
 
 
-def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str]]:
-    """(folder, file name) of every file that is not hidden."""
+def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str, bool]]:
+    """(folder, file name, whether a symbolic link leads out of the root) of every file that is not hidden."""
+    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - kept as text
     visited: set[str] = set()
     for start in (".",) if folders is None else folders:
         descend = recurse and (folders is None or start != ".")
-        for folder, subfolders, names in os.walk(root / start, followlinks=True, onerror=_raise_input_error):
-            visited.add(os.path.realpath(folder))
-            subfolders[:] = [name for name in sorted(subfolders) if descend and _is_new(folder, name, visited)]
-            yield from ((folder, name) for name in names if not name.startswith("."))
+        pending = [str(root / start)]
+        while pending:
+            folder = pending.pop()
+            real = os.path.realpath(folder)
+            visited.add(real)
+            leads_out = not os.path.join(real, "").startswith(inside)  # noqa: PTH118
+            entries = [entry for entry in _entries(folder) if not entry.name.startswith(".")]
+            subfolders = [entry.name for entry in entries if _is_folder(entry)]
+            pending += [
+                os.path.join(folder, name)  # noqa: PTH118
+                for name in reversed(subfolders)
+                if descend and _is_new(folder, name, visited)
+            ]
+            for entry in entries:
+                if not _is_folder(entry):
+                    linked = entry.is_symlink() and not os.path.realpath(entry.path).startswith(inside)
+                    yield folder, entry.name, leads_out or linked
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    """What a folder holds, sorted by name."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"cannot read the folder '{error.filename}': {error.strerror}") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_new(folder: str, name: str, visited: set[str]) -> bool:
-    """False for a hidden folder, and for a link to a folder that was already visited, because links can form cycles."""
-    if name.startswith("."):
-        return False
+    """False for a link to a folder that was already visited, because links can form cycles."""
     inner = Path(folder, name)
     return not inner.is_symlink() or os.path.realpath(inner) not in visited
-
-
-def _raise_input_error(error: OSError) -> NoReturn:
-    raise InputError(f"cannot read the folder '{error.filename}': {error.strerror}") from error
 
 
 def _describe_content(others: Sequence[Path]) -> str:

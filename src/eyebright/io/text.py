@@ -6,15 +6,13 @@ they are, one such name would end a computation of hours with a `UnicodeEncodeEr
 
 import contextlib
 import os
-import re
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from eyebright.errors import InputError
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from eyebright.errors import InputError, message_text
 
 
 def valid_unicode(text: str) -> str:
@@ -26,24 +24,14 @@ def valid_unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def printable(text: str, *, keep: str = "") -> str:
-    r"""The text with escapes for what changes a terminal or the order of what it shows, such as ``\x1b``.
-
-    These are control characters, line breaks, the marks that change the direction of writing, and what is not valid
-    Unicode. Letters, emoji and marks of every script stay.
-
-    >>> printable("red\x1b[31m\u202egpj")
-    'red\\x1b[31m\\u202egpj'
+def warn(message: str, *, stacklevel: int = 2) -> None:
+    """Warns the user with a message that is printable and bounded, whatever it quotes.
 
     Args:
-        text: a line, with names of files and labels in it.
-        keep: characters that stay, such as a line break in a table.
+        message: the warning.
+        stacklevel: as in ``warnings.warn``: 2 names the line that called the caller.
     """
-    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else repr(character)[1:-1]
+    warnings.warn(message_text(message), stacklevel=stacklevel + 1)
 
 
 class GrowingFile:

@@ -16,8 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from eyebright.errors import DownloadError, shortened
-from eyebright.io.text import printable
+from eyebright.errors import DownloadError, printable, shortened
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the number of bytes received and the total number, which is None if the server does not send it."""

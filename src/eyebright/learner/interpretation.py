@@ -10,9 +10,8 @@ from torch import Tensor
 
 from eyebright.data.datasets import Dataset
 from eyebright.data.loader import Loader
-from eyebright.errors import InputError, checked_keywords
+from eyebright.errors import InputError, checked_keywords, printable
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.io.text import printable
 from eyebright.metrics.confusion import (
     classification_report,
     confusion_matrix,

@@ -35,8 +35,8 @@ def is_flag(cell: str) -> bool:
 
 
 def is_number(cell: str) -> bool:
-    """True for a decimal number, with or without an exponent."""
-    return _NUMBER.fullmatch(cell) is not None
+    """True for a decimal number, with or without an exponent, that a float can hold: 1e999 would be infinite."""
+    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
 
 
 def is_fraction(cell: str) -> bool:

@@ -24,6 +24,7 @@ from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, 
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
 _MAX_COLUMNS = 10_000
+_LONGEST_COLUMN = 1000  # characters of its name
 _CHUNK = 50_000  # rows added to the columns at a time
 _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, a column is kept as strings, not codes
 
@@ -180,10 +181,12 @@ def _json_kind(data: bytes) -> str:
     """What a JSON file holds, in words; empty for text that is no JSON."""
     try:
         content: Any = json.loads(data)
+    except RecursionError:  # thousands of lists in lists
+        return "JSON"
     except ValueError:
         try:
             json.loads(data.lstrip().split(b"\n", 1)[0])
-        except ValueError:
+        except (ValueError, RecursionError):
             return ""
         return "JSON Lines"
     if isinstance(content, dict) and {"images", "annotations"} <= set(cast("dict[str, Any]", content)):
@@ -219,6 +222,12 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], i
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
     if any(map(looks_like_image, names)):
         raise table.error("the header is missing; the first line names the columns, such as 'file,labels'", line=line)
+    long = next((name for name in names if len(name) > _LONGEST_COLUMN), None)
+    if long is not None:
+        said = f"a column's name has {len(long):,} characters, and at most {_LONGEST_COLUMN:,} can be read"
+        raise table.error(
+            f"{said} ('{long[:60]}...'); is the header missing, or a quotation mark not closed?", line=line
+        )
     twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if twice:
         raise table.error(f"the header names {listing(twice)} twice", line=line)

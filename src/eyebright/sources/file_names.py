@@ -1,4 +1,4 @@
-"""Finds the files of images whose names have no extension in a label file."""
+"""Finds the files of images that a label file names without extension, or outside of the folder of images."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -44,6 +44,30 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
             )
         found[row] = str(name.parent / files[0])
     return found
+
+
+def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]:
+    """A sentence about names that lead out of the folder of images, by ``..`` or as absolute paths; none without any.
+
+    They are read as any other: the label file of one's own may be anywhere. But somebody else's can name any file.
+    Symbolic links are not looked at: they belong to the folder, not to the label file.
+
+    Args:
+        folder: that the names are relative to.
+        names: of the images, with forward slashes.
+        table: the label file.
+    """
+    inside = os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 - `Path.absolute` keeps ..
+    maybe = (np.strings.find(names, "..") >= 0) | np.strings.startswith(names, "/") | (np.strings.find(names, ":") == 1)
+    rows = [
+        row
+        for row in np.flatnonzero(maybe).tolist()
+        if not os.path.normpath(os.path.join(inside, names[row])).startswith(inside)  # noqa: PTH118 - a million names
+    ]
+    if not rows:
+        return []
+    example = f"'{names[rows[0]]}' in line {table.lines[rows[0]]}"
+    return [f"images outside of the folder '{folder}', which are read as well: {len(rows)} of {len(names)} ({example})"]
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[str]]:

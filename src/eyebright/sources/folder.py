@@ -151,7 +151,7 @@ def _inner_folders(found: FolderParts, base: Path) -> list[str]:
 
 
 def _left_out(content: FolderContent) -> list[str]:
-    return [content.left_out] if content.left_out else []
+    return [sentence for sentence in (content.left_out, content.linked) if sentence]
 
 
 def _folders_without_images(base: Path, content: FolderContent, classes: Sequence[str]) -> list[str]:

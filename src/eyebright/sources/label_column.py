@@ -20,7 +20,7 @@ from eyebright.sources.cells import is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
-from eyebright.types import LabelSet
+from eyebright.types import LONGEST_LABEL, LabelSet, long_label
 
 PLURALS = ("labels", "tags", "classes", "categories", "targets", "attributes", "keywords")
 """Names of columns with any number of labels."""
@@ -43,7 +43,7 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
         delimiter: between two labels; None: detected by the rules at the top of this file.
 
     Raises:
-        TableError: the column has no label, or two different delimiters.
+        TableError: the column has no label, one with too many characters, or two different delimiters.
     """
     cells = _known_cells(table, name)
     if delimiter is None and any(map(_is_list, cells)):
@@ -62,9 +62,10 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
     """One class for each image, from a column whose cells are not split.
 
     Raises:
-        TableError: a class is missing; the message names the line.
+        TableError: a class is missing or has too many characters; the message names the line.
     """
     cells = _known_cells(table, name)
+    _check_lengths(table, name, {cell: (cell,) for cell in cells})
     column = table.columns[name].categorical
     missing = next((cell for cell in column.categories if means_no_label(cell)), None)
     if missing is not None:
@@ -108,6 +109,7 @@ def _known_cells(table: TextTable, name: str) -> list[str]:
 
 
 def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]], how: str) -> TargetColumns:
+    _check_lengths(table, name, meaning)
     cells = table.columns[name].categorical
     labels = {label for several in meaning.values() for label in several}
     values = cells.map(lambda cell: LabelSet(unknown=labels) if cell == _UNKNOWN else LabelSet(meaning.get(cell, ())))
@@ -117,6 +119,15 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     if unknown := int(cells.isin([_UNKNOWN]).sum()):
         messages.append(f"images of which every label is unknown (?): {unknown}")
     return TargetColumns("labels", (name,), values, tuple(messages))
+
+
+def _check_lengths(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:
+    for cell, labels in meaning.items():
+        long = (
+            next((label for label in labels if len(label) > LONGEST_LABEL), None) if len(cell) > LONGEST_LABEL else None
+        )
+        if long:
+            raise table.error(f"column '{name}': {long_label(long)}", line=table.line_of(name, cell))
 
 
 # ---------------------------------------------------------------------- delimiters
@@ -211,6 +222,8 @@ def _items(cell: str) -> list[str] | None:
         items = json.loads(cell)
     except ValueError:
         return _quoted_items(cell[1:-1])
+    except RecursionError:  # thousands of lists in lists
+        return None
     if any(isinstance(item, (list, dict)) for item in items):
         return None
     return ["" if item is None else str(item).strip() for item in items]

@@ -72,7 +72,11 @@ def read_pts(path: Path) -> Floats:
         TableError: the file cannot be read or is invalid.
     """
     try:
+        if not path.is_file():  # reading a pipe waits for ever
+            raise TableError(f"cannot read '{path}': it is not a regular file")
         content = _CONTENT.fullmatch(path.read_text(encoding="utf-8"))
+    except TableError:
+        raise
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}") from None
     count = None if content is None else _COUNT.search(content["header"])

@@ -1,5 +1,6 @@
 """`read_source`: a label file or a folder on disk as a `Source`."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,7 @@ def read_source(
         InputError: there is no such file or folder, or its content is invalid or ambiguous.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
     if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
         raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from eyebright import _html as html
-from eyebright.errors import DataError
+from eyebright.errors import DataError, message_text
 from eyebright.sources.categorical import Categorical, Rows
 from eyebright.sources.indices import Indices
 from eyebright.sources.parts import HELD_OUT
@@ -91,7 +91,7 @@ class Source:
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
         sizes: shape (n, 2), height and width of each image in pixels; 0 if its header was not read. None: none was
             read.
-        messages: how the data were read, sentences for the user.
+        messages: how the data were read, sentences for the user, which are made printable and bounded.
         skipped: images that were left out because they cannot be read, path to reason.
         asked: the arguments of `read_source`; empty where the source was not read from a file.
 
@@ -119,6 +119,7 @@ class Source:
     def __post_init__(self) -> None:
         if not self.columns.shape[1]:
             object.__setattr__(self, "columns", pd.DataFrame(index=pd.RangeIndex(len(self.files))))
+        object.__setattr__(self, "messages", tuple(map(message_text, self.messages)))
         optional = (self.part, self.group, self.weight, self.lines, self.sizes)
         lengths = {len(column) for column in (self.files, self.targets, self.columns, *optional) if column is not None}
         if len(lengths) > 1:

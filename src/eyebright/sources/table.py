@@ -3,6 +3,7 @@
 Everything that is detected is told in `Source.messages`; what is invalid or ambiguous is an error with its line.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,15 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
-from eyebright.sources.file_names import with_extensions
+from eyebright.sources.file_names import outside_message, with_extensions
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
 from eyebright.sources.split_column import find_split_column, read_part
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
+
+_LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
 
 def table_source(
@@ -49,7 +52,7 @@ def table_source(
     """
     path = Path(path)
     folder = path.parent if images is None else Path(images)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
     table = read_csv(path)
     file_column, split_column = find_file_column(table, files), find_split_column(table, labels)
@@ -82,6 +85,7 @@ def table_source(
         *found.messages,
         *messages,
         *_extension_message(written_names, file_names),
+        *outside_message(folder, file_names, table),
         *_row_messages(table, group_column, used, n_duplicates=len(source) - len(kept)),
     ]
     return replace(kept, messages=tuple(messages))
@@ -119,4 +123,12 @@ def _written_names(table: TextTable, column: str) -> Strings:
     blank = np.flatnonzero(np.strings.str_len(files) == 0)
     if len(blank):
         raise table.error(f"there is no name of an image in column '{column}'", line=int(table.lines[blank[0]]))
+    long = np.flatnonzero(np.strings.str_len(files) > _LONGEST_PATH)
+    if len(long):
+        name = str(files[long[0]])
+        raise table.error(
+            f"the name of an image in column '{column}' has {len(name):,} characters, and no system has names of more"
+            f" than {_LONGEST_PATH:,}: '{name[:60]}...'",
+            line=int(table.lines[long[0]]),
+        )
     return files

@@ -96,12 +96,7 @@ class SavedOptions:
 
 def _content(path: Path) -> dict[str, Any]:
     """The content of the file, with all its parts checked."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read options from '{path}': {error}") from None
+    content = _parsed(path)
     parts: dict[str, type | tuple[type, ...]] = {
         "schema": int, "source": (str, type(None)), "out": str, "reading": dict, "training": dict, "resolved": dict,
     }  # fmt: skip
@@ -118,6 +113,19 @@ def _content(path: Path) -> dict[str, Any]:
     if content["schema"] != _SCHEMA:
         raise InputError(f"'{path}' has schema {content['schema']}, and this version of Eyebright reads {_SCHEMA}")
     return content
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        if not path.is_file() and path.exists():  # reading a pipe waits for ever
+            raise InputError(f"cannot read options from '{path}': it is not a regular file")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no '{path}'; training writes it to the model folder") from None
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot read options from '{path}': {error}") from None
 
 
 def _relative(path: str | Path | None, folder: Path) -> str | None:

@@ -3,6 +3,7 @@
 The functions are in the order of the steps: check, split, batches, train, evaluate, tune thresholds, save, report.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -102,7 +103,7 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
     Raises:
         ArtifactError: the folder cannot be written to.
     """
-    created = [folder for folder in (out, *out.parents) if not folder.exists()]
+    created = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]  # noqa: PTH110
     try:
         _check_writable(out)
         yield
@@ -114,7 +115,7 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
 
 
 def _check_writable(out: Path) -> None:
-    if out.is_file():
+    if os.path.isfile(out):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise ArtifactError(f"cannot write to '{out}': it is a file; a model is a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,7 @@ from contextlib import closing, contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.io.text import printable
+from eyebright.errors import InputError, did_you_mean, listing, printable
 from eyebright.train.events import (
     EpochDone,
     EpochStarted,

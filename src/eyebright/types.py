@@ -192,6 +192,18 @@ class LabelSet(AbstractSet[str]):
         return f"LabelSet({sorted(self._labels)}{unknown})"
 
 
+def refuse_nan(values: Float[Tensor, "..."], name: str) -> None:
+    """Raises `InputError` if a value is NaN: a comparison with NaN is False, which would be an answer.
+
+    Args:
+        values: predicted scores.
+        name: what they are called in the message.
+    """
+    if values.is_floating_point() and bool((wrong := values.isnan()).any()):
+        count = f"{int(wrong.sum()):,} of {values.numel():,}"
+        raise InputError(f"{count} {name} are NaN, which is no answer; the outputs of the model are NaN or infinite")
+
+
 LONGEST_LABEL = 1000
 """Characters of the longest label: what is longer is a text, and would fill tables, charts and messages."""
 
@@ -312,8 +324,9 @@ class Thresholds:
         """True where a probability is above its threshold.
 
         Raises:
-            InputError: there are per-class thresholds for another number of classes.
+            InputError: a probability is NaN, or there are per-class thresholds for another number of classes.
         """
+        refuse_nan(probabilities, "probabilities")
         return probabilities > self.per_class(probabilities.shape[-1]).to(
             dtype=probabilities.dtype, device=probabilities.device
         )

@@ -1,11 +1,14 @@
-"""Loading a model while another process replaces it: the old model, the new one or an error, never parts of both."""
+"""Loading a model while another process replaces it: the old model or the new one, never parts of both."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.replacing import checkpoint_numbers, evaluation_numbers, load_beside_writer, model_numbers
+from eyebright.errors import ArtifactError
+from eyebright.inference.model_folder import EVALUATION, load_evaluated, load_evaluation
+from support.replacing import checkpoint_numbers, evaluation_numbers, load_beside_writer, model_numbers, write_model
 
 LOADS = 300  # ``python -m support.replacing FOLDER 10000`` is the long version
 
@@ -16,6 +19,23 @@ def test_what_is_loaded_while_it_is_replaced_is_never_a_mixture(
 ) -> None:
     outcomes = load_beside_writer(tmp_path / "model", LOADS, load)
     assert sum(outcomes.values()) == LOADS
-    # The evaluation has a file of its own: between two renames it belongs to another model, which is an error.
-    expected = ("model 0.25", "model 0.75", "error: ") if load is evaluation_numbers else ("model 0.25", "model 0.75")
-    assert {outcome for outcome in outcomes if not outcome.startswith(expected)} == set()
+    assert set(outcomes) <= {"model 0.25", "model 0.75"}
+
+
+def test_an_evaluation_that_stays_damaged_is_an_error_after_a_second(tmp_path: Path) -> None:
+    write_model(tmp_path, 0.25)
+    (tmp_path / EVALUATION).write_bytes(b"damaged")
+    start = time.perf_counter()
+    with pytest.raises(ArtifactError, match="is damaged, or belongs to another model: its hash is not that"):
+        load_evaluation(tmp_path)
+    assert 0.5 < time.perf_counter() - start < 5
+
+
+def test_the_report_of_a_folder_never_mixes_the_facts_of_one_model_with_the_evaluation_of_another(
+    tmp_path: Path,
+) -> None:
+    def load(folder: Path) -> set[float]:
+        manifest, evaluation = load_evaluated(folder)
+        return {float(manifest.decision.thresholds.values), *evaluation.outputs.flatten().tolist()}  # type: ignore[arg-type]
+
+    assert set(load_beside_writer(tmp_path / "model", LOADS, load)) <= {"model 0.25", "model 0.75"}

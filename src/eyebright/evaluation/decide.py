@@ -16,8 +16,9 @@ def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_
         per_class: True for one threshold per class; False for one threshold for all.
 
     Raises:
-        InputError: an unknown metric, or no image has any label.
+        InputError: an unknown metric, no image has any label, or an output is NaN or infinite.
     """
+    evaluation.check_finite()
     decision = evaluation.decision
     if not decision.target.has_thresholds:
         return decision

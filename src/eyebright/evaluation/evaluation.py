@@ -39,7 +39,8 @@ class Evaluation:
 
     Args:
         decision: converts outputs to scores and predictions.
-        outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units.
+        outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units. If
+            one is NaN or infinite, whatever makes answers of them is an error, see `check_finite`.
         targets: the targets as the target block encodes them without a warp; NaN where unknown.
         files: the file of each image, relative to ``root`` if it is inside.
         root: the folder of the images.
@@ -81,16 +82,46 @@ class Evaluation:
         return len(self.files)
 
     def __repr__(self) -> str:
-        return f"Evaluation: {len(self)} images ({self.part}); {self.decision.target.describe()}"
+        text = f"Evaluation: {len(self)} images ({self.part}); {self.decision.target.describe()}"
+        return f"{text}; {self.not_finite}" if self.not_finite else text
+
+    @cached_property
+    def not_finite(self) -> str:
+        """A sentence about images whose outputs are NaN or infinite; empty if there are none."""
+        wrong = ~self.outputs.isfinite().all(dim=1)
+        if not bool(wrong.any()):
+            return ""
+        example = self.files[int(wrong.int().argmax())]
+        return f"the outputs of {int(wrong.sum()):,} of {len(self):,} images are NaN or infinite ('{example}')"
+
+    def check_finite(self) -> None:
+        """Raises `DataError` if an output is NaN or infinite: no answer, threshold or score can be made of it.
+
+        Raises:
+            DataError: the message says for how many images.
+        """
+        if self.not_finite:
+            raise DataError(
+                f"{self.not_finite}, so there are no answers; train again with a lower learning rate or in float32"
+            )
 
     @cached_property
     def scores(self) -> Float[Tensor, "n ..."]:
-        """Calibrated probabilities; for points and numbers the predicted values, in the user's units."""
+        """Calibrated probabilities; for points and numbers the predicted values, in the user's units.
+
+        Raises:
+            DataError: an output is NaN or infinite.
+        """
+        self.check_finite()
         return self.decision.scores(self.outputs)
 
     @cached_property
     def decoded(self) -> list[Any]:
-        """The predicted value of each image: labels, a label, points or numbers."""
+        """The predicted value of each image: labels, a label, points or numbers.
+
+        Raises:
+            DataError: an output is NaN or infinite.
+        """
         return self.decision.decode_batch(self.scores)
 
     @property
@@ -111,10 +142,14 @@ class Evaluation:
 
         Args:
             metadata: the model's id and the hash of its weights.
+
+        Raises:
+            DataError: an output is NaN or infinite.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        self.check_finite()
         task = self.decision.target
         columns: dict[str, Any] = {
             "file": pa.array([valid_unicode(file) for file in self.files], pa.string()),
@@ -145,7 +180,7 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
         training: the summary of the training targets.
 
     Raises:
-        ArtifactError: the file is damaged, or has not the columns of this model's outputs.
+        ArtifactError: the file is damaged, has not the columns of this model's outputs, or an output is not finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -171,6 +206,8 @@ def read_parquet(data: bytes, decision: Decision, training: Mapping[str, Any]) -
         )
     except (pa.ArrowException, KeyError, ValueError, TypeError, OSError, AttributeError) as error:
         raise ArtifactError(f"the saved evaluation cannot be read: {_first_line(error)}") from None
+    if evaluation.not_finite:
+        raise ArtifactError(f"the saved evaluation cannot be used: {evaluation.not_finite}; train again")
     return evaluation, metadata
 
 

@@ -15,6 +15,7 @@ Loading reads JSON and tensors. It never unpickles, imports or calls anything th
 import hashlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
 EVALUATION = "evaluation.parquet"
 
+_PAUSES = [0.001 * min(i, 20) for i in range(60)]  # seconds between two attempts, one second in all
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 
 
@@ -55,8 +57,8 @@ def save_model(
         evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
 
     Raises:
-        ArtifactError: the number of outputs or thresholds is not the number of classes; a weight is not finite; or a
-            file cannot be written, for example because the disk is full. The message says whether a model that was in
+        ArtifactError: the number of outputs or thresholds is not the number of classes; a weight, or an output of the
+            evaluation, is not finite; or a file cannot be written, for example because the disk is full. The message says whether a model that was in
             the folder before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after
             another one was.
     """
@@ -67,6 +69,8 @@ def save_model(
     identity = uuid.uuid4().hex
     saved = None
     if evaluation is not None:
+        if evaluation.not_finite:
+            raise ArtifactError(f"the model is not saved in '{folder}': {evaluation.not_finite}; train again")
         located = replace(evaluation, root=_relative(evaluation.root, folder))
         saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
         manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
@@ -110,22 +114,46 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
             model.
     """
+    return load_evaluated(folder)[1]
+
+
+def load_evaluated(folder: str | Path) -> tuple[Manifest, Evaluation]:
+    """(manifest, evaluation) of one saved model, also while another process replaces it.
+
+    The manifest is in the header of the weights, too, but the evaluation is a file of its own: between two renames of a
+    writer it belongs to another model. So reading is repeated for a while before that is an error.
+
+    Raises:
+        ArtifactError: as in `load_evaluation`.
+    """
     folder = Path(folder)
-    manifest = load_manifest(folder)
-    path = folder / EVALUATION
-    if manifest.evaluation is None or not path.is_file():
-        raise ArtifactError(
-            f"'{folder}' contains no {EVALUATION}, which models have since schema 2: train again, or save one with "
-            "Learner.save_model"
-        )
+    for pause in _PAUSES:
+        manifest = load_manifest(folder)
+        problem, data = _evaluation_data(folder / EVALUATION, manifest.evaluation)
+        if data is not None:
+            evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
+            root = Path(os.path.normpath(folder.resolve() / evaluation.root))
+            return manifest, replace(evaluation, root=root)
+        if manifest.evaluation is None:
+            break
+        time.sleep(pause)
+    raise ArtifactError(problem)
+
+
+def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
+    """("", content) of the file with this hash; (what is wrong, None) if there is none."""
+    missing = "which models have since schema 2: train again, or save one with Learner.save_model"
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if digest is not None and path.is_file() else None
+    except FileNotFoundError:
+        data = None
     except OSError as error:
-        raise ArtifactError(f"'{path}' cannot be read: {_reason(error)}") from None
-    if hashlib.sha256(data).hexdigest() != manifest.evaluation:
-        raise ArtifactError(f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest")
-    evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
-    return replace(evaluation, root=Path(os.path.normpath(folder.resolve() / evaluation.root)))
+        return f"'{path}' cannot be read: {_reason(error)}", None
+    if data is None:
+        return f"'{path.parent}' contains no {EVALUATION}, {missing}", None
+    if hashlib.sha256(data).hexdigest() != digest:
+        return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
+    return "", data
 
 
 def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:

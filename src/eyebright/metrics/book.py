@@ -15,6 +15,7 @@ from eyebright.errors import InputError, checked_keywords, did_you_mean, listing
 from eyebright.metrics.labels import average_precision, f1, hamming_loss, precision, recall, split_targets
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.roc import roc_auc
+from eyebright.types import refuse_nan
 
 RankingAverage = Literal["macro", "micro", "weighted", "samples"]
 """What a ranking score is averaged over: the classes, all cells at once, the classes by positives, or the images."""
@@ -140,6 +141,7 @@ def _with_threshold(
         raise InputError(f"`thresh` is compared with probabilities and must be in [0, 1], got {thresh}")
 
     def score(logits: Tensor, target: Tensor) -> float:
+        refuse_nan(logits, "predictions")
         return function((logits.sigmoid() if sigmoid else logits) > thresh, target)
 
     return Metric(name, score, takes="logits", higher_is_better=higher_is_better)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
-from eyebright.types import Thresholds
+from eyebright.types import Thresholds, refuse_nan
 
 Average = Literal["micro", "macro", "samples"]
 """What precision, recall and F1 are averaged over: all decisions at once, the classes, or the images."""
@@ -262,8 +262,9 @@ def accuracy_multi(
         sigmoid: whether ``inp`` are logits.
 
     Raises:
-        InputError: the shapes differ, or a target is another number.
+        InputError: the shapes differ, a prediction is NaN, or a target is another number.
     """
+    refuse_nan(inp, "predictions")
     probabilities = inp.sigmoid() if sigmoid else inp
     wrong, known = _wrong(probabilities > thresh, targ)
     return (~wrong)[known].double().mean()
@@ -278,8 +279,9 @@ def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int =
         axis: the axis of the classes in ``inp``.
 
     Raises:
-        InputError: there is not one target for each predicted class.
+        InputError: there is not one target for each predicted class, or a prediction is NaN.
     """
+    refuse_nan(inp, "predictions")
     predicted = inp.argmax(dim=axis)
     if predicted.shape != targ.shape:
         raise InputError(

@@ -5,6 +5,7 @@ batch is smaller). Therefore the meter keeps the outputs of all batches and comp
 declares whether it takes logits, probabilities, decisions or values; this is never guessed from the numbers.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -119,7 +120,7 @@ class Meter:
         return torch.cat(self._logits), torch.cat(self._targets)
 
     def result(self, scores: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
-        """The value of each metric over all batches, by name, in the given order.
+        """The value of each metric over all batches, by name, in the given order; NaN if an output is NaN.
 
         Args:
             scores: a function from logits to probabilities or values, `Decision.scores`.
@@ -129,6 +130,8 @@ class Meter:
             InputError: no batch was added.
         """
         logits, target = self.concatenated()
+        if bool(logits.isnan().any()):
+            return {metric.name: math.nan for metric in self.metrics}
         activated = scores(logits)
         takes = {metric.takes for metric in self.metrics}
         inputs = {"logits": logits, "probabilities": activated, "values": activated}

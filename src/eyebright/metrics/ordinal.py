@@ -9,6 +9,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
+from eyebright.types import refuse_nan
 
 
 def median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
@@ -20,7 +21,11 @@ def median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
 
     Args:
         probabilities: of the classes, from the lowest to the highest; they sum to one.
+
+    Raises:
+        InputError: a probability is NaN.
     """
+    refuse_nan(probabilities, "probabilities")
     return (probabilities.double().cumsum(dim=-1)[..., :-1] < 0.5).sum(dim=-1)
 
 

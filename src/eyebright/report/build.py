@@ -19,9 +19,10 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
         facts: the facts that the evaluation lacks.
 
     Raises:
-        DataError: the outputs or targets do not have the shape of their kind.
+        DataError: the outputs or targets do not have the shape of their kind, or an output is NaN or infinite.
         InputError: the facts name points that the model does not have.
     """
+    evaluation.check_finite()
     report = task_report(evaluation, facts)
     sections = [*report.sections(), *history_section(facts.history, report.history_note), *_origin(facts)]
     return ReportData(

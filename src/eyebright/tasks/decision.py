@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.tasks.base import TargetBlock
-from eyebright.types import Thresholds
+from eyebright.types import Thresholds, refuse_nan
 
 
 class Calibration(Protocol):
@@ -73,16 +73,25 @@ class Decision:
         """Which probabilities are above their threshold.
 
         Raises:
-            InputError: there are thresholds for another number of classes.
+            InputError: a probability is NaN, or there are thresholds for another number of classes.
         """
         return self.thresholds.decide(scores)
 
     def decode(self, scores: Shaped[Tensor, "..."]) -> Any:
-        """The value of one row of `scores`: labels, a label, points in pixels, or numbers."""
+        """The value of one row of `scores`: labels, a label, points in pixels, or numbers.
+
+        Raises:
+            InputError: a score is NaN; only a target can be unknown.
+        """
+        refuse_nan(scores, "scores of the image")
         return self.target.decode(scores, self.thresholds)
 
     def decode_batch(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
-        """The value of each row of `scores`."""
+        """The value of each row of `scores`.
+
+        Raises:
+            InputError: a score is NaN.
+        """
         return [self.decode(row) for row in scores]
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":

@@ -103,7 +103,7 @@ class MultiCategoryBlock(TargetBlock):
 
     def decode(self, scores: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
         """The labels whose probability is above their threshold; those that are NaN are unknown."""
-        given = (thresholds or Thresholds()).decide(scores)
+        given = (thresholds or Thresholds()).decide(scores.nan_to_num(0.0))
         unknown = self.classes[scores.isnan()] if bool(scores.isnan().any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 

@@ -1,5 +1,6 @@
 """Computes a model's outputs for a whole dataset, their scores, and the `Evaluation` made from them."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def score(
 ) -> Scores:
     """``valid_loss`` and the metrics by name, computed over all images, not averaged over batches.
 
+    If an output is NaN or infinite, every metric is NaN, as the loss is: none is computed of some images alone.
+
     Args:
         given: a model's outputs, with targets.
         targets: the targets in the user's units.
@@ -168,6 +171,8 @@ def score(
         part = slice(start, start + _LOSS_BATCH)
         mean.add(given.outputs[part], given.targets[part])
     scores = {"valid_loss": mean.value}
+    if not bool(given.outputs.isfinite().all()):
+        return scores | {metric.name: math.nan for metric in with_unique_names(metrics)}
     if not metrics:
         return scores
     activated = decision.scores(decision.target.to_user_units(given.outputs, given.warps))

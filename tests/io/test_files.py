@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.io.files import IMAGE_EXTENSIONS, get_image_files
+from eyebright.io.files import IMAGE_EXTENSIONS, folder_content, get_image_files
 
 
 def create_files(root: Path, *names: str) -> None:

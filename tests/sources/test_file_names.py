@@ -49,10 +49,10 @@ def test_a_name_that_no_image_has_is_reported_when_the_images_are_read(name: str
 
 
 def test_images_outside_of_the_folder_are_read_and_said_once_with_an_example(tmp_path: Path) -> None:
-    images(tmp_path, "data/in.png", "data/deep/in.png", "out.png", "database/near.png")
+    images(tmp_path, "data/in.png", "data/..in.png", "data/other.png", "data/deep/in.png")
+    images(tmp_path, "out.png", "out2.png", "database/near.png")
     absolute = [(tmp_path / name).as_posix() for name in ("data/deep/in.png", "out.png")]
-    names = ["in.png", "deep/../in.png", "..in.png", *absolute, "../out.png", "deep/../../database/near.png"]
-    images(tmp_path, "data/..in.png")
+    names = ["in.png", "deep/../other.png", "..in.png", *absolute, "../out2.png", "deep/../../database/near.png"]
     source = read_source(table(tmp_path / "data", *names))
     said = [message for message in source.messages if "outside" in message]
     assert said == [

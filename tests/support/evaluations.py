@@ -50,5 +50,5 @@ def make_evaluation(
 
 
 def logits(probabilities: Tensor) -> Tensor:
-    """The logits of probabilities."""
-    return torch.logit(probabilities.double()).float()
+    """The logits of probabilities; finite ones, also of 0 and 1, whose sigmoids are 0 and 1 to float32."""
+    return torch.logit(probabilities.double()).clamp(-80, 80).float()

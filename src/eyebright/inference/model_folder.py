@@ -58,9 +58,9 @@ def save_model(
 
     Raises:
         ArtifactError: the number of outputs or thresholds is not the number of classes; a weight, or an output of the
-            evaluation, is not finite; or a file cannot be written, for example because the disk is full. The message says whether a model that was in
-            the folder before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after
-            another one was.
+            evaluation, is not finite; or a file cannot be written, for example because the disk is full. The message
+            says whether a model that was in the folder before is unchanged: it is if any file cannot be written, but
+            not if one cannot be renamed after another one was.
     """
     folder = Path(folder)
     manifest.check_consistent()

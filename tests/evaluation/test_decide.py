@@ -13,7 +13,7 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.regression import RegressionBlock
-from support.evaluations import make_evaluation
+from support.evaluations import logits, make_evaluation
 from support.label_sets import LABEL_SETS, UNKNOWN_SETS, ScoredLabels
 
 SETS = {name: {**LABEL_SETS, **UNKNOWN_SETS}[name] for name in ("plain", "many ties", "some unknown")}
@@ -21,7 +21,7 @@ SETS = {name: {**LABEL_SETS, **UNKNOWN_SETS}[name] for name in ("plain", "many t
 
 def labels_evaluation(labels: ScoredLabels) -> Evaluation:
     vocab = [f"class {c}" for c in range(labels.target.shape[1])]
-    return make_evaluation(MultiCategoryBlock(vocab=vocab), labels.scores.logit(), labels.target.float())
+    return make_evaluation(MultiCategoryBlock(vocab=vocab), logits(labels.scores), labels.target.float())
 
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["per class", "single"])

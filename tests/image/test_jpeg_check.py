@@ -68,3 +68,14 @@ def test_a_file_that_ends_early_is_truncated() -> None:
 def test_a_file_that_lacks_its_end_marker_is_truncated() -> None:
     with pytest.raises(ImageError, match="the file is truncated"):
         Image.create(jpeg()[:-2]).pixels()
+
+
+def test_a_jpeg_of_more_scans_than_any_program_writes_is_refused_since_each_takes_as_long_as_the_image() -> None:
+    data = jpeg(progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scans = data.count(b"\xff\xda")
+    for more, refused in ((100 - scans, False), (101 - scans, True)):
+        repeated = data[:last] + data[last:-2] * (more + 1) + b"\xff\xd9"
+        assert ("more than 100 scans" in jpeg_damage(repeated)) is refused
+    with pytest.raises(ImageError, match="more than 100 scans, which would take minutes to decode"):
+        Image.create(repeated).pixels()

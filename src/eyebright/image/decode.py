@@ -25,9 +25,10 @@ Conversion to 8-bit RGB:
 """
 
 import io
+import math
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
@@ -45,8 +46,8 @@ from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
-"""Images with more pixels are refused: 200 million pixels take 600 MB, and up to twice as much beside them
-while they are decoded."""
+"""Images with more pixels are refused. A decoded pixel takes 3 bytes, and 1 to 4 more while it is decoded, or 6 in a
+progressive JPEG: at this limit 0.6 GB, and at most 1.4 GB or 1.8 GB together."""
 
 PathOrBytes = str | bytes
 """A path, or the content of an image file."""
@@ -136,12 +137,17 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
-def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    """A loaded Pillow image of any mode as 8-bit RGB, by the rules in the module's docstring."""
+def to_rgb(image: PIL.Image.Image, limits: tuple[float, float] | None = None) -> PIL.Image.Image:
+    """A loaded Pillow image of any mode as 8-bit RGB, by the rules in the module's docstring.
+
+    Args:
+        image: the image.
+        limits: the values of floats or 32-bit integers that become black and white; None: found in the image.
+    """
     if _is_16_bit(image):
         return _from_16_bit(np.asarray(image), image.info.get("transparency"), _white_level(image))
     if image.mode in ("I", "F"):
-        return _scale_to_8_bit(np.asarray(image))
+        return _scale_to_8_bit(np.asarray(image), limits)
     if image.has_transparency_data:
         return _over_white(image.convert("RGBA"))
     return image.convert("RGB")
@@ -187,17 +193,25 @@ def _check_jpeg(source: PathOrBytes, file: _File) -> None:
 def _by_strips(image: ImageFile, reduce: int) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of a loaded image as RGB; large images are converted in strips, to copy only a part at a time."""
     rows = max(_STRIP_PIXELS // image.width // reduce, 1) * reduce
-    whole = image.mode in ("I", "F") and image.format not in _FORMATS_WITH_16_BIT_IN_MODE_I  # scaled by all values
-    if whole or rows >= image.height:
+    if rows >= image.height:
         return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
+    limits = None
+    if image.mode in ("I", "F") and not _is_16_bit(image):  # scaled by all values
+        limits = _limits(np.asarray(strip) for _, strip in _strips(image, rows))
     pixels = np.empty((-(-image.height // reduce), -(-image.width // reduce), 3), np.uint8)
+    for top, strip in _strips(image, rows):
+        converted = to_rgb(strip, limits) if reduce == 1 else to_rgb(strip, limits).reduce(reduce)
+        pixels[top // reduce : top // reduce + converted.height] = np.asarray(converted)
+    return pixels
+
+
+def _strips(image: ImageFile, rows: int) -> Iterator[tuple[int, PIL.Image.Image]]:
+    """(first row, strip) of each strip of so many rows."""
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         strip.info = image.info
         strip.format = image.format  # pyright: ignore[reportAttributeAccessIssue]
-        converted = to_rgb(strip) if reduce == 1 else to_rgb(strip).reduce(reduce)
-        pixels[top // reduce : top // reduce + converted.height] = np.asarray(converted)
-    return pixels
+        yield top, strip
 
 
 def _identify(source: PathOrBytes, file: _File) -> ImageFile:
@@ -262,14 +276,22 @@ def _from_16_bit(grey: Num[np.ndarray, "h w"], transparent: int | None, white: i
     return PIL.Image.fromarray(scaled).convert("RGB")
 
 
-def _scale_to_8_bit(grey: Num[np.ndarray, "h w"]) -> PIL.Image.Image:
-    """Floats in [0, 1] scaled to 0 to 255; any other values scaled from their minimum to their maximum."""
+def _limits(parts: Iterable[Num[np.ndarray, "h w"]]) -> tuple[float, float]:
+    """(black, white): 0 and 1 if all values are floats in [0, 1], else the minimum and the maximum."""
+    low, high, floats = math.inf, -math.inf, True
+    for part in parts:
+        finite = part[np.isfinite(part)]
+        floats = part.dtype.kind == "f"
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return (0.0, 1.0) if low > high or (floats and low >= 0 and high <= 1) else (low, high)
+
+
+def _scale_to_8_bit(grey: Num[np.ndarray, "h w"], limits: tuple[float, float] | None = None) -> PIL.Image.Image:
+    """Values scaled so that ``limits`` become 0 and 255, by default as `_limits` finds them; NaN is black."""
+    low, high = limits or _limits([grey])
     values = grey.astype(np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 1.0)
-    if grey.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    scaled = (np.where(finite, values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
+    scaled = (np.where(np.isfinite(values), values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
     return PIL.Image.fromarray(np.rint(scaled * 255).astype(np.uint8)).convert("RGB")
 
 

@@ -119,7 +119,9 @@ class Image:
         """
         if reduce not in (1, 2, 4, 8):
             raise InputError(f"reduce must be 1, 2, 4 or 8, got {reduce}")
-        return np.array(self._decoded(self._allowed_reduction(reduce)), order="C")
+        pixels = self._decoded(self._allowed_reduction(reduce))
+        own = pixels.flags.writeable and pixels.flags.c_contiguous and pixels.base is None
+        return pixels if own and pixels is not self._source else np.array(pixels, order="C")
 
     def warped(
         self, warp: Warp, *, pad_mode: PadMode = "reflection", interpolation: Interpolation = "bilinear"

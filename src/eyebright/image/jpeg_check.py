@@ -13,6 +13,7 @@ _END, _SCAN = 0xD9, 0xDA
 _SEGMENTS = {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # what may follow compressed data
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the header with the size; arithmetic coding from 0xC9
 _NO_END = "it has no end marker"
+_MAX_SCANS = 100  # cameras and programs write at most about 15; each takes as long as a decode of the whole image
 
 
 def jpeg_damage(data: bytes) -> str:
@@ -22,10 +23,14 @@ def jpeg_damage(data: bytes) -> str:
         return "it has no compressed data"
     if len(data) * 8 < blocks:
         return f"{len(data):,} bytes cannot hold {blocks * 64:,} pixels"
+    scans = 1
     while (match := _MARKER.search(data, scan)) is not None:
         marker, scan = data[match.start() + 1], match.end()
         if marker == _END:
             return ""
+        scans += marker == _SCAN
+        if scans > _MAX_SCANS:
+            return f"more than {_MAX_SCANS} scans, which would take minutes to decode"
         if marker not in _SEGMENTS or scan + 2 > len(data):
             return f"a marker that cannot be there (0x{marker:02x}) in its compressed data, at byte {match.start():,}"
         scan += struct.unpack_from(">H", data, scan)[0]

@@ -48,7 +48,7 @@ KINDS: dict[str, tuple[TargetBlock, object]] = {
 def evaluation(kind: str, value: float) -> Evaluation:
     """Four images, of which the third has one output with this value."""
     block, target = KINDS[kind]
-    outputs = torch.zeros(4, block.width)
+    outputs = torch.zeros(4, block.n_out)
     outputs[2, -1] = value
     return make_evaluation(block, outputs, torch.stack([block.encode(target)] * 4))
 
@@ -72,7 +72,7 @@ def test_nothing_is_made_of_an_evaluation_with_such_an_output(kind: str, value: 
     ):
         with pytest.raises(DataError, match=f"^{says}, so there are no answers; train again"):
             make()
-    manifest = Manifest(model_description("test_resnet", given.decision.target.width, size=32), given.decision)
+    manifest = Manifest(model_description("test_resnet", given.decision.target.n_out, size=32), given.decision)
     with pytest.raises(ArtifactError, match=f"the model is not saved in '.*': {says}; train again"):
         save_model(tmp_path / "model", manifest, {}, evaluation=given)
     assert list(tmp_path.iterdir()) == []
@@ -82,7 +82,7 @@ def test_nothing_is_made_of_an_evaluation_with_such_an_output(kind: str, value: 
 def test_a_finite_evaluation_is_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     given = evaluation(kind, 1.0)
     assert given.not_finite == ""
-    manifest = Manifest(model_description("test_resnet", given.decision.target.width, size=32), given.decision)
+    manifest = Manifest(model_description("test_resnet", given.decision.target.n_out, size=32), given.decision)
     save_model(tmp_path, manifest, {}, evaluation=given)
     assert load_evaluation(tmp_path).decoded == given.decoded
 
@@ -100,7 +100,7 @@ def test_a_saved_evaluation_with_such_an_output_is_not_loaded(tmp_path: Path, mo
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_decision_gives_no_answer_for_a_score_that_is_nan(kind: str) -> None:
     decision = Decision(KINDS[kind][0])
-    scores = decision.scores(torch.full((2, decision.target.width), NAN))
+    scores = decision.scores(torch.full((2, decision.target.n_out), NAN))
     with pytest.raises(InputError, match="scores of the image are NaN, which is no answer"):
         decision.decode_batch(scores)
 

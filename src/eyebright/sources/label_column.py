@@ -12,6 +12,7 @@ How a cell is understood, in this order:
 6. What was not split is one class for each image, unless the column's name is a plural.
 """
 
+import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -196,7 +197,10 @@ def _check_no_measurements(table: TextTable, name: str, cells: Sequence[str]) ->
 
 # ---------------------------------------------------------------------- lists
 
-_QUOTED_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_ESCAPE = re.compile(
+    r"\\(?:[\\'\"abfnrtv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"
+)  # as `repr` does
+_QUOTED_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 def _is_list(cell: str) -> bool:
@@ -230,8 +234,15 @@ def _items(cell: str) -> list[str] | None:
 
 
 def _quoted_items(inside: str) -> list[str] | None:
-    quoted = [re.sub(r"\\(.)", r"\1", single or double).strip() for single, double in _QUOTED_TEXT.findall(inside)]
+    quoted = [_unquoted(match.group()).strip() for match in _QUOTED_TEXT.finditer(inside)]
     if not quoted:
         return [item.strip() for item in inside.split(",")]
     rest = set(re.split(r"[,\s]+", _QUOTED_TEXT.sub("", inside)))
     return quoted if rest <= {"", "nan", "None"} else None
+
+
+def _unquoted(text: str) -> str:
+    """The string that a Python literal means; of any other text, what is between its quotes without backslashes."""
+    if "\\" in _ESCAPE.sub("", text):
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return ast.literal_eval(text)

@@ -1,0 +1,140 @@
+"""Law: what is written as JSON is read back equal: plans, schedules, options, descriptions, preprocessing, facts."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from eyebright.models.build import ModelDescription
+from eyebright.train.options import TrainingOptions
+from eyebright.train.plan import Plan
+from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule
+from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
+from eyebright.transforms.spatial import RandomResizedCrop, Resize
+from eyebright.types import InputDescription, Size
+from eyebright.workflow.option import OptionField, option_fields, options_from_json, options_to_json
+from eyebright.workflow.options import Options, PredictOptions, ReadOptions, ReportOptions
+
+SHARES = st.floats(0.01, 0.99)
+POSITIVE = st.floats(1e-6, 1e6)
+MOMENTA = st.tuples(SHARES, SHARES, SHARES)
+SCHEDULES: st.SearchStrategy[Schedule] = st.one_of(
+    st.builds(OneCycle, POSITIVE, POSITIVE, SHARES, MOMENTA),
+    st.builds(FlatCosine, POSITIVE, SHARES, SHARES),
+    st.builds(Constant, SHARES),
+)
+TRAINING_OPTIONS = st.builds(
+    TrainingOptions,
+    optimizer=st.sampled_from(["adamw", "sgd"]),
+    clip=st.none() | POSITIVE,
+    accumulate=st.integers(1, 64),
+    ema=st.none() | SHARES,
+    mixup=st.floats(0, 10),
+    cutmix=st.floats(0, 10),
+    label_smoothing=st.floats(0, 0.99),
+    balance=st.sampled_from(["none", "pos_weight", "effective_number"]),
+)
+PLANS = st.builds(
+    Plan,
+    epochs=st.integers(1, 1000),
+    lr=st.lists(POSITIVE, min_size=1, max_size=4).map(tuple),
+    schedule=SCHEDULES,
+    weight_decay=st.floats(0, 1),
+    train_bn=st.booleans(),
+    options=TRAINING_OPTIONS,
+)
+
+
+def through_text(value: Any) -> Any:
+    """The value as it comes back from a file."""
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+@given(PLANS)
+def test_a_plan_goes_through_json_and_comes_back_equal(plan: Plan) -> None:
+    assert Plan.from_json(through_text(plan.to_json())) == plan
+
+
+SIDES = st.integers(32, 2048)
+SIZES = st.builds(Size, SIDES, SIDES)
+CHANNELS = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(tuple)
+INPUTS = st.builds(InputDescription, SIZES, CHANNELS, CHANNELS, st.sampled_from(["bilinear", "bicubic"]))
+
+
+@given(
+    st.builds(
+        ModelDescription,
+        arch=st.sampled_from(["resnet18", "tf_efficientnet_lite0"]),
+        n_out=st.integers(1, 1000),
+        input=INPUTS,
+    )
+)
+def test_the_description_of_a_model_goes_through_json_and_comes_back_equal(description: ModelDescription) -> None:
+    assert ModelDescription.from_json(through_text(description.to_json())) == description
+
+
+TRANSFORMS = st.lists(
+    st.one_of(
+        st.builds(Resize, SIDES | st.tuples(SIDES, SIDES), method=st.sampled_from(["crop", "pad", "squish"])),
+        st.builds(RandomResizedCrop, SIDES | st.tuples(SIDES, SIDES), min_scale=SHARES),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(TRANSFORMS)
+def test_the_preprocessing_of_a_model_goes_through_json_and_comes_back_equal(transforms: list[Any]) -> None:
+    assert list(preprocessing_from_json(through_text(preprocessing_to_json(transforms)))) == transforms
+
+
+# ---------------------------------------------------------------------- options
+
+
+def values_of(field: OptionField) -> st.SearchStrategy[Any]:
+    """Valid values of an option, by its declaration."""
+    option = field.option
+    if option.convert is not None:
+        single = st.just(field.default)
+    elif option.choices:
+        single = st.sampled_from(option.choices)
+    elif field.value_type is bool:
+        single = st.booleans()
+    elif field.value_type is int:
+        low = option.at_least if option.at_least is not None else (option.above or 0) + 1
+        high = option.at_most if option.at_most is not None else (option.below or low + 1000) - 1
+        single = st.integers(int(low), int(min(high, low + 1000)))
+    elif field.value_type is float:
+        low = option.at_least if option.at_least is not None else option.above
+        high = option.at_most if option.at_most is not None else option.below
+        single = st.floats(
+            low or 0.0,
+            1e6 if high is None else high,
+            exclude_min=option.above is not None,
+            exclude_max=option.below is not None,
+        )
+    elif field.value_type is Path:
+        single = st.sampled_from([Path("photos"), Path("a folder") / "of images", Path("ünïcode")])
+    else:
+        single = st.text(max_size=12)
+    if field.repeated:
+        return st.lists(single, max_size=3).map(tuple)
+    return st.none() | single if field.optional else single
+
+
+@pytest.mark.parametrize("cls", [Options, ReadOptions, PredictOptions, ReportOptions])
+@given(data=st.data())
+def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type, data: st.DataObject) -> None:
+    required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+    values = {
+        field.name: data.draw(values_of(field), label=field.name)
+        for field in option_fields(cls)
+        if field.name in required or data.draw(st.booleans())
+    }
+    if values.get("augment_views") is not None:
+        values |= {"freeze_epochs": 9, "keep_statistics": True}  # it needs them
+    options = cls(**values)
+    assert options_from_json(cls, through_text(options_to_json(options)), file="options.json") == options

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from eyebright.io.tensors import not_finite, read_metadata, read_tensors
+from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 
 TENSORS = {
     "a": torch.arange(6.0).reshape(2, 3),
@@ -64,6 +64,6 @@ def test_a_damaged_file_is_an_error_with_and_without_its_tensors(
 
 
 def test_values_that_are_not_finite_are_counted_and_their_tensor_is_named() -> None:
-    assert not_finite({}) == not_finite(TENSORS) == ""
+    assert non_finite_reason({}) == non_finite_reason(TENSORS) == ""
     odd = TENSORS | {"b": torch.tensor([1.0, float("nan"), float("-inf")])}
-    assert not_finite(odd) == "2 of 3 values of the tensor 'b' are NaN or infinite"
+    assert non_finite_reason(odd) == "2 of 3 values of the tensor 'b' are NaN or infinite"

@@ -41,7 +41,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
 from eyebright.image.exif import read_orientation
-from eyebright.image.jpeg_check import jpeg_damage, lacks_only_its_end
+from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.types import Size
 
@@ -186,7 +186,7 @@ def _check_jpeg(source: PathOrBytes, file: _File) -> None:
     file.seek(0)
     damage = jpeg_damage(file.read())
     file.seek(place)
-    if damage and not lacks_only_its_end(damage):
+    if damage and not lacks_only_end_marker(damage):
         raise ImageError(source_name(source), f"the file is damaged ({damage})")
 
 

@@ -1,8 +1,8 @@
-"""Finds damage in JPEG data that libjpeg passes over with a warning that no library hands on.
+"""Finds damage in JPEG data for which libjpeg only has a warning, which Pillow and OpenCV do not report.
 
 What libjpeg cannot decode becomes grey pixels. So the structure of the file is checked first: every marker in the
-compressed data must be one that may stand there, the data must end with the marker of the end, and there must be enough
-of them for the pixels. Changed bytes that happen to be valid codes are not found: they need a decoder to be seen.
+compressed data must be one that is allowed there, the data must end with the end marker, and there must be enough bytes
+for the number of pixels. Changed bytes that happen to be valid codes are not found.
 """
 
 import re
@@ -18,45 +18,45 @@ _MAX_SCANS = 100  # cameras and programs write at most about 15; each takes as l
 
 def jpeg_damage(data: bytes) -> str:
     """What is wrong with the content of a JPEG file; empty if nothing is found."""
-    scan, blocks = _first_scan(data)
-    if scan is None:
+    position, blocks = _first_scan(data)
+    if position is None:
         return "it has no compressed data"
     if len(data) * 8 < blocks:
         return f"{len(data):,} bytes cannot hold {blocks * 64:,} pixels"
     scans = 1
-    while (match := _MARKER.search(data, scan)) is not None:
-        marker, scan = data[match.start() + 1], match.end()
+    while (match := _MARKER.search(data, position)) is not None:
+        marker, position = data[match.start() + 1], match.end()
         if marker == _END:
             return ""
         scans += marker == _SCAN
         if scans > _MAX_SCANS:
             return f"more than {_MAX_SCANS} scans, which would take minutes to decode"
-        if marker not in _SEGMENTS or scan + 2 > len(data):
+        if marker not in _SEGMENTS or position + 2 > len(data):
             return f"a marker that cannot be there (0x{marker:02x}) in its compressed data, at byte {match.start():,}"
-        scan += struct.unpack_from(">H", data, scan)[0]
+        position += struct.unpack_from(">H", data, position)[0]
     return _NO_END
 
 
-def lacks_only_its_end(damage: str) -> bool:
-    """True if all pixels may be there: a decoder that reports missing data must tell."""
+def lacks_only_end_marker(damage: str) -> bool:
+    """True if all pixels may be there, which only a decoder that reports missing data can say."""
     return damage == _NO_END
 
 
 def _first_scan(data: bytes) -> tuple[int | None, int]:
-    """Where the first compressed data begin, None if there are none; and how many bits they have at least.
+    """(position of the first compressed data, None if there are none; the least number of bits that they have).
 
     With Huffman codes that is one for each block of 8 x 8 pixels; with arithmetic coding there is no such bound.
     """
-    place, blocks = 2, 0
-    while (place := data.find(b"\xff", place)) >= 0 and place + 9 <= len(data):
-        marker = data[place + 1]
+    position, blocks = 2, 0
+    while (position := data.find(b"\xff", position)) >= 0 and position + 9 <= len(data):
+        marker = data[position + 1]
         if marker in (0x00, 0xFF):
-            place += 1
+            position += 1
             continue
-        length, _, height, width = struct.unpack_from(">HBHH", data, place + 2)
+        length, _, height, width = struct.unpack_from(">HBHH", data, position + 2)
         if marker in _FRAMES:
             blocks = height * width // 64 if marker < 0xC9 else 0
-        place += 2 + length
+        position += 2 + length
         if marker == _SCAN:
-            return place, blocks
+            return position, blocks
     return None, blocks

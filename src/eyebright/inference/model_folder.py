@@ -33,7 +33,7 @@ from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.manifest_checks import MAX_BYTES, MAX_LISTS
 from eyebright.io.atomic import prepared_file
-from eyebright.io.tensors import not_finite, read_metadata, read_tensors
+from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
 
@@ -64,7 +64,7 @@ def save_model(
     """
     folder = Path(folder)
     manifest.check_consistent()
-    if reason := not_finite(state):
+    if reason := non_finite_reason(state):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     identity = uuid.uuid4().hex
     saved = None
@@ -213,7 +213,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
         copy = json.loads(metadata.get("manifest", "null"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"'{path}' is damaged or not a model file: {_reason(error)}") from None
-    if reason := not_finite(state):
+    if reason := non_finite_reason(state):
         raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
         return Manifest.from_json(_choose_manifest(folder / MANIFEST, copy)), state

@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-_LENGTH = 8  # bytes at the start of the file: the length of the header, little-endian
-_LONGEST = 100_000_000  # bytes of a header; the limit of safetensors
+_LENGTH_BYTES = 8  # at the start of the file: the length of the header, little-endian
+_MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -34,8 +34,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors = load(data)
     except SafetensorError as error:
         raise ValueError(str(error)) from None
-    length = int.from_bytes(data[:_LENGTH], "little")
-    return tensors, _metadata(json.loads(data[_LENGTH : _LENGTH + length]))
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    return tensors, _metadata(json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]))
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -46,11 +46,11 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         ValueError: it is damaged, or not a safetensors file.
     """
     with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH), "little")
-        size = file.seek(0, 2) - _LENGTH
-        if not 0 < length <= min(size, _LONGEST):
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        size = file.seek(0, 2) - _LENGTH_BYTES
+        if not 0 < length <= min(size, _MAX_HEADER_BYTES):
             raise ValueError(f"its header has {length} bytes, and the file {max(size, 0)}")
-        file.seek(_LENGTH)
+        file.seek(_LENGTH_BYTES)
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("its header is not an object")
@@ -60,8 +60,8 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return _metadata(header)
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str:
-    """What is wrong if a tensor has NaN or infinite values, with its name; empty if all are finite."""
+def non_finite_reason(tensors: Mapping[str, Tensor]) -> str:
+    """A message that names the first tensor with NaN or infinite values; empty if all are finite."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             count = int((~torch.isfinite(tensor)).sum())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
-from eyebright.metrics.values import matched
+from eyebright.metrics.values import in_same_shape
 
 
 def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p"]:
@@ -22,7 +22,7 @@ def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2
     Raises:
         InputError: the shapes do not fit.
     """
-    predicted, target = matched(predicted, target)
+    predicted, target = in_same_shape(predicted, target)
     if target.ndim != 3 or target.shape[2] != 2:
         raise InputError(f"points have the shape (images, points, 2), got targets of {tuple(target.shape)}")
     return (predicted - target).square().sum(dim=2).sqrt()

@@ -29,7 +29,7 @@ def root_mean_squared_error(predicted: Float[Tensor, "n ..."], target: Float[Ten
     return float(_known_errors(predicted, target).square().mean().sqrt())
 
 
-def matched(
+def in_same_shape(
     predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]
 ) -> tuple[Float[Tensor, "n ..."], Float[Tensor, "n ..."]]:
     """The predictions in the shape of the targets, and the targets; both float64 on the CPU.
@@ -50,5 +50,5 @@ rmse = Metric("rmse", root_mean_squared_error, takes="values", higher_is_better=
 
 
 def _known_errors(predicted: Tensor, target: Tensor) -> Tensor:
-    predicted, target = matched(predicted, target)
+    predicted, target = in_same_shape(predicted, target)
     return (predicted - target)[~target.isnan()]

@@ -22,7 +22,7 @@ FLAG_COLUMNS: dict[str, Part] = {
     **dict.fromkeys(("is_train", "is_training"), "train"),
     **dict.fromkeys(("is_test", "is_testing", "is_holdout"), "test"),
 }
-"""Columns that are true for the images of a part; not ``train`` alone, since a train may be on the image."""
+"""Columns that are true for the images of a part; not ``train`` alone, which may be a label: a railway train."""
 
 FOLD_COLUMNS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
 """Columns that number folds, which say only together with a number what to validate on."""

@@ -8,8 +8,8 @@
     }
 
 Such files were made with Matlab, where the centre of the first pixel is (1, 1). Here it is (0.5, 0.5), so 0.5 is
-subtracted from each coordinate. (Tools for which the centre of the first pixel is (0, 0) subtract 1; the place in the
-image is the same.)
+subtracted from each coordinate. (Tools for which the centre of the first pixel is (0, 0) subtract 1; that is the same
+point of the image.)
 """
 
 import re
@@ -43,10 +43,10 @@ def read_pts_files(images: Sequence[Path]) -> Floats:
     """
     files = [image.with_suffix(_EXTENSION) for image in images]
     points = [read_pts(file) for file in files]
-    for file, own in zip(files, points, strict=True):
-        if len(own) != len(points[0]):
+    for file, xy in zip(files, points, strict=True):
+        if len(xy) != len(points[0]):
             raise TableError(
-                f"'{file}' has {len(own)} points and '{files[0]}' has {len(points[0])}; every image needs as many"
+                f"'{file}' has {len(xy)} points and '{files[0]}' has {len(points[0])}; every image needs as many"
             )
     return np.stack(points)
 

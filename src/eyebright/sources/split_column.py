@@ -100,11 +100,13 @@ def _fold_messages(table: TextTable) -> list[str]:
 
 
 def _parts(table: TextTable, column: str) -> Categorical[Part]:
+    """The part of each row; its cell names it, or is true or false."""
     cells = table.columns[column].categorical
-    on = FLAG_COLUMNS.get(plain_name(column))
-    by_flag = on is not None and not _names_parts(cells.categories)
+    flagged = FLAG_COLUMNS.get(plain_name(column))  # the part of images whose cell is true
+    by_flag = flagged is not None and not _names_parts(cells.categories)
     meaning: dict[str, Part | None] = {
-        cell: _flag_part(cell, on) if on is not None and by_flag else part_of(cell) for cell in cells.categories
+        cell: _flag_part(cell, flagged) if flagged is not None and by_flag else part_of(cell)
+        for cell in cells.categories
     }
     for cell, part in meaning.items():
         if part is None:
@@ -116,7 +118,7 @@ def _parts(table: TextTable, column: str) -> Categorical[Part]:
     parts: Categorical[Part] = cells.map(lambda cell: known[cell])
     if set(parts.categories) <= set(HELD_OUT):
         raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
-    if by_flag and on == "valid" and "valid" not in parts.categories:
+    if by_flag and flagged == "valid" and "valid" not in parts.categories:
         raise table.error(
             f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
             "column out to split at random"
@@ -128,10 +130,10 @@ def _names_parts(cells: Sequence[str]) -> bool:
     return any(part_of(cell) is not None for cell in cells)
 
 
-def _flag_part(cell: str, on: Part) -> Part | None:
-    """The part of an image whose cell is true or false in a column that is true for the part ``on``."""
+def _flag_part(cell: str, flagged: Part) -> Part | None:
+    """The part of an image whose cell is true or false in a column that is true for the part ``flagged``."""
     if cell.lower() in _TRUE:
-        return on
+        return flagged
     if cell.lower() in _FALSE:
-        return "valid" if on == "train" else "train"
+        return "valid" if flagged == "train" else "train"
     return None

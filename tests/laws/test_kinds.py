@@ -110,8 +110,8 @@ def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callabl
     value, scores = evaluation.decoded[0], evaluation.scores[0]
     match layer:
         case "width":
-            assert evaluation.outputs.shape == (6, task.width)
-            assert len(task.output_names) == task.width
+            assert evaluation.outputs.shape == (6, task.n_out)
+            assert len(task.output_names) == task.n_out
         case "loss":
             _, targets, losses = learner.get_preds(with_loss=True)
             assert len(losses) == len(targets) == 6

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.inference.manifest import load_evaluation
+from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.models.build import ImageModel

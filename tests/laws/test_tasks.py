@@ -78,7 +78,7 @@ def fitted(case: Case) -> tuple[TargetBlock, list[Any]]:
 
 
 def perfect_outputs(case: Case, block: TargetBlock, targets: torch.Tensor) -> torch.Tensor:
-    return case.outputs(targets, block.width)
+    return case.outputs(targets, block.n_out)
 
 
 def same(value: Any, expected: Any) -> bool:
@@ -96,7 +96,7 @@ def test_what_was_encoded_decodes_to_itself(case: Case, warp: Warp | None) -> No
     block, values = fitted(case)
     for value in values:
         encoded = block.encode(value, warp)
-        own = encoded if warp is None else block.own_units(encoded[None], [warp])[0]
+        own = encoded if warp is None else block.to_user_units(encoded[None], [warp])[0]
         assert same(block.decode(own), value)
 
 
@@ -105,7 +105,7 @@ def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case)
     targets = torch.stack([block.encode(value, WARP) for value in values])
     decision = Decision(block)
     warps = [WARP] * len(values)
-    scores = decision.scores(block.own_units(perfect_outputs(case, block, targets), warps))
+    scores = decision.scores(block.to_user_units(perfect_outputs(case, block, targets), warps))
     leading = block.metrics()[0]
     own = torch.stack([block.encode(value) for value in values])
     assert leading.takes in ("logits", "probabilities", "values")
@@ -126,7 +126,7 @@ def test_perfect_outputs_have_a_smaller_loss_than_others(case: Case) -> None:
 def test_the_training_loss_without_options_is_the_loss_and_options_are_offered_or_refused(case: Case) -> None:
     block, values = fitted(case)
     targets = torch.stack([block.encode(value, WARP) for value in values])
-    outputs = torch.randn(len(values), block.width, generator=torch.Generator().manual_seed(0))
+    outputs = torch.randn(len(values), block.n_out, generator=torch.Generator().manual_seed(0))
     assert torch.equal(block.training_loss(values)(outputs, targets), block.loss()(outputs, targets))
     for options in ({"label_smoothing": 0.1}, {"balance": "pos_weight"}, {"balance": "effective_number"}):
         if block.label_names:
@@ -143,7 +143,7 @@ def test_soft_targets_mean_what_encoded_ones_do(case: Case) -> None:
     assert block.can_mix == bool(block.label_names)
     if block.can_mix:
         targets = torch.stack([block.encode(value, WARP) for value in values])
-        outputs = torch.randn(len(values), block.width, generator=torch.Generator().manual_seed(0))
+        outputs = torch.randn(len(values), block.n_out, generator=torch.Generator().manual_seed(0))
         soft = block.soft_targets(targets)
         assert soft.shape == (len(values), len(block.target_names))
         torch.testing.assert_close(block.loss()(outputs, soft), block.loss()(outputs, targets))
@@ -151,8 +151,8 @@ def test_soft_targets_mean_what_encoded_ones_do(case: Case) -> None:
 
 def test_the_head_is_as_wide_as_there_are_names_of_outputs(case: Case) -> None:
     block, values = fitted(case)
-    assert len(block.activate(torch.zeros(3, block.width))) == 3
-    assert block.width == len(block.output_names) == len(set(block.output_names))
+    assert len(block.activate(torch.zeros(3, block.n_out))) == 3
+    assert block.n_out == len(block.output_names) == len(set(block.output_names))
     assert len(block.target_row(block.encode(values[0]))) == len(block.target_names) == len(set(block.target_names))
     assert len(set(block.value_names)) == len(block.value_names)
 

@@ -20,7 +20,7 @@ import PIL.Image
 import torch
 from safetensors.torch import load_file
 
-from eyebright.inference.manifest import WEIGHTS
+from eyebright.inference.model_folder import WEIGHTS
 from eyebright.learner import vision_learner
 from eyebright.models import build
 from eyebright.sources.read import read_source

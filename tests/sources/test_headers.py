@@ -116,3 +116,15 @@ def test_images_with_damaged_exif_are_named_since_they_may_lie_on_their_side(lab
         "images whose EXIF data are damaged, which are taken as upright: "
         "'20.jpg', '21.jpg', '22.jpg', '23.jpg', '24.jpg' and 2 more"
     )
+
+
+def test_points_far_outside_of_their_image_are_said_with_an_example(labelled: Path) -> None:
+    pixels = FRACTIONS * np.array(SIZES)[:, None]
+    pixels[3, 1] = (2000, 10)
+    source = readable(read_source(write(labelled, pixels)), skip_bad=False)
+    (said,) = [message for message in source.messages if "far outside" in message]
+    assert "points that are far outside of their image: 1; the first is (2000, 10) in" in said
+    assert "03.png (points.csv line 5), an image of 640 x 480 pixels" in said
+    pixels[3, 1] = (1279, 10)
+    near = readable(read_source(write(labelled, pixels)), skip_bad=False)
+    assert not [message for message in near.messages if "far outside" in message]

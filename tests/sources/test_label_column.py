@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from eyebright.errors import TableError
-from eyebright.sources.label_column import read_labels_or_class
+from eyebright.sources.cells import means_no_label
+from eyebright.sources.label_column import read_labels, read_labels_or_class
+from eyebright.types import LabelSet
 from support.tables import Understood, text_table
 
 
@@ -190,3 +193,58 @@ def test_a_given_delimiter_that_would_split_lists_with_their_brackets_is_an_erro
         TableError, match=r"holds lists such as '\['a', 'b'\]', which the delimiter .* leave `delimiter` out"
     ):
         understood(["['a', 'b']", "['c']"], delimiter=",")
+
+
+@pytest.mark.parametrize("cells", [["1,5", "0,5", "2"], ["1,500", "20"], ["-0,5", "3,25"]])
+def test_cells_that_may_be_numbers_with_commas_are_an_error_that_shows_both_readings(cells):
+    first, second = cells[0].split(",")
+    with pytest.raises(
+        TableError,
+        match=f"line 2: column 'price' holds '{cells[0]}', which may be one number or the labels '{first}' and "
+        f"'{second}'; write numbers with a decimal point .*; `delimiter=','` takes them for labels",
+    ):
+        understood(cells, name="price")
+    assert understood(cells, name="price", delimiter=",").labels[0] == {first, second}
+    assert understood(cells, name="labels").labels[0] == {first, second}
+
+
+@pytest.mark.parametrize("cells", [["1,5", "1,2,3"], ["0,5", "cat"]])
+def test_cells_with_commas_that_are_no_numbers_split(cells):
+    assert understood(cells, name="price").labels[0] == set(cells[0].split(","))
+
+
+def test_a_few_words_among_many_distinct_numbers_do_not_make_them_classes():
+    with pytest.raises(TableError, match="numbers such as '100' that look like a measurement"):
+        understood([*(str(100 + i) for i in range(40)), "null", "-"], name="age")
+
+
+@pytest.mark.parametrize("cell", ["cat;?", '["cat", "?"]'])
+def test_a_question_mark_beside_labels_means_that_the_others_are_unknown(cell):
+    other = "dog;cow" if ";" in cell else '["dog", "cow"]'
+    found = read_labels(text_table({"labels": [cell, other, "?"]}), "labels")
+    partly, known, unknown = found.values
+    assert partly == LabelSet(["cat"], unknown=["dog", "cow"])
+    assert known == {"dog", "cow"}
+    assert unknown == LabelSet(unknown=["cat", "dog", "cow"])
+    assert f"images whose other labels are unknown (such as '{cell}'): 1" in found.messages
+
+
+@given(st.lists(st.lists(st.text(), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_lists_tuples_and_sets_are_read_as_python_writes_them(rows):
+    """What `repr` wrote is read as Python itself reads it, whatever the characters."""
+    wanted = [{label.strip() for label in row if not means_no_label(label.strip()) and label != "?"} for row in rows]
+    for form in (list, tuple, set):
+        cells = [str(form(row)) for row in rows]
+        if not any(wanted):
+            return
+        found = read_labels(text_table({"labels": cells}), "labels")
+        assert [set(one) for one in found.values] == [one - {"?"} for one in wanted]
+
+
+def test_numbers_in_lists_stay_as_they_are_written():
+    assert understood(["[1.10, 1e3]", "[007]", "[true, -0]"]).labels == [{"1.10", "1e3"}, {"007"}, {"true", "-0"}]
+
+
+def test_a_mapping_among_lists_is_an_error():
+    with pytest.raises(TableError, match="line 3: column 'labels' holds lists, but .* cannot be parsed as a list"):
+        understood(["['a']", "{'a': 'b'}"])

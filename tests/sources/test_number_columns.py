@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eyebright.errors import TableError
-from eyebright.sources.number_columns import holds_fractions, holds_numbers, read_numbers
+from eyebright.sources.number_columns import looks_like_fractions, looks_like_numbers, read_numbers
 from support.tables import text_table
 
 
@@ -23,7 +23,7 @@ def test_a_cell_that_is_not_a_number_is_an_error_with_its_line() -> None:
 
 @pytest.mark.parametrize("cell", ["inf", "1,5", "0x10", "1_000", "٣"])
 def test_text_that_only_python_accepts_as_a_number_is_not_a_number(cell: str) -> None:
-    assert not holds_numbers(text_table({"a": ["1", cell]}), "a")
+    assert not looks_like_numbers(text_table({"a": ["1", cell]}), "a")
 
 
 def test_a_column_without_any_number_is_an_error() -> None:
@@ -37,7 +37,8 @@ def test_a_column_without_any_number_is_an_error() -> None:
         (["1", "2"], True, False),
         (["1.0", "2.00"], True, False),
         (["1", "2.5", ""], True, True),
-        (["1", "2.5", "tall"], False, False),
+        (["1", "2.5", "tall"], True, True),
+        (["1", "2.5", "tall", "small"], False, False),
         (["", "?"], False, False),
     ],
 )
@@ -45,4 +46,16 @@ def test_whole_numbers_and_numbers_with_decimals_are_distinguished(
     cells: list[str], numbers: bool, fractions: bool
 ) -> None:
     table = text_table({"a": cells})
-    assert (holds_numbers(table, "a"), holds_fractions(table, "a")) == (numbers, fractions)
+    assert (looks_like_numbers(table, "a"), looks_like_fractions(table, "a")) == (numbers, fractions)
+
+
+@pytest.mark.parametrize("cell", ["1e400", "-1e39", "3.5e38"])
+def test_a_number_that_a_model_cannot_hold_is_an_error_with_its_line(cell: str) -> None:
+    with pytest.raises(TableError, match=f"line 3: '{cell}' in column 'a'; a number of at most 3.4e\\+38 was expected"):
+        read_numbers(text_table({"a": ["1", cell]}), ["a"])
+    assert read_numbers(text_table({"a": ["3.4e38", "1e-400"]}), ["a"]).values.tolist() == [[3.4e38], [0.0]]
+
+
+def test_the_error_for_a_decimal_comma_says_to_write_a_point() -> None:
+    with pytest.raises(TableError, match="'1,5' in column 'a'; .*; write a decimal point, and no thousands separator"):
+        read_numbers(text_table({"a": ["1", "1,5"]}), ["a"])

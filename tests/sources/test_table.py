@@ -210,8 +210,27 @@ def test_the_same_image_for_training_and_validation_is_a_leak(read):
 
 @pytest.mark.parametrize("other", ["./a.jpg", "x/../a.jpg", "x\\..\\a.jpg", ".//a.jpg"])
 def test_the_same_image_by_another_path_is_the_same_image(other, read):
-    with pytest.raises(TableError, match=r"line 3: image '.*a.jpg' is for training and for validation \(see line 2"):
+    with pytest.raises(TableError, match=r"line 3: image '.*a.jpg' .*is for training and for validation \(see line 2"):
         read(f"file,label,is_valid\na.jpg,cat,True\n{other},cat,False\n")
+
+
+@pytest.mark.parametrize("name", ["absolute", "above", "symbolic link", "hard link"])
+def test_a_file_by_another_name_is_the_same_image(name, read, tmp_path):
+    image = tmp_path / "a.jpg"
+    image.write_bytes(b"")
+    (tmp_path / "soft.jpg").symlink_to(image)
+    (tmp_path / "hard.jpg").hardlink_to(image)
+    other = {
+        "absolute": image,
+        "above": f"../{tmp_path.name}/a.jpg",
+        "symbolic link": "soft.jpg",
+        "hard link": "hard.jpg",
+    }[name]
+    with pytest.raises(TableError, match=r"line 3: image '.*' \(the same file as 'a.jpg'\) has dog, but on line 2"):
+        read(f"file,label\na.jpg,cat\n{other},dog\n")
+    table = read(f"file,label\na.jpg,cat\n{other},cat\n")
+    assert table.files == ["a.jpg"]
+    assert "duplicate rows (same image and target), which are left out: 1" in table.messages
 
 
 # ------------------------------------------------------------------ what cannot be understood
@@ -302,3 +321,15 @@ def test_a_column_without_a_name_is_said_unless_it_numbers_the_rows(read):
     assert said in read("file,label,\na.jpg,cat,good\nb.jpg,dog,bad\n").messages
     assert said not in read(",file,label\n0,a.jpg,cat\n1,b.jpg,dog\n").messages
     assert said not in read("file,label,\na.jpg,cat,\nb.jpg,dog,\n").messages
+
+
+def test_a_number_with_a_typing_error_does_not_turn_a_column_of_numbers_into_classes(read):
+    rows = "".join(f"{i}.jpg,{i}.5\n" for i in range(5))
+    with pytest.raises(TableError, match="line 7: '3 kg' in column 'price'; a number was expected, or a blank cell"):
+        read(f"file,price\n{rows}x.jpg,3 kg\n")
+
+
+def test_one_bad_coordinate_does_not_drop_its_point(read):
+    rows = "".join(f"{i}.jpg,1,2,3,4\n" for i in range(5))
+    with pytest.raises(TableError, match="line 7: '4O' in column 'ear_y'; a number was expected"):
+        read(f"file,nose_x,nose_y,ear_x,ear_y\n{rows}x.jpg,1,2,3,4O\n")

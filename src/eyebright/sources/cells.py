@@ -3,7 +3,7 @@
 import math
 import re
 
-NO_LABEL_TEXTS = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()"})
+NO_LABEL_TEXTS = frozenset({"", "nan", "<na>", "[]", "['']", '[""]', "()", "{}", "set()"})
 """Cells that mean "no label" in a column of labels, in lower case."""
 
 UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"})
@@ -11,6 +11,7 @@ UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"}
 
 _ON = frozenset({"1", "1.0", "true"})
 _OFF = frozenset({"0", "0.0", "false"})
+_LARGEST = 3.4e38  # of float32
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
@@ -35,8 +36,13 @@ def is_flag(cell: str) -> bool:
 
 
 def is_number(cell: str) -> bool:
-    """True for a decimal number, with or without an exponent, that a float can hold: 1e999 would be infinite."""
-    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))
+    """True for a decimal number, with or without an exponent, however large."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """True for a number with one comma in the place of the decimal point, such as ``0,5``; it may be ``1,500`` too."""
+    return cell.count(",") == 1 and "." not in cell and cell[0] != "," and is_number(cell.replace(",", "."))
 
 
 def is_fraction(cell: str) -> bool:
@@ -48,10 +54,14 @@ def to_number(cell: str) -> float:
     """The number; NaN for a blank or unknown cell.
 
     Raises:
-        ValueError: the cell is neither a number nor blank nor unknown.
+        ValueError: the cell is neither a number nor blank nor unknown, or a model cannot hold the number, since it is
+            beyond the largest float32 (3.4e38).
     """
     if not cell or is_unknown(cell):
         return math.nan
     if not is_number(cell):
-        raise ValueError(cell)
-    return float(cell)
+        raise ValueError("a number was expected, or a blank cell where it is unknown")
+    number = float(cell)
+    if abs(number) > _LARGEST:
+        raise ValueError(f"a number of at most {_LARGEST:.1e} was expected, or a blank cell where it is unknown")
+    return number

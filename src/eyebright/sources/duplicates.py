@@ -1,6 +1,12 @@
-"""Duplicate rows of a label file: rows with the same image must agree, and the first is kept."""
+"""Duplicate rows of a label file: rows with the same image must agree, and the first is kept.
 
+Two names are the same image if they are the same path ('./a.jpg' is 'a.jpg'), or if the file system says that they are
+the same file, as with absolute paths and links.
+"""
+
+import os
 import posixpath
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,20 +15,20 @@ from eyebright.errors import TableError
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Row, Source
-from eyebright.sources.text_table import Strings
 
 
 def first_row_of_each_image(source: Source) -> IndexArray:
-    """The index of the first row of each image, ascending; './a.jpg' is 'a.jpg', and symbolic links are not resolved.
+    """The index of the first row of each image, ascending.
 
     Raises:
         TableError: a later row of an image has another target or another part than its first row.
     """
-    first: dict[str, Row] = {}
+    first: dict[Hashable, Row] = {}
     is_duplicate = np.zeros(len(source), dtype=np.bool_)
-    for i in _possible_duplicates(source.files):
+    folder = f"{source.root}/"
+    for i in _possible_duplicates(source):
         row = source[i]
-        before = first.setdefault(_normalize(source.files[i]), row)
+        before = first.setdefault(_identity(folder, source.files[i]), row)
         if before is not row:
             is_duplicate[i] = True
             _check_same_target_and_part(row, before)
@@ -30,8 +36,9 @@ def first_row_of_each_image(source: Source) -> IndexArray:
 
 
 def _check_same_target_and_part(row: Row, before: Row) -> None:
-    file, line = row.source.files[row.index], before.line
-    subject = f"'{row.source.name}' line {row.line}: image '{file}'"
+    (file, first), line = (one.source.files[one.index] for one in (row, before)), before.line
+    same = "" if file == first else f" (the same file as '{first}')"
+    subject = f"'{row.source.name}' line {row.line}: image '{file}'{same}"
     if not _are_equal(row.target, before.target):
         block = row.source.block()
         text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
@@ -48,16 +55,28 @@ def _are_equal(target: Any, other: Any) -> bool:
     return bool(np.array_equal(target, other, equal_nan=True)) if isinstance(target, np.ndarray) else target == other
 
 
-def _possible_duplicates(files: Strings) -> list[int]:
-    """The rows whose file name has the same hash as that of another row, ascending.
+def _possible_duplicates(source: Source) -> list[int]:
+    """The rows whose image has the same hash as that of another row, ascending.
 
     There are usually none; hashes are compared first so that no second copy of all file names is kept in memory.
     """
-    hashes = np.fromiter((hash(_normalize(file)) for file in files), dtype=np.int64, count=len(files))
+    hashes = np.fromiter(map(hash, _identities(source)), dtype=np.int64, count=len(source))
     order = np.argsort(hashes, kind="stable")
     same = hashes[order[1:]] == hashes[order[:-1]]
     return np.unique(np.concatenate([order[1:][same], order[:-1][same]])).tolist()
 
 
-def _normalize(file: str) -> str:
+def _identities(source: Source) -> Iterator[Hashable]:
+    folder = f"{source.root}/"
+    return (_identity(folder, file) for file in source.files)
+
+
+def _identity(folder: str, file: str) -> Hashable:
+    """What two names of one file have in common: its device and inode; its path where there is no file, or no inode."""
+    try:
+        status = os.stat(file if file[:1] == "/" else folder + file)  # noqa: PTH116 - faster than Path for many files
+    except (OSError, ValueError):
+        status = None
+    if status is not None and status.st_ino:
+        return status.st_dev, status.st_ino
     return posixpath.normpath(file) if "//" in file or "./" in file else file

@@ -15,6 +15,7 @@ from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.parts import part_of
 from eyebright.sources.pts_files import images_with_pts, pts_messages, read_pts_files
 from eyebright.sources.source import Source
+from eyebright.sources.spelling import one_spelling
 from eyebright.sources.text_table import strings
 from eyebright.tasks.base import TargetForm
 
@@ -116,7 +117,7 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
         messages.append(f"images without a label (in {listing(unlabeled)}), which are left out: {int(out.sum())}")
         source = source.take(np.flatnonzero(~out))
     messages += [*_inner_folders(found, base), *_left_out(content), *_folders_without_images(base, content, classes)]
-    return source.with_messages(*messages)
+    return one_spelling(source.with_messages(*messages))
 
 
 def _base(root: Path, files: Sequence[Path]) -> Path:

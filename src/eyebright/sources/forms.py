@@ -14,7 +14,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import named
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
-from eyebright.sources.number_columns import holds_numbers, read_numbers
+from eyebright.sources.number_columns import looks_like_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
 from eyebright.sources.stratify import LabelMatrix, number_strata
 from eyebright.sources.targets import TargetColumns, Targets
@@ -85,9 +85,9 @@ def block_name(form: TargetForm) -> str:
 
 
 def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str]:
-    """The columns of all points whose coordinates are numbers."""
+    """The columns of all points whose coordinates look like numbers."""
     points = find_points(candidates)
-    numeric = [point for point in points if holds_numbers(table, point.x) and holds_numbers(table, point.y)]
+    numeric = [point for point in points if looks_like_numbers(table, point.x) and looks_like_numbers(table, point.y)]
     return [column for point in numeric for column in point.columns]
 
 
@@ -106,8 +106,8 @@ def _find_labels(table: TextTable, candidates: Sequence[str]) -> list[str]:
 
 
 def _find_numbers(table: TextTable, candidates: Sequence[str]) -> list[str]:
-    known = [name for name in label_names(candidates)[:1] if holds_numbers(table, name)]
-    return known or [name for name in candidates if holds_numbers(table, name)]
+    known = [name for name in label_names(candidates)[:1] if looks_like_numbers(table, name)]
+    return known or [name for name in candidates if looks_like_numbers(table, name)]
 
 
 def _the_only(candidates: Sequence[str]) -> list[str]:

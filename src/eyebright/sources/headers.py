@@ -35,7 +35,7 @@ def readable(source: Source, *, skip_bad: bool) -> Source:
         InputError: there are such images and ``skip_bad`` is False, or no image is left.
     """
     source, bad = _with_sizes(source)
-    source = source.with_messages(*_dark_messages(source, set(bad)))
+    source = source.with_messages(*_dark_messages(source, set(bad)), *_far_messages(source))
     if not bad:
         return source
     _check_readable(source, bad, skip_bad=skip_bad)
@@ -106,6 +106,25 @@ def _dark_messages(source: Source, bad: set[int]) -> list[str]:
         f"16-bit grey images hardly use their range: in {len(found)} of them the largest value is {largest:,} of "
         f"{white:,}, so that they are nearly black; multiply their values, or write the tag MaxSampleValue "
         "(such as 4095 for 12 bits) into TIFF files"
+    ]
+
+
+def _far_messages(source: Source) -> list[str]:
+    """A sentence about points that are farther outside of their image than it is wide or high."""
+    if not source.block().is_geometric:
+        return []
+    sizes = source.sizes
+    assert isinstance(source.targets, np.ndarray)
+    assert sizes is not None
+    sides = sizes[:, None, ::-1].astype(np.float64)  # (n, 1, 2): width and height; 0 for unreadable images
+    far = (((source.targets < -sides) | (source.targets > 2 * sides)) & (sides > 0)).any(axis=2)
+    if not far.any():
+        return []
+    row, point = (int(index) for index in np.argwhere(far)[0])
+    (x, y), (height, width) = source.targets[row, point].tolist(), sizes[row].tolist()
+    return [
+        f"points that are far outside of their image: {int(far.sum())}; the first is ({x:g}, {y:g}) in {source[row]}, "
+        f"an image of {width} x {height} pixels; points outside of what the model sees are not learnt"
     ]
 
 

@@ -2,10 +2,13 @@ r"""Reads the text of one column as the labels, or the class, of each image.
 
 How a cell is understood, in this order:
 
-1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name; ``?`` is unknown.
+1. Empty, ``NaN``, ``<NA>`` and ``[]`` are no label at all, never a label of that name. ``?`` means that every label
+   that the cell does not name is unknown.
 2. A ``delimiter`` that the user gives splits; the delimiter ``""`` means that nothing does: one class for each image.
-3. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``.
-4. Comma, semicolon and pipe split wherever they occur; two different ones in one column are an error.
+3. Lists as JSON, Python and numpy write them: ``["a", "b"]``, ``['a', 'b']``, ``['a' 'b']``, ``[a, b]``; also sets and
+   tuples, ``{'a', 'b'}``, ``('a', 'b')``.
+4. Comma, semicolon and pipe split wherever they occur; two different ones in one column are an error, and so are cells
+   such as ``1,5`` under another name than a plural, which may be a number.
 5. Spaces split in a column whose name is a plural (``labels``, ``tags``). Under a singular (``label``, ``breed``) they
    belong to the names. Under any other name they split if there are fewer distinct words than distinct cells: labels
    recur in different combinations, so splitting leaves few distinct words; the words of a name do not recur.
@@ -17,7 +20,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from eyebright.sources.cells import is_number, means_no_label
+from eyebright.sources.cells import has_decimal_comma, is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
@@ -95,6 +98,7 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
         return read_labels(table, name, delimiter)
     if delimiter is None:
         _check_no_measurements(table, name, cells)
+        _check_no_decimal_commas(table, name, cells)
         if plain_name(name) in PLURALS or _find_delimiter(table, name, cells):
             return read_labels(table, name)
         return read_class(table, name)
@@ -112,13 +116,22 @@ def _known_cells(table: TextTable, name: str) -> list[str]:
 def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]], how: str) -> TargetColumns:
     _check_lengths(table, name, meaning)
     cells = table.columns[name].categorical
-    labels = {label for several in meaning.values() for label in several}
-    values = cells.map(lambda cell: LabelSet(unknown=labels) if cell == _UNKNOWN else LabelSet(meaning.get(cell, ())))
+    meaning = {**meaning, _UNKNOWN: (_UNKNOWN,)}
+    labels = {label for several in meaning.values() for label in several if label != _UNKNOWN}
+
+    def to_set(cell: str) -> LabelSet:
+        found = set(meaning.get(cell, ()))
+        return LabelSet(found - {_UNKNOWN}, unknown=labels - found) if _UNKNOWN in found else LabelSet(found)
+
+    values = cells.map(to_set)
     messages = [f"labels in column '{name}' {how}: {len(labels)} different labels"]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
     if unknown := int(cells.isin([_UNKNOWN]).sum()):
         messages.append(f"images of which every label is unknown (?): {unknown}")
+    partly = [cell for cell, several in meaning.items() if _UNKNOWN in several and len(several) > 1]
+    if count := int(cells.isin(partly).sum()):
+        messages.append(f"images whose other labels are unknown (such as '{partly[0]}'): {count}")
     return TargetColumns("labels", (name,), values, tuple(messages))
 
 
@@ -187,12 +200,26 @@ def _check_no_measurements(table: TextTable, name: str, cells: Sequence[str]) ->
     Raises:
         TableError: the column holds such numbers.
     """
-    if len(cells) > _MAX_NUMERIC_CLASSES and len(cells) > len(table) / 2 and all(map(is_number, cells)):
+    numbers = list(filter(is_number, cells))
+    if len(numbers) > _MAX_NUMERIC_CLASSES and len(cells) > len(table) / 2 and len(numbers) >= 0.9 * len(cells):
         raise table.error(
-            f"column '{name}' holds numbers such as '{cells[0]}' that look like a measurement, not like labels; "
+            f"column '{name}' holds numbers such as '{numbers[0]}' that look like a measurement, not like labels; "
             "`kind='numbers'` predicts numbers, `kind='class'` takes each of them for the name of a class",
-            line=table.line_of(name, cells[0]),
+            line=table.line_of(name, numbers[0]),
         )
+
+
+def _check_no_decimal_commas(table: TextTable, name: str, cells: Sequence[str]) -> None:
+    """Raises `TableError` where each cell may be a number with a comma, or two labels that are whole numbers."""
+    commas = list(filter(has_decimal_comma, cells))
+    if not commas or plain_name(name) in PLURALS or not all(is_number(cell) or cell in commas for cell in cells):
+        return
+    first, second = commas[0].split(",")
+    raise table.error(
+        f"column '{name}' holds '{commas[0]}', which may be one number or the labels '{first}' and '{second}'; write "
+        "numbers with a decimal point and without thousands separators; `delimiter=','` takes them for labels",
+        line=table.line_of(name, commas[0]),
+    )
 
 
 # ---------------------------------------------------------------------- lists
@@ -203,8 +230,11 @@ _ESCAPE = re.compile(
 _QUOTED_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
+_SET_OR_TUPLE = re.compile(r"""[({]\s*['"].*['"]\s*,?\s*[)}]""", re.DOTALL)
+
+
 def _is_list(cell: str) -> bool:
-    return cell.startswith("[") and cell.endswith("]")
+    return (cell.startswith("[") and cell.endswith("]")) or _SET_OR_TUPLE.fullmatch(cell) is not None
 
 
 def _parse_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -223,14 +253,14 @@ def _parse_lists(table: TextTable, name: str, cells: Sequence[str]) -> dict[str,
 def _items(cell: str) -> list[str] | None:
     """The items of a list as JSON, Python or numpy write it; None if it cannot be parsed."""
     try:
-        items = json.loads(cell)
+        items = json.loads(cell, parse_int=str, parse_float=str, parse_constant=str)  # numbers as they are written
     except ValueError:
         return _quoted_items(cell[1:-1])
     except RecursionError:  # thousands of lists in lists
         return None
-    if any(isinstance(item, (list, dict)) for item in items):
+    if not isinstance(items, list) or any(isinstance(item, (list, dict)) for item in items):
         return None
-    return ["" if item is None else str(item).strip() for item in items]
+    return [item.strip() if isinstance(item, str) else json.dumps(item) if item is not None else "" for item in items]
 
 
 def _quoted_items(inside: str) -> list[str] | None:

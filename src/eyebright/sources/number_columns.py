@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from eyebright.errors import listing
-from eyebright.sources.cells import is_fraction, is_number, is_unknown, to_number
+from eyebright.sources.cells import has_decimal_comma, is_fraction, is_number, is_unknown, to_number
 from eyebright.sources.targets import Floats, TargetColumns
 from eyebright.sources.text_table import TextTable
 
 
-def holds_numbers(table: TextTable, name: str) -> bool:
-    """True when every cell is a number, blank or unknown, and some are numbers."""
-    known = [cell for cell in table.columns[name].unique() if cell and not is_unknown(cell)]
-    return bool(known) and all(map(is_number, known))
+def looks_like_numbers(table: TextTable, name: str) -> bool:
+    """True if more than half of the known cells are numbers; the others are then mistakes."""
+    known = {cell: count for cell, count in table.columns[name].value_counts().items() if cell and not is_unknown(cell)}
+    return sum(count for cell, count in known.items() if is_number(cell)) > 0.5 * sum(known.values())
 
 
-def holds_fractions(table: TextTable, name: str) -> bool:
-    """True for a column of numbers that are not all whole numbers."""
-    return holds_numbers(table, name) and any(map(is_fraction, table.columns[name].unique()))
+def looks_like_fractions(table: TextTable, name: str) -> bool:
+    """True for a column that looks like numbers, and they are not all whole numbers."""
+    return looks_like_numbers(table, name) and any(map(is_fraction, table.columns[name].unique()))
 
 
 def read_numbers(table: TextTable, columns: Sequence[str]) -> TargetColumns:
@@ -49,9 +49,7 @@ def number_array(table: TextTable, name: str) -> Floats:
     for i, cell in enumerate(cells.categories):
         try:
             numbers[i] = to_number(cell)
-        except ValueError:
-            raise table.error(
-                f"'{cell}' in column '{name}'; a number was expected, or a blank cell where it is unknown",
-                line=table.line_of(name, cell),
-            ) from None
+        except ValueError as error:
+            comma = "; write a decimal point, and no thousands separator" if has_decimal_comma(cell) else ""
+            raise table.error(f"'{cell}' in column '{name}'; {error}{comma}", line=table.line_of(name, cell)) from None
     return numbers[cells.codes]

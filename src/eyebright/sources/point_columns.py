@@ -6,7 +6,7 @@ left and to the top, in training and in prediction alike.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from eyebright.errors import listing
 from eyebright.sources.categorical import Mask
 from eyebright.sources.cells import is_unknown
 from eyebright.sources.number_columns import number_array
-from eyebright.sources.targets import TargetColumns
+from eyebright.sources.targets import Floats, TargetColumns
 from eyebright.sources.text_table import TextTable
 
 _VISIBILITY = r"v|vis|visible|visibility"
@@ -62,16 +62,31 @@ def find_points(names: Sequence[str]) -> list[PointColumns]:
     >>> [point.name for point in find_points(["nose_x", "nose_y", "nose_v", "age"])]
     ['nose']
     """
-    axes: dict[tuple[int, str], dict[str, str]] = {}
+    axes: dict[tuple[int, str], dict[str, list[tuple[str, str]]]] = {}
     for column in names:
         for number, pattern in enumerate(_NAME_PATTERNS):
             if match := pattern.fullmatch(column):
-                axis = match["axis"][0].lower()
-                axes.setdefault((number, match["name"].lower()), {}).setdefault(axis, column)
-                axes[number, match["name"].lower()].setdefault("name", match["name"])
+                group = axes.setdefault((number, match["name"].lower()), {})
+                group.setdefault(match["axis"][0].lower(), []).append((match["name"], column))
                 break
-    complete = [columns for columns in axes.values() if "x" in columns and "y" in columns]
-    return [PointColumns(columns["name"], columns["x"], columns["y"], columns.get("v")) for columns in complete]
+    points = [point for group in axes.values() for point in _points_of(group)]
+    return sorted(points, key=lambda point: min(names.index(point.x), names.index(point.y)))
+
+
+def _points_of(group: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[PointColumns]:
+    """The points of columns whose names differ at most in case, such as ``Left_X, left_y``, or ``nose_*, Nose_*``.
+
+    Args:
+        group: for each axis (x, y, v) the point's name as it is spelled there, and the column.
+    """
+    xs, ys, visibilities = (group.get(axis, ()) for axis in "xyv")
+    if len(xs) == len(ys) == 1:
+        yield PointColumns(xs[0][0], xs[0][1], ys[0][1], visibilities[0][1] if visibilities else None)
+        return
+    for name, x in xs:  # several points: their names are spelled exactly alike
+        y = dict(ys).get(name)
+        if y is not None:
+            yield PointColumns(name, x, y, dict(visibilities).get(name))
 
 
 def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColumns:
@@ -94,7 +109,21 @@ def read_points(table: TextTable, points: Sequence[PointColumns]) -> TargetColum
     messages = [f"{len(points)} point{'s' * (len(points) > 1)} for each image in {where}"]
     if unknown := int(np.isnan(xy[..., 0]).sum()):
         messages.append(f"points that are unknown: {unknown} of {len(table) * len(points)}")
+    messages += [text for i, point in enumerate(points) if (text := _placeholder_message(point, xy[:, i]))]
     return TargetColumns("points", tuple(columns), xy, tuple(messages), names=names)
+
+
+def _placeholder_message(point: PointColumns, xy: Floats) -> str:
+    """A sentence where a point is at (0, 0) or (-1, -1) in several images, as some files write unknown points."""
+    for place in (0, -1):
+        count = int((xy == place).all(axis=1).sum())
+        if count > 1:
+            name = f"point '{point.name}'" if point.name else "the point"
+            return (
+                f"{name} is at ({place}, {place}) in {count} of {len(xy)} images; if it is unknown there, leave these "
+                "cells blank"
+            )
+    return ""
 
 
 def _visible(table: TextTable, name: str) -> Mask:
@@ -108,9 +137,7 @@ def _visible(table: TextTable, name: str) -> Mask:
     return ~np.array([cell.lower() in _HIDDEN or is_unknown(cell) for cell in cells.categories])[cells.codes]
 
 
-def _check_both_known(
-    table: TextTable, point: PointColumns, xy: np.ndarray[tuple[int, int], np.dtype[np.float64]]
-) -> None:
+def _check_both_known(table: TextTable, point: PointColumns, xy: Floats) -> None:
     one_known = np.flatnonzero(np.isnan(xy).sum(axis=1) == 1)
     if len(one_known):
         known, blank = (point.y, point.x) if np.isnan(xy[one_known[0], 0]) else (point.x, point.y)

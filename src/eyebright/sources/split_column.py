@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import named, plain_name
-from eyebright.sources.number_columns import holds_numbers
+from eyebright.sources.number_columns import looks_like_numbers
 from eyebright.sources.parts import (
     FLAG_COLUMNS,
     FOLD_COLUMNS,
@@ -95,7 +95,7 @@ def _fold_messages(table: TextTable) -> list[str]:
         f"column '{name}' holds numbers ({listing(sorted(table.columns[name].unique())[:6])}) and is not used as a "
         f"split; to validate on one of them, write a column 'is_valid' that is true where '{name}' is that number"
         for name in named(table.columns, (*FOLD_COLUMNS, *PART_COLUMNS))
-        if holds_numbers(table, name) and len(table.columns[name].unique()) < len(table)
+        if looks_like_numbers(table, name) and len(table.columns[name].unique()) < len(table)
     ]
 
 

@@ -19,6 +19,7 @@ from eyebright.sources.file_names import outside_message, with_extensions
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
+from eyebright.sources.spelling import one_spelling
 from eyebright.sources.split_column import find_split_column, read_part
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextTable
@@ -78,10 +79,12 @@ def table_source(
     )
     if targets.known is not None:
         source = source.take(targets.known)
+    source = one_spelling(source)
     kept = source.take(first_row_of_each_image(source))
     messages = [
         f"images are named in column '{file_column}'",
         *targets.messages,
+        *source.messages,
         *found.messages,
         *messages,
         *_extension_message(written_names, file_names),

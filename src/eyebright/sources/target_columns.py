@@ -13,7 +13,7 @@ from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, asked_co
 from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
 from eyebright.sources.label_column import read_labels_or_class
-from eyebright.sources.number_columns import holds_fractions, holds_numbers, read_numbers
+from eyebright.sources.number_columns import looks_like_fractions, looks_like_numbers, read_numbers
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetForm
@@ -78,7 +78,7 @@ def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) ->
         if len(indicators) == 1 and any(_looks_like_class(table, name) for name in candidates):
             raise _no_columns(table, listed, "more than one column may hold the labels")
         return FoundColumns(indicators, _read_indicators)
-    if len(candidates) == 1 or (candidates and all(holds_fractions(table, name) for name in candidates)):
+    if len(candidates) == 1 or (candidates and all(looks_like_fractions(table, name) for name in candidates)):
         return FoundColumns(list(candidates), _read_by_content)
     raise _no_columns(table, listed, "no column is called 'labels' or 'class'")
 
@@ -94,13 +94,13 @@ def _read_indicators(table: TextTable, columns: Sequence[str], _: str | None) ->
 def _read_by_content(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
     """Reads target columns in the form detected from their cells."""
     if len(columns) == 1:
-        if delimiter is None and holds_fractions(table, columns[0]):
+        if delimiter is None and looks_like_fractions(table, columns[0]):
             return read_numbers(table, columns)
         return read_labels_or_class(table, columns[0], delimiter)
     if set(columns_with_points(table, columns)) == set(columns):
         return FORMS["points"].read(table, columns, delimiter)
-    numeric = all(holds_numbers(table, name) for name in columns)
-    fractions = any(holds_fractions(table, name) for name in columns)
+    numeric = all(looks_like_numbers(table, name) for name in columns)
+    fractions = any(looks_like_fractions(table, name) for name in columns)
     if numeric and (fractions or not any(looks_like_indicator(table, name) for name in columns)):
         return read_numbers(table, columns)
     return read_indicators_or_one_hot(table, columns)
@@ -119,8 +119,8 @@ def _looks_like_class(table: TextTable, name: str) -> bool:
 
 
 def _content(table: TextTable, name: str) -> str:
-    if holds_fractions(table, name):
+    if looks_like_fractions(table, name):
         return "numbers with decimals"
     if looks_like_indicator(table, name):
         return "0 and 1"
-    return "whole numbers" if holds_numbers(table, name) else "text"
+    return "whole numbers" if looks_like_numbers(table, name) else "text"

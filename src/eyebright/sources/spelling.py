@@ -1,0 +1,78 @@
+"""Labels that look the same: spellings of one label are merged, and labels that differ in case only are said.
+
+Files from several systems spell one label in several ways that no screen shows: "é" as one character or as "e" with an
+accent (macOS writes names of folders so), zero-width characters, byte order marks from files that were joined, double
+spaces. As different labels they would be trained and scored against each other.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+
+from eyebright.errors import listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.source import Source
+from eyebright.types import LabelSet
+
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")  # joiners (U+200C, U+200D) change how text looks
+
+
+def one_spelling(source: Source) -> Source:
+    """The source with one spelling for labels that look the same, and messages about them; other targets as they are.
+
+    Labels are only changed where two of them are the same text but for their Unicode form, invisible characters and the
+    width of spaces.
+    """
+    targets = source.targets
+    if not isinstance(targets, Categorical):
+        return source
+    labels = sorted({label for target in targets.categories for label in _labels(target)})
+    spellings = _spellings(labels)
+    kept = [spellings.get(label, label) for label in labels]
+    messages = [
+        f"labels that look the same are one: {listing([ascii(label) for label in variants])} are '{one}'"
+        for one, variants in _grouped(labels, kept)
+    ]
+    messages += [
+        f"labels that differ in upper and lower case only, which stay different: {listing(twins)}"
+        for _, twins in _grouped(sorted(set(kept)), [label.casefold() for label in sorted(set(kept))])
+    ]
+    if spellings:
+        source = replace(source, targets=targets.map(lambda target: _respelled(target, spellings)))
+    return source.with_messages(*messages) if messages else source
+
+
+def plain_spelling(label: str) -> str:
+    """The label in Unicode's composed form (NFC), without invisible characters and with single spaces.
+
+    >>> plain_spelling("cafe\u0301  noir\u200b") == "caf\u00e9 noir"
+    True
+    """
+    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", label)).split())
+
+
+def _spellings(labels: Iterable[str]) -> dict[str, str]:
+    """For each label that has another spelling: the plain one."""
+    plain = {label: plain_spelling(label) for label in labels}
+    several = {one for one, variants in _grouped(plain.keys(), plain.values()) if len(variants) > 1}
+    return {label: one for label, one in plain.items() if one in several}
+
+
+def _grouped(labels: Iterable[str], keys: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """(key, labels) of each key that several labels have."""
+    groups: dict[str, list[str]] = {}
+    for label, key in zip(labels, keys, strict=True):
+        groups.setdefault(key, []).append(label)
+    return [(key, group) for key, group in groups.items() if len(group) > 1]
+
+
+def _labels(target: LabelSet | str) -> Iterable[str]:
+    return [target] if isinstance(target, str) else [*target, *target.unknown]
+
+
+def _respelled(target: LabelSet | str, spellings: dict[str, str]) -> LabelSet | str:
+    if isinstance(target, str):
+        return spellings.get(target, target)
+    labels = {spellings.get(label, label) for label in target}
+    return LabelSet(labels, unknown={spellings.get(label, label) for label in target.unknown} - labels)

@@ -2,6 +2,8 @@
 # make test         the tests
 # make check        format, lint, types, layers
 # make docs         the pages of docs/ that are made from the code
+# make test-oldest  the core of the tests with the oldest dependencies that pyproject.toml allows
+# make coverage     the tests with branch coverage
 # make gpu-check    what needs a GPU: with the packages of PYTHON, nothing is installed
 # Each makes its environment and installs what is missing; a second call is quick. PYTHON=python3.13 chooses another
 # Python, with an environment of its own.
@@ -9,11 +11,14 @@
 PYTHON  ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV    ?= $(if $(filter python python3,$(PYTHON)),.venv,.venv-$(VERSION))
+OLDEST  := .venv-oldest-$(VERSION)
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN     := $(VENV)/$(SCRIPTS)
 DEMO    ?= demo/out
 # What suits small, bright drawings; photographs want the defaults.
 DEMO_OPTIONS ?= --size 112x144 --whole --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
+# What everything else is built of.
+CORE := tests/laws tests/tasks tests/transforms tests/sources tests/metrics tests/evaluation
 
 # An environment of another Python is not used without a word.
 MADE_WITH := $(shell sed -n 's/^version[_info]* *= *\([0-9]*\.[0-9]*\).*/\1/p' $(VENV)/pyvenv.cfg 2>/dev/null)
@@ -23,7 +28,7 @@ $(error $(VENV) is an environment of Python $(MADE_WITH), and $(PYTHON) is $(VER
 endif
 endif
 
-.PHONY: demo test check docs gpu-check clean
+.PHONY: demo test check docs test-oldest coverage gpu-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/make_shelf.py $(DEMO)/shelf
@@ -45,12 +50,22 @@ check: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m eyebright.cli.reference > docs/options.md
 
+test-oldest: $(OLDEST)/.dev
+	$(OLDEST)/$(SCRIPTS)/python -m pytest $(CORE)
+
+# Programs that the tests start count too. COVERED=tests/metrics measures a part.
+coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(COVERED)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 # The results stay in gpu-check.json; a failing check does not stop the others.
 gpu-check:
 	PYTHONPATH=src $(PYTHON) benchmarks/gpu_check.py --json gpu-check.json $(GPU_OPTIONS)
 
 clean:
-	rm -rf $(VENV) demo/out
+	rm -rf $(VENV) $(OLDEST) demo/out
 
 $(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.exit("eyebright needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -66,3 +81,9 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.uv
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --constraint constraints.txt --editable '.[dev]'
 	touch $(VENV)/.demo $@
+
+# Dependencies of dependencies are as new as they may be.
+$(OLDEST)/.dev: pyproject.toml | $(VENV)/.uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(OLDEST)
+	VIRTUAL_ENV=$(abspath $(OLDEST)) $(BIN)/uv pip install --resolution lowest-direct --editable '.[dev]'
+	touch $@

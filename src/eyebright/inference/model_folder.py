@@ -127,6 +127,7 @@ def load_evaluated(folder: str | Path) -> tuple[Manifest, Evaluation]:
         ArtifactError: as in `load_evaluation`.
     """
     folder = Path(folder)
+    problem = ""
     for pause in _PAUSES:
         manifest = load_manifest(folder)
         problem, data = _evaluation_data(folder / EVALUATION, manifest.evaluation)

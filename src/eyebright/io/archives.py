@@ -22,7 +22,7 @@ from eyebright.io.atomic import temporary_folder
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
 """File name suffixes of the supported archives."""
 
-_DEEPEST = 100  # folders around a file; Python deletes folders by recursion
+_MAX_DEPTH = 100  # folders around a file; Python deletes folders by recursion
 _BLOCK, _SMALL_BLOCK = 1 << 16, 1 << 12  # bytes that are read at a time; 4 kB of bzip2 can hold 90 MB
 _DAMAGED = (
     tarfile.TarError,
@@ -99,13 +99,13 @@ def _unpack(archive: Path, to: Path, max_bytes: int | None, max_files: int) -> P
     to.parent.mkdir(parents=True, exist_ok=True)
     budget = Budget(archive, to.parent, max_bytes=max_bytes, max_files=max_files)
     with temporary_folder(to.with_name(f"{to.name}.unpacked")) as temporary:
-        inside = temporary / "all"
-        inside.mkdir()
+        content = temporary / "all"
+        content.mkdir()
         if zipfile.is_zipfile(archive):
-            _extract_zip(archive, inside, budget)
+            _extract_zip(archive, content, budget)
         else:
-            _extract_tar(archive, inside, budget)
-        _replace(to, _single_folder(inside) or inside, temporary / "old")
+            _extract_tar(archive, content, budget)
+        _replace(to, _single_folder(content) or content, temporary / "old")
     return to
 
 
@@ -174,13 +174,13 @@ def _check_inside(name: str) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or PureWindowsPath(name).drive or ".." in parts:
         raise tarfile.FilterError(f"'{shortened(name)}' would be written outside of its folder")
-    if len(parts) > _DEEPEST:
+    if len(parts) > _MAX_DEPTH:
         raise tarfile.FilterError(
-            f"'{shortened(name)}' is in {len(parts) - 1:,} folders, at most {_DEEPEST} can be made"
+            f"'{shortened(name)}' is in {len(parts) - 1:,} folders, at most {_MAX_DEPTH} can be made"
         )
 
 
 def _single_folder(folder: Path) -> Path | None:
     """The only entry of a folder, if it is a folder; the metadata files of macOS are ignored."""
-    inside = [entry for entry in folder.iterdir() if entry.name != "__MACOSX" and not entry.name.startswith("._")]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else None
+    entries = [entry for entry in folder.iterdir() if entry.name != "__MACOSX" and not entry.name.startswith("._")]
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink() else None

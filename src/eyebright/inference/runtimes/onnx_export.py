@@ -106,8 +106,8 @@ def _milliseconds(runtimes: tuple[Runtime, Runtime], pixels: Pixels) -> tuple[fl
     spent: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for runtime, times in zip(runtimes, spent, strict=True):
-            alone, batch = (_seconds(runtime, images) / len(images) for images in (pixels[:1], pixels))
-            times.append(500 * (alone + batch))
+            alone, in_batch = (_seconds(runtime, images) / len(images) for images in (pixels[:1], pixels))
+            times.append(1000 * (alone + in_batch) / 2)
     first, second = map(median, spent)
     return first, second
 

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
 from eyebright.inference.runtimes.graph_file import hash_path, read_graph, write_graph
+from eyebright.inference.runtimes.select import RuntimeName
 from eyebright.models import saved
 from eyebright.models.build import ImageModel
 from eyebright.transforms.spatial import Resize
@@ -309,3 +311,17 @@ def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pyt
         str(runtime)
         == f"torch, float32: {GRAPH} was exported for the pixels 'legacy-1'; export it again with save_onnx"
     )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_an_output_that_is_not_finite_is_an_error_whatever_computes_it(
+    runtime: RuntimeName, value: float, with_graph: Path, photos: list[Path]
+) -> None:
+    predictor = load_predictor(with_graph, runtime=runtime, device="cpu")
+    compute = predictor.runtime.run
+    predictor.runtime = replace(
+        predictor.runtime, run=lambda pixels: compute(pixels).index_fill(1, torch.tensor([0]), value)
+    )
+    with pytest.raises(ArtifactError, match="the outputs of the model for the image '.*0.png' are NaN or infinite"):
+        predictor.predict(photos)

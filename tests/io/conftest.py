@@ -19,6 +19,7 @@ class Site:
         files: the content of its files, by path.
         etag: the ETag of every file; None sends none.
         ranges: True if it supports range requests.
+        lengths: True if it sends the length of every file.
         drop_after: for each of the next responses, the number of bytes after which the connection is closed.
         errors: for each of the next requests, the HTTP status of the response.
         requests: (path, Range header) of every request.
@@ -28,6 +29,7 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     etag: str | None = '"one"'
     ranges: bool = True
+    lengths: bool = True
     drop_after: list[int] = field(default_factory=list)
     errors: list[int] = field(default_factory=list)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
@@ -66,7 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if site.etag is not None:
             self.send_header("ETag", site.etag)
-        self.send_header("Content-Length", str(len(body) - start))
+        if site.lengths:
+            self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         end = start + site.drop_after.pop(0) if site.drop_after else len(body)
         self.wfile.write(body[start:end])

@@ -12,6 +12,7 @@ from eyebright.io.text import warn
 from eyebright.io.transfer import delete_partial, transfer
 
 _ATTEMPTS = 2
+_MAX_BYTES = 500_000_000  # of a file; no camera writes larger ones, and some servers never end
 
 
 @checked_keywords
@@ -27,7 +28,8 @@ def download_images(
     """Downloads image files into a folder; returns the URLs that failed, with the reason, and warns of them.
 
     A file is named by a hash of its URL, so that a second call adds images and replaces none. A URL without an image's
-    ending gives a ``.jpg``; `eyebright.image.image.verify` finds files that are no images.
+    ending gives a ``.jpg``; `eyebright.image.image.verify` finds files that are no images. A file of more than 500 MB
+    fails.
 
     Args:
         dest: the folder; it is created if missing.
@@ -79,13 +81,18 @@ def _download(url: str, target: Path, timeout: float) -> str | None:
         return None
     partial = target.with_name(f".{target.name}.part")
     try:
-        transfer(url, partial, timeout=timeout, attempts=_ATTEMPTS)
+        transfer(url, partial, progress=_check_size, timeout=timeout, attempts=_ATTEMPTS)
         partial.replace(target)
     except (DownloadError, OSError, ValueError) as error:  # a ValueError: of a URL that is none
         return str(error)
     finally:
         delete_partial(partial)
     return None
+
+
+def _check_size(received: int, total: int | None) -> None:
+    if max(received, total or 0) > _MAX_BYTES:
+        raise DownloadError(f"the file has more than {_MAX_BYTES // 10**6} MB, which is no image")
 
 
 def _hashed_name(url: str) -> str:

@@ -15,7 +15,6 @@ Loading reads JSON and tensors. It never unpickles, imports or calls anything th
 import hashlib
 import json
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -32,7 +31,7 @@ from eyebright.errors import ArtifactError, shortened
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.manifest_checks import MAX_BYTES, MAX_LISTS
-from eyebright.io.atomic import prepared_file
+from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
 from eyebright.models.build import ModelDescription
@@ -41,7 +40,6 @@ WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
 EVALUATION = "evaluation.parquet"
 
-_PAUSES = [0.001 * min(i, 20) for i in range(60)]  # seconds between two attempts, one second in all
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 
 
@@ -128,7 +126,7 @@ def load_evaluated(folder: str | Path) -> tuple[Manifest, Evaluation]:
     """
     folder = Path(folder)
     problem = ""
-    for pause in _PAUSES:
+    for _ in attempts():
         manifest = load_manifest(folder)
         problem, data = _evaluation_data(folder / EVALUATION, manifest.evaluation)
         if data is not None:
@@ -137,7 +135,6 @@ def load_evaluated(folder: str | Path) -> tuple[Manifest, Evaluation]:
             return manifest, replace(evaluation, root=root)
         if manifest.evaluation is None:
             break
-        time.sleep(pause)
     raise ArtifactError(problem)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|onnx|unpacked)\.[0-9a-f]{8}")
+_ATTEMPTS_TAKE = 1.0  # seconds
 _STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
 
 
@@ -90,6 +91,21 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock >= 0:
             os.close(lock)
+
+
+def attempts() -> Generator[None, None, None]:
+    """Attempts to read files that belong together while another process may be replacing them, for one second.
+
+    Between two renames of the writer they do not fit together, and then the next attempt finds new ones.
+    """
+    end = time.monotonic() + _ATTEMPTS_TAKE
+    pause = 0.0
+    while True:
+        yield
+        if time.monotonic() > end:
+            return
+        time.sleep(pause)
+        pause = min(pause + 0.001, 0.02)
 
 
 def remove_stale(folder: Path) -> None:

@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 from eyebright.errors import ArtifactError
-from eyebright.io.atomic import prepared_file
+from eyebright.io.atomic import attempts, prepared_file
 
 
 def write_graph(path: Path, graph: bytes) -> None:
@@ -38,26 +38,25 @@ def write_graph(path: Path, graph: bytes) -> None:
 
 
 def read_graph(path: Path) -> bytes:
-    """The content of a graph file, checked to be what was exported.
+    """The content of a graph file, checked to be what was exported; also while another process replaces it.
 
     Raises:
         ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.
     """
-    try:
-        graph = path.read_bytes()
-        beside = hash_path(path)
-        expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else []
-    except OSError as error:
-        raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
-    if not expected:
-        raise ArtifactError(
-            f"'{path}' cannot be checked, since there is no {beside.name} beside it; export it again with save_onnx"
-        )
-    if hashlib.sha256(graph).hexdigest() != expected[0]:
-        raise ArtifactError(
-            f"'{path}' is damaged: its hash is not that in {beside.name}; export it again with save_onnx"
-        )
-    return graph
+    beside = hash_path(path)
+    for _ in attempts():
+        try:
+            graph = path.read_bytes()
+            expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else []
+        except OSError as error:
+            raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
+        if not expected:
+            raise ArtifactError(
+                f"'{path}' cannot be checked, since there is no {beside.name} beside it; export it again with save_onnx"
+            )
+        if hashlib.sha256(graph).hexdigest() == expected[0]:
+            return graph
+    raise ArtifactError(f"'{path}' is damaged: its hash is not that in {beside.name}; export it again with save_onnx")
 
 
 def hash_path(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import struct
 import warnings
 import zlib
@@ -13,7 +14,7 @@ import pytest
 from PIL import TiffImagePlugin
 
 from eyebright.errors import ImageError
-from eyebright.image import decode as module
+from eyebright.image import decode as module, pillow_warnings
 from eyebright.image.decode import array_to_rgb, decode, read_header, to_rgb
 from eyebright.image.image import Image
 from eyebright.types import Size
@@ -330,6 +331,19 @@ def test_a_warning_of_pillow_which_names_no_file_reaches_nobody(name):
         warnings.warn("of somebody else", stacklevel=1)
     assert pixels.max() >= 0
     assert [str(one.message) for one in caught] == ["of somebody else"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_reads_images_whatever_the_threads_of_its_parent_are_doing(gradient, encode):
+    data = encode(gradient(8, 8), "PNG")
+    with pillow_warnings._READERS._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends it if it waits for the lock
+            read_whole(data)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_pillow_warns_the_user_again_after_many_threads_have_read_images():

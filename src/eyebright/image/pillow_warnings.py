@@ -5,6 +5,7 @@ of them is an `ImageError` or a message with the path: data that are missing or 
 """
 
 import contextlib
+import os
 import re
 import threading
 import warnings
@@ -23,6 +24,9 @@ class _Readers:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
 
@@ -41,6 +45,8 @@ class _Readers:
 
 
 _READERS = _Readers()
+if hasattr(os, "register_at_fork"):  # a lock that another thread holds would never be released in a fork
+    os.register_at_fork(after_in_child=_READERS.reset)
 
 
 @contextmanager

@@ -94,12 +94,12 @@ def test_a_file_that_cannot_be_written_is_found_out_before_any_image_is_read(
 def test_without_any_readable_image_an_older_table_is_kept(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "p.csv").write_text("old")
+    (tmp_path / "p.csv").write_text("path,old")
     for path in photos.iterdir():
         path.write_bytes(b"")
     assert predict(model, photos, "--out", str(tmp_path / "p.csv")) == 2
     assert f"no image could be read: {tmp_path / 'p.csv'} is not written" in capsys.readouterr().err
-    assert (tmp_path / "p.csv").read_text() == "old"
+    assert (tmp_path / "p.csv").read_text() == "path,old"
     assert not list(tmp_path.glob("*.part*"))
 
 
@@ -140,7 +140,7 @@ def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
 ) -> None:
     PIL.Image.new("RGB", (40, 40)).save(photos / "last.png")
     out, part = tmp_path / name, tmp_path / f"{name}.part"
-    out.write_text("old")
+    out.write_text("path,old")
     given = ["predict", str(model), str(photos), "--device", "cpu", "--bs", "1", "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *given],
@@ -157,7 +157,7 @@ def test_a_prediction_that_is_killed_keeps_the_rows_that_it_has(
     assert process.returncode == code, said
     if number != signal.SIGKILL:
         assert f"the predictions for the first {IMAGES} images are in {part}" in said[1]
-    assert out.read_text() == "old"
+    assert out.read_text() == "path,old"
     assert predict(model, photos, "--out", str(out), "--bs", "1") == 0
     if name == "p.csv":
         assert part.read_text().splitlines() == out.read_text().splitlines()[: IMAGES + 1]
@@ -305,3 +305,19 @@ def test_an_image_with_damaged_exif_is_predicted_and_named_once(
     out, err = capsys.readouterr()
     assert err == f"{photos / 'sideways.jpg'}: its EXIF data are damaged, so it is taken as upright\n"
     assert len(out.splitlines()) == IMAGES + 1
+
+
+@pytest.mark.parametrize("what", ["an image", "a label file", "the weights", "the manifest"])
+def test_what_holds_no_predictions_is_not_written_over(
+    what: str, model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,labels\na.jpg,cat\n")
+    files = {
+        "an image": next(photos.iterdir()), "a label file": labels,
+        "the weights": model / WEIGHTS, "the manifest": model / MANIFEST,
+    }  # fmt: skip
+    out, before = files[what], files[what].read_bytes()
+    assert predict(model, photos, "--out", str(out)) == 2
+    assert f"error: '{out}' exists and holds no predictions; choose another file for --out" in capsys.readouterr().err
+    assert out.read_bytes() == before

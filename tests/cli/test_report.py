@@ -122,3 +122,10 @@ def test_wrongly_edited_report_facts_are_an_error_of_one_line(
     file.write_text(json.dumps(manifest), encoding="utf-8")
     assert run(["report", str(tmp_path / "model")]) == 2
     assert "the saved facts of the report have the wrong form" in capsys.readouterr().err
+
+
+def test_what_is_no_page_is_not_written_over(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labels.csv").write_text("file,labels\n")
+    assert run(["report", str(model), "--out", str(tmp_path / "labels.csv")]) == 2
+    assert "labels.csv' exists and holds no report; choose another file for --out" in capsys.readouterr().err
+    assert (tmp_path / "labels.csv").read_text() == "file,labels\n"

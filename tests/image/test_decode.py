@@ -15,7 +15,8 @@ from PIL import TiffImagePlugin
 
 from eyebright.errors import ImageError
 from eyebright.image import decode as module, pillow_warnings
-from eyebright.image.decode import array_to_rgb, decode, read_header, to_rgb
+from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, array_to_rgb, decode, read_header, to_rgb
+from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
 from eyebright.types import Size
 
@@ -270,7 +271,7 @@ DAMAGED = {
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
 def test_an_image_with_damaged_exif_is_upright_and_known_to_be_damaged(name, damage, gradient, encode):
     header = read_header(encode(gradient(10, 20), name, exif=b"Exif\0\0" + DAMAGED[damage]))
-    assert (header.stored_size, header.orientation, header.damaged_exif) == (Size(10, 20), 1, True)
+    assert (header.stored_size, header.orientation, header.notes) == (Size(10, 20), 1, (DAMAGED_EXIF,))
 
 
 def test_exif_without_an_orientation_or_with_an_invalid_one_is_not_damaged(gradient, encode):
@@ -278,8 +279,8 @@ def test_exif_without_an_orientation_or_with_an_invalid_one_is_not_damaged(gradi
     other[0x010F] = "a camera"
     for block in (other, PIL.Image.Exif(), exif(1), exif(6), exif(9)):
         for name in ("JPEG", "PNG", "WEBP"):
-            assert not read_header(encode(gradient(10, 20), name, exif=block)).damaged_exif
-    assert not read_header(encode(gradient(10, 20), "TIFF")).damaged_exif
+            assert not read_header(encode(gradient(10, 20), name, exif=block)).notes
+    assert not read_header(encode(gradient(10, 20), "TIFF")).notes
 
 
 def test_a_png_with_damaged_exif_is_decoded(gradient, encode):
@@ -540,3 +541,23 @@ def test_a_largest_value_that_is_no_white_level_does_not_change_the_scale(statis
 def test_the_grey_range_is_known_for_16_bit_images_only(gradient, encode):
     assert module.grey_range(tiff(TWELVE)) == (4095, 65535)
     assert module.grey_range(encode(gradient(8, 8), "PNG")) is None
+
+
+# ------------------------------------------------------------------ notes
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_an_image_with_a_scale_of_its_own_is_noted(mode, encode):
+    data = io.BytesIO()
+    PIL.Image.fromarray(np.arange(200).reshape(10, 20).astype("float32" if mode == "F" else "int32")).save(data, "TIFF")
+    assert read_header(data.getvalue()).notes == (OWN_SCALE,)
+    assert not read_header(encode(np.zeros((10, 20), np.uint16), "PNG")).notes
+
+
+@pytest.mark.parametrize("name", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_an_image_of_several_frames_is_noted(name, gradient):
+    first = PIL.Image.fromarray(gradient(10, 20))
+    for others, notes in (([first.rotate(180)], (FIRST_FRAME,)), ([], ())):
+        data = io.BytesIO()
+        first.save(data, name, save_all=True, append_images=others)
+        assert read_header(data.getvalue()).notes == notes

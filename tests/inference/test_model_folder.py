@@ -21,6 +21,7 @@ from eyebright.inference.model_folder import EVALUATION, MANIFEST, WEIGHTS, load
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.draw import Transform, canonical_draw, draw_all, pixels_version
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
@@ -411,3 +412,28 @@ def test_weights_that_are_not_finite_are_refused_with_their_tensor(tmp_path: Pat
     save_file(odd, tmp_path / WEIGHTS, metadata={"manifest": text})
     with pytest.raises(ArtifactError, match=f"the weights in '{tmp_path / WEIGHTS}' cannot be used: {says}"):
         load_model(tmp_path)
+
+
+def test_weights_that_were_changed_are_refused_also_where_they_stay_finite(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    whole = bytearray((tmp_path / WEIGHTS).read_bytes())
+    whole[-12] ^= 1  # one bit of a weight
+    (tmp_path / WEIGHTS).write_bytes(whole)
+    with pytest.raises(ArtifactError, match=f"{WEIGHTS}' is damaged: its weights have another hash"):
+        load_model(tmp_path)
+
+
+def test_a_model_without_a_hash_of_its_weights_is_loaded(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    data = json.loads((tmp_path / MANIFEST).read_text())
+    del data["weights"]
+    (tmp_path / MANIFEST).write_text(json.dumps(data))
+    assert torch.equal(load_model(tmp_path)[1]["weight"], STATE["weight"])
+
+
+def test_a_manifest_that_could_not_be_loaded_does_not_replace_one_that_can(tmp_path: Path) -> None:
+    save_model(tmp_path, manifest(), STATE)
+    target = RegressionBlock(2, standardize=True, center=[1e307, 0], scale=[1, 1])
+    with pytest.raises(ArtifactError, match="'target.center' must be null or a list of finite numbers"):
+        save_model(tmp_path, manifest(decision=Decision(target)), STATE)
+    assert load_model(tmp_path)[0].target == TARGET

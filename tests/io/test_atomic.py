@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.io.atomic import prepared_file, remove_stale, write_atomically
+from eyebright.io.atomic import exclusive_folder, prepared_file, remove_stale, write_atomically
 
 
 def test_a_written_file_replaces_the_old_one(tmp_path: Path) -> None:
@@ -120,3 +120,21 @@ def test_many_threads_that_write_one_file_leave_the_file_of_one_of_them(tmp_path
         list(pool.map(lambda i: write_atomically(path, lambda file: file.write_text(str(i))), range(100)))
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     assert int(path.read_text()) in range(100)
+
+
+def test_only_one_process_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+    hold = "import sys, time; from pathlib import Path; from eyebright.io.atomic import exclusive_folder\n"
+    hold += "with exclusive_folder(Path(sys.argv[1])) as free: print(free, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with exclusive_folder(tmp_path) as is_free:
+            assert not is_free
+        other.kill()
+    with exclusive_folder(tmp_path) as is_free:
+        assert is_free
+        with exclusive_folder(tmp_path) as again:
+            assert not again
+    with exclusive_folder(tmp_path) as is_free:
+        assert is_free
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eyebright.errors import InputError
-from eyebright.io.files import IMAGE_EXTENSIONS, folder_content, get_image_files
+from eyebright.io.files import IMAGE_EXTENSIONS, check_replaceable, folder_content, get_image_files
 
 
 def create_files(root: Path, *names: str) -> None:
@@ -157,3 +157,28 @@ def test_images_that_links_lead_to_outside_of_the_folder_are_listed_and_said(tmp
 def test_a_name_that_is_too_long_is_no_folder() -> None:
     with pytest.raises(InputError, match=r"there is no folder 'xxx.*characters left out"):
         folder_content("x" * 10_000)
+
+
+def test_folders_with_links_to_each_other_are_listed_in_a_bounded_time(tmp_path: Path) -> None:
+    count = 12  # following every path without a cycle would visit 12! folders
+    for i in range(count):
+        create_files(tmp_path, f"{i}/{i}.jpg")
+        for j in set(range(count)) - {i}:
+            (tmp_path / str(i) / f"to{j}").symlink_to(tmp_path / str(j), target_is_directory=True)
+    found = get_image_files(tmp_path)
+    assert {file.resolve() for file in found} == {tmp_path / str(i) / f"{i}.jpg" for i in range(count)}
+    assert len(found) <= count**3
+
+
+@pytest.mark.parametrize(("content", "is_refused"), [("", False), ("path,labels\n", False), ("file,labels\n", True)])
+def test_a_file_that_holds_something_else_is_not_replaced(content: str, is_refused: bool, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    check_replaceable(path, ["path,"], "predictions")
+    path.write_text(content)
+    if is_refused:
+        with pytest.raises(
+            InputError, match="exists and holds no predictions; choose another file for `out`, or remove"
+        ):
+            check_replaceable(path, ["path,"], "predictions")
+    else:
+        check_replaceable(path, ["path,"], "predictions")

@@ -163,7 +163,7 @@ def test_file_names_that_are_not_valid_unicode_are_written(page, tmp_path):
 def test_a_full_disk_keeps_the_old_report_and_leaves_no_temporary_file(page, tmp_path, monkeypatch):
     path = tmp_path / "out" / "report.html"
     path.parent.mkdir()
-    path.write_text("old")
+    path.write_text("<!DOCTYPE html>old")
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_the_old_report_and_leaves_no_temporary_file(page, tmp
         ArtifactError, match=rf"cannot write the report '{re.escape(str(path))}': No space left on device"
     ):
         write_report(page(), path)
-    assert path.read_text() == "old"
+    assert path.read_text() == "<!DOCTYPE html>old"
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -126,3 +126,44 @@ def test_files_left_out_beside_points_are_said_too(tmp_path: Path) -> None:
         (tmp_path / f"{name}.pts").write_text("version: 1\nn_points: 1\n{\n1 2\n}\n")
     (tmp_path / "3.heic").write_text("text")
     assert any("left out: 1 .heic;" in message for message in folder_source(tmp_path).messages)
+
+
+# ------------------------------------------------------------------ links
+
+
+@pytest.mark.parametrize("pool", ["a_pool", "z_pool"])
+def test_class_folders_that_are_links_to_one_pool_are_classes_whatever_it_is_called(pool: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    images(root, *(f"{pool}/{name}/{name}.png" for name in ("cat1", "dog1", "cat2", "dog2")))
+    for part, number in (("train", 1), ("valid", 2)):
+        images(root, f"{part}/cow/{part}.png")
+        for name in ("cat", "dog"):
+            (root / part / name).symlink_to(root / pool / f"{name}{number}", target_is_directory=True)
+    source = folder_source(root)
+    assert {(row.target, row.part) for row in source} == {
+        (name, part) for name in ("cat", "cow", "dog") for part in ("train", "valid")
+    }
+
+
+def test_an_image_in_two_parts_through_a_link_is_an_error(tmp_path: Path) -> None:
+    images(tmp_path, "train/cat/1.png", "train/dog/2.png")
+    (tmp_path / "valid").symlink_to(tmp_path / "train", target_is_directory=True)
+    with pytest.raises(
+        InputError, match=r"image 'valid/cat/1.png' \(the same file as 'train/cat/1.png'\) is for training"
+    ):
+        folder_source(tmp_path)
+
+
+def test_an_image_in_two_classes_through_a_link_is_an_error(tmp_path: Path) -> None:
+    images(tmp_path, "cat/1.png", "dog/2.png")
+    (tmp_path / "dog" / "1.png").symlink_to(tmp_path / "cat" / "1.png")
+    with pytest.raises(InputError, match="image 'dog/1.png' .* is dog here and cat there; remove one of them"):
+        folder_source(tmp_path)
+
+
+def test_an_image_twice_in_one_class_is_read_once_and_said(tmp_path: Path) -> None:
+    images(tmp_path, "cat/1.png", "dog/2.png")
+    (tmp_path / "dog" / "3.png").hardlink_to(tmp_path / "dog" / "2.png")
+    source = folder_source(tmp_path)
+    assert classes(source) == {"1.png": "cat", "2.png": "dog"}
+    assert "links to images that are read already, which are left out: 1" in source.messages

@@ -83,3 +83,14 @@ def test_a_file_that_is_not_an_options_file_is_refused(text: str, says: str, tmp
 def test_the_error_for_a_missing_file_says_where_training_writes_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no '.*options.json'; training writes it to the model folder"):
         Options.load(tmp_path / "options.json")
+
+
+def test_paths_hold_where_the_model_folder_is_a_link_to_another_disk(tmp_path: Path) -> None:
+    far = tmp_path / "far" / "sub"
+    far.mkdir(parents=True)
+    (tmp_path / "model").symlink_to(far, target_is_directory=True)
+    options = SavedOptions(tmp_path / "labels.csv", tmp_path / "model", ReadOptions(images=tmp_path / "photos"))
+    loaded = SavedOptions.load(options.save())
+    for there, path in ((loaded.source, "labels.csv"), (loaded.out, "far/sub"), (loaded.reading.images, "photos")):
+        assert there is not None
+        assert there.resolve() == tmp_path / path

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eyebright.errors import DataError
+from eyebright.errors import ArtifactError, DataError
+from eyebright.io.atomic import exclusive_folder
 from eyebright.models import build
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
@@ -51,3 +52,15 @@ def test_a_training_whose_only_label_is_on_every_image_is_refused(tmp_path: Path
         DataError, match="nothing can be learnt: each of the labels 'always' is on every training image"
     ):
         train(tmp_path, table, "always")
+
+
+def test_a_folder_that_another_training_writes_to_is_refused_and_unchanged(tmp_path: Path, table: pd.DataFrame) -> None:
+    (tmp_path / "model").mkdir()
+    with (
+        exclusive_folder(tmp_path / "model"),
+        pytest.raises(ArtifactError, match="another training writes to '.*model'; wait for its end, or give another"),
+    ):
+        train(tmp_path, table, "red", "blue")
+    assert list((tmp_path / "model").iterdir()) == []
+    train(tmp_path, table, "red", "blue")
+    train(tmp_path, table, "red", "blue")

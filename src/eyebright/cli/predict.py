@@ -8,7 +8,7 @@ import typer
 from eyebright.cli.output import print_data, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eyebright.cli.command import CommandArguments
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eyebright.inference.predictions import Prediction, SkippedImage
     from eyebright.inference.runtimes.base import Precision
     from eyebright.inference.runtimes.select import RuntimeName
+    from eyebright.io.files import FolderContent
     from eyebright.tasks.base import TargetBlock
 
 
@@ -36,22 +37,12 @@ def predict(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import PredictOptions
 
     options = arguments.parse(PredictOptions)
-    from eyebright.errors import InputError
     from eyebright.inference.predictor import load_predictor
-    from eyebright.io.files import FolderContent, folder_content
+    from eyebright.io.files import check_replaceable
 
-    contents: list[FolderContent] = []
-    empty: list[str] = []
-    for path in options.images:
-        try:
-            contents.append(folder_content(path) if os.path.isdir(path) else FolderContent([path], []))  # noqa: PTH112
-        except InputError as error:  # said, and the others are predicted
-            contents.append(FolderContent([], []))
-            empty.append(str(error))
-    if len(empty) == len(contents):
-        raise InputError("; ".join(empty))
-    for reason in empty:
-        say(f"left out: {reason}", err=True)
+    if options.out is not None:
+        check_replaceable(options.out, ["path,", "["], "predictions")
+    contents = _contents(options.images)
     predictor = load_predictor(
         options.model,
         device=options.device,
@@ -73,6 +64,30 @@ def predict(arguments: "CommandArguments") -> None:
             say(f"{path}: {sentence}", err=True)
     if not found:
         raise typer.Exit(2)
+
+
+def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":
+    """The images of each folder, and each image; folders without images are printed.
+
+    Raises:
+        InputError: all are folders without images.
+    """
+    from eyebright.errors import InputError
+    from eyebright.io.files import FolderContent, folder_content
+
+    contents: list[FolderContent] = []
+    empty: list[str] = []
+    for path in paths:
+        try:
+            contents.append(folder_content(path) if os.path.isdir(path) else FolderContent([path], []))  # noqa: PTH112
+        except InputError as error:  # said, and the others are predicted
+            contents.append(FolderContent([], []))
+            empty.append(str(error))
+    if len(empty) == len(contents):
+        raise InputError("; ".join(empty))
+    for reason in empty:
+        say(f"left out: {reason}", err=True)
+    return contents
 
 
 def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":

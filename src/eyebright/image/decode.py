@@ -40,7 +40,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
-from eyebright.image.exif import read_orientation
+from eyebright.image.exif import DAMAGED_EXIF, read_orientation
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.types import Size
@@ -48,6 +48,12 @@ from eyebright.types import Size
 MAX_PIXELS = 200_000_000
 """Images with more pixels are refused. A decoded pixel takes 3 bytes, and 1 to 4 more while it is decoded, or 6 in a
 progressive JPEG: at this limit 0.6 GB, and at most 1.4 GB or 1.8 GB together."""
+
+OWN_SCALE = (
+    "it holds 32-bit integers or floats, which are scaled from its own minimum to its maximum unless they are floats "
+    "between 0 and 1, so its brightness cannot be compared with that of other images"
+)
+FIRST_FRAME = "it has several frames or pages, of which the first is read"
 
 PathOrBytes = str | bytes
 """A path, or the content of an image file."""
@@ -61,13 +67,13 @@ class Header(NamedTuple):
     Args:
         stored_size: (height, width) of the pixels in the file, before the EXIF orientation is applied.
         orientation: EXIF orientation, 1 (upright) to 8.
-        damaged_exif: True if the orientation cannot be read, and 1 is taken.
+        notes: what a user should know of how the image is read, such as `eyebright.image.exif.DAMAGED_EXIF`.
         plain_jpeg: True for a greyscale or RGB JPEG, False for a CMYK JPEG and other formats.
     """
 
     stored_size: Size
     orientation: int
-    damaged_exif: bool
+    notes: tuple[str, ...]
     plain_jpeg: bool
 
 
@@ -81,7 +87,12 @@ def read_header(source: PathOrBytes) -> Header:
         image = _identify(source, file)
         plain_jpeg = image.format in _JPEG_FORMATS and image.mode in ("RGB", "L")
         size = Size(image.height, image.width)
-        return Header(size, *read_orientation(image, file), plain_jpeg)
+        frames = image.format not in _JPEG_FORMATS and bool(getattr(image, "is_animated", False))
+        has_own_scale = image.mode in ("I", "F") and not _is_16_bit(image)
+        orientation = read_orientation(image, file)
+        noted = {DAMAGED_EXIF: orientation.damaged, OWN_SCALE: has_own_scale, FIRST_FRAME: frames}
+        notes = tuple(note for note, applies in noted.items() if applies)
+        return Header(size, orientation.value, notes, plain_jpeg)
 
 
 def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt8[np.ndarray, "h w 3"]:

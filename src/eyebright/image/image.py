@@ -101,9 +101,9 @@ class Image:
         return "RGB"
 
     @property
-    def has_damaged_exif(self) -> bool:
-        """True if the EXIF data of the file are damaged: its orientation is unknown, and it is taken as upright."""
-        return self._header is not None and self._header.damaged_exif
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the file is read, such as damaged EXIF data; usually nothing."""
+        return () if self._header is None else self._header.notes
 
     def pixels(self, reduce: int = 1) -> Pixels:
         """The upright pixels, as a new uint8 array of shape (height, width, 3).

@@ -7,7 +7,8 @@
 All files are first written to temporary names and flushed to the disk, then renamed one after another, so a full disk
 leaves an older model unchanged. A crash between two renames can leave an old manifest beside new weights, so the
 weights file holds a copy of its manifest: ``manifest.json`` is used if its ``id`` equals that of the copy (it may have
-been edited by hand), otherwise the copy. An evaluation is only used if its hash is that in the manifest.
+been edited by hand), otherwise the copy. Weights and an evaluation are only used if their hashes are those in the
+manifest.
 
 Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
 """
@@ -72,10 +73,11 @@ def save_model(
         located = replace(evaluation, root=_relative(evaluation.root, folder))
         saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
         manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
-    data = {**manifest.to_json(), "id": identity}
+    data = {**manifest.to_json(), "id": identity, "weights": _digest(state)}
     # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
     text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    Manifest.from_json(json.loads(text))  # what could not be loaded is not saved in the place of what can
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
@@ -157,10 +159,21 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
 def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
     """A hash of a model's description and its weights, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
+    _update(digest, state)
+    return digest.hexdigest()
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """A hash of the weights alone; a manifest that a person has edited is still that of its weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    _update(digest, state)
+    return digest.hexdigest()
+
+
+def _update(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
     for name in sorted(state):
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | None]) -> None:
@@ -214,9 +227,13 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
-        return Manifest.from_json(_choose_manifest(folder / MANIFEST, copy)), state
+        content = _choose_manifest(folder / MANIFEST, copy)
+        manifest = Manifest.from_json(content)
     except ArtifactError as error:
         raise ArtifactError(f"cannot use the model in '{folder}': {error}") from None
+    if weights and content.get("weights", digest := _digest(state)) != digest:  # older versions saved no hash
+        raise ArtifactError(f"'{path}' is damaged: its weights have another hash than those that were saved")
+    return manifest, state
 
 
 def _check_model_folder(folder: Path) -> None:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
 from eyebright.errors import ArtifactError, ImageError, InputError, shortened
-from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
@@ -178,8 +177,7 @@ class Predictor:
         except ImageError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
-        note = DAMAGED_EXIF if image.has_damaged_exif else ""
-        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp, note)
+        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp, "; ".join(image.notes))
 
     def _predictions(self, batch: list[_Preprocessed]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""

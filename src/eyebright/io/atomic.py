@@ -108,6 +108,35 @@ def attempts() -> Generator[None, None, None]:
         pause = min(pause + 0.001, 0.02)
 
 
+@contextmanager
+def exclusive_folder(folder: Path) -> Generator[bool, None, None]:
+    """Holds a lock on a folder; False if another process, or this one, already does.
+
+    No file is written for it, and the system releases it if the process is killed. Where folders cannot be locked (on
+    Windows, on some network drives) nothing is locked.
+    """
+    try:
+        import fcntl  # not on Windows
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield True
+        return
+    try:
+        is_free = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_free = False
+        except OSError:
+            pass
+        yield is_free
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for worker processes that were forked in the meantime
+        os.close(descriptor)
+
+
 def remove_stale(folder: Path) -> None:
     """Removes the temporary folders that killed processes have left; never those of a living one.
 

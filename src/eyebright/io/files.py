@@ -6,7 +6,7 @@ gives the same split on every machine.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +122,8 @@ def get_image_files(
 
     Args:
         path: the folder.
-        recurse: include the images in subfolders; symbolic links to folders are followed.
+        recurse: include the images in subfolders; symbolic links to folders are followed, so an image that links lead
+            to in several places has several paths.
         folders: names of direct subfolders of ``path`` to search, instead of all; ``"."`` is ``path`` itself.
 
     Raises:
@@ -136,6 +137,28 @@ def get_image_files(
     ['a.png', 'b.JPG']
     """
     return folder_content(path, recurse=recurse, folders=folders).images
+
+
+def check_replaceable(path: Path, beginnings: Sequence[str], what: str) -> None:
+    """Refuses to write over a file that holds something else, such as an image or a table of labels.
+
+    Args:
+        path: the file to write; it need not exist, and may be empty.
+        beginnings: texts with which a file begins that may be replaced, in lower case.
+        what: it would hold, for the message: ``"predictions"``.
+
+    Raises:
+        InputError: the file exists and begins in another way.
+    """
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            begin = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    except OSError:  # writing reports it
+        return
+    if begin and not begin.startswith(tuple(text.encode() for text in beginnings)):
+        raise InputError(f"'{path}' exists and holds no {what}; choose another file for `out`, or remove this one")
 
 
 def _check(root: Path, folders: Sequence[str] | None) -> None:
@@ -153,21 +176,25 @@ def _check(root: Path, folders: Sequence[str] | None) -> None:
 def _visible_files(root: Path, folders: Sequence[str] | None, *, recurse: bool) -> Iterator[tuple[str, str, bool]]:
     """(folder, file name, whether a symbolic link leads out of the root) of every file that is not hidden."""
     inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - kept as text
-    visited: set[str] = set()
+    seen: set[str] = set()
     for start in (".",) if folders is None else folders:
         descend = recurse and (folders is None or start != ".")
-        pending = [str(root / start)]
+        pending: list[tuple[str, frozenset[str]]] = [(str(root / start), frozenset())]
         while pending:
-            folder = pending.pop()
+            folder, above = pending.pop()
             real = os.path.realpath(folder)
-            visited.add(real)
+            above |= {real}
+            # Below a second visit, no link to a folder that was seen is followed: n folders with links to each other
+            # would have n! paths.
+            closed = seen if real in seen else above
+            seen.add(real)
             leads_out = not os.path.join(real, "").startswith(inside)  # noqa: PTH118
             entries = [entry for entry in _entries(folder) if not entry.name.startswith(".")]
             subfolders = [entry.name for entry in entries if _is_folder(entry)]
             pending += [
-                os.path.join(folder, name)  # noqa: PTH118
+                (os.path.join(folder, name), above)  # noqa: PTH118
                 for name in reversed(subfolders)
-                if descend and _is_new(folder, name, visited)
+                if descend and not _leads_to(folder, name, closed)
             ]
             for entry in entries:
                 if not _is_folder(entry):
@@ -191,10 +218,10 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _is_new(folder: str, name: str, visited: set[str]) -> bool:
-    """False for a link to a folder that was already visited, because links can form cycles."""
+def _leads_to(folder: str, name: str, folders: Set[str]) -> bool:
+    """True for a link to one of these folders, such as a folder that it lies in: links can form cycles."""
     inner = Path(folder, name)
-    return not inner.is_symlink() or os.path.realpath(inner) not in visited
+    return inner.is_symlink() and os.path.realpath(inner) in folders
 
 
 def _describe_content(others: Sequence[Path]) -> str:

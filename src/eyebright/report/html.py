@@ -12,6 +12,7 @@ from typing import Any
 
 from eyebright.errors import ArtifactError
 from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
 from eyebright.report.data import ReportData
 
 
@@ -24,8 +25,10 @@ def write_report(data: ReportData, path: str | Path) -> Path:
 
     Raises:
         ArtifactError: the file cannot be written.
+        InputError: the file exists and is no HTML page.
     """
     path = Path(path)
+    check_replaceable(path, ["<!doctype html"], "report")
     page = render_report(data)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Duplicate rows of a label file: rows with the same image must agree, and the first is kept.
+"""Images that a label file or a folder holds twice: their targets and parts must agree, and the first is kept.
 
 Two names are the same image if they are the same path ('./a.jpg' is 'a.jpg'), or if the file system says that they are
 the same file, as with absolute paths and links.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import TableError
+from eyebright.errors import InputError, TableError
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Row, Source
@@ -22,6 +22,7 @@ def first_row_of_each_image(source: Source) -> IndexArray:
 
     Raises:
         TableError: a later row of an image has another target or another part than its first row.
+        InputError: the same in a folder, for an image that links lead to in two places.
     """
     first: dict[Hashable, Row] = {}
     is_duplicate = np.zeros(len(source), dtype=np.bool_)
@@ -36,19 +37,25 @@ def first_row_of_each_image(source: Source) -> IndexArray:
 
 
 def _check_same_target_and_part(row: Row, before: Row) -> None:
-    (file, first), line = (one.source.files[one.index] for one in (row, before)), before.line
-    same = "" if file == first else f" (the same file as '{first}')"
-    subject = f"'{row.source.name}' line {row.line}: image '{file}'{same}"
+    file, first = (one.source.files[one.index] for one in (row, before))
+    image = f"image '{file}'" + ("" if file == first else f" (the same file as '{first}')")
     if not _are_equal(row.target, before.target):
         block = row.source.block()
         text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
+        if row.line is None:
+            raise InputError(f"'{row.source.root}': {image} is {text} here and {text_before} there; remove one of them")
         raise TableError(
-            f"{subject} has {text}, but on line {line} it has {text_before}; give each image one row with all of its "
-            "target"
+            f"'{row.source.name}' line {row.line}: {image} has {text}, but on line {before.line} it has {text_before}; "
+            "give each image one row with all of its target"
         )
     if row.part != before.part:
         purposes = " and for ".join(words for part, words in PART_WORDS.items() if part in (row.part, before.part))
-        raise TableError(f"{subject} is for {purposes} (see line {line}); it can only be for one")
+        if row.line is None:
+            raise InputError(f"'{row.source.root}': {image} is for {purposes}; remove one of them")
+        raise TableError(
+            f"'{row.source.name}' line {row.line}: {image} is for {purposes} (see line {before.line}); it can only be "
+            "for one"
+        )
 
 
 def _are_equal(target: Any, other: Any) -> bool:

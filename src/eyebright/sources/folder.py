@@ -10,6 +10,7 @@ import numpy as np
 from eyebright.errors import InputError, listing
 from eyebright.io.files import FolderContent, folder_content
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.folder_parts import FolderParts, parts_of_folders
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.parts import part_of
@@ -86,7 +87,7 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
     found = parts_of_folders(root, files)
     others = [file for file in content.others if file.suffix.lower() != ".pts"]
     messages = [*pts_messages(found.files, len(content.images) - len(files)), *found.messages]
-    return Source(
+    source = Source(
         kind=kind,
         root=root,
         files=_relative(root, found.files),
@@ -94,6 +95,7 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
         part=found.part,
         messages=(*messages, *_left_out(content._replace(others=others))),
     )
+    return _without_duplicates(source)
 
 
 def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
@@ -117,7 +119,20 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
         messages.append(f"images without a label (in {listing(unlabeled)}), which are left out: {int(out.sum())}")
         source = source.take(np.flatnonzero(~out))
     messages += [*_inner_folders(found, base), *_left_out(content), *_folders_without_images(base, content, classes)]
-    return one_spelling(source.with_messages(*messages))
+    return _without_duplicates(one_spelling(source.with_messages(*messages)))
+
+
+def _without_duplicates(source: Source) -> Source:
+    """The source with each file once, which links may lead to in several places.
+
+    Raises:
+        InputError: the places have different targets or parts.
+    """
+    first = first_row_of_each_image(source)
+    more = len(source) - len(first)
+    if not more:
+        return source
+    return source.take(first).with_messages(f"links to images that are read already, which are left out: {more}")
 
 
 def _base(root: Path, files: Sequence[Path]) -> Path:

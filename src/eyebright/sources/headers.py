@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from eyebright.errors import ImageError, InputError, listing
-from eyebright.image.decode import grey_range
+from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, grey_range
+from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
 from eyebright.sources.source import Source
 from eyebright.tasks.point_units import implausible_reason
@@ -18,7 +19,7 @@ UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 
 _CHECKED_RANGES = 16  # images whose 16-bit grey values are compared with their range
 _HARDLY_USED = 8  # values below this part of the range are nearly black
-_NAMED = 5  # images with damaged EXIF data that a message names
+_NAMED = 5  # images that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
 
@@ -26,8 +27,9 @@ _IMAGES_HINT = "`images` is the folder that the table's file names are relative 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
-    A message says if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black; and
-    which images are taken as upright because their EXIF data are damaged.
+    Messages say if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black; which
+    images are taken as upright because their EXIF data are damaged, have several frames, or a scale of their own; and
+    which points are far outside of their image.
 
     No header is read twice, even if `points_in_pixels` has read some before.
 
@@ -78,7 +80,7 @@ def _with_sizes(source: Source) -> tuple[Source, dict[int, ImageError]]:
     """(source with the height and width of each image, error by row); known sizes are not read again."""
     sizes = np.zeros((len(source), 2), dtype=np.int32) if source.sizes is None else source.sizes.copy()
     bad: dict[int, ImageError] = {}
-    damaged: list[int] = []
+    noted: dict[str, list[int]] = {}
     for i in np.flatnonzero(sizes[:, 0] == 0).tolist():
         try:
             image = Image.create(source[i].path)
@@ -86,14 +88,23 @@ def _with_sizes(source: Source) -> tuple[Source, dict[int, ImageError]]:
             bad[i] = error
             continue
         sizes[i] = image.shape
-        if image.has_damaged_exif:
-            damaged.append(i)
-    source = replace(source, sizes=sizes)
-    if damaged:
-        names = listing([source.files[i] for i in damaged[:_NAMED]])
-        more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
-        source = source.with_messages(f"images whose EXIF data are damaged, which are taken as upright: {names}{more}")
-    return source, bad
+        for note in image.notes:
+            noted.setdefault(note, []).append(i)
+    messages = [_note_message(note, [source.files[i] for i in rows]) for note, rows in noted.items()]
+    return replace(source, sizes=sizes).with_messages(*messages), bad
+
+
+_NOTED = {
+    DAMAGED_EXIF: "images whose EXIF data are damaged, which are taken as upright",
+    OWN_SCALE: "images of 32-bit integers or floats, each of which is scaled from its own minimum to its maximum, "
+    "unless it holds floats between 0 and 1, so their brightness cannot be compared",
+    FIRST_FRAME: "images of several frames or pages, of which the first is read",
+}
+
+
+def _note_message(note: str, files: list[str]) -> str:
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f"{_NOTED[note]}: {listing(files[:_NAMED])}{more}"
 
 
 def _dark_messages(source: Source, bad: set[int]) -> list[str]:

@@ -79,7 +79,7 @@ class SavedOptions:
         if path.is_dir():
             path /= OPTIONS_FILE
         content = _content(path)
-        folder = path.parent
+        folder = path.parent.resolve()  # the system resolves links before '..'
         reading = {**content["reading"]}
         reading |= {name: folder / reading[name] for name in _PATHS if reading.get(name) is not None}
         training = options_from_json(Options, content["training"], file=f"'{path}'")
@@ -129,4 +129,9 @@ def _parsed(path: Path) -> Any:
 
 
 def _relative(path: str | Path | None, folder: Path) -> str | None:
-    return None if path is None else Path(os.path.relpath(path, folder)).as_posix()
+    """The path relative to the folder, whose links are resolved, as are those of the folder that the path is in."""
+    if path is None:
+        return None
+    path = Path(path)
+    real = path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+    return Path(os.path.relpath(real, folder.resolve())).as_posix()

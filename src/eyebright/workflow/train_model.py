@@ -6,7 +6,7 @@ The functions are in the order of the steps: check, split, batches, train, evalu
 import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.io.atomic import exclusive_folder
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
@@ -101,12 +102,15 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
     """Creates the folder, and deletes it again if the ``with`` block fails before anything is written to it.
 
     Raises:
-        ArtifactError: the folder cannot be written to.
+        ArtifactError: the folder cannot be written to, or another training writes to it.
     """
     created = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]  # noqa: PTH110
     try:
         _check_writable(out)
-        yield
+        with exclusive_folder(out) if is_main_process() else nullcontext(enter_result=True) as is_free:
+            if not is_free:
+                raise ArtifactError(f"another training writes to '{out}'; wait for its end, or give another folder")
+            yield
     except BaseException:
         for folder in created:
             with suppress(OSError):  # it was not created, or contains a checkpoint

@@ -1,7 +1,7 @@
 # make demo         the main job on an image set that is made on the spot
 # make test         the tests
 # make check        format, lint, types, layers
-# make docs         the pages of docs/ that are made from the code
+# make docs         the documentation site, in site/, and docs/options.md, which is made from the code
 # make test-oldest  the core of the tests with the oldest dependencies that pyproject.toml allows
 # make coverage     the tests with branch coverage
 # make gpu-check    what needs a GPU: with the packages of PYTHON, nothing is installed
@@ -49,6 +49,7 @@ check: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m eyebright.cli.reference > docs/options.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet  # without the theme's notice on MkDocs 2
 
 test-oldest: $(OLDEST)/.dev
 	$(OLDEST)/$(SCRIPTS)/python -m pytest $(CORE)
@@ -65,7 +66,7 @@ gpu-check:
 	PYTHONPATH=src $(PYTHON) benchmarks/gpu_check.py --json gpu-check.json $(GPU_OPTIONS)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo/out
+	rm -rf $(VENV) $(OLDEST) demo/out site
 
 $(VENV)/.uv:
 	$(PYTHON) -c 'import sys; sys.exit("eyebright needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'

@@ -46,7 +46,9 @@ def test_ordinal_metrics_on_images_of_known_class_equal_those_of_sklearn(unknown
 def test_right_answers_have_a_kappa_of_one_and_a_constant_one_of_zero():
     target = torch.tensor([0, 2, 1, 2])
     assert kappa(torch.eye(3)[target], target) == 1
-    assert kappa(torch.eye(3)[[1, 1, 1, 1]], target) == pytest.approx(0)
+    for images in range(3, 60):  # exactly: the baseline of a report is not -4.44e-16
+        target = torch.arange(images) % 3
+        assert kappa(torch.eye(3)[[1] * images], target) == 0
 
 
 def test_without_known_classes_the_ordinal_metrics_are_nan():

@@ -57,8 +57,9 @@ def quadratic_kappa(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " n
     `ordinal_accuracy`.
     """
     predicted, true = _known(probabilities, target)
-    chance = predicted.square().mean() + true.square().mean() - 2 * predicted.mean() * true.mean()
-    return float(1 - (predicted - true).square().mean() / chance)
+    n = len(true)  # times n squared all terms are whole numbers: a constant prediction is exactly 0
+    chance = n * (predicted.square().sum() + true.square().sum()) - 2 * predicted.sum() * true.sum()
+    return float(1 - n * (predicted - true).square().sum() / chance)
 
 
 ordinal_top1 = Metric("accuracy", ordinal_accuracy, takes="probabilities")

@@ -20,12 +20,7 @@ class Doctests(griffe.Extension):
 def fenced(docstring: str) -> str:
     r"""The docstring, where each doctest is a fenced block.
 
-    >>> print(fenced("Twice.\n\n>>> twice(2)\n4"))
-    Twice.
-    <BLANKLINE>
-    ```pycon
-    >>> twice(2)
-    4
-    ```
+    >>> fenced("Twice.\n\n>>> twice(2)\n4")
+    'Twice.\n\n```pycon\n>>> twice(2)\n4\n```'
     """
     return _DOCTEST.sub(lambda match: f"{match['indent']}```pycon\n{match[0]}\n{match['indent']}```", docstring)

@@ -45,6 +45,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pyright --project benchmarks --pythonpath $(BIN)/python
+	$(BIN)/pyright --project tests --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev

@@ -79,7 +79,7 @@ def test_cnn_learner_works_in_a_notebook_that_turns_deprecation_warnings_into_er
             pytest.warns(FutureWarning, match="cnn_learner has been renamed to vision_learner"),
             pytest.raises(TypeError),
         ):
-            notebook.cnn_learner()
+            notebook.cnn_learner()  # pyright: ignore[reportCallIssue]
 
 
 def test_tensor_takes_lists_arrays_and_columns_and_turns_float64_into_float32() -> None:

@@ -139,7 +139,7 @@ def test_the_repr_of_points_reads_only_a_few_targets(folder: Path, table: pd.Dat
 
     def point(row: pd.Series) -> list[float]:
         asked.append(row.name)
-        return [row["x"], row["y"]]
+        return [row["x"], row["y"]]  # pyright: ignore[reportReturnType]
 
     marked = pd.concat([table[table["x"].notna()]] * 4, ignore_index=True)
     datasets = squares_block(folder, blocks=(ImageBlock, PointBlock), get_y=point).datasets(marked)

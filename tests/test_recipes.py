@@ -139,7 +139,7 @@ def test_plot_thresholds_plots_the_metric_at_each_threshold() -> None:
     plot_thresholds(hamming_accuracy, PRED, TRUE, samples=11)
     ax = plt.gca()
     assert ax.get_title() == "hamming_accuracy at different thresholds"
-    np.testing.assert_allclose(ax.lines[0].get_xdata(), np.linspace(0, 1, 11))
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), np.linspace(0, 1, 11))  # pyright: ignore[reportCallIssue]
     assert ax.lines[0].get_ydata()[5] == pytest.approx(0.8125)
 
 

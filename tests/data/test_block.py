@@ -157,9 +157,9 @@ def test_a_batch_larger_than_the_training_set_is_an_error_and_the_default_fits(
 
 def test_the_error_for_an_unknown_keyword_names_the_nearest_unlike_in_fastai(folder: Path, table: pd.DataFrame) -> None:
     with pytest.raises(TypeError, match="no keyword 'shufle'. Did you mean 'shuffle'"):
-        block(folder).dataloaders(table, shufle=False)
+        block(folder).dataloaders(table, shufle=False)  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="no keyword 'item_tfm'. Did you mean 'item_tfms'"):
-        DataBlock(item_tfm=Resize(32))
+        DataBlock(item_tfm=Resize(32))  # pyright: ignore[reportCallIssue]
 
 
 def test_blocks_that_are_not_an_input_and_a_target_are_refused() -> None:
@@ -211,7 +211,7 @@ def test_fitting_points_reads_only_one_target(folder: Path, table: pd.DataFrame)
 
     def center(row: pd.Series) -> list[float]:
         calls.append(row["fname"])
-        return [row["x"], row["y"]]
+        return [row["x"], row["y"]]  # pyright: ignore[reportReturnType]
 
     datasets = block(folder, blocks=(ImageBlock, PointBlock), get_y=center).datasets(table)
     assert len(calls) == 1
@@ -222,7 +222,7 @@ def test_points_that_look_like_fractions_are_an_error_unless_in_pixels_is_set(
     folder: Path, table: pd.DataFrame
 ) -> None:
     def fractions(row: pd.Series) -> list[float]:
-        return [row["x"] / 64, row["y"] / 48]
+        return [row["x"] / 64, row["y"] / 48]  # pyright: ignore[reportReturnType]
 
     points = block(folder, blocks=(ImageBlock, PointBlock), get_y=fractions)
     points.datasets(table)
@@ -247,7 +247,7 @@ def test_points_are_checked_even_if_some_images_are_unreadable(tmp_path: Path) -
 
 def test_the_error_for_an_image_with_another_number_of_points_names_its_row(folder: Path, table: pd.DataFrame) -> None:
     def one_or_two(row: pd.Series) -> list[list[float]]:
-        return [[20.0, 20.0]] * (1 if row["fname"] == "004.png" else 2)
+        return [[20.0, 20.0]] * (1 if str(row["fname"]) == "004.png" else 2)
 
     points = block(folder, blocks=(ImageBlock, PointBlock), get_y=one_or_two)
     with pytest.raises(DataError, match="row 4: this image has 1 points, the others have 2"):

@@ -188,7 +188,7 @@ def test_the_slots_of_closed_chunks_are_used_again_and_those_of_open_chunks_are_
 
 
 def children() -> set[int]:
-    return {child.pid for child in multiprocessing.active_children()}
+    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
 
 
 @needs_fork

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -35,7 +36,7 @@ def table(folder: Path) -> pd.DataFrame:
     return coloured_squares(folder, 32)
 
 
-def titles_and_colors(dls: DataLoaders, scores: torch.Tensor, **options: object) -> list[tuple[str, str]]:
+def titles_and_colors(dls: DataLoaders, scores: torch.Tensor, **options: Any) -> list[tuple[str, Any]]:
     batch = next(dls.valid.batches())
     predictions = Decision(dls.target).decode_batch(dls.target.to_user_units(scores, batch.warps[: len(scores)]))
     show_predictions(dls.valid_ds, batch, predictions, **options)  # type: ignore[arg-type]
@@ -78,10 +79,10 @@ def test_points_are_drawn_on_the_user_s_own_image_with_target_and_prediction_sid
     assert len(axes) == 6  # as in fastai: three pairs
     row = marked[marked["is_valid"]].iloc[0]
     assert axes[0].images[0].get_array().shape == (48, 64, 3)
-    np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])
+    np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])  # pyright: ignore[reportCallIssue]
     height, width = batch.warps[0].size
     center = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
-    np.testing.assert_allclose(
+    np.testing.assert_allclose(  # pyright: ignore[reportCallIssue]
         axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(center)).xy, atol=1e-6
     )
 

@@ -19,6 +19,7 @@ from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.regression import RegressionBlock
+from eyebright.types import LabelSet
 
 COLUMNS = {
     "text": ["a b", "", None, "b"],
@@ -83,7 +84,7 @@ class Counted(MultiCategoryBlock):
 
     calls: ClassVar[Counter[str]] = Counter()
 
-    def read(self, raw: Any) -> frozenset[str]:
+    def read(self, raw: Any) -> LabelSet:
         self.calls["read"] += 1
         return super().read(raw)
 

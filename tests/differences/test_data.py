@@ -43,7 +43,7 @@ def test_an_image_without_labels_adds_no_empty_class(
     unlabelled = (table["labels"] == "") & ~table["is_valid"]
     datasets = squares_block(folder, get_y=get_y).datasets(table.replace({"labels": {"": empty}}))
     assert list(datasets.vocab) == ["blue", "green", "red"]
-    indices = [i for i, index in enumerate(datasets.train.indices) if unlabelled[index]]
+    indices = [i for i, index in enumerate(datasets.train.indices) if bool(unlabelled[index])]
     assert indices
     assert all(not datasets.train[i][1].any() for i in indices)
 
@@ -52,7 +52,7 @@ def test_an_unsupported_sampler_argument_is_refused(folder: Path, table: pd.Data
     """Row 7: fastai's ``dataloaders`` ignores unknown keywords, so a sampler has no effect."""
     assert TRAPS["unknown kwargs to dataloaders() are silently ignored"] == {"err": None, "bs": 64}
     with pytest.raises(TypeError, match="no keyword 'sampler'. It has: source, path, bs"):
-        squares_block(folder).dataloaders(table, sampler=[0, 1])
+        squares_block(folder).dataloaders(table, sampler=[0, 1])  # pyright: ignore[reportCallIssue]
 
 
 def test_an_error_in_a_getter_names_the_image_and_has_a_short_traceback(folder: Path, table: pd.DataFrame) -> None:

@@ -53,22 +53,22 @@ def test_torch_losses_accept_the_outputs_and_targets_of_a_batch(folder: Path, ta
 
 
 UNKNOWN_KEYWORDS: dict[str, tuple[Callable[[Learner, Any], Any], str]] = {
-    "dataloaders": (lambda learn, data: squares_block(Path()).dataloaders(data, batch_sise=4), "batch_sise"),
-    "DataBlock": (lambda learn, data: DataBlock(item_tfm=Resize(32)), "item_tfm'. Did you mean 'item_tfms'"),
+    "dataloaders": (lambda learn, data: squares_block(Path()).dataloaders(data, batch_sise=4), "batch_sise"),  # pyright: ignore[reportCallIssue]
+    "DataBlock": (lambda learn, data: DataBlock(item_tfm=Resize(32)), "item_tfm'. Did you mean 'item_tfms'"),  # pyright: ignore[reportCallIssue]
     "new": (lambda learn, data: DataBlock().new(spliter=None), "spliter'. Did you mean 'splitter'"),
-    "show_batch": (lambda learn, data: learn.dls.show_batch(nrow=1), "nrow'. Did you mean 'nrows'"),
+    "show_batch": (lambda learn, data: learn.dls.show_batch(nrow=1), "nrow'. Did you mean 'nrows'"),  # pyright: ignore[reportCallIssue]
     "vision_learner": (
         lambda learn, data: small_learner(learn.dls, loss_fn=None),
         "loss_fn'. Did you mean 'loss_func'",
     ),
-    "fit": (lambda learn, data: learn.fit(1, cb=[]), "cb'. Did you mean 'cbs'"),
-    "fit_one_cycle": (lambda learn, data: learn.fit_one_cycle(1, lr=1e-3), "lr'. It has: n_epoch, lr_max"),
-    "fine_tune": (lambda learn, data: learn.fine_tune(1, lr_max=1e-3), "lr_max'. .*It has: epochs, base_lr"),
-    "lr_find": (lambda learn, data: learn.lr_find(num_its=9), "num_its'. Did you mean 'num_it'"),
-    "validate": (lambda learn, data: learn.validate(metric=None), "metric'. Did you mean 'metrics'"),
-    "get_preds": (lambda learn, data: learn.get_preds(with_inputs=True), "with_inputs'. Did you mean 'with_input'"),
-    "show_results": (lambda learn, data: learn.show_results(max=4), "max'. Did you mean 'max_n'"),
-    "aug_transforms": (lambda learn, data: aug_transforms(max_rotat=5), "max_rotat'. Did you mean 'max_rotate'"),
+    "fit": (lambda learn, data: learn.fit(1, cb=[]), "cb'. Did you mean 'cbs'"),  # pyright: ignore[reportCallIssue]
+    "fit_one_cycle": (lambda learn, data: learn.fit_one_cycle(1, lr=1e-3), "lr'. It has: n_epoch, lr_max"),  # pyright: ignore[reportCallIssue]
+    "fine_tune": (lambda learn, data: learn.fine_tune(1, lr_max=1e-3), "lr_max'. .*It has: epochs, base_lr"),  # pyright: ignore[reportCallIssue]
+    "lr_find": (lambda learn, data: learn.lr_find(num_its=9), "num_its'. Did you mean 'num_it'"),  # pyright: ignore[reportCallIssue]
+    "validate": (lambda learn, data: learn.validate(metric=None), "metric'. Did you mean 'metrics'"),  # pyright: ignore[reportCallIssue]
+    "get_preds": (lambda learn, data: learn.get_preds(with_inputs=True), "with_inputs'. Did you mean 'with_input'"),  # pyright: ignore[reportCallIssue]
+    "show_results": (lambda learn, data: learn.show_results(max=4), "max'. Did you mean 'max_n'"),  # pyright: ignore[reportCallIssue]
+    "aug_transforms": (lambda learn, data: aug_transforms(max_rotat=5), "max_rotat'. Did you mean 'max_rotate'"),  # pyright: ignore[reportCallIssue]
     "Resize": (lambda learn, data: Resize(32, methd="pad"), "methd"),  # type: ignore[call-arg]
     "RandomResizedCrop": (lambda learn, data: RandomResizedCrop(32, minscale=0.3), "minscale"),  # type: ignore[call-arg]
     "RandomSplitter": (lambda learn, data: RandomSplitter(valid=0.3), "valid"),  # type: ignore[call-arg]

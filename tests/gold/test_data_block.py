@@ -37,8 +37,8 @@ CHAPTER_5 = DataBlock(
 
 def splitter(table: pd.DataFrame) -> tuple[list[int], list[int]]:
     """The splitter of chapter 6 of the fastai book."""
-    train = table.index[~table["is_valid"]].tolist()
-    valid = table.index[table["is_valid"]].tolist()
+    train = table.index[~table["is_valid"]].tolist()  # pyright: ignore[reportCallIssue]
+    valid = table.index[table["is_valid"]].tolist()  # pyright: ignore[reportCallIssue]
     return train, valid
 
 

@@ -200,7 +200,7 @@ def test_channels_are_resampled_independently(warp: Warp, channels: int, dtype: 
 def test_padding_by_whole_pixels_equals_numpys_pad(pad_mode: str) -> None:
     image = scene(SOURCE)
     mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad_mode]
-    expected = np.pad(image, ((20, 30), (70, 40), (0, 0)), mode=mode)
+    expected = np.pad(image, ((20, 30), (70, 40), (0, 0)), mode=mode)  # pyright: ignore[reportCallIssue]
     warp = Warp.crop(SOURCE, Size(110, 200), left=-70, top=-20)
     assert np.array_equal(warp.pixels(image, pad_mode=pad_mode), expected)
     assert np.allclose(warp_as_batch(warp, image, pad_mode), expected, atol=1e-2)
@@ -212,7 +212,7 @@ def test_padding_in_a_rotation_equals_rotating_a_padded_image(shrink: int, pad_m
     source, padded_size = Size(120, 180), Size(360, 480)
     mode = {"zeros": "constant", "border": "edge", "reflection": "symmetric"}[pad_mode]
     image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
-    padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=mode)
+    padded = np.pad(image, ((120, 120), (150, 150), (0, 0)), mode=mode)  # pyright: ignore[reportCallIssue]
     after = Warp.rotate(padded_size, 7).then(Warp.resize(padded_size, Size(360 // shrink, 480 // shrink)))
     warp = Warp.crop(source, padded_size, left=-150, top=-120).then(after)
     inner = np.s_[
@@ -335,7 +335,7 @@ def test_an_image_of_one_pixel_can_be_enlarged(
 ) -> None:
     image, pixel = np.full((1, 1, 3), 90, dtype=np.uint8), Size(1, 1)
     for warp in (Warp.resize(pixel, Size(7, 5)), Warp.rotate(pixel, 30).then(Warp.resize(pixel, Size(7, 5)))):
-        assert np.allclose(apply_warp(warp, image, pad_mode=pad_mode), 90, atol=1e-3)
+        assert np.allclose(apply_warp(warp, image, pad_mode=pad_mode), 90, atol=1e-3)  # pyright: ignore[reportCallIssue]
 
 
 def test_an_image_can_be_shrunk_to_one_pixel() -> None:

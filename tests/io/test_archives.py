@@ -21,7 +21,7 @@ FILES = {"pets/images/a.jpg": b"a", "pets/list ü.txt": b"list"}
 
 def make_tar(path, members, mode="w:gz"):
     """Write a tar archive; members: name -> content, or a TarInfo (a link, a device)."""
-    with tarfile.open(path, mode) as tar:
+    with tarfile.open(path, mode) as tar:  # pyright: ignore[reportCallIssue]
         for name, content in members.items():
             if isinstance(content, tarfile.TarInfo):
                 tar.addfile(content)

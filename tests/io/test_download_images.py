@@ -65,7 +65,7 @@ def test_wrong_arguments_are_errors(tmp_path):
     with pytest.raises(InputError, match="`urls` is a list of URLs, got the text 'http://a'"):
         download_images(tmp_path, urls="http://a")
     with pytest.raises(TypeError, match="has no keyword 'url'. Did you mean 'urls'"):
-        download_images(tmp_path, url=[])
+        download_images(tmp_path, url=[])  # pyright: ignore[reportCallIssue]
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -13,6 +13,7 @@ from eyebright.errors import ArtifactError, InputError
 from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.learner import Learner
 from eyebright.learner.saved_learner import load_learner
+from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.train.lr_find import slide, valley
 from eyebright.transforms.normalize import Normalize
@@ -105,7 +106,7 @@ def test_saved_weights_come_back_all_or_none(single: Learner, several: Learner, 
 def test_weights_of_classes_in_another_order_are_refused(folder: Path, table: pd.DataFrame, several: Learner) -> None:
     path = several.save("order")
     names = list(reversed(several.dls.vocab))
-    block = squares_block(folder, blocks=(squares_block(folder).blocks[0], MultiCategoryBlock(vocab=names)))
+    block = squares_block(folder, blocks=(ImageBlock, MultiCategoryBlock(vocab=names)))
     other = small_learner(block.dataloaders(table, bs=8, num_workers=0))
     with pytest.raises(ArtifactError, match="has the weights of another target"):
         other.load(path.resolve())

@@ -21,7 +21,7 @@ from eyebright.learner.saved_learner import load_learner
 from eyebright.metrics.labels import accuracy_multi, f1_macro, mean_ap
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
-from eyebright.train.events import EpochDone, Event
+from eyebright.train.events import EpochDone, Event, Observer
 from eyebright.train.options import TrainingOptions
 from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
@@ -169,7 +169,7 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(
         assert [row["train_loss"] for row in second.run.history] == [row["train_loss"] for row in whole.run.history]
 
 
-def _after_checkpoint(cut_off: object) -> object:
+def _after_checkpoint(cut_off: Observer) -> Observer:
     """Delays an observer by one event, so that the epoch's checkpoint is on the disk."""
     waiting: list[Event] = []
 
@@ -328,7 +328,7 @@ def test_tuning_thresholds_of_points_is_an_error(folder: Path, table: pd.DataFra
 
 def test_an_unknown_keyword_is_an_error_that_suggests_the_nearest_one(trained: Learner) -> None:
     with pytest.raises(TypeError, match="no keyword 'freeze_epoch'. Did you mean 'freeze_epochs'"):
-        trained.fine_tune(1, freeze_epoch=1)
+        trained.fine_tune(1, freeze_epoch=1)  # pyright: ignore[reportCallIssue]
 
 
 def test_the_recorder_has_the_names_of_the_book(trained: Learner) -> None:
@@ -418,9 +418,9 @@ def test_show_results_shows_random_images_or_the_first_of_a_loader(trained: Lear
 def test_the_learning_curve_has_the_losses_of_all_steps_and_epochs(trained: Learner) -> None:
     mpl.use("Agg")
     ax = trained.recorder.plot_losses()
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), trained.recorder.losses)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), trained.recorder.losses)  # pyright: ignore[reportCallIssue]
     valid = [row["valid_loss"] for row in trained.run.history]
-    np.testing.assert_allclose(ax.lines[1].get_ydata(), valid)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), valid)  # pyright: ignore[reportCallIssue]
     assert len(trained.recorder.plot_loss().lines[0].get_ydata()) == len(trained.recorder.losses) - 5
     plt.close("all")
 

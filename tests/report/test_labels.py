@@ -134,7 +134,7 @@ def test_the_legend_explains_each_line_of_a_chart(evaluation):
     }
     for anchor, meanings in expected.items():
         small = section(evaluation, anchor).blocks[-1]
-        assert dict(small.legend) == meanings
+        assert dict(small.legend) == meanings  # pyright: ignore[reportCallIssue]
         assert {path.style for chart in small.charts for path in chart.paths} == set(meanings)
 
 

@@ -73,7 +73,7 @@ def test_blank_and_unknown_cells_are_unknown_points(blank: str) -> None:
 )
 def test_a_visibility_of_0_is_unknown_and_1_and_2_are_known_as_in_coco(visibility: str, known: bool) -> None:
     found = read({"x1": ["10"], "y1": ["20"], "v1": [visibility]})
-    assert np.isnan(found.values).all() == (not known)
+    assert np.isnan(found.values).all() == (not known)  # pyright: ignore[reportCallIssue]
 
 
 def test_an_invalid_visibility_is_an_error_with_its_line() -> None:

@@ -66,7 +66,7 @@ def test_rows_of_a_table_know_their_lines(tmp_path: Path) -> None:
     table[["fname", "labels", "is_valid"]].to_csv(tmp_path / "labels.csv", index=False)
     source = table_source(tmp_path / "labels.csv", images=tmp_path / "photos")
     assert str(source[1]) == f"{tmp_path / 'photos' / '001.png'} (labels.csv line 3)"
-    assert source.split == (table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist())
+    assert source.split == (table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist())  # pyright: ignore[reportCallIssue]
     assert [row.target for row in source] == [set(labels.split()) for labels in table["labels"]]
 
 

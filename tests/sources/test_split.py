@@ -94,7 +94,7 @@ def test_file_splitter_validates_on_the_names_in_a_file(tmp_path: Path) -> None:
 
 def by_index_label(table: pd.DataFrame) -> tuple[list[int], list[int]]:
     """As the book's readers write it: labels of the index, not indices."""
-    return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()
+    return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()  # pyright: ignore[reportCallIssue]
 
 
 def test_a_shuffled_table_cannot_leak_unlike_the_book() -> None:

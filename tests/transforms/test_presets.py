@@ -143,7 +143,7 @@ def test_extra_transforms_are_appended(several: bool) -> None:
 
 def test_an_unknown_keyword_suggests_the_nearest_known_one() -> None:
     with pytest.raises(TypeError, match="aug_transforms has no keyword 'max_rotat'. Did you mean 'max_rotate'"):
-        aug_transforms(max_rotat=5)
+        aug_transforms(max_rotat=5)  # pyright: ignore[reportCallIssue]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -351,7 +352,7 @@ def test_tilts_are_uniform_and_have_the_given_probability() -> None:
         (lambda: PerspectiveWarp(0.5), r"magnitude must be in \[0, 0.5\), got 0.5"),
     ],
 )
-def test_geometric_augmentations_refuse_values_out_of_range(create: object, message: str) -> None:
+def test_geometric_augmentations_refuse_values_out_of_range(create: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         create()
 

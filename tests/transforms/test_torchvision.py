@@ -1,6 +1,7 @@
 """torchvision's pixel transforms with seeds: reproducible, thread-safe, and without using the global generator."""
 
 import pickle
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_a_custom_function_can_be_a_pixel_transform() -> None:
     assert torch.equal(apply(PixelTransform(darker), 0), IMAGE // 2)
 
 
-def geometric() -> list[nn.Module]:
+def geometric() -> Sequence[nn.Module]:
     square = v2.Resize(8)
     return [
         square,

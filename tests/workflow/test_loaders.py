@@ -133,8 +133,8 @@ def test_balanced_sampling_weights_an_image_by_its_rarest_label_among_the_traini
 
 def test_the_weights_of_the_source_count_in_both_samplings() -> None:
     source = labelled(["a", "a", "b"], weight=np.array([1.0, 3.0, 2.0]))
-    np.testing.assert_allclose(sample_weights(source, Options()), [1, 3, 2])
-    np.testing.assert_allclose(sample_weights(source, Options(sampling="balanced")), [0.5, 1.5, 2])
+    np.testing.assert_allclose(sample_weights(source, Options()), [1, 3, 2])  # pyright: ignore[reportCallIssue]
+    np.testing.assert_allclose(sample_weights(source, Options(sampling="balanced")), [0.5, 1.5, 2])  # pyright: ignore[reportCallIssue]
 
 
 def test_balanced_sampling_of_numbers_is_refused() -> None:

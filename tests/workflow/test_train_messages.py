@@ -26,7 +26,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
         table[name] = table["labels"].str.contains(name).astype(int)
     table["always"] = 1
     table["rare"] = 0
-    table.loc[table.index[~table["is_valid"]][0], "rare"] = 1
+    table.loc[table.index[~table["is_valid"]][0], "rare"] = 1  # pyright: ignore[reportCallIssue]
     return table
 
 

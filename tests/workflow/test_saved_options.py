@@ -1,6 +1,7 @@
 """options.json: repeats a training, can be moved with its folder, and is refused with a reason if it is damaged."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,18 @@ def test_paths_hold_where_the_model_folder_is_a_link_to_another_disk(tmp_path: P
     for there, path in ((loaded.source, "labels.csv"), (loaded.out, "far/sub"), (loaded.reading.images, "photos")):
         assert there is not None
         assert there.resolve() == tmp_path / path
+
+
+def test_a_pipe_a_huge_file_or_lists_in_lists_are_no_options(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="cannot read options from '.*': maximum recursion"):
+        SavedOptions.load(path)
+    with path.open("wb") as file:
+        file.truncate(20_000_000_000)  # of zeros, which take no room
+    with pytest.raises(InputError, match="cannot read options from '.*': it has more than 10 MB"):
+        SavedOptions.load(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="cannot read options from '.*': it is not a regular file"):
+        SavedOptions.load(path)

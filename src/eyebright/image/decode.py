@@ -46,8 +46,8 @@ from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
-"""Images with more pixels are refused. A decoded pixel takes 3 bytes, and 1 to 4 more while it is decoded, or 6 in a
-progressive JPEG: at this limit 0.6 GB, and at most 1.4 GB or 1.8 GB together."""
+"""Images with more pixels are refused. A decoded pixel takes 3 bytes, and 1 to 5 more while it is decoded, or 6 in a
+progressive JPEG: at this limit 0.6 GB, and at most 1.6 GB or 1.8 GB together."""
 
 OWN_SCALE = (
     "it holds 32-bit integers or floats, which are scaled from its own minimum to its maximum unless they are floats "

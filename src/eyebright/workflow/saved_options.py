@@ -19,6 +19,7 @@ from eyebright.workflow.options import Options, ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1
+_LARGEST = 10_000_000  # bytes; a training writes a few kilobytes
 _REPEATED = ("bs", "precision")  # they change the weights, so a repeated training uses the values that were chosen
 _PATHS = ("images",)  # the reading options that are paths
 
@@ -119,6 +120,8 @@ def _parsed(path: Path) -> Any:
     try:
         if not path.is_file() and path.exists():  # reading a pipe waits for ever
             raise InputError(f"cannot read options from '{path}': it is not a regular file")
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"cannot read options from '{path}': it has more than {_LARGEST // 10**6} MB")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no '{path}'; training writes it to the model folder") from None

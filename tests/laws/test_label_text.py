@@ -20,7 +20,7 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8).fi
 NAMES = (
     st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12)
     .map(str.strip)
-    .filter(lambda name: name and name.lower() not in {"nan", "<na>", "[]", "['']", '[""]', "()"})
+    .filter(lambda name: name and name.lower() not in {"?", "nan", "<na>", "[]", "['']", '[""]', "()"})
 )
 """Labels of any printable characters, as lists can hold."""
 

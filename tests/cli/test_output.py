@@ -4,13 +4,14 @@ import ast
 import io
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import torch
 from rich.console import Console
 
 import eyebright
-from eyebright.cli.main import run
+from eyebright.cli.main import _report_usage_error, run
 from eyebright.cli.output import print_data, say
 from eyebright.errors import MESSAGE_LIMIT, printable
 from eyebright.inference.predictions import Prediction, Predictions
@@ -121,3 +122,19 @@ def test_an_argument_of_100_000_characters_gives_a_short_message(capsys: pytest.
         said = "".join(capsys.readouterr())
         assert 20 < len(said) < 2 * MESSAGE_LIMIT
         assert "internal error" not in said
+
+
+def test_what_typer_quotes_as_it_was_given_is_one_printable_line(capsys: pytest.CaptureFixture[str]) -> None:
+    class WrongOptionError(Exception):
+        exit_code = 2
+        message = f"no such option: {BAD}{'x' * 100_000}"
+
+        def show(self, file: TextIO) -> None:
+            file.write(f"Usage: eyebright [OPTIONS]\n\nError: {self.message}\n")
+
+    assert _report_usage_error(WrongOptionError()) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["Usage: eyebright [OPTIONS]", ""]
+    assert lines[2].startswith(f"Error: no such option: {printable(BAD)}xxx")
+    assert len(lines) == 3
+    assert len(lines[2]) <= MESSAGE_LIMIT + len("Error: ")

@@ -55,9 +55,8 @@ class GrowingFile:
         Raises:
             OSError: the file cannot be written, for example because the disk is full.
         """
-        with self._errors_name_the_file():
-            written = self._stream.write(text)
-            self._stream.flush()
+        written = self._stream.write(text)
+        self._stream.flush()
         return written
 
     def complete(self) -> None:
@@ -66,22 +65,14 @@ class GrowingFile:
         Raises:
             OSError: the file cannot be written or renamed.
         """
-        with self._errors_name_the_file():
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-            self.partial.replace(self.path)
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self.partial.replace(self.path)
 
     def close(self) -> None:
         """Closes the partial file."""
         with contextlib.suppress(OSError):  # of a full disk: an earlier exception is more important
             self._stream.close()
-
-    @contextmanager
-    def _errors_name_the_file(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
 
 
 @contextmanager

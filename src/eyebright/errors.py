@@ -214,3 +214,18 @@ def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return call
+
+
+def check_count(name: str, value: object, *, most: int = 1_000_000) -> None:
+    """Checks an argument that counts something.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        most: the largest number that is allowed.
+
+    Raises:
+        InputError: it is not a whole number from 1 to ``most``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise InputError(f"`{name}` must be a whole number from 1 to {most:,}, got {shortened(repr(value))}")

@@ -1,8 +1,10 @@
 """`DataBlock`: the samples and batches that it makes, and the errors for wrong input."""
 
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
+import PIL.Image
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader, RegexLabeller, using_attr
 from eyebright.errors import DataError
 from eyebright.io.files import get_image_files
+from eyebright.sources.read import read_source
 from eyebright.sources.split import IndexSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
@@ -253,3 +256,28 @@ def test_the_error_for_an_image_with_another_number_of_points_names_its_row(fold
     with pytest.raises(DataError, match="row 4: this image has 1 points, the others have 2"):
         for _ in points.dataloaders(table, bs=4, num_workers=0).train:
             pass
+
+
+def test_the_fingerprint_notices_another_image_under_the_same_name(tmp_path: Path) -> None:
+    for i in range(6):
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "t.csv").write_text("file,label\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(6)))
+
+    def fingerprints() -> tuple[str, str]:
+        source = read_source(tmp_path / "t.csv")
+        by_row = DataBlock(
+            (ImageBlock, CategoryBlock),
+            get_x=attrgetter("path"),
+            get_y=attrgetter("target"),
+            splitter=IndexSplitter([0, 1]),
+        )
+        by_path = DataBlock(
+            (ImageBlock, CategoryBlock), get_y=lambda path: "ab"[int(path.stem) % 2], splitter=IndexSplitter([0, 1])
+        )
+        files = sorted(tmp_path.glob("*.png"))
+        return by_row.datasets(source).fingerprint(), by_path.datasets(files).fingerprint()
+
+    before = fingerprints()
+    assert fingerprints() == before
+    PIL.Image.new("RGB", (9, 8), "red").save(tmp_path / "3.png")
+    assert all(a != b for a, b in zip(before, fingerprints(), strict=True))

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -325,3 +326,22 @@ def test_an_output_that_is_not_finite_is_an_error_whatever_computes_it(
     )
     with pytest.raises(ArtifactError, match="the outputs of the model for the image '.*0.png' are NaN or infinite"):
         predictor.predict(photos)
+
+
+@pytest.mark.parametrize("options", [{"bs": 0}, {"bs": -1}, {"bs": "3"}, {"workers": 0}, {"workers": True}])
+def test_a_count_that_is_no_count_is_an_error(plain: Path, options: dict[str, Any]) -> None:
+    name, value = next(iter(options.items()))
+    message = f"`{name}` must be a whole number from 1 to 1,000,000, got {value!r}"
+    with pytest.raises(InputError, match=message):
+        load_predictor(plain, device="cpu").predict([np.zeros((8, 8, 3), np.uint8)] * 2, **options)
+
+
+def test_images_in_memory_that_cannot_be_read_are_named_by_their_position(plain: Path) -> None:
+    found = load_predictor(plain, device="cpu").predict([b"x", np.zeros((8, 8, 3), np.uint8), b"y"])
+    assert (len(found), list(found.skipped)) == (1, ["<bytes> 0", "<bytes> 2"])
+
+
+@pytest.mark.parametrize("threads", [0, -3, 10**6])
+def test_an_impossible_number_of_threads_is_an_error(plain: Path, threads: int) -> None:
+    with pytest.raises(InputError, match="`threads` must be a whole number from 1 to 1,024"):
+        load_predictor(plain, device="cpu", threads=threads)

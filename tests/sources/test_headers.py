@@ -128,3 +128,15 @@ def test_points_far_outside_of_their_image_are_said_with_an_example(labelled: Pa
     pixels[3, 1] = (1279, 10)
     near = readable(read_source(write(labelled, pixels)), skip_bad=False)
     assert not [message for message in near.messages if "far outside" in message]
+
+
+@pytest.mark.parametrize(("unit", "scale", "kind"), [("fraction", 1, "fractions"), ("percent", 100, "percentages")])
+def test_points_that_cannot_have_the_unit_that_is_given_are_an_error(
+    labelled: Path, unit: str, scale: int, kind: str
+) -> None:
+    points = FRACTIONS * scale
+    points[3, 1] = (20 * scale, 0.5 * scale)
+    with pytest.raises(
+        InputError, match=rf"1 points are no {kind} of their image: the first is .* line 5\); leave `unit`"
+    ):
+        read_source(write(labelled, points), unit=unit)

@@ -79,3 +79,9 @@ def test_a_plain_spelling_is_plain_and_composed(label: str) -> None:
     assert plain_spelling(plain) == plain
     assert unicodedata.is_normalized("NFC", plain)
     assert plain_spelling(unicodedata.normalize("NFD", label)) == plain
+
+
+def test_labels_that_are_the_same_number_stay_different_and_are_said(tmp_path: Path) -> None:
+    source = table(tmp_path, "1", "1.0", "2", header="file,label")
+    assert list(source.targets) == ["1", "1.0", "2"]
+    assert "labels that are the same number, which stay different: '1', '1.0'" in source.messages

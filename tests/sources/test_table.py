@@ -333,3 +333,29 @@ def test_one_bad_coordinate_does_not_drop_its_point(read):
     rows = "".join(f"{i}.jpg,1,2,3,4\n" for i in range(5))
     with pytest.raises(TableError, match="line 7: '4O' in column 'ear_y'; a number was expected"):
         read(f"file,nose_x,nose_y,ear_x,ear_y\n{rows}x.jpg,1,2,3,4O\n")
+
+
+def test_a_delimiter_for_one_class_is_an_error(read):
+    with pytest.raises(
+        TableError, match="the delimiter ';' would split cells into labels, and each image has one class"
+    ):
+        read("file,label\na.jpg,x;y\nb.jpg,z\n", kind="class", delimiter=";")
+
+
+def test_a_column_that_is_named_twice_is_an_error(read):
+    with pytest.raises(TableError, match="column 'cat' is named twice in `labels`"):
+        read("file,cat,dog\na.jpg,1,0\nb.jpg,0,1\n", labels=["cat", "cat"])
+
+
+def test_images_without_a_known_group_are_groups_of_their_own(read):
+    rows = "".join(f"{i}.jpg,{'ab'[i % 2]},{cell}\n" for i, cell in enumerate(["p", "p", "", "?", "q", "", "nan"]))
+    table = read(f"file,label,patient_id\n{rows}")
+    group = list(table.source.group)
+    assert group[0] == group[1]
+    assert len(set(group)) == 6
+    assert "images without a known 'patient_id', each of which is on its own: 4" in table.messages
+
+
+def test_a_group_column_in_which_only_blanks_repeat_groups_nothing(read):
+    table = read("file,label,patient_id\na.jpg,x,p\nb.jpg,y,q\nc.jpg,x,\nd.jpg,y,\n")
+    assert table.source.group is None

@@ -74,3 +74,8 @@ def test_the_mirror_message_names_the_pairs_or_the_option_for_them() -> None:
         mirror_message((2, 1, 0), names) == "in a mirrored image these points exchange their names: left_eye:right_eye"
     )
     assert "`mirror` names pairs that exchange them, such as 1:2" in mirror_message(None, ("1", "2"))
+
+
+def test_names_that_end_in_a_capital_l_or_r_are_pairs() -> None:
+    assert find_mirror(["eyeL", "eyeR", "nose", "1L", "1R"]) == (1, 0, 2, 4, 3)
+    assert find_mirror(["eyeL", "earR", "MODEL", "MODER"]) is None

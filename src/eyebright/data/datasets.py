@@ -1,6 +1,7 @@
 """Datasets of samples: items, split into a training and a validation set, that can be indexed one by one."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +18,7 @@ from eyebright.errors import DataError, LabelError
 from eyebright.image.image import Image
 from eyebright.sources.indices import Indices
 from eyebright.sources.items import describe_item, item_at, take
+from eyebright.sources.source import Row
 from eyebright.tasks.base import TargetBlock
 from eyebright.types import Vocab
 
@@ -215,7 +217,7 @@ class Datasets:
         return (self.train, self.valid)[i]
 
     def fingerprint(self) -> str:
-        """A hash of the split, the items' names and their targets: equal for the same data on any machine."""
+        """A hash of the split and the items' names, sizes of their files and targets: equal on any machine."""
         digest = hashlib.sha256()
         for dataset in (self.train, self.valid):
             pairs = zip(_portable_names(dataset), dataset.target_texts(), strict=True)
@@ -251,10 +253,18 @@ def _vocab(target: TargetBlock | None) -> Vocab:
 
 
 def _portable_names(dataset: Dataset) -> Iterator[str]:
-    """Names of the items that are the same on any machine: the file's name without its folder, or the item's index."""
+    """What is the same of each item on any machine: its file's name without the folder, and size; or its index."""
     if isinstance(dataset.source, pd.DataFrame):
         yield from map(str, dataset.indices)
         return
     for index in dataset.indices:
         item = item_at(dataset.source, index)
-        yield Path(item).name if isinstance(item, (str, Path)) else str(index)
+        path = item.path if isinstance(item, Row) else item
+        yield _name_and_size(path) if isinstance(path, (str, Path)) else str(index)
+
+
+def _name_and_size(path: str | Path) -> str:
+    try:
+        return f"{os.path.basename(path)} {os.stat(path).st_size}"  # noqa: PTH116, PTH119 - for many files
+    except (OSError, ValueError):  # it is missing, or no path
+        return os.path.basename(path)  # noqa: PTH119

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
-from eyebright.errors import ArtifactError, ImageError, InputError, shortened
+from eyebright.errors import ArtifactError, ImageError, InputError, check_count, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
@@ -99,6 +99,8 @@ class Predictor:
     def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
         """The predictions for images; those that cannot be read are in `Predictions.skipped`.
 
+        Of images in memory, ``skipped`` has the position: ``"<bytes> 3"`` is ``sources[3]``.
+
         All are returned at once; `stream` yields them as they are computed.
 
         Args:
@@ -107,14 +109,16 @@ class Predictor:
             workers: number of threads that read images; None for torch's number of threads.
 
         Raises:
-            InputError: a source has another type.
+            InputError: a source has another type, or a number is not a whole number of at least 1.
             ArtifactError: the outputs for an image are not finite.
         """
         found: list[Prediction] = []
         skipped: dict[str, str] = {}
-        for result in self.stream(sources if isinstance(sources, (list, tuple)) else [sources], bs=bs, workers=workers):
+        sources = sources if isinstance(sources, (list, tuple)) else [sources]
+        for i, result in enumerate(self.stream(sources, bs=bs, workers=workers)):
             if isinstance(result, SkippedImage):
-                skipped[result.path] = result.reason
+                name = result.path if isinstance(sources[i], (str, Path)) else f"{result.path} {i}"
+                skipped[name] = result.reason
             else:
                 found.append(result)
         return Predictions(found, skipped, self.target)
@@ -136,10 +140,12 @@ class Predictor:
             The prediction for an image, or the reason why it could not be read.
 
         Raises:
-            InputError: a source has another type.
+            InputError: a source has another type, or a number is not a whole number of at least 1.
             ArtifactError: the outputs for an image are not finite.
         """
-        for results in self._batches(sources, bs, workers or torch.get_num_threads()):
+        for name, value in (("bs", bs), ("workers", 1 if workers is None else workers)):
+            check_count(name, value)
+        for results in self._batches(sources, bs, torch.get_num_threads() if workers is None else workers):
             batch = [result for result in results if isinstance(result, _Preprocessed)]
             predictions = self._predictions(batch) if batch else iter(())
             for result in results:

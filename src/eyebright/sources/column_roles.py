@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from eyebright.errors import did_you_mean, listing
+from eyebright.sources.cells import is_unknown
 from eyebright.sources.csv_file import looks_like_image
 from eyebright.sources.parts import REQUIRED_COLUMNS
 from eyebright.sources.text_table import TextTable
@@ -68,7 +69,8 @@ def find_file_column(table: TextTable, asked: str | None) -> str:
 def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
     """The column with the groups; None: there is none, all images are one group, or each image is a group."""
     for name in named(table.columns, GROUP_NAMES):
-        if name not in taken and 2 <= len(table.columns[name].unique()) < len(table):
+        known = {cell: n for cell, n in table.columns[name].value_counts().items() if cell and not is_unknown(cell)}
+        if name not in taken and len(known) >= 2 and max(known.values()) > 1:
             return name
     return None
 
@@ -84,7 +86,9 @@ def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) 
     Raises:
         TableError: one does not exist, or has another role.
     """
-    for name in asked:
+    for i, name in enumerate(asked):
+        if name in asked[:i]:
+            raise table.error(f"column '{name}' is named twice in `labels`; name each column once")
         if name in taken:
             role = "says what to validate on" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")

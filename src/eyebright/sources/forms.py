@@ -120,7 +120,12 @@ def _read_labels(table: TextTable, columns: Sequence[str], delimiter: str | None
     return read_labels(table, columns[0], delimiter)
 
 
-def _read_class(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+def _read_class(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+    if delimiter:
+        raise table.error(
+            f"the delimiter '{delimiter}' would split cells into labels, and each image has one class; leave "
+            "`delimiter` out, or ask for `kind='labels'`"
+        )
     return read_one_hot(table, columns) if len(columns) > 1 else read_class(table, columns[0])
 
 

@@ -19,6 +19,7 @@ UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 
 _CHECKED_RANGES = 16  # images whose 16-bit grey values are compared with their range
 _HARDLY_USED = 8  # values below this part of the range are nearly black
+_BEYOND = 2.0  # widths or heights of an image: points farther from its corner are given in another unit
 _NAMED = 5  # images that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
@@ -68,6 +69,15 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
         return source
     assert isinstance(source.targets, np.ndarray)
     points = source.targets
+    beyond = (np.abs(points) * UNITS[unit] > _BEYOND).any(axis=2)
+    if bool(beyond.any()):
+        row, point = np.argwhere(beyond)[0].tolist()
+        x, y = points[row, point].tolist()
+        kind = "fractions" if unit == "fraction" else "percentages"
+        raise InputError(
+            f"{int(beyond.sum())} points are no {kind} of their image: the first is ({x:g}, {y:g}) in "
+            f"{source[row]}; leave `unit` out if they are pixels"
+        )
     source, _ = _with_sizes(source)
     assert source.sizes is not None
     sides = np.where(source.sizes > 0, source.sizes, np.nan)[:, None, ::-1]  # (n, 1, 2): width and height

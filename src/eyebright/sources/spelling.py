@@ -1,4 +1,4 @@
-"""Labels that look the same: spellings of one label are merged, and labels that differ in case only are said.
+"""Labels that look the same: spellings of one label are merged; those that differ in case only, as 1 and 1.0, are said.
 
 Files from several systems spell one label in several ways that no screen shows: "é" as one character or as "e" with an
 accent (macOS writes names of folders so), zero-width characters, byte order marks from files that were joined, double
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.cells import is_number
 from eyebright.sources.source import Source
 from eyebright.types import LabelSet
 
@@ -37,6 +38,11 @@ def one_spelling(source: Source) -> Source:
     messages += [
         f"labels that differ in upper and lower case only, which stay different: {listing(twins)}"
         for _, twins in _grouped(sorted(set(kept)), [label.casefold() for label in sorted(set(kept))])
+    ]
+    numbers = [label for label in kept if is_number(label)]
+    messages += [
+        f"labels that are the same number, which stay different: {listing(equal)}"
+        for _, equal in _grouped(sorted(set(numbers)), [str(float(label)) for label in sorted(set(numbers))])
     ]
     if spellings:
         source = replace(source, targets=targets.map(lambda target: _respelled(target, spellings)))

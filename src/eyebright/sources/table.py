@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from eyebright.errors import InputError, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.cells import is_unknown
 from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
@@ -22,7 +24,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
 from eyebright.sources.split_column import find_split_column, read_part
 from eyebright.sources.target_columns import find_targets
-from eyebright.sources.text_table import Strings, TextTable
+from eyebright.sources.text_table import Strings, TextColumn, TextTable
 
 _LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
@@ -73,7 +75,7 @@ def table_source(
         name=path.name,
         names=targets.names,
         part=part,
-        group=None if group_column is None else table.columns[group_column].categorical,
+        group=None if group_column is None else _groups(table.columns[group_column]),
         columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
         lines=table.lines,
     )
@@ -112,12 +114,20 @@ def _row_messages(
     """What binds rows together, and what is left out."""
     if group_column:
         yield f"images with the same cell in column '{group_column}' belong together"
+        if blank := sum(not cell or is_unknown(cell) for cell in table.columns[group_column]):
+            yield f"images without a known '{group_column}', each of which is on its own: {blank}"
     if n_duplicates:
         yield f"duplicate rows (same image and target), which are left out: {n_duplicates}"
     if table.nameless:
         yield f"columns without a name in the header, which are left out: {table.nameless}"
     if others := [name for name in table.columns if name not in used]:
         yield f"not used for training: the columns {listing(others)}"
+
+
+def _groups(column: TextColumn) -> Categorical[str]:
+    """The group of each row; a row whose cell is blank or unknown is a group of its own."""
+    known = {cell for cell in column.unique() if cell and not is_unknown(cell)}
+    return Categorical.of(cell if cell in known else f"\0{row}" for row, cell in enumerate(column))
 
 
 def _written_names(table: TextTable, column: str) -> Strings:

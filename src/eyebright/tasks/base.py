@@ -192,8 +192,8 @@ class TargetBlock(Block):
             DataError: there is nothing to learn, or nothing to score.
         """
 
-    def constant_labels(self, train: Iterable[Any]) -> tuple[str, ...]:
-        """The labels that all training images have, or none of them: nothing can be learnt about them.
+    def constant_targets(self, train: Iterable[Any]) -> tuple[str, ...]:
+        """The labels, numbers or points that are the same in all training images: nothing can be learnt about them.
 
         Args:
             train: the values to train on.

@@ -9,17 +9,17 @@ Mirror = tuple[int, ...]
 """For each point the index of the one whose name it takes; its own index where the name has no side."""
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
-_SIDE = re.compile(r"left|right|(?<![a-z])[lr](?![a-z])", re.IGNORECASE)
+_SIDE = re.compile(r"(?i:left|right|(?<![a-z])[lr](?![a-z]))|(?<=[a-z0-9])[LR](?![a-z])")  # left, l_eye, eyeL
 
 
 def find_mirror(names: Sequence[str]) -> Mirror | None:
-    """The pairs that names with left and right make, also as ``l_`` and ``_r``; None where no name has a partner.
+    """The pairs that left and right in names make, also ``l_``, ``_r`` and ``eyeL``; None where no name has a partner.
 
     >>> find_mirror(["left_eye", "right_eye", "nose"])
     (1, 0, 2)
     """
     index = {name.lower(): i for i, name in enumerate(names)}
-    partners = [index.get(_SIDE.sub(_other_side, name.lower()), i) for i, name in enumerate(names)]
+    partners = [index.get(_SIDE.sub(_other_side, name).lower(), i) for i, name in enumerate(names)]
     mirror = [j if partners[j] == i else i for i, j in enumerate(partners)]
     return tuple(mirror) if mirror != list(range(len(names))) else None
 
@@ -72,7 +72,7 @@ def mirror_message(mirror: Mirror | None, names: Sequence[str]) -> str:
 
 
 def _other_side(match: re.Match[str]) -> str:
-    return _SIDES[match[0]]
+    return _SIDES[match[0].lower()]
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

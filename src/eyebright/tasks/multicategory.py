@@ -140,7 +140,7 @@ class MultiCategoryBlock(TargetBlock):
         """Raises `DataError` unless training and validation images have labels, and some training images have not."""
         if not self.n_out:
             raise DataError("no image to train on has a label")
-        if len(constant := self.constant_labels(train)) == self.n_out:
+        if len(constant := self.constant_targets(train)) == self.n_out:
             raise DataError(
                 f"nothing can be learnt: each of the labels {listing(constant)} is on every training image or on none; "
                 "a label is learnt from images that have it and images that do not have it"
@@ -154,7 +154,7 @@ class MultiCategoryBlock(TargetBlock):
                 "choose others to validate on"
             )
 
-    def constant_labels(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
+    def constant_targets(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
         """The labels that every training image has where it is known, or that none has."""
         images, positive, unknown = 0, Counter[str](), Counter[str]()
         for value in train:

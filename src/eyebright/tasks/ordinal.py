@@ -61,8 +61,8 @@ class OrdinalBlock(OneClassBlock):
         words = [name for name in names if _number(name) is None]
         if words:
             raise InputError(
-                f"the order of {listing(sorted(words))} is not known, only that of numbers: give all classes from the "
-                "lowest to the highest, OrdinalBlock(classes=[...])"
+                f"the order of {listing(sorted(words))} is not known, only that of numbers: write numbers, 1 for "
+                "the lowest; or give all classes from the lowest to the highest in Python, OrdinalBlock(classes=[...])"
             )
         return OrdinalBlock(sorted(names, key=float))
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor, nn
 
 from eyebright.errors import DataError, InputError, listing
@@ -15,6 +16,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm
 from eyebright.tasks.columns import distinct_columns
+from eyebright.tasks.learnable import check_numbers, constant_columns
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size, Thresholds
@@ -101,6 +103,23 @@ class PointBlock(TargetBlock):
         if self.mirror is not None and len(self.mirror) != count:
             raise InputError(f"mirror has {len(self.mirror)} entries, and there are {count} points")
         return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
+
+    def check_learnable(self, train: Iterable[Points], valid: Iterable[Points]) -> None:
+        """Raises `DataError` unless a coordinate varies, and validation images have points that are known."""
+        check_numbers(self._coordinates, self._rows(train), self._rows(valid), what="points")
+
+    def constant_targets(self, train: Iterable[Points]) -> tuple[str, ...]:
+        """The coordinates that are the same in every training image where they are known."""
+        return tuple(self._coordinates[i] for i in constant_columns(self._rows(train)))
+
+    @property
+    def _coordinates(self) -> list[str]:
+        points = self.names or [str(i + 1) for i in range(self.n_out // 2)]
+        return [f"{axis} of {point}" for point in points for axis in "xy"]
+
+    def _rows(self, values: Iterable[Points]) -> Float64[np.ndarray, "n k"]:
+        rows = [np.where(one.visible[:, None], one.xy, np.nan).reshape(-1) for one in values]
+        return np.array(rows, dtype=np.float64).reshape(-1, self.n_out)
 
     def encode(self, value: Points, warp: Warp | None = None) -> Float[Tensor, "n 2"]:
         """Shape (n, 2), float32: in [-1, 1] with a warp, else in the original image's pixels; NaN if not visible."""

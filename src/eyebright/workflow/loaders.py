@@ -63,12 +63,13 @@ def batch_size(source: Source, options: Options) -> int:
     """The number of images in a batch: ``bs`` of the options, by default 32, or a quarter of fewer than 128 images.
 
     Args:
-        source: the labelled images; they need not be split yet.
+        source: the labelled images, split; a quarter of the images for training is meant.
         options: how the model is trained.
     """
     if options.bs is not None:
         return options.bs
-    images = len(source.not_held_out()) if source.split is None else len(source.split[0])
+    train, _ = source.split or (range(len(source)), ())
+    images = len(train)
     return min(BATCH_SIZE, max(images // 4, 2))  # batch norm cannot train on a single image
 
 

@@ -135,16 +135,15 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
         say(sentence)
     said = len(source.messages)
     source = readable(source, skip_bad=options.skip_bad)
-    batch = batch_size(source, options)
     source = split_source(source, options.valid_pct, seed=options.seed)
-    dls = source_dataloaders(source, options, batch=batch)
+    dls = source_dataloaders(source, options, batch=batch_size(source, options))
     dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
-    constant = dls.target.constant_labels(dls.train_ds.targets)
+    constant = dls.target.constant_targets(dls.train_ds.targets)
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[said:]:
         say(sentence)
     if constant:
-        say(f"labels that every training image has, or none, which cannot be learnt: {listing(constant)}")
+        say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
     say(augmentation_message(dls.target, options))
     return source, dls

@@ -13,7 +13,7 @@ import torch
 
 from eyebright._defaults import PREDICTION_PRECISION
 from eyebright._system.device import choose_device
-from eyebright.errors import ArtifactError, InputError, MissingExtraError, did_you_mean, listing
+from eyebright.errors import ArtifactError, InputError, MissingExtraError, check_count, did_you_mean, listing
 from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.graph_file import read_graph
@@ -24,6 +24,8 @@ from eyebright.models.build import ImageModel
 from eyebright.types import Size
 
 RuntimeName = Literal["auto", "torch", "onnx"]
+
+_MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class RuntimeOptions:
             if value not in known:
                 nearest = did_you_mean(value, known)
                 raise InputError(f"unknown {option} '{value}'.{nearest} Available: {listing(known)}")
+        if self.threads is not None:
+            check_count("threads", self.threads, most=_MAX_THREADS)
         if self.name == "onnx" and (reason := self.why_not_onnx) is not None:
             raise InputError(f"runtime='onnx' is not possible: {reason}; use runtime='torch'")
 

@@ -1,0 +1,55 @@
+"""Checks whether numbers and points can be learnt: they vary among training images, and can be scored."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from eyebright.errors import DataError, listing
+
+_RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
+
+
+def constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:
+    """The columns with the same number in all rows where it is known, if it is known in two rows at least.
+
+    Args:
+        train: NaN where a number is unknown.
+    """
+    known = ~np.isnan(train)
+    spread = np.where(known, train, -np.inf).max(axis=0) - np.where(known, train, np.inf).min(axis=0)
+    return np.flatnonzero((known.sum(axis=0) > 1) & (spread == 0)).tolist()
+
+
+def check_numbers(
+    names: Sequence[str], train: Float64[np.ndarray, "n k"], valid: Float64[np.ndarray, "m k"], *, what: str
+) -> None:
+    """Checks that some number varies among the training images, and that some is known in a validation image.
+
+    Args:
+        names: of the columns.
+        train: NaN where a number is unknown.
+        valid: the same of the validation images.
+        what: the columns hold, in the plural.
+
+    Raises:
+        DataError: all are constant, none is known for validation, or float32 cannot tell the numbers of a column apart.
+    """
+    if len(constant_columns(train)) == train.shape[1]:
+        raise DataError(f"nothing can be learnt: {listing(names)} is the same in every training image")
+    if len(valid) and bool(np.isnan(valid).all()):
+        raise DataError(
+            f"none of the {len(valid)} images to validate on has known {what}, so nothing can be scored; choose others "
+            "to validate on"
+        )
+    for name, column in zip(names, train.T, strict=True):
+        numbers = column[~np.isnan(column)]
+        if not len(numbers):
+            continue
+        step = float(np.spacing(np.abs(numbers).max().astype(np.float32)))
+        if 0 < _RESOLUTION * float(numbers.std()) < step:
+            raise DataError(
+                f"the numbers '{name}' are around {numbers.mean():.10g} with a standard deviation of "
+                f"{numbers.std():.3g}, and the float32 of a model has steps of {step:.3g} there; subtract a constant "
+                "from them first"
+            )

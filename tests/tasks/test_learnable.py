@@ -1,0 +1,60 @@
+"""Numbers and points that a model cannot learn, or that nothing can score."""
+
+import numpy as np
+import pytest
+
+from eyebright.errors import DataError
+from eyebright.tasks.points import PointBlock
+from eyebright.tasks.regression import RegressionBlock
+from eyebright.types import Points
+
+NAN = float("nan")
+
+
+def test_numbers_that_are_all_constant_are_an_error_and_one_among_others_is_named() -> None:
+    block = RegressionBlock(2, names=["price", "size"])
+    with pytest.raises(DataError, match="nothing can be learnt: 'price', 'size' is the same in every training image"):
+        block.check_learnable([(3.5, 1.0), (3.5, NAN), (3.5, 1.0)], [(1.0, 2.0)])
+    train = [(3.5, 1.0), (3.5, 2.0), (NAN, 1.0)]
+    block.check_learnable(train, [(1.0, 2.0)])
+    assert block.constant_targets(train) == ("price",)
+
+
+def test_one_image_alone_is_not_called_constant() -> None:
+    assert RegressionBlock(1).constant_targets([(1.0,)]) == ()
+
+
+def test_points_that_never_move_are_an_error() -> None:
+    block = PointBlock(1, names=["nose"])
+    still = [Points.of([[10.0, 20.0]])] * 3
+    with pytest.raises(DataError, match="'x of nose', 'y of nose' is the same in every training image"):
+        block.check_learnable(still, still)
+    assert block.constant_targets([*still, Points.of([[10.0, 21.0]])]) == ("x of nose",)
+
+
+@pytest.mark.parametrize("block", [RegressionBlock(1), PointBlock(1)])
+def test_without_a_known_target_in_validation_nothing_can_be_scored(block: RegressionBlock | PointBlock) -> None:
+    is_number = isinstance(block, RegressionBlock)
+    train = [(1.0,), (2.0,)] if is_number else [Points.of([[1.0, 2.0]]), Points.of([[2.0, 3.0]])]
+    unknown = (NAN,) if is_number else Points.of([[NAN, NAN]])
+    with pytest.raises(DataError, match="none of the 2 images to validate on has known (numbers|points), so nothing"):
+        block.check_learnable(train, [unknown, unknown])  # type: ignore[arg-type]
+    block.check_learnable(train, [train[0], unknown])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("base", "step", "is_refused"),
+    [(1.7e9, 5.0, True), (1e9, 1e-3, True), (20240101.5, 1.0, True), (1.7e9, 1e6, False), (100.0, 0.1, False)],
+)
+def test_numbers_that_float32_cannot_tell_apart_are_refused(base: float, step: float, is_refused: bool) -> None:
+    """What float32 makes of them is the reference: it moves a number by more than a thousandth of their spread."""
+    numbers = base + step * np.arange(24.0)
+    moved = np.abs(numbers.astype(np.float32) - numbers).max() > 1e-3 * numbers.std()
+    assert moved == is_refused
+    rows = [(float(number),) for number in numbers]
+    block = RegressionBlock(1, names=["t"])
+    if is_refused:
+        with pytest.raises(DataError, match="the numbers 't' are around .* subtract a constant from them first"):
+            block.check_learnable(rows, rows)
+    else:
+        block.check_learnable(rows, rows)

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eyebright import Image
-from eyebright.image.canonical import Placement, canonical_pixels, fit_size, place_centre
+from eyebright.image.canonical import Placement, canonical_pixels, fit_size, place_center
 from eyebright.models.backbones import create_backbone
 from eyebright.models.weights import find_weights
 from eyebright.types import Size
@@ -75,7 +75,7 @@ def features(images: list[Image], arch: str, size: int, *, bicubic: bool) -> Arr
     for image in images:
         pixels = image.pixels()
         source, target = Size(*pixels.shape[:2]), Size(size, size)
-        placement = place_centre(source, fit_size(source, target, cover=True), target)
+        placement = place_center(source, fit_size(source, target, cover=True), target)
         x = torch.from_numpy((bicubic_pixels if bicubic else canonical_pixels)(pixels, placement))
         maps = backbone((x.permute(2, 0, 1)[None] - MEAN) / STD)
         rows.append(maps.mean((2, 3))[0])

@@ -24,7 +24,7 @@ import PIL.Image
 import torch
 
 from eyebright import Image, Resize, get_image_files, load_predictor
-from eyebright.image.canonical import CANONICAL, LEGACY
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.transforms.pipeline import Pipeline
 
@@ -65,7 +65,7 @@ def compare_pixels(files: Sequence[Path], size: int, rounds: int) -> dict[str, o
     """Prints and returns milliseconds per image of each version, and the differences of their pixels."""
     images = [Image.create(file) for file in files]
     pipelines = {
-        "legacy-1": Pipeline((Resize(size),), saved_version=LEGACY),
+        "legacy-1": Pipeline((Resize(size),), saved_version=LIBRARY_PIXELS),
         "canonical-1": Pipeline((Resize(size),), saved_version=CANONICAL),
         "canonical-1, fast_decode": Pipeline((Resize(size),), saved_version=CANONICAL, fast_decode=True),
     }
@@ -129,8 +129,8 @@ def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
 def predict(model: Path, paths: Sequence[Path], *, fast_decode: bool) -> torch.Tensor:
     """The scores of the images."""
     predictor = load_predictor(model, fast_decode=fast_decode)
-    if predictor.manifest.pixels != CANONICAL:
-        raise SystemExit(f"the model has the pixels {predictor.manifest.pixels}; train one with this version")
+    if predictor.manifest.pixels_version != CANONICAL:
+        raise SystemExit(f"the model has the pixels {predictor.manifest.pixels_version}; train one with this version")
     return torch.stack([prediction.scores for prediction in predictor.predict(list(paths))])
 
 

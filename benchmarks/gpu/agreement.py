@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from eyebright import Learner, Points, Size, load_predictor
-from eyebright.image.canonical import canonical_pixels, fit_size, place_centre
+from eyebright.image.canonical import canonical_pixels, fit_size, place_center
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.train.device import Precision
@@ -95,7 +95,7 @@ def canonical_pixels_agree(work: Work) -> Iterator[Row]:
     image = Image.create(work.valid_paths[0]).decoded()
     out = Size(work.sizes.size, work.sizes.size)
     source = Size(*image.shape[:2])
-    placement = place_centre(source, fit_size(source, out, cover=True), out)
+    placement = place_center(source, fit_size(source, out, cover=True), out)
     floats = torch.from_numpy(image).permute(2, 0, 1)[None].to(work.device).float()
     resized = interpolate(floats, list(placement.resized), mode="bilinear", antialias=True)[0].permute(1, 2, 0).cpu()
     seen = resized[-placement.top :, -placement.left :][: out.height, : out.width]

@@ -14,7 +14,8 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.image import cache_store as stores
-from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Pixels, Store, available_memory
+from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Store, available_memory
+from eyebright.image.decode import Pixels
 
 KEY = "ab12-1"
 

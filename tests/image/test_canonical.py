@@ -21,7 +21,7 @@ from eyebright.image.canonical import (
     canonical_pixels,
     canonical_placement,
     fit_size,
-    place_centre,
+    place_center,
     resized_side,
 )
 from eyebright.image.image import Image
@@ -67,7 +67,7 @@ def noise(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("size", [size for size in SIZES if max(size) <= 500])
 def test_pixels_are_those_of_the_definition(size: tuple[int, int], cover: bool) -> None:
     source = Size(*size)
-    placement = place_centre(source, fit_size(source, Size(48, 64), cover=cover), Size(48, 64))
+    placement = place_center(source, fit_size(source, Size(48, 64), cover=cover), Size(48, 64))
     image = noise(size)
     np.testing.assert_allclose(canonical_pixels(image, placement), reference(image, placement), atol=HUNDREDTH)
 
@@ -92,7 +92,7 @@ def test_pixels_are_those_of_torchs_antialiased_resize_of_floats(size: tuple[int
     resized = fit_size(source, out, cover=cover)
     if math.prod(resized) > 20_000_000:
         pytest.skip("torch resizes the whole image before a crop")
-    placement = place_centre(source, resized, out)
+    placement = place_center(source, resized, out)
     image = noise(size)
     floats = torch.from_numpy(image).permute(2, 0, 1)[None].double() / 255
     # One axis after the other: torch 2.15 repeats the first row where the output is one pixel wide.
@@ -138,8 +138,8 @@ def test_the_warp_of_a_placement_gives_it_back(
 
 
 def test_an_odd_remainder_is_cropped_and_padded_towards_zero() -> None:
-    assert place_centre(Size(375, 500), Size(224, 299), Size(224, 224))[2:4] == (-37, 0)
-    assert place_centre(Size(375, 500), Size(168, 224), Size(223, 224))[2:4] == (0, 27)
+    assert place_center(Size(375, 500), Size(224, 299), Size(224, 224))[2:4] == (-37, 0)
+    assert place_center(Size(375, 500), Size(168, 224), Size(223, 224))[2:4] == (0, 27)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_points_move_with_the_pixels() -> None:
     image = np.zeros((301, 437, 3), np.uint8)
     image[100:200, 150:250] = 255
     source, out = Size(301, 437), Size(224, 224)
-    placement = place_centre(source, fit_size(source, out, cover=True), out)
+    placement = place_center(source, fit_size(source, out, cover=True), out)
     corners = placement.warp.points(Points.of([[150, 100], [250, 200]])).xy.numpy()
     pixels = canonical_pixels(image, placement)[..., 0]
     bright_columns, bright_rows = np.nonzero(pixels.max(axis=0) > 0.5)[0], np.nonzero(pixels.max(axis=1) > 0.5)[0]
@@ -200,7 +200,7 @@ def test_files_of_all_kinds_have_the_pixels_of_the_definition(name: str, tmp_pat
     assert source == (Size(90, 70) if name == "turned.jpg" else Size(70, 90))
     pipeline = Pipeline((Resize((32, 48)),))
     seen = pipeline.preprocess(pipeline.draw(Image.create(tmp_path / name), None))
-    placement = place_centre(source, fit_size(source, Size(32, 48), cover=True), Size(32, 48))
+    placement = place_center(source, fit_size(source, Size(32, 48), cover=True), Size(32, 48))
     np.testing.assert_allclose(seen.pixels, reference(upright, placement), atol=HUNDREDTH)
 
 
@@ -210,7 +210,7 @@ def test_an_elongated_image_takes_no_memory_for_what_is_cropped() -> None:
     image = np.zeros((*source, 3), np.uint8)
     image[0, 74_990:75_010] = 255
     tracemalloc.start()
-    pixels = canonical_pixels(image, place_centre(source, fit_size(source, out, cover=True), out))
+    pixels = canonical_pixels(image, place_center(source, fit_size(source, out, cover=True), out))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_allclose(pixels, 1, rtol=1e-6)

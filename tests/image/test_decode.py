@@ -338,7 +338,7 @@ def test_a_warning_of_pillow_which_names_no_file_reaches_nobody(name):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_reads_images_whatever_the_threads_of_its_parent_are_doing(gradient, encode):
     data = encode(gradient(8, 8), "PNG")
-    with pillow_warnings._READERS._lock:
+    with pillow_warnings._FILTER._lock:
         child = os.fork()
         if not child:
             signal.alarm(20)  # ends it if it waits for the lock

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from eyebright.errors import ArtifactError
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference import model_folder
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import EVALUATION, MANIFEST, WEIGHTS, load_evaluation, load_model, save_model
@@ -22,7 +22,7 @@ from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.transforms.draw import Transform, canonical_draw, draw_all, pixels_version
+from eyebright.transforms.draw import Transform, canonical_draw, draw_all, evaluation_pixels_version
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size, Thresholds
@@ -68,9 +68,15 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     ],
 )
 def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preprocessing: tuple[Transform, ...]) -> None:
-    save_model(tmp_path, manifest(preprocessing=preprocessing, pixels=pixels_version(preprocessing)), STATE)
+    save_model(
+        tmp_path, manifest(preprocessing=preprocessing, pixels_version=evaluation_pixels_version(preprocessing)), STATE
+    )
     loaded, _ = load_model(tmp_path)
-    assert loaded.pixels == pixels_version(loaded.preprocessing) == pixels_version(preprocessing)
+    assert (
+        loaded.pixels_version
+        == evaluation_pixels_version(loaded.preprocessing)
+        == evaluation_pixels_version(preprocessing)
+    )
     for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
         assert canonical_draw(loaded.preprocessing, size) == canonical_draw(preprocessing, size)
         before = draw_all(preprocessing, size, None)
@@ -83,17 +89,17 @@ def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preproces
         )
 
 
-@pytest.mark.parametrize("pixels", [CANONICAL, LEGACY])
-def test_a_model_keeps_the_version_of_its_pixels(tmp_path: Path, pixels: PixelsVersion) -> None:
-    save_model(tmp_path, manifest(preprocessing=(Resize(32),), pixels=pixels), STATE)
-    assert json.loads((tmp_path / MANIFEST).read_text())["pixels"] == pixels
-    assert load_model(tmp_path)[0].pixels == pixels
+@pytest.mark.parametrize("version", [CANONICAL, LIBRARY_PIXELS])
+def test_a_model_keeps_the_version_of_its_pixels(tmp_path: Path, version: PixelsVersion) -> None:
+    save_model(tmp_path, manifest(preprocessing=(Resize(32),), pixels_version=version), STATE)
+    assert json.loads((tmp_path / MANIFEST).read_text())["pixels"] == version
+    assert load_model(tmp_path)[0].pixels_version == version
 
 
 def test_canonical_pixels_are_not_claimed_for_other_preprocessing(tmp_path: Path) -> None:
     reflected = (Resize(32, method="pad", pad_mode="reflection"),)
     with pytest.raises(ArtifactError, match="'canonical-1', but the preprocessing does more than resize, crop and pad"):
-        save_model(tmp_path, manifest(preprocessing=reflected, pixels=CANONICAL), STATE)
+        save_model(tmp_path, manifest(preprocessing=reflected, pixels_version=CANONICAL), STATE)
 
 
 def evaluation(outputs: float) -> Evaluation:

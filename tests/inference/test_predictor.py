@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, InputError, MissingExtraError
-from eyebright.image.canonical import LEGACY, canonical_pixels, fit_size, place_centre
+from eyebright.image.canonical import LIBRARY_PIXELS, canonical_pixels, fit_size, place_center
 from eyebright.image.image import Image
 from eyebright.inference.predictor import GRAPH, Predictor, load_predictor, save_onnx
 from eyebright.inference.runtimes import onnx_runtime, select as choose
@@ -283,7 +283,7 @@ def large_photo(tmp_path: Path) -> Path:
 def test_predictions_are_those_of_canonical_pixels(plain: Path, large_photo: Path) -> None:
     image = np.asarray(PIL.Image.open(large_photo))
     source = Size(*image.shape[:2])
-    x = canonical_pixels(image, place_centre(source, fit_size(source, SIZE, cover=True), SIZE))
+    x = canonical_pixels(image, place_center(source, fit_size(source, SIZE, cover=True), SIZE))
     with torch.no_grad():
         expected = small_model()(torch.from_numpy(x).permute(2, 0, 1)[None]).softmax(1)
     torch.testing.assert_close(scores(load_predictor(plain, device="cpu"), large_photo), expected, rtol=0, atol=1e-5)
@@ -295,7 +295,7 @@ def test_fast_decode_is_close_and_legacy_models_are_always_read_so(
     exact, fast = (scores(load_predictor(plain, device="cpu", fast_decode=fast), large_photo) for fast in (False, True))
     assert not torch.equal(fast, exact)
     torch.testing.assert_close(fast, exact, rtol=0, atol=0.02)
-    legacy = model_folder(tmp_path / "legacy", pixels=LEGACY)
+    legacy = model_folder(tmp_path / "legacy", pixels_version=LIBRARY_PIXELS)
     old = [scores(load_predictor(legacy, device="cpu", fast_decode=fast), large_photo) for fast in (False, True)]
     assert torch.equal(*old)
     with_pillow = Image.create(large_photo).warped(Resize(SIZE).draw(Size(2560, 3200), None).warp)
@@ -306,7 +306,7 @@ def test_fast_decode_is_close_and_legacy_models_are_always_read_so(
 
 def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faster("onnx", monkeypatch)
-    write_graph(with_graph / GRAPH, small_graph(LEGACY))
+    write_graph(with_graph / GRAPH, small_graph(LIBRARY_PIXELS))
     runtime = load_predictor(with_graph, device="cpu").runtime
     assert (
         str(runtime)

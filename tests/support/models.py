@@ -9,7 +9,7 @@ import torch
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, save_model
-from eyebright.inference.runtimes.base import Pixels
+from eyebright.inference.runtimes.base import ImageBatch
 from eyebright.inference.runtimes.onnx_export import export_onnx
 from eyebright.models.build import ImageModel, build_model, model_description
 from eyebright.tasks.category import CategoryBlock
@@ -34,11 +34,11 @@ def model_folder(
     *,
     seed: int = 0,
     preprocessing: tuple[Transform, ...] = (Resize(SIZE),),
-    pixels: PixelsVersion = CANONICAL,
+    pixels_version: PixelsVersion = CANONICAL,
 ) -> Path:
     """The folder, in which the small model has been saved."""
     model = small_model(seed)
-    manifest = Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), preprocessing, pixels)
+    manifest = Manifest(model.description, Decision(CategoryBlock(vocab=CLASSES)), preprocessing, pixels_version)
     return save_model(folder, manifest, model.state_dict())
 
 
@@ -46,10 +46,12 @@ def model_folder(
 def small_graph(version: PixelsVersion = CANONICAL) -> bytes:
     """The small model as an ONNX graph, cached because the export takes seconds."""
     model = small_model()
-    return export_onnx(model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()), pixels=version)
+    return export_onnx(
+        model, SIZE, fingerprint=fingerprint(model.description, model.state_dict()), pixels_version=version
+    )
 
 
-def pixels(count: int, version: PixelsVersion = CANONICAL) -> Pixels:
+def pixels(count: int, version: PixelsVersion = CANONICAL) -> ImageBatch:
     """The same ``count`` random images (n, h, w, 3) of the small model's input size on every call."""
     images = np.random.default_rng(1).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
     return images.astype(np.float32) / 255 if version == CANONICAL else images

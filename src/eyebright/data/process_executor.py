@@ -36,7 +36,7 @@ from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Preprocessed
 
-Pixels = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class PixelFormat(NamedTuple):
@@ -214,7 +214,7 @@ class _SharedPixels:
         self._image_bytes = image_bytes
         self._bytes = np.frombuffer(mmap.mmap(-1, max(slots * chunk_size * image_bytes, 1)), np.uint8)
 
-    def put(self, slot: int | None, i: int, pixels: Pixels) -> Pixels | PixelFormat:
+    def put(self, slot: int | None, i: int, pixels: Array) -> Array | PixelFormat:
         """The format of the pixels, once they are in shared memory; the pixels themselves where they do not fit."""
         if slot is None or pixels.nbytes > self._image_bytes:
             return pixels
@@ -222,14 +222,14 @@ class _SharedPixels:
         self._view(slot, i, stored)[...] = pixels
         return stored
 
-    def get(self, slot: int | None, i: int, stored: Pixels | PixelFormat) -> Pixels:
+    def get(self, slot: int | None, i: int, stored: Array | PixelFormat) -> Array:
         """The pixels for which `put` returned ``stored``."""
         if isinstance(stored, np.ndarray):
             return stored
         assert slot is not None  # put gives a format only for pixels in a slot
         return self._view(slot, i, stored)
 
-    def _view(self, slot: int, i: int, stored: PixelFormat) -> Pixels:
+    def _view(self, slot: int, i: int, stored: PixelFormat) -> Array:
         start = (slot * self._chunk_size + i) * self._image_bytes
         size = math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
         return self._bytes[start : start + size].view(stored.dtype).reshape(stored.shape)
@@ -238,7 +238,7 @@ class _SharedPixels:
 class _SampleMessage(NamedTuple):
     """A `LoadedSample` on its way to the parent process; ``pixels`` is their format if they are in shared memory."""
 
-    pixels: Pixels | PixelFormat
+    pixels: Array | PixelFormat
     warp: Warp
     device_draw: Draw | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file

@@ -17,8 +17,8 @@ import PIL
 from PIL import features
 
 from eyebright.errors import InputError
-from eyebright.image.cache_store import FolderStore, MemoryStore, Pixels, Store, format_megabytes
-from eyebright.image.decode import PathOrBytes, read_bytes
+from eyebright.image.cache_store import FolderStore, MemoryStore, Store, format_megabytes
+from eyebright.image.decode import PathOrBytes, Pixels, read_bytes
 
 CacheOption = Union[str, Path, "PixelCache", None]
 """``"memory"``, a folder, an existing cache, or None for no cache."""

@@ -21,12 +21,10 @@ from shutil import disk_usage
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import UInt8
 
 from eyebright.errors import InputError
+from eyebright.image.decode import Pixels
 from eyebright.io.atomic import write_atomically
-
-Pixels = UInt8[np.ndarray, "h w 3"]
 
 SUBFOLDER = "eyebright-pixels"
 """The subfolder of the user's folder that is used, so that other files in it are never counted or deleted."""

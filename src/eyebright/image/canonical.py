@@ -1,8 +1,8 @@
 """Canonical evaluation pixels: how an image is resized, cropped and padded for a model, to 0.01 of an 8-bit level.
 
 Pillow, OpenCV, torchvision and ONNX Runtime resize 8-bit images in slightly different ways, and one version of Pillow
-differs from the next by up to 11 of 255. So the pixels that a model is evaluated with are defined here, and do not
-depend on the libraries that are installed. ``canonical-1`` is:
+differs from the next by up to 11 of 255. So the pixels that almost all models are evaluated with are
+defined here, and do not depend on the libraries that are installed. ``canonical-1`` is:
 
 1. The whole image is decoded to upright 8-bit RGB (`eyebright.image.decode`).
 2. It is resized to whole pixels (rounded half up, at least 1) with an antialiasing triangle filter, in floating point
@@ -14,8 +14,10 @@ depend on the libraries that are installed. ``canonical-1`` is:
 3. It is cropped, or padded with black, by whole pixels (rounded towards zero).
 4. It is divided by 255. The result is not rounded.
 
-Models saved before ``canonical-1`` existed have the pixels ``legacy-1``: 8-bit, resized by Pillow from an image that
-the decoder has reduced already.
+``legacy-1`` is everything else: 8-bit pixels from `eyebright.image.warp.Warp.pixels`, resized by Pillow or OpenCV from
+an image that its decoder may have reduced. Models saved before ``canonical-1`` existed have it, and so have new models
+whose validation transforms do more than resize, crop and pad with black
+(`eyebright.transforms.draw.evaluation_pixels_version` decides).
 """
 
 import functools
@@ -35,7 +37,8 @@ PixelsVersion = Literal["legacy-1", "canonical-1"]
 """The versions of the pixels that a model is evaluated with; a saved model keeps its own."""
 
 CANONICAL: PixelsVersion = "canonical-1"
-LEGACY: PixelsVersion = "legacy-1"
+LIBRARY_PIXELS: PixelsVersion = "legacy-1"
+"""The pixels that the installed libraries compute; the stored name is from the first version."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Weights = NDArray[np.float32]
@@ -99,7 +102,7 @@ def fit_size(source: Size, size: Size, *, cover: bool) -> Size:
     return Size(height, width)
 
 
-def place_centre(source: Size, resized: Size, size: Size) -> Placement:
+def place_center(source: Size, resized: Size, size: Size) -> Placement:
     """A resize to ``resized`` and a crop or padding to ``size`` about the centre; offsets are rounded towards zero."""
     left, top = (int((out - side) / 2) for out, side in ((size.width, resized.width), (size.height, resized.height)))
     return Placement(source, resized, left, top, size)
@@ -113,13 +116,13 @@ def canonical_placement(warp: Warp) -> Placement | None:
     Args:
         warp: any warp.
     """
-    (a, b, x), (c, d, y), (p, q, scale) = warp.matrix.tolist()
-    skewed = max(abs(value) for value in (b, c, p, q)) > _EPSILON * abs(scale)
-    if skewed or a / scale <= 0 or d / scale <= 0:
+    (a, b, tx), (c, d, ty), (p, q, w) = warp.matrix.tolist()
+    skewed = max(abs(value) for value in (b, c, p, q)) > _EPSILON * abs(w)
+    if skewed or a / w <= 0 or d / w <= 0:
         return None
     (height, top), (width, left) = (
-        _place_axis(side, factor / scale, shift / scale)
-        for side, factor, shift in ((warp.source.height, d, y), (warp.source.width, a, x))
+        _place_axis(side, factor / w, shift / w)
+        for side, factor, shift in ((warp.source.height, d, ty), (warp.source.width, a, tx))
     )
     return Placement(warp.source, Size(height, width), left, top, warp.size)
 
@@ -135,11 +138,13 @@ def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) ->
     columns = _visible(placement.left, placement.resized.width, placement.size.width)
     out = np.zeros((*placement.size, 3), np.float32)
     if len(rows) and len(columns):
-        first, last = _input_range(placement.source.width, placement.resized.width, columns)
+        inputs = _input_range(placement.source.width, placement.resized.width, columns)
         partial = cv2.transpose(
-            _resize_rows(image[:, first:last], placement.source.height, 0, rows, placement.resized.height)
+            _resize_rows(
+                image[:, inputs.start : inputs.stop], placement.source.height, 0, rows, placement.resized.height
+            )
         )
-        partial = _resize_rows(partial, placement.source.width, first, columns, placement.resized.width)
+        partial = _resize_rows(partial, placement.source.width, inputs.start, columns, placement.resized.width)
         top, left = max(placement.top, 0), max(placement.left, 0)
         partial = np.minimum(cv2.transpose(partial) / 255, 1)  # sums of rounded weights can exceed 1
         out[top : top + len(rows), left : left + len(columns)] = partial
@@ -176,8 +181,8 @@ def _resize_rows(image: Array, length: int, first: int, outputs: range, resized:
     for left in range(0, flat.shape[1], _MAX_WIDTH):
         tile = flat[:, left : left + _MAX_WIDTH]
         for weights, start, block in _blocks(length, resized, outputs, tile.shape[1]):
-            inputs = tile[start - first : start - first + weights.shape[1]].astype(np.float32)
-            np.matmul(weights, inputs, out=out[block.start : block.stop, left : left + _MAX_WIDTH])
+            needed = tile[start - first : start - first + weights.shape[1]].astype(np.float32)
+            np.matmul(weights, needed, out=out[block.start : block.stop, left : left + _MAX_WIDTH])
     return out.reshape(len(outputs), *image.shape[1:])
 
 
@@ -187,46 +192,49 @@ def _blocks(length: int, resized: int, outputs: range, width: int) -> list[tuple
 
     The weights have one row for each output, and one column for each input pixel that any of them needs.
     """
-    starts, taps = triangle_filter(length, resized, outputs)
-    taken = taps.shape[1]
-    step = length / resized  # each further output needs that many further inputs
-    count = next((n for n in range(_MAX_OUTPUTS, 1, -1) if n * (taken + (n - 1) * step) * width <= _MAX_PRODUCT), 1)
+    starts, taps = _triangle_filter(length, resized, outputs)
+    n_taps = taps.shape[1]
+    shrink = length / resized  # input pixels per output pixel: each further row needs that many further columns
+    sizes = range(_MAX_OUTPUTS, 1, -1)  # the most rows whose product with ``width`` is small enough, see _MAX_PRODUCT
+    n_rows = next((n for n in sizes if n * (n_taps + (n - 1) * shrink) * width <= _MAX_PRODUCT), 1)
     blocks: list[tuple[Weights, int, range]] = []
-    for position in range(0, len(outputs), count):
-        rows = range(position, min(position + count, len(outputs)))
-        first, end = int(starts[rows[0]]), min(int(starts[rows[-1]]) + taken, length)
-        weights = np.zeros((len(rows), end - first), np.float32)
+    for position in range(0, len(outputs), n_rows):
+        rows = range(position, min(position + n_rows, len(outputs)))
+        start, stop = int(starts[rows[0]]), min(int(starts[rows[-1]]) + n_taps, length)
+        weights = np.zeros((len(rows), stop - start), np.float32)
         for weight, row in zip(weights, rows, strict=True):
-            inside = weight[starts[row] - first :][:taken]
-            inside[:] = taps[row, : len(inside)]
-        blocks.append((weights, first, rows))
+            offset = int(starts[row]) - start
+            weight[offset : offset + n_taps] = taps[row, : len(weight) - offset]  # others are outside of the image
+        blocks.append((weights, start, rows))
     return blocks
 
 
 @functools.lru_cache(maxsize=64)
-def triangle_filter(
+def _triangle_filter(
     length: int, resized: int, outputs: range
 ) -> tuple[NDArray[np.int64], Float32[np.ndarray, "m taps"]]:
-    """(first input pixel, weights) of output pixels along one axis; weights outside of the image are 0.
+    """(first input pixel, taps) of output pixels along one axis: the weights of the input pixels from the first one on.
+
+    Taps outside of the image are 0.
 
     Args:
         length: number of input pixels.
         resized: number of pixels of the whole output.
         outputs: those that are needed; an elongated image can have millions that a crop leaves out.
     """
-    scale = length / resized
-    support = max(scale, 1.0)
-    centres = (np.asarray(outputs) + 0.5) * scale
-    starts = np.maximum(np.floor(centres - support - 0.5).astype(np.int64) + 1, 0)
+    shrink = length / resized  # input pixels per output pixel: the reciprocal of the scale
+    support = max(shrink, 1.0)
+    centers = (np.asarray(outputs) + 0.5) * shrink
+    starts = np.maximum(np.floor(centers - support - 0.5).astype(np.int64) + 1, 0)
     inputs = starts[:, None] + np.arange(math.ceil(2 * support) + 1)
-    weights = np.maximum(1 - np.abs(inputs + 0.5 - centres[:, None]) / support, 0)
-    weights[inputs >= length] = 0
-    return starts, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    taps = np.maximum(1 - np.abs(inputs + 0.5 - centers[:, None]) / support, 0)
+    taps[inputs >= length] = 0
+    return starts, (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _input_range(length: int, resized: int, outputs: range) -> tuple[int, int]:
-    """The input pixels that some outputs need, along one axis: the first one, and the one after the last."""
+def _input_range(length: int, resized: int, outputs: range) -> range:
+    """The input pixels that some outputs need, along one axis."""
     if length == resized:
-        return outputs.start, outputs.stop
-    starts, taps = triangle_filter(length, resized, outputs)
-    return int(starts[0]), min(int(starts[-1]) + taps.shape[1], length)
+        return outputs
+    starts, taps = _triangle_filter(length, resized, outputs)
+    return range(int(starts[0]), min(int(starts[-1]) + taps.shape[1], length))

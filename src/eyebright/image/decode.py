@@ -56,6 +56,8 @@ OWN_SCALE = (
 FIRST_FRAME = "it has several frames or pages, of which the first is read"
 
 PathOrBytes = str | bytes
+Pixels = UInt8[np.ndarray, "h w 3"]
+"""Upright 8-bit RGB."""
 """A path, or the content of an image file."""
 
 _File = io.BufferedReader | io.BytesIO
@@ -95,7 +97,7 @@ def read_header(source: PathOrBytes) -> Header:
         return Header(size, orientation.value, notes, plain_jpeg)
 
 
-def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> UInt8[np.ndarray, "h w 3"]:
+def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> Pixels:
     """The pixels of an image as 8-bit RGB, before the EXIF orientation is applied.
 
     Args:
@@ -178,7 +180,7 @@ _AS_STORED_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _OPENCV_FLAGS = {1: _AS_STORED_RGB, 2: _AS_STORED_RGB | 16, 4: _AS_STORED_RGB | 32, 8: _AS_STORED_RGB | 64}
 
 
-def _decode_with_opencv(data: bytes, reduce: int) -> UInt8[np.ndarray, "h w 3"] | None:
+def _decode_with_opencv(data: bytes, reduce: int) -> Pixels | None:
     """The pixels of a plain JPEG, or None if OpenCV cannot decode it completely.
 
     For damaged data libjpeg prints a warning to the terminal, which cannot be turned off through OpenCV.
@@ -201,7 +203,7 @@ def _check_jpeg(source: PathOrBytes, file: _File) -> None:
         raise ImageError(source_name(source), f"the file is damaged ({damage})")
 
 
-def _by_strips(image: ImageFile, reduce: int) -> UInt8[np.ndarray, "h w 3"]:
+def _by_strips(image: ImageFile, reduce: int) -> Pixels:
     """The pixels of a loaded image as RGB; large images are converted in strips, to copy only a part at a time."""
     rows = max(_STRIP_PIXELS // image.width // reduce, 1) * reduce
     if rows >= image.height:
@@ -312,7 +314,7 @@ def _over_white(image: PIL.Image.Image) -> PIL.Image.Image:
     return white.convert("RGB")
 
 
-def array_to_rgb(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "h w 3"]:
+def array_to_rgb(array: Shaped[np.ndarray, "..."], name: str) -> Pixels:
     """A copy of an array as 8-bit RGB.
 
     Args:

@@ -12,14 +12,15 @@ from PIL.ImageFile import ImageFile
 DAMAGED_EXIF = "its EXIF data are damaged, so it is taken as upright"
 """What is said of an image whose orientation cannot be read."""
 
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 class Orientation(NamedTuple):
     """How the stored pixels are to be turned.
 
     Args:
-        value: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one.
+        value: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one; 1 for a TIFF too, since
+            Pillow turns its pixels itself.
         damaged: True if the EXIF data are damaged so that they may have had another one.
     """
 
@@ -51,11 +52,14 @@ def read_orientation(image: ImageFile, file: IO[bytes]) -> Orientation:
 
 
 def _is_damaged(exif: bytes) -> bool:
-    """True if the first directory of EXIF data is not complete, or has an orientation, which was not readable then."""
+    """True if EXIF data in which Pillow found no orientation may have had one.
+
+    That is so if its header or its first directory is incomplete, or if the directory lists an orientation.
+    """
     data = re.sub(rb"^(Exif\0\0){1,2}", b"", exif)
     if not data:
         return False
-    order = _ORDERS.get(data[:4])
+    order = _BYTE_ORDERS.get(data[:4])
     if order is None:
         return True
     try:

@@ -23,12 +23,20 @@ from torch import Tensor
 
 from eyebright.errors import ImageError, InputError
 from eyebright.image.cache import PixelCache
-from eyebright.image.decode import Header, PathOrBytes, array_to_rgb, decode, read_header, source_name, to_rgb
+from eyebright.image.decode import (
+    Header,
+    PathOrBytes,
+    Pixels,
+    array_to_rgb,
+    decode,
+    read_header,
+    source_name,
+    to_rgb,
+)
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
-Pixels = UInt8[np.ndarray, "h w 3"]
 ImageSource = str | Path | bytes | Shaped[np.ndarray, "..."] | Tensor | PIL.Image.Image
 
 # Minimum number of decoded pixels per output pixel along each axis. The mean difference from decoding at full size is
@@ -42,9 +50,9 @@ _NOTEBOOK_SIDE = 1024  # pixels; the largest height and width of an image that i
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Image:
-    """An upright RGB image whose pixels are decoded on demand.
+    """An upright RGB image whose pixels are decoded on demand; `Image.create` makes it.
 
-    Args:
+    Attributes:
         path: the path of its file; None for an image in memory.
         shape: (height, width) in pixels, after the EXIF orientation is applied.
 
@@ -119,9 +127,10 @@ class Image:
         """
         if reduce not in (1, 2, 4, 8):
             raise InputError(f"reduce must be 1, 2, 4 or 8, got {reduce}")
-        pixels = self._decoded(self._allowed_reduction(reduce))
-        own = pixels.flags.writeable and pixels.flags.c_contiguous and pixels.base is None
-        return pixels if own and pixels is not self._source else np.array(pixels, order="C")
+        pixels = self._decode(self._allowed_reduction(reduce))
+        # The decoder's own array can be given away; a view, a mapped file or the source of this image cannot.
+        is_new = pixels.flags.writeable and pixels.flags.c_contiguous and pixels.base is None
+        return pixels if is_new and pixels is not self._source else np.array(pixels, order="C")
 
     def warped(
         self, warp: Warp, *, pad_mode: PadMode = "reflection", interpolation: Interpolation = "bilinear"
@@ -140,7 +149,7 @@ class Image:
         pixels, warp = self.decode_for(warp)
         return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
 
-    def decoded(self, cache: PixelCache | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    def decoded(self, cache: PixelCache | None = None) -> Pixels:
         """The upright pixels at full size; the array must not be modified.
 
         Args:
@@ -149,9 +158,9 @@ class Image:
         Raises:
             ImageError: the image cannot be read, is truncated or damaged, or its file has changed.
         """
-        return self._decoded(1) if cache is None else self._cached(1, cache)
+        return self._decode(1) if cache is None else self._decode_cached(1, cache)
 
-    def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[UInt8[np.ndarray, "h w 3"], Warp]:
+    def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[Pixels, Warp]:
         """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.
 
         Args:
@@ -167,7 +176,7 @@ class Image:
                 f"the warp is for an image of {warp.source} (height x width), but this image is {self.shape}"
             )
         reduce = self._allowed_reduction(_reduction(warp))
-        pixels = self._decoded(reduce) if cache is None else self._cached(reduce, cache)
+        pixels = self._decode(reduce) if cache is None else self._decode_cached(reduce, cache)
         if self._header is not None and reduce > 1:
             warp = _warp_from_reduced(warp, self._header, reduce)
         return pixels, warp
@@ -195,7 +204,7 @@ class Image:
             reduce //= 2
         return reduce
 
-    def _cached(self, reduce: int, cache: PixelCache) -> Pixels:
+    def _decode_cached(self, reduce: int, cache: PixelCache) -> Pixels:
         """The upright pixels at an allowed reduction, from the cache if it has them."""
         if self._header is None or isinstance(self._source, np.ndarray):
             return self._source  # pyright: ignore[reportReturnType]  # only an array has no header
@@ -205,7 +214,7 @@ class Image:
             try:
                 image = _from_file(data, path=None)
                 if image._header == self._header:
-                    return np.ascontiguousarray(image._decoded(reduce))
+                    return np.ascontiguousarray(image._decode(reduce))
             except ImageError as error:
                 raise ImageError(path, error.reason) from error.__cause__
             raise ImageError(path, _CHANGED)  # a cache entry must depend on the content of the file alone
@@ -215,13 +224,13 @@ class Image:
             raise ImageError(path, _CHANGED)
         return pixels
 
-    def _decoded(self, reduce: int) -> Pixels:
+    def _decode(self, reduce: int) -> Pixels:
         """The upright pixels at an allowed reduction."""
         if isinstance(self._source, np.ndarray):
             return self._source
         assert self._header is not None  # only an array has none
         stored = decode(self._source, reduce=reduce, plain_jpeg=self._header.plain_jpeg)
-        if stored.shape[:2] != _reduced_size(self._header.stored_size, reduce):
+        if stored.shape[:2] != _divided_size(self._header.stored_size, reduce):
             raise ImageError(source_name(self._source), _CHANGED)
         return _ORIENTATIONS[self._header.orientation][0](stored)
 
@@ -288,18 +297,18 @@ _ORIENTATIONS: dict[int, tuple[Callable[[Pixels], Pixels], int]] = {
 }
 
 
-def _reduced_size(size: Size, reduce: int) -> Size:
-    """The size divided by ``reduce`` and rounded up, as libjpeg does."""
-    return Size(-(-size.height // reduce), -(-size.width // reduce))
+def _divided_size(size: Size, divisor: int) -> Size:
+    """The size divided by ``divisor`` and rounded up, as libjpeg does."""
+    return Size(-(-size.height // divisor), -(-size.width // divisor))
 
 
 def _upright_size(header: Header, reduce: int) -> Size:
-    height, width = _reduced_size(header.stored_size, reduce)
+    height, width = _divided_size(header.stored_size, reduce)
     return Size(width, height) if header.orientation >= 5 else Size(height, width)
 
 
 def _reduction(warp: Warp) -> int:
-    """The largest reduction that leaves at least 1.5 decoded pixels per output pixel along both axes."""
+    """The largest reduction that leaves at least `_OVERSAMPLING` decoded pixels per output pixel along both axes."""
     scale = max(warp.scale())
     return next((reduce for reduce in (8, 4, 2) if reduce * scale * _OVERSAMPLING <= 1), 1)
 
@@ -311,7 +320,7 @@ def _warp_from_reduced(warp: Warp, header: Header, reduce: int) -> Warp:
     pixels, and applies the orientation again.
     """
     k = _ORIENTATIONS[header.orientation][1]
-    upright_reduced = Warp.dihedral(_reduced_size(header.stored_size, reduce), k)
+    upright_reduced = Warp.dihedral(_divided_size(header.stored_size, reduce), k)
     upright = Warp.dihedral(header.stored_size, k)
     enlarge = np.diag([reduce, reduce, 1.0])
     matrix = warp.matrix @ upright.matrix @ enlarge @ upright_reduced.inverse().matrix

@@ -13,11 +13,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 _MODULES = r"(PIL|pillow_heif)\."
-_FILTER = ("ignore", None, Warning, re.compile(_MODULES), 0)  # as `warnings.filterwarnings` makes it
+_ENTRY = ("ignore", None, Warning, re.compile(_MODULES), 0)  # that filterwarnings adds to `warnings.filters`
 
 
-class _Readers:
-    """How many images are being read, in all threads: Python has one list of warning filters for the process.
+class _SharedFilter:
+    """A warning filter that is installed while any thread reads an image: Python has one list of them for the process.
+
+    It counts the threads that need it.
 
     `warnings.catch_warnings` cannot be used, since it replaces the list: when two threads use it at the same time, the
     one that ends last restores the list with the filter of the other.
@@ -27,33 +29,36 @@ class _Readers:
         self.reset()
 
     def reset(self) -> None:
+        """Starts with no thread and a new lock."""
         self._lock = threading.Lock()
         self._count = 0
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
+        """Installs the filter, if no other thread has, until `release`."""
         with self._lock:
             self._count += 1
-            if not warnings.filters or warnings.filters[0] != _FILTER:
+            if not warnings.filters or warnings.filters[0] != _ENTRY:
                 warnings.filterwarnings("ignore", module=_MODULES)  # moves the filter to the front
 
-    def leave(self) -> None:
+    def release(self) -> None:
+        """Removes the filter, if no other thread needs it."""
         with self._lock:
             self._count -= 1
             if not self._count:
                 with contextlib.suppress(ValueError):  # somebody else has replaced the list in the meantime
-                    warnings.filters.remove(_FILTER)  # type: ignore[attr-defined]
+                    warnings.filters.remove(_ENTRY)  # type: ignore[attr-defined]
 
 
-_READERS = _Readers()
+_FILTER = _SharedFilter()
 if hasattr(os, "register_at_fork"):  # a lock that another thread holds would never be released in a fork
-    os.register_at_fork(after_in_child=_READERS.reset)
+    os.register_at_fork(after_in_child=_FILTER.reset)
 
 
 @contextmanager
 def without_pillow_warnings() -> Generator[None]:
-    """Ignores the warnings of Pillow's modules, and no others, while an image is read; for many threads."""
-    _READERS.enter()
+    """Ignores the warnings of Pillow's modules, and no others, while an image is read; in any number of threads."""
+    _FILTER.acquire()
     try:
         yield
     finally:
-        _READERS.leave()
+        _FILTER.release()

@@ -1,4 +1,7 @@
-"""Resampling of images through a 3x3 matrix: antialiased, with the same result on the CPU and on an accelerator.
+"""Antialiased resampling of images through a 3x3 matrix: one image on the CPU, or a batch on its device.
+
+A batch is resampled bilinearly only. Its result differs from the CPU's by rounding, and where an image is only cropped,
+scaled and flipped by the filter: Pillow's on the CPU, the blur below in a batch.
 
 The matrix maps homogeneous pixel coordinates (x, y, 1) of the input to the output, in the convention of
 `eyebright.types`. `eyebright.image.warp` builds and composes these matrices.
@@ -28,7 +31,7 @@ PadMode = Literal["zeros", "border", "reflection"]
 Interpolation = Literal["bilinear", "bicubic"]
 Matrix = Float[np.ndarray, "3 3"]
 Kernel = np.ndarray[Any, np.dtype[np.float64]]
-Pixels = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, np.dtype[Any]]
 Row = tuple[float, float, float]
 
 _CV2_BORDER = {
@@ -39,6 +42,7 @@ _CV2_BORDER = {
 _CV2_FILTER = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 _PIL_FILTER = {"bilinear": PIL.Image.Resampling.BILINEAR, "bicubic": PIL.Image.Resampling.BICUBIC}
 _EPSILON = 1e-6  # pixels; too small to change an 8-bit value
+_ROUNDING = 1e-12  # relative; rounding errors in the elements of a composed matrix
 _MAX_PADDED_AREA = 8  # times the image's area; padding more is slower than a perspective resample
 _REDUCE_ABOVE = 4  # input pixels per output pixel along an axis; above it the image is resized before the blur
 
@@ -99,6 +103,9 @@ def resample_batch(
     return functional.grid_sample(smooth, grid, "bilinear", pad_mode, align_corners=False).to(images.dtype)
 
 
+# ---------------------------------------------------------------------- 3x3 matrices
+
+
 def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[float, float]]:
     """The Jacobian of a homography at the centre of the output: rows are output x and y, columns are input x and y.
 
@@ -106,12 +113,23 @@ def jacobian(matrix: Matrix, size: Size) -> tuple[tuple[float, float], tuple[flo
         matrix: maps (x, y, 1) of the input to the output, in pixels.
         size: (height, width) of the output.
     """
-    (a, b, _), (d, e, _), (p, q, r) = matrix.tolist()
+    (a, b, _), (c, d, _), (p, q, _) = matrix.tolist()
     u, v = size.width / 2, size.height / 2
+    depth = center_depth(matrix, size)
+    return ((a - u * p) / depth, (b - u * q) / depth), ((c - v * p) / depth, (d - v * q) / depth)
+
+
+def center_depth(matrix: Matrix, size: Size) -> float:
+    """The third coordinate of the matrix times (x, y, 1) for the input point that it maps to the output's centre.
+
+    Args:
+        matrix: maps (x, y, 1) of the input to the output, in pixels.
+        size: (height, width) of the output.
+    """
+    p, q, w = matrix[2].tolist()
     inverse_x, inverse_y, inverse_z = _adjugate(matrix)
-    determinant = p * inverse_x[2] + q * inverse_y[2] + r * inverse_z[2]
-    depth = determinant / _dot(inverse_z, u, v)  # third coordinate of the matrix times the centre's input (x, y, 1)
-    return ((a - u * p) / depth, (b - u * q) / depth), ((d - v * p) / depth, (e - v * q) / depth)
+    determinant = p * inverse_x[2] + q * inverse_y[2] + w * inverse_z[2]
+    return determinant / _dot(inverse_z, size.width / 2, size.height / 2)
 
 
 def translation(x: float, y: float) -> Matrix:
@@ -119,25 +137,14 @@ def translation(x: float, y: float) -> Matrix:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
-# ---------------------------------------------------------------------- crops and boxes
-
-
-def _swaps_axes(matrix: Matrix) -> bool:
-    """True for a quarter turn or a transpose, with any scale along the axes."""
-    (a, b, _), (c, d, _), _ = matrix.tolist()
-    return max(abs(a), abs(d)) <= 1e-12 * min(abs(b), abs(c))
-
-
-# Plain Python arithmetic: for 3x3 matrices the overhead of numpy's calls is larger than the computation.
-
-
 def _adjugate(matrix: Matrix) -> tuple[Row, Row, Row]:
     """The rows of the adjugate matrix: the inverse up to a scale factor, which homogeneous coordinates ignore."""
-    (a, b, c), (d, e, f), (p, q, r) = matrix.tolist()
+    # In plain Python: for a 3x3 matrix numpy's calls take longer than the computation.
+    (a, b, tx), (c, d, ty), (p, q, w) = matrix.tolist()
     return (
-        (e * r - f * q, c * q - b * r, b * f - c * e),
-        (f * p - d * r, a * r - c * p, c * d - a * f),
-        (d * q - e * p, b * p - a * q, a * e - b * d),
+        (d * w - ty * q, tx * q - b * w, b * ty - tx * d),
+        (ty * p - c * w, a * w - tx * p, tx * c - a * ty),
+        (c * q - d * p, b * p - a * q, a * d - b * c),
     )
 
 
@@ -146,7 +153,19 @@ def _dot(row: Row, x: float, y: float) -> float:
     return row[0] * x + row[1] * y + row[2]
 
 
-def _crop_to_visible(image: Pixels, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
+# ---------------------------------------------------------------------- crops and boxes
+
+
+def _swaps_axes(matrix: Matrix) -> bool:
+    """True if input x leads to output y and the reverse: a quarter turn or a transpose, with any scale along the axes.
+
+    The perspective row is not looked at.
+    """
+    (a, b, _), (c, d, _), _ = matrix.tolist()
+    return max(abs(a), abs(d)) <= _ROUNDING * min(abs(b), abs(c))
+
+
+def _crop_to_visible(image: Array, matrix: Matrix, size: Size, shrink: tuple[float, float]) -> tuple[Array, Matrix]:
     """The crop of the image that the output, its antialiasing filter and its reflected borders need."""
     w, h = size.width, size.height
     corners = (0, 0), (w, 0), (0, h), (w, h)
@@ -170,7 +189,10 @@ def _visible_range(corners: list[float], length: int, shrink: float) -> tuple[in
 
 
 def _as_box(matrix: Matrix, source: Size, size: Size) -> tuple[float, float, float, float] | None:
-    """(left, top, right, bottom) in the input if the matrix only crops, scales and flips; None otherwise."""
+    """(left, top, right, bottom) in the input if the matrix only crops, scales and flips; None otherwise.
+
+    None too where the box would need so much padding that a perspective resample is faster (`_MAX_PADDED_AREA`).
+    """
     (a, b, tx), (c, d, ty), (p, q, scale) = matrix.tolist()
     h, w = source
     distortion = max(abs(b) * h, abs(c) * w, abs(p) * w * w, abs(q) * h * h)  # upper bound, in output pixels
@@ -183,21 +205,21 @@ def _as_box(matrix: Matrix, source: Size, size: Size) -> tuple[float, float, flo
 
 
 def _resize_box(
-    image: Pixels,
+    image: Array,
     box: tuple[float, float, float, float],
     size: Size,
     pad_mode: PadMode,
     interpolation: Interpolation,
-) -> Pixels:
+) -> Array:
     """A box of the image, padded where it leaves the image and resized to ``size``."""
     h, w = image.shape[:2]
-    overhang = (-box[1], box[3] - h, -box[0], box[2] - w)
-    top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in overhang)
+    outside = (-box[1], box[3] - h, -box[0], box[2] - w)  # of the image, at (top, bottom, left, right)
+    top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in outside)
     image = _pad_image(image, (top, bottom, left, right), pad_mode)
     h, w = image.shape[:2]
     padded_box = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))
 
-    def resized(plane: Pixels) -> Pixels:
+    def resized(plane: Array) -> Array:
         pillow = PIL.Image.fromarray(np.ascontiguousarray(plane))  # older numpy copies views byte by byte
         return np.array(pillow.resize((size.width, size.height), _PIL_FILTER[interpolation], box=padded_box))
 
@@ -206,7 +228,7 @@ def _resize_box(
     return np.stack([resized(image[:, :, c]) for c in range(image.shape[2])], axis=2)
 
 
-def _pad_image(image: Pixels, sides: tuple[int, int, int, int], pad_mode: PadMode) -> Pixels:
+def _pad_image(image: Array, sides: tuple[int, int, int, int], pad_mode: PadMode) -> Array:
     """The image padded by ``sides`` pixels at (top, bottom, left, right)."""
     if not any(sides):
         return image
@@ -218,13 +240,17 @@ def _pad_image(image: Pixels, sides: tuple[int, int, int, int], pad_mode: PadMod
 
 
 def _shrink(matrix: Matrix, size: Size) -> tuple[float, float]:
-    """Input pixels per output pixel along the input's x and y axes, at the centre of the output."""
+    """(x, y): how far one output pixel reaches along each axis of the input, in input pixels, at the output's centre.
+
+    These are the norms of the rows of the inverse Jacobian. With shear they are more than the reciprocals of
+    `eyebright.image.warp.Warp.scale`, which are the norms of the Jacobian's columns.
+    """
     (xx, xy), (yx, yy) = jacobian(matrix, size)
     determinant = abs(xx * yy - xy * yx)
     return math.hypot(yy, xy) / determinant, math.hypot(xx, yx) / determinant
 
 
-def _reduced_size(source: Size, shrink: tuple[float, float]) -> Size:
+def _size_before_blur(source: Size, shrink: tuple[float, float]) -> Size:
     """The input size, reduced to two input pixels per output pixel along each axis that has more than four."""
     width, height = (
         max(round(length * 2 / s), 1) if s > _REDUCE_ABOVE else length
@@ -233,18 +259,22 @@ def _reduced_size(source: Size, shrink: tuple[float, float]) -> Size:
     return Size(height, width)
 
 
-def _blur_kernel(shrink: float, reduced: float) -> Kernel:
+def _blur_kernel(shrink: float, reduction: float) -> Kernel:
     """A symmetric 1-d blur kernel that antialiases a bilinear resample.
 
     Pillow's bilinear filter for a shrink factor s is a triangle of half-width s, which has the variance s^2 / 6. The
     bilinear resample itself adds 1/6 on average, and nothing where it samples at a pixel's centre. A blur of variance
     0.18 (s^2 - 1) was measured to come closest to Pillow's result, on photographs and factors from 1.1 to 9.
 
+    A reduction by r before the blur has already added (r^2 - 1) / 3 to the variance: (r^2 - 1) / 6 by the triangle
+    filter of the reduction, and as much because the bilinear resample then interpolates between pixels that are r
+    apart, which adds r^2 / 6 instead of 1/6. The kernel is for the reduced pixels, hence the division by r^2.
+
     Args:
-        shrink: input pixels per output pixel.
-        reduced: factor by which the image has already been reduced with an antialiased resize.
+        shrink: s, input pixels per output pixel.
+        reduction: r, the factor by which the image has already been reduced with an antialiased resize.
     """
-    variance = (0.18 * (shrink**2 - 1) - (reduced**2 - 1) / 3) / reduced**2
+    variance = (0.18 * (shrink**2 - 1) - (reduction**2 - 1) / 3) / reduction**2
     if shrink <= 1 or variance <= 0:
         return np.ones(1)
     if variance < 0.5:  # sampling so narrow a Gaussian changes its variance; three taps give it exactly
@@ -264,15 +294,15 @@ def _filter_radius(shrink: float) -> int:
     return math.ceil(2 * shrink) + 2
 
 
-def _antialias(image: Pixels, matrix: Matrix, pad_mode: PadMode, shrink: tuple[float, float]) -> tuple[Pixels, Matrix]:
+def _antialias(image: Array, matrix: Matrix, pad_mode: PadMode, shrink: tuple[float, float]) -> tuple[Array, Matrix]:
     """The image, reduced and blurred so that sampling it at the output's pixels does not alias, and its matrix."""
     if max(shrink) <= 1:
         return image, matrix
     if pad_mode != "reflection":  # the padding is blurred too; with reflection, padding after the blur is the same
-        x, y = (_filter_radius(s) for s in shrink)
-        image, matrix = _pad_image(image, (y, y, x, x), pad_mode), matrix @ translation(-x, -y)
+        pad_x, pad_y = (_filter_radius(s) for s in shrink)
+        image, matrix = _pad_image(image, (pad_y, pad_y, pad_x, pad_x), pad_mode), matrix @ translation(-pad_x, -pad_y)
     source = Size(*image.shape[:2])
-    small = _reduced_size(source, shrink)
+    small = _size_before_blur(source, shrink)
     factors = source.width / small.width, source.height / small.height
     if small != source:
         image = _resize_box(image, (0, 0, source.width, source.height), small, pad_mode, "bilinear")
@@ -286,46 +316,46 @@ def _antialias_batch(
 ) -> tuple[Float[Tensor, "b c h3 w3"], list[Matrix]]:
     """`_antialias` for a batch: one reduction, limited by the least shrunk image, then a blur for each image."""
     shrinks = [_shrink(matrix, size) for matrix in matrices]
-    x = y = 0
+    pad_x = pad_y = 0
     if pad_mode != "reflection":
-        x, y = (_filter_radius(max(along_axis)) for along_axis in zip(*shrinks, strict=True))
-        images = _pad_axis(_pad_axis(images, x, 3, pad_mode), y, 2, pad_mode)
+        pad_x, pad_y = (_filter_radius(max(along_axis)) for along_axis in zip(*shrinks, strict=True))
+        images = _pad_dim(_pad_dim(images, pad_x, 3, pad_mode), pad_y, 2, pad_mode)
     source = Size(*images.shape[-2:])
     min_x, min_y = (min(along_axis) for along_axis in zip(*shrinks, strict=True))
-    small = _reduced_size(source, (min_x, min_y))
+    small = _size_before_blur(source, (min_x, min_y))
     factors = source.width / small.width, source.height / small.height
     if small != source:
         images = functional.interpolate(images, list(small), mode="bilinear", antialias=True)
-    for axis in (0, 1):
-        kernels = [_blur_kernel(shrink[axis], factors[axis]) for shrink in shrinks]
-        images = _convolve(images, kernels, axis=3 - axis, pad_mode=pad_mode)
-    change = translation(-x, -y) @ np.diag([*factors, 1.0])
+    for x_or_y, dim in ((0, 3), (1, 2)):
+        kernels = [_blur_kernel(shrink[x_or_y], factors[x_or_y]) for shrink in shrinks]
+        images = _convolve(images, kernels, dim=dim, pad_mode=pad_mode)
+    change = translation(-pad_x, -pad_y) @ np.diag([*factors, 1.0])
     return images, [matrix @ change for matrix in matrices]
 
 
 def _convolve(
-    images: Float[Tensor, "b c h w"], kernels: Sequence[Kernel], *, axis: int, pad_mode: PadMode
+    images: Float[Tensor, "b c h w"], kernels: Sequence[Kernel], *, dim: int, pad_mode: PadMode
 ) -> Float[Tensor, "b c h w"]:
-    """The images, each convolved with its own kernel along one axis."""
+    """The images, each convolved with its own kernel along dimension ``dim``: 2 (rows) or 3 (columns)."""
     radius = max(len(kernel) for kernel in kernels) // 2
     if radius == 0:
         return images
     weights = torch.tensor(np.stack([np.pad(kernel, radius - len(kernel) // 2) for kernel in kernels])).to(images)
     first, *others = weights[:, :, None, None, None].unbind(1)
-    padded, length = _pad_axis(images, radius, axis, pad_mode), images.shape[axis]
-    out = padded.narrow(axis, 0, length) * first
+    padded, length = _pad_dim(images, radius, dim, pad_mode), images.shape[dim]
+    out = padded.narrow(dim, 0, length) * first
     for k, weight in enumerate(others, start=1):
-        out.addcmul_(padded.narrow(axis, k, length), weight)
+        out.addcmul_(padded.narrow(dim, k, length), weight)
     return out
 
 
-def _pad_axis(images: Float[Tensor, "b c h w"], by: int, axis: int, pad_mode: PadMode) -> Float[Tensor, "b c h3 w3"]:
-    """The images padded by ``by`` pixels at both ends of one axis."""
+def _pad_dim(images: Float[Tensor, "b c h w"], by: int, dim: int, pad_mode: PadMode) -> Float[Tensor, "b c h3 w3"]:
+    """The images padded by ``by`` pixels at both ends of dimension ``dim``: 2 (rows) or 3 (columns)."""
     if pad_mode == "zeros":
-        return functional.pad(images, (by, by) if axis == 3 else (0, 0, by, by))
+        return functional.pad(images, (by, by) if dim == 3 else (0, 0, by, by))
     mode = "edge" if pad_mode == "border" else "symmetric"
-    indices = torch.from_numpy(np.pad(np.arange(images.shape[axis]), by, mode=mode))
-    return images.index_select(axis, indices.to(images.device))
+    indices = torch.from_numpy(np.pad(np.arange(images.shape[dim]), by, mode=mode))
+    return images.index_select(dim, indices.to(images.device))
 
 
 def _sampling_grid(inverse: Float[Tensor, "b 3 3"], source: Size, size: Size) -> Float[Tensor, "b h w 2"]:

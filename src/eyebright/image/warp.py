@@ -18,7 +18,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eyebright.errors import InputError
-from eyebright.image.resample import Interpolation, Matrix, PadMode, jacobian, resample, resample_batch, translation
+from eyebright.image.resample import (
+    Interpolation,
+    Matrix,
+    PadMode,
+    center_depth,
+    jacobian,
+    resample,
+    resample_batch,
+    translation,
+)
 from eyebright.types import Points, Size
 
 _EPSILON = 1e-6  # pixels; too small to change an 8-bit value
@@ -156,20 +165,23 @@ class Warp:
         return xx * yy < xy * yx
 
     def scale(self) -> tuple[float, float]:
-        """Output pixels per input pixel along the input's x and y axes, measured at the centre of the output."""
+        """(x, y): the length in the output of an input pixel's edge along each axis of the input, in output pixels.
+
+        It is measured at the centre of the output: the norms of the columns of the Jacobian.
+        """
         (xx, xy), (yx, yy) = jacobian(self.matrix, self.size)
         return math.hypot(xx, yx), math.hypot(xy, yy)
 
     # ------------------------------------------------------------------ application
 
     def points(self, points: Points) -> Points:
-        """The warped points; those that end outside of the output are marked as not visible."""
+        """The warped points, float64, in pixels of the output; those that end outside are marked as not visible."""
         matrix = torch.tensor(self.matrix)
         xy = points.xy.to(torch.float64)
         ones = torch.ones(len(xy), 1, dtype=torch.float64)
         moved = torch.cat([xy, ones], dim=1) @ matrix.T
         depth, moved = moved[:, 2], moved[:, :2] / moved[:, 2:]
-        in_front = depth * self._depth() > 0
+        in_front = depth * center_depth(self.matrix, self.size) > 0  # others are behind the camera
         edge = torch.tensor([self.size.width, self.size.height], dtype=torch.float64)
         inside = ((moved >= -_EPSILON) & (moved <= edge + _EPSILON)).all(dim=1)
         return Points(moved, points.visible & inside & in_front)
@@ -200,10 +212,6 @@ class Warp:
             raise InputError(f"a warp takes images of dtype uint8 or float32, got {image.dtype}")
         return resample(image, self.matrix, self.size, pad_mode=pad_mode, interpolation=interpolation)
 
-    def _depth(self) -> float:
-        """The third homogeneous coordinate at the output's centre; points with the other sign are behind the camera."""
-        return 1 / float(np.linalg.solve(self.matrix, [self.size.width / 2, self.size.height / 2, 1.0])[2])
-
 
 def warp_batch(
     images: Float[Tensor, "b c h w"], warps: Sequence[Warp], *, pad_mode: PadMode = "reflection"
@@ -227,6 +235,7 @@ def warp_batch(
     return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad_mode=pad_mode)
 
 
+# The linear part of each of the 8 changes of `Warp.dihedral`, as two rows; the index is ``k``.
 _DIHEDRAL = (
     ((1, 0), (0, 1)),
     ((-1, 0), (0, 1)),
@@ -268,5 +277,5 @@ def _corner_homography(source: Size, corners: list[list[float]]) -> Matrix:
     determinant = (x1 - x2) * (y3 - y2) - (x3 - x2) * (y1 - y2)
     g = (sum_x * (y3 - y2) - (x3 - x2) * sum_y) / determinant
     h = ((x1 - x2) * sum_y - sum_x * (y1 - y2)) / determinant
-    unit_square = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
-    return np.array(unit_square) / np.array([source.width, source.height, 1.0])
+    from_unit_square = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
+    return np.array(from_unit_square) / np.array([source.width, source.height, 1.0])

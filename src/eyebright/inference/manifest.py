@@ -10,7 +10,7 @@ from typing import Any, get_args
 import torch
 
 from eyebright.errors import ArtifactError, EyebrightError, listing, short_repr, shortened
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.manifest_checks import check_consistent, check_json
 from eyebright.models.build import ModelDescription
 from eyebright.tasks.base import TargetBlock
@@ -42,7 +42,7 @@ class Manifest:
         model: the architecture, its head and its input.
         decision: calibration, thresholds and the fitted target block.
         preprocessing: the transforms of validation images.
-        pixels: the version of the pixels that the model was evaluated with, see `eyebright.image.canonical`.
+        pixels_version: the version of the pixels that the model was evaluated with, see `eyebright.image.canonical`.
         scores: the scores of the validation images, by metric.
         training: the settings of training: seed, epochs, learning rates.
         data: a summary of the data: number of images, fingerprint.
@@ -56,7 +56,7 @@ class Manifest:
     model: ModelDescription
     decision: Decision
     preprocessing: tuple[Transform, ...] = ()
-    pixels: PixelsVersion = CANONICAL
+    pixels_version: PixelsVersion = CANONICAL
     scores: dict[str, float] = field(default_factory=dict[str, float])
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     data: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -73,7 +73,7 @@ class Manifest:
 
     def check_consistent(self) -> None:
         """Raises `ArtifactError` unless architecture, outputs, thresholds, classes and pixels agree."""
-        check_consistent(self.model, self.decision, self.preprocessing, self.pixels)
+        check_consistent(self.model, self.decision, self.preprocessing, self.pixels_version)
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a dictionary for JSON."""
@@ -83,7 +83,7 @@ class Manifest:
             "model": self.model.to_json(),
             "target": block_to_json(self.target),
             "decision": self.decision.to_json(),
-            "pixels": self.pixels,
+            "pixels": self.pixels_version,
             "preprocessing": preprocessing_to_json(self.preprocessing),
             "scores": self.scores,
             "training": self.training,
@@ -130,17 +130,17 @@ class Manifest:
 
 def _read(data: dict[str, Any]) -> Manifest:
     """The manifest from JSON of the current schema."""
-    pixels, known = data["pixels"], get_args(PixelsVersion)
-    if pixels not in known:
+    pixels_version, known = data["pixels"], get_args(PixelsVersion)
+    if pixels_version not in known:
         raise ArtifactError(
-            f"the model was evaluated with pixels {short_repr(pixels)}, and this version of eyebright"
+            f"the model was evaluated with pixels {short_repr(pixels_version)}, and this version of eyebright"
             f" has only {listing(known)}: update eyebright"
         )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),
         decision=Decision.from_json(data["decision"], block_from_json(data["target"])),
         preprocessing=preprocessing_from_json(data["preprocessing"]),
-        pixels=pixels,
+        pixels_version=pixels_version,
         scores={name: math.nan if score is None else score for name, score in data["scores"].items()},
         training=data["training"],
         data=data["data"],
@@ -159,7 +159,7 @@ def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
         **old,
         "schema": SCHEMA,
         "decision": {"calibration": {"kind": "none"}, "thresholds": data["thresholds"]},
-        "pixels": LEGACY,
+        "pixels": LIBRARY_PIXELS,
         "preprocessing": data["view"],
         "targets": {},
         "report": {},

@@ -12,7 +12,7 @@ from eyebright.errors import ArtifactError, InputError, short_repr
 from eyebright.image.canonical import CANONICAL, PixelsVersion
 from eyebright.models.build import MAX_OUTPUTS, ModelDescription
 from eyebright.tasks.decision import Decision
-from eyebright.transforms.draw import Transform, pixels_version
+from eyebright.transforms.draw import Transform, evaluation_pixels_version
 
 MAX_TRANSFORMS = 16
 """How many transforms a saved model's preprocessing may have."""
@@ -50,7 +50,7 @@ def check_json(data: Mapping[str, Any]) -> None:
 
 
 def check_consistent(
-    model: ModelDescription, decision: Decision, preprocessing: tuple[Transform, ...], pixels: PixelsVersion
+    model: ModelDescription, decision: Decision, preprocessing: tuple[Transform, ...], pixels_version: PixelsVersion
 ) -> None:
     """Raises `ArtifactError` unless architecture, outputs, thresholds, classes and pixels agree."""
     if re.fullmatch(r"[\w.\-]{1,200}", model.arch) is None:  # timm would download from other names, such as hf-hub:...
@@ -64,7 +64,7 @@ def check_consistent(
         decision.thresholds.per_class(n_out)
     except InputError as error:
         raise ArtifactError(str(error)) from None
-    if pixels == CANONICAL != pixels_version(preprocessing):
+    if pixels_version == CANONICAL and evaluation_pixels_version(preprocessing) != CANONICAL:
         raise ArtifactError(f"the pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad")
 
 

@@ -71,7 +71,9 @@ class Predictor:
         self.manifest = manifest
         self._model = model
         self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
-        self._pipeline = Pipeline(manifest.preprocessing, saved_version=manifest.pixels, fast_decode=fast_decode)
+        self._pipeline = Pipeline(
+            manifest.preprocessing, saved_version=manifest.pixels_version, fast_decode=fast_decode
+        )
 
     def __repr__(self) -> str:
         return f"Predictor: {self.target.describe()}; {self.runtime}"
@@ -245,7 +247,7 @@ def load_predictor(
     saved = SavedModel(
         folder / GRAPH,
         output_size(manifest.preprocessing),
-        manifest.pixels,
+        manifest.pixels_version,
         build,
         lambda: fingerprint(manifest.model, state),
     )
@@ -280,7 +282,7 @@ def save_onnx(folder: str | Path) -> Path:
         _build(folder, manifest, state),
         size,
         fingerprint=fingerprint(manifest.model, state),
-        pixels=manifest.pixels,
+        pixels_version=manifest.pixels_version,
     )
     write_graph(folder / GRAPH, graph)
     return folder / GRAPH

@@ -20,7 +20,7 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
         model=model.description,
         decision=decision,
         preprocessing=dls.valid.pipeline.transforms,
-        pixels=dls.valid.pipeline.pixels_version,
+        pixels_version=dls.valid.pipeline.pixels_version,
         scores=dict(scores),
         training={
             "seed": run.seed,

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion, Placement, canonical_placement
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion, Placement, canonical_placement
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
@@ -183,13 +183,13 @@ def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | N
     return placement if black and draw.interpolation in (None, "bilinear") else None
 
 
-def pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
+def evaluation_pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
     """The version of the pixels of validation images.
 
     They are canonical if the images are only resized, cropped and padded with black, which is tried for several sizes.
     """
     sizes = (*_SAMPLE_SIZES, Size(1, 1), Size(7, 3000), Size(3000, 7))
-    return CANONICAL if all(canonical_draw(transforms, size) is not None for size in sizes) else LEGACY
+    return CANONICAL if all(canonical_draw(transforms, size) is not None for size in sizes) else LIBRARY_PIXELS
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:

@@ -32,9 +32,9 @@ from eyebright.transforms.draw import (
     Transform,
     canonical_draw,
     draw_all,
+    evaluation_pixels_version,
     has_pixel_functions,
     output_size,
-    pixels_version,
 )
 from eyebright.transforms.lighting import apply_lighting_batch
 from eyebright.transforms.normalize import Normalize
@@ -84,7 +84,8 @@ class Pipeline:
         device: transforms that are applied on the device, one batch at a time.
         cache: a cache of decoded images; it does not change the result.
         saved_version: the version of the pixels that a saved model was evaluated with; None: canonical pixels, if the
-            transforms only resize, crop and pad images that are evaluated, else `eyebright.image.canonical.LEGACY`.
+            transforms only resize, crop and pad images that are evaluated, else
+            `eyebright.image.canonical.LIBRARY_PIXELS`.
         fast_decode: canonical pixels are approximated, from images that their decoder reduces: faster, but not exact.
     """
 
@@ -120,7 +121,7 @@ class Pipeline:
     @cached_property
     def pixels_version(self) -> PixelsVersion:
         """The version of the pixels of images that are evaluated."""
-        return self.saved_version or pixels_version(self.transforms)
+        return self.saved_version or evaluation_pixels_version(self.transforms)
 
     @property
     def transforms(self) -> tuple[Transform, ...]:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.image.canonical import fit_size, place_centre
+from eyebright.image.canonical import fit_size, place_center
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.transforms.draw import Draw, Transform
 from eyebright.types import Size, check_side
@@ -68,7 +68,7 @@ class Resize(Transform):
         target = Size.of(self.size)
         resized = target if self.method == "squish" else fit_size(size, target, cover=self.method == "crop")
         pad_mode = self.pad_mode if self.method == "pad" else None
-        return Draw(place_centre(size, resized, target).warp, pad_mode=pad_mode, interpolation=self.interpolation)
+        return Draw(place_center(size, resized, target).warp, pad_mode=pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class RandomResizedCrop(Transform):
         target = Size.of(self.size)
         margin = _margin(target, self.val_xtra)
         resized = fit_size(size, Size(target.height + margin, target.width + margin), cover=True)
-        return Draw(place_centre(size, resized, target).warp, interpolation=self.interpolation)
+        return Draw(place_center(size, resized, target).warp, interpolation=self.interpolation)
 
     def _random_box(self, size: Size, generator: np.random.Generator) -> tuple[float, float, float, float]:
         """Width and height of a random crop, and its position (x, y) as fractions of the free space around it."""

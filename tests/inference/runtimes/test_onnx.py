@@ -1,5 +1,6 @@
 """The exported ONNX graph: its outputs, its metadata and the errors of export and loading."""
 
+import json
 import sys
 
 import onnx
@@ -7,26 +8,26 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, MissingExtraError
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.model_folder import fingerprint
 from eyebright.inference.runtimes import onnx_export
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.inference.runtimes.onnx_runtime import onnx_runtime
+from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import runner
 from eyebright.models.build import ImageModel
 from support.models import SIZE, pixels, small_graph, small_model
 
 
-@pytest.mark.parametrize("version", [CANONICAL, LEGACY])
+@pytest.mark.parametrize("version", [CANONICAL, LIBRARY_PIXELS])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_batches_of_any_length_have_the_outputs_of_the_model(count: int, version: PixelsVersion) -> None:
     expected = runner(small_model(), torch.device("cpu"))(pixels(count, version))
-    given = onnx_runtime(small_graph(version))[0].run(pixels(count, version))
+    given = load_onnx_runtime(small_graph(version))[0].run(pixels(count, version))
     assert given.shape == (count, 3)
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("version", "dtype"), [(CANONICAL, "FLOAT"), (LEGACY, "UINT8")])
+@pytest.mark.parametrize(("version", "dtype"), [(CANONICAL, "FLOAT"), (LIBRARY_PIXELS, "UINT8")])
 def test_the_graph_is_valid_and_takes_preprocessed_pixels(version: PixelsVersion, dtype: str) -> None:
     graph = onnx.load_from_string(small_graph(version))
     onnx.checker.check_model(graph, full_check=True)
@@ -38,12 +39,21 @@ def test_the_graph_is_valid_and_takes_preprocessed_pixels(version: PixelsVersion
 
 
 def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> None:
-    metadata = onnx_runtime(small_graph())[1]
+    metadata = load_onnx_runtime(small_graph())[1]
     assert metadata.fingerprint == fingerprint(small_model().description, small_model().state_dict())
-    assert metadata.pixels == CANONICAL
+    assert metadata.pixels_version == CANONICAL
     assert metadata.torch_ms > 0
     assert metadata.onnx_ms > 0
     assert metadata.faster == (metadata.onnx_ms < metadata.torch_ms)
+
+
+def test_the_metadata_of_old_and_new_graphs_are_read() -> None:
+    new = GraphMetadata("abc", 2.0, 1.0, CANONICAL)
+    stored = json.loads(new.to_json())
+    assert stored == {"fingerprint": "abc", "torch_ms": 2.0, "onnx_ms": 1.0, "pixels": "canonical-1"}
+    assert GraphMetadata.from_json(json.dumps(stored)) == new
+    del stored["pixels"]
+    assert GraphMetadata.from_json(json.dumps(stored)).pixels_version == "legacy-1"
 
 
 def test_other_weights_or_another_description_have_another_fingerprint() -> None:
@@ -62,30 +72,30 @@ def test_a_graph_with_other_outputs_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(onnx_export, "_FromPixels", Wrong)
     with pytest.raises(ArtifactError, match=r"the outputs of onnx differ from those of the model by up to 0\.01"):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)
+        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
 
 
 def test_a_model_that_torch_cannot_export_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageModel, "forward", lambda self, x: self.body(x / 255) if x.max() > 9 else x)
     with pytest.raises(ArtifactError, match="torch cannot export this model to ONNX: "):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)
+        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)
 
 
 @pytest.mark.parametrize("graph", [b"", b"no graph"])
 def test_a_damaged_graph_raises_an_artifact_error(graph: bytes) -> None:
     with pytest.raises(ArtifactError, match="the graph cannot be used: "):
-        onnx_runtime(graph)
+        load_onnx_runtime(graph)
 
 
 def test_a_graph_without_the_metadata_of_eyebright_is_refused() -> None:
     graph = onnx.load_from_string(small_graph())
     del graph.metadata_props[:]
     with pytest.raises(ArtifactError, match="the graph cannot be used: .*eyebright"):
-        onnx_runtime(graph.SerializeToString())
+        load_onnx_runtime(graph.SerializeToString())
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
 def test_without_the_extra_the_error_has_the_pip_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}': pip install 'eyebright\[onnx\]'"):
-        export_onnx(small_model(), SIZE, fingerprint="", pixels=CANONICAL)
+        export_onnx(small_model(), SIZE, fingerprint="", pixels_version=CANONICAL)

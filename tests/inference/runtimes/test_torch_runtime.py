@@ -3,19 +3,19 @@
 import pytest
 import torch
 
-from eyebright.image.canonical import CANONICAL, LEGACY, PixelsVersion
+from eyebright.image.canonical import CANONICAL, LIBRARY_PIXELS, PixelsVersion
 from eyebright.inference.runtimes.torch_runtime import runner, torch_runtime
 from support.models import pixels, small_model
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("version", [CANONICAL, LEGACY])
+@pytest.mark.parametrize("version", [CANONICAL, LIBRARY_PIXELS])
 def test_the_model_with_fused_batch_norms_has_the_outputs_of_the_model(version: PixelsVersion) -> None:
     model = small_model()
     expected = runner(model, CPU)(pixels(5, version))
     with torch.no_grad():
-        by_hand = model(torch.from_numpy(pixels(5, LEGACY)).permute(0, 3, 1, 2).float() / 255)
+        by_hand = model(torch.from_numpy(pixels(5, LIBRARY_PIXELS)).permute(0, 3, 1, 2).float() / 255)
     torch.testing.assert_close(expected, by_hand)
     torch.testing.assert_close(torch_runtime(model, CPU).run(pixels(5, version)), by_hand, rtol=1e-4, atol=1e-5)
 

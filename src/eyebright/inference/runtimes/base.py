@@ -9,8 +9,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Pixels = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
-Run = Callable[[Pixels], Float[Tensor, "b ..."]]
+ImageBatch = Shaped[np.ndarray[Any, np.dtype[Any]], "b h w c"]
+"""Preprocessed images: uint8, or float32 in [0, 1]."""
+Run = Callable[[ImageBatch], Float[Tensor, "b ..."]]
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
 from eyebright.image.canonical import CANONICAL, PixelsVersion
-from eyebright.inference.runtimes.base import Pixels, Runtime
-from eyebright.inference.runtimes.onnx_runtime import IMAGES, METADATA_KEY, OUTPUTS, GraphMetadata, onnx_runtime
+from eyebright.inference.runtimes.base import ImageBatch, Runtime
+from eyebright.inference.runtimes.onnx_runtime import IMAGES, METADATA_KEY, OUTPUTS, GraphMetadata, load_onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
 from eyebright.models.build import ImageModel
 from eyebright.types import Size
@@ -27,7 +27,7 @@ TOLERANCE = 1e-4  # relative to the largest output; float32 sums in another orde
 ROUNDS = 5  # of timing; their median counts
 
 
-def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels: PixelsVersion) -> bytes:
+def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_version: PixelsVersion) -> bytes:
     """The serialized graph of a model, for batches of any length; exporting takes about ten seconds.
 
     Its input ``images`` has the axes batch x height x width x channels, and is float32 in [0, 1] for canonical pixels,
@@ -37,7 +37,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels: Pixe
         model: a model in float32, on the CPU.
         size: (height, width) of the images.
         fingerprint: the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
-        pixels: the version of the pixels that the model is evaluated with.
+        pixels_version: the version of the pixels that the model is evaluated with.
 
     Raises:
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.
@@ -47,14 +47,14 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels: Pixe
         import_optional(package, extra="onnx", purpose="exporting to ONNX")
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (8, *size, model.description.n_in), dtype=np.uint8)
-    images = images.astype(np.float32) / 255 if pixels == CANONICAL else images
+    images = images.astype(np.float32) / 255 if pixels_version == CANONICAL else images
     program = _program(_FromPixels(model).eval(), torch.from_numpy(images[:2]))
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels=pixels).to_json()
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, pixels_version=pixels_version).to_json()
     graph = program.model_proto.SerializeToString()
-    runtimes = torch_runtime(model, torch.device("cpu")), onnx_runtime(graph)[0]
+    runtimes = torch_runtime(model, torch.device("cpu")), load_onnx_runtime(graph)[0]
     _compare(model, *runtimes, images)
     torch_ms, onnx_ms = _milliseconds(runtimes, images)
-    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms, pixels).to_json()
+    program.model.metadata_props[METADATA_KEY] = GraphMetadata(fingerprint, torch_ms, onnx_ms, pixels_version).to_json()
     return program.model_proto.SerializeToString()
 
 
@@ -89,30 +89,30 @@ def _program(module: nn.Module, images: Shaped[Tensor, "b h w c"]) -> Any:
         raise ArtifactError(f"torch cannot export this model to ONNX: {str(error).strip().splitlines()[0]}") from error
 
 
-def _compare(model: ImageModel, fused: Runtime, onnx: Runtime, pixels: Pixels) -> None:
+def _compare(model: ImageModel, fused: Runtime, onnx: Runtime, images: ImageBatch) -> None:
     """Raises `ArtifactError` unless both runtimes give the outputs of the model."""
     with torch.inference_mode():
-        expected = model.eval()(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        expected = model.eval()(torch.from_numpy(images).permute(0, 3, 1, 2))
     for runtime in (fused, onnx):
-        difference = (runtime.run(pixels) - expected).abs().max().item()
+        difference = (runtime.run(images) - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):
             raise ArtifactError(
                 f"the outputs of {runtime.name} differ from those of the model by up to {difference:.2g}"
             )
 
 
-def _milliseconds(runtimes: tuple[Runtime, Runtime], pixels: Pixels) -> tuple[float, float]:
+def _milliseconds(runtimes: tuple[Runtime, Runtime], images: ImageBatch) -> tuple[float, float]:
     """Milliseconds per image in each runtime: the mean of an image alone and one in a batch, measured in turn."""
     spent: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for runtime, times in zip(runtimes, spent, strict=True):
-            alone, in_batch = (_seconds(runtime, images) / len(images) for images in (pixels[:1], pixels))
+            alone, in_batch = (_seconds(runtime, batch) / len(batch) for batch in (images[:1], images))
             times.append(1000 * (alone + in_batch) / 2)
     first, second = map(median, spent)
     return first, second
 
 
-def _seconds(runtime: Runtime, pixels: Pixels) -> float:
+def _seconds(runtime: Runtime, images: ImageBatch) -> float:
     started = time.perf_counter()
-    runtime.run(pixels)
+    runtime.run(images)
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the same outputs as torch's float32, for most networks in a fraction of the time.
+"""ONNX Runtime on the CPU: the same outputs as torch's float32, and often faster; `GraphMetadata` has the times.
 
 A graph is loaded from bytes, so that it cannot refer to other files; it is data and contains no code.
 """
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from eyebright._optional import import_optional
 from eyebright.errors import ArtifactError
-from eyebright.image.canonical import LEGACY, PixelsVersion
-from eyebright.inference.runtimes.base import Pixels, Runtime
+from eyebright.image.canonical import LIBRARY_PIXELS, PixelsVersion
+from eyebright.inference.runtimes.base import ImageBatch, Runtime
 
 IMAGES = "images"  # the input: preprocessed pixels, batch x height x width x channels
 OUTPUTS = "outputs"  # before the activation
@@ -27,19 +27,30 @@ class GraphMetadata:
 
     Args:
         fingerprint: the hash of the exported model, see `eyebright.inference.model_folder.fingerprint`.
-        torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph.
-        onnx_ms: milliseconds per image in ONNX Runtime on that machine.
-        pixels: the version of the pixels that the graph takes: uint8 for `LEGACY`, float32 in [0, 1] for `CANONICAL`.
+        torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph; 0 if
+            the export did not measure.
+        onnx_ms: the same in ONNX Runtime.
+        pixels_version: of the pixels that the graph takes: uint8 for `LIBRARY_PIXELS`, float32 in [0, 1] for
+            `CANONICAL`; graphs that were exported before there were canonical pixels do not say it.
     """
 
     fingerprint: str
     torch_ms: float = 0.0
     onnx_ms: float = 0.0
-    pixels: PixelsVersion = LEGACY
+    pixels_version: PixelsVersion = LIBRARY_PIXELS
 
     def to_json(self) -> str:
         """The metadata as a JSON text."""
-        return json.dumps(asdict(self))
+        data = asdict(self)
+        data["pixels"] = data.pop("pixels_version")
+        return json.dumps(data)
+
+    @staticmethod
+    def from_json(text: str) -> "GraphMetadata":
+        """The metadata that `to_json`, or an older version, has written."""
+        data = json.loads(text)
+        pixels_version = data.pop("pixels", LIBRARY_PIXELS)
+        return GraphMetadata(**data, pixels_version=pixels_version)
 
     @property
     def faster(self) -> bool:
@@ -51,10 +62,10 @@ class GraphMetadata:
         return f"ONNX Runtime is {'faster' if self.faster else 'slower'}: {times}"
 
 
-def onnx_runtime(
+def load_onnx_runtime(
     graph: bytes, *, name: str = "the graph", threads: int | None = None, why: str = "as requested"
 ) -> tuple[Runtime, GraphMetadata]:
-    """(runtime, metadata) of an exported graph.
+    """Loads an exported graph: (runtime, metadata).
 
     Args:
         graph: an ONNX graph from `eyebright.inference.runtimes.onnx_export.export_onnx`.
@@ -73,16 +84,16 @@ def onnx_runtime(
     options.intra_op_num_threads = threads or torch.get_num_threads()
     # Threads that wait in a loop would take the CPUs from the threads that read images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 3  # errors only
     try:
         session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        metadata = GraphMetadata(**json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY]))
+        metadata = GraphMetadata.from_json(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     except Exception as error:  # onnxruntime has no common base class for its exceptions
         raise ArtifactError(f"{name} cannot be used: {str(error).splitlines()[0]}") from None
 
     image_input = session.get_inputs()[0].name  # not `IMAGES` in graphs that older versions exported
 
-    def run(pixels: Pixels) -> Float[Tensor, "b ..."]:
-        return torch.from_numpy(session.run(None, {image_input: pixels})[0])
+    def run(images: ImageBatch) -> Float[Tensor, "b ..."]:
+        return torch.from_numpy(session.run(None, {image_input: images})[0])
 
     return Runtime("onnx", "float32", why, run), metadata

@@ -18,7 +18,7 @@ from eyebright.image.canonical import PixelsVersion
 from eyebright.inference.runtimes.base import Precision, Runtime
 from eyebright.inference.runtimes.graph_file import read_graph
 from eyebright.inference.runtimes.onnx_export import export_onnx
-from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, onnx_runtime
+from eyebright.inference.runtimes.onnx_runtime import GraphMetadata, load_onnx_runtime
 from eyebright.inference.runtimes.torch_runtime import torch_runtime
 from eyebright.models.build import ImageModel
 from eyebright.types import Size
@@ -35,14 +35,14 @@ class SavedModel:
     Args:
         graph: the path of its ONNX graph; the file need not exist.
         size: the size of its preprocessed images; None if they have different sizes.
-        pixels: the version of their pixels.
+        pixels_version: the version of their pixels.
         load_model: returns the model with its weights.
         read_fingerprint: returns the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
     """
 
     graph: Path
     size: Size | None
-    pixels: PixelsVersion
+    pixels_version: PixelsVersion
     load_model: Callable[[], ImageModel]
     read_fingerprint: Callable[[], str]
 
@@ -132,9 +132,9 @@ def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
             "runtime='onnx' needs a fixed image size, but this model's preprocessing keeps different sizes; use"
             " runtime='torch'"
         )
-    graph = export_onnx(saved.load_model(), saved.size, fingerprint="", pixels=saved.pixels)
+    graph = export_onnx(saved.load_model(), saved.size, fingerprint="", pixels_version=saved.pixels_version)
     why = "as requested; the graph was exported for this run (save_onnx stores it)"
-    return onnx_runtime(graph, threads=options.threads, why=why)[0]
+    return load_onnx_runtime(graph, threads=options.threads, why=why)[0]
 
 
 def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
@@ -144,7 +144,11 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     except (MissingExtraError, ArtifactError) as error:
         return _torch(saved, options, str(error))
     if not _fits(metadata, saved):
-        other = "from other weights" if metadata.pixels == saved.pixels else f"for the pixels '{metadata.pixels}'"
+        other = (
+            "from other weights"
+            if metadata.pixels_version == saved.pixels_version
+            else f"for the pixels '{metadata.pixels_version}'"
+        )
         why = f"{saved.graph.name} was exported {other}; export it again with save_onnx"
         return _torch(saved, options, why)
     return replace(runtime, why=str(metadata)) if metadata.faster else _torch(saved, options, str(metadata))
@@ -152,8 +156,8 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
 
 def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
     """Whether a graph computes what the saved model does."""
-    return metadata.pixels == saved.pixels and metadata.fingerprint == saved.read_fingerprint()
+    return metadata.pixels_version == saved.pixels_version and metadata.fingerprint == saved.read_fingerprint()
 
 
 def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:
-    return onnx_runtime(read_graph(saved.graph), name=f"'{saved.graph}'", threads=options.threads)
+    return load_onnx_runtime(read_graph(saved.graph), name=f"'{saved.graph}'", threads=options.threads)

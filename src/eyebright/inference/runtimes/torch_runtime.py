@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright._defaults import PREDICTION_PRECISION
-from eyebright.inference.runtimes.base import Pixels, Precision, Run, Runtime
+from eyebright.inference.runtimes.base import ImageBatch, Precision, Run, Runtime
 from eyebright.models.batchnorm.fuse import fuse_conv_bn
 from eyebright.models.build import ImageModel
 
@@ -48,8 +48,8 @@ def runner(model: nn.Module, device: torch.device, threads: int | None = None) -
         threads: number of CPU threads per batch; None for torch's number.
     """
 
-    def run(pixels: Pixels) -> Float[Tensor, "b ..."]:
-        x = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # a view in channels_last memory format
+    def run(images: ImageBatch) -> Float[Tensor, "b ..."]:
+        x = torch.from_numpy(images).permute(0, 3, 1, 2)  # a view in channels_last memory format
         with torch.inference_mode(), _threads(threads):
             return model(x.to(device)).float().cpu()
 

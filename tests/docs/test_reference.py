@@ -129,7 +129,7 @@ def templates() -> list[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.JoinedStr(values=values):
-                    found.append("".join(one.value if isinstance(one, ast.Constant) else "…" for one in values))
+                    found.append("".join(str(one.value) if isinstance(one, ast.Constant) else "…" for one in values))
                 case ast.Constant(value=str(text)):
                     found.append(text)
                 case _:

@@ -95,7 +95,7 @@ def read_table(frame: pd.DataFrame, folder: Path) -> Callable[[], object]:
 
 def count_images(dls: DataLoaders) -> int:
     """The number of images in the batches of an epoch; only their indices are drawn."""
-    return sum(len(batch) for loader in dls for batch in loader.batch_indices(0))
+    return sum(len(batch) for loader in dls for batch in loader.index_batches(0))
 
 
 STAGES: dict[str, Prepare] = {

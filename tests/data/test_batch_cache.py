@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 import torch
 
+from eyebright.data.batch import Batch
 from eyebright.data.batch_cache import BatchCache, FileStates
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.loader import Batch
 from eyebright.image import image as images
 from support.images import coloured_squares
 from support.learners import squares_block
@@ -48,7 +48,7 @@ def test_validation_images_are_decoded_in_the_first_epoch_only(
     for a, b in zip(first, second, strict=True):
         assert torch.equal(a.x, b.x)
         assert torch.equal(a.y, b.y)
-        assert a.indices == b.indices
+        assert a.item_indices == b.item_indices
 
 
 def test_training_images_are_decoded_in_every_epoch(
@@ -66,12 +66,12 @@ def test_the_batch_of_a_changed_file_is_read_again(
 ) -> None:
     table, dls = data
     before = list(dls.valid.batches())
-    index = before[0].indices[1]
+    index = before[0].item_indices[1]
     path = Path(dls.valid.dataset.paths([index])[0] or "")
     PIL.Image.fromarray(np.zeros((48, 64, 3), dtype=np.uint8)).save(path)
     decode_calls.clear()
     after = list(dls.valid.batches())
-    assert len(decode_calls) == len(before[0].indices)
+    assert len(decode_calls) == len(before[0].item_indices)
     assert after[0].x[1].max() == 0 < before[0].x[1].max()
     assert torch.equal(after[0].x[0], before[0].x[0])
     assert len(table) == 24
@@ -79,11 +79,15 @@ def test_the_batch_of_a_changed_file_is_read_again(
 
 def test_changing_a_batch_in_place_does_not_change_the_next_epoch(data: tuple[pd.DataFrame, DataLoaders]) -> None:
     valid = data[1].valid
-    expected = [x.clone() for x, _ in valid]
-    for x, _ in valid:
+    expected = [(x.clone(), y.clone()) for x, y in valid if y is not None]
+    for x, y in valid:
         x.zero_()
-    for (x, _), first in zip(valid, expected, strict=True):
-        assert torch.equal(x, first)
+        assert y is not None
+        y.fill_(77)
+    for (x, y), (first_x, first_y) in zip(valid, expected, strict=True):
+        assert torch.equal(x, first_x)
+        assert y is not None
+        assert torch.equal(y, first_y)
 
 
 def test_other_transforms_are_not_answered_with_the_old_batches(data: tuple[pd.DataFrame, DataLoaders]) -> None:
@@ -99,15 +103,27 @@ def test_a_batch_beyond_the_limit_is_not_kept() -> None:
     cache.put([0], small, FileStates.of([None]))
     cache.put([1], small, FileStates.of([None]))
     cache.put([2], small, FileStates.of([None]))
-    assert [cache.has([i]) for i in range(3)] == [True, True, False]
+    assert [cache.discard_if_changed([i]) for i in range(3)] == [True, True, False]
     assert cache.used_bytes == 96
     kept = cache.get([1], cpu)
     assert kept is not None
     assert torch.equal(kept.x, small.x)
 
 
+def test_the_targets_of_a_batch_count_for_the_limit() -> None:
+    cache = BatchCache(limit=100)
+    points = Batch(torch.zeros(1, 3, 2, 2), torch.zeros(1, 7, 2), [0], [])  # 48 + 56 bytes
+    cache.put([0], points, FileStates.of([None]))
+    assert not cache.discard_if_changed([0])
+    assert cache.used_bytes == 0
+    cache = BatchCache(limit=104)
+    cache.put([0], points, FileStates.of([None]))
+    assert cache.discard_if_changed([0])
+    assert cache.used_bytes == 104
+
+
 def test_that_no_image_of_a_batch_can_be_read_is_kept_too() -> None:
     cache = BatchCache(limit=0)
     cache.put([0], None, FileStates.of(["missing.jpg"]))
-    assert cache.has([0])
+    assert cache.discard_if_changed([0])
     assert cache.get([0], torch.device("cpu")) is None

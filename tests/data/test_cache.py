@@ -115,6 +115,6 @@ def test_unreadable_images_are_skipped_with_and_without_a_cache(tmp_path: Path) 
     for cache in (None, "memory"):
         dls = squares_block(tmp_path).dataloaders(table, bs=4, skip_bad=True, cache=cache)
         for epoch in range(2):
-            assert sum(len(batch.indices) for batch in dls.train.batches(epoch)) == 11
+            assert sum(len(batch.item_indices) for batch in dls.train.batches(epoch)) == 11
         skipped.append(dls.skipped)
     assert skipped[0] == skipped[1] != {}

@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 import torch
 
+from eyebright.data.batch import Shard
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader
-from eyebright.data.loader import Shard
 from eyebright.errors import DataError, ImageError, InputError
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.points import PointBlock
@@ -50,7 +50,7 @@ def test_an_epoch_has_each_training_image_at_most_once_and_drops_an_incomplete_b
     folder: Path, table: pd.DataFrame
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
-    indices = [index for batch in dls.train.batches(0) for index in batch.indices]
+    indices = [index for batch in dls.train.batches(0) for index in batch.item_indices]
     assert len(indices) == len(set(indices)) == 24
     assert set(indices) <= set(dls.train_ds.indices)
     assert len(dls.train) == 3
@@ -61,7 +61,7 @@ def test_validation_batches_are_complete_in_order_and_the_same_in_every_epoch(
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     batches = list(dls.valid.batches(0))
-    assert [index for batch in batches for index in batch.indices] == dls.valid_ds.indices
+    assert [index for batch in batches for index in batch.item_indices] == dls.valid_ds.indices
     assert all(torch.equal(a.x, b.x) for a, b in zip(batches, dls.valid.batches(7), strict=True))
 
 
@@ -133,7 +133,7 @@ def test_the_error_for_an_unreadable_image_names_its_path(tmp_path: Path) -> Non
 
 def test_with_skip_bad_unreadable_images_are_skipped_and_listed(tmp_path: Path) -> None:
     dls = squares_block(tmp_path).dataloaders(broken(tmp_path), bs=4, skip_bad=True)
-    indices = [index for batch in dls.train.batches(0) for index in batch.indices]
+    indices = [index for batch in dls.train.batches(0) for index in batch.item_indices]
     assert 2 not in indices
     assert len(indices) == 11
     assert [Path(path).name for path in dls.skipped] == ["002.png"]
@@ -154,7 +154,7 @@ def test_images_are_drawn_in_proportion_to_their_weights(folder: Path, table: pd
     weights = np.where(table.index % 3 == 0, 4.0, 1.0)
     weights[5] = 0.0
     train = squares_block(folder).dataloaders(table, bs=8, drop_last=False, sample_weights=weights).train
-    drawn = [train.dataset.indices[i % 30] for epoch in range(200) for i in chain(*train.batch_indices(epoch))]
+    drawn = [train.dataset.indices[i % 30] for epoch in range(200) for i in chain(*train.index_batches(epoch))]
     assert len(drawn) == 200 * 30
     shares = np.bincount(drawn, minlength=40) / len(drawn)
     expected = np.where(table["is_valid"], 0.0, weights)
@@ -169,22 +169,22 @@ def test_weighted_epochs_are_the_same_for_the_same_seed_and_for_each_of_several_
     first, again, other_seed = (
         block.dataloaders(table, bs=6, seed=seed, sample_weights=weights).train for seed in (0, 0, 1)
     )
-    assert list(first.batch_indices(3)) == list(again.batch_indices(3)) != list(first.batch_indices(4))
-    assert list(first.batch_indices(3)) != list(other_seed.batch_indices(3))
-    shards = [list(first.batch_indices(3, Shard(index, 2))) for index in range(2)]
-    assert [[*a, *b] for a, b in zip(*shards, strict=True)] == list(first.batch_indices(3))
+    assert list(first.index_batches(3)) == list(again.index_batches(3)) != list(first.index_batches(4))
+    assert list(first.index_batches(3)) != list(other_seed.index_batches(3))
+    shards = [list(first.index_batches(3, Shard(index, 2))) for index in range(2)]
+    assert [[*a, *b] for a, b in zip(*shards, strict=True)] == list(first.index_batches(3))
 
 
 def test_repeats_of_an_image_are_augmented_differently(folder: Path, table: pd.DataFrame) -> None:
     weights = [float(i == 1) for i in range(len(table))]
     dls = squares_block(folder).dataloaders(table, bs=8, sample_weights=weights)
     batch = next(dls.train.batches(0))
-    assert batch.indices == [1] * 8
+    assert batch.item_indices == [1] * 8
     assert len({tensor.numpy().tobytes() for tensor in batch.x}) == 8
     assert torch.equal(
         batch.x[0], squares_block(folder).dataloaders(table, bs=8).train.collate([dls.train.sample(1, 0)]).x[0]
     )
-    assert [batch.indices for batch in dls.valid.batches()] == [dls.valid_ds.indices[:8], dls.valid_ds.indices[8:]]
+    assert [batch.item_indices for batch in dls.valid.batches()] == [dls.valid_ds.indices[:8], dls.valid_ds.indices[8:]]
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ def test_test_images_are_preprocessed_as_validation_images_are(folder: Path, tab
 
 def test_batch_indices_have_each_image_once_in_a_new_order_each_epoch(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8, drop_last=False)
-    first, again, next_epoch = (list(dls.train.batch_indices(epoch)) for epoch in (0, 0, 1))
+    first, again, next_epoch = (list(dls.train.index_batches(epoch)) for epoch in (0, 0, 1))
     assert first == again != next_epoch
     assert [len(batch) for batch in first] == [8, 8, 8, 6]
     assert sorted(chain(*first)) == sorted(chain(*next_epoch)) == list(range(30))
-    item_indices = [batch.indices for batch in dls.train.batches(0)]
+    item_indices = [batch.item_indices for batch in dls.train.batches(0)]
     assert item_indices == [[dls.train_ds.indices[i] for i in batch] for batch in first]
-    assert list(chain(*dls.valid.batch_indices(3))) == list(range(10))
+    assert list(chain(*dls.valid.index_batches(3))) == list(range(10))

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from eyebright.data.loader import Loader, Shard
+from eyebright.data.batch import Shard
+from eyebright.data.loader import Loader
 from eyebright.errors import DataError
 from support.images import coloured_squares
 from support.learners import squares_block
@@ -27,7 +28,7 @@ def loader(squares: tuple[Path, pd.DataFrame], images: int, side: int = 0, **how
 
 
 def indices(loader: Loader, parts: int, epoch: int = 3) -> list[list[list[int]]]:
-    return [[batch.indices for batch in loader.batches(epoch, Shard(i, parts))] for i in range(parts)]
+    return [[batch.item_indices for batch in loader.batches(epoch, Shard(i, parts))] for i in range(parts)]
 
 
 @pytest.mark.parametrize("drop_last", [True, False])

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from eyebright.data.batch import Batch, Shard
 from eyebright.data.getters import ColReader
-from eyebright.data.loader import Batch, Shard
 from eyebright.errors import InputError, TrainingError
 from eyebright.learner.learner import Learner
 from eyebright.metrics.labels import mean_ap
@@ -130,7 +130,7 @@ def test_later_epochs_have_their_own_order_and_the_views_of_earlier_ones(folder:
     kept = FeatureCache(model, train, device, first_epoch=5, views=2)
     for epoch in range(5, 11):
         view = 5 + (epoch - 5) % 2
-        for (features, targets), group in zip(kept.batches(epoch), train.batch_indices(epoch), strict=True):
+        for (features, targets), group in zip(kept.batches(epoch), train.index_batches(epoch), strict=True):
             x, y, *_ = train.collate([train.sample(i, view) for i in group])
             torch.testing.assert_close(features, model.feature_extractor(x))
             assert torch.equal(targets, y)
@@ -157,7 +157,7 @@ def test_cached_points_are_those_of_the_view(folder: Path, table: pd.DataFrame) 
     kept = FeatureCache(split_at_head(learner.model.eval()), train, learner.run.device)
     first, later = list(kept.batches(0)), list(kept.batches(1))
     assert len(first) == len(later) > 0
-    for (_, targets), group in zip(later, train.batch_indices(1), strict=True):
+    for (_, targets), group in zip(later, train.index_batches(1), strict=True):
         expected = train.collate([train.sample(i, 0) for i in group]).y
         torch.testing.assert_close(targets, expected, rtol=0, atol=0, equal_nan=True)
 
@@ -170,8 +170,8 @@ def test_an_image_that_is_drawn_several_times_per_epoch_is_cached_once(folder: P
     cache = FeatureCache(model, train, Device("cpu", "float32"), views=1)
     for epoch in range(3):
         batches = list(cache.batches(epoch))
-        assert [len(targets) for _, targets in batches] == [len(group) for group in train.batch_indices(epoch)]
-        for (features, targets), group in zip(batches, train.batch_indices(epoch), strict=True):
+        assert [len(targets) for _, targets in batches] == [len(group) for group in train.index_batches(epoch)]
+        for (features, targets), group in zip(batches, train.index_batches(epoch), strict=True):
             images = [train.sample(i if epoch == 0 else i % 30, 0) for i in group]
             x, y, *_ = train.collate(images)
             assert torch.equal(targets, y)

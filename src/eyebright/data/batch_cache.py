@@ -1,18 +1,16 @@
-"""Keeps the finished batches of evaluation images, so that later epochs neither decode nor resize them again."""
+"""A cache of the collated batches of evaluation images, so that later epochs neither decode nor resize them again."""
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 
+from eyebright.data.batch import Batch
 from eyebright.image.cache import file_signature
 from eyebright.image.cache_store import available_memory
 
-if TYPE_CHECKING:
-    from eyebright.data.loader import Batch
-
-_SHARE_OF_MEMORY = 4  # a quarter of the memory that is available when the first batch is kept
+_MEMORY_DIVISOR = 4  # the limit is this part of the memory that is available when the first batch is cached
 
 
 class FileStates(NamedTuple):
@@ -27,80 +25,83 @@ class FileStates(NamedTuple):
         return FileStates(list(paths), [None if path is None else file_signature(path) for path in paths])
 
 
-class _Kept(NamedTuple):
+class _Entry(NamedTuple):
     """A batch, None if too few of its images could be read, and its files."""
 
-    batch: "Batch | None"
+    batch: Batch | None
     files: FileStates
 
 
 @final
 class BatchCache:
-    """Batches by the indices of their images, in memory, up to a limit; batches beyond it are made again each time.
+    """Batches by the positions of their images, in memory, up to a limit; batches beyond it are made again each time.
 
     A batch is also made again when the size or the times of one of its files have changed.
 
     Args:
-        limit: in bytes; None: a quarter of the available memory.
+        limit: the most bytes of the tensors in it, images and targets; None: a quarter of the available memory.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._kept: dict[tuple[int, ...], _Kept] = {}
+        self._entries: dict[tuple[int, ...], _Entry] = {}
         self._lock = threading.Lock()
         self.used_bytes = 0
 
-    def has(self, indices: Sequence[int]) -> bool:
-        """Whether the batch was kept, and none of its files has changed since; if one has, it is forgotten.
+    def discard_if_changed(self, indices: Sequence[int]) -> bool:
+        """Removes the batch if one of its files has changed since it was cached; returns whether it is in the cache.
 
         Args:
-            indices: of its images in the dataset.
+            indices: positions of the batch's images in the dataset.
         """
         with self._lock:
-            kept = self._kept.get(tuple(indices))
-            if kept is None:
+            entry = self._entries.get(tuple(indices))
+            if entry is None:
                 return False
-            if kept.files == FileStates.of(kept.files.paths):
+            if entry.files == FileStates.of(entry.files.paths):
                 return True
-            del self._kept[tuple(indices)]
-            self.used_bytes -= _bytes(kept.batch)
+            del self._entries[tuple(indices)]
+            self.used_bytes -= _size_in_bytes(entry.batch)
             return False
 
-    def get(self, indices: Sequence[int], device: torch.device) -> "Batch | None":
-        """The batch that was kept, on the device; None if too few of its images can be read.
+    def get(self, indices: Sequence[int], device: torch.device) -> Batch | None:
+        """The cached batch, on the device; None if too few of its images can be read.
 
         Args:
-            indices: of its images in the dataset.
-            device: on which its tensors are needed.
+            indices: positions of the batch's images in the dataset.
+            device: the device to put the tensors on.
 
         Raises:
-            KeyError: it was not kept.
+            KeyError: the batch is not cached.
         """
-        batch = self._kept[tuple(indices)].batch
+        batch = self._entries[tuple(indices)].batch
         if batch is None:
             return None
         y = None if batch.y is None else batch.y.to(device, non_blocking=True)
         return batch._replace(x=batch.x.to(device, non_blocking=True), y=y)
 
-    def put(self, indices: Sequence[int], batch: "Batch | None", files: FileStates) -> None:
-        """Keeps a batch if there is space.
+    def put(self, indices: Sequence[int], batch: Batch | None, files: FileStates) -> None:
+        """Adds a batch if there is space.
 
         Args:
-            indices: of its images in the dataset, also of those that cannot be read.
-            batch: None: too few of its images can be read.
-            files: its files before they were read.
+            indices: positions of the batch's images in the dataset, also of those that cannot be read.
+            batch: the batch; None: too few of its images can be read.
+            files: the state of its files before they were read.
         """
-        key, need = tuple(indices), _bytes(batch)
+        key, size = tuple(indices), _size_in_bytes(batch)
         with self._lock:
             if self._limit is None:
-                self._limit = available_memory() // _SHARE_OF_MEMORY
-            if key in self._kept or self.used_bytes + need > self._limit:
+                self._limit = available_memory() // _MEMORY_DIVISOR
+            if key in self._entries or self.used_bytes + size > self._limit:
                 return
-            self.used_bytes += need
+            self.used_bytes += size
             if batch is not None:
                 batch = batch._replace(x=batch.x.cpu(), y=None if batch.y is None else batch.y.cpu())
-            self._kept[key] = _Kept(batch, files)
+            self._entries[key] = _Entry(batch, files)
 
 
-def _bytes(batch: "Batch | None") -> int:
-    return 0 if batch is None else batch.x.nbytes
+def _size_in_bytes(batch: Batch | None) -> int:
+    """The bytes of a batch's images and targets; 0 for None."""
+    if batch is None:
+        return 0
+    return batch.x.nbytes + (0 if batch.y is None else batch.y.nbytes)

@@ -194,7 +194,7 @@ class DataBlock:
             drop_last=shuffle if drop_last is None else drop_last,
             sample_weights=None if sample_weights is None else _training_weights(sample_weights, datasets),
         )
-        valid = make_loader(datasets.valid, bs=val_bs or train_bs, training=False, keep_batches=True)
+        valid = make_loader(datasets.valid, bs=val_bs or train_bs, training=False, cache_batches=True)
         return DataLoaders(train, valid, datasets, path=path)
 
     def summary(self, source: Any, bs: int = 4, *, show_batch: bool = False) -> None:
@@ -248,13 +248,13 @@ def _training_weights(weights: SampleWeights, datasets: Datasets) -> NDArray[np.
     return np.asarray(weights, np.float64)[np.asarray(datasets.train.indices)]
 
 
-def _batch_size(bs: int | None, images: int) -> int:
+def _batch_size(bs: int | None, n_images: int) -> int:
     if bs is None:
-        return min(DEFAULT_BATCH, images)
+        return min(DEFAULT_BATCH, n_images)
     if bs < 1:
         raise InputError(f"a batch needs at least one image, got `bs={bs}`")
-    if bs > images:
+    if bs > n_images:
         raise DataError(
-            f"a batch of {bs} images is larger than the training set of {images}; give `bs={images}` or less"
+            f"a batch of {bs} images is larger than the training set of {n_images}; give `bs={n_images}` or less"
         )
     return bs

@@ -78,12 +78,12 @@ class DataLoaders:
 
     @property
     def train_dl(self) -> Loader:
-        """The training loader, `train`; Microsoft's computer-vision recipes (fastai 1) read this."""
+        """The training loader, `train`, by its name in fastai 1."""
         return self.train
 
     @property
     def valid_dl(self) -> Loader:
-        """The validation loader, `valid`; Microsoft's computer-vision recipes (fastai 1) read this."""
+        """The validation loader, `valid`, by its name in fastai 1."""
         return self.valid
 
     @property
@@ -143,15 +143,21 @@ class DataLoaders:
     @property
     def skipped(self) -> dict[str, str]:
         """The unreadable images that were skipped so far: path to reason."""
+        # Both loaders fill one dictionary.
         return self.train.skipped or {}
 
     @property
     def size(self) -> Size:
-        """The size of the images in a batch; where it depends on the image, that of one validation batch."""
+        """The size of the images in a batch.
+
+        Where it depends on the image, it is that of a validation batch, which is read for it.
+        """
         return self.pipeline.size or Size(*self.valid.one_batch()[0].shape[-2:])
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
         """(x, y) of the first training batch of the next epoch.
+
+        Each call counts as an epoch, so the next one has another order and other augmentations.
 
         Raises:
             DataError: there is no batch.
@@ -167,9 +173,9 @@ class DataLoaders:
         """A loader of one batch: randomly chosen images, without augmentation.
 
         Args:
-            subset: 0: of the training set, 1: of the validation set.
+            subset: 0: the training set, 1: the validation set.
             count: number of images; all, if there are fewer.
-            seed: of the choice.
+            seed: random seed for choosing the images.
         """
         dataset = self.datasets.subset(subset)
         count = min(count, len(dataset))

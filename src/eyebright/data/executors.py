@@ -18,50 +18,61 @@ from eyebright.data.sample_loader import Chunk, SampleLoader
 
 
 class PendingChunk(Protocol):
-    """The future of a submitted chunk of samples, which may not have been read yet."""
+    """The future of a submitted chunk of samples, which may not have been loaded yet."""
 
     def result(self) -> Chunk:
-        """The chunk; blocks until it has been read.
+        """The chunk; blocks until it has been loaded.
 
         Raises:
-            Exception: whatever reading it raised.
+            Exception: whatever loading it raised.
         """
         ...
 
     def close(self) -> None:
-        """Release the memory of the chunk, or cancel it; its pixels must not be used afterwards."""
+        """Ends the use of the chunk: cancels it if it has not been loaded, and frees its memory.
+
+        Its pixels must not be used afterwards.
+        """
         ...
 
 
 class Executor(Protocol):
-    """Reads chunks of samples for one loader, like `concurrent.futures.Executor`."""
+    """Loads chunks of samples for one loader, like `concurrent.futures.Executor`."""
 
     def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
-        """The pending chunk of these images; when it is read depends on the executor.
+        """The pending chunk of these images; when it is loaded depends on the executor.
 
         Args:
-            indices: of the images in the loader's dataset.
+            indices: positions of the images in the loader's dataset.
             epoch: from 0; with the seed and the index it decides each image's augmentation.
         """
         ...
 
 
 class SerialExecutor:
-    """Reads a chunk in the calling thread, when its result is asked for."""
+    """Loads a chunk in the calling thread, when its result is asked for.
+
+    Args:
+        sample_loader: loads the samples of a chunk.
+    """
 
     def __init__(self, sample_loader: SampleLoader) -> None:
         self._sample_loader = sample_loader
 
     def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
-        """A chunk that is read when its result is asked for."""
+        """A chunk that is loaded when its result is asked for."""
         return _DeferredChunk(self._sample_loader, indices, epoch)
 
 
 class ThreadExecutor:
-    """Reads chunks in threads: no pixels are copied between processes, and no process has to start.
+    """Loads chunks in threads: no pixels are copied between processes, and no process has to start.
 
     Decoding and warping release the GIL; the Python code between them does not. OpenCV's own threads would compete with
     these threads, so they are switched off, for the whole process: OpenCV has one setting for all threads.
+
+    Args:
+        sample_loader: loads the samples of a chunk.
+        workers: number of threads.
     """
 
     def __init__(self, sample_loader: SampleLoader, workers: int) -> None:
@@ -69,13 +80,13 @@ class ThreadExecutor:
         self._pool = ThreadPoolExecutor(workers, "eyebright-loader", initializer=cv2.setNumThreads, initargs=(1,))
 
     def submit(self, indices: Sequence[int], epoch: int) -> PendingChunk:
-        """A chunk that is read as soon as a thread is free."""
+        """A chunk that is loaded as soon as a thread is free."""
         return _FutureChunk(self._pool.submit(self._sample_loader.chunk, indices, epoch))
 
 
 @dataclass(frozen=True)
 class _DeferredChunk:
-    """A chunk that is read when ``result`` is called."""
+    """A chunk that is loaded when ``result`` is called."""
 
     sample_loader: SampleLoader
     indices: Sequence[int]
@@ -89,7 +100,7 @@ class _DeferredChunk:
 
 
 class _FutureChunk:
-    """A chunk that a thread reads."""
+    """A chunk that a thread loads."""
 
     def __init__(self, future: "Future[Chunk]") -> None:
         self._future = future

@@ -1,4 +1,4 @@
-"""Batches of a dataset: prefetched by workers (`eyebright.data.executors`), collated and finished on the device.
+"""Batches of a dataset: loaded ahead by workers (`eyebright.data.executors`), collated, and transformed on the device.
 
 The order of an epoch and the augmentation of each image depend on the seed and the epoch alone, so any batch can be
 made again.
@@ -8,24 +8,22 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from eyebright._system.cpus import cpus_per_process
 from eyebright._system.timer import Timer
+from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.batch_cache import BatchCache, FileStates
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
 from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
 from eyebright.errors import DataError, InputError, checked_keywords
-from eyebright.image.warp import Warp
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
@@ -37,51 +35,16 @@ MAX_DEFAULT_WORKERS = 16
 """The most workers that are started where no number is given."""
 
 
-class Batch(NamedTuple):
-    """One batch.
-
-    Args:
-        x: images, float32 in [0, 1], in channels_last order, on the device.
-        y: encoded targets, on the device; None where the data have none.
-        indices: of the items in the dataset's source.
-        warps: for each image the warp from the user's own pixels to ``x``.
-    """
-
-    x: Float[Tensor, "b c h w"]
-    y: Shaped[Tensor, "b ..."] | None
-    indices: list[int]
-    warps: list[Warp]
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One of several nearly equal parts of a batch or of an epoch, for one of several processes that train together.
-
-    Args:
-        index: of the shard, from 0.
-        count: number of shards.
-    """
-
-    index: int
-    count: int
-
-    def of(self, order: Sequence[int]) -> Sequence[int]:
-        """The indices of this shard: one consecutive piece; all shards in order are the whole.
-
-        >>> [list(Shard(index, 3).of(range(7))) for index in range(3)]
-        [[0, 1, 2], [3, 4], [5, 6]]
-        """
-        size, longer = divmod(len(order), self.count)  # the first shards are longer by one
-        start = self.index * size + min(self.index, longer)
-        return order[start : start + size + (self.index < longer)]
-
-
-WHOLE = Shard(0, 1)
-"""The only shard, where one process trains alone."""
-
-
 class _PendingBatch(NamedTuple):
-    """A batch that is in the cache, or that workers load; then the files are as they were before."""
+    """A batch that has been requested.
+
+    Args:
+        indices: positions of its images in the dataset.
+        chunks: what workers load; empty if the batch is cached.
+        files: the state of its files before they were read, for the cache; None if the batch is cached already, or is
+            not to be.
+        is_cached: whether the cache has the batch.
+    """
 
     indices: list[int]
     chunks: list[PendingChunk]
@@ -103,12 +66,12 @@ class Loader:
             proportion to its weight; repeats of an image get different augmentations. None: each image once an epoch.
         workers: number of workers; None: one for each CPU, at most 16; 0: the calling thread reads.
         processes: whether the workers are processes, not threads; None: where that is possible and faster.
-        seed: of the order and of the augmentations.
-        device: where batches are put; None: the CPU.
+        seed: random seed of the order and of the augmentations.
+        device: the device that batches are put on; None: the CPU.
         skipped: collects unreadable images, path to reason, which are then left out; None: they are an error.
         pool: starts the workers; loaders of the same data share one. None: a pool of its own.
-        keep_batches: keep the finished batches in memory, up to a quarter of what is available, and read them again
-            only if their files change; for images that are evaluated again and again.
+        cache_batches: cache the collated batches in memory, up to a quarter of what is available, and load them again
+            only if their files change; for images that are evaluated repeatedly.
     """
 
     def __init__(
@@ -127,7 +90,7 @@ class Loader:
         device: torch.device | None = None,
         skipped: dict[str, str] | None = None,
         pool: WorkerPool | None = None,
-        keep_batches: bool = False,
+        cache_batches: bool = False,
     ) -> None:
         self.dataset = dataset
         self.pipeline = pipeline
@@ -135,7 +98,7 @@ class Loader:
         self.training = training
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self._probabilities = None if sample_weights is None else _probabilities(sample_weights, len(dataset))
+        self._probabilities = None if sample_weights is None else _to_probabilities(sample_weights, len(dataset))
         self.workers = min(cpus_per_process(), MAX_DEFAULT_WORKERS) if workers is None else workers
         self.processes = processes
         self.seed = seed
@@ -145,9 +108,9 @@ class Loader:
         self._epoch = 0
         self._pool = pool or WorkerPool()
         self._index_in_pool = self._pool.add(self._worker_config())
-        self._keep_batches = keep_batches and not training
+        self._cache_batches = cache_batches and not training
         self._cache = BatchCache()
-        self._cached_from: tuple[Dataset, Pipeline] | None = None
+        self._cache_inputs: tuple[Dataset, Pipeline] | None = None  # what the cached batches were made from
 
     def __repr__(self) -> str:
         augmented = "augmented" if self.training else "not augmented"
@@ -161,10 +124,15 @@ class Loader:
         """(x, y) of each batch; each iteration is the next epoch."""
         self._epoch += 1
         for batch in self.batches(self._epoch - 1):
-            yield (batch.x.clone() if self._keep_batches else batch.x), batch.y  # a kept batch stays as it is
+            if self._cache_batches:  # copies: a change in place must not reach the cached batch
+                yield batch.x.clone(), None if batch.y is None else batch.y.clone()
+            else:
+                yield batch.x, batch.y
 
     def one_batch(self) -> tuple[Tensor, Tensor | None]:
         """(x, y) of the first batch of the next epoch.
+
+        Each call counts as an epoch, so the next one has another order and other augmentations.
 
         Raises:
             DataError: there is no batch: too few images, or none that can be read.
@@ -206,8 +174,8 @@ class Loader:
             epoch: from 0.
             shard: the share of one of several processes: in training a piece of each batch, in validation a piece of
                 the whole order. The shards in order give what one process alone would get.
-            batch_indices: for each batch the indices of its images in the dataset, augmented as in this epoch; None:
-                those of `batch_indices`.
+            batch_indices: for each batch the positions of its images in the dataset, augmented as in this epoch; None:
+                those of `index_batches`.
 
         Raises:
             ImageError: an image cannot be read, and unreadable images are not skipped.
@@ -216,11 +184,11 @@ class Loader:
         cache, executor = self._evaluation_cache(), None
         pending: deque[_PendingBatch] = deque()
         try:
-            for indices in self.batch_indices(epoch, shard) if batch_indices is None else batch_indices:
-                known = cache is not None and cache.has(indices)
-                files = None if cache is None or known else self._files(indices)
-                pending.append(_PendingBatch(indices, [], files, known))
-                if not known:
+            for indices in self.index_batches(epoch, shard) if batch_indices is None else batch_indices:
+                is_cached = cache is not None and cache.discard_if_changed(indices)
+                files = None if cache is None or is_cached else self._files(indices)
+                pending.append(_PendingBatch(indices, [], files, is_cached))
+                if not is_cached:
                     executor = executor or self._pool.executor(self._index_in_pool, self._worker_config())
                     for start in range(0, len(indices), CHUNK_SIZE):
                         pending[-1].chunks.append(executor.submit(indices[start : start + CHUNK_SIZE], epoch))
@@ -233,10 +201,11 @@ class Loader:
                 for chunk in batch.chunks:
                     chunk.close()
 
-    def batch_indices(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
-        """For each batch of an epoch the indices of its images in the dataset.
+    def index_batches(self, epoch: int = 0, shard: Shard = WHOLE) -> Iterator[list[int]]:
+        """For each batch of an epoch the positions of its images in the dataset.
 
-        With sample weights, a repeat of an image in the same epoch has its index plus a multiple of ``len(dataset)``.
+        With sample weights, a repeat of an image in the same epoch has its position plus a multiple of
+        ``len(dataset)``.
         """
         count = len(self.dataset)
         order: Sequence[int] = range(count)
@@ -252,7 +221,7 @@ class Loader:
         return (list(shard.of(batch) if self.training else batch) for batch in batches)
 
     @property
-    def weights_fingerprint(self) -> str | None:
+    def sample_weights_fingerprint(self) -> str | None:
         """A hash of the sample weights; None without weights."""
         if self._probabilities is None:
             return None
@@ -260,28 +229,35 @@ class Loader:
 
     @property
     def is_deterministic(self) -> bool:
-        """Whether each image is the same in every epoch, so that no transform draws at random."""
+        """Whether no transform draws at random, so that each image is the same in every epoch."""
         return not self.training or is_deterministic(self.pipeline.transforms)
 
-    def is_large_enough(self, images: int, requested: int, shard: Shard = WHOLE) -> bool:
-        """Whether the images that are left of a batch, after unreadable ones were skipped, can be used.
+    def check_not_empty(self, n_left: int, shard: Shard = WHOLE) -> None:
+        """Raises `DataError` if several processes train together and skipping has left this one without an image.
 
         Args:
-            images: number of images that are left.
-            requested: number of images before unreadable ones were skipped.
-            shard: of the batch.
+            n_left: number of images of the batch that could be read.
+            shard: the shard of the batch that was loaded.
 
         Raises:
             DataError: nothing is left of the shard of a training batch.
         """
-        if self.training and shard != WHOLE and not images:
+        if self.training and shard != WHOLE and not n_left:
             raise DataError(  # without a batch here, the other processes would wait for this one for ever
                 f"no image can be read in shard {shard.index + 1} of {shard.count} of a batch; "
                 "take the unreadable ones out, or give a larger batch size"
             )
-        # Skipped images can leave a batch of one, which batch norm cannot train on.
-        left_alone = self.training and shard == WHOLE and images == 1 < requested
-        return images > 0 and not left_alone
+
+    def is_usable(self, n_left: int, n_requested: int, shard: Shard = WHOLE) -> bool:
+        """Whether a batch can be used: not if skipping left no image, or one alone, which batch norm cannot train on.
+
+        Args:
+            n_left: number of images of the batch that could be read.
+            n_requested: number of images before unreadable ones were skipped.
+            shard: the shard of the batch that was loaded.
+        """
+        is_single_after_skipping = n_left == 1 and n_requested > 1
+        return n_left > 0 and not (self.training and shard == WHOLE and is_single_after_skipping)
 
     def sample(self, i: int, epoch: int = 0) -> LoadedSample:
         """The i-th image of the dataset with its target, augmented as in this epoch.
@@ -311,21 +287,21 @@ class Loader:
         return SampleLoader(self.dataset, self.pipeline, self.training, self.seed, self.skipped is not None)
 
     def _evaluation_cache(self) -> BatchCache | None:
-        """The cache of this loader's batches, a new one if dataset or transforms were replaced; None: it keeps none."""
-        if not self._keep_batches:
+        """The cache of this loader's batches, a new one if dataset or transforms were replaced; None: it has none."""
+        if not self._cache_batches:
             return None
-        made_from = (self.dataset, self.pipeline)
-        if self._cached_from is None or any(a is not b for a, b in zip(self._cached_from, made_from, strict=True)):
-            self._cached_from, self._cache = made_from, BatchCache()
+        inputs = (self.dataset, self.pipeline)
+        if self._cache_inputs is None or any(a is not b for a, b in zip(self._cache_inputs, inputs, strict=True)):
+            self._cache_inputs, self._cache = inputs, BatchCache()
         return self._cache
 
     def _files(self, indices: Sequence[int]) -> FileStates:
-        """The image files of these indices in the dataset, as they are now."""
-        item_indices = self.dataset.indices
+        """The state of the image files at these positions of the dataset, as it is now."""
+        item_indices = self.dataset.indices  # repeats have larger positions, see `index_batches`
         return FileStates.of(self.dataset.paths([item_indices[i % len(item_indices)] for i in indices]))
 
     def _finished(self, pending: _PendingBatch, shard: Shard, cache: BatchCache | None) -> Iterator[Batch]:
-        """The batch, from the cache if it was kept, or nothing where too few of its images can be read."""
+        """Yields the batch, from the cache or from its workers; nothing where too few of its images can be read."""
         if cache is not None and pending.is_cached:
             batch = cache.get(pending.indices, self.device)
         else:
@@ -340,23 +316,28 @@ class Loader:
         try:
             chunks = [chunk.result() for chunk in pending]
             samples = [sample for chunk in chunks for sample in chunk.samples]
-            requested = len(samples) + sum(len(chunk.skipped) for chunk in chunks)
+            n_requested = len(samples) + sum(len(chunk.skipped) for chunk in chunks)
             for chunk in chunks:
                 if self.skipped is not None:
                     self.skipped.update(chunk.skipped)
                 for name, seconds in chunk.seconds.items():
                     self.timer.add(name, seconds)
-            return self.collate(samples) if self.is_large_enough(len(samples), requested, shard) else None
+            self.check_not_empty(len(samples), shard)
+            return self.collate(samples) if self.is_usable(len(samples), n_requested, shard) else None
         finally:
             for chunk in pending:
                 chunk.close()
 
 
-def _probabilities(weights: SampleWeights, images: int) -> NDArray[np.float64]:
-    """The probability of each image to be drawn."""
+def _to_probabilities(weights: SampleWeights, n_images: int) -> NDArray[np.float64]:
+    """The probability of each image to be drawn; the sum is 1.
+
+    Raises:
+        InputError: the weights are not one finite number, 0 or more, for each image, or all are 0.
+    """
     values = np.asarray(weights, np.float64)
-    if values.shape != (images,):
-        raise InputError(f"`sample_weights` has the shape {values.shape}, for {images} images")
+    if values.shape != (n_images,):
+        raise InputError(f"`sample_weights` has the shape {values.shape}, for {n_images} images")
     if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
         raise InputError("`sample_weights` must be finite numbers, 0 or more and not all 0")
     return values / values.sum()

@@ -31,7 +31,7 @@ class LoadedSample(NamedTuple):
     Args:
         preprocessed: the image after the CPU's part of the pipeline.
         target: the encoded target; None without a target block.
-        item_index: of the item in the dataset's source.
+        item_index: the index of its item in the dataset's source.
     """
 
     preprocessed: Preprocessed

@@ -7,8 +7,8 @@ from typing import Any
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from eyebright.data.batch import Batch
 from eyebright.data.datasets import Dataset
-from eyebright.data.loader import Batch
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.plot.images import draw_points, show_images
@@ -78,7 +78,7 @@ def show_predictions(
     if grid[0] and grid[1]:
         decoded = decoded[: grid[0] * grid[1]]
     read_y = dataset.spec.y_reader(dataset.source)
-    values = [read_y(batch.indices[i]) for i in range(len(decoded))]
+    values = [read_y(batch.item_indices[i]) for i in range(len(decoded))]
     if target.points_of(values[0]) is None:
         _show_titles(batch, values, decoded, target, grid=grid, figsize=figsize)
     else:
@@ -127,7 +127,7 @@ def _show_pairs(
     read_x = dataset.spec.x_reader(dataset.source)
     images, points = list[object](), list[Points | None]()
     for i in range(count):
-        pixels = read_x(batch.indices[i]).pixels()
+        pixels = read_x(batch.item_indices[i]).pixels()
         images += [pixels, pixels]
         points += [target.points_of(values[i]), target.points_of(decoded[i])]
     rows = rows or math.ceil(count / columns)

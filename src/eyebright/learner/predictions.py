@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eyebright.data.loader import Batch, Loader
+from eyebright.data.batch import Batch
+from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.losses import image_losses

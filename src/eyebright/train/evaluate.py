@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from eyebright.data.batch import Batch
 from eyebright.data.datasets import Dataset
-from eyebright.data.loader import Batch
 from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.image.warp import Warp
@@ -200,7 +200,7 @@ def _rows(
                         outputs = model(batch.x)
                 else:
                     outputs = model(batch.x)
-            yield outputs.float(), targets, torch.tensor(batch.indices), _warps_to_tensor(batch.warps)
+            yield outputs.float(), targets, torch.tensor(batch.item_indices), _warps_to_tensor(batch.warps)
 
 
 def _warps_to_tensor(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:

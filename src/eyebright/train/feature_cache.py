@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from eyebright._system.timer import Timer
-from eyebright.data.loader import WHOLE, Batch, Loader, Shard
+from eyebright.data.batch import WHOLE, Batch, Shard
+from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.image.cache_store import available_memory, format_megabytes
 from eyebright.models.split_model import SplitModel
@@ -95,10 +96,11 @@ class FeatureCache:
         """The batches of an epoch from a view that is in the cache."""
         device = self._device.torch_device
         indices = self._loader.dataset.indices
-        for batch in self._loader.batch_indices(epoch, self._shard):
+        for batch in self._loader.index_batches(epoch, self._shard):
             # With sample weights, a repeated image has its index plus a multiple of len(dataset).
             rows = table.rows_of(indices[i % len(indices)] for i in batch)
-            if self._loader.is_large_enough(len(rows), len(batch), self._shard):
+            self._loader.check_not_empty(len(rows), self._shard)
+            if self._loader.is_usable(len(rows), len(batch), self._shard):
                 features, targets = table.features[rows], table.targets[rows]
                 yield features.to(device, non_blocking=True), targets.to(device, non_blocking=True)
 
@@ -111,7 +113,7 @@ class FeatureCache:
                 if table is None and self._check_memory(features):
                     table = _FeatureTable(len(self._loader.dataset), features, targets)
                 if table is not None:
-                    table.add(batch.indices, features, targets)
+                    table.add(batch.item_indices, features, targets)
                 yield features, targets
         if table is not None:
             self._tables[view_epoch] = table
@@ -123,7 +125,7 @@ class FeatureCache:
         equal features. With several processes, each computes only the images that it needs.
         """
         indices = self._loader.dataset.indices
-        epoch_indices = self._loader.batch_indices(epoch, self._shard)
+        epoch_indices = self._loader.index_batches(epoch, self._shard)
         needed = sorted({i % len(indices) for batch in epoch_indices for i in batch})
         missing = [i for i in needed if indices[i] not in table.tried]
         if not missing:
@@ -138,7 +140,7 @@ class FeatureCache:
         ]
         with closing(self._loader.batches(view_epoch, self._shard, batch_indices=with_companion)) as batches:
             for batch in batches:
-                table.add(batch.indices, *self._features(batch))
+                table.add(batch.item_indices, *self._features(batch))
 
     def _features(self, batch: Batch) -> TrainBatch:
         if batch.y is None:
@@ -169,14 +171,14 @@ class _FeatureTable:
     """The features and the targets of one view of each image, a row an image, on the CPU.
 
     Args:
-        images: the number of rows there can be.
-        features: of a first batch.
-        targets: of that batch.
+        n_images: the most rows that there can be.
+        features: the features of a first batch: dtype and the shape of a row.
+        targets: the targets of a first batch: dtype and the shape of a row.
     """
 
-    def __init__(self, images: int, features: Tensor, targets: Tensor) -> None:
-        self.features = torch.empty(images, *features.shape[1:], dtype=features.dtype)
-        self.targets = torch.empty(images, *targets.shape[1:], dtype=targets.dtype)
+    def __init__(self, n_images: int, features: Tensor, targets: Tensor) -> None:
+        self.features = torch.empty(n_images, *features.shape[1:], dtype=features.dtype)
+        self.targets = torch.empty(n_images, *targets.shape[1:], dtype=targets.dtype)
         self.rows: dict[int, int] = {}  # by the index of the image
         self._used = 0
         self.tried: set[int] = set()  # some images cannot be read

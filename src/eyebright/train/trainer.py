@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from eyebright._system.malloc import retain_freed_memory
+from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.data.loader import WHOLE, Batch, Loader, Shard
+from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
@@ -379,7 +380,7 @@ def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: 
         "data": dls.datasets.fingerprint(),
         "bs": dls.bs,
         "keep_statistics": keep_statistics,
-        "sample_weights": dls.train.weights_fingerprint,
+        "sample_weights": dls.train.sample_weights_fingerprint,
     }
 
 

@@ -6,11 +6,15 @@ from pathlib import Path
 import hypothesis
 import pandas as pd
 import pytest
+from jaxtyping import config as shape_checks
 
-from support.images import coloured_squares
+from support import shapes
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("no deadline")
+shapes.install()  # before the first import of eyebright
+
+from support.images import coloured_squares  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -20,6 +24,15 @@ def _a_home_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """Tests leave nothing in the home of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EYEBRIGHT_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _wrong_shapes(request: pytest.FixtureRequest) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Shapes are not checked in tests that give wrong ones to read the library's own error."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("wrong_shapes"):
+            patch.setattr(shape_checks, "jaxtyping_disable", True)
         yield
 
 

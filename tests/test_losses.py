@@ -361,6 +361,7 @@ def test_balanced_pos_weights_let_having_and_lacking_a_label_count_the_same():
 # ------------------------------------------------------------------------------- what is refused
 
 
+@pytest.mark.wrong_shapes
 def test_targets_of_another_shape_are_errors():
     with pytest.raises(InputError, match=r"shape \(2, 2\) and targets of the shape \(1, 4\) do not fit"):
         MSELossFlat()(torch.zeros(2, 2), torch.zeros(1, 4))
@@ -377,6 +378,7 @@ def test_weights_for_another_number_of_classes_are_refused():
         BCEWithLogitsLossFlat(pos_weight=[1, 2, 3])(LOGITS, LABELS)
 
 
+@pytest.mark.wrong_shapes
 def test_invalid_weights_and_smoothing_are_errors():
     with pytest.raises(InputError, match="must be one number, 0 or more, for each class"):
         CrossEntropyLossFlat(weight=[1, -1])

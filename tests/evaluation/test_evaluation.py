@@ -260,6 +260,7 @@ def test_damaged_metadata_is_an_error(note: bytes) -> None:
 # ------------------------------------------------------------------------------- the value
 
 
+@pytest.mark.wrong_shapes
 def test_parts_with_another_number_of_rows_are_an_error() -> None:
     given = evaluation()
     with pytest.raises(DataError, match=r"6 images needs as many rows of each part, got outputs: 5, columns: 2"):

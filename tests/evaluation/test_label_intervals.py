@@ -70,6 +70,7 @@ def test_float_and_boolean_targets_give_identical_intervals(plain):
     assert booleans == numbers
 
 
+@pytest.mark.wrong_shapes
 def test_invalid_arguments_are_errors(plain):
     with pytest.raises(InputError, match="NaN"):
         ranking_intervals(plain.scores * torch.nan, plain.target)

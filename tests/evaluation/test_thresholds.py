@@ -352,6 +352,7 @@ def test_images_without_any_label_are_an_error():
         tune_thresholds(torch.rand(3, 2), torch.zeros(3, 2))
 
 
+@pytest.mark.wrong_shapes
 def test_targets_of_another_shape_or_value_are_an_error():
     with pytest.raises(InputError, match=r"got \(3, 7\) and \(7, 3\)"):
         tune_thresholds(random_set(0)[0], random_set(0)[1].T)

@@ -102,6 +102,7 @@ def test_cases_are_immutable():
         case.loss = 2.0
 
 
+@pytest.mark.wrong_shapes
 def test_arguments_of_different_lengths_are_an_error():
     with pytest.raises(InputError, match="losses for 2 images and names for 3 labels"):
         worst_labels(torch.zeros(2), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=Thresholds())

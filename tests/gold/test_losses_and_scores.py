@@ -73,6 +73,7 @@ def test_the_weighted_mean_loss_does_not_depend_on_batches_unlike_fastai() -> No
     assert mean.value != pytest.approx(GOLD["weighted CE: AvgLoss over batches of 4 and 2"], rel=1e-2)
 
 
+@pytest.mark.wrong_shapes
 def test_mismatched_shapes_of_equal_size_are_refused_unlike_fastai() -> None:
     assert GOLD["accuracy_multi((6,5),(5,6)) accepted"] == pytest.approx(0.5333, abs=1e-4)
     with pytest.raises(InputError, match=r"got \(5, 6\) and \(6, 5\)"):
@@ -111,6 +112,7 @@ def test_accuracy_multi_of_probabilities_equals_fastais(thresh: float) -> None:
     assert accuracy_multi(PROBABILITIES, TARGETS, thresh, sigmoid=False).item() == pytest.approx(expected)
 
 
+@pytest.mark.wrong_shapes
 def test_metrics_of_decisions_refuse_logits() -> None:
     assert GOLD["called directly on logits: F1ScoreMulti()(inp,targ) ignores thresh/sigmoid"].startswith("ValueError")
     with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):

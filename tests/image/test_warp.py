@@ -388,6 +388,7 @@ def test_an_image_of_another_size_is_refused() -> None:
         Warp.identity(SOURCE).pixels(np.zeros((90, 60, 3), dtype=np.uint8))
 
 
+@pytest.mark.wrong_shapes
 def test_an_image_without_a_channel_axis_is_refused() -> None:
     with pytest.raises(InputError, match=r"the warp is for an image of 60x90 .* has the shape \(60, 90\)"):
         Warp.identity(SOURCE).pixels(np.zeros((60, 90), dtype=np.uint8))

@@ -42,6 +42,7 @@ def test_images_of_an_unknown_class_are_left_out() -> None:
     assert matrix.tolist() == [[1, 1], [0, 0]]
 
 
+@pytest.mark.wrong_shapes
 def test_an_index_of_no_class_is_an_error() -> None:
     with pytest.raises(InputError, match="indices of 2 classes are 0 to 1"):
         confusion_matrix(torch.tensor([2]), torch.tensor([0]), 2)

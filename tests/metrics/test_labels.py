@@ -359,6 +359,7 @@ def test_accuracy_equals_that_of_sklearn():
 # ------------------------------------------------------------------------------- what is refused
 
 
+@pytest.mark.wrong_shapes
 def test_targets_of_another_shape_are_refused(plain):
     with pytest.raises(InputError, match=r"got \(6, 60\) and \(60, 6\)"):
         ours.accuracy_multi(plain.scores, plain.target.T)
@@ -373,6 +374,7 @@ def test_an_empty_set_is_refused():
         ours.hamming_loss(torch.zeros(0, 3, dtype=torch.bool), torch.zeros(0, 3))
 
 
+@pytest.mark.wrong_shapes
 def test_probabilities_instead_of_decisions_are_an_error(plain):
     with pytest.raises(InputError, match=r"probabilities become decisions by Thresholds\.decide"):
         ours.f1(plain.scores, plain.target, average="micro")

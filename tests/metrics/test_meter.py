@@ -115,6 +115,7 @@ def test_without_any_batch_the_result_is_an_error():
         Meter([mean_ap]).result(torch.sigmoid)
 
 
+@pytest.mark.wrong_shapes
 def test_outputs_and_targets_of_different_numbers_of_images_are_refused():
     with pytest.raises(InputError, match="outputs for 3 images and targets for 2"):
         Meter([]).add(torch.ones(3, 1), torch.ones(2, 1))

@@ -57,6 +57,7 @@ def test_without_known_classes_the_ordinal_metrics_are_nan():
         assert math.isnan(metric(torch.eye(3), torch.tensor([-1, -1, -1])))
 
 
+@pytest.mark.wrong_shapes
 def test_targets_of_another_shape_are_errors():
     with pytest.raises(InputError, match=r"got \(3, 3\) and \(2,\)"):
         kappa(torch.eye(3), torch.tensor([0, 1]))

@@ -65,6 +65,7 @@ def test_the_point_error_metric_has_its_name_and_lower_is_better():
     assert point_error(torch.zeros(1, 1, 2), torch.tensor([[[0.0, 7.0]]])) == 7.0
 
 
+@pytest.mark.wrong_shapes
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match=r"\(2, 6\) and targets of the shape \(2, 2, 2\) do not fit"):
         mean_point_error(torch.zeros(2, 6), torch.zeros(2, 2, 2))

@@ -43,7 +43,7 @@ def make_evaluation(
         targets,
         tuple(path.name for path in paths),
         paths[0].parent if paths else Path(),
-        torch.tensor([[30, 40]] * len(outputs)).reshape(-1, 2) if sizes is None else sizes,
+        torch.tensor([[30, 40]] * len(outputs), dtype=torch.int64).reshape(-1, 2) if sizes is None else sizes,
         part=part,  # type: ignore[arg-type]
         training=task.training_summary(training) if len(training) else {},
     )

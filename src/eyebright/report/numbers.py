@@ -166,7 +166,7 @@ class NumberReport(TaskReport):
         return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
 
 
-def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5k"]:
+def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5*k"]:
     """The summands of each image, per column: known targets, absolute and squared errors, targets and their squares.
 
     Targets are taken relative to their mean, which does not change R2 and keeps its sums of squares accurate.
@@ -177,7 +177,7 @@ def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> F
     return torch.cat([known.double(), errors.abs(), errors.square(), centered, centered.square()], dim=1)
 
 
-def _scores(sums: Float[Tensor, "s 5k"]) -> Float[Tensor, "s 3"]:
+def _scores(sums: Float[Tensor, "s m"]) -> Float[Tensor, "s 3"]:
     """MAE and RMSE of all known numbers, and the mean over the columns of R2, from the sums of `_totals`.
 
     R2 is 1 - (sum of squared errors) / (sum of squared deviations from the mean), as in scikit-learn; the mean over the

@@ -129,7 +129,7 @@ def build_evaluation(
         targets_in_user_units(dataset, given),
         tuple(files),
         root,
-        torch.tensor([warp.source for warp in given.warps]).reshape(-1, 2),
+        torch.tensor([warp.source for warp in given.warps], dtype=torch.int64).reshape(-1, 2),
         given.indices,
         given.warps,
         columns=dataset.other_columns(given.indices),

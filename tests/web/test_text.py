@@ -33,6 +33,12 @@ def test_scores_have_three_decimals():
     assert score_text(0.5, decimals=1) == "0.5"
 
 
+@pytest.mark.parametrize("value", [-0.0, -1e-9])
+def test_a_score_that_rounds_to_zero_has_no_sign(value):
+    assert score_text(value) == "0.000"
+    assert number_text(-0.0) == "0"
+
+
 def test_counts_use_singular_and_plural():
     assert count_text(1, "image") == "1 image"
     assert count_text(0, "image") == "0 images"

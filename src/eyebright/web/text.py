@@ -10,7 +10,7 @@ NO_VALUE = "–"  # shown instead of a missing number
 
 def score_text(value: float | None, *, decimals: int = 3) -> str:
     """A score with a fixed number of decimals; a dash if it is missing or not finite."""
-    return NO_VALUE if value is None or not math.isfinite(value) else f"{value:,.{decimals}f}"
+    return NO_VALUE if value is None or not math.isfinite(value) else f"{value:z,.{decimals}f}"
 
 
 def number_text(value: float | None) -> str:
@@ -19,7 +19,7 @@ def number_text(value: float | None) -> str:
         return NO_VALUE
     size = abs(value)
     if size < 1:
-        return f"{value:.3g}"
+        return f"{value:z.3g}"
     return f"{value:,.2f}" if size < 10 else f"{value:,.1f}" if size < 100 else f"{value:,.0f}"
 
 

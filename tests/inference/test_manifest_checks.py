@@ -99,7 +99,13 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "a vocabulary that is a word": (lambda d: d["target"].update(vocab="ab"), "'target.vocab' must be"),
     "100,000 equal names": (lambda d: d["target"].update(vocab=["a"] * 100_000), "a vocabulary needs unique names"),
     "a kind of 100,000 characters": (lambda d: d["target"].update(kind="a" * 100_000), "'target.kind' must be"),
-    "a list as scores": (lambda d: d.update(scores=[1]), "'scores' must be numbers by the names of metrics"),
+    "a list as scores": (
+        lambda d: d.update(scores=[1]),
+        "'scores' must be finite numbers or null, by the names of metrics",
+    ),
+    "a score that is NaN": (lambda d: d.update(scores={"f1": float("nan")}), "'scores' must be finite numbers or null"),
+    "a score that is infinite": (lambda d: d.update(scores={"f1": float("inf")}), "'scores' must be finite"),
+    "a score of 400 digits": (lambda d: d.update(scores={"f1": 10**400}), "'scores' must be finite"),
     "too many digits": (lambda d: d["model"]["input"].update(mean=[0, 0, 10**400]), "input.mean must be"),
 }
 

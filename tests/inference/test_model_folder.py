@@ -218,6 +218,8 @@ def test_a_pickle_is_refused_and_not_run_unlike_the_book(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
+    for i in range(10):
+        (tmp_path / "model" / f"a{i}.txt").touch()
     (tmp_path / "model" / name).write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ArtifactError, match=f"{name}, which can run code"):
         load_model(tmp_path / "model")
@@ -281,11 +283,11 @@ ODD: dict[str, tuple[Change, str]] = {
     ),
     "a threshold that is not a number": (
         lambda d: d["decision"]["thresholds"].update(values=float("nan")),
-        "'thresholds' must be a number or one for each class",
+        "'decision.thresholds' must be a number or one for each class",
     ),
     "a threshold that is a string": (
         lambda d: d["decision"]["thresholds"].update(values="x"),
-        "'thresholds' must be a number or one for each class",
+        "'decision.thresholds' must be a number or one for each class",
     ),
     "a dropout that is a string": (
         lambda d: d["model"].update(ps="x"),

@@ -31,7 +31,7 @@ from torch import Tensor
 from eyebright.errors import ArtifactError, shortened
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.manifest_checks import MAX_BYTES, MAX_LISTS
+from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES, MAX_MANIFEST_CONTAINERS
 from eyebright.io.atomic import attempts, prepared_file
 from eyebright.io.tensors import non_finite_reason, read_metadata, read_tensors
 from eyebright.io.text import valid_unicode
@@ -47,7 +47,7 @@ _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".p
 def save_model(
     folder: str | Path, manifest: Manifest, state: dict[str, Tensor], *, evaluation: Evaluation | None = None
 ) -> Path:
-    """The path of the folder, in which the model is saved.
+    """Saves a model in a folder; returns the path of the folder.
 
     Args:
         folder: the folder to write; it is created if necessary, and other files in it are kept.
@@ -65,15 +65,15 @@ def save_model(
     manifest.check_consistent()
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
-    identity = uuid.uuid4().hex
-    saved = None
+    model_id = uuid.uuid4().hex
+    parquet = None
     if evaluation is not None:
         if evaluation.not_finite:
             raise ArtifactError(f"the model is not saved in '{folder}': {evaluation.not_finite}; train again")
         located = replace(evaluation, root=_relative(evaluation.root, folder))
-        saved = located.to_parquet({"model": identity, "weights": fingerprint(manifest.model, state)})
-        manifest = replace(manifest, evaluation=hashlib.sha256(saved).hexdigest())
-    data = {**manifest.to_json(), "id": identity, "weights": _digest(state)}
+        parquet = located.to_parquet({"model": model_id, "weights": fingerprint(manifest.model, state)})
+        manifest = replace(manifest, evaluation=hashlib.sha256(parquet).hexdigest())
+    data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
     # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
     text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
@@ -81,7 +81,7 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        EVALUATION: None if saved is None else lambda path: path.write_bytes(saved),
+        EVALUATION: None if parquet is None else lambda path: path.write_bytes(parquet),
         MANIFEST: lambda path: path.write_text(text + "\n", encoding="utf-8"),
     }
     _write_together(folder, writers)
@@ -92,8 +92,9 @@ def load_model(folder: str | Path) -> tuple[Manifest, dict[str, Tensor]]:
     """(manifest, weights) of a saved model.
 
     Raises:
-        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, one with
-            weights that are not finite, or a file that can run code (pickle).
+        ArtifactError: the folder contains no model, an incomplete or damaged one, one of a newer version, or one with
+            weights that are not finite. A file that can run code (a pickle) is never opened; the message names it if
+            it is there instead of the weights.
     """
     return _load(Path(folder), weights=True)
 
@@ -114,10 +115,10 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         ArtifactError: the folder contains no model or no evaluation, or the evaluation is damaged or belongs to another
             model.
     """
-    return load_evaluated(folder)[1]
+    return load_manifest_and_evaluation(folder)[1]
 
 
-def load_evaluated(folder: str | Path) -> tuple[Manifest, Evaluation]:
+def load_manifest_and_evaluation(folder: str | Path) -> tuple[Manifest, Evaluation]:
     """(manifest, evaluation) of one saved model, also while another process replaces it.
 
     The manifest is in the header of the weights, too, but the evaluation is a file of its own: between two renames of a
@@ -208,15 +209,19 @@ def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | 
         raise ArtifactError(f"cannot save the model in '{folder}': {_reason(error)}; {state}") from None
 
 
-def _relative(images: Path, folder: Path) -> Path:
+def _relative(image_folder: Path, folder: Path) -> Path:
     """The image folder relative to the model folder: both can be moved, and no folder of the user is named."""
     try:
-        return Path(os.path.relpath(images.resolve(), folder.resolve()))
+        return Path(os.path.relpath(image_folder.resolve(), folder.resolve()))
     except ValueError:  # on different drives
-        return images.absolute()
+        return image_folder.absolute()
 
 
 def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
+    """(manifest, weights) of a saved model.
+
+    Without ``weights`` only the header of the weights file is read, and the second is empty.
+    """
     _check_model_folder(folder)
     path = folder / WEIGHTS
     try:
@@ -247,7 +252,7 @@ def _check_model_folder(folder: Path) -> None:
     if (folder / WEIGHTS).is_file():
         return
     try:
-        names = sorted(file.name for file in folder.iterdir())[:8]
+        names = sorted(file.name for file in folder.iterdir())
     except OSError as error:  # it was removed in the meantime, or cannot be read
         raise ArtifactError(f"the model folder '{folder}' cannot be read: {_reason(error)}") from None
     executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
@@ -255,7 +260,7 @@ def _check_model_folder(folder: Path) -> None:
         raise ArtifactError(
             f"'{folder}' contains {executable[0]}, which can run code when it is loaded, and no {WEIGHTS}"
         )
-    raise ArtifactError(f"'{folder}' contains no {WEIGHTS}, but {', '.join(names) or 'nothing'}")
+    raise ArtifactError(f"'{folder}' contains no {WEIGHTS}, but {', '.join(names[:8]) or 'nothing'}")
 
 
 def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
@@ -268,24 +273,24 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
     Raises:
         ArtifactError: there is no manifest, or the file is not JSON or cannot be read.
     """
-    beside: Any = None
+    from_file: Any = None
     if path.is_file():
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise ArtifactError(f"{MANIFEST} is larger than {MAX_BYTES // 2**20} MB")
+            if path.stat().st_size > MAX_MANIFEST_BYTES:
+                raise ArtifactError(f"{MANIFEST} is larger than {MAX_MANIFEST_BYTES // 2**20} MiB")
             text = path.read_text(encoding="utf-8")
-            if text.count("[") + text.count("{") > MAX_LISTS:
-                raise ArtifactError(f"{MANIFEST} has more than {MAX_LISTS:,} lists and objects")
-            beside = json.loads(text)
+            if text.count("[") + text.count("{") > MAX_MANIFEST_CONTAINERS:
+                raise ArtifactError(f"{MANIFEST} has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
+            from_file = json.loads(text)
         except OSError as error:
             raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{MANIFEST} is not JSON: {shortened(str(error))}") from None
-    if isinstance(copy, dict) and not (isinstance(beside, dict) and beside.get("id") == copy.get("id")):
+    if isinstance(copy, dict) and not (isinstance(from_file, dict) and from_file.get("id") == copy.get("id")):
         return copy
-    if not isinstance(beside, dict):
+    if not isinstance(from_file, dict):
         raise ArtifactError(f"there is no {MANIFEST}")
-    return beside
+    return from_file
 
 
 def _reason(error: Exception) -> str:

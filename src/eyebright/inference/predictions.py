@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import pandas as pd
 from jaxtyping import Float
@@ -11,6 +11,8 @@ from torch import Tensor
 from eyebright.errors import printable
 from eyebright.io.text import valid_unicode
 from eyebright.tasks.base import NO_LABEL_CAPTION, TargetBlock
+
+_SHOWN = 20  # predictions in a repr
 
 
 @dataclass(frozen=True)
@@ -52,38 +54,48 @@ class SkippedImage:
 
 
 class Predictions(Sequence[Prediction]):
-    """The predictions for a list of images, in the same order.
+    """The predictions for the images that could be read, in the order of the images.
+
+    Those that could not be read have none, so prediction i is not always that of image i: use `Prediction.path`.
 
     Args:
-        found: the prediction for each image that could be read.
-        skipped: the reason for each image that could not be read, by its path.
+        predictions: the prediction for each image that could be read.
+        skipped: the reason for each image that could not be read, by its path, or for one in memory by its kind and
+            position, such as ``"<bytes> 3"``.
         target: the target block of the model, which formats the predictions.
     """
 
-    def __init__(self, found: list[Prediction], skipped: dict[str, str], target: TargetBlock) -> None:
-        self._found = found
+    def __init__(self, predictions: list[Prediction], skipped: dict[str, str], target: TargetBlock) -> None:
+        self._predictions = predictions
         self.skipped = skipped
         self.target = target
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._predictions)
 
-    def __getitem__(self, i: Any) -> Any:
-        return self._found[i]
+    @overload
+    def __getitem__(self, i: SupportsIndex) -> Prediction: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[Prediction]: ...
+
+    def __getitem__(self, i: SupportsIndex | slice) -> Prediction | list[Prediction]:
+        """A prediction; for a slice a list of predictions."""
+        return self._predictions[i]
 
     def __iter__(self) -> Iterator[Prediction]:
-        return iter(self._found)
+        return iter(self._predictions)
 
     def __repr__(self) -> str:
-        lines = [self.line(one) for one in self._found[:20]]
-        more = [f"... ({len(self)} in all)"] if len(self) > 20 else []
-        said = [f"{one.path}: {one.note}" for one in self._found if one.note]
-        said += [f"{path}: skipped, {reason}" for path, reason in self.skipped.items()]
-        return "\n".join([*lines, *more, *map(printable, said)])
+        lines = [prediction.line(self.target) for prediction in self._predictions[:_SHOWN]]
+        more = [f"... ({len(self)} in all)"] if len(self) > _SHOWN else []
+        notes = [f"{prediction.path}: {prediction.note}" for prediction in self._predictions if prediction.note]
+        notes += [f"{path}: skipped, {reason}" for path, reason in self.skipped.items()]
+        return "\n".join([*lines, *more, *map(printable, notes)])
 
-    def line(self, one: Prediction) -> str:
+    def line(self, prediction: Prediction) -> str:
         """One prediction as a line of text: the path, and the labels or numbers."""
-        return one.line(self.target)
+        return prediction.line(self.target)
 
     def to_frame(self) -> pd.DataFrame:
         """A table with one row per image: its path and the columns of the target block.
@@ -91,10 +103,13 @@ class Predictions(Sequence[Prediction]):
         These are the labels and the probability of each class; x and y of each point; or the numbers. Characters that
         are not valid Unicode (in file names of another encoding) become escapes, since pandas has no text with them.
         """
-        rows = [(one.path, *self.target.table_row(one.answer, one.scores)) for one in self._found]
+        rows = [
+            (prediction.path, *self.target.table_row(prediction.answer, prediction.scores))
+            for prediction in self._predictions
+        ]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
         return pd.DataFrame(cells, columns=["path", *self.target.table_columns])
 
     def to_json(self) -> list[dict[str, Any]]:
         """One dictionary per image: its path and the entries of `TargetBlock.prediction_json`."""
-        return [one.to_json(self.target) for one in self._found]
+        return [prediction.to_json(self.target) for prediction in self._predictions]

@@ -36,10 +36,10 @@ from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Thresholds, Vocab
 
 GRAPH = "model.onnx"  # the file in a model folder that `save_onnx` writes
-_PREFETCHED_BATCHES = 2  # that are read while the model computes another
+_PREFETCHED_BATCHES = 2  # batches that are read ahead while the model computes
 
 
-class _Preprocessed(NamedTuple):
+class _ModelInput(NamedTuple):
     """An image as the model's input, with the warp that leads to it from the original image."""
 
     name: str
@@ -56,7 +56,7 @@ class Predictor:
         model: the model with its weights, or a function that loads it when it is first needed.
         device: the device of the model if no runtime is given, see `load_predictor`.
         runtime: computes the outputs; None to use ``model``, unchanged.
-        fast_decode: approximate the pixels, see `load_predictor`.
+        fast_decode: decode large JPEGs reduced: faster, but not exact, see `load_predictor`.
     """
 
     def __init__(
@@ -99,9 +99,10 @@ class Predictor:
         return self.manifest.decision.thresholds
 
     def predict(self, sources: Any, *, bs: int = BATCH_SIZE, workers: int | None = None) -> Predictions:
-        """The predictions for images; those that cannot be read are in `Predictions.skipped`.
+        """The predictions for the images that can be read, in the order of the images.
 
-        Of images in memory, ``skipped`` has the position: ``"<bytes> 3"`` is ``sources[3]``.
+        Those that cannot be read are in `Predictions.skipped`, so prediction i is not always that of image i: use
+        `Prediction.path`. Of images in memory, ``skipped`` has the position: ``"<bytes> 3"`` is ``sources[3]``.
 
         All are returned at once; `stream` yields them as they are computed.
 
@@ -114,7 +115,7 @@ class Predictor:
             InputError: a source has another type, or a number is not a whole number of at least 1.
             ArtifactError: the outputs for an image are not finite.
         """
-        found: list[Prediction] = []
+        predictions: list[Prediction] = []
         skipped: dict[str, str] = {}
         sources = sources if isinstance(sources, (list, tuple)) else [sources]
         for i, result in enumerate(self.stream(sources, bs=bs, workers=workers)):
@@ -122,8 +123,8 @@ class Predictor:
                 name = result.path if isinstance(sources[i], (str, Path)) else f"{result.path} {i}"
                 skipped[name] = result.reason
             else:
-                found.append(result)
-        return Predictions(found, skipped, self.target)
+                predictions.append(result)
+        return Predictions(predictions, skipped, self.target)
 
     def stream(
         self, sources: Iterable[Any], *, bs: int = BATCH_SIZE, workers: int | None = None
@@ -148,7 +149,7 @@ class Predictor:
         for name, value in (("bs", bs), ("workers", 1 if workers is None else workers)):
             check_count(name, value)
         for results in self._batches(sources, bs, torch.get_num_threads() if workers is None else workers):
-            batch = [result for result in results if isinstance(result, _Preprocessed)]
+            batch = [result for result in results if isinstance(result, _ModelInput)]
             predictions = self._predictions(batch) if batch else iter(())
             for result in results:
                 yield SkippedImage(result.path, result.reason) if isinstance(result, ImageError) else next(predictions)
@@ -157,14 +158,14 @@ class Predictor:
         model = self.model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         return Runtime("torch", "float32", "the model is used unchanged", runner(model, device))
 
-    def _batches(self, sources: Iterable[Any], bs: int, workers: int) -> Iterator[list[_Preprocessed | ImageError]]:
+    def _batches(self, sources: Iterable[Any], bs: int, workers: int) -> Iterator[list[_ModelInput | ImageError]]:
         """Batches of preprocessed images, or of the errors in their place; read in the background."""
-        if isinstance(sources, (list, tuple)) and len(sources) == 1:  # without the time of starting threads
+        if isinstance(sources, (list, tuple)) and len(sources) == 1:  # starting threads would take longer
             yield [self._preprocess(sources[0])]
             return
         # Images of different sizes cannot be in one batch.
         batch_size = 1 if self._pipeline.size is None else bs
-        pending: deque[list[Future[_Preprocessed | ImageError]]] = deque()
+        pending: deque[list[Future[_ModelInput | ImageError]]] = deque()
         pool = ThreadPoolExecutor(workers, "eyebright-predict")
         remaining = iter(sources)
         try:
@@ -177,25 +178,26 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _preprocess(self, source: Any) -> _Preprocessed | ImageError:
+    def _preprocess(self, source: Any) -> _ModelInput | ImageError:
         """The image as the model's input, or the error if it cannot be read."""
         try:
             image = Image.create(source)
-            preprocessed = self._pipeline.preprocess(self._pipeline.draw(image, None))
+            drawn = self._pipeline.draw(image, None)  # without a generator nothing is augmented
+            preprocessed = self._pipeline.preprocess(drawn)
         except ImageError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
-        return _Preprocessed(name, preprocessed.pixels, preprocessed.warp, "; ".join(image.notes))
+        return _ModelInput(name, preprocessed.pixels, preprocessed.warp, "; ".join(image.notes))
 
-    def _predictions(self, batch: list[_Preprocessed]) -> Iterator[Prediction]:
+    def _predictions(self, batch: list[_ModelInput]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
-        outputs = self.runtime.run(np.stack([one.pixels for one in batch]))
-        scores = decision.scores(self.target.to_user_units(outputs, [one.warp for one in batch]))
-        for one, output, row in zip(batch, outputs, scores, strict=True):
+        outputs = self.runtime.run(np.stack([image.pixels for image in batch]))
+        scores = decision.scores(self.target.to_user_units(outputs, [image.warp for image in batch]))
+        for image, output, row in zip(batch, outputs, scores, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
-                raise ArtifactError(self._not_finite_message(one.name))
-            yield Prediction(one.name, decision.decode(row), row, one.note)
+                raise ArtifactError(self._not_finite_message(image.name))
+            yield Prediction(image.name, decision.decode(row), row, image.note)
 
     def _not_finite_message(self, name: str) -> str:
         reason = (
@@ -255,7 +257,7 @@ def load_predictor(
 
 
 def save_onnx(folder: str | Path) -> Path:
-    """The path of an ONNX graph that is written to a model folder, where `load_predictor` finds it.
+    """Exports a saved model to ONNX, into its folder, where `load_predictor` finds it; returns the path of the graph.
 
     Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
     normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eyebright.errors import InputError
-from eyebright.inference.model_folder import load_evaluated
+from eyebright.inference.model_folder import load_manifest_and_evaluation
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
 from eyebright.report.html import write_report
@@ -37,7 +37,7 @@ def make_report(
         InputError: ``images`` is not a folder, or ``normalize_by`` does not name two points of the model.
     """
     folder = Path(folder)
-    manifest, evaluation = load_evaluated(folder)
+    manifest, evaluation = load_manifest_and_evaluation(folder)
     if images is not None:
         if not Path(images).is_dir():
             raise InputError(f"there is no folder of images '{images}'")

@@ -24,12 +24,12 @@ def write_graph(path: Path, graph: bytes) -> None:
     Raises:
         ArtifactError: a file cannot be written, for example because the disk is full.
     """
-    beside = hash_path(path)
+    hash_file = hash_path(path)
     line = f"{hashlib.sha256(graph).hexdigest()}  {path.name}\n"
     try:
         with (
             prepared_file(path, lambda temporary: temporary.write_bytes(graph)) as rename_graph,
-            prepared_file(beside, lambda temporary: temporary.write_text(line, encoding="utf-8")) as rename_hash,
+            prepared_file(hash_file, lambda temporary: temporary.write_text(line, encoding="utf-8")) as rename_hash,
         ):
             rename_graph()
             rename_hash()
@@ -43,20 +43,18 @@ def read_graph(path: Path) -> bytes:
     Raises:
         ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.
     """
-    beside = hash_path(path)
+    hash_file, again = hash_path(path), "export it again with save_onnx"
     for _ in attempts():
         try:
             graph = path.read_bytes()
-            expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else []
+            expected = hash_file.read_text(encoding="utf-8", errors="replace").split() if hash_file.is_file() else []
         except OSError as error:
             raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
         if not expected:
-            raise ArtifactError(
-                f"'{path}' cannot be checked, since there is no {beside.name} beside it; export it again with save_onnx"
-            )
+            raise ArtifactError(f"'{path}' cannot be checked, since there is no {hash_file.name} beside it; {again}")
         if hashlib.sha256(graph).hexdigest() == expected[0]:
             return graph
-    raise ArtifactError(f"'{path}' is damaged: its hash is not that in {beside.name}; export it again with save_onnx")
+    raise ArtifactError(f"'{path}' is damaged: its hash is not that in {hash_file.name}; {again}")
 
 
 def hash_path(path: Path) -> Path:

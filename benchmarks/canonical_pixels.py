@@ -108,10 +108,9 @@ def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
     for name, fast in (("canonical-1", False), ("canonical-1, fast_decode", True)):
         scores = predict(model, evaluation.paths, fast_decode=fast)
         outputs[name] = scores
+        inputs = {"decisions": decision.decide(scores), "logits": scores.log()} if task.is_categorical else {}
         values = {
-            metric.name: metric(decision.decide(scores) if metric.takes == "decisions" else scores, evaluation.targets)
-            for metric in task.metrics()
-            if metric.takes != "logits"
+            metric.name: metric(inputs.get(metric.takes, scores), evaluation.targets) for metric in task.metrics()
         }
         record[name] = values
         rows.append([name, *(f"{value:.4f}" for value in values.values())])

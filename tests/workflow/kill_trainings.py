@@ -2,11 +2,13 @@
 
     python tests/workflow/kill_trainings.py COUNT FOLDER
 
-Each training is a fork of this process that is killed (SIGKILL) after a part of the time that a whole one takes. Then
-it is resumed, or started again if no epoch was complete. Prints a line for each violation and a summary as JSON: how
-many folders have temporary files after that, and how many resumed trainings have the weights of an uninterrupted one.
+Each training is a fork of this process that is killed (SIGKILL): one in four after a part of the time that a whole one
+takes, the others after an epoch, in the middle of writing a checkpoint, or of the model. Then it is resumed, or started
+again if no epoch was complete. Prints a line for each violation and a summary as JSON: how many folders have temporary
+files after that, and how many resumed trainings have the weights of an uninterrupted one.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -45,7 +47,7 @@ def main(count: int, folder: Path) -> None:
     for i in range(count):
         out = folder / f"{i}"
         killed = _train(table, out, resume=False)
-        time.sleep(seconds * (i + 0.5) / count)
+        _wait_for(i, out, seconds * (i + 0.5) / count)
         os.kill(killed, signal.SIGKILL)
         os.waitpid(killed, 0)
         before = _leftovers(out)
@@ -62,6 +64,25 @@ def main(count: int, folder: Path) -> None:
         if after or not same:
             sys.stdout.write(f"training {i}: resumed {resume}, same weights {same}, left {after}\n")
     sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _wait_for(i: int, out: Path, seconds: float) -> None:
+    """Waits for the moment of kill ``i``, but at most a minute."""
+    if i % 4 == 0:
+        time.sleep(seconds)
+        return
+    epoch, end = i // 4 % EPOCHS, time.monotonic() + 60
+    seen: set[int] = set()
+    while time.monotonic() < end and len(seen) <= epoch:
+        names = [path.name for path in out.iterdir()] if out.exists() else []
+        if i % 4 == 3 and any(name.startswith(f".{WEIGHTS}.") for name in names):
+            return
+        if i % 4 == 2 and len(seen) == epoch and any(name.startswith(f".{CHECKPOINT}.") for name in names):
+            return
+        if i % 4 != 3 and CHECKPOINT in names:
+            with contextlib.suppress(FileNotFoundError):  # it has just been deleted
+                seen.add((out / CHECKPOINT).stat().st_mtime_ns)
+        time.sleep(0.0005)
 
 
 def _images(folder: Path) -> Path:

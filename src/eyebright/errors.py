@@ -220,7 +220,7 @@ def check_count(name: str, value: object, *, most: int = 1_000_000) -> None:
     """Checks an argument that counts something.
 
     Args:
-        name: of the argument.
+        name: the name of the argument.
         value: what was given.
         most: the largest number that is allowed.
 

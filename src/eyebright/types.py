@@ -298,7 +298,7 @@ class Thresholds:
     Args:
         values: one number in [0, 1], or one for each class in the order of the vocabulary.
         metric: the metric that they were tuned for; None: they were set by hand.
-        names: of the classes, only for display; None: not known.
+        names: the names of the classes, only for display; None: not known.
     """
 
     values: float | tuple[float, ...] = 0.5
@@ -350,8 +350,8 @@ class InputDescription:
 
     Args:
         size: the image size that it was built or trained for.
-        mean: of each channel, for values in [0, 1].
-        std: of each channel, for values in [0, 1].
+        mean: the mean of each channel, for values in [0, 1].
+        std: the standard deviation of each channel, for values in [0, 1].
         interpolation: ``"bilinear"`` or ``"bicubic"``, with which the weights were trained.
     """
 

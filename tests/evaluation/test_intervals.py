@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from eyebright.errors import InputError
-from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_totals, resample_counts, wilson
+from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_sums, resample_counts, wilson
 
 
 def mean(values):
@@ -46,7 +46,7 @@ def test_the_coverage_is_near_the_confidence_level():
     covered = 0
     for trial in range(200):
         values = torch.from_numpy(generator.exponential(1.0, size=60))[:, None]
-        found = bootstrap_totals(lambda sums: sums / 60, values, n_resamples=300, seed=trial, level=0.9)[0]
+        found = bootstrap_sums(lambda sums: sums / 60, values, n_resamples=300, seed=trial, level=0.9)[0]
         covered += found.low <= 1 <= found.high
     assert 0.82 <= covered / 200 <= 0.95
 
@@ -88,7 +88,7 @@ def test_statistics_of_sums_agree_with_resampled_rows():
     def ratio(sums):
         return (sums[:, :1] + sums[:, 1:2]) / sums[:, 2:].abs()
 
-    fast = bootstrap_totals(ratio, rows, n_resamples=200, seed=5)[0]
+    fast = bootstrap_sums(ratio, rows, n_resamples=200, seed=5)[0]
     slow = bootstrap(lambda rows: float(ratio(rows.sum(0, keepdim=True))), [rows], n_resamples=200, seed=5)
     assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high))
 

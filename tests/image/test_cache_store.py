@@ -242,8 +242,8 @@ def test_available_memory_is_at_most_the_physical_memory() -> None:
 
 
 def test_the_default_memory_limit_is_divided_between_local_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_free_system_memory", lambda: 8000)
-    monkeypatch.setattr(stores, "_free_cgroup_memory", lambda: None)
+    monkeypatch.setattr(stores, "_system_memory", lambda: 8000)
+    monkeypatch.setattr(stores, "_cgroup_memory", lambda: None)
     assert MemoryStore().limit == 2000
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # set by torchrun
     assert MemoryStore().limit == 500

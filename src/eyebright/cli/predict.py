@@ -53,21 +53,21 @@ def predict(arguments: "CommandArguments") -> None:
     if options.verbose:
         say(str(predictor.runtime), err=True)
     files = [file for content in contents for file in content.images]
-    results = _readable(predictor.stream(files, bs=options.bs))
+    results = _report_skipped(predictor.stream(files, bs=options.bs))
     file_format = cast("PredictionFormat | None", options.format)
     if options.out is not None:
-        found = _write(results, options.out, file_format, predictor.target)
+        n_predicted = _write(results, options.out, file_format, predictor.target)
     else:
-        found = _print(results, file_format, predictor.target)
+        n_predicted = _print(results, file_format, predictor.target)
     for path, content in zip(options.images, contents, strict=True):
         for sentence in filter(None, (content.left_out, content.linked)):
             say(f"{path}: {sentence}", err=True)
-    if not found:
+    if not n_predicted:
         raise typer.Exit(2)
 
 
 def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":
-    """The images of each folder, and each image; folders without images are printed.
+    """Lists the images of each folder, and each image; prints which folders have none.
 
     Raises:
         InputError: all are folders without images.
@@ -76,22 +76,22 @@ def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":
     from eyebright.io.files import FolderContent, folder_content
 
     contents: list[FolderContent] = []
-    empty: list[str] = []
+    errors: list[str] = []
     for path in paths:
         try:
             contents.append(folder_content(path) if os.path.isdir(path) else FolderContent([path], []))  # noqa: PTH112
-        except InputError as error:  # said, and the others are predicted
+        except InputError as error:  # reported below; the other paths are predicted
             contents.append(FolderContent([], []))
-            empty.append(str(error))
-    if len(empty) == len(contents):
-        raise InputError("; ".join(empty))
-    for reason in empty:
+            errors.append(str(error))
+    if len(errors) == len(contents):
+        raise InputError("; ".join(errors))
+    for reason in errors:
         say(f"left out: {reason}", err=True)
     return contents
 
 
-def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":
-    """The predictions; the images that were skipped, and what was noticed of others, are printed."""
+def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":
+    """Yields the predictions; prints which images were skipped, and what is noted about others."""
     from eyebright.inference.predictions import SkippedImage
 
     for result in results:
@@ -104,15 +104,15 @@ def _readable(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Predi
 
 
 def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", target: "TargetBlock") -> int:
-    """The number of predictions, which are printed: as CSV or JSON, or if no format is given as lines for people."""
+    """Prints the predictions as CSV or JSON, or if no format is given as lines for people; returns how many."""
     from eyebright.inference.prediction_file import PredictionWriter
 
     if file_format is None:
-        found = 0
+        count = 0
         for prediction in results:
             say(prediction.line(target), whole=True)
-            found += 1
-        return found
+            count += 1
+        return count
     writer = PredictionWriter(print_data, file_format, target)
     for prediction in results:
         writer.add(prediction)
@@ -123,7 +123,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
 def _write(
     results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", target: "TargetBlock"
 ) -> int:
-    """The number of predictions, which are written to a file as they come.
+    """Writes the predictions to a file as they come; returns how many.
 
     The file is opened before the first image is read, so that a file that cannot be written is found out at once.
     """

@@ -62,7 +62,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "Tr
     return TrainingJob(source, out, reading, options, command.resume)
 
 
-def _train_distributed(job: "TrainingJob", processes: int) -> None:
+def _train_distributed(job: "TrainingJob", n_processes: int) -> None:
     """Trains with one process per device; if one dies, the error says whether a checkpoint can be resumed.
 
     Raises:
@@ -73,15 +73,16 @@ def _train_distributed(job: "TrainingJob", processes: int) -> None:
     from eyebright._system.launch import check_device_count, launch
     from eyebright.workflow.train_model import CHECKPOINT
 
-    check_device_count(processes, job.options.device)
+    check_device_count(n_processes, job.options.device)
     checkpoint, started = job.out / CHECKPOINT, time.time()
     try:
-        launch(processes, "eyebright.cli.worker", job.to_json())
+        launch(n_processes, "eyebright.cli.worker", job.to_json())
     except ProcessEndedError as error:
-        saved = checkpoint.exists() and (job.resume or checkpoint.stat().st_mtime >= started)
+        # An older checkpoint is of another training, unless this one resumed it.
+        can_resume = checkpoint.exists() and (job.resume or checkpoint.stat().st_mtime >= started)
         hint = (
             f"'{checkpoint}' holds the last complete epoch; continue from it with `resume=True`"
-            if saved
+            if can_resume
             else "no epoch was completed"
         )
         raise ProcessEndedError(f"{error}; {hint}") from None

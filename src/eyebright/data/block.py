@@ -53,8 +53,8 @@ class DataBlock:
         blocks: an input and a target, for example ``(ImageBlock, MultiCategoryBlock)``; None: samples are what the
             getters return.
         get_items: from the source to its items, for example `get_image_files`; None: the source is a table or a list.
-        get_x: from an item to the image; None: the item itself.
-        get_y: from an item to the target; None: the item itself.
+        get_x: a function from an item to the image; None: the item itself.
+        get_y: a function from an item to the target; None: the item itself.
         splitter: from the items to (train, valid) indices; None: a random fifth is the validation set, always the same.
         item_tfms: transforms of each image, for example ``Resize(460)``.
         batch_tfms: transforms after these, for example ``aug_transforms(size=224)``. All of them together resample the
@@ -152,7 +152,7 @@ class DataBlock:
                 Worker processes need Linux, images of one size after ``item_tfms``, and no cache; otherwise threads
                 read.
             device: where batches are put; None: a GPU if there is one.
-            seed: of the order and of the augmentations.
+            seed: the seed of the order and of the augmentations.
             skip_bad: skip unreadable images and list them in ``skipped``; otherwise they are an error.
             cache: keep decoded images, so that later epochs do not decode them again: ``"memory"`` uses up to a quarter
                 of the free memory, a folder up to half of the free space on its disk; a `PixelCache` sets its own

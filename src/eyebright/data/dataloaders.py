@@ -187,7 +187,7 @@ class DataLoaders:
         """A loader of new items, in order and without augmentation.
 
         Args:
-            items: of the same kind as those of the data block, for example rows of a table.
+            items: items of the same kind as those of the data block, for example rows of a table.
             with_labels: read their targets too.
         """
         spec = self.datasets.spec

@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     """An image and its target.
 
     Args:
-        item_index: of the item among all items; with the seed and the epoch it decides the augmentation.
+        item_index: the index of the item among all items; with the seed and the epoch it decides the augmentation.
         image: the image, not decoded yet.
         value: the target as the target block read it; None without a target block.
     """
@@ -46,7 +46,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     Args:
         source: all items, for example a table.
-        indices: of the items in this subset.
+        indices: the indices of the subset's items among all items.
         spec: how an item becomes a sample.
     """
 
@@ -137,7 +137,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         """The image file of each of these items, which is not opened; None for an image in memory.
 
         Args:
-            item_indices: of the items among all items, not in this subset.
+            item_indices: the indices of the items among all items, not in this subset.
         """
         raw_values = map(item_reader(self.source, self.spec.get_x), item_indices)
         return [str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None) for raw in raw_values]
@@ -146,7 +146,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         """The source's columns besides image and target, one row for each of these items; empty if it has none.
 
         Args:
-            item_indices: of the items among all items, not in this subset.
+            item_indices: the indices of the items among all items, not in this subset.
         """
         columns = getattr(self.source, "columns", None)
         if not isinstance(columns, pd.DataFrame):

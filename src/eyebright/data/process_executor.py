@@ -83,8 +83,8 @@ class ProcessPool:
         """A chunk that is read as soon as a worker is free.
 
         Args:
-            loader_index: of the sample loader.
-            indices: of the images in that loader's dataset.
+            loader_index: the index of the sample loader.
+            indices: positions of the images in that loader's dataset.
             epoch: from 0.
 
         Raises:
@@ -163,7 +163,7 @@ class ProcessExecutor:
 
     Args:
         pool: the worker processes.
-        loader_index: of the sample loader in the pool.
+        loader_index: the index of the sample loader in the pool.
     """
 
     pool: ProcessPool
@@ -215,7 +215,7 @@ class _SharedPixels:
         self._bytes = np.frombuffer(mmap.mmap(-1, max(slots * chunk_size * image_bytes, 1)), np.uint8)
 
     def put(self, slot: int | None, i: int, pixels: Array) -> Array | PixelFormat:
-        """The format of the pixels, once they are in shared memory; the pixels themselves where they do not fit."""
+        """Copies the pixels to shared memory and returns their format; the pixels themselves where they do not fit."""
         if slot is None or pixels.nbytes > self._image_bytes:
             return pixels
         stored = PixelFormat(pixels.shape, pixels.dtype.str)

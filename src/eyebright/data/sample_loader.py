@@ -61,7 +61,7 @@ class SampleLoader:
         dataset: gives images and targets.
         pipeline: transforms each image.
         training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
-        seed: of the augmentations.
+        seed: the seed of the augmentations.
         skip_bad: skip unreadable images; otherwise they are an error.
     """
 

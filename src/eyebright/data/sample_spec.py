@@ -21,8 +21,8 @@ class SampleSpec:
     """How an item becomes a sample.
 
     Args:
-        get_x: from the item to the image; None: the item itself.
-        get_y: from the item to the target; None: the item itself.
+        get_x: a function from the item to the image; None: the item itself.
+        get_y: a function from the item to the target; None: the item itself.
         image: the block that reads what ``get_x`` returns; None: nothing is read.
         target: the block that reads what ``get_y`` returns; None: nothing is read.
     """

@@ -27,8 +27,8 @@ class Targets(Sequence[Any]):
     """The target of each item of a dataset, as the target block read it, in the dataset's order.
 
     Args:
-        indices: of the dataset's items among all items.
-        read: from an index to the target of that item.
+        indices: the indices of the dataset's items among all items.
+        read: a function from an index to the target of that item.
         codes: an integer for each item, equal for items with the same target, and -1 where the target has not been read
             yet; None: nothing is cached, and each access reads.
         share_equal: equal targets may share one object, because they are immutable and equal only when they are the

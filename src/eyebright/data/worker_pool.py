@@ -78,7 +78,7 @@ class WorkerPool:
         self._executors: dict[int, Executor] = {}
 
     def add(self, config: WorkerConfig) -> int:
-        """The index by which a new loader of this pool asks for its executor."""
+        """Adds a loader to the pool; returns the index by which it asks for its executor."""
         self._configs.append(config)
         return len(self._configs) - 1
 

@@ -1,14 +1,16 @@
-"""Confidence intervals of scores, over images.
+"""Confidence intervals of metrics, over images.
 
 The bootstrap (Efron & Tibshirani, 1993, An Introduction to the Bootstrap, chapter 13) resamples the images with
-replacement many times and takes percentiles of the scores of the resamples. *Images* are resampled, not single
+replacement many times and takes percentiles of the metric's values on the resamples. *Images* are resampled, not single
 decisions, because the labels of one image are not independent. A proportion of images gets Wilson's interval: near 0
 and 1 the resamples would vary too little.
 
 An interval covers the choice of the test images. It does not cover the variation between repeated trainings.
 
 Resampling is biased where a class has few positives: some resamples have none of them, others have one twice, which
-raises its precision. The percentiles may then lie on one side of the score itself, and the interval is widened to it.
+raises its precision. The percentiles may then lie on one side of the value itself, and the interval is widened to it.
+
+Axes of arrays: n images, s resamples, m summands of an image, q statistics.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +29,7 @@ _MAX_BLOCK = 4_000_000  # counts in one block of resamples: limits the memory
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval of a score; NaN if it cannot be computed.
+    """A confidence interval of a metric; NaN if it cannot be computed.
 
     Args:
         low: the lower end.
@@ -93,18 +95,18 @@ def bootstrap(
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1:
         raise InputError(f"a bootstrap needs arrays with one row per image, got lengths {sorted(lengths)}")
-    images = lengths.pop()
+    n_images = lengths.pop()
     generator = np.random.default_rng(seed)
     values: list[float] = []
     for _ in range(_at_least_one(n_resamples, "n_resamples")):
-        rows = torch.from_numpy(generator.integers(_at_least_one(images, "images"), size=images))
+        rows = torch.from_numpy(generator.integers(_at_least_one(n_images, "images"), size=n_images))
         values.append(float(statistic(*(array[rows] for array in arrays))))
     return percentiles(np.array(values)[:, None], level, [float(statistic(*arrays))])[0]
 
 
-def bootstrap_totals(
+def bootstrap_sums(
     statistic: Callable[[Float[Tensor, "s m"]], Float[Tensor, "s q"]],
-    totals: Shaped[Tensor, "n m"],
+    summands: Shaped[Tensor, "n m"],
     *,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -114,7 +116,7 @@ def bootstrap_totals(
 
     Args:
         statistic: a function from the m sums of each resample to its q statistics, one row per resample.
-        totals: the summands of each image, for example its true positives of each class.
+        summands: the m numbers of each image, for example its true positives of each class.
         n_resamples: number of bootstrap resamples.
         seed: seed of the resamples.
         level: the confidence level, in (0, 1).
@@ -122,38 +124,38 @@ def bootstrap_totals(
     Raises:
         InputError: no images, no resamples, or a level outside (0, 1).
     """
-    rows = totals.detach().cpu().double()
+    rows = summands.detach().cpu().double()
     sums = [
         torch.from_numpy(counts).double() @ rows
-        for counts in resample_counts(len(totals), n_resamples=n_resamples, seed=seed)
+        for counts in resample_counts(len(summands), n_resamples=n_resamples, seed=seed)
     ]
-    scores = statistic(rows.sum(dim=0, keepdim=True))[0].tolist()
-    return percentiles(statistic(torch.cat(sums)).numpy(), level, scores)
+    on_all_images = statistic(rows.sum(dim=0, keepdim=True))[0].tolist()
+    return percentiles(statistic(torch.cat(sums)).numpy(), level, on_all_images)
 
 
-def resample_counts(images: int, *, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "s n"]]:
+def resample_counts(n_images: int, *, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "s n"]]:
     """How often each image occurs in each resample, float32, in blocks of resamples that fit in memory."""
     generator = np.random.default_rng(seed)
-    block = max(_MAX_BLOCK // _at_least_one(images, "images"), 1)
+    block = max(_MAX_BLOCK // _at_least_one(n_images, "images"), 1)
     for start in range(0, _at_least_one(n_resamples, "n_resamples"), block):
-        rows = (generator.integers(images, size=images) for _ in range(min(block, n_resamples - start)))
-        yield np.stack([np.bincount(row, minlength=images) for row in rows]).astype(np.float32)
+        rows = (generator.integers(n_images, size=n_images) for _ in range(min(block, n_resamples - start)))
+        yield np.stack([np.bincount(row, minlength=n_images) for row in rows]).astype(np.float32)
 
 
-def percentiles(values: Float[np.ndarray, "s q"], level: float, scores: Sequence[float]) -> list[Interval]:
-    """The interval between the percentiles of each column, widened to the score of all images; NaN is ignored.
+def percentiles(values: Float[np.ndarray, "s q"], level: float, on_all_images: Sequence[float]) -> list[Interval]:
+    """The interval between the percentiles of each column, widened to the value on all images; NaN is ignored.
 
     Args:
         values: the statistics of each resample.
         level: the confidence level, in (0, 1).
-        scores: the statistics of all images.
+        on_all_images: the statistics of the set itself, not resampled.
     """
     outside = (1 - _checked(level)) / 2
     ends: list[Interval] = []
-    for column, score in zip(values.T, scores, strict=True):
+    for column, value in zip(values.T, on_all_images, strict=True):
         known = column[~np.isnan(column)]
         low, high = np.quantile(known, [outside, 1 - outside]) if len(known) else (np.nan, np.nan)
-        ends.append(Interval(float(np.fmin(low, score)), float(np.fmax(high, score)), level))
+        ends.append(Interval(float(np.fmin(low, value)), float(np.fmax(high, value)), level))
     return ends
 
 

@@ -1,8 +1,10 @@
 """Bootstrap intervals of multi-label metrics, vectorised over resamples.
 
-The counts of each image (true positives, predictions, positives) are computed once and summed for each resample. Scores
-are sorted once, and each resample only changes the weights of the images. Unknown targets (NaN) are masked, as in
-`eyebright.metrics.labels`.
+The counts of each image (true positives, predictions, positives) are computed once and summed for each resample. The
+images are sorted by their scores once, and each resample only changes their weights. Unknown targets (NaN) are masked,
+as in `eyebright.metrics.labels`.
+
+Axes of arrays: n images, k classes, s resamples, m summands of an image, q metrics.
 """
 
 from dataclasses import dataclass
@@ -12,36 +14,36 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.evaluation.intervals import Interval, bootstrap_totals, percentiles, resample_counts, wilson
+from eyebright.evaluation.intervals import Interval, bootstrap_sums, percentiles, resample_counts, wilson
 from eyebright.metrics.labels import average_precision, split_targets
 
 
 @dataclass(frozen=True, slots=True)
-class RankingIntervals:
+class AveragePrecisionIntervals:
     """Intervals of average precision.
 
     Args:
         mean: the interval of the mean over classes; classes without positives in a resample are left out of its mean.
-        classes: the interval of each class; NaN for a class without positives.
+        per_class: the interval of each class; NaN for a class without positives.
     """
 
     mean: Interval
-    classes: list[Interval]
+    per_class: list[Interval]
 
 
-def ranking_intervals(
+def average_precision_intervals(
     scores: Float[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
     n_resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> RankingIntervals:
+) -> AveragePrecisionIntervals:
     """The bootstrap intervals of mAP and of each class's average precision.
 
     Args:
-        scores: as in `average_precision`.
-        target: as in `average_precision`.
+        scores: outputs of the model, the higher the more likely is the label; as in `average_precision`.
+        target: 1 where the image has the label, 0 where not, NaN where unknown.
         n_resamples: number of bootstrap resamples. The run time grows with n * k * n_resamples; large sets need fewer
             resamples.
         seed: seed of the resamples.
@@ -50,7 +52,7 @@ def ranking_intervals(
     Raises:
         InputError: as in `average_precision`; no resamples, or a level outside (0, 1).
     """
-    of_all = average_precision(scores, target)
+    on_all_images = average_precision(scores, target)
     matrices = (scores.detach().cpu().double(), *split_targets(target, scores))
     rankings = [_Ranking.of(*columns) for columns in zip(*(matrix.numpy().T for matrix in matrices), strict=True)]
     blocks = [
@@ -59,11 +61,11 @@ def ranking_intervals(
     ]
     per_class = torch.from_numpy(np.concatenate(blocks))
     with_mean = torch.cat([per_class.nanmean(dim=1, keepdim=True), per_class], dim=1)
-    mean, *classes = percentiles(with_mean.numpy(), level, [float(of_all.nanmean()), *of_all.tolist()])
-    return RankingIntervals(mean, classes)
+    mean, *of_classes = percentiles(with_mean.numpy(), level, [float(on_all_images.nanmean()), *on_all_images.tolist()])
+    return AveragePrecisionIntervals(mean, of_classes)
 
 
-def decision_intervals(
+def decision_metric_intervals(
     decisions: Bool[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
@@ -90,25 +92,26 @@ def decision_intervals(
     predicted = (decisions.cpu() == 1) & known
     true_positive = predicted & positive
     f1_of_image = 2 * true_positive.sum(1).double() / (predicted.sum(1) + positive.sum(1)).clamp(min=1)
-    counted = known.any(dim=1)
-    totals = torch.cat([true_positive, predicted, positive, known, f1_of_image[:, None], counted[:, None]], dim=1)
-    classes = decisions.shape[1]
+    has_known = known.any(dim=1)
+    summands = torch.cat([true_positive, predicted, positive, known, f1_of_image[:, None], has_known[:, None]], dim=1)
+    n_classes = decisions.shape[1]
 
     def statistics(sums: Float[Tensor, "s m"]) -> Float[Tensor, "s 4"]:
-        true_positives, predicted, positives, known = sums[:, :-2].reshape(len(sums), 4, classes).unbind(1)
-        both = predicted + positives
-        micro = 2 * true_positives.sum(1) / both.sum(1).clamp(min=1)
-        macro = _mean_of_known(2 * true_positives / both.clamp(min=1), known > 0)
-        wrong = (both - 2 * true_positives).sum(1) / known.sum(1)
-        some = torch.where(known.sum(1) > 0, 1.0, torch.nan)  # a resample without known targets has no score
-        return torch.stack([micro * some, macro, sums[:, -2] / sums[:, -1], wrong], dim=1)
+        per_class, f1_sum, n_images = sums[:, :-2], sums[:, -2], sums[:, -1]
+        n_true_positive, n_predicted, n_positive, n_known = per_class.reshape(len(sums), 4, n_classes).unbind(1)
+        denominator = n_predicted + n_positive  # of F1
+        micro = 2 * n_true_positive.sum(1) / denominator.sum(1).clamp(min=1)
+        macro = _mean_of_known(2 * n_true_positive / denominator.clamp(min=1), n_known > 0)
+        hamming = (denominator - 2 * n_true_positive).sum(1) / n_known.sum(1)
+        nan_if_unknown = torch.where(n_known.sum(1) > 0, 1.0, torch.nan)  # no target of the resample is known
+        return torch.stack([micro * nan_if_unknown, macro, f1_sum / n_images, hamming], dim=1)
 
-    found = bootstrap_totals(statistics, totals, n_resamples=n_resamples, seed=seed, level=level)
+    intervals = bootstrap_sums(statistics, summands, n_resamples=n_resamples, seed=seed, level=level)
     names = ("f1_micro", "f1_macro", "f1_samples", "hamming_loss")
-    exact = int(((predicted == positive).all(dim=1) & counted).sum())
+    exact = int(((predicted == positive).all(dim=1) & has_known).sum())
     return {
-        **dict(zip(names, found, strict=True)),
-        "subset_accuracy": wilson(exact, int(counted.sum()), level=level),
+        **dict(zip(names, intervals, strict=True)),
+        "subset_accuracy": wilson(exact, int(has_known.sum()), level=level),
     }
 
 
@@ -122,10 +125,10 @@ class _Ranking:
     """The images of one class, sorted by their score.
 
     Args:
-        order: the images whose target is known, by decreasing score.
-        positives: the positive images, in the same order.
-        last: for each positive, the index in ``order`` of the last image with the same score.
-        last_positive: for each positive, the index in ``positives`` of the last positive with the same score.
+        order: indices of the images whose target is known, by decreasing score, shape (known,).
+        positives: indices of the positive images among them, in the same order, shape (positives,).
+        last: for each positive, the position in ``order`` of the last image with the same score, shape (positives,).
+        last_positive: the same in ``positives``, of the last positive.
     """
 
     order: np.ndarray
@@ -135,8 +138,8 @@ class _Ranking:
 
     @staticmethod
     def of(scores: np.ndarray, positive: np.ndarray, known: np.ndarray) -> "_Ranking":
-        images = np.flatnonzero(known)
-        order = images[np.argsort(-scores[images])]
+        known_indices = np.flatnonzero(known)
+        order = known_indices[np.argsort(-scores[known_indices])]
         positives = order[positive[order]]
         negated, negated_positives = -scores[order], -scores[positives]  # increasing
         last = np.searchsorted(negated, negated_positives, side="right") - 1
@@ -150,8 +153,8 @@ class _Ranking:
             counts: how often each image occurs in each resample.
         """
         weights = counts[self.positives].astype(np.float64)
-        predicted = np.cumsum(counts[self.order], axis=0)[self.last]  # integers: exact in float32
+        predicted = np.cumsum(counts[self.order], axis=0)[self.last]  # integers, exact in float32 up to 2^24 images
         true_positives = np.cumsum(weights, axis=0)[self.last_positive]
         weighted_precision = (weights * true_positives / np.maximum(predicted, 1)).sum(axis=0)
-        positives = weights.sum(axis=0)
-        return np.where(positives > 0, weighted_precision / np.maximum(positives, 1), np.nan)
+        n_positives = weights.sum(axis=0)
+        return np.where(n_positives > 0, weighted_precision / np.maximum(n_positives, 1), np.nan)

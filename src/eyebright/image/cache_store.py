@@ -27,13 +27,13 @@ from eyebright.image.decode import Pixels
 from eyebright.io.atomic import write_atomically
 
 SUBFOLDER = "eyebright-pixels"
-"""The subfolder of the user's folder that is used, so that other files in it are never counted or deleted."""
+"""The subfolder of the user's folder that is used, so that the user's own files are never counted or deleted."""
 
 _MAGIC = b"eyepix1\n"
 _HEADER = struct.Struct("<8sIII")  # magic, height, width, checksum
 _OFFSET = 64  # bytes before the pixels
 _STALE_AFTER = 3600  # seconds; an older temporary file was left by a process that was killed
-_RECOUNTS = 16  # the folder is measured again after each limit/16 bytes written: other processes write to it too
+_MEASUREMENTS = 16  # the folder is measured again after each 1/16 of the limit is written: others write to it too
 _DEFAULT_MEMORY = 4 * 2**30  # bytes, assumed if the system does not report the available memory
 
 
@@ -61,7 +61,10 @@ class Store(ABC):
         """Stores the pixels if possible; otherwise sets `problem`."""
 
     def measure(self) -> int:
-        """The size in bytes, which becomes `used_bytes`; measured where other processes can write to the store."""
+        """Updates `used_bytes`, and returns it.
+
+        A store that other processes write to is measured again; the size of one in this process is known.
+        """
         return self.used_bytes
 
     def _set_full(self) -> None:
@@ -119,7 +122,7 @@ class FolderStore(Store):
         try:
             self._root = Path(folder).expanduser() / SUBFOLDER
             self._root.mkdir(parents=True, exist_ok=True)
-            self.used_bytes = self._folder_size()
+            self.used_bytes = self._clean_and_measure()
             self.limit = (disk_usage(self._root).free + self.used_bytes) // 2 if limit is None else limit
         except (OSError, RuntimeError) as error:  # RuntimeError: the home of a ~ is unknown
             reason = getattr(error, "strerror", None) or error
@@ -159,17 +162,17 @@ class FolderStore(Store):
             return
 
     def measure(self) -> int:
-        """The size of all files in bytes, which becomes `used_bytes`."""
+        """Measures the folder; sets `used_bytes`, and returns it."""
         with self._lock:
-            self.used_bytes = self._measured_bytes = self._folder_size()
+            self.used_bytes = self._measured_bytes = self._clean_and_measure()
         return self.used_bytes
 
     def _reserve(self, size: int) -> bool:
-        """True, with ``size`` added to `used_bytes`, if there is space for it."""
+        """Adds ``size`` to `used_bytes` if there is space for it; returns whether there is."""
         if self.problem is not None:
             return False
-        if self.used_bytes - self._measured_bytes > self.limit // _RECOUNTS or self.used_bytes + size > self.limit:
-            self.used_bytes = self._measured_bytes = self._folder_size()
+        if self.used_bytes - self._measured_bytes > self.limit // _MEASUREMENTS or self.used_bytes + size > self.limit:
+            self.used_bytes = self._measured_bytes = self._clean_and_measure()
         if self.used_bytes + size > self.limit:
             self._set_full()
             return False
@@ -179,12 +182,12 @@ class FolderStore(Store):
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
 
-    def _folder_size(self) -> int:
-        """The size of all files in bytes; deletes stale temporary files."""
+    def _clean_and_measure(self) -> int:
+        """Deletes stale temporary files; returns the size of all others in bytes."""
         total = 0
         with contextlib.suppress(OSError):  # the folder was deleted or cannot be read
             for entry in _files(self._root):
-                total += _size(entry)
+                total += _size_unless_stale(entry)
         return total
 
 
@@ -193,7 +196,7 @@ def available_memory() -> int:
 
     If torchrun has started several processes on this machine, the available memory is divided between them.
     """
-    limits = [value for value in (_free_system_memory(), _free_cgroup_memory()) if value is not None]
+    limits = [value for value in (_system_memory(), _cgroup_memory()) if value is not None]
     return max(min(limits, default=_DEFAULT_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
@@ -228,6 +231,7 @@ def _checksum(key: str, shape: tuple[int, ...], flat: np.ndarray[Any, np.dtype[n
 
 
 def _files(root: Path) -> Iterator["os.DirEntry[str]"]:
+    """The files in the subfolders of a store."""
     with os.scandir(root) as folders:
         for folder in folders:
             if folder.is_dir(follow_symlinks=False):
@@ -235,8 +239,8 @@ def _files(root: Path) -> Iterator["os.DirEntry[str]"]:
                     yield from entries
 
 
-def _size(entry: "os.DirEntry[str]") -> int:
-    """The size of a file in bytes; 0 for a stale temporary file, which is deleted."""
+def _size_unless_stale(entry: "os.DirEntry[str]") -> int:
+    """Deletes a stale temporary file, and returns 0; for other files returns the size in bytes."""
     try:
         status = entry.stat()
         if entry.name.startswith(".") and time.time() - status.st_mtime > _STALE_AFTER:
@@ -247,7 +251,8 @@ def _size(entry: "os.DirEntry[str]") -> int:
     return status.st_size
 
 
-def _free_system_memory() -> int | None:
+def _system_memory() -> int | None:
+    """The bytes that Linux reports as available; elsewhere half of the physical memory; None if unknown."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -257,7 +262,7 @@ def _free_system_memory() -> int | None:
         return None
 
 
-def _free_cgroup_memory() -> int | None:
+def _cgroup_memory() -> int | None:
     """The memory left to a container (control groups, version 2); None without a limit."""
     group = Path("/sys/fs/cgroup")
     try:

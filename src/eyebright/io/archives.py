@@ -40,7 +40,7 @@ _DAMAGED = (
 
 
 def unpack(archive: str | Path, to: str | Path, *, max_bytes: int | None = None, max_files: int = MAX_FILES) -> Path:
-    """The folder ``to`` with the content of the archive; after an error it is unchanged.
+    """Unpacks an archive into the folder ``to``, which is unchanged after an error; returns the folder.
 
     If the archive contains a single folder at its top level, that folder becomes ``to``. Existing content of ``to`` is
     replaced, once everything is unpacked.

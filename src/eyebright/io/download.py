@@ -83,7 +83,7 @@ def untar_data(
     max_bytes: int | None = None,
     max_files: int = MAX_FILES,
 ) -> Path:
-    """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
+    """Downloads and unpacks a dataset if it does not exist yet; returns its folder.
 
     The folder has the name of the archive without its suffix (``pascal_2007``). It is looked for in the folder that
     the environment variable `EYEBRIGHT_DATA` names, and then in ``data``. A download shows a progress bar.
@@ -140,7 +140,7 @@ def download(
     sha256: str | None = None,
     progress: OnProgress | None = None,
 ) -> Path:
-    """The path ``to`` of the downloaded file.
+    """Downloads a file to ``to``; returns this path.
 
     An existing file is kept if it has the expected size and checksum, as far as these are given. After an interruption
     the received bytes are kept in ``<to>.part``, and the next call resumes from them.

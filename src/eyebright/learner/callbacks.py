@@ -42,8 +42,8 @@ class BookCallback:
 
     Args:
         name: its name in the book.
-        options: from the data to options of `TrainingOptions` that the fit has; None: none.
-        observer: from the fit to an observer; None: none.
+        options: a function from the data to options of `TrainingOptions` that the fit has; None: none.
+        observer: a function from the fit to an observer; None: none.
     """
 
     name: str
@@ -84,7 +84,7 @@ def GradientAccumulation(n_acc: int = 32) -> BookCallback:  # noqa: N802
 
 @checked_keywords
 def CSVLogger(fname: str = "history.csv") -> BookCallback:  # noqa: N802
-    """The scores of each epoch as a CSV file in ``dls.path``, which is replaced."""
+    """Writes the scores of each epoch to a CSV file in ``dls.path``, which is replaced."""
     return BookCallback("CSVLogger", observer=lambda fit: history_csv(fit.run, fit.dls.path / fname))
 
 

@@ -33,8 +33,8 @@ class TopLosses(NamedTuple):
     """The images with the greatest or smallest losses.
 
     Args:
-        losses: of these images.
-        indices: of these images in ``files``, in the order of the evaluation.
+        losses: the losses of these images.
+        indices: the indices of these images in ``files``, in the order of the evaluation.
     """
 
     losses: Float[Tensor, " k"]
@@ -45,7 +45,7 @@ class ClassificationInterpretation:
     """The predictions of a model for a dataset, and what it confuses; also for several labels, points and numbers.
 
     Args:
-        evaluation: of the dataset.
+        evaluation: the evaluation of the dataset.
         losses: the loss of each image; NaN where all of its targets are unknown.
         dataset: the images.
     """
@@ -149,7 +149,7 @@ class ClassificationInterpretation:
 
         Args:
             normalize: fractions of each row instead of numbers.
-            title: of the figure.
+            title: the title of the figure.
             cmap: Matplotlib's colour map.
             norm_dec: decimals of fractions.
             plot_txt: write the numbers into the cells.

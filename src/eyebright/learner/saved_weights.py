@@ -33,7 +33,7 @@ def check_no_pickle(name: str | Path, *, instead: str) -> None:
     """Raises `InputError` for the name of a pickle.
 
     Args:
-        name: of the file or folder to write.
+        name: the name of the file or folder to write.
         instead: what to do, for the message; ``{stem}`` stands for the name without its extension.
     """
     if Path(name).suffix in (".pkl", ".pth", ".pt"):

@@ -63,7 +63,7 @@ def most_confused_labels(
     Args:
         decisions: as in `multilabel_confusion_matrix`.
         target: as in `multilabel_confusion_matrix`.
-        names: of the labels.
+        names: the names of the labels.
 
     Raises:
         InputError: as in `multilabel_confusion_matrix`.
@@ -92,7 +92,7 @@ def classification_report(
     Args:
         decisions: True where a label is predicted.
         target: 1 where the image has the label, 0 where not, NaN where unknown, which leaves the cell out.
-        names: of the labels.
+        names: the names of the labels.
         one_class: whether each image has one label exactly: then accuracy is the only average over the decisions.
 
     Raises:

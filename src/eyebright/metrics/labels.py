@@ -106,8 +106,8 @@ class PrecisionRecall:
     """Precision and recall of one class at every threshold that changes a decision, from the highest to the lowest.
 
     Args:
-        precision: of the images above the threshold.
-        recall: of the positives; NaN when there are none.
+        precision: the precision of the images above the threshold.
+        recall: the recall of the positives; NaN when there are none.
         thresholds: deciding ``score > threshold`` gives the same point.
     """
 
@@ -222,7 +222,7 @@ def per_class(
     """One row for each class, in the order of the classes.
 
     Args:
-        probabilities: of each class.
+        probabilities: the probabilities of each class.
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         thresholds: above which a label is predicted.
 

@@ -29,7 +29,7 @@ class Metric:
 
     Args:
         name: the key of its value in scores and in ``history.csv``.
-        function: from (input, targets) to one number; both have one row per image of the whole set.
+        function: a function from (input, targets) to one number; both have one row per image of the whole set.
         takes: which input the function takes.
         higher_is_better: False for errors.
         title: the name for people, in tables and reports; None: ``name``.

@@ -20,7 +20,7 @@ def median_class(probabilities: Float[Tensor, "*n k"]) -> Int[Tensor, "*n"]:
     tensor(1)
 
     Args:
-        probabilities: of the classes, from the lowest to the highest; they sum to one.
+        probabilities: the probabilities of the classes, from the lowest to the highest; they sum to one.
 
     Raises:
         InputError: a probability is NaN.
@@ -33,7 +33,7 @@ def ordinal_accuracy(probabilities: Float[Tensor, "n k"], target: Int[Tensor, " 
     """The fraction of the images whose predicted class is the true one; NaN if no class is known.
 
     Args:
-        probabilities: of the classes, from the lowest to the highest.
+        probabilities: the probabilities of the classes, from the lowest to the highest.
         target: the index of the true class; negative where unknown.
 
     Raises:

@@ -71,7 +71,7 @@ def adapt_first_conv(weight: Float[Tensor, "o 3 h w"], n_in: int) -> Float[Tenso
     the first two, times 1.5. Four or more: the additional channels start at 0.
 
     Args:
-        weight: of a convolution with 3 input channels.
+        weight: the weight of a convolution with 3 input channels.
         n_in: number of input channels, at least 1.
     """
     if n_in == 1:

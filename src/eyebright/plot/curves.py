@@ -88,7 +88,7 @@ def plot_rates(
     """The axes of the learning rate at each step.
 
     Args:
-        lrs: of each step.
+        lrs: the learning rates of each step.
         ax: axes to draw on; by default those of a new figure.
         figsize: width and height of the new figure in inches.
 

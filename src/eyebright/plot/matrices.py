@@ -47,8 +47,8 @@ def plot_matrix(
     Args:
         ax: the axes.
         values: numbers of images, or fractions.
-        names: of the rows and columns.
-        title: of the axes.
+        names: the names of the rows and columns.
+        title: the title of the axes.
         cmap: Matplotlib's colour map.
         text: format of the numbers in the cells; None for no numbers.
     """

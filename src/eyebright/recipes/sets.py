@@ -44,7 +44,7 @@ def unzip_url(
     dest: str | Path | None = None,
     exist_ok: bool = False,  # noqa: FBT001  # the recipes' signature
 ) -> str:
-    """The folder of an unpacked dataset, which is downloaded if it does not exist yet.
+    """Downloads and unpacks a dataset if it does not exist yet; returns its folder.
 
     Unless ``dest`` has the folder already, a folder of the same name in ``EYEBRIGHT_DATA`` is used. Differences from
     the recipes: downloads are resumed, unsafe archives are refused, a dataset is unpacked completely or not at all, and

@@ -17,7 +17,7 @@ from eyebright.report.data import ReportData
 
 
 def write_report(data: ReportData, path: str | Path) -> Path:
-    """The path of the report, which is written completely or not at all.
+    """Writes the report, completely or not at all; returns its path.
 
     Args:
         data: the content of the page.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.evaluation.intervals import Interval
-from eyebright.evaluation.label_intervals import RankingIntervals, decision_intervals
+from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, decision_metric_intervals
 from eyebright.evaluation.thresholds import cross_fitted_score
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, mean_average_precision, subset
 from eyebright.metrics.meter import Metric
@@ -47,14 +47,16 @@ class LabelMetrics:
     training: Mapping[str, Any]
     thresholds_tuned_on_this_set: bool
 
-    def rows(self, rankings: RankingIntervals) -> list[MetricRow]:
+    def rows(self, rankings: AveragePrecisionIntervals) -> list[MetricRow]:
         """The rows of mAP, which needs no threshold, and of the metrics of decisions.
 
         Args:
             rankings: the intervals of average precision.
         """
         decisions = self.thresholds.decide(self.probabilities)
-        intervals = decision_intervals(decisions, self.targets, n_resamples=n_resamples_for(self.probabilities.numel()))
+        intervals = decision_metric_intervals(
+            decisions, self.targets, n_resamples=n_resamples_for(self.probabilities.numel())
+        )
         return [
             self._mean_ap(rankings.mean),
             *(self._decided(metric, note, decisions, intervals[metric.name]) for metric, note in _DECISION_METRICS),

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import Interval
-from eyebright.evaluation.label_intervals import RankingIntervals, ranking_intervals
+from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, average_precision_intervals
 from eyebright.evaluation.worst import LabelCase, worst_labels
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
@@ -111,8 +111,8 @@ class MultiLabelReport(TaskReport):
         return self.targets.isnan()
 
     @cached_property
-    def _rankings(self) -> RankingIntervals:
-        return ranking_intervals(
+    def _rankings(self) -> AveragePrecisionIntervals:
+        return average_precision_intervals(
             self.probabilities, self.targets, n_resamples=n_resamples_for(self.probabilities.numel())
         )
 
@@ -129,7 +129,7 @@ class MultiLabelReport(TaskReport):
 
     def _table(self, scores: Sequence[ClassScores]) -> Table:
         columns = ["label", "images", "AP", "AP 95 % CI", "precision", "recall", "F1", "threshold", "predicted"]
-        rows = [_table_row(*row) for row in zip(self.vocab, scores, self._rankings.classes, strict=True)]
+        rows = [_table_row(*row) for row in zip(self.vocab, scores, self._rankings.per_class, strict=True)]
         if "counts" in self.training:
             columns.append("in training")
             rows = [[*row, Cell.of(count)] for row, count in zip(rows, self.training["counts"], strict=True)]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError
-from eyebright.evaluation.intervals import bootstrap_totals
+from eyebright.evaluation.intervals import bootstrap_sums
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Tag
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
@@ -19,7 +19,7 @@ from eyebright.web.text import count_text, number_text
 _MOST_CARDS = 24
 _MOST_CHARTS = 6
 _MOST_DOTS = 1500  # of one chart
-_SCORES = (
+_METRICS = (
     ("MAE", "mean absolute error; lower is better", False),
     ("RMSE", "root mean squared error: large errors count more; lower is better", False),
     ("R2", "1 is perfect, 0 is as good as the mean of the targets", True),
@@ -51,11 +51,11 @@ class NumberReport(TaskReport):
 
     def metric_rows(self) -> list[MetricRow]:
         """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""
-        totals = _totals(self.predicted, self.targets)
-        values = _scores(totals.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_totals(_scores, totals, n_resamples=n_resamples_for(totals.numel()))
+        summands = _summands(self.predicted, self.targets)
+        values = _metric_values(summands.sum(dim=0, keepdim=True))[0].tolist()
+        intervals = bootstrap_sums(_metric_values, summands, n_resamples=n_resamples_for(summands.numel()))
         baselines = [None] * len(values) if self._baseline is None else self._baseline
-        rows = zip(_SCORES, values, intervals, baselines, strict=True)
+        rows = zip(_METRICS, values, intervals, baselines, strict=True)
         several = "; all columns together, whatever their units" if len(self.names) > 1 else ""
         return [
             MetricRow(
@@ -104,12 +104,12 @@ class NumberReport(TaskReport):
         if "baseline" not in self.training:
             return None
         constants = self.training["baseline"]  # by metric; "*": of all others, see `TargetBlock.training_summary`
-        of_mean = self._constant_scores(constants["*"])
-        return [self._constant_scores(constants.get("mae", constants["*"]))[0], *of_mean[1:]]
+        of_mean = self._constant_metric_values(constants["*"])
+        return [self._constant_metric_values(constants.get("mae", constants["*"]))[0], *of_mean[1:]]
 
-    def _constant_scores(self, constant: list[float]) -> list[float]:
+    def _constant_metric_values(self, constant: list[float]) -> list[float]:
         predicted = torch.tensor(constant, dtype=torch.float64).expand(self.targets.shape)
-        return _scores(_totals(predicted, self.targets).sum(dim=0, keepdim=True))[0].tolist()
+        return _metric_values(_summands(predicted, self.targets).sum(dim=0, keepdim=True))[0].tolist()
 
     # ------------------------------------------------------------------ charts and tables
 
@@ -134,7 +134,7 @@ class NumberReport(TaskReport):
         for k, name in enumerate(self.names):
             true, predicted = self.targets[:, [k]], self.predicted[:, [k]]
             known = int((~true.isnan()).sum())
-            scores = _scores(_totals(predicted, true).sum(dim=0, keepdim=True))[0].tolist()
+            scores = _metric_values(_summands(predicted, true).sum(dim=0, keepdim=True))[0].tolist()
             cells = [_cell(number) for number in (*scores, float(true.nanmean()), _spread(true))]
             rows.append([Cell(name), Cell.of(known), Cell.of(len(true) - known), *cells])
         columns = ("column", "known", "unknown", "MAE", "RMSE", "R2", "mean of targets", "std of targets")
@@ -166,7 +166,7 @@ class NumberReport(TaskReport):
         return Card(image.name, image.file, image.thumbnail, f"{image.name}; {'; '.join(words)}", tags)
 
 
-def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5*k"]:
+def _summands(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> Float[Tensor, "n 5*k"]:
     """The summands of each image, per column: known targets, absolute and squared errors, targets and their squares.
 
     Targets are taken relative to their mean, which does not change R2 and keeps its sums of squares accurate.
@@ -177,8 +177,8 @@ def _totals(predicted: Float[Tensor, "n k"], targets: Float[Tensor, "n k"]) -> F
     return torch.cat([known.double(), errors.abs(), errors.square(), centered, centered.square()], dim=1)
 
 
-def _scores(sums: Float[Tensor, "s m"]) -> Float[Tensor, "s 3"]:
-    """MAE and RMSE of all known numbers, and the mean over the columns of R2, from the sums of `_totals`.
+def _metric_values(sums: Float[Tensor, "s m"]) -> Float[Tensor, "s 3"]:
+    """MAE and RMSE of all known numbers, and the mean over the columns of R2, from the sums of `_summands`.
 
     R2 is 1 - (sum of squared errors) / (sum of squared deviations from the mean), as in scikit-learn; the mean over the
     columns is its ``multioutput="uniform_average"``. It is undefined for columns whose targets are all equal.

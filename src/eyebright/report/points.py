@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from eyebright.errors import DataError, InputError, did_you_mean, listing
-from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_totals
+from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_sums
 from eyebright.evaluation.worst import PointCase, worst_points
 from eyebright.metrics.points import point_errors
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
@@ -138,12 +138,12 @@ class PointReport(TaskReport):
 
     def _means(self) -> tuple[MetricRow, MetricRow, MetricRow]:
         """Mean pixel error, NME and PCK; all are means over the known points, so one bootstrap of sums is enough."""
-        totals = self._totals(self.errors)
-        values = _means_of_sums(totals.sum(dim=0, keepdim=True))[0].tolist()
-        intervals = bootstrap_totals(_means_of_sums, totals, n_resamples=n_resamples_for(self.errors.numel()))
+        summands = self._summands(self.errors)
+        values = _means_of_sums(summands.sum(dim=0, keepdim=True))[0].tolist()
+        intervals = bootstrap_sums(_means_of_sums, summands, n_resamples=n_resamples_for(self.errors.numel()))
         baselines: list[float | None] = [None] * 3
         if self._baseline_errors is not None:
-            baselines = _means_of_sums(self._totals(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
+            baselines = _means_of_sums(self._summands(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
         mean, nme, pck = zip(values, intervals, baselines, strict=True)
         left_out = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
         note = f"; {count_text(left_out, 'image')} without that distance left out" if left_out else ""
@@ -161,7 +161,7 @@ class PointReport(TaskReport):
             ),
         )
 
-    def _totals(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
+    def _summands(self, errors: Float[Tensor, "n p"]) -> Float[Tensor, "n 5"]:
         """The summands of each image.
 
         They are the number of known points and the sum of their errors, then the number of points with a normalised
@@ -305,7 +305,7 @@ def _row(name: str, value: float, interval: Interval, baseline: float | None, *,
 
 
 def _means_of_sums(sums: Float[Tensor, "s 5"]) -> Float[Tensor, "s 3"]:
-    """Mean error, NME in percent and PCK, from the sums of `PointReport._totals`; NaN where no point is known."""
+    """Mean error, NME in percent and PCK, from the sums of `PointReport._summands`; NaN where no point is known."""
     known, errors, with_length, normalized, within = sums.double().T
     return torch.stack([errors / known, 100 * normalized / with_length, within / with_length], dim=1)
 

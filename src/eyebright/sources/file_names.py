@@ -17,7 +17,7 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
     Args:
         table: the label file, for messages.
         folder: that the names are relative to.
-        names: of the images, with forward slashes.
+        names: the names of the images, with forward slashes.
 
     Raises:
         TableError: two images have the name, such as ``a.jpg`` and ``a.png``; the message names the line.
@@ -54,7 +54,7 @@ def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]
 
     Args:
         folder: that the names are relative to.
-        names: of the images, with forward slashes.
+        names: the names of the images, with forward slashes.
         table: the label file.
     """
     inside = os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 - `Path.absolute` keeps ..

@@ -16,7 +16,7 @@ class FolderParts(NamedTuple):
     Args:
         files: those that are used.
         inner: their folders and names below the root without the folder of the split, ``cat/1.jpg``.
-        part: of each; None where no folders say.
+        part: the part of each image; None where no folders say.
         messages: sentences for the user.
     """
 

@@ -43,7 +43,7 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
 
     Args:
         table: the label file.
-        name: of the column.
+        name: the name of the column.
         delimiter: between two labels; None: detected by the rules at the top of this file.
 
     Raises:

@@ -57,8 +57,8 @@ def part_messages(part: Categorical[Part], *, column: str | None = None) -> list
     """How many images each part has, sentences for the user.
 
     Args:
-        part: of each image.
-        column: of the table, which gives the split; None: the folders give it.
+        part: the name of the part of each image.
+        column: the name of the column of the table that gives the split; None: the folders give it.
     """
     counts = {name: int(part.isin([name]).sum()) for name in PART_WORDS}
     origin = "the folders give" if column is None else f"column '{column}' gives"

@@ -36,7 +36,7 @@ class PointColumns:
     """The columns of one point.
 
     Args:
-        name: of the point; digits if the columns only number it, empty if they neither name nor number it.
+        name: the name of the point; digits if the columns only number it, empty if they neither name nor number it.
         x: the name of the column with its x.
         y: the name of the column with its y.
         visibility: the name of the column that holds 0 for unknown and 1 or 2 for known; None: there is none.

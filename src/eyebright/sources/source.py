@@ -35,7 +35,7 @@ class Row:
 
     Args:
         source: the source.
-        index: of the row in it.
+        index: the index of the row in the source.
     """
 
     source: "Source"
@@ -76,13 +76,13 @@ class Source:
     """Labelled images; immutable.
 
     Args:
-        kind: of the targets: the name of a block in `eyebright.tasks.registry.TARGET_BLOCKS`.
+        kind: the kind of the targets: the name of a block in `eyebright.tasks.registry.TARGET_BLOCKS`.
         root: the folder that ``files`` are relative to.
-        files: of the images, relative to ``root``, each once.
+        files: the paths of the images, relative to ``root``, each once.
         targets: raw, one for each image: label sets and classes as codes; points of shape (n, p, 2), in pixels of the
             user's image, and numbers of shape (n, k), where NaN is unknown.
-        name: of the label file, for messages; empty for a folder of images.
-        names: of the points or numbers; empty where they have none.
+        name: the name of the label file, for messages; empty for a folder of images.
+        names: the names of the points or numbers; empty where they have none.
         mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
         part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
         group: images of one group belong together on one side of a split; None: each image is independent.

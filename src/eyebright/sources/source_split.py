@@ -23,7 +23,7 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     Args:
         source: the labelled images.
         valid_pct: the share of the images outside of promise and test that is for validation, in [0, 1).
-        seed: of the split.
+        seed: the seed of the split.
 
     Raises:
         InputError: ``valid_pct`` is out of range.

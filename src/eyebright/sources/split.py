@@ -130,7 +130,7 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
     Rare labels are split first, as in iterative stratification (Sechidis et al., 2011, ECML PKDD), each as a whole.
 
     Args:
-        labels: of each item; also none, one or several.
+        labels: the labels of each item; also none, one or several.
         valid_pct: the validation share of the items, in [0, 1).
         seed: None draws a new split each time.
 
@@ -272,7 +272,7 @@ def check_share(name: str, share: float) -> None:
     """Raises `InputError` unless a validation share is in [0, 1).
 
     Args:
-        name: of the argument, for the message.
+        name: the name of the argument, for the message.
         share: its value.
     """
     if not 0 <= share < 1:

@@ -29,7 +29,7 @@ class LabelMatrix(NamedTuple):
     Args:
         names: the unique labels.
         counts: how many labels each item has.
-        codes: of the labels of the first item, then of the second, and so on: indices in ``names``.
+        codes: the labels of the first item, then of the second, and so on, as indices in ``names``.
     """
 
     names: list[str]
@@ -96,7 +96,7 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     well. Every label keeps a training item. Items without a label are split last.
 
     Args:
-        labels: of the items.
+        labels: the labels of the items.
         order: shape (n,), the item indices in the order in which items are assigned.
         share: the validation share, in [0, 1).
     """
@@ -129,7 +129,7 @@ def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: fl
     group, and at least one group is for validation if another can be for training.
 
     Args:
-        labels: of the items.
+        labels: the labels of the items.
         groups: shape (n,), the group of each item, from 0 on.
         order: shape (number of groups,), the group indices in the order in which groups are assigned.
         share: the validation share of the items, in [0, 1).
@@ -169,7 +169,7 @@ def number_strata(numbers: Floats, count: int) -> Codes:
 
     Args:
         numbers: shape (n, k).
-        count: of the strata.
+        count: the number of strata.
     """
     n, k = numbers.shape
     bins = max(round(count ** (1 / k)), 1)

@@ -23,7 +23,7 @@ class TargetColumns:
         columns: their names.
         values: the raw target of each row.
         messages: how the columns were read, sentences for the user.
-        names: of the points or numbers; empty if they have none.
+        names: the names of the points or numbers; empty if they have none.
         known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
     """
 

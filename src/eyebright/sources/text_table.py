@@ -73,7 +73,7 @@ class TextTable:
     """The columns of a label file; immutable.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         columns: the cells of each column by its name, without spaces around them; columns without a name (a row number
             that was saved too) are left out.
         lines: shape (n,), the line of the file on which each row begins; the first line is 1.

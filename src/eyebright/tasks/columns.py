@@ -18,7 +18,7 @@ def distinct_columns(
     Characters that are not valid Unicode become escapes, which also may have the name of another class.
 
     Args:
-        names: of the classes, points or numbers, without duplicates.
+        names: the names of the classes, points or numbers, without duplicates.
         taken: the other columns of the table.
         prefix: put before a name that is taken, repeatedly if needed.
     """

@@ -54,7 +54,7 @@ class Decision:
     Args:
         target: the fitted target block.
         thresholds: from calibrated probabilities to decisions, if the target uses them.
-        calibration: of the scores.
+        calibration: the calibration of the scores.
     """
 
     target: TargetBlock

@@ -27,7 +27,7 @@ def check_numbers(
     """Checks that some number varies among the training images, and that some is known in a validation image.
 
     Args:
-        names: of the columns.
+        names: the names of the columns.
         train: NaN where a number is unknown.
         valid: the same of the validation images.
         what: the columns hold, in the plural.

@@ -31,7 +31,7 @@ def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[s
     ['left_ear']
 
     Args:
-        names: of the points.
+        names: the names of the points.
         mirror: their partners; None: no point has one.
     """
     return [name for i, name in enumerate(names) if _SIDE.search(name) and (mirror is None or mirror[i] == i)]
@@ -42,7 +42,7 @@ def asked_mirror(asked: str, names: Sequence[str]) -> Mirror:
 
     Args:
         asked: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
-        names: of the points; numbers from 1 where they have none.
+        names: the names of the points; numbers from 1 where they have none.
 
     Raises:
         InputError: the text is not a list of pairs, or a point does not exist or is in two pairs.

@@ -40,7 +40,7 @@ class PointBlock(TargetBlock):
         count: how many points; None: as many as the training images have.
         mirror: for each point the index of the one whose name it takes in a mirrored image, for example
             ``(1, 0)`` for a left and a right eye; None: names have no side.
-        names: of the points; None: ``point1``, ``point2``, ...
+        names: the names of the points; None: ``point1``, ``point2``, ...
         in_pixels: True: coordinates are pixels even if they look like fractions or percentages of the image.
 
     Raises:

@@ -28,7 +28,7 @@ class RegressionBlock(TargetBlock):
 
     Args:
         n_out: how many numbers; None: as many as the training images have.
-        names: of the numbers; None: ``value1``, ``value2``, ...
+        names: the names of the numbers; None: ``value1``, ``value2``, ...
         standardize: the model learns numbers with mean 0 and standard deviation 1 over the training images, so that
             numbers of any size are learnt equally well. Predictions and scores are in the user's own unit all the same.
         center: the mean of each number over the training images, if it is fitted and standardizes.

@@ -29,7 +29,7 @@ def recompute_statistics(model: nn.Module, batches: Iterable[TrainBatch], device
 
     Args:
         model: on the device; its modes are restored.
-        batches: of training, on the device.
+        batches: the batches of training, on the device.
         device: where the model is, and its precision.
     """
     norms = [m for m in model.modules() if m.training and getattr(m, "running_mean", None) is not None]

@@ -69,7 +69,7 @@ def description_for_data(
         model: the model.
         target: the target block that it was made for.
         dls: the other data.
-        device: of the model.
+        device: the device of the model.
 
     Raises:
         InputError: the target, the normalisation, the size or the device does not fit the model.

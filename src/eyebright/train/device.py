@@ -78,7 +78,7 @@ class Device:
         (self.scaler.scale(loss) if self.scaler else loss).backward()
 
     def update(self, optimizer: GroupedOptimizer, clip: float | None) -> None:
-        """One step of the optimizer, with the norm of the gradient clipped to ``clip``; gradients are then reset."""
+        """Takes a step of the optimizer, the norm of the gradient clipped to ``clip``; then resets the gradients."""
         if self.scaler and clip:
             self.scaler.unscale_(optimizer.torch)
         if clip:

@@ -82,7 +82,7 @@ class Accumulation:
     Args:
         batches: how many there are so far.
         weight: what their images weigh together.
-        expected_weight: of a full update, if all its batches weigh as much as its first.
+        expected_weight: the expected weight of a full update, if all its batches weigh as much as its first.
     """
 
     batches: int = 0
@@ -100,7 +100,7 @@ class Run:
 
     Args:
         model: on its device.
-        loss: of the model's output (float32) and the targets: the mean over the images.
+        loss: the loss function of the model's output (float32) and the targets: the mean over the images.
         groups: all parameters in groups, backbone first, head last.
         device: the device, its precision, and the other processes.
         seed: all randomness of training comes from it and from counters.
@@ -113,14 +113,14 @@ class Run:
         stopped: why training was stopped early.
         history: one row for each epoch: ``epoch`` (from 0, through all plans), ``train_loss``, the validation scores,
             ``seconds``.
-        losses: of each batch.
-        lrs: of each batch, the learning rate of each group.
-        optimizer: of the current plan, or of the last one.
-        average: of the weights, where the plan asks for one.
+        losses: the losses of each batch.
+        lrs: for each batch the learning rate of each parameter group.
+        optimizer: the optimizer of the current plan, or of the last one.
+        average: the average of the weights, where the plan asks for one.
         phase_started: whether the current plan has its optimizer.
         timer: the seconds of training, by part (`WAITING` and the others).
         accumulation: the gradients that are not yet an update.
-        epoch_results: of the steps of the epoch in progress.
+        epoch_results: the results of the steps of the epoch in progress.
     """
 
     model: nn.Module

@@ -172,7 +172,7 @@ def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | N
     """How canonical pixels are made of an image; None if the transforms do more than resize, crop and pad with black.
 
     Args:
-        transforms: of validation images.
+        transforms: the transforms of validation images.
         size: (height, width) of the image in pixels.
     """
     draw = evaluation_draw(transforms, size)

@@ -24,7 +24,7 @@ def make_report(
     out: str | Path | None = None,
     normalize_by: tuple[str, str] | None = None,
 ) -> ReportData:
-    """The content of the report that is written: its scores, and notices about what is missing from it.
+    """Writes the report; returns its content: the scores, and notices about what is missing from it.
 
     Args:
         folder: the model folder; it must contain ``evaluation.parquet``.

@@ -49,7 +49,7 @@ Say = Callable[[str], None]
 def train_model(
     source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
 ) -> Learner:
-    """The trained learner; its model, evaluation, report, history and options are written to the folder ``out``.
+    """Trains a model, and writes it, its evaluation, report, history and options to ``out``; returns the learner.
 
     An older model in ``out`` is kept until the new one is complete. A checkpoint is written after every epoch; resumed
     from it, a training ends with the same weights as one that was not interrupted.

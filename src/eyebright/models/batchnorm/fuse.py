@@ -36,7 +36,7 @@ def fuse_conv_bn(
 
     Args:
         model: its batch norms are used with their running statistics, whatever its mode.
-        size: of images that the model accepts.
+        size: the size of images that the model accepts.
         n_in: channels of the images.
         pairs: what `find_conv_bn_pairs` returned for this model; None: it is called.
     """
@@ -60,7 +60,7 @@ def find_conv_bn_pairs(model: nn.Module, size: Size, *, n_in: int = 3) -> list[C
 
     Args:
         model: stays unchanged.
-        size: of images that the model accepts.
+        size: the size of images that the model accepts.
         n_in: channels of the images.
 
     Returns:

@@ -33,7 +33,7 @@ def fuse_for_training(
     Args:
         model: with its modules in the modes that they will train in; stays unchanged, and is returned itself where
             there is nothing to change.
-        size: of images that the model accepts.
+        size: the size of images that the model accepts.
         n_in: channels of the images.
         pairs: what `find_conv_bn_pairs` returned for this model; None: it is called.
     """

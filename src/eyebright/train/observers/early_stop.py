@@ -56,7 +56,7 @@ def best_epoch(values: Sequence[float], min_delta: float = 0.0) -> int:
     1
 
     Args:
-        values: of each epoch, the greater the better; -1 is returned where none is a number.
+        values: the values of each epoch, the greater the better; -1 is returned where none is a number.
         min_delta: 0 or more.
     """
     best, index = -math.inf, -1

@@ -172,7 +172,7 @@ def test_normalize_needs_mean_and_std_unlike_fastai() -> None:
 def test_the_flip_probability_equals_fastais() -> None:
     generator = np.random.default_rng(0)
     flip = aug_transforms()[0]
-    frequency = np.mean([flip.draw(Size(4, 4), generator).warp.mirrored for _ in range(4000)])
+    frequency = np.mean([flip.draw(Size(4, 4), generator).warp.is_mirrored for _ in range(4000)])
     assert frequency == pytest.approx(AUGMENT["statistics over draws"]["flip p=.5"], abs=0.03)
 
 

@@ -76,13 +76,13 @@ def test_composing_warps_of_different_sizes_is_refused() -> None:
     ],
 )
 def test_mirrored_is_true_for_an_odd_number_of_flips(warp: Warp, mirrored: bool) -> None:
-    assert warp.mirrored is mirrored
-    assert warp.inverse().mirrored is mirrored
+    assert warp.is_mirrored is mirrored
+    assert warp.inverse().is_mirrored is mirrored
 
 
 def test_mirrored_is_measured_at_the_output_centre_when_the_corner_is_behind_the_camera() -> None:
-    assert not HORIZON_AT_20.mirrored
-    assert Warp.flip(HORIZON_AT_20.source).then(HORIZON_AT_20).mirrored
+    assert not HORIZON_AT_20.is_mirrored
+    assert Warp.flip(HORIZON_AT_20.source).then(HORIZON_AT_20).is_mirrored
 
 
 def test_scale_is_output_pixels_per_input_pixel() -> None:

@@ -47,5 +47,5 @@ def test_a_model_of_schema_1_is_saved_as_the_newest_schema(kind: str, tmp_path: 
 
 
 def test_the_missing_evaluation_of_a_model_of_schema_1_is_an_error_that_says_so() -> None:
-    with pytest.raises(ArtifactError, match=r"contains no evaluation.parquet, which models have since schema 2"):
+    with pytest.raises(ArtifactError, match=r"contains no evaluation.parquet, since the model was saved without"):
         load_evaluation(FOLDER / "labels")

@@ -92,7 +92,7 @@ def test_the_inverse_of_a_chain_brings_points_back(warps: list[Warp], positions:
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=6), SIZES)
 def test_a_chain_mirrors_if_an_odd_number_of_its_warps_does(numbers: list[int], size: Size) -> None:
     warps = chain(size, [lambda given, k=k: Warp.dihedral(given, k) for k in numbers])
-    assert composed(warps).mirrored == mirrors(numbers)
+    assert composed(warps).is_mirrored == mirrors(numbers)
 
 
 def mirrors(numbers: list[int]) -> bool:

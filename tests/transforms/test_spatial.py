@@ -256,7 +256,7 @@ def test_the_same_seed_gives_the_same_draws(transform: Transform) -> None:
 
 @pytest.mark.parametrize("p", [0, 0.25, 1])
 def test_a_flip_has_the_given_probability(p: float) -> None:
-    mirrored = [draw.warp.mirrored for draw in sample(Flip(p), Size(30, 40))]
+    mirrored = [draw.warp.is_mirrored for draw in sample(Flip(p), Size(30, 40))]
     assert np.mean(mirrored) == pytest.approx(p, abs=0.03)
 
 

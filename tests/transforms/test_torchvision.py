@@ -90,7 +90,7 @@ def test_validation_images_are_not_changed() -> None:
 def test_torchvisions_transforms_can_be_combined_with_eyebrights() -> None:
     jitter, noise = PixelTransform(v2.ColorJitter(0.5)), PixelTransform(v2.GaussianNoise())
     draw = draw_all([jitter, Flip(1), noise], SIZE, np.random.default_rng(0))
-    assert draw.warp.mirrored
+    assert draw.warp.is_mirrored
     assert len(draw.pixel_functions) == 2
 
 

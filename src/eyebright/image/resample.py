@@ -291,7 +291,7 @@ def _gaussian(sigma: float) -> Kernel:
 
 def _filter_radius(shrink: float) -> int:
     """An upper bound of the radius of the antialiasing filter, in input pixels."""
-    return math.ceil(2 * shrink) + 2
+    return math.ceil(2 * shrink) + 2  # of the triangle or of 3 sigma of the blur, and of the interpolation
 
 
 def _antialias(image: Array, matrix: Matrix, pad_mode: PadMode, shrink: tuple[float, float]) -> tuple[Array, Matrix]:

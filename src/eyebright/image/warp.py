@@ -159,7 +159,7 @@ class Warp:
         return Warp(np.linalg.inv(self.matrix).astype(np.float64), self.size, self.source)
 
     @property
-    def mirrored(self) -> bool:
+    def is_mirrored(self) -> bool:
         """True when the warp contains a mirror image (negative determinant): left/right point names must be swapped."""
         (xx, xy), (yx, yy) = jacobian(self.matrix, self.size)
         return xx * yy < xy * yx

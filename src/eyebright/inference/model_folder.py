@@ -3,12 +3,13 @@
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
     evaluation.parquet  the model's outputs for the validation images, with their targets
+    model.onnx          an exported graph if asked for, with its hash in model.onnx.sha256 (`save_onnx`)
 
-All files are first written to temporary names and flushed to the disk, then renamed one after another, so a full disk
-leaves an older model unchanged. A crash between two renames can leave an old manifest beside new weights, so the
-weights file holds a copy of its manifest: ``manifest.json`` is used if its ``id`` equals that of the copy (it may have
-been edited by hand), otherwise the copy. Weights and an evaluation are only used if their hashes are those in the
-manifest.
+`save_model` writes the first three. All files are first written to temporary names and flushed to the disk, then
+renamed one after another, so a full disk leaves an older model unchanged. A crash between two renames can leave an
+old manifest beside new weights, so the weights file holds a copy of its manifest: ``manifest.json`` is used if its
+``id`` equals that of the copy (it may have been edited by hand), otherwise the copy. Weights and an evaluation are
+only used if their hashes are those in the manifest.
 
 Loading reads JSON and tensors. It never unpickles, imports or calls anything that the folder names.
 """
@@ -143,7 +144,7 @@ def load_manifest_and_evaluation(folder: str | Path) -> tuple[Manifest, Evaluati
 
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
     """("", content) of the file with this hash; (what is wrong, None) if there is none."""
-    missing = "which models have since schema 2: train again, or save one with Learner.save_model"
+    missing = "the model was saved without an evaluation: train again, or give one to Learner.save_model"
     try:
         data = path.read_bytes() if digest is not None and path.is_file() else None
     except FileNotFoundError:
@@ -151,7 +152,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     except OSError as error:
         return f"'{path}' cannot be read: {_reason(error)}", None
     if data is None:
-        return f"'{path.parent}' contains no {EVALUATION}, {missing}", None
+        return f"'{path.parent}' contains no {EVALUATION}, since {missing}", None
     if hashlib.sha256(data).hexdigest() != digest:
         return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
     return "", data

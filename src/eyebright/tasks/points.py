@@ -250,7 +250,7 @@ class PointBlock(TargetBlock):
 
     def _renamed(self, points: Points, warp: Warp) -> Points:
         """The points with partners swapped (left and right) if the warp mirrors the image; nothing else swaps them."""
-        if self.mirror is None or not warp.mirrored:
+        if self.mirror is None or not warp.is_mirrored:
             return points
         order = list(self.mirror)
         return replace(points, xy=points.xy[order], visible=points.visible[order])

@@ -43,7 +43,7 @@ def read_graph(path: Path) -> bytes:
     Raises:
         ArtifactError: a file cannot be read, or the hash of the bytes is not that in the file beside it.
     """
-    hash_file, again = hash_path(path), "export it again with save_onnx"
+    hash_file = hash_path(path)
     for _ in attempts():
         try:
             graph = path.read_bytes()
@@ -51,10 +51,15 @@ def read_graph(path: Path) -> bytes:
         except OSError as error:
             raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
         if not expected:
-            raise ArtifactError(f"'{path}' cannot be checked, since there is no {hash_file.name} beside it; {again}")
+            raise ArtifactError(
+                f"'{path}' cannot be checked, since there is no {hash_file.name} beside it;"
+                " export it again with save_onnx"
+            )
         if hashlib.sha256(graph).hexdigest() == expected[0]:
             return graph
-    raise ArtifactError(f"'{path}' is damaged: its hash is not that in {hash_file.name}; {again}")
+    raise ArtifactError(
+        f"'{path}' is damaged: its hash is not that in {hash_file.name}; export it again with save_onnx"
+    )
 
 
 def hash_path(path: Path) -> Path:

@@ -427,7 +427,7 @@ def test_an_interrupted_training_leaves_complete_files_only(
         for one, handler in before.items():
             signal.signal(one, handler)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
-    assert capsys.readouterr().err == "interrupted; files that were not complete are unchanged\n"
+    assert capsys.readouterr().err == "interrupted; only complete files have replaced older ones\n"
 
 
 def test_names_may_contain_unicode_and_spaces(squares: Path) -> None:

@@ -101,7 +101,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "a kind of 100,000 characters": (lambda d: d["target"].update(kind="a" * 100_000), "'target.kind' must be"),
     "a list as scores": (
         lambda d: d.update(scores=[1]),
-        "'scores' must be finite numbers or null, by the names of metrics",
+        "'scores' must be an object that maps names of metrics to finite numbers or null",
     ),
     "a score that is NaN": (lambda d: d.update(scores={"f1": float("nan")}), "'scores' must be finite numbers or null"),
     "a score that is infinite": (lambda d: d.update(scores={"f1": float("inf")}), "'scores' must be finite"),

@@ -1,4 +1,4 @@
-"""Starts several processes on this machine that train together, with the agent of torchrun.
+"""Starts the processes of a distributed training on this machine, with the agent of torchrun.
 
 The agent passes each process its rank in environment variables, which `eyebright.train.device` reads. Only messages
 differ from torchrun: the process of rank 0 alone prints, and if a process fails, all are stopped and its own error is
@@ -162,7 +162,7 @@ def _is_lost_peer(error: Exception) -> bool:
 
 
 def _cause(failures: Mapping[int, Any], processes: int) -> Exception:
-    """The error to raise: one with a message for users, else an internal one, else for a process that ended without."""
+    """The error to raise: one with a message for users, else an internal one, else which process ended without one."""
     for wanted in (USER_ERROR, INTERNAL_ERROR):
         for failure in failures.values():
             code, text, where = _read_error(failure)

@@ -28,19 +28,19 @@ class CommandArguments:
 
     values: Mapping[str, Any]
 
-    def parse(self, cls: type[T], start: T | None = None) -> T:
+    def parse(self, cls: type[T], base: T | None = None) -> T:
         """The dataclass ``cls`` with the values that were given.
 
         Args:
             cls: a dataclass of options.
-            start: has the values of the other options; None for their defaults.
+            base: has the values of the other options; None for their defaults.
 
         Raises:
             InputError: a value is invalid.
         """
         names = [field.name for field in option_fields(cls)]
         values = {name: self.values[name] for name in names if self.values.get(name) is not None}
-        return cls(**values) if start is None else dataclasses.replace(start, **values)  # type: ignore[type-var]
+        return cls(**values) if base is None else dataclasses.replace(base, **values)  # type: ignore[type-var]
 
 
 def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *classes: type) -> None:
@@ -64,7 +64,7 @@ def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *clas
 
 
 def _parameter(field: OptionField) -> inspect.Parameter:
-    """The parameter that typer makes the argument or the flag from."""
+    """The parameter that typer makes the argument or the option from."""
     value_type: Any = str if field.option.convert else field.value_type
     required = field.default is dataclasses.MISSING
     annotation = list[value_type] if field.repeated else value_type
@@ -91,7 +91,7 @@ def _help_lines(fields: list[OptionField]) -> HelpLines:
 
 
 def _usage(field: OptionField) -> str:
-    """The left column of the help: the flag and its value."""
+    """The left column of the help: the option and its value."""
     if field.option.positional:
         return flag_of(field) + ("..." if field.repeated else "")
     if field.value_type is bool and field.default is not False:
@@ -112,7 +112,7 @@ def help_text(field: OptionField) -> str:
 
 
 def _metavar(field: OptionField) -> str:
-    """The placeholder of the value; empty for a switch."""
+    """The placeholder of the value; empty for a flag."""
     if field.value_type is bool:
         return ""
     names: Mapping[Any, str] = {int: "INTEGER", float: "NUMBER", Path: "PATH"}

@@ -18,7 +18,7 @@ def flag_of(field: OptionField, *, off: bool = False) -> str:
 
     Args:
         field: the option.
-        off: True for the flag that turns a switch off.
+        off: True for the option that turns a flag off.
     """
     name = field.name.replace("_", "-")
     return name.upper() if field.option.positional else f"--{'no-' if off else ''}{name}"

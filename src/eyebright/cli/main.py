@@ -29,7 +29,7 @@ _SETTINGS = {"max_content_width": 120}
 
 app = typer.Typer(
     name="eyebright",
-    help="Labelled images in, a model you can trust and ship out.",
+    help="Train image models from labelled images, predict with them, and write their reports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +49,7 @@ def root_command(
         bool, typer.Option("--debug", help="Show the traceback of an error; also after a command.")
     ] = False,
 ) -> None:
-    """Labelled images in, a model you can trust and ship out."""
+    """Train image models from labelled images, predict with them, and write their reports."""
     if version:
         from importlib import metadata
 
@@ -88,9 +88,9 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
         if debug:
             for line in traceback.format_exc().splitlines():
                 say(line, err=True, whole=True)
-        return _report_error(error, arguments)
+        return _print_error(error, arguments)
     if code == EXIT_CODE_INTERRUPTED:  # typer returns it for most interrupts
-        say("interrupted; files that were not complete are unchanged", err=True)
+        say("interrupted; only complete files have replaced older ones", err=True)
     return code if isinstance(code, int) else 0
 
 
@@ -122,13 +122,13 @@ def options_of(command: str) -> "list[OptionField]":
     return [field for cls in option_classes() for field in option_fields(cls)]
 
 
-def _report_error(error: Exception, arguments: list[str]) -> int:
+def _print_error(error: Exception, arguments: list[str]) -> int:
     """Prints an error as one line and returns its exit code."""
     from eyebright.cli.flags import with_flags
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
-        return _report_usage_error(error)
+        return _print_usage_error(error)
     if isinstance(error, EyebrightError):
         say(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
         return 2
@@ -136,11 +136,14 @@ def _report_error(error: Exception, arguments: list[str]) -> int:
         where = f" '{error.filename}'" if error.filename else ""
         say(f"error: {error.strerror or error}{where}", err=True)
         return 2
-    say(f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows", err=True)
+    say(
+        f"internal error: {type(error).__name__}: {error}; run again with --debug and open an issue with it",
+        err=True,
+    )
     return 1
 
 
-def _report_usage_error(error: Any) -> int:
+def _print_usage_error(error: Any) -> int:
     """Prints typer's message for a wrong command or option, which quotes it as it was given, and returns its code."""
     from eyebright.errors import message_text
 

@@ -104,7 +104,7 @@ def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator
 
 
 def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", target: "TargetBlock") -> int:
-    """Prints the predictions as CSV or JSON, or if no format is given as lines for people; returns how many."""
+    """Prints the predictions as CSV or JSON, or without a format as human-readable lines; returns how many."""
     from eyebright.inference.prediction_file import PredictionWriter
 
     if file_format is None:

@@ -51,7 +51,7 @@ def _values(field: OptionField) -> str:
     """The allowed values as text."""
     option = field.option
     if field.value_type is bool:
-        return "a switch"
+        return "a flag"
     if option.choices:
         return ", ".join(option.choices)
     text = option.metavar.replace("|", " or ") or field.type_text

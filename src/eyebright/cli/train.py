@@ -81,7 +81,7 @@ def _train_distributed(job: "TrainingJob", n_processes: int) -> None:
         # An older checkpoint is of another training, unless this one resumed it.
         can_resume = checkpoint.exists() and (job.resume or checkpoint.stat().st_mtime >= started)
         hint = (
-            f"'{checkpoint}' holds the last complete epoch; continue from it with `resume=True`"
+            f"'{checkpoint}' is from the last completed epoch; continue from it with `resume=True`"
             if can_resume
             else "no epoch was completed"
         )

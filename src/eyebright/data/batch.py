@@ -1,4 +1,4 @@
-"""`Batch`: what a loader yields; `Shard`: the part of one of several processes that train together."""
+"""`Batch`: what a loader yields; `Shard`: the part that one process of a distributed training reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Batch(NamedTuple):
     Args:
         x: images, float32 in [0, 1], in channels_last order, on the device.
         y: encoded targets, on the device; None where the data have none.
-        item_indices: for each image the index of its item in the dataset's source; `Dataset.indices` leads from a
+        item_indices: for each image the index of its item in the dataset's source; `Dataset.indices` maps a
             position in the dataset to it.
-        warps: for each image the warp from the user's own pixels to ``x``.
+        warps: for each image the warp from the original image to ``x``.
     """
 
     x: Float[Tensor, "b c h w"]
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several nearly equal parts of a batch or of an epoch, for one of several processes that train together.
+    """One of several nearly equal parts of a batch or of an epoch, for one process of a distributed training.
 
     Args:
         index: the number of the shard, from 0.

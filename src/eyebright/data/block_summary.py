@@ -85,11 +85,11 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
     sample = train.sample(0)
     generator = np.random.default_rng(0)
     yield f"  an image of {_size_text(sample.image.shape)}"
-    composed = Draw(Warp.identity(sample.image.shape))
+    drawn = Draw(Warp.identity(sample.image.shape))
     for transform in pipeline.transforms:
-        composed = composed.then(transform.draw(composed.warp.size, generator))
-        yield f"     applying {transform!r} gives {_size_text(composed.warp.size)}"
-    sizes = f"from {_size_text(composed.warp.source)} to {_size_text(composed.warp.size)}"
+        drawn = drawn.then(transform.draw(drawn.warp.size, generator))
+        yield f"     applying {transform!r} gives {_size_text(drawn.warp.size)}"
+    sizes = f"from {_size_text(drawn.warp.source)} to {_size_text(drawn.warp.size)}"
     yield f"  all transforms composed to one resampling, {sizes}"
     yield f"Adding the next {bs - 1} samples" if bs > 1 else "A batch of one"
     images: list[Preprocessed] = []
@@ -111,7 +111,7 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
 
 def _pixels_text(pipeline: Pipeline) -> str:
     if pipeline.pixels_version == CANONICAL:
-        return f"{CANONICAL} pixels"
+        return f"resized with an antialiased bilinear filter, the same with every version of Pillow ({CANONICAL})"
     return (
         f"{pipeline.pixels_version} pixels, which depend on the version of Pillow, since the transforms do more with"
         f" them than resize (bilinear), crop and pad with black ({CANONICAL})"

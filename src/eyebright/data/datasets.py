@@ -253,7 +253,7 @@ def _vocab(target: TargetBlock | None) -> Vocab:
 
 
 def _portable_names(dataset: Dataset) -> Iterator[str]:
-    """What is the same of each item on any machine: its file's name without the folder, and size; or its index."""
+    """A machine-independent name of each item: its file's name without the folder, and size; or its index."""
     if isinstance(dataset.source, pd.DataFrame):
         yield from map(str, dataset.indices)
         return

@@ -1,4 +1,4 @@
-"""`ImageDataLoaders`: the book's constructors of data loaders, for labels in the usual places."""
+"""`ImageDataLoaders`: fastai's constructors of data loaders, for the common layouts of datasets."""
 
 from collections.abc import Callable, Sequence
 from csv import QUOTE_MINIMAL
@@ -270,11 +270,11 @@ class ImageDataLoaders:
         if not file.is_file():
             raise InputError(f"there is no table '{file}'; name it with csv_fname")
         columns = (fn_col, folder, suff, label_col, label_delim, y_block, valid_col)
-        text = [fn_col]
+        text_columns = [fn_col]
         if isinstance(label_col, (str, int)) and (y_block is None or getattr(y_block, "is_categorical", False)):
-            text.append(label_col)
+            text_columns.append(label_col)
         return ImageDataLoaders.from_df(
-            read_table_file(file, header=header, delimiter=delimiter, quoting=quoting, text=text),
+            read_table_file(file, header=header, delimiter=delimiter, quoting=quoting, text=text_columns),
             path,
             valid_pct,
             seed,
@@ -313,7 +313,7 @@ class ImageDataLoaders:
         Args:
             fnames: paths of the images.
             labels: the label of each image.
-            y_block: the target block; None: judged by the first label, see `block_for_values`.
+            y_block: the target block; None: inferred from the first label, see `block_for_values`.
 
         Raises:
             DataError: the numbers of images and labels differ.

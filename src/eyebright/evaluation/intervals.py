@@ -150,13 +150,13 @@ def percentiles(values: Float[np.ndarray, "s q"], level: float, on_all_images: S
         level: the confidence level, in (0, 1).
         on_all_images: the statistics of the set itself, not resampled.
     """
-    outside = (1 - _checked(level)) / 2
-    ends: list[Interval] = []
+    tail = (1 - _checked(level)) / 2
+    intervals: list[Interval] = []
     for column, value in zip(values.T, on_all_images, strict=True):
         known = column[~np.isnan(column)]
-        low, high = np.quantile(known, [outside, 1 - outside]) if len(known) else (np.nan, np.nan)
-        ends.append(Interval(float(np.fmin(low, value)), float(np.fmax(high, value)), level))
-    return ends
+        low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (np.nan, np.nan)
+        intervals.append(Interval(float(np.fmin(low, value)), float(np.fmax(high, value)), level))
+    return intervals
 
 
 def _at_least_one(number: int, name: str) -> int:

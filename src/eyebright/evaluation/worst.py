@@ -19,8 +19,8 @@ class LabelCase:
     Args:
         index: index of the image in the losses.
         loss: the loss of the image.
-        missing: its labels that were not predicted.
-        extra: predicted labels that it does not have; unknown labels are neither missing nor extra.
+        missing: false negatives: its labels that were not predicted.
+        extra: false positives: predicted labels that it does not have; unknown labels are neither missing nor extra.
         probabilities: the probability of each label.
     """
 

@@ -44,7 +44,7 @@ class Store(ABC):
         limit: maximum size in bytes.
         used_bytes: current size in bytes, without what other processes have written since it was measured.
         location: the name of the store in messages.
-        problem: why no more pixels are stored; None as long as they are.
+        problem: why the store accepts no more pixels; None while it does.
     """
 
     limit: int
@@ -155,7 +155,7 @@ class FolderStore(Store):
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not flushed: after a crash of the machine the checksum shows which files are complete.
+            # Without fsync: after a crash of the machine the checksum shows which files are complete.
             write_atomically(path, lambda temporary: _write(temporary, key, pixels), flush=False)
         except OSError as error:
             self.problem = f"no more images can be written to it ({error.strerror or error})"

@@ -1,4 +1,4 @@
-"""The EXIF orientation of an image file, and whether damaged data hide it."""
+"""The EXIF orientation of an image file, and whether it cannot be read because the EXIF data are damaged."""
 
 import os
 import re
@@ -10,18 +10,18 @@ from PIL import ExifTags
 from PIL.ImageFile import ImageFile
 
 DAMAGED_EXIF = "its EXIF data are damaged, so it is taken as upright"
-"""What is said of an image whose orientation cannot be read."""
+"""The note about an image whose orientation cannot be read."""
 
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 class Orientation(NamedTuple):
-    """How the stored pixels are to be turned.
+    """How the stored pixels are to be rotated and flipped.
 
     Args:
         value: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one; 1 for a TIFF too, since
-            Pillow turns its pixels itself.
-        damaged: True if the EXIF data are damaged so that they may have had another one.
+            Pillow rotates and flips its pixels itself.
+        damaged: True if the EXIF data are damaged, so that they may have contained another value.
     """
 
     value: int

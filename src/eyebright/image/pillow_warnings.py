@@ -1,7 +1,8 @@
-"""Keeps Pillow's warnings from the user while Eyebright reads an image.
+"""Suppresses Pillow's warnings while Eyebright reads an image.
 
-They name no file, and Python shows equal ones once, so that nobody can tell which images they are about. What matters
-of them is an `ImageError` or a message with the path: data that are missing or damaged, too many pixels, damaged EXIF.
+They name no file, and Python shows equal ones once, so that nobody can tell which images they are about. The
+important ones are reported as an `ImageError` or a note with the path: missing or damaged data, too many pixels,
+damaged EXIF data.
 """
 
 import contextlib

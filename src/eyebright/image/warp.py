@@ -1,8 +1,8 @@
-"""`Warp`: a geometric change of an image (a homography between two image sizes), for pixels and points alike.
+"""`Warp`: a geometric transform of an image (a homography between two image sizes), for pixels and points alike.
 
 Resizing, cropping, padding, flipping, rotating, zooming and perspective are all a 3x3 matrix between two sizes.
-Warps are composed by multiplying their matrices. A chain of changes therefore resamples the pixels only once, and
-points and pixels always get the same change. The coordinate convention is that of `eyebright.types`: (0, 0) is the
+Warps are composed by multiplying their matrices. A chain of transforms therefore resamples the pixels only once, and
+points and pixels always get the same transform. The coordinate convention is that of `eyebright.types`: (0, 0) is the
 top-left corner of the image and (0.5, 0.5) is the centre of its first pixel.
 
 `eyebright.image.resample` does the resampling.
@@ -38,7 +38,7 @@ _IDENTITY.flags.writeable = False
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """A geometric change from images of size ``source`` to images of size ``size``.
+    """A geometric transform from images of size ``source`` to images of size ``size``.
 
     Args:
         matrix: shape (3, 3), float64; maps homogeneous pixel coordinates (x, y, 1) of the input to the output.
@@ -126,14 +126,14 @@ class Warp:
 
     @staticmethod
     def perspective(source: Size, corners: Sequence[tuple[float, float]]) -> "Warp":
-        """A perspective change that moves the four corners of the image to ``corners``; the size does not change.
+        """A perspective transform that moves the four corners of the image to ``corners``; the size does not change.
 
         Args:
             source: size of the image.
             corners: new positions (x, y) of the top-left, top-right, bottom-right and bottom-left corners, in pixels.
 
         Raises:
-            InputError: the corners do not form a convex quadrilateral, which no perspective view can be.
+            InputError: the corners form no convex quadrilateral, and a perspective transform maps a rectangle to one.
         """
         new = np.asarray(corners, dtype=np.float64)
         if new.shape != (4, 2) or not _is_convex(new):
@@ -235,7 +235,7 @@ def warp_batch(
     return resample_batch(images, [warp.matrix for warp in warps], warps[0].size, pad_mode=pad_mode)
 
 
-# The linear part of each of the 8 changes of `Warp.dihedral`, as two rows; the index is ``k``.
+# The linear part of each of the 8 transforms of `Warp.dihedral`, as two rows; the index is ``k``.
 _DIHEDRAL = (
     ((1, 0), (0, 1)),
     ((-1, 0), (0, 1)),

@@ -1,7 +1,8 @@
-"""Checks a manifest before anything is built from it: types, lengths of lists and names, finite numbers.
+"""Checks a manifest, which describes a saved model, before anything is built from it: types, lengths, finite numbers.
 
-A manifest can be damaged, or written by somebody else. In any case loading ends quickly, with the model or with an
-`ArtifactError` of one sentence. Fields that only describe the model (training, data, targets, report) must be objects;
+A manifest can be damaged, or written by somebody else. Whatever it contains, loading takes a second or two at most, and
+returns the model or raises an `ArtifactError` of one sentence. Fields that only describe the model (training, data,
+targets, report) must be objects;
 what they contain is bounded by the size of the file.
 """
 
@@ -19,7 +20,7 @@ from eyebright.transforms.draw import Transform, evaluation_pixels_version
 MAX_TRANSFORMS = 16
 """The most transforms of a saved model's preprocessing."""
 MAX_NAME_LENGTH = 1000
-"""The most characters of the name of a class, a point or a number."""
+"""The most characters of the name of a class, a point or a predicted number."""
 MAX_MANIFEST_BYTES = 32 * 2**20
 """The most bytes of a manifest."""
 MAX_MANIFEST_CONTAINERS = 200_000
@@ -141,12 +142,12 @@ _FIELDS: Mapping[str, _Check] = {
     "target": _OBJECT,
     "decision": _OBJECT,
     "preprocessing": (f"a list of at most {MAX_TRANSFORMS} transforms", _is_transforms),
-    "scores": ("finite numbers or null, by the names of metrics", _is_scores),
+    "scores": ("an object that maps names of metrics to finite numbers or null", _is_scores),
     "training": _OBJECT,
     "data": _OBJECT,
     "targets": _OBJECT,
     "report": _OBJECT,
-    "evaluation": ("a hash or null", _is_short_text_or_null),
+    "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_text_or_null),
     "versions": _OBJECT,
 }
 """For each field of a manifest: what it must be, and a function that checks a value."""

@@ -97,7 +97,7 @@ class OptionField:
 
     @property
     def default_text(self) -> str:
-        """The default as text; empty for a required option and for a switch that is off by default."""
+        """The default as text; empty for a required option and for a flag that is off by default."""
         if self.default is True:
             return "on"
         if self.default is dataclasses.MISSING or self.default is False:

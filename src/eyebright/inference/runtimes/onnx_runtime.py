@@ -31,7 +31,7 @@ class GraphMetadata:
             the export did not measure.
         onnx_ms: the same in ONNX Runtime.
         pixels_version: of the pixels that the graph takes: uint8 for `LIBRARY_PIXELS`, float32 in [0, 1] for
-            `CANONICAL`; graphs that were exported before there were canonical pixels do not say it.
+            `CANONICAL`; graphs that were exported before there were canonical pixels have no such entry.
     """
 
     fingerprint: str

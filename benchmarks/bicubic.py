@@ -47,7 +47,9 @@ def main() -> None:
     targets, multi = one_hot([item["target"] for item in items]), kind == "multi"
     images = [Image.create(item["path"]) for item in items]
     scores = {
-        name: out_of_fold(features(images, arguments.arch, arguments.size, bicubic=name == "bicubic"), targets, multi)
+        name: out_of_fold(
+            features(images, arguments.arch, arguments.size, bicubic=name == "bicubic"), targets, multi=multi
+        )
         for name in ("bilinear", "bicubic")
     }
     values = {name: score(one, targets, multi=multi) for name, one in scores.items()}
@@ -118,7 +120,7 @@ def interval(scores: dict[str, Array], targets: Array, *, multi: bool) -> tuple[
     differences: list[float] = []
     for _ in range(2000):
         rows = generator.integers(len(targets), size=len(targets))
-        bilinear, bicubic = (score(one[rows], targets[rows], multi) for one in scores.values())
+        bilinear, bicubic = (score(one[rows], targets[rows], multi=multi) for one in scores.values())
         differences.append(bilinear - bicubic)
     low, high = np.percentile(differences, [2.5, 97.5])
     return float(low), float(high)

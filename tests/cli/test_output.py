@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 import eyebright
-from eyebright.cli.main import _report_usage_error, run
+from eyebright.cli.main import _print_usage_error, run
 from eyebright.cli.output import print_data, say
 from eyebright.errors import MESSAGE_LIMIT, printable
 from eyebright.inference.predictions import Prediction, Predictions
@@ -132,7 +132,7 @@ def test_what_typer_quotes_as_it_was_given_is_one_printable_line(capsys: pytest.
         def show(self, file: TextIO) -> None:
             file.write(f"Usage: eyebright [OPTIONS]\n\nError: {self.message}\n")
 
-    assert _report_usage_error(WrongOptionError()) == 2
+    assert _print_usage_error(WrongOptionError()) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["Usage: eyebright [OPTIONS]", ""]
     assert lines[2].startswith(f"Error: no such option: {printable(BAD)}xxx")

@@ -153,7 +153,7 @@ def test_a_file_without_read_permission_is_an_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"file,label\n"), r"is compressed \(gzip\); decompress it, for example with: gunzip"),
+        (gzip.compress(b"file,label\n", mtime=0), r"is compressed \(gzip\); decompress it, for example with: gunzip"),
         (bz2.compress(b"file,label\n"), r"is compressed \(bzip2\)"),
         (lzma.compress(b"file,label\n"), r"is compressed \(xz\)"),
         (b"PAR1....", "is a Parquet file; write it as CSV"),

@@ -103,9 +103,18 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         lambda d: d.update(scores=[1]),
         "'scores' must be an object that maps names of metrics to finite numbers or null",
     ),
-    "a score that is NaN": (lambda d: d.update(scores={"f1": float("nan")}), "'scores' must be finite numbers or null"),
-    "a score that is infinite": (lambda d: d.update(scores={"f1": float("inf")}), "'scores' must be finite"),
-    "a score of 400 digits": (lambda d: d.update(scores={"f1": 10**400}), "'scores' must be finite"),
+    "a score that is NaN": (
+        lambda d: d.update(scores={"f1": float("nan")}),
+        "'scores' must be an object that maps names of metrics to finite numbers or null",
+    ),
+    "a score that is infinite": (
+        lambda d: d.update(scores={"f1": float("inf")}),
+        "'scores' must be an object that maps names of metrics to finite",
+    ),
+    "a score of 400 digits": (
+        lambda d: d.update(scores={"f1": 10**400}),
+        "'scores' must be an object that maps names of metrics to finite",
+    ),
     "too many digits": (lambda d: d["model"]["input"].update(mean=[0, 0, 10**400]), "input.mean must be"),
 }
 

@@ -90,6 +90,14 @@ def test_the_validation_share_of_images_with_several_labels_is_near_a_fifth(
     assert share_of(labels, seed) == share_of(labels, seed)
 
 
+def test_labels_on_few_images_that_occur_together_do_not_leave_too_few_to_validate() -> None:
+    sets = ["", "", "a", "abc", "acdfg", "b", "ace", "e", "e", "h", "abcdefgh"] * 2
+    order = np.random.default_rng(0).permutation(len(sets))
+    valid = iterative_split(LabelMatrix.of(map(tuple, sets)), order, 0.2)
+    assert valid.sum() >= 3
+    assert set("".join(sets[i] for i in np.flatnonzero(~valid))) == set("abcdefgh")
+
+
 @given(st.lists(st.integers(2, 5), min_size=5, max_size=40), st.integers(0, 99))
 def test_the_share_holds_for_groups_too_where_classes_are_small(sizes: list[int], seed: int) -> None:
     classes = [(f"c{i}",) for i, size in enumerate(sizes) for _ in range(size)]

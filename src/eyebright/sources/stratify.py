@@ -16,6 +16,7 @@ from eyebright.sources.targets import Floats
 
 _MAX_EXCESS = 1.25
 """How many times the asked share may be for validation; beyond that the last items in the order go back to training.
+By the same factor it may be smaller; below that further items are for validation.
 
 Each label is rounded on its own, so several rare labels on the same few items add up: in 3 % of 1,500 random sets of 20
 to 160 items with up to 50 labels the share would be exceeded by more than a quarter, by 63 % at most. The value is a
@@ -118,7 +119,28 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     too_many = int(np.count_nonzero(is_valid)) - math.ceil(_MAX_EXCESS * share * len(order))
     if too_many > 0:
         is_valid[order[is_valid[order]][-too_many:]] = False
+    _fill(is_valid, labels, order, math.floor(share * len(order) / _MAX_EXCESS))
     return is_valid
+
+
+def _fill(is_valid: Mask, labels: LabelMatrix, order: IndexArray, least: int) -> None:
+    """Takes training items for validation until there are ``least``; no label loses its last training item.
+
+    Rounding each label on its own can leave too few, too: labels on few items that occur together need none each.
+    """
+    missing = least - int(np.count_nonzero(is_valid))
+    if missing <= 0:
+        return
+    training = order[~is_valid[order]]
+    n_training = np.bincount(labels.codes[labels.positions(training)], minlength=len(labels.names))
+    for item in training.tolist():
+        codes = labels.codes[labels.positions(np.array([item]))]
+        if (n_training[codes] > 1).all():
+            is_valid[item] = True
+            n_training[codes] -= 1
+            missing -= 1
+            if not missing:
+                return
 
 
 def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: float) -> Mask:

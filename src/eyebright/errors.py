@@ -59,7 +59,7 @@ def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
     """The text, without its middle if it is longer than ``limit`` characters; a message begins and ends with the facts.
 
     >>> bounded("x" * 100_000, limit=60)
-    'xxxxxxxxxxxxxxxx ... (99,978 characters left out) ... xxxxxx'
+    'xxxxxxxxxxxxxxx ... (99,979 characters left out) ... xxxxxx'
     """
     if len(text) <= limit:
         return text

@@ -37,6 +37,10 @@ def split_one_by_one(labels: list[list[str]], order: list[int], share: float) ->
             valid.discard(items[0])
     while len(valid) > math.ceil(1.25 * share * len(order)):
         valid.discard(next(i for i in reversed(order) if i in valid))
+    for i in order:  # too few: further items, none of which is the last training item of a label
+        others = [set(items) - valid - {i} for items in items_by_label.values() if i in items]
+        if len(valid) < math.floor(share * len(order) / 1.25) and i not in valid and all(others):
+            valid.add(i)
     return valid
 
 

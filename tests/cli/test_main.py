@@ -577,3 +577,30 @@ def test_verbose_prediction_prints_the_runtime_and_why(tmp_path: Path, capsys: p
     assert capsys.readouterr().err == "torch, bfloat16: as requested\n"
     assert run([*given, "--runtime", "onx"]) == 2
     assert "unknown --runtime 'onx'. Did you mean 'onnx'?" in capsys.readouterr().err
+
+
+def test_a_working_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
+    code = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); sys.argv[1:] = ['predict', 'm', 'a.jpg']\n"
+    code += "from eyebright.cli.main import main; main()"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "gone")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: the working folder does not exist any more; change to another\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("too large"), ImportError("libtorch_cpu.so: failed to map segment from shared object")]
+)
+def test_too_little_memory_is_no_internal_error(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: list[str]) -> None:
+        raise error
+
+    monkeypatch.setattr("eyebright.cli.main._run_command", fail)
+    assert run(["predict", "m", "a.jpg"]) == 2
+    assert capsys.readouterr().err == f"error: there is not enough memory: {error}\n"

@@ -321,3 +321,13 @@ def test_what_holds_no_predictions_is_not_written_over(
     assert predict(model, photos, "--out", str(out)) == 2
     assert f"error: '{out}' exists and holds no predictions; choose another file for --out" in capsys.readouterr().err
     assert out.read_bytes() == before
+
+
+def test_without_an_output_nothing_is_predicted_in_vain(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert predict(model, photos) == 2
+    assert (
+        "error: the standard output is closed, so no prediction can be printed; --out names" in capsys.readouterr().err
+    )

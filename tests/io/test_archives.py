@@ -343,10 +343,12 @@ def test_files_behind_a_damaged_header_of_a_tar_are_not_lost_in_silence(name, da
     assert not (tmp_path / "out").exists()
 
 
-def test_archives_in_an_archive_stay_packed(tmp_path):
-    inner = make("inner.zip", ZEROS, tmp_path).read_bytes()
-    archive = make("p.zip", {"inner.zip": inner, "other.txt": b"x"}, tmp_path)
-    assert contents(unpack(archive, tmp_path / "out")) == {"inner.zip": inner, "other.txt": b"x"}
+@pytest.mark.parametrize("name", ["p.zip", "p.tgz", "p.tar"])
+@pytest.mark.parametrize("inner", ["inner.zip", "inner.tgz", "inner.tar"])
+def test_archives_in_an_archive_stay_packed(name, inner, tmp_path):
+    packed = make(inner, {"deep.txt": b"deep"}, tmp_path).read_bytes()
+    archive = make(name, {"other.txt": b"x", inner: packed}, tmp_path)
+    assert contents(unpack(archive, tmp_path / "out")) == {inner: packed, "other.txt": b"x"}
 
 
 def test_what_a_killed_process_has_unpacked_is_removed_but_never_that_of_a_living_one(tmp_path):

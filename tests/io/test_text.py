@@ -1,6 +1,7 @@
 """Files that grow line by line: complete or beside, and never lost."""
 
 import ast
+import errno
 import os
 from pathlib import Path
 
@@ -109,3 +110,25 @@ def test_no_warning_is_raised_past_the_function_that_makes_it_printable() -> Non
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn"
     }
     assert calls == {"text.py", "_deprecate.py"}
+
+
+def test_the_error_of_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with growing_file(tmp_path / "p.csv") as file:
+        file.write("a row\n")
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left on device: '.*p.csv'"):
+            file.complete()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["a row\n"]
+
+
+def test_the_error_of_a_write_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with growing_file(tmp_path / "p.csv") as file, monkeypatch.context() as patch:
+        patch.setattr(file._stream, "flush", full)
+        with pytest.raises(OSError, match="No space left on device: '.*p.csv'"):
+            file.write("a row\n")

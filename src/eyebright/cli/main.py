@@ -7,6 +7,7 @@ interrupted. torch, numpy and pandas are imported only when a command runs, so `
 import io
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,6 +102,7 @@ def _run_command(arguments: list[str]) -> Any:
     steps, first the group and then the command, takes time.
     """
     name = arguments[0] if arguments else ""
+    _check_working_folder()
     if name not in COMMANDS:
         return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
     from eyebright.cli.command import add_command
@@ -112,6 +114,14 @@ def _run_command(arguments: list[str]) -> Any:
     add_command(alone, function, *option_classes())
     command = typer.main.get_command(alone)
     return command.main(arguments[1:], prog_name=f"eyebright {name}", standalone_mode=False)
+
+
+def _check_working_folder() -> None:
+    """Raises `FileNotFoundError` if the working folder was deleted: libraries that are imported later need it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, "the working folder does not exist any more; change to another") from None
 
 
 def options_of(command: str) -> "list[OptionField]":
@@ -131,6 +141,9 @@ def _print_error(error: Exception, arguments: list[str]) -> int:
         return _print_usage_error(error)
     if isinstance(error, EyebrightError):
         say(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
+        return 2
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and "failed to map" in str(error)):
+        say(f"error: there is not enough memory: {error}", err=True)
         return 2
     if isinstance(error, OSError):
         where = f" '{error.filename}'" if error.filename else ""

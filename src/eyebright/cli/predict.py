@@ -1,6 +1,7 @@
 """``eyebright predict``: predictions of a saved model for images, as a table, JSON or lines."""
 
 import os
+import sys
 from typing import TYPE_CHECKING, cast
 
 import typer
@@ -37,11 +38,14 @@ def predict(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import PredictOptions
 
     options = arguments.parse(PredictOptions)
+    from eyebright.errors import InputError
     from eyebright.inference.predictor import load_predictor
     from eyebright.io.files import check_replaceable
 
     if options.out is not None:
         check_replaceable(options.out, ["path,", "["], "predictions")
+    elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
+        raise InputError("the standard output is closed, so no prediction can be printed; `out` names a file for them")
     contents = _contents(options.images)
     predictor = load_predictor(
         options.model,

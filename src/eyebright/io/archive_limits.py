@@ -87,6 +87,17 @@ class Budget:
         return DownloadError(f"'{self._archive}' ({_size(self._packed)}) {found}; if you trust it, raise `{limit}`")
 
 
+def is_tar(archive: Path) -> bool:
+    """True for a file that begins like a tar archive or like one of the compressed files that can hold one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with archive.open("rb") as file:
+        first = file.read(tarfile.BLOCKSIZE)
+    return first[257:262] == b"ustar" or first.startswith(tuple(_DECOMPRESSORS))
+
+
 @contextmanager
 def bounded_tar(archive: Path, budget: Budget) -> Generator[tarfile.TarFile]:
     """The opened tar archive, whose compressed data are counted while they are read.

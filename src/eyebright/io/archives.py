@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from eyebright.errors import DownloadError, shortened
-from eyebright.io.archive_limits import MAX_FILES, Budget, bounded_tar, check_zip_entries
+from eyebright.io.archive_limits import MAX_FILES, Budget, bounded_tar, check_zip_entries, is_tar
 from eyebright.io.atomic import temporary_folder
 
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
@@ -101,7 +101,7 @@ def _unpack(archive: Path, to: Path, max_bytes: int | None, max_files: int) -> P
     with temporary_folder(to.with_name(f"{to.name}.unpacked")) as temporary:
         content = temporary / "all"
         content.mkdir()
-        if zipfile.is_zipfile(archive):
+        if not is_tar(archive) and zipfile.is_zipfile(archive):  # a zip is known by its end: a tar can end with one
             _extract_zip(archive, content, budget)
         else:
             _extract_tar(archive, content, budget)

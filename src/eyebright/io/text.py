@@ -55,8 +55,9 @@ class GrowingFile:
         Raises:
             OSError: the file cannot be written, for example because the disk is full.
         """
-        written = self._stream.write(text)
-        self._stream.flush()
+        with self._errors_name_the_file():
+            written = self._stream.write(text)
+            self._stream.flush()
         return written
 
     def complete(self) -> None:
@@ -65,14 +66,22 @@ class GrowingFile:
         Raises:
             OSError: the file cannot be written or renamed.
         """
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        self.partial.replace(self.path)
+        with self._errors_name_the_file():
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self.partial.replace(self.path)
 
     def close(self) -> None:
         """Closes the partial file."""
         with contextlib.suppress(OSError):  # of a full disk: an earlier exception is more important
             self._stream.close()
+
+    @contextmanager
+    def _errors_name_the_file(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
 
 
 @contextmanager

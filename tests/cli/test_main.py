@@ -66,7 +66,7 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert train(squares) == 0
     said = capsys.readouterr().out
     assert "split at ' '" in said
-    assert "30 images train, 10 validate" in said
+    assert "30 images for training, 10 for validation" in said
     assert "thresholds tuned for f1_macro" in said
     assert re.search(r"macro F1 .*; on new images expect ", said)
     assert sorted(path.name for path in (squares / "model").iterdir()) == [
@@ -279,12 +279,12 @@ WRONG: dict[str, tuple[Spoil, str, list[str]]] = {
         table("fname,labels,is_valid\n001.png,a,True\n002.png,b,True\n"), "nothing to train on: all 2", ["--bs", "1"]
     ),
     "no row valid": (
-        table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n"), "nothing to validate", ["--bs", "1"]
+        table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n"), "nothing for validation", ["--bs", "1"]
     ),
     "a batch too large": (lambda _: None, "batch of 800 images is larger than the training set of 30", ["--bs", "800"]),
     "no label in validation": (
         table("fname,labels,is_valid\n001.png,a,False\n002.png,b,False\n003.png,,True\n"),
-        "none of the 1 images to validate on has a label",
+        "none of the 1 images for validation has a label",
         ["--bs", "2"],
     ),
     "one class": (

@@ -376,7 +376,7 @@ needs_two_cpus = pytest.mark.skipif(cpu_count() < 2, reason="on one CPU processe
 @needs_fork
 @needs_two_cpus
 def test_processes_read_many_images_and_threads_read_few(folder: Path, table: pd.DataFrame):
-    many = pd.concat([table] * 12, ignore_index=True)  # 360 train, 120 validate
+    many = pd.concat([table] * 12, ignore_index=True)  # 360 for training, 120 for validation
     assert executor_type(loaders(folder, many).train) is ProcessExecutor
     assert executor_type(loaders(folder, many).valid) is ThreadExecutor
     assert executor_type(loaders(folder, table).train) is ThreadExecutor

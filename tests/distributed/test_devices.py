@@ -65,6 +65,6 @@ def test_a_killed_process_ends_all_with_an_error_that_names_the_checkpoint(tmp_p
         "error: process 2 of 2 was killed (SIGKILL), as the system does when memory runs out, so the others were "
         f"stopped; '{checkpoint}' is from the last completed epoch; continue from it with --resume\n"
     )
-    assert printed.count("18 images train, 6 validate, 8 in a batch\n") == 1
+    assert printed.count("18 images for training, 6 for validation, 8 in a batch\n") == 1
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert [path.name for path in (tmp_path / "model").iterdir()] == [checkpoint.name]

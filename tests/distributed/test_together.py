@@ -21,7 +21,7 @@ LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set whose validation side two processes cannot divide evenly: 29 train, 9 validate."""
+    """A set whose validation side two processes cannot divide evenly: 29 for training, 9 for validation."""
     folder = tmp_path_factory.mktemp("together")
     table = coloured_squares(folder / "photos", 38)
     table[["fname", "labels", "is_valid"]].to_csv(folder / "table.csv", index=False)

@@ -248,3 +248,19 @@ def test_numbers_in_lists_stay_as_they_are_written():
 def test_a_mapping_among_lists_is_an_error():
     with pytest.raises(TableError, match="line 3: column 'labels' holds lists, but .* cannot be parsed as a list"):
         understood(["['a']", "{'a': 'b'}"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "delimiter"), [(["['cat']", "['?']", "['dog']"], None), (["cat;dog", "?;?", "cat"], None)]
+)
+def test_a_list_with_nothing_but_a_question_mark_is_unknown_and_said(cells, delimiter):
+    read = read_labels_or_class(text_table({"labels": cells}), "labels", delimiter)
+    assert list(read.values)[1].unknown == {"cat", "dog"}
+    assert "images of which every label is unknown (?): 1" in read.messages
+    assert not any("without a label" in message for message in read.messages)
+
+
+@pytest.mark.parametrize("cells", [["['?']", "['?']"], ["?;?", "?;"], ["['?']", "?"], ["['']", "[null]"]])
+def test_a_column_in_which_no_label_is_named_is_an_error(cells):
+    with pytest.raises(TableError, match="column 'labels' holds no label at all"):
+        understood(cells)

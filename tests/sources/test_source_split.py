@@ -35,7 +35,7 @@ def test_labels_are_split_as_the_label_splitter_splits_them() -> None:
     train, valid = LabelSplitter(LABELS, 0.3, seed=3)(LABELS)
     assert sides(split) == (sorted(train), sorted(valid))
     assert split.messages == (
-        f"split at random with seed 3: {len(valid)} of 100 images validate; "
+        f"split at random with seed 3: {len(valid)} of 100 images for validation; "
         "every label keeps its share and has a training image",
     )
 
@@ -85,7 +85,7 @@ def test_groups_are_on_one_side_as_a_whole(rows: list[tuple[int, str]], seed: in
     groups, classes = [f"g{group}" for group, _ in rows], [name for _, name in rows]
     grouped = source("category", Categorical.of(classes), group=Categorical.of(groups))
     if len(set(groups)) == 1:
-        with pytest.raises(DataError, match="images are of one group, so there is no second group to validate on"):
+        with pytest.raises(DataError, match="images are of one group, so there is no second group for validation"):
             split_source(grouped)
         return
     split = split_source(grouped, 0.3, seed=seed)
@@ -115,7 +115,7 @@ def test_held_out_images_stay_held_out() -> None:
     split = split_source(source("category", Categorical.of(["a", "b"] * 20), part=part), 0.5)
     assert [row.part for row in split][1:3] == ["test", "promise"]
     assert Counter(row.part for row in split) == {"train": 10, "valid": 10, "test": 10, "promise": 10}
-    assert split.messages[-1].startswith("split at random with seed 0: 10 of 20 images validate")
+    assert split.messages[-1].startswith("split at random with seed 0: 10 of 20 images for validation")
 
 
 def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:

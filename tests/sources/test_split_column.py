@@ -66,7 +66,7 @@ def test_a_column_that_does_not_say_train_and_valid_is_no_split(column: str, cel
     ("column", "cells", "message"),
     [
         ("set", "train|valid|vlaid", "line 4: 'vlaid' in column 'set'; train, valid or test was expected"),
-        ("valid", "1|1|0", "'valid' seems to say that 2 of 3 images validate, more than the 1 that train"),
+        ("valid", "1|1|0", "'valid' seems to say that 2 of 3 images are for validation, more than the 1 for training"),
     ],
 )
 def test_a_doubtful_split_is_an_error(column: str, cells: str, message: str, tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_column_with_the_numbers_of_folds_is_said_with_how_to_use_it(column: s
     source = read(tmp_path, column, cells)
     assert source.part is None
     assert any(
-        f"column '{column}' holds numbers ('0', '1') and is not used as a split; to validate on one of them, write a "
-        "column 'is_valid'" in message
+        f"column '{column}' holds numbers ('0', '1') and is not used as a split; to take one of them for validation, "
+        "write a column 'is_valid'" in message
         for message in source.messages
     )
 

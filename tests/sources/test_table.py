@@ -180,7 +180,7 @@ def test_an_unknown_value_in_the_split_column_is_an_error_with_its_line(column, 
 
 
 def test_two_columns_that_split_are_an_error(read):
-    with pytest.raises(TableError, match="'is_valid', 'split' both say what to validate on; keep one"):
+    with pytest.raises(TableError, match="'is_valid', 'split' both say which images are for validation; keep one"):
         read("file,label,is_valid,split\na.jpg,cat,True,train\n")
 
 
@@ -261,7 +261,9 @@ def test_a_missing_column_is_an_error_that_names_the_nearest(read):
             read(text, **options)
 
 
-@pytest.mark.parametrize(("labels", "part"), [("file", "names the images"), ("is_valid", "says what to validate on")])
+@pytest.mark.parametrize(
+    ("labels", "part"), [("file", "names the images"), ("is_valid", "says which images are for validation")]
+)
 def test_a_column_cannot_have_two_roles(labels, part, read):
     with pytest.raises(TableError, match=rf"column '{labels}' {part}.*, and cannot hold the labels as well"):
         read("file,label,is_valid\na.jpg,cat,True\n", labels=labels)

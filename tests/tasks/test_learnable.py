@@ -1,12 +1,18 @@
 """Numbers and points that a model cannot learn, or that nothing can score."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from eyebright.errors import DataError
+from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.types import Points
+from eyebright.types import LabelSet, Points
 
 NAN = float("nan")
 
@@ -16,12 +22,11 @@ def test_numbers_that_are_all_constant_are_an_error_and_one_among_others_is_name
     with pytest.raises(DataError, match="nothing can be learnt: 'price', 'size' is the same in every training image"):
         block.check_learnable([(3.5, 1.0), (3.5, NAN), (3.5, 1.0)], [(1.0, 2.0)])
     train = [(3.5, 1.0), (3.5, 2.0), (NAN, 1.0)]
-    block.check_learnable(train, [(1.0, 2.0)])
-    assert block.constant_targets(train) == ("price",)
+    assert block.check_learnable(train, [(1.0, 2.0)]) == ("price",)
 
 
 def test_one_image_alone_is_not_called_constant() -> None:
-    assert RegressionBlock(1).constant_targets([(1.0,)]) == ()
+    assert RegressionBlock(1).check_learnable([(1.0,)], [(2.0,)]) == ()
 
 
 def test_points_that_never_move_are_an_error() -> None:
@@ -29,7 +34,22 @@ def test_points_that_never_move_are_an_error() -> None:
     still = [Points.of([[10.0, 20.0]])] * 3
     with pytest.raises(DataError, match="'x of nose', 'y of nose' is the same in every training image"):
         block.check_learnable(still, still)
-    assert block.constant_targets([*still, Points.of([[10.0, 21.0]])]) == ("x of nose",)
+    assert block.check_learnable([*still, Points.of([[10.0, 21.0]])], still) == ("x of nose",)
+
+
+@pytest.mark.parametrize(
+    ("block", "values"),
+    [
+        (MultiCategoryBlock(vocab=["a", "b"]), [LabelSet(["a"]), LabelSet(["a", "b"])]),
+        (CategoryBlock(vocab=["a", "b"]), ["a", "b"]),
+        (OrdinalBlock(["a", "b"]), ["a", "b"]),
+        (RegressionBlock(1), [(1.0,), (2.0,)]),
+        (PointBlock(1), [Points.of([[1.0, 2.0]]), Points.of([[2.0, 3.0]])]),
+    ],
+)
+def test_the_targets_are_read_once_to_check_them(block: TargetBlock, values: list[Any]) -> None:
+    """An iterator can be read once only: what is read again is empty."""
+    assert block.check_learnable(iter(values), iter(values)) == block.check_learnable(values, values)
 
 
 @pytest.mark.parametrize("block", [RegressionBlock(1), PointBlock(1)])
@@ -37,7 +57,7 @@ def test_without_a_known_target_in_validation_nothing_can_be_scored(block: Regre
     is_number = isinstance(block, RegressionBlock)
     train = [(1.0,), (2.0,)] if is_number else [Points.of([[1.0, 2.0]]), Points.of([[2.0, 3.0]])]
     unknown = (NAN,) if is_number else Points.of([[NAN, NAN]])
-    with pytest.raises(DataError, match="none of the 2 images to validate on has known (numbers|points), so nothing"):
+    with pytest.raises(DataError, match="none of the 2 images for validation has known (numbers|points), so nothing"):
         block.check_learnable(train, [unknown, unknown])  # type: ignore[arg-type]
     block.check_learnable(train, [train[0], unknown])  # type: ignore[arg-type]
 

@@ -31,7 +31,7 @@ EYES = PointBlock(names=("left eye", "right eye"), mirror=(1, 0))
 
 
 def labelled(labels: list[str], valid: int = 0, **more: object) -> Source:
-    """Images with these labels (separated by spaces), of which the last ones validate."""
+    """Images with these labels (separated by spaces), of which the last ones are for validation."""
     files = strings([f"{i}.png" for i in range(len(labels))])
     part = ["train"] * (len(labels) - valid) + ["valid"] * valid
     targets = Categorical.of(LabelSet(text.split()) for text in labels)

@@ -33,7 +33,7 @@ def describe_target(target: TargetBlock | None) -> str:
 
 
 def counts_text(datasets: Mapping[str, "Dataset"]) -> str:
-    """The number of images of each dataset, for example ``"1,525 to train, 381 to validate"``."""
+    """The number of images of each dataset, for example ``"1,525 for training, 381 for validation"``."""
     return ", ".join(f"{len(dataset):,} {name}" for name, dataset in datasets.items())
 
 

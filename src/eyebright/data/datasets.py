@@ -188,7 +188,7 @@ class Datasets:
         return len(self.items)
 
     def __repr__(self) -> str:
-        counts = counts_text({"to train": self.train, "to validate": self.valid})
+        counts = counts_text({"for training": self.train, "for validation": self.valid})
         return f"Datasets: {counts}; {describe_target(self.target)}"
 
     def _repr_html_(self) -> str:

@@ -90,7 +90,9 @@ def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) 
         if name in asked[:i]:
             raise table.error(f"column '{name}' is named twice in `labels`; name each column once")
         if name in taken:
-            role = "says what to validate on" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
+            role = (
+                "says which images are for validation" if plain_name(name) in REQUIRED_COLUMNS else "names the images"
+            )
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
     return list(asked)

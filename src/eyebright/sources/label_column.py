@@ -118,6 +118,8 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     cells = table.columns[name].categorical
     meaning = {**meaning, _UNKNOWN: (_UNKNOWN,)}
     labels = {label for several in meaning.values() for label in several if label != _UNKNOWN}
+    if not labels:
+        raise table.error(f"column '{name}' holds no label at all")
 
     def to_set(cell: str) -> LabelSet:
         found = set(meaning.get(cell, ()))
@@ -127,7 +129,8 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     messages = [f"labels in column '{name}' {how}: {len(labels)} different labels"]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
-    if unknown := int(cells.isin([_UNKNOWN]).sum()):
+    unnamed = [cell for cell, several in meaning.items() if several == (_UNKNOWN,)]
+    if unknown := int(cells.isin(unnamed).sum()):
         messages.append(f"images of which every label is unknown (?): {unknown}")
     partly = [cell for cell, several in meaning.items() if _UNKNOWN in several and len(several) > 1]
     if count := int(cells.isin(partly).sum()):

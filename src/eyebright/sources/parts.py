@@ -15,7 +15,7 @@ _WORDS: dict[Part, tuple[str, ...]] = {
 _PART_OF: dict[str, Part] = {word: part for part, words in _WORDS.items() for word in words}
 
 REQUIRED_COLUMNS = ("is_valid", "split")
-"""Columns that say what to validate on, whatever they hold: another cell than a part is an error."""
+"""Columns that say which images are for validation, whatever they hold: another cell than a part is an error."""
 
 FLAG_COLUMNS: dict[str, Part] = {
     **dict.fromkeys(("is_valid", "is_val", "is_validation", "valid", "val", "validation"), "valid"),
@@ -25,7 +25,7 @@ FLAG_COLUMNS: dict[str, Part] = {
 """Columns that are true for the images of a part; not ``train`` alone, which may be a label: a railway train."""
 
 FOLD_COLUMNS = ("fold", "folds", "kfold", "k_fold", "cv_fold", "fold_id")
-"""Columns that number folds, which say only together with a number what to validate on."""
+"""Columns that number folds, which say only together with a number which images are for validation."""
 
 PART_COLUMNS = (
     *("set", "subset", "sub_set", "dataset", "data_set", "split_name", "data_split", "dataset_split", "image_set"),
@@ -33,7 +33,7 @@ PART_COLUMNS = (
     *("train_test", "train_val", "train_valid", "train_val_test", "traintest", "trainval", "split_set", "splits"),
     *FOLD_COLUMNS,
 )
-"""Columns that say what to validate on if their cells are names of parts."""
+"""Columns that say which images are for validation if their cells are names of parts."""
 
 
 def part_of(word: str) -> Part | None:

@@ -169,7 +169,7 @@ class Source:
         return Indices.where(~validates & ~self.part.isin(HELD_OUT)), Indices.where(validates)
 
     def not_held_out(self) -> Indices:
-        """The images that may train or validate: all but those of the parts promise and test."""
+        """The images for training or validation: all but those of the parts promise and test."""
         if self.part is None:
             return Indices(range(len(self)))
         return Indices.where(~self.part.isin(HELD_OUT))

@@ -41,10 +41,10 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
         is_valid = iterative_split(strata, permutation(len(rows), seed), valid_pct)
     else:
         if len(groups.categories) < 2:
-            raise DataError(f"all {len(rows)} images are of one group, so there is no second group to validate on")
+            raise DataError(f"all {len(rows)} images are of one group, so there is no second group for validation")
         by_group = group_split(strata, groups.codes, permutation(len(groups.categories), seed), valid_pct)
         is_valid = by_group[groups.codes]
-    message = f"split at random with seed {seed}: {int(is_valid.sum())} of {len(rows)} images validate"
+    message = f"split at random with seed {seed}: {int(is_valid.sum())} of {len(rows)} images for validation"
     notes = [functions.split_note] if functions.split_note else []
     if groups is not None:
         notes.append(f"each of the {len(groups.categories)} groups is in one part as a whole")

@@ -93,7 +93,9 @@ def RandomSubsetSplitter(train_sz: float, valid_sz: float, seed: int | None = No
         n = len(items)
         train, valid = count(train_sz, n), count(valid_sz, n)
         if train + valid > n:
-            raise DataError(f"{train} items to train on and {valid} to validate are more than the {n} that there are")
+            raise DataError(
+                f"{train} items for training and {valid} for validation are more than the {n} that there are"
+            )
         order = permutation(n, seed)
         return Indices(order[:train]), Indices(order[train : train + valid])
 
@@ -261,7 +263,8 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
         odd = [value for value in column.unique() if is_missing(value) or value not in (True, False, 0, 1)]
         if odd:
             raise DataError(
-                f"column '{col}' says which rows validate with true or false, and holds '{odd[0]}'; give on=..."
+                f"column '{col}' says which rows are for validation with true or false, and holds '{odd[0]}'; "
+                "give on=..."
             )
         return _split_by_mask(column)
 

@@ -1,4 +1,4 @@
-"""Finds and reads the column of a label file that says which images train, validate or are held out."""
+"""Finds and reads the column of a label file that says which images are for training, for validation or held out."""
 
 from collections.abc import Sequence
 
@@ -34,13 +34,15 @@ def find_split_column(table: TextTable, targets: Sequence[str] = ()) -> str | No
         targets: the columns that the user named as targets, which are none.
 
     Raises:
-        TableError: there are two, or a column says that more images validate than train.
+        TableError: there are two, or a column says that more images are for validation than for training.
     """
     required = named(table.columns, REQUIRED_COLUMNS)
     others = [name for name in named(table.columns, (*FLAG_COLUMNS, *PART_COLUMNS)) if name not in required]
     candidates = [*required, *(name for name in others if name not in targets and _says_parts(table, name))]
     if len(candidates) > 1:
-        raise table.error(f"the columns {listing(candidates)} both say what to validate on; keep one of them")
+        raise table.error(
+            f"the columns {listing(candidates)} both say which images are for validation; keep one of them"
+        )
     if not candidates:
         return None
     if candidates[0] not in required:
@@ -54,7 +56,7 @@ def read_part(
     """(table, part of each row, messages); if no test row has a target, the table is without test rows.
 
     Raises:
-        TableError: a cell names no part, or nothing is left to train on or to validate; the message names the line.
+        TableError: a cell names no part, or nothing is left for training or for validation; the message names the line.
     """
     if column is None:
         return table, None, _fold_messages(table)
@@ -83,17 +85,18 @@ def _check_trains_more(table: TextTable, column: str) -> None:
     valid, train = (int(part.isin([name]).sum()) for name in ("valid", "train"))
     if valid > train and len(table) >= 3:
         raise table.error(
-            f"column '{column}' seems to say that {valid} of {len(table)} images validate, more than the {train} that "
-            "train; if it means that, call it 'split' and write train and valid; if it means something else, give it "
-            "another name"
+            f"column '{column}' seems to say that {valid} of {len(table)} images are for validation, more than the "
+            f"{train} for training; if it means that, call it 'split' and write train and valid; if it means something "
+            "else, give it another name"
         )
 
 
 def _fold_messages(table: TextTable) -> list[str]:
-    """How to validate on a fold, where a column numbers folds or parts."""
+    """How to take a fold for validation, where a column numbers folds or parts."""
     return [
         f"column '{name}' holds numbers ({listing(sorted(table.columns[name].unique())[:6])}) and is not used as a "
-        f"split; to validate on one of them, write a column 'is_valid' that is true where '{name}' is that number"
+        f"split; to take one of them for validation, write a column 'is_valid' that is true where '{name}' is "
+        "that number"
         for name in named(table.columns, (*FOLD_COLUMNS, *PART_COLUMNS))
         if looks_like_numbers(table, name) and len(table.columns[name].unique()) < len(table)
     ]
@@ -120,7 +123,7 @@ def _parts(table: TextTable, column: str) -> Categorical[Part]:
         raise table.error(f"column '{column}' says that every image is held out; nothing is left to train on")
     if by_flag and flagged == "valid" and "valid" not in parts.categories:
         raise table.error(
-            f"column '{column}' leaves nothing to validate, it is false in every row; mark some rows, or take the "
+            f"column '{column}' leaves nothing for validation, it is false in every row; mark some rows, or take the "
             "column out to split at random"
         )
     return parts

@@ -181,22 +181,15 @@ class TargetBlock(Block):
     def metrics(self) -> tuple[Metric, ...]:
         """The default metrics of this kind; the first is the most important one."""
 
-    def check_learnable(self, train: Iterable[Any], valid: Iterable[Any]) -> None:
-        """Raises `DataError` unless a model can learn from these values and be scored on them.
-
-        Args:
-            train: the values to train on.
-            valid: the values to validate on.
-
-        Raises:
-            DataError: there is nothing to learn, or nothing to score.
-        """
-
-    def constant_targets(self, train: Iterable[Any]) -> tuple[str, ...]:
+    def check_learnable(self, train: Iterable[Any], valid: Iterable[Any]) -> tuple[str, ...]:
         """The labels, numbers or points that are the same in all training images: nothing can be learnt about them.
 
         Args:
-            train: the values to train on.
+            train: the values to train on; read once.
+            valid: the values for validation; read once.
+
+        Raises:
+            DataError: there is nothing to learn at all, or nothing to score.
         """
         return ()
 

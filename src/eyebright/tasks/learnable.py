@@ -10,21 +10,10 @@ from eyebright.errors import DataError, listing
 _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
 
 
-def constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:
-    """The columns with the same number in all rows where it is known, if it is known in two rows at least.
-
-    Args:
-        train: NaN where a number is unknown.
-    """
-    known = ~np.isnan(train)
-    spread = np.where(known, train, -np.inf).max(axis=0) - np.where(known, train, np.inf).min(axis=0)
-    return np.flatnonzero((known.sum(axis=0) > 1) & (spread == 0)).tolist()
-
-
 def check_numbers(
     names: Sequence[str], train: Float64[np.ndarray, "n k"], valid: Float64[np.ndarray, "m k"], *, what: str
-) -> None:
-    """Checks that some number varies among the training images, and that some is known in a validation image.
+) -> tuple[str, ...]:
+    """The names of the columns with the same number in every training image where it is known.
 
     Args:
         names: the names of the columns.
@@ -35,12 +24,12 @@ def check_numbers(
     Raises:
         DataError: all are constant, none is known for validation, or float32 cannot tell the numbers of a column apart.
     """
-    if len(constant_columns(train)) == train.shape[1]:
+    constant = tuple(names[i] for i in _constant_columns(train))
+    if len(constant) == train.shape[1]:
         raise DataError(f"nothing can be learnt: {listing(names)} is the same in every training image")
     if len(valid) and bool(np.isnan(valid).all()):
         raise DataError(
-            f"none of the {len(valid)} images to validate on has known {what}, so nothing can be scored; choose others "
-            "to validate on"
+            f"none of the {len(valid)} images for validation has known {what}, so nothing can be scored; choose others"
         )
     for name, column in zip(names, train.T, strict=True):
         numbers = column[~np.isnan(column)]
@@ -53,3 +42,15 @@ def check_numbers(
                 f"{numbers.std():.3g}, and the float32 of a model has steps of {step:.3g} there; subtract a constant "
                 "from them first"
             )
+    return constant
+
+
+def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:
+    """The columns with the same number in all rows where it is known, if it is known in two rows at least.
+
+    Args:
+        train: NaN where a number is unknown.
+    """
+    known = ~np.isnan(train)
+    spread = np.where(known, train, -np.inf).max(axis=0) - np.where(known, train, np.inf).min(axis=0)
+    return np.flatnonzero((known.sum(axis=0) > 1) & (spread == 0)).tolist()

@@ -136,11 +136,15 @@ class MultiCategoryBlock(TargetBlock):
         """Mean average precision, which needs no threshold, then F1 and exact match."""
         return (mean_ap, f1_macro, f1_micro, subset)
 
-    def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> None:
-        """Raises `DataError` unless training and validation images have labels, and some training images have not."""
+    def check_learnable(self, train: Iterable[LabelSet], valid: Iterable[LabelSet]) -> tuple[str, ...]:
+        """The labels that every training image has where it is known, or that none has.
+
+        Raises:
+            DataError: these are all labels, or no validation image has a label.
+        """
         if not self.n_out:
             raise DataError("no image to train on has a label")
-        if len(constant := self.constant_targets(train)) == self.n_out:
+        if len(constant := self._constant_labels(train)) == self.n_out:
             raise DataError(
                 f"nothing can be learnt: each of the labels {listing(constant)} is on every training image or on none; "
                 "a label is learnt from images that have it and images that do not have it"
@@ -150,12 +154,11 @@ class MultiCategoryBlock(TargetBlock):
             count, any_label = count + 1, any_label or bool(value)
         if not any_label:
             raise DataError(
-                f"none of the {count} images to validate on has a label, so nothing can be scored; "
-                "choose others to validate on"
+                f"none of the {count} images for validation has a label, so nothing can be scored; choose others"
             )
+        return constant
 
-    def constant_targets(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
-        """The labels that every training image has where it is known, or that none has."""
+    def _constant_labels(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
         images, positive, unknown = 0, Counter[str](), Counter[str]()
         for value in train:
             images += 1

@@ -47,10 +47,15 @@ class OneClassBlock(TargetBlock):
         """1 for the class, 0 for all others; a row of NaN where the class is unknown."""
         return one_hot(targets, len(self.classes))
 
-    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> None:
-        """Raises `DataError` unless there are at least two classes."""
+    def check_learnable(self, train: Iterable[str], valid: Iterable[str]) -> tuple[str, ...]:
+        """Nothing: all classes are learnt together.
+
+        Raises:
+            DataError: there are fewer than two classes.
+        """
         if len(self.classes) < 2:
             raise DataError(f"there is one class, {listing(self.classes)}; a model tells at least two apart")
+        return ()
 
     @property
     def target_names(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm
 from eyebright.tasks.columns import distinct_columns
-from eyebright.tasks.learnable import check_numbers, constant_columns
+from eyebright.tasks.learnable import check_numbers
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size, Thresholds
@@ -104,13 +104,13 @@ class PointBlock(TargetBlock):
             raise InputError(f"mirror has {len(self.mirror)} entries, and there are {count} points")
         return PointBlock(count, mirror=self.mirror, names=self.names, in_pixels=self.in_pixels)
 
-    def check_learnable(self, train: Iterable[Points], valid: Iterable[Points]) -> None:
-        """Raises `DataError` unless a coordinate varies, and validation images have points that are known."""
-        check_numbers(self._coordinates, self._rows(train), self._rows(valid), what="points")
+    def check_learnable(self, train: Iterable[Points], valid: Iterable[Points]) -> tuple[str, ...]:
+        """The coordinates that are the same in every training image where they are known.
 
-    def constant_targets(self, train: Iterable[Points]) -> tuple[str, ...]:
-        """The coordinates that are the same in every training image where they are known."""
-        return tuple(self._coordinates[i] for i in constant_columns(self._rows(train)))
+        Raises:
+            DataError: no coordinate varies, float32 cannot tell them apart, or validation images have no known points.
+        """
+        return check_numbers(self._coordinates, self._rows(train), self._rows(valid), what="points")
 
     @property
     def _coordinates(self) -> list[str]:

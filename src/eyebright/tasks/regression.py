@@ -16,7 +16,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, is_missing
 from eyebright.tasks.columns import distinct_columns
-from eyebright.tasks.learnable import check_numbers, constant_columns
+from eyebright.tasks.learnable import check_numbers
 from eyebright.types import Thresholds
 
 
@@ -100,13 +100,15 @@ class RegressionBlock(TargetBlock):
             counted.count, self.names, standardize=True, center=center.tolist(), scale=scale.tolist()
         )
 
-    def check_learnable(self, train: Iterable[tuple[float, ...]], valid: Iterable[tuple[float, ...]]) -> None:
-        """Raises `DataError` unless a number varies, float32 can tell them apart, and validation images have some."""
-        check_numbers(self.target_names, self._rows(train), self._rows(valid), what="numbers")
+    def check_learnable(
+        self, train: Iterable[tuple[float, ...]], valid: Iterable[tuple[float, ...]]
+    ) -> tuple[str, ...]:
+        """The numbers that are the same in every training image where they are known.
 
-    def constant_targets(self, train: Iterable[tuple[float, ...]]) -> tuple[str, ...]:
-        """The numbers that are the same in every training image where they are known."""
-        return tuple(self.target_names[i] for i in constant_columns(self._rows(train)))
+        Raises:
+            DataError: no number varies, float32 cannot tell them apart, or validation images have none.
+        """
+        return check_numbers(self.target_names, self._rows(train), self._rows(valid), what="numbers")
 
     def _rows(self, values: Iterable[tuple[float, ...]]) -> Float64[np.ndarray, "n k"]:
         return np.array(list(values), dtype=np.float64).reshape(-1, self.n_out)

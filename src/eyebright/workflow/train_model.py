@@ -137,14 +137,13 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     source = readable(source, skip_bad=options.skip_bad)
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
-    dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
-    constant = dls.target.constant_targets(dls.train_ds.targets)
+    constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[said:]:
         say(sentence)
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
-    say(f"{len(dls.train_ds)} images train, {len(dls.valid_ds)} validate, {dls.bs} in a batch")
+    say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
     say(augmentation_message(dls.target, options))
     return source, dls
 

@@ -88,7 +88,7 @@ def bicubic_pixels(image: Array, placement: Placement) -> Array:
     """Like `canonical_pixels` of an image that covers its output, with another filter."""
     x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
     x = torch.nn.functional.interpolate(x, tuple(placement.resized), mode="bicubic", antialias=True)
-    top, left, (height, width) = -placement.top, -placement.left, placement.size
+    top, left, (height, width) = -placement.top, -placement.left, placement.output_size
     cropped = x[0, :, top : top + height, left : left + width].clamp(0, 255) / 255
     return cropped.permute(1, 2, 0).numpy()
 

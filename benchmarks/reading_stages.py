@@ -44,8 +44,8 @@ def timed(stage: Callable[[], Any], images: int) -> Callable[[int], float]:
 
 def one_pixel(warp: Warp) -> Warp:
     """The warp, cropped to its middle pixel: it needs the same decoding, but almost no resampling."""
-    left, top = (warp.size.width - 1) / 2, (warp.size.height - 1) / 2
-    return warp.then(Warp.crop(warp.size, Size(1, 1), left=left, top=top))
+    left, top = (warp.output_size.width - 1) / 2, (warp.output_size.height - 1) / 2
+    return warp.then(Warp.crop(warp.output_size, Size(1, 1), left=left, top=top))
 
 
 def _stages(loader: Loader, count: int) -> dict[str, Callable[[], Any]]:

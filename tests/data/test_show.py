@@ -80,7 +80,7 @@ def test_points_are_drawn_on_the_user_s_own_image_with_target_and_prediction_sid
     row = marked[marked["is_valid"]].iloc[0]
     assert axes[0].images[0].get_array().shape == (48, 64, 3)
     np.testing.assert_allclose(axes[0].collections[0].get_offsets(), [[row["x"], row["y"]]])  # pyright: ignore[reportCallIssue]
-    height, width = batch.warps[0].size
+    height, width = batch.warps[0].output_size
     center = torch.tensor([[width / 2, height / 2]], dtype=torch.float64)
     np.testing.assert_allclose(  # pyright: ignore[reportCallIssue]
         axes[1].collections[0].get_offsets(), batch.warps[0].inverse().points(Points.of(center)).xy, atol=1e-6

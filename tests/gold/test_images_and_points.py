@@ -40,9 +40,9 @@ def warped_point(warp: Warp, x: float, y: float) -> np.ndarray:
 
 def warped_pixel(warp: Warp, x: int, y: int) -> list[int]:
     """The (x, y) indices of the brightest pixel after warping an image with one bright pixel."""
-    image = np.zeros((*warp.source, 3), dtype=np.float32)
+    image = np.zeros((*warp.input_size, 3), dtype=np.float32)
     image[y, x] = 1
-    row, column = divmod(int(warp.pixels(image)[..., 0].argmax()), warp.size.width)
+    row, column = divmod(int(warp.pixels(image)[..., 0].argmax()), warp.output_size.width)
     return [column, row]
 
 
@@ -61,7 +61,7 @@ def test_a_quarter_turn_of_a_non_square_image_swaps_its_size_unlike_fastai() -> 
     recorded = GEOMETRY["Dihedral(draw=3) on 65x97 (h,w) image"]["(10,20)"]
     assert recorded == {"pixel_lands": [0, 0], "point_says": [35.938, 69.805]}
     rotated = Warp.dihedral(OBLONG, 3)
-    assert rotated.size == Size(97, 65)
+    assert rotated.output_size == Size(97, 65)
     assert warped_point(rotated, 10, 20).round(6).tolist() == warped_pixel(rotated, 10, 20) == [20, 86]
 
 
@@ -157,7 +157,7 @@ def test_all_transforms_are_one_warp_where_fastai_resamples_several_times() -> N
     transforms = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
     for generator in (np.random.default_rng(0), None):
         draw = draw_all(transforms, Size(375, 500), generator)
-        assert (draw.warp.source, draw.warp.size) == (Size(375, 500), Size(224, 224))
+        assert (draw.warp.input_size, draw.warp.output_size) == (Size(375, 500), Size(224, 224))
     identity = draw_all(aug_transforms(), Size(460, 460), None)
     assert np.array_equal(identity.warp.matrix, np.eye(3))
 

@@ -47,12 +47,12 @@ def dense_weights(length: int, resized: int) -> NDArray[np.float64]:
 
 def reference(image: NDArray[np.uint8], placement: Placement) -> NDArray[np.float64]:
     """The whole image resized in float64, then cropped or padded pixel by pixel."""
-    rows = dense_weights(placement.source.height, placement.resized.height)
-    columns = dense_weights(placement.source.width, placement.resized.width)
+    rows = dense_weights(placement.input_size.height, placement.resized.height)
+    columns = dense_weights(placement.input_size.width, placement.resized.width)
     whole = np.einsum("ih,hwc,jw->ijc", rows, image / 255, columns, optimize=True)
-    out = np.zeros((*placement.size, 3))
-    for y in range(placement.size.height):
-        for x in range(placement.size.width):
+    out = np.zeros((*placement.output_size, 3))
+    for y in range(placement.output_size.height):
+        for x in range(placement.output_size.width):
             i, j = y - placement.top, x - placement.left
             if 0 <= i < placement.resized.height and 0 <= j < placement.resized.width:
                 out[y, x] = whole[i, j]

@@ -82,7 +82,7 @@ def test_mirrored_is_true_for_an_odd_number_of_flips(warp: Warp, mirrored: bool)
 
 def test_mirrored_is_measured_at_the_output_centre_when_the_corner_is_behind_the_camera() -> None:
     assert not HORIZON_AT_20.is_mirrored
-    assert Warp.flip(HORIZON_AT_20.source).then(HORIZON_AT_20).is_mirrored
+    assert Warp.flip(HORIZON_AT_20.input_size).then(HORIZON_AT_20).is_mirrored
 
 
 def test_scale_is_output_pixels_per_input_pixel() -> None:
@@ -145,7 +145,7 @@ def test_a_pickled_warp_equals_the_original() -> None:
     warp = Warp.rotate(SOURCE, 10)
     again = pickle.loads(pickle.dumps(warp))
     assert np.array_equal(again.matrix, warp.matrix)
-    assert (again.source, again.size) == (warp.source, warp.size)
+    assert (again.input_size, again.output_size) == (warp.input_size, warp.output_size)
 
 
 # ---------------------------------------------------------------------- pixels
@@ -191,7 +191,7 @@ def test_channels_are_resampled_independently(warp: Warp, channels: int, dtype: 
     image = np.random.default_rng(0).integers(0, 256, (60, 90, channels)).astype(dtype)
     out = warp.pixels(image)
     assert out.dtype == dtype
-    assert out.shape == (*warp.size, channels)
+    assert out.shape == (*warp.output_size, channels)
     for c in range(channels):  # OpenCV rounds positions to 1/32 of a pixel for some numbers of channels
         assert rms(out[:, :, c], warp.pixels(image[:, :, c : c + 1])[:, :, 0]) < 1.5
 
@@ -237,7 +237,7 @@ def test_reflection_covers_all_visible_pixels_outside_of_a_corner(left: int, top
 def test_an_output_fully_outside_of_the_image_is_all_padding(pad_mode: str) -> None:
     image = np.full((60, 90, 3), 200, dtype=np.uint8)
     for far in (Warp.crop(SOURCE, Size(20, 30), left=500, top=-400), Warp.rotate(SOURCE, 5)):
-        warp = far.then(Warp.crop(far.size, Size(20, 30), left=1e4, top=300))
+        warp = far.then(Warp.crop(far.output_size, Size(20, 30), left=1e4, top=300))
         expected = 0 if pad_mode == "zeros" else 200
         assert (warp.pixels(image, pad_mode=pad_mode) == expected).all()
         assert np.allclose(warp_as_batch(warp, image, pad_mode), expected, atol=1e-3)

@@ -81,7 +81,7 @@ def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preproces
         assert canonical_draw(loaded.preprocessing, size) == canonical_draw(preprocessing, size)
         before = draw_all(preprocessing, size, None)
         after = draw_all(loaded.preprocessing, size, None)
-        assert before.warp.size == after.warp.size
+        assert before.warp.output_size == after.warp.output_size
         assert before.warp.matrix == pytest.approx(after.warp.matrix)
         assert (before.pad_mode or "reflection", before.interpolation) == (
             after.pad_mode or "reflection",

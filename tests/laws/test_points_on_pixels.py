@@ -54,7 +54,9 @@ def as_float32(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
 
 def as_batch(warp: Warp, image: np.ndarray, pad_mode: str) -> np.ndarray:
     images = torch.from_numpy(image).float().expand(2, 1, *image.shape)
-    neighbour = Warp(np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.source, warp.size)  # a second image that shrinks more
+    neighbour = Warp(
+        np.diag([0.5, 0.7, 1.0]) @ warp.matrix, warp.input_size, warp.output_size
+    )  # a second image that shrinks more
     return warp_batch(images, [warp, neighbour], pad_mode=pad_mode)[0, 0].double().numpy()
 
 
@@ -64,8 +66,8 @@ EXECUTORS = (as_uint8, as_float32_bicubic, as_float32, as_batch)
 
 def error(executor: Executor, warp: Warp, position: tuple[float, float], *, sigma: float, pad_mode: str) -> float:
     """The distance between the centroid of the blob and the warped point in the output, in pixels."""
-    out = executor(warp, blob(warp.source, position, sigma), pad_mode)
-    assert out.shape == warp.size
+    out = executor(warp, blob(warp.input_size, position, sigma), pad_mode)
+    assert out.shape == warp.output_size
     radius = 4 * sigma * max(warp.scale()) + 2
     return float(np.abs(centroid(out, radius) - warp.points(Points.of(position)).xy[0].numpy()).max())
 
@@ -182,7 +184,7 @@ def test_a_warp_followed_by_its_inverse_is_the_identity(name: str) -> None:
     warp = CURVED[name]
     points = Points.of(WIDE_POSITIONS)
     round_trip = warp.then(warp.inverse())
-    assert round_trip.source == round_trip.size == WIDE
+    assert round_trip.input_size == round_trip.output_size == WIDE
     assert torch.allclose(warp.inverse().points(warp.points(points)).xy, points.xy, atol=1e-9)
     assert torch.allclose(round_trip.points(points).xy, points.xy, atol=1e-9)
 
@@ -191,7 +193,7 @@ def test_composition_of_warps_is_associative() -> None:
     first, second, third = Warp.rotate(WIDE, 8), tilt(WIDE, 0.06, 0.04), Warp.resize(WIDE, Size(224, 280))
     left, right = first.then(second).then(third), first.then(second.then(third))
     assert np.allclose(left.matrix, right.matrix, rtol=1e-12)
-    assert (left.source, left.size) == (right.source, right.size) == (WIDE, Size(224, 280))
+    assert (left.input_size, left.output_size) == (right.input_size, right.output_size) == (WIDE, Size(224, 280))
 
 
 def test_a_composed_warp_moves_points_like_its_parts_in_turn() -> None:

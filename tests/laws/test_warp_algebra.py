@@ -41,7 +41,7 @@ ANY_STEP: st.SearchStrategy[Step] = st.one_of(
 def chain(size: Size, steps: list[Step]) -> list[Warp]:
     warps: list[Warp] = []
     for step in steps:
-        warps.append(step(warps[-1].size if warps else size))
+        warps.append(step(warps[-1].output_size if warps else size))
     return warps
 
 
@@ -63,11 +63,11 @@ def inside(size: Size, positions: list[tuple[float, float]]) -> Points:
 
 @given(CHAINS, POSITIONS)
 def test_a_chain_moves_points_like_its_warps_in_turn(warps: list[Warp], positions: list[tuple[float, float]]) -> None:
-    points = moved = inside(warps[0].source, positions)
+    points = moved = inside(warps[0].input_size, positions)
     for warp in warps:
         moved = warp.points(moved)
     together = composed(warps)
-    assert (together.source, together.size) == (warps[0].source, warps[-1].size)
+    assert (together.input_size, together.output_size) == (warps[0].input_size, warps[-1].output_size)
     assert np.allclose(together.points(points).xy, moved.xy, rtol=1e-6, atol=1e-6, equal_nan=True)
 
 
@@ -84,8 +84,8 @@ def test_it_does_not_matter_which_warps_of_a_chain_are_composed_first(warps: lis
 def test_the_inverse_of_a_chain_brings_points_back(warps: list[Warp], positions: list[tuple[float, float]]) -> None:
     warp = composed(warps)
     inverse = warp.inverse()
-    assert (inverse.source, inverse.size) == (warp.size, warp.source)
-    points = inside(warp.source, positions)
+    assert (inverse.input_size, inverse.output_size) == (warp.output_size, warp.input_size)
+    points = inside(warp.input_size, positions)
     assert np.allclose(inverse.points(warp.points(points)).xy, points.xy, atol=1e-5)
 
 

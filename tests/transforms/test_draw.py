@@ -20,9 +20,9 @@ def test_the_warp_of_several_transforms_equals_the_chained_warps() -> None:
     composed = draw_all(chain, SIZE, np.random.default_rng(5))
     generator, step_by_step = np.random.default_rng(5), Warp.identity(SIZE)
     for transform in chain:
-        step_by_step = step_by_step.then(transform.draw(step_by_step.size, generator).warp)
+        step_by_step = step_by_step.then(transform.draw(step_by_step.output_size, generator).warp)
     assert np.allclose(composed.warp.matrix, step_by_step.matrix, rtol=1e-12)
-    assert (composed.warp.source, composed.warp.size) == (SIZE, Size(64, 64))
+    assert (composed.warp.input_size, composed.warp.output_size) == (SIZE, Size(64, 64))
 
 
 def test_a_draw_from_no_transforms_is_the_identity() -> None:

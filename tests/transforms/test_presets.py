@@ -96,7 +96,7 @@ def test_min_scale_adds_a_random_crop_without_distortion() -> None:
 def test_the_transforms_of_chapter_5_are_one_warp_in_training_and_a_centre_crop_in_validation() -> None:
     chain = [Resize(460), *aug_transforms(size=224, min_scale=0.75)]
     training = draw_all(chain, Size(333, 500), np.random.default_rng(0))
-    assert (training.warp.source, training.warp.size) == (Size(333, 500), Size(224, 224))
+    assert (training.warp.input_size, training.warp.output_size) == (Size(333, 500), Size(224, 224))
     assert training.pad_mode == "reflection"
     validation = draw_all(chain, Size(333, 500), None)
     visible = validation.warp.inverse().points(Points.of([[0, 0], [224, 224]])).xy
@@ -115,13 +115,13 @@ def test_flip_vert_keeps_the_output_size() -> None:
     with_size = aug_transforms(flip_vert=True, size=(24, 40))
     without = aug_transforms(flip_vert=True)
     for seed in range(20):
-        assert draw_all(with_size, Size(50, 60), np.random.default_rng(seed)).warp.size == Size(24, 40)
-        assert draw_all(without, Size(50, 60), np.random.default_rng(seed)).warp.size == Size(50, 60)
+        assert draw_all(with_size, Size(50, 60), np.random.default_rng(seed)).warp.output_size == Size(24, 40)
+        assert draw_all(without, Size(50, 60), np.random.default_rng(seed)).warp.output_size == Size(50, 60)
 
 
 def test_aug_transforms_can_be_combined_with_normalize() -> None:
     chain = [*aug_transforms(size=(240, 320)), Normalize.from_stats(*imagenet_stats)]
-    assert draw_all(chain, Size(480, 640), np.random.default_rng(0)).warp.size == Size(240, 320)
+    assert draw_all(chain, Size(480, 640), np.random.default_rng(0)).warp.output_size == Size(240, 320)
 
 
 def test_mode_and_pad_mode_are_part_of_the_draw() -> None:

@@ -51,7 +51,7 @@ def gradient(width: int, height: int) -> np.ndarray:
 
 def visible_box(warp: Warp) -> tuple[float, float, float, float]:
     """Left, top, width and height of the part of the input that the output shows, in pixels."""
-    corners = Points.of([[0, 0], [warp.size.width, warp.size.height]])
+    corners = Points.of([[0, 0], [warp.output_size.width, warp.output_size.height]])
     (left, top), (right, bottom) = warp.inverse().points(corners).xy.tolist()
     return left, top, right - left, bottom - top
 
@@ -63,7 +63,7 @@ def fastai_matrix(warp: Warp) -> np.ndarray:
         w, h = size.width / 2, size.height / 2
         return np.array([[w, 0, w], [0, h, h], [0, 0, 1]])
 
-    matrix = np.linalg.inv(to_pixels(warp.source)) @ np.linalg.inv(warp.matrix) @ to_pixels(warp.size)
+    matrix = np.linalg.inv(to_pixels(warp.input_size)) @ np.linalg.inv(warp.matrix) @ to_pixels(warp.output_size)
     return matrix / matrix[2, 2]
 
 
@@ -276,7 +276,7 @@ def test_dihedral_chooses_uniformly_with_probability_one_half() -> None:
 
 def test_dihedral_with_keep_size_never_swaps_height_and_width() -> None:
     keep = Dihedral(p=1, keep_size=True)
-    assert {draw.warp.size for draw in sample(keep, Size(30, 40), 100)} == {Size(30, 40)}
+    assert {draw.warp.output_size for draw in sample(keep, Size(30, 40), 100)} == {Size(30, 40)}
     oblong = {draw.warp.matrix.tobytes() for draw in sample(keep, Size(30, 40), 200)}
     square = {draw.warp.matrix.tobytes() for draw in sample(keep, Size(30, 30), 200)}
     assert (len(oblong), len(square)) == (4, 8)

@@ -87,9 +87,9 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
     yield f"  an image of {_size_text(sample.image.shape)}"
     drawn = Draw(Warp.identity(sample.image.shape))
     for transform in pipeline.transforms:
-        drawn = drawn.then(transform.draw(drawn.warp.size, generator))
-        yield f"     applying {transform!r} gives {_size_text(drawn.warp.size)}"
-    sizes = f"from {_size_text(drawn.warp.source)} to {_size_text(drawn.warp.size)}"
+        drawn = drawn.then(transform.draw(drawn.warp.output_size, generator))
+        yield f"     applying {transform!r} gives {_size_text(drawn.warp.output_size)}"
+    sizes = f"from {_size_text(drawn.warp.input_size)} to {_size_text(drawn.warp.output_size)}"
     yield f"  all transforms composed to one resampling, {sizes}"
     yield f"Adding the next {bs - 1} samples" if bs > 1 else "A batch of one"
     images: list[Preprocessed] = []

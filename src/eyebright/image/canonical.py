@@ -53,31 +53,31 @@ class Placement(NamedTuple):
     """A resize to whole pixels, followed by a crop or a padding by whole pixels.
 
     Args:
-        source: size of the image.
+        input_size: size of the image.
         resized: its size after the resize.
         left: column of the output in which the resized image begins; negative where it is cropped.
         top: row of the output in which the resized image begins; negative where it is cropped.
-        size: size of the output.
+        output_size: size of the output.
     """
 
-    source: Size
+    input_size: Size
     resized: Size
     left: int
     top: int
-    size: Size
+    output_size: Size
 
     @property
     def warp(self) -> Warp:
-        """The same change as a warp."""
-        return Warp.resize(self.source, self.resized).then(
-            Warp(translation(self.left, self.top), self.resized, self.size)
+        """The same transform as a warp."""
+        return Warp.resize(self.input_size, self.resized).then(
+            Warp(translation(self.left, self.top), self.resized, self.output_size)
         )
 
     @property
     def is_padded(self) -> bool:
         """Whether some of the output is outside of the image."""
         ends = (self.top + self.resized.height, self.left + self.resized.width)
-        return max(self.top, self.left) > 0 or ends[0] < self.size.height or ends[1] < self.size.width
+        return max(self.top, self.left) > 0 or ends[0] < self.output_size.height or ends[1] < self.output_size.width
 
 
 def resized_side(side: float) -> int:
@@ -85,33 +85,36 @@ def resized_side(side: float) -> int:
     return max(math.floor(side + 0.5 + _EPSILON), 1)
 
 
-def fit_size(source: Size, size: Size, *, cover: bool) -> Size:
-    """The size to which an image is resized so that it covers ``size``, or fits into it, with its aspect ratio.
+def fit_size(input_size: Size, output_size: Size, *, cover: bool) -> Size:
+    """The size to which an image is resized so that it covers ``output_size``, or fits into it, with its aspect ratio.
 
     >>> fit_size(Size(375, 500), Size(224, 224), cover=True)
     Size(height=224, width=299)
 
     Args:
-        source: size of the image.
-        size: size of the output.
+        input_size: size of the image.
+        output_size: size of the output.
         cover: cover the output; False: fit into it.
     """
-    ratios = size.height / source.height, size.width / source.width
+    ratios = output_size.height / input_size.height, output_size.width / input_size.width
     scale = max(ratios) if cover else min(ratios)
-    height, width = (resized_side(scale * side) for side in source)
+    height, width = (resized_side(scale * side) for side in input_size)
     return Size(height, width)
 
 
-def place_center(source: Size, resized: Size, size: Size) -> Placement:
-    """A resize to ``resized`` and a crop or padding to ``size`` about the centre; offsets are rounded towards zero."""
-    left, top = (int((out - side) / 2) for out, side in ((size.width, resized.width), (size.height, resized.height)))
-    return Placement(source, resized, left, top, size)
+def place_center(input_size: Size, resized: Size, output_size: Size) -> Placement:
+    """A resize to ``resized``, then a crop or padding to ``output_size`` about the centre; offsets round towards 0."""
+    left, top = (
+        int((out - side) / 2)
+        for out, side in ((output_size.width, resized.width), (output_size.height, resized.height))
+    )
+    return Placement(input_size, resized, left, top, output_size)
 
 
 def canonical_placement(warp: Warp) -> Placement | None:
     """The resize and crop or padding by whole pixels that approximates a warp; None for a warp that does more.
 
-    For a warp that consists of a resize to whole pixels and a crop or padding by whole pixels it is the same change.
+    For a warp that consists of a resize to whole pixels and a crop or padding by whole pixels it is the same transform.
 
     Args:
         warp: any warp.
@@ -122,9 +125,9 @@ def canonical_placement(warp: Warp) -> Placement | None:
         return None
     (height, top), (width, left) = (
         _place_axis(side, factor / w, shift / w)
-        for side, factor, shift in ((warp.source.height, d, ty), (warp.source.width, a, tx))
+        for side, factor, shift in ((warp.input_size.height, d, ty), (warp.input_size.width, a, tx))
     )
-    return Placement(warp.source, Size(height, width), left, top, warp.size)
+    return Placement(warp.input_size, Size(height, width), left, top, warp.output_size)
 
 
 def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) -> Float32[np.ndarray, "h2 w2 3"]:
@@ -134,17 +137,17 @@ def canonical_pixels(image: UInt8[np.ndarray, "h w 3"], placement: Placement) ->
         image: upright 8-bit RGB, not reduced by its decoder.
         placement: for images of this size.
     """
-    rows = _visible(placement.top, placement.resized.height, placement.size.height)
-    columns = _visible(placement.left, placement.resized.width, placement.size.width)
-    out = np.zeros((*placement.size, 3), np.float32)
+    rows = _visible(placement.top, placement.resized.height, placement.output_size.height)
+    columns = _visible(placement.left, placement.resized.width, placement.output_size.width)
+    out = np.zeros((*placement.output_size, 3), np.float32)
     if len(rows) and len(columns):
-        inputs = _input_range(placement.source.width, placement.resized.width, columns)
+        inputs = _input_range(placement.input_size.width, placement.resized.width, columns)
         partial = cv2.transpose(
             _resize_rows(
-                image[:, inputs.start : inputs.stop], placement.source.height, 0, rows, placement.resized.height
+                image[:, inputs.start : inputs.stop], placement.input_size.height, 0, rows, placement.resized.height
             )
         )
-        partial = _resize_rows(partial, placement.source.width, inputs.start, columns, placement.resized.width)
+        partial = _resize_rows(partial, placement.input_size.width, inputs.start, columns, placement.resized.width)
         top, left = max(placement.top, 0), max(placement.left, 0)
         partial = np.minimum(cv2.transpose(partial) / 255, 1)  # sums of rounded weights can exceed 1
         out[top : top + len(rows), left : left + len(columns)] = partial

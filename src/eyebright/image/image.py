@@ -171,9 +171,9 @@ class Image:
             ImageError: the image cannot be read, is truncated or damaged, or its file has changed.
             InputError: the warp is for images of another size.
         """
-        if warp.source != self.shape:
+        if warp.input_size != self.shape:
             raise InputError(
-                f"the warp is for an image of {warp.source} (height x width), but this image is {self.shape}"
+                f"the warp is for an image of {warp.input_size} (height x width), but this image is {self.shape}"
             )
         reduce = self._allowed_reduction(_reduction(warp))
         pixels = self._decode(reduce) if cache is None else self._decode_cached(reduce, cache)
@@ -324,7 +324,7 @@ def _warp_from_reduced(warp: Warp, header: Header, reduce: int) -> Warp:
     upright = Warp.dihedral(header.stored_size, k)
     enlarge = np.diag([reduce, reduce, 1.0])
     matrix = warp.matrix @ upright.matrix @ enlarge @ upright_reduced.inverse().matrix
-    return Warp(matrix, upright_reduced.size, warp.size)
+    return Warp(matrix, upright_reduced.output_size, warp.output_size)
 
 
 Picture = Image

@@ -128,7 +128,7 @@ class PointBlock(TargetBlock):
         if warp is not None:
             value = self._renamed(warp.points(value), warp)
         xy = torch.where(value.visible[:, None], value.xy, torch.nan)
-        return (xy if warp is None else xy * 2 / _width_height(warp.size) - 1).to(torch.float32)
+        return (xy if warp is None else xy * 2 / _width_height(warp.output_size) - 1).to(torch.float32)
 
     def to_user_units(self, rows: Shaped[Tensor, "b ..."], warps: Sequence[Warp]) -> Shaped[Tensor, "b ..."]:
         """Points in pixels of the original images, float32, in the shape of ``rows``."""
@@ -243,7 +243,7 @@ class PointBlock(TargetBlock):
     def _to_pixels(self, row: Tensor, warp: Warp) -> Float[Tensor, "n 2"]:
         """The points of one row in pixels of the original image; the inverse of `encode` with this warp."""
         encoded = Points.of(row.double().reshape(-1, 2))
-        in_input = Points((encoded.xy + 1) * _width_height(warp.size) / 2, encoded.visible)
+        in_input = Points((encoded.xy + 1) * _width_height(warp.output_size) / 2, encoded.visible)
         # A point predicted outside of the image is valid: it stays visible.
         original = self._renamed(Points(warp.inverse().points(in_input).xy, encoded.visible), warp)
         return torch.where(original.visible[:, None], original.xy, torch.nan)

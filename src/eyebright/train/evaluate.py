@@ -129,7 +129,7 @@ def build_evaluation(
         targets_in_user_units(dataset, given),
         tuple(files),
         root,
-        torch.tensor([warp.source for warp in given.warps], dtype=torch.int64).reshape(-1, 2),
+        torch.tensor([warp.input_size for warp in given.warps], dtype=torch.int64).reshape(-1, 2),
         given.indices,
         given.warps,
         columns=dataset.other_columns(given.indices),
@@ -205,7 +205,9 @@ def _rows(
 
 def _warps_to_tensor(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:
     """Warps as rows of a tensor, which processes can exchange."""
-    rows = [np.concatenate([np.asarray(warp.matrix).reshape(-1), [*warp.source, *warp.size]]) for warp in warps]
+    rows = [
+        np.concatenate([np.asarray(warp.matrix).reshape(-1), [*warp.input_size, *warp.output_size]]) for warp in warps
+    ]
     return torch.from_numpy(np.stack(rows))
 
 

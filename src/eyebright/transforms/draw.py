@@ -1,6 +1,6 @@
 """`Transform` and `Draw`: a distribution of image changes, and the parameters sampled from it.
 
-`Transform.draw` samples the parameters of one random change, a `Draw`: a `Warp` (geometry), a `Lighting` (brightness
+`Transform.draw` samples the parameters of one random transform, a `Draw`: a `Warp` (geometry), a `Lighting` (brightness
 and contrast) and functions of the pixels that run afterwards. Draws compose: a whole list of transforms becomes one
 warp and one look-up table, so that the pixels are resampled only once. Running a draw (with OpenCV on the CPU, or as a
 batch on an accelerator) is the job of `eyebright.transforms.pipeline`. No global random generator is used.
@@ -47,14 +47,14 @@ class Lighting:
     offset: float = 0.0
 
     def then(self, after: "Lighting") -> "Lighting":
-        """This change followed by ``after``, composed to one change."""
+        """This `Lighting` followed by ``after``, composed to one."""
         if after.is_identity:
             return self
         return Lighting(after.gain * self.gain, after.gain * self.offset + after.offset)
 
     @property
     def is_identity(self) -> bool:
-        """True if the change has no effect."""
+        """True if it changes nothing."""
         return self.gain == 1 and self.offset == 0
 
     def table(self) -> UInt8[np.ndarray, " 256"]:
@@ -91,10 +91,10 @@ def adjust_brightness_contrast(
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """The sampled parameters of one random change of an image, in the order in which they are applied.
+    """The sampled parameters of one random transform of an image, in the order in which they are applied.
 
     Args:
-        warp: the geometric change of pixels and points.
+        warp: the geometric transform of pixels and points.
         lighting: the change of brightness and contrast.
         pixel_functions: functions that are applied to the pixels last.
         pad_mode: how to fill pixels outside of the image; None if no transform specifies it.
@@ -108,7 +108,7 @@ class Draw:
     interpolation: Interpolation | None = None
 
     def then(self, after: "Draw") -> "Draw":
-        """This change followed by ``after``, composed to one; the first ``pad_mode`` and ``interpolation`` win."""
+        """This transform followed by ``after``, composed to one; the first ``pad_mode`` and ``interpolation`` win."""
         return Draw(
             self.warp.then(after.warp),
             self.lighting.then(after.lighting),
@@ -123,7 +123,7 @@ class Transform(ABC):
 
     @abstractmethod
     def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-        """The parameters of one change, sampled for an image.
+        """The parameters of one transform, sampled for an image.
 
         Args:
             size: (height, width) of the image in pixels.
@@ -131,7 +131,7 @@ class Transform(ABC):
         """
 
     def evaluation_draw(self, size: Size) -> Draw:
-        """The change of images that are evaluated or predicted, in whole pixels where it can be.
+        """The transform of images that are evaluated or predicted, in whole pixels where it can be.
 
         Unless overridden, it is `draw` without a generator.
 
@@ -151,7 +151,7 @@ def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.G
     """
     draw = Draw(Warp.identity(size))
     for transform in transforms:
-        draw = draw.then(transform.draw(draw.warp.size, generator))
+        draw = draw.then(transform.draw(draw.warp.output_size, generator))
     return draw
 
 
@@ -164,7 +164,7 @@ def evaluation_draw(transforms: Sequence[Transform], size: Size) -> Draw:
     """
     draw = Draw(Warp.identity(size))
     for transform in transforms:
-        draw = draw.then(transform.evaluation_draw(draw.warp.size))
+        draw = draw.then(transform.evaluation_draw(draw.warp.output_size))
     return draw
 
 
@@ -197,7 +197,7 @@ def output_size(transforms: Sequence[Transform]) -> Size | None:
 
     It is found by sampling draws for images of different sizes. A transform therefore need not declare it.
     """
-    sizes = {draw.warp.size for draw in _sample_draws(transforms)}
+    sizes = {draw.warp.output_size for draw in _sample_draws(transforms)}
     return sizes.pop() if len(sizes) == 1 else None
 
 

@@ -21,7 +21,7 @@ class Brightness(Transform):
 
     Args:
         max_lighting: maximum relative change of a value of 0.5, in [0, 1).
-        p: probability of a change.
+        p: probability that the image is changed.
 
     Raises:
         InputError: an argument is out of its range.
@@ -47,7 +47,7 @@ class Contrast(Transform):
 
     Args:
         max_lighting: 1 minus the smallest factor, in [0, 1).
-        p: probability of a change.
+        p: probability that the image is changed.
 
     Raises:
         InputError: an argument is out of its range.

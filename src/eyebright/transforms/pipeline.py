@@ -163,7 +163,7 @@ class Pipeline:
                 )
             return DrawnImage(image, Draw(placement.warp, pad_mode="zeros"), None, placement)
         cpu_draw = draw_all(self.host, image.shape, generator)
-        device_draw = draw_all(self.device, cpu_draw.warp.size, generator) if self.device else None
+        device_draw = draw_all(self.device, cpu_draw.warp.output_size, generator) if self.device else None
         if device_draw is not None and device_draw.pixel_functions:
             raise DataError(
                 "a transform in batch_tfms applies a pixel function in rare draws, which is possible on the CPU only; "

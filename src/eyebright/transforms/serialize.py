@@ -50,7 +50,7 @@ def _changes_images(transform: Transform, size: Size) -> bool:
 
 
 def _is_identity(draw: Draw) -> bool:
-    return draw.warp.size == draw.warp.source and np.array_equal(draw.warp.matrix, np.eye(3))
+    return draw.warp.output_size == draw.warp.input_size and np.array_equal(draw.warp.matrix, np.eye(3))
 
 
 def _from_json(data: dict[str, Any]) -> Transform:

@@ -38,7 +38,7 @@ class Resize(Transform):
         InputError: an argument has an unknown value.
 
     >>> draw = Resize(224).draw(Size(333, 500), None)
-    >>> draw.warp.source, draw.warp.size
+    >>> draw.warp.input_size, draw.warp.output_size
     (Size(height=333, width=500), Size(height=224, width=224))
     """
 

@@ -49,7 +49,7 @@ def predictions_agree(work: Work) -> Iterator[Row]:
 
 
 def evaluation_is_predicted(work: Work) -> Iterator[Row]:
-    """The evaluation of a training on the device, and what the saved model predicts on the CPU."""
+    """The evaluation of a training run on the device, and what the saved model predicts on the CPU."""
     with TemporaryDirectory() as folder, exact_float32():
         learner = work.learner()
         learner.fit(1, 1e-3)
@@ -116,7 +116,7 @@ def mixed_precision_learns(work: Work) -> Iterator[Row]:
 
 
 def training_resumes_exactly(work: Work) -> Iterator[Row]:
-    """Whether a training that was broken off ends with the weights of one that was not, bit for bit."""
+    """Whether a run that was interrupted ends with the weights of one that was not, bit for bit."""
     with TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
@@ -138,7 +138,7 @@ def training_resumes_exactly(work: Work) -> Iterator[Row]:
 
 
 class _StoppedError(Exception):
-    """Ends a training after an epoch."""
+    """Ends a run after an epoch."""
 
 
 def _broken_off_and_not(work: Work, checkpoint: Path) -> tuple[Learner, Learner]:

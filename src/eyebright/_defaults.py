@@ -7,7 +7,7 @@ Importing this module does not import torch, so ``eyebright --help`` can show th
 from typing import Final
 
 BATCH_SIZE: Final = 32
-"""The largest default batch size of a training from the command line, and the batch size of predictions."""
+"""The largest default batch size of training from the command line, and the batch size of predictions."""
 BASE_LR: Final = 2e-3
 """The peak learning rate of the head while the backbone is frozen, as in the book's ``fine_tune``."""
 LR_MULT: Final = 100.0

@@ -11,7 +11,7 @@
     ├── DownloadError         a download failed or has a wrong checksum
     ├── MissingExtraError     an optional package is not installed
     └── TrainingError         training cannot continue (a loss that is not finite, a checkpoint that does not match)
-        └── ProcessEndedError a process of a training with several ended without an error message
+        └── ProcessEndedError a process of distributed training ended without an error message
 
 A message is one lower-case sentence: what was requested, what was found instead, and what to do. It quotes names and
 cells, which may come from anybody: so every message is made printable and bounded here, by `message_text`.
@@ -143,7 +143,7 @@ class TrainingError(EyebrightError):
 
 
 class ProcessEndedError(TrainingError):
-    """A process of a training with several processes was killed, or ended without an error message."""
+    """A process of distributed training was killed, or ended without an error message."""
 
 
 def shortened(message: str, *, limit: int = 400) -> str:
@@ -216,16 +216,16 @@ def checked_keywords(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def check_count(name: str, value: object, *, most: int = 1_000_000) -> None:
+def check_count(name: str, value: object, *, maximum: int = 1_000_000) -> None:
     """Checks an argument that counts something.
 
     Args:
         name: the name of the argument.
         value: what was given.
-        most: the largest number that is allowed.
+        maximum: the largest number that is allowed.
 
     Raises:
         InputError: it is not a whole number from 1 to ``most``.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise InputError(f"`{name}` must be a whole number from 1 to {most:,}, got {shortened(repr(value))}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+        raise InputError(f"`{name}` must be a whole number from 1 to {maximum:,}, got {shortened(repr(value))}")

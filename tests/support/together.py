@@ -109,7 +109,7 @@ def weighted_training() -> list[float]:
 
 
 def skipped_images(folder: Path, name: str) -> list[str]:
-    """The names of the unreadable images of both sets, after a training that skipped them."""
+    """The names of the unreadable images of both sets, after a training run that skipped them."""
     photos = f"photos of {name}"
 
     def damage() -> None:

@@ -117,9 +117,9 @@ def _train(table: Path, out: Path, *, resume: bool) -> int:
 
 
 def _end(child: int) -> None:
-    """Waits for a training, which has to succeed."""
+    """Waits for a training run, which has to succeed."""
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
-        raise SystemExit("a training failed")
+        raise SystemExit("a training run failed")
 
 
 def _leftovers(out: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""options.json: repeats a training, can be moved with its folder, and is refused with a reason if it is damaged."""
+"""options.json: repeats a training run, can be moved with its folder, and is refused with a reason if it is damaged."""
 
 import json
 import os

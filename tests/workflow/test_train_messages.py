@@ -1,4 +1,4 @@
-"""What a training says about labels that cannot be learnt or scored, and which training is refused."""
+"""What a training run says about labels that cannot be learnt or scored, and which runs are refused."""
 
 from pathlib import Path
 
@@ -58,7 +58,9 @@ def test_a_folder_that_another_training_writes_to_is_refused_and_unchanged(tmp_p
     (tmp_path / "model").mkdir()
     with (
         exclusive_folder(tmp_path / "model"),
-        pytest.raises(ArtifactError, match="another training writes to '.*model'; wait for its end, or give another"),
+        pytest.raises(
+            ArtifactError, match="another training run writes to '.*model'; wait for its end, or give another"
+        ),
     ):
         train(tmp_path, table, "red", "blue")
     assert list((tmp_path / "model").iterdir()) == []

@@ -54,7 +54,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "Tr
     out = command.out or (saved and saved.out)
     if source is None or out is None:
         missing = "`source`, a table of labels or a folder," if source is None else "`out`, the model folder to write,"
-        raise InputError(f"{missing} is missing; give it, or `options` with the options.json of a training")
+        raise InputError(f"{missing} is missing; give it, or `options` with the options.json of a training run")
     reading = arguments.parse(ReadOptions, saved and saved.reading)
     options = arguments.parse(Options, saved and saved.training)
     if command.quiet:
@@ -78,7 +78,7 @@ def _train_distributed(job: "TrainingJob", n_processes: int) -> None:
     try:
         launch(n_processes, "eyebright.cli.worker", job.to_json())
     except ProcessEndedError as error:
-        # An older checkpoint is of another training, unless this one resumed it.
+        # An older checkpoint is of another run, unless this one resumed it.
         can_resume = checkpoint.exists() and (job.resume or checkpoint.stat().st_mtime >= started)
         hint = (
             f"'{checkpoint}' is from the last completed epoch; continue from it with `resume=True`"

@@ -13,7 +13,7 @@ from eyebright.workflow.options import Options, ReadOptions, TrainCommand
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """All that one training needs, in a form that can be passed to another process.
+    """All that one training run needs, in a form that can be passed to another process.
 
     Args:
         source: the table of labels or the folder of images.

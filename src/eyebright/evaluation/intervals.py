@@ -5,7 +5,7 @@ replacement many times and takes percentiles of the metric's values on the resam
 decisions, because the labels of one image are not independent. A proportion of images gets Wilson's interval: near 0
 and 1 the resamples would vary too little.
 
-An interval covers the choice of the test images. It does not cover the variation between repeated trainings.
+An interval covers the choice of the test images. It does not cover the variation between repeated training runs.
 
 Resampling is biased where a class has few positives: some resamples have none of them, others have one twice, which
 raises its precision. The percentiles may then lie on one side of the value itself, and the interval is widened to it.

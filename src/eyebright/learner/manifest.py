@@ -8,7 +8,7 @@ from eyebright.train.trainer import Trainer
 
 
 def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float]) -> Manifest:
-    """The description of the trained model, of its training and of its data, as `Learner.save_model` saves it.
+    """The description of the trained model, of its training run and of its data, as `Learner.save_model` saves it.
 
     Args:
         trainer: has the model, the data and the run.

@@ -57,7 +57,7 @@ class TrainMetricsRecorder:
         self._targets: list[Tensor] = []
 
     def __call__(self, event: Event) -> None:
-        """Handle an event of the training."""
+        """Handle an event of the training run."""
         match event:
             case PhaseStarted(phase=phase):
                 if phase == 0:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import bootstrap, wilson
-from eyebright.evaluation.worst import LabelCase, worst_classes
+from eyebright.evaluation.top_losses import LabelCase, top_losses_single_label
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.metrics.meter import Metric
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
@@ -20,9 +20,9 @@ from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag
 from eyebright.web.text import NO_VALUE, count_text
 
-_MOST_IN_MATRIX = 20  # classes; a wider table cannot be read
-_MOST_PAIRS = 15
-_MOST_CARDS = 24
+_MAX_IN_MATRIX = 20  # classes; a wider table cannot be read
+_MAX_PAIRS = 15
+_MAX_CARDS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class ClassReport(TaskReport):
         classes = len(self.vocab)
         pairs = self.targets * classes + self.predicted
         counts = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-        matrix = [self._matrix(counts)] if classes <= _MOST_IN_MATRIX else []
+        matrix = [self._matrix(counts)] if classes <= _MAX_IN_MATRIX else []
         return [*matrix, *self._most_confused(counts)]
 
     def _matrix(self, counts: Int[Tensor, "k k"]) -> Table:
@@ -182,7 +182,7 @@ class ClassReport(TaskReport):
 
     def _most_confused(self, counts: Int[Tensor, "k k"]) -> list[Table]:
         wrong = counts.clone().fill_diagonal_(0)
-        order = wrong.flatten().argsort(descending=True, stable=True)[:_MOST_PAIRS].tolist()
+        order = wrong.flatten().argsort(descending=True, stable=True)[:_MAX_PAIRS].tolist()
         pairs = [divmod(int(i), len(self.vocab)) for i in order if wrong.flatten()[i] > 0]
         rows = [
             [
@@ -201,13 +201,13 @@ class ClassReport(TaskReport):
     def _worst(self) -> list[Section]:
         wrong = self.predicted != self.targets
         losses = -self.probabilities.gather(1, self.targets[:, None])[:, 0].log()
-        cases = worst_classes(
+        cases = top_losses_single_label(
             torch.where(wrong, losses, torch.nan),  # leaves out the images that are right
             self.probabilities,
             self.targets,
             predicted=self.predicted,
             vocab=self.vocab,
-            most=_MOST_CARDS,
+            k=_MAX_CARDS,
         )
         if not cases:
             return []

@@ -30,7 +30,7 @@ class ReportFacts:
         messages: sentences on how the data was read.
         split: (name, value) pairs that describe the split of the images.
         skipped: (path, reason) of each skipped image.
-        settings: (name, value) pairs of the training.
+        settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) pairs of the libraries.

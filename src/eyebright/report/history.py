@@ -10,7 +10,7 @@ from eyebright.web.text import number_text
 
 _LOSSES = ("train_loss", "valid_loss")
 _NO_SCORES = ("epoch", "seconds", "time", "lr", "step", "steps")
-_MOST_TICKS = 10
+_MAX_TICKS = 10
 _STYLES: tuple[Style, ...] = ("first", "second", "third")
 
 
@@ -51,14 +51,14 @@ def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[s
             legend=list(zip(_STYLES, names, strict=False)),
         ),
         series,
-        x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MOST_TICKS)]),
+        x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MAX_TICKS)]),
         y=Axis("") if shares else Axis.fit("", [value for column in columns.values() for value in column], zero=True),
         size=WIDE,
     )
 
 
 def _epochs(history: Sequence[Mapping[str, float]]) -> list[float]:
-    """The column ``epoch``; 1, 2, 3, ... if it is missing or does not increase, as after several trainings."""
+    """The column ``epoch``; 1, 2, 3, ... if it is missing or does not increase, as after several training runs."""
     numbers = [row.get("epoch", math.nan) for row in history]
     increasing = all(a < b for a, b in itertools.pairwise(numbers))
     return numbers if increasing and not math.isnan(numbers[0]) else [i + 1 for i in range(len(history))]

@@ -12,7 +12,7 @@ from eyebright.web.blocks import Charts, Section
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, Style, draw_chart, subsample_indices
 from eyebright.web.text import score_text
 
-_MOST_CHARTS = 20
+_MAX_CHARTS = 20
 _RANKING: Sequence[tuple[Style, str]] = (
     ("first", "precision at each recall"),
     ("chosen", "at the threshold in use"),
@@ -85,13 +85,13 @@ def _known(probabilities: Tensor, targets: Tensor, k: int) -> tuple[Float[Tensor
 def _shown_labels(scores: Sequence[ClassScores]) -> list[int]:
     """The labels with a curve, or the worst of them if there are too many, in the order of the vocabulary."""
     known = [k for k, row in enumerate(scores) if not math.isnan(row.average_precision)]
-    return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MOST_CHARTS])
+    return sorted(sorted(known, key=lambda k: scores[k].average_precision)[:_MAX_CHARTS])
 
 
 def _selection(vocab: Sequence[str], shown: Sequence[int]) -> str:
     if len(shown) == len(vocab):
         return ""
-    if len(shown) == _MOST_CHARTS:
+    if len(shown) == _MAX_CHARTS:
         return f" Shown: of {len(vocab)} labels the {len(shown)} with the lowest average precision."
     return f" Shown: the {len(shown)} of {len(vocab)} labels that any of these images has."
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from eyebright.errors import DataError
 from eyebright.evaluation.intervals import Interval
 from eyebright.evaluation.label_intervals import AveragePrecisionIntervals, average_precision_intervals
-from eyebright.evaluation.worst import LabelCase, worst_labels
+from eyebright.evaluation.top_losses import LabelCase, top_losses_multilabel
 from eyebright.metrics.labels import ClassScores, per_class
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.report.label_curves import precision_recall_section, threshold_section
@@ -21,7 +21,7 @@ from eyebright.types import Thresholds
 from eyebright.web.blocks import Card, Cell, Gallery, Section, Table, Tag, TagStyle
 from eyebright.web.text import NO_VALUE, count_text
 
-_MOST_CARDS = 24
+_MAX_CARDS = 24
 _MIN_POSITIVES_FOR_INTERVAL = 10  # with fewer, a bootstrap interval is meaningless (with one: 1.00 to 1.00)
 _LEGEND = (
     Tag("in the data, not predicted", "missing"),
@@ -152,13 +152,13 @@ class MultiLabelReport(TaskReport):
         wrong = ((self.thresholds.decide(self.probabilities) != true) & known).any(dim=1)
         losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none")
         losses = (losses * known).sum(dim=1)
-        cases = worst_labels(
+        cases = top_losses_multilabel(
             torch.where(wrong, losses, torch.nan),  # leaves out the images without a mistake
             self.probabilities,
             self.targets,
             vocab=self.vocab,
             thresholds=self.thresholds,
-            most=_MOST_CARDS,
+            k=_MAX_CARDS,
         )
         if not cases:
             return []

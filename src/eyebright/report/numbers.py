@@ -16,9 +16,9 @@ from eyebright.web.blocks import Card, Cell, Charts, Gallery, Section, Table, Ta
 from eyebright.web.charts import WIDE, Axis, Caption, Chart, Series, draw_chart
 from eyebright.web.text import count_text, number_text
 
-_MOST_CARDS = 24
-_MOST_CHARTS = 6
-_MOST_DOTS = 1500  # of one chart
+_MAX_CARDS = 24
+_MAX_CHARTS = 6
+_MAX_DOTS = 1500  # of one chart
 _METRICS = (
     ("MAE", "mean absolute error; lower is better", False),
     ("RMSE", "root mean squared error: large errors count more; lower is better", False),
@@ -74,10 +74,10 @@ class NumberReport(TaskReport):
 
     def sections(self) -> list[Section]:
         """Predictions over targets, a row per column of numbers, and the worst images."""
-        charts = [self._chart(k, name) for k, name in enumerate(self.names[:_MOST_CHARTS])]
+        charts = [self._chart(k, name) for k, name in enumerate(self.names[:_MAX_CHARTS])]
         intro = "Each dot is an image; on the dashed line the prediction equals the target."
-        if len(self.names) > _MOST_CHARTS:
-            intro += f" Shown: the first {_MOST_CHARTS} of {len(self.names)} columns."
+        if len(self.names) > _MAX_CHARTS:
+            intro += f" Shown: the first {_MAX_CHARTS} of {len(self.names)} columns."
         return [Section("Numbers", "numbers", [Charts(charts), self._table()], intro), *self._worst()]
 
     @property
@@ -116,7 +116,7 @@ class NumberReport(TaskReport):
     def _chart(self, k: int, name: str) -> Chart:
         known = ~self.targets[:, k].isnan()
         true, predicted = self.targets[known, k], self.predicted[known, k]
-        step = max(len(true) // _MOST_DOTS, 1)
+        step = max(len(true) // _MAX_DOTS, 1)
         x, y = true[::step].tolist(), predicted[::step].tolist()
         horizontal, vertical = Axis.fit("target", [*x, *y]), Axis.fit("prediction", [*x, *y])
         error = number_text(float((predicted - true).abs().mean()))
@@ -146,7 +146,7 @@ class NumberReport(TaskReport):
         spread = torch.tensor([_spread(column) for column in self.targets.T]).nan_to_num(nan=1.0).clamp(min=1e-12)
         errors = ((self.predicted - self.targets).abs() / spread).nanmean(dim=1)
         known = (~errors.isnan()).nonzero()[:, 0]
-        chosen = [int(i) for i in known[errors[known].argsort(descending=True, stable=True)][:_MOST_CARDS]]
+        chosen = [int(i) for i in known[errors[known].argsort(descending=True, stable=True)][:_MAX_CARDS]]
         if not chosen:
             return []
         cards = [self._card(i, image) for i, image in zip(chosen, self.images(chosen), strict=True)]

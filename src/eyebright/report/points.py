@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.evaluation.intervals import Interval, bootstrap, bootstrap_sums
-from eyebright.evaluation.worst import PointCase, worst_points
+from eyebright.evaluation.top_losses import PointCase, top_point_errors
 from eyebright.metrics.points import point_errors
 from eyebright.report.data import MetricRow, ShownImage, TaskReport, n_resamples_for
 from eyebright.web.blocks import Card, Cell, Charts, Gallery, PointMark, Section, Table, Tag
@@ -25,7 +25,7 @@ from eyebright.web.charts import MAX_POINTS, WIDE, Axis, Caption, Chart, Series,
 from eyebright.web.text import count_text, number_text
 
 _BINS = 30
-_MOST_CARDS = 24
+_MAX_CARDS = 24
 _SHOWN_SHARE = 0.99  # of the errors; the largest errors would compress all others into one bar
 _PCK_THRESHOLD = 0.05  # of the PCK among the scores and of each point
 _MEDIAN_COST = 50  # a median of a resample takes about as long as this many sums
@@ -264,7 +264,7 @@ class PointReport(TaskReport):
     # ------------------------------------------------------------------ images
 
     def _worst(self) -> Section:
-        cases = worst_points(self.predicted, self.targets, most=_MOST_CARDS)
+        cases = top_point_errors(self.predicted, self.targets, k=_MAX_CARDS)
         images = self.images([case.index for case in cases])
         cards = [self._card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = f"The {count_text(len(cards), 'image')} with the largest mean error."

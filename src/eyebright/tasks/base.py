@@ -135,7 +135,7 @@ class TargetBlock(Block):
             thresholds: from probabilities to decisions, where the block has some; None: 0.5.
         """
 
-    # ------------------------------------------------------------------ what a model and a training need
+    # ------------------------------------------------------------------ what a model and its training need
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""`Device`: the device of a training, its precision, and the other processes, based on Hugging Face accelerate.
+"""`Device`: the device of a training run, its precision, and the other processes, based on Hugging Face accelerate.
 
 No other module depends on the number of processes. The state of accelerate is created when it is first needed and never
 reset, so a user's own ``Accelerator`` sees the same processes. Its global mixed-precision setting is not used: autocast

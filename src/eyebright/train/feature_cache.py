@@ -1,7 +1,7 @@
 """Caches the features of a frozen backbone, so that later epochs compute only the head.
 
 Each training image is used in a number of *views*: augmented copies of it. Epoch e of a phase uses view e modulo their
-number, so the first epochs are those of a training without a cache, step by step, and later ones use the same views in
+number, so the first epochs are those of a run without a cache, step by step, and later ones use the same views in
 another order. Validation images have one view, so caching their features changes nothing.
 
 A view is always computed in the same batches, those of the epoch that it belongs to, whenever that happens: a resumed
@@ -121,7 +121,7 @@ class FeatureCache:
     def _add_missing(self, table: "_FeatureTable", view_epoch: int, epoch: int) -> None:
         """Computes the images that the view's own epoch left out, if another epoch needs some of them.
 
-        A single process computes every image that was left out, always in the same batches, so a resumed training gets
+        A single process computes every image that was left out, always in the same batches, so a resumed run gets
         equal features. With several processes, each computes only the images that it needs.
         """
         indices = self._loader.dataset.indices

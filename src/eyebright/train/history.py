@@ -1,4 +1,4 @@
-"""The history of a training for display: the table of epochs as the book prints it, and the smoothed training loss.
+"""The history of a training run for display: the table of epochs as the book prints it, and the smoothed training loss.
 
 The table has the columns epoch, train_loss, valid_loss, the metrics and the time. Its ``train_loss`` is the exact mean
 over the images of the epoch. The smoothed loss of the steps is for the progress bar, plots and the learning-rate

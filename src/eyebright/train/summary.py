@@ -1,4 +1,4 @@
-"""Summaries of a training: the model's layers as the book prints them, and the time that each part took."""
+"""Summaries of a training run: the model's layers as the book prints them, and the time that each part took."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ def profile_lines(run: Run, loading: Timer, workers: int) -> list[str]:
     On a GPU the forward pass is asynchronous, and is waited for in the backward pass; their sum is right.
 
     Args:
-        run: a run after its training.
+        run: a run that has been trained.
         loading: the timer of the training loader, in CPU seconds of its workers.
         workers: number of workers; 0: the training thread loads the images itself.
     """

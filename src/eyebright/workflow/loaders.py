@@ -1,4 +1,4 @@
-"""Builds the batches of a source: resizing, augmentation, batch size and sampling, from the options of a training."""
+"""Builds the batches of a source from the options of a run: resizing, augmentation, batch size and sampling."""
 
 from collections import Counter
 from typing import Any

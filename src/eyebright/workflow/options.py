@@ -257,7 +257,7 @@ class Options:
     cache: Annotated[
         str | None,
         Option(
-            "Keep decoded images for later epochs; a folder also serves later trainings.",
+            "Keep decoded images for later epochs; a folder also serves later training runs.",
             MACHINE,
             metavar="memory|FOLDER",
             unset="none",
@@ -284,7 +284,7 @@ class Options:
 
     @staticmethod
     def load(path: str | Path) -> "Options":
-        """The options of an ``options.json`` file, with the batch size and precision that the training used.
+        """The options of an ``options.json`` file, with the batch size and precision that the training run used.
 
         Args:
             path: the file, or the model folder that contains it.
@@ -307,9 +307,7 @@ class TrainCommand:
         Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
     ] = None
     out: Annotated[Path | None, Option("The model folder to write.")] = None
-    options: Annotated[Path | None, Option("Repeat the training of this options.json; other options override it.")] = (
-        None
-    )
+    options: Annotated[Path | None, Option("Repeat the run of this options.json; other options override it.")] = None
     resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
     devices: Annotated[
         int,

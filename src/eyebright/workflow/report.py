@@ -30,7 +30,7 @@ def make_report(
         folder: the model folder; it must contain ``evaluation.parquet``.
         images: the folder of the evaluated images; None for where they were at evaluation.
         out: the HTML file to write; None for ``report.html`` in the folder.
-        normalize_by: two points whose distance normalises the errors of points; None for those of the training.
+        normalize_by: two points whose distance normalises the errors of points; None for those of the training run.
 
     Raises:
         ArtifactError: the model or its evaluation is missing or damaged, or the file cannot be written.

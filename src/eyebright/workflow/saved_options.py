@@ -1,6 +1,6 @@
-"""``options.json``: the options of a training, and the values that were chosen automatically.
+"""``options.json``: the options of a training run, and the values that were chosen automatically.
 
-``eyebright train --options model/options.json`` repeats the training. Paths in the file are relative to its folder, so
+``eyebright train --options model/options.json`` repeats the run. Paths in the file are relative to its folder, so
 that a project can be moved, and a model folder that is given away contains no paths of the user.
 """
 
@@ -19,7 +19,7 @@ from eyebright.workflow.options import Options, ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1
-_LARGEST = 10_000_000  # bytes; a training writes a few kilobytes
+_LARGEST = 10_000_000  # bytes; a training run writes a few kilobytes
 _REPEATED = ("bs", "precision")  # they change the weights, so a repeated training uses the values that were chosen
 _PATHS = ("images",)  # the reading options that are paths
 
@@ -68,13 +68,13 @@ class SavedOptions:
 
     @staticmethod
     def load(path: str | Path) -> "SavedOptions":
-        """The options that repeat a training, with the batch size and the precision that it used.
+        """The options that repeat a training run, with the batch size and the precision that it used.
 
         Args:
             path: the file, or the model folder that contains it.
 
         Raises:
-            InputError: the file is missing, damaged or not written by a training, or a name in it is unknown.
+            InputError: the file is missing, damaged or not written by a training run, or a name in it is unknown.
         """
         path = Path(path)
         if path.is_dir():

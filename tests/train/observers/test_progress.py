@@ -1,4 +1,4 @@
-"""The progress display of a training."""
+"""The progress display of a training run."""
 
 import io
 import time

@@ -76,7 +76,7 @@ class RuntimeOptions:
                 nearest = did_you_mean(value, known)
                 raise InputError(f"unknown {option} '{value}'.{nearest} Available: {listing(known)}")
         if self.threads is not None:
-            check_count("threads", self.threads, most=_MAX_THREADS)
+            check_count("threads", self.threads, maximum=_MAX_THREADS)
         if self.name == "onnx" and (reason := self.why_not_onnx) is not None:
             raise InputError(f"runtime='onnx' is not possible: {reason}; use runtime='torch'")
 

@@ -1,1 +1,1 @@
-"""What watches a training: each takes an event and returns nothing."""
+"""Observers of a training run: each takes an event and returns nothing."""

@@ -46,14 +46,14 @@ class PointCase:
     errors: tuple[float, ...]
 
 
-def worst_labels(
+def top_losses_multilabel(
     losses: Float[Tensor, " n"],
     probabilities: Float[Tensor, "n k"],
     target: Shaped[Tensor, "n k"],
     *,
     vocab: Sequence[str],
     thresholds: Thresholds,
-    most: int = 9,
+    k: int = 9,
 ) -> list[LabelCase]:
     """The images with the greatest loss, for multi-label targets.
 
@@ -63,38 +63,38 @@ def worst_labels(
         target: 1 where the image has the label, 0 where not, NaN where unknown.
         vocab: the names of the labels.
         thresholds: a label is predicted if its probability is greater.
-        most: maximum number of images.
+        k: maximum number of images.
 
     Raises:
         InputError: the losses, probabilities, targets and names are not for the same images and labels.
     """
     predicted, positive = thresholds.decide(probabilities).cpu(), target.cpu() == 1
-    return _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, most=most)
+    return _cases(losses, probabilities, predicted & ~target.cpu().isnan(), positive, vocab=vocab, k=k)
 
 
-def worst_classes(
+def top_losses_single_label(
     losses: Float[Tensor, " n"],
     probabilities: Float[Tensor, "n k"],
     target: Int[Tensor, " n"],
     *,
     vocab: Sequence[str],
     predicted: Int[Tensor, " n"] | None = None,
-    most: int = 9,
+    k: int = 9,
 ) -> list[LabelCase]:
     """The images with the greatest loss, for one class per image.
 
     If the predicted class is wrong, the true class is missing and the predicted class is extra.
 
     Args:
-        losses: as in `worst_labels`; NaN for an image whose class is unknown.
+        losses: as in `top_losses_multilabel`; NaN for an image whose class is unknown.
         probabilities: the probability of each class.
         target: the index of the true class; negative where unknown.
         vocab: the names of the classes.
         predicted: the index of the predicted class; by default the most probable class.
-        most: maximum number of images.
+        k: maximum number of images.
 
     Raises:
-        InputError: as in `worst_labels`.
+        InputError: as in `top_losses_multilabel`.
     """
     classes = torch.arange(probabilities.shape[1])
     chosen = probabilities.argmax(dim=1) if predicted is None else predicted
@@ -104,30 +104,30 @@ def worst_classes(
         chosen.cpu()[:, None] == classes,
         target.cpu()[:, None] == classes,
         vocab=vocab,
-        most=most,
+        k=k,
     )
 
 
-def worst_points(
-    predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, most: int = 9
+def top_point_errors(
+    predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, k: int = 9
 ) -> list[PointCase]:
     """The images with the greatest mean error of their points; images without known points are omitted.
 
     Args:
         predicted: (x, y) of each point, in the shape of the target or flat, (n, 2p).
         target: (x, y) of each point; NaN for an unknown point.
-        most: maximum number of images.
+        k: maximum number of images.
 
     Raises:
         InputError: the shapes differ.
     """
     errors = point_errors(predicted, target)
     means = errors.nanmean(dim=1)
-    return [PointCase(i, float(means[i]), tuple(errors[i].tolist())) for i in _greatest(means, most)]
+    return [PointCase(i, float(means[i]), tuple(errors[i].tolist())) for i in _top_k(means, k)]
 
 
 def _cases(
-    losses: Tensor, probabilities: Tensor, predicted: Tensor, positive: Tensor, *, vocab: Sequence[str], most: int
+    losses: Tensor, probabilities: Tensor, predicted: Tensor, positive: Tensor, *, vocab: Sequence[str], k: int
 ) -> list[LabelCase]:
     shape = (len(losses), len(vocab))
     if any(matrix.shape != shape for matrix in (probabilities, predicted, positive)):
@@ -143,7 +143,7 @@ def _cases(
             extra=_names(vocab, predicted[i] & ~positive[i]),
             probabilities=dict(zip(vocab, probabilities[i].tolist(), strict=True)),
         )
-        for i in _greatest(losses, most)
+        for i in _top_k(losses, k)
     ]
 
 
@@ -151,7 +151,7 @@ def _names(vocab: Sequence[str], which: Tensor) -> tuple[str, ...]:
     return tuple(name for name, yes in zip(vocab, which.tolist(), strict=True) if yes)
 
 
-def _greatest(values: Tensor, most: int) -> list[int]:
+def _top_k(values: Tensor, k: int) -> list[int]:
     """The indices of the greatest values in decreasing order, without NaN; equal values keep their order."""
     known = (~values.isnan()).nonzero()[:, 0]
-    return known[values[known].argsort(descending=True, stable=True)][:most].tolist()
+    return known[values[known].argsort(descending=True, stable=True)][:k].tolist()

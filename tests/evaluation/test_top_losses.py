@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from eyebright.errors import InputError
-from eyebright.evaluation.worst import LabelCase, PointCase, worst_classes, worst_labels, worst_points
+from eyebright.evaluation.top_losses import (
+    LabelCase,
+    PointCase,
+    top_losses_multilabel,
+    top_losses_single_label,
+    top_point_errors,
+)
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, image_losses
 from eyebright.types import Thresholds, Vocab
 
@@ -14,7 +20,7 @@ PROBABILITIES = torch.tensor([[0.9, 0.1, 0.2], [0.4, 0.7, 0.8], [0.6, 0.6, 0.1]]
 def test_missing_and_extra_labels_are_named():
     target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
     losses = torch.tensor([0.1, 0.5, 0.9])
-    cases = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
+    cases = top_losses_multilabel(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
     assert [case.index for case in cases] == [2, 1, 0]
     assert [(case.missing, case.extra) for case in cases] == [
         (("cat",), ("ant", "bee")),
@@ -27,7 +33,9 @@ def test_missing_and_extra_labels_are_named():
 
 def test_an_unknown_label_is_neither_missing_nor_extra():
     target = torch.tensor([[1.0, NAN, NAN], [NAN, 0, 0], [0, NAN, 1]])
-    cases = worst_labels(torch.tensor([0.1, 0.5, 0.9]), PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds())
+    cases = top_losses_multilabel(
+        torch.tensor([0.1, 0.5, 0.9]), PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds()
+    )
     assert [(case.missing, case.extra) for case in cases] == [
         (("cat",), ("ant",)),
         ((), ("bee", "cat")),
@@ -38,19 +46,19 @@ def test_an_unknown_label_is_neither_missing_nor_extra():
 def test_an_image_of_unknown_class_is_left_out():
     target, logits = torch.tensor([0, -1, 0]), PROBABILITIES.log()
     losses = image_losses(CrossEntropyLossFlat(), logits, target)
-    cases = worst_classes(losses, logits.softmax(1), target, vocab=VOCAB)
+    cases = top_losses_single_label(losses, logits.softmax(1), target, vocab=VOCAB)
     assert [case.index for case in cases] == [2, 0]
 
 
 def test_each_class_uses_its_own_threshold():
     target = torch.ones(3, 3)
-    cases = worst_labels(
+    cases = top_losses_multilabel(
         torch.tensor([0.0, 1.0, 0.0]),
         PROBABILITIES,
         target,
         vocab=VOCAB,
         thresholds=Thresholds((0.3, 0.7, 0.9)),
-        most=1,
+        k=1,
     )
     assert cases[0].missing == ("bee", "cat")  # 0.7 is not above 0.7
 
@@ -58,13 +66,13 @@ def test_each_class_uses_its_own_threshold():
 def test_images_are_sorted_by_decreasing_loss():
     losses = torch.tensor([1.0, NAN, 3.0, float("inf"), 1.0, 2.0])
     ones = torch.ones(6, 1)
-    cases = worst_labels(losses, ones, ones, vocab=["a"], thresholds=Thresholds(), most=5)
+    cases = top_losses_multilabel(losses, ones, ones, vocab=["a"], thresholds=Thresholds(), k=5)
     assert [case.index for case in cases] == [3, 2, 5, 0, 4]
 
 
 def test_images_with_equal_losses_keep_their_order():
     ones = torch.ones(500, 1)
-    cases = worst_labels(torch.ones(500), ones, ones, vocab=["a"], thresholds=Thresholds(), most=500)
+    cases = top_losses_multilabel(torch.ones(500), ones, ones, vocab=["a"], thresholds=Thresholds(), k=500)
     assert [case.index for case in cases] == list(range(500))
 
 
@@ -72,7 +80,7 @@ def test_for_a_misclassified_image_the_true_class_is_missing_and_the_predicted_o
     target = torch.tensor([0, 1, 0])
     logits = PROBABILITIES.log()
     losses = image_losses(CrossEntropyLossFlat(), logits, target)
-    cases = worst_classes(losses, logits.softmax(1), target, vocab=VOCAB, most=2)
+    cases = top_losses_single_label(losses, logits.softmax(1), target, vocab=VOCAB, k=2)
     assert [(case.index, case.missing, case.extra) for case in cases] == [(1, ("bee",), ("cat",)), (2, (), ())]
     assert sum(cases[0].probabilities.values()) == pytest.approx(1)
     assert cases[0].loss == pytest.approx(-torch.tensor(cases[0].probabilities["bee"]).log().item())
@@ -81,7 +89,7 @@ def test_for_a_misclassified_image_the_true_class_is_missing_and_the_predicted_o
 def test_the_loss_of_an_image_is_the_mean_cross_entropy_of_its_labels():
     target = torch.tensor([[1.0, 0, 0], [1, 0, 1], [0, 0, 1]])
     losses = image_losses(BCEWithLogitsLossFlat(), PROBABILITIES.logit(), target)
-    worst = worst_labels(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds(), most=1)[0]
+    worst = top_losses_multilabel(losses, PROBABILITIES, target, vocab=VOCAB, thresholds=Thresholds(), k=1)[0]
     expected = -torch.tensor([1 - 0.6, 1 - 0.6, 0.1]).log().mean().item()
     assert (worst.index, worst.loss) == (2, pytest.approx(expected))
 
@@ -89,7 +97,7 @@ def test_the_loss_of_an_image_is_the_mean_cross_entropy_of_its_labels():
 def test_unknown_points_have_no_error():
     target = torch.tensor([[[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]])
     predicted = torch.tensor([[0.0, 0.5, 1.0, 1.0], [3.0, 4.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]])
-    cases = worst_points(predicted, target)
+    cases = top_point_errors(predicted, target)
     assert [case.index for case in cases] == [1, 0]  # all points of the third image are unknown
     assert cases[0] == PointCase(1, 5.0, (5.0, pytest.approx(NAN, nan_ok=True)))
     assert cases[1] == PointCase(0, 0.25, (0.5, 0.0))
@@ -105,8 +113,8 @@ def test_cases_are_immutable():
 @pytest.mark.wrong_shapes
 def test_arguments_of_different_lengths_are_an_error():
     with pytest.raises(InputError, match="losses for 2 images and names for 3 labels"):
-        worst_labels(torch.zeros(2), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=Thresholds())
+        top_losses_multilabel(torch.zeros(2), PROBABILITIES, torch.ones(3, 3), vocab=VOCAB, thresholds=Thresholds())
     with pytest.raises(InputError, match="losses for 3 images and names for 2 labels"):
-        worst_classes(torch.zeros(3), PROBABILITIES, torch.zeros(3, dtype=torch.long), vocab=["a", "b"])
+        top_losses_single_label(torch.zeros(3), PROBABILITIES, torch.zeros(3, dtype=torch.long), vocab=["a", "b"])
     with pytest.raises(InputError, match="do not fit: each image needs as many targets as outputs"):
-        worst_points(torch.zeros(2, 2), torch.zeros(1, 1, 2))
+        top_point_errors(torch.zeros(2, 2), torch.zeros(1, 1, 2))

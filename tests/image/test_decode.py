@@ -8,6 +8,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -525,7 +526,7 @@ def twelve_bit_tiff(values):
 def test_a_tiff_is_scaled_from_the_white_level_that_it_states(tag):
     data = tiff(TWELVE, **{tag: 4095})
     assert np.array_equal(decode_pixels(data)[:, :, 0], np.rint(TWELVE * (255 / 4095)))
-    assert module.grey_range(data) == (4095, 4095)
+    assert module.value_range(data) == (4095, 4095)
 
 
 def test_a_tiff_of_12_bits_is_scaled_from_4095():
@@ -538,9 +539,37 @@ def test_a_largest_value_that_is_no_white_level_does_not_change_the_scale(statis
     assert np.array_equal(decode_pixels(tiff(TWELVE, t281=statistic)), decode_pixels(tiff(TWELVE)))
 
 
-def test_the_grey_range_is_known_for_16_bit_images_only(gradient, encode):
-    assert module.grey_range(tiff(TWELVE)) == (4095, 65535)
-    assert module.grey_range(encode(gradient(8, 8), "PNG")) is None
+def test_the_range_of_values_is_known_for_16_bit_images_only(gradient, encode):
+    assert module.value_range(tiff(TWELVE)) == (4095, 65535)
+    assert module.value_range(encode(gradient(8, 8), "PNG")) is None
+
+
+@pytest.mark.parametrize("largest", [1023, 4095, 16383])
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "colour", "Pillow"])
+def test_an_image_of_10_12_or_14_bits_in_a_file_that_says_16_has_a_note(largest, form):
+    grey = np.array([[0, largest]], np.uint16)
+    source = PIL.Image.fromarray(grey)
+    if form == "colour":
+        source = png_of_16_bit_colour(np.dstack([grey, grey // 2, grey // 4]))
+    elif form != "Pillow":
+        file = io.BytesIO()
+        source.save(file, form)
+        source = file.getvalue()
+    (note,) = Image.create(source).notes_with_range()
+    assert f"its largest 16-bit value is {largest:,} of 65,535" in note
+
+
+@pytest.mark.parametrize("largest", [16640, 65535])
+def test_a_16_bit_image_that_uses_its_range_has_no_note(largest):
+    grey = np.array([[0, largest]], np.uint16)
+    colour = png_of_16_bit_colour(np.dstack([grey] * 3))
+    for source in (tiff(grey), PIL.Image.fromarray(grey), colour):
+        assert Image.create(source).notes_with_range() == ()
+
+
+def png_of_16_bit_colour(pixels):
+    """Written by OpenCV, since Pillow cannot."""
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
 
 
 # ------------------------------------------------------------------ notes
@@ -561,3 +590,8 @@ def test_an_image_of_several_frames_is_noted(name, gradient):
         data = io.BytesIO()
         first.save(data, name, save_all=True, append_images=others)
         assert read_header(data.getvalue()).notes == notes
+
+
+def test_a_pillow_image_of_floats_or_32_bit_integers_has_the_note_of_such_a_file():
+    assert Image.create(PIL.Image.new("F", (4, 4), 300.0)).notes == (OWN_SCALE,)
+    assert Image.create(PIL.Image.new("RGB", (4, 4))).notes == ()

@@ -345,3 +345,11 @@ def test_images_in_memory_that_cannot_be_read_are_named_by_their_position(plain:
 def test_an_impossible_number_of_threads_is_an_error(plain: Path, threads: int) -> None:
     with pytest.raises(InputError, match="`threads` must be a whole number from 1 to 1,024"):
         load_predictor(plain, device="cpu", threads=threads)
+
+
+def test_a_prediction_notes_16_bit_values_that_are_not_scaled(plain: Path, tmp_path: Path) -> None:
+    twelve = tmp_path / "twelve.tif"
+    PIL.Image.fromarray(np.full((40, 40), 4095, np.uint16)).save(twelve)
+    found = load_predictor(plain, device="cpu").predict([twelve, twelve.read_bytes()])
+    assert ["its largest 16-bit value is 4,095 of 65,535" in one.note for one in found] == [True, True]
+    assert f"{twelve}: its largest 16-bit value is 4,095" in repr(found)

@@ -17,7 +17,7 @@ Conversion to 8-bit RGB:
   says that it uses fewer bits is scaled from its own white level: BitsPerSample 12, or a MaxSampleValue,
   SMaxSampleValue or WhiteLevel of 2^9 - 1 to 2^15 - 1; other values of these tags are statistics of one image. A PNG
   is not scaled by its sBIT chunk, since the standard asks for the full range whatever sBIT says. The values of a
-  single image never change its scale: an image list with a range that is hardly used is reported (`grey_range`);
+  single image never change its scale: images whose range is hardly used are reported (`range_notes`);
 * floats: 0 is black and 1 is white; an image with values outside of [0, 1] is scaled from its minimum to its maximum;
   NaN is black;
 * 32-bit integers: scaled from minimum to maximum, because their white level is unknown;
@@ -43,6 +43,7 @@ from eyebright.errors import ImageError
 from eyebright.image.exif import DAMAGED_EXIF, read_orientation
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
+from eyebright.image.value_range import ValueRange, range_notes
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
@@ -71,12 +72,14 @@ class Header(NamedTuple):
         orientation: EXIF orientation, 1 (upright) to 8.
         notes: what a user should know of how the image is read, such as `eyebright.image.exif.DAMAGED_EXIF`.
         plain_jpeg: True for a greyscale or RGB JPEG, False for a CMYK JPEG and other formats.
+        has_16_bits: True for 16-bit grey or colour.
     """
 
     stored_size: Size
     orientation: int
     notes: tuple[str, ...]
     plain_jpeg: bool
+    has_16_bits: bool = False
 
 
 def read_header(source: PathOrBytes) -> Header:
@@ -90,11 +93,10 @@ def read_header(source: PathOrBytes) -> Header:
         plain_jpeg = image.format in _JPEG_FORMATS and image.mode in ("RGB", "L")
         size = Size(image.height, image.width)
         frames = image.format not in _JPEG_FORMATS and bool(getattr(image, "is_animated", False))
-        has_own_scale = image.mode in ("I", "F") and not _is_16_bit(image)
         orientation = read_orientation(image, file)
-        noted = {DAMAGED_EXIF: orientation.damaged, OWN_SCALE: has_own_scale, FIRST_FRAME: frames}
+        noted = {DAMAGED_EXIF: orientation.damaged, OWN_SCALE: _has_own_scale(image), FIRST_FRAME: frames}
         notes = tuple(note for note, applies in noted.items() if applies)
-        return Header(size, orientation.value, notes, plain_jpeg)
+        return Header(size, orientation.value, notes, plain_jpeg, _is_16_bit(image) or _is_16_bit_colour(image))
 
 
 def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> Pixels:
@@ -126,18 +128,31 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
         return _by_strips(image, reduce)
 
 
-def grey_range(source: PathOrBytes) -> tuple[int, int] | None:
-    """(largest value, white level) of an image with 16-bit grey values; None for other images.
+def value_range(source: PathOrBytes) -> ValueRange | None:
+    """The range of values of an image with 16-bit grey or colour; None for other images.
 
     Raises:
         ImageError: the image cannot be read, is truncated or damaged.
     """
     with _image_errors(source), _open(source) as file:
         image = _identify(source, file)
-        if not _is_16_bit(image):
+        is_colour = _is_16_bit_colour(image)
+        if not _is_16_bit(image) and not is_colour:
             return None
         image.load()
-        return int(np.asarray(image).max()), _white_level(image)
+        return _value_range(image, is_colour=is_colour)
+
+
+def pillow_notes(image: PIL.Image.Image) -> tuple[str, ...]:
+    """What a user should know of how `to_rgb` converts a loaded Pillow image; usually nothing."""
+    if _is_16_bit(image):
+        return range_notes(_value_range(image, is_colour=False))
+    return (OWN_SCALE,) if _has_own_scale(image) else ()
+
+
+def _value_range(image: PIL.Image.Image, *, is_colour: bool) -> ValueRange:
+    largest = int(np.asarray(image).max())
+    return ValueRange(largest * 256 + 255, 65535) if is_colour else ValueRange(largest, _white_level(image))
 
 
 def read_bytes(path: str) -> bytes:
@@ -209,7 +224,7 @@ def _by_strips(image: ImageFile, reduce: int) -> Pixels:
     if rows >= image.height:
         return np.asarray(to_rgb(image) if reduce == 1 else to_rgb(image).reduce(reduce))
     limits = None
-    if image.mode in ("I", "F") and not _is_16_bit(image):  # scaled by all values
+    if _has_own_scale(image):  # it is scaled by all values
         limits = _limits(np.asarray(strip) for _, strip in _strips(image, rows))
     pixels = np.empty((-(-image.height // reduce), -(-image.width // reduce), 3), np.uint8)
     for top, strip in _strips(image, rows):
@@ -263,6 +278,17 @@ _WHITE_LEVELS = tuple(2**bits - 1 for bits in range(9, 16))
 
 def _is_16_bit(image: PIL.Image.Image) -> bool:
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in _FORMATS_WITH_16_BIT_IN_MODE_I)
+
+
+def _has_own_scale(image: PIL.Image.Image) -> bool:
+    return image.mode in ("I", "F") and not _is_16_bit(image)
+
+
+def _is_16_bit_colour(image: PIL.Image.Image) -> bool:
+    """Whether a Pillow image that has not been loaded is stored as 16-bit colour, which Pillow reads as 8-bit."""
+    arguments = [tile[3] for tile in getattr(image, "tile", ())]
+    modes = [given[0] if isinstance(given, tuple) and given else given for given in arguments]
+    return any(isinstance(mode, str) and ";16" in mode for mode in modes) and not image.mode.startswith("I")
 
 
 def _white_level(image: PIL.Image.Image) -> int:

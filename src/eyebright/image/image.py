@@ -29,11 +29,14 @@ from eyebright.image.decode import (
     Pixels,
     array_to_rgb,
     decode,
+    pillow_notes,
     read_header,
     source_name,
     to_rgb,
+    value_range,
 )
 from eyebright.image.pillow_warnings import without_pillow_warnings
+from eyebright.image.value_range import range_notes
 from eyebright.image.warp import Interpolation, PadMode, Warp
 from eyebright.types import Size
 
@@ -67,6 +70,7 @@ class Image:
     shape: Size
     _source: PathOrBytes | Pixels
     _header: Header | None  # None if the source is an array
+    _notes: tuple[str, ...] = ()
 
     @staticmethod
     def create(source: "ImageSource | Image") -> "Image":
@@ -110,8 +114,18 @@ class Image:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of how the file is read, such as damaged EXIF data; usually nothing."""
-        return () if self._header is None else self._header.notes
+        """What a user should know of how the image is read, such as damaged EXIF data; usually nothing."""
+        return self._notes
+
+    def notes_with_range(self) -> tuple[str, ...]:
+        """The `notes`, and one if 16-bit values hardly use their range, for which a file with 16 bits is decoded.
+
+        Raises:
+            ImageError: the image cannot be read, is truncated or damaged.
+        """
+        if self._header is None or not self._header.has_16_bits or isinstance(self._source, np.ndarray):
+            return self._notes
+        return (*self._notes, *range_notes(value_range(self._source)))
 
     def pixels(self, reduce: int = 1) -> Pixels:
         """The upright pixels, as a new uint8 array of shape (height, width, 3).
@@ -261,7 +275,7 @@ def _read_error(path: str | Path) -> ImageError | None:
 
 def _from_file(source: PathOrBytes, *, path: str | None) -> Image:
     header = read_header(source)
-    return Image(path, _upright_size(header, 1), source, header)
+    return Image(path, _upright_size(header, 1), source, header, header.notes)
 
 
 def _from_pixels(array: Shaped[np.ndarray, "..."], name: str) -> Image:
@@ -279,9 +293,10 @@ def _from_pillow(image: PIL.Image.Image) -> Image:
     try:
         with without_pillow_warnings():
             pixels = np.array(to_rgb(ImageOps.exif_transpose(image)))
+            notes = pillow_notes(image)
     except Exception as error:  # a lazy Pillow image of a damaged file
         raise ImageError("<Pillow image>", str(error)) from error
-    return Image(None, Size(*pixels.shape[:2]), pixels, None)
+    return Image(None, Size(*pixels.shape[:2]), pixels, None, notes)
 
 
 # For each EXIF orientation: how to turn the stored pixels upright, and the same change as a number of `Warp.dihedral`.

@@ -184,10 +184,11 @@ class Predictor:
             image = Image.create(source)
             drawn = self._pipeline.draw(image, None)  # without a generator nothing is augmented
             preprocessed = self._pipeline.preprocess(drawn)
+            notes = image.notes_with_range()
         except ImageError as error:
             return error
         name = str(source) if isinstance(source, (str, Path)) else image.path or "image"
-        return _ModelInput(name, preprocessed.pixels, preprocessed.warp, "; ".join(image.notes))
+        return _ModelInput(name, preprocessed.pixels, preprocessed.warp, "; ".join(notes))
 
     def _predictions(self, batch: list[_ModelInput]) -> Iterator[Prediction]:
         """The predictions for a batch; an error comes after those for the images before."""

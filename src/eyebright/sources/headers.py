@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from eyebright.errors import ImageError, InputError, listing
-from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, grey_range
+from eyebright.image.decode import FIRST_FRAME, OWN_SCALE, value_range
 from eyebright.image.exif import DAMAGED_EXIF
 from eyebright.image.image import Image
+from eyebright.image.value_range import RANGE_REMEDY, ValueRange
 from eyebright.sources.source import Source
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size
@@ -17,8 +18,7 @@ from eyebright.types import Points, Size
 UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 """Units of coordinates with their factors; fractions and percentages are also multiplied by the side of the image."""
 
-_CHECKED_RANGES = 16  # images whose 16-bit grey values are compared with their range
-_HARDLY_USED = 8  # values below this part of the range are nearly black
+_CHECKED_RANGES = 16  # images whose 16-bit values are compared with their range
 _BEYOND = 2.0  # widths or heights of an image: points farther from its corner are given in another unit
 _NAMED = 5  # images that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
@@ -28,7 +28,7 @@ _IMAGES_HINT = "`images` is the folder that the table's file names are relative 
 def readable(source: Source, *, skip_bad: bool) -> Source:
     """The source without images whose header cannot be read, and with the sizes of the others.
 
-    Messages say if 16-bit grey images hardly use their range, as those of a 12-bit camera: they are nearly black; which
+    Messages say if 16-bit images hardly use their range, as those of a 12-bit camera: they are nearly black; which
     images are taken as upright because their EXIF data are damaged, have several frames, or a scale of their own; and
     which points are far outside of their image.
 
@@ -120,13 +120,12 @@ def _note_message(note: str, files: list[str]) -> str:
 def _dark_messages(source: Source, bad: set[int]) -> list[str]:
     rows = [i for i in range(0, len(source), -(-len(source) // _CHECKED_RANGES)) if i not in bad] if len(source) else []
     found = list(filter(None, map(_range_of, (str(source[i].path) for i in rows))))
-    if not found or not all(largest * _HARDLY_USED <= white for largest, white in found):
+    if not found or not all(each.is_hardly_used for each in found):
         return []
-    largest, white = max(largest for largest, _ in found), found[0][1]
     return [
-        f"16-bit grey images hardly use their range: in {len(found)} of them the largest value is {largest:,} of "
-        f"{white:,}, so that they are nearly black; multiply their values, or write the tag MaxSampleValue "
-        "(such as 4095 for 12 bits) into TIFF files"
+        f"16-bit images hardly use their range: in {len(found)} of them the largest value is "
+        f"{max(each.largest for each in found):,} of {found[0].white:,}, and nothing says that they have fewer bits, "
+        f"so that they are not scaled and dark; {RANGE_REMEDY}"
     ]
 
 
@@ -149,9 +148,9 @@ def _far_messages(source: Source) -> list[str]:
     ]
 
 
-def _range_of(path: str) -> tuple[int, int] | None:
+def _range_of(path: str) -> ValueRange | None:
     try:
-        return grey_range(path)
+        return value_range(path)
     except ImageError:  # reading the pixels reports it
         return None
 

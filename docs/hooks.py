@@ -114,7 +114,7 @@ def page_of(name: Name) -> str:
 def face_names(face: str) -> list[Name]:
     """The names in ``__all__`` of `eyebright.all` or `eyebright.recipes`, each with the module that defines it.
 
-    Names of other libraries that fastai's notebooks use, and do not exist here, are left out.
+    Names of other libraries that fastai's notebooks use, and do not exist here, are omitted.
     """
     module = f"eyebright.{face}"
     path = PACKAGE / f"{face}.py"

@@ -57,7 +57,7 @@ def test_text_columns_are_left_aligned_and_number_columns_right_aligned() -> Non
 
 
 def test_a_table_reports_the_number_of_omitted_rows() -> None:
-    assert "… and 1,234 more" in Page(html.table(("name",), [("a",)], left_out=1234)).text
+    assert "… and 1,234 more" in Page(html.table(("name",), [("a",)], n_omitted=1234)).text
     assert "more" not in Page(html.table(("name",), [("a",)])).text
 
 

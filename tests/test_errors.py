@@ -102,7 +102,7 @@ def test_a_long_message_keeps_what_was_asked_and_what_to_do() -> None:
     message = str(InputError(f"there is no label '{'x' * 100_000}'; give one of 'a', 'b'"))
     assert message.startswith("there is no label 'xxx")
     assert message.endswith("xxx'; give one of 'a', 'b'")
-    assert re.search(r" \.\.\. \((98|99),\d\d\d characters left out\) \.\.\. ", message)
+    assert re.search(r" \.\.\. \((98|99),\d\d\d characters omitted\) \.\.\. ", message)
 
 
 @pytest.mark.parametrize("cls", [EyebrightError, *every_class(EyebrightError)], ids=lambda cls: cls.__name__)

@@ -142,7 +142,7 @@ def test_cross_entropy_ignores_unknown_classes_as_pytorch_does(weight, label_smo
     torch.testing.assert_close(ours(pred, target.where(target >= 0, -100)), theirs(pred, target))
 
 
-def test_mixed_classes_that_are_unknown_are_left_out():
+def test_mixed_classes_that_are_unknown_are_ignored():
     pred, _ = random_batch("classes", 30)
     mixed = torch.rand(30, 5, generator=torch.Generator().manual_seed(1)).softmax(1)
     loss = CrossEntropyLossFlat(WEIGHT, label_smoothing=0.1)

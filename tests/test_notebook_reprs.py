@@ -123,7 +123,7 @@ def test_datasets_show_a_few_images_with_their_labels(values: dict[str, Any]) ->
     images = [attributes for tag, attributes in Page(values["Datasets"]._repr_html_()).tags if tag == "img"]
     train = values["Datasets"].train
     assert [image["alt"] for image in images] == [
-        train.target.text(train.value(i)) or "(no label)" for i in (0, 6, 12, 18, 24, 30)
+        train.target.text(train.raw_target(i)) or "(no label)" for i in (0, 6, 12, 18, 24, 30)
     ]
 
 

@@ -169,7 +169,7 @@ def test_the_data_api_gives_batches_of_the_images_and_labels_of_the_table(data: 
     assert (x.shape, y.shape) == ((8, 3, 32, 32), (8, 3))
     assert len(data.dls.valid_ds) == 8
     index = data.dls.valid_ds.indices[0]
-    assert data.dls.valid_ds.value(0) == frozenset(str(table["labels"][index]).split()) - {"nan"}
+    assert data.dls.valid_ds.raw_target(0) == frozenset(str(table["labels"][index]).split()) - {"nan"}
     assert "Train: 32 items; Valid: 8 items" in repr(data)
 
 

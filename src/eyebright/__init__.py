@@ -1,4 +1,4 @@
-"""Labelled images in, a model you can trust and ship out.
+"""Train, evaluate and use image models: any number of labels per image, one label, points, numbers or ratings.
 
 The public names are imported from their modules when they are first used, so `import eyebright` alone loads no torch.
 """

@@ -22,7 +22,9 @@ def paragraph(text: object) -> str:
     return f'<div style="margin:0.3em 0">{escape(str(text))}</div>'
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_columns: int = 1, left_out: int = 0) -> str:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_columns: int = 1, n_omitted: int = 0
+) -> str:
     """A table.
 
     Args:
@@ -30,11 +32,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_colu
         rows: the cells of each row.
         text_columns: number of columns, from the left, that hold text (left-aligned); the others hold numbers
             (right-aligned).
-        left_out: number of rows that are not shown; mentioned below the table.
+        n_omitted: number of rows that are not shown; mentioned below the table.
     """
     head = f"<thead>{_row('th', columns, text_columns)}</thead>" if columns else ""
     body = "".join(_row("td", row, text_columns) for row in rows)
-    omitted = paragraph(f"… and {left_out:,} more") if left_out else ""
+    omitted = paragraph(f"… and {n_omitted:,} more") if n_omitted else ""
     return (
         f'<div style="max-height:{_MAX_HEIGHT};overflow:auto;margin:0.3em 0">'
         f'<table class="dataframe" style="margin:0">{head}<tbody>{body}</tbody></table></div>{omitted}'

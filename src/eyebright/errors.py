@@ -59,14 +59,14 @@ def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
     """The text, without its middle if it is longer than ``limit`` characters; a message begins and ends with the facts.
 
     >>> bounded("x" * 100_000, limit=60)
-    'xxxxxxxxxxxxxxx ... (99,979 characters left out) ... xxxxxx'
+    'xxxxxxxxxxxxxxx ... (99,979 characters omitted) ... xxxxxx'
     """
     if len(text) <= limit:
         return text
-    room = limit - len(f" ... ({len(text):,} characters left out) ... ")
+    room = limit - len(f" ... ({len(text):,} characters omitted) ... ")
     first = max(room * 3 // 4, 0)
     last = max(room - first, 0)
-    return f"{text[:first]} ... ({len(text) - first - last:,} characters left out) ... {text[len(text) - last :]}"
+    return f"{text[:first]} ... ({len(text) - first - last:,} characters omitted) ... {text[len(text) - last :]}"
 
 
 def message_text(text: str) -> str:

@@ -184,7 +184,7 @@ class BCEWithLogitsLossFlat(FlattenedLoss):
 
 
 class MSELossFlat(FlattenedLoss):
-    """The mean squared error of numbers or points; NaN in the target is unknown and left out."""
+    """The mean squared error of numbers or points; NaN in the target is unknown and ignored."""
 
     def __repr__(self) -> str:
         return "FlattenedLoss of MSELoss()"

@@ -17,7 +17,7 @@ SOURCE = Path(eyebright.__file__).parent
 @pytest.mark.parametrize(
     ("sentence", "typed"),
     [
-        ("`skip_bad=True` leaves it out", "--skip-bad leaves it out"),
+        ("`skip_bad=True` skips it", "--skip-bad skips it"),
         ("`keep_statistics=False` trains them", "--no-keep-statistics trains them"),
         ("`bs` is 1, give `bs=2` or `device='cpu'`", "--bs is 1, give --bs 2 or --device cpu"),
         ("`source` is missing", "SOURCE is missing"),

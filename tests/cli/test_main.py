@@ -332,13 +332,13 @@ def test_a_refused_training_leaves_no_empty_folder_but_the_one_that_was_there(sq
     assert (squares / "model").is_dir()
 
 
-def test_bad_images_are_left_out_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_skipped_and_listed_when_asked_for(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (squares / "photos" / "001.png").unlink()
     (squares / "photos" / "002.png").write_bytes((squares / "photos" / "002.png").read_bytes()[:300])
     assert train(squares, "--skip-bad") == 0
     said = capsys.readouterr().out
     for name in ("001.png", "002.png"):
-        assert any(line.startswith("left out: ") and name in line for line in said.splitlines())
+        assert any(line.startswith("skipped: ") and name in line for line in said.splitlines())
         assert name in (squares / "model" / "report.html").read_text()
 
 
@@ -349,7 +349,7 @@ def test_the_error_for_an_image_damaged_beyond_its_header_suggests_skip_bad(
     assert train(squares) == 2
     error = capsys.readouterr().err
     assert "001.png" in error
-    assert error.endswith("; --skip-bad leaves it out and lists it\n")
+    assert error.endswith("; --skip-bad skips it and lists it\n")
 
 
 def test_if_too_many_images_are_damaged_they_are_listed(squares: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,7 +357,7 @@ def test_if_too_many_images_are_damaged_they_are_listed(squares: Path, capsys: p
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert train(squares, "--skip-bad") == 2
     said = capsys.readouterr()
-    assert "left out: " in said.out
+    assert "skipped: " in said.out
     assert len(said.err.splitlines()) == 1
 
 
@@ -547,7 +547,7 @@ def test_without_a_file_one_line_per_image_is_printed_and_skipped_images_are_lis
     said = capsys.readouterr()
     there = [f"{i:02}.png" for i in range(25) if i != 3]
     assert [Path(line.split(": ")[0]).name for line in said.out.splitlines()] == there
-    assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["left out", str(new / "03.png")]]
+    assert [line.split(": ")[:2] for line in said.err.splitlines()] == [["skipped", str(new / "03.png")]]
 
 
 def test_prediction_says_which_files_of_a_folder_are_not_read_as_images(
@@ -560,7 +560,7 @@ def test_prediction_says_which_files_of_a_folder_are_not_read_as_images(
     (new / "photo").write_bytes((new / "a.png").read_bytes())
     assert run(["predict", str(model_folder(tmp_path / "model")), str(new), "--device", "cpu"]) == 0
     assert (
-        f"{new}: files that are not read as images, which are left out: 1 .heic, 1 without extension that are images"
+        f"{new}: files that are not read as images, which are ignored: 1 .heic, 1 without extension that are images"
         in capsys.readouterr().err
     )
 

@@ -292,7 +292,7 @@ def test_an_empty_folder_is_said_and_the_others_are_predicted(
     empty = tmp_path / "nothing"
     empty.mkdir()
     assert predict(model, photos, str(empty), "--out", str(tmp_path / "out.csv")) == 0
-    assert f"left out: there is no image in '{empty}'; it is empty" in capsys.readouterr().err
+    assert f"skipped: there is no image in '{empty}'; it is empty" in capsys.readouterr().err
     assert len((tmp_path / "out.csv").read_text().splitlines()) > 1
     assert predict(model, empty) == 2
 

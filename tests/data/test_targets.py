@@ -115,7 +115,7 @@ def test_a_getter_is_called_once_for_each_item(rows: int) -> None:
     ).datasets(list(range(rows)))
     datasets.fingerprint()
     with ThreadPoolExecutor(8) as pool:
-        values = list(pool.map(datasets.train.value, range(len(datasets.train))))
+        values = list(pool.map(datasets.train.raw_target, range(len(datasets.train))))
     assert values == [f"l{index % 3}" for index in datasets.train.indices]
     assert calls == dict.fromkeys(range(rows), 1)
 
@@ -124,7 +124,7 @@ def test_threads_that_read_targets_at_once_read_the_same() -> None:
     block = DataBlock(blocks=(ImageBlock, RegressionBlock(1)), get_y=lambda item: item / 7, splitter=IndexSplitter([0]))
     datasets = block.datasets(list(range(2000)))
     with ThreadPoolExecutor(16) as pool:
-        several = list(pool.map(lambda i: datasets.train.value(i % 1999), range(8000)))
+        several = list(pool.map(lambda i: datasets.train.raw_target(i % 1999), range(8000)))
     assert several == [((i % 1999 + 1) / 7,) for i in range(8000)]
 
 

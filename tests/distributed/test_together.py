@@ -76,7 +76,7 @@ def test_checkpoints_can_be_resumed_with_another_number_of_processes(
 
 
 def test_images_skipped_by_one_process_are_reported_by_all(alone: Facts, both: tuple[Facts, Facts]) -> None:
-    assert alone["left out"] == both[0]["left out"] == both[1]["left out"] == UNREADABLE
+    assert alone["skipped"] == both[0]["skipped"] == both[1]["skipped"] == UNREADABLE
 
 
 def test_errors_of_the_main_process_are_raised_in_all(

@@ -43,7 +43,7 @@ def test_an_unknown_label_is_neither_missing_nor_extra():
     ]
 
 
-def test_an_image_of_unknown_class_is_left_out():
+def test_an_image_of_unknown_class_is_ignored():
     target, logits = torch.tensor([0, -1, 0]), PROBABILITIES.log()
     losses = image_losses(CrossEntropyLossFlat(), logits, target)
     cases = top_losses_single_label(losses, logits.softmax(1), target, vocab=VOCAB)

@@ -216,7 +216,7 @@ def test_show_batch_has_fastais_layout(name: str, options: dict[str, Any], sever
     assert len(figure.axes) == recorded["n_axes"]
     titles = [ax.get_title() for ax in figure.axes if ax.images]
     assert len(titles) == min(8, len([title for title in recorded["titles"] if title]) or 8)
-    possible = {";".join(sorted(labels)) for labels in (several.train_ds.value(i) for i in range(32))}
+    possible = {";".join(sorted(labels)) for labels in (several.train_ds.raw_target(i) for i in range(32))}
     assert set(titles) <= possible
     if "unique" in options:
         assert len(set(titles)) == len(set(recorded["titles"])) == 1

@@ -145,17 +145,17 @@ def test_images_that_links_lead_to_outside_of_the_folder_are_listed_and_said(tmp
         "file.jpg", "folder/b.jpg", "inside.jpg", "loop.jpg", "own.jpg", "sub/c.jpg",
     ]  # fmt: skip
     assert names(list(content.outside), mine) == ["file.jpg", "folder/b.jpg"]
-    assert content.linked == (
+    assert content.symlink_message == (
         f"images outside of the folder that symbolic links lead to, which are read as well: 2 ('{mine / 'file.jpg'}')"
     )
-    assert folder_content(mine / "sub").linked == ""
+    assert folder_content(mine / "sub").symlink_message == ""
     link = tmp_path / "link"
     link.symlink_to(mine / "sub")
-    assert folder_content(link).linked == "", "the folder that is asked for may itself be a link"
+    assert folder_content(link).symlink_message == "", "the folder that is asked for may itself be a link"
 
 
 def test_a_name_that_is_too_long_is_no_folder() -> None:
-    with pytest.raises(InputError, match=r"there is no folder 'xxx.*characters left out"):
+    with pytest.raises(InputError, match=r"there is no folder 'xxx.*characters omitted"):
         folder_content("x" * 10_000)
 
 

@@ -93,7 +93,7 @@ def test_a_warning_is_printable_and_bounded_and_names_the_line_of_the_caller() -
     def caller() -> None:
         warn("\x1b[31m" + "x" * 100_000)
 
-    with pytest.warns(UserWarning, match=r"^\\x1b\[31mx+ \.\.\. \([\d,]+ characters left out\)") as caught:
+    with pytest.warns(UserWarning, match=r"^\\x1b\[31mx+ \.\.\. \([\d,]+ characters omitted\)") as caught:
         caller()
     assert caught[0].filename == __file__
     assert len(str(caught[0].message)) <= MESSAGE_LIMIT

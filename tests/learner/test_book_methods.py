@@ -203,7 +203,7 @@ def test_a_loader_shows_its_own_batch(several: Learner) -> None:
     several.dls.valid.show_batch(max_n=3, nrows=1)
     valid = [ax.get_title() for ax in plt.gcf().axes]
     target = several.dls.target
-    assert valid == [target.text(several.dls.valid_ds.value(i)) for i in range(3)]
+    assert valid == [target.text(several.dls.valid_ds.raw_target(i)) for i in range(3)]
     several.dls.train.show_batch(max_n=4, nrows=2, unique=True)
     assert len({ax.get_title() for ax in plt.gcf().axes}) == 1
     plt.close("all")

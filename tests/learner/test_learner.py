@@ -410,7 +410,7 @@ def test_show_results_shows_random_images_or_the_first_of_a_loader(trained: Lear
     trained.show_results(rows=2)
     assert len(plt.gcf().axes) == 4
     trained.show_results(dl=trained.dls.valid, max_n=3)
-    truth = [trained.dls.target.text(trained.dls.valid_ds.value(i)) or "(no label)" for i in range(3)]
+    truth = [trained.dls.target.text(trained.dls.valid_ds.raw_target(i)) or "(no label)" for i in range(3)]
     assert [ax.get_title().split("\n")[0] for ax in plt.gcf().axes[:3]] == truth
     plt.close("all")
 

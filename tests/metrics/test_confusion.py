@@ -37,7 +37,7 @@ def test_a_confusion_matrix_equals_scikit_learns(seed: int) -> None:
     assert confusion_matrix(predicted, target, 5).tolist() == expected.tolist()
 
 
-def test_images_of_an_unknown_class_are_left_out() -> None:
+def test_images_of_an_unknown_class_are_ignored() -> None:
     matrix = confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, -1, 0]), 2)
     assert matrix.tolist() == [[1, 1], [0, 0]]
 

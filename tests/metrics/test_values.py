@@ -23,7 +23,7 @@ def test_mae_and_rmse_equal_those_of_sklearn():
     )
 
 
-def test_unknown_numbers_are_left_out():
+def test_unknown_numbers_are_ignored():
     predicted, target = torch.tensor([[1.0, 5.0], [2.0, 0.0]]), torch.tensor([[0.0, NAN], [0.0, 2.0]])
     assert mean_absolute_error(predicted, target) == pytest.approx(5 / 3)
     assert root_mean_squared_error(predicted, target) == pytest.approx(3**0.5)

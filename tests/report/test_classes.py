@@ -126,7 +126,7 @@ def test_images_of_an_unknown_class_are_counted_and_ignored_in_the_scores(evalua
     assert macro.value == pytest.approx(expected)
     assert (
         report.summary()
-        == "60 validation images, one of 4 classes each; the class of 9 is unknown, and they are left out"
+        == "60 validation images, one of 4 classes each; the class of 9 is unknown, and they are ignored"
     )
     (gallery,) = blocks(replace(evaluation, targets=unknown))["worst"]
     assert not {card.title for card in gallery.cards} & {f"{i:03}.jpg" for i in range(0, 60, 7)}

@@ -129,7 +129,7 @@ def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
         "epochs 2",
     ):
         assert part in text
-    assert "Left out: 1 image" in text
+    assert "Skipped: 1 image" in text
     assert "torch 2.15.0" in text
 
 

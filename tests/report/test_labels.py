@@ -210,7 +210,7 @@ def test_unknown_targets_are_counted_per_label_and_ignored_in_the_scores(evaluat
         ap = oracle.average_precision_score(true, evaluation.scores[known, k].numpy())
         assert column(table, "AP")[k] == f"{ap:.3f}"
         assert column(table, "images")[k] == str(int(true.sum()))
-    assert "15 of 240 targets unknown and left out" in MultiLabelReport(partly).summary()
+    assert "15 of 240 targets unknown and ignored" in MultiLabelReport(partly).summary()
     assert "unknown" not in table_of(evaluation).columns
 
 

@@ -139,7 +139,7 @@ def test_scores_of_unknown_numbers_are_dashes(evaluation):
     unknown = replace(evaluation, targets=evaluation.targets * math.nan)
     assert {row.text for row in NumberReport(unknown).metric_rows()} == {"–"}
     assert "worst" not in blocks(unknown)
-    assert NumberReport(unknown).summary().endswith("120 of 120 targets unknown and left out")
+    assert NumberReport(unknown).summary().endswith("120 of 120 targets unknown and ignored")
 
 
 def test_outputs_and_targets_of_other_shapes_are_an_error(evaluation):

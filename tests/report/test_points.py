@@ -82,10 +82,10 @@ def test_nme_and_pck_are_relative_to_two_named_points_when_asked(evaluation):
     assert len(known) == 116  # the image with a single known eye has no distance between the eyes
     assert nme.value == pytest.approx(100 * known.mean(), rel=1e-5)
     assert pck.value == pytest.approx((known <= 0.05).mean(), rel=1e-6)
-    assert "the distance from left eye to right eye; 1 image without that distance left out" in nme.note
+    assert "the distance from left eye to right eye; 1 image without that distance ignored" in nme.note
 
 
-def test_an_image_whose_normalising_distance_is_zero_is_left_out(evaluation):
+def test_an_image_whose_normalising_distance_is_zero_is_ignored(evaluation):
     targets = evaluation.targets.clone()
     targets[3, 1] = targets[3, 0]
     report = PointReport(replace(evaluation, targets=targets), ReportFacts(normalize_by=("left eye", "right eye")))
@@ -203,8 +203,7 @@ def test_points_without_names_are_numbered(evaluation):
 
 def test_the_summary_counts_unknown_targets(evaluation):
     assert (
-        PointReport(evaluation).summary()
-        == "60 validation images, 2 points each; 3 of 120 targets unknown and left out"
+        PointReport(evaluation).summary() == "60 validation images, 2 points each; 3 of 120 targets unknown and ignored"
     )
     assert PointReport(some_of(evaluation, slice(0, 8))).summary() == "8 validation images, 2 points each"
 

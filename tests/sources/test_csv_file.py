@@ -60,7 +60,7 @@ def test_blank_rows_and_spaces_around_values_are_ignored(read):
     assert table.lines.tolist() == [3, 6]
 
 
-def test_a_column_without_a_name_is_left_out(read):
+def test_a_column_without_a_name_is_ignored(read):
     assert cells(read(",file,labels\n0,a.jpg,cat\n")) == {"file": ["a.jpg"], "labels": ["cat"]}
 
 

@@ -1,4 +1,4 @@
-"""Folders of images as people and tools arrange them: what is no class and what is left out is said, or an error."""
+"""Folders of images as people and tools arrange them: what is no class and what is ignored is said, or an error."""
 
 from pathlib import Path
 
@@ -98,12 +98,12 @@ def test_the_error_for_folders_that_are_no_classes_names_the_label_files(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["_unlabeled", "Unlabelled", "no_label"])
-def test_images_in_a_folder_for_unlabelled_ones_are_left_out_and_counted(name: str, tmp_path: Path) -> None:
+def test_images_in_a_folder_for_unlabelled_ones_are_ignored_and_counted(name: str, tmp_path: Path) -> None:
     source = folder_source(images(tmp_path, "cat/1.png", "dog/2.png", f"{name}/3.png", f"{name}/4.png"))
     assert classes(source) == {"1.png": "cat", "2.png": "dog"}
     assert source.messages == (
         "2 images in 2 folders, one for each class: 'cat', 'dog'",
-        f"images without a label (in '{name}'), which are left out: 2",
+        f"images without a label (in '{name}'), which are ignored: 2",
     )
 
 
@@ -113,19 +113,19 @@ def test_files_that_are_not_read_as_images_are_counted_by_extension(tmp_path: Pa
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text")
     assert folder_source(tmp_path).messages[1:] == (
-        "files that are not read as images, which are left out: 2 .heic, 1 no extension, 1 .txt, "
+        "files that are not read as images, which are ignored: 2 .heic, 1 no extension, 1 .txt, "
         "1 without extension that are images by their first bytes; convert '.heic' to JPEG or PNG; "
         "give images without an extension one, such as .jpg",
         "folders without an image that can be read, which are no classes: 'bird'",
     )
 
 
-def test_files_left_out_beside_points_are_said_too(tmp_path: Path) -> None:
+def test_files_ignored_beside_points_are_said_too(tmp_path: Path) -> None:
     images(tmp_path, "1.png", "2.png")
     for name in ("1", "2"):
         (tmp_path / f"{name}.pts").write_text("version: 1\nn_points: 1\n{\n1 2\n}\n")
     (tmp_path / "3.heic").write_text("text")
-    assert any("left out: 1 .heic;" in message for message in folder_source(tmp_path).messages)
+    assert any("ignored: 1 .heic;" in message for message in folder_source(tmp_path).messages)
 
 
 # ------------------------------------------------------------------ links
@@ -166,4 +166,4 @@ def test_an_image_twice_in_one_class_is_read_once_and_said(tmp_path: Path) -> No
     (tmp_path / "dog" / "3.png").hardlink_to(tmp_path / "dog" / "2.png")
     source = folder_source(tmp_path)
     assert classes(source) == {"1.png": "cat", "2.png": "dog"}
-    assert "links to images that are read already, which are left out: 1" in source.messages
+    assert "links to images that are read already, which are ignored: 1" in source.messages

@@ -72,7 +72,7 @@ def test_an_unreadable_image_leaves_its_points_unknown_and_is_reported_when_all_
     (labelled / "03.png").write_bytes(b"")
     source = read_source(write(labelled, FRACTIONS), unit="fraction")
     assert np.isnan(source.targets[3]).all()  # pyright: ignore[reportCallIssue]
-    with pytest.raises(InputError, match=r"03.png \(points.csv line 5\): it is empty .*; `skip_bad=True` leaves"):
+    with pytest.raises(InputError, match=r"03.png \(points.csv line 5\): it is empty .*; `skip_bad=True` skips"):
         readable(source, skip_bad=False)
     rest = readable(source, skip_bad=True)
     assert len(rest) == len(SIZES) - 1

@@ -60,10 +60,10 @@ def test_what_is_too_long_is_a_short_error_with_its_line_at_once(name: str, tmp_
     assert len(str(caught.value)) <= MESSAGE_LIMIT
 
 
-def test_a_file_name_that_no_system_takes_is_left_out_with_a_short_reason(tmp_path: Path) -> None:
+def test_a_file_name_that_no_system_takes_is_skipped_with_a_short_reason(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     source = read_source(write(tmp_path, "file,label", "a.png,a", "y" * 4000 + ".png,b"))
-    with pytest.raises(InputError, match="file name too long; `skip_bad=True` leaves them out") as caught:
+    with pytest.raises(InputError, match="file name too long; `skip_bad=True` skips them") as caught:
         readable(source, skip_bad=False)
     assert len(str(caught.value)) <= MESSAGE_LIMIT
     assert len(readable(source, skip_bad=True)) == 1

@@ -42,7 +42,7 @@ def test_a_folder_of_images_with_files_of_points_is_a_source_of_points(tmp_path:
     assert source.messages[:3] == (
         "points of 2 images are in the .pts file beside each",
         "these files give the centre of the first pixel as (1, 1): 0.5 is subtracted from each coordinate",
-        "images without a .pts file, which are left out: 1",
+        "images without a .pts file, which are ignored: 1",
     )
 
 

@@ -142,12 +142,12 @@ def test_a_column_with_one_group_or_one_group_per_image_is_ignored(patients: tup
     assert read_source(table(tmp_path, "patient_id,label", *rows)).group is None
 
 
-def test_an_image_of_unknown_class_is_left_out(tmp_path: Path) -> None:
+def test_an_image_of_unknown_class_is_ignored(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "label,note", "cat,a", "?,b", "dog,c"))
     assert [row.target for row in source] == ["cat", "dog"]
     assert source.columns["note"].tolist() == ["a", "c"]
     assert [row.origin for row in source] == ["t.csv line 2", "t.csv line 4"]
-    assert "images of unknown class (?), which are left out: 1" in source.messages
+    assert "images of unknown class (?), which are ignored: 1" in source.messages
 
 
 def test_a_question_mark_among_labels_makes_all_of_them_unknown(tmp_path: Path) -> None:

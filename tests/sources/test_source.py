@@ -33,7 +33,7 @@ def test_train_valid_and_test_folders_are_the_split(tmp_path: Path) -> None:
     assert source.messages[1:] == (
         "the folders give the split: train 2, valid 1, test 1",
         "held-out images, used neither for training nor for validation: 1",
-        "images outside of the folders for training and validation, which are left out: 1 ('later')",
+        "images outside of the folders for training and validation, which are ignored: 1 ('later')",
     )
     assert [list(map(str, source.files[list(side)])) for side in source.split or ()] == [
         ["train/cat/1.png", "train/dog/2.png"], ["val/cat/3.png"],
@@ -80,7 +80,7 @@ def test_unreadable_images_are_an_error_with_their_number_or_skipped(tmp_path: P
     source = folder_source(images(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png"))
     (tmp_path / "cat" / "1.png").write_bytes(b"")
     (tmp_path / "dog" / "3.png").write_text("text")
-    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; `skip_bad=True` leaves"):
+    with pytest.raises(InputError, match="1.png: .*, and 1 more cannot be read either; `skip_bad=True` skips"):
         readable(source, skip_bad=False)
     rest = readable(source, skip_bad=True)
     assert [row.path.name for row in rest] == ["2.png"]

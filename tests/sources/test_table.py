@@ -140,10 +140,10 @@ def test_split_accepts_the_usual_names_of_the_parts(train, valid, read):
     assert read(f"file,label,Split\na.jpg,cat,{valid}\nb.jpg,dog,{train}\n").parts == ["valid", "train"]
 
 
-def test_test_rows_without_any_label_are_left_out(read):
+def test_test_rows_without_any_label_are_ignored(read):
     table = read("file,label,split\na.jpg,cat,train\nt.jpg,,test\nb.jpg,dog,val\n")
     assert (table.files, table.lines, table.parts) == (["a.jpg", "b.jpg"], [2, 4], ["train", "valid"])
-    assert "images for testing without any label, which are left out: 1" in table.messages
+    assert "images for testing without any label, which are ignored: 1" in table.messages
 
 
 def test_test_rows_are_held_out_and_used_neither_for_training_nor_for_validation(read):
@@ -190,7 +190,7 @@ def test_two_columns_that_split_are_an_error(read):
 def test_the_same_image_with_the_same_labels_is_kept_once_and_said(read):
     table = read("file,labels\na.jpg,cat dog\nb.jpg,cow\na.jpg,dog cat\n")
     assert (table.files, table.lines) == (["a.jpg", "b.jpg"], [2, 3])
-    assert "duplicate rows (same image and target), which are left out: 1" in table.messages
+    assert "duplicate rows (same image and target), which are ignored: 1" in table.messages
 
 
 def test_the_same_image_with_different_labels_names_both_lines(read):
@@ -230,7 +230,7 @@ def test_a_file_by_another_name_is_the_same_image(name, read, tmp_path):
         read(f"file,label\na.jpg,cat\n{other},dog\n")
     table = read(f"file,label\na.jpg,cat\n{other},cat\n")
     assert table.files == ["a.jpg"]
-    assert "duplicate rows (same image and target), which are left out: 1" in table.messages
+    assert "duplicate rows (same image and target), which are ignored: 1" in table.messages
 
 
 # ------------------------------------------------------------------ what cannot be understood
@@ -319,7 +319,7 @@ def test_the_real_tables_read_as_pandas_reads_them(table, files, shared_data):
 
 
 def test_a_column_without_a_name_is_said_unless_it_numbers_the_rows(read):
-    said = "columns without a name in the header, which are left out: 1"
+    said = "columns without a name in the header, which are ignored: 1"
     assert said in read("file,label,\na.jpg,cat,good\nb.jpg,dog,bad\n").messages
     assert said not in read(",file,label\n0,a.jpg,cat\n1,b.jpg,dog\n").messages
     assert said not in read("file,label,\na.jpg,cat,\nb.jpg,dog,\n").messages

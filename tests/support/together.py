@@ -89,7 +89,7 @@ def all_results(folder: Path, name: str) -> dict[str, Any]:
     }
     learner.save_model(folder / f"model {name}")
     result["saved"] = load_predictor(folder / f"model {name}").thresholds.per_class(3).tolist()
-    return result | {"left out": skipped_images(folder, name), "refused": error_messages(folder, learner)}
+    return result | {"skipped": skipped_images(folder, name), "refused": error_messages(folder, learner)}
 
 
 def weighted_training() -> list[float]:

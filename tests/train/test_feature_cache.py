@@ -104,7 +104,7 @@ def test_fine_tune_caches_features_only_while_the_backbone_is_frozen(
 def test_later_epochs_read_no_image(folder: Path, table: pd.DataFrame, looked_at: list[int]) -> None:
     learner = frozen(folder, table)
     learner.fit(6, 1e-2, augment_views=2)
-    # Each view: three batches in its own epoch, then once the six that these left out, with one beside them.
+    # Each view: three batches in its own epoch, then once the six that these did not contain, with one beside them.
     assert looked_at == [8] * 6 + [7] * 2
     assert len(learner.run.losses) == 18
 

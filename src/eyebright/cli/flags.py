@@ -1,6 +1,6 @@
 """Replaces option names in messages by command-line flags: `skip_bad=True` becomes `--skip-bad`.
 
-The library writes an option in backticks, as in Python (```skip_bad=True` leaves them out``), since it does not know
+The library writes an option in backticks, as in Python (```skip_bad=True` skips them``), since it does not know
 whether it is called from Python or from the command line.
 """
 

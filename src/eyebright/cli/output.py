@@ -8,7 +8,7 @@ from eyebright.errors import message_text, printable
 
 
 def say(text: str, *, err: bool = False, whole: bool = False) -> None:
-    """Prints one line, in which control characters are escapes, and of which the middle is left out if it is long.
+    """Prints one line, in which control characters are escapes, and whose middle is omitted if it is long.
 
     Args:
         text: the line.

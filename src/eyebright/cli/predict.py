@@ -29,7 +29,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def predict(arguments: "CommandArguments") -> None:
-    """Predict for images; unreadable ones are left out and listed.
+    """Predict for images; unreadable ones are skipped and listed.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def predict(arguments: "CommandArguments") -> None:
     else:
         n_predicted = _print(results, file_format, predictor.target)
     for path, content in zip(options.images, contents, strict=True):
-        for sentence in filter(None, (content.left_out, content.linked)):
+        for sentence in filter(None, (content.ignored_message, content.symlink_message)):
             say(f"{path}: {sentence}", err=True)
     if not n_predicted:
         raise typer.Exit(2)
@@ -90,17 +90,17 @@ def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":
     if len(errors) == len(contents):
         raise InputError("; ".join(errors))
     for reason in errors:
-        say(f"left out: {reason}", err=True)
+        say(f"skipped: {reason}", err=True)
     return contents
 
 
 def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator[Prediction]":
-    """Yields the predictions; prints which images were skipped, and what is noted about others."""
+    """Yields the predictions; prints which images were skipped, and the notes on others."""
     from eyebright.inference.predictions import SkippedImage
 
     for result in results:
         if isinstance(result, SkippedImage):
-            say(f"left out: {result.path}: {result.reason}", err=True)
+            say(f"skipped: {result.path}: {result.reason}", err=True)
         else:
             if result.note:
                 say(f"{result.path}: {result.note}", err=True)

@@ -142,7 +142,7 @@ class DataBlock:
             bs: training batch size; None: 64, or the number of training images if that is smaller.
             val_bs: validation batch size; None: ``bs``.
             shuffle: a new order of the training images in each epoch.
-            drop_last: leave out the last training batch when it is not full; None: when shuffling, as in fastai.
+            drop_last: drop the last training batch when it is not full; None: when shuffling, as in fastai.
             sample_weights: for each item of the source a number; an epoch draws as many training images as there are,
                 with replacement, each with a probability in proportion to its number. None: each image once an epoch.
             num_workers: number of workers that read images; None: one for each CPU, at most 16; 0: the calling thread.
@@ -225,7 +225,7 @@ def _samples_with_size(train: Dataset) -> Iterator[tuple[Any, Size]]:
             sample = train.sample(i)
         except ImageError:  # reported when it is read for training
             continue
-        yield sample.value, sample.image.shape
+        yield sample.raw_target, sample.image.shape
 
 
 def _check_can_validate(datasets: Datasets) -> None:

@@ -99,7 +99,7 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
         preprocessed = pipeline.preprocess(pipeline.draw(sample.image, np.random.default_rng([0, i])))
         images.append(preprocessed)
         if target is not None:
-            targets.append(target.encode(sample.value, preprocessed.warp))
+            targets.append(target.encode(sample.raw_target, preprocessed.warp))
     yield "Collating them in a batch"
     x = pipeline.to_batch(images, torch.device("cpu"))
     if pipeline.normalize is not None:
@@ -140,7 +140,7 @@ def _size_text(size: tuple[int, int]) -> str:
 def _shorten(value: Any) -> str:
     """The value as text on one line of at most 200 characters."""
     if isinstance(value, Warp):
-        value = value.size
+        value = value.output_size
     elif hasattr(value, "to_dict") and hasattr(value, "index"):  # a row of a table
         value = dict(list(value.to_dict().items())[:6])
     text = " ".join(str(value).split())

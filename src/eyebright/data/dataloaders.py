@@ -181,7 +181,7 @@ class DataLoaders:
         count = min(count, len(dataset))
         chosen = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
         indices = [dataset.indices[i] for i in chosen]
-        return self._unaugmented_loader(Dataset(dataset.source, indices, dataset.spec), count)
+        return self._unaugmented_loader(Dataset(dataset.all_items, indices, dataset.spec), count)
 
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> Loader:
         """A loader of new items, in order and without augmentation.

@@ -54,7 +54,7 @@ def summary_html(title: str, datasets: Mapping[str, "Dataset"], facts: Sequence[
     return html.block(
         title,
         html.paragraph(describe_target(first.target)),
-        html.table(("", *datasets), rows, left_out=max(len(labels) - _MAX_LABELS, 0)),
+        html.table(("", *datasets), rows, n_omitted=max(len(labels) - _MAX_LABELS, 0)),
         html.images([_thumbnail(first, len(first) * i // shown) for i in range(shown)]),
     )
 
@@ -76,7 +76,7 @@ def label_counts(dataset: "Dataset") -> Counter[str]:
 def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
     """The i-th image as a small JPEG with its target as caption; None with the error where it cannot be shown."""
     try:
-        value, target = dataset.value(i), dataset.target
+        value, target = dataset.raw_target(i), dataset.target
         caption = str(value) if target is None else target.text(value) or NO_LABEL_CAPTION
         image = Image.create(dataset.image(i))
         return _jpeg(image, None if target is None else target.points_of(value)), _shorten(caption)

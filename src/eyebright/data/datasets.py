@@ -31,12 +31,12 @@ class Sample(NamedTuple):
     Args:
         item_index: the index of the item among all items; with the seed and the epoch it decides the augmentation.
         image: the image, not decoded yet.
-        value: the target as the target block read it; None without a target block.
+        raw_target: the target as the target block read it, not encoded; None without a target block.
     """
 
     item_index: int
     image: Image
-    value: Any
+    raw_target: Any
 
 
 class Dataset(Sequence[tuple[Any, Any]]):
@@ -45,17 +45,17 @@ class Dataset(Sequence[tuple[Any, Any]]):
     Without an image block x is what the getter returned, and without a target block so is y.
 
     Args:
-        source: all items, for example a table.
+        all_items: of both subsets, for example a table.
         indices: the indices of the subset's items among all items.
         spec: how an item becomes a sample.
     """
 
-    def __init__(self, source: Any, indices: Sequence[int], spec: SampleSpec) -> None:
-        self.source = source
+    def __init__(self, all_items: Any, indices: Sequence[int], spec: SampleSpec) -> None:
+        self.all_items = all_items
         self.indices = Indices(indices)
         self.spec = spec
-        self.targets = Targets.of(source, self.indices, spec)
-        self._read_x = spec.x_reader(source)
+        self.targets = Targets.of(all_items, self.indices, spec)
+        self._read_x = spec.x_reader(all_items)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -64,7 +64,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
         x = self._read_x(self.indices[i])
-        y = self.value(i)
+        y = self.raw_target(i)
         return x, self.target.encode(y) if self.target is not None else y
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Dataset(Sequence[tuple[Any, Any]]):
     @property
     def items(self) -> Any:
         """The items of this subset."""
-        return take(self.source, self.indices)
+        return take(self.all_items, self.indices)
 
     @property
     def target(self) -> TargetBlock | None:
@@ -102,8 +102,8 @@ class Dataset(Sequence[tuple[Any, Any]]):
         """
         return self._read_x(self.indices[i])
 
-    def value(self, i: int) -> Any:
-        """The i-th target as the target block read it.
+    def raw_target(self, i: int) -> Any:
+        """The i-th target as the target block read it, not encoded.
 
         Raises:
             DataError: the getter or the block raised an error.
@@ -118,8 +118,8 @@ class Dataset(Sequence[tuple[Any, Any]]):
             DataError: a getter or a block raised an error.
         """
         image = self.image(i)
-        value = self.value(i) if self.target is not None else None
-        return Sample(self.indices[i], image, value)
+        raw_target = self.raw_target(i) if self.target is not None else None
+        return Sample(self.indices[i], image, raw_target)
 
     def target_texts(self) -> Iterator[str]:
         """Each target as text, for example ``"chair;person"``."""
@@ -139,16 +139,16 @@ class Dataset(Sequence[tuple[Any, Any]]):
         Args:
             item_indices: the indices of the items among all items, not in this subset.
         """
-        raw_values = map(item_reader(self.source, self.spec.get_x), item_indices)
+        raw_values = map(item_reader(self.all_items, self.spec.get_x), item_indices)
         return [str(raw) if isinstance(raw, (str, Path)) else getattr(raw, "path", None) for raw in raw_values]
 
     def other_columns(self, item_indices: Sequence[int]) -> pd.DataFrame:
-        """The source's columns besides image and target, one row for each of these items; empty if it has none.
+        """The other columns than image and target, one row for each of these items; empty if there are none.
 
         Args:
             item_indices: the indices of the items among all items, not in this subset.
         """
-        columns = getattr(self.source, "columns", None)
+        columns = getattr(self.all_items, "columns", None)
         if not isinstance(columns, pd.DataFrame):
             return pd.DataFrame()
         return columns.iloc[list(item_indices)].reset_index(drop=True)
@@ -156,11 +156,11 @@ class Dataset(Sequence[tuple[Any, Any]]):
     def set_target(self, target: TargetBlock) -> None:
         """Read and encode targets with this block from now on; targets that were read before are kept."""
         self.spec = replace(self.spec, target=target)
-        self.targets.read = self.spec.y_reader(self.source)
+        self.targets.read = self.spec.y_reader(self.all_items)
 
     def item_name(self, i: int) -> str:
         """The i-th item as messages name it: its path, or its row in the table."""
-        return describe_item(self.source, self.indices[i])
+        return describe_item(self.all_items, self.indices[i])
 
 
 class Datasets:
@@ -254,11 +254,11 @@ def _vocab(target: TargetBlock | None) -> Vocab:
 
 def _portable_names(dataset: Dataset) -> Iterator[str]:
     """A machine-independent name of each item: its file's name without the folder, and size; or its index."""
-    if isinstance(dataset.source, pd.DataFrame):
+    if isinstance(dataset.all_items, pd.DataFrame):
         yield from map(str, dataset.indices)
         return
     for index in dataset.indices:
-        item = item_at(dataset.source, index)
+        item = item_at(dataset.all_items, index)
         path = item.path if isinstance(item, Row) else item
         yield _name_and_size(path) if isinstance(path, (str, Path)) else str(index)
 

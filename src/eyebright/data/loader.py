@@ -61,14 +61,14 @@ class Loader:
         bs: batch size.
         training: draw augmentations; otherwise each image gets the deterministic validation preprocessing.
         shuffle: a new order in each epoch.
-        drop_last: leave out the last batch when it is not full.
+        drop_last: drop the last batch when it is not full.
         sample_weights: in each epoch, draw ``len(dataset)`` images with replacement, each with a probability in
             proportion to its weight; repeats of an image get different augmentations. None: each image once an epoch.
         workers: number of workers; None: one for each CPU, at most 16; 0: the calling thread reads.
         processes: whether the workers are processes, not threads; None: where that is possible and faster.
         seed: random seed of the order and of the augmentations.
         device: the device that batches are put on; None: the CPU.
-        skipped: collects unreadable images, path to reason, which are then left out; None: they are an error.
+        skipped: collects unreadable images, path to reason, which are then skipped; None: they are an error.
         pool: starts the workers; loaders of the same data share one. None: a pool of its own.
         cache_batches: cache the collated batches in memory, up to a quarter of what is available, and load them again
             only if their files change; for images that are evaluated repeatedly.

@@ -31,7 +31,7 @@ class LoadedSample(NamedTuple):
     Args:
         preprocessed: the image after the CPU's part of the pipeline.
         target: the encoded target; None without a target block.
-        item_index: the index of its item in the dataset's source.
+        item_index: the index of its item in `Dataset.all_items`.
     """
 
     preprocessed: Preprocessed
@@ -136,9 +136,9 @@ class SampleLoader:
         if target is None:
             return LoadedSample(preprocessed, None, sample.item_index)
         try:
-            return LoadedSample(preprocessed, target.encode(sample.value, preprocessed.warp), sample.item_index)
+            return LoadedSample(preprocessed, target.encode(sample.raw_target, preprocessed.warp), sample.item_index)
         except EyebrightError as error:
-            raise DataError(f"{describe_item(self.dataset.source, sample.item_index)}: {error}") from None
+            raise DataError(f"{describe_item(self.dataset.all_items, sample.item_index)}: {error}") from None
 
     def _for_readable(self, step: Callable[[A], B], inputs: Sequence[A], skipped: dict[str, str]) -> list[B]:
         """The results of a step, without those of unreadable images, which are added to ``skipped``."""

@@ -77,7 +77,7 @@ def show_predictions(
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
         decoded = decoded[: grid[0] * grid[1]]
-    read_y = dataset.spec.y_reader(dataset.source)
+    read_y = dataset.spec.y_reader(dataset.all_items)
     values = [read_y(batch.item_indices[i]) for i in range(len(decoded))]
     if target.points_of(values[0]) is None:
         _show_titles(batch, values, decoded, target, grid=grid, figsize=figsize)
@@ -124,7 +124,7 @@ def _show_pairs(
     """The user's own image twice: with the points of the target, and with those of the prediction."""
     rows, columns = grid[0], grid[1] or 1
     count = min(len(decoded), _MAX_PAIRS if rows is None else rows * columns)
-    read_x = dataset.spec.x_reader(dataset.source)
+    read_x = dataset.spec.x_reader(dataset.all_items)
     images, points = list[object](), list[Points | None]()
     for i in range(count):
         pixels = read_x(batch.item_indices[i]).pixels()

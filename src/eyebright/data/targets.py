@@ -46,10 +46,10 @@ class Targets(Sequence[Any]):
         self._all_read = False
 
     @staticmethod
-    def of(source: Any, indices: Indices, spec: SampleSpec) -> "Targets":
-        """The targets of the items of ``source`` at these indices."""
-        read = spec.y_reader(source)
-        columns = spec.get_y.columns(source) if isinstance(spec.get_y, ColReader) else None
+    def of(all_items: Any, indices: Indices, spec: SampleSpec) -> "Targets":
+        """The targets of the items at these indices."""
+        read = spec.y_reader(all_items)
+        columns = spec.get_y.columns(all_items) if isinstance(spec.get_y, ColReader) else None
         share_equal = spec.target is not None and spec.target.values_repeat
         if columns is None:
             return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32), share_equal=share_equal)

@@ -23,7 +23,7 @@ class AveragePrecisionIntervals:
     """Intervals of average precision.
 
     Args:
-        mean: the interval of the mean over classes; classes without positives in a resample are left out of its mean.
+        mean: the interval of the mean over classes; classes without positives in a resample are not in its mean.
         per_class: the interval of each class; NaN for a class without positives.
     """
 

@@ -94,7 +94,7 @@ def cross_fitted_score(
     Args:
         probabilities: in [0, 1].
         target: 1 where the image has the label, 0 where not, NaN where unknown; images without any known label are
-            left out.
+            ignored.
         metric: as in `tune_thresholds`.
         per_class: as in `tune_thresholds`.
         folds: number of folds, at most one per image.
@@ -244,7 +244,7 @@ class _Problem:
     """The optimisation problem; the matrices have one row per class, because most algorithms work class by class.
 
     An unknown cell has the probability 0 and is not positive. It is then never predicted and adds to no count. Images
-    without any known cell are left out.
+    without any known cell are ignored.
 
     Args:
         probabilities: (k, n), float32, the precision in which probabilities are compared with thresholds.

@@ -223,7 +223,7 @@ def _triangle_filter(
     Args:
         length: number of input pixels.
         resized: number of pixels of the whole output.
-        outputs: those that are needed; an elongated image can have millions that a crop leaves out.
+        outputs: those that are needed; an elongated image can have millions that are outside of the crop.
     """
     shrink = length / resized  # input pixels per output pixel: the reciprocal of the scale
     support = max(shrink, 1.0)

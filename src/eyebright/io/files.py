@@ -64,7 +64,7 @@ class FolderContent(NamedTuple):
     outside: Sequence[Path] = ()
 
     @property
-    def linked(self) -> str:
+    def symlink_message(self) -> str:
         """A sentence about images outside of the folder; empty if there are none."""
         if not self.outside:
             return ""
@@ -74,7 +74,7 @@ class FolderContent(NamedTuple):
         )
 
     @property
-    def left_out(self) -> str:
+    def ignored_message(self) -> str:
         """A sentence about the other files, by extension; empty if there are none."""
         if not self.others:
             return ""
@@ -84,7 +84,7 @@ class FolderContent(NamedTuple):
         hints = [f"convert {listing(convert)} to JPEG or PNG"] if convert else []
         if _IMAGE_WITHOUT_EXTENSION in counts:
             hints.append("give images without an extension one, such as .jpg")
-        return "; ".join([f"files that are not read as images, which are left out: {kinds}", *hints])
+        return "; ".join([f"files that are not read as images, which are ignored: {kinds}", *hints])
 
 
 def folder_content(path: str | Path, *, recurse: bool = True, folders: Sequence[str] | None = None) -> FolderContent:

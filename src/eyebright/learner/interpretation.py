@@ -107,7 +107,7 @@ class ClassificationInterpretation:
         """The number of images of each class (row) that each class was predicted for (column).
 
         For several labels a matrix ``[[absent, extra], [missing, present]]`` for each of them, as scikit-learn's
-        ``multilabel_confusion_matrix``; unknown targets are left out.
+        ``multilabel_confusion_matrix``; unknown targets are ignored.
 
         Raises:
             InputError: the targets have no classes.
@@ -180,7 +180,7 @@ class ClassificationInterpretation:
         print(printable(self.classification_report(), keep="\n"))  # noqa: T201 - it is asked to print
 
     def classification_report(self) -> str:
-        """The text of `print_classification_report`; unknown targets are left out.
+        """The text of `print_classification_report`; unknown targets are ignored.
 
         Raises:
             InputError: the targets have no classes.
@@ -196,7 +196,7 @@ class ClassificationInterpretation:
         k: int | None = None,
         largest: bool = True,  # noqa: FBT001 - the book's signature
     ) -> TopLosses:
-        """The greatest losses and the indices of their images; images whose targets are all unknown are left out.
+        """The greatest losses and the indices of their images; images whose targets are all unknown are ignored.
 
         Args:
             k: number of images; None: all.
@@ -261,7 +261,7 @@ class ClassificationInterpretation:
 
     def _title(self, i: int, row: int, loss: float) -> str:
         """Prediction, target, loss and probabilities of what is predicted; of points the loss alone."""
-        target, value = self.evaluation.decision.target, self.dataset.value(row)
+        target, value = self.evaluation.decision.target, self.dataset.raw_target(row)
         if target.points_of(value) is not None:
             return f"{loss:.2f}"
         lines = [
@@ -278,7 +278,7 @@ class ClassificationInterpretation:
     def _draw_points(self, figure: "matplotlib.figure.Figure", indices: Sequence[int], rows: Sequence[int]) -> None:
         target = self.evaluation.decision.target
         for ax, i, row in zip(figure.axes, indices, rows, strict=False):
-            for marker, value in (("o", self.dataset.value(row)), ("x", self.decoded[i])):
+            for marker, value in (("o", self.dataset.raw_target(row)), ("x", self.decoded[i])):
                 points = target.points_of(value)
                 if points is not None:
                     draw_points(ax, points.xy, points.visible, marker=marker)

@@ -1,4 +1,4 @@
-"""Confusion matrices and the table of precision, recall and F1, as in scikit-learn, with unknown targets left out."""
+"""Confusion matrices and the table of precision, recall and F1, as in scikit-learn, with unknown targets ignored."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def confusion_matrix(predicted: Int[Tensor, " n"], target: Int[Tensor, " n"], cl
 
     Args:
         predicted: the index of the predicted class.
-        target: the index of the true class; negative where unknown, which leaves the image out.
+        target: the index of the true class; negative where unknown: the image is ignored.
         classes: number k of classes.
 
     Raises:
@@ -41,7 +41,7 @@ def multilabel_confusion_matrix(decisions: Bool[Tensor, "n k"], target: Shaped[T
 
     Args:
         decisions: True where a label is predicted.
-        target: 1 where the image has the label, 0 where not, NaN where unknown, which leaves the cell out.
+        target: 1 where the image has the label, 0 where not, NaN where unknown: the cell is ignored.
 
     Raises:
         InputError: the shapes differ, or a target is another number.
@@ -91,7 +91,7 @@ def classification_report(
 
     Args:
         decisions: True where a label is predicted.
-        target: 1 where the image has the label, 0 where not, NaN where unknown, which leaves the cell out.
+        target: 1 where the image has the label, 0 where not, NaN where unknown: the cell is ignored.
         names: the names of the labels.
         one_class: whether each image has one label exactly: then accuracy is the only average over the decisions.
 

@@ -3,7 +3,7 @@
 A target cell is 1 (the image has the label), 0 (it has not) or NaN (unknown). Four conventions hold everywhere:
 
 - *Unknown* cells are ignored: each metric equals scikit-learn's on the known cells. A mean over classes, or over
-  images, leaves out those without any known cell.
+  images, ignores those without any known cell.
 - *Average precision* is the sum over the thresholds of (gain in recall) times precision. Images with equal scores pass
   a threshold together, as in scikit-learn, so the order of the rows never matters.
 - A *class without positives* has no average precision (NaN). The mean skips it, or counts it as 0 when asked.
@@ -185,7 +185,7 @@ def hamming_loss(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) 
 def subset_accuracy(decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"]) -> float:
     """The exact match ratio: the fraction of the images whose known cells are all decided rightly.
 
-    Images without any known cell are left out; NaN when nothing is known. Arguments and errors as in `precision`.
+    Images without any known cell are ignored; NaN when nothing is known. Arguments and errors as in `precision`.
     """
     wrong, known = _wrong(decisions, target)
     return float((~wrong.any(dim=1))[known.any(dim=1)].double().mean())
@@ -275,7 +275,7 @@ def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int =
 
     Args:
         inp: logits or probabilities.
-        targ: the indices of the true classes; negative where unknown, which leaves the image out.
+        targ: the indices of the true classes; negative where unknown: the image is ignored.
         axis: the axis of the classes in ``inp``.
 
     Raises:

@@ -1,7 +1,7 @@
 """Metrics of ordered classes, such as ratings, over a whole set of images.
 
 The predicted class is the *median* of the probabilities, which minimises the expected distance in classes; the most
-probable class minimises only the number of errors. Images with a negative target (unknown) are left out.
+probable class minimises only the number of errors. Images with a negative target (unknown) are ignored.
 """
 
 from jaxtyping import Float, Int

@@ -1,4 +1,4 @@
-"""The area under the ROC curve of labels, as in scikit-learn, with unknown targets left out."""
+"""The area under the ROC curve of labels, as in scikit-learn, with unknown targets ignored."""
 
 import numpy as np
 import torch

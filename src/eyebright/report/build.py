@@ -41,7 +41,7 @@ def _origin(facts: ReportFacts) -> list[Section]:
     read += [Pairs(facts.split)] if facts.split else []
     if facts.skipped:
         rows = [[Cell(path), Cell(reason)] for path, reason in facts.skipped]
-        read.append(Table(f"Left out: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
+        read.append(Table(f"Skipped: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
     titled = (("Settings", facts.settings), ("Versions", facts.versions))
     trained = [Pairs(pairs, title=title) for title, pairs in titled if pairs]
     sections = [Section("Data", "data", read), Section("Settings and versions", "settings", trained)]

@@ -46,7 +46,7 @@ class ClassReport(TaskReport):
         classes = count_text(len(self.vocab), "class", "classes")
         text = f"{self.set_text}, one of {classes} each"
         unknown = len(self.evaluation) - len(self.rows)
-        return text + (f"; the class of {unknown:,} is unknown, and they are left out" if unknown else "")
+        return text + (f"; the class of {unknown:,} is unknown, and they are ignored" if unknown else "")
 
     def metric_rows(self) -> list[MetricRow]:
         """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
@@ -202,7 +202,7 @@ class ClassReport(TaskReport):
         wrong = self.predicted != self.targets
         losses = -self.probabilities.gather(1, self.targets[:, None])[:, 0].log()
         cases = top_losses_single_label(
-            torch.where(wrong, losses, torch.nan),  # leaves out the images that are right
+            torch.where(wrong, losses, torch.nan),  # ignores the images that are right
             self.probabilities,
             self.targets,
             predicted=self.predicted,

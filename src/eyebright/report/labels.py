@@ -53,7 +53,7 @@ class MultiLabelReport(TaskReport):
         if known_empty:
             text += f"; {count_text(known_empty, 'image')} without a label"
         if self._unknown.any():
-            text += f"; {int(self._unknown.sum()):,} of {self.targets.numel():,} targets unknown and left out"
+            text += f"; {int(self._unknown.sum()):,} of {self.targets.numel():,} targets unknown and ignored"
         return text
 
     @property
@@ -153,7 +153,7 @@ class MultiLabelReport(TaskReport):
         losses = functional.binary_cross_entropy(self.probabilities.float(), true.float(), reduction="none")
         losses = (losses * known).sum(dim=1)
         cases = top_losses_multilabel(
-            torch.where(wrong, losses, torch.nan),  # leaves out the images without a mistake
+            torch.where(wrong, losses, torch.nan),  # ignores the images without a mistake
             self.probabilities,
             self.targets,
             vocab=self.vocab,

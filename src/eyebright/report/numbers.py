@@ -47,7 +47,7 @@ class NumberReport(TaskReport):
         """The number of images, of numbers and of unknown targets."""
         text = f"{self.set_text}, {count_text(len(self.names), 'number')} each"
         unknown = int(self.targets.isnan().sum())
-        return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and left out" if unknown else "")
+        return text + (f"; {unknown:,} of {self.targets.numel():,} targets unknown and ignored" if unknown else "")
 
     def metric_rows(self) -> list[MetricRow]:
         """MAE, RMSE and R2; the baseline always predicts the mean of the training images, for MAE the median."""

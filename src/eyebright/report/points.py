@@ -66,7 +66,7 @@ class PointReport(TaskReport):
         """The number of images, of points, and of unknown targets."""
         known, total = len(self._known), self.errors.numel()
         text = f"{self.set_text}, {count_text(len(self.names), 'point')} each"
-        return text + (f"; {total - known:,} of {total:,} targets unknown and left out" if known < total else "")
+        return text + (f"; {total - known:,} of {total:,} targets unknown and ignored" if known < total else "")
 
     def metric_rows(self) -> list[MetricRow]:
         """Mean and median pixel error, NME and PCK; the baseline predicts the mean position in training."""
@@ -145,8 +145,8 @@ class PointReport(TaskReport):
         if self._baseline_errors is not None:
             baselines = _means_of_sums(self._summands(self._baseline_errors).sum(dim=0, keepdim=True))[0].tolist()
         mean, nme, pck = zip(values, intervals, baselines, strict=True)
-        left_out = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
-        note = f"; {count_text(left_out, 'image')} without that distance left out" if left_out else ""
+        n_ignored = int((self._normalizing_lengths.isnan() & ~self.errors.isnan().all(dim=1)).sum())
+        note = f"; {count_text(n_ignored, 'image')} without that distance ignored" if n_ignored else ""
         by, name = f"relative to {self._normalizer}{note}", f"PCK@{_PCK_THRESHOLD:g}"
         return (
             _row("mean pixel error", *mean, note="lower is better", unit="px"),

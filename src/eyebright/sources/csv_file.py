@@ -33,7 +33,7 @@ def read_csv(path: str | Path) -> TextTable:
     """The columns of a CSV or TSV file: UTF-8, with or without a byte order mark, quotes, any line ends.
 
     Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header. Blank rows are
-    left out.
+    ignored.
 
     Raises:
         TableError: the file cannot be read, is empty, has no header, is not UTF-8 or has rows of different lengths.

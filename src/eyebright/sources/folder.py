@@ -93,7 +93,7 @@ def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[
         files=_relative(root, found.files),
         targets=read_pts_files(found.files),
         part=found.part,
-        messages=(*messages, *_left_out(content._replace(others=others))),
+        messages=(*messages, *_ignored_messages(content._replace(others=others))),
     )
     return _without_duplicates(source)
 
@@ -116,9 +116,13 @@ def _with_classes(root: Path, kind: str, content: FolderContent) -> Source:
     source = Source(kind=kind, root=root, files=_relative(root, found.files), targets=targets, part=found.part)
     if unlabeled:
         out = targets.isin(unlabeled)
-        messages.append(f"images without a label (in {listing(unlabeled)}), which are left out: {int(out.sum())}")
+        messages.append(f"images without a label (in {listing(unlabeled)}), which are ignored: {int(out.sum())}")
         source = source.take(np.flatnonzero(~out))
-    messages += [*_inner_folders(found, base), *_left_out(content), *_folders_without_images(base, content, classes)]
+    messages += [
+        *_inner_folders(found, base),
+        *_ignored_messages(content),
+        *_folders_without_images(base, content, classes),
+    ]
     return _without_duplicates(one_spelling(source.with_messages(*messages)))
 
 
@@ -132,7 +136,7 @@ def _without_duplicates(source: Source) -> Source:
     more = len(source) - len(first)
     if not more:
         return source
-    return source.take(first).with_messages(f"links to images that are read already, which are left out: {more}")
+    return source.take(first).with_messages(f"links to images that are read already, which are ignored: {more}")
 
 
 def _base(root: Path, files: Sequence[Path]) -> Path:
@@ -166,8 +170,8 @@ def _inner_folders(found: FolderParts, base: Path) -> list[str]:
     return [f"the class is the folder below {where}; folders inside of a class, which are not used: {names}"]
 
 
-def _left_out(content: FolderContent) -> list[str]:
-    return [sentence for sentence in (content.left_out, content.linked) if sentence]
+def _ignored_messages(content: FolderContent) -> list[str]:
+    return [sentence for sentence in (content.ignored_message, content.symlink_message) if sentence]
 
 
 def _folders_without_images(base: Path, content: FolderContent, classes: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ class FolderParts(NamedTuple):
 def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
     """The split that folders give: directly inside the root (``train/cat``), or inside the class (``cat/train``).
 
-    A split needs a folder for training and another part; files outside of these folders are left out, and said. Where
+    A split needs a folder for training and another part; files outside of these folders are ignored, and said. Where
     the images for training lie in class folders beside ``valid/`` or ``test/`` with the same classes, they train.
 
     Args:
@@ -59,10 +59,10 @@ def _by_top(files: Sequence[Path], inner: Sequence[tuple[str, ...]], tops: dict[
     used = [(file, parts) for file, parts in zip(files, inner, strict=True) if tops.get(parts[0])]
     part: Categorical[Part] = Categorical.of(tops[parts[0]] or "train" for _, parts in used)
     messages = part_messages(part)
-    if left_out := len(files) - len(used):
+    if n_ignored := len(files) - len(used):
         outside = sorted({parts[0] for parts in inner if not tops.get(parts[0])})
         messages.append(
-            f"images outside of the folders for training and validation, which are left out: {left_out} "
+            f"images outside of the folders for training and validation, which are ignored: {n_ignored} "
             f"({listing(outside[:5])})"
         )
     return FolderParts([file for file, _ in used], [parts[1:] for _, parts in used], part, messages)

@@ -164,7 +164,7 @@ def _check_readable(source: Source, bad: dict[int, ImageError], *, skip_bad: boo
         raise InputError(f"none of the {len(source)} images can be read; {row}: {reason}{hint}")
     if not skip_bad:
         others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
-        raise InputError(f"{row}: {reason}{others}; `skip_bad=True` leaves them out and lists them")
+        raise InputError(f"{row}: {reason}{others}; `skip_bad=True` skips them and lists them")
 
 
 def _check_plausible(source: Source) -> None:

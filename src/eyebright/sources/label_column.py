@@ -82,7 +82,7 @@ def read_class(table: TextTable, name: str) -> TargetColumns:
     messages = [f"column '{name}' holds one class for each image{spaces}: {len(cells)} classes"]
     known = ~column.isin([_UNKNOWN])
     if not known.all():
-        messages.append(f"images of unknown class (?), which are left out: {int((~known).sum())}")
+        messages.append(f"images of unknown class (?), which are ignored: {int((~known).sum())}")
     return TargetColumns("class", (name,), column, tuple(messages), known=known)
 
 

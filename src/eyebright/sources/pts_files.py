@@ -51,18 +51,18 @@ def read_pts_files(images: Sequence[Path]) -> Floats:
     return np.stack(points)
 
 
-def pts_messages(images: Sequence[Path], left_out: int) -> list[str]:
+def pts_messages(images: Sequence[Path], n_without: int) -> list[str]:
     """How the files were read, sentences for the user.
 
     Args:
         images: with points.
-        left_out: how many images have none.
+        n_without: how many images have none.
     """
     messages = [
         f"points of {len(images)} images are in the {_EXTENSION} file beside each",
         "these files give the centre of the first pixel as (1, 1): 0.5 is subtracted from each coordinate",
     ]
-    return messages + ([f"images without a {_EXTENSION} file, which are left out: {left_out}"] if left_out else [])
+    return messages + ([f"images without a {_EXTENSION} file, which are ignored: {n_without}"] if n_without else [])
 
 
 def read_pts(path: Path) -> Floats:

@@ -92,7 +92,7 @@ class Source:
         sizes: shape (n, 2), height and width of each image in pixels; 0 if its header was not read. None: none was
             read.
         messages: how the data were read, sentences for the user, which are made printable and bounded.
-        skipped: images that were left out because they cannot be read, path to reason.
+        skipped: images that were skipped because they cannot be read, path to reason.
         asked: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
@@ -138,16 +138,14 @@ class Source:
         return "; ".join([f"Source: {len(self)} images", *self.messages])
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the messages, the first images, and those that were left out."""
+        """What a notebook shows: the messages, the first images, and those that were skipped."""
         block = self.block()
         rows = [(row.path, block.text(block.read(row.target))) for row in islice(self, _SHOWN)]
-        skipped = (
-            html.table(("left out", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
-        )
+        skipped = html.table(("skipped", "because"), list(self.skipped.items()), text_columns=2) if self.skipped else ""
         return html.block(
             f"Source: {len(self):,} images",
             *map(html.paragraph, self.messages),
-            html.table(("image", "target"), rows, text_columns=2, left_out=len(self) - len(rows)),
+            html.table(("image", "target"), rows, text_columns=2, n_omitted=len(self) - len(rows)),
             skipped,
         )
 

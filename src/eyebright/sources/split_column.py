@@ -65,7 +65,7 @@ def read_part(
     tests = part.isin(["test"])
     if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
         table, part = table.take(~tests), part[~tests]
-        messages.append(f"images for testing without any label, which are left out: {int(tests.sum())}")
+        messages.append(f"images for testing without any label, which are ignored: {int(tests.sum())}")
     return table, part, [*part_messages(part, column=column), *messages]
 
 

@@ -111,15 +111,15 @@ def _extension_message(written_names: Strings, files: Strings) -> list[str]:
 def _row_messages(
     table: TextTable, group_column: str | None, used: Sequence[str], *, n_duplicates: int
 ) -> Iterator[str]:
-    """What binds rows together, and what is left out."""
+    """What groups rows, and what is ignored."""
     if group_column:
         yield f"images with the same cell in column '{group_column}' belong together"
         if blank := sum(not cell or is_unknown(cell) for cell in table.columns[group_column]):
             yield f"images without a known '{group_column}', each of which is on its own: {blank}"
     if n_duplicates:
-        yield f"duplicate rows (same image and target), which are left out: {n_duplicates}"
+        yield f"duplicate rows (same image and target), which are ignored: {n_duplicates}"
     if table.nameless:
-        yield f"columns without a name in the header, which are left out: {table.nameless}"
+        yield f"columns without a name in the header, which are ignored: {table.nameless}"
     if others := [name for name in table.columns if name not in used]:
         yield f"not used for training: the columns {listing(others)}"
 

@@ -75,10 +75,10 @@ class TextTable:
     Args:
         path: the path of the file.
         columns: the cells of each column by its name, without spaces around them; columns without a name (a row number
-            that was saved too) are left out.
+            that was saved too) are ignored.
         lines: shape (n,), the line of the file on which each row begins; the first line is 1.
         separator: between two cells.
-        nameless: how many columns without a name were left out that hold more than row numbers.
+        nameless: how many columns without a name were ignored that hold more than row numbers.
     """
 
     path: str

@@ -33,7 +33,7 @@ class PointBlock(TargetBlock):
     """The target field with points (x, y), in pixels of the user's image.
 
     The model's outputs are in [-1, 1] over the image that it sees: -1 is the left or top edge, 1 the right or
-    bottom one (``2 * x / width - 1``). Points that are unknown (NaN, None) or that a crop has cut off are left out of
+    bottom one (``2 * x / width - 1``). Points that are unknown (NaN, None) or that a crop has cut off are ignored by
     the loss.
 
     Args:

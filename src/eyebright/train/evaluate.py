@@ -103,7 +103,7 @@ def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n
     if not task.is_geometric:
         return task.to_user_units(given.targets, given.warps)  # the network is trained on standardized numbers
     positions = {index: i for i, index in enumerate(dataset.indices)}
-    return torch.stack([task.encode(dataset.value(positions[index])) for index in given.indices])
+    return torch.stack([task.encode(dataset.raw_target(positions[index])) for index in given.indices])
 
 
 def build_evaluation(

@@ -119,9 +119,9 @@ class FeatureCache:
             self._tables[view_epoch] = table
 
     def _add_missing(self, table: "_FeatureTable", view_epoch: int, epoch: int) -> None:
-        """Computes the images that the view's own epoch left out, if another epoch needs some of them.
+        """Computes the images that the view's own epoch did not contain, if another epoch needs some of them.
 
-        A single process computes every image that was left out, always in the same batches, so a resumed run gets
+        A single process computes every image that it did not contain, always in the same batches, so a resumed run gets
         equal features. With several processes, each computes only the images that it needs.
         """
         indices = self._loader.dataset.indices

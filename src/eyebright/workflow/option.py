@@ -7,7 +7,7 @@
 The field's name, type and default and its `Option` are the only declaration. The command line, its help, the check of
 the values, the JSON form and the table in ``docs/options.md`` are made from it.
 
-Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` leaves them out``. The command
+Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` skips them``. The command
 line replaces it by the flag, ``--skip-bad``.
 """
 

@@ -118,7 +118,7 @@ class Options:
         float,
         Option("Share of the images for validation, if the data contain no split.", DATA, at_least=0.01, at_most=0.9),
     ] = _defaults.VALID_PCT
-    skip_bad: Annotated[bool, Option("Leave unreadable images out and list them.", DATA)] = False
+    skip_bad: Annotated[bool, Option("Skip unreadable images and list them.", DATA)] = False
     sampling: Annotated[
         str,
         Option(

@@ -90,7 +90,7 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
     learner.save_model(out, evaluation=evaluation, report=_facts(learner, source, options, skipped).to_json())
     learner.run.device.on_main(write)
-    _say_left_out(skipped, say)
+    _say_skipped(skipped, say)
     return learner
 
 
@@ -187,9 +187,9 @@ def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, 
             resume=resume,
         )
     except ImageError as error:
-        raise InputError(f"{error}; `skip_bad=True` leaves it out and lists it") from None
+        raise InputError(f"{error}; `skip_bad=True` skips it and lists it") from None
     except EyebrightError:
-        _say_left_out(dls.skipped, say)  # they may be the reason
+        _say_skipped(dls.skipped, say)  # they may be the reason
         raise
     say(f"trained in {learner.run.device.precision_reason}")
     if dls.cache is not None:
@@ -212,7 +212,7 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
     if absent := [name for name, positive in zip(learner.dls.vocab, has, strict=True) if not positive]:
         say(
             f"labels that no validation image has: {listing(absent)}; they get the threshold for all "
-            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP leaves them out"
+            "labels, or 0.5 where that gives them to most images; macro F1 counts them as 0, mAP ignores them"
         )
     return evaluation.with_decision(learner.decision)
 
@@ -262,6 +262,6 @@ def _say_nothing(_: str) -> None:
     """Ignores the sentence; for all processes but the main one."""
 
 
-def _say_left_out(skipped: Mapping[str, str], say: Say) -> None:
+def _say_skipped(skipped: Mapping[str, str], say: Say) -> None:
     for path, reason in skipped.items():
-        say(f"left out: {path}: {reason}")
+        say(f"skipped: {path}: {reason}")

@@ -1,6 +1,7 @@
 """All executors - serial, threads, processes - give the same samples and the same errors."""
 
 import gc
+import itertools
 import multiprocessing
 import os
 import random
@@ -27,6 +28,7 @@ from eyebright.data.loader import Loader
 from eyebright.data.process_executor import ProcessExecutor, ProcessPool, can_fork
 from eyebright.data.sample_loader import Chunk, SampleLoader
 from eyebright.errors import DataError, ImageError
+from eyebright.image import decode_memory
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
@@ -503,3 +505,28 @@ def test_the_host_size_of_a_pipeline_is_that_of_its_cpu_transforms(folder: Path)
     block = squares_block(folder, item_tfms=Resize((30, 50)), batch_tfms=aug_transforms(size=20))
     assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cuda")).host_size == (30, 50)
     assert Pipeline.create(block.item_tfms, block.batch_tfms, torch.device("cpu")).host_size == (20, 20)
+
+
+@needs_fork
+def test_worker_processes_and_threads_read_large_images_one_after_another_where_memory_is_short(
+    make: Make, folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The images count as large, and no memory as available; what is inside of preprocessing says when."""
+    monkeypatch.setattr(decode_memory, "_SMALL", 0)
+    monkeypatch.setattr(decode_memory, "available_memory", lambda: 0)
+    preprocess = Pipeline._preprocess
+
+    def logged(pipeline: Pipeline, *args: Any) -> Any:
+        began = time.monotonic()
+        made = preprocess(pipeline, *args)
+        time.sleep(0.01)
+        (tmp_path / f"{began}-{os.getpid()}").write_text(f"{began} {time.monotonic()}")
+        return made
+
+    monkeypatch.setattr(Pipeline, "_preprocess", logged)
+    executor = make(sample_loader_of(squares_block(folder), table))
+    for chunk in [executor.submit([2 * i, 2 * i + 1], 0) for i in range(6)]:
+        chunk.result()
+    spans = sorted(tuple(map(float, file.read_text().split())) for file in tmp_path.glob("*.*-*"))
+    assert len(spans) == 12
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))

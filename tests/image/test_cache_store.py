@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eyebright._system import memory
 from eyebright.errors import InputError
 from eyebright.image import cache_store as stores
-from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Store, available_memory
+from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Store
 from eyebright.image.decode import Pixels
 
 KEY = "ab12-1"
@@ -237,13 +238,9 @@ def test_two_processes_can_fill_one_folder_at_the_same_time(tmp_path: Path) -> N
     assert len(files(tmp_path)) == 150
 
 
-def test_available_memory_is_at_most_the_physical_memory() -> None:
-    assert 0 < available_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def test_the_default_memory_limit_is_divided_between_local_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_system_memory", lambda: 8000)
-    monkeypatch.setattr(stores, "_cgroup_memory", lambda: None)
+    monkeypatch.setattr(memory, "_system_memory", lambda: 8000)
+    monkeypatch.setattr(memory, "_cgroup_memory", lambda: None)
     assert MemoryStore().limit == 2000
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # set by torchrun
     assert MemoryStore().limit == 500

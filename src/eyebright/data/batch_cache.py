@@ -6,9 +6,9 @@ from typing import NamedTuple, final
 
 import torch
 
+from eyebright._system.memory import available_memory
 from eyebright.data.batch import Batch
 from eyebright.image.cache import file_signature
-from eyebright.image.cache_store import available_memory
 
 _MEMORY_DIVISOR = 4  # the limit is this part of the memory that is available when the first batch is cached
 

@@ -32,6 +32,7 @@ from eyebright._system.signals import exit_with_parent
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import Chunk, LoadedSample, SampleLoader
 from eyebright.errors import DataError
+from eyebright.image.decode_memory import MemoryBudget, use_budget
 from eyebright.image.warp import Warp
 from eyebright.transforms.draw import Draw
 from eyebright.transforms.pipeline import Preprocessed
@@ -125,11 +126,13 @@ class ProcessPool:
         )
 
     def _start(self) -> ProcessPoolExecutor:
+        fork = multiprocessing.get_context("fork")
         pool = ProcessPoolExecutor(
             self._workers,
-            mp_context=multiprocessing.get_context("fork"),
+            mp_context=fork,
             initializer=_init_worker,
-            initargs=(self._sample_loaders, self._memory, os.getpid()),
+            # A new pool has a new budget, since a worker that dies gives back nothing of the old one.
+            initargs=(self._sample_loaders, self._memory, MemoryBudget(fork), os.getpid()),
         )
         children_before = multiprocessing.active_children()
         outcome: Future[object] = Future()
@@ -281,9 +284,12 @@ class _WorkerState(NamedTuple):
 _worker_state: _WorkerState | None = None
 
 
-def _init_worker(sample_loaders: Sequence[SampleLoader], memory: _SharedPixels, parent: int) -> None:
+def _init_worker(
+    sample_loaders: Sequence[SampleLoader], memory: _SharedPixels, budget: MemoryBudget, parent: int
+) -> None:
     global _worker_state  # noqa: PLW0603 - a worker process reads for one pool only
     _worker_state = _WorkerState(sample_loaders, memory)
+    use_budget(budget)
     gc.freeze()  # the garbage collector would write to objects from before the fork, and so copy their memory
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

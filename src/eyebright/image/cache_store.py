@@ -22,6 +22,7 @@ from typing import Any, final
 
 import numpy as np
 
+from eyebright._system.memory import available_memory
 from eyebright.errors import InputError
 from eyebright.image.decode import Pixels
 from eyebright.io.atomic import write_atomically
@@ -34,7 +35,6 @@ _HEADER = struct.Struct("<8sIII")  # magic, height, width, checksum
 _OFFSET = 64  # bytes before the pixels
 _STALE_AFTER = 3600  # seconds; an older temporary file was left by a process that was killed
 _MEASUREMENTS = 16  # the folder is measured again after each 1/16 of the limit is written: others write to it too
-_DEFAULT_MEMORY = 4 * 2**30  # bytes, assumed if the system does not report the available memory
 
 
 class Store(ABC):
@@ -191,15 +191,6 @@ class FolderStore(Store):
         return total
 
 
-def available_memory() -> int:
-    """The memory in bytes that this process can allocate.
-
-    If torchrun has started several processes on this machine, the available memory is divided between them.
-    """
-    limits = [value for value in (_system_memory(), _cgroup_memory()) if value is not None]
-    return max(min(limits, default=_DEFAULT_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-
-
 def format_megabytes(count: int) -> str:
     """A number of bytes as text: ``"540 MB"``, ``"1,200 MB"``."""
     return f"{count / 1e6:,.0f} MB"
@@ -249,23 +240,3 @@ def _size_unless_stale(entry: "os.DirEntry[str]") -> int:
     except OSError:  # another process has deleted it, or there is no permission
         return 0
     return status.st_size
-
-
-def _system_memory() -> int | None:
-    """The bytes that Linux reports as available; elsewhere half of the physical memory; None if unknown."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _cgroup_memory() -> int | None:
-    """The memory left to a container (control groups, version 2); None without a limit."""
-    group = Path("/sys/fs/cgroup")
-    try:
-        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no control group, or its limit is "max"
-        return None

@@ -40,6 +40,7 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError
+from eyebright.image.decode_memory import decode_memory
 from eyebright.image.exif import DAMAGED_EXIF, read_orientation
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
@@ -121,11 +122,12 @@ def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) ->
         image = _identify(source, file)
         if image.format in _JPEG_FORMATS:
             _check_jpeg(source, file)
-        if reduce > 1 and image.format in _JPEG_FORMATS:
-            image.draft(None, (image.width // reduce, image.height // reduce))
-            reduce = 1
-        image.load()
-        return _by_strips(image, reduce)
+        with decode_memory((image.height, image.width)):
+            if reduce > 1 and image.format in _JPEG_FORMATS:
+                image.draft(None, (image.width // reduce, image.height // reduce))
+                reduce = 1
+            image.load()
+            return _by_strips(image, reduce)
 
 
 def value_range(source: PathOrBytes) -> ValueRange | None:
@@ -139,8 +141,9 @@ def value_range(source: PathOrBytes) -> ValueRange | None:
         is_colour = _is_16_bit_colour(image)
         if not _is_16_bit(image) and not is_colour:
             return None
-        image.load()
-        return _value_range(image, is_colour=is_colour)
+        with decode_memory((image.height, image.width)):
+            image.load()
+            return _value_range(image, is_colour=is_colour)
 
 
 def pillow_notes(image: PIL.Image.Image) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from eyebright.image.decode import (
     to_rgb,
     value_range,
 )
+from eyebright.image.decode_memory import decode_memory
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.image.value_range import range_notes
 from eyebright.image.warp import Interpolation, PadMode, Warp
@@ -160,8 +161,9 @@ class Image:
             ImageError: the image cannot be read, is truncated or damaged, or its file has changed.
             InputError: the warp is for images of another size.
         """
-        pixels, warp = self.decode_for(warp)
-        return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
+        with decode_memory(self.shape):
+            pixels, warp = self.decode_for(warp)
+            return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
 
     def decoded(self, cache: PixelCache | None = None) -> Pixels:
         """The upright pixels at full size; the array must not be modified.
@@ -243,7 +245,8 @@ class Image:
         if isinstance(self._source, np.ndarray):
             return self._source
         assert self._header is not None  # only an array has none
-        stored = decode(self._source, reduce=reduce, plain_jpeg=self._header.plain_jpeg)
+        with decode_memory(self._header.stored_size):
+            stored = decode(self._source, reduce=reduce, plain_jpeg=self._header.plain_jpeg)
         if stored.shape[:2] != _divided_size(self._header.stored_size, reduce):
             raise ImageError(source_name(self._source), _CHANGED)
         return _ORIENTATIONS[self._header.orientation][0](stored)

@@ -16,11 +16,12 @@ from typing import final
 import torch
 from torch import Tensor
 
+from eyebright._system.memory import available_memory
 from eyebright._system.timer import Timer
 from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
-from eyebright.image.cache_store import available_memory, format_megabytes
+from eyebright.image.cache_store import format_megabytes
 from eyebright.models.split_model import SplitModel
 from eyebright.train.device import Device
 from eyebright.train.run import FORWARD, WAITING, TrainBatch

@@ -24,6 +24,7 @@ from eyebright._system.timer import Timer
 from eyebright.errors import DataError
 from eyebright.image.cache import PixelCache
 from eyebright.image.canonical import CANONICAL, PixelsVersion, Placement, canonical_pixels
+from eyebright.image.decode_memory import decode_memory
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.transforms.draw import (
@@ -182,7 +183,10 @@ class Pipeline:
             ImageError: the image cannot be read.
             InputError: a pixel function changes the shape or the dtype of an image.
         """
-        timer = timer or Timer()
+        with decode_memory(drawn.image.shape):
+            return self._preprocess(drawn, timer or Timer())
+
+    def _preprocess(self, drawn: DrawnImage, timer: Timer) -> Preprocessed:
         image, draw, device_draw, placement = drawn
         if placement is not None and not self.fast_decode:
             with timer("decoding"):

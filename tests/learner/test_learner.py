@@ -1,5 +1,6 @@
 """The methods of `Learner`: those of the book, and their differences from it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from eyebright.transforms.normalize import Normalize, imagenet_stats
 from eyebright.transforms.spatial import Resize
 from eyebright.transforms.torchvision import PixelTransform
 from support.images import coloured_squares
-from support.learners import small_learner, squares_block, squares_learner
+from support.learners import SQUARES, small_learner, squares_block, squares_learner
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,23 @@ def test_fine_tune_trains_the_head_and_then_all_layers(folder: Path, table: pd.D
     assert [len(learner.run.history), len(learner.run.lrs)] == [3, 3 * len(learner.dls.train)]
     assert learner.run.lrs[0] == pytest.approx((4e-5, 4e-5, 4e-4))  # gold: fine_tune(2, base_lr=1e-2)
     assert learner.run.lrs[len(learner.dls.train)] == pytest.approx((1e-5, 1e-4, 1e-3))
+
+
+@pytest.mark.parametrize("kind", ["points", "regression"])
+def test_a_new_model_of_points_or_numbers_predicts_the_middle_so_its_loss_is_that_of_the_middle(
+    folder: Path, table: pd.DataFrame, kind: str
+) -> None:
+    learner = small_learner(squares_block(folder, **SQUARES[kind]).dataloaders(table, bs=8))
+    targets = torch.cat([y for _, y in learner.dls.valid])
+    assert learner.validate()[0] == pytest.approx(float(targets.square().nanmean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("init", [nn.init.kaiming_normal_, None])
+def test_an_initialisation_that_is_given_holds_for_the_last_layer_of_points_too(
+    folder: Path, table: pd.DataFrame, init: Callable[[torch.Tensor], torch.Tensor] | None
+) -> None:
+    learner = small_learner(squares_block(folder, **SQUARES["points"]).dataloaders(table, bs=8), init=init)
+    assert all(bool(weight.any()) for name, weight in learner.model.head.named_parameters() if "weight" in name)
 
 
 def test_frozen_to_is_right_after_an_early_stop(folder: Path, table: pd.DataFrame) -> None:

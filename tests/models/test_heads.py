@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -74,6 +75,13 @@ def test_initialize_sets_biases_to_zero_and_accepts_any_initializer() -> None:
     assert isinstance(last, nn.Linear)
     assert (last.weight == 1).all()
     assert (last.bias == 0).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"lin_first": True}, {"lin_ftrs": []}, {"bn_final": True}])
+def test_with_a_zero_last_layer_the_first_outputs_are_the_middle_of_the_range(options: dict[str, Any]) -> None:
+    head = create_head(8, 3, y_range=(2, 6), **options)
+    initialize(head, zero_last_layer=True)
+    assert head(torch.randn(4, 8, 2, 2)).detach().numpy() == pytest.approx(4)
 
 
 def test_without_a_first_batch_norm_the_first_linear_layer_has_a_bias() -> None:

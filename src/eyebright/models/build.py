@@ -241,6 +241,7 @@ def build_model(
     *,
     pretrained: bool | Literal["auto"] = False,
     init: Initializer | None = nn.init.kaiming_normal_,
+    zero_last_layer: bool = False,
 ) -> ImageModel:
     """The model of ``description``, with a randomly initialised head.
 
@@ -249,6 +250,7 @@ def build_model(
         pretrained: True loads the backbone's pretrained weights, False initialises it at random; ``"auto"`` loads
             them if they are found (the model's ``origin`` tells).
         init: initialises one weight tensor of the head in place; None keeps PyTorch's default initialisation.
+        zero_last_layer: the weights of the head's last layer become 0 after that, see `initialize`.
 
     Raises:
         InputError: the backbone does not exist or cannot process the described input, or its feature maps need pooling.
@@ -272,7 +274,7 @@ def build_model(
         y_range=description.y_range,
     )
     if init is not None:
-        initialize(head, init)
+        initialize(head, init, zero_last_layer=zero_last_layer)
     return ImageModel(backbone.module, head, description, origin=None if weights is None else weights.origin)
 
 

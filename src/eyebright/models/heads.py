@@ -117,12 +117,16 @@ def create_head(
     return nn.Sequential(*layers)
 
 
-def initialize(module: nn.Module, init: Initializer = nn.init.kaiming_normal_) -> None:
+def initialize(
+    module: nn.Module, init: Initializer = nn.init.kaiming_normal_, *, zero_last_layer: bool = False
+) -> None:
     """Reinitialises the weights of all layers except normalisation layers; biases become 0.
 
     Args:
         module: changed in place.
         init: initialises one weight tensor in place; fastai's default is ``nn.init.kaiming_normal_``.
+        zero_last_layer: the weights of the last linear layer become 0, so that the first outputs are 0 (in the middle
+            of a ``y_range``).
     """
     for layer in module.modules():
         if isinstance(layer, NORM_LAYERS) or not isinstance(getattr(layer, "weight", None), nn.Parameter):
@@ -130,6 +134,9 @@ def initialize(module: nn.Module, init: Initializer = nn.init.kaiming_normal_) -
         init(layer.weight)  # type: ignore[arg-type]
         if isinstance(layer.bias, nn.Parameter):
             nn.init.zeros_(layer.bias)
+    linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    if zero_last_layer and linears:
+        nn.init.zeros_(linears[-1].weight)
 
 
 def _dropouts(ps: float | Sequence[float], linears: int) -> list[float]:

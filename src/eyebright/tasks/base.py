@@ -73,6 +73,8 @@ class TargetBlock(Block):
     """Whether a crop may have another value than the whole image."""
     y_range: ClassVar[tuple[float, float] | None] = None
     """(low, high) range of the outputs of a model's head; None: unbounded."""
+    zero_last_layer: ClassVar[bool] = False
+    """Whether the weights of a new model's last layer are 0, so that training starts at the middle of the values."""
     is_checked_early: ClassVar[bool] = False
     """Whether every unique target is read and checked with `check` before training."""
 

@@ -53,6 +53,7 @@ class PointBlock(TargetBlock):
     is_geometric: ClassVar[bool] = True
     needs_whole_image: ClassVar[bool] = True
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
+    zero_last_layer: ClassVar[bool] = True
     count: int | None
     mirror: tuple[int, ...] | None
     names: tuple[str, ...] | None

@@ -42,6 +42,7 @@ class RegressionBlock(TargetBlock):
     form: ClassVar[TargetForm] = "numbers"
     section: ClassVar[SectionName] = "numbers"
     needs_whole_image: ClassVar[bool] = True
+    zero_last_layer: ClassVar[bool] = True
     count: int | None
     names: tuple[str, ...] | None
     standardize: bool

@@ -130,7 +130,7 @@ def predict(model: Path, paths: Sequence[Path], *, fast_decode: bool) -> torch.T
     predictor = load_predictor(model, fast_decode=fast_decode)
     if predictor.manifest.pixels_version != CANONICAL:
         raise SystemExit(f"the model has the pixels {predictor.manifest.pixels_version}; train one with this version")
-    return torch.stack([prediction.scores for prediction in predictor.predict(list(paths))])
+    return torch.stack([prediction.activated for prediction in predictor.predict(list(paths))])
 
 
 if __name__ == "__main__":

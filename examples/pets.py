@@ -114,7 +114,7 @@ def saved_model_predicts_the_same(learn: Learner, folder: Path) -> bool:
     files = list(learn.dls.valid_ds.items)
     trained, loaded = learn.predictor().predict(files), load_predictor(folder).predict(files)
     return all(
-        a.answer == b.answer and torch.allclose(a.scores, b.scores, atol=1e-5)
+        a.decoded == b.decoded and torch.allclose(a.activated, b.activated, atol=1e-5)
         for a, b in zip(trained, loaded, strict=True)
     )
 

@@ -73,11 +73,11 @@ def main() -> None:
     images = list(dls.valid_ds.items)
     predictions = load_predictor(arguments.out).predict(images)
     errors = [
-        np.linalg.norm(prediction.answer.xy.numpy()[0] - head_center(image))
+        np.linalg.norm(prediction.decoded.xy.numpy()[0] - head_center(image))
         for prediction, image in zip(predictions, images, strict=True)
     ]
     trained = learn.predict(images[0]).decoded.xy
-    same = np.allclose(trained.numpy(), predictions[0].answer.xy.numpy(), atol=1e-3)
+    same = np.allclose(trained.numpy(), predictions[0].decoded.xy.numpy(), atol=1e-3)
     mean_point = np.mean([head_center(image) for image in dls.train_ds.items], axis=0)
     baseline = np.mean([np.linalg.norm(mean_point - head_center(image)) for image in images])
     print(f"mean error {np.mean(errors):.1f} px on person {arguments.person} ({len(errors)} images of 640x480)")

@@ -104,7 +104,7 @@ def saved_model_predicts_the_same(learn: Learner, folder: Path, files: list[Path
     """Whether the saved model predicts the same labels and probabilities as the trained one."""
     trained, loaded = learn.predictor().predict(files), load_predictor(folder).predict(files)
     return all(
-        a.answer == b.answer and torch.allclose(a.scores, b.scores, atol=1e-5)
+        a.decoded == b.decoded and torch.allclose(a.activated, b.activated, atol=1e-5)
         for a, b in zip(trained, loaded, strict=True)
     )
 

@@ -56,7 +56,7 @@ def evaluation_is_predicted(work: Work) -> Iterator[Row]:
         evaluation = learner.evaluate()
         learner.save_model(folder, evaluation=evaluation)
         found = _probabilities(folder, work, torch.device("cpu"), work.sizes.bs)
-        yield _within("what is saved is what is answered", found, evaluation.scores, OUTPUTS)
+        yield _within("what is saved is what is answered", found, evaluation.activated, OUTPUTS)
 
 
 def executors_agree(work: Work) -> Iterator[Row]:
@@ -161,7 +161,7 @@ def _probabilities(folder: str, work: Work, device: torch.device, bs: int) -> to
     predicted = load_predictor(folder, device=device, runtime="torch").predict(work.valid_paths, bs=bs)
     if predicted.skipped:
         raise ValueError(f"{len(predicted.skipped)} images were skipped: {predicted.skipped}")
-    return torch.stack([prediction.scores for prediction in predicted])
+    return torch.stack([prediction.activated for prediction in predicted])
 
 
 def _centroid(image: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def main() -> None:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             return list(pool.map(read, settings.images))
 
-    result = time_single_predictions(settings, lambda path: predictor.predict(path)[0].scores.tolist())
+    result = time_single_predictions(settings, lambda path: predictor.predict(path)[0].activated.tolist())
     pixels = np.stack(read_all())
     pixel_batches = [pixels[i : i + settings.bs] for i in range(0, len(pixels), settings.bs)]
     times = [

@@ -88,7 +88,7 @@ def predictions(learner: Learner, settings: Settings) -> list[Any]:
     if settings.kind != "points":
         return learner.get_preds()[0].tolist()
     predicted = learner.predictor().predict([settings.items[i]["path"] for i in settings.valid])
-    return [prediction.answer.xy[0].tolist() for prediction in predicted]
+    return [prediction.decoded.xy[0].tolist() for prediction in predicted]
 
 
 if __name__ == "__main__":

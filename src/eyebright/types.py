@@ -193,15 +193,17 @@ class LabelSet(AbstractSet[str]):
 
 
 def refuse_nan(values: Float[Tensor, "..."], name: str) -> None:
-    """Raises `InputError` if a value is NaN: a comparison with NaN is False, which would be an answer.
+    """Raises `InputError` if a value is NaN: a comparison with NaN is False, which would be a decision.
 
     Args:
-        values: predicted scores.
+        values: predicted probabilities or values.
         name: what they are called in the message.
     """
     if values.is_floating_point() and bool((wrong := values.isnan()).any()):
         count = f"{int(wrong.sum()):,} of {values.numel():,}"
-        raise InputError(f"{count} {name} are NaN, which is no answer; the outputs of the model are NaN or infinite")
+        raise InputError(
+            f"{count} {name} are NaN, so there is no prediction; the outputs of the model are NaN or infinite"
+        )
 
 
 LONGEST_LABEL = 1000

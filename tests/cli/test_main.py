@@ -78,8 +78,8 @@ def test_labelled_images_become_a_model_that_predicts_the_same_numbers(
     assert len(table) == 40
     predictor = load_predictor(squares / "model")
     one = predictor.predict(table["path"][7])[0]
-    assert one.scores.tolist() == pytest.approx(table.iloc[7][["blue", "green", "red"]].tolist(), abs=1e-5)
-    assert table["labels"][7] == predictor.target.text(one.answer)  # pyright: ignore[reportGeneralTypeIssues]
+    assert one.activated.tolist() == pytest.approx(table.iloc[7][["blue", "green", "red"]].tolist(), abs=1e-5)
+    assert table["labels"][7] == predictor.target.text(one.decoded)  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def test_a_folder_for_each_class_is_one_label_per_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

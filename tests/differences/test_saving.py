@@ -52,7 +52,7 @@ FIRST_SCHEMA: dict[str, Any] = {
 PREDICT_IN_NEW_PROCESS = """
 import sys
 from eyebright.learner.saved_learner import load_learner
-print(*load_learner(sys.argv[1]).predict(sys.argv[2]).scores.tolist())
+print(*load_learner(sys.argv[1]).predict(sys.argv[2]).activated.tolist())
 """
 
 
@@ -78,7 +78,7 @@ def test_a_model_trained_with_lambda_getters_can_be_exported(folder: Path, table
     process = in_another_process("-W", "ignore", "-c", PREDICT_IN_NEW_PROCESS, str(exported), str(image))
     assert process.returncode == 0, process.stderr
     scores = [float(score) for score in process.stdout.split()]
-    assert scores == pytest.approx(learner.predict(image).scores.tolist(), abs=1e-5)
+    assert scores == pytest.approx(learner.predict(image).activated.tolist(), abs=1e-5)
 
 
 def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_model_saved_by_an_older_version_is_loaded(folder: Path, table: pd.Dat
     [one] = predictor.predict(torch.full((3, 32, 32), 0.5))
     with torch.no_grad():
         expected = model(torch.full((1, 3, 32, 32), 128 / 255)).sigmoid()[0]
-    assert torch.allclose(one.scores, expected, atol=1e-5)
+    assert torch.allclose(one.activated, expected, atol=1e-5)
 
 
 def test_a_manifest_contains_no_names_of_modules(folder: Path, table: pd.DataFrame) -> None:
@@ -111,7 +111,7 @@ def test_predictions_for_many_images_include_their_paths(folder: Path, table: pd
     assert predictions.to_frame()["path"].tolist() == [str(path) for path in paths[:5]]
     assert list(predictions.skipped) == [str(tmp_path / "missing.png")]
     single = predictor.predict(paths[0])[0]
-    assert torch.allclose(single.scores, predictions[0].scores, atol=1e-5)
+    assert torch.allclose(single.activated, predictions[0].activated, atol=1e-5)
 
 
 def test_an_exported_model_includes_its_normalisation(folder: Path, table: pd.DataFrame) -> None:

@@ -78,7 +78,7 @@ def test_metrics_predictions_titles_and_the_saved_model_use_the_same_thresholds(
     assert titles == [learner.dls.target.text(labels) or "(no label)" for labels in decoded]
     images = [folder / name for name in table[table["is_valid"]]["fname"]]
     saved = load_predictor(learner.save_model(tmp_path / "model"))
-    assert [prediction.answer for prediction in saved.predict(images)] == decoded
+    assert [prediction.decoded for prediction in saved.predict(images)] == decoded
     assert learner.predict(images[0]).decoded == decoded[0]
 
 

@@ -30,7 +30,7 @@ def labels_evaluation(labels: ScoredLabels) -> Evaluation:
 def test_thresholds_are_tuned_on_the_evaluation(name: str, metric: str, per_class: bool) -> None:
     evaluation = labels_evaluation(SETS[name])
     decision = fit_decision(evaluation, metric=metric, per_class=per_class)
-    expected = tune_thresholds(evaluation.scores, evaluation.targets, metric=metric, per_class=per_class)
+    expected = tune_thresholds(evaluation.activated, evaluation.targets, metric=metric, per_class=per_class)
     assert decision.thresholds == expected
     assert decision.thresholds.metric == metric
     assert decision.target is evaluation.decision.target

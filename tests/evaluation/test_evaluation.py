@@ -72,7 +72,7 @@ def test_outputs_and_targets_survive_a_round_trip_exactly(kind: str) -> None:
     torch.testing.assert_close(read.targets, given.targets, equal_nan=True, rtol=0, atol=0)
     assert torch.equal(read.sizes, given.sizes)
     assert (read.files, read.root, read.part) == (given.files, given.root, given.part)
-    torch.testing.assert_close(read.scores, given.scores, rtol=0, atol=0)
+    torch.testing.assert_close(read.activated, given.activated, rtol=0, atol=0)
     assert [str(value) for value in read.decoded] == [str(value) for value in given.decoded]
 
 

@@ -193,7 +193,7 @@ def test_paths_and_arrays_without_targets_are_predicted_as_in_fastai(breeds: Dat
     assert list(from_string[0].shape) == EXTRA["test_dl with str paths (training used Path)"]
     assert torch.allclose(from_string[0][0], predicted[0][0], atol=1e-6)
     for kind, image in (("ndarray", np.zeros((40, 40, 3), dtype=np.uint8)), ("str", str(files[0]))):
-        assert str(learner.predict(image).scores.shape) == EXTRA[f"predict({kind})"]
+        assert str(learner.predict(image).activated.shape) == EXTRA[f"predict({kind})"]
     assert [len(breeds.train), len(breeds.valid)] == EXTRA["len(train), len(valid) for 48/12 items at bs 8"]
 
 

@@ -25,7 +25,7 @@ def test_a_model_of_schema_1_gives_the_same_predictions(kind: str) -> None:
     expected = json.loads((FOLDER / kind / "expected.json").read_text(encoding="utf-8"))
     predictor = load_predictor(FOLDER / kind, device="cpu")
     predictions = predictor.predict(IMAGES)
-    assert [predictor.target.text(one.answer) for one in predictions] == expected["words"]
+    assert [predictor.target.text(one.decoded) for one in predictions] == expected["words"]
     frame = predictions.to_frame()
     assert list(frame.columns) == expected["frame"]["columns"]
     for column, cells in zip(

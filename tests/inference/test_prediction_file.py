@@ -41,7 +41,7 @@ def predictions(block: TargetBlock, count: int) -> Predictions:
     """Predictions of random outputs."""
     outputs = torch.randn(len(PATHS), block.n_out, generator=torch.Generator().manual_seed(0))
     decision = Decision(block)
-    scores = decision.scores(outputs)
+    scores = decision.activate(outputs)
     found = [Prediction(path, decision.decode(row), row) for path, row in zip(PATHS, scores, strict=True)]
     return Predictions(found[:count], {}, block)
 
@@ -83,8 +83,8 @@ def test_numbers_are_exact_in_float32(kind: str) -> None:
     found = predictions(BLOCKS[kind], 4)
     rows = list(csv.reader(io.StringIO(written(found, "csv"))))[1:]
     for one, row in zip(found, rows, strict=True):
-        numbers = [float(cell) for cell in row[-one.scores.numel() :]]
-        assert torch.equal(torch.tensor(numbers), one.scores.flatten())
+        numbers = [float(cell) for cell in row[-one.activated.numel() :]]
+        assert torch.equal(torch.tensor(numbers), one.activated.flatten())
 
 
 Values = strategies.lists(strategies.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=4)
@@ -111,7 +111,7 @@ def rows_of(file_format: PredictionFormat) -> list[list[str]]:
     lines: list[str] = []
     writer = PredictionWriter(lines.append, file_format, block)
     for i, path in enumerate([*FORMULAS[:5], "a\rb.png"]):
-        row = decision.scores(torch.eye(6)[i : i + 1] * 50 - 40)[0]
+        row = decision.activate(torch.eye(6)[i : i + 1] * 50 - 40)[0]
         writer.add(Prediction(path, decision.decode(row), row))
     writer.end()
     return list(csv.reader(io.StringIO("".join(lines), newline="")))

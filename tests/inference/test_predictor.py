@@ -48,7 +48,7 @@ def with_graph(tmp_path: Path) -> Path:
 
 
 def scores(predictor: Predictor, images: object, **options: int) -> torch.Tensor:
-    return torch.stack([one.scores for one in predictor.predict(images, **options)])
+    return torch.stack([one.activated for one in predictor.predict(images, **options)])
 
 
 def faster(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_predictions_are_in_the_order_of_the_images_in_any_batches(
     together = predictor.predict(photos, **options)
     assert [one.path for one in together] == [str(path) for path in photos]
     torch.testing.assert_close(scores(predictor, photos, **options), alone, rtol=0, atol=1e-5)
-    assert [one.answer for one in together] == [CLASSES[i] for i in alone.argmax(1)]
+    assert [one.decoded for one in together] == [CLASSES[i] for i in alone.argmax(1)]
 
 
 def test_the_repr_of_a_predictor_has_its_classes_and_its_runtime(plain: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_table_with_the_columns_of_a_kind_is_read_as_that_kind(kind: str, read
 def test_a_kind_has_its_entry_in_a_layer(kind: str, layer: str, trained: Callable[[str], Learner]) -> None:
     learner = trained(kind)
     task, evaluation = learner.dls.target, learner.evaluate()
-    value, scores = evaluation.decoded[0], evaluation.scores[0]
+    value, scores = evaluation.decoded[0], evaluation.activated[0]
     match layer:
         case "width":
             assert evaluation.outputs.shape == (6, task.n_out)

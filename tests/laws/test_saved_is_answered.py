@@ -66,11 +66,11 @@ def test_the_saved_model_predicts_what_the_saved_evaluation_holds(
     assert len(evaluation) == 10
     predictions = predictor.predict(evaluation.paths)
     assert [prediction.path for prediction in predictions] == [str(path) for path in evaluation.paths]
-    scores = torch.stack([prediction.scores for prediction in predictions])
-    torch.testing.assert_close(scores, evaluation.scores, **NEAR)
+    scores = torch.stack([prediction.activated for prediction in predictions])
+    torch.testing.assert_close(scores, evaluation.activated, **NEAR)
     for prediction, value in zip(predictions, evaluation.decoded, strict=True):
         torch.testing.assert_close(
-            predictor.target.target_row(predictor.target.encode(prediction.answer)),
+            predictor.target.target_row(predictor.target.encode(prediction.decoded)),
             predictor.target.target_row(predictor.target.encode(value)),
             **NEAR,
         )
@@ -100,8 +100,8 @@ def test_the_scores_of_the_last_epoch_are_those_of_the_evaluation(
     for metric in learner.metrics:
         given = {
             "logits": evaluation.outputs,
-            "decisions": evaluation.decision.decide(evaluation.scores) if metric.takes == "decisions" else None,
-        }.get(metric.takes, evaluation.scores)
+            "decisions": evaluation.decision.decide(evaluation.activated) if metric.takes == "decisions" else None,
+        }.get(metric.takes, evaluation.activated)
         assert last[metric.name] == pytest.approx(metric(given, evaluation.targets), rel=1e-5, nan_ok=True)
 
 

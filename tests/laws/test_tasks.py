@@ -105,7 +105,7 @@ def test_perfect_outputs_give_the_best_score_and_decode_to_the_truth(case: Case)
     targets = torch.stack([block.encode(value, WARP) for value in values])
     decision = Decision(block)
     warps = [WARP] * len(values)
-    scores = decision.scores(block.to_user_units(perfect_outputs(case, block, targets), warps))
+    scores = decision.activate(block.to_user_units(perfect_outputs(case, block, targets), warps))
     leading = block.metrics()[0]
     own = torch.stack([block.encode(value) for value in values])
     assert leading.takes in ("logits", "probabilities", "values")

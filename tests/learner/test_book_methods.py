@@ -130,7 +130,7 @@ def test_other_data_train_the_same_model_at_another_size(folder: Path, table: pd
     assert saved.dls.vocab == larger.vocab
     assert saved.predictor.model.description.input.size == (48, 48)
     image = larger.valid_ds.image(0).path
-    assert torch.allclose(saved.predict(image).scores, learner.get_preds()[0][0], atol=1e-4)
+    assert torch.allclose(saved.predict(image).activated, learner.get_preds()[0][0], atol=1e-4)
 
 
 def test_data_of_another_normalisation_are_refused(folder: Path, table: pd.DataFrame, several: Learner) -> None:

@@ -326,7 +326,7 @@ def test_the_prediction_of_one_image_equals_that_of_the_dataset(
 ) -> None:
     probabilities, _ = trained.get_preds()
     prediction = trained.predict(folder / table[table["is_valid"]].iloc[0]["fname"])
-    assert torch.allclose(prediction.scores, probabilities[0], atol=1e-5)
+    assert torch.allclose(prediction.activated, probabilities[0], atol=1e-5)
     assert prediction.decoded == trained.dls.target.decode(probabilities[0])
     with pytest.raises(ImageError, match="nowhere.png"):
         trained.predict("nowhere.png")
@@ -410,7 +410,7 @@ def test_an_exported_model_predicts_the_same_and_pickles_are_refused(
     decoded, decision, scores = saved.predict(image)
     assert decoded == trained.predict(image).decoded
     assert torch.equal(decision, trained.dls.target.encode(decoded))
-    assert torch.allclose(scores, trained.predict(image).scores, atol=1e-5)
+    assert torch.allclose(scores, trained.predict(image).activated, atol=1e-5)
     assert saved.vocab == trained.dls.vocab
     assert not saved.model.training
     with pytest.raises(InputError, match=r"'bears.pkl' is the name of a pickle.*export\('bears'\)"):
@@ -478,7 +478,7 @@ def test_a_deterministic_pixel_transform_is_also_applied_by_predict(folder: Path
     learner = small_learner(squares_block(folder, batch_tfms=[always, Resize(32)]).dataloaders(table, bs=8))
     whole, _ = learner.get_preds()
     images = [folder / name for name in table["fname"][table["is_valid"]]]
-    alone = [learner.predict(image).scores for image in images]
+    alone = [learner.predict(image).activated for image in images]
     torch.testing.assert_close(torch.stack(alone), whole, rtol=1e-4, atol=1e-5)
     plain = small_learner(squares_block(folder, batch_tfms=[Resize(32)]).dataloaders(table, bs=8))
     assert not torch.allclose(plain.get_preds()[0], whole, atol=1e-3)

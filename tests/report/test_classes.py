@@ -33,11 +33,11 @@ def blocks(evaluation: Evaluation) -> dict[str, list]:
 
 def test_accuracy_has_wilsons_interval_and_the_majority_as_baseline(evaluation):
     accuracy, macro = ClassReport(evaluation).metric_rows()
-    right = int((evaluation.scores.argmax(dim=1) == evaluation.targets).sum())
+    right = int((evaluation.activated.argmax(dim=1) == evaluation.targets).sum())
     interval = wilson(right, 60)
     assert (accuracy.value, accuracy.low, accuracy.high) == (right / 60, interval.low, interval.high)
     assert accuracy.baseline == pytest.approx(float((evaluation.targets == 2).float().mean()))
-    predicted = evaluation.scores.argmax(dim=1)
+    predicted = evaluation.activated.argmax(dim=1)
     expected = oracle.f1_score(evaluation.targets, predicted, average="macro", labels=range(4), zero_division=0)
     assert macro.value == pytest.approx(expected)
     assert macro.low <= macro.value <= macro.high
@@ -49,7 +49,7 @@ def test_without_training_images_there_is_no_baseline(evaluation):
 
 def test_per_class_scores_equal_those_of_sklearn(evaluation):
     (table,) = blocks(evaluation)["classes"]
-    predicted = evaluation.scores.argmax(dim=1)
+    predicted = evaluation.activated.argmax(dim=1)
     expected = oracle.precision_recall_fscore_support(evaluation.targets, predicted, labels=range(4), zero_division=0)
     for i in range(3):
         assert [cell.text for cell in table.rows[i][2:5]] == [f"{values[i]:.3f}" for values in expected[:3]]
@@ -61,7 +61,7 @@ def test_per_class_scores_equal_those_of_sklearn(evaluation):
 def test_the_confusion_matrix_equals_scikit_learn(evaluation):
     matrix, _ = blocks(evaluation)["confusion"]
     counts = np.array([[cell.value for cell in row[1:]] for row in matrix.rows])
-    predicted = evaluation.scores.argmax(dim=1)
+    predicted = evaluation.activated.argmax(dim=1)
     expected = oracle.confusion_matrix(evaluation.targets, predicted, labels=range(4))
     np.testing.assert_array_equal(counts, expected)
     tints = np.array([[cell.tint for cell in row[1:]] for row in matrix.rows])
@@ -71,7 +71,7 @@ def test_the_confusion_matrix_equals_scikit_learn(evaluation):
 
 def test_the_most_frequent_confusions_come_first(evaluation):
     _, pairs = blocks(evaluation)["confusion"]
-    predicted = evaluation.scores.argmax(dim=1)
+    predicted = evaluation.activated.argmax(dim=1)
     wrong = oracle.confusion_matrix(evaluation.targets, predicted, labels=range(4))
     np.fill_diagonal(wrong, 0)
     assert [row[2].value for row in pairs.rows] == sorted(wrong[wrong > 0].tolist(), reverse=True)
@@ -90,8 +90,8 @@ def test_many_classes_have_a_list_of_confusions_but_no_matrix(paths):
 
 def test_the_worst_mistakes_are_sorted_by_the_probability_of_the_true_class(evaluation):
     (gallery,) = blocks(evaluation)["worst"]
-    chance = evaluation.scores[torch.arange(60), evaluation.targets].numpy()
-    wrong = (evaluation.scores.argmax(dim=1) != evaluation.targets).numpy()
+    chance = evaluation.activated[torch.arange(60), evaluation.targets].numpy()
+    wrong = (evaluation.activated.argmax(dim=1) != evaluation.targets).numpy()
     expected = [i for i in np.argsort(chance) if wrong[i]][:24]
     assert [card.title for card in gallery.cards] == [f"{i:03}.jpg" for i in expected]
     first, at = gallery.cards[0], expected[0]
@@ -119,7 +119,7 @@ def test_images_of_an_unknown_class_are_counted_and_ignored_in_the_scores(evalua
     unknown = evaluation.targets.clone()
     unknown[::7] = -1
     report, kept = ClassReport(replace(evaluation, targets=unknown)), unknown >= 0
-    predicted = evaluation.scores.argmax(dim=1)
+    predicted = evaluation.activated.argmax(dim=1)
     accuracy, macro = report.metric_rows()
     assert accuracy.value == pytest.approx(oracle.accuracy_score(unknown[kept], predicted[kept]))
     expected = oracle.f1_score(unknown[kept], predicted[kept], average="macro", labels=range(4), zero_division=0)

@@ -22,12 +22,12 @@ def decided_by(evaluation: Evaluation, thresholds: Thresholds) -> Evaluation:
 def test_the_scores_equal_scikit_learn(evaluation):
     rows = by_name(evaluation)
     true = evaluation.targets.numpy()
-    predicted = evaluation.decision.decide(evaluation.scores).numpy()
+    predicted = evaluation.decision.decide(evaluation.activated).numpy()
     for average in ("macro", "micro", "samples"):
         expected = oracle.f1_score(true, predicted, average=average, zero_division=0)
         assert rows[f"{average} F1"].value == pytest.approx(expected)
     assert rows["mAP"].value == pytest.approx(
-        oracle.average_precision_score(true[:, :3], evaluation.scores[:, :3].numpy(), average="macro")
+        oracle.average_precision_score(true[:, :3], evaluation.activated[:, :3].numpy(), average="macro")
     )
     assert rows["exact match"].value == pytest.approx(oracle.accuracy_score(true, predicted))
     assert rows["Hamming loss"].value == pytest.approx(oracle.hamming_loss(true, predicted))
@@ -38,14 +38,16 @@ def test_unknown_targets_are_ignored_in_all_scores(evaluation):
     targets[::5, 0] = torch.nan
     targets[1::20, 2] = torch.nan
     rows = by_name(replace(evaluation, targets=targets))
-    known, predicted = ~targets.isnan(), evaluation.decision.decide(evaluation.scores)
+    known, predicted = ~targets.isnan(), evaluation.decision.decide(evaluation.activated)
     pairs = [(targets[known[:, k], k].numpy(), predicted[known[:, k], k].numpy()) for k in range(4)]
     f1 = [oracle.f1_score(true, said, zero_division=0) for true, said in pairs]
     assert rows["macro F1"].value == pytest.approx(sum(f1) / 4)
     assert rows["micro F1"].value == pytest.approx(oracle.f1_score(targets[known], predicted[known]))
     wrong = (predicted != (targets == 1))[known]
     assert rows["Hamming loss"].value == pytest.approx(float(wrong.double().mean()))
-    ap = [oracle.average_precision_score(targets[known[:, k], k], evaluation.scores[known[:, k], k]) for k in range(3)]
+    ap = [
+        oracle.average_precision_score(targets[known[:, k], k], evaluation.activated[known[:, k], k]) for k in range(3)
+    ]
     assert rows["mAP"].value == pytest.approx(sum(ap) / 3)
     assert all(row.low <= row.value <= row.high for row in rows.values())
 
@@ -91,8 +93,8 @@ def test_without_training_images_there_is_no_baseline(evaluation):
 
 
 def test_the_tuned_score_states_the_expected_score_on_new_images(evaluation):
-    thresholds = tune_thresholds(evaluation.scores, evaluation.targets)
-    expected = cross_fitted_score(evaluation.scores, evaluation.targets)
+    thresholds = tune_thresholds(evaluation.activated, evaluation.targets)
+    expected = cross_fitted_score(evaluation.activated, evaluation.targets)
     tuned = decided_by(evaluation, thresholds)
     rows = by_name(tuned)
     assert f"on new images expect {expected:.3f}" in rows["macro F1"].details
@@ -109,7 +111,7 @@ def test_two_images_are_too_few_for_an_expected_score(evaluation):
         files=evaluation.files[:2],
         sizes=evaluation.sizes[:2],
     )
-    tuned = decided_by(two, tune_thresholds(two.scores, two.targets))
+    tuned = decided_by(two, tune_thresholds(two.activated, two.targets))
     assert "on new images expect less" in by_name(tuned)["macro F1"].details
 
 

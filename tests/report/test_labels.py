@@ -37,11 +37,11 @@ def column(table: Table, name: str) -> list[str]:
 def test_the_table_of_labels_equals_scikit_learn(evaluation, training):
     table = table_of(evaluation)
     true = evaluation.targets.numpy()
-    predicted = evaluation.decision.decide(evaluation.scores).numpy()
+    predicted = evaluation.decision.decide(evaluation.activated).numpy()
     precision, recall, f1, _ = oracle.precision_recall_fscore_support(true, predicted, zero_division=0)
     for name, expected in (("precision", precision), ("recall", recall), ("F1", f1)):
         assert column(table, name)[:3] == [f"{value:.3f}" for value in expected[:3]]
-    ap = [oracle.average_precision_score(true[:, k], evaluation.scores[:, k].numpy()) for k in range(3)]
+    ap = [oracle.average_precision_score(true[:, k], evaluation.activated[:, k].numpy()) for k in range(3)]
     assert column(table, "AP")[:3] == [f"{value:.3f}" for value in ap]
     assert column(table, "images") == [str(int(count)) for count in true.sum(axis=0)]
     assert column(table, "predicted") == [str(int(count)) for count in predicted.sum(axis=0)]
@@ -89,7 +89,7 @@ def test_the_section_states_how_the_thresholds_were_chosen(evaluation, threshold
 def test_the_worst_mistakes_are_sorted_by_decreasing_loss(evaluation):
     (gallery,) = section(evaluation, "worst").blocks
     assert isinstance(gallery, Gallery)
-    p, t = evaluation.scores.double().numpy(), evaluation.targets.numpy()
+    p, t = evaluation.activated.double().numpy(), evaluation.targets.numpy()
     loss = -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=1)
     wrong = ((p > evaluation.decision.thresholds.per_class(4).numpy()) != (t == 1)).any(axis=1)
     expected = [i for i in np.argsort(-loss) if wrong[i]][:24]
@@ -146,7 +146,7 @@ def test_the_threshold_in_use_is_marked_in_the_charts(evaluation):
     ranking = section(evaluation, "precision-recall").blocks[0].charts[1]
     dot = next(path.data for path in ranking.paths if path.style == "chosen")
     across, down = (float(n) for n in dot[1:].removesuffix("h0").split())
-    predicted = evaluation.scores[:, 1] > 0.4
+    predicted = evaluation.activated[:, 1] > 0.4
     recall = (across - ranking.left) / (ranking.right - ranking.left)
     precision = (ranking.bottom - down) / (ranking.bottom - ranking.top)
     assert recall == pytest.approx(oracle.recall_score(evaluation.targets[:, 1], predicted), abs=0.001)
@@ -173,7 +173,7 @@ def test_the_area_under_a_drawn_curve_is_the_average_precision(evaluation):
     x = np.array([numbers[0], *numbers[3::2]])
     y = np.array(numbers[2::2])
     area = (np.diff(x) * (chart.bottom - y)).sum() / ((chart.right - chart.left) * (chart.bottom - chart.top))
-    expected = oracle.average_precision_score(evaluation.targets[:, 1], evaluation.scores[:, 1])
+    expected = oracle.average_precision_score(evaluation.targets[:, 1], evaluation.activated[:, 1])
     assert area == pytest.approx(expected, abs=0.01)
 
 
@@ -201,13 +201,13 @@ def test_unknown_targets_are_counted_per_label_and_ignored_in_the_scores(evaluat
     partly = replace(evaluation, targets=targets)
     table = table_of(partly)
     assert column(table, "unknown") == ["12", "0", "3", "0"]
-    predicted = evaluation.decision.decide(evaluation.scores)
+    predicted = evaluation.decision.decide(evaluation.activated)
     for k in range(3):
         known = ~targets[:, k].isnan()
         true, said = targets[known, k].numpy(), predicted[known, k].numpy()
         scores = oracle.precision_recall_fscore_support(true, said, average="binary", zero_division=0)[:3]
         assert [column(table, name)[k] for name in ("precision", "recall", "F1")] == [f"{x:.3f}" for x in scores]
-        ap = oracle.average_precision_score(true, evaluation.scores[known, k].numpy())
+        ap = oracle.average_precision_score(true, evaluation.activated[known, k].numpy())
         assert column(table, "AP")[k] == f"{ap:.3f}"
         assert column(table, "images")[k] == str(int(true.sum()))
     assert "15 of 240 targets unknown and ignored" in MultiLabelReport(partly).summary()

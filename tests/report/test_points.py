@@ -30,7 +30,7 @@ def evaluation(paths: list[str]) -> Evaluation:
 
 
 def distances(evaluation: Evaluation) -> np.ndarray:
-    return np.hypot(*(evaluation.scores - evaluation.targets).numpy().transpose(2, 0, 1))
+    return np.hypot(*(evaluation.activated - evaluation.targets).numpy().transpose(2, 0, 1))
 
 
 def some_of(evaluation: Evaluation, rows: slice) -> Evaluation:
@@ -169,7 +169,7 @@ def test_the_worst_images_show_targets_and_predictions_at_their_positions(evalua
     assert first.title == "005.jpg"
     assert first.note.startswith(f"mean error {distances(evaluation)[5].mean():.1f} px")
     places = [(mark.x, mark.y) for mark in first.points]
-    expected = [*evaluation.targets[5].tolist(), *evaluation.scores[5].tolist()]
+    expected = [*evaluation.targets[5].tolist(), *evaluation.activated[5].tolist()]
     np.testing.assert_allclose(places, np.array(expected) * first.image.scale)
     assert [mark.is_target for mark in first.points] == [True, True, False, False]
     lines = [mark.line_to for mark in first.points]

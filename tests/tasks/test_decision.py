@@ -41,14 +41,14 @@ class Temperature:
 
 
 def test_without_calibration_scores_are_the_activated_outputs() -> None:
-    assert torch.equal(Decision(LABELS).scores(OUTPUTS), OUTPUTS.sigmoid())
+    assert torch.equal(Decision(LABELS).activate(OUTPUTS), OUTPUTS.sigmoid())
     category = CategoryBlock(["ant", "bee", "cat"])
-    assert torch.equal(Decision(category).scores(OUTPUTS), OUTPUTS.softmax(dim=1))
+    assert torch.equal(Decision(category).activate(OUTPUTS), OUTPUTS.softmax(dim=1))
 
 
 def test_answers_are_decided_by_the_thresholds() -> None:
     decision = Decision(LABELS, Thresholds((0.4, 0.9, 0.5)))
-    scores = decision.scores(OUTPUTS)
+    scores = decision.activate(OUTPUTS)
     assert decision.decide(scores).tolist() == [[True, False, False], [True, False, True]]
     assert decision.decode_batch(scores) == [LabelSet(["ant"]), LabelSet(["ant", "cat"])]
     assert decision.decode_batch(scores) == [decision.decode(row) for row in scores]
@@ -66,15 +66,15 @@ def test_answers_are_decided_by_the_thresholds() -> None:
 )
 def test_each_kind_decodes_its_own_values(task: Any, outputs: list[float], value: Any) -> None:
     decision = Decision(task)
-    assert decision.decode_batch(decision.scores(torch.tensor([outputs]))) == [value]
+    assert decision.decode_batch(decision.activate(torch.tensor([outputs]))) == [value]
 
 
 def test_thresholds_apply_to_calibrated_probabilities() -> None:
     decision = Decision(LABELS, Thresholds(0.7), Temperature(4.0))
-    scores = decision.scores(OUTPUTS)
+    scores = decision.activate(OUTPUTS)
     assert torch.equal(scores, (OUTPUTS / 4).sigmoid())
     assert decision.decode_batch(scores) == [LabelSet(), LabelSet(["ant"])]
-    assert decision.with_thresholds(Thresholds(0.6)).scores(OUTPUTS).equal(scores)
+    assert decision.with_thresholds(Thresholds(0.6)).activate(OUTPUTS).equal(scores)
 
 
 def test_thresholds_for_each_class_get_the_names_of_the_classes() -> None:
@@ -102,8 +102,8 @@ def test_a_decision_goes_through_json_and_comes_back_equal(values: Any, metric: 
     back = Decision.from_json(json.loads(json.dumps(decision.to_json())), LABELS)
     assert back == decision
     assert back.thresholds.names == decision.thresholds.names
-    scores = decision.scores(OUTPUTS)
-    assert torch.equal(back.scores(OUTPUTS), scores)
+    scores = decision.activate(OUTPUTS)
+    assert torch.equal(back.activate(OUTPUTS), scores)
     assert back.decode_batch(scores) == decision.decode_batch(scores)
 
 

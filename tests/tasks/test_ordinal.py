@@ -97,7 +97,7 @@ def test_whatever_the_outputs_are_probabilities_are_not_negative_and_sum_to_one(
 def test_the_answer_is_the_median_class():
     decision = Decision(RATINGS)
     assert decision.decode(torch.tensor([0.45, 0.0, 0.1, 0.0, 0.45])) == "3"
-    assert decision.decode_batch(decision.scores(torch.full((1, 4), 9.0))) == ["5"]
+    assert decision.decode_batch(decision.activate(torch.full((1, 4), 9.0))) == ["5"]
 
 
 # ------------------------------------------------------------------------------- loss

@@ -38,8 +38,8 @@ def test_scores_and_the_saved_evaluation_of_numbers_are_in_the_unit_of_the_table
     torch.testing.assert_close(evaluation.targets.reshape(-1).float(), truth)
 
     predicted = load_predictor(tmp_path / "model").predict([tmp_path / "photos" / name for name in names])
-    values = [prediction.answer[0] for prediction in predicted]
-    np.testing.assert_allclose(evaluation.scores.reshape(-1), values, rtol=1e-5)
+    values = [prediction.decoded[0] for prediction in predicted]
+    np.testing.assert_allclose(evaluation.activated.reshape(-1), values, rtol=1e-5)
     expected = mean_absolute_error(truth, values)
     last = learner.run.history[-1]
     scored = next(value for name, value in last.items() if name not in ("epoch", "train_loss", "valid_loss", "time"))

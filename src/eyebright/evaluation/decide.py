@@ -22,7 +22,7 @@ def fit_decision(evaluation: Evaluation, *, metric: str = THRESHOLD_METRIC, per_
     decision = evaluation.decision
     if not decision.target.has_thresholds:
         return decision
-    tuned = tune_thresholds(evaluation.scores, evaluation.targets, metric=metric, per_class=per_class)
+    tuned = tune_thresholds(evaluation.activated, evaluation.targets, metric=metric, per_class=per_class)
     return decision.with_thresholds(tuned)
 
 

@@ -38,7 +38,7 @@ class Evaluation:
     """A model's outputs for a set of images, with their targets.
 
     Args:
-        decision: converts outputs to scores and predictions.
+        decision: converts outputs to probabilities or values, and decodes them.
         outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units. If
             one is NaN or infinite, whatever makes answers of them is an error, see `check_finite`.
         targets: the targets as the target block encodes them without a warp; NaN where unknown.
@@ -102,18 +102,18 @@ class Evaluation:
         """
         if self.not_finite:
             raise DataError(
-                f"{self.not_finite}, so there are no answers; train again with a lower learning rate or in float32"
+                f"{self.not_finite}, so there are no predictions; train again with a lower learning rate or in float32"
             )
 
     @cached_property
-    def scores(self) -> Float[Tensor, "n ..."]:
-        """Calibrated probabilities; for points and numbers the predicted values, in the user's units.
+    def activated(self) -> Float[Tensor, "n ..."]:
+        """The outputs after activation and calibration: probabilities, points or numbers, in the user's units.
 
         Raises:
             DataError: an output is NaN or infinite.
         """
         self.check_finite()
-        return self.decision.scores(self.outputs)
+        return self.decision.activate(self.outputs)
 
     @cached_property
     def decoded(self) -> list[Any]:
@@ -122,7 +122,7 @@ class Evaluation:
         Raises:
             DataError: an output is NaN or infinite.
         """
-        return self.decision.decode_batch(self.scores)
+        return self.decision.decode_batch(self.activated)
 
     @property
     def paths(self) -> list[Path]:

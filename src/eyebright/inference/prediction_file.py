@@ -45,7 +45,7 @@ class PredictionWriter:
         else:
             if self.count == 0:
                 self._write_header()
-            cells = (prediction.path, *self._target.table_row(prediction.answer, prediction.scores))
+            cells = (prediction.path, *self._target.table_row(prediction.decoded, prediction.activated))
             self._rows.writerow([self._cell(cell) for cell in cells])
         self.count += 1
 

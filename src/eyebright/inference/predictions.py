@@ -21,23 +21,24 @@ class Prediction:
 
     Args:
         path: the path of the image; ``"image"`` for one in memory.
-        answer: a label, a `LabelSet`, points in pixels of the original image, or numbers.
-        scores: calibrated probabilities, shape (classes,); points, shape (n, 2); or numbers, shape (n,).
+        decoded: the predicted label, `LabelSet`, points in pixels of the original image, or numbers.
+        activated: the activated and calibrated outputs: the probability of each class, shape (classes,); points, shape
+            (n, 2); or numbers, shape (n,).
         note: what may be wrong with the image; empty if nothing was noticed.
     """
 
     path: str
-    answer: Any
-    scores: Float[Tensor, "..."]
+    decoded: Any
+    activated: Float[Tensor, "..."]
     note: str = ""
 
     def to_json(self, target: TargetBlock) -> dict[str, Any]:
         """The path, and the entries of `TargetBlock.prediction_json`."""
-        return {"path": self.path, **target.prediction_json(self.answer, self.scores)}
+        return {"path": self.path, **target.prediction_json(self.decoded, self.activated)}
 
     def line(self, target: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
-        return printable(f"{self.path}: {target.text(self.answer) or NO_LABEL_CAPTION}")
+        return printable(f"{self.path}: {target.text(self.decoded) or NO_LABEL_CAPTION}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Predictions(Sequence[Prediction]):
         are not valid Unicode (in file names of another encoding) become escapes, since pandas has no text with them.
         """
         rows = [
-            (prediction.path, *self.target.table_row(prediction.answer, prediction.scores))
+            (prediction.path, *self.target.table_row(prediction.decoded, prediction.activated))
             for prediction in self._predictions
         ]
         cells = [[valid_unicode(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]

@@ -194,8 +194,8 @@ class Predictor:
         """The predictions for a batch; an error comes after those for the images before."""
         decision = self.manifest.decision
         outputs = self.runtime.run(np.stack([image.pixels for image in batch]))
-        scores = decision.scores(self.target.to_user_units(outputs, [image.warp for image in batch]))
-        for image, output, row in zip(batch, outputs, scores, strict=True):
+        activated = decision.activate(self.target.to_user_units(outputs, [image.warp for image in batch]))
+        for image, output, row in zip(batch, outputs, activated, strict=True):
             if not bool(output.isfinite().all() and row.isfinite().all()):
                 raise ArtifactError(self._not_finite_message(image.name))
             yield Prediction(image.name, decision.decode(row), row, image.note)

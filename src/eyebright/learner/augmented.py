@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of the scores for several augmented views of each image, as in the book."""
+"""Test-time augmentation: the mean of the predictions for several augmented views of each image, as in the book."""
 
 import torch
 from jaxtyping import Float, Shaped
@@ -22,15 +22,15 @@ def predict_augmented(
     beta: float | None,
     use_max: bool,
 ) -> tuple[Float[Tensor, "n ..."] | tuple[Tensor, Tensor], Shaped[Tensor, "n ..."] | None]:
-    """(scores, targets) of a dataset: ``beta`` times the plain scores, the rest from augmented views.
+    """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
 
     Args:
         trainer: computes the outputs.
         loader: the loader of the dataset, without augmentation.
         pipeline: the transforms of the augmented views.
-        decision: from outputs to scores.
+        decision: from outputs to probabilities or values.
         n: number of augmented views, at least 1.
-        beta: share of the plain scores; None returns (augmented, plain) instead of one tensor.
+        beta: share of the plain predictions; None returns (augmented, plain) instead of one tensor.
         use_max: the greatest score of all views instead of a mean.
 
     Raises:
@@ -45,11 +45,11 @@ def predict_augmented(
     plain = trainer.outputs(loader)
     views = _augmenting_loader(loader, pipeline)
     augmented = torch.stack([_scores_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
-    plain_scores = decision.scores(plain.outputs)
+    plain_predictions = decision.activate(plain.outputs)
     if use_max:
-        return torch.maximum(plain_scores, augmented.amax(0)), plain.targets
+        return torch.maximum(plain_predictions, augmented.amax(0)), plain.targets
     mean = augmented.mean(0)
-    return ((mean, plain_scores) if beta is None else torch.lerp(mean, plain_scores, beta)), plain.targets
+    return ((mean, plain_predictions) if beta is None else torch.lerp(mean, plain_predictions, beta)), plain.targets
 
 
 def _augmenting_loader(loader: Loader, pipeline: Pipeline) -> Loader:
@@ -67,9 +67,9 @@ def _augmenting_loader(loader: Loader, pipeline: Pipeline) -> Loader:
 
 
 def _scores_in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
-    """The scores in the order of the plain outputs, which processes that share a batch do not keep."""
+    """The predictions in the order of the plain outputs, which processes that share a batch do not keep."""
     row_of = {index: row for row, index in enumerate(given.indices)}
     missing = [index for index in plain.indices if index not in row_of]
     if missing:
         raise InputError(f"{len(missing)} images could be read once and then no longer, the first is item {missing[0]}")
-    return decision.scores(given.outputs[[row_of[index] for index in plain.indices]])
+    return decision.activate(given.outputs[[row_of[index] for index in plain.indices]])

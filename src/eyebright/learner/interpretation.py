@@ -77,7 +77,7 @@ class ClassificationInterpretation:
     @property
     def preds(self) -> Float[Tensor, "n ..."]:
         """The probability of each class; for points and numbers the predicted values, in the user's units."""
-        return self.evaluation.scores
+        return self.evaluation.activated
 
     @property
     def targs(self) -> Shaped[Tensor, "n ..."]:

@@ -414,9 +414,9 @@ class Learner:
         with_loss: bool = False,
         act: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Any, ...]:
-        """Scores and targets of a dataset, in its order; the scores are probabilities, or values of points and numbers.
+        """Predictions and targets of a dataset, in its order; predictions are probabilities, points or numbers.
 
-        The result is a tuple (inputs, scores, targets, decoded, losses) without those not asked for. Targets are
+        The result is a tuple (inputs, predictions, targets, decoded, losses) without those not asked for. Targets are
         None if the dataset has none.
 
         Args:
@@ -425,7 +425,7 @@ class Learner:
             with_input: also return the images.
             with_decoded: also return the predicted labels, points or numbers.
             with_loss: also return the loss of each image.
-            act: a function from raw outputs to scores; None for the activation of the target block.
+            act: a function from raw outputs to probabilities or values; None for the activation of the target block.
 
         Raises:
             InputError: no image can be read, or there is no loss because the dataset has no targets.
@@ -451,7 +451,7 @@ class Learner:
         beta: float | None = 0.25,
         use_max: bool = False,  # noqa: FBT001 - the book's signature
     ) -> tuple[Any, Tensor | None]:
-        """(scores, targets) of a dataset: ``beta`` times the plain scores, the rest from augmented views.
+        """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
 
         Args:
             ds_idx: 1 for the validation set, 0 for the training set.
@@ -459,7 +459,7 @@ class Learner:
             n: number of augmented views of each image.
             item_tfms: transforms of the views; None, with ``batch_tfms``: those of training.
             batch_tfms: further transforms of the views.
-            beta: share of the plain scores; None gives (augmented, plain) instead of one tensor.
+            beta: share of the plain predictions; None gives (augmented, plain) instead of one tensor.
             use_max: the greatest score of all views instead of a mean.
 
         Raises:
@@ -567,7 +567,7 @@ class Learner:
         with closing(loader.batches()) as batches:
             batch = next(batches)
         outputs = self.dls.target.to_user_units(self.trainer.batch_outputs(batch), batch.warps)
-        decoded = self.decision.decode_batch(self.decision.scores(outputs)[:max_n])
+        decoded = self.decision.decode_batch(self.decision.activate(outputs)[:max_n])
         show_predictions(loader.dataset, batch, decoded, grid=(nrows, ncols), figsize=figsize)
 
     def summary(self) -> TrainingSummary:

@@ -29,16 +29,16 @@ def predict_dataset(
     with_loss: bool,
     act: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Any, ...]:
-    """(inputs, scores, targets, decoded, losses) without those not asked for, in the order of the dataset.
+    """(inputs, predictions, targets, decoded, losses) without those not asked for, in the order of the dataset.
 
     Args:
         trainer: computes the outputs.
         loader: the loader of the dataset, without augmentation; or batches as tensors.
-        decision: from outputs to scores and decoded values.
+        decision: from outputs to probabilities or values, and to decoded values.
         with_input: return the images.
         with_decoded: return the predicted labels, points or numbers.
         with_loss: return the loss of each image.
-        act: a function from raw outputs to scores; None for the activation of the target block.
+        act: a function from raw outputs to probabilities or values; None for the activation of the target block.
 
     Raises:
         InputError: no image can be read, or there is no loss because the dataset has no targets.
@@ -50,10 +50,10 @@ def predict_dataset(
     if with_loss and found.targets is None:
         raise InputError("these images have no targets, so there is no loss; leave with_loss out")
     result: list[Any] = [torch.cat([x.cpu() for x, _ in loader])] if with_input else []
-    result += [(act or decision.scores)(found.outputs), found.targets]
+    result += [(act or decision.activate)(found.outputs), found.targets]
     if with_decoded:
-        scores = decision.scores(decision.target.to_user_units(found.outputs, found.warps))
-        result.append(decision.decode_batch(scores))
+        activated = decision.activate(decision.target.to_user_units(found.outputs, found.warps))
+        result.append(decision.decode_batch(activated))
     if with_loss and found.targets is not None:
         result.append(image_losses(trainer.loss, found.outputs, found.targets))
     return tuple(result)

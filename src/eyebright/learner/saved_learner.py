@@ -16,12 +16,12 @@ class PredictionTuple(NamedTuple):
     Args:
         decoded: the predicted label, labels, points or numbers.
         decision: the same as a target tensor.
-        scores: probabilities of the classes; for points and numbers the predicted values.
+        activated: the probability of each class; for points and numbers the predicted values.
     """
 
     decoded: Any
     decision: Tensor
-    scores: Tensor
+    activated: Tensor
 
 
 def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
@@ -35,7 +35,7 @@ def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
     for path, reason in predictions.skipped.items():
         raise ImageError(path, reason)
     prediction: Prediction = predictions[0]
-    return PredictionTuple(prediction.answer, predictor.target.encode(prediction.answer), prediction.scores)
+    return PredictionTuple(prediction.decoded, predictor.target.encode(prediction.decoded), prediction.activated)
 
 
 class SavedData(NamedTuple):

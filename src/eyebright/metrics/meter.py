@@ -28,7 +28,7 @@ class Metric:
     """A score of predictions over a whole set of images, one number.
 
     Args:
-        name: the key of its value in scores and in ``history.csv``.
+        name: the key of its value in the table of epochs and in ``history.csv``.
         function: a function from (input, targets) to one number; both have one row per image of the whole set.
         takes: which input the function takes.
         higher_is_better: False for errors.
@@ -119,11 +119,11 @@ class Meter:
             raise InputError("no batch was added, so metrics cannot be computed")
         return torch.cat(self._logits), torch.cat(self._targets)
 
-    def result(self, scores: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
+    def result(self, activate: Callable[[Tensor], Tensor], thresholds: Thresholds | None = None) -> dict[str, float]:
         """The value of each metric over all batches, by name, in the given order; NaN if an output is NaN.
 
         Args:
-            scores: a function from logits to probabilities or values, `Decision.scores`.
+            activate: a function from logits to probabilities or values, `Decision.activate`.
             thresholds: from probabilities to decisions; 0.5 when absent.
 
         Raises:
@@ -132,7 +132,7 @@ class Meter:
         logits, target = self.concatenated()
         if bool(logits.isnan().any()):
             return {metric.name: math.nan for metric in self.metrics}
-        activated = scores(logits)
+        activated = activate(logits)
         takes = {metric.takes for metric in self.metrics}
         inputs = {"logits": logits, "probabilities": activated, "values": activated}
         if "decisions" in takes:

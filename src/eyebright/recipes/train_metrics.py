@@ -148,4 +148,4 @@ class TrainMetricsRecorder:
         meter = Meter([metric])
         for output, target in zip(self._outputs, self._targets, strict=True):
             meter.add(output, target)
-        return meter.result(self.learn.decision.scores, self.learn.thresholds)[metric.name]
+        return meter.result(self.learn.decision.activate, self.learn.thresholds)[metric.name]

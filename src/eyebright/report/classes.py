@@ -34,7 +34,7 @@ class ClassReport(TaskReport):
     """
 
     def __post_init__(self) -> None:
-        scores, targets = self.evaluation.scores, self.evaluation.targets
+        scores, targets = self.evaluation.activated, self.evaluation.targets
         if scores.shape != (len(self.evaluation), len(self.vocab)) or targets.shape != (len(self.evaluation),):
             raise DataError(
                 f"{len(self.evaluation)} images and {len(self.vocab)} classes need as many probabilities and one target"
@@ -84,7 +84,7 @@ class ClassReport(TaskReport):
     @cached_property
     def probabilities(self) -> Float[Tensor, "m k"]:
         """The calibrated probability of each class, for each image with a known class."""
-        return self.evaluation.scores[self.rows]
+        return self.evaluation.activated[self.rows]
 
     @cached_property
     def targets(self) -> Int[Tensor, " m"]:

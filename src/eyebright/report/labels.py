@@ -89,7 +89,7 @@ class MultiLabelReport(TaskReport):
     @property
     def probabilities(self) -> Float[Tensor, "n k"]:
         """The calibrated probability of each label for each image."""
-        return self.evaluation.scores
+        return self.evaluation.activated
 
     @property
     def targets(self) -> Shaped[Tensor, "n k"]:

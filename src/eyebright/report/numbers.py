@@ -88,7 +88,7 @@ class NumberReport(TaskReport):
     @cached_property
     def predicted(self) -> Float[Tensor, "n k"]:
         """The predicted numbers, float64."""
-        return self.evaluation.scores.double()
+        return self.evaluation.activated.double()
 
     @cached_property
     def targets(self) -> Float[Tensor, "n k"]:

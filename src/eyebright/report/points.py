@@ -89,7 +89,7 @@ class PointReport(TaskReport):
     @property
     def predicted(self) -> Float[Tensor, "n p 2"]:
         """(x, y) of each predicted point, in pixels of the image file."""
-        return self.evaluation.scores  # for points, the scores of an evaluation are coordinates
+        return self.evaluation.activated
 
     @property
     def targets(self) -> Float[Tensor, "n p 2"]:

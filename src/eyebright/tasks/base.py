@@ -129,11 +129,11 @@ class TargetBlock(Block):
         """Probabilities or values from raw outputs. Only `Decision` calls it."""
 
     @abstractmethod
-    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Any:
-        """The value of one row of scores or of encoded targets.
+    def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Any:
+        """The value of one row of activated outputs or of encoded targets.
 
         Args:
-            scores: one row of what `activate` returns, or of encoded targets, in the user's own units.
+            activated: one row of what `activate` returns, or of encoded targets, in the user's own units.
             thresholds: from probabilities to decisions, where the block has some; None: 0.5.
         """
 
@@ -278,11 +278,11 @@ class TargetBlock(Block):
         """The columns of a table of predictions, besides the path."""
 
     @abstractmethod
-    def table_row(self, value: Any, scores: Float[Tensor, "..."]) -> tuple[Any, ...]:
+    def table_row(self, value: Any, activated: Float[Tensor, "..."]) -> tuple[Any, ...]:
         """A prediction as cells, one for each of `table_columns`."""
 
     @abstractmethod
-    def prediction_json(self, value: Any, scores: Float[Tensor, "..."]) -> dict[str, Any]:
+    def prediction_json(self, value: Any, activated: Float[Tensor, "..."]) -> dict[str, Any]:
         """A prediction as JSON."""
 
     @abstractmethod

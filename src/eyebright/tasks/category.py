@@ -71,9 +71,9 @@ class CategoryBlock(OneClassBlock):
         """Probabilities that sum to one (softmax)."""
         return outputs.softmax(dim=-1)
 
-    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
+    def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
         """The most probable label, or the one with that index."""
-        index = scores if scores.ndim == 0 else scores.argmax(dim=-1)
+        index = activated if activated.ndim == 0 else activated.argmax(dim=-1)
         return self.classes[int(index)]
 
     @property

@@ -13,12 +13,12 @@ from eyebright.types import Thresholds, refuse_nan
 
 
 class Calibration(Protocol):
-    """A function from raw outputs to calibrated scores."""
+    """A function from raw outputs to calibrated probabilities or values."""
 
     kind: ClassVar[str]
 
     def __call__(self, outputs: Float[Tensor, "n k"], activate: Callable[[Tensor], Tensor]) -> Float[Tensor, "n ..."]:
-        """The calibrated scores."""
+        """The activated and calibrated outputs."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class Calibration(Protocol):
 
 @dataclass(frozen=True)
 class NoCalibration:
-    """The scores as the activation gives them."""
+    """The activated outputs, unchanged."""
 
     kind: ClassVar[str] = "none"
 
@@ -47,52 +47,52 @@ CALIBRATIONS: dict[str, Callable[..., Calibration]] = {kind.kind: kind for kind 
 
 @dataclass(frozen=True)
 class Decision:
-    """From a model's raw outputs to scores and to decoded values; immutable, and part of a saved model.
+    """From a model's raw outputs to probabilities or values, and to decoded values; immutable, part of a saved model.
 
     Thresholds are in calibrated probabilities, so the order of the three steps cannot be got wrong.
 
     Args:
         target: the fitted target block.
         thresholds: from calibrated probabilities to decisions, if the target uses them.
-        calibration: the calibration of the scores.
+        calibration: the calibration of the activated outputs.
     """
 
     target: TargetBlock
     thresholds: Thresholds = field(default_factory=Thresholds)
     calibration: Calibration = field(default_factory=NoCalibration)
 
-    def scores(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
-        """Calibrated probabilities, or values.
+    def activate(self, outputs: Float[Tensor, "n k"]) -> Float[Tensor, "n ..."]:
+        """The outputs after activation and calibration: probabilities, points or numbers.
 
         Args:
             outputs: raw, in the target's own units (`TargetBlock.to_user_units`).
         """
         return self.calibration(outputs, self.target.activate)
 
-    def decide(self, scores: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
+    def decide(self, probabilities: Float[Tensor, "n k"]) -> Bool[Tensor, "n k"]:
         """Which probabilities are above their threshold.
 
         Raises:
             InputError: a probability is NaN, or there are thresholds for another number of classes.
         """
-        return self.thresholds.decide(scores)
+        return self.thresholds.decide(probabilities)
 
-    def decode(self, scores: Shaped[Tensor, "..."]) -> Any:
-        """The value of one row of `scores`: labels, a label, points in pixels, or numbers.
-
-        Raises:
-            InputError: a score is NaN; only a target can be unknown.
-        """
-        refuse_nan(scores, "scores of the image")
-        return self.target.decode(scores, self.thresholds)
-
-    def decode_batch(self, scores: Shaped[Tensor, "n ..."]) -> list[Any]:
-        """The value of each row of `scores`.
+    def decode(self, activated: Shaped[Tensor, "..."]) -> Any:
+        """The value of one row of what `activate` returns: labels, a label, points in pixels, or numbers.
 
         Raises:
-            InputError: a score is NaN.
+            InputError: a probability or value is NaN; only a target can be unknown.
         """
-        return [self.decode(row) for row in scores]
+        refuse_nan(activated, "outputs of the image")
+        return self.target.decode(activated, self.thresholds)
+
+    def decode_batch(self, activated: Shaped[Tensor, "n ..."]) -> list[Any]:
+        """The value of each row of what `activate` returns.
+
+        Raises:
+            InputError: a probability or value is NaN.
+        """
+        return [self.decode(row) for row in activated]
 
     def with_thresholds(self, thresholds: Thresholds) -> "Decision":
         """The decision with other thresholds, which know the names of the classes.

@@ -101,10 +101,10 @@ class MultiCategoryBlock(TargetBlock):
         """One probability for each class (sigmoid)."""
         return outputs.sigmoid()
 
-    def decode(self, scores: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
+    def decode(self, activated: Shaped[Tensor, " k"], thresholds: Thresholds | None = None) -> LabelSet:
         """The labels whose probability is above their threshold; those that are NaN are unknown."""
-        given = (thresholds or Thresholds()).decide(scores.nan_to_num(0.0))
-        unknown = self.classes[scores.isnan()] if bool(scores.isnan().any()) else ()
+        given = (thresholds or Thresholds()).decide(activated.nan_to_num(0.0))
+        unknown = self.classes[activated.isnan()] if bool(activated.isnan().any()) else ()
         return LabelSet(self.classes[given], unknown=unknown)
 
     @property
@@ -209,14 +209,14 @@ class MultiCategoryBlock(TargetBlock):
         """``labels``, and a probability column for each class."""
         return ("labels", *distinct_columns(self.classes))
 
-    def table_row(self, value: LabelSet, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+    def table_row(self, value: LabelSet, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The labels as text, and the probability of each."""
-        return (self.text(value), *scores.tolist())
+        return (self.text(value), *activated.tolist())
 
-    def prediction_json(self, value: LabelSet, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: LabelSet, activated: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"labels": [...], "probabilities": {label: probability}}``."""
         given = [label for label in self.classes if label in value]
-        return {"labels": given, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+        return {"labels": given, "probabilities": dict(zip(self.classes, activated.tolist(), strict=True))}
 
     def describe(self) -> str:
         """The block and its classes on one line."""

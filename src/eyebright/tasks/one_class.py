@@ -88,13 +88,13 @@ class OneClassBlock(TargetBlock):
         """``labels``, and a probability column for each class."""
         return ("labels", *distinct_columns(self.classes))
 
-    def table_row(self, value: str, scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+    def table_row(self, value: str, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The class, and the probability of each."""
-        return (value, *scores.tolist())
+        return (value, *activated.tolist())
 
-    def prediction_json(self, value: str, scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: str, activated: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"label": ..., "probabilities": {class: probability}}``."""
-        return {"label": value, "probabilities": dict(zip(self.classes, scores.tolist(), strict=True))}
+        return {"label": value, "probabilities": dict(zip(self.classes, activated.tolist(), strict=True))}
 
     def describe(self) -> str:
         """The block and its classes on one line."""

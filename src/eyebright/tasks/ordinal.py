@@ -72,9 +72,9 @@ class OrdinalBlock(OneClassBlock):
         bounds = functional.pad(above, (1, 0), value=1.0), functional.pad(above, (0, 1), value=0.0)
         return bounds[0] - bounds[1]
 
-    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
+    def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> str:
         """The median class, or the one with that index."""
-        return self.classes[int(scores if scores.ndim == 0 else median_class(scores))]
+        return self.classes[int(activated if activated.ndim == 0 else median_class(activated))]
 
     @property
     def n_out(self) -> int:

@@ -140,9 +140,9 @@ class PointBlock(TargetBlock):
         """The outputs as points."""
         return outputs.reshape(len(outputs), -1, 2)
 
-    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Points:
+    def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> Points:
         """The points."""
-        return Points.of(scores.detach().to("cpu", torch.float64).reshape(-1, 2))
+        return Points.of(activated.detach().to("cpu", torch.float64).reshape(-1, 2))
 
     @property
     def n_out(self) -> int:
@@ -209,11 +209,11 @@ class PointBlock(TargetBlock):
         """Two columns for each point."""
         return tuple(distinct_columns(self.output_names, taken=("path",), prefix="point_"))
 
-    def table_row(self, value: Points, scores: Float[Tensor, "n 2"]) -> tuple[Any, ...]:
+    def table_row(self, value: Points, activated: Float[Tensor, "n 2"]) -> tuple[Any, ...]:
         """X and y of each point, in pixels of the user's own image."""
         return tuple(value.xy.reshape(-1).tolist())
 
-    def prediction_json(self, value: Points, scores: Float[Tensor, "n 2"]) -> dict[str, Any]:
+    def prediction_json(self, value: Points, activated: Float[Tensor, "n 2"]) -> dict[str, Any]:
         """``{"points": {name: [x, y]}}``, in pixels of the user's own image."""
         return {"points": dict(zip(self.value_names, value.xy.tolist(), strict=True))}
 

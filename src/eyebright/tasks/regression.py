@@ -30,7 +30,7 @@ class RegressionBlock(TargetBlock):
         n_out: how many numbers; None: as many as the training images have.
         names: the names of the numbers; None: ``value1``, ``value2``, ...
         standardize: the model learns numbers with mean 0 and standard deviation 1 over the training images, so that
-            numbers of any size are learnt equally well. Predictions and scores are in the user's own unit all the same.
+            numbers of any size are learnt equally well. Predictions and metrics are in the user's own unit anyway.
         center: the mean of each number over the training images, if it is fitted and standardizes.
         scale: its standard deviation there.
 
@@ -135,9 +135,9 @@ class RegressionBlock(TargetBlock):
         """The outputs as they are."""
         return outputs
 
-    def decode(self, scores: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> tuple[float, ...]:
+    def decode(self, activated: Shaped[Tensor, "..."], thresholds: Thresholds | None = None) -> tuple[float, ...]:
         """The numbers."""
-        return tuple(scores.reshape(-1).tolist())
+        return tuple(activated.reshape(-1).tolist())
 
     @property
     def n_out(self) -> int:
@@ -183,11 +183,11 @@ class RegressionBlock(TargetBlock):
         """A column for each number."""
         return tuple(distinct_columns(self.output_names, taken=("path",), prefix="value_"))
 
-    def table_row(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> tuple[Any, ...]:
+    def table_row(self, value: tuple[float, ...], activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
         """The numbers."""
         return tuple(value)
 
-    def prediction_json(self, value: tuple[float, ...], scores: Float[Tensor, " k"]) -> dict[str, Any]:
+    def prediction_json(self, value: tuple[float, ...], activated: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"values": {name: number}}``."""
         return {"values": dict(zip(self.output_names, value, strict=True))}
 

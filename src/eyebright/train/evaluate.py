@@ -1,4 +1,4 @@
-"""Computes a model's outputs for a whole dataset, their scores, and the `Evaluation` made from them."""
+"""Computes a model's outputs for a whole dataset, their metrics, and the `Evaluation` made from them."""
 
 import math
 import os
@@ -159,7 +159,7 @@ def score(
         targets: the targets in the user's units.
         loss: a function of raw outputs and targets.
         metrics: metrics; those that take logits get raw outputs and the targets of the loss, as in the book.
-        decision: converts outputs to scores and decisions.
+        decision: converts outputs to probabilities or values, and to decisions.
 
     Raises:
         InputError: there are no targets.
@@ -175,7 +175,7 @@ def score(
         return scores | {metric.name: math.nan for metric in with_unique_names(metrics)}
     if not metrics:
         return scores
-    activated = decision.scores(decision.target.to_user_units(given.outputs, given.warps))
+    activated = decision.activate(decision.target.to_user_units(given.outputs, given.warps))
     for metric in with_unique_names(metrics):
         if metric.takes == "logits":
             scores[metric.name] = metric(given.outputs, given.targets)

@@ -64,13 +64,13 @@ def test_nothing_is_made_of_an_evaluation_with_such_an_output(kind: str, value: 
     says = "the outputs of 1 of 4 images are NaN or infinite .'002.jpg'."
     assert repr(given).endswith(f"; {given.not_finite}")
     for make in (
-        lambda: given.scores,
+        lambda: given.activated,
         lambda: given.decoded,
         lambda: fit_decision(given),
         lambda: build_report(given, ReportFacts(title="t")),
         lambda: given.to_parquet({}),
     ):
-        with pytest.raises(DataError, match=f"^{says}, so there are no answers; train again"):
+        with pytest.raises(DataError, match=f"^{says}, so there are no predictions; train again"):
             make()
     manifest = Manifest(model_description("test_resnet", given.decision.target.n_out, size=32), given.decision)
     with pytest.raises(ArtifactError, match=f"the model is not saved in '.*': {says}; train again"):
@@ -98,16 +98,16 @@ def test_a_saved_evaluation_with_such_an_output_is_not_loaded(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_decision_gives_no_answer_for_a_score_that_is_nan(kind: str) -> None:
+def test_a_decision_gives_no_prediction_for_an_output_that_is_nan(kind: str) -> None:
     decision = Decision(KINDS[kind][0])
-    scores = decision.scores(torch.full((2, decision.target.n_out), NAN))
-    with pytest.raises(InputError, match="scores of the image are NaN, which is no answer"):
-        decision.decode_batch(scores)
+    activated = decision.activate(torch.full((2, decision.target.n_out), NAN))
+    with pytest.raises(InputError, match="outputs of the image are NaN, so there is no prediction"):
+        decision.decode_batch(activated)
 
 
 @pytest.mark.parametrize("thresholds", [Thresholds(0.5), Thresholds((0.2, 0.0))])
 def test_no_threshold_decides_about_nan(thresholds: Thresholds) -> None:
-    with pytest.raises(InputError, match="^1 of 4 probabilities are NaN, which is no answer"):
+    with pytest.raises(InputError, match="^1 of 4 probabilities are NaN, so there is no prediction"):
         thresholds.decide(torch.tensor([[0.1, 0.9], [NAN, 0.3]]))
 
 
@@ -130,7 +130,7 @@ def test_no_metric_of_labels_counts_nan_as_an_answer() -> None:
         lambda: ordinal_top1(logits.softmax(1), classes),
         lambda: kappa(logits.softmax(1), classes),
     ):
-        with pytest.raises(InputError, match="are NaN, which is no answer"):
+        with pytest.raises(InputError, match="are NaN, so there is no prediction"):
             compute()
 
 

@@ -110,6 +110,16 @@ class ImageError(InputError):
         return ImageError, (self.path, self.reason)
 
 
+def not_copied(value: object, instead: str) -> InputError:
+    """The error of an object that `pickle` and `copy` cannot copy; its ``__reduce__`` raises it.
+
+    Args:
+        value: the object.
+        instead: what to do instead.
+    """
+    return InputError(f"a {type(value).__name__} cannot be pickled or copied; {instead}")
+
+
 class TableError(InputError):
     """A table of labels cannot be parsed."""
 

@@ -1,8 +1,13 @@
 """Predictions from a model folder: the same for every runtime, one image or many."""
 
+import copy
 import hashlib
+import multiprocessing
+import pickle
+import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -353,3 +358,63 @@ def test_a_prediction_notes_16_bit_values_that_are_not_scaled(plain: Path, tmp_p
     found = load_predictor(plain, device="cpu").predict([twelve, twelve.read_bytes()])
     assert ["its largest 16-bit value is 4,095 of 65,535" in one.note for one in found] == [True, True]
     assert f"{twelve}: its largest 16-bit value is 4,095" in repr(found)
+
+
+# ------------------------------------------------------------------ pickles and copies
+
+
+def scores_in_process(predictor: Predictor, paths: list[Path]) -> list[list[float]]:
+    return scores(predictor, paths).tolist()
+
+
+def test_a_predictor_can_be_given_to_another_process(plain: Path, photos: list[Path]) -> None:
+    predictor = load_predictor(plain, device="cpu", fast_decode=True)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(scores_in_process, predictor, photos[:2]).result()
+    torch.testing.assert_close(torch.tensor(there), scores(predictor, photos[:2]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("another", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_of_a_predictor_is_loaded_with_the_same_options_from_any_working_folder(
+    another: Callable[[Predictor], Predictor],
+    with_graph: Path,
+    photos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    predictor = load_predictor(with_graph.name, device="cpu", runtime="onnx", threads=1, fast_decode=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    made = another(another(predictor))
+    assert made is not predictor
+    assert (str(made), made._pipeline.fast_decode) == (str(predictor), True)
+    torch.testing.assert_close(scores(made, photos), scores(predictor, photos), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("changed", ["weights", "manifest", "deleted"])
+def test_a_predictor_is_not_unpickled_as_another_model(changed: str, plain: Path) -> None:
+    pickled = pickle.dumps(load_predictor(plain, device="cpu"))
+    assert isinstance(pickle.loads(pickled), Predictor)
+    manifest = plain / "manifest.json"
+    if changed == "weights":
+        model_folder(plain, seed=1)
+    elif changed == "manifest":
+        text = manifest.read_text()
+        assert '"green"' in text
+        manifest.write_text(text.replace('"green"', '"lime"'))
+    else:
+        shutil.rmtree(plain)
+    message = "there is no" if changed == "deleted" else "contains another model than when .* load it again"
+    with pytest.raises(ArtifactError, match=message):
+        pickle.loads(pickled)
+
+
+@pytest.mark.parametrize("another", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_predictor_of_a_model_in_memory_says_how_to_pickle_it(
+    another: Callable[[Predictor], object], plain: Path
+) -> None:
+    predictor = Predictor(load_predictor(plain).manifest, small_model(), device="cpu")
+    with pytest.raises(InputError, match="a Predictor cannot be pickled or copied; .* save it with `save_model`"):
+        another(predictor)

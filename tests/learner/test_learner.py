@@ -1,5 +1,7 @@
 """The methods of `Learner`: those of the book, and their differences from it."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -499,3 +501,28 @@ def test_a_replaced_layer_changes_the_predictions(folder: Path, table: pd.DataFr
     nn.init.constant_(other.weight, 0.3)
     learner.model.set_submodule(name, other)
     assert not torch.allclose(before, learner.get_preds()[0])
+
+
+@pytest.mark.parametrize("another", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_cannot_be_pickled_or_copied_says_what_to_do_instead(
+    another: Callable[[object], object], folder: Path, table: pd.DataFrame
+) -> None:
+    learner = squares_learner(folder, table)
+    instead = {
+        "load_predictor": learner,
+        "make it again from its data block": learner.dls,
+        "from its data block with `dataloaders`": learner.dls.train,
+        "`save_checkpoint` writes": learner.run,
+    }
+    for words, given in instead.items():
+        with pytest.raises(InputError, match=f"a {type(given).__name__} cannot be pickled or copied; .*{words}"):
+            another(given)
+
+
+def test_the_model_the_evaluation_and_the_saved_learner_can_be_pickled(trained: Learner, tmp_path: Path) -> None:
+    evaluation = pickle.loads(pickle.dumps(trained.evaluate()))
+    assert torch.equal(evaluation.outputs, trained.evaluate().outputs)
+    assert trained.model.state_dict().keys() == copy.deepcopy(trained.model).state_dict().keys()
+    trained.export(tmp_path / "model")
+    saved = load_learner(tmp_path / "model")
+    assert pickle.loads(pickle.dumps(saved)).vocab == saved.vocab

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from eyebright.data.dataset_repr import summary_html
 from eyebright.data.datasets import Dataset, Datasets
-from eyebright.data.loader import Loader
+from eyebright.data.loader import NOT_COPIED, Loader
 from eyebright.data.sample_spec import SampleSpec
-from eyebright.errors import DataError, checked_keywords
+from eyebright.errors import DataError, checked_keywords, not_copied
 from eyebright.image.cache import PixelCache
 from eyebright.tasks.base import TargetBlock
 from eyebright.transforms.pipeline import Pipeline
@@ -35,6 +35,9 @@ class DataLoaders:
         self.valid = valid
         self.datasets = datasets
         self.path = Path(path)
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(self, NOT_COPIED)
 
     def __repr__(self) -> str:
         return f"DataLoaders: batch size {self.bs}, {self._size_text()}, {self.device}; {self.datasets!r}"

@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -23,13 +23,16 @@ from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
 from eyebright.data.sample_loader import LoadedSample, SampleLoader
 from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
-from eyebright.errors import DataError, InputError, checked_keywords
+from eyebright.errors import DataError, InputError, checked_keywords, not_copied
 from eyebright.sources.indices import Indices
 from eyebright.transforms.draw import is_deterministic
 from eyebright.transforms.pipeline import Pipeline
 
 SampleWeights = Sequence[float] | NDArray[np.floating[Any]]
 """For each image a number, 0 or more; an image is drawn with a probability in proportion to it."""
+
+NOT_COPIED = "it has workers and caches: make it again from its data block with `dataloaders`, in each process"
+"""Why loaders cannot be pickled or copied, and what to do instead."""
 
 MAX_DEFAULT_WORKERS = 16
 """The most workers that are started where no number is given."""
@@ -111,6 +114,9 @@ class Loader:
         self._cache_batches = cache_batches and not training
         self._cache = BatchCache()
         self._cache_inputs: tuple[Dataset, Pipeline] | None = None  # what the cached batches were made from
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(self, NOT_COPIED)
 
     def __repr__(self) -> str:
         augmented = "augmented" if self.training else "not augmented"

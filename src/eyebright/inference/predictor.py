@@ -4,6 +4,8 @@ A predictor preprocesses an image exactly like a validation image and applies th
 Images that cannot be read are skipped and listed.
 """
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from eyebright._defaults import BATCH_SIZE, PREDICTION_PRECISION
-from eyebright.errors import ArtifactError, ImageError, InputError, check_count, shortened
+from eyebright.errors import ArtifactError, ImageError, InputError, check_count, not_copied, shortened
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
 from eyebright.inference.manifest import Manifest
@@ -57,6 +59,8 @@ class Predictor:
         device: the device of the model if no runtime is given, see `load_predictor`.
         runtime: computes the outputs; None to use ``model``, unchanged.
         fast_decode: decode large JPEGs reduced: faster, but not exact, see `load_predictor`.
+        pickled_as: a function that returns what ``__reduce__`` does: a function and its arguments that make the same
+            predictor in another process; None: it cannot be pickled or copied.
     """
 
     def __init__(
@@ -67,13 +71,28 @@ class Predictor:
         device: str | torch.device | None = None,
         runtime: Runtime | None = None,
         fast_decode: bool = False,
+        pickled_as: "Callable[[], _Pickled] | None" = None,
     ) -> None:
         self.manifest = manifest
         self._model = model
+        self._pickled_as = pickled_as
         self.runtime = runtime or self._unchanged_model(RuntimeOptions(device=device).torch_device)
         self._pipeline = Pipeline(
             manifest.preprocessing, saved_version=manifest.pixels_version, fast_decode=fast_decode
         )
+
+    def __reduce__(self) -> "_Pickled":
+        """How `pickle` and `copy` make another one: it is loaded again from its folder.
+
+        Raises:
+            InputError: its model is not from a folder.
+        """
+        if self._pickled_as is None:
+            raise not_copied(
+                self,
+                "its model is in memory alone: save it with `save_model`, and pickle what `load_predictor` returns",
+            )
+        return self._pickled_as()
 
     def __repr__(self) -> str:
         return f"Predictor: {self.target.describe()}; {self.runtime}"
@@ -254,7 +273,53 @@ def load_predictor(
         build,
         lambda: fingerprint(manifest.model, state),
     )
-    return Predictor(manifest, build, runtime=choose_runtime(saved, options), fast_decode=fast_decode)
+    again = _LoadOptions(folder.absolute(), device, runtime, precision, threads, fast_decode)
+    return Predictor(
+        manifest,
+        build,
+        runtime=choose_runtime(saved, options),
+        fast_decode=fast_decode,
+        pickled_as=lambda: (_load_same, (again, _version(manifest, state))),
+    )
+
+
+_Pickled = tuple[Callable[..., Predictor], tuple[Any, ...]]
+
+
+class _LoadOptions(NamedTuple):
+    """The arguments of `load_predictor`."""
+
+    folder: Path
+    device: str | torch.device | None
+    runtime: RuntimeName
+    precision: Precision
+    threads: int | None
+    fast_decode: bool
+
+
+def _load_same(options: _LoadOptions, version: str) -> Predictor:
+    """The predictor of the same model, loaded again, usually in another process.
+
+    Raises:
+        ArtifactError: the folder contains another model now, or none.
+    """
+    folder, device, runtime, precision, threads, fast_decode = options
+    predictor = load_predictor(
+        folder, device=device, runtime=runtime, precision=precision, threads=threads, fast_decode=fast_decode
+    )
+    _, (_, found) = predictor.__reduce__()
+    if found != version:
+        raise ArtifactError(
+            f"'{folder}' contains another model than when the predictor was loaded that is unpickled or copied now; "
+            "load it again with `load_predictor`"
+        )
+    return predictor
+
+
+def _version(manifest: Manifest, state: dict[str, Tensor]) -> str:
+    """A hash of everything that decides the predictions: the weights and the manifest."""
+    text = json.dumps(manifest.to_json(), sort_keys=True)
+    return f"{fingerprint(manifest.model, state)} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def save_onnx(folder: str | Path) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
@@ -13,7 +13,7 @@ from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT, THRESHOLD_METRI
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
-from eyebright.errors import InputError, checked_keywords
+from eyebright.errors import InputError, checked_keywords, not_copied
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
@@ -128,6 +128,13 @@ class Learner:
         )
         self.recorder = Recorder(self.run)
         self._loaded_scores: dict[str, float] | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(
+            self,
+            "it holds loaders and a training: other processes predict with `load_predictor` after `save_model`, and"
+            " `vision_learner` with `save` and `load` makes a second learner with the same weights",
+        )
 
     def __repr__(self) -> str:
         return "\n".join(["Learner", *(f"  {name}: {value}" for name, value in self._facts().items())])

@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from eyebright._system.timer import Timer
-from eyebright.errors import TrainingError
+from eyebright.errors import TrainingError, not_copied
 from eyebright.train.device import Device
 from eyebright.train.ema import AveragedWeights
 from eyebright.train.optimizer import GroupedOptimizer
@@ -146,6 +146,11 @@ class Run:
     timer: Timer = field(default_factory=Timer, repr=False)
     accumulation: Accumulation = field(default_factory=Accumulation, repr=False)
     epoch_results: list[StepResult] = field(default_factory=list, repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(
+            self, "`save_checkpoint` writes its state to a file, and `load_checkpoint` reads it into a new run"
+        )
 
     def begin(self, *plans: Plan) -> None:
         """Sets what is to be trained, from the current weights: a new optimizer and history; the counters go on."""

@@ -195,7 +195,8 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
     gone = page()
     shown = sum(len(block.cards) for section in gone.sections for block in section.blocks if block.kind == "gallery")
     assert gone.notices[0].startswith(
-        f"{shown} of {shown} images on this page could not be read and have no thumbnail;"
+        f"{shown} of {shown} images on this page could not be read, or have another size than the evaluated ones, "
+        "and have no thumbnail;"
     )
     assert gone.notices[0] in Page(render_report(gone)).text()
     assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import PIL.Image
 import pytest
 
 from eyebright.errors import ArtifactError, InputError
@@ -108,6 +109,22 @@ def test_without_the_images_the_report_differs_only_in_its_thumbnails(
         assert (model / "report.html").read_text(encoding="utf-8") == page
     finally:
         shutil.move(away, images)
+
+
+def test_other_images_of_the_same_names_are_said_and_not_shown(
+    trained: Callable[[str], Learner], images: Path, tmp_path: Path
+) -> None:
+    model, others = tmp_path / "model", tmp_path / "others"
+    saved(trained("multicategory"), model)
+    shutil.copytree(images, others)
+    for file in others.iterdir():
+        with PIL.Image.open(file) as image:
+            image.rotate(90, expand=True).resize((30, 20)).save(file)
+    (notice,) = make_report(model, images=others).notices
+    assert "have another size than the evaluated ones, and have no thumbnail" in notice
+    page = (model / "report.html").read_text(encoding="utf-8")
+    assert "data:image" not in page
+    assert "it has 30 x 20 pixels, and the evaluated image had" in page
 
 
 def test_a_missing_image_folder_is_refused(trained: Callable[[str], Learner], tmp_path: Path) -> None:

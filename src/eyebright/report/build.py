@@ -12,7 +12,7 @@ from eyebright.web.text import count_text
 
 
 def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
-    """The content of the report; images that cannot be read have no thumbnail, and a notice says so.
+    """The content of the report; images that are not those that were evaluated have no thumbnail, and a notice says so.
 
     Args:
         evaluation: a model's outputs for a set of images, with their targets and the summary of the training targets.
@@ -49,13 +49,14 @@ def _origin(facts: ReportFacts) -> list[Section]:
 
 
 def _missing_thumbnails(sections: Sequence[Section]) -> list[str]:
-    """A sentence if images of the page could not be read."""
+    """A sentence if images of the page could not be shown."""
     blocks = [block for section in sections for block in section.blocks]
     images = [card.image for block in blocks if isinstance(block, Gallery) for card in block.cards]
     missing = sum(bool(image.error) for image in images)
     if not missing:
         return []
     return [
-        f"{missing} of {count_text(len(images), 'image')} on this page could not be read and have no thumbnail; if "
-        "they were moved, make the report again with the folder that they are in now"
+        f"{missing} of {count_text(len(images), 'image')} on this page could not be read, or have another size than "
+        "the evaluated ones, and have no thumbnail; if they were moved, make the report again with the folder that they"
+        " are in now"
     ]

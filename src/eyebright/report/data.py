@@ -219,10 +219,10 @@ class TaskReport(ABC):
 
     def images(self, indices: Sequence[int]) -> list[ShownImage]:
         """The images of these rows of the evaluation."""
-        files, paths = self.evaluation.files, self.evaluation.paths
+        files, paths, sizes = self.evaluation.files, self.evaluation.paths, self.evaluation.sizes.tolist()
         names = short_names(files, indices)
         return [
-            ShownImage(name, files[index], thumbnail(str(paths[index])))
+            ShownImage(name, files[index], thumbnail(str(paths[index]), tuple(sizes[index])))
             for name, index in zip(names, indices, strict=True)
         ]
 

@@ -11,10 +11,18 @@ _SIDE = 360  # pixels; sharp at the size of a card
 _QUALITY = 78  # JPEG quality; about 20 kB per thumbnail
 
 
-def thumbnail(path: str) -> Thumbnail:
-    """The thumbnail of an image; if the image cannot be read, a thumbnail with the error, so that no page fails."""
+def thumbnail(path: str, size: tuple[int, int] | None = None) -> Thumbnail:
+    """The thumbnail of an image; if it cannot be shown, a thumbnail with the reason, so that no page fails.
+
+    Args:
+        path: the path of the image.
+        size: the (height, width) that the image must have, since another one is another image; None: any.
+    """
     try:
         image = Image.create(path)
+        if size is not None and image.shape != size:
+            found, expected = (f"{width} x {height}" for height, width in (image.shape, size))
+            return Thumbnail("", 0, 0, error=f"it has {found} pixels, and the evaluated image had {expected}")
         small = image.to_thumb(_SIDE)
     except ImageError as error:
         return Thumbnail("", 0, 0, error=error.reason)

@@ -19,12 +19,11 @@ from eyebright.cli.main import main, options_of, run
 from eyebright.cli.worker import TrainingJob
 from eyebright.errors import InputError, TrainingError
 from eyebright.inference.predictor import load_predictor
-from eyebright.models import build
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import GROUPS, TRAINING, Options, ReadOptions
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
-from support.learners import TINY_ARCH
+from support.learners import TINY_ARCH, use_random_weights
 from support.models import model_folder
 
 QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
@@ -33,10 +32,7 @@ QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "f
 @pytest.fixture(autouse=True)
 def no_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network has no weights that a package brings; the command line always asks for some."""
-    made = build.build_model
-    monkeypatch.setattr(
-        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
-    )
+    use_random_weights(monkeypatch)
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from eyebright.cli.main import run
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import MANIFEST, WEIGHTS, load_evaluation, load_manifest, save_model
 from eyebright.inference.predictor import Predictor
-from eyebright.models import build
 from eyebright.models.build import build_model, model_description
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
@@ -30,7 +29,7 @@ from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.regression import RegressionBlock
 from eyebright.transforms.spatial import Resize
-from support.learners import TINY_ARCH
+from support.learners import TINY_ARCH, use_random_weights
 from support.models import SIZE, model_folder
 
 IMAGES = 6
@@ -262,10 +261,7 @@ def test_outputs_that_are_not_finite_are_an_error_that_names_the_image_and_keeps
 def test_a_training_whose_folders_are_not_utf8_ends_with_a_model_a_report_and_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = build.build_model
-    monkeypatch.setattr(
-        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
-    )
+    use_random_weights(monkeypatch)
     classes = [os.fsdecode(b"caf\xe9"), "dog"]
     photos = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"))
     for number, name in enumerate(classes):

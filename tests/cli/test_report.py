@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from eyebright.cli.main import run
-from eyebright.models import build
 from support.images import coloured_squares
-from support.learners import TINY_ARCH
+from support.learners import TINY_ARCH, use_random_weights
 
 QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
 
@@ -29,9 +28,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def model(table: pd.DataFrame) -> Path:
     """A model that the command line has trained."""
     folder = table.attrs["folder"]
-    made = build.build_model
     with pytest.MonkeyPatch.context() as patch:  # the small network has no weights that a package brings
-        patch.setattr("eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init))
+        use_random_weights(patch)
         arguments = [str(folder / "labels.csv"), "--images", str(folder / "photos"), "--out", str(folder / "model")]
         assert run(["train", *arguments, *QUICK]) == 0
     return folder / "model"

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.getters import ColReader
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
+from eyebright.models.build import ImageModel, ModelDescription, build_model
 from eyebright.sources.split import ColSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
@@ -61,3 +63,12 @@ def squares_learner(folder: Path, table: pd.DataFrame, *, seed: int = 0, **optio
     """A small learner on coloured squares."""
     dls = squares_block(folder).dataloaders(table, bs=8, seed=seed, num_workers=2)
     return small_learner(dls, seed=seed, **options)
+
+
+def use_random_weights(patch: pytest.MonkeyPatch) -> None:
+    """From now on `vision_learner` takes random weights: the network for tests has none that a package brings."""
+
+    def with_random_weights(description: ModelDescription, *, pretrained: bool, **options: Any) -> ImageModel:
+        return build_model(description, **options)
+
+    patch.setattr("eyebright.learner.vision_learner.build_model", with_random_weights)

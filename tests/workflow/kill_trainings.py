@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 
 from eyebright.inference.model_folder import WEIGHTS
 from eyebright.learner import vision_learner
-from eyebright.models import build
+from eyebright.models.build import build_model
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.train_model import CHECKPOINT, train_model
@@ -35,8 +35,8 @@ RESULTS = {"model.safetensors", "manifest.json", "evaluation.parquet", "options.
 
 def main(count: int, folder: Path) -> None:
     """Prints what killing `count` trainings did."""
-    made = build.build_model
-    vision_learner.build_model = lambda d, *, pretrained, init: made(d, init=init)  # no weights are downloaded
+    # No weights are downloaded.
+    vision_learner.build_model = lambda description, *, pretrained, **options: build_model(description, **options)
     table = _images(folder / "photos")
     for _ in range(2):  # the first one also imports what is imported late
         start = time.perf_counter()

@@ -7,20 +7,16 @@ import pytest
 
 from eyebright.errors import ArtifactError, DataError
 from eyebright.io.atomic import exclusive_folder
-from eyebright.models import build
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
-from support.learners import TINY_ARCH
+from support.learners import TINY_ARCH, use_random_weights
 
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
-    made = build.build_model
-    monkeypatch.setattr(
-        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
-    )
+    use_random_weights(monkeypatch)
     table = coloured_squares(tmp_path / "photos", 24)
     for name in ("red", "blue"):
         table[name] = table["labels"].str.contains(name).astype(int)

@@ -9,21 +9,17 @@ from sklearn.metrics import mean_absolute_error
 
 from eyebright.inference.model_folder import load_evaluation
 from eyebright.inference.predictor import load_predictor
-from eyebright.models import build
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.train_model import train_model
 from support.images import coloured_squares
-from support.learners import TINY_ARCH
+from support.learners import TINY_ARCH, use_random_weights
 
 
 def test_scores_and_the_saved_evaluation_of_numbers_are_in_the_unit_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = build.build_model
-    monkeypatch.setattr(
-        "eyebright.learner.vision_learner.build_model", lambda d, *, pretrained, init: made(d, init=init)
-    )
+    use_random_weights(monkeypatch)
     table = coloured_squares(tmp_path / "photos", 24)
     table["price"] = 300_000 + 1000.5 * np.arange(24)
     table[["fname", "price", "is_valid"]].to_csv(tmp_path / "prices.csv", index=False)

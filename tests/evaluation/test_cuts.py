@@ -21,7 +21,7 @@ def test_there_is_a_cut_per_distinct_probability_and_one_without_predictions():
 
 def test_the_total_of_a_cut_sums_the_values_of_its_predictions():
     cuts = Cuts.of(numbers(0.5, 0.9, 0.5, 0.1))
-    assert cuts.totals(np.array([1, 10, 100, 1000])).tolist() == [0, 10, 111, 1111]
+    assert cuts.sums(np.array([1, 10, 100, 1000])).tolist() == [0, 10, 111, 1111]
 
 
 def test_the_cut_of_a_threshold_has_the_probabilities_strictly_above_it():

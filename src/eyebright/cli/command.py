@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from eyebright.cli.flags import flag_of
 from eyebright.cli.help import HelpLines, command_class
+from eyebright.cli.option_strings import option_string
 from eyebright.workflow.option import OptionField, option_fields
 from eyebright.workflow.options import GROUPS
 
@@ -69,10 +69,14 @@ def _parameter(field: OptionField) -> inspect.Parameter:
     required = field.default is dataclasses.MISSING
     annotation = list[value_type] if field.repeated else value_type
     if field.option.positional:
-        info = typer.Argument(metavar=flag_of(field), show_default=False)
+        info = typer.Argument(metavar=option_string(field), show_default=False)
     else:
-        flags = [flag_of(field), flag_of(field, off=True)] if value_type is bool else [flag_of(field)]
-        info = typer.Option("/".join(flags), metavar=_metavar(field) or None, show_default=False)
+        states = (False, True) if value_type is bool else (False,)
+        info = typer.Option(
+            "/".join(option_string(field, off=off) for off in states),
+            metavar=_metavar(field) or None,
+            show_default=False,
+        )
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -93,10 +97,10 @@ def _help_lines(fields: list[OptionField]) -> HelpLines:
 def _usage(field: OptionField) -> str:
     """The left column of the help: the option and its value."""
     if field.option.positional:
-        return flag_of(field) + ("..." if field.repeated else "")
+        return option_string(field) + ("..." if field.repeated else "")
     if field.value_type is bool and field.default is not False:
-        return flag_of(field).replace("--", "--[no-]", 1)
-    return " ".join(filter(None, [flag_of(field), _metavar(field)]))
+        return option_string(field).replace("--", "--[no-]", 1)
+    return " ".join(filter(None, [option_string(field), _metavar(field)]))
 
 
 def help_text(field: OptionField) -> str:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 HelpLines = Mapping[str, Sequence[tuple[str, str]]]
-"""The lines of each group of options, by the group's heading: (the flag and its value, what it does)."""
+"""The lines of each group of options, by the group's heading: (the option and its value, what it does)."""
 
 
 def command_class(lines: HelpLines) -> type[TyperCommand]:

@@ -134,13 +134,13 @@ def options_of(command: str) -> "list[OptionField]":
 
 def _print_error(error: Exception, arguments: list[str]) -> int:
     """Prints an error as one line and returns its exit code."""
-    from eyebright.cli.flags import with_flags
+    from eyebright.cli.option_strings import with_option_strings
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
         return _print_usage_error(error)
     if isinstance(error, EyebrightError):
-        say(f"error: {with_flags(str(error), options_of(arguments[0]))}", err=True)
+        say(f"error: {with_option_strings(str(error), options_of(arguments[0]))}", err=True)
         return 2
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and "failed to map" in str(error)):
         say(f"error: there is not enough memory: {error}", err=True)

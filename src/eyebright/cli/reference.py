@@ -5,15 +5,15 @@ python -m eyebright.cli.reference > docs/options.md
 
 import sys
 
-from eyebright.cli.flags import flag_of
 from eyebright.cli.main import COMMANDS, options_of
+from eyebright.cli.option_strings import option_string
 from eyebright.workflow.option import OptionField
 from eyebright.workflow.options import GROUPS
 
 _HEAD = """# Options
 
 All options of the command line. In Python the training options have the same names, with underscores, in
-`eyebright.Options`. The reading options are arguments of `eyebright.read_source`. A switch that is on by default is
+`eyebright.Options`. The reading options are arguments of `eyebright.read_source`. A flag that is on by default is
 turned off with `--no-`, for example `--no-keep-statistics`.
 
 Training saves its options in `options.json` in the model folder, including values that were chosen automatically.
@@ -41,7 +41,7 @@ def _sections(command: str) -> list[str]:
 
 
 def _row(field: OptionField) -> str:
-    name = f"`{field.name}`, in Python only" if field.option.python_only else f"`{flag_of(field)}`"
+    name = f"`{field.name}`, in Python only" if field.option.python_only else f"`{option_string(field)}`"
     default = "off" if field.default is False else field.default_text
     cells = [name, field.option.help, _values(field), default]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from eyebright.cli.flags import with_flags
+from eyebright.cli.option_strings import with_option_strings
 from eyebright.cli.output import say
 from eyebright.workflow.option import option_fields, options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions, TrainCommand
@@ -74,7 +74,7 @@ def run_training(job: TrainingJob) -> None:
         out,
         options=job.options,
         resume=job.resume,
-        say=lambda sentence: say(with_flags(sentence, fields)),
+        say=lambda sentence: say(with_option_strings(sentence, fields)),
     )
     if is_main_process():
         report = out / "report.html"

@@ -94,7 +94,7 @@ def _show_titles(
     grid: Grid,
     figsize: tuple[float, float] | None,
 ) -> None:
-    """Each title is the target above the prediction; green if equal, red if not, where that can be said."""
+    """Each title is the target above the prediction; green if equal, red if not, where that is known."""
     pairs = list(zip(values, decoded, strict=True))
     titles = [
         f"{target.text(value) or NO_LABEL_CAPTION}\n{target.text(predicted) or NO_LABEL_CAPTION}"

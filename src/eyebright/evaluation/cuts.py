@@ -42,7 +42,7 @@ class Cuts:
         ends = np.flatnonzero(last)
         return Cuts(order, np.append(0, ends + 1), ranked[ends])
 
-    def totals(self, values: Array) -> Array:
+    def sums(self, values: Array) -> Array:
         """For each cut the sum of ``values`` (one per probability) over its predicted probabilities, float64."""
         running = np.cumsum(values[self.order], dtype=np.float64)
         return np.append(0.0, running)[self.counts]

@@ -40,7 +40,7 @@ class Evaluation:
     Args:
         decision: converts outputs to probabilities or values, and decodes them.
         outputs: raw outputs, float32, before activation and calibration; points and numbers in the user's units. If
-            one is NaN or infinite, whatever makes answers of them is an error, see `check_finite`.
+            one is NaN or infinite, whatever makes predictions of them is an error, see `check_finite`.
         targets: the targets as the target block encodes them without a warp; NaN where unknown.
         files: the file of each image, relative to ``root`` if it is inside.
         root: the folder of the images.
@@ -95,7 +95,7 @@ class Evaluation:
         return f"the outputs of {int(wrong.sum()):,} of {len(self):,} images are NaN or infinite ('{example}')"
 
     def check_finite(self) -> None:
-        """Raises `DataError` if an output is NaN or infinite: no answer, threshold or score can be made of it.
+        """Raises `DataError` if an output is NaN or infinite: no prediction, threshold or metric can be made of it.
 
         Raises:
             DataError: the message says for how many images.

@@ -101,7 +101,7 @@ def bootstrap(
     for _ in range(_at_least_one(n_resamples, "n_resamples")):
         rows = torch.from_numpy(generator.integers(_at_least_one(n_images, "images"), size=n_images))
         values.append(float(statistic(*(array[rows] for array in arrays))))
-    return percentiles(np.array(values)[:, None], level, [float(statistic(*arrays))])[0]
+    return percentile_intervals(np.array(values)[:, None], level, [float(statistic(*arrays))])[0]
 
 
 def bootstrap_sums(
@@ -130,7 +130,7 @@ def bootstrap_sums(
         for counts in resample_counts(len(summands), n_resamples=n_resamples, seed=seed)
     ]
     on_all_images = statistic(rows.sum(dim=0, keepdim=True))[0].tolist()
-    return percentiles(statistic(torch.cat(sums)).numpy(), level, on_all_images)
+    return percentile_intervals(statistic(torch.cat(sums)).numpy(), level, on_all_images)
 
 
 def resample_counts(n_images: int, *, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "s n"]]:
@@ -142,7 +142,9 @@ def resample_counts(n_images: int, *, n_resamples: int, seed: int) -> Iterator[F
         yield np.stack([np.bincount(row, minlength=n_images) for row in rows]).astype(np.float32)
 
 
-def percentiles(values: Float[np.ndarray, "s q"], level: float, on_all_images: Sequence[float]) -> list[Interval]:
+def percentile_intervals(
+    values: Float[np.ndarray, "s q"], level: float, on_all_images: Sequence[float]
+) -> list[Interval]:
     """The interval between the percentiles of each column, widened to the value on all images; NaN is ignored.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eyebright.evaluation.intervals import Interval, bootstrap_sums, percentiles, resample_counts, wilson
+from eyebright.evaluation.intervals import Interval, bootstrap_sums, percentile_intervals, resample_counts, wilson
 from eyebright.metrics.labels import average_precision, split_targets
 
 
@@ -61,7 +61,9 @@ def average_precision_intervals(
     ]
     per_class = torch.from_numpy(np.concatenate(blocks))
     with_mean = torch.cat([per_class.nanmean(dim=1, keepdim=True), per_class], dim=1)
-    mean, *of_classes = percentiles(with_mean.numpy(), level, [float(on_all_images.nanmean()), *on_all_images.tolist()])
+    mean, *of_classes = percentile_intervals(
+        with_mean.numpy(), level, [float(on_all_images.nanmean()), *on_all_images.tolist()]
+    )
     return AveragePrecisionIntervals(mean, of_classes)
 
 

@@ -312,7 +312,7 @@ def _score_at_each_cut(problem: _Problem) -> tuple[Cuts, Array]:
     values = problem.objective.value(true_positives, predicted, positives, n_decisions)
     steps = np.diff(values, axis=1, prepend=none_predicted)
     cuts = Cuts.of(np.take_along_axis(probabilities, order, axis=1).reshape(-1))
-    return cuts, (none_predicted.sum() + cuts.totals(steps.reshape(-1))) / groups
+    return cuts, (none_predicted.sum() + cuts.sums(steps.reshape(-1))) / groups
 
 
 # ------------------------------------------------------------------------------- one threshold per class
@@ -323,7 +323,7 @@ def _optimise_independently(problem: _Problem, start: Array) -> Array:
     best = start.copy()
     for c in problem.tunable_classes:
         cuts = problem.cuts(c)
-        true_positives, positives = cuts.totals(problem.positive[c]), problem.positive[c].sum(keepdims=True)
+        true_positives, positives = cuts.sums(problem.positive[c]), problem.positive[c].sum(keepdims=True)
         best[c] = cuts.best_threshold(problem.objective.value(true_positives, cuts.counts, positives, problem.known[c]))
     return best
 
@@ -336,7 +336,7 @@ def _dinkelbach(problem: _Problem, start: Array) -> Array:
     Each round maximises the terms for the current r and sets r to the ratio of the result, until r stops increasing.
     """
     cuts = {c: problem.cuts(c) for c in problem.tunable_classes}
-    true_positives = {c: cut.totals(problem.positive[c]) for c, cut in cuts.items()}
+    true_positives = {c: cut.sums(problem.positive[c]) for c, cut in cuts.items()}
     fixed = [c for c in range(len(start)) if c not in cuts]
     constant = problem.positive.sum() + (problem.probabilities[fixed] > start[fixed, None]).sum()
     ratio, increased = 0.0, True
@@ -377,7 +377,7 @@ def _ascend(problem: _Problem, start: Array, *, cuts: dict[int, Cuts]) -> tuple[
             true_positives, predicted = true_positives - (positive & decisions[c]), predicted - decisions[c]
             gain = value(true_positives + positive, predicted + 1, positives, classes)
             gain = gain - value(true_positives, predicted, positives, classes)
-            best[c] = cut.best_threshold(cut.totals(gain) / images)
+            best[c] = cut.best_threshold(cut.sums(gain) / images)
             decisions[c] = problem.probabilities[c] > best[c]
             true_positives, predicted = true_positives + (positive & decisions[c]), predicted + decisions[c]
         reached = float(value(true_positives, predicted, positives, classes).mean())

@@ -76,8 +76,8 @@ class Placement(NamedTuple):
     @property
     def is_padded(self) -> bool:
         """Whether some of the output is outside of the image."""
-        ends = (self.top + self.resized.height, self.left + self.resized.width)
-        return max(self.top, self.left) > 0 or ends[0] < self.output_size.height or ends[1] < self.output_size.width
+        bottom, right = self.top + self.resized.height, self.left + self.resized.width
+        return max(self.top, self.left) > 0 or bottom < self.output_size.height or right < self.output_size.width
 
 
 def resized_side(side: float) -> int:

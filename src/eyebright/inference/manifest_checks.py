@@ -2,8 +2,7 @@
 
 A manifest can be damaged, or written by somebody else. Whatever it contains, loading takes a second or two at most, and
 returns the model or raises an `ArtifactError` of one sentence. Fields that only describe the model (training, data,
-targets, report) must be objects;
-what they contain is bounded by the size of the file.
+targets, report) must be objects; what they contain is bounded by the size of the file.
 """
 
 import math
@@ -24,7 +23,7 @@ MAX_NAME_LENGTH = 1000
 MAX_MANIFEST_BYTES = 32 * 2**20
 """The most bytes of a manifest."""
 MAX_MANIFEST_CONTAINERS = 200_000
-"""The most JSON lists and objects in a manifest: they make parsing slow, not numbers and texts."""
+"""The most JSON lists and objects in a manifest: they make parsing slow, not numbers and strings."""
 
 
 def check_json(data: Mapping[str, Any]) -> None:
@@ -49,7 +48,7 @@ def check_json(data: Mapping[str, Any]) -> None:
         raise ArtifactError(
             f"'decision.thresholds' must be a number or one for each class, got {short_repr(thresholds)}"
         )
-    if not _is_short_text_or_null(thresholds.get("metric")):
+    if not _is_short_string_or_null(thresholds.get("metric")):
         raise ArtifactError(
             f"'decision.thresholds.metric' must be a name or null, got {short_repr(thresholds['metric'])}"
         )
@@ -71,15 +70,17 @@ def check_consistent(
     except InputError as error:
         raise ArtifactError(str(error)) from None
     if pixels_version == CANONICAL and evaluation_pixels_version(preprocessing) != CANONICAL:
-        raise ArtifactError(f"the pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad")
+        raise ArtifactError(
+            f"the evaluation pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad"
+        )
 
 
-def _is_short_text(value: Any) -> bool:
+def _is_short_string(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= MAX_NAME_LENGTH
 
 
-def _is_short_text_or_null(value: Any) -> bool:
-    return value is None or _is_short_text(value)
+def _is_short_string_or_null(value: Any) -> bool:
+    return value is None or _is_short_string(value)
 
 
 def _is_finite(value: Any) -> bool:
@@ -110,7 +111,7 @@ def _is_object(value: Any) -> bool:
 
 def _is_scores(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        _is_short_text(name) and (score is None or _is_finite(score))
+        _is_short_string(name) and (score is None or _is_finite(score))
         for name, score in value.items()  # pyright: ignore[reportUnknownVariableType]
     )
 
@@ -123,21 +124,21 @@ _Check = tuple[str, Callable[[Any], bool]]
 _OBJECT: _Check = ("a JSON object", _is_object)
 _NAMES: _Check = (
     f"null or a list of at most {MAX_OUTPUTS:,} names of at most {MAX_NAME_LENGTH:,} characters",
-    _list_or_null_of(_is_short_text),
+    _list_or_null_of(_is_short_string),
 )
-_CLASSES: _Check = (_NAMES[0], _list_or_null_of(lambda value: _is_short_text(value) or _is_finite(value)))
+_CLASSES: _Check = (_NAMES[0], _list_or_null_of(lambda value: _is_short_string(value) or _is_finite(value)))
 _NUMBERS: _Check = ("null or a list of finite numbers", _list_or_null_of(_is_finite))
 _INDEX_OR_COUNT: _Check = (
     f"null or a number from 0 to {MAX_OUTPUTS:,}",
     lambda value: value is None or _is_index_or_count(value),
 )
 _SIMPLE: _Check = (
-    "null, true, false, a finite number or a short text",
-    lambda value: isinstance(value, bool) or _is_finite(value) or _is_short_text_or_null(value),
+    "null, true, false, a finite number or a short string",
+    lambda value: isinstance(value, bool) or _is_finite(value) or _is_short_string_or_null(value),
 )
 
 _FIELDS: Mapping[str, _Check] = {
-    "created": ("a date", _is_short_text),
+    "created": ("a date", _is_short_string),
     "model": _OBJECT,
     "target": _OBJECT,
     "decision": _OBJECT,
@@ -147,7 +148,7 @@ _FIELDS: Mapping[str, _Check] = {
     "data": _OBJECT,
     "targets": _OBJECT,
     "report": _OBJECT,
-    "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_text_or_null),
+    "evaluation": ("the SHA-256 hash of evaluation.parquet, or null", _is_short_string_or_null),
     "versions": _OBJECT,
 }
 """For each field of a manifest: what it must be, and a function that checks a value."""
@@ -156,7 +157,10 @@ _TARGET_FIELDS: Mapping[str, _Check] = {
     "vocab": _NAMES,
     "classes": _CLASSES,
     "names": _NAMES,
-    "mirror": ("null or a list of indices", _list_or_null_of(_is_index_or_count)),
+    "mirror": (
+        "null or a list: for each point the index of the one that a mirrored image swaps it with",
+        _list_or_null_of(_is_index_or_count),
+    ),
     "center": _NUMBERS,
     "scale": _NUMBERS,
     "count": _INDEX_OR_COUNT,

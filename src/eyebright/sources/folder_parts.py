@@ -29,7 +29,7 @@ class FolderParts(NamedTuple):
 def parts_of_folders(root: Path, files: Sequence[Path]) -> FolderParts:
     """The split that folders give: directly inside the root (``train/cat``), or inside the class (``cat/train``).
 
-    A split needs a folder for training and another part; files outside of these folders are ignored, and said. Where
+    A split needs a folder for training and another part; files outside of these folders are ignored and counted. Where
     the images for training lie in class folders beside ``valid/`` or ``test/`` with the same classes, they train.
 
     Args:

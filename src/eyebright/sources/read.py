@@ -34,7 +34,7 @@ def read_source(
     A table (CSV or TSV) names an image in each row, with labels, a class, points or numbers. A folder has a folder for
     each class, or a ``.pts`` file with points beside each image.
 
-    Images outside of the folder are read, too, and said with their number: those whose names in a table lead out of it
+    Images outside of the folder are read, too, and counted in a message: those whose names in a table lead out of it
     (``../`` or absolute), and those that symbolic links in a folder lead to.
 
     Args:

@@ -1,4 +1,4 @@
-"""Labels that look the same: spellings of one label are merged; those that differ in case only, as 1 and 1.0, are said.
+"""Spellings of one label are merged; labels that differ only in case, or as 1 and 1.0, are reported.
 
 Files from several systems spell one label in several ways that no screen shows: "é" as one character or as "e" with an
 accent (macOS writes names of folders so), zero-width characters, byte order marks from files that were joined, double

@@ -38,7 +38,7 @@ def block_from_json(data: dict[str, Any]) -> TargetBlock:
 
 
 def block_for_values(values: Sequence[Any]) -> type[TargetBlock]:
-    """The block class for raw targets, judged by the first one.
+    """The block class for raw targets, by the type of the first one.
 
     `RegressionBlock` for a float, `MultiCategoryBlock` for a list, tuple or set, else `CategoryBlock`.
     """

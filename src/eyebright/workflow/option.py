@@ -8,7 +8,7 @@ The field's name, type and default and its `Option` are the only declaration. Th
 the values, the JSON form and the table in ``docs/options.md`` are made from it.
 
 Error messages name an option in backticks, as it is written in Python: ```skip_bad=True` skips them``. The command
-line replaces it by the flag, ``--skip-bad``.
+line replaces it by what is typed, ``--skip-bad``.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class Option:
             (``"must be ..., got ..."``). None converts by the type alone.
         aliases: the option's names as an argument of the library's functions, where they differ: ``num_workers`` for
             ``workers``. The command line replaces them in messages too.
-        positional: True for an argument that is given by its position, without a flag.
+        positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
     """
 

@@ -312,8 +312,8 @@ class TrainCommand:
     devices: Annotated[
         int,
         Option(
-            "Processes that train together, a GPU or a share of the CPUs each. Results differ only by rounding and the "
-            "random numbers of dropout, so options.json does not store it.",
+            "Processes of distributed training, a GPU or a share of the CPUs each. Results differ only by rounding and "
+            "the random numbers of dropout, so options.json does not store it.",
             MACHINE,
             at_least=1,
         ),

@@ -133,13 +133,13 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     """(source, loaders): the source with a split and without unreadable images, and its data loaders."""
     for sentence in source.messages:
         say(sentence)
-    said = len(source.messages)
+    n_printed = len(source.messages)
     source = readable(source, skip_bad=options.skip_bad)
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
-    for sentence in source.messages[said:]:
+    for sentence in source.messages[n_printed:]:
         say(sentence)
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
@@ -217,7 +217,7 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
     return evaluation.with_decision(learner.decision)
 
 
-# ------------------------------------------------------------------ what is written and said
+# ------------------------------------------------------------------ what is written and printed
 
 
 def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[str, str]) -> ReportFacts:

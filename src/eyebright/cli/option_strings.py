@@ -1,4 +1,6 @@
-"""Replaces option names in messages by command-line flags: `skip_bad=True` becomes `--skip-bad`.
+"""Replaces option names in messages by options as they are typed: `skip_bad=True` becomes `--skip-bad`.
+
+argparse calls the typed form, such as ``--skip-bad``, an option string.
 
 The library writes an option in backticks, as in Python (```skip_bad=True` skips them``), since it does not know
 whether it is called from Python or from the command line.
@@ -13,8 +15,8 @@ _QUOTES = "\"'"
 _OPTION = re.compile(r"`(\w+)(?:=([^`]*))?`")
 
 
-def flag_of(field: OptionField, *, off: bool = False) -> str:
-    """The flag of an option, --skip-bad or (with off) --no-skip-bad; the upper-case name of a positional argument.
+def option_string(field: OptionField, *, off: bool = False) -> str:
+    """An option as it is typed, --skip-bad or (with off) --no-skip-bad; the upper-case name of a positional argument.
 
     Args:
         field: the option.
@@ -24,8 +26,8 @@ def flag_of(field: OptionField, *, off: bool = False) -> str:
     return name.upper() if field.option.positional else f"--{'no-' if off else ''}{name}"
 
 
-def with_flags(message: str, options: Iterable[OptionField]) -> str:
-    """The message with the flags of all options that it names in backticks; other names in backticks stay.
+def with_option_strings(message: str, options: Iterable[OptionField]) -> str:
+    """The message with all options that it names in backticks as they are typed; other names in backticks stay.
 
     Args:
         message: a message of the library.
@@ -38,7 +40,7 @@ def with_flags(message: str, options: Iterable[OptionField]) -> str:
         if field is None:
             return match[0]
         if value in (None, "True", "False"):
-            return flag_of(field, off=value == "False")
-        return f"{flag_of(field)} {value.strip(_QUOTES)}"
+            return option_string(field, off=value == "False")
+        return f"{option_string(field)} {value.strip(_QUOTES)}"
 
     return _OPTION.sub(replace, message)

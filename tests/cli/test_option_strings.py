@@ -1,4 +1,4 @@
-"""Messages name options as in Python in the library, and as flags on the command line."""
+"""Messages name options as in Python in the library, and as they are typed on the command line."""
 
 import ast
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import eyebright
-from eyebright.cli.flags import with_flags
 from eyebright.cli.main import COMMANDS, options_of
+from eyebright.cli.option_strings import with_option_strings
 
 SOURCE = Path(eyebright.__file__).parent
 
@@ -26,8 +26,8 @@ SOURCE = Path(eyebright.__file__).parent
         ("skip_bad without backticks stays", "skip_bad without backticks stays"),
     ],
 )
-def test_options_in_backticks_become_flags(sentence: str, typed: str) -> None:
-    assert with_flags(sentence, options_of("train")) == typed
+def test_options_in_backticks_become_what_is_typed(sentence: str, typed: str) -> None:
+    assert with_option_strings(sentence, options_of("train")) == typed
 
 
 def texts(file: Path) -> Iterator[tuple[int, str]]:

@@ -15,6 +15,12 @@ from eyebright.models.groups import modes_restored
 from eyebright.train.device import Device
 from eyebright.train.run import TrainBatch
 
+SHORT_EPOCH = 32
+"""Epochs with fewer steps are too short for the running statistics of batch norms."""
+
+N_BATCHES = 8
+"""The number of batches from which the statistics are recomputed: some hundred images."""
+
 
 def reset_broken_statistics(model: nn.Module) -> None:
     """Resets running statistics that are not finite: a running average would keep a NaN for ever."""

@@ -24,7 +24,7 @@ from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
-from eyebright.train.batchnorm_statistics import recompute_statistics
+from eyebright.train.batchnorm_statistics import N_BATCHES, SHORT_EPOCH, recompute_statistics
 from eyebright.train.checks import check_batch_size, check_options, description_for_data
 from eyebright.train.device import Device
 from eyebright.train.evaluate import (
@@ -51,12 +51,6 @@ from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import load_checkpoint
 from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
-
-SHORT_EPOCH = 32
-"""Epochs with fewer steps are too short for the running statistics of batch norms."""
-
-STATISTICS_BATCHES = 8
-"""The number of batches from which the statistics are recomputed: some hundred images."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
@@ -346,7 +340,7 @@ class Trainer:
         if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
             return
         with closing(batches(self.run.epoch)) as epoch:
-            recompute_statistics(model, islice(epoch, STATISTICS_BATCHES), self.run.device)
+            recompute_statistics(model, islice(epoch, N_BATCHES), self.run.device)
 
     def _choose_precision(self, frozen_to: int) -> None:
         """Measures which precision is faster, on the model as it will be trained."""

@@ -59,7 +59,7 @@ def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
     """The text, without its middle if it is longer than ``limit`` characters; a message begins and ends with the facts.
 
     >>> bounded("x" * 100_000, limit=60)
-    'xxxxxxxxxxxxxxx ... (99,979 characters omitted) ... xxxxxx'
+    'xxxxxxxxxxxxxxxx ... (99,978 characters omitted) ... xxxxxx'
     """
     if len(text) <= limit:
         return text
@@ -67,6 +67,15 @@ def bounded(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
     first = max(room * 3 // 4, 0)
     last = max(room - first, 0)
     return f"{text[:first]} ... ({len(text) - first - last:,} characters omitted) ... {text[len(text) - last :]}"
+
+
+def os_reason(error: Exception) -> str:
+    """What the system says of an error, such as "No space left on device"; the error's text if it says nothing.
+
+    >>> os_reason(FileNotFoundError(2, "No such file or directory", "a.jpg")), os_reason(ValueError("no path"))
+    ('No such file or directory', 'no path')
+    """
+    return getattr(error, "strerror", None) or str(error)
 
 
 def message_text(text: str) -> str:

@@ -1,6 +1,7 @@
 """Drawing images with their targets and predictions: titles, colours and positions of points."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,14 @@ def test_random_images_depend_on_the_seed_alone(folder: Path, table: pd.DataFram
     assert len(set(first)) == 6
     assert set(first) <= set(dls.train_ds.indices)
     assert len(dls.random_batch_loader(1, 100).dataset) == len(dls.valid_ds)
+
+
+@pytest.mark.parametrize("number", [-1, 2])
+def test_there_is_no_set_but_the_training_and_the_validation_set(
+    number: int, folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    assert [dls.evaluation_loader(ds_idx).dataset for ds_idx in (0, 1)] == [dls.train_ds, dls.valid_ds]
+    for loader_of in (dls.evaluation_loader, partial(dls.random_batch_loader, count=2)):
+        with pytest.raises(InputError, match=f"the validation set 1; there is no set {number}"):
+            loader_of(number)

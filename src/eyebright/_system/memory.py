@@ -15,6 +15,11 @@ def available_memory() -> int:
     return max(min(limits, default=_DEFAULT_MEMORY), 0) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
+def default_cache_limit() -> int:
+    """The bytes that a cache in memory may have: a quarter of the memory that is available now."""
+    return available_memory() // 4
+
+
 def _system_memory() -> int | None:
     """The bytes that Linux reports as available; elsewhere half of the physical memory; None if unknown."""
     try:

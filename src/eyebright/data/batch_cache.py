@@ -6,11 +6,9 @@ from typing import NamedTuple, final
 
 import torch
 
-from eyebright._system.memory import available_memory
+from eyebright._system.memory import default_cache_limit
 from eyebright.data.batch import Batch
 from eyebright.image.cache import file_signature
-
-_MEMORY_DIVISOR = 4  # the limit is this part of the memory that is available when the first batch is cached
 
 
 class FileStates(NamedTuple):
@@ -91,7 +89,7 @@ class BatchCache:
         key, size = tuple(indices), _size_in_bytes(batch)
         with self._lock:
             if self._limit is None:
-                self._limit = available_memory() // _MEMORY_DIVISOR
+                self._limit = default_cache_limit()
             if key in self._entries or self.used_bytes + size > self._limit:
                 return
             self.used_bytes += size

@@ -168,19 +168,27 @@ class DataLoaders:
         """
         return self.train.one_batch()
 
-    def evaluation_loader(self, subset: int) -> Loader:
-        """A loader of the whole training (0) or validation (1) set, in order and without augmentation."""
-        return self.valid if subset == 1 else self._unaugmented_loader(self.train.dataset, self.valid.bs)
+    def evaluation_loader(self, ds_idx: int) -> Loader:
+        """A loader of the whole training (0) or validation (1) set, in order and without augmentation.
 
-    def random_batch_loader(self, subset: int, count: int, *, seed: int = 0) -> Loader:
+        Raises:
+            InputError: ``ds_idx`` is neither 0 nor 1.
+        """
+        self.datasets.subset(ds_idx)  # raises
+        return self.valid if ds_idx else self._unaugmented_loader(self.train.dataset, self.valid.bs)
+
+    def random_batch_loader(self, ds_idx: int, count: int, *, seed: int = 0) -> Loader:
         """A loader of one batch: randomly chosen images, without augmentation.
 
         Args:
-            subset: 0: the training set, 1: the validation set.
+            ds_idx: 0: the training set, 1: the validation set.
             count: number of images; all, if there are fewer.
             seed: random seed for choosing the images.
+
+        Raises:
+            InputError: ``ds_idx`` is neither 0 nor 1.
         """
-        dataset = self.datasets.subset(subset)
+        dataset = self.datasets.subset(ds_idx)
         count = min(count, len(dataset))
         chosen = np.random.default_rng(seed).choice(len(dataset), count, replace=False)
         indices = [dataset.indices[i] for i in chosen]
@@ -228,15 +236,4 @@ class DataLoaders:
         return "images of different sizes" if size is None else f"images of {size}"
 
     def _unaugmented_loader(self, dataset: Dataset, bs: int) -> Loader:
-        valid = self.valid
-        return Loader(
-            dataset,
-            valid.pipeline,
-            bs=bs,
-            training=False,
-            workers=valid.workers,
-            processes=valid.processes,
-            seed=valid.seed,
-            device=valid.device,
-            skipped=valid.skipped,
-        )
+        return self.valid.variant(dataset, self.valid.pipeline, bs=bs)

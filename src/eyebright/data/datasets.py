@@ -14,7 +14,7 @@ from eyebright.data.dataset_repr import counts_text, describe_target, summary_ht
 from eyebright.data.getters import item_reader
 from eyebright.data.sample_spec import SampleSpec
 from eyebright.data.targets import Targets
-from eyebright.errors import DataError, LabelError
+from eyebright.errors import DataError, InputError, LabelError
 from eyebright.image.image import Image
 from eyebright.sources.indices import Indices
 from eyebright.sources.items import describe_item, item_at, take
@@ -213,7 +213,13 @@ class Datasets:
         return _vocab(self.target)
 
     def subset(self, i: int) -> Dataset:
-        """The training set (0) or the validation set (1)."""
+        """The training set (0) or the validation set (1).
+
+        Raises:
+            InputError: ``i`` is neither 0 nor 1.
+        """
+        if i not in (0, 1):
+            raise InputError(f"the training set is number 0 and the validation set 1; there is no set {i!r}")
         return (self.train, self.valid)[i]
 
     def fingerprint(self) -> str:

@@ -171,6 +171,27 @@ class Loader:
         y = None if y is None else y[:count]
         show_targets(x[:count], y, self.dataset.target, grid=(nrows, ncols), figsize=figsize)
 
+    def variant(self, dataset: Dataset, pipeline: Pipeline, *, bs: int, training: bool = False) -> "Loader":
+        """A loader with the same workers, seed, device and list of skipped images, in order.
+
+        Args:
+            dataset: gives the samples.
+            pipeline: transforms each image.
+            bs: batch size.
+            training: draw augmentations.
+        """
+        return Loader(
+            dataset,
+            pipeline,
+            bs=bs,
+            training=training,
+            workers=self.workers,
+            processes=self.processes,
+            seed=self.seed,
+            device=self.device,
+            skipped=self.skipped,
+        )
+
     def batches(
         self, epoch: int = 0, shard: Shard = WHOLE, *, batch_indices: Iterable[list[int]] | None = None
     ) -> Generator[Batch, None, None]:

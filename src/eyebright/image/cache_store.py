@@ -22,8 +22,8 @@ from typing import Any, final
 
 import numpy as np
 
-from eyebright._system.memory import available_memory
-from eyebright.errors import InputError
+from eyebright._system.memory import default_cache_limit
+from eyebright.errors import InputError, os_reason
 from eyebright.image.decode import Pixels
 from eyebright.io.atomic import write_atomically
 
@@ -80,7 +80,7 @@ class MemoryStore(Store):
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        self.limit = available_memory() // 4 if limit is None else limit
+        self.limit = default_cache_limit() if limit is None else limit
         self.location = "memory"
         self._pixels: dict[str, Pixels] = {}
         self._lock = threading.Lock()
@@ -125,8 +125,9 @@ class FolderStore(Store):
             self.used_bytes = self._clean_and_measure()
             self.limit = (disk_usage(self._root).free + self.used_bytes) // 2 if limit is None else limit
         except (OSError, RuntimeError) as error:  # RuntimeError: the home of a ~ is unknown
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"cannot cache images in the folder '{folder}': {reason}; name another") from None
+            raise InputError(
+                f"cannot cache images in the folder '{folder}': {os_reason(error)}; name another"
+            ) from None
         self._measured_bytes = self.used_bytes
         self._verified: dict[str, tuple[int, ...]] = {}  # by key: (inode, time, size) of files whose checksum is right
         self._lock = threading.Lock()
@@ -158,7 +159,7 @@ class FolderStore(Store):
             # Without fsync: after a crash of the machine the checksum shows which files are complete.
             write_atomically(path, lambda temporary: _write(temporary, key, pixels), flush=False)
         except OSError as error:
-            self.problem = f"no more images can be written to it ({error.strerror or error})"
+            self.problem = f"no more images can be written to it ({os_reason(error)})"
             return
 
     def measure(self) -> int:

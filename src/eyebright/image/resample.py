@@ -41,7 +41,7 @@ _CV2_BORDER = {
 }
 _CV2_FILTER = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 _PIL_FILTER = {"bilinear": PIL.Image.Resampling.BILINEAR, "bicubic": PIL.Image.Resampling.BICUBIC}
-_EPSILON = 1e-6  # pixels; too small to change an 8-bit value
+EPSILON = 1e-6  # pixels; too small to change an 8-bit value
 _ROUNDING = 1e-12  # relative; rounding errors in the elements of a composed matrix
 _MAX_PADDED_AREA = 8  # times the image's area; padding more is slower than a perspective resample
 _REDUCE_ABOVE = 4  # input pixels per output pixel along an axis; above it the image is resized before the blur
@@ -196,7 +196,7 @@ def _as_box(matrix: Matrix, source: Size, size: Size) -> tuple[float, float, flo
     (a, b, tx), (c, d, ty), (p, q, scale) = matrix.tolist()
     h, w = source
     distortion = max(abs(b) * h, abs(c) * w, abs(p) * w * w, abs(q) * h * h)  # upper bound, in output pixels
-    if distortion > _EPSILON * abs(scale) or a == 0 or d == 0:
+    if distortion > EPSILON * abs(scale) or a == 0 or d == 0:
         return None
     left, right = sorted((-tx / a, (size.width * scale - tx) / a))
     top, bottom = sorted((-ty / d, (size.height * scale - ty) / d))
@@ -214,7 +214,7 @@ def _resize_box(
     """A box of the image, padded where it leaves the image and resized to ``size``."""
     h, w = image.shape[:2]
     outside = (-box[1], box[3] - h, -box[0], box[2] - w)  # of the image, at (top, bottom, left, right)
-    top, bottom, left, right = (max(math.ceil(side - _EPSILON), 0) for side in outside)
+    top, bottom, left, right = (max(math.ceil(side - EPSILON), 0) for side in outside)
     image = _pad_image(image, (top, bottom, left, right), pad_mode)
     h, w = image.shape[:2]
     padded_box = (max(box[0] + left, 0), max(box[1] + top, 0), min(box[2] + left, w), min(box[3] + top, h))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.image.resample import (
+    EPSILON,
     Interpolation,
     Matrix,
     PadMode,
@@ -30,7 +31,6 @@ from eyebright.image.resample import (
 )
 from eyebright.types import Points, Size
 
-_EPSILON = 1e-6  # pixels; too small to change an 8-bit value
 _DTYPES = ("uint8", "float32")
 _IDENTITY = np.eye(3)
 _IDENTITY.flags.writeable = False
@@ -183,7 +183,7 @@ class Warp:
         depth, moved = moved[:, 2], moved[:, :2] / moved[:, 2:]
         in_front = depth * center_depth(self.matrix, self.output_size) > 0  # others are behind the camera
         edge = torch.tensor([self.output_size.width, self.output_size.height], dtype=torch.float64)
-        inside = ((moved >= -_EPSILON) & (moved <= edge + _EPSILON)).all(dim=1)
+        inside = ((moved >= -EPSILON) & (moved <= edge + EPSILON)).all(dim=1)
         return Points(moved, points.visible & inside & in_front)
 
     def pixels(

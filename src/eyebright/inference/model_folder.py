@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eyebright.errors import ArtifactError, shortened
+from eyebright.errors import ArtifactError, os_reason, shortened
 from eyebright.evaluation.evaluation import Evaluation, read_parquet
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.manifest_checks import MAX_MANIFEST_BYTES, MAX_MANIFEST_CONTAINERS
@@ -150,7 +150,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     except FileNotFoundError:
         data = None
     except OSError as error:
-        return f"'{path}' cannot be read: {_reason(error)}", None
+        return f"'{path}' cannot be read: {os_reason(error)}", None
     if data is None:
         return f"'{path.parent}' contains no {EVALUATION}, since {missing}", None
     if hashlib.sha256(data).hexdigest() != digest:
@@ -207,7 +207,7 @@ def _write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any] | 
         if updated:
             rest = ", ".join(name for name in steps if name not in updated)
             state = f"already updated: {', '.join(updated)}; not updated: {rest}; save the model again"
-        raise ArtifactError(f"cannot save the model in '{folder}': {_reason(error)}; {state}") from None
+        raise ArtifactError(f"cannot save the model in '{folder}': {os_reason(error)}; {state}") from None
 
 
 def _relative(image_folder: Path, folder: Path) -> Path:
@@ -229,7 +229,7 @@ def _load(folder: Path, *, weights: bool) -> tuple[Manifest, dict[str, Tensor]]:
         state, metadata = read_tensors(path) if weights else ({}, read_metadata(path))
         copy = json.loads(metadata.get("manifest", "null"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"'{path}' is damaged or not a model file: {_reason(error)}") from None
+        raise ArtifactError(f"'{path}' is damaged or not a model file: {os_reason(error)}") from None
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the weights in '{path}' cannot be used: {reason}; train again, or use an older copy")
     try:
@@ -255,7 +255,7 @@ def _check_model_folder(folder: Path) -> None:
     try:
         names = sorted(file.name for file in folder.iterdir())
     except OSError as error:  # it was removed in the meantime, or cannot be read
-        raise ArtifactError(f"the model folder '{folder}' cannot be read: {_reason(error)}") from None
+        raise ArtifactError(f"the model folder '{folder}' cannot be read: {os_reason(error)}") from None
     executable = [name for name in names if Path(name).suffix in _EXECUTABLE]
     if executable:
         raise ArtifactError(
@@ -284,7 +284,7 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
                 raise ArtifactError(f"{MANIFEST} has more than {MAX_MANIFEST_CONTAINERS:,} lists and objects")
             from_file = json.loads(text)
         except OSError as error:
-            raise ArtifactError(f"{MANIFEST} cannot be read: {_reason(error)}") from None
+            raise ArtifactError(f"{MANIFEST} cannot be read: {os_reason(error)}") from None
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{MANIFEST} is not JSON: {shortened(str(error))}") from None
     if isinstance(copy, dict) and not (isinstance(from_file, dict) and from_file.get("id") == copy.get("id")):
@@ -292,7 +292,3 @@ def _choose_manifest(path: Path, copy: Any) -> dict[str, Any]:
     if not isinstance(from_file, dict):
         raise ArtifactError(f"there is no {MANIFEST}")
     return from_file
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

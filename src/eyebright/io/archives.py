@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from eyebright.errors import DownloadError, shortened
+from eyebright.errors import DownloadError, os_reason, shortened
 from eyebright.io.archive_limits import MAX_FILES, Budget, bounded_tar, check_zip_entries, is_tar
 from eyebright.io.atomic import temporary_folder
 
@@ -69,7 +69,7 @@ def unpack(archive: str | Path, to: str | Path, *, max_bytes: int | None = None,
     except OSError as error:
         if error.errno is None:  # raised by gzip and bz2 for damaged data
             raise _damaged(archive, error) from error
-        raise DownloadError(f"cannot unpack '{archive}' to '{to}': {error.strerror or error}") from error
+        raise DownloadError(f"cannot unpack '{archive}' to '{to}': {os_reason(error)}") from error
 
 
 def archive_stem(name: str) -> str:

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from eyebright.errors import os_reason
+
 _STALE = re.compile(r"\.[^.].*\.(safetensors|json|parquet|csv|html|onnx|unpacked)\.[0-9a-f]{8}")
 _ATTEMPTS_TAKE = 1.0  # seconds
 _STALE_AFTER = 3600  # seconds; where nothing can be locked, what is older was left by a process that was killed
@@ -234,4 +236,4 @@ def _errors_name(path: Path, temporary: Path) -> Generator[None, None, None]:
     except OSError as error:
         if error.filename not in (None, str(temporary)):
             raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise OSError(error.errno, os_reason(error), str(path)) from error

@@ -20,7 +20,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from eyebright.errors import DownloadError
+from eyebright.errors import DownloadError, os_reason
 from eyebright.io.archive_limits import MAX_FILES
 from eyebright.io.archives import archive_stem, unpack
 from eyebright.io.home import home
@@ -206,7 +206,7 @@ def _locked(path: Path) -> Generator[None]:
         lock = FileLock(path.with_name(f".{path.name}.lock"))
         lock.acquire()
     except OSError as error:
-        raise DownloadError(f"cannot write to '{path.parent}': {(error.strerror or str(error)).lower()}") from error
+        raise DownloadError(f"cannot write to '{path.parent}': {os_reason(error).lower()}") from error
     try:
         yield
     finally:

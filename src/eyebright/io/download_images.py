@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from eyebright.errors import DownloadError, InputError, checked_keywords
+from eyebright.errors import DownloadError, InputError, checked_keywords, os_reason
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.io.text import warn
 from eyebright.io.transfer import delete_partial, transfer
@@ -48,7 +48,7 @@ def download_images(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DownloadError(f"cannot create the folder '{dest}': {error.strerror}") from error
+        raise DownloadError(f"cannot create the folder '{dest}': {os_reason(error)}") from error
     chosen = list(dict.fromkeys(_urls(url_file, urls)))[:max_pics]
     names = _own_names(chosen, folder) if preserve_filename else [_hashed_name(url) for url in chosen]
     with ThreadPoolExecutor(n_workers) as pool:

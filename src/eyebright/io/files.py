@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, did_you_mean, listing, os_reason
 
 IMAGE_EXTENSIONS = (
     ".avif",
@@ -208,7 +208,7 @@ def _entries(folder: str) -> list["os.DirEntry[str]"]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"cannot read the folder '{error.filename}': {error.strerror}") from error
+        raise InputError(f"cannot read the folder '{error.filename}': {os_reason(error)}") from error
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from eyebright.errors import InputError, message_text
+from eyebright.errors import InputError, message_text, os_reason
 
 
 def valid_unicode(text: str) -> str:
@@ -81,7 +81,7 @@ class GrowingFile:
         try:
             yield
         except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
+            raise OSError(error.errno, os_reason(error), str(self.path)) from error
 
 
 @contextmanager
@@ -123,4 +123,4 @@ def _opened(path: Path) -> GrowingFile:
             except FileExistsError:
                 partial = path.with_name(f"{path.name}.part-{next(numbers)}")
     except OSError as error:
-        raise InputError(f"cannot write '{path}': {(error.strerror or str(error)).lower()}; choose another") from None
+        raise InputError(f"cannot write '{path}': {os_reason(error).lower()}; choose another") from None

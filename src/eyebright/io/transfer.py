@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from eyebright.errors import DownloadError, printable, shortened
+from eyebright.errors import DownloadError, os_reason, printable, shortened
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the number of bytes received and the total number, which is None if the server does not send it."""
@@ -193,7 +193,7 @@ def _receive(
 
 
 def _write_error(partial: Path, error: OSError) -> DownloadError:
-    return DownloadError(f"cannot write '{partial}': {(error.strerror or str(error)).lower()}")
+    return DownloadError(f"cannot write '{partial}': {os_reason(error).lower()}")
 
 
 def _metadata_path(partial: Path) -> Path:

@@ -43,8 +43,8 @@ def predict_augmented(
     if beta is not None and not 0 <= beta <= 1:
         raise InputError(f"`beta`, the share of the predictions without augmentation, must be in [0, 1], got {beta}")
     plain = trainer.outputs(loader)
-    views = _augmenting_loader(loader, pipeline)
-    augmented = torch.stack([_scores_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
+    views = loader.variant(loader.dataset, pipeline, bs=loader.bs, training=True)
+    augmented = torch.stack([_predictions_in_order(trainer.outputs(views, epoch=i), plain, decision) for i in range(n)])
     plain_predictions = decision.activate(plain.outputs)
     if use_max:
         return torch.maximum(plain_predictions, augmented.amax(0)), plain.targets
@@ -52,21 +52,7 @@ def predict_augmented(
     return ((mean, plain_predictions) if beta is None else torch.lerp(mean, plain_predictions, beta)), plain.targets
 
 
-def _augmenting_loader(loader: Loader, pipeline: Pipeline) -> Loader:
-    return Loader(
-        loader.dataset,
-        pipeline,
-        bs=loader.bs,
-        training=True,
-        workers=loader.workers,
-        processes=loader.processes,
-        seed=loader.seed,
-        device=loader.device,
-        skipped=loader.skipped,
-    )
-
-
-def _scores_in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
+def _predictions_in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
     """The predictions in the order of the plain outputs, which processes that share a batch do not keep."""
     row_of = {index: row for row, index in enumerate(given.indices)}
     missing = [index for index in plain.indices if index not in row_of]

@@ -10,7 +10,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, os_reason
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.report.data import ReportData
@@ -34,7 +34,7 @@ def write_report(data: ReportData, path: str | Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write_text(page, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
-        raise ArtifactError(f"cannot write the report '{path}': {error.strerror or error}") from error
+        raise ArtifactError(f"cannot write the report '{path}': {os_reason(error)}") from error
     return path
 
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from eyebright.errors import TableError, listing
+from eyebright.errors import TableError, listing, os_reason
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
@@ -130,7 +130,7 @@ def _data(path: Path) -> bytes:
     except IsADirectoryError:
         raise TableError(f"'{path}' is a folder; a CSV or TSV file was expected") from None
     except OSError as error:
-        raise TableError(f"cannot read '{path}': {error.strerror}") from error
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from error
     _check_is_a_table(path, data)
     if b"\0" in data:  # UTF-8 never has one; UTF-16 and UTF-32 are full of them
         line = data.count(b"\n", 0, data.index(b"\0")) + 1

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eyebright.errors import TableError
+from eyebright.errors import TableError, os_reason
 from eyebright.sources.cells import is_number
 from eyebright.sources.targets import Floats
 
@@ -78,7 +78,7 @@ def read_pts(path: Path) -> Floats:
     except TableError:
         raise
     except (OSError, ValueError) as error:
-        raise TableError(f"cannot read '{path}': {getattr(error, 'strerror', None) or error}") from None
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
     count = None if content is None else _COUNT.search(content["header"])
     if content is None or count is None:
         raise TableError(

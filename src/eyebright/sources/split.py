@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from eyebright._defaults import VALID_PCT
-from eyebright.errors import DataError, InputError, did_you_mean, listing
+from eyebright.errors import DataError, InputError, did_you_mean, listing, os_reason
 from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import describe_item, item_at, single_column
 from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
@@ -214,8 +214,7 @@ def FileSplitter(fname: str | Path) -> Splitter:
     try:
         names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read from '{fname}' the names of what validates: {reason}") from None
+        raise InputError(f"cannot read from '{fname}' the names of what validates: {os_reason(error)}") from None
     return FuncSplitter(lambda item: Path(item).name in names)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing
+from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.io.atomic import exclusive_folder
@@ -126,7 +126,7 @@ def _check_writable(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise ArtifactError(f"cannot write to '{out}': {error.strerror or error}") from None
+        raise ArtifactError(f"cannot write to '{out}': {os_reason(error)}") from None
 
 
 def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders]:

@@ -8,7 +8,7 @@ exported, but cannot hold a hash of the file that they are in. So ``model.onnx.s
 import hashlib
 from pathlib import Path
 
-from eyebright.errors import ArtifactError
+from eyebright.errors import ArtifactError, os_reason
 from eyebright.io.atomic import attempts, prepared_file
 
 
@@ -34,7 +34,7 @@ def write_graph(path: Path, graph: bytes) -> None:
             rename_graph()
             rename_hash()
     except OSError as error:
-        raise ArtifactError(f"cannot save '{path}': {error.strerror or error}") from None
+        raise ArtifactError(f"cannot save '{path}': {os_reason(error)}") from None
 
 
 def read_graph(path: Path) -> bytes:
@@ -49,7 +49,7 @@ def read_graph(path: Path) -> bytes:
             graph = path.read_bytes()
             expected = hash_file.read_text(encoding="utf-8", errors="replace").split() if hash_file.is_file() else []
         except OSError as error:
-            raise ArtifactError(f"'{path}' cannot be read: {error.strerror or error}") from None
+            raise ArtifactError(f"'{path}' cannot be read: {os_reason(error)}") from None
         if not expected:
             raise ArtifactError(
                 f"'{path}' cannot be checked, since there is no {hash_file.name} beside it;"

@@ -1,0 +1,1 @@
+"""Fits the linear head of a frozen backbone: from pooled features to outputs, exactly, in seconds."""

@@ -1,0 +1,178 @@
+"""Fits the head of a frozen backbone: from the pooled features of images to outputs.
+
+The objective is scikit-learn's, on standardised features:
+
+- "binary" and "multinomial" (`sklearn.linear_model.LogisticRegression`): ``C * sum_i w_i loss_i + 0.5 * ||w||^2``, with
+  the log loss of a sigmoid for each label, or of a softmax over the classes. Two classes have one sigmoid.
+- "squared" (`sklearn.linear_model.Ridge`, ``alpha = 1 / C``): ``C * sum_i w_i (y_i - x_i w - b)^2 + ||w||^2``; numbers
+  are standardised before, which changes the scale of the weights and nothing else.
+
+Intercepts have no penalty. Features are standardised as by `sklearn.preprocessing.StandardScaler`, without weights, and
+the standardisation is part of the weights that are returned.
+
+Axes: n images, d features, k outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from eyebright.errors import TrainingError
+from eyebright.train.linear_head.basis import Basis, principal_basis
+from eyebright.train.linear_head.input_checks import check_inputs, checked_strengths
+from eyebright.train.linear_head.newton import Solution, solve
+from eyebright.train.linear_head.objectives import Losses, Objective
+from eyebright.train.linear_head.problem import Problem, class_problem, label_problem, number_problem
+from eyebright.train.linear_head.strength import StrengthChoice, choose_strengths
+
+_TOLERANCE = 1e-4  # of the last step, see `solve`; what is left after it is at most a tenth
+_FLOAT64_CELLS = 1_500_000  # images times directions up to which float64 costs little
+_BATCH_CELLS = 12_000_000  # images times outputs that are solved together: 48 MB for each copy
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A linear head for raw features: ``outputs = features @ weight.T + bias``.
+
+    Args:
+        weight: in float64; standardisation of features is part of it.
+        bias: in float64.
+        strengths: which C was chosen for which outputs, and the held-out loss of every candidate.
+        notes: sentences about labels without positives or negatives, constant features, and so on.
+    """
+
+    weight: Float[Tensor, "k d"]
+    bias: Float[Tensor, " k"]
+    strengths: tuple[StrengthChoice, ...]
+    notes: tuple[str, ...]
+
+    def outputs(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """The raw outputs (logits or numbers) of images, in float64."""
+        return torch.cat([block.double() @ self.weight.T + self.bias for block in features.split(8192)])
+
+
+def fit_linear_head(
+    features: Float[Tensor, "n d"],
+    targets: Tensor,
+    *,
+    objective: Objective,
+    names: Sequence[str] | None = None,
+    sample_weight: Float[Tensor, " n"] | None = None,
+    groups: Int[Tensor, " n"] | None = None,
+    C: float | Sequence[float] | None = None,
+    seed: int = 0,
+) -> LinearHead:
+    """The head that minimises the objective above, exact to 1e-4 in probability.
+
+    Args:
+        features: pooled features of a frozen backbone, of any float dtype.
+        targets: "binary": shape (n, k), 0, 1 or a probability, NaN where unknown. "multinomial": shape (n,), the index
+            of the class, -1 where unknown. "squared": shape (n, k), numbers, NaN where unknown.
+        objective: what the targets are.
+        names: of the outputs, for messages; of classes also their number. None counts from 0.
+        sample_weight: of each image, not negative; None for equal weights of 1.
+        groups: the group of each image; images of a group are held out together when C is chosen.
+        C: the inverse strength of the penalty, for all outputs; several to choose from by cross-validation; None to
+            choose from a grid.
+        seed: of the folds by which C is chosen.
+
+    Raises:
+        InputError: features are NaN or infinite, no target is known, shapes or values do not fit, or C is not positive.
+    """
+    candidates = checked_strengths(C)
+    names, weights = check_inputs(features, targets, objective, names, sample_weight, groups)
+    build = {"binary": label_problem, "multinomial": class_problem, "squared": number_problem}[objective]
+    problem = build(targets, weights, names)
+    n, d = features.shape
+    dtype = torch.float64 if n * min(n, d) <= _FLOAT64_CELLS else torch.float32
+    basis = principal_basis(features, dtype=dtype)
+    notes = [*problem.notes, *_feature_notes(basis)]
+    choices: list[StrengthChoice] = []
+    if len(problem.fitted):
+        if candidates is not None and len(candidates) == 1:
+            choices = [StrengthChoice(tuple(problem.fitted.tolist()), candidates[0], (), ())]
+        else:
+            choices, more = choose_strengths(basis, problem, candidates=candidates, groups=groups, seed=seed)
+            notes += more
+    weight, bias = _fitted(basis, problem, choices)
+    return LinearHead(weight, bias, tuple(choices), tuple(notes))
+
+
+def _fitted(
+    basis: Basis, problem: Problem, choices: Sequence[StrengthChoice]
+) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
+    """Weights and biases of all outputs, for raw features."""
+    strength_of = {output: choice.C for choice in choices for output in choice.outputs}
+    strengths = torch.tensor([strength_of[output] for output in problem.fitted.tolist()], dtype=torch.float64)
+    n = len(basis.coordinates)
+    if not len(strengths):
+        return problem.expand(basis.mean.new_zeros(0, len(basis.mean)), basis.mean.new_zeros(0), 0.0)
+    if problem.joint:
+        solution, level = _solve_classes(basis, problem, strengths[:1])
+    else:
+        at_once = max(_BATCH_CELLS // n, 1)
+        parts = [_solve_labels(basis, problem, of, strengths[of]) for of in torch.arange(len(strengths)).split(at_once)]
+        solution, level = torch.cat(parts, dim=1), 0.0
+        if problem.two_classes is not None:
+            halves = basis.coordinates @ (solution / 2)
+            level = float(torch.logaddexp(halves, -halves).mean(dtype=torch.float64))
+    return problem.expand(*basis.head(solution), level)
+
+
+def _solve_labels(
+    basis: Basis, problem: Problem, columns: Int[Tensor, " b"], strengths: Float[Tensor, " b"]
+) -> Float[Tensor, "r b"]:
+    """The solutions of some labels or numbers.
+
+    Args:
+        basis: all images.
+        problem: the outputs to fit.
+        columns: the labels, as positions in ``problem.fitted``.
+        strengths: C of each.
+    """
+    dtype = basis.coordinates.dtype
+    targets, weights = problem.targets[:, columns].to(dtype), problem.weights[:, columns].to(dtype)
+    if (weights == weights[:, :1]).all():
+        weights = weights[:, :1]
+    losses = Losses(problem.objective, targets[:, :, None], weights[:, :, None])
+    start = losses.constant_solution(basis.coordinates.shape[1], 1)
+    return _checked(solve(basis, losses, strengths, start, tolerance=_TOLERANCE)).weights[:, :, 0]
+
+
+def _solve_classes(basis: Basis, problem: Problem, strength: Float[Tensor, " 1"]) -> tuple[Float[Tensor, "r f"], float]:
+    """The solution of a softmax, and the mean over the images of the logarithm of its sum."""
+    losses = Losses("multinomial", problem.targets, problem.weights.to(basis.coordinates.dtype)[:, :, None])
+    start = losses.constant_solution(basis.coordinates.shape[1], len(problem.fitted))
+    solution = _checked(solve(basis, losses, strength, start, tolerance=_TOLERANCE))
+    weights = solution.weights[:, 0]
+    shift = weights[-1].mean()  # probabilities do not depend on it; scikit-learn's biases add up to zero, too
+    weights[-1] -= shift
+    return weights, float((solution.outputs[:, 0].logsumexp(dim=1) - shift).mean(dtype=torch.float64))
+
+
+def _checked(solution: Solution) -> Solution:
+    """The solution.
+
+    Raises:
+        TrainingError: a problem did not converge.
+    """
+    if not solution.converged.all():
+        count = int((~solution.converged).sum())
+        raise TrainingError(
+            f"{count:,} of {len(solution.converged):,} outputs of the linear head did not converge; their C is too"
+            " large for these features: give a smaller one"
+        )
+    return solution
+
+
+def _feature_notes(basis: Basis) -> list[str]:
+    """A sentence about constant features, if there are some."""
+    constant, total = int(basis.constant.sum()), len(basis.constant)
+    if not constant:
+        return []
+    if constant == total:
+        return [f"all {total:,} features are the same for every image: so is every answer"]
+    return [f"{constant:,} of {total:,} features are the same for every image, and do not count"]

@@ -1,0 +1,167 @@
+"""What a head is fitted to: targets with unknown cells, and the outputs that they leave to be fitted.
+
+An output that the images say nothing about is constant: a label that all or none of its known images have, a class
+without images, a number that is always the same. The fit of all others is not touched by them.
+
+Axes: n images, d features, k outputs, f outputs that are fitted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from eyebright.errors import listing
+from eyebright.train.linear_head.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The outputs to fit, and what the others are.
+
+    Args:
+        objective: the loss. Two classes are fitted like one label, as scikit-learn does.
+        targets: with zeros where they are unknown, numbers standardised; of classes the indices in ``fitted``.
+        weights: of each cell, 0 where the target is unknown; one column for classes.
+        fitted: the indices of the fitted outputs; of two classes the second.
+        constants: the outputs that are not fitted; of an absent class the logarithm of its odds.
+        centers: the mean of each fitted output's numbers; zeros for labels and classes.
+        scales: their standard deviations; ones for labels and classes.
+        two_classes: the indices of the two classes that are fitted like one label; None otherwise.
+        notes: sentences about the targets.
+    """
+
+    objective: Objective
+    targets: Float[Tensor, "n f"] | Int[Tensor, " n"]
+    weights: Float[Tensor, "n w"]
+    fitted: Int[Tensor, " f"]
+    constants: Float[Tensor, " k"]
+    centers: Float[Tensor, " f"]
+    scales: Float[Tensor, " f"]
+    two_classes: tuple[int, int] | None
+    notes: tuple[str, ...]
+
+    @property
+    def joint(self) -> bool:
+        """Whether the outputs are those of one softmax."""
+        return self.objective == "multinomial"
+
+    def expand(
+        self, weight: Float[Tensor, "f d"], bias: Float[Tensor, " f"], level: float
+    ) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
+        """Weights and biases of all outputs.
+
+        Args:
+            weight: of the fitted outputs, for raw features.
+            bias: of the fitted outputs.
+            level: the mean over the images of the logarithm of the summed exponentials of the fitted classes.
+        """
+        weights = weight.new_zeros(len(self.constants), weight.shape[1])
+        biases = self.constants.clone()
+        if self.two_classes is not None:
+            classes = torch.tensor(self.two_classes)
+            signs = weight.new_tensor([-0.5, 0.5])
+            biases += level
+            weights[classes], biases[classes] = signs[:, None] * weight, signs * bias
+            return weights, biases
+        if self.joint:
+            biases += level
+        weights[self.fitted] = weight * self.scales[:, None]
+        biases[self.fitted] = bias * self.scales + self.centers
+        return weights, biases
+
+
+def label_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+    """The problem of labels, each of which an image has or not.
+
+    Args:
+        targets: zeros, ones or values between; NaN where unknown.
+        weights: of the images.
+        names: of the labels.
+    """
+    cells = ~targets.isnan() * weights.to(targets.dtype)[:, None]
+    values = targets.nan_to_num()
+    positives, total = (cells * values).sum(dim=0, dtype=torch.float64), cells.sum(dim=0, dtype=torch.float64)
+    constants = ((positives + 0.5) / (total - positives + 0.5)).log()
+    varies = (positives > 0) & (positives < total)
+    kinds = [
+        ((total == 0), "no image with a known value"),
+        ((positives == 0) & (total > 0), "no image that has it"),
+        ((positives == total) & (total > 0), "no image without it"),
+    ]
+    notes = tuple(
+        f"{_counted(which, names, 'label')} {what}: the answer is the same for every image"
+        for which, what in kinds
+        if which.any()
+    )
+    fitted = varies.nonzero()[:, 0]
+    zeros = torch.zeros(len(fitted), dtype=torch.float64)
+    return Problem("binary", values[:, fitted], cells[:, fitted], fitted, constants, zeros, zeros + 1, None, notes)
+
+
+def class_problem(targets: Int[Tensor, " n"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+    """The problem of classes, of which an image has one.
+
+    Args:
+        targets: the class of each image; -1 where unknown.
+        weights: of the images.
+        names: of the classes.
+    """
+    weights = weights * (targets >= 0)
+    counts = torch.zeros(len(names), dtype=torch.float64).index_add_(0, targets.clamp(min=0), weights)
+    present = counts > 0
+    constants = ((counts + 0.5) / (counts.sum() + 0.5)).log()
+    notes = (f"{_counted(~present, names, 'class')} no image: it is never the answer",) if not present.all() else ()
+    classes = present.nonzero()[:, 0]
+    column = weights[:, None]
+    if len(classes) == 2:
+        first, second = classes.tolist()
+        is_second = (targets == second).double()[:, None]
+        one = torch.ones(1, dtype=torch.float64)
+        return Problem("binary", is_second, column, classes[1:], constants, one * 0, one, (first, second), notes)
+    fitted = classes if len(classes) > 2 else classes[:0]
+    position = (torch.cumsum(present, dim=0) - 1).clamp(min=0)
+    zeros = torch.zeros(len(fitted), dtype=torch.float64)
+    return Problem(
+        "multinomial", position[targets.clamp(min=0)], column, fitted, constants, zeros, zeros + 1, None, notes
+    )
+
+
+def number_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+    """The problem of numbers.
+
+    Args:
+        targets: the numbers; NaN where unknown.
+        weights: of the images.
+        names: of the numbers.
+    """
+    known = ~targets.isnan()
+    cells = known * weights[:, None]
+    values = targets.nan_to_num().double()
+    total = cells.sum(dim=0)
+    center = (cells * values).sum(dim=0) / total.clamp(min=torch.finfo(torch.float64).tiny)
+    centered = (values - center) * known
+    scale = ((cells * centered.square()).sum(dim=0) / total.clamp(min=torch.finfo(torch.float64).tiny)).sqrt()
+    varies = scale > 1e-12 * center.abs()
+    kinds = [((total == 0), "no image with a known value"), (~varies & (total > 0), "one value only")]
+    notes = tuple(
+        f"{_counted(which, names, 'number')} {what}: the answer is the same for every image"
+        for which, what in kinds
+        if which.any()
+    )
+    fitted = varies.nonzero()[:, 0]
+    standardised = centered[:, fitted] / scale[fitted]
+    return Problem(
+        "squared", standardised, cells[:, fitted], fitted, center, center[fitted], scale[fitted], None, notes
+    )
+
+
+def _counted(which: Tensor, names: Sequence[str], kind: str) -> str:
+    """The outputs as the beginning of a sentence: ``the label 'cat' has``, ``2 labels ('cat', 'dog') have``."""
+    chosen = [names[i] for i in which.nonzero()[:, 0].tolist()]
+    if len(chosen) == 1:
+        return f"the {kind} {listing(chosen)} has"
+    plural = "classes" if kind == "class" else f"{kind}s"
+    return f"{len(chosen)} {plural} ({listing(chosen, limit=5)}) have"

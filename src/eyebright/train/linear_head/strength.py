@@ -1,0 +1,193 @@
+"""Chooses the strength of the penalty by cross-validation, for groups of outputs together.
+
+Outputs of a group share their strength: labels with about as many positives, all classes, each number. What labels
+with few positives need cannot be told from one of them alone. All labels and folds of a candidate are solved together,
+each starting from its solution of the candidate before.
+
+Axes: p problems (of an output and a fold), g groups of outputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from eyebright.train.linear_head.basis import Basis
+from eyebright.train.linear_head.held_out import HeldOut, hold_out
+from eyebright.train.linear_head.newton import solve
+from eyebright.train.linear_head.problem import Problem
+
+DEFAULT_C = 0.01
+"""C where nothing can be held out."""
+
+_FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+_MOST_NUMBERS = 20  # with more of them all share one strength
+_GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
+_BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
+_RISES = 2  # candidates in a row that are worse than the best, after which the search ends
+_TOLERANCE = 3e-3
+
+
+@dataclass(frozen=True)
+class StrengthChoice:
+    """The strength that a group of outputs got.
+
+    Args:
+        outputs: the indices of the group's outputs.
+        C: the chosen strength, scikit-learn's ``C``: larger means less penalty.
+        candidates: the strengths that were tried, ascending; empty if none was.
+        losses: the mean held-out loss of a known cell for each candidate: log loss, or half the squared error of
+            standardised numbers.
+    """
+
+    outputs: tuple[int, ...]
+    C: float
+    candidates: tuple[float, ...]
+    losses: tuple[float, ...]
+
+
+def choose_strengths(
+    basis: Basis,
+    problem: Problem,
+    *,
+    candidates: Sequence[float] | None,
+    groups: Int[Tensor, " n"] | None,
+    seed: int,
+) -> tuple[list[StrengthChoice], list[str]]:
+    """The strength of each group of fitted outputs, that of the lowest held-out loss, and sentences about them.
+
+    A group that cannot be tried, because its labels have one positive each, gets the strength of the group with the
+    next number of positives.
+
+    Args:
+        basis: all images.
+        problem: the outputs to fit.
+        candidates: the strengths to try; None tries powers of the square root of 10, upwards from 1e-5 until the
+            held-out loss has risen twice, and downwards if it was lowest there.
+        groups: the group of each image, which folds keep whole.
+        seed: of folds, and of the images and labels that are tried.
+    """
+    members = output_groups(problem)
+    held_out = hold_out(basis, problem, members, groups, seed)
+    if held_out is None:
+        outputs = tuple(problem.fitted.tolist())
+        note = f"too few images to choose C by cross-validation: it is {DEFAULT_C}"
+        return [StrengthChoice(outputs, DEFAULT_C, (), ())], [note]
+    tried = _search(held_out, len(members), candidates)
+    choices = [
+        _choice(tuple(problem.fitted[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
+    ]
+    return choices, _edge_notes(choices, given=candidates is not None)
+
+
+def output_groups(problem: Problem) -> list[list[int]]:
+    """The fitted outputs whose strength is chosen together, as positions in ``problem.fitted``."""
+    count = len(problem.fitted)
+    if problem.joint:
+        return [list(range(count))]
+    if problem.objective == "squared":
+        return [[output] for output in range(count)] if count <= _MOST_NUMBERS else [list(range(count))]
+    positives = (problem.targets * (problem.weights > 0)).sum(dim=0)
+    bins = torch.bucketize(positives, torch.tensor(_FREQUENCIES, dtype=torch.float64), right=True)
+    return [(bins == one).nonzero()[:, 0].tolist() for one in bins.unique().tolist()]
+
+
+_Tried = dict[float, float]  # the mean held-out loss of each candidate
+
+
+def _search(held_out: HeldOut, n_groups: int, candidates: Sequence[float] | None) -> list[_Tried]:
+    """The held-out losses of the candidates that each group tries."""
+    path = _Path(held_out, n_groups)
+    if candidates is not None:
+        for given in sorted(candidates):
+            path.go(given, torch.ones(n_groups, dtype=torch.bool))
+        return path.tried
+    going = torch.ones(n_groups, dtype=torch.bool)
+    for larger in _GRID:
+        path.go(larger, going)
+        going = torch.tensor([_worse_above(tried) < _RISES for tried in path.tried])
+    going = torch.tensor([_best(tried) == _GRID[0] for tried in path.tried])
+    for smaller in _BELOW:
+        path.go(smaller, going)
+        going &= torch.tensor([_worse_below(tried) < _RISES for tried in path.tried])
+    return path.tried
+
+
+class _Path:
+    """Solves the problems for one candidate after the other, each from the solution before.
+
+    Args:
+        held_out: the problems.
+        n_groups: the number of groups of outputs.
+    """
+
+    def __init__(self, held_out: HeldOut, n_groups: int) -> None:
+        self.tried: list[_Tried] = [{} for _ in range(n_groups)]
+        self._held_out = held_out
+        self._weights = held_out.losses.constant_solution(held_out.basis.coordinates.shape[1], held_out.n_outputs)
+
+    def go(self, C: float, groups: Bool[Tensor, " g"]) -> None:
+        """Adds the held-out loss of a candidate for some groups."""
+        problems = groups[self._held_out.group].nonzero()[:, 0]
+        if not len(problems):
+            return
+        losses, group = self._held_out.losses.select(problems), self._held_out.group[problems]
+        strengths = torch.full((len(problems),), C, dtype=torch.float64)
+        solution = solve(self._held_out.basis, losses, strengths, self._weights[:, problems], tolerance=_TOLERANCE)
+        self._weights[:, problems] = solution.weights
+        held = self._held_out.held[:, problems]
+        summed = (losses.cells(solution.outputs) * held).sum(dim=0, dtype=torch.float64)
+        for one in group.unique().tolist():
+            of = group == one
+            self.tried[one][C] = round(float(summed[of].sum() / held[:, of].sum(dtype=torch.float64)), 7)
+
+
+def _best(tried: _Tried) -> float | None:
+    """The candidate with the lowest loss, of several the smallest; None if there is none."""
+    return min(sorted(tried), key=lambda C: tried[C], default=None)
+
+
+def _worse_above(tried: _Tried) -> int:
+    """The number of candidates above the best one."""
+    best = _best(tried)
+    return 0 if best is None else sum(best < C for C in tried)
+
+
+def _worse_below(tried: _Tried) -> int:
+    """The number of candidates below the best one."""
+    best = _best(tried)
+    return 0 if best is None else sum(best > C for C in tried)
+
+
+def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> StrengthChoice:
+    """The choice of a group.
+
+    Args:
+        outputs: the indices of its outputs.
+        tried: its own candidates.
+        nearest: the candidates of the nearest group that has some.
+    """
+    candidates = tuple(sorted(tried))
+    C = _best(tried or nearest)
+    assert C is not None
+    return StrengthChoice(outputs, C, candidates, tuple(tried[c] for c in candidates))
+
+
+def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
+    """The candidates of the nearest group that has some, of two that with more positives."""
+    return tried[min((g for g, of in enumerate(tried) if of), key=lambda g: (abs(g - group), -g))]
+
+
+def _edge_notes(choices: Sequence[StrengthChoice], *, given: bool) -> list[str]:
+    """A sentence for each choice at the end of the strengths that were tried."""
+    notes: list[str] = []
+    for choice in choices:
+        if len(choice.candidates) < 2 or choice.C not in (choice.candidates[0], choice.candidates[-1]):
+            continue
+        end = "smallest" if choice.candidates[0] == choice.C else "largest"
+        count = f"{len(choice.outputs):,} output{'s' if len(choice.outputs) > 1 else ''}"
+        remedy = "; give candidates beyond it" if given else ""
+        notes.append(f"C of {count} is the {end} that was tried, {choice.C:g}{remedy}")
+    return notes

@@ -248,3 +248,21 @@ def check_count(name: str, value: object, *, maximum: int = 1_000_000) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
         raise InputError(f"`{name}` must be a whole number from 1 to {maximum:,}, got {shortened(repr(value))}")
+
+
+SMALLEST_FLOAT32 = 2.0**-126
+"""The smallest positive number that float32, in which models are trained, holds in full precision: about 1.2e-38."""
+
+
+def check_not_tiny(name: str, value: float) -> None:
+    """Raises `InputError` for a number that is not 0 and becomes 0, or nearly so, in float32: it has no effect.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+
+    Raises:
+        InputError: it is closer to 0 than `SMALLEST_FLOAT32`.
+    """
+    if 0 < abs(value) < SMALLEST_FLOAT32:
+        raise InputError(f"`{name}` is {value!r}, which is 0 in float32; give at least {SMALLEST_FLOAT32:.2g}")

@@ -361,3 +361,17 @@ def test_images_without_a_known_group_are_groups_of_their_own(read):
 def test_a_group_column_in_which_only_blanks_repeat_groups_nothing(read):
     table = read("file,label,patient_id\na.jpg,x,p\nb.jpg,y,q\nc.jpg,x,\nd.jpg,y,\n")
     assert table.source.group is None
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options", "content"),
+    [
+        ("nose_x,nose_y", "3.5,4.5", {"kind": "points"}, "points"),
+        ("mass", "3.5", {"kind": "numbers"}, "numbers"),
+        ("cat,dog", "1,0", {"kind": "labels", "labels": ["cat", "dog"]}, "0 and 1"),
+    ],
+)
+def test_a_delimiter_for_cells_that_hold_no_labels_is_an_error(tmp_path, header, row, options, content):
+    (tmp_path / "t.csv").write_text(f"file,{header}\na.png,{row}\nb.png,{row}\n")
+    with pytest.raises(TableError, match=f"the delimiter ';' separates labels in a cell, and the cells hold {content}"):
+        read_source(tmp_path / "t.csv", delimiter=";", **options)

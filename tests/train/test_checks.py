@@ -53,3 +53,13 @@ def test_batches_of_one_image_are_an_error(folder: Path, table: pd.DataFrame) ->
             InputError, match=r"out of 30 images leave one alone .* give `bs=2` or more, and `drop_last"
         ):
             small_learner(squares_block(folder).dataloaders(table, **options)).fit(1)
+
+
+def test_more_batches_to_accumulate_than_an_epoch_has_are_an_error(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    n_batches = len(dls.train)
+    learner = small_learner(dls, options=TrainingOptions(accumulate=n_batches + 1))
+    for start in (lambda: learner.fit(1), lambda: learner.lr_find(show_plot=False)):
+        with pytest.raises(InputError, match=f"`accumulate={n_batches + 1}` is more than the {n_batches} batches of"):
+            start()
+    small_learner(dls, options=TrainingOptions(accumulate=n_batches)).fit(1)

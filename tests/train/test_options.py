@@ -41,6 +41,8 @@ def test_importing_the_options_does_not_load_torch() -> None:
         ({"balance": "pos_weigth"}, "unknown `balance` 'pos_weigth'. Did you mean 'pos_weight'"),
         ({"mixup": -1.0}, "`mixup` must be the alpha of a beta distribution, 0 or more, got -1.0"),
         ({"cutmix": float("inf")}, "`cutmix` must be the alpha of a beta distribution, 0 or more, got inf"),
+        ({"clip": 1e-320}, "`clip` is 1e-320, which is 0 in float32; give at least 1.2e-38"),
+        ({"mixup": 5e-324}, "`mixup` is 5e-324, which is 0 in float32"),
         ({"label_smoothing": 1.0}, r"`label_smoothing` must be a share in \[0, 1\), got 1.0"),
     ],
 )

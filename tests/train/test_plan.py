@@ -8,7 +8,7 @@ import pytest
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan, fine_tune_plans
-from eyebright.train.schedule import Constant, FlatCosine, OneCycle
+from eyebright.train.schedule import Constant, FlatCosine, OneCycle, lr_groups
 
 OPTIONS = TrainingOptions(
     optimizer="sgd",
@@ -76,3 +76,13 @@ def test_fine_tuning_without_frozen_epochs_is_one_plan() -> None:
 def test_a_negative_number_of_frozen_epochs_is_an_error() -> None:
     with pytest.raises(InputError, match="at least 1 epoch, got -1"):
         fine_tune_plans(3, 5, freeze_epochs=-1)
+
+
+@pytest.mark.parametrize("lr", [5e-324, slice(1e-40, 1e-3), [1e-3, 1e-39]])
+def test_a_learning_rate_that_is_0_in_float32_is_an_error(lr: float | slice | list[float]) -> None:
+    with pytest.raises(InputError, match="`lr` is .* which is 0 in float32; give at least 1.2e-38"):
+        lr_groups(lr, 2)
+    with pytest.raises(InputError, match="`base_lr` is .* which is 0 in float32"):
+        fine_tune_plans(2, 1, 1e-38)
+    with pytest.raises(InputError, match="`lr_mult=1e.300` leaves the first layers a learning rate of 0 in float32"):
+        fine_tune_plans(2, 1, lr_mult=1e300)

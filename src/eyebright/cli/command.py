@@ -112,7 +112,7 @@ def help_text(field: OptionField) -> str:
         field.option.range,
     ]
     text = "; ".join(filter(None, facts))
-    return field.option.help + (f"  [{text}]" if text else "")
+    return field.help + (f"  [{text}]" if text else "")
 
 
 def _metavar(field: OptionField) -> str:

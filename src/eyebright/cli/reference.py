@@ -43,7 +43,7 @@ def _sections(command: str) -> list[str]:
 def _row(field: OptionField) -> str:
     name = f"`{field.name}`, in Python only" if field.option.python_only else f"`{option_string(field)}`"
     default = "off" if field.default is False else field.default_text
-    cells = [name, field.option.help, _values(field), default]
+    cells = [name, field.help, _values(field), default]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

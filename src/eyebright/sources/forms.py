@@ -116,6 +116,7 @@ def _the_only(candidates: Sequence[str]) -> list[str]:
 
 def _read_labels(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
     if len(columns) > 1 or (delimiter is None and looks_like_indicator(table, columns[0])):
+        _check_no_delimiter(table, delimiter, "0 and 1")
         return read_indicators(table, columns)
     return read_labels(table, columns[0], delimiter)
 
@@ -129,7 +130,16 @@ def _read_class(table: TextTable, columns: Sequence[str], delimiter: str | None)
     return read_one_hot(table, columns) if len(columns) > 1 else read_class(table, columns[0])
 
 
-def _read_points(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+def _check_no_delimiter(table: TextTable, delimiter: str | None, content: str) -> None:
+    if delimiter is not None:
+        raise table.error(
+            f"the delimiter '{delimiter}' separates labels in a cell, and the cells hold {content}: leave `delimiter`"
+            " out"
+        )
+
+
+def _read_points(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+    _check_no_delimiter(table, delimiter, "points")
     points = find_points(columns)
     left_over = set(columns).difference(*(point.columns for point in points))
     if left_over:
@@ -140,7 +150,8 @@ def _read_points(table: TextTable, columns: Sequence[str], _: str | None) -> Tar
     return read_points(table, points)
 
 
-def _read_numbers(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
+def _read_numbers(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+    _check_no_delimiter(table, delimiter, "numbers")
     return read_numbers(table, columns)
 
 

@@ -36,17 +36,24 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
         )
 
 
-def check_options(options: TrainingOptions, target: TargetBlock, *, custom_loss: bool) -> None:
-    """Raises `InputError` unless the options fit the targets and the loss.
+def check_options(options: TrainingOptions, target: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
+    """Raises `InputError` unless the options fit the data, the targets and the loss.
 
     Args:
         options: the options of a plan.
         target: the target block.
+        n_batches: number of batches in an epoch.
         custom_loss: whether the loss is not that of the target block.
 
     Raises:
-        InputError: mixing, label smoothing or balancing is not possible for this target or loss.
+        InputError: an epoch has fewer batches than are accumulated; mixing, label smoothing or balancing is not
+            possible for this target or loss.
     """
+    if options.accumulate > max(n_batches, 1):
+        raise InputError(
+            f"`accumulate={options.accumulate}` is more than the {n_batches} batches of an epoch, at whose end the"
+            f" weights are updated anyway: give at most {n_batches}, or a smaller `bs`"
+        )
     if options.mixes and not target.can_mix:
         raise InputError(
             f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(target).__name__}:"

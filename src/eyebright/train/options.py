@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from eyebright._choices import Balance, OptimizerName
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,8 @@ class TrainingOptions:
                 raise InputError(f"`{name}` must be the alpha of a beta distribution, 0 or more, got {alpha}")
         if not 0 <= self.label_smoothing < 1:
             raise InputError(f"`label_smoothing` must be a share in [0, 1), got {self.label_smoothing}")
+        for name in ("clip", "ema", "mixup", "cutmix", "label_smoothing"):
+            check_not_tiny(name, getattr(self, name) or 0.0)
 
     @property
     def mixes(self) -> bool:

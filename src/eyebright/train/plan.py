@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
-from eyebright.errors import InputError
+from eyebright.errors import SMALLEST_FLOAT32, InputError, check_not_tiny
 from eyebright.train.options import TrainingOptions
 from eyebright.train.schedule import (
     BOOK_MOMENTA,
@@ -125,7 +125,12 @@ def fine_tune_plans(  # the book's own signature
         raise InputError(f"a learning rate must be a positive number, got {base_lr}")
     if not (lr_mult > 0 and math.isfinite(lr_mult)):
         raise InputError(f"`lr_mult` must be a positive number, got {lr_mult}")
+    check_not_tiny("base_lr", base_lr / 2)
     last = base_lr / 2
+    if last / lr_mult < SMALLEST_FLOAT32:
+        raise InputError(
+            f"`lr_mult={lr_mult:g}` leaves the first layers a learning rate of 0 in float32; give a smaller one"
+        )
     rates = lr_groups(slice(last / lr_mult, last), groups)
     everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))
     if freeze_epochs == 0:

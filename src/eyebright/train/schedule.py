@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import InputError, TrainingError, listing
+from eyebright.errors import InputError, TrainingError, check_not_tiny, listing
 
 Curve = Callable[[float], float]
 Momenta = tuple[float, float, float]
@@ -197,6 +197,8 @@ def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
         raise InputError(f"there are {n} parameter groups and {len(rates)} learning rates; give one number or {n}")
     if not all(rate > 0 and math.isfinite(rate) for rate in rates):
         raise InputError(f"a learning rate must be a positive number, got {lr}")
+    for rate in rates:
+        check_not_tiny("lr", rate)
     return tuple(rates)
 
 
@@ -207,6 +209,7 @@ def _slice_rates(lr: slice, n: int) -> list[float]:
         return [lr.stop / 10] * (n - 1) + [float(lr.stop)]
     if lr.start <= 0 or lr.stop <= 0:
         raise InputError(f"a learning rate must be a positive number, got {lr}")
+    check_not_tiny("lr", min(lr.start, lr.stop))
     return even_mults(float(lr.start), float(lr.stop), n)
 
 

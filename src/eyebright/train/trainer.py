@@ -267,7 +267,7 @@ class Trainer:
     def _check(self, plans: Sequence[Plan]) -> None:
         check_batch_size(self.dls.train, self.model.head, self.run.device)
         for plan in plans:
-            check_options(plan.options, self.dls.target, custom_loss=self._custom_loss)
+            check_options(plan.options, self.dls.target, n_batches=len(self.dls.train), custom_loss=self._custom_loss)
 
     def _set_training_loss(self, options: TrainingOptions) -> None:
         """Sets the loss that the options choose for training; validation keeps the plain one."""

@@ -20,11 +20,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing
 
 T = TypeVar("T")
+
+TARGETS_WITH: Mapping[str, str] = {
+    "has_thresholds": "any number of labels per image",
+    "can_mix": "labels and classes",
+    "values_repeat": "labels and classes",
+    "is_geometric": "points",
+}
+"""The targets that have a property which an option needs, see `Option`, in words."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Option:
             ``workers``. The command line replaces them in messages too.
         positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
+        needs: the property of a target block without which the option has no effect; empty for none.
     """
 
     help: str
@@ -65,6 +74,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     positional: bool = False
     python_only: bool = False
+    needs: Literal["", "has_thresholds", "can_mix", "values_repeat", "is_geometric"] = ""
 
     @property
     def range(self) -> str:
@@ -94,6 +104,12 @@ class OptionField:
     repeated: bool
     default: Any
     option: Option
+
+    @property
+    def help(self) -> str:
+        """What the option does, and the targets that it is for, if it is not for all."""
+        targets = TARGETS_WITH.get(self.option.needs)
+        return f"{self.option.help} Only for {targets}." if targets else self.option.help
 
     @property
     def default_text(self) -> str:
@@ -144,6 +160,8 @@ class OptionField:
         if option.choices and value not in option.choices:
             nearest = did_you_mean(value, option.choices)
             raise InputError(f"unknown `{self.name}` '{value}'.{nearest} Known: {listing(option.choices)}")
+        if isinstance(value, float):
+            check_not_tiny(self.name, value)
         return value
 
 
@@ -160,7 +178,7 @@ def option_fields(cls: type) -> tuple[OptionField, ...]:
 
 def with_options_in_docstring(cls: type[T]) -> type[T]:
     """The dataclass, decorated: its docstring lists the options as ``Args``."""
-    lines = [f"    {field.name}: {field.option.help}" for field in option_fields(cls)]
+    lines = [f"    {field.name}: {field.help}" for field in option_fields(cls)]
     cls.__doc__ = "\n".join([(cls.__doc__ or "").strip(), "", "Args:", *lines])
     return cls
 

@@ -125,6 +125,7 @@ class Options:
             "Images of an epoch: each once, or drawn so that rare labels come more often.",
             DATA,
             choices=("uniform", "balanced"),
+            needs="values_repeat",
         ),
     ] = "uniform"
 
@@ -208,14 +209,27 @@ class Options:
     ] = TrainingOptions.ema
     mixup: Annotated[
         float,
-        Option("Alpha of mixup, such as 0.2: images and their labels are blended in pairs.", TRAINING, at_least=0),
+        Option(
+            "Alpha of mixup, such as 0.2: images and their labels are blended in pairs.",
+            TRAINING,
+            at_least=0,
+            needs="can_mix",
+        ),
     ] = TrainingOptions.mixup
     cutmix: Annotated[
         float,
-        Option("Alpha of CutMix, such as 1: a box of each image is pasted from another one.", TRAINING, at_least=0),
+        Option(
+            "Alpha of CutMix, such as 1: a box of each image is pasted from another one.",
+            TRAINING,
+            at_least=0,
+            needs="can_mix",
+        ),
     ] = TrainingOptions.cutmix
     label_smoothing: Annotated[
-        float, Option("Share of each label that is spread over the others.", TRAINING, at_least=0, below=1)
+        float,
+        Option(
+            "Share of each label that is spread over the others.", TRAINING, at_least=0, below=1, needs="values_repeat"
+        ),
     ] = TrainingOptions.label_smoothing
     balance: Annotated[
         str,
@@ -223,10 +237,14 @@ class Options:
             "Weight of rare labels in the loss: by their frequency, or by their effective number of images.",
             TRAINING,
             choices=get_args(Balance),
+            needs="values_repeat",
         ),
     ] = TrainingOptions.balance
     threshold_metric: Annotated[
-        str, Option("Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS)
+        str,
+        Option(
+            "Metric that the thresholds are tuned for.", TRAINING, choices=THRESHOLD_METRICS, needs="has_thresholds"
+        ),
     ] = _defaults.THRESHOLD_METRIC
     normalize_by: Annotated[
         tuple[str, str] | None,
@@ -236,6 +254,7 @@ class Options:
             convert=point_pair,
             metavar="POINT,POINT",
             unset="the image's diagonal",
+            needs="is_geometric",
         ),
     ] = None
     seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED)] = 0
@@ -280,6 +299,10 @@ class Options:
             raise InputError(
                 "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
                 "number of views, and `keep_statistics=True`"
+            )
+        if self.flip and not self.augment:
+            raise InputError(
+                "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
             )
 
     @staticmethod

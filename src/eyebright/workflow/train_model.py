@@ -27,6 +27,7 @@ from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.train.summary import profile_lines
+from eyebright.workflow.effect import check_effect, share_note, statistics_note
 from eyebright.workflow.loaders import (
     augmentation_message,
     batch_size,
@@ -134,6 +135,8 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     for sentence in source.messages:
         say(sentence)
     n_printed = len(source.messages)
+    check_effect(options, source.block())
+    share = share_note(options, source)
     source = readable(source, skip_bad=options.skip_bad)
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
@@ -141,6 +144,8 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[n_printed:]:
         say(sentence)
+    if share:
+        say(share)
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
@@ -167,6 +172,8 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     learner.run.resume_conditions["flip"] = flips_images(dls.target, options)
     learner.run.resume_conditions["augment"] = options.augment
     say(f"{options.arch} with the weights from {learner.model.origin}")
+    if note := statistics_note(options, learner.model.body):
+        say(note)
     return learner
 
 

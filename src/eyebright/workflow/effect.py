@@ -1,0 +1,53 @@
+"""Finds options of a training that would have no effect with its data."""
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from eyebright.errors import InputError
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetBlock
+from eyebright.workflow.option import TARGETS_WITH, option_fields
+from eyebright.workflow.options import Options
+
+
+def check_effect(options: Options, target: TargetBlock) -> None:
+    """Raises `InputError` if an option was changed that has no effect with this kind of target.
+
+    Args:
+        options: how the model is trained.
+        target: the target block.
+
+    Raises:
+        InputError: there is such an option; the message names it and the targets that have it.
+    """
+    for field in option_fields(Options):
+        needs = field.option.needs
+        if needs and getattr(options, field.name) != field.default and not getattr(target, needs):
+            raise InputError(
+                f"`{field.name}` is for {TARGETS_WITH[needs]}, and the target is a {type(target).__name__}: leave it"
+                " out"
+            )
+
+
+def share_note(options: Options, source: Source) -> str:
+    """A sentence for the user if the share of validation images has no effect; empty if it has.
+
+    Args:
+        options: how the model is trained.
+        source: the labelled images, before they are split at random.
+    """
+    if source.split is None or options.valid_pct == Options.valid_pct:
+        return ""
+    return f"`valid_pct={options.valid_pct:g}` has no effect, since the data contain a split"
+
+
+def statistics_note(options: Options, body: nn.Module) -> str:
+    """A sentence for the user if the backbone has no batch-norm statistics that could be trained; empty if it has.
+
+    Args:
+        options: how the model is trained.
+        body: the backbone.
+    """
+    if options.keep_statistics or any(isinstance(layer, _BatchNorm) for layer in body.modules()):
+        return ""
+    return "`keep_statistics=False` has no effect, since the backbone has no batch norms"

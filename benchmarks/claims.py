@@ -38,7 +38,7 @@ from eyebright.sources.split import ColSplitter, TrainTestSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
@@ -289,16 +289,16 @@ class Stepwise(Transform):
 
     transforms: tuple[Transform, ...]
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """The drawn transforms as consecutive pixel functions; the identity in validation."""
-        identity = Draw(Warp.identity(size))
+        identity = TransformParams(Warp.identity(size))
         if generator is None:
             return identity
         draws = [transform.draw(size, generator) for transform in self.transforms]
-        return Draw(identity.warp, pixel_functions=tuple(partial(apply_draw, draw) for draw in draws))
+        return TransformParams(identity.warp, pixel_functions=tuple(partial(apply_draw, draw) for draw in draws))
 
 
-def apply_draw(draw: Draw, image: Tensor) -> Tensor:
+def apply_draw(draw: TransformParams, image: Tensor) -> Tensor:
     """The image (uint8, c h w) after one transform."""
     pixels = image.permute(1, 2, 0).numpy()
     if not np.array_equal(draw.warp.matrix, np.eye(3)):

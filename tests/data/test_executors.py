@@ -77,7 +77,7 @@ def assert_same(chunk: Chunk, expected: Chunk) -> None:
         assert np.array_equal(a.preprocessed.pixels, b.preprocessed.pixels)
         assert np.array_equal(a.preprocessed.warp.matrix, b.preprocessed.warp.matrix)
         assert a.preprocessed.warp.input_size == b.preprocessed.warp.input_size
-        first, second = a.preprocessed.device_draw, b.preprocessed.device_draw
+        first, second = a.preprocessed.device_params, b.preprocessed.device_params
         assert (first is None) == (second is None)
         if first is not None and second is not None:
             assert first.lighting == second.lighting

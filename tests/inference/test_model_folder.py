@@ -22,7 +22,7 @@ from eyebright.models.build import build_model, model_description
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.transforms.draw import Transform, canonical_draw, draw_all, evaluation_pixels_version
+from eyebright.transforms.draw import Transform, canonical_placement_of, draw_all, evaluation_pixels_version
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size, Thresholds
@@ -78,7 +78,7 @@ def test_the_saved_preprocessing_is_that_of_validation(tmp_path: Path, preproces
         == evaluation_pixels_version(preprocessing)
     )
     for size in (Size(333, 500), Size(64, 48), Size(40, 40)):
-        assert canonical_draw(loaded.preprocessing, size) == canonical_draw(preprocessing, size)
+        assert canonical_placement_of(loaded.preprocessing, size) == canonical_placement_of(preprocessing, size)
         before = draw_all(preprocessing, size, None)
         after = draw_all(loaded.preprocessing, size, None)
         assert before.warp.output_size == after.warp.output_size

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Lighting, Transform, draw_all, output_size
+from eyebright.transforms.draw import Lighting, Transform, TransformParams, draw_all, output_size
 from eyebright.transforms.lighting import Brightness, Contrast
 from eyebright.transforms.normalize import Normalize
 from eyebright.transforms.presets import aug_transforms
@@ -34,15 +34,17 @@ def test_a_draw_from_no_transforms_is_the_identity() -> None:
 
 def test_the_first_specified_padding_and_interpolation_win() -> None:
     warp = Warp.identity(SIZE)
-    draw = Draw(warp, pad_mode="zeros").then(Draw(warp, pad_mode="border", interpolation="bicubic"))
+    draw = TransformParams(warp, pad_mode="zeros").then(
+        TransformParams(warp, pad_mode="border", interpolation="bicubic")
+    )
     assert (draw.pad_mode, draw.interpolation) == ("zeros", "bicubic")
-    assert Draw(warp).then(draw).pad_mode == "zeros"
+    assert TransformParams(warp).then(draw).pad_mode == "zeros"
 
 
 def test_lightings_and_pixel_functions_are_composed_in_order() -> None:
     warp = Warp.identity(SIZE)
-    first = Draw(warp, Lighting(offset=0.5), pixel_functions=(torch.clone,))
-    second = Draw(warp, Lighting(gain=2.0), pixel_functions=(torch.neg,))
+    first = TransformParams(warp, Lighting(offset=0.5), pixel_functions=(torch.clone,))
+    second = TransformParams(warp, Lighting(gain=2.0), pixel_functions=(torch.neg,))
     composed = first.then(second)
     assert composed.lighting == Lighting(gain=2.0, offset=1.0)
     assert composed.pixel_functions == (torch.clone, torch.neg)
@@ -50,8 +52,8 @@ def test_lightings_and_pixel_functions_are_composed_in_order() -> None:
 
 def test_a_custom_transform_needs_only_a_draw_method() -> None:
     class UpsideDown(Transform):
-        def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
-            return Draw(Warp.dihedral(size, 2))
+        def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
+            return TransformParams(Warp.dihedral(size, 2))
 
     image = np.arange(SIZE.height * SIZE.width * 3, dtype=np.uint8).reshape(*SIZE, 3)
     draw = draw_all([UpsideDown(), UpsideDown(), UpsideDown()], SIZE, None)

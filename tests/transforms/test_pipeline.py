@@ -9,7 +9,7 @@ import torch
 from eyebright.errors import DataError
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
@@ -24,9 +24,9 @@ class Negative(Transform):
 
     p: float = 1.0
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         happens = generator is not None and generator.random() < self.p
-        return Draw(Warp.identity(size), pixel_functions=(lambda image: 255 - image,) if happens else ())
+        return TransformParams(Warp.identity(size), pixel_functions=(lambda image: 255 - image,) if happens else ())
 
 
 def test_batch_transforms_run_on_an_accelerator() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.transforms.spatial import (
     Dihedral,
     Flip,
@@ -67,7 +67,7 @@ def fastai_matrix(warp: Warp) -> np.ndarray:
     return matrix / matrix[2, 2]
 
 
-def sample(transform: Transform, size: Size, count: int = DRAWS, seed: int = 0) -> list[Draw]:
+def sample(transform: Transform, size: Size, count: int = DRAWS, seed: int = 0) -> list[TransformParams]:
     generator = np.random.default_rng(seed)
     return [transform.draw(size, generator) for _ in range(count)]
 

@@ -15,7 +15,7 @@ from eyebright.errors import EyebrightError
 from eyebright.image.canonical import CANONICAL
 from eyebright.image.warp import Warp
 from eyebright.sources.items import describe_item, item_at
-from eyebright.transforms.draw import Draw
+from eyebright.transforms.draw import TransformParams
 from eyebright.transforms.pipeline import Pipeline, Preprocessed
 
 
@@ -85,7 +85,7 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
     sample = train.sample(0)
     generator = np.random.default_rng(0)
     yield f"  an image of {_size_text(sample.image.shape)}"
-    drawn = Draw(Warp.identity(sample.image.shape))
+    drawn = TransformParams(Warp.identity(sample.image.shape))
     for transform in pipeline.transforms:
         drawn = drawn.then(transform.draw(drawn.warp.output_size, generator))
         yield f"     applying {transform!r} gives {_size_text(drawn.warp.output_size)}"

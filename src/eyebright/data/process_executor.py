@@ -34,7 +34,7 @@ from eyebright.data.sample_loader import Chunk, LoadedSample, SampleLoader
 from eyebright.errors import DataError
 from eyebright.image.decode_memory import MemoryBudget, use_budget
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw
+from eyebright.transforms.draw import TransformParams
 from eyebright.transforms.pipeline import Preprocessed
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -107,7 +107,7 @@ class ProcessPool:
         samples: list[LoadedSample] = []
         for i, sample in enumerate(message.samples):
             pixels = self._memory.get(slot, i, sample.pixels)
-            preprocessed = Preprocessed(pixels, sample.warp, sample.device_draw)
+            preprocessed = Preprocessed(pixels, sample.warp, sample.device_params)
             target = None if sample.target is None else torch.from_numpy(sample.target)
             samples.append(LoadedSample(preprocessed, target, sample.item_index))
         return Chunk(samples, message.skipped, message.seconds)
@@ -243,7 +243,7 @@ class _SampleMessage(NamedTuple):
 
     pixels: Array | PixelFormat
     warp: Warp
-    device_draw: Draw | None
+    device_params: TransformParams | None
     target: np.ndarray[Any, Any] | None  # torch would send a tensor as an open file
     item_index: int
 
@@ -316,7 +316,7 @@ def _read_chunk(loader_index: int, indices: list[int], epoch: int, slot: int | N
         _SampleMessage(
             memory.put(slot, i, sample.preprocessed.pixels),
             sample.preprocessed.warp,
-            sample.preprocessed.device_draw,
+            sample.preprocessed.device_params,
             None if sample.target is None else sample.target.numpy(),
             sample.item_index,
         )

@@ -1,9 +1,9 @@
-"""`Transform` and `Draw`: a distribution of image changes, and the parameters sampled from it.
+"""`Transform` and `TransformParams`: a distribution of image changes, and the parameters sampled from it.
 
-`Transform.draw` samples the parameters of one random transform, a `Draw`: a `Warp` (geometry), a `Lighting` (brightness
-and contrast) and functions of the pixels that run afterwards. Draws compose: a whole list of transforms becomes one
-warp and one look-up table, so that the pixels are resampled only once. Running a draw (with OpenCV on the CPU, or as a
-batch on an accelerator) is the job of `eyebright.transforms.pipeline`. No global random generator is used.
+`Transform.draw` samples the `TransformParams` of an image: a `Warp` (geometry), a `Lighting` (brightness and contrast)
+and functions of the pixels that run afterwards. They compose: a whole list of transforms becomes one warp and one
+look-up table, so that the pixels are resampled only once. `eyebright.transforms.pipeline` applies them, with OpenCV on
+the CPU or to a batch on an accelerator. No global random generator is used.
 """
 
 from abc import ABC, abstractmethod
@@ -90,7 +90,7 @@ def adjust_brightness_contrast(
 
 
 @dataclass(frozen=True, eq=False)
-class Draw:
+class TransformParams:
     """The sampled parameters of one random transform of an image, in the order in which they are applied.
 
     Args:
@@ -107,9 +107,9 @@ class Draw:
     pad_mode: PadMode | None = None
     interpolation: Interpolation | None = None
 
-    def then(self, after: "Draw") -> "Draw":
+    def then(self, after: "TransformParams") -> "TransformParams":
         """This transform followed by ``after``, composed to one; the first ``pad_mode`` and ``interpolation`` win."""
-        return Draw(
+        return TransformParams(
             self.warp.then(after.warp),
             self.lighting.then(after.lighting),
             self.pixel_functions + after.pixel_functions,
@@ -122,7 +122,7 @@ class Transform(ABC):
     """A distribution of image changes. Subclasses are immutable, and all randomness comes from the given generator."""
 
     @abstractmethod
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """The parameters of one transform, sampled for an image.
 
         Args:
@@ -130,7 +130,7 @@ class Transform(ABC):
             generator: the random generator; None for the deterministic preprocessing of validation images.
         """
 
-    def evaluation_draw(self, size: Size) -> Draw:
+    def evaluation_params(self, size: Size) -> TransformParams:
         """The transform of images that are evaluated or predicted, in whole pixels where it can be.
 
         Unless overridden, it is `draw` without a generator.
@@ -141,46 +141,46 @@ class Transform(ABC):
         return self.draw(size, None)
 
 
-def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> Draw:
-    """One draw from every transform, composed in order.
+def draw_all(transforms: Sequence[Transform], size: Size, generator: np.random.Generator | None) -> TransformParams:
+    """The parameters of all transforms, sampled for an image and composed in order.
 
     Args:
         transforms: the transforms; each gets the output size of the one before it.
         size: (height, width) of the image in pixels.
         generator: the random generator; None for the deterministic preprocessing of validation images.
     """
-    draw = Draw(Warp.identity(size))
+    params = TransformParams(Warp.identity(size))
     for transform in transforms:
-        draw = draw.then(transform.draw(draw.warp.output_size, generator))
-    return draw
+        params = params.then(transform.draw(params.warp.output_size, generator))
+    return params
 
 
-def evaluation_draw(transforms: Sequence[Transform], size: Size) -> Draw:
-    """The evaluation draws of all transforms, composed in order.
+def evaluation_params(transforms: Sequence[Transform], size: Size) -> TransformParams:
+    """The evaluation parameters of all transforms, composed in order.
 
     Args:
         transforms: the transforms; each gets the output size of the one before it.
         size: (height, width) of the image in pixels.
     """
-    draw = Draw(Warp.identity(size))
+    params = TransformParams(Warp.identity(size))
     for transform in transforms:
-        draw = draw.then(transform.evaluation_draw(draw.warp.output_size))
-    return draw
+        params = params.then(transform.evaluation_params(params.warp.output_size))
+    return params
 
 
-def canonical_draw(transforms: Sequence[Transform], size: Size) -> Placement | None:
+def canonical_placement_of(transforms: Sequence[Transform], size: Size) -> Placement | None:
     """How canonical pixels are made of an image; None if the transforms do more than resize, crop and pad with black.
 
     Args:
         transforms: the transforms of validation images.
         size: (height, width) of the image in pixels.
     """
-    draw = evaluation_draw(transforms, size)
-    placement = canonical_placement(draw.warp)
-    if placement is None or not draw.lighting.is_identity or draw.pixel_functions:
+    params = evaluation_params(transforms, size)
+    placement = canonical_placement(params.warp)
+    if placement is None or not params.lighting.is_identity or params.pixel_functions:
         return None
-    black = draw.pad_mode == "zeros" or not placement.is_padded
-    return placement if black and draw.interpolation in (None, "bilinear") else None
+    black = params.pad_mode == "zeros" or not placement.is_padded
+    return placement if black and params.interpolation in (None, "bilinear") else None
 
 
 def evaluation_pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
@@ -189,21 +189,21 @@ def evaluation_pixels_version(transforms: Sequence[Transform]) -> PixelsVersion:
     They are canonical if the images are only resized, cropped and padded with black, which is tried for several sizes.
     """
     sizes = (*_SAMPLE_SIZES, Size(1, 1), Size(7, 3000), Size(3000, 7))
-    return CANONICAL if all(canonical_draw(transforms, size) is not None for size in sizes) else LIBRARY_PIXELS
+    return CANONICAL if all(canonical_placement_of(transforms, size) is not None for size in sizes) else LIBRARY_PIXELS
 
 
 def output_size(transforms: Sequence[Transform]) -> Size | None:
-    """The output size if it is the same for all images and draws, else None.
+    """The output size if it is the same for all images and parameters, else None.
 
-    It is found by sampling draws for images of different sizes. A transform therefore need not declare it.
+    It is found by sampling parameters for images of different sizes. A transform therefore need not declare it.
     """
-    sizes = {draw.warp.output_size for draw in _sample_draws(transforms)}
+    sizes = {params.warp.output_size for params in _sampled_params(transforms)}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def has_pixel_functions(transforms: Sequence[Transform]) -> bool:
-    """True if some draw has pixel functions; found by sampling, as in `output_size`."""
-    return any(draw.pixel_functions for draw in _sample_draws(transforms))
+    """True if some parameters have pixel functions; found by sampling, as in `output_size`."""
+    return any(params.pixel_functions for params in _sampled_params(transforms))
 
 
 def is_deterministic(transforms: Sequence[Transform]) -> bool:
@@ -219,7 +219,7 @@ _SAMPLE_SIZES = (Size(300, 400), Size(401, 299))
 _SAMPLE_SEEDS = 16
 
 
-def _sample_draws(transforms: Sequence[Transform]) -> Iterator[Draw]:
-    """One deterministic and 16 random draws for each of two image sizes."""
+def _sampled_params(transforms: Sequence[Transform]) -> Iterator[TransformParams]:
+    """The deterministic and 16 random parameters for each of two image sizes."""
     generators: list[Any] = [None, *(np.random.default_rng(seed) for seed in range(_SAMPLE_SEEDS))]
     return (draw_all(transforms, size, generator) for generator in generators for size in _SAMPLE_SIZES)

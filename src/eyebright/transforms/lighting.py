@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Lighting, Transform, adjust_brightness_contrast
+from eyebright.transforms.draw import Lighting, Transform, TransformParams, adjust_brightness_contrast
 from eyebright.types import Size
 
 
@@ -33,12 +33,12 @@ class Brightness(Transform):
     def __post_init__(self) -> None:
         _check(self.max_lighting, self.p)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random brightness; the identity for validation images."""
         if generator is None or generator.random() >= self.p:
-            return Draw(Warp.identity(size))
+            return TransformParams(Warp.identity(size))
         grey = 0.5 * (1 + generator.uniform(-self.max_lighting, self.max_lighting))
-        return Draw(Warp.identity(size), Lighting(offset=math.log(grey / (1 - grey))))
+        return TransformParams(Warp.identity(size), Lighting(offset=math.log(grey / (1 - grey))))
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,14 @@ class Contrast(Transform):
     def __post_init__(self) -> None:
         _check(self.max_lighting, self.p)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random contrast; the identity for validation images."""
         if generator is None or generator.random() >= self.p:
-            return Draw(Warp.identity(size))
+            return TransformParams(Warp.identity(size))
         log_minimum = math.log(1 - self.max_lighting)
-        return Draw(Warp.identity(size), Lighting(gain=math.exp(generator.uniform(log_minimum, -log_minimum))))
+        return TransformParams(
+            Warp.identity(size), Lighting(gain=math.exp(generator.uniform(log_minimum, -log_minimum)))
+        )
 
 
 def apply_lighting_batch(images: Float[Tensor, "b c h w"], lightings: Sequence[Lighting]) -> Float[Tensor, "b c h w"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.types import Size
 
 imagenet_stats = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -64,9 +64,9 @@ class Normalize(Transform):
         """
         return Normalize(tuple(float(m) for m in mean), tuple(float(s) for s in std))
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """The identity, because the model normalises."""
-        return Draw(Warp.identity(size))
+        return TransformParams(Warp.identity(size))
 
     def __call__(self, images: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
         """The normalised images: ``(images - mean) / std``."""

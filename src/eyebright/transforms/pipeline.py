@@ -28,10 +28,10 @@ from eyebright.image.decode_memory import decode_memory
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp, warp_batch
 from eyebright.transforms.draw import (
-    Draw,
     PixelFunction,
     Transform,
-    canonical_draw,
+    TransformParams,
+    canonical_placement_of,
     draw_all,
     evaluation_pixels_version,
     has_pixel_functions,
@@ -52,12 +52,12 @@ class Preprocessed:
     Args:
         pixels: shape (height, width, 3); uint8, or canonical pixels: float32 in [0, 1].
         warp: the warp from the original image to the input of the model, with the part on the device included.
-        device_draw: the draw to apply on the device; None if there is none.
+        device_params: the parameters of the transforms to apply on the device; None if there is none.
     """
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]] | np.ndarray[Any, np.dtype[np.float32]]
     warp: Warp
-    device_draw: Draw | None
+    device_params: TransformParams | None
 
 
 class DrawnImage(NamedTuple):
@@ -65,14 +65,14 @@ class DrawnImage(NamedTuple):
 
     Args:
         image: the image, not yet decoded, so that it can be decoded no larger than needed.
-        cpu_draw: the draw to apply on the CPU.
-        device_draw: the draw to apply on the device; None if there is none.
+        cpu_params: the parameters of the transforms to apply on the CPU.
+        device_params: the parameters of the transforms to apply on the device; None if there is none.
         placement: how canonical pixels are made of the image; None if it gets others.
     """
 
     image: Image
-    cpu_draw: Draw
-    device_draw: Draw | None
+    cpu_params: TransformParams
+    device_params: TransformParams | None
     placement: Placement | None = None
 
 
@@ -152,25 +152,25 @@ class Pipeline:
             generator: the random generator of the augmentation; None for the preprocessing of validation images.
 
         Raises:
-            DataError: a draw for the device has pixel functions, although no sampled draw had any in `create`; a
-                validation image is changed in another way than the sampled ones were.
+            DataError: there are pixel functions for the device, although `create` sampled none; a validation image is
+                changed in another way than the sampled ones were.
         """
         if generator is None and self.pixels_version == CANONICAL:
-            placement = canonical_draw(self.transforms, image.shape)
+            placement = canonical_placement_of(self.transforms, image.shape)
             if placement is None:
                 raise DataError(
                     f"the transforms do more than resize, crop and pad {image}, and they did no more with images of"
                     " other sizes; change all of them in the same way"
                 )
-            return DrawnImage(image, Draw(placement.warp, pad_mode="zeros"), None, placement)
-        cpu_draw = draw_all(self.host, image.shape, generator)
-        device_draw = draw_all(self.device, cpu_draw.warp.output_size, generator) if self.device else None
-        if device_draw is not None and device_draw.pixel_functions:
+            return DrawnImage(image, TransformParams(placement.warp, pad_mode="zeros"), None, placement)
+        cpu_params = draw_all(self.host, image.shape, generator)
+        device_params = draw_all(self.device, cpu_params.warp.output_size, generator) if self.device else None
+        if device_params is not None and device_params.pixel_functions:
             raise DataError(
                 "a transform in batch_tfms applies a pixel function in rare draws, which is possible on the CPU only; "
                 "move it to item_tfms"
             )
-        return DrawnImage(image, cpu_draw, device_draw)
+        return DrawnImage(image, cpu_params, device_params)
 
     def preprocess(self, drawn: DrawnImage, timer: Timer | None = None) -> Preprocessed:
         """The image after the transforms on the CPU.
@@ -187,25 +187,25 @@ class Pipeline:
             return self._preprocess(drawn, timer or Timer())
 
     def _preprocess(self, drawn: DrawnImage, timer: Timer) -> Preprocessed:
-        image, draw, device_draw, placement = drawn
+        image, params, device_params, placement = drawn
         if placement is not None and not self.fast_decode:
             with timer("decoding"):
                 pixels = image.decoded(self.cache)
             with timer("resizing"):
-                return Preprocessed(canonical_pixels(pixels, placement), draw.warp, None)
+                return Preprocessed(canonical_pixels(pixels, placement), params.warp, None)
         with timer("decoding"):
-            pixels, warp = image.decode_for(draw.warp, self.cache)
+            pixels, warp = image.decode_for(params.warp, self.cache)
         with timer("augmenting"):
             pixels = warp.pixels(
-                pixels, pad_mode=draw.pad_mode or "reflection", interpolation=draw.interpolation or "bilinear"
+                pixels, pad_mode=params.pad_mode or "reflection", interpolation=params.interpolation or "bilinear"
             )
-            if not draw.lighting.is_identity:
-                pixels = cv2.LUT(pixels, draw.lighting.table())
-            pixels = _apply_functions(pixels, draw.pixel_functions)
+            if not params.lighting.is_identity:
+                pixels = cv2.LUT(pixels, params.lighting.table())
+            pixels = _apply_functions(pixels, params.pixel_functions)
             if placement is not None:
                 pixels = _FLOAT_LEVELS[pixels]
-        warp = draw.warp if device_draw is None else draw.warp.then(device_draw.warp)
-        return Preprocessed(pixels, warp, device_draw)
+        warp = params.warp if device_params is None else params.warp.then(device_params.warp)
+        return Preprocessed(pixels, warp, device_params)
 
     def to_batch(self, images: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
         """The images as one float32 batch in [0, 1] on the device, after all transforms.
@@ -218,11 +218,11 @@ class Pipeline:
             DataError: the images have different sizes.
         """
         x = _to_device([image.pixels for image in images], device)
-        draws = [image.device_draw for image in images if image.device_draw is not None]
-        if not draws:
+        all_params = [image.device_params for image in images if image.device_params is not None]
+        if not all_params:
             return x
-        x = warp_batch(x, [draw.warp for draw in draws], pad_mode=draws[0].pad_mode or "reflection")
-        return apply_lighting_batch(x, [draw.lighting for draw in draws])
+        x = warp_batch(x, [params.warp for params in all_params], pad_mode=all_params[0].pad_mode or "reflection")
+        return apply_lighting_batch(x, [params.lighting for params in all_params])
 
 
 def to_images(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:

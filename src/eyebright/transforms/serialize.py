@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import Size
 
@@ -45,12 +45,12 @@ def preprocessing_from_json(data: Sequence[dict[str, Any]]) -> tuple[Transform, 
 
 
 def _changes_images(transform: Transform, size: Size) -> bool:
-    draw = transform.draw(size, None)
-    return bool(draw.pixel_functions) or not draw.lighting.is_identity or not _is_identity(draw)
+    params = transform.draw(size, None)
+    return bool(params.pixel_functions) or not params.lighting.is_identity or not _is_identity(params)
 
 
-def _is_identity(draw: Draw) -> bool:
-    return draw.warp.output_size == draw.warp.input_size and np.array_equal(draw.warp.matrix, np.eye(3))
+def _is_identity(params: TransformParams) -> bool:
+    return params.warp.output_size == params.warp.input_size and np.array_equal(params.warp.matrix, np.eye(3))
 
 
 def _from_json(data: dict[str, Any]) -> Transform:

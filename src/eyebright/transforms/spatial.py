@@ -10,7 +10,7 @@ import numpy as np
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.image.canonical import fit_size, place_center
 from eyebright.image.warp import Interpolation, PadMode, Warp
-from eyebright.transforms.draw import Draw, Transform
+from eyebright.transforms.draw import Transform, TransformParams
 from eyebright.types import Size, check_side
 
 ResizeMethod = Literal["crop", "pad", "squish"]
@@ -37,8 +37,8 @@ class Resize(Transform):
     Raises:
         InputError: an argument has an unknown value.
 
-    >>> draw = Resize(224).draw(Size(333, 500), None)
-    >>> draw.warp.input_size, draw.warp.output_size
+    >>> params = Resize(224).draw(Size(333, 500), None)
+    >>> params.warp.input_size, params.warp.output_size
     (Size(height=333, width=500), Size(height=224, width=224))
     """
 
@@ -52,23 +52,27 @@ class Resize(Transform):
         _check_choice("method", self.method, get_args(ResizeMethod))
         _check_resampling(self.pad_mode, self.interpolation)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A warp to the size, with a random position; at the centre for validation images."""
         target = Size.of(self.size)
         if self.method == "squish":
-            return Draw(Warp.resize(size, target), interpolation=self.interpolation)
+            return TransformParams(Warp.resize(size, target), interpolation=self.interpolation)
         box = _rounded_box(size, target, inside=self.method == "crop")
         x, y = (0.5, 0.5) if generator is None else generator.random(2).tolist()
         left, top = int(x * (size.width - box.width)), int(y * (size.height - box.height))
         warp = Warp.crop(size, box, left=left, top=top).then(Warp.resize(box, target))
-        return Draw(warp, pad_mode=self.pad_mode if self.method == "pad" else None, interpolation=self.interpolation)
+        return TransformParams(
+            warp, pad_mode=self.pad_mode if self.method == "pad" else None, interpolation=self.interpolation
+        )
 
-    def evaluation_draw(self, size: Size) -> Draw:
+    def evaluation_params(self, size: Size) -> TransformParams:
         """A warp to the size about the centre, in whole pixels of the resized image."""
         target = Size.of(self.size)
         resized = target if self.method == "squish" else fit_size(size, target, cover=self.method == "crop")
         pad_mode = self.pad_mode if self.method == "pad" else None
-        return Draw(place_center(size, resized, target).warp, pad_mode=pad_mode, interpolation=self.interpolation)
+        return TransformParams(
+            place_center(size, resized, target).warp, pad_mode=pad_mode, interpolation=self.interpolation
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class RandomResizedCrop(Transform):
             raise InputError(f"val_xtra must be a share of the size, from 0 to 1; got {self.val_xtra}")
         _check_resampling(None, self.interpolation)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A warp from a random crop to the size; from the centre for validation images."""
         target = Size.of(self.size)
         if generator is None:
@@ -117,14 +121,16 @@ class RandomResizedCrop(Transform):
             x, y = 0.5, 0.5
         else:
             width, height, x, y = self._random_box(size, generator)
-        return Draw(_box_to(size, target, (width, height), position=(x, y)), interpolation=self.interpolation)
+        return TransformParams(
+            _box_to(size, target, (width, height), position=(x, y)), interpolation=self.interpolation
+        )
 
-    def evaluation_draw(self, size: Size) -> Draw:
+    def evaluation_params(self, size: Size) -> TransformParams:
         """A warp from the centre to the size, in whole pixels of the resized image."""
         target = Size.of(self.size)
         margin = _margin(target, self.val_xtra)
         resized = fit_size(size, Size(target.height + margin, target.width + margin), cover=True)
-        return Draw(place_center(size, resized, target).warp, interpolation=self.interpolation)
+        return TransformParams(place_center(size, resized, target).warp, interpolation=self.interpolation)
 
     def _random_box(self, size: Size, generator: np.random.Generator) -> tuple[float, float, float, float]:
         """Width and height of a random crop, and its position (x, y) as fractions of the free space around it."""
@@ -157,9 +163,9 @@ class Flip(Transform):
     def __post_init__(self) -> None:
         _check_probability(self.p)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random flip; the identity for validation images."""
-        return Draw(Warp.flip(size) if _occurs(self.p, generator) else Warp.identity(size))
+        return TransformParams(Warp.flip(size) if _occurs(self.p, generator) else Warp.identity(size))
 
 
 @dataclass(frozen=True)
@@ -181,12 +187,12 @@ class Dihedral(Transform):
     def __post_init__(self) -> None:
         _check_probability(self.p)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random flip or quarter turn; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
-            return Draw(Warp.identity(size))
+            return TransformParams(Warp.identity(size))
         choices = _DIHEDRAL_KEEPING_SIZE if self.keep_size and size.height != size.width else range(8)
-        return Draw(Warp.dihedral(size, int(generator.choice(choices))))
+        return TransformParams(Warp.dihedral(size, int(generator.choice(choices))))
 
 
 @dataclass(frozen=True)
@@ -212,12 +218,12 @@ class Rotate(Transform):
         _check_probability(self.p)
         _check_resampling(self.pad_mode, self.interpolation)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random rotation; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
-            return Draw(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
+            return TransformParams(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
         warp = Warp.rotate(size, generator.uniform(-self.max_deg, self.max_deg))
-        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
+        return TransformParams(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -247,13 +253,13 @@ class Zoom(Transform):
         if not 0 < self.min_zoom <= self.max_zoom:
             raise InputError(f"zooms must satisfy 0 < min_zoom <= max_zoom, got {self.min_zoom} to {self.max_zoom}")
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random zoom; the identity for validation images."""
         if generator is None or not _occurs(self.p, generator):
-            return Draw(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
+            return TransformParams(Warp.identity(size), pad_mode=self.pad_mode, interpolation=self.interpolation)
         x, y = generator.random(2).tolist()
         warp = Warp.zoom(size, generator.uniform(self.min_zoom, self.max_zoom), x=x, y=y)
-        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
+        return TransformParams(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
 
 @dataclass(frozen=True)
@@ -285,11 +291,11 @@ class PerspectiveWarp(Transform):
         if not 0 <= self.magnitude < 0.5:
             raise InputError(f"magnitude must be in [0, 0.5), got {self.magnitude}")
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """A random perspective; the identity for validation images."""
         x, y = self._tilt(generator), self._tilt(generator)
         warp = tilt_warp(size, x=x, y=y) if x or y else Warp.identity(size)
-        return Draw(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
+        return TransformParams(warp, pad_mode=self.pad_mode, interpolation=self.interpolation)
 
     def _tilt(self, generator: np.random.Generator | None) -> float:
         if generator is None or not _occurs(self.p, generator):

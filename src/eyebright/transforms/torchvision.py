@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
-from eyebright.transforms.draw import Draw, PixelFunction, Transform
+from eyebright.transforms.draw import PixelFunction, Transform, TransformParams
 from eyebright.types import Size
 
 
@@ -46,12 +46,12 @@ class PixelTransform(Transform):
         for part in _parts(self.transform):
             _check_supported(part)
 
-    def draw(self, size: Size, generator: np.random.Generator | None) -> Draw:
+    def draw(self, size: Size, generator: np.random.Generator | None) -> TransformParams:
         """The transform with a random seed; the identity for validation images unless ``always``."""
         if generator is None and not self.always:
-            return Draw(Warp.identity(size))
+            return TransformParams(Warp.identity(size))
         seed = 0 if generator is None else int(generator.integers(2**63))
-        return Draw(Warp.identity(size), pixel_functions=(_Seeded(self.transform, seed),))
+        return TransformParams(Warp.identity(size), pixel_functions=(_Seeded(self.transform, seed),))
 
 
 def as_transform(value: object) -> Transform:

@@ -24,7 +24,7 @@ PAGES = {
     "transforms": ("Transforms", "Resizing, augmentation and normalisation.", ("transforms",)),
     "targets": ("Targets", "What is predicted for an image, and its values.", ("tasks", "types")),
     "training": ("Training", "From batches to a trained model.", ("learner", "train", "workflow", "metrics")),
-    "evaluation": ("Evaluation", "What a model answered for a set of images.", ("evaluation",)),
+    "evaluation": ("Evaluation", "A model's outputs for a set of images.", ("evaluation",)),
     "prediction": ("Prediction", "Saved models.", ("inference",)),
 }
 """By page of the reference: its title, its first sentence, and the packages whose names it has."""

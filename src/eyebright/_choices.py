@@ -7,3 +7,6 @@ Balance = Literal["none", "pos_weight", "effective_number"]
 
 OptimizerName = Literal["adamw", "sgd"]
 """AdamW (with beta2 = 0.99 and eps = 1e-5 it is fastai's Adam), or SGD with momentum."""
+
+HeadObjective = Literal["binary", "multinomial", "squared"]
+"""The loss that a linear head is fitted with: binary cross-entropy of each output, cross-entropy, or squared error."""

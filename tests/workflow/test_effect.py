@@ -18,7 +18,7 @@ from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
 from eyebright.tasks.registry import TARGET_BLOCKS
 from eyebright.tasks.regression import RegressionBlock
-from eyebright.workflow.effect import check_effect, share_note, statistics_note
+from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
 from eyebright.workflow.option import option_fields
 from eyebright.workflow.options import Options
 
@@ -87,3 +87,12 @@ def test_a_number_that_float32_holds_as_0_is_refused_with_the_smallest_that_it_h
     with pytest.raises(InputError, match=f"`{option}` is {value!r}, which is 0 in float32; give at least 1.2e-38"):
         Options(**{option: value})
     assert getattr(Options(**{option: 1.2e-38}), option) == 1.2e-38
+
+
+def test_options_of_epochs_that_were_changed_are_named_if_no_epoch_is_trained() -> None:
+    assert epochs_note(Options(lr=1e-2)) == ""
+    assert epochs_note(Options(epochs=0, size=96)) == ""
+    assert epochs_note(Options(epochs=0, lr=1e-2, augment=False)) == (
+        "`augment`, `lr` have no effect, since `epochs=0` fits a head and trains no epoch"
+    )
+    assert epochs_note(Options(epochs=0, mixup=0.2)).startswith("`mixup` has no effect")

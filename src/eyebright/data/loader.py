@@ -255,6 +255,11 @@ class Loader:
         return hashlib.sha256(self._probabilities.tobytes()).hexdigest()[:16]
 
     @property
+    def probabilities(self) -> NDArray[np.float64] | None:
+        """The probability of each image of the dataset to be drawn; None without sample weights."""
+        return self._probabilities
+
+    @property
     def is_deterministic(self) -> bool:
         """Whether no transform draws at random, so that each image is the same in every epoch."""
         return not self.training or is_deterministic(self.pipeline.transforms)

@@ -33,6 +33,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
 from eyebright.train.history import history_rows
+from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
@@ -352,6 +353,33 @@ class Learner:
                 )
             plans[0] = replace(plans[0], augment_views=augment_views)
         self._fit(plans, cbs, checkpoint, resume=resume)
+
+    @checked_keywords
+    def fit_head(self, C: float | Sequence[float] | None = None, *, groups: Sequence[Any] | None = None) -> LinearHead:
+        """Fit a linear head to the features of the backbone, which stays as it is; it replaces the head of the model.
+
+        The features of each image are computed once, without augmentation and in float32. The head is the optimum of
+        scikit-learn's objective (`eyebright.train.linear_head.fit.fit_linear_head`): logistic regression for labels,
+        multinomial for classes, ridge regression for points and numbers. With few images it often is as good as
+        fine-tuning, in a fraction of the time. A fit that follows starts from it; give the learner
+        ``keep_statistics=True`` then, since other statistics of batch norms change the features.
+
+        Args:
+            C: the inverse strength of the penalty; several values, or None for a grid, are chosen from by inner folds
+                of the training images.
+            groups: for each item of the data the group that it belongs to, such as a person; groups are not divided by
+                inner folds.
+
+        Returns:
+            The head, with the values of ``C`` that were chosen and what was noted about labels.
+
+        Raises:
+            InputError: an image has no target, no target is known, or ``C`` or ``groups`` does not fit.
+        """
+        fitted, self._loaded_scores = self.trainer.fit_head(
+            C=C, groups=groups, progress=self.progress, metrics=self.metrics, decision=self.decision
+        )
+        return fitted
 
     @checked_keywords
     def lr_find(

@@ -28,6 +28,8 @@ MAX_OUTPUTS = 100_000
 """How many outputs a model may have."""
 MAX_CHANNELS = 1000
 """How many channels an image may have."""
+MAX_POOL_SIZE = 16
+"""The largest height and width of pooled feature maps."""
 _MAX_LAYERS, _MAX_WIDTH = 16, 65_536  # of the head
 _KEYS = {"n_out": "classes"}  # of fields that saved folders have under an older name
 _LARGEST = 1e6  # absolute value of mean, std and y_range
@@ -50,6 +52,8 @@ class ModelDescription:
         lin_first: in each block of the head, place the linear layer before batch norm and dropout.
         y_range: (low, high) range of the outputs, by a scaled sigmoid; None for unbounded outputs.
         pool: pool the backbone's feature maps in the head; ignored for backbones that pool themselves.
+        pool_size: height and width of the pooled feature maps, whose pixels the head gets one by one; 1: one value of
+            each channel.
         output_shape: output shape for one image, for example (5, 2) for five points; None for a vector of all outputs.
 
     Raises:
@@ -68,6 +72,7 @@ class ModelDescription:
     lin_first: bool = False
     y_range: tuple[float, float] | None = None
     pool: bool = True
+    pool_size: int = 1
     output_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -81,6 +86,8 @@ class ModelDescription:
             )
         _check_input(self.input, self.n_in)
         _check_head(self.lin_ftrs, self.ps)
+        if not 1 <= self.pool_size <= MAX_POOL_SIZE:
+            raise InputError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, got {self.pool_size:.6g}")
         if self.y_range is not None and not -_LARGEST < self.y_range[0] < self.y_range[1] < _LARGEST:
             raise InputError(f"y_range must be (low, high) with low < high, both finite, got {self.y_range}")
         shape = self.output_shape
@@ -267,6 +274,7 @@ def build_model(
         description.lin_ftrs,
         description.ps,
         pool=description.pool and not backbone.pooled,
+        pool_size=description.pool_size,
         concat_pool=description.concat_pool,
         first_bn=description.first_bn,
         bn_final=description.bn_final,
@@ -340,6 +348,7 @@ _FIELDS: Mapping[str, _JsonType] = {
     "lin_first": _BOOLEAN,
     "y_range": ("two numbers or null", lambda v: v is None or _is_list(v, _is_number, 2)),
     "pool": _BOOLEAN,
+    "pool_size": _INTEGER,
     "output_shape": _INTEGERS_OR_NULL,
 }
 """For each field of a model description in JSON: its type as text, and a function that checks a value."""

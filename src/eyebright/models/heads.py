@@ -80,6 +80,7 @@ def create_head(
     ps: float | Sequence[float] = DROPOUT,
     *,
     pool: bool = True,
+    pool_size: int = 1,
     concat_pool: bool = True,
     first_bn: bool = True,
     bn_final: bool = False,
@@ -95,6 +96,7 @@ def create_head(
         ps: dropout probability of each block, in [0, 1); a single number is for the last block, and the earlier blocks
             get half of it.
         pool: the features are maps (b, nf, h, w) to be pooled; False for vectors (b, nf).
+        pool_size: height and width of the pooled maps; the values of all of their pixels are inputs of the first layer.
         concat_pool: concatenate max and average pooling (2 * nf channels); False uses average pooling alone.
         first_bn: the first block has a batch norm.
         bn_final: end with a batch norm over the outputs.
@@ -104,11 +106,12 @@ def create_head(
     Raises:
         InputError: ``ps`` has neither one value nor one per linear layer.
     """
-    sizes = [nf * 2 if pool and concat_pool else nf, *((512,) if lin_ftrs is None else lin_ftrs), n_out]
+    n_in = nf * pool_size**2 * (2 if concat_pool else 1) if pool else nf
+    sizes = [n_in, *((512,) if lin_ftrs is None else lin_ftrs), n_out]
     dropouts = _dropouts(ps, len(sizes) - 1)
     layers: list[nn.Module] = []
     if pool:
-        layers += [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        layers += [AdaptiveConcatPool2d(pool_size) if concat_pool else nn.AdaptiveAvgPool2d(pool_size), nn.Flatten()]
     layers += (_linear_first if lin_first else _norm_first)(sizes, dropouts, first_bn=first_bn)
     if bn_final:
         layers.append(nn.BatchNorm1d(n_out, momentum=0.01))

@@ -20,7 +20,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright._choices import Balance
+from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.metrics.meter import Metric
@@ -75,6 +75,10 @@ class TargetBlock(Block):
     """(low, high) range of the outputs of a model's head; None: unbounded."""
     zero_last_layer: ClassVar[bool] = False
     """Whether the weights of a new model's last layer are 0, so that training starts at the middle of the values."""
+    head_objective: ClassVar[HeadObjective]
+    """The loss that a linear head is fitted with, on `head_targets`."""
+    head_pool_size: ClassVar[int] = 1
+    """Height and width of the pooled feature maps of a linear head; more than 1 if it has to tell places apart."""
     is_checked_early: ClassVar[bool] = False
     """Whether every unique target is read and checked with `check` before training."""
 
@@ -176,6 +180,14 @@ class TargetBlock(Block):
         """Encoded targets as a probability for each class, which can be mixed; NaN where unknown.
 
         By default the targets as they are. Called only for kinds with ``can_mix``.
+        """
+        return targets
+
+    def head_targets(self, targets: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
+        """Encoded targets as a linear head is fitted to them with `head_objective`.
+
+        Indices of classes for "multinomial" (-1 where unknown), otherwise a column for each output (NaN where unknown).
+        By default the targets as they are.
         """
         return targets
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from eyebright._choices import Balance
+from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import LabelError
 from eyebright.losses import CrossEntropyLossFlat, class_weights
 from eyebright.metrics.labels import error, top1
@@ -32,6 +32,7 @@ class CategoryBlock(OneClassBlock):
 
     name: ClassVar[str] = "category"
     is_categorical: ClassVar[bool] = True
+    head_objective: ClassVar[HeadObjective] = "multinomial"
     vocab: Vocab | None
     sort: bool
     add_na: bool

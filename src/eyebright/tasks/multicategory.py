@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from eyebright._choices import Balance
+from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
@@ -46,6 +46,7 @@ class MultiCategoryBlock(TargetBlock):
     can_mix: ClassVar[bool] = True
     values_repeat: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
+    head_objective: ClassVar[HeadObjective] = "binary"
     encoded: bool
     vocab: Vocab | None
 

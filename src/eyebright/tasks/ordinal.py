@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
@@ -33,6 +34,7 @@ class OrdinalBlock(OneClassBlock):
 
     name: ClassVar[str] = "ordinal"
     also_called: ClassVar[str] = "ratings"
+    head_objective: ClassVar[HeadObjective] = "binary"
     vocab: Vocab | None
 
     def __init__(self, classes: Sequence[Any] | None = None) -> None:
@@ -93,6 +95,13 @@ class OrdinalBlock(OneClassBlock):
             return CornLoss(label_smoothing=label_smoothing)
         images = torch.tensor(self.class_counts(values), dtype=torch.float32)
         return CornLoss(class_weights(images, balance), label_smoothing=label_smoothing)
+
+    def head_targets(self, targets: Shaped[Tensor, " n"]) -> Float[Tensor, "n j"]:
+        """For each output 1 above its class, 0 at it, and NaN (unknown) below it: the loss is that of `CornLoss`."""
+        classes = torch.arange(self.n_out)
+        index = targets.long()[:, None]
+        known = (index >= classes) & (index >= 0)
+        return torch.where(known, (index > classes).float(), torch.nan)
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean error in classes, quadratic weighted kappa and accuracy."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import DataError, InputError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
@@ -54,6 +55,8 @@ class PointBlock(TargetBlock):
     needs_whole_image: ClassVar[bool] = True
     y_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
     zero_last_layer: ClassVar[bool] = True
+    head_objective: ClassVar[HeadObjective] = "squared"
+    head_pool_size: ClassVar[int] = 4
     count: int | None
     mirror: tuple[int, ...] | None
     names: tuple[str, ...] | None
@@ -156,6 +159,10 @@ class PointBlock(TargetBlock):
     def loss(self) -> nn.Module:
         """Mean squared error over the visible points."""
         return MSELossFlat()
+
+    def head_targets(self, targets: Float[Tensor, "n p 2"]) -> Float[Tensor, "n k"]:
+        """A column for each coordinate: x and y of the first point, then of the second, and so on."""
+        return targets.flatten(1)
 
     def metrics(self) -> tuple[Metric, ...]:
         """The mean distance, in pixels of the user's own images."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Shaped
 from torch import Tensor, nn
 
+from eyebright._choices import HeadObjective
 from eyebright.errors import InputError
 from eyebright.image.warp import Warp
 from eyebright.losses import MSELossFlat
@@ -43,6 +44,7 @@ class RegressionBlock(TargetBlock):
     section: ClassVar[SectionName] = "numbers"
     needs_whole_image: ClassVar[bool] = True
     zero_last_layer: ClassVar[bool] = True
+    head_objective: ClassVar[HeadObjective] = "squared"
     count: int | None
     names: tuple[str, ...] | None
     standardize: bool

@@ -36,6 +36,21 @@ class SearchStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class FeaturesStarted:
+    """The features of a dataset are about to be computed, in ``steps`` batches."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesComputed:
+    """The features of batch ``step`` of ``steps``, counted from 1, are computed."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class EpochStarted:
     """An epoch begins. ``epoch`` counts from 0 within its plan, ``steps`` are the batches of an epoch."""
 
@@ -88,5 +103,15 @@ class Finished:
         return "" if self.reason == "done" else f"stopped early: {self.reason}"
 
 
-Event = PhaseStarted | SearchStarted | EpochStarted | StepDone | ValidationStarted | EpochDone | Finished
+Event = (
+    PhaseStarted
+    | SearchStarted
+    | FeaturesStarted
+    | FeaturesComputed
+    | EpochStarted
+    | StepDone
+    | ValidationStarted
+    | EpochDone
+    | Finished
+)
 Observer = Callable[[Event], None]

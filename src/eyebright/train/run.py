@@ -160,6 +160,13 @@ class Run:
         self.history, self.losses, self.lrs = [], [], []
         self.stopped, self.phase_started = None, False
 
+    def use_groups(self, groups: Sequence[Sequence[nn.Parameter]]) -> None:
+        """Sets other parameters, as of a new head; what was trained before is no longer the history of the model."""
+        self.groups = groups
+        self.plans, self.phase, self.phase_epoch = (), 0, 0
+        self.history, self.losses, self.lrs = [], [], []
+        self.optimizer, self.stopped, self.phase_started = None, None, False
+
     @property
     def plan(self) -> Plan:
         """The current plan.

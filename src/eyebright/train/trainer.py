@@ -5,6 +5,7 @@ The loop knows nothing of datasets, and `eyebright.learner` has the names of the
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
-from eyebright.models.split_model import split_at_head
+from eyebright.models.linear_head import pooled_features, use_linear_head
+from eyebright.models.split_model import FeatureExtractor, split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
@@ -37,7 +39,16 @@ from eyebright.train.evaluate import (
 )
 from eyebright.train.events import Observer
 from eyebright.train.feature_cache import FeatureCache, TrainBatches
+from eyebright.train.frozen import (
+    compute_features,
+    features_and_targets,
+    head_outputs,
+    head_pool_size,
+    image_groups,
+    image_weights,
+)
 from eyebright.train.fused_models import FusedModels
+from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
@@ -174,6 +185,49 @@ class Trainer:
         with retain_freed_memory(self.run.device.torch_device), self._show_progress(progress) as shown:
             watch(self._events(validate), [shown, *watching])
 
+    def fit_head(
+        self,
+        *,
+        C: float | Sequence[float] | None,
+        groups: Sequence[Any] | None,
+        progress: str,
+        metrics: Sequence[Metric],
+        decision: Decision,
+    ) -> tuple[LinearHead, Scores]:
+        """Fits a linear head to the features of the training images, which replaces the head; with its scores.
+
+        The validation images are read here as well, so that an evaluation that follows does not read them again.
+
+        Args:
+            C: the inverse strength of the penalty, see `fit_linear_head`.
+            groups: for each item of the data the group that it belongs to; groups are not divided by inner folds.
+            progress: the progress display, see `show_progress`.
+            metrics: the metrics of validation.
+            decision: converts outputs to predictions.
+        """
+        target, valid = self.dls.target, self.dls.valid
+        pool_size = head_pool_size(target, len(self.dls.train_ds))
+        extractor = pooled_features(self._fused.for_evaluation(), pool_size)
+        with self._show_progress(progress) as shown:
+            train = self._features(extractor, self.dls.evaluation_loader(0), shown)
+            evaluated = self._features(extractor, valid, shown)
+        fitted = fit_linear_head(
+            *features_and_targets(train, target),
+            objective=target.head_objective,
+            names=target.output_names,
+            sample_weight=image_weights(self.dls.train, train),
+            groups=image_groups(groups, train, len(self.dls.datasets)),
+            C=C,
+            seed=self.run.seed,
+        )
+        use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=pool_size)
+        self.run.use_groups(parameter_groups(self.model))
+        self.run.resume_conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
+        self.freeze_to(self.frozen_to)
+        outputs = head_outputs(self.model, evaluated.outputs, self.run.device)
+        self._last_outputs = valid, _weights_version(self.model), replace(evaluated, outputs=outputs)
+        return fitted, self.validate(valid, metrics, decision, exact=True)
+
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
@@ -195,14 +249,28 @@ class Trainer:
             )
 
     def validate(
-        self, loader: Loader, metrics: Sequence[Metric], decision: Decision, *, cache: FeatureCache | None = None
+        self,
+        loader: Loader,
+        metrics: Sequence[Metric],
+        decision: Decision,
+        *,
+        cache: FeatureCache | None = None,
+        exact: bool = False,
     ) -> Scores:
-        """The loss and all metrics, computed over all images of the loader, or over its cached features."""
+        """The loss and all metrics, computed over all images of the loader, or over its cached features.
+
+        Args:
+            loader: the validation loader, or another one that does not augment.
+            metrics: the metrics.
+            decision: converts outputs to predictions.
+            cache: features of the images of the loader, from the backbone as it is.
+            exact: True for float32, whatever the precision of training.
+        """
         if cache is not None and not self.dls.target.is_geometric:
             given = cached_outputs(cache.model.head, cache.batches(0), self.run.device)
             self._share_skipped(loader)
         else:
-            given = self.outputs(loader, exact=self.run.device.precision == "float32")
+            given = self.outputs(loader, exact=exact or self.run.device.precision == "float32")
         targets = targets_in_user_units(loader.dataset, given)
         return score(given, targets, loss=self._loss, metrics=metrics, decision=decision)
 
@@ -253,6 +321,12 @@ class Trainer:
             "loss": repr(self._loss),
             "precision": self.run.device.precision_reason,
         }
+
+    def _features(self, extractor: FeatureExtractor, loader: Loader, observe: Observer) -> Outputs:
+        """The pooled features of all images of the loader, as `compute_features` returns them."""
+        given = compute_features(extractor, loader, self.run.device, observe)
+        self._share_skipped(loader)
+        return given
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")

@@ -41,6 +41,23 @@ def share_note(options: Options, source: Source) -> str:
     return f"`valid_pct={options.valid_pct:g}` has no effect, since the data contain a split"
 
 
+def epochs_note(options: Options) -> str:
+    """A sentence for the user if options of epochs were changed and no epoch is trained; empty otherwise."""
+    if options.epochs:
+        return ""
+    changed = [
+        field.name
+        for field in option_fields(Options)
+        if field.option.of_epochs and getattr(options, field.name) != field.default
+    ]
+    if not changed:
+        return ""
+    names = ", ".join(f"`{name}`" for name in changed)
+    return (
+        f"{names} {'has' if len(changed) == 1 else 'have'} no effect, since `epochs=0` fits a head and trains no epoch"
+    )
+
+
 def statistics_note(options: Options, body: nn.Module) -> str:
     """A sentence for the user if the backbone has no batch-norm statistics that could be trained; empty if it has.
 

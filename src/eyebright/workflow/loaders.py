@@ -88,6 +88,8 @@ def augmentation_message(target: TargetBlock, options: Options) -> str:
     size = Size.of(options.size)
     whole = shows_whole_images(target, options)
     seen = f"the model sees {f'whole images, padded to {size}' if whole else f'crops of {size}'} pixels"
+    if not options.epochs:
+        return seen
     if not options.augment:
         return f"{seen}; training images vary in position only"
     varied = "perspective, rotation, zoom, brightness and contrast"

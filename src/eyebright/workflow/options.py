@@ -146,21 +146,33 @@ class Options:
             unset="on for points and numbers, off for labels",
         ),
     ] = None
-    augment: Annotated[bool, Option("Augment training images at random: geometry, brightness, contrast.", IMAGES)] = (
-        True
-    )
+    augment: Annotated[
+        bool, Option("Augment training images at random: geometry, brightness, contrast.", IMAGES, of_epochs=True)
+    ] = True
     flip: Annotated[
         bool | None,
-        Option("Mirror training images at random.", IMAGES, unset="where the target of a mirrored image is known"),
+        Option(
+            "Mirror training images at random.",
+            IMAGES,
+            unset="where the target of a mirrored image is known",
+            of_epochs=True,
+        ),
     ] = None
 
     arch: Annotated[str, Option("Backbone: any timm name, or resnet18, resnet34, resnet50.", TRAINING)] = (
         "tf_efficientnet_lite0"
     )
-    epochs: Annotated[int, Option("Epochs in which all layers train.", TRAINING, at_least=1)] = 5
-    freeze_epochs: Annotated[int, Option("Epochs before these, with a frozen backbone.", TRAINING, at_least=0)] = (
-        _defaults.FREEZE_EPOCHS
-    )
+    epochs: Annotated[
+        int,
+        Option(
+            "Epochs in which all layers train; 0 trains none and fits a linear head to the frozen backbone.",
+            TRAINING,
+            at_least=0,
+        ),
+    ] = 5
+    freeze_epochs: Annotated[
+        int, Option("Epochs before these, with a frozen backbone.", TRAINING, at_least=0, of_epochs=True)
+    ] = _defaults.FREEZE_EPOCHS
     augment_views: Annotated[
         int | None,
         Option(
@@ -169,33 +181,41 @@ class Options:
             TRAINING,
             at_least=1,
             unset="a new view in each epoch",
+            of_epochs=True,
         ),
     ] = None
-    lr: Annotated[float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",))] = (
-        _defaults.BASE_LR
-    )
+    lr: Annotated[
+        float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",), of_epochs=True)
+    ] = _defaults.BASE_LR
     lr_mult: Annotated[
-        float, Option("Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1)
+        float,
+        Option("Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1, of_epochs=True),
     ] = _defaults.LR_MULT
-    dropout: Annotated[float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",))] = (
-        _defaults.DROPOUT
-    )
+    dropout: Annotated[
+        float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",), of_epochs=True)
+    ] = _defaults.DROPOUT
     bs: Annotated[
         int | None,
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
     ] = None
-    keep_statistics: Annotated[bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING)] = (
-        True
-    )
-    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName))] = (
+    keep_statistics: Annotated[
+        bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING, of_epochs=True)
+    ] = True
+    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName), of_epochs=True)] = (
         TrainingOptions.optimizer
     )
     clip: Annotated[
         float | None,
-        Option("Largest norm of the gradient; a larger one is scaled down.", TRAINING, above=0, unset="none"),
+        Option(
+            "Largest norm of the gradient; a larger one is scaled down.",
+            TRAINING,
+            above=0,
+            unset="none",
+            of_epochs=True,
+        ),
     ] = TrainingOptions.clip
     accumulate: Annotated[
-        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1)
+        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1, of_epochs=True)
     ] = TrainingOptions.accumulate
     ema: Annotated[
         float | None,
@@ -205,6 +225,7 @@ class Options:
             above=0,
             below=1,
             unset="none",
+            of_epochs=True,
         ),
     ] = TrainingOptions.ema
     mixup: Annotated[
@@ -214,6 +235,7 @@ class Options:
             TRAINING,
             at_least=0,
             needs="can_mix",
+            of_epochs=True,
         ),
     ] = TrainingOptions.mixup
     cutmix: Annotated[
@@ -223,12 +245,18 @@ class Options:
             TRAINING,
             at_least=0,
             needs="can_mix",
+            of_epochs=True,
         ),
     ] = TrainingOptions.cutmix
     label_smoothing: Annotated[
         float,
         Option(
-            "Share of each label that is spread over the others.", TRAINING, at_least=0, below=1, needs="values_repeat"
+            "Share of each label that is spread over the others.",
+            TRAINING,
+            at_least=0,
+            below=1,
+            needs="values_repeat",
+            of_epochs=True,
         ),
     ] = TrainingOptions.label_smoothing
     balance: Annotated[
@@ -238,6 +266,7 @@ class Options:
             TRAINING,
             choices=get_args(Balance),
             needs="values_repeat",
+            of_epochs=True,
         ),
     ] = TrainingOptions.balance
     threshold_metric: Annotated[
@@ -260,7 +289,8 @@ class Options:
     seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED)] = 0
 
     precision: Annotated[
-        str, Option("Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS))
+        str,
+        Option("Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS), of_epochs=True),
     ] = "auto"
     device: Annotated[str | None, _DEVICE] = None
     workers: Annotated[
@@ -282,7 +312,7 @@ class Options:
             unset="none",
         ),
     ] = None
-    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE)] = False
+    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE, of_epochs=True)] = False
     progress: Annotated[
         str,
         Option(

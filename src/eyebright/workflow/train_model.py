@@ -5,6 +5,7 @@ The functions are in the order of the steps: check, split, batches, train, evalu
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.train.summary import profile_lines
-from eyebright.workflow.effect import check_effect, share_note, statistics_note
+from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
 from eyebright.workflow.loaders import (
     augmentation_message,
     batch_size,
@@ -70,7 +71,10 @@ def train_model(
     with _model_folder(out):
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
-        _fit(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
+        if options.epochs:
+            _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
+        else:
+            _fit_head(learner, source, resume=resume, say=say)
         return finish(learner, source, out, options=options, say=say)
 
 
@@ -136,7 +140,7 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
         say(sentence)
     n_printed = len(source.messages)
     check_effect(options, source.block())
-    share = share_note(options, source)
+    notes = [share_note(options, source), epochs_note(options)]
     source = readable(source, skip_bad=options.skip_bad)
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
@@ -144,8 +148,8 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[n_printed:]:
         say(sentence)
-    if share:
-        say(share)
+    for note in filter(None, notes):
+        say(note)
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
@@ -177,13 +181,26 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
+def _fit_head(learner: Learner, source: Source, *, resume: bool, say: Say) -> None:
+    """Fits a linear head to the frozen backbone, and says what was noted about it."""
+    if resume:
+        raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
+    started = time.perf_counter()
+    with _said_if_it_fails(learner, say):
+        head = learner.fit_head(groups=None if source.group is None else source.group.codes.tolist())
+    seconds = time.perf_counter() - started
+    say(f"a linear head was fitted to {head.weight.shape[1]:,} features of each image, in {seconds:.1f} s")
+    for note in head.notes:
+        say(note)
+    _say_cache(learner, say)
+
+
+def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
     """Trains with the options, and says which precision and cache were used."""
     views, frozen = options.augment_views, options.freeze_epochs
     if views is not None and views >= frozen:
         say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
-    dls = learner.dls
-    try:
+    with _said_if_it_fails(learner, say):
         learner.fine_tune(
             options.epochs,
             options.lr,
@@ -193,18 +210,34 @@ def _fit(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, 
             checkpoint=checkpoint,
             resume=resume,
         )
+    say(f"trained in {learner.run.device.precision_reason}")
+    _say_cache(learner, say)
+    if options.profile:
+        for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
+            say(line)
+
+
+@contextmanager
+def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]:
+    """Says which images were skipped where the ``with`` block fails: they may be the reason.
+
+    Raises:
+        InputError: an image cannot be read; the message says how to skip it.
+    """
+    try:
+        yield
     except ImageError as error:
         raise InputError(f"{error}; `skip_bad=True` skips it and lists it") from None
     except EyebrightError:
-        _say_skipped(dls.skipped, say)  # they may be the reason
+        _say_skipped(learner.dls.skipped, say)
         raise
-    say(f"trained in {learner.run.device.precision_reason}")
-    if dls.cache is not None:
-        dls.cache.store.measure()  # worker processes have written to it too
-        say(f"cache: {dls.cache.summary}")
-    if options.profile:
-        for line in profile_lines(learner.run, dls.train.timer, dls.train.workers):
-            say(line)
+
+
+def _say_cache(learner: Learner, say: Say) -> None:
+    cache = learner.dls.cache
+    if cache is not None:
+        cache.store.measure()  # worker processes have written to it too
+        say(f"cache: {cache.summary}")
 
 
 def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:

@@ -30,11 +30,23 @@ def random_labels(features: Tensor, k: int, *, share: float = 0.3, seed: int = 1
     return (outputs > outputs.quantile(1 - share, dim=0)).float()
 
 
+def scaler_of(features: Tensor) -> StandardScaler:
+    """scikit-learn's scaler, whose scales are at least the median of those of features that vary."""
+    scaler = StandardScaler().fit(features.double().numpy())
+    assert scaler.scale_ is not None
+    assert scaler.var_ is not None
+    varies = scaler.scale_ == np.sqrt(scaler.var_)
+    if varies.any():
+        lower_median = np.sort(scaler.scale_[varies])[(varies.sum() - 1) // 2]
+        scaler.scale_ = np.where(varies, scaler.scale_.clip(min=lower_median), 1)
+    return scaler
+
+
 def logistic_probabilities(
     features: Tensor, target: Tensor, C: float, weight: Tensor | None = None, answered: Tensor | None = None
 ) -> np.ndarray:
     """scikit-learn's probabilities: its Newton solver where there is one sigmoid, lbfgs for a softmax."""
-    scaler = StandardScaler().fit(features.double().numpy())
+    scaler = scaler_of(features)
     known = (target >= 0).numpy() if not target.is_floating_point() else ~target.isnan().numpy()
     solver = "newton-cholesky" if len(target[torch.from_numpy(known)].unique()) == 2 else "lbfgs"
     model = LogisticRegression(C=C, tol=1e-10, max_iter=100_000, solver=solver)
@@ -169,7 +181,7 @@ def test_numbers_equal_ridge(n: int, d: int, C: float, weighted: bool) -> None:
     targets[torch.rand(n, 2, generator=generator) < 0.2] = float("nan")
     weight = torch.rand(n, generator=generator) + 0.1 if weighted else None
     head = fit_linear_head(features, targets, objective="squared", C=C, sample_weight=weight)
-    x = StandardScaler().fit_transform(features.double().numpy())
+    x = scaler_of(features).transform(features.double().numpy())
     for j in range(2):
         known = ~targets[:, j].isnan().numpy()
         y = targets[:, j].double().numpy()[known]

@@ -30,7 +30,7 @@ class Basis:
         spectrum: the sum of squares of each column of ``coordinates``.
         directions: the unit vectors of the directions in the space of the standardised features.
         mean: of each feature.
-        scale: the standard deviation of each feature; 1 where the feature is constant.
+        scale: the standard deviation of each feature, at least the median one; 1 where the feature is constant.
         constant: whether each feature is constant.
     """
 
@@ -69,14 +69,20 @@ def principal_basis(features: Float[Tensor, "n d"], *, dtype: torch.dtype) -> Ba
 
 
 def _standardisation(features: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and standard deviation of each feature, and whether it is constant, by scikit-learn's rule."""
+    """Mean and scale of each feature, and whether it is constant, by scikit-learn's rule.
+
+    The scale is the standard deviation, but at least the median one: features that are nearly always 0 would otherwise
+    get weights that make a new image in which they are not an outlier.
+    """
     n = len(features)
     mean = torch.stack([block.sum(dim=0) for block in _blocks(features)]).sum(dim=0) / n
     squares = torch.stack([(block - mean).square_().sum(dim=0) for block in _blocks(features)])
     variance = squares.sum(dim=0) / n
     epsilon = torch.finfo(torch.float64).eps
     constant = variance <= n * epsilon * variance + (n * mean * epsilon).square()
-    return mean, torch.where(constant, 1.0, variance.sqrt()), constant
+    scale = variance.sqrt()
+    floor = scale[~constant].median() if not constant.all() else scale.new_ones(())
+    return mean, torch.where(constant, 1.0, scale.clamp(min=floor)), constant
 
 
 def _blocks(features: Float[Tensor, "n d"]) -> Iterator[Float[Tensor, "b d"]]:

@@ -1,6 +1,7 @@
 """Fits the head of a frozen backbone: from the pooled features of images to outputs.
 
-The objective is scikit-learn's, on standardised features:
+The objective is scikit-learn's, on features that are divided by their standard deviation, or by the median one where
+that is larger:
 
 - "binary" and "multinomial" (`sklearn.linear_model.LogisticRegression`): ``C * sum_i w_i loss_i + 0.5 * ||w||^2``, with
   the log loss of a sigmoid for each label, or of a softmax over the classes. Two classes have one sigmoid.

@@ -2,12 +2,21 @@
 
 import time
 
-from eyebright.train.events import EpochStarted, Event, PhaseStarted, SearchStarted, StepDone, ValidationStarted
+from eyebright.train.events import (
+    EpochStarted,
+    Event,
+    FeaturesComputed,
+    FeaturesStarted,
+    PhaseStarted,
+    SearchStarted,
+    StepDone,
+    ValidationStarted,
+)
 from eyebright.train.history import SmoothLoss, format_duration
 
 
 class EpochProgress:
-    """The progress of an epoch, its validation, or the learning-rate finder."""
+    """The progress of an epoch, its validation, the learning-rate finder, or the features of a dataset."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -26,6 +35,10 @@ class EpochProgress:
             case SearchStarted(steps=steps):
                 self._smooth = SmoothLoss()
                 self._begin("learning rates", steps)
+            case FeaturesStarted(steps=steps):
+                self._begin("features", steps)
+            case FeaturesComputed(step=step):
+                self.step = step
             case StepDone(step=step, loss=loss):
                 self.step, self.loss = step, self._smooth.add(loss)
             case ValidationStarted():

@@ -16,6 +16,8 @@ from eyebright.train.events import (
     EpochDone,
     EpochStarted,
     Event,
+    FeaturesComputed,
+    FeaturesStarted,
     Finished,
     Observer,
     PhaseStarted,
@@ -116,10 +118,10 @@ class _Bar:
     def __call__(self, event: Event) -> None:
         self._epoch.update(event)
         match event:
-            case EpochStarted() | SearchStarted():
+            case EpochStarted() | SearchStarted() | FeaturesStarted():
                 self._remove_bar()
                 self._task = self._progress.add_task(self._epoch.name, total=self._epoch.steps, loss="")
-            case StepDone() | ValidationStarted() if self._task is not None:
+            case StepDone() | FeaturesComputed() | ValidationStarted() if self._task is not None:
                 epoch = self._epoch
                 self._progress.update(self._task, description=epoch.name, completed=epoch.step, loss=epoch.loss_text)
             case EpochDone() | Finished():
@@ -146,9 +148,10 @@ class _Lines:
     def __call__(self, event: Event) -> None:
         self._epoch.update(event)
         match event:
-            case StepDone() if time.monotonic() - self._printed >= _LINE_SECONDS:
+            case StepDone() | FeaturesComputed() if time.monotonic() - self._printed >= _LINE_SECONDS:
                 epoch = self._epoch
-                self._print_line(f"{epoch.name}, step {epoch.step}/{epoch.steps}: {epoch.loss_text}, {epoch.time_left}")
+                rest = ", ".join(filter(None, [epoch.loss_text, epoch.time_left]))
+                self._print_line(f"{epoch.name}, step {epoch.step}/{epoch.steps}: {rest}")
                 self._printed = time.monotonic()
             case EpochDone():
                 self._printed = time.monotonic()

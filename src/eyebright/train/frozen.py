@@ -1,0 +1,113 @@
+"""The frozen model: a linear head that is fitted to the features of a backbone, which does not change.
+
+The features of each image are computed once, in evaluation mode and float32, from the image as validation sees it: they
+are those that the saved model computes.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from eyebright.data.batch import Batch, Shard
+from eyebright.data.loader import Loader
+from eyebright.errors import InputError
+from eyebright.models.build import ImageModel
+from eyebright.models.groups import modes_restored
+from eyebright.models.split_model import FeatureExtractor, split_at_head
+from eyebright.tasks.base import TargetBlock
+from eyebright.train.device import Device
+from eyebright.train.evaluate import Outputs, compute_outputs
+from eyebright.train.events import FeaturesComputed, FeaturesStarted, Observer
+
+_ROWS = 8192  # images whose outputs are computed at once
+_MANY_IMAGES = 5000  # 20,480 features of each, of 1,280 channels in 4 x 4 places, take 400 MB and a minute to fit
+
+
+def compute_features(extractor: FeatureExtractor, loader: Loader, device: Device, observe: Observer) -> Outputs:
+    """The pooled features of all images of a loader, in its order and from all processes; in float32.
+
+    Args:
+        extractor: normalisation, backbone and pooling, in evaluation mode and on the device.
+        loader: a loader that does not augment.
+        device: the device.
+        observe: called with an event after each batch.
+
+    Returns:
+        The features as ``outputs``, shape (n, d), with the targets of the loss.
+
+    Raises:
+        InputError: no image can be read, or the images have no targets.
+    """
+    with closing(_observed(loader, Shard(*device.shard), observe)) as batches:
+        given = compute_outputs(extractor, batches, device, autocast=False)
+    if given.targets is None:
+        raise InputError("these images have no targets, so there is nothing to learn")
+    return given
+
+
+def head_pool_size(target: TargetBlock, n_images: int) -> int:
+    """Height and width of the pooled maps of a linear head: what the target wants, or at most 2 for many images."""
+    return target.head_pool_size if n_images <= _MANY_IMAGES else min(target.head_pool_size, 2)
+
+
+def features_and_targets(given: Outputs, target: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
+    """The features as rows, and the targets as a linear head is fitted to them."""
+    assert given.targets is not None  # `compute_features` refuses images without targets
+    return given.outputs.flatten(1), target.head_targets(given.targets)
+
+
+def image_weights(loader: Loader, given: Outputs) -> Float[Tensor, " n"] | None:
+    """The sample weight of each image of ``given`` in training, with mean 1; None without weights.
+
+    Args:
+        loader: the training loader.
+        given: features of its images; some may have been skipped.
+    """
+    if loader.probabilities is None:
+        return None
+    position = {index: i for i, index in enumerate(loader.dataset.indices)}
+    weights = torch.from_numpy(loader.probabilities[[position[index] for index in given.indices]])
+    return weights / weights.mean()
+
+
+def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> Int[Tensor, " n"] | None:
+    """A number for the group of each image of ``given``; None without groups.
+
+    Args:
+        groups: the group of each item of the data, of any type.
+        given: features of some of them.
+        n_items: the number of items.
+
+    Raises:
+        InputError: there is not one group for each item.
+    """
+    if groups is None:
+        return None
+    if len(groups) != n_items:
+        raise InputError(f"`groups` has {len(groups)} values, for {n_items} items: give the group of each item")
+    return torch.from_numpy(pd.factorize(np.asarray(groups, dtype=object)[list(given.indices)])[0])
+
+
+def head_outputs(model: ImageModel, features: Float[Tensor, "n d"], device: Device) -> Float[Tensor, "n k"]:
+    """The outputs of the model's head for pooled features, on the CPU."""
+    head = split_at_head(model).head
+    with torch.inference_mode(), modes_restored(head):
+        head.eval()
+        return torch.cat([head(rows.to(device.torch_device)).float().cpu() for rows in features.split(_ROWS)])
+
+
+def _observed(loader: Loader, shard: Shard, observe: Observer) -> Generator[Batch, None, None]:
+    """The batches of a loader, with an event before the first and after each."""
+    steps = math.ceil(len(shard.of(range(len(loader.dataset)))) / loader.bs)
+    observe(FeaturesStarted(steps))
+    with closing(loader.batches(0, shard)) as batches:
+        for step, batch in enumerate(batches, 1):
+            yield batch
+            observe(FeaturesComputed(step, steps))

@@ -51,7 +51,7 @@ def test_a_page_has_no_path_of_the_machine_that_made_it(page: Path) -> None:
     ("arguments", "message"),
     [
         ("train labels.csv --out model --epoch 3", "[Nn]o such option"),
-        ("train labels.csv --out model --epochs 0", "epochs"),
+        ("train labels.csv --out model --epochs -1", "epochs"),
         ("trian labels.csv", "there is no command 'trian'"),
         ("predict model", "Missing parameter: images"),
     ],

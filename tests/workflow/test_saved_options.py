@@ -54,7 +54,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "an unknown part": (lambda c: c.update(trainings={}), "unknown part 'trainings'. Did you mean 'training'?"),
     "a wrong type": (
         lambda c: c["training"].update(epochs="3"),
-        "`epochs` must be a whole number, at least 1, got '3'",
+        "`epochs` must be a whole number, at least 0, got '3'",
     ),
     "a missing part": (lambda c: c.pop("reading"), "it has no valid 'reading'"),
     "another schema": (lambda c: c.update(schema=99), "has schema 99, and this version of Eyebright reads 1"),

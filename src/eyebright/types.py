@@ -5,6 +5,8 @@ pixel is (0.5, 0.5), the bottom-right corner is (width, height). Points are (x, 
 """
 
 import math
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
@@ -150,12 +152,15 @@ class LabelSet(AbstractSet[str]):
         unknown: labels that the image may or may not have; they are masked in losses and metrics.
 
     Raises:
-        LabelError: a label is in both.
+        LabelError: a label is in both, or the labels are one text.
     """
 
     __slots__ = ("_labels", "_unknown")
 
     def __init__(self, labels: Iterable[str] = (), *, unknown: Iterable[str] = ()) -> None:
+        for one in (labels, unknown):
+            if isinstance(one, (bytes, Mapping)) or (isinstance(one, str) and len(one) > 1):
+                raise LabelError(f"a LabelSet takes a list of labels, got {one!r}; put a single label in a list")
         self._labels = frozenset(labels)
         self._unknown = frozenset(unknown)
         if both := self._labels & self._unknown:
@@ -216,6 +221,33 @@ def long_label(label: str) -> str:
     return f"a label has {len(label):,} characters, at most {LONGEST_LABEL:,} can be used: {shown}; is it a text?"
 
 
+def ordered_names(names: Iterable[Any]) -> tuple[Any, ...]:
+    """The names as a tuple.
+
+    Raises:
+        LabelError: they have no order, as in a set, or they are one text.
+    """
+    if isinstance(names, (set, frozenset, LabelSet)):
+        raise LabelError(
+            f"a set has no order, and names are in the order of the model's outputs; give a list, sorted({names!r})"
+        )
+    if isinstance(names, (str, bytes, Mapping)):
+        raise LabelError(f"names must be given as a list, got {type(names).__name__}: {names!r}")
+    return tuple(names)
+
+
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")  # joiners (U+200C, U+200D) change how text looks
+
+
+def plain_spelling(label: str) -> str:
+    """The label in Unicode's composed form (NFC), without invisible characters and with single spaces.
+
+    >>> plain_spelling("cafe\u0301  noir\u200b") == "caf\u00e9 noir"
+    True
+    """
+    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", label)).split())
+
+
 class Vocab(Sequence[str]):
     """The names of the classes in the order of the model's outputs; immutable.
 
@@ -225,11 +257,11 @@ class Vocab(Sequence[str]):
     ['cat', 'bus']
 
     Raises:
-        LabelError: a name is repeated, or has more than `LONGEST_LABEL` characters.
+        LabelError: the names have no order, or one is repeated or has more than `LONGEST_LABEL` characters.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(str(name) for name in names)
+        self._names = tuple(str(name) for name in ordered_names(names))
         if long := next((name for name in self._names if len(name) > LONGEST_LABEL), None):
             raise LabelError(long_label(long))
         self._index = {name: i for i, name in enumerate(self._names)}
@@ -282,7 +314,9 @@ class Vocab(Sequence[str]):
         try:
             return self._index[name]  # type: ignore[index]
         except KeyError:
-            raise LabelError(f"unknown label '{name}'.{did_you_mean(str(name), self)} Known: {listing(self)}") from None
+            same = [ascii(known) for known in self if plain_spelling(known) == plain_spelling(str(name))]
+            hint = f" It looks the same as {same[0]}, but is {name!a}." if same else did_you_mean(str(name), self)
+            raise LabelError(f"unknown label '{name}'.{hint} Known: {listing(self)}") from None
 
     @property
     def o2i(self) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ import pandas as pd
 from eyebright.errors import DataError, did_you_mean, listing
 from eyebright.sources.items import item_at, single_column
 from eyebright.tasks.base import is_missing
+from eyebright.tasks.label_text import label_text
 
 Getter = Callable[[Any], Any]
 
@@ -83,8 +84,7 @@ class ColReader:
 
     def _convert(self, value: Any, col: str | int) -> Any:
         if self.label_delim is not None:
-            text = "" if is_missing(value) else str(value)
-            return [label for label in text.split(self.label_delim) if label]
+            return [label for label in label_text(value).split(self.label_delim) if label]
         if is_missing(value):
             if self.pref or self.suff:
                 raise DataError(

@@ -5,8 +5,6 @@ accent (macOS writes names of folders so), zero-width characters, byte order mar
 spaces. As different labels they would be trained and scored against each other.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -14,9 +12,7 @@ from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_number
 from eyebright.sources.source import Source
-from eyebright.types import LabelSet
-
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")  # joiners (U+200C, U+200D) change how text looks
+from eyebright.types import LabelSet, plain_spelling
 
 
 def one_spelling(source: Source) -> Source:
@@ -47,15 +43,6 @@ def one_spelling(source: Source) -> Source:
     if spellings:
         source = replace(source, targets=targets.map(lambda target: _respelled(target, spellings)))
     return source.with_messages(*messages) if messages else source
-
-
-def plain_spelling(label: str) -> str:
-    """The label in Unicode's composed form (NFC), without invisible characters and with single spaces.
-
-    >>> plain_spelling("cafe\u0301  noir\u200b") == "caf\u00e9 noir"
-    True
-    """
-    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", label)).split())
 
 
 def _spellings(labels: Iterable[str]) -> dict[str, str]:

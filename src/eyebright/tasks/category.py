@@ -13,7 +13,7 @@ from eyebright.errors import LabelError
 from eyebright.losses import CrossEntropyLossFlat, class_weights
 from eyebright.metrics.labels import error, top1
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.label_text import check_spellings, label_text, vocab_of
 from eyebright.tasks.one_class import OneClassBlock, single_class
 from eyebright.types import Thresholds, Vocab
 
@@ -38,7 +38,7 @@ class CategoryBlock(OneClassBlock):
     add_na: bool
 
     def __init__(self, vocab: Sequence[str] | None = None, *, sort: bool = True, add_na: bool = False) -> None:
-        object.__setattr__(self, "vocab", None if vocab is None else Vocab(vocab))
+        object.__setattr__(self, "vocab", None if vocab is None else vocab_of(vocab))
         object.__setattr__(self, "sort", sort)
         object.__setattr__(self, "add_na", add_na)
 
@@ -46,11 +46,10 @@ class CategoryBlock(OneClassBlock):
         """The label as text.
 
         Raises:
-            LabelError: there is no label, or there are several.
+            LabelError: there is no label, there are several, or it is no label, such as bytes.
         """
         raw = single_class(raw, "CategoryBlock", otherwise="; for any number of labels use MultiCategoryBlock")
-        text = "" if is_missing(raw) else str(raw)
-        if text:
+        if text := label_text(raw):
             return text
         if self.add_na:
             return MISSING
@@ -59,10 +58,15 @@ class CategoryBlock(OneClassBlock):
         )
 
     def fit(self, values: Iterable[str]) -> "CategoryBlock":
-        """The block whose vocabulary is the labels of ``values``; a given vocabulary stays."""
+        """The block whose vocabulary is the labels of ``values``; a given vocabulary stays.
+
+        Raises:
+            LabelError: two labels look the same.
+        """
         if self.vocab is not None:
             return self
         seen = dict.fromkeys(values)
+        check_spellings(seen)
         names = sorted(seen) if self.sort else list(seen)
         if self.add_na:
             names = [MISSING, *(name for name in names if name != MISSING)]

@@ -19,6 +19,7 @@ from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, me
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
 from eyebright.tasks.columns import distinct_columns
+from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
 from eyebright.types import LabelSet, Thresholds, Vocab
 
 _MAX_BASELINE_LABELS = 20  # constant label sets of up to 20 labels are tried for the baseline, and that of all
@@ -56,13 +57,14 @@ class MultiCategoryBlock(TargetBlock):
         if add_na:
             raise InputError("MultiCategoryBlock needs no add_na: an image without a label is a row of zeros")
         object.__setattr__(self, "encoded", encoded)
-        object.__setattr__(self, "vocab", None if vocab is None else Vocab(vocab))
+        object.__setattr__(self, "vocab", None if vocab is None else vocab_of(vocab))
 
     def read(self, raw: Any) -> LabelSet:
         """The set of labels.
 
         Raises:
-            LabelError: the value is text instead of a list, or a row that does not fit the vocabulary.
+            LabelError: the value is no list of labels, a row of 0 and 1 without ``encoded``, or a row that does not fit
+                the vocabulary.
         """
         if isinstance(raw, LabelSet):
             return raw
@@ -75,13 +77,19 @@ class MultiCategoryBlock(TargetBlock):
                 f"the labels of an image are a list, and the getter returned the text '{raw}'; "
                 "split it, for example get_y=ColReader('labels', label_delim=' ')"
             )
-        return LabelSet(str(label) for label in raw if not is_missing(label) and str(label))
+        return LabelSet(labels_of(raw))
 
     def fit(self, values: Iterable[LabelSet]) -> "MultiCategoryBlock":
-        """The block whose vocabulary is the labels that any of ``values`` has; a given vocabulary stays."""
+        """The block whose vocabulary is the labels that any of ``values`` has; a given vocabulary stays.
+
+        Raises:
+            LabelError: two labels look the same.
+        """
         if self.vocab is not None:
             return self
-        return MultiCategoryBlock(vocab=sorted(set(chain.from_iterable(values))))
+        names = set(chain.from_iterable(values))
+        check_spellings(names)
+        return MultiCategoryBlock(vocab=sorted(names))
 
     def encode(self, value: LabelSet, warp: Warp | None = None) -> Float[Tensor, " k"]:
         """0, 1 or NaN (unknown) for each class, float32."""

@@ -120,7 +120,10 @@ def single_class(raw: Any, block: str, *, otherwise: str = "") -> Any:
         LabelError: the list has none, or several.
     """
     if not isinstance(raw, (list, tuple, set, frozenset)):
-        return raw
+        several = raw.tolist() if getattr(raw, "ndim", 0) and hasattr(raw, "tolist") else [raw]
+        if len(several) == 1:
+            return raw
+        raw = several
     if len(raw) != 1:
         article = "an" if block[0] in "AEIOU" else "a"
         raise LabelError(f"{article} {block} takes one class for each image, got {len(raw)}: {list(raw)}{otherwise}")

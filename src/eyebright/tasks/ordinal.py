@@ -14,7 +14,7 @@ from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
-from eyebright.tasks.base import is_missing
+from eyebright.tasks.label_text import label_text, vocab_of
 from eyebright.tasks.one_class import OneClassBlock, one_hot, single_class
 from eyebright.types import Thresholds, Vocab
 
@@ -38,7 +38,7 @@ class OrdinalBlock(OneClassBlock):
     vocab: Vocab | None
 
     def __init__(self, classes: Sequence[Any] | None = None) -> None:
-        object.__setattr__(self, "vocab", None if classes is None else Vocab(map(_class_name, classes)))
+        object.__setattr__(self, "vocab", None if classes is None else vocab_of(classes, _class_name))
 
     def read(self, raw: Any) -> str:
         """The class as text; 4, "4" and 4.0 are the same.
@@ -47,9 +47,9 @@ class OrdinalBlock(OneClassBlock):
             LabelError: there is no class, or there are several.
         """
         raw = single_class(raw, "OrdinalBlock")
-        if is_missing(raw) or not str(raw).strip():
-            raise LabelError("an image has no rating, and an OrdinalBlock needs one; leave the image out")
-        return _class_name(raw)
+        if text := _class_name(raw):
+            return text
+        raise LabelError("an image has no rating, and an OrdinalBlock needs one; leave the image out")
 
     def fit(self, values: Iterable[str]) -> "OrdinalBlock":
         """The block whose classes are the numbers in ``values``, sorted; given classes stay.
@@ -208,7 +208,7 @@ class CornLoss(FlattenedLoss):
 
 def _class_name(raw: Any) -> str:
     """A class as text: whole numbers without decimals."""
-    text = str(raw).strip()
+    text = label_text(raw).strip()
     number = _number(text)
     return str(int(number)) if number is not None and number.is_integer() else text
 

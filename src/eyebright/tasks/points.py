@@ -20,7 +20,7 @@ from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
-from eyebright.types import Points, Size, Thresholds
+from eyebright.types import Points, Size, Thresholds, ordered_names
 
 _CONVERSIONS = {
     "fraction": "multiply x by the image's width and y by its height, or ",
@@ -45,7 +45,7 @@ class PointBlock(TargetBlock):
         in_pixels: True: coordinates are pixels even if they look like fractions or percentages of the image.
 
     Raises:
-        InputError: the number of names is wrong, names repeat, or ``mirror`` is not its own inverse.
+        InputError: the number of names is wrong, names repeat or have no order, or ``mirror`` is not its own inverse.
     """
 
     name: ClassVar[str] = "points"
@@ -75,6 +75,7 @@ class PointBlock(TargetBlock):
         if swaps is not None and not (set(swaps) <= set(known) and [swaps[i] for i in swaps] == list(known)):
             raise InputError(f"mirror names a partner for each point, and is its own inverse; got {swaps}")
         if names is not None:
+            names = ordered_names(names)
             count = len(names) if count is None else count
             if len(names) != count or len(set(names)) != len(names):
                 raise InputError(f"{count} points need as many different names, got {list(names)}")

@@ -18,7 +18,7 @@ from eyebright.metrics.values import mae
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.learnable import check_numbers
-from eyebright.types import Thresholds
+from eyebright.types import Thresholds, ordered_names
 
 
 @dataclass(frozen=True, init=False)
@@ -36,7 +36,7 @@ class RegressionBlock(TargetBlock):
         scale: its standard deviation there.
 
     Raises:
-        InputError: the number of names is wrong, or names repeat.
+        InputError: the number of names is wrong, names repeat, or they have no order.
     """
 
     name: ClassVar[str] = "regression"
@@ -59,6 +59,7 @@ class RegressionBlock(TargetBlock):
         center: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
     ) -> None:
+        names = None if names is None else ordered_names(names)
         count = len(names) if n_out is None and names is not None else n_out
         if names is not None and (len(names) != count or len(set(names)) != count):
             raise InputError(f"{count} numbers need as many different names, got {list(names)}")

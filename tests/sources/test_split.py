@@ -92,6 +92,69 @@ def test_file_splitter_validates_on_the_names_in_a_file(tmp_path: Path) -> None:
     assert split.FileSplitter(tmp_path / "valid.txt")(["a/1.jpg", "b/2.jpg"]) == ([0], [1])
 
 
+@pytest.mark.parametrize(
+    ("line", "valid"),
+    [
+        ("\ufeff1.jpg", [0, 2]),
+        ("1.jpg \t", [0, 2]),
+        ("1.jpg\r", [0, 2]),
+        ("a/1.jpg", [0]),
+        ("/data/b/1.jpg", [2]),
+        ("./b/1.jpg\nb/1.jpg", [2]),
+        (" 2.jpg ", [1]),
+        ("3.jpg ", [3]),
+        ("\n\n2.jpg\n \n", [1]),
+    ],
+)
+def test_lines_of_a_file_of_names_may_have_spaces_a_byte_order_mark_and_folders(
+    line: str, valid: list[int], tmp_path: Path
+) -> None:
+    (tmp_path / "valid.txt").write_bytes(line.encode())
+    items = ["a/1.jpg", Path("a/2.jpg"), "/data/b/1.jpg", "b/3.jpg ", "b/3.jpg"]
+    assert split.FileSplitter(tmp_path / "valid.txt")(items)[1] == valid
+    assert split.FileSplitter(tmp_path / "valid.txt")(pd.Series(items, index=list("vwxyz")))[1] == valid
+
+
+def test_lines_of_a_file_of_names_that_name_no_item_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "valid.txt").write_text("1.jpg\nnothere.jpg\nc/2.jpg\n")
+    with pytest.raises(DataError, match=r"lines of '.*valid.txt' name none of the 2 items: 'c/2.jpg', 'nothere.jpg';"):
+        split.FileSplitter(tmp_path / "valid.txt")(["a/1.jpg", "a/2.jpg"])
+
+
+@pytest.mark.parametrize("on", ["valid", ["Valid", "zzz"], {"zzz"}, np.array(["Valid", "valid"]), 1])
+def test_values_of_a_column_that_no_row_has_are_an_error(on: Any) -> None:
+    table = pd.DataFrame({"part": ["Train", "Valid"]})
+    with pytest.raises(
+        DataError, match=r"no row has ('valid'|'zzz'|np.str_\('valid'\)|1) in column 'part', .*there are"
+    ):
+        split.ColSplitter("part", on=on)(table)
+    assert split.ColSplitter("part", on=np.array(["Valid"]))(table) == ([0], [1])
+
+
+@pytest.mark.parametrize("mask", [["True", "False"], [0, 2], [True, None], np.array([0.0, np.nan])])
+def test_a_mask_of_other_values_than_true_and_false_is_an_error(mask: Any) -> None:
+    with pytest.raises(DataError, match="^a mask says with true or false which items are for validation, and holds "):
+        split.MaskSplitter(mask)([0, 1])
+
+
+@pytest.mark.parametrize("mask", [[0, 1], torch.tensor([False, True]), pd.Series([False, True], index=[1, 0])])
+def test_a_mask_may_be_a_list_of_numbers_a_tensor_or_a_series(mask: Any) -> None:
+    assert split.MaskSplitter(mask)(["a", "b"]) == ([0], [1])
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog"], [["cat"], None], [["cat"], 3]])
+def test_labels_of_an_item_that_are_no_list_are_an_error(labels: Any) -> None:
+    with pytest.raises(
+        InputError, match="^LabelSplitter takes a list of labels for each item, got ('cat'|None|3); put"
+    ):
+        split.LabelSplitter(labels)
+
+
+def test_one_of_several_folders_for_validation_that_is_missing_is_an_error() -> None:
+    with pytest.raises(DataError, match="expected folders 'train' and 'valid', 'val2'; there are 'train', 'valid'"):
+        split.GrandparentSplitter(valid_name=["valid", "val2"])(["train/a/1.jpg", "valid/a/2.jpg"])
+
+
 def by_index_label(table: pd.DataFrame) -> tuple[list[int], list[int]]:
     """As the book's readers write it: labels of the index, not indices."""
     return table.index[~table["is_valid"]].tolist(), table.index[table["is_valid"]].tolist()  # pyright: ignore[reportCallIssue]

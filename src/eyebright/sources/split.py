@@ -7,8 +7,9 @@ return `Indices` and are vectorized where possible, so ten million items are spl
 
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -137,9 +138,13 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
         seed: None draws a new split each time.
 
     Raises:
-        InputError: the share is out of range.
+        InputError: the share is out of range, or the labels of an item are no list.
     """
     check_share("valid_pct", valid_pct)
+    for kind in dict.fromkeys(map(type, labels)):
+        if issubclass(kind, (str, bytes)) or not issubclass(kind, Iterable):
+            wrong = next(one for one in labels if type(one) is kind)
+            raise InputError(f"LabelSplitter takes a list of labels for each item, got {wrong!r}; put one in a list")
     matrix = LabelMatrix.of(labels)
 
     def splitter(items: Any) -> Split:
@@ -189,12 +194,14 @@ def MaskSplitter(mask: Sequence[bool]) -> Splitter:
     """Validation items where the mask is true.
 
     Raises:
-        DataError: when called with another number of items than the mask has values.
+        DataError: when called with another number of items than the mask has values, or if these are not true or false.
     """
 
     def splitter(items: Any) -> Split:
         if len(mask) != len(items):
             raise DataError(f"the mask has {len(mask)} values, and there are {len(items)} items")
+        if odd := _not_flags(mask):
+            raise DataError(f"a mask says with true or false which items are for validation, and holds {odd[0]!r}")
         return _split_by_mask(mask)
 
     return splitter
@@ -208,21 +215,48 @@ def FuncSplitter(func: Callable[[Any], bool]) -> Splitter:
 def FileSplitter(fname: str | Path) -> Splitter:
     """Validation items whose file name is in a text file, one per line.
 
+    A line with folders, such as ``dogs/1.jpg``, names the items whose path ends so. Spaces around a name are no part of
+    it, unless an item has them in its name.
+
     Raises:
         InputError: the file cannot be read.
+        DataError: when called with items of which a line of the file names none.
     """
     try:
-        names = set(Path(fname).read_text(encoding="utf-8").split("\n"))
+        lines = Path(fname).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read from '{fname}' the names of what validates: {os_reason(error)}") from None
-    return FuncSplitter(lambda item: Path(item).name in names)
+
+    def splitter(items: Any) -> Split:
+        names = [os.path.basename(item_at(items, i)) for i in range(len(items))]  # noqa: PTH119 - for many files
+        known = set(names)
+        lines_of: dict[str, dict[tuple[str, ...], str]] = {}  # by the name of the file, by the parts of the path
+        for line in filter(str.strip, lines):
+            path = PurePath(line if PurePath(line).name in known else line.strip())
+            lines_of.setdefault(path.name, {})[path.parts] = line
+        mask = np.zeros(len(items), dtype=np.bool_)
+        unused = {line for several in lines_of.values() for line in several.values()}
+        for i, name in enumerate(names):
+            if name in lines_of:
+                parts = PurePath(item_at(items, i)).parts
+                hits = [line for end, line in lines_of[name].items() if _same_end(parts, end)]
+                mask[i] = bool(hits)
+                unused.difference_update(hits)
+        if unused:
+            raise DataError(
+                f"lines of '{fname}' name none of the {len(items)} items: {listing(sorted(unused))}; correct or delete "
+                "them"
+            )
+        return _split_by_mask(mask)
+
+    return splitter
 
 
 def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[str] = "valid") -> Splitter:
     """Training and validation items by the folder above the class folder: ``train/cat/1.jpg``, ``valid/cat/2.jpg``.
 
     Raises:
-        DataError: when called with items in neither folder.
+        DataError: when called without items in one of these folders.
     """
     valid_names = [valid_name] if isinstance(valid_name, str) else list(valid_name)
 
@@ -233,7 +267,7 @@ def GrandparentSplitter(train_name: str = "train", valid_name: str | Sequence[st
         )
         train = Indices.where(codes == code_of.get(train_name, -1))
         valid = Indices.where(np.isin(codes, [code_of[name] for name in valid_names if name in code_of]))
-        if not len(train) or not len(valid):
+        if not {train_name, *valid_names} <= set(code_of):
             raise DataError(
                 f"expected folders '{train_name}' and {listing(valid_names)}; there are {listing(sorted(code_of))}"
             )
@@ -250,7 +284,8 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
         on: the value, or list of values, of validation rows; None: the column is true in them.
 
     Raises:
-        DataError: when called with items without this column, or if it holds other values than true and false.
+        DataError: when called with items without this column, if it holds other values than true and false, or if no
+            row has a value of ``on``.
     """
 
     def splitter(items: Any) -> Split:
@@ -258,9 +293,14 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
             raise DataError(f"ColSplitter needs a table (a pandas DataFrame), got {type(items).__name__}")
         column = _table_column(items, col)
         if on is not None:
-            return _split_by_mask(column.isin(on if isinstance(on, (list, tuple, set)) else [on]))
-        odd = [value for value in column.unique() if is_missing(value) or value not in (True, False, 0, 1)]
-        if odd:
+            values = list(on) if isinstance(on, (list, tuple, set, frozenset, np.ndarray, pd.Series)) else [on]
+            if missing := [value for value in values if not column.isin([value]).any()]:
+                raise DataError(
+                    f"no row has {missing[0]!r} in column '{col}', which `on` says is for validation; "
+                    f"there are {listing(map(repr, column.unique()))}"
+                )
+            return _split_by_mask(column.isin(values))
+        if odd := _not_flags(column):
             raise DataError(
                 f"column '{col}' says which rows are for validation with true or false, and holds '{odd[0]}'; "
                 "give on=..."
@@ -279,6 +319,12 @@ def check_share(name: str, share: float) -> None:
     """
     if not 0 <= share < 1:
         raise InputError(f"{name} must be the validation share, from 0 to below 1, got {share}")
+
+
+def _same_end(path: Sequence[str], other: Sequence[str]) -> bool:
+    """True if the shorter of two paths is the end of the longer one."""
+    shared = min(len(path), len(other))
+    return path[-shared:] == other[-shared:]
 
 
 def _position(i: Any) -> int:
@@ -341,6 +387,11 @@ def _items_by_class(stratify: Sequence[Any] | None, n: int) -> Sequence[IndexArr
     codes = np.fromiter((code_of.setdefault(str(label), len(code_of)) for label in stratify), np.int32, count=n)
     rank_of_code = np.argsort(np.array([code_of[name] for name in sorted(code_of)]))
     return grouped(rank_of_code[codes], len(code_of))
+
+
+def _not_flags(mask: Iterable[Any]) -> list[Any]:
+    """The different values that are neither true nor false, nor 1 or 0."""
+    return [value for value in pd.unique(pd.Series(mask)) if is_missing(value) or value not in (True, False, 0, 1)]
 
 
 def _split_by_mask(is_valid: Iterable[Any]) -> Split:

@@ -9,14 +9,14 @@ Theorem), so the problem has no more unknowns than images.
 Axes: n images, d features, r directions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_BLOCK = 8192  # images at a time, of which copies in float64 exist
+_BLOCK = 8192  # images at a time, of which standardised copies exist
 _NEGLIGIBLE = 1e-14
 """Directions with less than this share of the largest variance are left out: float64 cannot tell them from none."""
 
@@ -72,22 +72,37 @@ def _standardisation(features: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Te
     """Mean and scale of each feature, and whether it is constant, by scikit-learn's rule.
 
     The scale is the standard deviation, but at least the median one: features that are nearly always 0 would otherwise
-    get weights that make a new image in which they are not an outlier.
+    get weights that make a new image in which they are not an outlier. The mean is rounded to the dtype in which it is
+    subtracted: the intercept makes up for what that changes.
     """
-    n = len(features)
-    mean = torch.stack([block.sum(dim=0) for block in _blocks(features)]).sum(dim=0) / n
-    squares = torch.stack([(block - mean).square_().sum(dim=0) for block in _blocks(features)])
-    variance = squares.sum(dim=0) / n
+    n, dtype = len(features), _working_dtype(features)
+    mean = _summed(features, lambda block: block) / n
+    center = mean.to(dtype)
+    variance = _summed(features, lambda block: (block.to(dtype) - center).double().square_()) / n
+    variance = (variance - (mean - center.double()).square()).clamp(min=0)
     epsilon = torch.finfo(torch.float64).eps
     constant = variance <= n * epsilon * variance + (n * mean * epsilon).square()
     scale = variance.sqrt()
     floor = scale[~constant].median() if not constant.all() else scale.new_ones(())
-    return mean, torch.where(constant, 1.0, scale.clamp(min=floor)), constant
+    return center.double(), torch.where(constant, 1.0, scale.clamp(min=floor)), constant
 
 
-def _blocks(features: Float[Tensor, "n d"]) -> Iterator[Float[Tensor, "b d"]]:
-    """The images in blocks, in float64."""
-    return (block.double() for block in features.split(_BLOCK))
+def _summed(features: Float[Tensor, "n d"], function: Callable[[Tensor], Tensor]) -> Float[Tensor, " d"]:
+    """The sum of a function over all images, in float64."""
+    return torch.stack([function(block).sum(dim=0, dtype=torch.float64) for block in features.split(_BLOCK)]).sum(dim=0)
+
+
+def _working_dtype(features: Float[Tensor, "n d"]) -> torch.dtype:
+    """The dtype in which features can be centered without an error: float32, or float64 if that is theirs."""
+    return torch.float64 if features.dtype == torch.float64 else torch.float32
+
+
+def _standardised(
+    features: Float[Tensor, "b d"], mean: Float[Tensor, " d"], scale: Float[Tensor, " d"], dtype: torch.dtype
+) -> Float[Tensor, "b d"]:
+    """The features minus their mean, over their standard deviation."""
+    working = _working_dtype(features)
+    return (features.to(working) - mean.to(working)).to(dtype).div_(scale.to(dtype))
 
 
 def _by_features(
@@ -95,14 +110,14 @@ def _by_features(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Coordinates, spectrum and directions by the eigenvectors of the covariance of the features."""
     products = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for block in _blocks(features):
-        standardised = ((block - mean) / scale).to(dtype)
+    for block in features.split(_BLOCK):
+        standardised = _standardised(block, mean, scale, dtype)
         products += standardised.T @ standardised
     spectrum, directions = _kept(*torch.linalg.eigh(products))
     coordinates = torch.empty(len(features), len(spectrum) + 1, dtype=dtype)
     rotation = directions.to(dtype)
-    for rows, block in zip(coordinates.split(_BLOCK), _blocks(features), strict=True):
-        torch.mm(((block - mean) / scale).to(dtype), rotation, out=rows[:, :-1])
+    for rows, block in zip(coordinates.split(_BLOCK), features.split(_BLOCK), strict=True):
+        torch.mm(_standardised(block, mean, scale, dtype), rotation, out=rows[:, :-1])
     return coordinates, spectrum, directions
 
 
@@ -110,7 +125,7 @@ def _by_images(
     features: Float[Tensor, "n d"], mean: Float[Tensor, " d"], scale: Float[Tensor, " d"], dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Coordinates, spectrum and directions by the eigenvectors of the products of the images."""
-    standardised = (features.double() - mean) / scale
+    standardised = _standardised(features, mean, scale, torch.float64)
     spectrum, vectors = _kept(*torch.linalg.eigh(standardised @ standardised.T))
     lengths = spectrum.sqrt()
     coordinates = torch.empty(len(features), len(spectrum) + 1, dtype=dtype)

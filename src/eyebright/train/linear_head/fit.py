@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from eyebright.errors import TrainingError
 from eyebright.train.linear_head.basis import Basis, principal_basis
 from eyebright.train.linear_head.input_checks import check_inputs, checked_strengths
-from eyebright.train.linear_head.newton import Solution, solve
+from eyebright.train.linear_head.newton import solve
 from eyebright.train.linear_head.objectives import Losses, Objective
 from eyebright.train.linear_head.problem import Problem, class_problem, label_problem, number_problem
 from eyebright.train.linear_head.strength import StrengthChoice, choose_strengths
@@ -98,75 +98,81 @@ def fit_linear_head(
         else:
             choices, more = choose_strengths(basis, problem, candidates=candidates, groups=groups, seed=seed)
             notes += more
-    weight, bias = _fitted(basis, problem, choices)
+    weight, bias = _fitted(features, basis, problem, choices)
     return LinearHead(weight, bias, tuple(choices), tuple(notes))
 
 
+_Heads = tuple[Float[Tensor, "f d"], Float[Tensor, " f"], Bool[Tensor, " f"]]
+"""Weights and biases for raw features, and whether each output converged."""
+
+
 def _fitted(
-    basis: Basis, problem: Problem, choices: Sequence[StrengthChoice]
+    features: Float[Tensor, "n d"], basis: Basis, problem: Problem, choices: Sequence[StrengthChoice]
 ) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
-    """Weights and biases of all outputs, for raw features."""
+    """Weights and biases of all outputs, for raw features.
+
+    Outputs that do not converge in float32, because their C is very large, are fitted again in float64.
+
+    Raises:
+        TrainingError: an output does not converge in float64 either.
+    """
     strength_of = {output: choice.C for choice in choices for output in choice.outputs}
     strengths = torch.tensor([strength_of[output] for output in problem.fitted.tolist()], dtype=torch.float64)
-    n = len(basis.coordinates)
-    if not len(strengths):
-        return problem.expand(basis.mean.new_zeros(0, len(basis.mean)), basis.mean.new_zeros(0), 0.0)
-    if problem.joint:
-        solution, level = _solve_classes(basis, problem, strengths[:1])
-    else:
-        at_once = max(_BATCH_CELLS // n, 1)
-        parts = [_solve_labels(basis, problem, of, strengths[of]) for of in torch.arange(len(strengths)).split(at_once)]
-        solution, level = torch.cat(parts, dim=1), 0.0
-        if problem.two_classes is not None:
-            halves = basis.coordinates @ (solution / 2)
-            level = float(torch.logaddexp(halves, -halves).mean(dtype=torch.float64))
-    return problem.expand(*basis.head(solution), level)
+    solve_some = _solve_classes if problem.joint else _solve_labels
+    weight, bias, converged = solve_some(basis, problem, strengths, torch.arange(len(strengths)))
+    if not converged.all() and basis.coordinates.dtype != torch.float64:
+        again = (~converged).nonzero()[:, 0]
+        precise = principal_basis(features, dtype=torch.float64)
+        weight[again], bias[again], converged[again] = solve_some(precise, problem, strengths, again)
+    if not converged.all():
+        raise TrainingError(
+            f"{int((~converged).sum()):,} of {len(converged):,} outputs of the linear head do not converge with C up to"
+            f" {float(strengths.max()):g}; give a smaller C"
+        )
+    return problem.expand(features, weight, bias)
 
 
-def _solve_labels(
-    basis: Basis, problem: Problem, columns: Int[Tensor, " b"], strengths: Float[Tensor, " b"]
-) -> Float[Tensor, "r b"]:
-    """The solutions of some labels or numbers.
+def _solve_labels(basis: Basis, problem: Problem, strengths: Float[Tensor, " f"], columns: Int[Tensor, " s"]) -> _Heads:
+    """The heads of some labels or numbers.
 
     Args:
         basis: all images.
         problem: the outputs to fit.
+        strengths: C of each output.
         columns: the labels, as positions in ``problem.fitted``.
-        strengths: C of each.
     """
-    dtype = basis.coordinates.dtype
+    n, rows = basis.coordinates.shape
+    solution = basis.mean.new_zeros(rows, len(columns))
+    converged = torch.ones(len(columns), dtype=torch.bool)
+    for at in torch.arange(len(columns)).split(max(_BATCH_CELLS // n, 1)):
+        losses = _label_losses(problem, columns[at], basis.coordinates.dtype)
+        start = losses.constant_solution(rows, 1)
+        solved = solve(basis, losses, strengths[columns[at]], start, tolerance=_TOLERANCE)
+        solution[:, at], converged[at] = solved.weights[:, :, 0].double(), solved.converged
+    return *basis.head(solution), converged
+
+
+def _label_losses(problem: Problem, columns: Int[Tensor, " s"], dtype: torch.dtype) -> Losses:
+    """The losses of some labels or numbers, with one column of weights if all have the same."""
     targets, weights = problem.targets[:, columns].to(dtype), problem.weights[:, columns].to(dtype)
     if (weights == weights[:, :1]).all():
-        weights = weights[:, :1]
-    losses = Losses(problem.objective, targets[:, :, None], weights[:, :, None])
-    start = losses.constant_solution(basis.coordinates.shape[1], 1)
-    return _checked(solve(basis, losses, strengths, start, tolerance=_TOLERANCE)).weights[:, :, 0]
+        weights = weights[:, :1].clone()
+    return Losses(problem.objective, targets[:, :, None], weights[:, :, None])
 
 
-def _solve_classes(basis: Basis, problem: Problem, strength: Float[Tensor, " 1"]) -> tuple[Float[Tensor, "r f"], float]:
-    """The solution of a softmax, and the mean over the images of the logarithm of its sum."""
+def _solve_classes(
+    basis: Basis, problem: Problem, strengths: Float[Tensor, " f"], columns: Int[Tensor, " s"]
+) -> _Heads:
+    """The heads of all classes of a softmax; arguments as for labels, ``columns`` are all of them."""
+    if not len(columns):
+        return *basis.head(basis.mean.new_zeros(basis.coordinates.shape[1], 0)), torch.ones(0, dtype=torch.bool)
     losses = Losses("multinomial", problem.targets, problem.weights.to(basis.coordinates.dtype)[:, :, None])
-    start = losses.constant_solution(basis.coordinates.shape[1], len(problem.fitted))
-    solution = _checked(solve(basis, losses, strength, start, tolerance=_TOLERANCE))
-    weights = solution.weights[:, 0]
-    shift = weights[-1].mean()  # probabilities do not depend on it; scikit-learn's biases add up to zero, too
-    weights[-1] -= shift
-    return weights, float((solution.outputs[:, 0].logsumexp(dim=1) - shift).mean(dtype=torch.float64))
-
-
-def _checked(solution: Solution) -> Solution:
-    """The solution.
-
-    Raises:
-        TrainingError: a problem did not converge.
-    """
-    if not solution.converged.all():
-        count = int((~solution.converged).sum())
-        raise TrainingError(
-            f"{count:,} of {len(solution.converged):,} outputs of the linear head did not converge; their C is too"
-            " large for these features: give a smaller one"
-        )
-    return solution
+    start = losses.constant_solution(basis.coordinates.shape[1], len(columns))
+    solved = solve(basis, losses, strengths[:1], start, tolerance=_TOLERANCE)
+    solution = solved.weights[:, 0].double()
+    # Probabilities do not depend on the mean of the biases; scikit-learn's add up to zero, too.
+    solution[-1] -= solution[-1].mean()
+    return *basis.head(solution), solved.converged.expand(len(columns)).clone()
 
 
 def _feature_notes(basis: Basis) -> list[str]:

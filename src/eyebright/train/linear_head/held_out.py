@@ -17,7 +17,7 @@ from eyebright.train.linear_head.problem import Problem
 
 N_FOLDS = 5
 MOST_IMAGES = 10_000
-_LABEL_IMAGES = 50_000  # labels of a group times images: 5 labels of 10,000 images, 50 labels of 1,000
+_LABEL_IMAGES = 30_000  # labels of a group times images: 3 labels of 10,000 images, 30 labels of 1,000
 _MOST_POSITIVES = 200  # of a tried label that are certainly among the images
 _CELLS = 20_000_000  # images times classes times folds
 
@@ -85,7 +85,7 @@ def _tried_outputs(
     problem: Problem, members: Sequence[Sequence[int]], n: int, generator: torch.Generator
 ) -> Int[Tensor, " o"]:
     """Some outputs of each group, as positions in ``problem.fitted``."""
-    most = max(_LABEL_IMAGES // n, 4)
+    most = max(_LABEL_IMAGES // n, 3)
     chosen = [torch.tensor(of)[torch.randperm(len(of), generator=generator)[:most]] for of in members]
     return torch.cat(chosen).sort().values
 

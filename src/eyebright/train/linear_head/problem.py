@@ -16,6 +16,8 @@ from torch import Tensor
 from eyebright.errors import listing
 from eyebright.train.linear_head.objectives import Objective
 
+_BLOCK = 8192  # images at a time
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -49,27 +51,31 @@ class Problem:
         return self.objective == "multinomial"
 
     def expand(
-        self, weight: Float[Tensor, "f d"], bias: Float[Tensor, " f"], level: float
+        self, features: Float[Tensor, "n d"], weight: Float[Tensor, "f d"], bias: Float[Tensor, " f"]
     ) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
         """Weights and biases of all outputs.
 
+        The odds of an absent class are those of half an image, against the other classes of an average image.
+
         Args:
+            features: of all images.
             weight: of the fitted outputs, for raw features.
             bias: of the fitted outputs.
-            level: the mean over the images of the logarithm of the summed exponentials of the fitted classes.
         """
+        fitted = self.fitted
+        if self.two_classes is not None:
+            fitted, halves = torch.tensor(self.two_classes), weight.new_tensor([[-0.5], [0.5]])
+            weight, bias = halves * weight, halves[:, 0] * bias
+        else:
+            weight, bias = weight * self.scales[:, None], bias * self.scales + self.centers
         weights = weight.new_zeros(len(self.constants), weight.shape[1])
         biases = self.constants.clone()
-        if self.two_classes is not None:
-            classes = torch.tensor(self.two_classes)
-            signs = weight.new_tensor([-0.5, 0.5])
-            biases += level
-            weights[classes], biases[classes] = signs[:, None] * weight, signs * bias
-            return weights, biases
-        if self.joint:
-            biases += level
-        weights[self.fitted] = weight * self.scales[:, None]
-        biases[self.fitted] = bias * self.scales + self.centers
+        is_softmax = self.joint or self.two_classes is not None
+        if is_softmax and 0 < len(fitted) < len(biases):
+            blocks = features.split(_BLOCK)
+            sums = [(block.double() @ weight.T + bias).logsumexp(dim=1).sum() for block in blocks]
+            biases += torch.stack(sums).sum() / len(features)
+        weights[fitted], biases[fitted] = weight, bias
         return weights, biases
 
 

@@ -26,8 +26,9 @@ _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 _MOST_NUMBERS = 20  # with more of them all share one strength
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
-_RISES = 2  # candidates in a row that are worse than the best, after which the search ends
-_TOLERANCE = 3e-3
+_RISES = 2  # candidates that are worse than the best, after which the search ends
+_CLEAR_RISE = 0.01  # of the loss, relative, after which it ends at once: the loss is a smooth function of log C
+_TOLERANCE = 1e-2  # of a probability: losses, which are flat around their minimum, hardly change
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def choose_strengths(
         basis: all images.
         problem: the outputs to fit.
         candidates: the strengths to try; None tries powers of the square root of 10, upwards from 1e-5 until the
-            held-out loss has risen twice, and downwards if it was lowest there.
+            held-out loss has risen, and downwards if it was lowest there.
         groups: the group of each image, which folds keep whole.
         seed: of folds, and of the images and labels that are tried.
     """
@@ -107,11 +108,11 @@ def _search(held_out: HeldOut, n_groups: int, candidates: Sequence[float] | None
     going = torch.ones(n_groups, dtype=torch.bool)
     for larger in _GRID:
         path.go(larger, going)
-        going = torch.tensor([_worse_above(tried) < _RISES for tried in path.tried])
+        going = torch.tensor([_goes_on(tried, upwards=True) for tried in path.tried])
     going = torch.tensor([_best(tried) == _GRID[0] for tried in path.tried])
     for smaller in _BELOW:
         path.go(smaller, going)
-        going &= torch.tensor([_worse_below(tried) < _RISES for tried in path.tried])
+        going &= torch.tensor([_goes_on(tried, upwards=False) for tried in path.tried])
     return path.tried
 
 
@@ -149,16 +150,13 @@ def _best(tried: _Tried) -> float | None:
     return min(sorted(tried), key=lambda C: tried[C], default=None)
 
 
-def _worse_above(tried: _Tried) -> int:
-    """The number of candidates above the best one."""
+def _goes_on(tried: _Tried, *, upwards: bool) -> bool:
+    """Whether the loss may still fall beyond the last candidate: not if it clearly rises, or has risen twice."""
     best = _best(tried)
-    return 0 if best is None else sum(best < C for C in tried)
-
-
-def _worse_below(tried: _Tried) -> int:
-    """The number of candidates below the best one."""
-    best = _best(tried)
-    return 0 if best is None else sum(best > C for C in tried)
+    if best is None:
+        return False
+    beyond = [loss for C, loss in tried.items() if (best < C if upwards else best > C)]
+    return len(beyond) < _RISES and not any(loss > (1 + _CLEAR_RISE) * tried[best] for loss in beyond)
 
 
 def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> StrengthChoice:

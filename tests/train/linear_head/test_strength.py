@@ -1,0 +1,155 @@
+"""C is chosen by an inner cross-validation, for groups of outputs together."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
+from eyebright.train.linear_head.folds import target_folds
+from support.linear_heads import random_features, random_labels
+
+CANDIDATES = [1e-3, 1e-2, 1e-1, 1.0]
+
+
+def held_out_losses(features: torch.Tensor, target: torch.Tensor, folds: torch.Tensor) -> list[float]:
+    """scikit-learn's mean held-out log loss of each candidate; features are standardised over all images."""
+    x = StandardScaler().fit_transform(features.double().numpy())
+    y = target.numpy()
+    losses: list[float] = []
+    for strength in CANDIDATES:
+        probabilities = np.empty((len(y), len(np.unique(y))))
+        for fold in folds.unique().tolist():
+            held = (folds == fold).numpy()
+            model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(x[~held], y[~held])
+            probabilities[held] = model.predict_proba(x[held])
+        losses.append(log_loss(y, probabilities))
+    return losses
+
+
+def test_held_out_losses_of_a_label_equal_scikit_learn() -> None:
+    features = random_features(200, 20)
+    targets = random_labels(features, 1)
+    choice = fit_linear_head(features, targets, objective="binary", C=CANDIDATES).strengths[0]
+    folds = target_folds(targets, 5, objective="binary")
+    expected = held_out_losses(features, targets[:, 0], folds)
+    np.testing.assert_allclose(choice.losses, expected, rtol=2e-3)
+    assert CANDIDATES[int(np.argmin(expected))] == choice.C
+    assert choice.candidates == tuple(CANDIDATES)
+
+
+def test_held_out_losses_of_classes_equal_scikit_learn() -> None:
+    features = random_features(200, 20)
+    targets = random_labels(features, 4).argmax(dim=1)
+    choice = fit_linear_head(features, targets, objective="multinomial", C=CANDIDATES).strengths[0]
+    expected = held_out_losses(features, targets, target_folds(targets, 5, objective="multinomial"))
+    np.testing.assert_allclose(choice.losses, expected, rtol=2e-3)
+    assert choice.outputs == (0, 1, 2, 3)
+
+
+def test_the_grid_goes_on_until_the_loss_rises() -> None:
+    features = random_features(300, 20)
+    for targets in (random_labels(features, 3), random_labels(torch.randn(300, 5), 3)):  # something to learn, nothing
+        for choice in fit_linear_head(features, targets, objective="binary").strengths:
+            assert choice.C not in (choice.candidates[0], choice.candidates[-1])
+            assert min(choice.losses) == choice.losses[choice.candidates.index(choice.C)]
+
+
+def test_labels_that_cannot_be_learned_get_the_smallest_strength_and_that_is_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 400, generator=generator) * 10
+    targets = (torch.rand(200, 1, generator=generator) < 0.5).float()
+    head = fit_linear_head(features, targets, objective="binary", C=[1.0, 10.0])
+    assert head.strengths[0].C == 1.0
+    assert head.notes == ("C of 1 output is the smallest that was tried, 1; give candidates beyond it",)
+
+
+def test_labels_with_about_as_many_positives_share_their_strength() -> None:
+    features = random_features(400, 20)
+    targets = torch.cat([random_labels(features, 2, share=share, seed=1) for share in (0.015, 0.05, 0.5)], dim=1)
+    head = fit_linear_head(features, targets, objective="binary")
+    assert [choice.outputs for choice in head.strengths] == [(0, 1), (2, 3), (4, 5)]
+
+
+def test_each_number_has_its_own_strength() -> None:
+    features = random_features(300, 40)
+    generator = torch.Generator().manual_seed(0)
+    clear = features @ torch.randn(40, 1, generator=generator)
+    noise = torch.randn(300, 1, generator=generator)
+    head = fit_linear_head(features, torch.cat([clear, noise], dim=1), objective="squared")
+    assert head.strengths[0].C > 100 * head.strengths[1].C
+
+
+def test_a_label_with_one_positive_gets_the_strength_of_labels_with_more() -> None:
+    features = random_features(200, 20)
+    targets = random_labels(features, 2)
+    single = torch.zeros(200, 1)
+    single[17] = 1
+    head = fit_linear_head(features, torch.cat([single, targets], dim=1), objective="binary")
+    alone, others = head.strengths
+    assert (alone.outputs, alone.candidates, alone.losses) == ((0,), (), ())
+    assert others.C == alone.C
+
+
+def test_with_one_positive_for_each_label_the_strength_is_the_default_and_that_is_said() -> None:
+    head = fit_linear_head(random_features(6, 20), torch.eye(6), objective="binary")
+    assert [choice.C for choice in head.strengths] == [0.01]
+    assert head.notes == ("too few images to choose C by cross-validation: it is 0.01",)
+
+
+def test_groups_are_held_out_together() -> None:
+    """Every image is there four times: without groups the best head learns them by heart."""
+    features = random_features(60, 100).repeat(4, 1)
+    targets = (torch.rand(60, 1, generator=torch.Generator().manual_seed(0)) < 0.5).float().repeat(4, 1)
+    groups = torch.arange(60).repeat(4)
+    apart = fit_linear_head(features, targets, objective="binary").strengths[0]
+    together = fit_linear_head(features, targets, objective="binary", groups=groups).strengths[0]
+    assert min(apart.losses) < 0.3
+    assert min(together.losses) > 0.6
+    assert apart.C > 100 * together.C
+
+
+def test_many_images_are_sampled_with_all_positives_of_rare_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = random_features(3000, 10)
+    targets = torch.cat([random_labels(features, 1, share=0.003), random_labels(features, 1)], dim=1)
+    whole = fit_linear_head(features, targets, objective="binary", C=CANDIDATES)
+    monkeypatch.setattr("eyebright.train.linear_head.held_out.MOST_IMAGES", 600)
+    sampled = fit_linear_head(features, targets, objective="binary", C=CANDIDATES)
+    assert targets[:, 0].sum() == 9
+    for a, b in zip(whole.strengths, sampled.strengths, strict=True):
+        assert len(b.losses) == 4
+        assert abs(np.log10(a.C / b.C)) <= 1
+
+
+@pytest.mark.parametrize("objective", ["multinomial", "squared"])
+def test_many_images_of_other_targets_are_sampled(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyebright.train.linear_head.held_out.MOST_IMAGES", 300)
+    features = random_features(900, 10)
+    labels = random_labels(features, 3)
+    if objective == "multinomial":
+        head = fit_linear_head(features, labels.argmax(dim=1), objective="multinomial")
+    else:
+        head = fit_linear_head(features, labels, objective="squared")
+    assert all(choice.losses for choice in head.strengths)
+
+
+def test_a_fit_is_the_same_again_and_with_another_number_of_threads() -> None:
+    features = random_features(300, 50)
+    targets = random_labels(features, 6)
+
+    def fit(seed: int = 0) -> LinearHead:
+        return fit_linear_head(features, targets, objective="binary", seed=seed)
+
+    first, again = fit(), fit()
+    assert torch.equal(first.weight, again.weight)
+    assert first.strengths == again.strengths
+    assert first.strengths != fit(seed=1).strengths
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = fit()
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(first.outputs(features).sigmoid(), single.outputs(features).sigmoid(), atol=1e-5, rtol=0)

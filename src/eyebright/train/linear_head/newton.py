@@ -83,7 +83,7 @@ class _Progress:
         loose: the length of a last step that suffices for the images that are fitted.
         forcing: how exact the next step shall be.
         decrement: the length of the last step.
-        stalls: how many steps that should have been exact were not, or were hardly shorter than the one before.
+        stalls: how many steps were not as exact as they should be, or exact and hardly shorter than the one before.
         converged: whether it is done.
     """
 
@@ -110,11 +110,11 @@ class _Progress:
     def is_finished(self, step: "_Step", active: Int[Tensor, " a"]) -> Bool[Tensor, " a"]:
         """Whether each active problem has converged, or does not come nearer because of rounding errors."""
         exact = step.is_small & (self.forcing[active] <= _NEAR)
-        self.stalls[active] += exact & (~step.complete | (step.decrement > 0.5 * self.decrement[active]))
+        self.stalls[active] += ~step.solved | (exact & (step.decrement > 0.5 * self.decrement[active]))
         self.decrement[active] = step.decrement
         self.forcing[active] = torch.where(step.is_small, _NEAR, _FAR).double()
         enough = torch.where(self.stalls[active] > 0, self.loose[active], self.tight[active])
-        self.converged[active] = step.complete & (step.decrement <= enough)
+        self.converged[active] = step.solved & step.is_whole & (step.decrement <= enough)
         return self.converged[active] | (self.stalls[active] >= _MAX_STALLS)
 
 
@@ -126,14 +126,16 @@ class _Step:
         weights: their change.
         outputs: their change.
         decrement: its length in the metric of the second derivatives.
-        complete: whether it is the whole Newton step.
+        solved: whether it is as exact as it should be.
+        is_whole: whether it is the whole Newton step.
         is_small: whether the second derivatives hardly change on the way.
     """
 
     weights: Float[Tensor, "r p c"]
     outputs: Float[Tensor, "n p c"]
     decrement: Float[Tensor, " p"]
-    complete: Bool[Tensor, " p"]
+    solved: Bool[Tensor, " p"]
+    is_whole: Bool[Tensor, " p"]
     is_small: Bool[Tensor, " p"]
 
 
@@ -157,7 +159,8 @@ def _step(
         direction.mul_(length.view(shape).to(direction.dtype)),
         change.mul_(length.view(shape).to(change.dtype)),
         (-slope).clamp(min=0).sqrt(),
-        (length == 1) & solved,
+        solved,
+        length == 1,
         is_small,
     )
 

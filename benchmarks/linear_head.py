@@ -116,7 +116,10 @@ def compare(n: int, k: int, *, rounds: int) -> dict[str, object]:
 
 def fit_scikit_learn(features: Tensor, labels: Tensor, *, tolerance: float) -> np.ndarray:
     """The probabilities of scikit-learn's logistic regressions, one for each label, shape (n, k)."""
-    x = StandardScaler().fit_transform(features.double().numpy())
+    scaler = StandardScaler().fit(features.double().numpy())
+    assert scaler.scale_ is not None
+    scaler.scale_ = scaler.scale_.clip(min=np.sort(scaler.scale_)[(FEATURES - 1) // 2])  # the lower median, as here
+    x = scaler.transform(features.double().numpy())
     model = LogisticRegression(C=STRENGTH, tol=tolerance, max_iter=10_000)
     return np.stack([model.fit(x, label).predict_proba(x)[:, 1] for label in labels.T.numpy()], axis=1)
 

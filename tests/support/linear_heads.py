@@ -1,6 +1,8 @@
-"""Random features and targets."""
+"""Random features and targets, and the standardisation of linear heads by scikit-learn."""
 
+import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 
@@ -17,3 +19,15 @@ def random_labels(features: Tensor, k: int, *, share: float = 0.3, seed: int = 1
     outputs = (outputs - outputs.mean(dim=0)) / outputs.std(dim=0)
     outputs += torch.randn(outputs.shape, generator=generator)
     return (outputs > outputs.quantile(1 - share, dim=0)).float()
+
+
+def scaler_of(features: Tensor) -> StandardScaler:
+    """scikit-learn's scaler, whose scales are at least the median of those of features that vary."""
+    scaler = StandardScaler().fit(features.double().numpy())
+    assert scaler.scale_ is not None
+    assert scaler.var_ is not None
+    varies = scaler.scale_ == np.sqrt(scaler.var_)
+    if varies.any():
+        lower_median = np.sort(scaler.scale_[varies])[(varies.sum() - 1) // 2]
+        scaler.scale_ = np.where(varies, scaler.scale_.clip(min=lower_median), 1)
+    return scaler

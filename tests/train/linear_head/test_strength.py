@@ -5,18 +5,17 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.preprocessing import StandardScaler
 
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
 from eyebright.train.linear_head.folds import target_folds
-from support.linear_heads import random_features, random_labels
+from support.linear_heads import random_features, random_labels, scaler_of
 
 CANDIDATES = [1e-3, 1e-2, 1e-1, 1.0]
 
 
 def held_out_losses(features: torch.Tensor, target: torch.Tensor, folds: torch.Tensor) -> list[float]:
     """scikit-learn's mean held-out log loss of each candidate; features are standardised over all images."""
-    x = StandardScaler().fit_transform(features.double().numpy())
+    x = scaler_of(features).transform(features.double().numpy())
     y = target.numpy()
     losses: list[float] = []
     for strength in CANDIDATES:

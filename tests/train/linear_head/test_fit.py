@@ -192,7 +192,7 @@ def test_outputs_that_do_not_converge_in_float32_are_fitted_in_float64(monkeypat
 
     monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_CELLS", 0)
     monkeypatch.setattr("eyebright.train.linear_head.fit.principal_basis", recorded)
-    monkeypatch.setitem(_MAX_PRODUCTS, torch.float32, 8)  # as if more would not help
+    monkeypatch.setitem(_MAX_PRODUCTS, torch.float32, 1)  # as if more would not help
     features = random_features(150, 60)
     targets = random_labels(features, 3, share=0.4)
     C = 1.0

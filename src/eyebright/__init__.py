@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from eyebright.evaluation.decide import fit_decision as fit_decision
     from eyebright.evaluation.evaluation import Evaluation as Evaluation
     from eyebright.image.image import Image as Image, Picture as Picture
-    from eyebright.inference.model_folder import load_evaluation as load_evaluation
+    from eyebright.inference.model_folder import (
+        load_evaluation as load_evaluation,
+        load_out_of_fold as load_out_of_fold,
+    )
     from eyebright.inference.predictor import (
         Predictor as Predictor,
         load_predictor as load_predictor,
@@ -72,7 +75,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.evaluation.decide": ("fit_decision",),
     "eyebright.evaluation.evaluation": ("Evaluation",),
     "eyebright.image.image": ("Image", "Picture"),
-    "eyebright.inference.model_folder": ("load_evaluation",),
+    "eyebright.inference.model_folder": ("load_evaluation", "load_out_of_fold"),
     "eyebright.inference.predictor": ("Predictor", "load_predictor", "save_onnx"),
     "eyebright.io.download": ("URLs", "untar_data"),
     "eyebright.io.files": ("get_image_files",),

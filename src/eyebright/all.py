@@ -42,7 +42,7 @@ from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
 from eyebright.image.image import Image, Picture, verify as _verify
 from eyebright.image.resize_files import resize_images
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import load_evaluation
+from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
 from eyebright.inference.predictor import Predictor, load_predictor, save_onnx
 from eyebright.io.download import URLs, untar_data
 from eyebright.io.download_images import download_images
@@ -287,6 +287,7 @@ __all__ = [  # sorted as Python sorts
     "imagenet_stats",
     "load_evaluation",
     "load_learner",
+    "load_out_of_fold",
     "load_predictor",
     "math",
     "mean_ap",

@@ -21,8 +21,7 @@ from eyebright import _html as html
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
 
 HeldOutPart = Literal["promise", "test"]
-EvaluatedPart = Literal["valid", HeldOutPart]
-Part = Literal["train", EvaluatedPart]
+Part = Literal["train", "valid", HeldOutPart]
 """The parts of a dataset: what an image is for.
 
 - ``train``: training.
@@ -31,8 +30,10 @@ Part = Literal["train", EvaluatedPart]
   a guarantee does not hold if its images also chose the model or its thresholds.
 - ``test``: the final scores, and nothing else.
 
-`HeldOutPart` are those that are used neither for training nor for validation, `EvaluatedPart` all but ``train``.
+`HeldOutPart` are those that are used neither for training nor for validation.
 """
+EvaluatedPart = Literal["valid", HeldOutPart, "out_of_fold"]
+"""What an evaluation is of: a part of the data, or all labelled images by models that have not seen them."""
 
 
 class Size(NamedTuple):

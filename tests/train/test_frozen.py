@@ -11,10 +11,12 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch.nn import functional
 
-from eyebright.errors import InputError
+from eyebright.errors import ArtifactError, InputError
+from eyebright.inference.model_folder import load_out_of_fold
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
 from eyebright.train.events import Event, FeaturesComputed, FeaturesStarted
+from eyebright.train.linear_head.folds import target_folds
 from support.learners import SQUARES, small_learner, squares_block
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -164,3 +166,81 @@ def test_the_features_of_each_batch_are_an_event(
     learner.fit_head(C=1.0)
     assert events[:3] == [FeaturesStarted(4), FeaturesComputed(1, 4), FeaturesComputed(2, 4)]
     assert events[-1] == FeaturesComputed(2, 2)
+
+
+def test_out_of_fold_outputs_are_those_of_heads_that_were_fitted_to_the_other_folds(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = learner_of(folder, table, "multicategory")
+    (x, y), (more, targets) = features_and_targets(learner, 0), features_and_targets(learner, 1)
+    items = [*learner.dls.train_ds.indices, *learner.dls.valid_ds.indices]
+    order = np.argsort(items)
+    x, y = np.concatenate([x, more])[order], np.concatenate([y, targets])[order]
+    folds = target_folds(torch.from_numpy(y), 4, objective="binary", seed=learner.run.seed).numpy()
+    evaluation = learner.out_of_fold(4, C=0.01)
+    assert (evaluation.indices, evaluation.part) == (tuple(range(len(table))), "out_of_fold")
+    for fold in range(4):
+        own = folds == fold
+        seen, unseen = scaled(x[~own], x[own])
+        for j in range(y.shape[1]):
+            model = LogisticRegression(C=0.01, tol=1e-10, max_iter=10_000).fit(seen, y[~own, j])
+            np.testing.assert_allclose(
+                evaluation.activated[own, j], model.predict_proba(unseen)[:, 1], atol=2e-4, err_msg=f"{fold}, {j}"
+            )
+
+
+@pytest.mark.parametrize("kind", SQUARES)
+def test_every_kind_has_out_of_fold_outputs_that_are_saved_with_the_model(
+    kind: str, folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    learner = learner_of(folder, table, kind)
+    evaluation = learner.out_of_fold(3)
+    learner.save_model(tmp_path / "model", out_of_fold=evaluation)
+    read = load_out_of_fold(tmp_path / "model")
+    torch.testing.assert_close(read.outputs, evaluation.outputs, rtol=0, atol=0)
+    torch.testing.assert_close(read.targets, evaluation.targets, rtol=0, atol=0, equal_nan=True)
+    assert (read.files, read.part, len(read)) == (evaluation.files, "out_of_fold", len(table))
+    learner.save_model(tmp_path / "model")
+    with pytest.raises(ArtifactError, match=r"contains no out_of_fold.parquet, since .* train again with `folds=5`"):
+        load_out_of_fold(tmp_path / "model")
+
+
+def test_features_are_computed_once_while_the_backbone_stays_the_same(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = learner_of(folder, table, "multicategory")
+    events: list[Event] = []
+    monkeypatch.setattr(learner.trainer, "_show_progress", lambda _: nullcontext(events.append))
+    learner.fit_head()
+    learner.out_of_fold(3)
+    learner.fit_head(C=1.0)
+    assert [event for event in events if isinstance(event, FeaturesStarted)] == [FeaturesStarted(4), FeaturesStarted(2)]
+    with torch.no_grad():
+        next(learner.model.body.parameters()).mul_(1.01)
+    learner.fit_head()
+    assert sum(isinstance(event, FeaturesStarted) for event in events) == 4
+
+
+def test_a_backbone_that_was_trained_on_the_images_has_no_out_of_fold_outputs(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls, train_bn=False)
+    learner.freeze()
+    learner.fit_one_cycle(1, 1e-3)  # the head alone
+    learner.out_of_fold(3)
+    learner.unfreeze()
+    learner.fit_one_cycle(1, 1e-3)
+    with pytest.raises(InputError, match="the backbone was trained on these images"):
+        learner.out_of_fold(3)
+    learner.fit_head()
+    with pytest.raises(InputError, match="the backbone was trained on these images"):
+        learner.out_of_fold(3)
+
+
+@pytest.mark.parametrize("n_folds", [1, 41])
+def test_the_number_of_folds_is_from_two_to_the_number_of_images(
+    n_folds: int, folder: Path, table: pd.DataFrame
+) -> None:
+    with pytest.raises(InputError, match=f"from 2 to the number of images, 40; got {n_folds}"):
+        learner_of(folder, table, "multicategory").out_of_fold(n_folds)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from eyebright.errors import InputError
-from eyebright.inference.model_folder import load_evaluation
+from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
 from eyebright.inference.predictor import load_predictor
+from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
 from eyebright.workflow.options import Options
 from eyebright.workflow.report import make_report
@@ -74,3 +76,24 @@ def test_an_unreadable_image_is_an_error_that_says_how_to_skip_it(table: Path, t
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(InputError, match="`skip_bad=True` skips it and lists it"):
         train(table, tmp_path / "model")
+
+
+def test_folds_write_out_of_fold_outputs_for_all_labelled_images(table: Path, tmp_path: Path) -> None:
+    said = train(table, tmp_path / "model", options=replace(HEAD, folds=4))
+    evaluation = load_out_of_fold(tmp_path / "model")
+    assert len(evaluation) == 40
+    expected = mean_ap(evaluation.activated, evaluation.targets)
+    assert any(
+        line.startswith(f"out of fold, 40 images by 4 heads on the pretrained backbone: mAP {expected:.3f} (")
+        for line in said
+    )
+    train(table, tmp_path / "model")
+    assert not (tmp_path / "model" / "out_of_fold.parquet").exists()
+
+
+def test_folds_before_fine_tuning_are_of_the_pretrained_backbone(table: Path, tmp_path: Path) -> None:
+    options = replace(HEAD, folds=3, epochs=1, precision="float32")
+    train(table, tmp_path / "tuned", options=options)
+    train(table, tmp_path / "head", options=replace(options, epochs=0))
+    tuned, head = (load_out_of_fold(tmp_path / name) for name in ("tuned", "head"))
+    assert torch.equal(tuned.outputs, head.outputs)

@@ -222,6 +222,10 @@ class Datasets:
             raise InputError(f"the training set is number 0 and the validation set 1; there is no set {i!r}")
         return (self.train, self.valid)[i]
 
+    def joined(self) -> Dataset:
+        """The training and the validation set as one dataset, in the order of the items."""
+        return Dataset(self.items, sorted([*self.splits[0], *self.splits[1]]), self.spec)
+
     def fingerprint(self) -> str:
         """A hash of the split and the items' names, sizes of their files and targets: equal on any machine."""
         digest = hashlib.sha256()

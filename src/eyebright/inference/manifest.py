@@ -49,6 +49,7 @@ class Manifest:
         targets: a summary of the training targets, see `TargetBlock.training_summary`.
         report: what the report says beside the evaluation, as JSON: title, messages about the data, skipped images.
         evaluation: SHA-256 of ``evaluation.parquet``; None if none is saved.
+        out_of_fold: SHA-256 of ``out_of_fold.parquet``; None if none is saved.
         versions: the versions of the libraries that saved the model.
         created: the time of saving, UTC, in ISO format.
     """
@@ -63,6 +64,7 @@ class Manifest:
     targets: dict[str, Any] = field(default_factory=dict[str, Any])
     report: dict[str, Any] = field(default_factory=dict[str, Any])
     evaluation: str | None = None
+    out_of_fold: str | None = None
     versions: dict[str, str] = field(default_factory=_library_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -91,6 +93,7 @@ class Manifest:
             "targets": self.targets,
             "report": self.report,
             "evaluation": self.evaluation,
+            "out_of_fold": self.out_of_fold,
             "versions": self.versions,
         }
         return _finite_or_none(content)
@@ -115,7 +118,8 @@ class Manifest:
                 " eyebright"
             )
         try:
-            current = _from_schema_1(data) if schema == 1 else data
+            # The first folders of schema 2 have no field for out-of-fold outputs.
+            current = _from_schema_1(data) if schema == 1 else {"out_of_fold": None, **data}
             check_json(current)
             manifest = _read(current)
             manifest.check_consistent()
@@ -147,6 +151,7 @@ def _read(data: dict[str, Any]) -> Manifest:
         targets=data["targets"],
         report=data["report"],
         evaluation=data["evaluation"],
+        out_of_fold=data["out_of_fold"],
         versions=data["versions"],
         created=data["created"],
     )
@@ -164,6 +169,7 @@ def _from_schema_1(data: dict[str, Any]) -> dict[str, Any]:
         "targets": {},
         "report": {},
         "evaluation": None,
+        "out_of_fold": None,
     }
 
 

@@ -3,6 +3,7 @@
     model.safetensors   the weights (safetensors), and a copy of the manifest in its header
     manifest.json       schema, architecture, input, preprocessing, target, decision, scores, versions, data
     evaluation.parquet  the model's outputs for the validation images, with their targets
+    out_of_fold.parquet  the same for all labelled images, by heads that have not seen them
     model.onnx          an exported graph if asked for, with its hash in model.onnx.sha256 (`save_onnx`)
 
 `save_model` writes the first three. All files are first written to temporary names and flushed to the disk, then
@@ -41,12 +42,18 @@ from eyebright.models.build import ModelDescription
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
 EVALUATION = "evaluation.parquet"
+OUT_OF_FOLD = "out_of_fold.parquet"
 
 _EXECUTABLE = (".pkl", ".pickle", ".pth", ".pt", ".bin", ".ckpt", ".joblib", ".py")
 
 
 def save_model(
-    folder: str | Path, manifest: Manifest, state: dict[str, Tensor], *, evaluation: Evaluation | None = None
+    folder: str | Path,
+    manifest: Manifest,
+    state: dict[str, Tensor],
+    *,
+    evaluation: Evaluation | None = None,
+    out_of_fold: Evaluation | None = None,
 ) -> Path:
     """Saves a model in a folder; returns the path of the folder.
 
@@ -55,6 +62,7 @@ def save_model(
         manifest: the description of the model.
         state: the state dict of the model.
         evaluation: the outputs for the validation images; None saves none and deletes that of an older model.
+        out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
 
     Raises:
         ArtifactError: the number of outputs or thresholds is not the number of classes; a weight, or an output of the
@@ -67,13 +75,14 @@ def save_model(
     if reason := non_finite_reason(state):
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     model_id = uuid.uuid4().hex
-    parquet = None
-    if evaluation is not None:
-        if evaluation.not_finite:
-            raise ArtifactError(f"the model is not saved in '{folder}': {evaluation.not_finite}; train again")
-        located = replace(evaluation, root=_relative(evaluation.root, folder))
-        parquet = located.to_parquet({"model": model_id, "weights": fingerprint(manifest.model, state)})
-        manifest = replace(manifest, evaluation=hashlib.sha256(parquet).hexdigest())
+    metadata = {"model": model_id, "weights": fingerprint(manifest.model, state)}
+    parquets = {
+        name: _to_parquet(given, folder, metadata)
+        for name, given in ((EVALUATION, evaluation), (OUT_OF_FOLD, out_of_fold))
+        if given is not None
+    }
+    hashes = {name: hashlib.sha256(parquet).hexdigest() for name, parquet in parquets.items()}
+    manifest = replace(manifest, evaluation=hashes.get(EVALUATION), out_of_fold=hashes.get(OUT_OF_FOLD))
     data = {**manifest.to_json(), "id": model_id, "weights": _digest(state)}
     # A lone surrogate (in a label from a file name that is not UTF-8) gets the escape that JSON has for it.
     text = valid_unicode(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
@@ -82,7 +91,7 @@ def save_model(
     # The weights come first: the folder can then be loaded after each rename, since they hold a copy of the manifest.
     writers: dict[str, Callable[[Path], Any] | None] = {
         WEIGHTS: lambda path: save_file(tensors, path, metadata={"manifest": text}),
-        EVALUATION: None if parquet is None else lambda path: path.write_bytes(parquet),
+        **{name: _writer_of_bytes(parquets.get(name)) for name in (EVALUATION, OUT_OF_FOLD)},
         MANIFEST: lambda path: path.write_text(text + "\n", encoding="utf-8"),
     }
     _write_together(folder, writers)
@@ -119,11 +128,27 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     return load_manifest_and_evaluation(folder)[1]
 
 
-def load_manifest_and_evaluation(folder: str | Path) -> tuple[Manifest, Evaluation]:
+def load_out_of_fold(folder: str | Path) -> Evaluation:
+    """The saved out-of-fold evaluation: all labelled images, each with outputs of a head that has not seen it.
+
+    The heads are others than that of the saved model.
+
+    Raises:
+        ArtifactError: the folder contains no model or no such evaluation, or the evaluation is damaged or belongs to
+            another model.
+    """
+    return load_manifest_and_evaluation(folder, OUT_OF_FOLD)[1]
+
+
+def load_manifest_and_evaluation(folder: str | Path, name: str = EVALUATION) -> tuple[Manifest, Evaluation]:
     """(manifest, evaluation) of one saved model, also while another process replaces it.
 
     The manifest is in the header of the weights, too, but the evaluation is a file of its own: between two renames of a
     writer it belongs to another model. So reading is repeated for a while before that is an error.
+
+    Args:
+        folder: the model folder.
+        name: the file of the evaluation.
 
     Raises:
         ArtifactError: as in `load_evaluation`.
@@ -132,19 +157,35 @@ def load_manifest_and_evaluation(folder: str | Path) -> tuple[Manifest, Evaluati
     problem = ""
     for _ in attempts():
         manifest = load_manifest(folder)
-        problem, data = _evaluation_data(folder / EVALUATION, manifest.evaluation)
+        digest = {EVALUATION: manifest.evaluation, OUT_OF_FOLD: manifest.out_of_fold}[name]
+        problem, data = _evaluation_data(folder / name, digest)
         if data is not None:
             evaluation = read_parquet(data, manifest.decision, manifest.targets)[0]
             root = Path(os.path.normpath(folder.resolve() / evaluation.root))
             return manifest, replace(evaluation, root=root)
-        if manifest.evaluation is None:
+        if digest is None:
             break
     raise ArtifactError(problem)
 
 
+def _to_parquet(evaluation: Evaluation, folder: Path, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of the parquet file of an evaluation, whose image folder is relative to the model folder."""
+    if evaluation.not_finite:
+        raise ArtifactError(f"the model is not saved in '{folder}': {evaluation.not_finite}; train again")
+    return replace(evaluation, root=_relative(evaluation.root, folder)).to_parquet(metadata)
+
+
+def _writer_of_bytes(content: bytes | None) -> Callable[[Path], Any] | None:
+    """A function that writes a file; None without content."""
+    return None if content is None else lambda path: path.write_bytes(content)
+
+
 def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]:
     """("", content) of the file with this hash; (what is wrong, None) if there is none."""
-    missing = "the model was saved without an evaluation: train again, or give one to Learner.save_model"
+    missing = {
+        EVALUATION: "the model was saved without an evaluation: train again, or give one to Learner.save_model",
+        OUT_OF_FOLD: "the model was saved without one: train again with `folds=5`",
+    }[path.name]
     try:
         data = path.read_bytes() if digest is not None and path.is_file() else None
     except FileNotFoundError:
@@ -152,7 +193,7 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
     except OSError as error:
         return f"'{path}' cannot be read: {os_reason(error)}", None
     if data is None:
-        return f"'{path.parent}' contains no {EVALUATION}, since {missing}", None
+        return f"'{path.parent}' contains no {path.name}, since {missing}", None
     if hashlib.sha256(data).hexdigest() != digest:
         return f"'{path}' is damaged, or belongs to another model: its hash is not that of the manifest", None
     return "", data

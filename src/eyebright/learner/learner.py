@@ -382,6 +382,28 @@ class Learner:
         return fitted
 
     @checked_keywords
+    def out_of_fold(
+        self, n_folds: int = 5, *, C: float | Sequence[float] | None = None, groups: Sequence[Any] | None = None
+    ) -> Evaluation:
+        """An evaluation of all labelled images, each by a linear head that has not seen it.
+
+        The training and the validation images are divided into folds, with the labels' shares in each. For each fold a
+        head is fitted as in `fit_head` to the images of the others, on the features of the backbone as it is. The heads
+        are others than that of the model.
+
+        Args:
+            n_folds: the number of folds, from 2 to the number of images or groups.
+            C: as in `fit_head`; it is chosen for each fold without the images of the fold.
+            groups: as in `fit_head`; no group is in two folds.
+
+        Raises:
+            InputError: as in `fit_head`; or ``n_folds`` is out of range, or the backbone was trained on these images,
+                so that its features have seen all of them.
+        """
+        outputs = self.trainer.out_of_fold(n_folds, C=C, groups=groups, progress=self.progress)
+        return build_evaluation(self.dls.datasets.joined(), outputs, self.decision, part="out_of_fold")
+
+    @checked_keywords
     def lr_find(
         self,
         start_lr: float = 1e-7,
@@ -614,7 +636,12 @@ class Learner:
         return manifest_of(self.trainer, self.decision, self._last_scores())
 
     def save_model(
-        self, folder: str | Path, *, evaluation: Evaluation | None = None, report: Mapping[str, Any] | None = None
+        self,
+        folder: str | Path,
+        *,
+        evaluation: Evaluation | None = None,
+        out_of_fold: Evaluation | None = None,
+        report: Mapping[str, Any] | None = None,
     ) -> Path:
         """Save the model as the folder that `load_predictor` reads: weights and a manifest, without code.
 
@@ -622,6 +649,7 @@ class Learner:
             folder: the folder; it is created if missing.
             evaluation: an evaluation from `evaluate` to save with the model, from which thresholds and reports can be
                 made again without the images.
+            out_of_fold: an evaluation from `out_of_fold` to save with the model.
             report: further content of the report, as JSON (`ReportFacts.to_json`).
 
         Raises:
@@ -630,7 +658,9 @@ class Learner:
         targets = dict(evaluation.training) if evaluation else {}
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))
         state = self.model.state_dict()
-        self.run.device.on_main(lambda: save_model(folder, manifest, state, evaluation=evaluation))
+        self.run.device.on_main(
+            lambda: save_model(folder, manifest, state, evaluation=evaluation, out_of_fold=out_of_fold)
+        )
         return Path(folder)
 
     def save(self, file: str | Path) -> Path:

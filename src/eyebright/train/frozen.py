@@ -5,7 +5,7 @@ are those that the saved model computes.
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -63,18 +63,31 @@ def features_and_targets(given: Outputs, target: TargetBlock) -> tuple[Float[Ten
     return given.outputs.flatten(1), target.head_targets(given.targets)
 
 
+def joined(parts: Iterable[Outputs]) -> Outputs:
+    """The features of several datasets of the same items, in the order of the items."""
+    parts = list(parts)
+    indices = [index for part in parts for index in part.indices]
+    warps = [warp for part in parts for warp in part.warps]
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    return Outputs(
+        torch.cat([part.outputs for part in parts])[order],
+        torch.cat([part.targets for part in parts if part.targets is not None])[order],
+        tuple(indices[i] for i in order),
+        tuple(warps[i] for i in order),
+    )
+
+
 def image_weights(loader: Loader, given: Outputs) -> Float[Tensor, " n"] | None:
-    """The sample weight of each image of ``given`` in training, with mean 1; None without weights.
+    """The sample weight of each image of ``given``, 1 on average; None without weights.
 
     Args:
-        loader: the training loader.
-        given: features of its images; some may have been skipped.
+        loader: the training loader; images that are not in it have the weight 1.
+        given: features of images.
     """
     if loader.probabilities is None:
         return None
-    position = {index: i for i, index in enumerate(loader.dataset.indices)}
-    weights = torch.from_numpy(loader.probabilities[[position[index] for index in given.indices]])
-    return weights / weights.mean()
+    weights = dict(zip(loader.dataset.indices, loader.probabilities * len(loader.dataset), strict=True))
+    return torch.tensor([weights.get(index, 1.0) for index in given.indices], dtype=torch.float64)
 
 
 def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> Int[Tensor, " n"] | None:

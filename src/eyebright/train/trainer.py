@@ -22,7 +22,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
 from eyebright.models.linear_head import pooled_features, use_linear_head
-from eyebright.models.split_model import FeatureExtractor, split_at_head
+from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
@@ -46,9 +46,12 @@ from eyebright.train.frozen import (
     head_pool_size,
     image_groups,
     image_weights,
+    joined,
 )
 from eyebright.train.fused_models import FusedModels
+from eyebright.train.linear_head.cross_fit import cross_fit
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
+from eyebright.train.linear_head.folds import target_folds
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
@@ -101,6 +104,8 @@ class Trainer:
         self._custom_loss = loss is not None
         self._fused = FusedModels(model)
         self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with these weights
+        self._last_features: tuple[Any, tuple[Outputs, Outputs]] | None = None  # of both sets, with this backbone
+        self._backbone_was_trained = False
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -129,7 +134,7 @@ class Trainer:
             InputError: the target, the normalisation, the size or the device does not fit the model.
         """
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
-        self.dls, self._last_outputs = dls, None
+        self.dls, self._last_outputs, self._last_features = dls, None, None
         self.run.resume_conditions = _resume_conditions(self.model, dls, keep_statistics=self.keep_statistics)
 
     def freeze_to(self, n: int) -> None:
@@ -206,11 +211,7 @@ class Trainer:
             decision: converts outputs to predictions.
         """
         target, valid = self.dls.target, self.dls.valid
-        pool_size = head_pool_size(target, len(self.dls.train_ds))
-        extractor = pooled_features(self._fused.for_evaluation(), pool_size)
-        with self._show_progress(progress) as shown:
-            train = self._features(extractor, self.dls.evaluation_loader(0), shown)
-            evaluated = self._features(extractor, valid, shown)
+        train, evaluated = self._features(progress)
         fitted = fit_linear_head(
             *features_and_targets(train, target),
             objective=target.head_objective,
@@ -220,13 +221,47 @@ class Trainer:
             C=C,
             seed=self.run.seed,
         )
-        use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=pool_size)
+        use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=self._pool_size)
         self.run.use_groups(parameter_groups(self.model))
         self.run.resume_conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         self.freeze_to(self.frozen_to)
         outputs = head_outputs(self.model, evaluated.outputs, self.run.device)
         self._last_outputs = valid, _weights_version(self.model), replace(evaluated, outputs=outputs)
         return fitted, self.validate(valid, metrics, decision, exact=True)
+
+    def out_of_fold(
+        self, n_folds: int, *, C: float | Sequence[float] | None, groups: Sequence[Any] | None, progress: str
+    ) -> Outputs:
+        """Outputs for all images of both sets, in the order of the items, by linear heads that have not seen them.
+
+        Args:
+            n_folds: the number of folds, each with a head of its own.
+            C: as in `fit_head`, chosen for each fold on its own.
+            groups: as in `fit_head`; no group is in two folds.
+            progress: the progress display, see `show_progress`.
+        """
+        if self._backbone_was_trained:
+            raise InputError(
+                "the backbone was trained on these images, so no head on its features is one that has not seen them:"
+                " compute out-of-fold outputs before training, with a new learner"
+            )
+        target = self.dls.target
+        both = joined(self._features(progress))
+        features, targets = features_and_targets(both, target)
+        members = image_groups(groups, both, len(self.dls.datasets))
+        folds = target_folds(targets, n_folds, objective=target.head_objective, groups=members, seed=self.run.seed)
+        outputs = cross_fit(
+            features,
+            targets,
+            folds,
+            objective=target.head_objective,
+            names=target.output_names,
+            sample_weight=image_weights(self.dls.train, both),
+            groups=members,
+            C=C,
+            seed=self.run.seed,
+        )
+        return replace(both, outputs=outputs.float())
 
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
@@ -322,11 +357,23 @@ class Trainer:
             "precision": self.run.device.precision_reason,
         }
 
-    def _features(self, extractor: FeatureExtractor, loader: Loader, observe: Observer) -> Outputs:
-        """The pooled features of all images of the loader, as `compute_features` returns them."""
-        given = compute_features(extractor, loader, self.run.device, observe)
-        self._share_skipped(loader)
-        return given
+    @property
+    def _pool_size(self) -> int:
+        return head_pool_size(self.dls.target, len(self.dls.train_ds))
+
+    def _features(self, progress: str) -> tuple[Outputs, Outputs]:
+        """The pooled features of the training and the validation images; the last ones, if the backbone is the same."""
+        version = _weights_version(self.model.body)
+        if self._last_features is not None and self._last_features[0] == version:
+            return self._last_features[1]
+        extractor = pooled_features(self._fused.for_evaluation(), self._pool_size)
+        train, valid = self.dls.evaluation_loader(0), self.dls.valid
+        with self._show_progress(progress) as shown:
+            both = tuple(compute_features(extractor, loader, self.run.device, shown) for loader in (train, valid))
+        for loader in (train, valid):
+            self._share_skipped(loader)
+        self._last_features = version, (both[0], both[1])
+        return self._last_features[1]
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")
@@ -358,6 +405,7 @@ class Trainer:
         """Freezes the groups that the plan freezes; returns the model, batches and validation of its epochs."""
         freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
         self.frozen_to = plan.frozen_to
+        self._backbone_was_trained |= not plan.is_fully_frozen
         model = self._model_for_training()
         train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
         batches = self._batches if train_cache is None else train_cache.batches

@@ -48,7 +48,7 @@ def epochs_note(options: Options) -> str:
     changed = [
         field.name
         for field in option_fields(Options)
-        if field.option.of_epochs and getattr(options, field.name) != field.default
+        if field.option.needs_epochs and getattr(options, field.name) != field.default
     ]
     if not changed:
         return ""

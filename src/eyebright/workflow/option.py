@@ -59,7 +59,7 @@ class Option:
         positional: True for an argument that is given by its position, without a name.
         python_only: True for an option that the command line does not have.
         needs: the property of a target block without which the option has no effect; empty for none.
-        of_epochs: the option has no effect where no epoch is trained.
+        needs_epochs: the option has no effect where no epoch is trained.
     """
 
     help: str
@@ -76,7 +76,7 @@ class Option:
     positional: bool = False
     python_only: bool = False
     needs: Literal["", "has_thresholds", "can_mix", "values_repeat", "is_geometric"] = ""
-    of_epochs: bool = False
+    needs_epochs: bool = False
 
     @property
     def range(self) -> str:

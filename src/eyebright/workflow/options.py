@@ -147,7 +147,7 @@ class Options:
         ),
     ] = None
     augment: Annotated[
-        bool, Option("Augment training images at random: geometry, brightness, contrast.", IMAGES, of_epochs=True)
+        bool, Option("Augment training images at random: geometry, brightness, contrast.", IMAGES, needs_epochs=True)
     ] = True
     flip: Annotated[
         bool | None,
@@ -155,7 +155,7 @@ class Options:
             "Mirror training images at random.",
             IMAGES,
             unset="where the target of a mirrored image is known",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = None
 
@@ -171,7 +171,7 @@ class Options:
         ),
     ] = 5
     freeze_epochs: Annotated[
-        int, Option("Epochs before these, with a frozen backbone.", TRAINING, at_least=0, of_epochs=True)
+        int, Option("Epochs before the `epochs`, with a frozen backbone.", TRAINING, at_least=0, needs_epochs=True)
     ] = _defaults.FREEZE_EPOCHS
     augment_views: Annotated[
         int | None,
@@ -181,27 +181,39 @@ class Options:
             TRAINING,
             at_least=1,
             unset="a new view in each epoch",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = None
     lr: Annotated[
-        float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",), of_epochs=True)
+        float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",), needs_epochs=True)
     ] = _defaults.BASE_LR
     lr_mult: Annotated[
         float,
-        Option("Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1, of_epochs=True),
+        Option(
+            "Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1, needs_epochs=True
+        ),
     ] = _defaults.LR_MULT
     dropout: Annotated[
-        float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",), of_epochs=True)
+        float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",), needs_epochs=True)
     ] = _defaults.DROPOUT
     bs: Annotated[
         int | None,
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
     ] = None
+    folds: Annotated[
+        int | None,
+        Option(
+            "Also predict every labelled image by linear heads that have not seen it, in this many folds, and write "
+            "out_of_fold.parquet.",
+            TRAINING,
+            at_least=2,
+            unset="none",
+        ),
+    ] = None
     keep_statistics: Annotated[
-        bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING, of_epochs=True)
+        bool, Option("Keep the pretrained batch-norm statistics of the backbone.", TRAINING, needs_epochs=True)
     ] = True
-    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName), of_epochs=True)] = (
+    optimizer: Annotated[str, Option("Optimizer.", TRAINING, choices=get_args(OptimizerName), needs_epochs=True)] = (
         TrainingOptions.optimizer
     )
     clip: Annotated[
@@ -211,11 +223,11 @@ class Options:
             TRAINING,
             above=0,
             unset="none",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.clip
     accumulate: Annotated[
-        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1, of_epochs=True)
+        int, Option("Batches whose gradients make one update of the weights.", TRAINING, at_least=1, needs_epochs=True)
     ] = TrainingOptions.accumulate
     ema: Annotated[
         float | None,
@@ -225,7 +237,7 @@ class Options:
             above=0,
             below=1,
             unset="none",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.ema
     mixup: Annotated[
@@ -235,7 +247,7 @@ class Options:
             TRAINING,
             at_least=0,
             needs="can_mix",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.mixup
     cutmix: Annotated[
@@ -245,7 +257,7 @@ class Options:
             TRAINING,
             at_least=0,
             needs="can_mix",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.cutmix
     label_smoothing: Annotated[
@@ -256,7 +268,7 @@ class Options:
             at_least=0,
             below=1,
             needs="values_repeat",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.label_smoothing
     balance: Annotated[
@@ -266,7 +278,7 @@ class Options:
             TRAINING,
             choices=get_args(Balance),
             needs="values_repeat",
-            of_epochs=True,
+            needs_epochs=True,
         ),
     ] = TrainingOptions.balance
     threshold_metric: Annotated[
@@ -290,7 +302,9 @@ class Options:
 
     precision: Annotated[
         str,
-        Option("Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS), of_epochs=True),
+        Option(
+            "Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS), needs_epochs=True
+        ),
     ] = "auto"
     device: Annotated[str | None, _DEVICE] = None
     workers: Annotated[
@@ -312,7 +326,9 @@ class Options:
             unset="none",
         ),
     ] = None
-    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE, of_epochs=True)] = False
+    profile: Annotated[bool, Option("Print what the time of training was used for.", MACHINE, needs_epochs=True)] = (
+        False
+    )
     progress: Annotated[
         str,
         Option(

@@ -6,7 +6,7 @@ The functions are in the order of the steps: check, split, batches, train, evalu
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from eyebright.io.atomic import exclusive_folder
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
-from eyebright.report.kinds import check_normalize_by
+from eyebright.report.kinds import check_normalize_by, task_report
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
@@ -71,14 +71,25 @@ def train_model(
     with _model_folder(out):
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
-        if options.epochs:
-            _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
-        else:
-            _fit_head(learner, source, resume=resume, say=say)
-        return finish(learner, source, out, options=options, say=say)
+        groups = None if source.group is None else source.group.codes.tolist()
+        with _said_if_it_fails(learner, say):
+            out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
+            if options.epochs:
+                _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
+            else:
+                _fit_head(learner, groups, resume=resume, say=say)
+        return finish(learner, source, out, options=options, out_of_fold=out_of_fold, say=say)
 
 
-def finish(learner: Learner, source: Source, out: Path, *, options: Options, say: Say) -> Learner:
+def finish(
+    learner: Learner,
+    source: Source,
+    out: Path,
+    *,
+    options: Options,
+    out_of_fold: Evaluation | None = None,
+    say: Say,
+) -> Learner:
     """The learner with tuned thresholds; its model, report and options are written, and its checkpoint is deleted."""
     evaluation = replace(learner.evaluate(), training=learner.dls.target.training_summary(learner.dls.train_ds.targets))
     evaluation = _decide(learner, evaluation, options, say)
@@ -93,8 +104,11 @@ def finish(learner: Learner, source: Source, out: Path, *, options: Options, say
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
-    learner.save_model(out, evaluation=evaluation, report=_facts(learner, source, options, skipped).to_json())
+    facts = _facts(learner, source, options, skipped)
+    learner.save_model(out, evaluation=evaluation, out_of_fold=out_of_fold, report=facts.to_json())
     learner.run.device.on_main(write)
+    if out_of_fold is not None:
+        _say_out_of_fold(out_of_fold, evaluation, facts, options, say)
     _say_skipped(skipped, say)
     return learner
 
@@ -181,13 +195,12 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _fit_head(learner: Learner, source: Source, *, resume: bool, say: Say) -> None:
+def _fit_head(learner: Learner, groups: Sequence[int] | None, *, resume: bool, say: Say) -> None:
     """Fits a linear head to the frozen backbone, and says what was noted about it."""
     if resume:
         raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
     started = time.perf_counter()
-    with _said_if_it_fails(learner, say):
-        head = learner.fit_head(groups=None if source.group is None else source.group.codes.tolist())
+    head = learner.fit_head(groups=groups)
     seconds = time.perf_counter() - started
     say(f"a linear head was fitted to {head.weight.shape[1]:,} features of each image, in {seconds:.1f} s")
     for note in head.notes:
@@ -200,16 +213,15 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
     views, frozen = options.augment_views, options.freeze_epochs
     if views is not None and views >= frozen:
         say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
-    with _said_if_it_fails(learner, say):
-        learner.fine_tune(
-            options.epochs,
-            options.lr,
-            options.freeze_epochs,
-            options.lr_mult,
-            augment_views=options.augment_views,
-            checkpoint=checkpoint,
-            resume=resume,
-        )
+    learner.fine_tune(
+        options.epochs,
+        options.lr,
+        options.freeze_epochs,
+        options.lr_mult,
+        augment_views=options.augment_views,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
     say(f"trained in {learner.run.device.precision_reason}")
     _say_cache(learner, say)
     if options.profile:
@@ -258,6 +270,15 @@ def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say
 
 
 # ------------------------------------------------------------------ what is written and printed
+
+
+def _say_out_of_fold(
+    out_of_fold: Evaluation, evaluation: Evaluation, facts: ReportFacts, options: Options, say: Say
+) -> None:
+    """Says the most important score of the out-of-fold outputs."""
+    scored = replace(out_of_fold, decision=evaluation.decision, training=evaluation.training)
+    row = task_report(scored, facts).metric_rows()[0]
+    say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
 
 
 def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[str, str]) -> ReportFacts:

@@ -127,6 +127,21 @@ def test_the_validation_images_are_not_computed_again_while_the_weights_stay_the
     assert sum(forward_calls) == 10
 
 
+def test_a_head_without_batch_norms_is_evaluated_after_each_epoch(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    learner = small_learner(dls, train_bn=False, keep_statistics=True)  # only weights change, by a fused optimizer
+    learner.fit_head(C=1e-3)
+    learner.unfreeze()
+    losses = [learner.validate()[0]]
+    for _ in range(2):
+        learner.fit(1, 1e-3)
+        losses.append(learner.run.history[-1]["valid_loss"])
+        images = torch.cat([x for x, _ in dls.valid])
+        expected = learner.model.eval()(images).detach()
+        torch.testing.assert_close(learner.evaluate().outputs, expected, rtol=1e-4, atol=1e-4)
+    assert len(set(losses)) == 3
+
+
 def test_averaged_weights_are_not_evaluated_again_after_the_last_epoch(
     folder: Path, table: pd.DataFrame, forward_calls: list[int]
 ) -> None:

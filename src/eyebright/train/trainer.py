@@ -226,7 +226,7 @@ class Trainer:
         self.run.resume_conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         self.freeze_to(self.frozen_to)
         outputs = head_outputs(self.model, evaluated.outputs, self.run.device)
-        self._last_outputs = valid, _weights_version(self.model), replace(evaluated, outputs=outputs)
+        self._last_outputs = valid, self._version_of(self.model), replace(evaluated, outputs=outputs)
         return fitted, self.validate(valid, metrics, decision, exact=True)
 
     def out_of_fold(
@@ -318,7 +318,7 @@ class Trainer:
                 reused while the weights are unchanged. False for the precision of training.
             epoch: the number of the epoch, for a loader that augments.
         """
-        weights = _weights_version(self.model)
+        weights = self._version_of(self.model)
         last = self._last_outputs
         if exact and last is not None and last[0] is loader and last[1] == weights:
             return last[2]
@@ -363,7 +363,7 @@ class Trainer:
 
     def _features(self, progress: str) -> tuple[Outputs, Outputs]:
         """The pooled features of the training and the validation images; the last ones, if the backbone is the same."""
-        version = _weights_version(self.model.body)
+        version = self._version_of(self.model.body)
         if self._last_features is not None and self._last_features[0] == version:
             return self._last_features[1]
         extractor = pooled_features(self._fused.for_evaluation(), self._pool_size)
@@ -478,6 +478,13 @@ class Trainer:
         """The training batches of an epoch, from the loader."""
         return _pairs(self.dls.train, epoch, shard=self._shard)
 
+    def _version_of(self, module: nn.Module) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """A value that changes with every weight and buffer of a module of the model.
+
+        The steps of training are counted because fused optimizers change weights without changing their versions.
+        """
+        return self.run.step, tuple((tensor.data_ptr(), tensor._version) for tensor in module.state_dict().values())
+
     @property
     def _shard(self) -> Shard:
         return Shard(*self.run.device.shard)
@@ -498,11 +505,6 @@ def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: 
         "keep_statistics": keep_statistics,
         "sample_weights": dls.train.sample_weights_fingerprint,
     }
-
-
-def _weights_version(model: nn.Module) -> tuple[tuple[int, int], ...]:
-    """A value that changes with every weight or buffer of the model."""
-    return tuple((tensor.data_ptr(), tensor._version) for tensor in model.state_dict().values())
 
 
 def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> TrainBatches:

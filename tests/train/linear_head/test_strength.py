@@ -6,8 +6,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from eyebright.train.linear_head.basis import principal_basis
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
 from eyebright.train.linear_head.folds import target_folds
+from eyebright.train.linear_head.held_out import hold_out
+from eyebright.train.linear_head.problem import class_problem
 from support.linear_heads import random_features, random_labels, scaler_of
 
 CANDIDATES = [1e-3, 1e-2, 1e-1, 1.0]
@@ -134,7 +137,30 @@ def test_many_images_of_other_targets_are_sampled(objective: str, monkeypatch: p
     assert all(choice.losses for choice in head.strengths)
 
 
-def test_a_fit_is_the_same_again_and_with_another_number_of_threads() -> None:
+def test_images_without_a_class_count_for_no_class_in_the_folds() -> None:
+    """Most images are unknown; the folds have their share of each class's known images all the same."""
+    features = random_features(300, 10)
+    targets = torch.full((300,), -1)
+    targets[:15] = torch.arange(15) % 3
+    problem = class_problem(targets, torch.ones(300, dtype=torch.float64), ["a", "b", "c"])
+    held_out = hold_out(principal_basis(features, dtype=torch.float64), problem, [[0, 1, 2]], None, seed=0)
+    assert held_out is not None
+    for index in range(3):
+        assert held_out.held[targets == index].sum(dim=0).tolist() == [1, 1, 1, 1, 1]
+    assert not held_out.held[15:].any()
+
+
+def test_fewer_images_or_groups_than_folds_are_said() -> None:
+    features = random_features(40, 10)
+    head = fit_linear_head(features, random_labels(features, 1), objective="binary", groups=torch.arange(40) % 3)
+    assert head.notes[-1] == "C is chosen by 3 folds, because there are only so many groups of images"
+
+
+@pytest.mark.parametrize("cells", [0, 1_500_000])
+def test_a_fit_is_the_same_again_and_with_another_number_of_threads(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_CELLS", cells)
     features = random_features(300, 50)
     targets = random_labels(features, 6)
 

@@ -32,6 +32,7 @@ class HeldOut:
         held: the weights of the cells that are held out.
         group: the group of outputs that each problem belongs to.
         n_outputs: of one problem.
+        n_folds: the number of folds of the images.
     """
 
     basis: Basis
@@ -39,6 +40,7 @@ class HeldOut:
     held: Float[Tensor, "n p"]
     group: Int[Tensor, " p"]
     n_outputs: int
+    n_folds: int
 
 
 def hold_out(
@@ -73,7 +75,12 @@ def hold_out(
     n_units = len(problem.targets) if groups is None else len(groups.unique())
     if n_units < 2:
         return None
-    columns = problem.targets if problem.joint else problem.targets[:, outputs]
+    known = problem.weights > 0
+    columns = (
+        torch.where(known[:, 0], problem.targets, -1)
+        if problem.joint
+        else torch.where(known, problem.targets, torch.nan)[:, outputs]
+    )
     folds = target_folds(columns, min(N_FOLDS, n_units), objective=problem.objective, groups=groups, seed=seed)
     if problem.joint:
         return _of_classes(basis, problem, folds)
@@ -125,7 +132,7 @@ def _of_labels(
     held = (folds[:, None] == torch.arange(n_folds))[:, None, :] * weights[:, :, None]
     train = (weights[:, :, None] - held).flatten(1)
     losses = Losses(problem.objective, targets.repeat_interleave(n_folds, dim=1)[:, :, None], train[:, :, None])
-    return HeldOut(basis, losses, held.flatten(1), group_of[usable].repeat_interleave(n_folds), 1)
+    return HeldOut(basis, losses, held.flatten(1), group_of[usable].repeat_interleave(n_folds), 1, n_folds)
 
 
 def _of_classes(basis: Basis, problem: Problem, folds: Int[Tensor, " n"]) -> HeldOut | None:
@@ -141,4 +148,4 @@ def _of_classes(basis: Basis, problem: Problem, folds: Int[Tensor, " n"]) -> Hel
         return None
     train = (weights[:, None] - held).to(dtype)[:, :, None]
     losses = Losses("multinomial", problem.targets, train)
-    return HeldOut(basis, losses, held.to(dtype), torch.zeros(n_problems, dtype=torch.int64), n_classes)
+    return HeldOut(basis, losses, held.to(dtype), torch.zeros(n_problems, dtype=torch.int64), n_classes, n_folds)

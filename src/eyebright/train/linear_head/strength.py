@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from eyebright.train.linear_head.basis import Basis
-from eyebright.train.linear_head.held_out import HeldOut, hold_out
+from eyebright.train.linear_head.held_out import N_FOLDS, HeldOut, hold_out
 from eyebright.train.linear_head.newton import solve
 from eyebright.train.linear_head.problem import Problem
 
@@ -80,7 +80,11 @@ def choose_strengths(
     choices = [
         _choice(tuple(problem.fitted[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
     ]
-    return choices, _edge_notes(choices, given=candidates is not None)
+    notes = _edge_notes(choices, given=candidates is not None)
+    if held_out.n_folds < N_FOLDS:
+        kind = "images" if groups is None else "groups of images"
+        notes.append(f"C is chosen by {held_out.n_folds} folds, because there are only so many {kind}")
+    return choices, notes
 
 
 def output_groups(problem: Problem) -> list[list[int]]:

@@ -80,5 +80,7 @@ def test_folds_that_do_not_fit_are_errors() -> None:
         cross_fit(features, targets, torch.zeros(10, dtype=torch.int64), objective="binary")
     with pytest.raises(InputError, match=r"`folds` must be two or more numbers from 0 on, got \[-1, 0, 1\]"):
         cross_fit(features, targets, torch.arange(10) % 3 - 1, objective="binary")
+    with pytest.raises(InputError, match="`sample_weight` must have a row for each of the 10 images, got 3"):
+        cross_fit(features, targets, torch.arange(10) % 2, objective="binary", sample_weight=torch.ones(3))
     with pytest.raises(InputError, match="2 groups of images are in several folds; give folds that keep groups whole"):
         cross_fit(features, targets, torch.arange(10) % 2, objective="binary", groups=torch.arange(10) // 5)

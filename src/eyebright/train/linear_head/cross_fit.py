@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eyebright.errors import InputError
 from eyebright.train.linear_head.fit import fit_linear_head
-from eyebright.train.linear_head.input_checks import check_features, check_targets, output_names
+from eyebright.train.linear_head.input_checks import check_inputs
 from eyebright.train.linear_head.objectives import Objective
 
 
@@ -29,23 +29,21 @@ def cross_fit(
     Nothing that a head depends on, the standardisation of features and the choice of C included, has seen the fold.
 
     Args:
-        features: see `fit_linear_head`, like all arguments that are not here.
+        features: see `fit_linear_head`, like ``objective``, ``names``, ``sample_weight`` and ``seed``.
         targets: an image without a known target gets outputs like any other.
         folds: the fold of each image, from 0 on; see `target_folds`.
-        objective: what the targets are.
-        names: of the outputs.
-        sample_weight: of each image.
+        objective: as there.
+        names: as there.
+        sample_weight: as there.
         groups: the group of each image; folds must keep groups whole.
         C: strength, or strengths to choose from for each fold on its own.
-        seed: of the inner folds.
+        seed: as there.
 
     Raises:
         InputError: folds are negative, there is one fold only, a group is in two folds, or what `fit_linear_head`
             raises.
     """
-    check_features(features)
-    check_targets(targets, objective)
-    names = output_names(targets, objective, names)
+    names, weights = check_inputs(features, targets, objective, names, sample_weight, groups)
     _check_folds(folds, len(features), groups)
     outputs = torch.zeros(len(features), len(names), dtype=torch.float64)
     for fold in folds.unique().tolist():
@@ -55,7 +53,7 @@ def cross_fit(
             targets[kept],
             objective=objective,
             names=names,
-            sample_weight=None if sample_weight is None else sample_weight[kept],
+            sample_weight=weights[kept],
             groups=None if groups is None else groups[kept],
             C=C,
             seed=seed,

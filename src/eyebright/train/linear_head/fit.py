@@ -91,13 +91,11 @@ def fit_linear_head(
     dtype = torch.float64 if n * min(n, d) <= _FLOAT64_CELLS else torch.float32
     basis = principal_basis(features, dtype=dtype)
     notes = [*problem.notes, *_feature_notes(basis)]
-    choices: list[StrengthChoice] = []
-    if len(problem.fitted):
-        if candidates is not None and len(candidates) == 1:
-            choices = [StrengthChoice(tuple(problem.fitted.tolist()), candidates[0], (), ())]
-        else:
-            choices, more = choose_strengths(basis, problem, candidates=candidates, groups=groups, seed=seed)
-            notes += more
+    if candidates is not None and len(candidates) == 1:
+        choices = [StrengthChoice(tuple(problem.fitted.tolist()), candidates[0], (), ())]
+    else:
+        choices, more = choose_strengths(basis, problem, candidates=candidates, groups=groups, seed=seed)
+        notes += more
     weight, bias = _fitted(features, basis, problem, choices)
     return LinearHead(weight, bias, tuple(choices), tuple(notes))
 

@@ -67,10 +67,7 @@ def hold_out(
     outputs = _tried_outputs(problem, members, min(len(problem.targets), MOST_IMAGES), generator)
     rows = _tried_images(problem, outputs, generator)
     if rows is not None:
-        basis = replace(
-            basis, coordinates=basis.coordinates[rows], spectrum=basis.spectrum * (len(rows) / len(problem.targets))
-        )
-        problem = replace(problem, targets=problem.targets[rows], weights=problem.weights[rows])
+        basis, problem = _sampled(basis, problem, rows)
         groups = None if groups is None else groups[rows]
     n_units = len(problem.targets) if groups is None else len(groups.unique())
     if n_units < 2:
@@ -108,6 +105,13 @@ def _tried_images(problem: Problem, outputs: Int[Tensor, " o"], generator: torch
     positive = (problem.targets[:, outputs] >= 0.5)[order]
     wanted = (positive & (positive.cumsum(dim=0) <= _MOST_POSITIVES)).any(dim=1)
     return torch.cat([order[wanted], order[~wanted]])[:MOST_IMAGES].sort().values
+
+
+def _sampled(basis: Basis, problem: Problem, rows: Int[Tensor, " m"]) -> tuple[Basis, Problem]:
+    """Some of the images, in the coordinates of all."""
+    spectrum = basis.spectrum * (len(rows) / len(problem.targets))
+    basis = replace(basis, coordinates=basis.coordinates[rows], spectrum=spectrum)
+    return basis, replace(problem, targets=problem.targets[rows], weights=problem.weights[rows])
 
 
 def _of_labels(

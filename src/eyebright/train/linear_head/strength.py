@@ -28,6 +28,7 @@ _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
 _RISES = 2  # candidates that are worse than the best, after which the search ends
 _CLEAR_RISE = 0.01  # of the loss, relative, after which it ends at once: the loss is a smooth function of log C
+_FLAT = 1e-4  # of the loss, relative: a gain by a smaller candidate that is none
 _TOLERANCE = 1e-2  # of a probability: losses, which are flat around their minimum, hardly change
 
 
@@ -70,6 +71,8 @@ def choose_strengths(
         groups: the group of each image, which folds keep whole.
         seed: of folds, and of the images and labels that are tried.
     """
+    if not len(problem.fitted):
+        return [], []
     members = output_groups(problem)
     held_out = hold_out(basis, problem, members, groups, seed)
     if held_out is None:
@@ -155,11 +158,17 @@ def _best(tried: _Tried) -> float | None:
 
 
 def _goes_on(tried: _Tried, *, upwards: bool) -> bool:
-    """Whether the loss may still fall beyond the last candidate: not if it clearly rises, or has risen twice."""
+    """Whether the loss may still fall beyond the last candidate.
+
+    It will not if it clearly rises or has risen twice; nor downwards if it is flat, where outputs are constant already.
+    """
     best = _best(tried)
     if best is None:
         return False
     beyond = [loss for C, loss in tried.items() if (best < C if upwards else best > C)]
+    ascending = [tried[C] for C in sorted(tried)]
+    if not upwards and len(ascending) > 1 and ascending[1] - ascending[0] < _FLAT * ascending[0]:
+        return False
     return len(beyond) < _RISES and not any(loss > (1 + _CLEAR_RISE) * tried[best] for loss in beyond)
 
 
@@ -190,6 +199,7 @@ def _edge_notes(choices: Sequence[StrengthChoice], *, given: bool) -> list[str]:
             continue
         end = "smallest" if choice.candidates[0] == choice.C else "largest"
         count = f"{len(choice.outputs):,} output{'s' if len(choice.outputs) > 1 else ''}"
-        remedy = "; give candidates beyond it" if given else ""
+        hardly = "; the features hardly help there" if end == "smallest" else ""
+        remedy = "; give candidates beyond it" if given else hardly
         notes.append(f"C of {count} is the {end} that was tried, {choice.C:g}{remedy}")
     return notes

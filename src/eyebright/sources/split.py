@@ -18,6 +18,7 @@ import torch
 
 from eyebright._defaults import VALID_PCT
 from eyebright.errors import DataError, InputError, did_you_mean, listing, os_reason
+from eyebright.sources.categorical import Mask
 from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import describe_item, item_at, single_column
 from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
@@ -228,20 +229,7 @@ def FileSplitter(fname: str | Path) -> Splitter:
         raise InputError(f"cannot read from '{fname}' the names of what validates: {os_reason(error)}") from None
 
     def splitter(items: Any) -> Split:
-        names = [os.path.basename(item_at(items, i)) for i in range(len(items))]  # noqa: PTH119 - for many files
-        known = set(names)
-        lines_of: dict[str, dict[tuple[str, ...], str]] = {}  # by the name of the file, by the parts of the path
-        for line in filter(str.strip, lines):
-            path = PurePath(line if PurePath(line).name in known else line.strip())
-            lines_of.setdefault(path.name, {})[path.parts] = line
-        mask = np.zeros(len(items), dtype=np.bool_)
-        unused = {line for several in lines_of.values() for line in several.values()}
-        for i, name in enumerate(names):
-            if name in lines_of:
-                parts = PurePath(item_at(items, i)).parts
-                hits = [line for end, line in lines_of[name].items() if _same_end(parts, end)]
-                mask[i] = bool(hits)
-                unused.difference_update(hits)
+        mask, unused = _find_lines(items, list(filter(str.strip, lines)))
         if unused:
             raise DataError(
                 f"lines of '{fname}' name none of the {len(items)} items: {listing(sorted(unused))}; correct or delete "
@@ -319,6 +307,27 @@ def check_share(name: str, share: float) -> None:
     """
     if not 0 <= share < 1:
         raise InputError(f"{name} must be the validation share, from 0 to below 1, got {share}")
+
+
+def _find_lines(items: Any, lines: Sequence[str]) -> tuple[Mask, set[str]]:
+    """Shape (n,), True for items that a line names, by the name of the file or by the end of the path; other lines."""
+    names = [os.path.basename(item_at(items, i)) for i in range(len(items))]  # noqa: PTH119 - for many files
+    known = set(names)
+    lines_of: dict[str, dict[tuple[str, ...], str]] = {}  # by the name of the file, by the parts of the path
+    for line in lines:
+        path = line if os.path.basename(line) in known else line.strip()  # noqa: PTH119
+        parts = PurePath(path).parts if os.sep in path else (path,)
+        lines_of.setdefault(parts[-1], {})[parts] = line
+    mask = np.zeros(len(items), dtype=np.bool_)
+    unused = {line for several in lines_of.values() for line in several.values()}
+    for i, name in enumerate(names):
+        if name in lines_of:
+            only_names = len(lines_of[name]) == 1 and (name,) in lines_of[name]
+            parts = (name,) if only_names else PurePath(item_at(items, i)).parts
+            hits = [line for end, line in lines_of[name].items() if _same_end(parts, end)]
+            mask[i] = bool(hits)
+            unused.difference_update(hits)
+    return mask, unused
 
 
 def _same_end(path: Sequence[str], other: Sequence[str]) -> bool:

@@ -104,6 +104,7 @@ def test_file_splitter_validates_on_the_names_in_a_file(tmp_path: Path) -> None:
         (" 2.jpg ", [1]),
         ("3.jpg ", [3]),
         ("\n\n2.jpg\n \n", [1]),
+        ("./1.jpg\n2.jpg", [0, 1, 2]),
     ],
 )
 def test_lines_of_a_file_of_names_may_have_spaces_a_byte_order_mark_and_folders(
@@ -116,8 +117,8 @@ def test_lines_of_a_file_of_names_may_have_spaces_a_byte_order_mark_and_folders(
 
 
 def test_lines_of_a_file_of_names_that_name_no_item_are_an_error(tmp_path: Path) -> None:
-    (tmp_path / "valid.txt").write_text("1.jpg\nnothere.jpg\nc/2.jpg\n")
-    with pytest.raises(DataError, match=r"lines of '.*valid.txt' name none of the 2 items: 'c/2.jpg', 'nothere.jpg';"):
+    (tmp_path / "valid.txt").write_text("1.jpg\nnothere.jpg\nc/2.jpg\n./\n")
+    with pytest.raises(DataError, match=r"'.*valid.txt' name none of the 2 items: './', 'c/2.jpg', 'nothere.jpg';"):
         split.FileSplitter(tmp_path / "valid.txt")(["a/1.jpg", "a/2.jpg"])
 
 

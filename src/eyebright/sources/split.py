@@ -316,7 +316,7 @@ def _find_lines(items: Any, lines: Sequence[str]) -> tuple[Mask, set[str]]:
     lines_of: dict[str, dict[tuple[str, ...], str]] = {}  # by the name of the file, by the parts of the path
     for line in lines:
         path = line if os.path.basename(line) in known else line.strip()  # noqa: PTH119
-        parts = PurePath(path).parts if os.sep in path else (path,)
+        parts = (PurePath(path).parts if os.sep in path else ()) or (path,)
         lines_of.setdefault(parts[-1], {})[parts] = line
     mask = np.zeros(len(items), dtype=np.bool_)
     unused = {line for several in lines_of.values() for line in several.values()}

@@ -1,6 +1,7 @@
 """The rules by which a column of labels is read, each with its edge cases."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -206,6 +207,142 @@ def test_cells_that_may_be_numbers_with_commas_are_an_error_that_shows_both_read
         understood(cells, name="price")
     assert understood(cells, name="price", delimiter=",").labels[0] == {first, second}
     assert understood(cells, name="labels").labels[0] == {first, second}
+
+
+AMOUNTS = [
+    "{} kg",
+    "{}kg",
+    "{}.5 km/h",
+    "{}%",
+    "$3.{}",
+    "{},5 \u20ac",
+    "EUR {}",
+    "1 {}.5",
+    "1\u202f{}",
+    "1'{}.5",
+    "1_{}",
+    "\u2212{}.5",
+    "({}.5)",
+    "0x{}",
+    "03:{}",
+    "2024-01-{}",
+    "{}.01.2024",
+    "2024-01-02T03:{}",
+    "\u0661{}",
+]
+
+
+@pytest.mark.parametrize("pattern", AMOUNTS)
+def test_many_distinct_amounts_dates_and_times_look_like_a_measurement(pattern):
+    first = 100 if " " in pattern or "\u202f" in pattern else 10
+    digits = [str(i) for i in range(first, first + 30)]
+    with pytest.raises(TableError, match=r"line 2: column 'x' holds amounts such as .* that look like a measurement"):
+        understood([pattern.format(i) for i in digits], name="x")
+    assert len(understood([pattern.format(i) for i in digits], name="x", delimiter="").labels) == 30
+    few = [pattern.format(i) for i in digits[:10]]
+    assert understood(few * 3, name="label", delimiter="").labels == [{one} for one in few * 3]
+
+
+@pytest.mark.parametrize("pattern", ["img{}", "n{}", "{} kg of {}", "person {}"])
+def test_many_distinct_names_with_digits_are_classes(pattern):
+    cells = [pattern.format(100 + i, i) for i in range(30)]
+    assert understood(cells, name="label").form == "class"
+
+
+def test_amounts_with_a_unit_each_are_names():
+    units = [a + b for a in "abcdef" for b in "abcde"]
+    assert understood([f"3 {unit}" for unit in units], name="label").form == "class"
+
+
+@pytest.mark.parametrize("name", ["labels", "tags"])
+def test_many_distinct_lists_of_numbers_are_labels(name):
+    cells = [f"{100 + i} {200 + i}" for i in range(30)]
+    assert understood(cells, name=name).labels[1] == {"101", "201"}
+    assert understood([cell.replace(" ", ",") for cell in cells], name=name).labels[1] == {"101", "201"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [['{"cat": 1, "dog": 0}', '{"cat": 0, "dog": 1}'], ["{'cat': 0.5}", "{'cat': 1}"], ["{cat: 1}", "cat"]],
+)
+@pytest.mark.parametrize("name", ["labels", "label", "x"])
+def test_objects_of_json_are_an_error_and_not_cut_at_their_commas(cells, name):
+    with pytest.raises(TableError, match=r"line 2: '{.*}' in column '.*' is an object of JSON, not a list of labels"):
+        understood(cells, name=name)
+
+
+def test_a_set_of_labels_with_colons_is_no_object():
+    assert understood(["{'16:9', 'wide'}", "{'4:3'}"]).labels == [{"16:9", "wide"}, {"4:3"}]
+
+
+@pytest.mark.parametrize(
+    ("cell", "parts"),
+    [
+        ("cat (big, black)", "'cat (big', 'black)'"),
+        ('"a, b"', """'"a', 'b"'"""),
+        ("x[1,2]", r"'x[1', '2]'"),
+        ("<cat {a, b}>", "'<cat {a', 'b}>'"),
+    ],
+)
+def test_a_cell_that_would_be_split_inside_of_brackets_is_an_error(cell, parts):
+    with pytest.raises(TableError, match=rf"split inside of brackets or quotes, into {re.escape(parts)}; name"):
+        understood([cell, "cow,dog"])
+    assert understood([cell, "cow,dog"], delimiter=",").labels[1] == {"cow", "dog"}
+
+
+@pytest.mark.parametrize("cells", [["a) cat, b) dog"], ["cat (big), dog (small)"], ["it's, that's"], ["dog's, cat"]])
+def test_brackets_that_a_split_leaves_whole_and_apostrophes_belong_to_the_labels(cells):
+    assert understood(cells).labels == [set(cells[0].split(", "))]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1 0 0", "1 1 1", "0 0 0"], ["0,1,1", "1,0,0"], ["[1, 0]", "[0, 0]"], ["1.0 0.0", "0.0 0.0"], ["True False"]],
+)
+def test_rows_of_zeros_and_ones_in_a_cell_are_an_error_that_shows_both_readings(cells):
+    with pytest.raises(TableError, match=r"a row with one for each label, or the labels '0' and '1'; write a 0/1"):
+        understood(cells)
+
+
+def test_rows_of_zeros_and_ones_are_labels_with_a_delimiter():
+    assert understood(["1 0", "1"], delimiter=" ").labels == [{"1", "0"}, {"1"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("labels", ["cat:0.9 dog:0.1", "dog:1.0"]),
+        ("labels", ["cat=1;dog=0"]),
+        ("label", ["cat:.9", "dog:0.8"]),
+        ("labels", ['["cat: 90%", "dog: 10%"]']),
+    ],
+)
+def test_labels_with_scores_are_an_error(name, cells):
+    with pytest.raises(TableError, match=r"line 2: column '.*' holds labels with a number each, such as 'cat"):
+        understood(cells, name=name)
+
+
+def test_labels_with_colons_and_no_scores_are_labels():
+    assert understood(["ratio:16 dog", "time=12:30"]).labels == [{"ratio:16", "dog"}, {"time=12:30"}]
+    assert understood(["cat:0.9", "dog:0.1"], delimiter=",").labels == [{"cat:0.9"}, {"dog:0.1"}]
+
+
+@pytest.mark.parametrize("mark", ["\n", "\t", "/", "+", " / ", "\u3001", "\uff0c"])
+def test_a_cell_of_labels_that_occur_alone_elsewhere_is_an_error_that_shows_both_readings(mark):
+    cells = [f"cat{mark}dog", "cat", "dog"]
+    if " " in mark:
+        with pytest.raises(TableError, match=r"into labels without a letter or digit, 'cat', '/', 'dog'; name what"):
+            understood(cells)
+    else:
+        with pytest.raises(TableError, match=r"column 'labels' may be one label, or 'cat', 'dog'; `delimiter` names"):
+            understood(cells)
+        assert understood(cells, delimiter="").labels == [{cell} for cell in cells]
+        assert understood(cells, name="label").labels == [{cell} for cell in cells]
+    assert understood(cells, delimiter=mark.strip(" ")).labels == [{"cat", "dog"}, {"cat"}, {"dog"}]
+
+
+def test_a_mark_in_a_label_whose_parts_do_not_occur_alone_belongs_to_the_label():
+    assert understood(["cat/dog", "cat", "cow"]).labels == [{"cat/dog"}, {"cat"}, {"cow"}]
 
 
 @pytest.mark.parametrize("cells", [["1,5", "1,2,3"], ["0,5", "cat"]])

@@ -56,6 +56,45 @@ def test_a_number_that_a_model_cannot_hold_is_an_error_with_its_line(cell: str) 
     assert read_numbers(text_table({"a": ["3.4e38", "1e-400"]}), ["a"]).values.tolist() == [[3.4e38], [0.0]]
 
 
+@pytest.mark.parametrize("cell", ["\u22121.5", "\u20131.5", "$1.5", "1.5 \u20ac", "5%", "(3.5)", "-$3"])
+def test_a_number_with_another_minus_a_currency_or_brackets_is_a_mistake_in_a_column_of_numbers(cell: str) -> None:
+    table = text_table({"a": ["2.5", cell, cell, cell]})
+    assert looks_like_numbers(table, "a")
+    with pytest.raises(TableError, match="line 3: .* in column 'a'; a number was expected, .*; write digits with a"):
+        read_numbers(table, ["a"])
+    assert not looks_like_numbers(text_table({"a": [cell]}), "a")
+
+
+@pytest.mark.parametrize("cell", ["3 kg", "1 234", "03:25"])
+def test_the_error_for_an_amount_says_how_to_write_it(cell: str) -> None:
+    with pytest.raises(TableError, match=f"'{cell}' in column 'a'; .*; write digits with a decimal point"):
+        read_numbers(text_table({"a": ["1", cell]}), ["a"])
+
+
+@pytest.mark.parametrize("cells", [["950", "1.250", "870", "1.100"], ["7", "-1.234", "?", ""], ["+5", "100.000"]])
+def test_points_that_may_separate_thousands_are_an_error_that_shows_both_readings(cells: list[str]) -> None:
+    cell = next(cell for cell in cells if "." in cell)
+    number, whole = float(cell), cell.replace(".", "")
+    with pytest.raises(TableError, match=f"'{cell}' in column 'a' may be {number}, or {whole} with a thousands"):
+        read_numbers(text_table({"a": cells}), ["a"])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["950.000", "1.250"],
+        ["1.250", "1.100"],
+        ["950", "1.25"],
+        ["950", "1.250", "0.5"],
+        ["1250", "1.250"],
+        ["0", "0.125"],
+        ["7", "1.250", "2e3"],
+    ],
+)
+def test_points_that_separate_no_thousands_are_decimal_points(cells: list[str]) -> None:
+    assert read_numbers(text_table({"a": cells}), ["a"]).values[:, 0].tolist() == [float(cell) for cell in cells]
+
+
 def test_the_error_for_a_decimal_comma_says_to_write_a_point() -> None:
     with pytest.raises(TableError, match="'1,5' in column 'a'; .*; write a decimal point, and no thousands separator"):
         read_numbers(text_table({"a": ["1", "1,5"]}), ["a"])

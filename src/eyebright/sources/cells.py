@@ -1,4 +1,4 @@
-"""Predicates for single cells of a label file: missing, unknown, 0 or 1, a number."""
+"""Predicates for single cells of a label file: missing, unknown, 0 or 1, a number, an amount."""
 
 import math
 import re
@@ -13,6 +13,17 @@ _ON = frozenset({"1", "1.0", "true"})
 _OFF = frozenset({"0", "0.0", "false"})
 _LARGEST = 3.4e38  # of float32
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+_MINUS = "[-+\u2212\u2013]"  # the Unicode minus and the en dash too
+_CURRENCY = "[$\u20ac\u00a3\u00a5\u20b9%]"  # dollar, euro, pound, yen, rupee, and per cent
+_MARKED = re.compile(rf"{_MINUS}?\(?{_MINUS}?{_CURRENCY}?\s?{_MINUS}?(\d+\.?\d*|\.\d+)\s?{_CURRENCY}?\)?", re.ASCII)
+_AMOUNT = re.compile(
+    rf"\(?{_MINUS}?\s?(?:{_CURRENCY}|EUR|USD|GBP|CHF)?\s?{_MINUS}?"
+    r"\d+(?:[.,'\u2019_]\d+|[\u0020\u00a0\u202f]\d{3}(?!\d))*"  # with separators of thousands
+    r"\s?(?P<unit>[^\d\s,;|][^\d,;|]{0,11})?"
+)
+_DATE_OR_TIME = re.compile(r"\d{1,4}[-/.:]\d{1,2}([-/.:]\d{1,4})?([T ]\d{1,2}:\d{2}(:\d{2})?(\.\d+)?Z?)?")
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
 
 
 def means_no_label(cell: str) -> bool:
@@ -48,6 +59,33 @@ def has_decimal_comma(cell: str) -> bool:
 def is_fraction(cell: str) -> bool:
     """True for a number that is not a whole number."""
     return is_number(cell) and not float(cell).is_integer()
+
+
+def is_marked_number(cell: str) -> bool:
+    """True for a number with a currency, a per cent sign, accounting brackets or a minus of Unicode."""
+    return not is_number(cell) and _MARKED.fullmatch(cell) is not None
+
+
+def amount_unit(cell: str) -> str | None:
+    """The unit, or what else is beside the digits of an amount, date or time; None for any other text.
+
+    >>> amount_unit("3.5 kg"), amount_unit("-2"), amount_unit("1 234"), amount_unit("03:25"), amount_unit("img3")
+    ('kg', '', '', 'date or time', None)
+    """
+    if _DATE_OR_TIME.fullmatch(cell) and not is_number(cell):
+        return "date or time"
+    if _HEXADECIMAL.fullmatch(cell):
+        return "hexadecimal"
+    if is_number(cell):
+        return ""
+    found = _AMOUNT.fullmatch(cell)
+    has_only_commas = "," in cell and re.fullmatch(r"[\d,]+", cell)  # they may be labels
+    return None if found is None or has_only_commas else found["unit"] or ""
+
+
+def may_have_thousands(cell: str) -> bool:
+    """True for a number such as ``1.250``, which is 1250 where a point separates thousands."""
+    return _THOUSANDS.fullmatch(cell) is not None
 
 
 def to_number(cell: str) -> float:

@@ -19,8 +19,10 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from string import punctuation
 
-from eyebright.sources.cells import has_decimal_comma, is_number, means_no_label
+from eyebright.errors import listing
+from eyebright.sources.cells import amount_unit, has_decimal_comma, is_flag, is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
 from eyebright.sources.targets import TargetColumns
 from eyebright.sources.text_table import TextTable
@@ -33,8 +35,10 @@ SINGULARS = ("label", "class", "class_name", "label_name", "category", "target",
 """Names of columns with one class."""
 
 _UNKNOWN = "?"
+_OTHER_DELIMITERS = ("\n", "\t", "/", "+", "&", "\u3001", "\uff0c", "\uff1b")  # ideographic and full-width commas too
 _DELIMITERS = (",", ";", "|")
 _DELIMITER_NAMES = {" ": "space", ",": "comma", ";": "semicolon", "|": "pipe", "\t": "tab"}
+_MAX_UNITS = 4  # different units of amounts in a column that is a measurement
 _MAX_NUMERIC_CLASSES = 20  # numbers with more distinct values, in more than half of the rows, are a measurement
 
 
@@ -51,15 +55,18 @@ def read_labels(table: TextTable, name: str, delimiter: str | None = None) -> Ta
     """
     cells = _known_cells(table, name)
     if delimiter is None and any(map(_is_list, cells)):
-        return _label_sets(table, name, _parse_lists(table, name, cells), "are lists")
-    found = _find_delimiter(table, name, cells) if delimiter is None else delimiter
-    _check_delimiter(table, name, cells, found)
-    if not found:
-        how = "are not split, no value holds more than one"
-        return _label_sets(table, name, {cell: (cell,) for cell in cells}, how)
-    return _label_sets(
-        table, name, {cell: _split(cell, found) for cell in cells}, f"are split at {_delimiter_text(found)}"
-    )
+        meaning, how = _parse_lists(table, name, cells), "are lists"
+    else:
+        found = _find_delimiter(table, name, cells) if delimiter is None else delimiter
+        _check_delimiter(table, name, cells, found)
+        if delimiter is None and not found:
+            _check_no_other_delimiter(table, name, cells)
+        meaning = {cell: _split(cell, found) if found else (cell,) for cell in cells}
+        how = f"are split at {_delimiter_text(found)}" if found else "are not split, no value holds more than one"
+    if delimiter is None:
+        _check_no_objects(table, name, cells)
+        _check_labels(table, name, meaning)
+    return _label_sets(table, name, meaning, how)
 
 
 def read_class(table: TextTable, name: str) -> TargetColumns:
@@ -101,6 +108,8 @@ def read_labels_or_class(table: TextTable, name: str, delimiter: str | None = No
         _check_no_decimal_commas(table, name, cells)
         if plain_name(name) in PLURALS or _find_delimiter(table, name, cells):
             return read_labels(table, name)
+        _check_no_objects(table, name, cells)
+        _check_no_scores(table, name, {cell: (cell,) for cell in cells})
         return read_class(table, name)
     _check_delimiter(table, name, cells, delimiter)
     return read_labels(table, name, delimiter) if delimiter else read_class(table, name)
@@ -200,16 +209,26 @@ def _check_delimiter(table: TextTable, name: str, cells: Sequence[str], delimite
 def _check_no_measurements(table: TextTable, name: str, cells: Sequence[str]) -> None:
     """Numbers with more than 20 distinct values, in more than half of the rows, are a measurement, not classes.
 
+    So are amounts with a few different units, dates and times.
+
     Raises:
         TableError: the column holds such numbers.
     """
-    numbers = list(filter(is_number, cells))
-    if len(numbers) > _MAX_NUMERIC_CLASSES and len(cells) > len(table) / 2 and len(numbers) >= 0.9 * len(cells):
-        raise table.error(
-            f"column '{name}' holds numbers such as '{numbers[0]}' that look like a measurement, not like labels; "
-            "`kind='numbers'` predicts numbers, `kind='class'` takes each of them for the name of a class",
-            line=table.line_of(name, numbers[0]),
-        )
+    if len(cells) <= max(_MAX_NUMERIC_CLASSES, len(table) / 2):
+        return
+    units = {cell: unit for cell in cells if (unit := amount_unit(cell)) is not None}
+    if plain_name(name) in PLURALS:  # whose cells are split at spaces
+        units = {cell: unit for cell, unit in units.items() if is_number(cell)}
+    if len(units) <= _MAX_NUMERIC_CLASSES or len(units) < 0.9 * len(cells) or len(set(units.values())) > _MAX_UNITS:
+        return
+    first, plain = next(iter(units)), sum(map(is_number, units)) >= 0.9 * len(cells)
+    written = "" if plain else ", once they are written as digits with a decimal point and nothing else"
+    raise table.error(
+        f"column '{name}' holds {'numbers' if plain else 'amounts'} such as '{first}' that look like a measurement, "
+        f"not like labels; `kind='numbers'` predicts numbers{written}, `kind='class'` takes each of them for the name "
+        "of a class",
+        line=table.line_of(name, first),
+    )
 
 
 def _check_no_decimal_commas(table: TextTable, name: str, cells: Sequence[str]) -> None:
@@ -223,6 +242,84 @@ def _check_no_decimal_commas(table: TextTable, name: str, cells: Sequence[str]) 
         "numbers with a decimal point and without thousands separators; `delimiter=','` takes them for labels",
         line=table.line_of(name, commas[0]),
     )
+
+
+# ---------------------------------------------------------------------- what is no list of labels
+
+_OBJECT = re.compile(r"""\{\s*(?:'[^']*'|"[^"]*"|\w+)\s*:.*\}""", re.DOTALL)  # of JSON or Python
+_SCORE = re.compile(r"[^\W\d_].*[:=]\s?(?:0|1|0?\.\d+|[01]\.\d*|\d{1,3}(?:\.\d+)?%)", re.DOTALL)
+_SIGNS = frozenset(punctuation) - {"?"}
+_FLAG = re.compile(r"[\w.]+")
+_BRACKETS = ("()", "[]", "{}")
+
+
+def _check_no_objects(table: TextTable, name: str, cells: Sequence[str]) -> None:
+    """Raises `TableError` for cells such as ``{"cat": 1, "dog": 0}``."""
+    found = next((cell for cell in cells if _OBJECT.fullmatch(cell)), None)
+    if found is not None:
+        raise table.error(
+            f"'{found}' in column '{name}' is an object of JSON, not a list of labels; write the labels that an image "
+            "has, or a 0/1 column for each label",
+            line=table.line_of(name, found),
+        )
+
+
+def _check_no_other_delimiter(table: TextTable, name: str, cells: Sequence[str]) -> None:
+    """Raises `TableError` for cells such as ``cat/dog`` beside ``cat`` and ``dog``, which are not split."""
+    known = set(cells)
+    for mark in _OTHER_DELIMITERS:
+        for cell in cells:
+            parts = [part.strip() for part in cell.split(mark)]
+            if len(parts) > 1 and known.issuperset(parts):
+                raise table.error(
+                    f"'{cell}' in column '{name}' may be one label, or {listing(parts)}; `delimiter` names what is "
+                    "between two labels, and `kind='class'` takes each cell for one class",
+                    line=table.line_of(name, cell),
+                )
+
+
+def _check_labels(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises `TableError` for cells that were cut in brackets or quotes, rows of 0 and 1, and labels with scores."""
+    distinct = {label for labels in meaning.values() for label in labels}  # a column has few labels, and many cells
+    signs = {label for label in distinct if set(label) <= _SIGNS}
+    cut = {label for label in distinct if not _is_balanced(label)}
+    for cell, labels in meaning.items() if signs or cut else ():
+        if len(labels) < 2 or _is_list(cell):
+            continue
+        is_cut = not cut.isdisjoint(labels) and _is_balanced(cell)
+        if is_cut or not signs.isdisjoint(labels):
+            problem = "inside of brackets or quotes, into" if is_cut else "into labels without a letter or digit,"
+            raise table.error(
+                f"'{cell}' in column '{name}' would be split {problem} {listing(labels)}; name what is between two "
+                "labels with `delimiter`, or write a list as JSON does",
+                line=table.line_of(name, cell),
+            )
+    row = next((cell for cell in meaning if len(_FLAG.findall(cell)) > 1), "") if all(map(is_flag, distinct)) else ""
+    if row:
+        raise table.error(
+            f"column '{name}' holds 0 and 1 only, several in a cell, such as '{row}', which may be a row with "
+            "one for each label, or the labels '0' and '1'; write a 0/1 column for each label, or name what is between "
+            "two labels with `delimiter`",
+            line=table.line_of(name, row),
+        )
+    _check_no_scores(table, name, meaning)
+
+
+def _check_no_scores(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises `TableError` for labels such as ``cat:0.9``, if most labels are so."""
+    labels = {label: cell for cell, several in meaning.items() for label in several}
+    scored = list(filter(_SCORE.fullmatch, labels))
+    if len(scored) > len(labels) / 2:
+        raise table.error(
+            f"column '{name}' holds labels with a number each, such as '{scored[0]}', which would be part of the "
+            "label; write the labels that an image has, or name what is between two labels with `delimiter` to take "
+            "them as they are",
+            line=table.line_of(name, labels[scored[0]]),
+        )
+
+
+def _is_balanced(text: str) -> bool:
+    return text.count('"') % 2 == 0 and all(text.count(one) == text.count(other) for one, other in _BRACKETS)
 
 
 # ---------------------------------------------------------------------- lists

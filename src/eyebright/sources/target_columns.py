@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eyebright.errors import TableError, listing
+from eyebright.sources.cells import amount_unit, has_decimal_comma
 from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, asked_columns, named, target_candidates
 from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
@@ -123,4 +124,8 @@ def _content(table: TextTable, name: str) -> str:
         return "numbers with decimals"
     if looks_like_indicator(table, name):
         return "0 and 1"
-    return "whole numbers" if looks_like_numbers(table, name) else "text"
+    if looks_like_numbers(table, name):
+        return "whole numbers"
+    cells = table.columns[name].unique()
+    amounts = [cell for cell in cells if has_decimal_comma(cell) or amount_unit(cell) is not None]
+    return f"amounts such as '{amounts[0]}', which are no plain numbers" if len(amounts) > len(cells) / 2 else "text"

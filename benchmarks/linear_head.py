@@ -34,7 +34,7 @@ from torch import Tensor
 from eyebright.train.linear_head.fit import fit_linear_head
 
 FEATURES = 1280
-STRENGTH = 0.003
+C = 0.003
 BLOCK = 10_000
 
 
@@ -94,7 +94,7 @@ def compare(n: int, k: int, *, rounds: int) -> dict[str, object]:
 
     def ours(_: int) -> float:
         started = time.perf_counter()
-        head = fit_linear_head(features, labels, objective="binary", C=STRENGTH)
+        head = fit_linear_head(features, labels, objective="binary", C=C)
         answers["ours"] = head.outputs(features).sigmoid().numpy()
         return time.perf_counter() - started
 
@@ -120,7 +120,7 @@ def fit_scikit_learn(features: Tensor, labels: Tensor, *, tolerance: float) -> n
     assert scaler.scale_ is not None
     scaler.scale_ = scaler.scale_.clip(min=np.sort(scaler.scale_)[(FEATURES - 1) // 2])  # the lower median, as here
     x = scaler.transform(features.double().numpy())
-    model = LogisticRegression(C=STRENGTH, tol=tolerance, max_iter=10_000)
+    model = LogisticRegression(C=C, tol=tolerance, max_iter=10_000)
     return np.stack([model.fit(x, label).predict_proba(x)[:, 1] for label in labels.T.numpy()], axis=1)
 
 

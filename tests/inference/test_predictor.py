@@ -58,7 +58,7 @@ def scores(predictor: Predictor, images: object, **options: int) -> torch.Tensor
 
 def faster(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaces the measured times of the graph, which depend on the machine."""
-    monkeypatch.setattr(onnx_runtime.GraphMetadata, "faster", which == "onnx")
+    monkeypatch.setattr(onnx_runtime.GraphMetadata, "onnx_is_faster", which == "onnx")
 
 
 def test_every_runtime_gives_the_probabilities_of_the_model(with_graph: Path, photos: list[Path]) -> None:
@@ -315,7 +315,7 @@ def test_a_graph_for_other_pixels_is_not_used(with_graph: Path, monkeypatch: pyt
     runtime = load_predictor(with_graph, device="cpu").runtime
     assert (
         str(runtime)
-        == f"torch, float32: {GRAPH} was exported for the pixels 'legacy-1'; export it again with save_onnx"
+        == f"torch, float32: {GRAPH} was exported for preprocessing version 'legacy-1'; export it again with save_onnx"
     )
 
 

@@ -97,8 +97,8 @@ def test_ordered_classes_are_yes_below_no_at_and_unknown_above_the_class(folder:
 def test_the_loss_of_ordered_classes_falls_with_the_penalty(folder: Path, table: pd.DataFrame) -> None:
     learner = learner_of(folder, table, "ordinal")
     losses: list[float] = []
-    for strength in (1e-6, 1e-4, 1e-2):
-        learner.fit_head(C=strength)
+    for C in (1e-6, 1e-4, 1e-2):
+        learner.fit_head(C=C)
         losses.append(learner.validate(0)[0])
     assert losses == sorted(losses, reverse=True)
 
@@ -111,7 +111,7 @@ def test_the_head_becomes_pooling_and_one_layer_and_the_backbone_stays(folder: P
     assert layers == ["AdaptiveConcatPool2d", "Flatten", "Linear"]
     assert all(torch.equal(tensor, backbone[name]) for name, tensor in learner.model.body.state_dict().items())
     assert learner.model.description.lin_ftrs == ()
-    assert head.strengths
+    assert head.C_choices
     assert learner.manifest().scores["mAP"] == pytest.approx(learner.validate()[1])
 
 

@@ -34,7 +34,7 @@ from eyebright.image.warp import Warp
 from eyebright.types import Size
 
 PixelsVersion = Literal["legacy-1", "canonical-1"]
-"""The versions of the pixels that a model is evaluated with; a saved model keeps its own."""
+"""The versions of the decoding and resizing that a model is evaluated with; a saved model keeps its own."""
 
 CANONICAL: PixelsVersion = "canonical-1"
 LIBRARY_PIXELS: PixelsVersion = "legacy-1"

@@ -20,7 +20,7 @@ from eyebright.types import Size
 
 _SMALL = 4_000_000  # pixels; smaller images are not counted
 _BYTES_PER_PIXEL = 9  # of a progressive JPEG, the most of all formats, see eyebright.image.decode.MAX_PIXELS
-_PART = 2  # the images that are decoded at once take at most the available memory divided by this
+_MEMORY_FRACTION = 0.5  # of the available memory, for the images that are decoded at once
 _IN_USE, _LIMIT = 0, 1
 
 
@@ -28,7 +28,8 @@ class MemoryBudget:
     """The bytes that images take while they are decoded, and their limit; for threads, or for processes.
 
     Args:
-        context: of the processes that share it, which must be its forks; None: the threads of this process share it.
+        context: a ``fork`` context whose processes share the budget (they must be forked after it is made); None: the
+            threads of this process share it.
 
     Raises:
         OSError: the system has no more semaphores that processes can share.
@@ -39,23 +40,23 @@ class MemoryBudget:
         self._bytes: Any = [0, 0] if context is None else context.RawArray("q", 2)
 
     @contextmanager
-    def reserved(self, count: int) -> Generator[None]:
-        """Waits until so many bytes are free; within it they are in use."""
+    def reserved(self, n_bytes: int) -> Generator[None]:
+        """A context manager that waits until ``n_bytes`` are free, and holds them until it is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._fits(count))
-            self._bytes[_IN_USE] += count
+            self._changed.wait_for(lambda: self._fits(n_bytes))
+            self._bytes[_IN_USE] += n_bytes
         try:
             yield
         finally:
             with self._changed:
-                self._bytes[_IN_USE] -= count
+                self._bytes[_IN_USE] -= n_bytes
                 self._changed.notify_all()
 
-    def _fits(self, count: int) -> bool:
+    def _fits(self, n_bytes: int) -> bool:
         if not self._bytes[_IN_USE]:
-            self._bytes[_LIMIT] = available_memory() // _PART
+            self._bytes[_LIMIT] = int(available_memory() * _MEMORY_FRACTION)
             return True
-        return self._bytes[_IN_USE] + count <= self._bytes[_LIMIT]
+        return self._bytes[_IN_USE] + n_bytes <= self._bytes[_LIMIT]
 
 
 class _Current:
@@ -81,10 +82,10 @@ def use_budget(budget: MemoryBudget) -> None:
 
 
 def decode_memory(size: Size | tuple[int, int]) -> AbstractContextManager[None]:
-    """Within it an image is decoded, and its pixels used; entering waits while other large images take the memory.
+    """A context manager that reserves the memory for decoding an image; entering it waits while others take the memory.
 
-    Within another one of the same thread it does nothing, so that what decodes and then resizes an image can enclose
-    both.
+    Nested in another one of the same thread it does nothing (it is reentrant), so a function that decodes and resizes
+    can hold it around both.
 
     Args:
         size: (height, width) of the image in its file.
@@ -94,12 +95,12 @@ def decode_memory(size: Size | tuple[int, int]) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _reserved_once(count: int) -> Generator[None]:
+def _reserved_once(n_bytes: int) -> Generator[None]:
     thread = _CURRENT.thread
     if getattr(thread, "has_reserved", False):
         yield
         return
-    with _CURRENT.budget.reserved(count):
+    with _CURRENT.budget.reserved(n_bytes):
         thread.has_reserved = True
         try:
             yield

@@ -42,7 +42,8 @@ class Manifest:
         model: the architecture, its head and its input.
         decision: calibration, thresholds and the fitted target block.
         preprocessing: the transforms of validation images.
-        pixels_version: the version of the pixels that the model was evaluated with, see `eyebright.image.canonical`.
+        pixels_version: the version of the decoding and resizing that the model was evaluated with, see
+            `eyebright.image.canonical`.
         scores: the scores of the validation images, by metric.
         training: the settings of training: seed, epochs, learning rates.
         data: a summary of the data: number of images, fingerprint.
@@ -137,8 +138,8 @@ def _read(data: dict[str, Any]) -> Manifest:
     pixels_version, known = data["pixels"], get_args(PixelsVersion)
     if pixels_version not in known:
         raise ArtifactError(
-            f"the model was evaluated with pixels {short_repr(pixels_version)}, and this version of eyebright"
-            f" has only {listing(known)}: update eyebright"
+            f"the model was evaluated with preprocessing version {short_repr(pixels_version)}, and this version"
+            f" of eyebright has only {listing(known)}: update eyebright"
         )
     return Manifest(
         model=ModelDescription.from_json(data["model"]),

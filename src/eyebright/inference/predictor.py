@@ -128,7 +128,7 @@ class Predictor:
         Args:
             sources: one image, or a list of images, each a path, bytes, an array, a tensor or a Pillow image.
             bs: number of images in a batch.
-            workers: number of threads that read images; None for torch's number of threads.
+            workers: number of threads that read images; None for `torch.get_num_threads`.
 
         Raises:
             InputError: a source has another type, or a number is not a whole number of at least 1.
@@ -156,7 +156,7 @@ class Predictor:
         Args:
             sources: images, each a path, bytes, an array, a tensor or a Pillow image.
             bs: number of images in a batch.
-            workers: number of threads that read images; None for torch's number of threads.
+            workers: number of threads that read images; None for `torch.get_num_threads`.
 
         Yields:
             The prediction for an image, or the reason why it could not be read.
@@ -249,10 +249,10 @@ def load_predictor(
         precision: dtype in which the backbone computes. ``"bfloat16"`` is faster than ``"float32"`` on some machines
             and costs accuracy: on 200 photographs probabilities changed by 0.006 on average and 0.09 at most, and 5
             predictions changed.
-        threads: number of CPU threads per batch; None for torch's number.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
         fast_decode: let the JPEG decoder reduce large images, and resize them in 8 bits: faster, but not exactly the
-            pixels that the model was evaluated with (docs/why.md has the differences). Models with the pixels
-            ``legacy-1`` are always read so.
+            pixels that the model was evaluated with (docs/why.md has the differences). Models of
+            preprocessing version ``legacy-1`` are always read so.
 
     Raises:
         ArtifactError: the folder contains no complete model, or one that this version cannot read.

@@ -13,7 +13,7 @@ from eyebright.metrics.values import in_same_shape
 
 
 def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p"]:
-    """The Euclidean distance of each point from its target, in the units given; NaN where the point is unlabelled.
+    """The Euclidean distance of each point from its target, in the units of the inputs; NaN for an unlabelled point.
 
     Args:
         predicted: (x, y) of each point, of the target's shape or flat, (n, 2p).
@@ -29,7 +29,7 @@ def point_errors(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2
 
 
 def mean_point_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"]) -> float:
-    """The mean distance of the labelled points from their targets, in the units given; NaN if no point is labelled.
+    """The mean distance of labelled points from their targets, in the units of the inputs; NaN if none is labelled.
 
     Args:
         predicted: as in `point_errors`.
@@ -47,7 +47,7 @@ def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, ra
     Args:
         predicted: as in `point_errors`.
         target: as in `point_errors`.
-        radius: a labelled point is correct if its distance from its target is at most this, in the units given.
+        radius: a labelled point is correct if its distance from its target is at most this, in the units of the inputs.
 
     Raises:
         InputError: the shapes do not fit.
@@ -56,6 +56,7 @@ def pck(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n p 2"], *, ra
     return float((errors <= radius).double().mean())
 
 
+# The meter's inputs are in pixels of the image.
 point_error = Metric("point_error", mean_point_error, takes="values", higher_is_better=False, title="mean pixel error")
 
 

@@ -12,7 +12,7 @@ from eyebright.metrics.meter import Metric
 
 
 def mean_absolute_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The mean absolute error (MAE), in the units given; NaN if no target is known.
+    """The mean absolute error (MAE), in the units of the inputs; NaN if no target is known.
 
     Raises:
         InputError: the shapes do not fit.
@@ -21,7 +21,7 @@ def mean_absolute_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor,
 
 
 def root_mean_squared_error(predicted: Float[Tensor, "n ..."], target: Float[Tensor, "n ..."]) -> float:
-    """The root mean squared error (RMSE), in the units given; NaN if no target is known.
+    """The root mean squared error (RMSE), in the units of the inputs; NaN if no target is known.
 
     Raises:
         InputError: the shapes do not fit.

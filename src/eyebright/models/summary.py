@@ -136,7 +136,7 @@ def summarize(model: ImageModel, sample_shape: tuple[int, ...]) -> ModelSummary:
     )
 
 
-def _output_shapes(model: ImageModel, image: tuple[int, ...]) -> dict[nn.Module, tuple[int, ...]]:
+def _output_shapes(model: ImageModel, image_shape: tuple[int, ...]) -> dict[nn.Module, tuple[int, ...]]:
     shapes: dict[nn.Module, tuple[int, ...]] = {}
 
     def record(layer: nn.Module, _inputs: object, output: object) -> None:
@@ -146,7 +146,7 @@ def _output_shapes(model: ImageModel, image: tuple[int, ...]) -> dict[nn.Module,
     hooks = [layer.register_forward_hook(record) for layer in model.modules()]
     try:
         with modes_restored(model), torch.no_grad():
-            model.eval()(model.mean.new_zeros(1, *image))
+            model.eval()(model.mean.new_zeros(1, *image_shape))
     finally:
         for hook in hooks:
             hook.remove()

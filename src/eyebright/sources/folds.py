@@ -25,7 +25,7 @@ def assign_folds(labels: LabelMatrix, n_folds: int, *, groups: Codes | None = No
     Raises:
         InputError: there are fewer items or groups than folds.
     """
-    n = len(labels.counts)
+    n = len(labels.labels_per_item)
     check_count("n_folds", n_folds)
     units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
     n_units = int(units.max(initial=-1)) + 1
@@ -71,7 +71,7 @@ def _counts_by_unit(
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
     n_labels = max(len(labels.names), 1)
-    keys = ranks[np.repeat(units, labels.counts)] * n_labels + labels.codes
+    keys = ranks[np.repeat(units, labels.labels_per_item)] * n_labels + labels.codes
     unique, counts = np.unique(keys, return_counts=True)
     return (order[unique // n_labels], unique % n_labels), counts
 

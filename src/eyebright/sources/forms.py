@@ -16,7 +16,7 @@ from eyebright.sources.indicator_columns import looks_like_indicator, read_indic
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
 from eyebright.sources.number_columns import looks_like_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
-from eyebright.sources.stratify import LabelMatrix, number_strata
+from eyebright.sources.stratify import LabelMatrix, regression_strata
 from eyebright.sources.targets import TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetBlock, TargetForm
@@ -169,7 +169,7 @@ def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) ->
     """Strata of images with similar numbers, large enough that each has a validation image."""
     assert isinstance(targets, np.ndarray)
     count = int(len(targets) * min(valid_pct, 1 - valid_pct))
-    return LabelMatrix.of_array(number_strata(targets, min(max(count, 1), _MAX_STRATA))[:, None])
+    return LabelMatrix.of_array(regression_strata(targets, min(max(count, 1), _MAX_STRATA))[:, None])
 
 
 _LABELS_NOTE = "every label keeps its share and has a training image"

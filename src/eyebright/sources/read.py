@@ -47,8 +47,8 @@ def read_source(
             ``"numbers"``; None: detected from the table or folder, but never ratings.
         mirror: pairs of points that exchange their names in a mirrored image, such as ``"left_eye:right_eye"``, several
             separated by commas; ``"none"``: no points do; None: detected by left and right in the names.
-        unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels,
-            if the points do not look like something else.
+        unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels;
+            an `InputError` if the points look like fractions or percentages.
 
     Raises:
         InputError: there is no such file or folder, or its content is invalid or ambiguous.

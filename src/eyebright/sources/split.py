@@ -149,8 +149,10 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
     matrix = LabelMatrix.of(labels)
 
     def splitter(items: Any) -> Split:
-        if len(matrix.counts) != len(items):
-            raise DataError(f"there are labels for {len(matrix.counts)} items, and there are {len(items)} items")
+        if len(matrix.labels_per_item) != len(items):
+            raise DataError(
+                f"there are labels for {len(matrix.labels_per_item)} items, and there are {len(items)} items"
+            )
         order = permutation(len(items), seed)
         is_valid = iterative_split(matrix, order, valid_pct)[order]
         return Indices(order[~is_valid]), Indices(order[is_valid])

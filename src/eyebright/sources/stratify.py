@@ -14,9 +14,9 @@ from eyebright.sources.categorical import Codes, Mask
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
 
-_MAX_EXCESS = 1.25
-"""How many times the asked share may be for validation; beyond that the last items in the order go back to training.
-By the same factor it may be smaller; below that further items are for validation.
+_MAX_RATIO = 1.25
+"""The validation set has at most this many times the requested share of items (the last items in the order go back to
+training), and at least the requested share divided by it (further items are added).
 
 Each label is rounded on its own, so several rare labels on the same few items add up: in 3 % of 1,500 random sets of 20
 to 160 items with up to 50 labels the share would be exceeded by more than a quarter, by 63 % at most. The value is a
@@ -29,35 +29,35 @@ class LabelMatrix(NamedTuple):
 
     Args:
         names: the unique labels.
-        counts: how many labels each item has.
+        labels_per_item: the number of labels of each item.
         codes: the labels of the first item, then of the second, and so on, as indices in ``names``.
     """
 
     names: list[str]
-    counts: Codes
+    labels_per_item: Codes
     codes: Codes
 
     @staticmethod
     def of(labels: Iterable[Iterable[str]]) -> "LabelMatrix":
         """The labels of items; a label that an item has twice counts once."""
         code_of: dict[str, int] = {}
-        counts, codes = array("i"), array("i")
+        labels_per_item, codes = array("i"), array("i")
         for several in map(frozenset, labels):
-            counts.append(len(several))
+            labels_per_item.append(len(several))
             for label in several:
                 codes.append(code_of.setdefault(label, len(code_of)))
-        return LabelMatrix(list(code_of), np.array(counts, dtype=np.int32), np.array(codes, dtype=np.int32))
+        return LabelMatrix(list(code_of), np.array(labels_per_item, dtype=np.int32), np.array(codes, dtype=np.int32))
 
     @staticmethod
-    def of_categorical(labels: Sequence[Iterable[str]], rows: Codes) -> "LabelMatrix":
+    def of_categorical(categories: Sequence[Iterable[str]], codes: Codes) -> "LabelMatrix":
         """The labels of items, given as unique sets of labels and the index of each item's set.
 
         Args:
-            labels: the unique sets of labels.
-            rows: shape (n,), for each item the index of its set.
+            categories: the unique sets of labels.
+            codes: shape (n,), for each item the index of its set in ``categories``.
         """
-        unique = LabelMatrix.of(labels)
-        return LabelMatrix(unique.names, unique.counts[rows], unique.codes[unique.positions(rows)])
+        unique = LabelMatrix.of(categories)
+        return LabelMatrix(unique.names, unique.labels_per_item[codes], unique.codes[unique.positions(codes)])
 
     @staticmethod
     def of_array(labels: Codes) -> "LabelMatrix":
@@ -74,8 +74,8 @@ class LabelMatrix(NamedTuple):
 
     def positions(self, items: "IndexArray | Codes") -> IndexArray:
         """The positions in ``codes`` of the labels of these items, item after item."""
-        counts = self.counts[items]
-        starts = (np.cumsum(self.counts) - self.counts)[items]  # of each item's labels in ``codes``
+        counts = self.labels_per_item[items]
+        starts = (np.cumsum(self.labels_per_item) - self.labels_per_item)[items]  # of each item's labels in ``codes``
         positions = np.repeat(starts - (np.cumsum(counts) - counts), counts)
         positions += np.arange(len(positions))
         return positions
@@ -83,18 +83,19 @@ class LabelMatrix(NamedTuple):
     def items_by_label(self, order: IndexArray) -> dict[str, Codes]:
         """For each label the items that have it, in ``order``."""
         codes = self.codes[self.positions(order)]
-        items = np.repeat(order.astype(np.int32), self.counts[order])
+        items = np.repeat(order.astype(np.int32), self.labels_per_item[order])
         return {name: items[at] for name, at in zip(self.names, grouped(codes, len(self.names)), strict=True)}
 
 
 def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mask:
     """Whether each item is for validation, shape (n,), by a one-pass variant of iterative stratification.
 
-    The labels are ordered once, by their counts (Sechidis et al., 2011, ECML PKDD, choose the rarest remaining label
-    again after each). They are split one after the other, the rarest first: of its items that are not assigned yet, as
-    many are for validation as its share still needs. What is lost by rounding is carried on to the next label: of many
-    classes of two items each, a share of the classes has a validation item, so that the share of all items is right as
-    well. Every label keeps a training item. Items without a label are split last.
+    The labels are ordered once, by their numbers of items (Sechidis et al., 2011, ECML PKDD, choose the rarest
+    remaining label again after each). They are split one after the other, the rarest first: of the label's unassigned
+    items, as many go to validation as are missing from ``share`` of its items. The rounding error is carried on to the
+    next label. Otherwise, with many classes of two items and a share of 0.2, each would round to 0 validation items; so
+    about two of five classes get one, and the total is right. Every label keeps a training item. Items without a label
+    are split last.
 
     Args:
         labels: the labels of the items.
@@ -102,7 +103,7 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
         share: the validation share, in [0, 1).
     """
     items_by_label = labels.items_by_label(order)
-    unlabelled = order[labels.counts[order] == 0]
+    unlabelled = order[labels.labels_per_item[order] == 0]
     is_valid, is_assigned = np.zeros((2, len(order)), dtype=np.bool_)
     carried = 0.0  # validation items that rounding has lost so far, negative if it has added some
     for items, min_train in [*((items, 1) for items in _rarest_first(items_by_label)), (unlabelled, 0)]:
@@ -116,17 +117,18 @@ def iterative_split(labels: LabelMatrix, order: IndexArray, share: float) -> Mas
     for items in _by_first_item(items_by_label, order):
         if is_valid[items].all():
             is_valid[items[0]] = False
-    too_many = int(np.count_nonzero(is_valid)) - math.ceil(_MAX_EXCESS * share * len(order))
+    too_many = int(np.count_nonzero(is_valid)) - math.ceil(_MAX_RATIO * share * len(order))
     if too_many > 0:
         is_valid[order[is_valid[order]][-too_many:]] = False
-    _fill(is_valid, labels, order, math.floor(share * len(order) / _MAX_EXCESS))
+    _fill(is_valid, labels, order, math.floor(share * len(order) / _MAX_RATIO))
     return is_valid
 
 
 def _fill(is_valid: Mask, labels: LabelMatrix, order: IndexArray, least: int) -> None:
     """Takes training items for validation until there are ``least``; no label loses its last training item.
 
-    Rounding each label on its own can leave too few, too: labels on few items that occur together need none each.
+    Rounding each label on its own can leave too few, too: several rare labels on the same few items each round to 0
+    validation items.
     """
     missing = least - int(np.count_nonzero(is_valid))
     if missing <= 0:
@@ -144,10 +146,10 @@ def _fill(is_valid: Mask, labels: LabelMatrix, order: IndexArray, least: int) ->
 
 
 def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: float) -> Mask:
-    """Whether each group is for validation as a whole, so that about the share of each label's items is.
+    """Whether each group goes to validation, shape (number of groups,), with about ``share`` of each label's items.
 
-    Labels are split one after the other, the rarest first: a group is for validation if that brings the label nearer to
-    its share. What is missing or too much after a label is carried on to the next one. Every label keeps a training
+    Labels are split one after the other, the rarest first: a group goes to validation if that brings the label nearer
+    to its share. What is missing or too much after a label is carried on to the next one. Every label keeps a training
     group, and at least one group is for validation if another can be for training.
 
     Args:
@@ -164,14 +166,17 @@ def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: fl
     sizes = np.bincount(groups, minlength=n_groups)
     carried, most_carried = 0.0, int(sizes.max(initial=0)) / 2  # items; at most half of the largest group
     for items in [*_rarest_first(items_by_label), all_items]:
-        counts = np.bincount(groups[items], minlength=n_groups)  # of the label's items in each group
-        wanted = min(max(share * len(items) - int(counts[is_valid].sum()), 0.0), int(counts[~is_assigned].sum()))
+        items_per_group = np.bincount(groups[items], minlength=n_groups)  # only items with the label
+        wanted = min(
+            max(share * len(items) - int(items_per_group[is_valid].sum()), 0.0),
+            int(items_per_group[~is_assigned].sum()),
+        )
         missing = wanted + carried
-        with_label = np.flatnonzero(counts)
+        with_label = np.flatnonzero(items_per_group)
         for group in with_label[np.argsort(rank[with_label])].tolist():
-            if not is_assigned[group] and counts[group] / 2 < missing:
+            if not is_assigned[group] and items_per_group[group] / 2 < missing:
                 is_valid[group] = True
-                missing -= int(counts[group])
+                missing -= int(items_per_group[group])
             is_assigned[group] = True
         carried = min(max(missing, -most_carried), most_carried)
     for items in items_by_label.values():
@@ -179,25 +184,25 @@ def group_split(labels: LabelMatrix, groups: Codes, order: IndexArray, share: fl
         if is_valid[with_label].all():
             is_valid[with_label[np.argmin(sizes[with_label])]] = False
     if not is_valid.any() and share > 0:
-        _validate_one(is_valid, items_by_label.values(), groups, sizes)
+        _add_one_to_valid(is_valid, items_by_label.values(), groups, sizes)
     return is_valid
 
 
-def number_strata(numbers: Floats, count: int) -> Codes:
-    """Shape (n,): the stratum of each item. Items with similar numbers share a stratum, and strata are equally large.
+def regression_strata(targets: Floats, count: int) -> Codes:
+    """Shape (n,): the stratum of each item. Items with similar targets share a stratum, and strata are equally large.
 
-    One number alone is sorted. Of several, all but the last are put into bins; bins are walked through in a serpentine
-    order, so that neighbours are similar in all numbers. Unknown numbers (NaN) come before all others.
+    One target alone is sorted. Of several, all but the last are put into bins; bins are walked through in a serpentine
+    order, so that neighbours are similar in all targets. Unknown targets (NaN) come before all others.
 
     Args:
-        numbers: shape (n, k).
+        targets: shape (n, k), the regression targets; NaN where unknown.
         count: the number of strata.
     """
-    n, k = numbers.shape
+    n, k = targets.shape
     bins = max(round(count ** (1 / k)), 1)
     keys: list[IndexArray] = []
     direction = np.ones(n, dtype=np.int64)
-    for j, column in enumerate(np.where(np.isnan(numbers), -np.inf, numbers).T):
+    for j, column in enumerate(np.where(np.isnan(targets), -np.inf, targets).T):
         rank = np.empty(n, dtype=np.int64)
         rank[np.argsort(column, kind="stable")] = np.arange(n)
         key = rank if j == k - 1 else rank * bins // n
@@ -215,7 +220,7 @@ def grouped(codes: "Codes | IndexArray", count: int) -> list[IndexArray]:
 
 
 def _rarest_first(items_by_label: dict[str, Codes]) -> list[Codes]:
-    """The items of each label; labels are ordered by their counts, then by name."""
+    """The items of each label; labels are ordered by their numbers of items, then by name."""
     return [items for _, items in sorted(items_by_label.items(), key=lambda entry: (len(entry[1]), entry[0]))]
 
 
@@ -232,8 +237,8 @@ def _ranks(order: IndexArray) -> IndexArray:
     return ranks
 
 
-def _validate_one(is_valid: Mask, label_items: Iterable[Codes], groups: Codes, sizes: np.ndarray[Any, Any]) -> None:
-    """Puts the smallest group into validation without which every label still has a training group."""
+def _add_one_to_valid(is_valid: Mask, label_items: Iterable[Codes], groups: Codes, sizes: np.ndarray[Any, Any]) -> None:
+    """Puts one group into validation: the smallest one without which every label still has a training group."""
     groups_of_labels = [np.unique(groups[items]) for items in label_items]
     needed = {int(of_label[0]) for of_label in groups_of_labels if len(of_label) == 1}
     candidates = [group for group in np.argsort(sizes, kind="stable").tolist() if sizes[group] and group not in needed]

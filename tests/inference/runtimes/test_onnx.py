@@ -44,7 +44,7 @@ def test_the_metadata_has_the_fingerprint_and_the_times_of_both_runtimes() -> No
     assert metadata.pixels_version == CANONICAL
     assert metadata.torch_ms > 0
     assert metadata.onnx_ms > 0
-    assert metadata.faster == (metadata.onnx_ms < metadata.torch_ms)
+    assert metadata.onnx_is_faster == (metadata.onnx_ms < metadata.torch_ms)
 
 
 def test_the_metadata_of_old_and_new_graphs_are_read() -> None:

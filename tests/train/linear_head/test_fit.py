@@ -123,7 +123,7 @@ def test_constant_features_have_no_weight_and_are_said() -> None:
     features[:, 3], features[:, 7] = 0.0, 123.456
     head = assert_labels_equal(features, random_labels(features, 2), 0.3)
     assert not head.weight[:, [3, 7]].any()
-    assert head.notes == ("2 of 10 features are the same for every image, and do not count",)
+    assert head.notes == ("2 of 10 features are constant, and are ignored",)
 
 
 @pytest.mark.parametrize("C", [1e-3, 0.1, 10.0])
@@ -168,7 +168,7 @@ def test_numbers_equal_ridge(n: int, d: int, C: float, weighted: bool) -> None:
 
 @pytest.mark.parametrize("objective", ["binary", "multinomial"])
 def test_float32_reaches_the_same_probabilities(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_CELLS", 0)
+    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_MAX_SIZE", 0)
     features = random_features(400, 100)
     labels = random_labels(features, 4, share=0.4)
     targets = labels if objective == "binary" else labels.argmax(dim=1)
@@ -190,7 +190,7 @@ def test_outputs_that_do_not_converge_in_float32_are_fitted_in_float64(monkeypat
         dtypes.append(dtype)
         return principal_basis(features, dtype=dtype)
 
-    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_CELLS", 0)
+    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_MAX_SIZE", 0)
     monkeypatch.setattr("eyebright.train.linear_head.fit.principal_basis", recorded)
     monkeypatch.setitem(_MAX_PRODUCTS, torch.float32, 1)  # as if more would not help
     features = random_features(150, 60)
@@ -216,7 +216,7 @@ def test_labels_in_several_batches_are_the_same(monkeypatch: pytest.MonkeyPatch)
     features = random_features(100, 30)
     targets = random_labels(features, 7)
     together = fit_linear_head(features, targets, objective="binary", C=0.1)
-    monkeypatch.setattr("eyebright.train.linear_head.fit._BATCH_CELLS", 200)
+    monkeypatch.setattr("eyebright.train.linear_head.fit._BATCH_MAX_SIZE", 200)
     apart = fit_linear_head(features, targets, objective="binary", C=0.1)
     torch.testing.assert_close(together.weight, apart.weight, atol=1e-6, rtol=1e-4)
 
@@ -230,9 +230,9 @@ def test_a_label_without_positives_or_negatives_is_constant_and_said() -> None:
     assert not head.weight[1:].any()
     assert head.bias[1:].sigmoid().tolist() == pytest.approx([0.5 / 41, 50.5 / 51, 0.5])
     assert head.notes == (
-        "the label 'd' has no image with a known value: the answer is the same for every image",
-        "the label 'b' has no image that has it: the answer is the same for every image",
-        "the label 'c' has no image without it: the answer is the same for every image",
+        "the label 'd' has no image with a known value: the prediction is the same for every image",
+        "the label 'b' has no image that has it: the prediction is the same for every image",
+        "the label 'c' has no image without it: the prediction is the same for every image",
     )
     alone = fit_linear_head(features, targets[:, :1], objective="binary", C=1.0)
     torch.testing.assert_close(head.weight[:1], alone.weight)
@@ -250,7 +250,7 @@ def test_a_class_without_images_is_never_the_answer(present: int) -> None:
     torch.testing.assert_close(outputs[:, kept].softmax(dim=1), alone.outputs(features).softmax(dim=1))
     share = outputs.softmax(dim=1)[:, 1]
     assert share.mean() == pytest.approx(0.5 / 100, rel=0.5)
-    assert head.notes[0].endswith("no image: it is never the answer")
+    assert head.notes[0].endswith("no image: it is never predicted")
 
 
 def test_one_class_only_is_the_answer_for_every_image() -> None:
@@ -264,7 +264,7 @@ def test_one_number_only_is_the_answer_for_every_image() -> None:
     targets[:, 1] = torch.arange(20)
     head = fit_linear_head(random_features(20, 5), targets, objective="squared", C=1.0)
     assert head.outputs(random_features(3, 5, seed=9))[:, 0].tolist() == [7.5, 7.5, 7.5]
-    assert head.notes == ("the number '0' has one value only: the answer is the same for every image",)
+    assert head.notes == ("the number '0' has one value only: the prediction is the same for every image",)
 
 
 def test_features_that_are_all_constant_give_the_shares() -> None:
@@ -273,7 +273,7 @@ def test_features_that_are_all_constant_give_the_shares() -> None:
     head = fit_linear_head(torch.ones(40, 6), targets, objective="binary", C=1.0)
     assert not head.weight.any()
     assert float(head.bias.sigmoid()) == pytest.approx(0.25, abs=TOLERANCE)
-    assert head.notes == ("all 6 features are the same for every image: so is every answer",)
+    assert head.notes == ("all 6 features are constant, so every prediction is the same",)
 
 
 def test_one_image_per_label_works() -> None:

@@ -37,7 +37,7 @@ def export_onnx(model: ImageModel, size: Size, *, fingerprint: str, pixels_versi
         model: a model in float32, on the CPU.
         size: (height, width) of the images.
         fingerprint: the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
-        pixels_version: the version of the pixels that the model is evaluated with.
+        pixels_version: the version of the decoding and resizing that the model is evaluated with.
 
     Raises:
         MissingExtraError: the packages of ``eyebright[onnx]`` are not installed.

@@ -30,8 +30,9 @@ class GraphMetadata:
         torch_ms: milliseconds per image in torch, with fused batch norms, on the machine that exported the graph; 0 if
             the export did not measure.
         onnx_ms: the same in ONNX Runtime.
-        pixels_version: of the pixels that the graph takes: uint8 for `LIBRARY_PIXELS`, float32 in [0, 1] for
-            `CANONICAL`; graphs that were exported before there were canonical pixels have no such entry.
+        pixels_version: the version of the decoding and resizing of the images that the graph takes: uint8 for
+            `LIBRARY_PIXELS`, float32 in [0, 1] for `CANONICAL`; graphs that were exported before there were canonical
+            pixels have no such entry.
     """
 
     fingerprint: str
@@ -53,13 +54,13 @@ class GraphMetadata:
         return GraphMetadata(**data, pixels_version=pixels_version)
 
     @property
-    def faster(self) -> bool:
+    def onnx_is_faster(self) -> bool:
         """True if ONNX Runtime was faster than torch."""
         return self.onnx_ms < self.torch_ms
 
     def __str__(self) -> str:
         times = f"{self.onnx_ms:.3g} ms per image, torch {self.torch_ms:.3g} ms, when the graph was exported"
-        return f"ONNX Runtime is {'faster' if self.faster else 'slower'}: {times}"
+        return f"ONNX Runtime is {'faster' if self.onnx_is_faster else 'slower'}: {times}"
 
 
 def load_onnx_runtime(
@@ -70,7 +71,7 @@ def load_onnx_runtime(
     Args:
         graph: an ONNX graph from `eyebright.inference.runtimes.onnx_export.export_onnx`.
         name: the name of the graph in error messages.
-        threads: number of CPU threads per batch; None for torch's number.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
         why: the reason why this runtime was chosen.
 
     Raises:

@@ -33,14 +33,14 @@ class SavedModel:
     """A saved model, whose weights are loaded only when a runtime needs them.
 
     Args:
-        graph: the path of its ONNX graph; the file need not exist.
+        onnx_path: the path of its ONNX graph; the file need not exist.
         size: the size of its preprocessed images; None if they have different sizes.
-        pixels_version: the version of their pixels.
+        pixels_version: the version of the decoding and resizing that makes them, ``"legacy-1"`` or ``"canonical-1"``.
         load_model: returns the model with its weights.
         read_fingerprint: returns the hash of the model, see `eyebright.inference.model_folder.fingerprint`.
     """
 
-    graph: Path
+    onnx_path: Path
     size: Size | None
     pixels_version: PixelsVersion
     load_model: Callable[[], ImageModel]
@@ -55,7 +55,7 @@ class RuntimeOptions:
         name: ``"torch"``, ``"onnx"``, or ``"auto"`` for the faster one.
         precision: dtype in which the backbone computes.
         device: as in `eyebright._system.device.choose_device`; with ``"onnx"`` None is the CPU.
-        threads: number of CPU threads per batch; None for torch's number.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
 
     Raises:
         InputError: a runtime or precision is unknown, the device does not exist, or ONNX Runtime cannot be used with
@@ -110,8 +110,8 @@ def choose_runtime(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     if options.name == "onnx":
         return _onnx(saved, options)
     reason = options.why_not_onnx
-    if reason is None and not saved.graph.is_file():
-        reason = f"there is no {saved.graph.name} in the model folder"
+    if reason is None and not saved.onnx_path.is_file():
+        reason = f"there is no {saved.onnx_path.name} in the model folder"
     return _faster(saved, options) if reason is None else _torch(saved, options, reason)
 
 
@@ -123,7 +123,7 @@ def _torch(saved: SavedModel, options: RuntimeOptions, why: str) -> Runtime:
 
 def _onnx(saved: SavedModel, options: RuntimeOptions) -> Runtime:
     """ONNX Runtime with the graph in the folder, or with one that is exported now."""
-    if saved.graph.is_file():
+    if saved.onnx_path.is_file():
         runtime, metadata = _read_graph(saved, options)
         if _fits(metadata, saved):
             return runtime
@@ -147,11 +147,11 @@ def _faster(saved: SavedModel, options: RuntimeOptions) -> Runtime:
         other = (
             "from other weights"
             if metadata.pixels_version == saved.pixels_version
-            else f"for the pixels '{metadata.pixels_version}'"
+            else f"for preprocessing version '{metadata.pixels_version}'"
         )
-        why = f"{saved.graph.name} was exported {other}; export it again with save_onnx"
+        why = f"{saved.onnx_path.name} was exported {other}; export it again with save_onnx"
         return _torch(saved, options, why)
-    return replace(runtime, why=str(metadata)) if metadata.faster else _torch(saved, options, str(metadata))
+    return replace(runtime, why=str(metadata)) if metadata.onnx_is_faster else _torch(saved, options, str(metadata))
 
 
 def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
@@ -160,4 +160,4 @@ def _fits(metadata: GraphMetadata, saved: SavedModel) -> bool:
 
 
 def _read_graph(saved: SavedModel, options: RuntimeOptions) -> tuple[Runtime, GraphMetadata]:
-    return load_onnx_runtime(read_graph(saved.graph), name=f"'{saved.graph}'", threads=options.threads)
+    return load_onnx_runtime(read_graph(saved.onnx_path), name=f"'{saved.onnx_path}'", threads=options.threads)

@@ -27,7 +27,7 @@ def torch_runtime(
         model: the model; it is not changed.
         device: the device of the copy.
         precision: dtype in which the backbone computes; the head takes little time and computes in float32.
-        threads: number of CPU threads per batch; None for torch's number.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
         why: the reason why this runtime was chosen.
     """
     description = model.description
@@ -45,7 +45,7 @@ def runner(model: nn.Module, device: torch.device, threads: int | None = None) -
     Args:
         model: a model in evaluation mode, on the device.
         device: the device.
-        threads: number of CPU threads per batch; None for torch's number.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
     """
 
     def run(images: ImageBatch) -> Float[Tensor, "b ..."]:

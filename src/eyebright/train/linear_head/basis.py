@@ -2,11 +2,11 @@
 
 The penalty of a head, the squared length of its weights, is the same in every orthonormal basis. In the basis of the
 eigenvectors of the covariance the second derivatives of the objective are nearly diagonal, so that a diagonal
-preconditioner serves every label and every strength. With fewer images than features only the directions in which the
+preconditioner serves every label and every C. With fewer images than features only the directions in which the
 images differ can have weights (the representer theorem; Schoelkopf, Herbrich & Smola, 2001, A Generalized Representer
 Theorem), so the problem has no more unknowns than images.
 
-Axes: n images, d features, r directions.
+Axes: n images, d features, r principal directions, r1 the directions and the intercept (the last row or column).
 """
 
 from collections.abc import Callable

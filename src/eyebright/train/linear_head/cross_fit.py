@@ -36,7 +36,7 @@ def cross_fit(
         names: as there.
         sample_weight: as there.
         groups: the group of each image; folds must keep groups whole.
-        C: strength, or strengths to choose from for each fold on its own.
+        C: the inverse strength of the penalty; several to choose from, for each fold on its own; None for a grid.
         seed: as there.
 
     Raises:

@@ -6,7 +6,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from eyebright.sources.folds import assign_folds
-from eyebright.sources.stratify import LabelMatrix, number_strata
+from eyebright.sources.stratify import LabelMatrix, regression_strata
 from eyebright.train.linear_head.objectives import Objective
 
 _MAX_STRATA = 1000
@@ -38,7 +38,7 @@ def _strata(targets: Tensor, n_folds: int, objective: Objective) -> LabelMatrix:
     if objective == "multinomial":
         return LabelMatrix.of_array(targets[:, None].numpy())
     if objective == "squared":
-        strata = number_strata(targets.double().numpy(), min(max(len(targets) // n_folds, 1), _MAX_STRATA))
+        strata = regression_strata(targets.double().numpy(), min(max(len(targets) // n_folds, 1), _MAX_STRATA))
         return LabelMatrix.of_array(strata[:, None])
     has = targets.numpy() >= 0.5  # unknown (NaN) is not
     return LabelMatrix(

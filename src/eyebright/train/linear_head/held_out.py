@@ -17,9 +17,9 @@ from eyebright.train.linear_head.problem import Problem
 
 N_FOLDS = 5
 MOST_IMAGES = 10_000
-_LABEL_IMAGES = 30_000  # labels of a group times images: 3 labels of 10,000 images, 30 labels of 1,000
+_LABELS_MAX_SIZE = 30_000  # labels of a group times images: 3 labels of 10,000 images, 30 labels of 1,000
 _MOST_POSITIVES = 200  # of a tried label that are certainly among the images
-_CELLS = 20_000_000  # images times classes times folds
+_SOFTMAX_MAX_SIZE = 20_000_000  # images times classes times folds
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def hold_out(
         basis: all images, in coordinates that are standardised over all of them, held out or not: that tells nothing
             about the targets.
         problem: the outputs to fit.
-        members: the groups of outputs, as positions in ``problem.fitted``.
+        members: the groups of outputs, as positions in ``problem.to_fit``.
         groups: the group of each image, which folds keep whole.
         seed: of folds, images and labels.
     """
@@ -72,7 +72,7 @@ def hold_out(
     n_units = len(problem.targets) if groups is None else len(groups.unique())
     if n_units < 2:
         return None
-    known = problem.weights > 0
+    known = problem.sample_weights > 0
     columns = (
         torch.where(known[:, 0], problem.targets, -1)
         if problem.joint
@@ -88,8 +88,8 @@ def hold_out(
 def _tried_outputs(
     problem: Problem, members: Sequence[Sequence[int]], n: int, generator: torch.Generator
 ) -> Int[Tensor, " o"]:
-    """Some outputs of each group, as positions in ``problem.fitted``."""
-    most = max(_LABEL_IMAGES // n, 3)
+    """Some outputs of each group, as positions in ``problem.to_fit``."""
+    most = max(_LABELS_MAX_SIZE // n, 3)
     chosen = [torch.tensor(of)[torch.randperm(len(of), generator=generator)[:most]] for of in members]
     return torch.cat(chosen).sort().values
 
@@ -111,7 +111,7 @@ def _sampled(basis: Basis, problem: Problem, rows: Int[Tensor, " m"]) -> tuple[B
     """Some of the images, in the coordinates of all."""
     spectrum = basis.spectrum * (len(rows) / len(problem.targets))
     basis = replace(basis, coordinates=basis.coordinates[rows], spectrum=spectrum)
-    return basis, replace(problem, targets=problem.targets[rows], weights=problem.weights[rows])
+    return basis, replace(problem, targets=problem.targets[rows], sample_weights=problem.sample_weights[rows])
 
 
 def _of_labels(
@@ -124,7 +124,7 @@ def _of_labels(
     """The problems of labels or numbers, whose outputs do not depend on each other."""
     dtype = basis.coordinates.dtype
     n_folds = int(folds.max()) + 1
-    targets, weights = problem.targets[:, outputs], problem.weights[:, outputs]
+    targets, weights = problem.targets[:, outputs], problem.sample_weights[:, outputs]
     sides = [weights * targets, weights * (1 - targets)] if problem.objective == "binary" else [weights]
     usable = torch.ones(len(outputs), dtype=torch.bool)
     for side in sides:
@@ -142,11 +142,11 @@ def _of_labels(
 def _of_classes(basis: Basis, problem: Problem, folds: Int[Tensor, " n"]) -> HeldOut | None:
     """The problems of a softmax: one for each fold, or for some of the folds if there are many classes."""
     dtype = basis.coordinates.dtype
-    n_folds, n_classes = int(folds.max()) + 1, len(problem.fitted)
-    weights = problem.weights[:, 0]
+    n_folds, n_classes = int(folds.max()) + 1, len(problem.to_fit)
+    weights = problem.sample_weights[:, 0]
     counts = weights.new_zeros(n_folds * n_classes).index_add_(0, folds * n_classes + problem.targets, weights)
     usable = ((counts.view(n_folds, n_classes) > 0).sum(dim=0) >= 2)[problem.targets]
-    n_problems = min(n_folds, max(_CELLS // (len(folds) * n_classes), 1))
+    n_problems = min(n_folds, max(_SOFTMAX_MAX_SIZE // (len(folds) * n_classes), 1))
     held = ((folds[:, None] == torch.arange(n_problems)) & usable[:, None]) * weights[:, None]
     if not held.any():
         return None

@@ -1,4 +1,4 @@
-"""Checks of what a head is fitted to, before anything is computed."""
+"""Checks of the features, targets and options of a linear head, before anything is computed."""
 
 from collections.abc import Sequence
 
@@ -89,8 +89,8 @@ def check_targets(targets: Tensor, objective: Objective) -> None:
         raise InputError(f"numbers must be finite, or NaN where unknown; {int(targets.isinf().sum()):,} are infinite")
 
 
-def checked_strengths(C: "float | Sequence[float] | None") -> list[float] | None:
-    """The strengths to choose from, without repetitions; None for a grid.
+def checked_c(C: "float | Sequence[float] | None") -> list[float] | None:
+    """The values of C to choose from, ascending and without repetitions; None for a grid.
 
     Raises:
         InputError: there is none, or one is not positive and finite.

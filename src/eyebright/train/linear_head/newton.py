@@ -5,7 +5,7 @@ intercept. The steps are those of Lin, Weng & Keerthi (2008, Trust Region Newton
 Regression), with a line search in place of the trust region; all problems share the two matrix products of a step,
 and problems that have converged leave the batch.
 
-Axes: n images, r directions and the intercept, p problems, c outputs of one problem.
+Axes: n images, r1 principal directions and the intercept (the last row), p problems, c outputs of one problem.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from eyebright.train.linear_head.quadratic import Quadratic, conjugate_gradients
 
 _MAX_STEPS = 100
 _FAR, _NEAR = 0.4, 0.1
-"""How much of the gradient a step may leave, far from the minimum and near it, where the last steps are exact."""
+"""The share of the gradient's norm that may remain after a step, far from the minimum and near it."""
 
 _MAX_STALLS = 4
 _HALVINGS = 40
@@ -37,35 +37,35 @@ class Solution:
         converged: whether each problem reached the tolerance.
     """
 
-    weights: Float[Tensor, "r p c"]
+    weights: Float[Tensor, "r1 p c"]
     outputs: Float[Tensor, "n p c"]
     converged: Bool[Tensor, " p"]
 
 
 def solve(
-    basis: Basis, losses: Losses, strengths: Float[Tensor, " p"], start: Float[Tensor, "r p c"], *, tolerance: float
+    basis: Basis, losses: Losses, Cs: Float[Tensor, " p"], start: Float[Tensor, "r1 p c"], *, tolerance: float
 ) -> Solution:
     """The minimum of each problem's objective.
 
     A step of length t in the metric of the second derivatives changes the probability of a training image by at most
-    ``t / (2 sqrt(C))``, and what is left after the last step is shorter. (With ``H >= C D x x'``, ``x' inv(H) x <=
-    1 / (C D)``, where ``D = p (1 - p) <= 1/4``.) For other images the bound is ``t ||x|| / 4``, because ``H >= I``:
-    with ``C > 1`` the smaller steps that it asks for are taken as far as the dtype allows.
+    ``t / (2 sqrt(C))``, and the distance that remains after the last step is shorter. (With ``H >= C D x x'``,
+    ``x' inv(H) x <= 1 / (C D)``, where ``D = p (1 - p) <= 1/4``.) For other images the bound is ``t ||x|| / 4``,
+    because ``H >= I``: with ``C > 1`` the smaller steps that it asks for are taken as far as the dtype allows.
 
     Args:
         basis: the images.
         losses: of the problems.
-        strengths: C of each problem.
+        Cs: C of each problem.
         start: first weights.
         tolerance: the largest change of a training image's probability by the last step.
     """
     weights = start.clone()
     outputs = times(basis.coordinates, weights)
-    progress = _Progress.first(strengths, tolerance, is_quadratic=losses.objective == "squared")
-    active = torch.arange(len(strengths))
+    progress = _Progress.first(Cs, tolerance, is_quadratic=losses.objective == "squared")
+    active = torch.arange(len(Cs))
     for _ in range(_MAX_STEPS):
         some = losses.select(active)
-        step = _step(basis, some, strengths[active], weights[:, active], outputs[:, active], progress.forcing[active])
+        step = _step(basis, some, Cs[active], weights[:, active], outputs[:, active], progress.forcing[active])
         weights[:, active] += step.weights
         outputs[:, active] += step.outputs
         active = active[~progress.is_finished(step, active)]
@@ -95,16 +95,16 @@ class _Progress:
     converged: Bool[Tensor, " p"]
 
     @staticmethod
-    def first(strengths: Float[Tensor, " p"], tolerance: float, *, is_quadratic: bool) -> "_Progress":
+    def first(Cs: Float[Tensor, " p"], tolerance: float, *, is_quadratic: bool) -> "_Progress":
         """The progress before the first step."""
-        loose = 2 * tolerance * strengths.sqrt()
+        loose = 2 * tolerance * Cs.sqrt()
         return _Progress(
             tight=loose.clamp(max=2 * tolerance),
             loose=loose,
-            forcing=torch.full_like(strengths, _NEAR if is_quadratic else _FAR),
-            decrement=torch.full_like(strengths, torch.inf),
-            stalls=torch.zeros(len(strengths), dtype=torch.int64),
-            converged=torch.zeros(len(strengths), dtype=torch.bool),
+            forcing=torch.full_like(Cs, _NEAR if is_quadratic else _FAR),
+            decrement=torch.full_like(Cs, torch.inf),
+            stalls=torch.zeros(len(Cs), dtype=torch.int64),
+            converged=torch.zeros(len(Cs), dtype=torch.bool),
         )
 
     def is_finished(self, step: "_Step", active: Int[Tensor, " a"]) -> Bool[Tensor, " a"]:
@@ -131,7 +131,7 @@ class _Step:
         is_small: whether the second derivatives hardly change on the way.
     """
 
-    weights: Float[Tensor, "r p c"]
+    weights: Float[Tensor, "r1 p c"]
     outputs: Float[Tensor, "n p c"]
     decrement: Float[Tensor, " p"]
     solved: Bool[Tensor, " p"]
@@ -142,18 +142,18 @@ class _Step:
 def _step(
     basis: Basis,
     losses: Losses,
-    strengths: Float[Tensor, " p"],
-    weights: Float[Tensor, "r p c"],
+    Cs: Float[Tensor, " p"],
+    weights: Float[Tensor, "r1 p c"],
     outputs: Float[Tensor, "n p c"],
     forcing: Float[Tensor, " p"],
 ) -> _Step:
     """The Newton step of each problem, shortened where the whole one would go too far."""
     slopes = losses.slopes(outputs)
-    quadratic = Quadratic.of(basis, losses, slopes, strengths, weights)
+    quadratic = Quadratic.of(basis, losses, slopes, Cs, weights)
     direction, change, solved = conjugate_gradients(quadratic, forcing)
     slope = dot(quadratic.gradient, direction)
     is_small = change.abs().amax(dim=(0, 2)) <= (_SMALL_CHANGE if losses.objective != "squared" else torch.inf)
-    length = _line_search(losses, strengths, (weights, direction), (outputs, change), slope, ~is_small)
+    length = _line_search(losses, Cs, (weights, direction), (outputs, change), slope, ~is_small)
     shape = (1, -1, 1)
     return _Step(
         direction.mul_(length.view(shape).to(direction.dtype)),
@@ -167,7 +167,7 @@ def _step(
 
 def _line_search(
     losses: Losses,
-    strengths: Float[Tensor, " p"],
+    Cs: Float[Tensor, " p"],
     weights: tuple[Tensor, Tensor],
     outputs: tuple[Tensor, Tensor],
     slope: Float[Tensor, " p"],
@@ -180,7 +180,7 @@ def _line_search(
 
     Args:
         losses: of the problems.
-        strengths: C of each problem.
+        Cs: C of each problem.
         weights: weights and direction.
         outputs: outputs, and their change along the whole direction.
         slope: the derivatives along the direction at the start.
@@ -194,7 +194,7 @@ def _line_search(
         at = length[active]
         tried = outputs[0][:, active] + outputs[1][:, active] * at.to(outputs[0].dtype)[None, :, None]
         residual = losses.select(active).residual(tried)
-        derivative = strengths[active] * dot(residual, outputs[1][:, active]) + along[active] + at * bend[active]
+        derivative = Cs[active] * dot(residual, outputs[1][:, active]) + along[active] + at * bend[active]
         active = active[derivative > 0.1 * slope[active].abs()]
         if not len(active):
             break

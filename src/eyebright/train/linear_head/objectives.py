@@ -3,7 +3,7 @@
 Many problems are solved together: every label of several, every fold of an inner cross-validation. A problem has one
 output (a label, a number) or several that belong together (the classes of a softmax).
 
-Axes: n images, p problems, c outputs of one problem.
+Axes: n images, p problems, c outputs of one problem, r1 principal directions and the intercept (the last row).
 """
 
 from dataclasses import dataclass, replace
@@ -31,13 +31,13 @@ class Slopes:
     curvature: Float[Tensor, "n #p c"]
     probabilities: Float[Tensor, "n p c"] | None = None
 
-    def times(self, change: Float[Tensor, "n p c"], weights: Float[Tensor, "n #p 1"]) -> Float[Tensor, "n p c"]:
+    def times(self, change: Float[Tensor, "n p c"], sample_weights: Float[Tensor, "n #p 1"]) -> Float[Tensor, "n p c"]:
         """The change of the residuals if the outputs change, to first order; overwrites ``change``."""
         if self.probabilities is None:
             return change.mul_(self.curvature)
         change.mul_(self.probabilities)
         mean = change.sum(dim=2, keepdim=True)
-        return change.sub_(self.probabilities * mean).mul_(weights)
+        return change.sub_(self.probabilities * mean).mul_(sample_weights)
 
     def select(self, problems: Tensor) -> "Slopes":
         """Those of some problems."""
@@ -58,17 +58,17 @@ class Losses:
             half the squared error.
         targets: zeros and ones or values between, numbers, or the class of each image ("multinomial", shared by all
             problems). Cells of weight 0 may hold any finite value.
-        weights: not negative; 0 where the target is unknown or the image is held out. One column if all problems have
-            the same.
+        sample_weights: not negative; 0 where the target is unknown or the image is held out. One column if all
+            problems have the same.
     """
 
     objective: Objective
     targets: Float[Tensor, "n p 1"] | Int[Tensor, " n"]
-    weights: Float[Tensor, "n #p 1"]
+    sample_weights: Float[Tensor, "n #p 1"]
 
     def values(self, outputs: Float[Tensor, "n p c"]) -> Float[Tensor, " p"]:
         """The summed loss of each problem, in float64."""
-        return self.cells(outputs).mul_(self.weights[:, :, 0]).sum(dim=0, dtype=torch.float64)
+        return self.cells(outputs).mul_(self.sample_weights[:, :, 0]).sum(dim=0, dtype=torch.float64)
 
     def cells(self, outputs: Float[Tensor, "n p c"]) -> Float[Tensor, "n p"]:
         """The loss of each image, without its weight."""
@@ -87,32 +87,32 @@ class Losses:
     def slopes(self, outputs: Float[Tensor, "n p c"]) -> Slopes:
         """The derivatives of the losses by the outputs."""
         if self.objective == "squared":
-            return Slopes((outputs - self.targets).mul_(self.weights), self.weights)
+            return Slopes((outputs - self.targets).mul_(self.sample_weights), self.sample_weights)
         if self.objective == "binary":
             probabilities = outputs.sigmoid()
-            curvature = (1 - probabilities).mul_(probabilities).mul_(self.weights)
-            return Slopes(probabilities.sub_(self.targets).mul_(self.weights), curvature)
+            curvature = (1 - probabilities).mul_(probabilities).mul_(self.sample_weights)
+            return Slopes(probabilities.sub_(self.targets).mul_(self.sample_weights), curvature)
         probabilities = outputs.softmax(dim=2)
         residual = probabilities.clone()
         at = self.targets[:, None, None].expand(-1, outputs.shape[1], 1)
         residual.scatter_add_(2, at, torch.full((), -1.0, dtype=residual.dtype).expand(at.shape))
-        curvature = (1 - probabilities).mul_(probabilities).mul_(self.weights)
-        return Slopes(residual.mul_(self.weights), curvature, probabilities)
+        curvature = (1 - probabilities).mul_(probabilities).mul_(self.sample_weights)
+        return Slopes(residual.mul_(self.sample_weights), curvature, probabilities)
 
-    def constant_solution(self, n_rows: int, n_outputs: int) -> Float[Tensor, "r p c"]:
+    def constant_solution(self, n_rows: int, n_outputs: int) -> Float[Tensor, "r1 p c"]:
         """The weights, all of them zero, with the best intercepts in the last row: where to start.
 
         Args:
             n_rows: the number of weights of one output, and its intercept.
             n_outputs: of one problem.
         """
-        total = self.weights.sum(dim=0)
+        total = self.sample_weights.sum(dim=0)
         if self.objective == "multinomial":
-            counts = total.new_zeros(n_outputs, len(total)).index_add_(0, self.targets, self.weights[:, :, 0])
+            counts = total.new_zeros(n_outputs, len(total)).index_add_(0, self.targets, self.sample_weights[:, :, 0])
             intercepts = (counts.T / total).clamp(min=1e-6).log()
             intercepts -= intercepts.mean(dim=1, keepdim=True)
         else:
-            mean = (self.weights * self.targets).sum(dim=0) / total
+            mean = (self.sample_weights * self.targets).sum(dim=0) / total
             intercepts = mean if self.objective == "squared" else mean.clamp(1e-6, 1 - 1e-6).logit()
         solution = intercepts.new_zeros(n_rows, *intercepts.shape)
         solution[-1] = intercepts
@@ -125,7 +125,7 @@ class Losses:
             problems: the indices of the problems, or a mask.
         """
         targets = self.targets if self.objective == "multinomial" else self.targets[:, problems]
-        return replace(self, targets=targets, weights=_selected(self.weights, problems))
+        return replace(self, targets=targets, sample_weights=_selected(self.sample_weights, problems))
 
 
 def _selected(values: Float[Tensor, "n p c"], problems: Tensor) -> Float[Tensor, "n q c"]:

@@ -25,10 +25,10 @@ class Problem:
 
     Args:
         objective: the loss. Two classes are fitted like one label, as scikit-learn does.
-        targets: with zeros where they are unknown, numbers standardised; of classes the indices in ``fitted``.
-        weights: of each cell, 0 where the target is unknown; one column for classes.
-        fitted: the indices of the fitted outputs; of two classes the second.
-        constants: the outputs that are not fitted; of an absent class the logarithm of its odds.
+        targets: with zeros where they are unknown, numbers standardised; of classes the indices in ``to_fit``.
+        sample_weights: of each cell, 0 where the target is unknown; one column for classes.
+        to_fit: the indices of the outputs that are not constant; of two classes the second.
+        constants: the values of the outputs that are not fitted; of an absent class the logarithm of its odds.
         centers: the mean of each fitted output's numbers; zeros for labels and classes.
         scales: their standard deviations; ones for labels and classes.
         two_classes: the indices of the two classes that are fitted like one label; None otherwise.
@@ -37,8 +37,8 @@ class Problem:
 
     objective: Objective
     targets: Float[Tensor, "n f"] | Int[Tensor, " n"]
-    weights: Float[Tensor, "n w"]
-    fitted: Int[Tensor, " f"]
+    sample_weights: Float[Tensor, "n w"]
+    to_fit: Int[Tensor, " f"]
     constants: Float[Tensor, " k"]
     centers: Float[Tensor, " f"]
     scales: Float[Tensor, " f"]
@@ -62,7 +62,7 @@ class Problem:
             weight: of the fitted outputs, for raw features.
             bias: of the fitted outputs.
         """
-        fitted = self.fitted
+        fitted = self.to_fit
         if self.two_classes is not None:
             fitted, halves = torch.tensor(self.two_classes), weight.new_tensor([[-0.5], [0.5]])
             weight, bias = halves * weight, halves[:, 0] * bias
@@ -79,15 +79,15 @@ class Problem:
         return weights, biases
 
 
-def label_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+def label_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
     """The problem of labels, each of which an image has or not.
 
     Args:
         targets: zeros, ones or values between; NaN where unknown.
-        weights: of the images.
+        sample_weights: of the images.
         names: of the labels.
     """
-    cells = ~targets.isnan() * weights.to(targets.dtype)[:, None]
+    cells = ~targets.isnan() * sample_weights.to(targets.dtype)[:, None]
     values = targets.nan_to_num()
     positives, total = (cells * values).sum(dim=0, dtype=torch.float64), cells.sum(dim=0, dtype=torch.float64)
     constants = ((positives + 0.5) / (total - positives + 0.5)).log()
@@ -98,7 +98,7 @@ def label_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], n
         ((positives == total) & (total > 0), "no image without it"),
     ]
     notes = tuple(
-        f"{_counted(which, names, 'label')} {what}: the answer is the same for every image"
+        f"{_counted(which, names, 'label')} {what}: the prediction is the same for every image"
         for which, what in kinds
         if which.any()
     )
@@ -107,21 +107,21 @@ def label_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], n
     return Problem("binary", values[:, fitted], cells[:, fitted], fitted, constants, zeros, zeros + 1, None, notes)
 
 
-def class_problem(targets: Int[Tensor, " n"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+def class_problem(targets: Int[Tensor, " n"], sample_weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
     """The problem of classes, of which an image has one.
 
     Args:
         targets: the class of each image; -1 where unknown.
-        weights: of the images.
+        sample_weights: of the images.
         names: of the classes.
     """
-    weights = weights * (targets >= 0)
-    counts = torch.zeros(len(names), dtype=torch.float64).index_add_(0, targets.clamp(min=0), weights)
+    sample_weights = sample_weights * (targets >= 0)
+    counts = torch.zeros(len(names), dtype=torch.float64).index_add_(0, targets.clamp(min=0), sample_weights)
     present = counts > 0
     constants = ((counts + 0.5) / (counts.sum() + 0.5)).log()
-    notes = (f"{_counted(~present, names, 'class')} no image: it is never the answer",) if not present.all() else ()
+    notes = (f"{_counted(~present, names, 'class')} no image: it is never predicted",) if not present.all() else ()
     classes = present.nonzero()[:, 0]
-    column = weights[:, None]
+    column = sample_weights[:, None]
     if len(classes) == 2:
         first, second = classes.tolist()
         is_second = (targets == second).double()[:, None]
@@ -135,16 +135,16 @@ def class_problem(targets: Int[Tensor, " n"], weights: Float[Tensor, " n"], name
     )
 
 
-def number_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
+def number_problem(targets: Float[Tensor, "n k"], sample_weights: Float[Tensor, " n"], names: Sequence[str]) -> Problem:
     """The problem of numbers.
 
     Args:
         targets: the numbers; NaN where unknown.
-        weights: of the images.
+        sample_weights: of the images.
         names: of the numbers.
     """
     known = ~targets.isnan()
-    cells = known * weights[:, None]
+    cells = known * sample_weights[:, None]
     values = targets.nan_to_num().double()
     total = cells.sum(dim=0)
     center = (cells * values).sum(dim=0) / total.clamp(min=torch.finfo(torch.float64).tiny)
@@ -153,7 +153,7 @@ def number_problem(targets: Float[Tensor, "n k"], weights: Float[Tensor, " n"], 
     varies = scale > 1e-12 * center.abs()
     kinds = [((total == 0), "no image with a known value"), (~varies & (total > 0), "one value only")]
     notes = tuple(
-        f"{_counted(which, names, 'number')} {what}: the answer is the same for every image"
+        f"{_counted(which, names, 'number')} {what}: the prediction is the same for every image"
         for which, what in kinds
         if which.any()
     )

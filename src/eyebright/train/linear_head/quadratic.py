@@ -2,7 +2,7 @@
 
 All problems share the two matrix products of an iteration, and problems that are solved leave the batch.
 
-Axes: n images, r directions and the intercept, p problems, c outputs of one problem.
+Axes: n images, r1 principal directions and the intercept (the last row), p problems, c outputs of one problem.
 """
 
 from dataclasses import dataclass
@@ -28,25 +28,25 @@ class Quadratic:
         coordinates: of the images.
         losses: of the problems.
         slopes: of the losses at the weights.
-        strengths: C of each problem.
+        Cs: C of each problem.
         gradient: of the objective.
         preconditioner: an approximation of the second derivatives' diagonal.
     """
 
-    coordinates: Float[Tensor, "n r"]
+    coordinates: Float[Tensor, "n r1"]
     losses: Losses
     slopes: Slopes
-    strengths: Float[Tensor, "1 p 1"]
-    gradient: Float[Tensor, "r p c"]
-    preconditioner: Float[Tensor, "r p c"]
+    Cs: Float[Tensor, "1 p 1"]
+    gradient: Float[Tensor, "r1 p c"]
+    preconditioner: Float[Tensor, "r1 p c"]
 
     @staticmethod
     def of(
-        basis: Basis, losses: Losses, slopes: Slopes, strengths: Float[Tensor, " p"], weights: Float[Tensor, "r p c"]
+        basis: Basis, losses: Losses, slopes: Slopes, Cs: Float[Tensor, " p"], weights: Float[Tensor, "r1 p c"]
     ) -> "Quadratic":
         """That of the problems at these weights."""
         dtype = weights.dtype
-        c = strengths.to(dtype)[None, :, None]
+        c = Cs.to(dtype)[None, :, None]
         mean_curvature = slopes.curvature.mean(dim=0).expand(weights.shape[1:])
         preconditioner = c * mean_curvature * basis.spectrum.to(dtype)[:, None, None]
         preconditioner[:-1] += 1
@@ -55,11 +55,11 @@ class Quadratic:
         _add_penalty(gradient, weights, preconditioner)
         return Quadratic(basis.coordinates, losses, slopes, c, gradient, preconditioner)
 
-    def times(self, direction: Float[Tensor, "r p c"]) -> tuple[Float[Tensor, "r p c"], Float[Tensor, "n p c"]]:
+    def times(self, direction: Float[Tensor, "r1 p c"]) -> tuple[Float[Tensor, "r1 p c"], Float[Tensor, "n p c"]]:
         """The second derivatives times a direction, and the change of the outputs in the direction."""
         change = times(self.coordinates, direction)
-        product = times(self.coordinates.T, self.slopes.times(change.clone(), self.losses.weights))
-        product.mul_(self.strengths)
+        product = times(self.coordinates.T, self.slopes.times(change.clone(), self.losses.sample_weights))
+        product.mul_(self.Cs)
         _add_penalty(product, direction, self.preconditioner)
         return product, change
 
@@ -69,14 +69,14 @@ class Quadratic:
             self.coordinates,
             self.losses.select(problems),
             self.slopes.select(problems),
-            self.strengths[:, problems],
+            self.Cs[:, problems],
             self.gradient[:, problems],
             self.preconditioner[:, problems],
         )
 
 
 def _add_penalty(
-    product: Float[Tensor, "r p c"], weights: Float[Tensor, "r p c"], preconditioner: Float[Tensor, "r p c"]
+    product: Float[Tensor, "r1 p c"], weights: Float[Tensor, "r1 p c"], preconditioner: Float[Tensor, "r1 p c"]
 ) -> None:
     """Adds the derivatives of the penalty to ``product``.
 
@@ -90,12 +90,12 @@ def _add_penalty(
 
 def conjugate_gradients(
     quadratic: Quadratic, forcing: Float[Tensor, " p"]
-) -> tuple[Float[Tensor, "r p c"], Float[Tensor, "n p c"], Bool[Tensor, " p"]]:
+) -> tuple[Float[Tensor, "r1 p c"], Float[Tensor, "n p c"], Bool[Tensor, " p"]]:
     """The direction to the minimum of each quadratic, the change of outputs along it, and whether it is exact enough.
 
     Args:
         quadratic: of the problems.
-        forcing: the share of the gradient that may be left, in the norm of the preconditioner.
+        forcing: the share of the gradient's norm (that of the preconditioner) that may remain.
     """
     direction = torch.zeros_like(quadratic.gradient)
     change = direction.new_zeros(len(quadratic.coordinates), *direction.shape[1:])
@@ -118,11 +118,11 @@ def conjugate_gradients(
 
 @dataclass(frozen=True)
 class _Iteration:
-    """The state of conjugate gradients: what is left of the gradients, and where to go next."""
+    """The state of conjugate gradients: the rest of the gradients, and where to go next."""
 
     quadratic: Quadratic
-    residual: Float[Tensor, "r p c"]
-    search: Float[Tensor, "r p c"]
+    residual: Float[Tensor, "r1 p c"]
+    search: Float[Tensor, "r1 p c"]
     norm: Float[Tensor, " p"]
 
     @staticmethod
@@ -154,7 +154,7 @@ class _Iteration:
         )
 
 
-def times(matrix: Float[Tensor, "m r"], values: Float[Tensor, "r p c"]) -> Float[Tensor, "m p c"]:
+def times(matrix: Float[Tensor, "m l"], values: Float[Tensor, "l p c"]) -> Float[Tensor, "m p c"]:
     """The matrix product with the values of all problems."""
     return (matrix @ values.reshape(len(values), -1)).view(-1, *values.shape[1:])
 

@@ -21,11 +21,11 @@ def held_out_losses(features: torch.Tensor, target: torch.Tensor, folds: torch.T
     x = scaler_of(features).transform(features.double().numpy())
     y = target.numpy()
     losses: list[float] = []
-    for strength in CANDIDATES:
+    for C in CANDIDATES:
         probabilities = np.empty((len(y), len(np.unique(y))))
         for fold in folds.unique().tolist():
             held = (folds == fold).numpy()
-            model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(x[~held], y[~held])
+            model = LogisticRegression(C=C, tol=1e-8, max_iter=10_000).fit(x[~held], y[~held])
             probabilities[held] = model.predict_proba(x[held])
         losses.append(log_loss(y, probabilities))
     return losses
@@ -34,7 +34,7 @@ def held_out_losses(features: torch.Tensor, target: torch.Tensor, folds: torch.T
 def test_held_out_losses_of_a_label_equal_scikit_learn() -> None:
     features = random_features(200, 20)
     targets = random_labels(features, 1)
-    choice = fit_linear_head(features, targets, objective="binary", C=CANDIDATES).strengths[0]
+    choice = fit_linear_head(features, targets, objective="binary", C=CANDIDATES).C_choices[0]
     folds = target_folds(targets, 5, objective="binary")
     expected = held_out_losses(features, targets[:, 0], folds)
     np.testing.assert_allclose(choice.losses, expected, rtol=2e-3)
@@ -45,7 +45,7 @@ def test_held_out_losses_of_a_label_equal_scikit_learn() -> None:
 def test_held_out_losses_of_classes_equal_scikit_learn() -> None:
     features = random_features(200, 20)
     targets = random_labels(features, 4).argmax(dim=1)
-    choice = fit_linear_head(features, targets, objective="multinomial", C=CANDIDATES).strengths[0]
+    choice = fit_linear_head(features, targets, objective="multinomial", C=CANDIDATES).C_choices[0]
     expected = held_out_losses(features, targets, target_folds(targets, 5, objective="multinomial"))
     np.testing.assert_allclose(choice.losses, expected, rtol=2e-3)
     assert choice.outputs == (0, 1, 2, 3)
@@ -53,7 +53,7 @@ def test_held_out_losses_of_classes_equal_scikit_learn() -> None:
 
 def test_the_grid_goes_on_until_the_loss_rises() -> None:
     features = random_features(300, 20)
-    choice = fit_linear_head(features, random_labels(features, 3), objective="binary").strengths[0]
+    choice = fit_linear_head(features, random_labels(features, 3), objective="binary").C_choices[0]
     assert choice.C not in (choice.candidates[0], choice.candidates[-1])
     assert min(choice.losses) == choice.losses[choice.candidates.index(choice.C)]
     assert choice.losses[-1] > min(choice.losses)
@@ -62,7 +62,7 @@ def test_the_grid_goes_on_until_the_loss_rises() -> None:
 def test_of_labels_that_the_features_tell_nothing_about_the_grid_ends_where_the_loss_is_flat() -> None:
     features, others = random_features(300, 200), random_features(300, 20, seed=7)
     head = fit_linear_head(features, random_labels(others, 3), objective="binary")
-    choice = head.strengths[0]
+    choice = head.C_choices[0]
     assert choice.C < 1e-5
     assert choice.candidates[0] > 1e-9
     assert head.notes == (
@@ -70,45 +70,45 @@ def test_of_labels_that_the_features_tell_nothing_about_the_grid_ends_where_the_
     )
 
 
-def test_labels_that_cannot_be_learned_get_the_smallest_strength_and_that_is_said() -> None:
+def test_labels_that_cannot_be_learned_get_the_smallest_c_and_that_is_said() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(200, 400, generator=generator) * 10
     targets = (torch.rand(200, 1, generator=generator) < 0.5).float()
     head = fit_linear_head(features, targets, objective="binary", C=[1.0, 10.0])
-    assert head.strengths[0].C == 1.0
+    assert head.C_choices[0].C == 1.0
     assert head.notes == ("C of 1 output is the smallest that was tried, 1; give candidates beyond it",)
 
 
-def test_labels_with_about_as_many_positives_share_their_strength() -> None:
+def test_labels_with_about_as_many_positives_share_their_c() -> None:
     features = random_features(400, 20)
     targets = torch.cat([random_labels(features, 2, share=share, seed=1) for share in (0.015, 0.05, 0.5)], dim=1)
     head = fit_linear_head(features, targets, objective="binary")
-    assert [choice.outputs for choice in head.strengths] == [(0, 1), (2, 3), (4, 5)]
+    assert [choice.outputs for choice in head.C_choices] == [(0, 1), (2, 3), (4, 5)]
 
 
-def test_each_number_has_its_own_strength() -> None:
+def test_each_number_has_its_own_c() -> None:
     features = random_features(300, 40)
     generator = torch.Generator().manual_seed(0)
     clear = features @ torch.randn(40, 1, generator=generator)
     noise = torch.randn(300, 1, generator=generator)
     head = fit_linear_head(features, torch.cat([clear, noise], dim=1), objective="squared")
-    assert head.strengths[0].C > 100 * head.strengths[1].C
+    assert head.C_choices[0].C > 100 * head.C_choices[1].C
 
 
-def test_a_label_with_one_positive_gets_the_strength_of_labels_with_more() -> None:
+def test_a_label_with_one_positive_gets_the_c_of_labels_with_more() -> None:
     features = random_features(200, 20)
     targets = random_labels(features, 2)
     single = torch.zeros(200, 1)
     single[17] = 1
     head = fit_linear_head(features, torch.cat([single, targets], dim=1), objective="binary")
-    alone, others = head.strengths
+    alone, others = head.C_choices
     assert (alone.outputs, alone.candidates, alone.losses) == ((0,), (), ())
     assert others.C == alone.C
 
 
-def test_with_one_positive_for_each_label_the_strength_is_the_default_and_that_is_said() -> None:
+def test_with_one_positive_for_each_label_c_is_the_default_and_that_is_said() -> None:
     head = fit_linear_head(random_features(6, 20), torch.eye(6), objective="binary")
-    assert [choice.C for choice in head.strengths] == [0.01]
+    assert [choice.C for choice in head.C_choices] == [0.01]
     assert head.notes == ("too few images to choose C by cross-validation: it is 0.01",)
 
 
@@ -117,8 +117,8 @@ def test_groups_are_held_out_together() -> None:
     features = random_features(60, 100).repeat(4, 1)
     targets = (torch.rand(60, 1, generator=torch.Generator().manual_seed(0)) < 0.5).float().repeat(4, 1)
     groups = torch.arange(60).repeat(4)
-    apart = fit_linear_head(features, targets, objective="binary").strengths[0]
-    together = fit_linear_head(features, targets, objective="binary", groups=groups).strengths[0]
+    apart = fit_linear_head(features, targets, objective="binary").C_choices[0]
+    together = fit_linear_head(features, targets, objective="binary", groups=groups).C_choices[0]
     assert min(apart.losses) < 0.3
     assert min(together.losses) > 0.6
     assert apart.C > 100 * together.C
@@ -131,7 +131,7 @@ def test_many_images_are_sampled_with_all_positives_of_rare_labels(monkeypatch: 
     monkeypatch.setattr("eyebright.train.linear_head.held_out.MOST_IMAGES", 600)
     sampled = fit_linear_head(features, targets, objective="binary", C=CANDIDATES)
     assert targets[:, 0].sum() == 9
-    for a, b in zip(whole.strengths, sampled.strengths, strict=True):
+    for a, b in zip(whole.C_choices, sampled.C_choices, strict=True):
         assert len(b.losses) == 4
         assert abs(np.log10(a.C / b.C)) <= 1
 
@@ -145,7 +145,7 @@ def test_many_images_of_other_targets_are_sampled(objective: str, monkeypatch: p
         head = fit_linear_head(features, labels.argmax(dim=1), objective="multinomial")
     else:
         head = fit_linear_head(features, labels, objective="squared")
-    assert all(choice.losses for choice in head.strengths)
+    assert all(choice.losses for choice in head.C_choices)
 
 
 def test_images_without_a_class_count_for_no_class_in_the_folds() -> None:
@@ -171,7 +171,7 @@ def test_fewer_images_or_groups_than_folds_are_said() -> None:
 def test_a_fit_is_the_same_again_and_with_another_number_of_threads(
     cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_CELLS", cells)
+    monkeypatch.setattr("eyebright.train.linear_head.fit._FLOAT64_MAX_SIZE", cells)
     features = random_features(300, 50)
     targets = random_labels(features, 6)
 
@@ -180,8 +180,8 @@ def test_a_fit_is_the_same_again_and_with_another_number_of_threads(
 
     first, again = fit(), fit()
     assert torch.equal(first.weight, again.weight)
-    assert first.strengths == again.strengths
-    assert first.strengths != fit(seed=1).strengths
+    assert first.C_choices == again.C_choices
+    assert first.C_choices != fit(seed=1).C_choices
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

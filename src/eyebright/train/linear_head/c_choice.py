@@ -1,7 +1,7 @@
-"""Chooses the strength of the penalty by cross-validation, for groups of outputs together.
+"""Chooses C, the inverse strength of the penalty, by cross-validation, for groups of outputs together.
 
-Outputs of a group share their strength: labels with about as many positives, all classes, each number. What labels
-with few positives need cannot be told from one of them alone. All labels and folds of a candidate are solved together,
+Outputs of a group share their C: labels with about as many positives, all classes, each number. The C that suits labels
+with few positives cannot be measured on one of them alone. All labels and folds of a candidate are solved together,
 each starting from its solution of the candidate before.
 
 Axes: p problems (of an output and a fold), g groups of outputs.
@@ -23,7 +23,7 @@ DEFAULT_C = 0.01
 """C where nothing can be held out."""
 
 _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
-_MOST_NUMBERS = 20  # with more of them all share one strength
+_MOST_NUMBERS = 20  # with more of them all share one C
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
 _RISES = 2  # candidates that are worse than the best, after which the search ends
@@ -33,13 +33,13 @@ _TOLERANCE = 1e-2  # of a probability: losses, which are flat around their minim
 
 
 @dataclass(frozen=True)
-class StrengthChoice:
-    """The strength that a group of outputs got.
+class CChoice:
+    """The C of a group of outputs, and what it was chosen from.
 
     Args:
         outputs: the indices of the group's outputs.
-        C: the chosen strength, scikit-learn's ``C``: larger means less penalty.
-        candidates: the strengths that were tried, ascending; empty if none was.
+        C: the chosen inverse strength of the penalty, as in scikit-learn: larger means less penalty.
+        candidates: the values of C that were tried, ascending; empty if none was.
         losses: the mean held-out loss of a known cell for each candidate: log loss, or half the squared error of
             standardised numbers.
     """
@@ -50,38 +50,38 @@ class StrengthChoice:
     losses: tuple[float, ...]
 
 
-def choose_strengths(
+def choose_c(
     basis: Basis,
     problem: Problem,
     *,
     candidates: Sequence[float] | None,
     groups: Int[Tensor, " n"] | None,
     seed: int,
-) -> tuple[list[StrengthChoice], list[str]]:
-    """The strength of each group of fitted outputs, that of the lowest held-out loss, and sentences about them.
+) -> tuple[list[CChoice], list[str]]:
+    """The C of each group of fitted outputs, that of the lowest held-out loss, and sentences about them.
 
-    A group that cannot be tried, because its labels have one positive each, gets the strength of the group with the
-    next number of positives.
+    A group that cannot be tried, because its labels have one positive each, gets the C of the group with the nearest
+    number of positives.
 
     Args:
         basis: all images.
         problem: the outputs to fit.
-        candidates: the strengths to try; None tries powers of the square root of 10, upwards from 1e-5 until the
+        candidates: the values of C to try; None tries powers of the square root of 10, upwards from 1e-5 until the
             held-out loss has risen, and downwards if it was lowest there.
         groups: the group of each image, which folds keep whole.
         seed: of folds, and of the images and labels that are tried.
     """
-    if not len(problem.fitted):
+    if not len(problem.to_fit):
         return [], []
     members = output_groups(problem)
     held_out = hold_out(basis, problem, members, groups, seed)
     if held_out is None:
-        outputs = tuple(problem.fitted.tolist())
+        outputs = tuple(problem.to_fit.tolist())
         note = f"too few images to choose C by cross-validation: it is {DEFAULT_C}"
-        return [StrengthChoice(outputs, DEFAULT_C, (), ())], [note]
+        return [CChoice(outputs, DEFAULT_C, (), ())], [note]
     tried = _search(held_out, len(members), candidates)
     choices = [
-        _choice(tuple(problem.fitted[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
+        _choice(tuple(problem.to_fit[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
     ]
     notes = _edge_notes(choices, given=candidates is not None)
     if held_out.n_folds < N_FOLDS:
@@ -91,13 +91,13 @@ def choose_strengths(
 
 
 def output_groups(problem: Problem) -> list[list[int]]:
-    """The fitted outputs whose strength is chosen together, as positions in ``problem.fitted``."""
-    count = len(problem.fitted)
+    """The fitted outputs whose C is chosen together, as positions in ``problem.to_fit``."""
+    count = len(problem.to_fit)
     if problem.joint:
         return [list(range(count))]
     if problem.objective == "squared":
         return [[output] for output in range(count)] if count <= _MOST_NUMBERS else [list(range(count))]
-    positives = (problem.targets * (problem.weights > 0)).sum(dim=0)
+    positives = (problem.targets * (problem.sample_weights > 0)).sum(dim=0)
     bins = torch.bucketize(positives, torch.tensor(_FREQUENCIES, dtype=torch.float64), right=True)
     return [(bins == one).nonzero()[:, 0].tolist() for one in bins.unique().tolist()]
 
@@ -142,8 +142,8 @@ class _Path:
         if not len(problems):
             return
         losses, group = self._held_out.losses.select(problems), self._held_out.group[problems]
-        strengths = torch.full((len(problems),), C, dtype=torch.float64)
-        solution = solve(self._held_out.basis, losses, strengths, self._weights[:, problems], tolerance=_TOLERANCE)
+        Cs = torch.full((len(problems),), C, dtype=torch.float64)
+        solution = solve(self._held_out.basis, losses, Cs, self._weights[:, problems], tolerance=_TOLERANCE)
         self._weights[:, problems] = solution.weights
         held = self._held_out.held[:, problems]
         summed = (losses.cells(solution.outputs) * held).sum(dim=0, dtype=torch.float64)
@@ -172,7 +172,7 @@ def _goes_on(tried: _Tried, *, upwards: bool) -> bool:
     return len(beyond) < _RISES and not any(loss > (1 + _CLEAR_RISE) * tried[best] for loss in beyond)
 
 
-def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> StrengthChoice:
+def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> CChoice:
     """The choice of a group.
 
     Args:
@@ -183,7 +183,7 @@ def _choice(outputs: tuple[int, ...], tried: _Tried, nearest: _Tried) -> Strengt
     candidates = tuple(sorted(tried))
     C = _best(tried or nearest)
     assert C is not None
-    return StrengthChoice(outputs, C, candidates, tuple(tried[c] for c in candidates))
+    return CChoice(outputs, C, candidates, tuple(tried[c] for c in candidates))
 
 
 def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
@@ -191,8 +191,8 @@ def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
     return tried[min((g for g, of in enumerate(tried) if of), key=lambda g: (abs(g - group), -g))]
 
 
-def _edge_notes(choices: Sequence[StrengthChoice], *, given: bool) -> list[str]:
-    """A sentence for each choice at the end of the strengths that were tried."""
+def _edge_notes(choices: Sequence[CChoice], *, given: bool) -> list[str]:
+    """A sentence for each choice that is the smallest or largest C that was tried."""
     notes: list[str] = []
     for choice in choices:
         if len(choice.candidates) < 2 or choice.C not in (choice.candidates[0], choice.candidates[-1]):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -526,3 +527,42 @@ def test_the_model_the_evaluation_and_the_saved_learner_can_be_pickled(trained: 
     trained.export(tmp_path / "model")
     saved = load_learner(tmp_path / "model")
     assert pickle.loads(pickle.dumps(saved)).vocab == saved.vocab
+
+
+def test_an_evaluation_from_before_a_fit_is_not_saved_with_the_new_weights(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    learner = squares_learner(folder, table)
+    before = learner.evaluate()
+    learner.save_model(tmp_path / "model", evaluation=before)
+    learner.fit(1, 1e-2)
+    with pytest.raises(ArtifactError, match="the evaluation is of other weights than the model's, .* `evaluate` again"):
+        learner.save_model(tmp_path / "model", evaluation=before)
+    learner.save_model(tmp_path / "model", evaluation=learner.evaluate())
+
+
+def test_an_evaluation_of_another_target_is_not_saved(folder: Path, table: pd.DataFrame, tmp_path: Path) -> None:
+    kinds = [squares_block(folder, **SQUARES[kind]) for kind in ("category", "regression")]
+    learner, other = (small_learner(kind.dataloaders(table, bs=8, num_workers=0)) for kind in kinds)
+    with pytest.raises(ArtifactError, match="the evaluation is of another target, RegressionBlock with 2 outputs; "):
+        learner.save_model(tmp_path / "model", evaluation=other.evaluate())
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "batch_tfms", "name"),
+    [({}, [Normalize.from_stats([0.0] * 3, [1.0] * 3)], "mean"), ({"y_range": (0, 5)}, None, "y_range")],
+)
+def test_weights_of_a_model_with_another_normalisation_or_range_are_not_loaded(
+    options: dict[str, Any], batch_tfms: Any, name: str, folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    block = squares_block(folder, **SQUARES["regression"])
+    saved = small_learner(block.dataloaders(table, tmp_path, bs=8, num_workers=0))
+    saved.save("weights")
+    changed = block if batch_tfms is None else block.new(batch_tfms=batch_tfms)
+    other = small_learner(changed.dataloaders(table, tmp_path, bs=8, num_workers=0), **options)
+    before = weights(other)
+    with pytest.raises(ArtifactError, match=f"the weights of a model with another {name}, .*, and this learner has"):
+        other.load("weights")
+    assert all(torch.equal(value, before[key]) for key, value in weights(other).items())
+    small_learner(block.dataloaders(table, tmp_path, bs=8, num_workers=0)).load("weights")

@@ -217,6 +217,12 @@ def test_a_text_or_a_dictionary_is_no_list_of_names(make: Any, names: Any) -> No
         make(names)
 
 
+def test_a_vocabulary_of_a_saved_model_stays_as_it_is_whatever_its_names() -> None:
+    names = [" ", "", " a", "1.0"]
+    assert list(CategoryBlock.from_json(CategoryBlock(names).to_json()).classes) == names
+    assert list(MultiCategoryBlock.from_json(MultiCategoryBlock(vocab=names).to_json()).classes) == names
+
+
 def test_a_vocabulary_of_whole_floats_knows_the_numbers_that_getters_return() -> None:
     block = CategoryBlock(vocab=[2.0, 1.0])  # pyright: ignore[reportArgumentType]
     assert block.encode(block.read(1.0)) == 1

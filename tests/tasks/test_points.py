@@ -1,6 +1,7 @@
 """`PointBlock`: encoding, mirroring and cropping of points."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ def test_a_flip_before_scaling_gives_the_point_where_the_pixel_is_unlike_the_boo
     right = GOLD["expected scaled x after flip"]
     point = torch.tensor([[(1 - right) / 2 * 64, 20.0]])
     assert PointBlock(1).encode(Points.of(point), Warp.flip(Size(64, 64)))[0, 0] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("xy", [(10.0, math.inf), (-math.inf, math.nan), (10.0, 1e39)])
+def test_a_coordinate_that_a_model_cannot_hold_is_an_error(xy: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match=r"^a coordinate must be at most 3.4e\+38, or NaN where it is unknown, got"):
+        PointBlock().read([[1.0, 2.0], xy])
+
+
+@pytest.mark.parametrize("xy", [(10.0, math.nan), (math.nan, 10.0)])
+def test_a_point_with_one_coordinate_is_an_error(xy: tuple[float, float]) -> None:
+    with pytest.raises(
+        InputError, match=r"^a point has one coordinate, .*, and two are needed; give \(nan, nan\) or None"
+    ):
+        PointBlock().read([[1.0, 2.0], xy])
+
+
+def test_unknown_points_may_be_none_or_nan() -> None:
+    assert PointBlock().read([[1.0, 2.0], None, (math.nan, math.nan)]).visible.tolist() == [True, False, False]
 
 
 def test_left_and_right_exchange_their_names_when_the_image_is_mirrored() -> None:

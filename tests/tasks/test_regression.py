@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
+from eyebright.errors import DataError, InputError
 from eyebright.image.warp import Warp
 from eyebright.tasks.registry import block_from_json, block_to_json
 from eyebright.tasks.regression import RegressionBlock
@@ -32,9 +33,33 @@ def test_to_user_units_undoes_the_standardization() -> None:
 
 
 def test_a_constant_number_is_only_centred() -> None:
-    block = RegressionBlock.from_columns([]).fit([(7.0,), (7.0,)])
-    assert block.encode((7.0,), IDENTITY).tolist() == [0.0]
-    assert block.to_user_units(torch.tensor([[0.5]]), [IDENTITY]).tolist() == [[7.5]]
+    block = RegressionBlock.from_columns([]).fit([(7.0, 1.0), (7.0, 3.0)])
+    assert block.encode((7.0, 1.0), IDENTITY).tolist() == [0.0, -1.0]
+    assert block.to_user_units(torch.tensor([[0.5, 0.0]]), [IDENTITY]).tolist() == [[7.5, 2.0]]
+
+
+@pytest.mark.parametrize("raw", [float("inf"), [1.0, -1e39], np.array([1e300]), 10**400])
+def test_numbers_that_a_model_cannot_hold_are_an_error(raw: object) -> None:
+    with pytest.raises(
+        InputError, match=r"^a number must be at most 3.4e\+38, |^a RegressionBlock takes numbers, got 1"
+    ):
+        RegressionBlock().read(raw)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([3.5, 3.5, 3.5], "^nothing can be learnt: 'value1' is the same in every training image"),
+        ([float("nan")] * 3, "^no training image has known numbers, so nothing can be learnt"),
+        (
+            [1.7e9 + i for i in range(20)],
+            "^the numbers 'value1' are around 17.* the float32 of a model has steps of 128",
+        ),
+    ],
+)
+def test_a_block_that_standardizes_refuses_numbers_that_cannot_be_learnt(values: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        RegressionBlock(standardize=True).fit([(value,) for value in values])
 
 
 def test_a_block_made_directly_does_not_standardize_as_in_fastai() -> None:

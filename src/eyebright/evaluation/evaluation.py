@@ -50,6 +50,7 @@ class Evaluation:
         columns: the other columns of the label file, one row per image.
         part: what the images are for, see `eyebright.types.Part`.
         training: `TargetBlock.training_summary` of the training targets; empty if unknown.
+        weights: a hash of the model and its weights; empty if unknown.
 
     Raises:
         DataError: there is no image, or a part does not have one row per image.
@@ -66,6 +67,7 @@ class Evaluation:
     columns: pd.DataFrame = field(default_factory=_no_columns)
     part: EvaluatedPart = "valid"
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    weights: str = ""
 
     def __post_init__(self) -> None:
         rows = len(self.files)

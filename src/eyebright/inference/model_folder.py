@@ -65,10 +65,11 @@ def save_model(
         out_of_fold: outputs for all labelled images by heads that have not seen them; None as for ``evaluation``.
 
     Raises:
-        ArtifactError: the number of outputs or thresholds is not the number of classes; a weight, or an output of the
-            evaluation, is not finite; or a file cannot be written, for example because the disk is full. The message
-            says whether a model that was in the folder before is unchanged: it is if any file cannot be written, but
-            not if one cannot be renamed after another one was.
+        ArtifactError: the number of outputs or thresholds is not the number of classes; an evaluation is of another
+            target or of other weights; a weight, or an output of the evaluation, is not finite; or a file cannot be
+            written, for example because the disk is full. The message says whether a model that was in the folder
+            before is unchanged: it is if any file cannot be written, but not if one cannot be renamed after another
+            one was.
     """
     folder = Path(folder)
     manifest.check_consistent()
@@ -76,6 +77,8 @@ def save_model(
         raise ArtifactError(f"the model is not saved in '{folder}': {reason}; train again with a lower learning rate")
     model_id = uuid.uuid4().hex
     metadata = {"model": model_id, "weights": fingerprint(manifest.model, state)}
+    _check_fits(evaluation, manifest, metadata["weights"])
+    _check_fits(out_of_fold, manifest, metadata["weights"])
     parquets = {
         name: _to_parquet(given, folder, metadata)
         for name, given in ((EVALUATION, evaluation), (OUT_OF_FOLD, out_of_fold))
@@ -166,6 +169,23 @@ def load_manifest_and_evaluation(folder: str | Path, name: str = EVALUATION) -> 
         if digest is None:
             break
     raise ArtifactError(problem)
+
+
+def _check_fits(evaluation: Evaluation | None, manifest: Manifest, weights: str) -> None:
+    """Raises `ArtifactError` for an evaluation of another target than the model's, or of other weights."""
+    if evaluation is None:
+        return
+    target, expected = evaluation.decision.target, manifest.decision.target
+    if (target.name, *target.target_names) != (expected.name, *expected.target_names):
+        raise ArtifactError(
+            f"the evaluation is of another target, {target.describe()}; that of the model is {expected.describe()}: "
+            "give what `evaluate` of this learner returns"
+        )
+    if evaluation.weights not in ("", weights):
+        raise ArtifactError(
+            "the evaluation is of other weights than the model's, for example from before the last fit: call "
+            "`evaluate` again"
+        )
 
 
 def _to_parquet(evaluation: Evaluation, folder: Path, metadata: Mapping[str, str]) -> bytes:

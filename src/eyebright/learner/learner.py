@@ -17,7 +17,7 @@ from eyebright.errors import InputError, checked_keywords, not_copied
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
-from eyebright.inference.model_folder import save_model
+from eyebright.inference.model_folder import fingerprint, save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
@@ -541,7 +541,9 @@ class Learner:
             InputError: the dataset has no targets, or no image can be read.
         """
         loader = self._loader(ds_idx, dl)
-        return build_evaluation(loader.dataset, self.trainer.outputs(loader, exact=True), self.decision, part=part)
+        outputs = self.trainer.outputs(loader, exact=True)
+        weights = fingerprint(self.model.description, self.model.state_dict())
+        return replace(build_evaluation(loader.dataset, outputs, self.decision, part=part), weights=weights)
 
     def predict(self, item: Any) -> PredictionTuple:
         """The prediction for one image: a path, bytes, an array, a tensor or a Pillow image.
@@ -653,7 +655,8 @@ class Learner:
             report: further content of the report, as JSON (`ReportFacts.to_json`).
 
         Raises:
-            ArtifactError: the folder cannot be written; a previous model in it is kept.
+            ArtifactError: the folder cannot be written, or the evaluation is of other weights or of another target; a
+                previous model in it is kept.
         """
         targets = dict(evaluation.training) if evaluation else {}
         manifest = replace(self.manifest(), targets=targets, report=dict(report or {}))

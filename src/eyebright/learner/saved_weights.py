@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
 
 from eyebright.errors import ArtifactError, InputError
 from eyebright.io.atomic import write_atomically
 from eyebright.io.tensors import read_tensors
+from eyebright.models.build import ImageModel
 from eyebright.models.weights import mismatch
 
 _FORMAT = 1
@@ -43,7 +43,7 @@ def check_no_pickle(name: str | Path, *, instead: str) -> None:
         )
 
 
-def save_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+def save_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Writes the weights; a file that was there stays until the new one is complete.
 
     Args:
@@ -56,7 +56,7 @@ def save_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any], abo
         ArtifactError: the file cannot be written.
     """
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
-    header = {"eyebright": json.dumps({"weights": _FORMAT, "target": target, "about": about})}
+    header = {"eyebright": json.dumps({"weights": _FORMAT, "target": target, "model": _meaning(model), "about": about})}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=header))
@@ -64,7 +64,7 @@ def save_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any], abo
         raise ArtifactError(f"cannot write the weights '{path}': {reason}") from None
 
 
-def load_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any]) -> dict[str, Any]:
+def load_weights(path: Path, model: ImageModel, *, target: Mapping[str, Any]) -> dict[str, Any]:
     """Replaces the weights of the model, all or none; returns ``about``.
 
     Raises:
@@ -85,6 +85,13 @@ def load_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any]) -> 
             f"'{path}' has the weights of another target, {json.dumps(header.get('target'))[:200]}, and this learner"
             f" has {json.dumps(target)[:200]}"
         )
+    for name, value in _meaning(model).items():
+        saved = header.get("model", {}).get(name, value)  # older files have none
+        if saved != value:
+            raise ArtifactError(
+                f"'{path}' has the weights of a model with another {name}, {saved}, and this learner has {value}: they "
+                "would give other predictions"
+            )
     expected = model.state_dict()
     if difference := mismatch(expected, tensors):
         raise ArtifactError(f"'{path}' has the weights of another model: {difference}")
@@ -92,3 +99,14 @@ def load_weights(path: Path, model: nn.Module, *, target: Mapping[str, Any]) -> 
         for name, value in expected.items():
             value.copy_(tensors[name])
     return header["about"]
+
+
+def _meaning(model: ImageModel) -> dict[str, Any]:
+    """What changes the predictions of the same weights, as JSON."""
+    images = model.description.input
+    y_range = model.description.y_range
+    return {
+        "mean": list(images.mean),
+        "std": list(images.std),
+        "y_range": None if y_range is None else list(y_range),
+    }

@@ -1,6 +1,6 @@
 """What a getter may return as a label, and labels that would be two classes though they are one."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -64,17 +64,16 @@ def labels_of(raw: Any) -> list[str]:
     return [label for label in labels if label]
 
 
-def vocab_of(names: Iterable[Any], text: Callable[[Any], str] = label_text) -> Vocab:
-    """A vocabulary that a user gives, in its order.
+def vocab_of(names: Iterable[Any]) -> Vocab:
+    """A vocabulary that a user gives, in its order; names that are text stay as they are.
 
     Args:
         names: the labels.
-        text: from a label to its text.
 
     Raises:
         LabelError: the names have no order, as in a set, or they are a text; or a name is repeated.
     """
-    return Vocab(map(text, ordered_names(names)))
+    return Vocab(name if type(name) is str else label_text(name) for name in ordered_names(names))
 
 
 def check_spellings(names: Iterable[Any]) -> None:

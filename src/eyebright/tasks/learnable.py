@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from eyebright.errors import DataError, listing
+from eyebright.errors import DataError, InputError, listing
 
+_LARGEST = 3.4e38  # of float32
 _RESOLUTION = 1e-3  # float32 must tell numbers apart that differ by this part of their standard deviation
 
 
@@ -22,8 +23,11 @@ def check_numbers(
         what: the columns hold, in the plural.
 
     Raises:
-        DataError: all are constant, none is known for validation, or float32 cannot tell the numbers of a column apart.
+        DataError: all are constant, none is known for training or validation, or float32 cannot tell those of a column
+            apart.
     """
+    if len(train) and bool(np.isnan(train).all()):
+        raise DataError(f"no training image has known {what}, so nothing can be learnt")
     constant = tuple(names[i] for i in _constant_columns(train))
     if len(constant) == train.shape[1]:
         raise DataError(f"nothing can be learnt: {listing(names)} is the same in every training image")
@@ -43,6 +47,18 @@ def check_numbers(
                 "from them first"
             )
     return constant
+
+
+def check_range(numbers: Sequence[float], what: str) -> None:
+    """Raises `InputError` for a number that is infinite or beyond the largest float32; NaN is unknown.
+
+    Args:
+        numbers: the numbers of an image.
+        what: one of them, for the message.
+    """
+    for number in numbers:
+        if abs(number) > _LARGEST:
+            raise InputError(f"{what} must be at most {_LARGEST:.1e}, or NaN where it is unknown, got {number}")
 
 
 def _constant_columns(train: Float64[np.ndarray, "n k"]) -> list[int]:

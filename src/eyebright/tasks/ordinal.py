@@ -14,9 +14,9 @@ from eyebright.errors import InputError, LabelError, listing
 from eyebright.losses import Balance, FlattenedLoss, class_weights
 from eyebright.metrics.meter import Metric
 from eyebright.metrics.ordinal import classes_off, kappa, median_class, ordinal_top1
-from eyebright.tasks.label_text import label_text, vocab_of
+from eyebright.tasks.label_text import label_text
 from eyebright.tasks.one_class import OneClassBlock, one_hot, single_class
-from eyebright.types import Thresholds, Vocab
+from eyebright.types import Thresholds, Vocab, ordered_names
 
 
 @dataclass(frozen=True, init=False)
@@ -38,7 +38,7 @@ class OrdinalBlock(OneClassBlock):
     vocab: Vocab | None
 
     def __init__(self, classes: Sequence[Any] | None = None) -> None:
-        object.__setattr__(self, "vocab", None if classes is None else vocab_of(classes, _class_name))
+        object.__setattr__(self, "vocab", None if classes is None else Vocab(map(_class_name, ordered_names(classes))))
 
     def read(self, raw: Any) -> str:
         """The class as text; 4, "4" and 4.0 are the same.

@@ -17,7 +17,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.points import point_error
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm
 from eyebright.tasks.columns import distinct_columns
-from eyebright.tasks.learnable import check_numbers
+from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.tasks.mirror import names_without_partner
 from eyebright.tasks.point_units import implausible_reason
 from eyebright.types import Points, Size, Thresholds, ordered_names
@@ -99,8 +99,24 @@ class PointBlock(TargetBlock):
         return f"a mirrored {listing(alone)} has another name; `mirror` says which" if alone else ""
 
     def read(self, raw: Any) -> Points:
-        """The points, in pixels."""
-        return Points.of(raw)
+        """The points, in pixels.
+
+        Raises:
+            InputError: a coordinate is infinite or beyond the largest float32, or only one of x and y is known.
+        """
+        points = Points.of(raw)
+        if raw is points:
+            return points
+        for x, y in points.xy[~points.visible].tolist():
+            check_range((x, y), "a coordinate")
+            if (x != x) != (y != y):
+                raise InputError(
+                    f"a point has one coordinate, ({x}, {y}), and two are needed; give (nan, nan) or None where a "
+                    "point is unknown"
+                )
+        if points.visible.any():
+            check_range((float(points.xy[points.visible].abs().max()),), "a coordinate")
+        return points
 
     def fit(self, values: Iterable[Points]) -> "PointBlock":
         """The block with the number of points, which the first training image says."""

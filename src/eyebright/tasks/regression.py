@@ -17,7 +17,7 @@ from eyebright.metrics.meter import Metric
 from eyebright.metrics.values import mae
 from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, is_missing
 from eyebright.tasks.columns import distinct_columns
-from eyebright.tasks.learnable import check_numbers
+from eyebright.tasks.learnable import check_numbers, check_range
 from eyebright.types import Thresholds, ordered_names
 
 
@@ -78,23 +78,30 @@ class RegressionBlock(TargetBlock):
         """The numbers; NaN where one is unknown.
 
         Raises:
-            InputError: a value is not a number.
+            InputError: a value is not a number, or it is infinite or beyond the largest float32.
         """
         several = raw.reshape(-1).tolist() if hasattr(raw, "reshape") else raw
         row = tuple(several) if isinstance(several, (list, tuple)) else (several,)
         try:
-            return tuple(float("nan") if is_missing(number) else float(number) for number in row)
-        except (TypeError, ValueError):
+            numbers = tuple(float("nan") if is_missing(number) else float(number) for number in row)
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"a RegressionBlock takes numbers, got {raw!r}") from None
+        check_range(numbers, "a number")
+        return numbers
 
     def fit(self, values: Iterable[tuple[float, ...]]) -> "RegressionBlock":
-        """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each."""
+        """The block with the count of numbers in the first value and, if it standardizes, with mean and std of each.
+
+        Raises:
+            DataError: it standardizes, and no number varies, none is known, or float32 cannot tell them apart.
+        """
         if not self.standardize:
             count = self.count if self.count is not None else len(next(iter(values)))
             return RegressionBlock(count, self.names, center=self.center, scale=self.scale)
         values = list(values)
         counted = RegressionBlock(self.count if self.count is not None else len(values[0]), self.names)
         rows = torch.stack([counted.encode(value).double() for value in values])
+        check_numbers(counted.target_names, counted._rows(values), counted._rows(()), what="numbers")
         known = ~rows.isnan()
         n_known = known.sum(dim=0).clamp(min=1)
         center = rows.nan_to_num().sum(dim=0) / n_known

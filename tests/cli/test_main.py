@@ -213,7 +213,9 @@ def test_an_impossible_cache_folder_is_refused_before_training(
     assert "cannot cache images in the folder" in capsys.readouterr().err
 
 
-def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_resumes_to_the_same_weights_and_is_not_started_again_by_mistake(
+    squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(squares, "--epochs", "2") == 0
     whole = load_predictor(squares / "model").model.state_dict()
     (squares / "model" / "model.safetensors").unlink()
@@ -229,6 +231,10 @@ def test_a_killed_training_resumes_to_the_same_weights(squares: Path, monkeypatc
     monkeypatch.setattr("eyebright.train.observers.checkpoint.save_checkpoint", kill_after_the_first)
     assert train(squares, "--epochs", "2") == 130
     monkeypatch.setattr("eyebright.train.observers.checkpoint.save_checkpoint", saved)
+    checkpoint = (squares / "model" / "checkpoint.safetensors").read_bytes()
+    assert train(squares, "--epochs", "2") == 2
+    assert "is from a training run that was interrupted, and --resume continues it" in capsys.readouterr().err
+    assert (squares / "model" / "checkpoint.safetensors").read_bytes() == checkpoint
     assert train(squares, "--epochs", "2", "--resume") == 0
     resumed = load_predictor(squares / "model").model.state_dict()
     assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())

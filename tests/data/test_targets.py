@@ -13,7 +13,7 @@ import pytest
 from eyebright.data.block import DataBlock
 from eyebright.data.getters import ColReader
 from eyebright.data.targets import factorize
-from eyebright.errors import DataError
+from eyebright.errors import DataError, InputError
 from eyebright.sources.split import IndexSplitter
 from eyebright.tasks.category import CategoryBlock
 from eyebright.tasks.image import ImageBlock
@@ -34,6 +34,18 @@ COLUMNS = {
     "day": pd.to_datetime(["2026-01-01", "2026-01-02", None, "2026-01-01"]),
 }
 TABLES = [list(COLUMNS), ["whole", "flag"], ["whole", "fraction"], ["whole", "small"], ["text"], ["category"], ["day"]]
+
+
+def test_spaces_around_labels_that_are_split_are_no_part_of_them() -> None:
+    table = pd.DataFrame({"labels": ["a; b", "b;a ", " ;", "c d"]})
+    read = ColReader("labels", label_delim=";").index_reader(table)
+    assert read is not None
+    assert [read(i) for i in range(4)] == [["a", "b"], ["b", "a"], [], ["c d"]]
+
+
+def test_an_empty_delimiter_is_an_error_when_the_reader_is_made() -> None:
+    with pytest.raises(InputError, match="^`label_delim` is the text between two labels, got ''; leave it out"):
+        ColReader("labels", label_delim="")
 
 
 @pytest.mark.parametrize("names", TABLES, ids=" ".join)

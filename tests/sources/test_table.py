@@ -1,5 +1,7 @@
 """`table_source`: the layouts of a label file, the split columns, and errors with their lines."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -375,3 +377,12 @@ def test_a_delimiter_for_cells_that_hold_no_labels_is_an_error(tmp_path, header,
     (tmp_path / "t.csv").write_text(f"file,{header}\na.png,{row}\nb.png,{row}\n")
     with pytest.raises(TableError, match=f"the delimiter ';' separates labels in a cell, and the cells hold {content}"):
         read_source(tmp_path / "t.csv", delimiter=";", **options)
+
+
+def test_the_order_of_ratings_and_the_images_of_each_are_said(tmp_path: Path) -> None:
+    rows = "".join(f"i{i}.jpg,{33 if i == 3 else i % 3}\n" for i in range(12))
+    (tmp_path / "t.csv").write_text("fname,stars\n" + rows)
+    messages = read_source(tmp_path / "t.csv", kind="ratings").messages
+    expected = "'0 (3 images)', '1 (4 images)', '2 (4 images)', '33 (1 images)'"
+    assert f"ratings from the lowest to the highest: {expected}" in messages
+    assert not [one for one in read_source(tmp_path / "t.csv", kind="class").messages if "lowest" in one]

@@ -8,6 +8,7 @@ import pytest
 from eyebright.errors import DataError
 from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.category import CategoryBlock
+from eyebright.tasks.learnable import check_numbers
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.tasks.ordinal import OrdinalBlock
 from eyebright.tasks.points import PointBlock
@@ -78,3 +79,9 @@ def test_numbers_that_float32_cannot_tell_apart_are_refused(base: float, step: f
             block.check_learnable(rows, rows)
     else:
         block.check_learnable(rows, rows)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.24, 1e9 + 0.1])
+def test_a_constant_that_is_no_binary_fraction_is_constant_and_no_matter_of_float32(value: float) -> None:
+    train = np.array([[value, float(i)] for i in range(14)])
+    assert check_numbers(["a", "b"], train, train, what="numbers") == ("a",)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from eyebright.errors import DataError, did_you_mean, listing
+from eyebright.errors import DataError, InputError, did_you_mean, listing
 from eyebright.sources.items import item_at, single_column
 from eyebright.tasks.base import is_missing
 from eyebright.tasks.label_text import label_text
@@ -35,9 +35,11 @@ class ColReader:
         cols: the column's name or number, or several of these.
         pref: put before the value; for a column of file names, the folder as a `Path`.
         suff: put after the value, for example ``".jpg"``.
-        label_delim: splits the value into a list of labels; an empty or missing value gives an empty list.
+        label_delim: splits the value into a list of labels, without spaces around them; an empty or missing value gives
+            an empty list.
 
     Raises:
+        InputError: ``label_delim`` is empty.
         DataError: when called with a row without such a column, or with an empty cell where ``pref`` or ``suff`` needs
             a value.
     """
@@ -46,6 +48,10 @@ class ColReader:
     pref: str | Path = ""
     suff: str = ""
     label_delim: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.label_delim == "":
+            raise InputError("`label_delim` is the text between two labels, got ''; leave it out for one label")
 
     def __call__(self, row: Any) -> Any:
         """The value of the column (None for an empty cell); a list of values for several columns."""
@@ -84,7 +90,8 @@ class ColReader:
 
     def _convert(self, value: Any, col: str | int) -> Any:
         if self.label_delim is not None:
-            return [label for label in label_text(value).split(self.label_delim) if label]
+            parts = label_text(value).split(self.label_delim)
+            return [label for part in parts if (label := part.strip())]
         if is_missing(value):
             if self.pref or self.suff:
                 raise DataError(

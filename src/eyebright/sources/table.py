@@ -25,6 +25,7 @@ from eyebright.sources.spelling import one_spelling
 from eyebright.sources.split_column import find_split_column, read_part
 from eyebright.sources.target_columns import find_targets
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
+from eyebright.tasks.registry import TARGET_BLOCKS
 
 _LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
@@ -82,6 +83,8 @@ def table_source(
     if targets.known is not None:
         source = source.take(targets.known)
     source = one_spelling(source)
+    if words := TARGET_BLOCKS[source.kind].also_called:
+        source = source.with_messages(*_order_messages(source, words))
     kept = source.take(first_row_of_each_image(source))
     messages = [
         f"images are named in column '{file_column}'",
@@ -94,6 +97,19 @@ def table_source(
         *_row_messages(table, group_column, used, n_duplicates=len(source) - len(kept)),
     ]
     return replace(kept, messages=tuple(messages))
+
+
+def _order_messages(source: Source, words: str) -> list[str]:
+    """The classes from the lowest to the highest, with the images of each; empty if their order is not known."""
+    assert isinstance(source.targets, Categorical)
+    block = source.block()
+    each = source.targets.map(block.read)
+    try:
+        classes = block.fit(each.categories).label_names
+    except InputError:  # words, whose order a user may give in Python
+        return []
+    images = dict(zip(each.categories, np.bincount(each.codes, minlength=len(each.categories)).tolist(), strict=True))
+    return [f"{words} from the lowest to the highest: {listing(f'{name} ({images[name]} images)' for name in classes)}"]
 
 
 def _extension_message(written_names: Strings, files: Strings) -> list[str]:

@@ -37,7 +37,7 @@ def check_numbers(
         )
     for name, column in zip(names, train.T, strict=True):
         numbers = column[~np.isnan(column)]
-        if not len(numbers):
+        if not len(numbers) or numbers.min() == numbers.max():
             continue
         step = float(np.spacing(np.abs(numbers).max().astype(np.float32)))
         if 0 < _RESOLUTION * float(numbers.std()) < step:

@@ -69,6 +69,7 @@ def train_model(
     out, options = Path(out), options or Options()
     say = say if is_main_process() else _say_nothing
     with _model_folder(out):
+        _check_no_checkpoint(out / CHECKPOINT, resume=resume)
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         groups = None if source.group is None else source.group.codes.tolist()
@@ -135,6 +136,15 @@ def _model_folder(out: Path) -> Generator[None, None, None]:
             with suppress(OSError):  # it was not created, or contains a checkpoint
                 folder.rmdir()
         raise
+
+
+def _check_no_checkpoint(checkpoint: Path, *, resume: bool) -> None:
+    """Raises `InputError` where a new training run would replace the checkpoint of an interrupted one."""
+    if not resume and checkpoint.exists():
+        raise InputError(
+            f"'{checkpoint}' is from a training run that was interrupted, and `resume=True` continues it; to start "
+            "again, delete it or give another folder"
+        )
 
 
 def _check_writable(out: Path) -> None:

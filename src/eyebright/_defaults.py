@@ -9,15 +9,15 @@ from typing import Final
 BATCH_SIZE: Final = 32
 """The largest default batch size of training from the command line, and the batch size of predictions."""
 BASE_LR: Final = 2e-3
-"""The peak learning rate of the head while the backbone is frozen, as in the book's ``fine_tune``."""
+"""The peak learning rate of the head while the backbone is frozen, as in fastai's ``fine_tune``."""
 LR_MULT: Final = 100.0
-"""How many times smaller the first layers' learning rate is than the head's, as in the book's ``fine_tune``."""
+"""How many times smaller the first layers' learning rate is than the head's, as in fastai's ``fine_tune``."""
 FREEZE_EPOCHS: Final = 1
-"""Epochs with a frozen backbone, as in the book's ``fine_tune``."""
+"""Epochs with a frozen backbone, as in fastai's ``fine_tune``."""
 DROPOUT: Final = 0.5
-"""Dropout of the head, as in the book's ``vision_learner``."""
+"""Dropout of the head, as in fastai's ``vision_learner``."""
 VALID_PCT: Final = 0.2
-"""The share of the images that a random split puts into the validation set, as in the book's splitters."""
+"""The share of the images that a random split puts into the validation set, as in fastai's splitters."""
 THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
 PREDICTION_PRECISION: Final = "float32"

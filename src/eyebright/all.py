@@ -9,7 +9,7 @@ and those that only a notebook needs: torch, NumPy, pandas and others under thei
 Names of fastai that Eyebright does not have are here too (`eyebright.learner.not_taken`): using one raises an error
 that says what to use instead.
 
-Only this module imports fastcore, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as the book's
+Only this module imports fastcore, which adds ``Path.ls`` and ``Path.BASE_PATH`` to Python's own `Path`, as fastai's
 cells need them.
 """
 
@@ -138,7 +138,7 @@ resnet152 = "resnet152"
 """timm's name, which `vision_learner` takes like the functions of smaller networks."""
 
 models = SimpleNamespace(resnet18=resnet18, resnet34=resnet34, resnet50=resnet50)
-"""The backbones that the book gives as functions; `vision_learner` takes any other by its timm name."""
+"""The backbones that fastai gives as functions; `vision_learner` takes any other by its timm name."""
 
 
 def tensor(x: Any, *rest: Any) -> Shaped[Tensor, "..."]:

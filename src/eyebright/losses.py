@@ -109,10 +109,10 @@ class CrossEntropyLossFlat(FlattenedLoss):
         return terms.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)
 
 
-def LabelSmoothingCrossEntropy(  # noqa: N802 - the book's name
+def LabelSmoothingCrossEntropy(  # noqa: N802 - fastai's name
     eps: float = 0.1, weight: Float[Tensor, " k"] | Sequence[float] | None = None
 ) -> CrossEntropyLossFlat:
-    """`CrossEntropyLossFlat` with label smoothing, for training and validation, as in chapter 7 of the book.
+    """`CrossEntropyLossFlat` with label smoothing, for training and validation, as in chapter 7 of the fastai book.
 
     ``TrainingOptions(label_smoothing=...)`` smooths the training loss alone.
 

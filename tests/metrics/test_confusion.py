@@ -89,7 +89,7 @@ def test_the_report_of_one_class_is_the_text_of_scikit_learn(seed: int) -> None:
     predicted, target = random_classes(seed)
     expected = sklearn.classification_report(target, predicted, labels=range(5), target_names=NAMES, zero_division=0)
     one_hot = torch.nn.functional.one_hot
-    got = classification_report(one_hot(predicted, 5).bool(), one_hot(target, 5), NAMES, one_class=True)
+    got = classification_report(one_hot(predicted, 5).bool(), one_hot(target, 5), NAMES, single_label=True)
     assert got == expected
 
 

@@ -171,11 +171,11 @@ def test_other_columns_become_numbers_or_text_and_keep_leading_zeros(tmp_path: P
 def test_the_source_keeps_the_options_it_was_read_with(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "x1,y1,x2,y2", "1,2,3,4"), mirror=[("1", "2")], unit="pixels", kind="points")
     assert source.mirror == (1, 0)
-    assert source.asked == {
+    assert source.read_options == {
         "path": tmp_path / "t.csv", "images": None, "files": None, "labels": (), "delimiter": None, "kind": "points",
         "mirror": "1:2", "unit": "pixels",
     }  # fmt: skip
-    assert read_source(**source.asked).messages == source.messages
+    assert read_source(**source.read_options).messages == source.messages
 
 
 def test_with_mirror_none_points_keep_their_names(tmp_path: Path) -> None:

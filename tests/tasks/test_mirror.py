@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eyebright.errors import InputError
-from eyebright.tasks.mirror import asked_mirror, find_mirror, mirror_message
+from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_a_mirror_is_its_own_inverse(names: list[str]) -> None:
 
 def test_mirrored_pairs_can_be_given_as_text() -> None:
     names = ("1", "2", "3", "4")
-    assert asked_mirror("1:2, 3 : 4", names) == (1, 0, 3, 2)
-    assert asked_mirror("4:1", names) == (3, 1, 2, 0)
-    assert asked_mirror("none", names) == (0, 1, 2, 3)
+    assert parse_mirror("1:2, 3 : 4", names) == (1, 0, 3, 2)
+    assert parse_mirror("4:1", names) == (3, 1, 2, 0)
+    assert parse_mirror("none", names) == (0, 1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_mirrored_pairs_can_be_given_as_text() -> None:
 )
 def test_an_invalid_pair_is_an_error(asked: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        asked_mirror(asked, ("left_eye", "right_eye", "nose"))
+        parse_mirror(asked, ("left_eye", "right_eye", "nose"))
 
 
 def test_the_mirror_message_names_the_pairs_or_the_option_for_them() -> None:

@@ -17,7 +17,7 @@ def test_the_average_equals_its_formula() -> None:
         average.update()
         decay = min(0.3, (1 + update) / (10 + update))
         expected = decay * expected + (1 - decay) * weight
-    assert average.average["weight"].item() == pytest.approx(expected)
+    assert average.weights["weight"].item() == pytest.approx(expected)
 
 
 def test_the_statistics_of_norm_layers_are_averaged_and_their_counters_copied() -> None:
@@ -27,8 +27,8 @@ def test_the_statistics_of_norm_layers_are_averaged_and_their_counters_copied() 
     average.update()
     decay = 2 / 11
     assert model.running_mean is not None
-    torch.testing.assert_close(average.average["running_mean"], (1 - decay) * model.running_mean)
-    assert average.average["num_batches_tracked"] == 1
+    torch.testing.assert_close(average.weights["running_mean"], (1 - decay) * model.running_mean)
+    assert average.weights["num_batches_tracked"] == 1
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -48,7 +48,7 @@ def test_after_an_error_the_model_has_its_own_weights_again(keep: bool) -> None:
         interrupted()
     assert torch.equal(inside[0], first)
     assert model.weight.item() == 7.0
-    assert torch.equal(average.average["weight"], first)
+    assert torch.equal(average.weights["weight"], first)
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -60,11 +60,11 @@ def test_the_model_keeps_the_average_only_where_it_is_told_to(keep: bool) -> Non
         pass
     assert (model.weight.item() == 7.0) != keep
     average.copy_to_model()
-    assert torch.equal(model.weight, average.average["weight"])
+    assert torch.equal(model.weight, average.weights["weight"])
     nn.init.constant_(model.weight, 7.0)
     average.update()
     average.copy_to_model()
-    assert torch.equal(model.weight, average.average["weight"])
+    assert torch.equal(model.weight, average.weights["weight"])
 
 
 @pytest.mark.parametrize("keep", [False, True])

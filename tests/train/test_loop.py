@@ -233,8 +233,8 @@ def test_validation_and_the_finished_model_have_the_averaged_weights() -> None:
     )
     for event in events:
         if isinstance(event, EpochDone):
-            assert run.average is not None
-            averages.append(run.average.average["2.2.weight"].clone())
+            assert run.ema is not None
+            averages.append(run.ema.weights["2.2.weight"].clone())
     assert all(torch.equal(*pair) for pair in zip(averages, validated, strict=True))
     assert torch.equal(run.model.state_dict()["2.2.weight"], averages[-1])
 

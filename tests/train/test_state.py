@@ -204,11 +204,11 @@ def test_the_error_names_only_the_differences(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"plans": None}, "lacks or misspells 'plans'"),
-        ({"about": [], "seed": "x"}, "lacks or misspells 'seed', 'about'"),
-        ({"epoch": -5}, "lacks or misspells 'epoch'"),
-        ({"phase": "0"}, "lacks or misspells 'phase'"),
-        ({"phase": 99}, "it is in plan 99 of 2"),
+        ({"plans": None}, "missing or invalid: 'plans'"),
+        ({"about": [], "seed": "x"}, "missing or invalid: 'seed', 'about'"),
+        ({"epoch": -5}, "missing or invalid: 'epoch'"),
+        ({"phase": "0"}, "missing or invalid: 'phase'"),
+        ({"phase": 99}, "it is in phase 99 of 2"),
         ({"plans": [{}]}, "its plans cannot be understood"),
         ({"plans": ["x"]}, "its plans cannot be understood"),
         ({"plans": [{**tiny_plans()[0].to_json(), "epochs": 0}]}, "its plans cannot be understood.*at least 1 epoch"),
@@ -232,7 +232,7 @@ def test_a_checkpoint_without_its_curve_or_description_is_an_error(tmp_path: Pat
     trained(tiny_plans(), save_after=1, path=path)
     tensors, description = read_checkpoint(path)
     save_file({"a": torch.zeros(1)}, path, metadata={"eyebright": json.dumps(description)})
-    with pytest.raises(TrainingError, match="lacks or misspells 'curve/losses', 'curve/lrs'"):
+    with pytest.raises(TrainingError, match="missing or invalid: 'curve/losses', 'curve/lrs'"):
         read_checkpoint(path)
     for text in ("[]", "null", "[" * 100_000):
         save_file(tensors, path, metadata={"eyebright": text})

@@ -50,7 +50,7 @@ class Targets(Sequence[Any]):
         """The targets of the items at these indices."""
         read = spec.y_reader(all_items)
         columns = spec.get_y.columns(all_items) if isinstance(spec.get_y, ColReader) else None
-        share_equal = spec.target is not None and spec.target.values_repeat
+        share_equal = spec.target is not None and spec.target.has_vocab
         if columns is None:
             return Targets(indices, read, np.full(len(indices), -1, dtype=np.int32), share_equal=share_equal)
         codes = factorize(columns[0].iloc[indices.array]) if len(columns) == 1 else None

@@ -152,17 +152,17 @@ class Evaluation:
         import pyarrow.parquet as pq
 
         self.check_finite()
-        task = self.decision.target
+        block = self.decision.target
         columns: dict[str, Any] = {
             "file": pa.array([valid_unicode(file) for file in self.files], pa.string()),
             "set": pa.array([self.part] * len(self), pa.string()),
             "height": pa.array(self.sizes[:, 0].numpy(), pa.int32()),
             "width": pa.array(self.sizes[:, 1].numpy(), pa.int32()),
         }
-        for name, column in zip(_columns("output", task.output_names), self.outputs.float().T, strict=True):
+        for name, column in zip(_columns("output", block.output_names), self.outputs.float().T, strict=True):
             columns[name] = pa.array(column.contiguous().numpy(), pa.float32())
-        rows = torch.stack([task.target_row(target) for target in self.targets])
-        for name, column in zip(_columns("target", task.target_names), rows.T, strict=True):
+        rows = torch.stack([block.target_row(target) for target in self.targets])
+        for name, column in zip(_columns("target", block.target_names), rows.T, strict=True):
             columns[name] = pa.array(column.contiguous().numpy(), pa.float64(), from_pandas=True)
         for i, name in enumerate(_columns("column", map(str, self.columns))):
             columns[name] = _arrow(self.columns.iloc[:, i].to_numpy())
@@ -220,8 +220,8 @@ def _matrix(table: Any, kind: str, names: Sequence[str]) -> Float[Tensor, "n k"]
     return torch.from_numpy(frame.to_numpy(dtype="float64", na_value=float("nan"), copy=True))
 
 
-def _targets(table: Any, task: TargetBlock) -> Shaped[Tensor, "n ..."]:
-    return torch.stack([task.target_of_row(row) for row in _matrix(table, "target", task.target_names)])
+def _targets(table: Any, block: TargetBlock) -> Shaped[Tensor, "n ..."]:
+    return torch.stack([block.target_of_row(row) for row in _matrix(table, "target", block.target_names)])
 
 
 def _other_columns(table: Any) -> pd.DataFrame:

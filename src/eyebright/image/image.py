@@ -203,7 +203,7 @@ class Image:
         size = Size(*(max(int(scale * side + 0.5), 1) for side in self.shape))
         return PIL.Image.fromarray(self.warped(Warp.resize(self.shape, size), interpolation="bicubic"))
 
-    def __repr__(self) -> str:  # fastai's text: notebooks of the book show it
+    def __repr__(self) -> str:  # fastai's text: notebooks of the fastai book show it
         return f"PILImage mode={self.mode} size={self.shape.width}x{self.shape.height}"
 
     def _repr_png_(self) -> bytes:

@@ -21,7 +21,7 @@ def resize_images(
     path: str | Path,
     max_workers: int | None = None,
     max_size: int | None = None,
-    recurse: bool = False,  # noqa: FBT001 - the book's signature
+    recurse: bool = False,  # noqa: FBT001 - fastai's signature
     dest: str | Path = ".",
     *,
     resume: bool = False,

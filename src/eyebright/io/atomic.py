@@ -96,9 +96,9 @@ def temporary_folder(path: Path) -> Generator[Path, None, None]:
 
 
 def attempts() -> Generator[None, None, None]:
-    """Attempts to read files that belong together while another process may be replacing them, for one second.
+    """Yields for one second, with pauses; the caller tries to read at each, and stops when it succeeds.
 
-    Between two renames of the writer they do not fit together, and then the next attempt finds new ones.
+    For files that another process replaces one after the other: between two of its renames they do not fit together.
     """
     end = time.monotonic() + _ATTEMPTS_TAKE
     pause = 0.0

@@ -23,7 +23,7 @@ def download_images(
     max_pics: int = 1000,
     n_workers: int = 8,
     timeout: float = 4,
-    preserve_filename: bool = False,  # noqa: FBT001 - the book's signature
+    preserve_filename: bool = False,  # noqa: FBT001 - fastai's signature
 ) -> dict[str, str]:
     """Downloads image files into a folder; returns the URLs that failed, with the reason, and warns of them.
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of the predictions for several augmented views of each image, as in the book."""
+"""Test-time augmentation: the mean of predictions for augmented views of each image, as fastai's ``learn.tta``."""
 
 import torch
 from jaxtyping import Float, Shaped
@@ -21,7 +21,7 @@ def predict_augmented(
     n: int,
     beta: float | None,
     use_max: bool,
-) -> tuple[Float[Tensor, "n ..."] | tuple[Tensor, Tensor], Shaped[Tensor, "n ..."] | None]:
+) -> tuple[Float[Tensor, "images ..."] | tuple[Tensor, Tensor], Shaped[Tensor, "images ..."] | None]:
     """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
 
     Args:
@@ -52,10 +52,10 @@ def predict_augmented(
     return ((mean, plain_predictions) if beta is None else torch.lerp(mean, plain_predictions, beta)), plain.targets
 
 
-def _predictions_in_order(given: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "n ..."]:
-    """The predictions in the order of the plain outputs, which processes that share a batch do not keep."""
-    row_of = {index: row for row, index in enumerate(given.indices)}
+def _predictions_in_order(augmented: Outputs, plain: Outputs, decision: Decision) -> Float[Tensor, "images ..."]:
+    """The predictions for ``augmented`` in the order of ``plain``: with several processes their orders differ."""
+    row_of = {index: row for row, index in enumerate(augmented.indices)}
     missing = [index for index in plain.indices if index not in row_of]
     if missing:
         raise InputError(f"{len(missing)} images could be read once and then no longer, the first is item {missing[0]}")
-    return decision.activate(given.outputs[[row_of[index] for index in plain.indices]])
+    return decision.activate(augmented.outputs[[row_of[index] for index in plain.indices]])

@@ -38,10 +38,10 @@ class Fit(NamedTuple):
 
 @dataclass(frozen=True)
 class BookCallback:
-    """A callback of the book.
+    """A callback of fastai.
 
     Args:
-        name: its name in the book.
+        name: its name in fastai.
         options: a function from the data to options of `TrainingOptions` that the fit has; None: none.
         observer: a function from the fit to an observer; None: none.
     """
@@ -52,14 +52,14 @@ class BookCallback:
 
 
 AnyCallback = Observer | BookCallback
-"""An observer, or a callback of the book."""
+"""An observer, or a callback of fastai."""
 
 Callbacks = AnyCallback | Iterable[AnyCallback]
 """One callback or several."""
 
 
 @checked_keywords
-def MixUp(alpha: float = 0.4) -> BookCallback:  # noqa: N802 - the book's name
+def MixUp(alpha: float = 0.4) -> BookCallback:  # noqa: N802 - fastai's name
     """Mixup in this fit: ``TrainingOptions(mixup=alpha)``."""
     return BookCallback("MixUp", options=lambda dls: {"mixup": alpha})
 
@@ -120,7 +120,7 @@ def SaveModelCallback(  # noqa: N802
     comp: Callable[[Any, Any], Any] | None = None,
     min_delta: float = 0.0,
     fname: str = "model",
-    every_epoch: bool = False,  # noqa: FBT001 - the book's signature
+    every_epoch: bool = False,  # noqa: FBT001 - fastai's signature
     at_end: bool = False,  # noqa: FBT001
 ) -> BookCallback:
     """Saves the weights of the best epoch of the whole fit (`Learner.save`), and loads them at its end.
@@ -159,7 +159,7 @@ def SaveModelCallback(  # noqa: N802
 
 
 def as_callbacks(given: Callbacks) -> list[AnyCallback]:
-    """One callback or several as a list; a callback of the book may be given without brackets, as ``cbs=MixUp``.
+    """One callback or several as a list; a callback of fastai may be given without brackets, as ``cbs=MixUp``.
 
     Raises:
         InputError: something else.
@@ -220,6 +220,6 @@ def _higher_is_better(fit: Fit, monitor: str, comp: Callable[[Any, Any], Any] | 
 
 def _save_averaged(fit: Fit, name: str) -> None:
     """Saves the weights that the epoch was validated with: the averaged ones, where there are any."""
-    average = fit.run.average
+    average = fit.run.ema
     with nullcontext() if average is None else average.in_model(keep=False):
         fit.save(name)

@@ -42,7 +42,9 @@ class TopLosses(NamedTuple):
 
 
 class ClassificationInterpretation:
-    """The predictions of a model for a dataset, and what it confuses; also for several labels, points and numbers.
+    """The predictions of a model for a dataset, and what it confuses.
+
+    Also for multi-label, keypoint and regression targets.
 
     Args:
         evaluation: the evaluation of the dataset.
@@ -57,7 +59,7 @@ class ClassificationInterpretation:
 
     @staticmethod
     def from_learner(learn: "Learner", ds_idx: int = 1, dl: Loader | None = None) -> "ClassificationInterpretation":
-        """The interpretation of a learner's predictions for a dataset, in the precision of a saved model.
+        """The interpretation of a learner's predictions for a dataset, computed in float32, as a saved model predicts.
 
         Args:
             learn: the learner.
@@ -106,7 +108,7 @@ class ClassificationInterpretation:
     def confusion_matrix(self) -> Int[np.ndarray, "k k"] | Int[np.ndarray, "k 2 2"]:
         """The number of images of each class (row) that each class was predicted for (column).
 
-        For several labels a matrix ``[[absent, extra], [missing, present]]`` for each of them, as scikit-learn's
+        For multi-label targets a 2x2 matrix ``[[absent, extra], [missing, present]]`` for each label, as scikit-learn's
         ``multilabel_confusion_matrix``; unknown targets are ignored.
 
         Raises:
@@ -119,7 +121,7 @@ class ClassificationInterpretation:
     def most_confused(self, min_val: int = 1) -> list[tuple[str, str, int]]:
         """(actual, predicted, number of images), most frequent first.
 
-        For several labels: (a label that was missed, a label that was predicted instead, number of such images).
+        Multi-label: (a label that was missed, a label that was predicted instead, number of such images).
 
         Args:
             min_val: smallest number of images.
@@ -136,7 +138,7 @@ class ClassificationInterpretation:
     @checked_keywords
     def plot_confusion_matrix(
         self,
-        normalize: bool = False,  # noqa: FBT001 - the book's signature
+        normalize: bool = False,  # noqa: FBT001 - fastai's signature
         title: str = "Confusion matrix",
         cmap: str = "Blues",
         norm_dec: int = 2,
@@ -145,7 +147,7 @@ class ClassificationInterpretation:
         figsize: tuple[float, float] | None = None,
         dpi: float | None = None,
     ) -> None:
-        """Draws the confusion matrix; for several labels a small one for each label.
+        """Draws the confusion matrix; for multi-label targets a 2x2 matrix for each label.
 
         Args:
             normalize: fractions of each row instead of numbers.
@@ -166,10 +168,10 @@ class ClassificationInterpretation:
         figure, axes = figure_of_matrices(len(matrices), figsize=figsize, dpi=dpi)
         figure.suptitle(title)
         for i, (ax, counts) in enumerate(zip(axes, matrices, strict=False)):
-            text = f".{norm_dec}f" if normalize else "d"
+            values_format = f".{norm_dec}f" if normalize else "d"
             values = _fractions(counts) if normalize else counts
             name = self.vocab[i] if several else ""
-            plot_matrix(ax, values, names[i], title=name, cmap=cmap, text=text if plot_txt else None)
+            plot_matrix(ax, values, names[i], title=name, cmap=cmap, values_format=values_format if plot_txt else None)
 
     def print_classification_report(self) -> None:
         """Prints scikit-learn's table of precision, recall and F1 of each class.
@@ -189,12 +191,12 @@ class ClassificationInterpretation:
             return classification_report(self._decisions, self.targs, self.vocab)
         known = self.targs >= 0
         rows = [torch.nn.functional.one_hot(of[known], len(self.vocab)) for of in (self._predicted_classes, self.targs)]
-        return classification_report(rows[0].bool(), rows[1], self.vocab, one_class=True)
+        return classification_report(rows[0].bool(), rows[1], self.vocab, single_label=True)
 
     def top_losses(
         self,
         k: int | None = None,
-        largest: bool = True,  # noqa: FBT001 - the book's signature
+        largest: bool = True,  # noqa: FBT001 - fastai's signature
     ) -> TopLosses:
         """The greatest losses and the indices of their images; images whose targets are all unknown are ignored.
 
@@ -210,7 +212,7 @@ class ClassificationInterpretation:
     def plot_top_losses(
         self,
         k: int,
-        largest: bool = True,  # noqa: FBT001 - the book's signature
+        largest: bool = True,  # noqa: FBT001 - fastai's signature
         *,
         nrows: int | None = None,
         ncols: int | None = None,
@@ -230,8 +232,9 @@ class ClassificationInterpretation:
             MissingExtraError: Matplotlib is not installed.
         """
         losses, indices = self.top_losses(k, largest)
-        position = {index: i for i, index in enumerate(self.dataset.indices)}
-        rows = [position[self.evaluation.indices[i]] for i in indices.tolist()]
+        # i: the row of an image in the evaluation; row: its position in the dataset; they share the item's index.
+        row_of_item = {item: row for row, item in enumerate(self.dataset.indices)}
+        rows = [row_of_item[self.evaluation.indices[i]] for i in indices.tolist()]
         images = [self.dataset.image(row).pixels() for row in rows]
         cells = zip(indices.tolist(), rows, losses.tolist(), strict=True)
         titles = [self._title(i, row, loss) for i, row, loss in cells]
@@ -245,10 +248,10 @@ class ClassificationInterpretation:
 
     @property
     def _is_multilabel(self) -> bool:
-        target = self.evaluation.decision.target
+        block = self.evaluation.decision.target
         if not self._has_classes:
-            raise InputError(f"only labels and classes can be confused, and the target is a {type(target).__name__}")
-        return target.has_thresholds
+            raise InputError(f"only labels and classes can be confused, and the target is a {type(block).__name__}")
+        return block.has_thresholds
 
     @property
     def _decisions(self) -> Bool[Tensor, "n k"]:
@@ -261,25 +264,25 @@ class ClassificationInterpretation:
 
     def _title(self, i: int, row: int, loss: float) -> str:
         """Prediction, target, loss and probabilities of what is predicted; of points the loss alone."""
-        target, value = self.evaluation.decision.target, self.dataset.raw_target(row)
-        if target.points_of(value) is not None:
+        block, value = self.evaluation.decision.target, self.dataset.raw_target(row)
+        if block.points_of(value) is not None:
             return f"{loss:.2f}"
         lines = [
-            target.text(self.decoded[i]) or NO_LABEL_CAPTION,
-            target.text(value) or NO_LABEL_CAPTION,
+            block.text(self.decoded[i]) or NO_LABEL_CAPTION,
+            block.text(value) or NO_LABEL_CAPTION,
             f"{loss:.2f}",
         ]
         if self._has_classes:
             scores = self.preds[i].tolist()
-            labels = target.labels(self.decoded[i])
+            labels = block.labels(self.decoded[i])
             lines.append("/".join(f"{scores[self.vocab.index(label)]:.2f}" for label in labels))
         return "\n".join(lines)
 
     def _draw_points(self, figure: "matplotlib.figure.Figure", indices: Sequence[int], rows: Sequence[int]) -> None:
-        target = self.evaluation.decision.target
+        block = self.evaluation.decision.target
         for ax, i, row in zip(figure.axes, indices, rows, strict=False):
             for marker, value in (("o", self.dataset.raw_target(row)), ("x", self.decoded[i])):
-                points = target.points_of(value)
+                points = block.points_of(value)
                 if points is not None:
                     draw_points(ax, points.xy, points.visible, marker=marker)
 

@@ -57,19 +57,19 @@ class Learner:
         dls: the training and the validation loader.
         model: the model, for example from `vision_learner`.
         loss_func: a function of raw outputs and targets; None for the default loss of the target block.
-        metrics: one or several metrics; plain functions get raw outputs and targets, as in the book.
+        metrics: one or several metrics; plain functions get raw outputs and targets, as in fastai.
         lr: the default learning rate of the fits.
         wd: the default weight decay, which is decoupled; norm layers and biases have none.
         moms: momentum at the start, the peak and the end of the one-cycle schedule.
-        train_bn: whether norm layers of a frozen backbone are trained, as in the book; False freezes them, with their
+        train_bn: whether norm layers of a frozen backbone are trained, as in fastai; False freezes them, with their
             running statistics.
         keep_statistics: batch norms of the backbone always keep their pretrained running statistics.
         precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"auto"`` measures whether bfloat16 is faster.
         seed: seed of dropout, mixup and cutmix; data loaders have their own.
         options: optimizer, gradient clipping and accumulation, EMA, mixup, cutmix, label smoothing and class balance;
-            can be set between fits. None for the settings of the book.
-        observers: functions that are called with the events of every fit, and callbacks of the book.
-        cbs: the book's name of ``observers``; one callback needs no list.
+            can be set between fits. None for the settings of fastai.
+        observers: functions that are called with the events of every fit, and callbacks of fastai.
+        cbs: fastai's name of ``observers``; one callback needs no list.
         progress: ``"auto"`` (a bar and a table in a terminal or a notebook, lines in a log), ``"bar"``, ``"lines"``,
             ``"notebook"`` or ``"quiet"``.
 
@@ -82,7 +82,7 @@ class Learner:
     - ``lr``, ``lr_max``: a learning rate; ``slice(low, high)`` spreads it over the parameter groups from the first to
       the last, and ``slice(high)`` gives all groups but the head a tenth of it.
     - ``wd``: weight decay; None for that of the learner.
-    - ``cbs``: observers and callbacks of the book, for this fit besides those of the learner.
+    - ``cbs``: observers and callbacks of fastai, for this fit besides those of the learner.
     - ``augment_views``: cache the features of this many augmented views of each image (about 10 kB per image and view);
       after as many epochs, only the head is computed. Needs a frozen backbone and ``train_bn=False``.
     - ``checkpoint``: a file to which the state of training is written after each epoch.
@@ -416,7 +416,7 @@ class Learner:
     ) -> LRFind:
         """The losses at increasing learning rates, with suggestions; model and generators are restored.
 
-        The result unpacks into the two suggestions of the book, ``lr_min, lr_steep = learn.lr_find()``.
+        The result unpacks into the two suggestions of fastai, ``lr_min, lr_steep = learn.lr_find()``.
 
         Args:
             start_lr: the first learning rate.
@@ -506,7 +506,7 @@ class Learner:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         beta: float | None = 0.25,
-        use_max: bool = False,  # noqa: FBT001 - the book's signature
+        use_max: bool = False,  # noqa: FBT001 - fastai's signature
     ) -> tuple[Any, Tensor | None]:
         """(predictions, targets) of a dataset: ``beta`` times the plain predictions, the rest from augmented views.
 

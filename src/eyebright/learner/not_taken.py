@@ -1,6 +1,7 @@
 """Names of fastai that Eyebright does not have: each of them is told, when it is used, what to use here.
 
-They are the names that chapters 1, 2, 5, 6 and 7 of the book and the vision tutorials of fastai's documentation call.
+They are the names that chapters 1, 2, 5, 6 and 7 of the fastai book and the vision tutorials of fastai's documentation
+call.
 """
 
 from typing import Any, NoReturn, final

@@ -39,7 +39,7 @@ def predict_one(predictor: Predictor, item: Any) -> PredictionTuple:
 
 
 class SavedData(NamedTuple):
-    """What a saved model knows of its data: ``learn_inf.dls.vocab``, as in chapter 2 of the book.
+    """What a saved model knows of its data: ``learn_inf.dls.vocab``, as in chapter 2 of the fastai book.
 
     Args:
         vocab: the names of the classes; None for points and numbers.
@@ -83,7 +83,7 @@ class SavedLearner:
         return predict_one(self.predictor, item)
 
 
-def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: FBT001  # the book's signature
+def load_learner(fname: str | Path, cpu: bool = True) -> SavedLearner:  # noqa: FBT001  # fastai's signature
     """The model that `Learner.export` saved; unlike fastai's pickle, loading it runs no code.
 
     Args:

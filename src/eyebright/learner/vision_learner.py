@@ -22,7 +22,7 @@ from eyebright.types import InputDescription
 def vision_learner(
     dls: DataLoaders,
     arch: str | Callable[..., nn.Module],
-    normalize: bool = True,  # noqa: FBT001  # the book's signature
+    normalize: bool = True,  # noqa: FBT001  # fastai's signature
     n_out: int | None = None,
     pretrained: bool = True,  # noqa: FBT001
     *,
@@ -49,7 +49,7 @@ def vision_learner(
     cbs: Callbacks = (),
     progress: str = "auto",
 ) -> Learner:
-    """A learner whose model is a backbone, usually pretrained, with the book's head.
+    """A learner whose model is a backbone, usually pretrained, with fastai's head.
 
     The backbone is frozen if it is pretrained. The arguments that are not listed here are those of `Learner`.
 
@@ -61,7 +61,7 @@ def vision_learner(
             transforms takes precedence, also over False.
         n_out: number of outputs; None for that of the target block.
         pretrained: start from pretrained weights.
-        concat_pool: the head concatenates maximum and average pooling, as in the book; False uses average pooling.
+        concat_pool: the head concatenates maximum and average pooling, as in fastai; False uses average pooling.
         pool: the head begins with pooling.
         lin_ftrs: widths of the hidden layers of the head.
         ps: dropout probability of the head.
@@ -70,7 +70,7 @@ def vision_learner(
         lin_first: put each linear layer of the head before its norm and dropout instead of after them.
         y_range: (low, high), to which a scaled sigmoid restricts the outputs.
         init: the initialisation of the weights of the head; None for that of torch; ``"auto"`` for
-            ``nn.init.kaiming_normal_`` as in the book, but zeros in the last layer for points and numbers. Random
+            ``nn.init.kaiming_normal_`` as in fastai, but zeros in the last layer for points and numbers. Random
             weights there predict worse than the mean at first, and a short training does not make up for it.
         precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"auto"`` measures whether bfloat16 is faster.
         seed: seed of the initial weights of the head, dropout, mixup and cutmix.

@@ -1,7 +1,7 @@
-"""The fastai book's metrics of several labels, as functions with its names that return a `Metric`.
+"""The fastai book's multi-label metrics, as functions with its names that return a `Metric`.
 
 fastai averages some of its metrics over batches; these are computed once over the whole set. Where ``thresh`` is None
-the decisions are those of the learner: thresholds of 0.5 as in the book, until they are tuned.
+the decisions are those of the learner: thresholds of 0.5 as in fastai, until they are tuned.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ DecisionAverage = Literal["macro", "micro", "samples"]
 
 
 @checked_keywords
-def F1ScoreMulti(  # noqa: N802 - the book's name
+def F1ScoreMulti(  # noqa: N802 - fastai's name
     thresh: float | None = None,
-    sigmoid: bool = True,  # noqa: FBT001 - the book's signature
+    sigmoid: bool = True,  # noqa: FBT001 - fastai's signature
     average: DecisionAverage = "macro",
 ) -> Metric:
     """The F1 score of any number of labels, see `eyebright.metrics.labels.f1`; its name is ``f1_score``.

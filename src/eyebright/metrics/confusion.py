@@ -85,7 +85,7 @@ def largest_pairs(counts: Int[Tensor, "k k"], names: Sequence[str]) -> list[tupl
 
 
 def classification_report(
-    decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], names: Sequence[str], *, one_class: bool = False
+    decisions: Bool[Tensor, "n k"], target: Shaped[Tensor, "n k"], names: Sequence[str], *, single_label: bool = False
 ) -> str:
     """The text of scikit-learn's ``classification_report`` with ``zero_division=0``.
 
@@ -93,7 +93,7 @@ def classification_report(
         decisions: True where a label is predicted.
         target: 1 where the image has the label, 0 where not, NaN where unknown: the cell is ignored.
         names: the names of the labels.
-        one_class: whether each image has one label exactly: then accuracy is the only average over the decisions.
+        single_label: whether each image has one label exactly: then accuracy is the only average over the decisions.
 
     Raises:
         InputError: as in `multilabel_confusion_matrix`.
@@ -110,7 +110,7 @@ def classification_report(
     width = max(*(len(name) for name in names), len("weighted avg"), _DIGITS)
     head = " " * width + " " + "".join(f" {name:>9}" for name in ("precision", "recall", "f1-score", "support"))
     lines = [head, "", *(_line(row, width) for row in rows), ""]
-    if one_class:
+    if single_label:
         accuracy = f"{micro[2].item():.{_DIGITS}f}"
         lines += [f"{'accuracy':>{width}} {'':>20} {accuracy:>9} {total:>9}", *(_line(row, width) for row in tail[1:3])]
     else:

@@ -251,9 +251,9 @@ def accuracy_multi(
     inp: Float[Tensor, "n k"],
     targ: Shaped[Tensor, "n k"],
     thresh: float = 0.5,
-    sigmoid: bool = True,  # noqa: FBT001 (the book's signature)
+    sigmoid: bool = True,  # noqa: FBT001 (fastai's signature)
 ) -> Float[Tensor, ""]:
-    """The fraction of all known cells that are decided rightly: 1 - `hamming_loss`, from logits, as in the book.
+    """The fraction of all known cells that are decided rightly: 1 - `hamming_loss`, from logits, as in fastai.
 
     Args:
         inp: logits; or probabilities, with ``sigmoid=False``.
@@ -271,7 +271,7 @@ def accuracy_multi(
 
 
 def accuracy(inp: Float[Tensor, "..."], targ: Shaped[Tensor, "..."], axis: int = -1) -> Float[Tensor, ""]:
-    """The fraction of the images whose most probable class is the true one, as in the book.
+    """The fraction of the images whose most probable class is the true one, as in fastai.
 
     Args:
         inp: logits or probabilities.

@@ -40,7 +40,7 @@ def plot_matrix(
     *,
     title: str,
     cmap: str,
-    text: str | None,
+    values_format: str | None,
 ) -> None:
     """Draw a confusion matrix: rows are the targets, columns the predictions.
 
@@ -50,13 +50,13 @@ def plot_matrix(
         names: the names of the rows and columns.
         title: the title of the axes.
         cmap: Matplotlib's colour map.
-        text: format of the numbers in the cells; None for no numbers.
+        values_format: the format specification of the numbers in the cells; None for no numbers.
     """
     ax.imshow(values, interpolation="nearest", cmap=cmap)
     ax.set_title(title, parse_math=False)
     ax.set_xticks(range(len(names)), names, rotation=90 if len(names) > 2 else 0, parse_math=False)
     ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.set(xlabel="Predicted", ylabel="Actual")
-    for (row, column), value in np.ndenumerate(values) if text is not None else ():
+    for (row, column), value in np.ndenumerate(values) if values_format is not None else ():
         color = "white" if value > values.max() / 2 else "black"
-        ax.text(column, row, f"{value:{text}}", ha="center", va="center", color=color)
+        ax.text(column, row, f"{value:{values_format}}", ha="center", va="center", color=color)

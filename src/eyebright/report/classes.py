@@ -43,21 +43,20 @@ class ClassReport(TaskReport):
 
     def summary(self) -> str:
         """The number of images and of classes, and of images whose class is unknown."""
-        classes = count_text(len(self.vocab), "class", "classes")
-        text = f"{self.set_text}, one of {classes} each"
-        unknown = len(self.evaluation) - len(self.rows)
+        text = f"{self.set_text}, one of {count_text(len(self.vocab), 'class', 'classes')} each"
+        unknown = len(self.evaluation) - len(self.known_indices)
         return text + (f"; the class of {unknown:,} is unknown, and they are ignored" if unknown else "")
 
     def metric_rows(self) -> list[MetricRow]:
         """Accuracy, macro F1 and further metrics of the target block; the baseline predicts the majority class."""
-        if not len(self.rows):
+        if not len(self.known_indices):
             return []
-        others = [metric for metric in self.task.metrics() if metric.takes == "probabilities"]
+        others = [metric for metric in self.block.metrics() if metric.takes == "probabilities"]
         return [self._accuracy(), self._macro_f1(), *(self._other(m) for m in others if m.name != "accuracy")]
 
     def sections(self) -> list[Section]:
         """A row per class, the confusion matrix and the worst mistakes."""
-        if not len(self.rows):
+        if not len(self.known_indices):
             return []
         return [
             Section("Classes", "classes", [self._class_table()]),
@@ -68,39 +67,41 @@ class ClassReport(TaskReport):
     @property
     def vocab(self) -> Sequence[str]:
         """The classes, in the order of their probabilities."""
-        return self.task.value_names
+        return self.block.value_names
 
     @property
-    def task(self) -> TargetBlock:
+    def block(self) -> TargetBlock:
         """The fitted target block."""
         return self.evaluation.decision.target
 
     @cached_property
-    def rows(self) -> Int[Tensor, " m"]:
-        """The rows of the evaluation whose class is known."""
+    def known_indices(self) -> Int[Tensor, " m"]:
+        """The indices in the evaluation of the images whose class is known."""
         targets = self.evaluation.targets
         return (targets.isfinite() & (targets >= 0)).nonzero()[:, 0]
 
     @cached_property
     def probabilities(self) -> Float[Tensor, "m k"]:
         """The calibrated probability of each class, for each image with a known class."""
-        return self.evaluation.activated[self.rows]
+        return self.evaluation.activated[self.known_indices]
 
     @cached_property
     def targets(self) -> Int[Tensor, " m"]:
         """The index of the true class of each image with a known class."""
-        return self.evaluation.targets[self.rows].long()
+        return self.evaluation.targets[self.known_indices].long()
 
     @cached_property
     def predicted(self) -> Int[Tensor, " m"]:
         """The index of the predicted class of each image with a known class."""
         decoded = self.evaluation.decoded  # for ordered classes the median, not the argmax
-        return torch.stack([self.task.encode(decoded[i]) for i in self.rows.tolist()])
+        return torch.stack([self.block.encode(decoded[i]) for i in self.known_indices.tolist()])
 
     # ------------------------------------------------------------------ scores
 
     def _other(self, metric: Metric) -> MetricRow:
-        interval = bootstrap(metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.rows)))
+        interval = bootstrap(
+            metric, [self.probabilities, self.targets], n_resamples=n_resamples_for(len(self.known_indices))
+        )
         # The best constant prediction per metric; "*" is that of all metrics not named (TargetBlock.training_summary).
         constants = self.training.get("baseline", {})
         constant = constants.get(metric.name, constants.get("*"))
@@ -122,18 +123,20 @@ class ClassReport(TaskReport):
         """The most frequent class of the training images, for each image; None if unknown."""
         if "baseline" not in self.training:
             return None
-        return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.rows))
+        return torch.tensor(self.training["baseline"]["*"]).argmax().expand(len(self.known_indices))
 
     def _accuracy(self) -> MetricRow:
-        images, majority = len(self.rows), self._majority
+        n_images, majority = len(self.known_indices), self._majority
         right = int((self.predicted == self.targets).sum())
-        interval = wilson(right, images)
+        interval = wilson(right, n_images)
         baseline = None if majority is None else float((majority == self.targets).double().mean())
-        note = f"{right:,} of {count_text(images, 'image')} right"
-        return MetricRow("accuracy", right / images, interval.low, interval.high, baseline, note)
+        note = f"{right:,} of {count_text(n_images, 'image')} right"
+        return MetricRow("accuracy", right / n_images, interval.low, interval.high, baseline, note)
 
     def _macro_f1(self) -> MetricRow:
-        interval = bootstrap(self._f1, [self.predicted, self.targets], n_resamples=n_resamples_for(len(self.rows)))
+        interval = bootstrap(
+            self._f1, [self.predicted, self.targets], n_resamples=n_resamples_for(len(self.known_indices))
+        )
         baseline = None if self._majority is None else self._f1(self._majority, self.targets)
         value = self._f1(self.predicted, self.targets)
         note = "mean over the classes, each counts the same"
@@ -141,9 +144,9 @@ class ClassReport(TaskReport):
 
     def _f1(self, predicted: Int[Tensor, " m"], true: Int[Tensor, " m"]) -> float:
         """Macro F1 from counts, which is fast enough to be repeated for each bootstrap resample."""
-        classes = len(self.vocab)
-        true_positives = torch.bincount(true[predicted == true], minlength=classes)
-        both = torch.bincount(predicted, minlength=classes) + torch.bincount(true, minlength=classes)
+        n_classes = len(self.vocab)
+        true_positives = torch.bincount(true[predicted == true], minlength=n_classes)
+        both = torch.bincount(predicted, minlength=n_classes) + torch.bincount(true, minlength=n_classes)
         return float((2 * true_positives.double() / both.clamp(min=1)).mean())
 
     def _one_hot(self, indices: Int[Tensor, " m"]) -> Bool[Tensor, "m k"]:
@@ -162,16 +165,17 @@ class ClassReport(TaskReport):
         return Table(caption, columns, rows)
 
     def _confusion(self) -> list[Table]:
-        classes = len(self.vocab)
-        pairs = self.targets * classes + self.predicted
-        counts = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-        matrix = [self._matrix(counts)] if classes <= _MAX_IN_MATRIX else []
+        n_classes = len(self.vocab)
+        pairs = self.targets * n_classes + self.predicted
+        counts = torch.bincount(pairs, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+        matrix = [self._matrix(counts)] if n_classes <= _MAX_IN_MATRIX else []
         return [*matrix, *self._most_confused(counts)]
 
     def _matrix(self, counts: Int[Tensor, "k k"]) -> Table:
         share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
         rows: list[list[Cell]] = []
         for i, name in enumerate(self.vocab):
+            # third: the colour of right predictions; second: of mistakes
             cells = [
                 Cell(f"{n:,}" if n else "", float(n), tint=tint, tone="third" if i == j else "second")
                 for j, (n, tint) in enumerate(zip(counts[i].tolist(), share[i].tolist(), strict=True))
@@ -211,11 +215,11 @@ class ClassReport(TaskReport):
         )
         if not cases:
             return []
-        images = self.images([int(self.rows[case.index]) for case in cases])
+        images = self.images([int(self.known_indices[case.index]) for case in cases])
         cards = [_card(case, image) for case, image in zip(cases, images, strict=True)]
         intro = (
-            f"{count_text(int(wrong.sum()), 'image')} of {len(self.rows):,} misclassified; shown: {len(cards)}, the "
-            "lowest probability of the true class first. Numbers are probabilities."
+            f"{count_text(int(wrong.sum()), 'image')} of {len(self.known_indices):,} misclassified; shown: "
+            f"{len(cards)}, the lowest probability of the true class first. Numbers are probabilities."
         )
         # The styles of the multi-label cards: "missing" for the true class, "extra" for the predicted one.
         legend = (Tag("true class", "missing"), Tag("predicted class", "extra"))

@@ -23,20 +23,20 @@ def task_report(evaluation: Evaluation, facts: ReportFacts) -> TaskReport:
         DataError: the outputs or targets do not have the shape of this kind.
         InputError: the model does not have the points of ``facts.normalize_by``, see `check_normalize_by`.
     """
-    task = evaluation.decision.target
-    check_normalize_by(task, facts.normalize_by)
-    return SECTIONS[task.section](evaluation, facts)
+    block = evaluation.decision.target
+    check_normalize_by(block, facts.normalize_by)
+    return SECTIONS[block.section](evaluation, facts)
 
 
-def check_normalize_by(task: TargetBlock, normalize_by: tuple[str, str] | None) -> None:
+def check_normalize_by(block: TargetBlock, normalize_by: tuple[str, str] | None) -> None:
     """Raises `InputError` unless errors can be normalised by the distance between these two points.
 
     Args:
-        task: the fitted target block.
+        block: the fitted target block.
         normalize_by: the names of two points; None for the diagonal of the image, which is always possible.
 
     Raises:
         InputError: they are not two different points of the target block.
     """
     if normalize_by is not None:
-        SECTIONS[task.section].check_normalize_by(task.value_names, normalize_by)
+        SECTIONS[block.section].check_normalize_by(block.value_names, normalize_by)

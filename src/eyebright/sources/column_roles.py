@@ -80,7 +80,7 @@ def target_candidates(table: TextTable, taken: Sequence[str]) -> list[str]:
     return [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
 
 
-def asked_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
+def requested_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
     """The columns that the user named as targets, checked.
 
     Raises:

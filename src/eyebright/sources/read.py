@@ -14,7 +14,7 @@ from eyebright.sources.forms import parse_kind
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.source import Source
 from eyebright.sources.table import table_source
-from eyebright.tasks.mirror import asked_mirror, find_mirror, mirror_message
+from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
 
 @checked_keywords
@@ -68,7 +68,7 @@ def read_source(
     else:
         source = table_source(path, images=images, files=files, labels=columns, delimiter=delimiter, kind=parsed)
     source = _with_points_prepared(source, pairs, unit)
-    return replace(source, asked={"path": path, **table_options, "kind": kind, "mirror": pairs, "unit": unit})
+    return replace(source, read_options={"path": path, **table_options, "kind": kind, "mirror": pairs, "unit": unit})
 
 
 def _check_no_table_options(path: Path, table_options: dict[str, Any]) -> None:
@@ -91,5 +91,5 @@ def _with_points_prepared(source: Source, mirror: str | None, unit: str | None) 
     source = points_in_pixels(source, unit)
     assert isinstance(source.targets, np.ndarray)
     names = source.names or tuple(str(i + 1) for i in range(source.targets.shape[1]))
-    pairs = find_mirror(names) if mirror is None else asked_mirror(mirror, names)
+    pairs = find_mirror(names) if mirror is None else parse_mirror(mirror, names)
     return replace(source, mirror=pairs).with_messages(mirror_message(pairs, names))

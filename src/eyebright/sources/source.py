@@ -93,7 +93,7 @@ class Source:
             read.
         messages: how the data were read, sentences for the user, which are made printable and bounded.
         skipped: images that were skipped because they cannot be read, path to reason.
-        asked: the arguments of `read_source`; empty where the source was not read from a file.
+        read_options: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
         DataError: the columns have different lengths.
@@ -114,7 +114,7 @@ class Source:
     sizes: Sizes | None = None
     messages: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict[str, str])
-    asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    read_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if not self.columns.shape[1]:

@@ -54,7 +54,7 @@ def checked_split(splitter: Splitter, items: Any) -> Split:
 
 
 def RandomSplitter(valid_pct: float = VALID_PCT, seed: int | None = None) -> Splitter:
-    """A random share for validation; the same indices as the book's for the same seed.
+    """A random share for validation; the same indices as fastai's for the same seed.
 
     Args:
         valid_pct: the validation share of the items, in [0, 1).
@@ -176,7 +176,7 @@ def IndexSplitter(valid_idx: Iterable[int]) -> Splitter:
     return splitter
 
 
-def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # the book's signature
+def EndSplitter(valid_pct: float = VALID_PCT, valid_last: bool = True) -> Splitter:  # noqa: FBT001  # fastai's signature
     """The last (or first) share of the items for validation, for items in chronological order.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from eyebright.errors import TableError, listing
 from eyebright.sources.cells import amount_unit, has_decimal_comma
-from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, asked_columns, named, target_candidates
+from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, named, requested_columns, target_candidates
 from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
 from eyebright.sources.label_column import read_labels_or_class
@@ -53,7 +53,7 @@ def find_targets(
         TableError: there are none, not those that were asked for, or several readings are possible.
     """
     if labels:
-        return FoundColumns(asked_columns(table, labels, taken), _reader(form))
+        return FoundColumns(requested_columns(table, labels, taken), _reader(form))
     candidates = target_candidates(table, taken)
     no_labels = named(candidates, (*GROUP_NAMES, *PROPERTY_NAMES))
     candidates = [name for name in candidates if name not in no_labels] or candidates

@@ -63,8 +63,8 @@ class TargetBlock(Block):
     """Whether its probabilities become decisions by thresholds that can be tuned."""
     is_categorical: ClassVar[bool] = False
     """Whether values are labels without an order: a prediction is right or wrong, and never nearly right."""
-    values_repeat: ClassVar[bool] = False
-    """Whether values are immutable, hashable and few, so that equal ones can be stored once."""
+    has_vocab: ClassVar[bool] = False
+    """Whether values are labels of a vocabulary: hashable and few, so that equal ones can be stored once."""
     is_geometric: ClassVar[bool] = False
     """Whether a value moves with the pixels of its image."""
     can_mix: ClassVar[bool] = False

@@ -37,18 +37,18 @@ def names_without_partner(names: Sequence[str], mirror: Mirror | None) -> list[s
     return [name for i, name in enumerate(names) if _SIDE.search(name) and (mirror is None or mirror[i] == i)]
 
 
-def asked_mirror(asked: str, names: Sequence[str]) -> Mirror:
-    """The pairs that were asked for; with ``"none"`` each point keeps its own name.
+def parse_mirror(text: str, names: Sequence[str]) -> Mirror:
+    """The pairs that a text names; with ``"none"`` each point keeps its own name.
 
     Args:
-        asked: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
+        text: ``"left_eye:right_eye,left_ear:right_ear"``, or ``"none"``.
         names: the names of the points; numbers from 1 where they have none.
 
     Raises:
         InputError: the text is not a list of pairs, or a point does not exist or is in two pairs.
     """
     mirror = list(range(len(names)))
-    for pair in [] if asked == "none" else _pairs(asked):
+    for pair in [] if text == "none" else _pairs(text):
         for name in pair:
             if name not in names:
                 raise InputError(

@@ -36,7 +36,7 @@ class MultiCategoryBlock(TargetBlock):
     Args:
         encoded: True if the getter returns a row of 0 and 1, one for each class of ``vocab``; NaN for unknown.
         vocab: the classes, in the order of the outputs; None: the sorted labels of the training images.
-        add_na: kept for the book's signature; an image without a label needs no class of its own here.
+        add_na: kept for fastai's signature; an image without a label needs no class of its own here.
     """
 
     name: ClassVar[str] = "multicategory"
@@ -45,13 +45,13 @@ class MultiCategoryBlock(TargetBlock):
     has_thresholds: ClassVar[bool] = True
     is_categorical: ClassVar[bool] = True
     can_mix: ClassVar[bool] = True
-    values_repeat: ClassVar[bool] = True
+    has_vocab: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
     head_objective: ClassVar[HeadObjective] = "binary"
     encoded: bool
     vocab: Vocab | None
 
-    def __init__(self, encoded: bool = False, vocab: Sequence[str] | None = None, *, add_na: bool = False) -> None:  # noqa: FBT001  # the book's signature
+    def __init__(self, encoded: bool = False, vocab: Sequence[str] | None = None, *, add_na: bool = False) -> None:  # noqa: FBT001  # fastai's signature
         if encoded and vocab is None:
             raise InputError("MultiCategoryBlock(encoded=True) needs the names of the columns: vocab=[...]")
         if add_na:
@@ -209,7 +209,7 @@ class MultiCategoryBlock(TargetBlock):
         return tuple(self.vocab or ())
 
     def text(self, value: LabelSet) -> str:
-        """The labels in the order of the vocabulary, joined as in the book."""
+        """The labels in the order of the vocabulary, joined as in fastai."""
         known = [label for label in self.vocab or () if label in value]
         return ";".join(known + sorted(set(value) - set(known)))
 

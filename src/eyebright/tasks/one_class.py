@@ -22,7 +22,7 @@ class OneClassBlock(TargetBlock):
     form: ClassVar[TargetForm] = "class"
     section: ClassVar[SectionName] = "classes"
     can_mix: ClassVar[bool] = True
-    values_repeat: ClassVar[bool] = True
+    has_vocab: ClassVar[bool] = True
     is_checked_early: ClassVar[bool] = True
     vocab: Vocab | None
 

@@ -76,7 +76,7 @@ def description_for_data(
         model: the model.
         target: the target block that it was made for.
         dls: the other data.
-        device: the device of the model.
+        device: the device of the model, its precision, and the processes that train with it.
 
     Raises:
         InputError: the target, the normalisation, the size or the device does not fit the model.

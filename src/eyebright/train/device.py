@@ -27,7 +27,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 class Device:
-    """The device that a model is trained on, its precision, and the other processes that train with it.
+    """What accelerate calls an ``Accelerator``: the device of the model, its precision, and all training processes.
 
     Args:
         name: as `eyebright._system.device.choose_device` takes it.

@@ -21,7 +21,7 @@ class AveragedWeights:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._live = {name: tensor.detach() for name, tensor in model.state_dict().items()}
         self._decay = decay
-        self.average = {name: tensor.clone() for name, tensor in self._live.items()}
+        self.weights = {name: tensor.clone() for name, tensor in self._live.items()}
         self.updates = 0
         self._model_has_average = False
 
@@ -33,16 +33,16 @@ class AveragedWeights:
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         for name, live in self._live.items():
             if live.is_floating_point():
-                self.average[name].lerp_(live, 1 - decay)
+                self.weights[name].lerp_(live, 1 - decay)
             else:
-                self.average[name].copy_(live)
+                self.weights[name].copy_(live)
 
     @torch.no_grad()
     def copy_to_model(self) -> None:
         """Copies the averaged weights into the model, unless they are there already."""
         if not self._model_has_average:
             for name, live in self._live.items():
-                live.copy_(self.average[name])
+                live.copy_(self.weights[name])
             self._model_has_average = True
 
     @contextlib.contextmanager
@@ -63,7 +63,7 @@ class AveragedWeights:
             raise
         with torch.no_grad():
             for name, live in self._live.items():
-                self.average[name].copy_(live)
+                self.weights[name].copy_(live)
         if not keep:
             self._copy_to_model(own)
 

@@ -99,11 +99,11 @@ def targets_in_user_units(dataset: Dataset, given: Outputs) -> Shaped[Tensor, "n
     """
     if given.targets is None or dataset.target is None:
         raise InputError("these images have no targets; for new images use predict")
-    task = dataset.target
-    if not task.is_geometric:
-        return task.to_user_units(given.targets, given.warps)  # the network is trained on standardized numbers
+    block = dataset.target
+    if not block.is_geometric:
+        return block.to_user_units(given.targets, given.warps)  # the network is trained on standardized numbers
     positions = {index: i for i, index in enumerate(dataset.indices)}
-    return torch.stack([task.encode(dataset.raw_target(positions[index])) for index in given.indices])
+    return torch.stack([block.encode(dataset.raw_target(positions[index])) for index in given.indices])
 
 
 def build_evaluation(
@@ -158,7 +158,7 @@ def score(
         given: a model's outputs, with targets.
         targets: the targets in the user's units.
         loss: a function of raw outputs and targets.
-        metrics: metrics; those that take logits get raw outputs and the targets of the loss, as in the book.
+        metrics: metrics; those that take logits get raw outputs and the targets of the loss, as in fastai.
         decision: converts outputs to probabilities or values, and to decisions.
 
     Raises:

@@ -8,12 +8,12 @@ from eyebright.train.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A plan begins, or continues after a resume.
+    """A phase of training begins, or continues after a resume.
 
     Args:
-        phase: the number of the plan, from 0.
-        phases: how many plans the run has.
-        plan: the plan.
+        phase: its index, from 0.
+        phases: the number of phases of the run.
+        plan: its settings.
     """
 
     phase: int
@@ -22,7 +22,7 @@ class PhaseStarted:
 
     @property
     def title(self) -> str:
-        """A title for the plan; empty if it is the only one."""
+        """A title for the phase; empty if it is the only one."""
         if self.phases == 1:
             return ""
         return "the head alone" if self.plan.frozen_to else "everything"
@@ -52,7 +52,7 @@ class FeaturesComputed:
 
 @dataclass(frozen=True, slots=True)
 class EpochStarted:
-    """An epoch begins. ``epoch`` counts from 0 within its plan, ``steps`` are the batches of an epoch."""
+    """An epoch begins. ``epoch`` counts from 0 within its phase, ``steps`` are the batches of an epoch."""
 
     epoch: int
     epochs: int
@@ -61,7 +61,10 @@ class EpochStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """A step is done: ``step`` of the ``steps`` of this epoch; ``lrs`` has the learning rate of each group."""
+    """A step is done: ``step``, counted from 1, of the ``steps`` of this epoch, with the ``loss`` of its batch.
+
+    ``lrs`` has the learning rate of each parameter group.
+    """
 
     step: int
     steps: int
@@ -81,7 +84,7 @@ class EpochDone:
     """An epoch is over: the run can be saved, stopped and resumed here.
 
     Args:
-        epoch: counts from 0 within its plan.
+        epoch: counts from 0 within its phase.
         scores: ``train_loss`` (exact mean over the epoch's images), then the validation scores.
         seconds: the duration of the epoch, including validation.
     """

@@ -1,4 +1,4 @@
-"""The history of a training run for display: the table of epochs as the book prints it, and the smoothed training loss.
+"""The history of a training run for display: the table of epochs as fastai prints it, and the smoothed training loss.
 
 The table has the columns epoch, train_loss, valid_loss, the metrics and the time. Its ``train_loss`` is the exact mean
 over the images of the epoch. The smoothed loss of the steps is for the progress bar, plots and the learning-rate
@@ -68,7 +68,7 @@ class SmoothLoss:
     """Exponentially weighted mean of the losses, with Adam's bias correction (arXiv:1412.6980, section 3).
 
     Args:
-        beta: the weight of the previous mean; the book uses 0.98.
+        beta: the weight of the previous mean; fastai uses 0.98.
     """
 
     def __init__(self, beta: float = 0.98) -> None:

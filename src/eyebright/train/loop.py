@@ -1,4 +1,4 @@
-"""The training loop: a generator of events, one plan at a time.
+"""The training loop: a generator of events, one phase at a time.
 
 Watch it with observers (``watch``), change its mathematics with another ``step``, or write the loop around it:
 
@@ -36,7 +36,7 @@ Events = Generator[Event, None, None]
 
 
 def train(run: Run, setup: PhaseSetup, *, step: Step = step) -> Events:
-    """The events of the rest of the run's current plan; after those of the last plan, `Finished`.
+    """The events of the rest of the run's current phase; after those of the last phase, `Finished`.
 
     Args:
         run: the model and the state of its training; ``run.begin`` gives it plans.

@@ -38,7 +38,7 @@ _SLIDE_WIDTH = 15  # steps
 _SLIDE_STEEPNESS = 0.005
 
 MOMENTUM = 0.9
-"""The momentum of the steps of the search, as in the book."""
+"""The momentum of the steps of the search, as in fastai."""
 
 Curve = NDArray[np.float32]
 
@@ -71,7 +71,7 @@ class LRFind:
     unpacked: tuple[str, ...] = ("minimum", "steep")
 
     def __iter__(self) -> Iterator[float]:
-        """The suggestions in ``unpacked``; by default two, as the book unpacks them: ``lr_min, lr_steep = ...``."""
+        """The suggestions in ``unpacked``; by default two, as fastai unpacks them: ``lr_min, lr_steep = ...``."""
         return iter([self.suggestions[name] for name in self.unpacked])
 
     @property
@@ -165,7 +165,7 @@ def lr_find(
 
 
 def suggest(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> LRFind:
-    """The four suggestions for a curve; as in the book, its first tenth and its last five points are omitted.
+    """The four suggestions for a curve; as in fastai, its first tenth and its last five points are omitted.
 
     Raises:
         TrainingError: fewer than three points are left.
@@ -212,7 +212,7 @@ def valley(lrs: Sequence[float], losses: Sequence[float], num_it: int = 100) -> 
     Args:
         lrs: learning rates, increasing.
         losses: the loss at each of them.
-        num_it: without effect; the signature is the book's.
+        num_it: without effect; the signature is fastai's.
     """
     values = _single(losses)
     lengths = [1] * len(values)
@@ -262,7 +262,7 @@ _SUGGEST_FUNCTIONS: dict[str, SuggestFunction] = {
 
 
 def _single(values: Sequence[float]) -> Curve:
-    """The values in single precision, as in the book: where the curve is flat, ties decide."""
+    """The values in single precision, as in fastai: where the curve is flat, ties decide."""
     return np.asarray(values, dtype=np.float32)
 
 

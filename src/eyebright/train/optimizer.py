@@ -1,7 +1,7 @@
-"""The optimizer of a plan: torch's fused AdamW or SGD, with a learning rate per parameter group as in the book.
+"""The optimizer of a phase: torch's fused AdamW or SGD, with a learning rate per parameter group as in fastai.
 
 Each parameter group becomes two in torch, because norm layers and biases get no weight decay; ``param_groups`` shows
-the groups of the book. Torch's AdamW with betas (momentum, 0.99) and eps 1e-5 *is* the book's Adam.
+the groups of fastai. Torch's AdamW with betas (momentum, 0.99) and eps 1e-5 *is* fastai's Adam.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class GroupedOptimizer:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of the book: parameters, learning rate, momentum and weight decay of each."""
+        """The groups of fastai: parameters, learning rate, momentum and weight decay of each."""
         decaying = self.torch.param_groups[::2]
         return [
             {"params": group, "lr": half["lr"], "mom": _momentum(half), "weight_decay": half["weight_decay"]}

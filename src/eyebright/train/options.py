@@ -11,10 +11,10 @@ from eyebright.errors import InputError, check_not_tiny, did_you_mean, listing
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Options of a training step, besides learning rates and weight decay; the defaults are those of the book.
+    """Options of a training step, besides learning rates and weight decay; the defaults are those of fastai.
 
     Args:
-        optimizer: ``"adamw"`` (the book's Adam) or ``"sgd"``.
+        optimizer: ``"adamw"`` (fastai's Adam) or ``"sgd"``.
         clip: the largest norm of the gradient (2-norm over all parameters); larger gradients are scaled down. None for
             no clipping.
         accumulate: number of batches per update of the weights; the gradient is that of all their images together.
@@ -26,7 +26,7 @@ class TrainingOptions:
             blended by area (Yun et al., 2019, arXiv:1905.04899). With both, each batch gets one of them at random.
             Labels and classes only. 0 for no CutMix.
         label_smoothing: the fraction of each target that is spread evenly over the classes (one label per image) or
-            over yes and no (several labels); labels and classes only. Validation uses the plain loss.
+            over yes and no (multi-label); labels and classes only. Validation uses the plain loss.
         balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
             ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
             `eyebright.losses.pos_weights`); labels and classes only.

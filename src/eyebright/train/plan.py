@@ -32,7 +32,7 @@ class Plan:
         lr: the peak learning rate of each parameter group, backbone first, head last.
         schedule: the schedule of learning rate and momentum.
         weight_decay: decoupled weight decay; norm layers and biases have none.
-        train_bn: whether the norm layers of frozen groups are trained, as in the book.
+        train_bn: whether the norm layers of frozen groups are trained, as in fastai.
         frozen_to: the index of the first group that is not frozen; 0 freezes none.
         augment_views: number of augmented views of each image whose features are cached; after as many epochs, only the
             head is computed. Needs a fully frozen backbone. None for a new view in each epoch.
@@ -95,7 +95,7 @@ class Plan:
         return Plan(lr=lr, schedule=schedule, options=TrainingOptions(**options), **fields)
 
 
-def fine_tune_plans(  # the book's own signature
+def fine_tune_plans(  # fastai's own signature
     groups: int,
     epochs: int,
     base_lr: float = BASE_LR,
@@ -106,7 +106,7 @@ def fine_tune_plans(  # the book's own signature
     div: float = 5.0,
     moms: Momenta = BOOK_MOMENTA,
 ) -> tuple[Plan, ...]:
-    """The plans of the book's ``fine_tune``: first the head, then all layers at half the learning rate or less.
+    """The plans of fastai's ``fine_tune``: first the head, then all layers at half the learning rate or less.
 
     Args:
         groups: number of parameter groups.

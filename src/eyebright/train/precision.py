@@ -21,10 +21,11 @@ from eyebright.train.device import Device, Precision
 from eyebright.train.run import TrainBatch
 
 IMAGES = 8
-SECONDS = 4.0
+MAX_SECONDS = 4.0
 ROUNDS = 3
-# Several threads make float32 faster by more than they make bfloat16 (1.85 and 1.5 times on two cores).
-WORTH = 1.25
+# bfloat16 is chosen if it is faster by more than this in one thread: several threads make float32 faster by more than
+# they make bfloat16 (1.85 and 1.5 times on two cores).
+MIN_SPEEDUP = 1.25
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -39,34 +40,34 @@ def choose_precision(model: nn.Module, batch: TrainBatch, loss: Loss, device: De
         model: the model with the frozen layers and the modes of training.
         batch: a training batch, on the device; on a CPU only eight of its images are used.
         loss: the training loss.
-        device: the device of the model.
+        device: the device of the model, its precision, and the processes that train with it.
     """
     if not _multiplies_bfloat16(device.torch_device):
         return "float32", f"this {device.torch_device.type} has no fast bfloat16"
     few = slice(IMAGES if device.torch_device.type == "cpu" else None)
     images, targets = batch[0][few], batch[1][few]
     key = measurement_key("seconds in float32 and bfloat16", model, tuple(images.shape))
-    before = _recalled(key, device)
-    slow, fast = before or _measured(model, (images, targets), loss, device)
-    if before is None and device.is_main:
-        store_measurement(key, [slow, fast])
-    here = "here for this model" + (", as measured before" if before else "")
-    if slow > WORTH * fast:
-        return "bfloat16", f"{slow / fast:.1f} times faster than float32 {here}"
-    if slow > fast:
-        return "float32", f"bfloat16 is only {slow / fast:.1f} times faster {here}"
-    return "float32", f"bfloat16 would take {fast / slow:.1f} times as long {here}"
+    cached = _cached(key, device)
+    float32_s, bfloat16_s = cached or _measured(model, (images, targets), loss, device)
+    if cached is None and device.is_main:
+        store_measurement(key, [float32_s, bfloat16_s])
+    here = "here for this model" + (", as measured before" if cached else "")
+    if float32_s > MIN_SPEEDUP * bfloat16_s:
+        return "bfloat16", f"{float32_s / bfloat16_s:.1f} times faster than float32 {here}"
+    if float32_s > bfloat16_s:
+        return "float32", f"bfloat16 is only {float32_s / bfloat16_s:.1f} times faster {here}"
+    return "float32", f"bfloat16 would take {bfloat16_s / float32_s:.1f} times as long {here}"
 
 
-def _recalled(key: str, device: Device) -> tuple[float, float] | None:
+def _cached(key: str, device: Device) -> tuple[float, float] | None:
     """The cached result, if it is the same in all processes."""
     try:
-        slow, fast = map(float, read_measurement(key))
+        float32_s, bfloat16_s = map(float, read_measurement(key))
     except (TypeError, ValueError, OverflowError):
-        slow, fast = 0.0, 0.0
-    known = device.gather(torch.tensor([[slow, fast]], dtype=torch.float64))
-    same = bool((known == known[0]).all()) and 0 < slow < math.inf and 0 < fast < math.inf
-    return (slow, fast) if same else None
+        float32_s, bfloat16_s = 0.0, 0.0
+    known = device.gather(torch.tensor([[float32_s, bfloat16_s]], dtype=torch.float64))
+    same = bool((known == known[0]).all()) and 0 < float32_s < math.inf and 0 < bfloat16_s < math.inf
+    return (float32_s, bfloat16_s) if same else None
 
 
 def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -> tuple[float, float]:
@@ -78,11 +79,11 @@ def _measured(model: nn.Module, batch: TrainBatch, loss: Loss, device: Device) -
         for _ in range(ROUNDS):
             for dtype, seconds in spent.items():
                 seconds.append(_seconds(trial, batch, loss, dtype))
-            if time.perf_counter() - started > SECONDS / 2:
+            if time.perf_counter() - started > MAX_SECONDS / 2:  # the next round may take as long again
                 break
     least = [min(seconds) for seconds in spent.values()]
-    slow, fast = device.gather(torch.tensor([least], dtype=torch.float64)).sum(0).tolist()
-    return slow, fast
+    float32_s, bfloat16_s = device.gather(torch.tensor([least], dtype=torch.float64)).sum(0).tolist()
+    return float32_s, bfloat16_s
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -47,7 +47,7 @@ class Recorder:
 
     @property
     def losses(self) -> list[float]:
-        """The training loss of each batch, smoothed as in the book."""
+        """The training loss of each batch, smoothed as in fastai."""
         return smoothed(self._run.losses)
 
     @property

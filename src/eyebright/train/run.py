@@ -105,19 +105,19 @@ class Run:
         device: the device, its precision, and the other processes.
         seed: all randomness of training comes from it and from counters.
         resume_conditions: what must be the same when a checkpoint is resumed (architecture, vocabulary, data), as JSON.
-        plans: what is to be trained, one after another.
-        phase: the index of the current plan.
-        phase_epoch: finished epochs of that plan.
-        epoch: finished epochs in all plans since the run was made; the next epoch's number for ``batches``.
+        plans: the settings of each phase of training, in order.
+        phase: the index of the current phase.
+        phase_epoch: finished epochs of that phase.
+        epoch: finished epochs in all phases since the run was made; the next epoch's number for ``batches``.
         step: steps since the run was made.
         stopped: why training was stopped early.
-        history: one row for each epoch: ``epoch`` (from 0, through all plans), ``train_loss``, the validation scores,
+        history: one row for each epoch: ``epoch`` (from 0, through all phases), ``train_loss``, the validation scores,
             ``seconds``.
         losses: the losses of each batch.
         lrs: for each batch the learning rate of each parameter group.
-        optimizer: the optimizer of the current plan, or of the last one.
-        average: the average of the weights, where the plan asks for one.
-        phase_started: whether the current plan has its optimizer.
+        optimizer: the optimizer of the current phase, or of the last one.
+        ema: the moving average of the weights, where the plan asks for one.
+        phase_started: whether the current phase has its optimizer.
         timer: the seconds of training, by part (`WAITING` and the others).
         accumulation: the gradients that are not yet an update.
         epoch_results: the results of the steps of the epoch in progress.
@@ -180,7 +180,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all plans are done."""
+        """Whether all phases are done."""
         return self.phase == len(self.plans)
 
     def stop(self, reason: str) -> None:
@@ -188,30 +188,30 @@ class Run:
         self.stopped = reason
 
     def start_phase(self) -> None:
-        """Makes the optimizer of the current plan, unless it has one, as after a checkpoint was loaded."""
+        """Makes the optimizer of the current phase, unless it has one, as after a checkpoint was loaded."""
         plan = self.plan
         if not self.phase_started:
             kind, ema = plan.options.optimizer, plan.options.ema
             self.optimizer = GroupedOptimizer(self.groups, kind=kind, weight_decay=plan.weight_decay)
-            self.average = AveragedWeights(self.model, ema) if ema else None
+            self.ema = AveragedWeights(self.model, ema) if ema else None
             self.phase_started = True
 
     def end_phase(self) -> None:
-        """Closes the current plan: the averaged weights, where there are any, become the model's."""
-        if self.average:
-            self.average.copy_to_model()
+        """Closes the current phase: the averaged weights, where there are any, become the model's."""
+        if self.ema:
+            self.ema.copy_to_model()
         self.phase = self.phase + 1 if self.stopped is None else len(self.plans)
-        self.phase_epoch, self.average, self.phase_started = 0, None, False
+        self.phase_epoch, self.ema, self.phase_started = 0, None, False
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
         """The model has the weights that are evaluated: the averaged ones, where there are any.
 
-        In the last epoch of a plan it keeps them: they are its weights from then on.
+        In the last epoch of a phase it keeps them: they are its weights from then on.
         """
-        if self.average is None:
+        if self.ema is None:
             return nullcontext()
         is_last = self.phase_epoch + 1 == self.plan.epochs or self.stopped is not None
-        return self.average.in_model(keep=is_last)
+        return self.ema.in_model(keep=is_last)
 
     def set_rates(self, index: int, steps: int) -> tuple[float, ...]:
         """Sets the optimizer for batch ``index`` of this epoch's ``steps``; returns the learning rate of each group."""
@@ -252,10 +252,10 @@ class Run:
 
     @property
     def current_optimizer(self) -> GroupedOptimizer:
-        """The optimizer of the current plan.
+        """The optimizer of the current phase.
 
         Raises:
-            TrainingError: no plan has been started.
+            TrainingError: no phase has been started.
         """
         if self.optimizer is None:
             raise TrainingError("the run has no plan to train: give it one with begin, then go through train")

@@ -1,6 +1,6 @@
 """Schedules of the learning rate and the momentum: functions of the position in [0, 1].
 
-The position is the fraction of a plan's steps *before* the current step, as in the book. A `Schedule` is a frozen
+The position is the fraction of a phase's steps *before* the current step, as in fastai. A `Schedule` is a frozen
 dataclass and not a function, so that a checkpoint can store it as JSON.
 """
 
@@ -37,7 +37,7 @@ class Schedule(ABC):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """The learning rate rises and falls on cosines, the momentum falls and rises (arXiv:1803.09820, as in the book).
+    """The learning rate rises and falls on cosines, the momentum falls and rises (arXiv:1803.09820, as in fastai).
 
     Args:
         div: the first learning rate is the peak divided by this.
@@ -150,7 +150,7 @@ def combine_scheds(pcts: Sequence[float], scheds: Sequence[Curve]) -> Curve:
     if len(pcts) != len(scheds) or min(pcts) < 0 or not math.isclose(sum(pcts), 1.0):
         raise InputError(f"{len(scheds)} schedules need as many shares that add up to 1, got {list(pcts)}")
 
-    # Single precision, as in the book: near the end of a cosine the two differ by more than 1e-6 otherwise.
+    # Single precision, as in fastai: near the end of a cosine the two differ by more than 1e-6 otherwise.
     ends = [float(end) for end in np.cumsum(np.array([0, *pcts], dtype=np.float32))]
 
     def curve(pos: float) -> float:
@@ -177,7 +177,7 @@ def even_mults(start: float, stop: float, n: int) -> list[float]:
 
 
 def lr_groups(lr: float | slice | Sequence[float], n: int) -> tuple[float, ...]:
-    """The learning rate of each of ``n`` parameter groups, as the book writes them.
+    """The learning rate of each of ``n`` parameter groups, as fastai writes them.
 
     Args:
         lr: one number for all; ``slice(a, b)`` for equal factors from ``a`` to ``b``; ``slice(b)`` for ``b`` in the

@@ -25,6 +25,8 @@ from eyebright.train.run import Run
 
 FORMAT = 2
 
+# The keys of a stored description: "done" are the epochs done in the phase, "about" the conditions of a resume,
+# "averaged" the number of updates of the moving average of the weights.
 _COUNTS = ("phase", "done", "epoch", "step")
 _KINDS = {
     **dict.fromkeys(_COUNTS, int),
@@ -109,8 +111,8 @@ def run_state(run: Run) -> tuple[Tensors, Description]:
         state = run.current_optimizer.torch.state
         for name, parameter in run.model.named_parameters():
             tensors |= {f"optimizer/{name}/{key}": value for key, value in state.get(parameter, {}).items()}
-        if run.average:
-            tensors |= {f"average/{name}": tensor for name, tensor in run.average.average.items()}
+        if run.ema:
+            tensors |= {f"average/{name}": tensor for name, tensor in run.ema.weights.items()}
     tensors["curve/losses"] = torch.tensor(run.losses, dtype=torch.float64)
     tensors["curve/lrs"] = torch.tensor(run.lrs, dtype=torch.float64).reshape(-1, len(run.groups))
     # One copy each: safetensors takes neither shared nor strided memory.
@@ -158,7 +160,7 @@ def _description(run: Run) -> Description:
         "step": run.step,
         "stopped": run.stopped,
         "phase_started": run.phase_started,
-        "averaged": run.average.updates if run.average else None,
+        "averaged": run.ema.updates if run.ema else None,
         "history": run.history,
     }
 
@@ -169,12 +171,12 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
     wrong += [name for name in _COUNTS if name not in wrong and description[name] < 0]
     wrong += [name for name in ("curve/losses", "curve/lrs") if name not in tensors]
     if wrong:
-        return f"it lacks or misspells {listing(wrong)}"
+        return f"missing or invalid: {listing(wrong)}"
     try:
         plans = [Plan.from_json(plan) for plan in description["plans"]]
     except (EyebrightError, AttributeError, KeyError, TypeError, ValueError) as error:
         return f"its plans cannot be understood: {error}"
-    return "" if description["phase"] <= len(plans) else f"it is in plan {description['phase']} of {len(plans)}"
+    return "" if description["phase"] <= len(plans) else f"it is in phase {description['phase']} of {len(plans)}"
 
 
 def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:
@@ -234,9 +236,9 @@ def _restore_phase(run: Run, tensors: Mapping[str, Tensor], description: Mapping
             run.current_optimizer.torch.state[parameter] = {
                 key: _like(value, parameter) for key, value in saved.items()
             }
-    if run.average:
-        _fill(run.average.average, tensors, "average/")
-        run.average.updates = description["averaged"]
+    if run.ema:
+        _fill(run.ema.weights, tensors, "average/")
+        run.ema.updates = description["averaged"]
     if run.device.scaler and description["scaler"]:
         run.device.scaler.load_state_dict(description["scaler"])
 

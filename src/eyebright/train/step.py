@@ -91,8 +91,8 @@ def update(run: Run) -> None:
     with run.timer(OPTIMIZER):
         run.device.update(run.current_optimizer, run.plan.options.clip)
         run.accumulation = Accumulation()
-        if run.average:
-            run.average.update()
+        if run.ema:
+            run.ema.update()
 
 
 def _what_to_try(run: Run, value: float) -> str:

@@ -1,4 +1,4 @@
-"""Summaries of a training run: the model's layers as the book prints them, and the time that each part took."""
+"""Summaries of a training run: the model's layers as fastai prints them, and the time that each part took."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ PARTS = (WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING)
 
 @dataclass(frozen=True, repr=False)
 class TrainingSummary:
-    """The table that the book prints: the model's layers, the optimizer, the loss, and what is frozen.
+    """The table that fastai prints: the model's layers, the optimizer, the loss, and what is frozen.
 
     Args:
         model: the layers of the model.

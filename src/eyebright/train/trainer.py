@@ -1,6 +1,6 @@
 """Trains a model on its data: freezes, chooses the precision, caches features, and sets up the loop.
 
-The loop knows nothing of datasets, and `eyebright.learner` has the names of the book; the trainer connects the two.
+The loop knows nothing of datasets, and `eyebright.learner` has the names of fastai; the trainer connects the two.
 """
 
 from collections.abc import Callable, Sequence

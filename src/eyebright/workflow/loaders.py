@@ -19,7 +19,7 @@ from eyebright.transforms.spatial import Resize
 from eyebright.types import Size
 from eyebright.workflow.options import Options
 
-_PRESIZE = 8, 7  # a training image is resized to 8/7 of its size before a random crop: 256 for 224, as in the book
+_PRESIZE = 8, 7  # a training image is resized to 8/7 of its size before a random crop: 256 for 224, as in fastai
 _CROP_AREA = 0.75  # smallest area of a random crop
 
 Weights = np.ndarray[Any, np.dtype[np.float64]]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 TARGETS_WITH: Mapping[str, str] = {
     "has_thresholds": "any number of labels per image",
     "can_mix": "labels and classes",
-    "values_repeat": "labels and classes",
+    "has_vocab": "labels and classes",
     "is_geometric": "points",
 }
 """The targets that have a property which an option needs, see `Option`, in words."""
@@ -75,7 +75,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     positional: bool = False
     python_only: bool = False
-    needs: Literal["", "has_thresholds", "can_mix", "values_repeat", "is_geometric"] = ""
+    needs: Literal["", "has_thresholds", "can_mix", "has_vocab", "is_geometric"] = ""
     needs_epochs: bool = False
 
     @property

@@ -125,7 +125,7 @@ class Options:
             "Images of an epoch: each once, or drawn so that rare labels come more often.",
             DATA,
             choices=("uniform", "balanced"),
-            needs="values_repeat",
+            needs="has_vocab",
         ),
     ] = "uniform"
 
@@ -154,7 +154,7 @@ class Options:
         Option(
             "Mirror training images at random.",
             IMAGES,
-            unset="where the target of a mirrored image is known",
+            unset="on, unless mirroring changes the target in an unknown way (numbers; points without mirror pairs)",
             needs_epochs=True,
         ),
     ] = None
@@ -176,8 +176,8 @@ class Options:
     augment_views: Annotated[
         int | None,
         Option(
-            "Cache the features of this many augmented views of each image while the backbone is frozen; the frozen "
-            "epochs after these are quick.",
+            "Cache the features of this many augmented views of each image in the first frozen epochs; later frozen "
+            "epochs reuse them and are quick.",
             TRAINING,
             at_least=1,
             unset="a new view in each epoch",
@@ -267,7 +267,7 @@ class Options:
             TRAINING,
             at_least=0,
             below=1,
-            needs="values_repeat",
+            needs="has_vocab",
             needs_epochs=True,
         ),
     ] = TrainingOptions.label_smoothing
@@ -277,7 +277,7 @@ class Options:
             "Weight of rare labels in the loss: by their frequency, or by their effective number of images.",
             TRAINING,
             choices=get_args(Balance),
-            needs="values_repeat",
+            needs="has_vocab",
             needs_epochs=True,
         ),
     ] = TrainingOptions.balance
@@ -303,7 +303,10 @@ class Options:
     precision: Annotated[
         str,
         Option(
-            "Number format; auto measures which is faster.", MACHINE, choices=("auto", *PRECISIONS), needs_epochs=True
+            "Floating-point type (autocast); auto measures which is faster.",
+            MACHINE,
+            choices=("auto", *PRECISIONS),
+            needs_epochs=True,
         ),
     ] = "auto"
     device: Annotated[str | None, _DEVICE] = None
@@ -411,7 +414,8 @@ class PredictOptions:
     format: Annotated[
         str | None,
         Option(
-            "Format of the predictions; csv-safe is CSV for a spreadsheet, which cannot take a name for a formula.",
+            "Format of the predictions; csv-safe is CSV in which names that a spreadsheet would run as formulas are "
+            "escaped.",
             choices=("csv", "csv-safe", "json"),
             unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
         ),
@@ -424,7 +428,9 @@ class PredictOptions:
             "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
         ),
     ] = "auto"
-    precision: Annotated[str, Option("Number format.", MACHINE, choices=PRECISIONS)] = _defaults.PREDICTION_PRECISION
+    precision: Annotated[str, Option("Floating-point type of the model.", MACHINE, choices=PRECISIONS)] = (
+        _defaults.PREDICTION_PRECISION
+    )
     fast_decode: Annotated[
         bool,
         Option(

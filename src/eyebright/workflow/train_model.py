@@ -312,7 +312,7 @@ def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
 
 def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
     """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
-    asked = dict(source.asked)
+    asked = dict(source.read_options)
     path = asked.pop("path", None)
     return SavedOptions(path, out, ReadOptions(**asked), options, _resolved(learner))
 

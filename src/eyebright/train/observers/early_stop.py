@@ -18,8 +18,8 @@ def early_stop(
 ) -> Observer:
     """An observer that stops the run when a score has not improved for some epochs.
 
-    It reads the history of the run, so it continues to count after a resume. It counts within each plan: the first
-    epochs with all layers unfrozen are often worse than the last epochs with a frozen backbone.
+    It reads the history of the run, so it continues to count after a resume. It counts within each phase (frozen, then
+    unfrozen): the first epochs with all layers unfrozen are often worse than the last epochs with a frozen backbone.
 
     Args:
         run: the run to stop.

@@ -1,4 +1,4 @@
-"""Shows progress in a notebook: one table for each plan, with a bar below it for the current epoch.
+"""Shows progress in a notebook: one table for each phase, with a bar below it for the current epoch.
 
 A table is a single output that is updated in place, so a saved notebook has the finished table only. It is updated a
 few times a second at most, because every update is a message from the kernel to the browser.

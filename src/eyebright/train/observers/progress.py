@@ -1,6 +1,6 @@
 """Shows progress: a table with one line per epoch, and on a terminal a progress bar below it.
 
-The table is the book's: epoch, train_loss, valid_loss, the metrics and the time, one table for each plan. For
+The table is fastai's: epoch, train_loss, valid_loss, the metrics and the time, one table for each phase. For
 notebooks see `eyebright.train.observers.notebook`.
 """
 
@@ -76,7 +76,7 @@ def show_progress(mode: str = "auto", *, console: Console | None = None) -> Gene
 
 
 class _Table:
-    """One line per epoch, under a header for each plan."""
+    """One line per epoch, under a header for each phase."""
 
     def __init__(self, print_line: PrintLine) -> None:
         self._print_line = print_line

@@ -82,7 +82,7 @@ class CrossEntropyLossFlat(FlattenedLoss):
             InputError: the shapes, or the number of weights, do not match.
         """
         pred = _at_least_float32(pred)
-        classes = pred.shape[-1]
+        n_classes = pred.shape[-1]
         weight = _weights_like(self.weight, pred, "weight")
         soft = target.is_floating_point() and target.shape == pred.shape
         if not soft and target.shape != pred.shape[:-1]:
@@ -91,7 +91,7 @@ class CrossEntropyLossFlat(FlattenedLoss):
                 f"got {tuple(target.shape)}"
             )
         if soft:
-            flat_target = target.reshape(-1, classes).to(pred.dtype)
+            flat_target = target.reshape(-1, n_classes).to(pred.dtype)
             known = ~flat_target.isnan().any(1)
             flat_target = torch.where(known[:, None], flat_target, 0.0)
             weights = known.to(pred.dtype)
@@ -103,7 +103,7 @@ class CrossEntropyLossFlat(FlattenedLoss):
                 weights = torch.where(known, weight[flat_target.clamp_min(0)], 0.0)
             flat_target = torch.where(known, flat_target, IGNORE_INDEX)
         terms = functional.cross_entropy(
-            pred.reshape(-1, classes), flat_target, weight, reduction="none", label_smoothing=self.label_smoothing
+            pred.reshape(-1, n_classes), flat_target, weight, reduction="none", label_smoothing=self.label_smoothing
         )
         terms = torch.where(known, terms, 0.0)
         return terms.reshape(len(pred), -1).sum(1), weights.reshape(len(pred), -1).sum(1)

@@ -70,15 +70,17 @@ class Evaluation:
     weights: str = ""
 
     def __post_init__(self) -> None:
-        rows = len(self.files)
-        if not rows:
+        n_images = len(self.files)
+        if not n_images:
             raise DataError("an evaluation needs an image, and there is none")
         lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
         optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns}
         lengths |= {name: len(part) for name, part in optional.items() if len(part)}
-        wrong = [f"{name}: {length}" for name, length in lengths.items() if length != rows]
+        wrong = [f"{name}: {length}" for name, length in lengths.items() if length != n_images]
         if wrong:
-            raise DataError(f"an evaluation of {rows} images needs as many rows of each part, got {', '.join(wrong)}")
+            raise DataError(
+                f"an evaluation of {n_images} images needs as many rows of each part, got {', '.join(wrong)}"
+            )
 
     def __len__(self) -> int:
         return len(self.files)

@@ -300,19 +300,19 @@ def _score_at_each_cut(problem: _Problem) -> tuple[Cuts, Array]:
         return {"classes": matrix, "images": matrix.T, "all": matrix.reshape(1, -1)}[problem.objective.group]
 
     probabilities, positive = grouped(problem.probabilities), grouped(problem.positive)
-    groups = len(probabilities)
+    n_groups = len(probabilities)
     if probabilities.size == 0:
         return Cuts.of(problem.probabilities.reshape(-1)), np.array([np.nan])
-    n_decisions = problem.known.sum() / groups  # so that the mean over groups is the mean over decisions
+    n_decisions = problem.known.sum() / n_groups  # so that the mean over groups is the mean over decisions
     order = np.argsort(-probabilities, axis=1)
     true_positives = np.cumsum(np.take_along_axis(positive, order, axis=1), axis=1)
-    positives, zero = true_positives[:, -1:], np.zeros((groups, 1), dtype=true_positives.dtype)
+    positives, zero = true_positives[:, -1:], np.zeros((n_groups, 1), dtype=true_positives.dtype)
     none_predicted = problem.objective.value(zero, zero, positives, n_decisions)
     predicted = np.arange(1, probabilities.shape[1] + 1)
     values = problem.objective.value(true_positives, predicted, positives, n_decisions)
     steps = np.diff(values, axis=1, prepend=none_predicted)
     cuts = Cuts.of(np.take_along_axis(probabilities, order, axis=1).reshape(-1))
-    return cuts, (none_predicted.sum() + cuts.sums(steps.reshape(-1))) / groups
+    return cuts, (none_predicted.sum() + cuts.sums(steps.reshape(-1))) / n_groups
 
 
 # ------------------------------------------------------------------------------- one threshold per class

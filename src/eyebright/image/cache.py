@@ -1,8 +1,9 @@
 """`PixelCache`: a cache of decoded images, so that only the first epoch has to decode them.
 
-An entry is exactly what the decoder returns. Its key is a hash of the file's content, the reduction, and the versions
-of the decoders. Training therefore sees the same pixels with and without a cache, and a changed file or another
-decoder version never uses an old entry. If the cache fails in any way, images are decoded as without a cache.
+An entry is exactly what the decoder returns. Its key is a hash of the file's content, the factor by which
+the decoder reduced the image, and the versions of the decoders. Training therefore sees the same pixels with and
+without a cache, and a changed file or another decoder version never uses an old entry. If the cache fails in any way,
+images are decoded as without a cache.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""How much of the range of 16-bit values an image uses: cameras of 10, 12 or 14 bits write files that say 16."""
+"""How much of the range of 16-bit values an image uses: cameras of 10, 12 or 14 bits write files that declare 16."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ RANGE_REMEDY = (
     "multiply the values, or write the tag MaxSampleValue (such as 4095 for 12 bits) into grey TIFF files, if they "
     "should be brighter"
 )
-_HARDLY_USED = 4  # values below this part of the range are dark
+_DARK_FRACTION = 0.25  # an image whose values are all in this fraction of the range is dark
 
 
 class ValueRange(NamedTuple):
     """How much of the range of 16-bit values an image uses.
 
     Args:
-        largest: the largest value of all pixels and channels; of 16-bit colour, where the decoder keeps the high byte
-            alone, the largest that it may be.
+        largest: the largest value of all pixels and channels; for 16-bit colour, where the decoder keeps only
+            the high byte, an upper bound of it.
         white: the value that is white.
     """
 
@@ -23,15 +23,15 @@ class ValueRange(NamedTuple):
 
     @property
     def is_hardly_used(self) -> bool:
-        """Whether all values are in the darkest quarter, as those of 10, 12 or 14 bits in a file that says 16."""
-        return self.largest * _HARDLY_USED <= self.white
+        """Whether all values are in the darkest quarter, as those of 10, 12 or 14 bits in a file that declares 16."""
+        return self.largest <= _DARK_FRACTION * self.white
 
 
 def range_notes(values: ValueRange | None) -> tuple[str, ...]:
-    """What a user should know of an image that hardly uses its range of 16-bit values; nothing of other images."""
+    """A sentence for the user if an image hardly uses its range of 16-bit values; empty otherwise."""
     if values is None or not values.is_hardly_used:
         return ()
     return (
         f"its largest 16-bit value is {values.largest:,} of {values.white:,}, and nothing says that it has fewer bits,"
-        f" so it is not scaled and dark; {RANGE_REMEDY}",
+        f" so it is dark and not scaled; {RANGE_REMEDY}",
     )

@@ -57,7 +57,7 @@ def check_json(data: Mapping[str, Any]) -> None:
 def check_consistent(
     model: ModelDescription, decision: Decision, preprocessing: tuple[Transform, ...], pixels_version: PixelsVersion
 ) -> None:
-    """Raises `ArtifactError` unless architecture, outputs, thresholds, classes and pixels agree."""
+    """Raises `ArtifactError` unless architecture, outputs, thresholds, classes and preprocessing agree."""
     if re.fullmatch(r"[\w.\-]{1,200}", model.arch) is None:  # timm would download from other names, such as hf-hub:...
         raise ArtifactError(
             f"the architecture must be a name of letters, digits, '_', '-' and '.', got {short_repr(model.arch)}"
@@ -71,7 +71,7 @@ def check_consistent(
         raise ArtifactError(str(error)) from None
     if pixels_version == CANONICAL and evaluation_pixels_version(preprocessing) != CANONICAL:
         raise ArtifactError(
-            f"the evaluation pixels are '{CANONICAL}', but the preprocessing does more than resize, crop and pad"
+            f"the preprocessing version is '{CANONICAL}', but the preprocessing does more than resize, crop and pad"
         )
 
 

@@ -41,12 +41,12 @@ class PointReport(TaskReport):
     """
 
     def __post_init__(self) -> None:
-        images, points = len(self.evaluation), len(self.names)
+        n_images, n_points = len(self.evaluation), len(self.names)
         outputs, targets = self.evaluation.outputs, self.evaluation.targets
-        if outputs.shape != (images, 2 * points) or targets.shape != (images, points, 2):
+        if outputs.shape != (n_images, 2 * n_points) or targets.shape != (n_images, n_points, 2):
             raise DataError(
-                f"{count_text(points, 'point')} of {count_text(images, 'image')} need outputs of the shape "
-                f"{(images, 2 * points)} and targets of the shape {(images, points, 2)}, "
+                f"{count_text(n_points, 'point')} of {count_text(n_images, 'image')} need outputs of the shape "
+                f"{(n_images, 2 * n_points)} and targets of the shape {(n_images, n_points, 2)}, "
                 f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
 

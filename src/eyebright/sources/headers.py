@@ -125,7 +125,7 @@ def _dark_messages(source: Source, bad: set[int]) -> list[str]:
     return [
         f"16-bit images hardly use their range: in {len(found)} of them the largest value is "
         f"{max(each.largest for each in found):,} of {found[0].white:,}, and nothing says that they have fewer bits, "
-        f"so that they are not scaled and dark; {RANGE_REMEDY}"
+        f"so that they are dark and not scaled; {RANGE_REMEDY}"
     ]
 
 

@@ -110,13 +110,13 @@ class OrdinalBlock(OneClassBlock):
     def training_summary(self, values: Sequence[str]) -> dict[str, Any]:
         """Images of each class; the baselines always predict the most frequent class, and for the MAE the median."""
         each = torch.tensor(self.class_counts(values), dtype=torch.float32)
-        classes = len(each)
+        n_classes = len(each)
         return {
             "images": len(values),
             "counts": each.long().tolist(),
             "baseline": {
-                "*": functional.one_hot(each.argmax(), classes).double().tolist(),
-                classes_off.name: functional.one_hot(median_class(each / each.sum()), classes).double().tolist(),
+                "*": functional.one_hot(each.argmax(), n_classes).double().tolist(),
+                classes_off.name: functional.one_hot(median_class(each / each.sum()), n_classes).double().tolist(),
             },
         }
 
@@ -187,20 +187,20 @@ class CornLoss(FlattenedLoss):
         Raises:
             InputError: the shapes do not fit.
         """
-        images, classes = len(pred), pred.shape[1] + 1
-        if target.shape not in ((images,), (images, classes)):
+        n_images, n_classes = len(pred), pred.shape[1] + 1
+        if target.shape not in ((n_images,), (n_images, n_classes)):
             raise InputError(
-                f"ordered classes for outputs of the shape {tuple(pred.shape)} have the shape ({images},) or "
-                f"({images}, {classes}), got {tuple(target.shape)}"
+                f"ordered classes for outputs of the shape {tuple(pred.shape)} have the shape ({n_images},) or "
+                f"({n_images}, {n_classes}), got {tuple(target.shape)}"
             )
         logits = pred.float()
-        rows = target if target.ndim == 2 else one_hot(target, classes)
+        rows = target if target.ndim == 2 else one_hot(target, n_classes)
         known = ~rows.isnan().any(dim=1)
         rows = rows.nan_to_num().to(logits.dtype)
         weights = known.to(logits.dtype)
         if self.weight is not None:
             weights = weights * (rows @ self.weight.to(logits))
-        rows = rows * (1 - self.label_smoothing) + self.label_smoothing / classes
+        rows = rows * (1 - self.label_smoothing) + self.label_smoothing / n_classes
         above = 1 - rows.cumsum(dim=1)[:, :-1]  # the probability that the true class is above each class
         terms = above * functional.softplus(-logits) + rows[:, :-1] * functional.softplus(logits)
         return terms.sum(dim=1) * weights, weights

@@ -19,7 +19,7 @@ class TrainingOptions:
             no clipping.
         accumulate: number of batches per update of the weights; the gradient is that of all their images together.
         ema: the decay of an exponential moving average of the weights, for example 0.999. Validation uses the averaged
-            weights, and the model has them at the end of a plan. None for no average.
+            weights, and the model has them at the end of a phase. None for no average.
         mixup: alpha of mixup, for example 0.2: each image is blended with another one, and so are their targets (Zhang
             et al., 2018, arXiv:1710.09412). 0 for no mixup.
         cutmix: alpha of CutMix, for example 1.0: a box of each image is pasted from another one, and targets are

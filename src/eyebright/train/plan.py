@@ -96,7 +96,7 @@ class Plan:
 
 
 def fine_tune_plans(  # fastai's own signature
-    groups: int,
+    n_groups: int,
     epochs: int,
     base_lr: float = BASE_LR,
     *,
@@ -109,7 +109,7 @@ def fine_tune_plans(  # fastai's own signature
     """The plans of fastai's ``fine_tune``: first the head, then all layers at half the learning rate or less.
 
     Args:
-        groups: number of parameter groups.
+        n_groups: number of parameter groups.
         epochs: number of epochs of the second plan.
         base_lr: peak learning rate of the head in the first plan.
         freeze_epochs: number of epochs of the first plan, with a frozen backbone; 0 omits the plan.
@@ -131,9 +131,9 @@ def fine_tune_plans(  # fastai's own signature
         raise InputError(
             f"`lr_mult={lr_mult:g}` leaves the first layers a learning rate of 0 in float32; give a smaller one"
         )
-    rates = lr_groups(slice(last / lr_mult, last), groups)
+    rates = lr_groups(slice(last / lr_mult, last), n_groups)
     everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))
     if freeze_epochs == 0:
         return (everything,)
     schedule = OneCycle(pct_start=0.99, moms=moms)
-    return Plan(freeze_epochs, lr_groups(slice(base_lr), groups), schedule, frozen_to=groups - 1), everything
+    return Plan(freeze_epochs, lr_groups(slice(base_lr), n_groups), schedule, frozen_to=n_groups - 1), everything

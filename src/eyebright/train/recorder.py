@@ -77,10 +77,10 @@ class Recorder:
         Raises:
             MissingExtraError: Matplotlib is not installed.
         """
-        epochs = len(self._run.history)
-        steps = len(self._run.losses) / epochs if epochs else 0.0
+        n_epochs = len(self._run.history)
+        steps_per_epoch = len(self._run.losses) / n_epochs if n_epochs else 0.0
         valid = [
-            (round(steps * (i + 1)), row["valid_loss"])
+            (round(steps_per_epoch * (i + 1)), row["valid_loss"])
             for i, row in enumerate(self._run.history)
             if "valid_loss" in row
         ]

@@ -140,7 +140,7 @@ class Run:
     losses: list[float] = field(default_factory=list)
     lrs: list[tuple[float, ...]] = field(default_factory=list)
     optimizer: GroupedOptimizer | None = None
-    average: AveragedWeights | None = None
+    ema: AveragedWeights | None = None
     phase_started: bool = field(default=False, repr=False)
 
     timer: Timer = field(default_factory=Timer, repr=False)

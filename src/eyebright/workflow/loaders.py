@@ -69,8 +69,8 @@ def batch_size(source: Source, options: Options) -> int:
     if options.bs is not None:
         return options.bs
     train, _ = source.split or (range(len(source)), ())
-    images = len(train)
-    return min(BATCH_SIZE, max(images // 4, 2))  # batch norm cannot train on a single image
+    n_images = len(train)
+    return min(BATCH_SIZE, max(n_images // 4, 2))  # batch norm cannot train on a single image
 
 
 def shows_whole_images(target: TargetBlock, options: Options) -> bool:

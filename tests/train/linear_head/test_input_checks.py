@@ -42,7 +42,7 @@ def test_weights_of_zero_leave_nothing_to_fit() -> None:
 
 @pytest.mark.parametrize("C", [0.0, -1.0, NAN, float("inf"), [], [1.0, 0.0]])
 def test_c_must_be_positive(C: Any) -> None:
-    with pytest.raises(InputError, match=r"`C` must be positive, got"):
+    with pytest.raises(InputError, match=r"`C` must be positive and finite, got"):
         fit_linear_head(FEATURES, LABELS, objective="binary", C=C)
 
 

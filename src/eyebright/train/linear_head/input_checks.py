@@ -25,7 +25,7 @@ def check_inputs(
     Args:
         features: pooled features.
         targets: see `fit_linear_head`.
-        objective: what the targets are.
+        objective: ``"binary"``, ``"multinomial"`` or ``"squared"``, see `fit_linear_head`.
         names: of the outputs, or None.
         sample_weight: of each image, or None.
         groups: of each image, or None.
@@ -45,8 +45,8 @@ def check_inputs(
         raise InputError(f"`sample_weight` must be finite and not negative; {wrong:,} of {n:,} are not")
     known = targets >= 0 if objective == "multinomial" else (~targets.isnan()).any(dim=1)
     if not (known & (weights > 0)).any():
-        unweighted = " with a weight above 0" if sample_weight is not None else ""
-        raise InputError(f"none of the {n:,} images{unweighted} has a known target, so there is nothing to fit")
+        condition = " with a weight above 0" if sample_weight is not None else ""
+        raise InputError(f"none of the {n:,} images{condition} has a known target, so there is nothing to fit")
     return output_names(targets, objective, names), weights
 
 
@@ -100,7 +100,7 @@ def checked_c(C: "float | Sequence[float] | None") -> list[float] | None:
     candidates = [float(C)] if isinstance(C, (int, float)) else [float(c) for c in C]
     wrong = [c for c in candidates if not 0 < c < float("inf")]
     if wrong or not candidates:
-        raise InputError(f"`C` must be positive, got {short_repr(wrong[0] if wrong else C)}")
+        raise InputError(f"`C` must be positive and finite, got {short_repr(wrong[0] if wrong else C)}")
     return sorted(set(candidates))
 
 
@@ -110,11 +110,11 @@ def output_names(targets: Tensor, objective: Objective, names: Sequence[str] | N
     Raises:
         InputError: there are more or fewer names than outputs.
     """
-    count = int(targets.max()) + 1 if objective == "multinomial" else targets.shape[1]
+    n_outputs = int(targets.max()) + 1 if objective == "multinomial" else targets.shape[1]
     if names is None:
-        return [str(i) for i in range(count)]
-    if len(names) < count or (objective != "multinomial" and len(names) > count):
-        raise InputError(f"`names` must have a name for each of the {count:,} outputs, got {len(names):,}")
+        return [str(i) for i in range(n_outputs)]
+    if len(names) < n_outputs or (objective != "multinomial" and len(names) > n_outputs):
+        raise InputError(f"`names` must have a name for each of the {n_outputs:,} outputs, got {len(names):,}")
     return [str(name) for name in names]
 
 

@@ -101,27 +101,27 @@ def pixels(pipeline: Pipeline, images: Sequence[Image]) -> list[np.ndarray]:
 def compare_predictions(model: Path, folder: Path) -> dict[str, object]:
     """Prints and returns the scores of a model's validation images with each version of the pixels."""
     evaluation = replace(load_evaluation(model), root=folder)
-    task, decision = evaluation.decision.target, evaluation.decision
+    block, decision = evaluation.decision.target, evaluation.decision
     outputs: dict[str, torch.Tensor] = {}
     rows: list[list[str]] = []
     record: dict[str, object] = {}
     for name, fast in (("canonical-1", False), ("canonical-1, fast_decode", True)):
         scores = predict(model, evaluation.paths, fast_decode=fast)
         outputs[name] = scores
-        inputs = {"decisions": decision.decide(scores), "logits": scores.log()} if task.is_categorical else {}
+        inputs = {"decisions": decision.decide(scores), "logits": scores.log()} if block.is_categorical else {}
         values = {
-            metric.name: metric(inputs.get(metric.takes, scores), evaluation.targets) for metric in task.metrics()
+            metric.name: metric(inputs.get(metric.takes, scores), evaluation.targets) for metric in block.metrics()
         }
         record[name] = values
         rows.append([name, *(f"{value:.4f}" for value in values.values())])
         names = list(values)
-    print(f"{len(evaluation)} images, {task.describe()}\n")
+    print(f"{len(evaluation)} images, {block.describe()}\n")
     print(measure.table(["", *names], rows))
     exact, fast_scores = outputs.values()
     difference = (exact - fast_scores).abs()
     changed = sum(a != b for a, b in zip(decision.decode_batch(exact), decision.decode_batch(fast_scores), strict=True))
     print(f"\nscores differ by {difference.mean():.2g} on average and {difference.max():.2g} at most; ", end="")
-    print(f"{changed} of {len(evaluation)} predictions change" if task.is_categorical else "")
+    print(f"{changed} of {len(evaluation)} predictions change" if block.is_categorical else "")
     return {**record, "mean": difference.mean().item(), "max": difference.max().item(), "changed": changed}
 
 

@@ -107,17 +107,17 @@ def _report_skipped(results: "Iterable[Prediction | SkippedImage]") -> "Iterator
             yield result
 
 
-def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", target: "TargetBlock") -> int:
+def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | None", block: "TargetBlock") -> int:
     """Prints the predictions as CSV or JSON, or without a format as human-readable lines; returns how many."""
     from eyebright.inference.prediction_file import PredictionWriter
 
     if file_format is None:
         count = 0
         for prediction in results:
-            say(prediction.line(target), whole=True)
+            say(prediction.line(block), whole=True)
             count += 1
         return count
-    writer = PredictionWriter(print_data, file_format, target)
+    writer = PredictionWriter(print_data, file_format, block)
     for prediction in results:
         writer.add(prediction)
     writer.end()
@@ -125,7 +125,7 @@ def _print(results: "Iterable[Prediction]", file_format: "PredictionFormat | Non
 
 
 def _write(
-    results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", target: "TargetBlock"
+    results: "Iterable[Prediction]", out: "Path", file_format: "PredictionFormat | None", block: "TargetBlock"
 ) -> int:
     """Writes the predictions to a file as they come; returns how many.
 
@@ -136,7 +136,7 @@ def _write(
 
     with growing_file(out) as file:
         file_format = file_format or ("json" if out.suffix.lower() == ".json" else "csv")
-        writer = PredictionWriter(file.write, file_format, target)
+        writer = PredictionWriter(file.write, file_format, block)
         try:
             for prediction in results:
                 writer.add(prediction)

@@ -50,12 +50,12 @@ def summary_lines(
 
 
 def _target_lines(datasets: Datasets) -> Iterator[str]:
-    target = datasets.target
-    if target is None:
+    block = datasets.target
+    if block is None:
         return
-    yield f"Target: {type(target).__name__} with {target.n_out} outputs: {_shorten(list(target.output_names))}"
-    if target.label_names:
-        unlabelled = sum(not target.labels(value) for value in datasets.train.targets)
+    yield f"Target: {type(block).__name__} with {block.n_out} outputs: {_shorten(list(block.output_names))}"
+    if block.label_names:
+        unlabelled = sum(not block.labels(value) for value in datasets.train.targets)
         if unlabelled:
             yield f"  {unlabelled} training images have no label"
 
@@ -79,7 +79,7 @@ def _sample_lines(datasets: Datasets) -> Iterator[str]:
 
 
 def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[str]:
-    target, train = datasets.target, datasets.train
+    block, train = datasets.target, datasets.train
     yield ""
     yield "Building one batch"
     sample = train.sample(0)
@@ -98,8 +98,8 @@ def _batch_lines(datasets: Datasets, pipeline: Pipeline, bs: int) -> Iterator[st
         sample = train.sample(i)
         preprocessed = pipeline.preprocess(pipeline.draw(sample.image, np.random.default_rng([0, i])))
         images.append(preprocessed)
-        if target is not None:
-            targets.append(target.encode(sample.raw_target, preprocessed.warp))
+        if block is not None:
+            targets.append(block.encode(sample.raw_target, preprocessed.warp))
     yield "Collating them in a batch"
     x = pipeline.to_batch(images, torch.device("cpu"))
     if pipeline.normalize is not None:

@@ -96,13 +96,13 @@ class DataLoaders:
         Raises:
             DataError: the data block has no target.
         """
-        target = self.datasets.target
-        if target is None:
+        block = self.datasets.target
+        if block is None:
             raise DataError(
                 "there is no target to learn; give the data block an input and a target, "
                 "for example blocks=(ImageBlock, MultiCategoryBlock)"
             )
-        return target
+        return block
 
     @property
     def vocab(self) -> Vocab:

@@ -27,9 +27,9 @@ _POINT_RADIUS = 3  # pixels
 _MAX_CAPTION = 60  # characters
 
 
-def describe_target(target: TargetBlock | None) -> str:
+def describe_target(block: TargetBlock | None) -> str:
     """A target block on one line; "no target" for None."""
-    return "no target" if target is None else target.describe()
+    return "no target" if block is None else block.describe()
 
 
 def counts_text(datasets: Mapping[str, "Dataset"]) -> str:
@@ -64,22 +64,22 @@ def label_counts(dataset: "Dataset") -> Counter[str]:
 
     Empty where targets have no labels, have not all been read yet, or are too many to be counted for a notebook.
     """
-    target = dataset.target
-    if target is None or not target.label_names or len(dataset) > _MAX_COUNTED or not dataset.targets.are_all_read:
+    block = dataset.target
+    if block is None or not block.label_names or len(dataset) > _MAX_COUNTED or not dataset.targets.are_all_read:
         return Counter()
-    counts = Counter(dict.fromkeys(target.label_names, 0))
+    counts = Counter(dict.fromkeys(block.label_names, 0))
     for value in dataset.targets:
-        counts.update(target.labels(value) or [NO_LABEL_CAPTION])
+        counts.update(block.labels(value) or [NO_LABEL_CAPTION])
     return counts
 
 
 def _thumbnail(dataset: "Dataset", i: int) -> tuple[bytes | None, str]:
     """The i-th image as a small JPEG with its target as caption; None with the error where it cannot be shown."""
     try:
-        value, target = dataset.raw_target(i), dataset.target
-        caption = str(value) if target is None else target.text(value) or NO_LABEL_CAPTION
+        value, block = dataset.raw_target(i), dataset.target
+        caption = str(value) if block is None else block.text(value) or NO_LABEL_CAPTION
         image = Image.create(dataset.image(i))
-        return _jpeg(image, None if target is None else target.points_of(value)), _shorten(caption)
+        return _jpeg(image, None if block is None else block.points_of(value)), _shorten(caption)
     except Exception as error:  # a user's getters and blocks may raise anything
         return None, _shorten(str(error))
 

@@ -123,14 +123,14 @@ class Dataset(Sequence[tuple[Any, Any]]):
 
     def target_texts(self) -> Iterator[str]:
         """Each target as text, for example ``"chair;person"``."""
-        target = self.target
-        if target is None or not self.targets.are_cached:
-            yield from map(str if target is None else target.text, self.targets)
+        block = self.target
+        if block is None or not self.targets.are_cached:
+            yield from map(str if block is None else block.text, self.targets)
             return
         text_of: dict[int, str] = {}  # by the identity of the value, since equal targets are one object
         for value in self.targets:
             if id(value) not in text_of:
-                text_of[id(value)] = target.text(value)
+                text_of[id(value)] = block.text(value)
             yield text_of[id(value)]
 
     def paths(self, item_indices: Sequence[int]) -> list[str | None]:
@@ -153,9 +153,9 @@ class Dataset(Sequence[tuple[Any, Any]]):
             return pd.DataFrame()
         return columns.iloc[list(item_indices)].reset_index(drop=True)
 
-    def set_target(self, target: TargetBlock) -> None:
+    def set_target(self, block: TargetBlock) -> None:
         """Read and encode targets with this block from now on; targets that were read before are kept."""
-        self.spec = replace(self.spec, target=target)
+        self.spec = replace(self.spec, target=block)
         self.targets.read = self.spec.y_reader(self.all_items)
 
     def item_name(self, i: int) -> str:
@@ -236,30 +236,30 @@ class Datasets:
             digest.update(b"\n")
         return digest.hexdigest()[:16]
 
-    def _fit(self, target: TargetBlock) -> None:
-        fitted = target.fit(iter(self.train.targets))
+    def _fit(self, block: TargetBlock) -> None:
+        fitted = block.fit(iter(self.train.targets))
         self.spec = replace(self.spec, target=fitted)
         self.train.set_target(fitted)
         self.valid.set_target(fitted)
         if fitted.is_checked_early:
-            vocab_was_fitted = fitted is not target
+            vocab_was_fitted = fitted is not block
             _check_labels(self.train, fitted, hint="")
             hint = "; only validation images have this label, so it cannot be learnt" if vocab_was_fitted else ""
             _check_labels(self.valid, fitted, hint=hint)
 
 
-def _check_labels(dataset: Dataset, target: TargetBlock, *, hint: str) -> None:
+def _check_labels(dataset: Dataset, block: TargetBlock, *, hint: str) -> None:
     for i, value in dataset.targets.distinct():
         try:
-            target.check(value)
+            block.check(value)
         except LabelError as error:
             raise DataError(f"{dataset.item_name(i)}: {error}{hint}") from None
 
 
-def _vocab(target: TargetBlock | None) -> Vocab:
-    if target is None:
+def _vocab(block: TargetBlock | None) -> Vocab:
+    if block is None:
         raise DataError("there is no vocabulary: there is no target")
-    return target.classes
+    return block.classes
 
 
 def _portable_names(dataset: Dataset) -> Iterator[str]:

@@ -132,11 +132,11 @@ class SampleLoader:
         return sample, self.pipeline.draw(sample.image, generator)
 
     def _encode(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
-        target = self.dataset.target
-        if target is None:
+        block = self.dataset.target
+        if block is None:
             return LoadedSample(preprocessed, None, sample.item_index)
         try:
-            return LoadedSample(preprocessed, target.encode(sample.raw_target, preprocessed.warp), sample.item_index)
+            return LoadedSample(preprocessed, block.encode(sample.raw_target, preprocessed.warp), sample.item_index)
         except EyebrightError as error:
             raise DataError(f"{describe_item(self.dataset.all_items, sample.item_index)}: {error}") from None
 

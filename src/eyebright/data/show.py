@@ -25,7 +25,7 @@ _MAX_PAIRS = 6  # of an image with its target beside the same image with its pre
 def show_targets(
     x: Float[Tensor, "b c h w"],
     y: Shaped[Tensor, "b ..."] | None,
-    target: TargetBlock | None,
+    block: TargetBlock | None,
     *,
     grid: Grid = (None, None),
     figsize: tuple[float, float] | None = None,
@@ -35,16 +35,16 @@ def show_targets(
     Args:
         x: in [0, 1].
         y: encoded targets; None where there are none.
-        target: the fitted block that encoded them; None where there is none.
+        block: the fitted block that encoded them; None where there is none.
         grid: rows and columns.
         figsize: width and height in inches.
     """
     titles, points = [""] * len(x), list[Points | None]()
-    if y is not None and target is not None:
+    if y is not None and block is not None:
         unwarped = [Warp.identity(Size(*x.shape[-2:]))] * len(y)
-        values = [target.decode(row) for row in target.to_user_units(y.cpu(), unwarped)]
-        points = [target.points_of(value) for value in values]
-        titles = ["" if drawn else target.text(value) for value, drawn in zip(values, points, strict=True)]
+        values = [block.decode(row) for row in block.to_user_units(y.cpu(), unwarped)]
+        points = [block.points_of(value) for value in values]
+        titles = ["" if drawn else block.text(value) for value, drawn in zip(values, points, strict=True)]
     figure = show_images(list(to_images(x)), titles, rows=grid[0], columns=grid[1], figsize=figsize)
     for ax, drawn in zip(figure.axes, points, strict=False):
         if drawn is not None:
@@ -72,24 +72,24 @@ def show_predictions(
         InputError: there are no targets to compare with.
         ImageError: an image cannot be read.
     """
-    target = dataset.target
-    if target is None or batch.y is None:
+    block = dataset.target
+    if block is None or batch.y is None:
         raise InputError("these images have no targets to show predictions beside")
     if grid[0] and grid[1]:
         decoded = decoded[: grid[0] * grid[1]]
     read_y = dataset.spec.y_reader(dataset.all_items)
     values = [read_y(batch.item_indices[i]) for i in range(len(decoded))]
-    if target.points_of(values[0]) is None:
-        _show_titles(batch, values, decoded, target, grid=grid, figsize=figsize)
+    if block.points_of(values[0]) is None:
+        _show_titles(batch, values, decoded, block, grid=grid, figsize=figsize)
     else:
-        _show_pairs(dataset, batch, values, decoded, target, grid=grid, figsize=figsize)
+        _show_pairs(dataset, batch, values, decoded, block, grid=grid, figsize=figsize)
 
 
 def _show_titles(
     batch: Batch,
     values: Sequence[Any],
     decoded: Sequence[Any],
-    target: TargetBlock,
+    block: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
@@ -97,7 +97,7 @@ def _show_titles(
     """Each title is the target above the prediction; green if equal, red if not, where that is known."""
     pairs = list(zip(values, decoded, strict=True))
     titles = [
-        f"{target.text(value) or NO_LABEL_CAPTION}\n{target.text(predicted) or NO_LABEL_CAPTION}"
+        f"{block.text(value) or NO_LABEL_CAPTION}\n{block.text(predicted) or NO_LABEL_CAPTION}"
         for value, predicted in pairs
     ]
     colors = ["green" if value == predicted else "red" for value, predicted in pairs]
@@ -107,7 +107,7 @@ def _show_titles(
         rows=grid[0],
         columns=grid[1],
         figsize=figsize,
-        colors=colors if target.is_categorical else None,
+        colors=colors if block.is_categorical else None,
     )
 
 
@@ -116,7 +116,7 @@ def _show_pairs(
     batch: Batch,
     values: Sequence[Any],
     decoded: Sequence[Any],
-    target: TargetBlock,
+    block: TargetBlock,
     *,
     grid: Grid,
     figsize: tuple[float, float] | None,
@@ -129,7 +129,7 @@ def _show_pairs(
     for i in range(count):
         pixels = read_x(batch.item_indices[i]).pixels()
         images += [pixels, pixels]
-        points += [target.points_of(values[i]), target.points_of(decoded[i])]
+        points += [block.points_of(values[i]), block.points_of(decoded[i])]
     rows = rows or math.ceil(count / columns)
     figure = show_images(images, [""] * len(images), rows=rows, columns=2 * columns, figsize=figsize)
     figure.suptitle("Target/Prediction")

@@ -30,22 +30,22 @@ class PredictionWriter:
         target: the target block of the model, which formats the predictions.
     """
 
-    def __init__(self, write: Write, file_format: PredictionFormat, target: TargetBlock) -> None:
+    def __init__(self, write: Write, file_format: PredictionFormat, block: TargetBlock) -> None:
         self.count = 0
         self._write = write
         self._json = file_format == "json"
         self._safe = file_format == "csv-safe"
-        self._target = target
+        self._block = block
         self._rows = csv.writer(_Text(write), lineterminator=_END)
 
     def add(self, prediction: Prediction) -> None:
         """Writes one prediction."""
         if self._json:
-            self._write(("[\n" if self.count == 0 else ",\n") + _indented(prediction.to_json(self._target)))
+            self._write(("[\n" if self.count == 0 else ",\n") + _indented(prediction.to_json(self._block)))
         else:
             if self.count == 0:
                 self._write_header()
-            cells = (prediction.path, *self._target.table_row(prediction.decoded, prediction.activated))
+            cells = (prediction.path, *self._block.table_row(prediction.decoded, prediction.activated))
             self._rows.writerow([self._cell(cell) for cell in cells])
         self.count += 1
 
@@ -57,7 +57,7 @@ class PredictionWriter:
             self._write_header()
 
     def _write_header(self) -> None:
-        self._rows.writerow([self._cell(name) for name in ("path", *self._target.table_columns)])
+        self._rows.writerow([self._cell(name) for name in ("path", *self._block.table_columns)])
 
     def _cell(self, cell: Any) -> Any:
         if isinstance(cell, float):

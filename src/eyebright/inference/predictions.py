@@ -32,13 +32,13 @@ class Prediction:
     activated: Float[Tensor, "..."]
     note: str = ""
 
-    def to_json(self, target: TargetBlock) -> dict[str, Any]:
+    def to_json(self, block: TargetBlock) -> dict[str, Any]:
         """The path, and the entries of `TargetBlock.prediction_json`."""
-        return {"path": self.path, **target.prediction_json(self.decoded, self.activated)}
+        return {"path": self.path, **block.prediction_json(self.decoded, self.activated)}
 
-    def line(self, target: TargetBlock) -> str:
+    def line(self, block: TargetBlock) -> str:
         """The prediction as a line of text: the path, and the labels or numbers."""
-        return printable(f"{self.path}: {target.text(self.decoded) or NO_LABEL_CAPTION}")
+        return printable(f"{self.path}: {block.text(self.decoded) or NO_LABEL_CAPTION}")
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Predictions(Sequence[Prediction]):
         target: the target block of the model, which formats the predictions.
     """
 
-    def __init__(self, predictions: list[Prediction], skipped: dict[str, str], target: TargetBlock) -> None:
+    def __init__(self, predictions: list[Prediction], skipped: dict[str, str], block: TargetBlock) -> None:
         self._predictions = predictions
         self.skipped = skipped
-        self.target = target
+        self.target = block
 
     def __len__(self) -> int:
         return len(self._predictions)

@@ -117,7 +117,7 @@ class Decision:
         }
 
     @staticmethod
-    def from_json(data: dict[str, Any], target: TargetBlock) -> "Decision":
+    def from_json(data: dict[str, Any], block: TargetBlock) -> "Decision":
         """The decision that `to_json` described.
 
         Raises:
@@ -133,4 +133,4 @@ class Decision:
             tuple(values) if isinstance(values, list) else values,  # type: ignore[arg-type]
             data["thresholds"]["metric"],
         )
-        return Decision(target, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)
+        return Decision(block, calibration=CALIBRATIONS[kind](**calibration)).with_thresholds(thresholds)

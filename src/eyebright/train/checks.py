@@ -36,12 +36,12 @@ def check_batch_size(loader: Loader, head: nn.Module, device: Device) -> None:
         )
 
 
-def check_options(options: TrainingOptions, target: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
+def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: int, custom_loss: bool) -> None:
     """Raises `InputError` unless the options fit the data, the targets and the loss.
 
     Args:
         options: the options of a plan.
-        target: the target block.
+        block: the target block.
         n_batches: number of batches in an epoch.
         custom_loss: whether the loss is not that of the target block.
 
@@ -54,9 +54,9 @@ def check_options(options: TrainingOptions, target: TargetBlock, *, n_batches: i
             f"`accumulate={options.accumulate}` is more than the {n_batches} batches of an epoch, at whose end the"
             f" weights are updated anyway: give at most {n_batches}, or a smaller `bs`"
         )
-    if options.mixes and not target.can_mix:
+    if options.mixes and not block.can_mix:
         raise InputError(
-            f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(target).__name__}:"
+            f"`mixup` and `cutmix` mix the classes of two images, and the target is a {type(block).__name__}:"
             " leave them out"
         )
     if options.changes_loss and custom_loss:
@@ -64,26 +64,26 @@ def check_options(options: TrainingOptions, target: TargetBlock, *, n_batches: i
             "`label_smoothing` and `balance` change the loss of the target block, and this learner has a loss of its"
             " own: give them to that loss, or leave `loss_func` out"
         )
-    target.training_loss((), label_smoothing=options.label_smoothing, balance=options.balance)
+    block.training_loss((), label_smoothing=options.label_smoothing, balance=options.balance)
 
 
 def description_for_data(
-    model: ImageModel, target: TargetBlock, dls: DataLoaders, device: torch.device
+    model: ImageModel, block: TargetBlock, dls: DataLoaders, device: torch.device
 ) -> ModelDescription:
     """The description of the model with the image size of other data, which were checked to fit it.
 
     Args:
         model: the model.
-        target: the target block that it was made for.
+        block: the target block that it was made for.
         dls: the other data.
         device: the device of the model, its precision, and the processes that train with it.
 
     Raises:
         InputError: the target, the normalisation, the size or the device does not fit the model.
     """
-    if block_to_json(dls.target) != block_to_json(target):
+    if block_to_json(dls.target) != block_to_json(block):
         raise InputError(
-            f"the model predicts what a {target.describe()} says, and the new data have a {dls.target.describe()};"
+            f"the model predicts what a {block.describe()} says, and the new data have a {dls.target.describe()};"
             " give their block what this one was fitted with, such as vocab=learn.dls.vocab"
         )
     if dls.device != device:

@@ -52,15 +52,15 @@ def compute_features(extractor: FeatureExtractor, loader: Loader, device: Device
     return given
 
 
-def head_pool_size(target: TargetBlock, n_images: int) -> int:
+def head_pool_size(block: TargetBlock, n_images: int) -> int:
     """Height and width of the pooled maps of a linear head: what the target wants, or at most 2 for many images."""
-    return target.head_pool_size if n_images <= _MANY_IMAGES else min(target.head_pool_size, 2)
+    return block.head_pool_size if n_images <= _MANY_IMAGES else min(block.head_pool_size, 2)
 
 
-def features_and_targets(given: Outputs, target: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
+def features_and_targets(given: Outputs, block: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
     """The features as rows, and the targets as a linear head is fitted to them."""
     assert given.targets is not None  # `compute_features` refuses images without targets
-    return given.outputs.flatten(1), target.head_targets(given.targets)
+    return given.outputs.flatten(1), block.head_targets(given.targets)
 
 
 def joined(parts: Iterable[Outputs]) -> Outputs:

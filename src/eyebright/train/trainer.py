@@ -210,12 +210,12 @@ class Trainer:
             metrics: the metrics of validation.
             decision: converts outputs to predictions.
         """
-        target, valid = self.dls.target, self.dls.valid
+        block, valid = self.dls.target, self.dls.valid
         train, evaluated = self._features(progress)
         fitted = fit_linear_head(
-            *features_and_targets(train, target),
-            objective=target.head_objective,
-            names=target.output_names,
+            *features_and_targets(train, block),
+            objective=block.head_objective,
+            names=block.output_names,
             sample_weight=image_weights(self.dls.train, train),
             groups=image_groups(groups, train, len(self.dls.datasets)),
             C=C,
@@ -245,17 +245,17 @@ class Trainer:
                 "the backbone was trained on these images, so no head on its features is one that has not seen them:"
                 " compute out-of-fold outputs before training, with a new learner"
             )
-        target = self.dls.target
+        block = self.dls.target
         both = joined(self._features(progress))
-        features, targets = features_and_targets(both, target)
+        features, targets = features_and_targets(both, block)
         members = image_groups(groups, both, len(self.dls.datasets))
-        folds = target_folds(targets, n_folds, objective=target.head_objective, groups=members, seed=self.run.seed)
+        folds = target_folds(targets, n_folds, objective=block.head_objective, groups=members, seed=self.run.seed)
         outputs = cross_fit(
             features,
             targets,
             folds,
-            objective=target.head_objective,
-            names=target.output_names,
+            objective=block.head_objective,
+            names=block.output_names,
             sample_weight=image_weights(self.dls.train, both),
             groups=members,
             C=C,

@@ -10,22 +10,21 @@ from eyebright.workflow.option import TARGETS_WITH, option_fields
 from eyebright.workflow.options import Options
 
 
-def check_effect(options: Options, target: TargetBlock) -> None:
+def check_effect(options: Options, block: TargetBlock) -> None:
     """Raises `InputError` if an option was changed that has no effect with this kind of target.
 
     Args:
         options: how the model is trained.
-        target: the target block.
+        block: the target block.
 
     Raises:
         InputError: there is such an option; the message names it and the targets that have it.
     """
     for field in option_fields(Options):
         needs = field.option.needs
-        if needs and getattr(options, field.name) != field.default and not getattr(target, needs):
+        if needs and getattr(options, field.name) != field.default and not getattr(block, needs):
             raise InputError(
-                f"`{field.name}` is for {TARGETS_WITH[needs]}, and the target is a {type(target).__name__}: leave it"
-                " out"
+                f"`{field.name}` is for {TARGETS_WITH[needs]}, and the target is a {type(block).__name__}: leave it out"
             )
 
 

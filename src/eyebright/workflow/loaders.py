@@ -73,37 +73,35 @@ def batch_size(source: Source, options: Options) -> int:
     return min(BATCH_SIZE, max(n_images // 4, 2))  # batch norm cannot train on a single image
 
 
-def shows_whole_images(target: TargetBlock, options: Options) -> bool:
+def shows_whole_images(block: TargetBlock, options: Options) -> bool:
     """True if images are padded instead of cropped: ``whole`` of the options, by default what the target needs."""
-    return target.needs_whole_image if options.whole is None else options.whole
+    return block.needs_whole_image if options.whole is None else options.whole
 
 
-def flips_images(target: TargetBlock, options: Options) -> bool:
+def flips_images(block: TargetBlock, options: Options) -> bool:
     """True if training images are mirrored at random: ``flip`` of the options, by default if the target allows it."""
-    return options.augment and (not target.no_flip_reason if options.flip is None else options.flip)
+    return options.augment and (not block.no_flip_reason if options.flip is None else options.flip)
 
 
-def augmentation_message(target: TargetBlock, options: Options) -> str:
+def augmentation_message(block: TargetBlock, options: Options) -> str:
     """A sentence for the user about resizing and augmentation."""
     size = Size.of(options.size)
-    whole = shows_whole_images(target, options)
+    whole = shows_whole_images(block, options)
     seen = f"the model sees {f'whole images, padded to {size}' if whole else f'crops of {size}'} pixels"
     if not options.epochs:
         return seen
     if not options.augment:
         return f"{seen}; training images vary in position only"
     varied = "perspective, rotation, zoom, brightness and contrast"
-    if flips_images(target, options):
+    if flips_images(block, options):
         return f"{seen}; training images vary in flips, {varied}"
-    reason = (
-        "" if options.flip is False else f", since {target.no_flip_reason}; `flip=True` mirrors images all the same"
-    )
+    reason = "" if options.flip is False else f", since {block.no_flip_reason}; `flip=True` mirrors images all the same"
     return f"{seen}; training images vary in {varied}; no flips{reason}"
 
 
-def _transforms(target: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
+def _transforms(block: TargetBlock, options: Options) -> tuple[Transform, list[Transform]]:
     """(item transform, batch transforms): the resize of each image, and the random augmentation of training batches."""
-    whole, flip = shows_whole_images(target, options), flips_images(target, options)
+    whole, flip = shows_whole_images(block, options), flips_images(block, options)
     if whole:
         padded = Resize(options.size, method="pad", pad_mode="zeros")
         return padded, aug_transforms(do_flip=flip) if options.augment else []

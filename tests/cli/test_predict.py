@@ -327,3 +327,58 @@ def test_without_an_output_nothing_is_predicted_in_vain(
     assert (
         "error: the standard output is closed, so no prediction can be printed; --out names" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["report", "MODEL", "--out", ""], "--out"),
+        (["report", "MODEL", "--images="], "--images"),
+        (["predict", "MODEL", "PHOTOS/0.png", ""], "IMAGES"),
+        (["predict", "", "PHOTOS"], "MODEL"),
+        (["train", "", "--out", "new"], "SOURCE"),
+        (["train", "PHOTOS", "--out", ""], "--out"),
+    ],
+)
+def test_an_empty_path_is_an_error_and_not_the_working_folder(
+    arguments: list[str], name: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = folder_of(BLOCKS["category"], tmp_path / "model")
+    places = {"MODEL": str(model), "PHOTOS": str(photos)}
+    for word, place in places.items():
+        arguments = [argument.replace(word, place) for argument in arguments]
+    assert run(arguments) == 2
+    assert f"error: {name} is an empty path; give a name, or . for the working folder" in capsys.readouterr().err
+
+
+def test_an_option_that_is_given_twice_is_said(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = folder_of(BLOCKS["category"], tmp_path / "model")
+    first, second = (str(tmp_path / name) for name in ("a.csv", "b.csv"))
+    assert run(["predict", str(model), str(photos), "--out", first, "--out", second]) == 0
+    assert "--out is given 2 times; the last one counts" in capsys.readouterr().err
+    assert not Path(first).exists()
+    assert run(["predict", str(model), str(photos), "--out", second]) == 0
+    assert "times" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p.parquet", "p.tsv", "p.XML", "p.ods"])
+def test_a_file_name_of_another_format_is_an_error(
+    name: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = folder_of(BLOCKS["category"], tmp_path / "model")
+    assert run(["predict", str(model), str(photos), "--out", str(tmp_path / name)]) == 2
+    assert "predictions are written as .csv or .json" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
+def test_a_file_name_that_contradicts_the_format_is_an_error(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = folder_of(BLOCKS["category"], tmp_path / "model")
+    for name, form in (("p.json", "csv"), ("p.csv", "json")):
+        assert run(["predict", str(model), str(photos), "--out", str(tmp_path / name), "--format", form]) == 2
+        assert f"p.{name[2:]}' is the name of another format than {form}" in capsys.readouterr().err
+    for name, form in (("p.txt", "csv"), ("p", "json"), ("p.csv", "csv-safe")):
+        assert run(["predict", str(model), str(photos), "--out", str(tmp_path / name), "--format", form]) == 0

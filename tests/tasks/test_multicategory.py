@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from eyebright.errors import DataError, InputError, LabelError
 from eyebright.losses import BCEWithLogitsLossFlat
+from eyebright.sources.label_column import read_labels_or_class
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.types import LabelSet
+from support.tables import text_table
 
 GOLD = json.loads((Path(__file__).parents[1] / "gold" / "g05_split_vocab.json").read_text())
 
@@ -96,3 +99,13 @@ def test_a_constant_label_among_others_is_named_and_unknown_labels_do_not_count(
     values = [LabelSet(["a", "b"]), LabelSet(["a"]), LabelSet(["b", "c"], unknown=["a"])]
     block = MultiCategoryBlock(vocab=["a", "b", "c", "never"])
     assert block.check_learnable(values, values) == ("a", "never")
+
+
+def test_labels_in_a_table_are_a_list_of_json_where_a_class_has_a_semicolon() -> None:
+    block = MultiCategoryBlock(vocab=["a;b", "a", "b", "\u00e9"])
+    probabilities = torch.tensor([0.5, 0.25, 0.25, 0.75])
+    texts = [block.table_row(LabelSet(labels), probabilities)[0] for labels in (["b", "a;b"], ["\u00e9"], [])]
+    assert texts == ['["a;b", "b"]', '["\u00e9"]', ""]
+    read = read_labels_or_class(text_table({"labels": texts}), "labels").values
+    assert [set(labels) for labels in read] == [{"a;b", "b"}, {"\u00e9"}, set()]
+    assert MultiCategoryBlock(vocab=["a", "b"]).table_row(LabelSet(["a", "b"]), probabilities)[0] == "a;b"

@@ -7,13 +7,16 @@ was not, and take the latter from a file of options or from the defaults.
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from eyebright.cli.help import HelpLines, command_class
+from eyebright.cli.help import Given, HelpLines, command_class
 from eyebright.cli.option_strings import option_string
+from eyebright.cli.output import say
+from eyebright.errors import InputError
 from eyebright.workflow.option import OptionField, option_fields
 from eyebright.workflow.options import GROUPS
 
@@ -60,7 +63,21 @@ def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *clas
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__name__, command.__doc__ = run.__name__, run.__doc__
-    app.command(cls=command_class(_help_lines(fields)))(command)
+    app.command(cls=command_class(_help_lines(fields), partial(_check_given, fields)))(command)
+
+
+def _check_given(fields: list[OptionField], given: Given) -> None:
+    """Says which options are given more than once, of which the last one counts.
+
+    Raises:
+        InputError: a path is empty, as that of a variable of the shell that is not set; it would be the working folder.
+    """
+    for field in fields:
+        typed, times = given.get(field.name, (None, 0))
+        if field.value_type is Path and "" in (typed if isinstance(typed, (list, tuple)) else [typed]):
+            raise InputError(f"{option_string(field)} is an empty path; give a name, or . for the working folder")
+        if times > 1 and not field.repeated and not field.option.positional and field.value_type is not bool:
+            say(f"{option_string(field)} is given {times} times; the last one counts", err=True)
 
 
 def _parameter(field: OptionField) -> inspect.Parameter:

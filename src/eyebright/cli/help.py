@@ -1,6 +1,6 @@
 """``--help`` as plain text, with the options in groups; typer's own help, with frames, takes three times as long."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -10,11 +10,16 @@ HelpLines = Mapping[str, Sequence[tuple[str, str]]]
 """The lines of each group of options, by the group's heading: (the option and its value, what it does)."""
 
 
-def command_class(lines: HelpLines) -> type[TyperCommand]:
+Given = Mapping[str, tuple[Any, int]]
+"""By the name of the parameter: what was typed, and how many times it was given."""
+
+
+def command_class(lines: HelpLines, check: Callable[[Given], None]) -> type[TyperCommand]:
     """A class of typer commands whose help shows these lines.
 
     Args:
         lines: the lines of each group.
+        check: called with the arguments before they are converted.
     """
 
     class GroupedHelpCommand(TyperCommand):
@@ -22,6 +27,9 @@ def command_class(lines: HelpLines) -> type[TyperCommand]:
             if "--help" in args:  # before typer converts the values, for which it imports rich
                 typer.echo(self.get_help(ctx))
                 ctx.exit()
+            values, _, given = self.make_parser(ctx).parse_args(list(args))
+            names = [parameter.name for parameter in given]
+            check({name: (values.get(name), names.count(name)) for name in names})
             return super().parse_args(ctx, args)
 
         def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from eyebright.tasks.base import TargetBlock
 
 
+_OTHER_FORMATS = frozenset(
+    [".xlsx", ".xls", ".ods", ".parquet", ".feather", ".tsv", ".xml", ".html", ".jsonl", ".yaml", ".zip", ".gz"]
+)
+
+
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
     from eyebright.workflow.options import PredictOptions
@@ -43,6 +48,7 @@ def predict(arguments: "CommandArguments") -> None:
     from eyebright.io.files import check_replaceable
 
     if options.out is not None:
+        _check_name(options.out, options.format)
         check_replaceable(options.out, ["path,", "["], "predictions")
     elif sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is where a shell has closed it
         raise InputError("the standard output is closed, so no prediction can be printed; `out` names a file for them")
@@ -68,6 +74,19 @@ def predict(arguments: "CommandArguments") -> None:
             say(f"{path}: {sentence}", err=True)
     if not n_predicted:
         raise typer.Exit(2)
+
+
+def _check_name(out: "Path", file_format: str | None) -> None:
+    """Raises `InputError` for a file whose name says another format than what is written to it."""
+    from eyebright.errors import InputError
+
+    suffix = out.suffix.lower()
+    if suffix in _OTHER_FORMATS:
+        raise InputError(f"predictions are written as .csv or .json, and '{out}' is the name of another format")
+    if file_format and suffix in (".csv", ".json") and not file_format.startswith(suffix[1:]):
+        raise InputError(
+            f"'{out}' is the name of another format than {file_format}, which `format` says; give one of them"
+        )
 
 
 def _contents(paths: "Sequence[Path]") -> "list[FolderContent]":

@@ -1,5 +1,6 @@
 """`MultiCategoryBlock`: any number of labels per image, with sigmoid and binary cross-entropy."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -219,8 +220,10 @@ class MultiCategoryBlock(TargetBlock):
         return ("labels", *distinct_columns(self.classes))
 
     def table_row(self, value: LabelSet, activated: Float[Tensor, " k"]) -> tuple[Any, ...]:
-        """The labels as text, and the probability of each."""
-        return (self.text(value), *activated.tolist())
+        """The labels as text, and the probability of each; the text is a list of JSON if a class has ; in its name."""
+        as_list = bool(value) and any(";" in name for name in self.classes)
+        text = json.dumps([name for name in self.classes if name in value], ensure_ascii=False) if as_list else ""
+        return (text or self.text(value), *activated.tolist())
 
     def prediction_json(self, value: LabelSet, activated: Float[Tensor, " k"]) -> dict[str, Any]:
         """``{"labels": [...], "probabilities": {label: probability}}``."""

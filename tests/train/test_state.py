@@ -151,7 +151,7 @@ def test_auto_precision_becomes_that_of_the_checkpoint(tmp_path: Path) -> None:
             None,
             "model was None and is {'arch'",
         ),
-        ({}, tiny_plans()[:1], "it was training 2 plans and 1 are asked for"),
+        ({}, tiny_plans()[:1], "it had 2 phases, and 1 are asked for"),
         ({}, (tiny_plans()[0], Plan(7, (1e-3,) * 3)), "epochs was 2 and is 7; lr was"),
         (
             {"model": nn.Sequential(*tiny_model()[:2], nn.Linear(16, 3))},

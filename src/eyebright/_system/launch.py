@@ -193,7 +193,7 @@ def _read_error(failure: Any) -> tuple[int | None, str, str]:
 
 @contextmanager
 def _silent_agent() -> Generator[None, None, None]:
-    """Disables torchrun's log, and restores the signal handlers that its agent replaces."""
+    """A context manager without torchrun's log, which restores the signal handlers that its agent replaces."""
     disabled = logging.root.manager.disable
     handlers: Sequence[tuple[signal.Signals, Any]] = [
         (number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)

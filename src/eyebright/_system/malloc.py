@@ -24,7 +24,7 @@ _DEFAULT = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 <<
 
 @contextmanager
 def retain_freed_memory(device: torch.device) -> Generator[None, None, None]:
-    """Keeps freed memory in the process inside the ``with``; at its end the memory is returned to the system.
+    """A context manager that keeps freed memory in the process, and returns it to the system at its end.
 
     Args:
         device: the device that trains; only memory of the CPU comes from the C library.

@@ -29,7 +29,7 @@ class Timer:
 
     @contextmanager
     def __call__(self, name: str) -> Generator[None, None, None]:
-        """Adds the seconds of the ``with`` block to a name, also when it raises."""
+        """A context manager that adds its seconds to a name, also when it raises."""
         started = self._clock()
         try:
             yield

@@ -258,7 +258,7 @@ class _ChunkMessage(NamedTuple):
 
 @contextmanager
 def _ready_to_fork() -> Generator[None]:
-    """Within it, this process can be forked safely and its forks stay small."""
+    """A context manager in which this process can be forked safely, and its forks stay small."""
     trim_memory()  # forks would keep a copy of unused memory for as long as they live
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # a fork has none of its parent's threads, and OpenCV would wait for them

@@ -382,7 +382,7 @@ def _open(source: PathOrBytes) -> Generator[_File]:
 
 @contextmanager
 def _image_errors(source: PathOrBytes) -> Generator[None]:
-    """Converts any exception raised inside to an `ImageError` with the path; Pillow's warnings have none."""
+    """A context manager that turns any exception into an `ImageError` with the path; Pillow's warnings have none."""
     try:
         with without_pillow_warnings():
             yield

@@ -57,7 +57,7 @@ if hasattr(os, "register_at_fork"):  # a lock that another thread holds would ne
 
 @contextmanager
 def without_pillow_warnings() -> Generator[None]:
-    """Ignores the warnings of Pillow's modules, and no others, while an image is read; in any number of threads."""
+    """A context manager that ignores the warnings of Pillow's modules, and no others; in any number of threads."""
     _FILTER.acquire()
     try:
         yield

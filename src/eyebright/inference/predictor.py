@@ -326,7 +326,7 @@ def save_onnx(folder: str | Path) -> Path:
     """Exports a saved model to ONNX, into its folder, where `load_predictor` finds it; returns the path of the graph.
 
     Its input ``images`` are images, batch x height x width x 3, resized and cropped to the model's input size but not
-    normalised: canonical pixels in [0, 1], float32 (uint8 for models with the pixels ``legacy-1``). Its output
+    normalised: canonical pixels in [0, 1], float32 (uint8 for models of preprocessing version ``legacy-1``). Its output
     ``outputs`` are the model's outputs before the activation. Any ONNX runtime can use it. Its hash is in
     ``model.onnx.sha256`` beside it; a graph that has changed since is not used.
 

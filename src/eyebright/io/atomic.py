@@ -112,7 +112,7 @@ def attempts() -> Generator[None, None, None]:
 
 @contextmanager
 def exclusive_folder(folder: Path) -> Generator[bool, None, None]:
-    """Holds a lock on a folder; False if another process, or this one, already does.
+    """A context manager that locks a folder; its value is False if another process, or this one, already has.
 
     No file is written for it, and the system releases it if the process is killed. Where folders cannot be locked (on
     Windows, on some network drives) nothing is locked.
@@ -230,7 +230,7 @@ def _write_file(temporary: Path, write: Callable[[Path], Any], *, flush: bool) -
 
 @contextmanager
 def _errors_name(path: Path, temporary: Path) -> Generator[None, None, None]:
-    """Makes an `OSError` that names no file, such as that of a full disk, or the temporary one, name ``path``."""
+    """A context manager in which an `OSError` names ``path``, also one without a file or with the temporary one."""
     try:
         yield
     except OSError as error:

@@ -200,7 +200,7 @@ def _file_name(url: str) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Generator[None]:
-    """Holds a lock file for ``path``, so that only one process at a time creates it."""
+    """A context manager that holds a lock file for ``path``, so that only one process at a time creates it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))

@@ -72,7 +72,7 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -
 
 @contextmanager
 def _no_larger_than(state: Mapping[str, Tensor]) -> Generator[None]:
-    """Stops the building of a network, in this thread, when it has far more parameters than ``state``."""
+    """A context manager that stops building a network, in this thread, at far more parameters than ``state``."""
     thread = threading.get_ident()
     tensors, values = len(state) * 2 + _MORE_TENSORS, sum(map(Tensor.numel, state.values())) * 2 + _MORE_VALUES
     counts = [0, 0]

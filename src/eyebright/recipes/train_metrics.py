@@ -110,7 +110,7 @@ class TrainMetricsRecorder:
 
     def _attach(self) -> None:
         """Replace the loss by one that stores its inputs, and each metric by its training and its validation column."""
-        if self.learn.run.loss != self._recording_loss:  # each plan has a training loss of its own
+        if self.learn.run.loss != self._recording_loss:  # each phase has a training loss of its own
             self._loss, self.learn.run.loss = self.learn.run.loss, self._recording_loss
         if self._columns is not None and self.learn.metrics is self._columns:
             return

@@ -46,14 +46,14 @@ _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold fi
 _ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
 
 
-def find_file_column(table: TextTable, asked: str | None) -> str:
+def find_file_column(table: TextTable, requested: str | None) -> str:
     """The column with the files of the images.
 
     Raises:
-        TableError: there is none, or no column ``asked``; the message lists the columns of the table.
+        TableError: there is none, or no column ``requested``; the message lists the columns of the table.
     """
-    if asked is not None:
-        return existing(table, asked)
+    if requested is not None:
+        return existing(table, requested)
     known = named(table.columns, FILE_NAMES)
     images = [name for name, column in table.columns.items() if _are_images(column[:1000])]
     both = [name for name in known if name in images]
@@ -80,14 +80,14 @@ def target_candidates(table: TextTable, taken: Sequence[str]) -> list[str]:
     return [name for name in table.columns if name not in taken and plain_name(name) not in _ROW_NUMBERS]
 
 
-def requested_columns(table: TextTable, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
+def requested_columns(table: TextTable, requested: Sequence[str], taken: Sequence[str]) -> list[str]:
     """The columns that the user named as targets, checked.
 
     Raises:
         TableError: one does not exist, or has another role.
     """
-    for i, name in enumerate(asked):
-        if name in asked[:i]:
+    for i, name in enumerate(requested):
+        if name in requested[:i]:
             raise table.error(f"column '{name}' is named twice in `labels`; name each column once")
         if name in taken:
             role = (
@@ -95,7 +95,7 @@ def requested_columns(table: TextTable, asked: Sequence[str], taken: Sequence[st
             )
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
-    return list(asked)
+    return list(requested)
 
 
 def existing(table: TextTable, name: str) -> str:

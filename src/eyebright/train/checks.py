@@ -40,7 +40,7 @@ def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: in
     """Raises `InputError` unless the options fit the data, the targets and the loss.
 
     Args:
-        options: the options of a plan.
+        options: the options of a phase.
         block: the target block.
         n_batches: number of batches in an epoch.
         custom_loss: whether the loss is not that of the target block.

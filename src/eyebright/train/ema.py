@@ -47,7 +47,7 @@ class AveragedWeights:
 
     @contextlib.contextmanager
     def in_model(self, *, keep: bool) -> Generator[None, None, None]:
-        """The model has the averaged weights inside the ``with``.
+        """A context manager in which the model has the averaged weights.
 
         Running statistics that are recomputed inside belong to the averaged weights, and are stored with them.
 

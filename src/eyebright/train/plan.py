@@ -1,6 +1,6 @@
-"""`Plan`: the settings of one fit, as an immutable value that checkpoints store.
+"""`Plan`: the settings of one phase of training, as an immutable value that checkpoints store.
 
-A run trains one plan after another: ``fine_tune`` is two plans, the first with a frozen backbone.
+A run trains one phase after another: ``fine_tune`` has two, the first with a frozen backbone.
 """
 
 import dataclasses

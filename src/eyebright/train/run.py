@@ -39,7 +39,7 @@ WAITING, FORWARD, BACKWARD, OPTIMIZER, VALIDATING = (
 
 @dataclass(frozen=True)
 class PhaseSetup:
-    """What one plan is trained with: the loop computes with this and changes only the run.
+    """What one phase is trained with: the loop computes with this and changes only the run.
 
     Args:
         model: what a step calls: the run's model, or another form of it that has the same parameters and less to

@@ -179,12 +179,14 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
     return "" if description["phase"] <= len(plans) else f"it is in phase {description['phase']} of {len(plans)}"
 
 
-def _check_same(run: Run, description: Mapping[str, Any], saved: Sequence[Plan], asked: Sequence[Plan] | None) -> None:
+def _check_same(
+    run: Run, description: Mapping[str, Any], saved: Sequence[Plan], requested: Sequence[Plan] | None
+) -> None:
     differences = _differences("", description["about"], json.loads(json.dumps(run.resume_conditions)))
     if description["seed"] != run.seed:
         differences.append(f"the seed was {description['seed']} and is {run.seed}")
-    if asked is not None and tuple(asked) != tuple(saved):
-        differences.append(_plan_difference(saved, asked))
+    if requested is not None and tuple(requested) != tuple(saved):
+        differences.append(_plan_difference(saved, requested))
     if differences:
         raise TrainingError(
             f"the checkpoint does not fit what is to be trained: {'; '.join(differences)};"
@@ -204,10 +206,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
-def _plan_difference(saved: Sequence[Plan], asked: Sequence[Plan]) -> str:
-    if len(saved) != len(asked):
-        return f"it was training {len(saved)} plans and {len(asked)} are asked for"
-    pairs = [(old.to_json(), new.to_json()) for old, new in zip(saved, asked, strict=True)]
+def _plan_difference(saved: Sequence[Plan], requested: Sequence[Plan]) -> str:
+    if len(saved) != len(requested):
+        return f"it had {len(saved)} phases, and {len(requested)} are asked for"
+    pairs = [(old.to_json(), new.to_json()) for old, new in zip(saved, requested, strict=True)]
     fields = [(name, old[name], new[name]) for old, new in pairs for name in old if old[name] != new[name]]
     return "; ".join(f"{name} was {old} and is {new}" for name, old, new in fields)
 

@@ -160,7 +160,7 @@ class Trainer:
         resume: bool,
         progress: str,
     ) -> None:
-        """Train one plan after another.
+        """Train one phase after another, each with its plan.
 
         Args:
             plans: the plans, in order.

@@ -312,9 +312,9 @@ def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
 
 def _saved_options(source: Source, out: Path, options: Options, learner: Learner) -> SavedOptions:
     """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
-    asked = dict(source.read_options)
-    path = asked.pop("path", None)
-    return SavedOptions(path, out, ReadOptions(**asked), options, _resolved(learner))
+    read_options = dict(source.read_options)
+    path = read_options.pop("path", None)
+    return SavedOptions(path, out, ReadOptions(**read_options), options, _resolved(learner))
 
 
 def _resolved(learner: Learner) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class _Cast(nn.Module):
 
 @contextlib.contextmanager
 def _threads(count: int | None) -> Generator[None, None, None]:
-    """Sets torch's number of threads, which holds for the whole process, and restores it at the end of the ``with``."""
+    """A context manager that sets torch's number of threads (of the whole process), and restores it at its end."""
     before = torch.get_num_threads()
     if count is None or count == before:
         yield

@@ -234,8 +234,11 @@ def test_a_killed_training_resumes_to_the_same_weights_and_is_not_started_again_
     checkpoint = (squares / "model" / "checkpoint.safetensors").read_bytes()
     assert train(squares, "--epochs", "2") == 2
     assert "is from a training run that was interrupted, and --resume continues it" in capsys.readouterr().err
+    assert train(squares, "--epochs", "2", "--resume", "--precision", "bfloat16") == 2
+    assert "precision was 'float32' and is 'bfloat16'" in capsys.readouterr().err
     assert (squares / "model" / "checkpoint.safetensors").read_bytes() == checkpoint
     assert train(squares, "--epochs", "2", "--resume") == 0
+    assert "resumed after 1 of 3 epochs" in capsys.readouterr().out
     resumed = load_predictor(squares / "model").model.state_dict()
     assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())
 
@@ -430,6 +433,13 @@ def test_an_interrupted_training_leaves_complete_files_only(
             signal.signal(one, handler)
     assert [path.name for path in (squares / "model").iterdir()] == ["checkpoint.safetensors"]
     assert capsys.readouterr().err == "interrupted; only complete files have replaced older ones\n"
+
+
+def test_an_empty_path_is_an_error_and_not_the_working_folder(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", str(squares), "--out", ""]) == 2
+    assert capsys.readouterr().err == "error: a path is empty (''); give '.' for the working folder\n"
 
 
 def test_names_may_contain_unicode_and_spaces(squares: Path) -> None:

@@ -123,6 +123,20 @@ def test_a_source_that_names_its_validation_images_stays_as_it_is() -> None:
     assert split_source(given) is given
 
 
+def test_a_split_in_the_data_that_divides_groups_is_said() -> None:
+    part = Categorical.of(["train", "valid", "train", "test", "train", "valid"])
+    persons = Categorical.of(["a", "a", "b", "b", "c", "d"])
+    given = source("category", Categorical.of(["x", "y"] * 3), part=part, group=persons)
+    split = split_source(given)
+    assert split.part is part
+    assert split.messages == (
+        "2 of 4 groups have images in more than one part of the split in the data, so the scores are not those of new "
+        "groups; without that split, a random one divides no group",
+    )
+    whole = source("category", Categorical.of(["x", "y"] * 3), part=part, group=Categorical.of("abcdef"))
+    assert split_source(whole).messages == ()
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_validation_share_out_of_range_is_an_error(share: float) -> None:
     with pytest.raises(InputError, match="valid_pct must be the validation share, from 0 to below 1"):

@@ -18,7 +18,8 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     """The source with a part for every image, and a message about the split.
 
     Labels, classes and quantiles of numbers keep their shares, and groups stay whole. A source in which some images are
-    for validation already is returned as it is; images for promise and test keep their part.
+    for validation already keeps its parts, and a message says if they divide groups; images for promise and test keep
+    their part.
 
     Args:
         source: the labelled images.
@@ -31,7 +32,8 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
     """
     check_share("valid_pct", valid_pct)
     if source.split is not None:
-        return source
+        divided = _divided_groups(source)
+        return replace(source, messages=(*source.messages, divided)) if divided else source
     rows = source.not_held_out()
     block = source.block()
     functions = FORMS[block.form]
@@ -50,6 +52,21 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0)
         notes.append(f"each of the {len(groups.categories)} groups is in one part as a whole")
     part = _parts(source, rows.array, is_valid)
     return replace(source, part=part, messages=(*source.messages, "; ".join([message, *notes])))
+
+
+def _divided_groups(source: Source) -> str:
+    """A sentence for the user about groups that the split of the data divides; empty if there are none."""
+    if source.group is None or source.part is None:
+        return ""
+    pairs = np.unique(np.stack([source.group.codes, source.part.codes]), axis=1)
+    groups, parts = np.unique(pairs[0], return_counts=True)
+    divided = int((parts > 1).sum())
+    if not divided:
+        return ""
+    return (
+        f"{divided:,} of {len(groups):,} groups have images in more than one part of the split in the data, so the"
+        " scores are not those of new groups; without that split, a random one divides no group"
+    )
 
 
 def _parts(

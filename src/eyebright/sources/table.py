@@ -129,7 +129,7 @@ def _row_messages(
 ) -> Iterator[str]:
     """What groups rows, and what is ignored."""
     if group_column:
-        yield f"images with the same cell in column '{group_column}' belong together"
+        yield f"images with the same cell in column '{group_column}' are one group"
         if blank := sum(not cell or is_unknown(cell) for cell in table.columns[group_column]):
             yield f"images without a known '{group_column}', each of which is on its own: {blank}"
     if n_duplicates:

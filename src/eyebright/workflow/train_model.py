@@ -25,6 +25,7 @@ from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
 from eyebright.train.device import is_main_process
+from eyebright.train.events import Event, Observer, PhaseStarted
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.train.summary import profile_lines
@@ -195,10 +196,11 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         options=TrainingOptions.of(options),
         progress=options.progress,
     )
-    # A checkpoint is only resumed with the same preprocessing and augmentation.
+    # A checkpoint is only resumed with the same preprocessing, augmentation and precision.
     learner.run.resume_conditions["whole"] = shows_whole_images(dls.target, options)
     learner.run.resume_conditions["flip"] = flips_images(dls.target, options)
     learner.run.resume_conditions["augment"] = options.augment
+    learner.run.resume_conditions["precision"] = options.precision
     say(f"{options.arch} with the weights from {learner.model.origin}")
     if note := statistics_note(options, learner.model.body):
         say(note)
@@ -228,6 +230,7 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
         options.lr,
         options.freeze_epochs,
         options.lr_mult,
+        cbs=[_say_resumed(learner, say)] if resume else [],
         augment_views=options.augment_views,
         checkpoint=checkpoint,
         resume=resume,
@@ -237,6 +240,19 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
     if options.profile:
         for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
             say(line)
+
+
+def _say_resumed(learner: Learner, say: Say) -> Observer:
+    """An observer that says after which epoch training goes on."""
+    said: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and not said:
+            run = learner.run
+            said.append(f"resumed after {run.epoch} of {sum(plan.epochs for plan in run.plans)} epochs")
+            say(said[0])
+
+    return observe
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import PIL.Image
@@ -281,3 +282,18 @@ def test_the_fingerprint_notices_another_image_under_the_same_name(tmp_path: Pat
     assert fingerprints() == before
     PIL.Image.new("RGB", (9, 8), "red").save(tmp_path / "3.png")
     assert all(a != b for a, b in zip(before, fingerprints(), strict=True))
+
+
+@pytest.mark.parametrize("second", ["img/a1.jpg", "./img/a1.jpg", Path("img/x/../a1.jpg")])
+def test_an_image_that_is_listed_twice_cannot_be_for_training_and_for_validation(second: Any) -> None:
+    block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_y=lambda path: Path(path).name[0])
+    paths = ["img/a1.jpg", "img/b1.jpg", "img/b2.jpg", second]
+    message = r"^'img/a1.jpg' is listed twice, for training \(item 0\) and for validation \(item 3\); list each"
+    with pytest.raises(DataError, match=message):
+        block.new(splitter=IndexSplitter([3])).datasets(paths)
+    assert len(block.new(splitter=IndexSplitter([2])).datasets(paths).train) == 3
+    table = pd.DataFrame({"name": ["a1", "b1", "b2", "a1"], "label": list("abba")})
+    rows = block.new(get_x=ColReader("name", pref="img/", suff=".jpg"), get_y=ColReader("label"))
+    with pytest.raises(DataError, match=message):
+        rows.new(splitter=IndexSplitter([3])).datasets(table)
+    assert len(rows.new(splitter=IndexSplitter([2])).datasets(table).train) == 3

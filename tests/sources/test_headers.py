@@ -142,3 +142,18 @@ def test_points_that_cannot_have_the_unit_that_is_given_are_an_error(
         InputError, match=rf"1 points are no {kind} of their image: the first is .* line 5\); leave `unit`"
     ):
         read_source(write(labelled, points), unit=unit)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("fraction", -1), ("percent", -100), ("percent", 150)])
+def test_points_that_are_implausible_once_they_are_converted_are_an_error(
+    unit: str, scale: int, labelled: Path
+) -> None:
+    table = write(labelled, scale * (FRACTIONS * 0.3 + 0.7))
+    with pytest.raises(InputError, match=f"converted from `unit='{unit}'`, .* lie outside of their image.*; leave"):
+        read_source(table, unit=unit)
+
+
+def test_fractions_are_no_percentages(labelled: Path) -> None:
+    message = "points look like fractions of the image, not like percentages: .*; `unit='fraction'` converts them"
+    with pytest.raises(InputError, match=message):
+        read_source(write(labelled, FRACTIONS), unit="percent")

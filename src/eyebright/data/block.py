@@ -21,7 +21,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.getters import Getter
 from eyebright.data.loader import Loader, SampleWeights
-from eyebright.data.sample_spec import SampleSpec
+from eyebright.data.sample_spec import SampleSpec, check_no_shared_image
 from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, ImageError, InputError, checked_keywords, printable
 from eyebright.image.cache import CacheOption, PixelCache
@@ -107,14 +107,17 @@ class DataBlock:
             source: an argument for ``get_items``, or else a table, a list or an array of items.
 
         Raises:
-            DataError: there are no items; the split is invalid; a target cannot be read; a label is unknown.
+            DataError: there are no items; the split is invalid; a file is for training and for validation; a target
+                cannot be read; a label is unknown.
         """
         items = as_items(source if self.get_items is None else self.get_items(source))
         if len(items) == 0:
             raise DataError(f"no items were found in {' '.join(str(source).split())[:200]}")
         splits = checked_split(self.splitter or RandomSplitter(seed=0), items)
         image, target = self.blocks or (None, None)
-        return Datasets(items, splits, SampleSpec(self.get_x, self.get_y, image, target))
+        spec = SampleSpec(self.get_x, self.get_y, image, target)
+        check_no_shared_image(items, splits, spec)
+        return Datasets(items, splits, spec)
 
     @checked_keywords
     def dataloaders(

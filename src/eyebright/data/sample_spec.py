@@ -3,11 +3,13 @@
 Errors name the item; unexpected ones also the getter or block that raised them. An `ImageError` names its file.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from eyebright.data.getters import Getter, item_reader
+from eyebright.data.getters import ColReader, Getter, item_reader
 from eyebright.errors import DataError, EyebrightError, ImageError
 from eyebright.sources.items import describe_item
 from eyebright.tasks.base import Block, TargetBlock
@@ -45,6 +47,42 @@ class SampleSpec:
         Any error becomes a DataError, but for an ImageError, which passes unchanged.
         """
         return _field_reader(items, self.get_y, self.target, "get_y")
+
+
+def check_no_shared_image(items: Any, splits: tuple[Sequence[int], Sequence[int]], spec: SampleSpec) -> None:
+    """Raises `DataError` if items for training and for validation are the same file: scores would be of learnt images.
+
+    Only where the items are paths, or rows of a table whose column has them: other getters may take long.
+
+    Args:
+        items: all items.
+        splits: (train, valid) indices of the items.
+        spec: how an item becomes a sample.
+
+    Raises:
+        DataError: the message names the first such file.
+    """
+    if spec.image is None or not (spec.get_x is None or isinstance(spec.get_x, ColReader)):
+        return
+    valid = {path: i for i, path in _paths(items, splits[1], spec.get_x)}
+    for i, path in _paths(items, splits[0], spec.get_x) if valid else ():
+        if path in valid:
+            raise DataError(
+                f"'{path}' is listed twice, for training (item {i}) and for validation (item {valid[path]}); list each "
+                "image once, or split so that both are on one side"
+            )
+
+
+def _paths(items: Any, indices: Sequence[int], getter: Getter | None) -> Iterator[tuple[int, str]]:
+    """(index, path) of the items that are a path."""
+    path_of = item_reader(items, getter)
+    for i in indices:
+        try:
+            path = path_of(i)
+        except EyebrightError:  # reading the image reports it
+            continue
+        if isinstance(path, (str, Path)):
+            yield i, os.path.normpath(path)
 
 
 def _field_reader(items: Any, getter: Getter | None, block: Block | None, getter_name: str) -> FieldReader:

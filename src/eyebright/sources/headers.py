@@ -20,6 +20,7 @@ UNITS = {"pixels": 1.0, "fraction": 1.0, "percent": 0.01}
 
 _CHECKED_RANGES = 16  # images whose 16-bit values are compared with their range
 _BEYOND = 2.0  # widths or heights of an image: points farther from its corner are given in another unit
+_NEARLY_ALL = 0.95  # of the coordinates
 _NAMED = 5  # images that a message names
 _CHECKED = 64  # images whose points are compared with the sizes of the images
 _IMAGES_HINT = "`images` is the folder that the table's file names are relative to"
@@ -69,6 +70,12 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
         return source
     assert isinstance(source.targets, np.ndarray)
     points = source.targets
+    known = points[np.isfinite(points)]
+    if unit == "percent" and len(source) > 1 and len(known) and np.mean((known >= -0.05) & (known <= 1)) >= _NEARLY_ALL:
+        raise InputError(
+            f"'{source.name or source.root}': points look like fractions of the image, not like percentages: the "
+            f"largest coordinate is {known.max():g}; `unit='fraction'` converts them"
+        )
     beyond = (np.abs(points) * UNITS[unit] > _BEYOND).any(axis=2)
     if bool(beyond.any()):
         row, point = np.argwhere(beyond)[0].tolist()
@@ -81,7 +88,9 @@ def points_in_pixels(source: Source, unit: str | None) -> Source:
     source, _ = _with_sizes(source)
     assert source.sizes is not None
     sides = np.where(source.sizes > 0, source.sizes, np.nan)[:, None, ::-1]  # (n, 1, 2): width and height
-    return replace(source, targets=points * sides * UNITS[unit]).with_messages(
+    converted = replace(source, targets=points * sides * UNITS[unit])
+    _check_converted(converted, unit)
+    return converted.with_messages(
         f"points are converted from {'fractions' if unit == 'fraction' else 'percentages'} of their images to pixels"
     )
 
@@ -165,6 +174,18 @@ def _check_readable(source: Source, bad: dict[int, ImageError], *, skip_bad: boo
     if not skip_bad:
         others = f", and {len(bad) - 1} more cannot be read either" if len(bad) > 1 else ""
         raise InputError(f"{row}: {reason}{others}; `skip_bad=True` skips them and lists them")
+
+
+def _check_converted(source: Source, unit: str) -> None:
+    """Raises `InputError` if converted points are implausible as pixels, so that they had another unit."""
+    assert source.sizes is not None
+    rows = [i for i in range(0, len(source), -(-len(source) // _CHECKED)) if source.sizes[i].all()]
+    wrong = implausible_reason([(Points.of(source[i].target), Size(*source.sizes[i].tolist())) for i in rows])
+    if wrong is not None and wrong.unit != "percent":  # a few large images may have points near the corner only
+        raise InputError(
+            f"'{source.name or source.root}': converted from `unit='{unit}'`, {wrong.reason}; leave `unit` out to have "
+            "it checked, or give another"
+        )
 
 
 def _check_plausible(source: Source) -> None:

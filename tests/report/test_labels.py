@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from eyebright.errors import DataError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.labels import MultiLabelReport
 from eyebright.tasks.multicategory import MultiCategoryBlock
-from eyebright.types import Thresholds
+from eyebright.types import EvaluatedPart, Thresholds
 from eyebright.web.blocks import Charts, Gallery, Section, Table
 from support.evaluations import logits, make_evaluation
 
@@ -84,6 +85,13 @@ def test_a_label_with_few_images_has_no_interval(evaluation):
 def test_the_section_states_how_the_thresholds_were_chosen(evaluation, thresholds, part, words):
     changed = replace(decided_by(evaluation, thresholds), part=part)
     assert words in section(changed, "labels").intro
+
+
+@pytest.mark.parametrize("part", get_args(EvaluatedPart))
+def test_a_report_of_any_part_names_it(evaluation, part):
+    names = {"valid": "validation", "out_of_fold": "out-of-fold"}
+    summary = str(MultiLabelReport(replace(evaluation, part=part)).summary())
+    assert f"{len(evaluation)} {names.get(part, part)} images" in summary
 
 
 def test_the_worst_mistakes_are_sorted_by_decreasing_loss(evaluation):

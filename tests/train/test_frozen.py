@@ -1,6 +1,7 @@
 """A linear head on a frozen backbone: its features, its targets, and what becomes of the model."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from eyebright.errors import ArtifactError, InputError
 from eyebright.inference.model_folder import load_out_of_fold
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
+from eyebright.models.build import build_model, model_description
+from eyebright.models.linear_head import pooled_features, use_linear_head
+from eyebright.models.saved import build_saved
+from eyebright.train.evaluate import Outputs
 from eyebright.train.events import Event, FeaturesComputed, FeaturesStarted
+from eyebright.train.frozen import image_groups
 from eyebright.train.linear_head.folds import target_folds
-from support.learners import SQUARES, small_learner, squares_block
+from support.learners import SQUARES, TINY_ARCH, small_learner, squares_block
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -144,6 +150,15 @@ def test_there_is_a_group_for_each_item_of_the_data(folder: Path, table: pd.Data
     learner.fit_head(groups=[f"person {i % 7}" for i in range(len(table))])
     with pytest.raises(InputError, match=r"`groups` has 3 values, for 40 items: give the group of each item"):
         learner.fit_head(groups=["a", "b", "c"])
+    with pytest.raises(InputError, match="`groups` must be values that can be compared"):
+        learner.fit_head(groups=[["a"]] * len(table))
+
+
+def test_images_without_a_group_are_groups_of_their_own() -> None:
+    outputs = Outputs(torch.zeros(5, 1), torch.zeros(5, 1), (4, 3, 2, 1, 0), ())
+    numbers = image_groups(["a", None, float("nan"), "b", "a"], outputs, 5)
+    assert numbers is not None
+    assert numbers.tolist() == [0, 1, 2, 3, 0]
 
 
 def test_skipped_images_are_left_out_of_the_fit(folder: Path, table: pd.DataFrame) -> None:
@@ -231,11 +246,17 @@ def test_a_backbone_that_was_trained_on_the_images_has_no_out_of_fold_outputs(
     learner.out_of_fold(3)
     learner.unfreeze()
     learner.fit_one_cycle(1, 1e-3)
-    with pytest.raises(InputError, match="the backbone was trained on these images"):
+    with pytest.raises(InputError, match="the backbone was trained, perhaps on these images"):
         learner.out_of_fold(3)
     learner.fit_head()
-    with pytest.raises(InputError, match="the backbone was trained on these images"):
-        learner.out_of_fold(3)
+    learner.save("weights")
+    again, loaded = (small_learner(dls, train_bn=False, lin_ftrs=(), first_bn=False, ps=0) for _ in range(2))
+    loaded.load("weights")
+    same_model = Learner(dls, learner.model, progress="quiet")
+    for other in (learner, loaded, same_model):
+        with pytest.raises(InputError, match="the backbone was trained, perhaps on these images"):
+            other.out_of_fold(3)
+    again.out_of_fold(3)
 
 
 @pytest.mark.parametrize("n_folds", [1, 41])
@@ -244,3 +265,22 @@ def test_the_number_of_folds_is_from_two_to_the_number_of_images(
 ) -> None:
     with pytest.raises(InputError, match=f"from 2 to the number of images, 40; got {n_folds}"):
         learner_of(folder, table, "multicategory").out_of_fold(n_folds)
+
+
+def test_labels_that_do_not_vary_without_a_fold_get_a_constant_output(folder: Path, table: pd.DataFrame) -> None:
+    rows = table.assign(labels="", is_valid=[i % 4 == 0 for i in range(len(table))])
+    rows.loc[1, "labels"] = "red"  # the only image with the only label
+    learner = learner_of(folder, rows, "multicategory")
+    evaluation = learner.out_of_fold(4)
+    assert evaluation.outputs.shape == (len(table), 1)
+    assert bool(evaluation.outputs.isfinite().all())
+
+
+def test_a_model_whose_head_pools_to_a_grid_keeps_it_and_can_be_saved(tmp_path: Path) -> None:
+    description = model_description(TINY_ARCH, 2, size=32)
+    model = build_model(replace(description, pool_size=2)).eval()
+    features = pooled_features(model)(torch.zeros(1, 3, 32, 32)).shape[1]
+    use_linear_head(model, torch.ones(2, features), torch.zeros(2))
+    rebuilt = build_saved(model.description, model.state_dict())
+    x = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(rebuilt(x), model.eval()(x))

@@ -364,6 +364,10 @@ class Learner:
         fine-tuning, in a fraction of the time. A fit that follows starts from it; give the learner
         ``keep_statistics=True`` then, since other statistics of batch norms change the features.
 
+        ``loss_func`` and ``options`` of the learner have no part in the fit, and a ``y_range`` is dropped: the outputs
+        are unbounded. For points the features keep their places in a grid of 4 x 4, or of 2 x 2 for more than 5,000
+        images.
+
         Args:
             C: the inverse strength of the penalty; several values, or None for a grid, are chosen from by inner folds
                 of the training images.
@@ -389,7 +393,8 @@ class Learner:
 
         The training and the validation images are divided into folds, with the labels' shares in each. For each fold a
         head is fitted as in `fit_head` to the images of the others, on the features of the backbone as it is. The heads
-        are others than that of the model.
+        are others than that of the model. Of sample weights those of the training images count; validation images have
+        the weight 1.
 
         Args:
             n_folds: the number of folds, from 2 to the number of images or groups.
@@ -677,7 +682,11 @@ class Learner:
             ArtifactError: the file cannot be written.
         """
         path = weights_path(self.dls.path, file)
-        about = {"data": self.dls.datasets.fingerprint(), "scores": self._last_scores()}
+        about = {
+            "data": self.dls.datasets.fingerprint(),
+            "scores": self._last_scores(),
+            "backbone_was_trained": self.model.backbone_was_trained,
+        }
         target = block_to_json(self.dls.target)
         self.run.device.on_main(lambda: save_weights(path, self.model, target=target, about=about))
         return path
@@ -691,6 +700,7 @@ class Learner:
                 unchanged.
         """
         about = load_weights(weights_path(self.dls.path, file), self.model, target=block_to_json(self.dls.target))
+        self.model.backbone_was_trained = about.get("backbone_was_trained", True)
         same_data = about.get("data") == self.dls.datasets.fingerprint()
         self._loaded_scores = dict(about.get("scores", {})) if same_data else {}
         return self

@@ -187,6 +187,7 @@ class ImageModel(nn.Sequential):
         origin: source of the pretrained weights, for messages; None for random initialisation.
 
     Attributes:
+        backbone_was_trained: set to True once the backbone is trained, so that its features have seen images.
         inputs_normalized: set to True if the inputs are already normalised; ``forward`` then skips normalisation.
     """
 
@@ -202,6 +203,7 @@ class ImageModel(nn.Sequential):
         self.description = description
         self.origin = origin
         self.inputs_normalized = False
+        self.backbone_was_trained = False
         for name, values in (("mean", description.input.mean), ("std", description.input.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 

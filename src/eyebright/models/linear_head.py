@@ -51,6 +51,6 @@ def use_linear_head(
         bn_final=False,
         lin_first=False,
         y_range=None,
-        pool_size=pool_size if len(pooling) else 1,
+        pool_size=(model.description.pool_size if pool_size == 1 else pool_size) if len(pooling) else 1,
         concat_pool=model.description.concat_pool and pool_size == 1,
     )

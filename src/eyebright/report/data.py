@@ -201,8 +201,9 @@ class TaskReport(ABC):
     @property
     def set_text(self) -> str:
         """The number of images and their part: ``"60 validation images"``."""
-        names = {"valid": "validation image", "promise": "promise image", "test": "test image"}
-        return count_text(len(self.evaluation), names[self.evaluation.part])
+        names = {"valid": "validation", "out_of_fold": "out-of-fold"}
+        part = self.evaluation.part
+        return count_text(len(self.evaluation), f"{names.get(part, part)} image")
 
     @property
     def history_note(self) -> str:

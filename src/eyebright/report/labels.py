@@ -104,7 +104,7 @@ class MultiLabelReport(TaskReport):
     @property
     def thresholds_tuned_on_this_set(self) -> bool:
         """Whether the thresholds were tuned on these images, so that the scores of decisions are optimistic."""
-        return self.evaluation.part == "valid"
+        return self.evaluation.part in ("valid", "out_of_fold")  # validation images are among the latter
 
     @cached_property
     def _unknown(self) -> Bool[Tensor, "n k"]:

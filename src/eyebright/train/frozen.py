@@ -9,8 +9,6 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
@@ -21,7 +19,7 @@ from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
 from eyebright.models.split_model import FeatureExtractor, split_at_head
-from eyebright.tasks.base import TargetBlock
+from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.train.device import Device
 from eyebright.train.evaluate import Outputs, compute_outputs
 from eyebright.train.events import FeaturesComputed, FeaturesStarted, Observer
@@ -94,18 +92,25 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
     """A number for the group of each image of ``given``; None without groups.
 
     Args:
-        groups: the group of each item of the data, of any type.
+        groups: the group of each item of the data, of any hashable type; None or NaN: the image is its own group.
         given: features of some of them.
         n_items: the number of items.
 
     Raises:
-        InputError: there is not one group for each item.
+        InputError: there is not one group for each item, or one is not hashable.
     """
     if groups is None:
         return None
     if len(groups) != n_items:
         raise InputError(f"`groups` has {len(groups)} values, for {n_items} items: give the group of each item")
-    return torch.from_numpy(pd.factorize(np.asarray(groups, dtype=object)[list(given.indices)])[0])
+    numbers: dict[Any, int] = {}
+    own = [groups[index] for index in given.indices]
+    try:
+        # An image whose group is missing is a group of its own.
+        keys = [("image", i) if is_missing(group) else ("group", group) for i, group in enumerate(own)]
+        return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys])
+    except TypeError:
+        raise InputError("`groups` must be values that can be compared, such as numbers or text") from None
 
 
 def head_outputs(model: ImageModel, features: Float[Tensor, "n d"], device: Device) -> Float[Tensor, "n k"]:

@@ -105,7 +105,6 @@ class Trainer:
         self._fused = FusedModels(model)
         self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with these weights
         self._last_features: tuple[Any, tuple[Outputs, Outputs]] | None = None  # of both sets, with this backbone
-        self._backbone_was_trained = False
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -223,7 +222,8 @@ class Trainer:
         )
         use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=self._pool_size)
         self.run.use_groups(parameter_groups(self.model))
-        self.run.resume_conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
+        conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
+        self.run.resume_conditions |= conditions
         self.freeze_to(self.frozen_to)
         outputs = head_outputs(self.model, evaluated.outputs, self.run.device)
         self._last_outputs = valid, self._version_of(self.model), replace(evaluated, outputs=outputs)
@@ -240,10 +240,10 @@ class Trainer:
             groups: as in `fit_head`; no group is in two folds.
             progress: the progress display, see `show_progress`.
         """
-        if self._backbone_was_trained:
+        if self.model.backbone_was_trained:
             raise InputError(
-                "the backbone was trained on these images, so no head on its features is one that has not seen them:"
-                " compute out-of-fold outputs before training, with a new learner"
+                "the backbone was trained, perhaps on these images, so no head on its features is one that has not seen"
+                " them: compute out-of-fold outputs before training, with a new learner"
             )
         block = self.dls.target
         both = joined(self._features(progress))
@@ -362,8 +362,10 @@ class Trainer:
         return head_pool_size(self.dls.target, len(self.dls.train_ds))
 
     def _features(self, progress: str) -> tuple[Outputs, Outputs]:
-        """The pooled features of the training and the validation images; the last ones, if the backbone is the same."""
-        version = self._version_of(self.model.body)
+        """The pooled features of the training and the validation images; the last ones, if nothing has changed."""
+        dls = self.dls
+        data = (dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline)
+        version = self._version_of(self.model.body), tuple(map(id, data))
         if self._last_features is not None and self._last_features[0] == version:
             return self._last_features[1]
         extractor = pooled_features(self._fused.for_evaluation(), self._pool_size)
@@ -405,7 +407,8 @@ class Trainer:
         """Freezes the groups that the plan freezes; returns the model, batches and validation of its epochs."""
         freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
         self.frozen_to = plan.frozen_to
-        self._backbone_was_trained |= not plan.is_fully_frozen
+        if not plan.is_fully_frozen:
+            self.model.backbone_was_trained, self._last_features = True, None
         model = self._model_for_training()
         train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
         batches = self._batches if train_cache is None else train_cache.batches

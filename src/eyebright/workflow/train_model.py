@@ -71,6 +71,8 @@ def train_model(
     say = say if is_main_process() else _say_nothing
     with _model_folder(out):
         _check_no_checkpoint(out / CHECKPOINT, resume=resume)
+        if resume and not options.epochs:
+            raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         groups = None if source.group is None else source.group.codes.tolist()
@@ -79,7 +81,7 @@ def train_model(
             if options.epochs:
                 _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
             else:
-                _fit_head(learner, groups, resume=resume, say=say)
+                _fit_head(learner, groups, say=say)
         return finish(learner, source, out, options=options, out_of_fold=out_of_fold, say=say)
 
 
@@ -207,10 +209,8 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _fit_head(learner: Learner, groups: Sequence[int] | None, *, resume: bool, say: Say) -> None:
+def _fit_head(learner: Learner, groups: Sequence[int] | None, *, say: Say) -> None:
     """Fits a linear head to the frozen backbone, and says what was noted about it."""
-    if resume:
-        raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
     started = time.perf_counter()
     head = learner.fit_head(groups=groups)
     seconds = time.perf_counter() - started

@@ -119,6 +119,9 @@ def _fitted(
     """
     C_of = {output: choice.C for choice in choices for output in choice.outputs}
     Cs = torch.tensor([C_of[output] for output in problem.to_fit.tolist()], dtype=torch.float64)
+    if not len(Cs):
+        nothing = features.new_zeros(0, dtype=torch.float64)
+        return problem.expand(features, nothing.new_zeros(0, features.shape[1]), nothing)
     solve_some = _solve_classes if problem.joint else _solve_labels
     weight, bias, converged = solve_some(basis, problem, Cs, torch.arange(len(Cs)))
     if not converged.all() and basis.coordinates.dtype != torch.float64:

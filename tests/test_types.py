@@ -1,6 +1,7 @@
 """Sizes, points, label sets, vocabularies and thresholds."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,3 +231,16 @@ def test_a_label_set_is_immutable():
 def test_a_label_set_reads_as_its_labels_in_order():
     assert str(LabelSet(["dog", "cat"])) == "['cat', 'dog']"
     assert repr(LabelSet(["dog"], unknown=["cow"])) == "LabelSet(['dog'], unknown=['cow'])"
+
+
+@pytest.mark.parametrize(
+    "values", [[0.25, 0.5], np.array([0.25, 0.5]), torch.tensor([0.25, 0.5]), (np.float32(0.25), 0.5)]
+)
+def test_thresholds_may_be_a_list_an_array_or_a_tensor(values: Any) -> None:
+    assert Thresholds(values) == Thresholds((0.25, 0.5))
+
+
+@pytest.mark.parametrize("values", [(True, False), True, "0.5", (None, 0.5), [[0.5]]])
+def test_a_threshold_that_is_no_number_is_an_error(values: Any) -> None:
+    with pytest.raises(InputError, match=r"^a threshold must be in \[0, 1\], got "):
+        Thresholds(values)

@@ -343,10 +343,12 @@ class Thresholds:
     names: tuple[str, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        every = self.values if isinstance(self.values, tuple) else (self.values,)
-        wrong = [value for value in every if not 0 <= value <= 1]
-        if wrong:
-            raise InputError(f"a threshold must be in [0, 1], got {wrong[0]}")
+        given: Any = getattr(self.values, "tolist", lambda: self.values)()  # of an array or a tensor
+        every: tuple[Any, ...] = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+        for value in every:
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
+                raise InputError(f"a threshold must be in [0, 1], got {value!r}")
+        object.__setattr__(self, "values", every if isinstance(given, (list, tuple)) else given)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -435,13 +435,6 @@ def test_an_interrupted_training_leaves_complete_files_only(
     assert capsys.readouterr().err == "interrupted; only complete files have replaced older ones\n"
 
 
-def test_an_empty_path_is_an_error_and_not_the_working_folder(
-    squares: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["report", str(squares), "--out", ""]) == 2
-    assert capsys.readouterr().err == "error: a path is empty (''); give '.' for the working folder\n"
-
-
 def test_names_may_contain_unicode_and_spaces(squares: Path) -> None:
     (squares / "photos").rename(squares / "schöne bilder 图")
     assert train(squares, images="schöne bilder 图") == 0

@@ -105,10 +105,8 @@ def _run_command(arguments: list[str]) -> Any:
     _check_working_folder()
     if name not in COMMANDS:
         return typer.main.get_command(app).main(arguments, prog_name="eyebright", standalone_mode=False)
-    from eyebright.cli.argument_checks import check_arguments
     from eyebright.cli.command import add_command
 
-    check_arguments(arguments[1:], options_of(name))
     function, option_classes = COMMANDS[name]
     alone = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS

@@ -76,12 +76,13 @@ def train_model(
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         groups = None if source.group is None else source.group.codes.tolist()
+        started = time.perf_counter()
         with _said_if_it_fails(learner, say):
             out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
             if options.epochs:
                 _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
             else:
-                _fit_head(learner, groups, say=say)
+                _fit_head(learner, groups, started=started, say=say)
         return finish(learner, source, out, options=options, out_of_fold=out_of_fold, say=say)
 
 
@@ -209,9 +210,15 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _fit_head(learner: Learner, groups: Sequence[int] | None, *, say: Say) -> None:
-    """Fits a linear head to the frozen backbone, and says what was noted about it."""
-    started = time.perf_counter()
+def _fit_head(learner: Learner, groups: Sequence[int] | None, *, started: float, say: Say) -> None:
+    """Fits a linear head to the frozen backbone, and says what was noted about it.
+
+    Args:
+        learner: its head is replaced.
+        groups: the group of each image; None without groups.
+        started: the time at which the features were begun, as `time.perf_counter` gives it.
+        say: called with each sentence.
+    """
     head = learner.fit_head(groups=groups)
     seconds = time.perf_counter() - started
     say(f"a linear head was fitted to {head.weight.shape[1]:,} features of each image, in {seconds:.1f} s")

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -44,7 +44,14 @@ def squares(tmp_path: Path) -> Path:
 
 def train(folder: Path, *more: str, source: str = "labels.csv", images: str | None = "photos") -> int:
     where = [] if images is None else ["--images", str(folder / images)]
-    return run(["train", str(folder / source), *where, "--out", str(folder / "model"), *QUICK, *more])
+    quick = [word for name, *value in _pairs(QUICK) if name not in more for word in (name, *value)]
+    return run(["train", str(folder / source), *where, "--out", str(folder / "model"), *quick, *more])
+
+
+def _pairs(arguments: Sequence[str]) -> list[list[str]]:
+    """Each option with its value, if it has one: an option that is given twice would be said."""
+    starts = [i for i, word in enumerate(arguments) if word.startswith("--")]
+    return [list(arguments[start:end]) for start, end in zip(starts, [*starts[1:], len(arguments)], strict=True)]
 
 
 @pytest.mark.parametrize(("views", "told"), [("1", False), ("2", True), ("3", True)])

@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from memory import MemoryMonitor
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -116,10 +115,10 @@ def compare(n: int, k: int, *, rounds: int) -> dict[str, object]:
 
 def fit_scikit_learn(features: Tensor, labels: Tensor, *, tolerance: float) -> np.ndarray:
     """The probabilities of scikit-learn's logistic regressions, one for each label, shape (n, k)."""
-    scaler = StandardScaler().fit(features.double().numpy())
-    assert scaler.scale_ is not None
-    scaler.scale_ = scaler.scale_.clip(min=np.sort(scaler.scale_)[(FEATURES - 1) // 2])  # the lower median, as here
-    x = scaler.transform(features.double().numpy())
+    x = features.double().numpy()
+    scale = x.std(axis=0)
+    scale = scale.clip(min=np.sort(scale)[(FEATURES - 1) // 2])  # at least the lower median, as here
+    x = (x - x.mean(axis=0)) / scale
     model = LogisticRegression(C=C, tol=tolerance, max_iter=10_000)
     return np.stack([model.fit(x, label).predict_proba(x)[:, 1] for label in labels.T.numpy()], axis=1)
 

@@ -92,7 +92,8 @@ def test_points_that_may_separate_thousands_are_an_error_that_shows_both_reading
     ],
 )
 def test_points_that_separate_no_thousands_are_decimal_points(cells: list[str]) -> None:
-    assert read_numbers(text_table({"a": cells}), ["a"]).values[:, 0].tolist() == [float(cell) for cell in cells]
+    values = np.asarray(read_numbers(text_table({"a": cells}), ["a"]).values)
+    assert values.ravel().tolist() == [float(cell) for cell in cells]
 
 
 def test_the_error_for_a_decimal_comma_says_to_write_a_point() -> None:

@@ -261,6 +261,12 @@ def test_damaged_metadata_is_an_error(note: bytes) -> None:
 
 
 @pytest.mark.wrong_shapes
+def test_an_evaluation_is_of_a_part_that_exists() -> None:
+    with pytest.raises(DataError, match="`part` of an evaluation is one of .*'valid'.*, got 'banana'"):
+        make_evaluation(CategoryBlock(vocab=["a", "b"]), torch.zeros(2, 2), torch.tensor([0, 1]), part="banana")
+
+
+@pytest.mark.wrong_shapes
 def test_parts_with_another_number_of_rows_are_an_error() -> None:
     given = evaluation()
     with pytest.raises(DataError, match=r"6 images needs as many rows of each part, got outputs: 5, columns: 2"):

@@ -53,7 +53,7 @@ class Evaluation:
         weights: a hash of the model and its weights; empty if unknown.
 
     Raises:
-        DataError: there is no image, or a part does not have one row per image.
+        DataError: there is no image, a field does not have one row per image, or there is no such part.
     """
 
     decision: Decision
@@ -73,6 +73,8 @@ class Evaluation:
         n_images = len(self.files)
         if not n_images:
             raise DataError("an evaluation needs an image, and there is none")
+        if self.part not in get_args(EvaluatedPart):
+            raise DataError(f"`part` of an evaluation is one of {get_args(EvaluatedPart)}, got {self.part!r}")
         lengths = {name: len(getattr(self, name)) for name in ("outputs", "targets", "sizes")}
         optional = {"indices": self.indices, "warps": self.warps, "columns": self.columns}
         lengths |= {name: len(part) for name, part in optional.items() if len(part)}

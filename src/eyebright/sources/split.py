@@ -8,7 +8,7 @@ return `Indices` and are vectorized where possible, so ten million items are spl
 import math
 import operator
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -283,7 +283,7 @@ def ColSplitter(col: str | int = "is_valid", on: Any = None) -> Splitter:
             raise DataError(f"ColSplitter needs a table (a pandas DataFrame), got {type(items).__name__}")
         column = _table_column(items, col)
         if on is not None:
-            values = list(on) if isinstance(on, (list, tuple, set, frozenset, np.ndarray, pd.Series)) else [on]
+            values = list(on) if isinstance(on, (list, tuple, AbstractSet, np.ndarray, pd.Series)) else [on]
             if missing := [value for value in values if not column.isin([value]).any()]:
                 raise DataError(
                     f"no row has {missing[0]!r} in column '{col}', which `on` says is for validation; "

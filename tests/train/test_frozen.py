@@ -237,9 +237,10 @@ def test_features_are_computed_once_while_the_backbone_stays_the_same(
 
 
 def test_a_backbone_that_was_trained_on_the_images_has_no_out_of_fold_outputs(
-    folder: Path, table: pd.DataFrame
+    folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8, num_workers=0)
+    dls.path = tmp_path
     learner = small_learner(dls, train_bn=False)
     learner.freeze()
     learner.fit_one_cycle(1, 1e-3)  # the head alone

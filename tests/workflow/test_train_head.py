@@ -15,6 +15,7 @@ from eyebright.inference.model_folder import load_evaluation, load_out_of_fold
 from eyebright.inference.predictor import load_predictor
 from eyebright.metrics.labels import mean_ap
 from eyebright.sources.read import read_source
+from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.options import Options
 from eyebright.workflow.report import make_report
 from eyebright.workflow.train_model import train_model
@@ -55,6 +56,7 @@ def test_the_folder_answers_as_its_evaluation_and_has_a_report_without_epochs(ta
     assert (tmp_path / "model" / "report.html").read_bytes() == page
     assert not (tmp_path / "model" / "checkpoint.safetensors").exists()
     assert json.loads((tmp_path / "model" / "options.json").read_text())["training"]["epochs"] == 0
+    assert epochs_note(Options.load(tmp_path / "model")) == ""  # a repeated run gives no option without effect
 
 
 def test_the_same_options_fit_the_same_head(table: Path, tmp_path: Path) -> None:

@@ -329,7 +329,7 @@ def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[
 
 def _settings(learner: Learner, options: Options) -> list[tuple[str, str]]:
     """The options by name, with the values that were chosen automatically."""
-    settings = {**options_to_json(options), **_resolved(learner), "cache": options.cache or "none"}
+    settings = {**options_to_json(options), **_resolved(learner, options), "cache": options.cache or "none"}
     return [(name, str(value)) for name, value in settings.items() if name not in _NOT_LEARNED]
 
 
@@ -337,16 +337,19 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
     """The content of ``options.json``; without a path and reading options if the source was not read from a file."""
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
-    return SavedOptions(path, out, ReadOptions(**read_options), options, _resolved(learner))
+    resolved = _resolved(learner, options)
+    if not options.epochs:
+        del resolved["precision"]  # a repeated run does not choose one
+    return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
 
 
-def _resolved(learner: Learner) -> dict[str, Any]:
+def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
     """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
     return {
         "bs": dls.bs,
         "device": str(device.torch_device),
-        "precision": device.precision,
+        "precision": device.precision if options.epochs else "float32",
         "workers": dls.train.workers,
         "weights": learner.model.origin,
     }

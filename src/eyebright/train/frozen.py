@@ -7,6 +7,7 @@ are those that the saved model computes.
 import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,18 +15,160 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from eyebright.data.batch import Batch, Shard
+from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
+from eyebright.models.linear_head import pooled_features, use_linear_head
 from eyebright.models.split_model import FeatureExtractor, split_at_head
 from eyebright.tasks.base import TargetBlock, is_missing
 from eyebright.train.device import Device
 from eyebright.train.evaluate import Outputs, compute_outputs
 from eyebright.train.events import FeaturesComputed, FeaturesStarted, Observer
+from eyebright.train.fused_models import FusedModels
+from eyebright.train.linear_head.cross_fit import cross_fit
+from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
+from eyebright.train.linear_head.folds import target_folds
+from eyebright.train.run import Run
 
 _ROWS = 8192  # images whose outputs are computed at once
 _MANY_IMAGES = 5000  # 20,480 features of each, of 1,280 channels in 4 x 4 places, take 400 MB and a minute to fit
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The pooled features of the training and of the validation images, as ``outputs`` of shape (n, d), in float32."""
+
+    train: Outputs
+    valid: Outputs
+
+
+class FrozenModel:
+    """A model whose backbone stays as it is: its features, and the linear heads that are fitted to them.
+
+    Args:
+        model: the model of the run.
+        run: has its device, seed and number of steps.
+        fused: the forms in which the model computes.
+    """
+
+    def __init__(self, model: ImageModel, run: Run, fused: FusedModels) -> None:
+        self.model = model
+        self._run = run
+        self._fused = fused
+        self._last: tuple[tuple[Any, ...], Features] | None = None  # with what they were computed from
+
+    def features(self, dls: DataLoaders, observe: Observer) -> Features:
+        """The features of both sets, each in the order of its loader; the last ones, if nothing has changed.
+
+        Args:
+            dls: the training loader, whose images are read without augmentation, and the validation loader.
+            observe: called with an event before the first batch of each set and after each batch.
+
+        Raises:
+            InputError: no image can be read, or the images have no targets.
+        """
+        data = dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline
+        version = self._run.version_of(self.model.body)
+        if self._last is not None:
+            *last_data, last_version = self._last[0]
+            if last_version == version and all(a is b for a, b in zip(last_data, data, strict=True)):
+                return self._last[1]
+        extractor = pooled_features(self._fused.for_evaluation(), head_pool_size(dls))
+        device = self._run.device
+        train = compute_features(extractor, dls.evaluation_loader(0), device, observe)
+        features = Features(train, compute_features(extractor, dls.valid, device, observe))
+        self._last = (*data, version), features
+        return features
+
+    def forget_features(self) -> None:
+        """Frees the memory of the last features; they are of other images or of another backbone."""
+        self._last = None
+
+    def fit_head(
+        self,
+        dls: DataLoaders,
+        features: Features,
+        *,
+        C: float | Sequence[float] | None,
+        groups: Sequence[Any] | None,
+    ) -> tuple[LinearHead, Outputs]:
+        """Fits a linear head to the training images, which replaces the head; with its outputs for the validation set.
+
+        Args:
+            dls: the data of the features.
+            features: those of the backbone as it is.
+            C: the inverse strength of the penalty, see `fit_linear_head`.
+            groups: for each item of the data the group that it belongs to; groups are not divided by inner folds.
+
+        Raises:
+            InputError: no target is known, or ``C`` or ``groups`` does not fit.
+        """
+        fitted = fit_linear_head(
+            *_features_and_targets(features.train, dls.target),
+            objective=dls.target.head_objective,
+            names=dls.target.output_names,
+            sample_weight=image_weights(dls.train, features.train),
+            groups=image_groups(groups, features.train, len(dls.datasets)),
+            C=C,
+            seed=self._run.seed,
+        )
+        use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=head_pool_size(dls))
+        return fitted, replace(features.valid, outputs=self._head_outputs(features.valid.outputs))
+
+    def out_of_fold(
+        self,
+        dls: DataLoaders,
+        features: Features,
+        n_folds: int,
+        *,
+        C: float | Sequence[float] | None,
+        groups: Sequence[Any] | None,
+    ) -> Outputs:
+        """Outputs for all images of both sets, in the order of the items, by linear heads that have not seen them.
+
+        Args:
+            dls: the data of the features.
+            features: those of the backbone as it is, for which `check_not_trained` raises no error.
+            n_folds: the number of folds, each with a head of its own.
+            C: as in `fit_head`, chosen for each fold on its own.
+            groups: as in `fit_head`; no group is in two folds.
+
+        Raises:
+            InputError: ``n_folds`` is out of range, or as in `fit_head`.
+        """
+        both = _joined([features.train, features.valid])
+        rows, targets = _features_and_targets(both, dls.target)
+        members = image_groups(groups, both, len(dls.datasets))
+        objective, seed = dls.target.head_objective, self._run.seed
+        outputs = cross_fit(
+            rows,
+            targets,
+            target_folds(targets, n_folds, objective=objective, groups=members, seed=seed),
+            objective=objective,
+            names=dls.target.output_names,
+            sample_weight=image_weights(dls.train, both),
+            groups=members,
+            C=C,
+            seed=seed,
+        )
+        return replace(both, outputs=outputs.float())
+
+    def check_not_trained(self) -> None:
+        """Raises `InputError` if the backbone was trained, so that its features have perhaps seen the images."""
+        if self.model.backbone_was_trained:
+            raise InputError(
+                "the backbone was trained, perhaps on these images, so no head on its features is one that has not seen"
+                " them: compute out-of-fold outputs before training, with a new learner"
+            )
+
+    def _head_outputs(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """The outputs of the model's head for pooled features, on the CPU."""
+        head, device = split_at_head(self.model).head, self._run.device.torch_device
+        with torch.inference_mode(), modes_restored(head):
+            head.eval()
+            return torch.cat([head(rows.to(device)).float().cpu() for rows in features.split(_ROWS)])
 
 
 def compute_features(extractor: FeatureExtractor, loader: Loader, device: Device, observe: Observer) -> Outputs:
@@ -45,34 +188,17 @@ def compute_features(extractor: FeatureExtractor, loader: Loader, device: Device
     """
     with closing(_observed(loader, Shard(*device.shard), observe)) as batches:
         given = compute_outputs(extractor, batches, device, autocast=False)
+    if loader.skipped is not None:
+        device.merge_dict(loader.skipped)
     if given.targets is None:
         raise InputError("these images have no targets, so there is nothing to learn")
     return given
 
 
-def head_pool_size(block: TargetBlock, n_images: int) -> int:
+def head_pool_size(dls: DataLoaders) -> int:
     """Height and width of the pooled maps of a linear head: what the target wants, or at most 2 for many images."""
-    return block.head_pool_size if n_images <= _MANY_IMAGES else min(block.head_pool_size, 2)
-
-
-def features_and_targets(given: Outputs, block: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
-    """The features as rows, and the targets as a linear head is fitted to them."""
-    assert given.targets is not None  # `compute_features` refuses images without targets
-    return given.outputs.flatten(1), block.head_targets(given.targets)
-
-
-def joined(parts: Iterable[Outputs]) -> Outputs:
-    """The features of several datasets of the same items, in the order of the items."""
-    parts = list(parts)
-    indices = [index for part in parts for index in part.indices]
-    warps = [warp for part in parts for warp in part.warps]
-    order = sorted(range(len(indices)), key=indices.__getitem__)
-    return Outputs(
-        torch.cat([part.outputs for part in parts])[order],
-        torch.cat([part.targets for part in parts if part.targets is not None])[order],
-        tuple(indices[i] for i in order),
-        tuple(warps[i] for i in order),
-    )
+    wanted = dls.target.head_pool_size
+    return wanted if len(dls.train_ds) <= _MANY_IMAGES else min(wanted, 2)
 
 
 def image_weights(loader: Loader, given: Outputs) -> Float[Tensor, " n"] | None:
@@ -113,12 +239,24 @@ def image_groups(groups: Sequence[Any] | None, given: Outputs, n_items: int) -> 
         raise InputError("`groups` must be values that can be compared, such as numbers or text") from None
 
 
-def head_outputs(model: ImageModel, features: Float[Tensor, "n d"], device: Device) -> Float[Tensor, "n k"]:
-    """The outputs of the model's head for pooled features, on the CPU."""
-    head = split_at_head(model).head
-    with torch.inference_mode(), modes_restored(head):
-        head.eval()
-        return torch.cat([head(rows.to(device.torch_device)).float().cpu() for rows in features.split(_ROWS)])
+def _features_and_targets(given: Outputs, block: TargetBlock) -> tuple[Float[Tensor, "n d"], Shaped[Tensor, "n ..."]]:
+    """The features as rows, and the targets as a linear head is fitted to them."""
+    assert given.targets is not None  # `compute_features` refuses images without targets
+    return given.outputs.flatten(1), block.head_targets(given.targets)
+
+
+def _joined(parts: Iterable[Outputs]) -> Outputs:
+    """The features of several datasets of the same items, in the order of the items."""
+    parts = list(parts)
+    indices = [index for part in parts for index in part.indices]
+    warps = [warp for part in parts for warp in part.warps]
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    return Outputs(
+        torch.cat([part.outputs for part in parts])[order],
+        torch.cat([part.targets for part in parts if part.targets is not None])[order],
+        tuple(indices[i] for i in order),
+        tuple(warps[i] for i in order),
+    )
 
 
 def _observed(loader: Loader, shard: Shard, observe: Observer) -> Generator[Batch, None, None]:

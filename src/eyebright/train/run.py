@@ -152,6 +152,13 @@ class Run:
             self, "`save_checkpoint` writes its state to a file, and `load_checkpoint` reads it into a new run"
         )
 
+    def version_of(self, module: nn.Module) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """A value that changes with every weight and buffer of a module of the model.
+
+        The steps of training are counted because fused optimizers change weights without changing their versions.
+        """
+        return self.step, tuple((tensor.data_ptr(), tensor._version) for tensor in module.state_dict().values())
+
     def begin(self, *plans: Plan) -> None:
         """Sets what is to be trained, from the current weights: a new optimizer and history; the counters go on."""
         if not plans:

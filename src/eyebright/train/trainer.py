@@ -5,7 +5,6 @@ The loop knows nothing of datasets, and `eyebright.learner` has the names of fas
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from eyebright.errors import InputError
 from eyebright.metrics.meter import Metric
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import freeze_to, modes_restored, parameter_groups
-from eyebright.models.linear_head import pooled_features, use_linear_head
 from eyebright.models.split_model import split_at_head
 from eyebright.models.summary import summarize
 from eyebright.tasks.decision import Decision
@@ -39,19 +37,9 @@ from eyebright.train.evaluate import (
 )
 from eyebright.train.events import Observer
 from eyebright.train.feature_cache import FeatureCache, TrainBatches
-from eyebright.train.frozen import (
-    compute_features,
-    features_and_targets,
-    head_outputs,
-    head_pool_size,
-    image_groups,
-    image_weights,
-    joined,
-)
+from eyebright.train.frozen import Features, FrozenModel
 from eyebright.train.fused_models import FusedModels
-from eyebright.train.linear_head.cross_fit import cross_fit
-from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
-from eyebright.train.linear_head.folds import target_folds
+from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
@@ -104,7 +92,6 @@ class Trainer:
         self._custom_loss = loss is not None
         self._fused = FusedModels(model)
         self._last_outputs: tuple[Loader, Any, Outputs] | None = None  # of a loader with these weights
-        self._last_features: tuple[Any, tuple[Outputs, Outputs]] | None = None  # of both sets, with this backbone
         device = Device(dls.device, precision)
         device.to_device(model)
         self.run = Run(
@@ -115,6 +102,7 @@ class Trainer:
             seed=seed,
             resume_conditions=_resume_conditions(model, dls, keep_statistics=keep_statistics),
         )
+        self.frozen = FrozenModel(model, self.run, self._fused)
 
     @property
     def loss(self) -> Loss:
@@ -133,7 +121,8 @@ class Trainer:
             InputError: the target, the normalisation, the size or the device does not fit the model.
         """
         self.model.description = description_for_data(self.model, self.dls.target, dls, self.run.device.torch_device)
-        self.dls, self._last_outputs, self._last_features = dls, None, None
+        self.dls, self._last_outputs = dls, None
+        self.frozen.forget_features()
         self.run.resume_conditions = _resume_conditions(self.model, dls, keep_statistics=self.keep_statistics)
 
     def freeze_to(self, n: int) -> None:
@@ -209,25 +198,13 @@ class Trainer:
             metrics: the metrics of validation.
             decision: converts outputs to predictions.
         """
-        block, valid = self.dls.target, self.dls.valid
-        train, evaluated = self._features(progress)
-        fitted = fit_linear_head(
-            *features_and_targets(train, block),
-            objective=block.head_objective,
-            names=block.output_names,
-            sample_weight=image_weights(self.dls.train, train),
-            groups=image_groups(groups, train, len(self.dls.datasets)),
-            C=C,
-            seed=self.run.seed,
-        )
-        use_linear_head(self.model, fitted.weight, fitted.bias, pool_size=self._pool_size)
+        fitted, evaluated = self.frozen.fit_head(self.dls, self._features(progress), C=C, groups=groups)
         self.run.use_groups(parameter_groups(self.model))
         conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         self.run.resume_conditions |= conditions
         self.freeze_to(self.frozen_to)
-        outputs = head_outputs(self.model, evaluated.outputs, self.run.device)
-        self._last_outputs = valid, self._version_of(self.model), replace(evaluated, outputs=outputs)
-        return fitted, self.validate(valid, metrics, decision, exact=True)
+        self._last_outputs = self.dls.valid, self.run.version_of(self.model), evaluated
+        return fitted, self.validate(self.dls.valid, metrics, decision, exact=True)
 
     def out_of_fold(
         self, n_folds: int, *, C: float | Sequence[float] | None, groups: Sequence[Any] | None, progress: str
@@ -240,28 +217,8 @@ class Trainer:
             groups: as in `fit_head`; no group is in two folds.
             progress: the progress display, see `show_progress`.
         """
-        if self.model.backbone_was_trained:
-            raise InputError(
-                "the backbone was trained, perhaps on these images, so no head on its features is one that has not seen"
-                " them: compute out-of-fold outputs before training, with a new learner"
-            )
-        block = self.dls.target
-        both = joined(self._features(progress))
-        features, targets = features_and_targets(both, block)
-        members = image_groups(groups, both, len(self.dls.datasets))
-        folds = target_folds(targets, n_folds, objective=block.head_objective, groups=members, seed=self.run.seed)
-        outputs = cross_fit(
-            features,
-            targets,
-            folds,
-            objective=block.head_objective,
-            names=block.output_names,
-            sample_weight=image_weights(self.dls.train, both),
-            groups=members,
-            C=C,
-            seed=self.run.seed,
-        )
-        return replace(both, outputs=outputs.float())
+        self.frozen.check_not_trained()
+        return self.frozen.out_of_fold(self.dls, self._features(progress), n_folds, C=C, groups=groups)
 
     def lr_find(
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
@@ -318,7 +275,7 @@ class Trainer:
                 reused while the weights are unchanged. False for the precision of training.
             epoch: the number of the epoch, for a loader that augments.
         """
-        weights = self._version_of(self.model)
+        weights = self.run.version_of(self.model)
         last = self._last_outputs
         if exact and last is not None and last[0] is loader and last[1] == weights:
             return last[2]
@@ -357,25 +314,9 @@ class Trainer:
             "precision": self.run.device.precision_reason,
         }
 
-    @property
-    def _pool_size(self) -> int:
-        return head_pool_size(self.dls.target, len(self.dls.train_ds))
-
-    def _features(self, progress: str) -> tuple[Outputs, Outputs]:
-        """The pooled features of the training and the validation images; the last ones, if nothing has changed."""
-        dls = self.dls
-        data = (dls.train.dataset, dls.train.pipeline, dls.valid, dls.valid.dataset, dls.valid.pipeline)
-        version = self._version_of(self.model.body), tuple(map(id, data))
-        if self._last_features is not None and self._last_features[0] == version:
-            return self._last_features[1]
-        extractor = pooled_features(self._fused.for_evaluation(), self._pool_size)
-        train, valid = self.dls.evaluation_loader(0), self.dls.valid
+    def _features(self, progress: str) -> Features:
         with self._show_progress(progress) as shown:
-            both = tuple(compute_features(extractor, loader, self.run.device, shown) for loader in (train, valid))
-        for loader in (train, valid):
-            self._share_skipped(loader)
-        self._last_features = version, (both[0], both[1])
-        return self._last_features[1]
+            return self.frozen.features(self.dls, shown)
 
     def _show_progress(self, how: str) -> AbstractContextManager[Observer]:
         return show_progress(how if self.run.device.is_main else "quiet")
@@ -408,7 +349,8 @@ class Trainer:
         freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
         self.frozen_to = plan.frozen_to
         if not plan.is_fully_frozen:
-            self.model.backbone_was_trained, self._last_features = True, None
+            self.model.backbone_was_trained = True
+            self.frozen.forget_features()
         model = self._model_for_training()
         train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
         batches = self._batches if train_cache is None else train_cache.batches
@@ -480,13 +422,6 @@ class Trainer:
     def _batches(self, epoch: int) -> TrainBatches:
         """The training batches of an epoch, from the loader."""
         return _pairs(self.dls.train, epoch, shard=self._shard)
-
-    def _version_of(self, module: nn.Module) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """A value that changes with every weight and buffer of a module of the model.
-
-        The steps of training are counted because fused optimizers change weights without changing their versions.
-        """
-        return self.run.step, tuple((tensor.data_ptr(), tensor._version) for tensor in module.state_dict().values())
 
     @property
     def _shard(self) -> Shard:

@@ -16,8 +16,9 @@ from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import InputDescription, Size
+from eyebright.workflow.command_options import PredictOptions, ReportOptions
 from eyebright.workflow.option import OptionField, option_fields, options_from_json, options_to_json
-from eyebright.workflow.options import Options, PredictOptions, ReadOptions, ReportOptions
+from eyebright.workflow.options import Options, ReadOptions
 
 
 def is_held(value: float) -> bool:

@@ -9,12 +9,13 @@ from eyebright.errors import InputError, ProcessEndedError
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
     from eyebright.cli.worker import TrainingJob
-    from eyebright.workflow.options import TrainCommand
+    from eyebright.workflow.command_options import TrainCommand
 
 
 def option_classes() -> tuple[type, ...]:
     """The dataclasses of the command's options."""
-    from eyebright.workflow.options import Options, ReadOptions, TrainCommand
+    from eyebright.workflow.command_options import TrainCommand
+    from eyebright.workflow.options import Options, ReadOptions
 
     return (ReadOptions, Options, TrainCommand)
 
@@ -29,7 +30,7 @@ def train(arguments: "CommandArguments") -> None:
       eyebright train --options model/options.json --epochs 10 --out longer/
     """  # noqa: D301 - a backspace keeps the lines as they are
     from eyebright.cli.worker import run_training
-    from eyebright.workflow.options import TrainCommand
+    from eyebright.workflow.command_options import TrainCommand
 
     command = arguments.parse(TrainCommand)
     job = _training_job(arguments, command)

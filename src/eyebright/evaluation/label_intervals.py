@@ -53,18 +53,37 @@ def average_precision_intervals(
         InputError: as in `average_precision`; no resamples, or a level outside (0, 1).
     """
     on_all_images = average_precision(scores, target)
+    per_class = resampled_average_precisions(scores, target, n_resamples=n_resamples, seed=seed)
+    with_mean = torch.cat([per_class.nanmean(dim=1, keepdim=True), per_class], dim=1)
+    mean, *of_classes = percentile_intervals(
+        with_mean.numpy(), level, [float(on_all_images.nanmean()), *on_all_images.tolist()]
+    )
+    return AveragePrecisionIntervals(mean, of_classes)
+
+
+def resampled_average_precisions(
+    scores: Float[Tensor, "n k"], target: Shaped[Tensor, "n k"], *, n_resamples: int, seed: int
+) -> Float[Tensor, "s k"]:
+    """The average precision of each class on each bootstrap resample; NaN where the class has no positive in it.
+
+    The same seed and number of images give the same resamples.
+
+    Args:
+        scores: as in `average_precision_intervals`.
+        target: as in `average_precision_intervals`.
+        n_resamples: number of bootstrap resamples.
+        seed: seed of the resamples.
+
+    Raises:
+        InputError: as in `average_precision`; or no resamples.
+    """
     matrices = (scores.detach().cpu().double(), *split_targets(target, scores))
     rankings = [_Ranking.of(*columns) for columns in zip(*(matrix.numpy().T for matrix in matrices), strict=True)]
     blocks = [
         np.stack([ranking.average_precisions(np.ascontiguousarray(counts.T)) for ranking in rankings], axis=1)
         for counts in resample_counts(len(scores), n_resamples=n_resamples, seed=seed)
     ]
-    per_class = torch.from_numpy(np.concatenate(blocks))
-    with_mean = torch.cat([per_class.nanmean(dim=1, keepdim=True), per_class], dim=1)
-    mean, *of_classes = percentile_intervals(
-        with_mean.numpy(), level, [float(on_all_images.nanmean()), *on_all_images.tolist()]
-    )
-    return AveragePrecisionIntervals(mean, of_classes)
+    return torch.from_numpy(np.concatenate(blocks))
 
 
 def decision_metric_intervals(

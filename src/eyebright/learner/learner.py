@@ -1,5 +1,7 @@
 """`Learner`: a model and its data, with the methods of the fastai book. `eyebright.train` does the work."""
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -9,11 +11,12 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from eyebright import _html as html
-from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT, THRESHOLD_METRIC
+from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT, LR_MULT, THRESHOLD_METRIC
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords, not_copied
+from eyebright.evaluation.compare import compare, metric_value
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.inference.manifest import Manifest
@@ -21,6 +24,7 @@ from eyebright.inference.model_folder import fingerprint, save_model
 from eyebright.inference.predictor import Predictor
 from eyebright.learner.augmented import predict_augmented
 from eyebright.learner.callbacks import AnyCallback, Callbacks, Fit, as_callbacks, observers_of, options_of
+from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
@@ -32,9 +36,11 @@ from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
+from eyebright.train.events import HeadFitted
 from eyebright.train.history import history_rows
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
+from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan, fine_tune_plans
@@ -380,10 +386,77 @@ class Learner:
         Raises:
             InputError: an image has no target, no target is known, or ``C`` or ``groups`` does not fit.
         """
+        started = time.perf_counter()
         fitted, self._loaded_scores = self.trainer.fit_head(
             C=C, groups=groups, progress=self.progress, metrics=self.metrics, decision=self.decision
         )
+        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
+            shown(HeadFitted(self._loaded_scores, time.perf_counter() - started))
         return fitted
+
+    @checked_keywords
+    def lp_ft(
+        self,
+        epochs: int,
+        lr: float = LP_FT_LR,
+        lr_mult: float = LP_FT_LR_MULT,
+        pct_start: float = 0.3,
+        div: float = 5.0,
+        wd: float | None = None,
+        cbs: Callbacks = (),
+        *,
+        C: float | Sequence[float] | None = None,
+        groups: Sequence[Any] | None = None,
+        keep_better: bool = True,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> FineTuned:
+        """Fit a linear head to the frozen backbone, then train all layers from there; keep the better of both models.
+
+        This is LP-FT, linear probing and then fine-tuning (Kumar et al., 2022, arXiv:2202.10054). From a random head
+        the backbone first changes to suit that head, and loses part of what pretraining has learnt; from a fitted one
+        training begins where the frozen model ends. Give the learner ``keep_statistics=True``, since other statistics
+        of batch norms change the features that the head was fitted to.
+
+        Args:
+            epochs: number of epochs with all layers.
+            lr: peak learning rate of the head.
+            lr_mult: the peak of the first group is that of the head divided by this.
+            pct_start: fraction of steps in which the learning rate rises.
+            div: the first learning rate is the peak divided by this.
+            C: as in `fit_head`.
+            groups: as in `fit_head`.
+            keep_better: whether the learner gets the weights of the frozen model back where the main metric of the
+                target (mAP, accuracy, mean distance or error) on the validation images is not better after training.
+
+        Returns:
+            The head, and both models compared on the validation images.
+
+        Raises:
+            InputError: as in `fit_head`, or the main metric cannot be computed from the validation images.
+        """
+        head = self.fit_head(C, groups=groups)
+        metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
+        if keep_better and math.isnan(metric_value(frozen, metric)):
+            raise InputError(
+                f"`keep_better=True` compares the {metric.display_name} of the validation images, which cannot be "
+                "computed from their targets: give `keep_better=False`"
+            )
+        was_trained = self.model.backbone_was_trained
+        weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+        started = time.perf_counter()
+        self.unfreeze()
+        rates = slice(lr / lr_mult, lr)
+        self.fit_one_cycle(
+            epochs, rates, div, pct_start=pct_start, wd=wd, cbs=cbs, checkpoint=checkpoint, resume=resume
+        )
+        comparison = compare(frozen, self.evaluate(), metric)
+        seconds = time.perf_counter() - started
+        keeps_frozen = keep_better and not comparison.second_is_better
+        if keeps_frozen:
+            self.model.load_state_dict(weights)
+            self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
+        return FineTuned(head, scores, comparison, keeps_frozen, seconds)
 
     @checked_keywords
     def out_of_fold(

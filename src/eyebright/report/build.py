@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eyebright.evaluation.evaluation import Evaluation
-from eyebright.report.data import ReportData, ReportFacts
+from eyebright.report.data import ReportData, ReportFacts, TaskReport
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
 from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
@@ -24,7 +24,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     """
     evaluation.check_finite()
     report = task_report(evaluation, facts)
-    sections = [*report.sections(), *history_section(facts.history, report.history_note), *_origin(facts)]
+    sections = [*report.sections(), *_training(report), *_origin(facts)]
     return ReportData(
         title=facts.title,
         summary=report.summary(),
@@ -33,6 +33,16 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
         notices=_missing_thumbnails(sections),
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
+
+
+def _training(report: TaskReport) -> list[Section]:
+    facts = report.facts
+    note = " ".join(filter(None, [_sentence(facts.fine_tuning), report.history_note]))
+    return history_section(facts.history, note, frozen=facts.frozen_scores)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _origin(facts: ReportFacts) -> list[Section]:

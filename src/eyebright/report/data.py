@@ -6,7 +6,7 @@ sections from an `Evaluation`.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ class ReportFacts:
         skipped: (path, reason) of each skipped image.
         settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
+        fine_tuning: what fine-tuning added to the frozen model, as a sentence; empty if nothing was compared.
+        frozen_scores: the validation scores of the frozen model, by the names of the history; empty without one.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
         versions: (name, value) pairs of the libraries.
         created: when the model was saved, ISO 8601, UTC; empty if unknown.
@@ -43,6 +45,8 @@ class ReportFacts:
     skipped: Sequence[Pair] = ()
     settings: Sequence[Pair] = ()
     normalize_by: Pair | None = None
+    fine_tuning: str = ""
+    frozen_scores: Mapping[str, float] = field(default_factory=dict[str, float])
     history: Sequence[Mapping[str, float]] = ()
     versions: Sequence[Pair] = ()
     created: str = ""
@@ -57,6 +61,8 @@ class ReportFacts:
             "settings": [list(map(_utf8, pair)) for pair in self.settings],
             # The key of saved folders, older than the name of the option.
             "normalise_by": None if self.normalize_by is None else list(self.normalize_by),
+            "fine_tuning": _utf8(self.fine_tuning),
+            "frozen_scores": dict(self.frozen_scores),
         }
 
     @staticmethod
@@ -75,6 +81,8 @@ class ReportFacts:
                 skipped=_pairs(data.get("skipped")),
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),
+                fine_tuning=str(data.get("fine_tuning", "")),
+                frozen_scores={str(name): float(value) for name, value in _items(data.get("frozen_scores"))},
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"the saved facts of the report have the wrong form: {error}") from None
@@ -265,6 +273,12 @@ def n_resamples_for(numbers: int) -> int:
 
 def _utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _items(values: Any) -> Iterable[tuple[Any, Any]]:
+    if not isinstance(values or {}, Mapping):
+        raise TypeError(f"expected an object, got {type(values).__name__}")
+    return (values or {}).items()
 
 
 def _pairs(values: Any) -> list[Pair]:

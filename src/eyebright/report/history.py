@@ -14,27 +14,37 @@ _MAX_TICKS = 10
 _STYLES: tuple[Style, ...] = ("first", "second", "third")
 
 
-def history_section(history: Sequence[Mapping[str, float]], note: str = "") -> list[Section]:
+def history_section(
+    history: Sequence[Mapping[str, float]], note: str = "", *, frozen: Mapping[str, float] | None = None
+) -> list[Section]:
     """The section on training; none without a history.
 
     Args:
         history: one row per epoch. ``train_loss`` and ``valid_loss`` are drawn in one chart, and the first three
             columns whose values are all in [0, 1] in another; the table has all columns.
         note: an introduction.
+        frozen: the scores of the frozen model by the same names, a row of the table and, of the first score of each
+            chart, a dashed line; None without one.
     """
+    frozen = frozen or {}
     if not history:
         return []
     names = list(dict.fromkeys(name for row in history for name in row))
     losses = [name for name in _LOSSES if name in names]
     scores = [name for name in names if name not in (*_LOSSES, *_NO_SCORES) and _is_share(history, name)][:3]
-    charts = [_chart(title, history, group) for title, group in (("Loss", losses), ("Scores", scores)) if group]
-    table = Table(
-        "A row per epoch", names, [[_cell(name, row.get(name, math.nan)) for name in names] for row in history]
-    )
+    charts = [_chart(title, history, group, frozen) for title, group in (("Loss", losses), ("Scores", scores)) if group]
+    rows = [[_cell(name, row.get(name, math.nan)) for name in names] for row in history]
+    if frozen:
+        rows.insert(
+            0, [Cell("frozen") if name == "epoch" else _cell(name, frozen.get(name, math.nan)) for name in names]
+        )
+    table = Table("A row per epoch, after that of the frozen model" if frozen else "A row per epoch", names, rows)
     return [Section("Training", "training", [*([Charts(charts)] if charts else []), table], note)]
 
 
-def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[str]) -> Chart:
+def _chart(
+    title: str, history: Sequence[Mapping[str, float]], names: Sequence[str], frozen: Mapping[str, float]
+) -> Chart:
     epochs = _epochs(history)
     columns = {name: [row.get(name, math.nan) for row in history] for name in names}
     last = ", ".join(f"{name} ends at {number_text(values[-1])}" for name, values in columns.items())
@@ -44,15 +54,23 @@ def _chart(title: str, history: Sequence[Mapping[str, float]], names: Sequence[s
         for style, values in zip(_STYLES, columns.values(), strict=False)
         for shape in ("line", "dots")
     ]
+    guides = [frozen[name] for name in columns if name in frozen][:1]  # of the main metric: lines have no names
+    ends = [epochs[0], max(epochs[-1], epochs[0] + 1)]
+    series += [Series(ends, [value, value], "guide", "line") for value in guides]
+    legend: list[tuple[Style, str]] = list(zip(_STYLES, names, strict=False))
+    if guides:
+        legend.append(("guide", f"{next(name for name in columns if name in frozen)} of the frozen model"))
     return draw_chart(
         Caption(
             title,
             f"{title} after each of {len(history)} epochs: {last}.",
-            legend=list(zip(_STYLES, names, strict=False)),
+            legend=legend,
         ),
         series,
         x=Axis("epoch", epochs[0], max(epochs[-1], epochs[0] + 1), epochs[:: math.ceil(len(epochs) / _MAX_TICKS)]),
-        y=Axis("") if shares else Axis.fit("", [value for column in columns.values() for value in column], zero=True),
+        y=Axis("")
+        if shares
+        else Axis.fit("", [*guides, *(value for column in columns.values() for value in column)], zero=True),
         size=WIDE,
     )
 

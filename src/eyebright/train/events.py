@@ -51,6 +51,19 @@ class FeaturesComputed:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadFitted:
+    """A linear head is fitted to the features of the frozen backbone.
+
+    Args:
+        scores: the validation scores of the frozen model.
+        seconds: the duration, including that of computing the features and the scores.
+    """
+
+    scores: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class EpochStarted:
     """An epoch begins. ``epoch`` counts from 0 within its phase, ``steps`` are the batches of an epoch."""
 
@@ -111,6 +124,7 @@ Event = (
     | SearchStarted
     | FeaturesStarted
     | FeaturesComputed
+    | HeadFitted
     | EpochStarted
     | StepDone
     | ValidationStarted

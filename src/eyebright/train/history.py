@@ -13,12 +13,12 @@ class EpochRow(NamedTuple):
     """One row of the table.
 
     Args:
-        epoch: the number of the epoch, from 0.
+        epoch: the number of the epoch, from 0; None for the frozen model, before the first epoch.
         scores: ``train_loss``, then the validation scores.
         seconds: the duration of the epoch.
     """
 
-    epoch: int
+    epoch: int | None
     scores: Mapping[str, float]
     seconds: float
 
@@ -43,7 +43,7 @@ def epoch_columns(rows: Sequence[EpochRow]) -> list[str]:
 def epoch_cells(row: EpochRow, columns: Sequence[str]) -> list[str]:
     """The cells of one row; a cell is empty if the epoch lacks that score."""
     scores = [f"{row.scores[name]:.6f}" if name in row.scores else "" for name in columns[1:-1]]
-    return [str(row.epoch), *scores, format_duration(row.seconds)]
+    return ["frozen" if row.epoch is None else str(row.epoch), *scores, format_duration(row.seconds)]
 
 
 def text_line(columns: Sequence[str], cells: Sequence[str]) -> str:

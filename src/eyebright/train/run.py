@@ -172,7 +172,7 @@ class Run:
         self.groups = groups
         self.plans, self.phase, self.phase_epoch = (), 0, 0
         self.history, self.losses, self.lrs = [], [], []
-        self.optimizer, self.average, self.stopped, self.phase_started = None, None, None, False
+        self.optimizer, self.ema, self.stopped, self.phase_started = None, None, None, False
 
     @property
     def plan(self) -> Plan:

@@ -60,6 +60,7 @@ class Option:
         python_only: True for an option that the command line does not have.
         needs: the property of a target block without which the option has no effect; empty for none.
         needs_epochs: the option has no effect where no epoch is trained.
+        book_head: the option is for the head of the fastai book alone, and chooses it.
     """
 
     help: str
@@ -77,6 +78,7 @@ class Option:
     python_only: bool = False
     needs: Literal["", "has_thresholds", "can_mix", "has_vocab", "is_geometric"] = ""
     needs_epochs: bool = False
+    book_head: bool = False
 
     @property
     def range(self) -> str:
@@ -109,9 +111,10 @@ class OptionField:
 
     @property
     def help(self) -> str:
-        """What the option does, and the targets that it is for, if it is not for all."""
+        """What the option does, and the targets or the head that it is for, if it is not for all."""
         targets = TARGETS_WITH.get(self.option.needs)
-        return f"{self.option.help} Only for {targets}." if targets else self.option.help
+        only = "the head of the book" if self.option.book_head else targets
+        return f"{self.option.help} Only for {only}." if only else self.option.help
 
     @property
     def default_text(self) -> str:

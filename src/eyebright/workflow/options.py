@@ -1,4 +1,4 @@
-"""The options of all commands, each declared once; see `eyebright.workflow.option`.
+"""The options of reading and training, each declared once; see `eyebright.workflow.option`.
 
 Importing this module loads no torch, so that ``--help`` is quick.
 """
@@ -11,7 +11,7 @@ from eyebright import _defaults
 from eyebright._choices import Balance, OptimizerName
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
-from eyebright.workflow.option import Option, check_options, with_options_in_docstring
+from eyebright.workflow.option import Option, check_options, option_fields, with_options_in_docstring
 
 DATA = "Data"
 IMAGES = "Images"
@@ -25,7 +25,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 _LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
 
-_DEVICE = Option(
+DEVICE = Option(
     "Device to compute on: cpu, cuda, cuda:1, ...", MACHINE, unset="a CUDA GPU if there is one, otherwise cpu"
 )
 
@@ -170,9 +170,29 @@ class Options:
             at_least=0,
         ),
     ] = 5
+    head: Annotated[
+        str | None,
+        Option(
+            "How the head begins. linear: one layer, fitted to the features of the frozen backbone; then all layers "
+            "train, and the better of both models is kept (LP-FT). book: fastai's two layers with random weights, "
+            "which train alone for `freeze_epochs` first.",
+            TRAINING,
+            choices=("linear", "book"),
+            unset="linear, or book with an option that is for it",
+            needs_epochs=True,
+        ),
+    ] = None
     freeze_epochs: Annotated[
-        int, Option("Epochs before the `epochs`, with a frozen backbone.", TRAINING, at_least=0, needs_epochs=True)
-    ] = _defaults.FREEZE_EPOCHS
+        int | None,
+        Option(
+            "Epochs before the `epochs`, with a frozen backbone.",
+            TRAINING,
+            at_least=0,
+            unset=f"{_defaults.FREEZE_EPOCHS}",
+            needs_epochs=True,
+            book_head=True,
+        ),
+    ] = None
     augment_views: Annotated[
         int | None,
         Option(
@@ -182,20 +202,43 @@ class Options:
             at_least=1,
             unset="a new view in each epoch",
             needs_epochs=True,
+            book_head=True,
         ),
     ] = None
     lr: Annotated[
-        float, Option("Peak learning rate of the head.", TRAINING, above=0, aliases=("base_lr",), needs_epochs=True)
-    ] = _defaults.BASE_LR
-    lr_mult: Annotated[
-        float,
+        float | None,
         Option(
-            "Learning rate of the head divided by that of the first layers.", TRAINING, at_least=1, needs_epochs=True
+            "Peak learning rate of the head.",
+            TRAINING,
+            above=0,
+            aliases=("base_lr",),
+            unset=f"{_defaults.LP_FT_LR:g}, or {_defaults.BASE_LR:g} for the book's head",
+            needs_epochs=True,
         ),
-    ] = _defaults.LR_MULT
+    ] = None
+    lr_mult: Annotated[
+        float | None,
+        Option(
+            "Learning rate of the head divided by that of the first layers.",
+            TRAINING,
+            at_least=1,
+            unset=f"{_defaults.LP_FT_LR_MULT:g}, or {_defaults.LR_MULT:g} for the book's head",
+            needs_epochs=True,
+        ),
+    ] = None
     dropout: Annotated[
-        float, Option("Dropout of the head.", TRAINING, at_least=0, at_most=0.9, aliases=("ps",), needs_epochs=True)
-    ] = _defaults.DROPOUT
+        float | None,
+        Option(
+            "Dropout of the head.",
+            TRAINING,
+            at_least=0,
+            at_most=0.9,
+            aliases=("ps",),
+            unset=f"{_defaults.DROPOUT:g}",
+            needs_epochs=True,
+            book_head=True,
+        ),
+    ] = None
     bs: Annotated[
         int | None,
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
@@ -309,7 +352,7 @@ class Options:
             needs_epochs=True,
         ),
     ] = "auto"
-    device: Annotated[str | None, _DEVICE] = None
+    device: Annotated[str | None, DEVICE] = None
     workers: Annotated[
         int | None,
         Option(
@@ -344,7 +387,8 @@ class Options:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.augment_views is not None and not (self.freeze_epochs and self.keep_statistics):
+        _check_head(self)
+        if self.augment_views is not None and not (self.freeze_epochs != 0 and self.keep_statistics):
             raise InputError(
                 "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
                 "number of views, and `keep_statistics=True`"
@@ -353,6 +397,11 @@ class Options:
             raise InputError(
                 "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
             )
+
+    @property
+    def has_book_head(self) -> bool:
+        """Whether training begins with the head of the fastai book; otherwise with a linear head that is fitted."""
+        return self.head == "book" or (self.head is None and bool(_given_for_book_head(self)))
 
     @staticmethod
     def load(path: str | Path) -> "Options":
@@ -369,101 +418,15 @@ class Options:
         return SavedOptions.load(path).training
 
 
-@with_options_in_docstring
-@dataclass(frozen=True)
-class TrainCommand:
-    """The options of ``eyebright train`` beside those of reading and training."""
-
-    source: Annotated[
-        Path | None,
-        Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
-    ] = None
-    out: Annotated[Path | None, Option("The model folder to write.")] = None
-    options: Annotated[Path | None, Option("Repeat the run of this options.json; other options override it.")] = None
-    resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
-    devices: Annotated[
-        int,
-        Option(
-            "Processes of distributed training, a GPU or a share of the CPUs each. Results differ only by rounding and "
-            "the random numbers of dropout, so options.json does not store it.",
-            MACHINE,
-            at_least=1,
-        ),
-    ] = 1
-    quiet: Annotated[bool, Option("Show no progress, only results.", MACHINE)] = False
-
-    def __post_init__(self) -> None:
-        check_options(self)
+def _given_for_book_head(options: Options) -> list[str]:
+    """The options that were given and are for the head of the fastai book alone."""
+    fields = option_fields(Options)
+    return [field.name for field in fields if field.option.book_head and getattr(options, field.name) is not None]
 
 
-@with_options_in_docstring
-@dataclass(frozen=True)
-class PredictOptions:
-    """The options of ``eyebright predict``."""
-
-    model: Annotated[Path, Option("The model folder.", positional=True)]
-    images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
-    out: Annotated[
-        Path | None,
-        Option(
-            "File to write: a row per image with its labels and their probabilities, its points or its numbers. Until"
-            " all images are done the rows are in FILE.part, and stay there after an interruption.",
-            unset="printed",
-        ),
-    ] = None
-    format: Annotated[
-        str | None,
-        Option(
-            "Format of the predictions; csv-safe is CSV in which names that a spreadsheet would run as formulas are "
-            "escaped.",
-            choices=("csv", "csv-safe", "json"),
-            unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
-        ),
-    ] = None
-    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
-    device: Annotated[str | None, _DEVICE] = None
-    runtime: Annotated[
-        str,
-        Option(
-            "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
-        ),
-    ] = "auto"
-    precision: Annotated[str, Option("Floating-point type of the model.", MACHINE, choices=PRECISIONS)] = (
-        _defaults.PREDICTION_PRECISION
-    )
-    fast_decode: Annotated[
-        bool,
-        Option(
-            "Decode large JPEGs at a smaller scale: faster, but not exactly the pixels the model was evaluated with.",
-            MACHINE,
-        ),
-    ] = False
-    verbose: Annotated[bool, Option("Print which runtime computed the predictions and why.", MACHINE)] = False
-
-    def __post_init__(self) -> None:
-        check_options(self)
-
-
-@with_options_in_docstring
-@dataclass(frozen=True)
-class ReportOptions:
-    """The options of ``eyebright report``."""
-
-    model: Annotated[Path, Option("The model folder.", positional=True)]
-    images: Annotated[
-        Path | None,
-        Option("Folder of the validation images, for their thumbnails.", unset="where they were at training"),
-    ] = None
-    out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
-    normalize_by: Annotated[
-        tuple[str, str] | None,
-        Option(
-            "Two points; the errors of points are divided by their distance in each image.",
-            convert=point_pair,
-            metavar="POINT,POINT",
-            unset="as at training",
-        ),
-    ] = None
-
-    def __post_init__(self) -> None:
-        check_options(self)
+def _check_head(options: Options) -> None:
+    """Raises `InputError` where an option is for another head than that of ``options.head``."""
+    if options.head == "linear" and (given := _given_for_book_head(options)):
+        raise InputError(f"`{given[0]}` is for `head='book'`, and `head='linear'` was given: leave one of them out")
+    if options.head == "book" and not options.epochs:
+        raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")

@@ -14,13 +14,18 @@ from typing import Any
 from eyebright.errors import InputError, did_you_mean
 from eyebright.io.atomic import write_atomically
 from eyebright.io.text import valid_unicode
+from eyebright.workflow.fine_tuning_options import FineTuning
 from eyebright.workflow.option import options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions
 
 OPTIONS_FILE = "options.json"
 _SCHEMA = 1
 _LARGEST = 10_000_000  # bytes; a training run writes a few kilobytes
-_REPEATED = ("bs", "precision")  # they change the weights, so a repeated training uses the values that were chosen
+_REPEATED = (
+    "bs",
+    "precision",
+    *FineTuning._fields,
+)  # they change the weights, so a repeated training uses the values that were chosen
 _PATHS = ("images",)  # the reading options that are paths
 
 

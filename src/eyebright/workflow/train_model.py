@@ -5,8 +5,7 @@ The functions are in the order of the steps: check, split, batches, train, evalu
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputErr
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.io.atomic import exclusive_folder
+from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.report.data import ReportFacts
@@ -25,11 +25,11 @@ from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
 from eyebright.train.device import is_main_process
-from eyebright.train.events import Event, Observer, PhaseStarted
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
-from eyebright.train.summary import profile_lines
 from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
+from eyebright.workflow.fine_tuning import Say, fit
+from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.loaders import (
     augmentation_message,
     batch_size,
@@ -44,9 +44,6 @@ from eyebright.workflow.saved_options import SavedOptions
 
 CHECKPOINT = "checkpoint.safetensors"
 _NOT_LEARNED = ("profile", "progress")  # options that do not change the model
-
-Say = Callable[[str], None]
-"""Called with one sentence for the user, usually to print it."""
 
 
 def train_model(
@@ -76,14 +73,10 @@ def train_model(
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         groups = None if source.group is None else source.group.codes.tolist()
-        started = time.perf_counter()
         with _said_if_it_fails(learner, say):
             out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
-            if options.epochs:
-                _fine_tune(learner, options, checkpoint=out / CHECKPOINT, resume=resume, say=say)
-            else:
-                _fit_head(learner, groups, started=started, say=say)
-        return finish(learner, source, out, options=options, out_of_fold=out_of_fold, say=say)
+            fine_tuned = fit(learner, options, groups=groups, checkpoint=out / CHECKPOINT, resume=resume, say=say)
+        return finish(learner, source, out, options=options, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say)
 
 
 def finish(
@@ -93,6 +86,7 @@ def finish(
     *,
     options: Options,
     out_of_fold: Evaluation | None = None,
+    fine_tuned: FineTuned | None = None,
     say: Say,
 ) -> Learner:
     """The learner with tuned thresholds; its model, report and options are written, and its checkpoint is deleted."""
@@ -109,7 +103,7 @@ def finish(
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
-    facts = _facts(learner, source, options, skipped)
+    facts = _facts(learner, source, options, skipped, fine_tuned)
     learner.save_model(out, evaluation=evaluation, out_of_fold=out_of_fold, report=facts.to_json())
     learner.run.device.on_main(write)
     if out_of_fold is not None:
@@ -192,7 +186,7 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         metrics=dls.target.metrics(),
         train_bn=not options.keep_statistics,
         keep_statistics=options.keep_statistics,
-        ps=options.dropout,
+        ps=fine_tuning_of(options).dropout or 0.0,
         y_range=dls.target.y_range,
         precision=options.precision,
         seed=options.seed,
@@ -210,58 +204,6 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     return learner
 
 
-def _fit_head(learner: Learner, groups: Sequence[int] | None, *, started: float, say: Say) -> None:
-    """Fits a linear head to the frozen backbone, and says what was noted about it.
-
-    Args:
-        learner: its head is replaced.
-        groups: the group of each image; None without groups.
-        started: the time at which the features were begun, as `time.perf_counter` gives it.
-        say: called with each sentence.
-    """
-    head = learner.fit_head(groups=groups)
-    seconds = time.perf_counter() - started
-    say(f"a linear head was fitted to {head.weight.shape[1]:,} features of each image, in {seconds:.1f} s")
-    for note in head.notes:
-        say(note)
-    _say_cache(learner, say)
-
-
-def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
-    """Trains with the options, and says which precision and cache were used."""
-    views, frozen = options.augment_views, options.freeze_epochs
-    if views is not None and views >= frozen:
-        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
-    learner.fine_tune(
-        options.epochs,
-        options.lr,
-        options.freeze_epochs,
-        options.lr_mult,
-        cbs=[_say_resumed(learner, say)] if resume else [],
-        augment_views=options.augment_views,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-    say(f"trained in {learner.run.device.precision_reason}")
-    _say_cache(learner, say)
-    if options.profile:
-        for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
-            say(line)
-
-
-def _say_resumed(learner: Learner, say: Say) -> Observer:
-    """An observer that says after which epoch training goes on."""
-    said: list[str] = []
-
-    def observe(event: Event) -> None:
-        if isinstance(event, PhaseStarted) and not said:
-            run = learner.run
-            said.append(f"resumed after {run.epoch} of {sum(plan.epochs for plan in run.plans)} epochs")
-            say(said[0])
-
-    return observe
-
-
 @contextmanager
 def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]:
     """Says which images were skipped where the ``with`` block fails: they may be the reason.
@@ -276,13 +218,6 @@ def _said_if_it_fails(learner: Learner, say: Say) -> Generator[None, None, None]
     except EyebrightError:
         _say_skipped(learner.dls.skipped, say)
         raise
-
-
-def _say_cache(learner: Learner, say: Say) -> None:
-    cache = learner.dls.cache
-    if cache is not None:
-        cache.store.measure()  # worker processes have written to it too
-        say(f"cache: {cache.summary}")
 
 
 def _decide(learner: Learner, evaluation: Evaluation, options: Options, say: Say) -> Evaluation:
@@ -314,7 +249,9 @@ def _say_out_of_fold(
     say(f"out of fold, {len(out_of_fold)} images by {options.folds} heads on the pretrained backbone: {row.line}")
 
 
-def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[str, str]) -> ReportFacts:
+def _facts(
+    learner: Learner, source: Source, options: Options, skipped: Mapping[str, str], fine_tuned: FineTuned | None
+) -> ReportFacts:
     """The facts in the report beside the evaluation."""
     dls = learner.dls
     return ReportFacts(
@@ -324,6 +261,8 @@ def _facts(learner: Learner, source: Source, options: Options, skipped: Mapping[
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
         normalize_by=options.normalize_by,
+        fine_tuning="" if fine_tuned is None else str(fine_tuned),
+        frozen_scores={} if fine_tuned is None else fine_tuned.frozen_scores,
     )
 
 
@@ -338,7 +277,9 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
     resolved = _resolved(learner, options)
-    if not options.epochs:
+    if options.epochs:
+        resolved |= {name: value for name, value in fine_tuning_of(options)._asdict().items() if value is not None}
+    else:
         del resolved["precision"]  # a repeated run does not choose one
     return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
 

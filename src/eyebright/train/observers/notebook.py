@@ -11,7 +11,7 @@ from collections.abc import Callable
 from eyebright._html import block, paragraph, progress_bar, table
 from eyebright._optional import import_optional
 from eyebright.errors import InputError
-from eyebright.train.events import EpochDone, Event, Finished, PhaseStarted
+from eyebright.train.events import EpochDone, Event, Finished, HeadFitted, PhaseStarted
 from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_table
 from eyebright.train.observers.epoch_progress import EpochProgress
 
@@ -71,6 +71,8 @@ class NotebookTable:
                 return
             case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
                 self._rows.append(EpochRow(epoch, scores, seconds))
+            case HeadFitted(scores=scores, seconds=seconds):
+                self._rows.append(EpochRow(None, scores, seconds))
             case _:
                 pass
         if time.monotonic() - self._updated >= _PAUSE:

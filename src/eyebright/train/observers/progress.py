@@ -19,6 +19,7 @@ from eyebright.train.events import (
     FeaturesComputed,
     FeaturesStarted,
     Finished,
+    HeadFitted,
     Observer,
     PhaseStarted,
     SearchStarted,
@@ -89,6 +90,8 @@ class _Table:
                 self._print_if_any(event.title)
             case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
                 self._row(EpochRow(epoch, scores, seconds))
+            case HeadFitted(scores=scores, seconds=seconds):
+                self._row(EpochRow(None, scores, seconds))
             case Finished():
                 self._print_if_any(event.message)
             case _:
@@ -124,7 +127,7 @@ class _Bar:
             case StepDone() | FeaturesComputed() | ValidationStarted() if self._task is not None:
                 epoch = self._epoch
                 self._progress.update(self._task, description=epoch.name, completed=epoch.step, loss=epoch.loss_text)
-            case EpochDone() | Finished():
+            case EpochDone() | HeadFitted() | Finished():
                 self._remove_bar()
             case _:
                 pass

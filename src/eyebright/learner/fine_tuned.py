@@ -1,0 +1,43 @@
+"""`FineTuned`: what `Learner.lp_ft` returns: the frozen and the fine-tuned model, compared on the validation images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eyebright.evaluation.compare import Comparison
+from eyebright.train.linear_head.fit import LinearHead
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """What fine-tuning added to the frozen model.
+
+    Args:
+        head: the linear head that was fitted to the features of the frozen backbone; fine-tuning started from it.
+        frozen_scores: the validation loss and the metrics of the frozen model, by name.
+        comparison: the main metric of the frozen (first) and of the fine-tuned (second) model, on the validation
+            images.
+        keeps_frozen: whether the learner has the weights of the frozen model again, because fine-tuning was not better.
+        seconds: the duration of fine-tuning, without the fit of the head.
+    """
+
+    head: LinearHead
+    frozen_scores: Mapping[str, float]
+    comparison: Comparison
+    keeps_frozen: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        outcome = "the frozen model is kept" if self.keeps_frozen else "the fine-tuned model is kept"
+        return f"fine-tuning changed {self.comparison.text}, in {self.seconds:.1f} s: {outcome}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON, for the manifest and the report of the saved model."""
+        found = self.comparison
+        return {
+            "metric": found.metric.name,
+            "frozen": found.first,
+            "fine_tuned": found.second,
+            "interval": [found.interval.low, found.interval.high],
+            "kept": "frozen" if self.keeps_frozen else "fine_tuned",
+        }

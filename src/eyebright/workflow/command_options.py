@@ -1,0 +1,112 @@
+"""The options of the commands beside those of reading and training; see `eyebright.workflow.option`.
+
+Importing this module loads no torch, so that ``--help`` is quick.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from eyebright import _defaults
+from eyebright.workflow.option import Option, check_options, with_options_in_docstring
+from eyebright.workflow.options import DEVICE, MACHINE, PRECISIONS, TRAINING, point_pair
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class TrainCommand:
+    """The options of ``eyebright train`` beside those of reading and training."""
+
+    source: Annotated[
+        Path | None,
+        Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
+    ] = None
+    out: Annotated[Path | None, Option("The model folder to write.")] = None
+    options: Annotated[Path | None, Option("Repeat the run of this options.json; other options override it.")] = None
+    resume: Annotated[bool, Option("Continue from the checkpoint in the model folder.", TRAINING)] = False
+    devices: Annotated[
+        int,
+        Option(
+            "Processes of distributed training, a GPU or a share of the CPUs each. Results differ only by rounding and "
+            "the random numbers of dropout, so options.json does not store it.",
+            MACHINE,
+            at_least=1,
+        ),
+    ] = 1
+    quiet: Annotated[bool, Option("Show no progress, only results.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class PredictOptions:
+    """The options of ``eyebright predict``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[tuple[Path, ...], Option("Images, or folders of images.", positional=True)]
+    out: Annotated[
+        Path | None,
+        Option(
+            "File to write: a row per image with its labels and their probabilities, its points or its numbers. Until"
+            " all images are done the rows are in FILE.part, and stay there after an interruption.",
+            unset="printed",
+        ),
+    ] = None
+    format: Annotated[
+        str | None,
+        Option(
+            "Format of the predictions; csv-safe is CSV in which names that a spreadsheet would run as formulas are "
+            "escaped.",
+            choices=("csv", "csv-safe", "json"),
+            unset="json for a file that ends in .json, otherwise csv; without a file one line per image",
+        ),
+    ] = None
+    bs: Annotated[int, Option("Images in a batch.", at_least=1)] = _defaults.BATCH_SIZE
+    device: Annotated[str | None, DEVICE] = None
+    runtime: Annotated[
+        str,
+        Option(
+            "What computes the predictions; auto chooses the faster one.", MACHINE, choices=("auto", "torch", "onnx")
+        ),
+    ] = "auto"
+    precision: Annotated[str, Option("Floating-point type of the model.", MACHINE, choices=PRECISIONS)] = (
+        _defaults.PREDICTION_PRECISION
+    )
+    fast_decode: Annotated[
+        bool,
+        Option(
+            "Decode large JPEGs at a smaller scale: faster, but not exactly the pixels the model was evaluated with.",
+            MACHINE,
+        ),
+    ] = False
+    verbose: Annotated[bool, Option("Print which runtime computed the predictions and why.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options of ``eyebright report``."""
+
+    model: Annotated[Path, Option("The model folder.", positional=True)]
+    images: Annotated[
+        Path | None,
+        Option("Folder of the validation images, for their thumbnails.", unset="where they were at training"),
+    ] = None
+    out: Annotated[Path | None, Option("HTML file to write.", unset="report.html in the model folder")] = None
+    normalize_by: Annotated[
+        tuple[str, str] | None,
+        Option(
+            "Two points; the errors of points are divided by their distance in each image.",
+            convert=point_pair,
+            metavar="POINT,POINT",
+            unset="as at training",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)

@@ -1,0 +1,126 @@
+"""The ways in which a run trains its model: a fitted head alone, LP-FT, or the fine-tuning of the fastai book."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from eyebright.learner.fine_tuned import FineTuned
+from eyebright.learner.learner import Learner
+from eyebright.train.events import Event, Observer, PhaseStarted
+from eyebright.train.linear_head.fit import LinearHead
+from eyebright.train.summary import profile_lines
+from eyebright.workflow.fine_tuning_options import fine_tuning_of
+from eyebright.workflow.options import Options
+
+Say = Callable[[str], None]
+"""Called with one sentence for the user, usually to print it."""
+
+
+def fit(
+    learner: Learner,
+    options: Options,
+    *,
+    groups: Sequence[int] | None,
+    checkpoint: Path,
+    resume: bool,
+    say: Say,
+) -> FineTuned | None:
+    """Trains the model as the options say, and says how; returns the comparison of LP-FT, None without one.
+
+    Args:
+        learner: its model is trained.
+        options: how the model is trained.
+        groups: the group of each image, which inner folds do not divide; None without groups.
+        checkpoint: the file to which the state is written after each epoch.
+        resume: True to continue from it.
+        say: called with each sentence.
+    """
+    found = None
+    if not options.epochs:
+        _fit_head(learner, groups, say)
+    elif options.has_book_head:
+        _fine_tune(learner, options, checkpoint=checkpoint, resume=resume, say=say)
+    else:
+        found = _lp_ft(learner, options, groups=groups, checkpoint=checkpoint, resume=resume, say=say)
+    if options.epochs:
+        say(f"trained in {learner.run.device.precision_reason}")
+    if found is not None:
+        _say_notes(found.head, say)
+        say(str(found))
+    say_cache(learner, say)
+    if options.epochs and options.profile:
+        for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
+            say(line)
+    return found
+
+
+def say_cache(learner: Learner, say: Say) -> None:
+    """Says what the cache of the loaders has stored; nothing without a cache."""
+    cache = learner.dls.cache
+    if cache is not None:
+        cache.store.measure()  # worker processes have written to it too
+        say(f"cache: {cache.summary}")
+
+
+def _fit_head(learner: Learner, groups: Sequence[int] | None, say: Say) -> None:
+    started = time.perf_counter()
+    head = learner.fit_head(groups=groups)
+    seconds = time.perf_counter() - started
+    say(f"a linear head was fitted to {head.weight.shape[1]:,} features of each image, in {seconds:.1f} s")
+    _say_notes(head, say)
+
+
+def _lp_ft(
+    learner: Learner,
+    options: Options,
+    *,
+    groups: Sequence[int] | None,
+    checkpoint: Path,
+    resume: bool,
+    say: Say,
+) -> FineTuned:
+    settings = fine_tuning_of(options)
+    return learner.lp_ft(
+        options.epochs,
+        settings.lr,
+        settings.lr_mult,
+        cbs=[_say_resumed(learner, say)] if resume else [],
+        groups=groups,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+
+
+def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: bool, say: Say) -> None:
+    settings = fine_tuning_of(options)
+    views, frozen = options.augment_views, settings.freeze_epochs or 0
+    if views is not None and views >= frozen:
+        say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
+    learner.fine_tune(
+        options.epochs,
+        settings.lr,
+        frozen,
+        settings.lr_mult,
+        cbs=[_say_resumed(learner, say)] if resume else [],
+        augment_views=views,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+
+
+def _say_notes(head: LinearHead, say: Say) -> None:
+    for note in head.notes:
+        say(note)
+
+
+def _say_resumed(learner: Learner, say: Say) -> Observer:
+    """An observer that says after which epoch training goes on."""
+    said: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and not said:
+            run = learner.run
+            said.append(f"resumed after {run.epoch} of {sum(plan.epochs for plan in run.plans)} epochs")
+            say(said[0])
+
+    return observe

@@ -1,0 +1,50 @@
+"""The settings of fine-tuning: what the options say, with the defaults of the head that is trained.
+
+Importing this module loads no torch, so that ``--help`` is quick.
+"""
+
+from typing import NamedTuple, TypeVar
+
+from eyebright import _defaults
+from eyebright.workflow.options import Options
+
+T = TypeVar("T")
+
+
+class FineTuning(NamedTuple):
+    """The settings of fine-tuning, with the defaults of the head.
+
+    Args:
+        head: how the head begins, ``"linear"`` or ``"book"``, see `Options`.
+        lr: peak learning rate of the head.
+        lr_mult: learning rate of the head divided by that of the first layers.
+        freeze_epochs: epochs with a frozen backbone; None for a linear head, which is fitted.
+        dropout: dropout of the head; None for a linear head.
+    """
+
+    head: str
+    lr: float
+    lr_mult: float
+    freeze_epochs: int | None = None
+    dropout: float | None = None
+
+
+def fine_tuning_of(options: Options) -> FineTuning:
+    """The settings of the options, with the defaults of the head where they are None."""
+    if not options.has_book_head:
+        return FineTuning(
+            "linear",
+            _or(options.lr, _defaults.LP_FT_LR),
+            _or(options.lr_mult, _defaults.LP_FT_LR_MULT),
+        )
+    return FineTuning(
+        "book",
+        _or(options.lr, _defaults.BASE_LR),
+        _or(options.lr_mult, _defaults.LR_MULT),
+        _or(options.freeze_epochs, _defaults.FREEZE_EPOCHS),
+        _or(options.dropout, _defaults.DROPOUT),
+    )
+
+
+def _or(given: T | None, default: T) -> T:
+    return default if given is None else given

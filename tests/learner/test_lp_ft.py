@@ -1,0 +1,129 @@
+"""`Learner.lp_ft`: a fitted head, then all layers from there; the better of both models stays."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from eyebright.data.dataloaders import DataLoaders
+from eyebright.errors import InputError
+from eyebright.evaluation.compare import metric_value
+from eyebright.inference.predictor import load_predictor
+from eyebright.learner.learner import Learner
+from eyebright.train.events import EpochStarted, Event
+from support.images import coloured_squares
+from support.learners import SQUARES, small_learner, squares_block
+
+
+@pytest.fixture(scope="module")
+def table(folder: Path) -> pd.DataFrame:
+    return coloured_squares(folder, 48)
+
+
+def data(folder: Path, table: pd.DataFrame, kind: str) -> DataLoaders:
+    return squares_block(folder, **SQUARES[kind]).dataloaders(table, bs=8, num_workers=0)
+
+
+def learner_of(folder: Path, table: pd.DataFrame, kind: str = "multicategory", **options: Any) -> Learner:
+    dls = data(folder, table, kind)
+    return small_learner(dls, metrics=dls.target.metrics(), train_bn=False, keep_statistics=True, **options)
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize("kind", SQUARES)
+def test_training_starts_from_the_fitted_head_and_both_models_are_compared(
+    kind: str, folder: Path, table: pd.DataFrame
+) -> None:
+    head = learner_of(folder, table, kind)
+    head.fit_head()
+    learner = learner_of(folder, table, kind)
+    found = learner.lp_ft(1, lr=1e-30, lr_mult=1, wd=0.0, keep_better=False)  # too small to change a weight
+    torch.testing.assert_close(weights(learner), weights(head), rtol=0, atol=1e-20)
+    assert found.comparison.metric == learner.dls.target.metrics()[0]
+    assert found.comparison.first == found.comparison.second == metric_value(head.evaluate(), found.comparison.metric)
+    assert (found.comparison.interval.low, found.comparison.interval.high) == (0, 0)
+    assert learner.model.backbone_was_trained
+
+
+def test_training_that_makes_it_worse_leaves_the_frozen_model(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    head = learner_of(folder, table)
+    head.fit_head()
+    learner = learner_of(folder, table)
+    found = learner.lp_ft(1, lr=1.0, lr_mult=1)
+    assert found.keeps_frozen
+    assert found.comparison.difference < 0
+    assert "the frozen model is kept" in str(found)
+    assert same(weights(learner), weights(head))
+    assert learner.validate() == pytest.approx(list(found.frozen_scores.values()), abs=1e-6)
+    assert learner.manifest().scores == pytest.approx(dict(found.frozen_scores))  # not those of the last epoch
+    learner.out_of_fold(3)  # the backbone is the pretrained one again
+    evaluation = learner.evaluate()
+    learner.save_model(tmp_path / "model", evaluation=evaluation)
+    predictions = load_predictor(tmp_path / "model").predict(evaluation.paths)
+    activated = torch.stack([prediction.activated for prediction in predictions])
+    torch.testing.assert_close(activated, evaluation.activated, rtol=1e-5, atol=1e-5)
+
+
+def test_without_keep_better_the_trained_model_stays(folder: Path, table: pd.DataFrame) -> None:
+    learner = learner_of(folder, table)
+    found = learner.lp_ft(1, lr=1.0, lr_mult=1, keep_better=False)
+    assert not found.keeps_frozen
+    assert found.comparison.difference < 0
+    assert metric_value(learner.evaluate(), found.comparison.metric) == found.comparison.second
+    with pytest.raises(InputError, match="the backbone was trained"):
+        learner.out_of_fold(3)
+
+
+def test_a_resumed_training_ends_with_the_same_weights_and_the_same_comparison(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = learner_of(folder, table)
+    expected = whole.lp_ft(2, lr=1e-3, keep_better=False)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochStarted) and event.epoch == 1:
+            raise KeyboardInterrupt
+
+    broken = learner_of(folder, table)
+    with pytest.raises(KeyboardInterrupt):
+        broken.lp_ft(2, lr=1e-3, keep_better=False, cbs=[stop], checkpoint=tmp_path / "c.safetensors")
+    resumed = learner_of(folder, table)
+    found = resumed.lp_ft(2, lr=1e-3, keep_better=False, checkpoint=tmp_path / "c.safetensors", resume=True)
+    assert same(weights(resumed), weights(whole))
+    assert found.comparison == expected.comparison
+    assert len(resumed.run.history) == 2
+
+
+def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_training(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    changed = table.assign(labels=table["labels"].where(~table["is_valid"], ""))  # no validation image has a label
+    learner = learner_of(folder, changed)
+    with pytest.raises(InputError, match="`keep_better=True` compares the mAP of the validation images"):
+        learner.lp_ft(1)
+    assert not learner.run.history
+    found = learner.lp_ft(1, keep_better=False)
+    assert not found.keeps_frozen
+
+
+def test_the_comparison_as_json(folder: Path, table: pd.DataFrame) -> None:
+    found = learner_of(folder, table).lp_ft(1, lr=1.0, lr_mult=1)
+    compared = found.comparison
+    assert found.to_json() == {
+        "metric": "mAP",
+        "frozen": compared.first,
+        "fine_tuned": compared.second,
+        "interval": [compared.interval.low, compared.interval.high],
+        "kept": "frozen",
+    }

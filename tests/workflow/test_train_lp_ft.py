@@ -1,0 +1,81 @@
+"""`train_model` by default: a fitted head, then all layers from there; the options of the book's head choose that."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from eyebright.errors import InputError
+from eyebright.inference.model_folder import load_evaluation
+from eyebright.sources.read import read_source
+from eyebright.workflow.fine_tuning_options import FineTuning, fine_tuning_of
+from eyebright.workflow.options import Options
+from eyebright.workflow.report import make_report
+from eyebright.workflow.train_model import train_model
+from support.images import coloured_squares
+from support.learners import TINY_ARCH, use_random_weights
+
+OPTIONS = Options(arch=TINY_ARCH, size=32, epochs=1, bs=6, device="cpu", precision="float32", progress="quiet")
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_random_weights(monkeypatch)
+    rows = coloured_squares(tmp_path / "photos", 40)
+    rows[["fname", "labels", "is_valid"]].to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
+def train(table: Path, out: Path, options: Options = OPTIONS) -> list[str]:
+    said: list[str] = []
+    source = read_source(table, images=table.parent / "photos", labels=["labels"])
+    train_model(source, out, options=options, say=said.append)
+    return said
+
+
+def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table: Path, tmp_path: Path) -> None:
+    said = train(table, tmp_path / "model", replace(OPTIONS, lr=1.0))  # too large: it makes the model worse
+    (outcome,) = [line for line in said if line.startswith("fine-tuning changed mAP from")]
+    assert re.fullmatch(r"fine-tuning changed mAP from .* in [\d.]+ s: the frozen model is kept", outcome)
+    page = (tmp_path / "model" / "report.html").read_text()
+    assert outcome[1:] in page
+    assert "mAP of the frozen model" in page
+    make_report(tmp_path / "model")
+    assert (tmp_path / "model" / "report.html").read_text() == page
+    scores = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["frozen_scores"]
+    train(table, tmp_path / "head", replace(OPTIONS, epochs=0))
+    assert scores == json.loads((tmp_path / "head" / "manifest.json").read_text())["scores"]
+    tuned, head = (load_evaluation(tmp_path / name) for name in ("model", "head"))
+    assert torch.equal(tuned.outputs, head.outputs)
+
+
+@pytest.mark.parametrize("given", [{}, {"freeze_epochs": 0}, {"dropout": 0.1}, {"head": "linear", "lr": 1e-3}])
+def test_the_saved_options_repeat_the_training(given: dict[str, object], table: Path, tmp_path: Path) -> None:
+    train(table, tmp_path / "first", replace(OPTIONS, **given))
+    saved = Options.load(tmp_path / "first")
+    assert fine_tuning_of(saved) == fine_tuning_of(replace(OPTIONS, **given))
+    assert None not in (saved.head, saved.lr, saved.lr_mult)  # a later version may have other defaults
+    train(table, tmp_path / "second", saved)
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_options_that_are_for_the_head_of_the_book_choose_it() -> None:
+    assert fine_tuning_of(Options()).head == "linear"
+    assert fine_tuning_of(Options(lr=0.1, lr_mult=2)) == FineTuning("linear", 0.1, 2)
+    book = fine_tuning_of(Options(head="book"))
+    assert book.head == "book"
+    assert fine_tuning_of(Options(freeze_epochs=0)) == book._replace(freeze_epochs=0)
+    assert fine_tuning_of(Options(dropout=0)) == book._replace(dropout=0)
+    assert fine_tuning_of(Options(augment_views=1, freeze_epochs=3)) == book._replace(freeze_epochs=3)
+
+
+def test_options_that_contradict_the_head_are_refused() -> None:
+    with pytest.raises(InputError, match="`freeze_epochs` is for `head='book'`, and `head='linear'` was given"):
+        Options(head="linear", freeze_epochs=1)
+    with pytest.raises(InputError, match="`epochs=0` fits a linear head, and `head='book'` needs an epoch"):
+        Options(head="book", epochs=0)

@@ -187,9 +187,12 @@ def pretrained_weights(arch: str, folder: Path) -> Mapping[str, str]:
         return {}
     [file] = Path(spec.submodule_search_locations[0]).glob("models/*.pth")
     tensors = torch.load(file, map_location="cpu", weights_only=True).values()
-    model = timm.create_model(arch)
-    state = dict(zip(model.state_dict(), tensors, strict=True))  # in the order of timm's, with other names
-    repository = folder / "hub" / f"models--{model.pretrained_cfg['hf_hub_id'].replace('/', '--')}"
+    names = timm.create_model(arch).state_dict()
+    state = dict(zip(names, tensors, strict=True))  # in the order of timm's, with other names
+    config = timm.get_pretrained_cfg(arch)
+    if config is None or config.hf_hub_id is None:
+        raise SystemExit(f"timm has no pretrained weights for '{arch}', so the programs cannot be given any")
+    repository = folder / "hub" / f"models--{config.hf_hub_id.replace('/', '--')}"
     commit = "0" * 40
     snapshot, revision = repository / "snapshots" / commit, repository / "refs" / "main"
     snapshot.mkdir(parents=True)

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import measure
 from race_data import LOWER_IS_BETTER
 from race_entrants import BY_NAME
+from scipy.stats import t as student
 
 MARKS = (60, 120, 300, 600)  # seconds
 FROZEN, DEFAULT = "Eyebright, frozen", "Eyebright, default"
@@ -29,6 +30,7 @@ class Point:
     Args:
         program: its title.
         epochs: the number of epochs.
+        runs: split and seed of each run.
         scores: of the held-out images, one of each run.
         seconds: to the finished model.
         processor_seconds: of all processors.
@@ -36,6 +38,7 @@ class Point:
 
     program: str
     epochs: int | None
+    runs: tuple[tuple[int | None, int], ...]
     scores: tuple[float, ...]
     seconds: tuple[float, ...]
     processor_seconds: tuple[float, ...]
@@ -91,7 +94,7 @@ def render(results: Path, svg: Path | None) -> None:
     for race in races:
         print(f"**{race.title}**\n\n{marks_table(race)}\n\n{points_table(race)}\n")
         print("\n".join([to_best_peer(race), *race.failed]), end="\n\n")
-    print(conditions(lines))
+    print(pooled_difference(races), conditions(lines), sep="\n\n")
     if svg is not None:
         draw(races, svg)
 
@@ -126,7 +129,7 @@ def read_race(rows: Sequence[Mapping[str, Any]]) -> Race | None:
             failed[f"{program}, {epochs}"] = f"{program}, epochs {epochs}: {len(found)} of {complete} runs, left out"
             continue
         columns = [tuple(row[name] for row in found.values()) for name in ("score", "seconds", "processor_seconds")]
-        points.setdefault(program, []).append(Point(program, epochs, *columns))
+        points.setdefault(program, []).append(Point(program, epochs, tuple(found), *columns))
     key, row = rows[0]["key"], next(iter(next(iter(runs.values())).values()))
     size = " x ".join(map(str, key["size"] if key["size"][0] != key["size"][1] else key["size"][:1]))
     train, valid, held_out = row["images"]
@@ -199,6 +202,38 @@ def to_best_peer(race: Race) -> str:
     )
 
 
+def differences(race: Race) -> list[float]:
+    """How much better Eyebright's default is than its frozen model: for each split the mean of its seeds."""
+    points = {point.epochs: point for point in race.points.get(BY_NAME["eyebright"].title, ())}
+    if None not in points or 0 not in points:
+        return []
+    sign = -1 if race.metric in LOWER_IS_BETTER else 1
+    frozen = dict(zip(points[0].runs, points[0].scores, strict=True))
+    by_split: dict[int | None, list[float]] = {}
+    for run, score in zip(points[None].runs, points[None].scores, strict=True):
+        if run in frozen:
+            by_split.setdefault(run[0], []).append(sign * (score - frozen[run]))
+    return [mean(values) for values in by_split.values()]
+
+
+def pooled_difference(races: Sequence[Race]) -> str:
+    """A sentence about the default and the frozen model: the difference of each set, and of all sets with an interval.
+
+    The interval is that of Student's t over the splits: runs with the same split share their held-out images.
+    """
+    by_set = {race.title.split(":")[0]: differences(race) for race in races if race.metric not in LOWER_IS_BETTER}
+    each = ", ".join(f"{name} {mean(values):+.3f}" for name, values in by_set.items() if values)
+    values = [value for found in by_set.values() for value in found]
+    if not values:
+        return ""
+    text = f"Eyebright's default minus its frozen model: {each}"
+    if len(values) < 3:
+        return f"{text} (too few splits for an interval)"
+    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    low, high = mean(values) - half, mean(values) + half
+    return f"{text}; all {len(values)} splits {mean(values):+.3f} (95 % CI {low:+.3f} to {high:+.3f})"
+
+
 def conditions(lines: Sequence[Mapping[str, Any]]) -> str:
     """A sentence about the machine, the dates and the load of the runs."""
     machine = next((line["machine"] for line in lines if "machine" in line), {})
@@ -234,8 +269,8 @@ def draw(races: Sequence[Race], svg: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    words = {"font.size": 14, "svg.fonttype": "path", "svg.hashsalt": "race", "text.color": GREY}
-    words |= {f"{name}": GREY for name in ("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")}
+    words: dict[Any, Any] = {"font.size": 14, "svg.fonttype": "path", "svg.hashsalt": "race", "text.color": GREY}
+    words |= dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), GREY)
     with plt.rc_context(words):
         columns, rows = min(len(races), COLUMNS), -(-len(races) // COLUMNS)
         figure, grid = plt.subplots(rows, columns, figsize=(5 * columns, 4.6 * rows), squeeze=False)

@@ -41,7 +41,7 @@ def predict(run: Run) -> None:
     if run.kind == "points":
         run.save_predictions([prediction.decoded.xy.tolist() for prediction in predictions])
     else:
-        columns = [list(predictor.vocab).index(name) for name in run.names]
+        columns = [list(predictor.vocab or ()).index(name) for name in run.names]
         run.save_predictions([prediction.activated[columns].tolist() for prediction in predictions])
 
 

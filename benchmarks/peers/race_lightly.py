@@ -29,6 +29,7 @@ def prepare(run: Run) -> None:
 def train(run: Run) -> None:
     """Writes the folder ``lightly``."""
     cfg = timm.get_pretrained_cfg(run.arch)
+    assert cfg is not None
     lightly_train.train_image_classification(
         out=run.path("lightly"),
         data={

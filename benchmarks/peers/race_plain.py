@@ -48,7 +48,7 @@ def train(run: Run) -> None:
     torch.manual_seed(run.seed)
     epochs = 10 if run.epochs is None else run.epochs
     model = create_model(run, pretrained=True)
-    training, validation = transforms(run, model)
+    training, validation = transforms(run)
     batches = DataLoader(Images(run, run.train, training), run.bs, shuffle=True, num_workers=WORKERS)
     valid = DataLoader(Images(run, run.valid, validation), run.bs, num_workers=WORKERS)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
@@ -75,7 +75,7 @@ def predict(run: Run) -> None:
     model.load_state_dict(torch.load(run.path("model.pth"), map_location=DEVICE, weights_only=True))
     model.eval()
     images: list[LabelledImage] = [{"path": path} for path in run.held_out]  # pyright: ignore[reportAssignmentType]
-    batches = DataLoader(Images(run, images, transforms(run, model)[1]), run.bs, num_workers=WORKERS)
+    batches = DataLoader(Images(run, images, transforms(run)[1]), run.bs, num_workers=WORKERS)
     with torch.inference_mode():
         outputs = torch.cat([model(x.to(DEVICE)).cpu() for x, _ in batches])
     if run.kind == "points":
@@ -99,10 +99,11 @@ def create_model(run: Run, *, pretrained: bool) -> nn.Module:
     return timm.create_model(run.arch, pretrained=pretrained, num_classes=outputs).to(DEVICE)
 
 
-def transforms(run: Run, model: nn.Module) -> tuple[v2.Compose, v2.Compose]:
+def transforms(run: Run) -> tuple[v2.Compose, v2.Compose]:
     """Those of ClassificationPresetTrain and ClassificationPresetEval with the model's mean and std."""
-    cfg = model.pretrained_cfg
-    tensor = [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.Normalize(cfg["mean"], cfg["std"])]
+    cfg = timm.get_pretrained_cfg(run.arch)
+    assert cfg is not None
+    tensor = [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.Normalize(cfg.mean, cfg.std)]
     if run.kind == "points":
         whole = v2.Resize(run.size, interpolation=BILINEAR, antialias=True)
         return v2.Compose([whole, v2.ColorJitter(0.2, 0.2), *tensor]), v2.Compose([whole, *tensor])

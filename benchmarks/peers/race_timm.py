@@ -7,11 +7,13 @@ classes. Several labels need a train.py with ``--task multilabel`` (of September
 
 import json
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import timm
 import torch
 from timm.data import create_transform, resolve_data_config
+from timm.utils import natural_key
 
 from peers.race_protocol import Run, link_folders, run_step
 
@@ -39,13 +41,13 @@ def predict(run: Run) -> None:
     checkpoint = run.path("timm/race/model_best.pth.tar")
     model = timm.create_model(run.arch, num_classes=len(run.names), checkpoint_path=str(checkpoint)).eval()
     config = resolve_data_config({"input_size": (3, *run.size)}, model=model)
-    transform = create_transform(**config)
+    transform: Any = create_transform(**config)
     with torch.inference_mode():
         outputs = torch.stack([model(transform(PIL.Image.open(path).convert("RGB"))[None])[0] for path in run.held_out])
     if run.kind == "multi":
         run.save_predictions(outputs.sigmoid())
         return
-    classes = sorted(run.names, key=timm.utils.natural_key)  # the order of timm's reader of folders
+    classes = sorted(run.names, key=natural_key)  # the order of timm's reader of folders
     run.save_predictions(outputs.softmax(1)[:, [classes.index(name) for name in run.names]])
 
 

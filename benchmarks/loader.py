@@ -29,7 +29,7 @@ from torch import Tensor
 
 from eyebright._system.cpus import cpu_count
 from eyebright.data.loader import Loader
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.transforms.pipeline import Pipeline
 
 WORKERS = (1, 2, 4)
@@ -72,7 +72,7 @@ def main() -> None:
 def caches(train: Loader, consume: Consume, rounds: int) -> dict[str, Any]:
     """Images per second without a cache and with each kind of cache, in the first and in later epochs; also printed."""
     with tempfile.TemporaryDirectory() as folder:
-        kinds = {"no cache": None, "memory": PixelCache.in_memory(), "folder": PixelCache.in_folder(folder)}
+        kinds = {"no cache": None, "memory": ImageCache.in_memory(), "folder": ImageCache.in_folder(folder)}
         timed = {
             name: images_per_second(loader_with(with_cache(train, cache), cpu_count()), consume)
             for name, cache in kinds.items()
@@ -93,7 +93,7 @@ def caches(train: Loader, consume: Consume, rounds: int) -> dict[str, Any]:
     return results
 
 
-def with_cache(loader: Loader, cache: PixelCache | None) -> Loader:
+def with_cache(loader: Loader, cache: ImageCache | None) -> Loader:
     """A copy of the loader that uses the cache."""
     copied = copy.copy(loader)
     copied.pipeline = replace(loader.pipeline, cache=cache)

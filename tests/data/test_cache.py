@@ -11,7 +11,7 @@ import torch
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.image import image as images
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
 from support.images import coloured_squares
@@ -71,7 +71,7 @@ def test_later_epochs_decode_nothing(
     second = list(dls.train.batches(1))
     assert len(first) == len(second) == 3
     assert not torch.equal(first[0].x, second[0].x)  # each epoch has its own augmentation
-    assert dls.cache.summary.startswith("18 of 36 lookups were hits in")
+    assert dls.cache.summary.startswith("18 of 36 lookups of images were hits in")
 
 
 def test_loaders_of_the_same_dataset_share_the_cache_and_test_images_do_not_fill_it(
@@ -89,7 +89,7 @@ def test_loaders_of_the_same_dataset_share_the_cache_and_test_images_do_not_fill
 
 
 def test_a_full_cache_changes_no_batch(folder: Path, table: pd.DataFrame) -> None:
-    plain, cached = loaders(folder, table), loaders(folder, table, cache=PixelCache.in_memory(200_000))
+    plain, cached = loaders(folder, table), loaders(folder, table, cache=ImageCache.in_memory(200_000))
     for epoch in range(2):
         for expected, batch in zip(plain.train.batches(epoch), cached.train.batches(epoch), strict=True):
             assert torch.equal(batch.x, expected.x)

@@ -1,4 +1,4 @@
-"""`PixelCache` returns exactly the pixels that decoding gives, and decodes what it does not have."""
+"""`ImageCache` returns exactly the pixels that decoding gives, and decodes what it does not have."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 
 from eyebright.errors import ImageError, InputError
 from eyebright.image import cache as caches
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.image.cache_store import SUBFOLDER
 from eyebright.image.image import Image
 from eyebright.image.warp import Warp
@@ -18,11 +18,11 @@ from eyebright.types import Size
 
 
 @pytest.fixture(params=["memory", "folder"])
-def cache(request: pytest.FixtureRequest, tmp_path: Path) -> PixelCache:
-    return PixelCache.in_memory() if request.param == "memory" else PixelCache.in_folder(tmp_path / "cache")
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> ImageCache:
+    return ImageCache.in_memory() if request.param == "memory" else ImageCache.in_folder(tmp_path / "cache")
 
 
-def read_pixels(path: Path | bytes, width: int, cache: PixelCache | None = None) -> np.ndarray:
+def read_pixels(path: Path | bytes, width: int, cache: ImageCache | None = None) -> np.ndarray:
     image = Image.create(path)
     return image.decode_for(Warp.resize(image.shape, Size(9, width)), cache)[0]
 
@@ -104,54 +104,54 @@ def test_another_version_of_a_decoder_does_not_use_old_entries(
     library, tmp_path, decode_calls, gradient, encode, monkeypatch
 ):
     data = encode(gradient(30, 40), "JPEG")
-    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
-    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, ImageCache.in_folder(tmp_path))
+    read_pixels(data, 40, ImageCache.in_folder(tmp_path))
     assert len(decode_calls) == 1
     monkeypatch.setattr(library, "__version__", "99.0")
-    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, ImageCache.in_folder(tmp_path))
     assert len(decode_calls) == 2
 
 
 def test_a_damaged_cache_is_repaired(tmp_path, decode_calls, gradient, encode):
     data = encode(gradient(30, 40), "JPEG")
     expected = read_pixels(data, 40)
-    read_pixels(data, 40, PixelCache.in_folder(tmp_path))
+    read_pixels(data, 40, ImageCache.in_folder(tmp_path))
     [path] = [path for path in (tmp_path / SUBFOLDER).rglob("*") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     decode_calls.clear()
     for _ in range(2):
-        assert np.array_equal(read_pixels(data, 40, PixelCache.in_folder(tmp_path)), expected)
+        assert np.array_equal(read_pixels(data, 40, ImageCache.in_folder(tmp_path)), expected)
     assert len(decode_calls) == 1
 
 
 def test_the_repr_reports_hits_size_and_the_reached_limit(tmp_path, gradient, encode):
     limit = 2_000_000
-    cache = PixelCache.in_folder(tmp_path, limit)
+    cache = ImageCache.in_folder(tmp_path, limit)
     for number in range(3):
         for _ in range(2):
             read_pixels(encode(gradient(500, 600 + number), "PNG"), 600, cache)
     assert repr(cache) == (
-        f"PixelCache: 2 of 6 lookups were hits in '{tmp_path}', which holds 2 MB; "
+        f"ImageCache: 2 of 6 lookups of images were hits in '{tmp_path}', which holds 2 MB; "
         "it is full (limit 2 MB), so the other images are decoded each time"
     )
 
 
 def test_the_repr_reads_no_folder(tmp_path, gradient, encode, monkeypatch):
-    cache = PixelCache.in_folder(tmp_path)
+    cache = ImageCache.in_folder(tmp_path)
     read_pixels(encode(gradient(500, 600), "PNG"), 600, cache)
     monkeypatch.setattr(os, "scandir", None)  # a call would raise
-    assert repr(cache) == f"PixelCache: 0 of 1 lookups were hits in '{tmp_path}', which holds 1 MB"
+    assert repr(cache) == f"ImageCache: 0 of 1 lookups of images were hits in '{tmp_path}', which holds 1 MB"
 
 
 def test_the_cache_option_is_memory_a_folder_a_cache_or_none(tmp_path: Path) -> None:
-    assert PixelCache.from_option(None) is None
-    assert PixelCache.from_option("memory").store.location == "memory"  # type: ignore[union-attr]
-    assert PixelCache.from_option(tmp_path).store.location == f"'{tmp_path}'"  # type: ignore[union-attr]
-    cache = PixelCache.in_memory(limit=5)
-    assert PixelCache.from_option(cache) is cache
+    assert ImageCache.from_option(None) is None
+    assert ImageCache.from_option("memory").store.location == "memory"  # type: ignore[union-attr]
+    assert ImageCache.from_option(tmp_path).store.location == f"'{tmp_path}'"  # type: ignore[union-attr]
+    cache = ImageCache.in_memory(limit=5)
+    assert ImageCache.from_option(cache) is cache
     for value in (True, 3, ""):
-        with pytest.raises(InputError, match="cache must be 'memory', a folder, a PixelCache or None, got"):
-            PixelCache.from_option(value)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="cache must be 'memory', a folder, a ImageCache or None, got"):
+            ImageCache.from_option(value)  # type: ignore[arg-type]
 
 
 def test_many_threads_can_share_a_cache(cache, gradient, encode, in_threads: Callable):

@@ -15,7 +15,7 @@ import pytest
 from eyebright._system import memory
 from eyebright.errors import InputError
 from eyebright.image import cache_store as stores
-from eyebright.image.cache_store import SUBFOLDER, FolderStore, MemoryStore, Store
+from eyebright.image.cache_store import SUBFOLDER, Entry, FolderStore, MemoryStore, Store
 from eyebright.image.decode import Pixels
 
 KEY = "ab12-1"
@@ -68,6 +68,22 @@ def test_a_full_store_keeps_its_entries_and_reports_the_problem(make: Callable[.
     assert [store.get(f"ab{number}-1") is not None for number in range(5)] == [True, True, False, False, False]
     assert store.used_bytes <= 4000
     assert store.problem == "it is full (limit 0 MB), so the other images are decoded each time"
+
+
+def test_features_are_stored_exactly_and_take_the_last_sixteenth_of_the_space(make: Callable[..., Store]) -> None:
+    store = make(40_000)
+    for number in range(25):
+        store.put(f"ab{number}-1", some_pixels(number))
+    assert store.used_bytes <= 40_000 * 15 // 16
+    assert store.problem == "it is full (limit 0 MB), so the other images are decoded each time"
+    features = np.random.default_rng(0).normal(size=(20, 100)).astype(np.float32)
+    for number, row in enumerate(features):
+        store.put(f"cd{number}", row)
+    found = [store.get(f"cd{number}") for number in range(20)]
+    assert sum(row is not None for row in found) >= 5
+    assert all(row is None or np.array_equal(row, features[number]) for number, row in enumerate(found))
+    assert store.used_bytes <= 40_000
+    assert store.problem == "it is full (limit 0 MB), so the other features are computed each time"
 
 
 def test_a_folder_store_counts_the_files_of_earlier_runs(tmp_path: Path) -> None:
@@ -133,19 +149,22 @@ def replace_by_another_image(path: Path) -> None:
     [flip_a_bit, truncate, append_a_byte, fill_with_zeros, empty, swap_height_and_width, replace_by_another_image],
 )
 @pytest.mark.parametrize("same_run", [True, False])
+@pytest.mark.parametrize("entry", [some_pixels(), some_pixels()[:2].ravel().astype(np.float32)])
 def test_a_damaged_file_counts_as_missing_and_is_written_again(
-    damage: Callable[[Path], None], same_run: bool, tmp_path: Path
+    damage: Callable[[Path], None], entry: Entry, same_run: bool, tmp_path: Path
 ) -> None:
     store = FolderStore(tmp_path)
-    store.put(KEY, some_pixels())
+    store.put(KEY, entry)
     assert store.get(KEY) is not None
+    assert store.n_damaged == 0
     [path] = files(tmp_path)
     damage(path)
     os.utime(path, ns=(1, 1))  # a new time, even if the file system has a coarse clock
     store = store if same_run else FolderStore(tmp_path)
     assert store.get(KEY) is None
-    store.put(KEY, some_pixels())
-    assert np.array_equal(store.get(KEY), some_pixels())
+    assert store.n_damaged == 1
+    store.put(KEY, entry)
+    assert np.array_equal(store.get(KEY), entry)
 
 
 def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:

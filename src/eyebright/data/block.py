@@ -24,7 +24,7 @@ from eyebright.data.loader import Loader, SampleWeights
 from eyebright.data.sample_spec import SampleSpec, check_no_shared_image
 from eyebright.data.worker_pool import WorkerPool
 from eyebright.errors import DataError, ImageError, InputError, checked_keywords, printable
-from eyebright.image.cache import CacheOption, PixelCache
+from eyebright.image.cache import CacheOption, ImageCache
 from eyebright.sources.items import as_items
 from eyebright.sources.split import RandomSplitter, Splitter, checked_split
 from eyebright.tasks.base import Block, TargetBlock, as_input_and_target
@@ -157,9 +157,9 @@ class DataBlock:
             device: where batches are put; None: a GPU if there is one.
             seed: the seed of the order and of the augmentations.
             skip_bad: skip unreadable images and list them in ``skipped``; otherwise they are an error.
-            cache: keep decoded images, so that later epochs do not decode them again: ``"memory"`` uses up to a quarter
-                of the free memory, a folder up to half of the free space on its disk; a `PixelCache` sets its own
-                limit.
+            cache: keep decoded images, so that later epochs do not decode them again, and the features that
+                `Learner.fit_head` computes: ``"memory"`` uses up to a quarter of the free memory, a folder up to half
+                of the free space on its disk; an `ImageCache` sets its own limit.
 
         Raises:
             DataError: see `datasets`; ``bs`` is larger than the training set; the validation set is empty; points that
@@ -178,7 +178,7 @@ class DataBlock:
         _check_can_validate(datasets)
         torch_device = choose_device(device)
         skipped: dict[str, str] | None = {} if skip_bad else None
-        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, torch_device, cache=PixelCache.from_option(cache))
+        pipeline = Pipeline.create(self.item_tfms, self.batch_tfms, torch_device, cache=ImageCache.from_option(cache))
         make_loader = partial(
             Loader,
             pipeline=pipeline,

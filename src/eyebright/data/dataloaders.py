@@ -14,7 +14,7 @@ from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.loader import NOT_COPIED, Loader
 from eyebright.data.sample_spec import SampleSpec
 from eyebright.errors import DataError, checked_keywords, not_copied
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.tasks.base import TargetBlock
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import Size, Vocab
@@ -139,8 +139,8 @@ class DataLoaders:
         return self.train.pipeline
 
     @property
-    def cache(self) -> PixelCache | None:
-        """The cache of decoded images, with its hit counts; None without a cache."""
+    def cache(self) -> ImageCache | None:
+        """The cache of decoded images and of features, with its hit counts; None without a cache."""
         return self.pipeline.cache
 
     @property

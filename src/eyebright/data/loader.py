@@ -21,7 +21,7 @@ from eyebright.data.batch import WHOLE, Batch, Shard
 from eyebright.data.batch_cache import BatchCache, FileStates
 from eyebright.data.datasets import Dataset
 from eyebright.data.executors import PendingChunk
-from eyebright.data.sample_loader import LoadedSample, SampleLoader
+from eyebright.data.sample_loader import LoadedSample, OpenedSample, SampleLoader
 from eyebright.data.worker_pool import CHUNK_SIZE, PREFETCHED_BATCHES, WorkerConfig, WorkerPool
 from eyebright.errors import DataError, InputError, checked_keywords, not_copied
 from eyebright.sources.indices import Indices
@@ -298,6 +298,14 @@ class Loader:
             ImageError: the image cannot be read.
         """
         return self._sample_loader().sample(i, epoch)
+
+    def opened(self, i: int) -> OpenedSample:
+        """The i-th image of the dataset with its target, not decoded.
+
+        Raises:
+            ImageError: the image cannot be opened.
+        """
+        return self._sample_loader().opened(i)
 
     def collate(self, samples: Sequence[LoadedSample]) -> Batch:
         """Samples as one batch, on the device.

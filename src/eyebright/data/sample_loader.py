@@ -18,6 +18,7 @@ from eyebright._system.timer import Timer
 from eyebright.data.datasets import Dataset, Sample
 from eyebright.errors import DataError, EyebrightError, ImageError
 from eyebright.image.canonical import CANONICAL
+from eyebright.image.warp import Warp
 from eyebright.sources.items import describe_item
 from eyebright.transforms.pipeline import DrawnImage, Pipeline, Preprocessed
 
@@ -35,6 +36,20 @@ class LoadedSample(NamedTuple):
     """
 
     preprocessed: Preprocessed
+    target: Shaped[Tensor, "..."] | None
+    item_index: int
+
+
+class OpenedSample(NamedTuple):
+    """A sample whose image is not decoded.
+
+    Args:
+        drawn: the image with its transform parameters.
+        target: the encoded target; None without a target block.
+        item_index: the index of its item in `Dataset.all_items`.
+    """
+
+    drawn: DrawnImage
     target: Shaped[Tensor, "..."] | None
     item_index: int
 
@@ -101,6 +116,11 @@ class SampleLoader:
         sample, drawn = self._draw(i, epoch)
         return self._encode(sample, self.pipeline.preprocess(drawn))
 
+    def opened(self, i: int) -> OpenedSample:
+        """The i-th sample, as in epoch 0, without decoding its image; arguments and errors as in `sample`."""
+        sample, drawn = self._draw(i, 0)
+        return OpenedSample(drawn, self._encoded_target(sample, drawn.warp), sample.item_index)
+
     def chunk(self, indices: Sequence[int], epoch: int) -> Chunk:
         """Several samples, augmented as in this epoch.
 
@@ -132,11 +152,14 @@ class SampleLoader:
         return sample, self.pipeline.draw(sample.image, generator)
 
     def _encode(self, sample: Sample, preprocessed: Preprocessed) -> LoadedSample:
+        return LoadedSample(preprocessed, self._encoded_target(sample, preprocessed.warp), sample.item_index)
+
+    def _encoded_target(self, sample: Sample, warp: Warp) -> Shaped[Tensor, "..."] | None:
         block = self.dataset.target
         if block is None:
-            return LoadedSample(preprocessed, None, sample.item_index)
+            return None
         try:
-            return LoadedSample(preprocessed, block.encode(sample.raw_target, preprocessed.warp), sample.item_index)
+            return block.encode(sample.raw_target, warp)
         except EyebrightError as error:
             raise DataError(f"{describe_item(self.dataset.all_items, sample.item_index)}: {error}") from None
 

@@ -1,9 +1,10 @@
-"""`PixelCache`: a cache of decoded images, so that only the first epoch has to decode them.
+"""`ImageCache`: a cache of decoded images and of their features, so that neither is computed again.
 
-An entry is exactly what the decoder returns. Its key is a hash of the file's content, the factor by which
+An entry of pixels is exactly what the decoder returns. Its key is a hash of the file's content, the factor by which
 the decoder reduced the image, and the versions of the decoders. Training therefore sees the same pixels with and
-without a cache, and a changed file or another decoder version never uses an old entry. If the cache fails in any way,
-images are decoded as without a cache.
+without a cache, and a changed file or another decoder version never uses an old entry. The features of an image have a
+key that their caller makes from the same hash (`ImageCache.digest`). If the cache fails in any way, images are decoded
+and features computed as without a cache.
 """
 
 import hashlib
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import Union, final
 
 import cv2
+import numpy as np
 import PIL
+from numpy.typing import NDArray
 from PIL import features
 
 from eyebright.errors import InputError
 from eyebright.image.cache_store import FolderStore, MemoryStore, Store, format_megabytes
 from eyebright.image.decode import PathOrBytes, Pixels, read_bytes
 
-CacheOption = Union[str, Path, "PixelCache", None]
+CacheOption = Union[str, Path, "ImageCache", None]
 """``"memory"``, a folder, an existing cache, or None for no cache."""
 
 _CONVERSION_VERSION = 1  # of the conversions in `eyebright.image.decode`: increase it when the pixels change
@@ -29,38 +32,42 @@ _PILLOW_LIBRARIES = ("libjpeg_turbo", "jpg", "jpg_2000", "zlib", "libtiff", "web
 
 
 @final
-class PixelCache:
-    """A cache of decoded images, keyed by the content of their files; safe to share between threads.
+class ImageCache:
+    """A cache of decoded images and features, keyed by the content of image files; safe to share between threads.
 
     A file is hashed when it is first read, and again when its size or its times have changed.
 
     Args:
-        store: the storage for the pixels.
+        store: the storage for pixels and features.
 
     Attributes:
         lookups: number of calls of `pixels`.
         hits: number of lookups that found pixels in the store.
+        feature_lookups: number of calls of `features`.
+        feature_hits: number of these lookups that found features in the store.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.lookups = 0
         self.hits = 0
+        self.feature_lookups = 0
+        self.feature_hits = 0
         self._digests: dict[str, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
         self._decoder_versions = _decoder_versions()
 
     @staticmethod
-    def in_memory(limit: int | None = None) -> "PixelCache":
+    def in_memory(limit: int | None = None) -> "ImageCache":
         """A cache in the memory of this process.
 
         Args:
             limit: maximum size in bytes; None for a quarter of the available memory.
         """
-        return PixelCache(MemoryStore(limit))
+        return ImageCache(MemoryStore(limit))
 
     @staticmethod
-    def in_folder(folder: str | Path, limit: int | None = None) -> "PixelCache":
+    def in_folder(folder: str | Path, limit: int | None = None) -> "ImageCache":
         """A cache in a folder; it persists, and several processes can share it.
 
         Args:
@@ -71,37 +78,42 @@ class PixelCache:
         Raises:
             InputError: the folder cannot be created.
         """
-        return PixelCache(FolderStore(folder, limit))
+        return ImageCache(FolderStore(folder, limit))
 
     @staticmethod
-    def from_option(option: CacheOption) -> "PixelCache | None":
+    def from_option(option: CacheOption) -> "ImageCache | None":
         """The cache for a ``cache`` argument.
 
         Raises:
             InputError: the option has another type or is an empty string, or the folder cannot be created.
         """
         match option:
-            case None | PixelCache():
+            case None | ImageCache():
                 return option
             case "memory":
-                return PixelCache.in_memory()
+                return ImageCache.in_memory()
             case str() | Path() if str(option):
-                return PixelCache.in_folder(option)
+                return ImageCache.in_folder(option)
             case _:
-                raise InputError(f"cache must be 'memory', a folder, a PixelCache or None, got {option!r}")
+                raise InputError(f"cache must be 'memory', a folder, a ImageCache or None, got {option!r}")
 
     def __repr__(self) -> str:
-        return f"PixelCache: {self.summary}"
+        return f"ImageCache: {self.summary}"
 
     @property
     def summary(self) -> str:
-        """One line with the number of hits, the size, and the reason if no more entries are written.
+        """One line with the hits, the size, damaged entries, and the reason if no more entries are written.
 
         Nothing is read from the disk: the size is `Store.used_bytes`, and `Store.measure` measures it again.
         """
-        size = format_megabytes(self.store.used_bytes)
-        text = f"{self.hits:,} of {self.lookups:,} lookups were hits in {self.store.location}, which holds {size}"
-        return f"{text}; {self.store.problem}" if self.store.problem else text
+        store, hits = self.store, list[str]()
+        if self.lookups or not self.feature_lookups:
+            hits.append(f"{self.hits:,} of {self.lookups:,} lookups of images")
+        if self.feature_lookups:
+            hits.append(f"{self.feature_hits:,} of {self.feature_lookups:,} lookups of features")
+        text = f"{' and '.join(hits)} were hits in {store.location}, which holds {format_megabytes(store.used_bytes)}"
+        damaged = f"{store.n_damaged:,} damaged entries were made again" if store.n_damaged else None
+        return "; ".join(filter(None, [text, damaged, store.problem]))
 
     def pixels(self, source: PathOrBytes, reduce: int, decode: Callable[[bytes], Pixels]) -> Pixels:
         """The decoded pixels of an image, an array of shape (height, width, 3) that must not be modified.
@@ -127,6 +139,41 @@ class PixelCache:
                 return pixels
         self._count(hits=1)
         return pixels
+
+    def digest(self, source: PathOrBytes | Pixels) -> str:
+        """A hash of all that decides the pixels of an image: its content, and the versions of the decoders of a file.
+
+        Args:
+            source: a path, the content of an image file, or the pixels of an image in memory.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        if isinstance(source, np.ndarray):
+            content = np.ascontiguousarray(source)
+            return hashlib.sha256(f"pixels {content.shape} ".encode() + content.data).hexdigest()[:32]
+        return self._known_digest(source) or self._read(source)[1]
+
+    def features(self, key: str) -> NDArray[np.float32] | None:
+        """The features of an image, float32 of shape (d,), which must not be modified; None if there are none.
+
+        Args:
+            key: a hash of all that decides the features.
+        """
+        found = self.store.get(key)
+        with self._lock:
+            self.feature_lookups += 1
+            self.feature_hits += found is not None
+        return None if found is None else np.array(found)  # a copy: a process can have 65,530 mapped files
+
+    def put_features(self, key: str, features: NDArray[np.float32]) -> None:
+        """Stores the features of an image if possible.
+
+        Args:
+            key: as for `features`.
+            features: float32, of shape (d,).
+        """
+        self.store.put(key, features)
 
     def _known_digest(self, source: PathOrBytes) -> str | None:
         """The digest of a file that was hashed before and has the same size and times; None otherwise."""

@@ -22,7 +22,7 @@ from PIL import ImageOps
 from torch import Tensor
 
 from eyebright.errors import ImageError, InputError
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.image.decode import (
     Header,
     PathOrBytes,
@@ -165,7 +165,7 @@ class Image:
             pixels, warp = self.decode_for(warp)
             return warp.pixels(pixels, pad_mode=pad_mode, interpolation=interpolation)
 
-    def decoded(self, cache: PixelCache | None = None) -> Pixels:
+    def decoded(self, cache: ImageCache | None = None) -> Pixels:
         """The upright pixels at full size; the array must not be modified.
 
         Args:
@@ -176,7 +176,7 @@ class Image:
         """
         return self._decode(1) if cache is None else self._decode_cached(1, cache)
 
-    def decode_for(self, warp: Warp, cache: PixelCache | None = None) -> tuple[Pixels, Warp]:
+    def decode_for(self, warp: Warp, cache: ImageCache | None = None) -> tuple[Pixels, Warp]:
         """(pixels, warp): the pixels, decoded no larger than the warp needs, and the warp adapted to their size.
 
         Args:
@@ -196,6 +196,17 @@ class Image:
         if self._header is not None and reduce > 1:
             warp = _warp_from_reduced(warp, self._header, reduce)
         return pixels, warp
+
+    def digest(self, cache: ImageCache) -> str:
+        """A hash of all that decides the pixels; `ImageCache.digest` computes it once for an unchanged file.
+
+        Args:
+            cache: a cache, which knows the files that were hashed before.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        return cache.digest(self._source)
 
     def to_thumb(self, h: int, w: int | None = None) -> PIL.Image.Image:
         """A Pillow image of at most ``h`` x ``w`` pixels (``w`` defaults to ``h``) with the same aspect ratio."""
@@ -220,7 +231,7 @@ class Image:
             reduce //= 2
         return reduce
 
-    def _decode_cached(self, reduce: int, cache: PixelCache) -> Pixels:
+    def _decode_cached(self, reduce: int, cache: ImageCache) -> Pixels:
         """The upright pixels at an allowed reduction, from the cache if it has them."""
         if self._header is None or isinstance(self._source, np.ndarray):
             return self._source  # pyright: ignore[reportReturnType]  # only an array has no header

@@ -222,18 +222,19 @@ def _evaluation_data(path: Path, digest: str | None) -> tuple[str, bytes | None]
 def fingerprint(description: ModelDescription, state: Mapping[str, Tensor]) -> str:
     """A hash of a model's description and its weights, as 32 hexadecimal digits."""
     digest = hashlib.blake2b(json.dumps(description.to_json(), sort_keys=True).encode(), digest_size=16)
-    _update(digest, state)
+    hash_state(digest, state)
     return digest.hexdigest()
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:
     """A hash of the weights alone; a manifest that a person has edited is still that of its weights."""
     digest = hashlib.blake2b(digest_size=16)
-    _update(digest, state)
+    hash_state(digest, state)
     return digest.hexdigest()
 
 
-def _update(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
+def hash_state(digest: hashlib.blake2b, state: Mapping[str, Tensor]) -> None:
+    """Adds the names and the values of a state dict to a hash."""
     for name in sorted(state):
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from eyebright.train.run import Scores
 from eyebright.types import EvaluatedPart, Size
 
 _LOSS_BATCH = 1024  # number of images whose loss is computed at once
+
+OutputRows = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Outputs, targets (no columns if there are none), indices and warps of some images; `to_rows` makes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,20 @@ def compute_outputs(model: nn.Module, batches: Iterable[Batch], device: Device, 
     Raises:
         InputError: there is no image that can be read.
     """
-    columns = list(device.gather_batches(_rows(model, batches, device, autocast=autocast)))
+    return gathered_outputs(output_rows(model, batches, device, autocast=autocast), device)
+
+
+def gathered_outputs(rows: Iterable[OutputRows], device: Device) -> Outputs:
+    """The outputs for all images of the rows, from all processes.
+
+    Args:
+        rows: the rows of this process.
+        device: the device.
+
+    Raises:
+        InputError: there is no image that can be read.
+    """
+    columns = list(device.gather_batches(rows))
     if not columns:
         raise InputError("there is nothing to evaluate: no image can be read")
     outputs, targets, indices, warps = (torch.cat(parts).cpu() for parts in zip(*columns, strict=True))
@@ -64,8 +81,43 @@ def compute_outputs(model: nn.Module, batches: Iterable[Batch], device: Device, 
         outputs,
         None if targets.ndim == 2 and targets.shape[1] == 0 else targets,
         tuple(indices.tolist()),
-        tuple(_warp_from_row(row) for row in warps.numpy()),
+        warps_of_rows(warps),
     )
+
+
+def output_rows(
+    model: nn.Module, batches: Iterable[Batch], device: Device, *, autocast: bool = True
+) -> Iterator[OutputRows]:
+    """The rows of each batch of this process, of a model in evaluation mode; arguments as in `compute_outputs`."""
+    with modes_restored(model):
+        model.eval()
+        for batch in batches:
+            with torch.inference_mode(), device.autocast() if autocast else nullcontext():
+                outputs = model(batch.x)
+            yield to_rows(outputs.float(), batch.y, batch.item_indices, batch.warps)
+
+
+def to_rows(
+    outputs: Float[Tensor, "b *k"],
+    targets: Shaped[Tensor, "b ..."] | None,
+    indices: Sequence[int],
+    warps: Sequence[Warp],
+) -> OutputRows:
+    """Rows of images, which processes can exchange.
+
+    Args:
+        outputs: one row for each image, float32.
+        targets: the encoded targets; None if the images have none.
+        indices: the index of each image among the items of the dataset's source.
+        warps: the warp from each image to the input of the model.
+    """
+    targets = outputs.new_empty(len(outputs), 0) if targets is None else targets
+    return outputs, targets, torch.tensor(indices), _warps_to_tensor(warps)
+
+
+def warps_of_rows(warps: Float[Tensor, "b 13"]) -> tuple[Warp, ...]:
+    """The warps from which `to_rows` made the last of its tensors."""
+    return tuple(_warp_from_row(row) for row in warps.cpu().numpy())
 
 
 def cached_outputs(head: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]], device: Device) -> Outputs:
@@ -139,7 +191,7 @@ def build_evaluation(
 
 def batch_outputs(model: nn.Module, batch: Batch, device: Device) -> Float[Tensor, "b k"]:
     """The raw outputs for one batch, float32, on the CPU."""
-    return next(_rows(model, [batch], device))[0].cpu()
+    return next(output_rows(model, [batch], device))[0].cpu()
 
 
 def score(
@@ -184,23 +236,6 @@ def score(
                 decision.decide(activated) if metric.takes == "decisions" else activated, targets
             )
     return scores
-
-
-def _rows(
-    model: nn.Module, batches: Iterable[Batch], device: Device, *, autocast: bool = True
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """(outputs, targets, indices, warps) of each batch of this process."""
-    with modes_restored(model):
-        model.eval()
-        for batch in batches:
-            targets = batch.x.new_empty(len(batch.x), 0) if batch.y is None else batch.y
-            with torch.inference_mode():
-                if autocast:
-                    with device.autocast():
-                        outputs = model(batch.x)
-                else:
-                    outputs = model(batch.x)
-            yield outputs.float(), targets, torch.tensor(batch.item_indices), _warps_to_tensor(batch.warps)
 
 
 def _warps_to_tensor(warps: Sequence[Warp]) -> Float[Tensor, "b 13"]:

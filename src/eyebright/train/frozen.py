@@ -4,9 +4,7 @@ The features of each image are computed once, in evaluation mode and float32, fr
 are those that the saved model computes.
 """
 
-import math
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,18 +12,17 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from eyebright.data.batch import Batch, Shard
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
 from eyebright.models.linear_head import pooled_features, use_linear_head
-from eyebright.models.split_model import FeatureExtractor, split_at_head
+from eyebright.models.split_model import split_at_head
 from eyebright.tasks.base import TargetBlock, is_missing
-from eyebright.train.device import Device
-from eyebright.train.evaluate import Outputs, compute_outputs
-from eyebright.train.events import FeaturesComputed, FeaturesStarted, Observer
+from eyebright.train.evaluate import Outputs
+from eyebright.train.events import Observer
+from eyebright.train.features import backbone_hash, compute_features
 from eyebright.train.fused_models import FusedModels
 from eyebright.train.linear_head.cross_fit import cross_fit
 from eyebright.train.linear_head.fit import LinearHead, fit_linear_head
@@ -77,8 +74,12 @@ class FrozenModel:
                 return self._last[1]
         extractor = pooled_features(self._fused.for_evaluation(), head_pool_size(dls))
         device = self._run.device
-        train = compute_features(extractor, dls.evaluation_loader(0), device, observe)
-        features = Features(train, compute_features(extractor, dls.valid, device, observe))
+        backbone = None if dls.cache is None else backbone_hash(self.model, extractor, device)
+        train, valid = (
+            compute_features(extractor, loader, device, observe, backbone=backbone)
+            for loader in (dls.evaluation_loader(0), dls.valid)
+        )
+        features = Features(train, valid)
         self._last = (*data, version), features
         return features
 
@@ -171,30 +172,6 @@ class FrozenModel:
             return torch.cat([head(rows.to(device)).float().cpu() for rows in features.split(_ROWS)])
 
 
-def compute_features(extractor: FeatureExtractor, loader: Loader, device: Device, observe: Observer) -> Outputs:
-    """The pooled features of all images of a loader, in its order and from all processes; in float32.
-
-    Args:
-        extractor: normalisation, backbone and pooling, in evaluation mode and on the device.
-        loader: a loader that does not augment.
-        device: the device.
-        observe: called with an event after each batch.
-
-    Returns:
-        The features as ``outputs``, shape (n, d), with the targets of the loss.
-
-    Raises:
-        InputError: no image can be read, or the images have no targets.
-    """
-    with closing(_observed(loader, Shard(*device.shard), observe)) as batches:
-        given = compute_outputs(extractor, batches, device, autocast=False)
-    if loader.skipped is not None:
-        device.merge_dict(loader.skipped)
-    if given.targets is None:
-        raise InputError("these images have no targets, so there is nothing to learn")
-    return given
-
-
 def head_pool_size(dls: DataLoaders) -> int:
     """Height and width of the pooled maps of a linear head: what the target wants, or at most 2 for many images."""
     wanted = dls.target.head_pool_size
@@ -257,13 +234,3 @@ def _joined(parts: Iterable[Outputs]) -> Outputs:
         tuple(indices[i] for i in order),
         tuple(warps[i] for i in order),
     )
-
-
-def _observed(loader: Loader, shard: Shard, observe: Observer) -> Generator[Batch, None, None]:
-    """The batches of a loader, with an event before the first and after each."""
-    steps = math.ceil(len(shard.of(range(len(loader.dataset)))) / loader.bs)
-    observe(FeaturesStarted(steps))
-    with closing(loader.batches(0, shard)) as batches:
-        for step, batch in enumerate(batches, 1):
-            yield batch
-            observe(FeaturesComputed(step, steps))

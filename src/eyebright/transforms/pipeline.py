@@ -22,7 +22,7 @@ from torch import Tensor
 
 from eyebright._system.timer import Timer
 from eyebright.errors import DataError
-from eyebright.image.cache import PixelCache
+from eyebright.image.cache import ImageCache
 from eyebright.image.canonical import CANONICAL, PixelsVersion, Placement, canonical_pixels
 from eyebright.image.decode_memory import decode_memory
 from eyebright.image.image import Image
@@ -75,6 +75,12 @@ class DrawnImage(NamedTuple):
     device_params: TransformParams | None
     placement: Placement | None = None
 
+    @property
+    def warp(self) -> Warp:
+        """The warp from the original image to the input of the model, with the part on the device included."""
+        warp = self.cpu_params.warp
+        return warp if self.device_params is None else warp.then(self.device_params.warp)
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -92,12 +98,12 @@ class Pipeline:
 
     host: tuple[Transform, ...] = ()
     device: tuple[Transform, ...] = ()
-    cache: PixelCache | None = field(default=None, compare=False)
+    cache: ImageCache | None = field(default=None, compare=False)
     saved_version: PixelsVersion | None = None
     fast_decode: bool = False
 
     @staticmethod
-    def create(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: PixelCache | None = None) -> "Pipeline":
+    def create(item_tfms: Any, batch_tfms: Any, device: torch.device, *, cache: ImageCache | None = None) -> "Pipeline":
         """A pipeline for a device.
 
         Args:
@@ -204,8 +210,7 @@ class Pipeline:
             pixels = _apply_functions(pixels, params.pixel_functions)
             if placement is not None:
                 pixels = _FLOAT_LEVELS[pixels]
-        warp = params.warp if device_params is None else params.warp.then(device_params.warp)
-        return Preprocessed(pixels, warp, device_params)
+        return Preprocessed(pixels, drawn.warp, device_params)
 
     def to_batch(self, images: Sequence[Preprocessed], device: torch.device) -> Float[Tensor, "b c h w"]:
         """The images as one float32 batch in [0, 1] on the device, after all transforms.

@@ -366,7 +366,8 @@ class Options:
     cache: Annotated[
         str | None,
         Option(
-            "Keep decoded images for later epochs; a folder also serves later training runs.",
+            "Keep decoded images for later epochs, and features of the frozen backbone; a folder also serves later "
+            "training runs.",
             MACHINE,
             metavar="memory|FOLDER",
             unset="none",

@@ -133,7 +133,12 @@ def test_a_training_is_repeated_from_its_options_bit_for_bit(
     first, again = (load_predictor(folder).model.state_dict() for folder in (squares / "model", Path("again")))
     assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
     saved = [json.loads(path.read_text()) for path in (options, Path("again/options.json"))]
-    assert saved[0]["training"] == saved[1]["training"]
+    assert saved[1]["training"] == saved[0]["training"] | {
+        "head": "book",
+        "freeze_epochs": 1,
+        "lr": 2e-3,
+        "lr_mult": 100,
+    }
     assert saved[0]["resolved"] == saved[1]["resolved"]
 
 
@@ -144,6 +149,27 @@ def test_options_on_the_command_line_override_the_options_file(squares: Path) ->
     asked = json.loads((squares / "other" / "options.json").read_text())["training"]
     assert (asked["epochs"], asked["whole"], asked["dropout"], asked["size"]) == (2, False, 0.2, 32)
     assert len((squares / "other" / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_another_head_on_the_command_line_replaces_the_settings_of_the_saved_one(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(squares, "--lr", "0.01") == 0
+    options = str(squares / "model" / "options.json")
+    for given, head, lr in (
+        (["--dropout", "0.2"], "book", 2e-3),
+        (["--head", "book", "--lr", "0.1"], "book", 0.1),
+        (["--wise-ft", "0.3"], "linear", 0.01),
+    ):
+        assert run(["train", "--options", options, "--out", str(squares / "other"), *given]) == 0
+        saved = json.loads((squares / "other" / "options.json").read_text())["resolved"]
+        assert (saved["head"], saved["lr"]) == (head, lr)
+    assert run(["train", "--options", str(squares / "other"), "--out", str(squares / "book"), "--head", "book"]) == 0
+    book = str(squares / "book" / "options.json")
+    assert run(["train", "--options", book, "--out", str(squares / "other"), "--epochs", "0"]) == 0
+    capsys.readouterr()
+    assert run(["train", "--options", book, "--out", str(squares / "other"), "--head", "linear", "--dropout", "0"]) == 2
+    assert capsys.readouterr().err.startswith("error: --dropout is for --head book, and --head linear was given")
 
 
 def test_a_training_in_python_is_repeated_from_its_options(squares: Path) -> None:
@@ -167,7 +193,7 @@ def test_the_options_of_a_step_are_saved(squares: Path) -> None:
 
 def test_each_option_of_a_step_changes_the_trained_weights(squares: Path) -> None:
     def trained_weights(*flags: str) -> torch.Tensor:
-        assert train(squares, *flags) == 0
+        assert train(squares, "--head", "book", *flags) == 0  # which does not return to the frozen model
         return torch.cat([weight.flatten() for weight in load_predictor(squares / "model").model.parameters()])
 
     plain = trained_weights()
@@ -245,7 +271,7 @@ def test_a_killed_training_resumes_to_the_same_weights_and_is_not_started_again_
     assert "precision was 'float32' and is 'bfloat16'" in capsys.readouterr().err
     assert (squares / "model" / "checkpoint.safetensors").read_bytes() == checkpoint
     assert train(squares, "--epochs", "2", "--resume") == 0
-    assert "resumed after 1 of 3 epochs" in capsys.readouterr().out
+    assert "resumed after 1 of 2 epochs" in capsys.readouterr().out
     resumed = load_predictor(squares / "model").model.state_dict()
     assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())
 

@@ -12,6 +12,7 @@ from support.images import coloured_squares
 from support.learners import TINY_ARCH, use_random_weights
 
 QUICK = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--precision", "float32", "--quiet", "--bs", "8"]
+QUICK += ["--head", "book"]  # a fitted head makes no mistakes here, and the page has images of mistakes
 
 
 @pytest.fixture(scope="module")

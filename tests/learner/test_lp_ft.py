@@ -85,6 +85,39 @@ def test_without_keep_better_the_trained_model_stays(folder: Path, table: pd.Dat
         learner.out_of_fold(3)
 
 
+def test_the_final_weights_are_on_the_line_between_the_frozen_and_the_fine_tuned_ones(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    head, ends = learner_of(folder, table), {}
+    head.fit_head()
+    for share in (1.0, 0.25):
+        learner = learner_of(folder, table)
+        found = learner.lp_ft(1, lr=1e-3, wise_ft=share, keep_better=False)
+        ends[share] = weights(learner)
+        scores = dict(
+            zip(["valid_loss", *(metric.name for metric in learner.metrics)], learner.validate(), strict=True)
+        )
+        assert learner.manifest().scores | {"train_loss": 0} == pytest.approx(scores | {"train_loss": 0}, abs=1e-6)
+        assert found.comparison.second == pytest.approx(scores["mAP"])
+    for name, start in weights(head).items():
+        expected = 0.75 * start + 0.25 * ends[1.0][name] if start.is_floating_point() else ends[1.0][name]
+        torch.testing.assert_close(ends[0.25][name], expected)
+    assert not same(ends[0.25], ends[1.0])
+
+
+def test_shares_that_cannot_be_are_refused_before_anything_is_computed(folder: Path, table: pd.DataFrame) -> None:
+    learner = learner_of(folder, table)
+    before = weights(learner)
+    for share in (0.0, 1.5, -1.0, float("nan")):
+        with pytest.raises(InputError, match="`wise_ft`, the share of the fine-tuned weights, must be above 0"):
+            learner.lp_ft(1, wise_ft=share)
+    assert same(weights(learner), before)
+    trained_norms = small_learner(learner.dls, keep_statistics=False)
+    with pytest.raises(InputError, match="an average of batch-norm statistics fits neither model"):
+        trained_norms.lp_ft(1, wise_ft=0.5)
+    trained_norms.lp_ft(1)  # without an average
+
+
 def test_a_resumed_training_ends_with_the_same_weights_and_the_same_comparison(
     folder: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -66,7 +66,8 @@ def test_the_saved_options_repeat_the_training(given: dict[str, object], table: 
 
 def test_options_that_are_for_the_head_of_the_book_choose_it() -> None:
     assert fine_tuning_of(Options()).head == "linear"
-    assert fine_tuning_of(Options(lr=0.1, lr_mult=2)) == FineTuning("linear", 0.1, 2)
+    assert fine_tuning_of(Options(lr=0.1, lr_mult=2, wise_ft=0.3)) == FineTuning("linear", 0.1, 2, wise_ft=0.3)
+    assert fine_tuning_of(Options(keep_statistics=False)).wise_ft == 1
     book = fine_tuning_of(Options(head="book"))
     assert book.head == "book"
     assert fine_tuning_of(Options(freeze_epochs=0)) == book._replace(freeze_epochs=0)
@@ -77,5 +78,11 @@ def test_options_that_are_for_the_head_of_the_book_choose_it() -> None:
 def test_options_that_contradict_the_head_are_refused() -> None:
     with pytest.raises(InputError, match="`freeze_epochs` is for `head='book'`, and `head='linear'` was given"):
         Options(head="linear", freeze_epochs=1)
+    with pytest.raises(
+        InputError, match="`wise_ft` is for `head='linear'`, and `dropout`, which is for `head='book'`,"
+    ):
+        Options(wise_ft=0.5, dropout=0.1)
+    with pytest.raises(InputError, match="an average of batch-norm statistics fits neither"):
+        Options(wise_ft=0.5, keep_statistics=False)
     with pytest.raises(InputError, match="`epochs=0` fits a linear head, and `head='book'` needs an epoch"):
         Options(head="book", epochs=0)

@@ -41,9 +41,13 @@ class CommandArguments:
         Raises:
             InputError: a value is invalid.
         """
-        names = [field.name for field in option_fields(cls)]
-        values = {name: self.values[name] for name in names if self.values.get(name) is not None}
+        values = self.given(cls)
         return cls(**values) if base is None else dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+    def given(self, cls: type) -> dict[str, Any]:
+        """The values that were given for the options of a dataclass, by name."""
+        names = [field.name for field in option_fields(cls)]
+        return {name: self.values[name] for name in names if self.values.get(name) is not None}
 
 
 def add_command(app: typer.Typer, run: Callable[[CommandArguments], None], *classes: type) -> None:

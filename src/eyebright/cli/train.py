@@ -57,7 +57,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "Tr
         missing = "`source`, a table of labels or a folder," if source is None else "`out`, the model folder to write,"
         raise InputError(f"{missing} is missing; give it, or `options` with the options.json of a training run")
     reading = arguments.parse(ReadOptions, saved and saved.reading)
-    options = arguments.parse(Options, saved and saved.training)
+    options = saved.training.override(arguments.given(Options)) if saved else arguments.parse(Options)
     if command.quiet:
         options = replace(options, progress="quiet")
     return TrainingJob(source, out, reading, options, command.resume)

@@ -85,6 +85,7 @@ def _lp_ft(
         settings.lr,
         settings.lr_mult,
         cbs=[_say_resumed(learner, say)] if resume else [],
+        wise_ft=settings.wise_ft,
         groups=groups,
         checkpoint=checkpoint,
         resume=resume,

@@ -60,7 +60,7 @@ class Option:
         python_only: True for an option that the command line does not have.
         needs: the property of a target block without which the option has no effect; empty for none.
         needs_epochs: the option has no effect where no epoch is trained.
-        book_head: the option is for the head of the fastai book alone, and chooses it.
+        head: the only head of `Options.head` that the option is for, and that it chooses; empty for both.
     """
 
     help: str
@@ -78,7 +78,7 @@ class Option:
     python_only: bool = False
     needs: Literal["", "has_thresholds", "can_mix", "has_vocab", "is_geometric"] = ""
     needs_epochs: bool = False
-    book_head: bool = False
+    head: Literal["", "linear", "book"] = ""
 
     @property
     def range(self) -> str:
@@ -113,7 +113,7 @@ class OptionField:
     def help(self) -> str:
         """What the option does, and the targets or the head that it is for, if it is not for all."""
         targets = TARGETS_WITH.get(self.option.needs)
-        only = "the head of the book" if self.option.book_head else targets
+        only = f"head {self.option.head}" if self.option.head else targets
         return f"{self.option.help} Only for {only}." if only else self.option.help
 
     @property

@@ -3,7 +3,8 @@
 Importing this module loads no torch, so that ``--help`` is quick.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -178,7 +179,7 @@ class Options:
             "which train alone for `freeze_epochs` first.",
             TRAINING,
             choices=("linear", "book"),
-            unset="linear, or book with an option that is for it",
+            unset="linear, or book with an option that is only for it",
             needs_epochs=True,
         ),
     ] = None
@@ -190,7 +191,7 @@ class Options:
             at_least=0,
             unset=f"{_defaults.FREEZE_EPOCHS}",
             needs_epochs=True,
-            book_head=True,
+            head="book",
         ),
     ] = None
     augment_views: Annotated[
@@ -202,7 +203,7 @@ class Options:
             at_least=1,
             unset="a new view in each epoch",
             needs_epochs=True,
-            book_head=True,
+            head="book",
         ),
     ] = None
     lr: Annotated[
@@ -236,7 +237,19 @@ class Options:
             aliases=("ps",),
             unset=f"{_defaults.DROPOUT:g}",
             needs_epochs=True,
-            book_head=True,
+            head="book",
+        ),
+    ] = None
+    wise_ft: Annotated[
+        float | None,
+        Option(
+            "Share of the fine-tuned weights in the final ones; the rest is that of the frozen model (WiSE-FT).",
+            TRAINING,
+            above=0,
+            at_most=1,
+            unset=f"{_defaults.WISE_FT:g}, or 1 without `keep_statistics`",
+            needs_epochs=True,
+            head="linear",
         ),
     ] = None
     bs: Annotated[
@@ -402,7 +415,26 @@ class Options:
     @property
     def has_book_head(self) -> bool:
         """Whether training begins with the head of the fastai book; otherwise with a linear head that is fitted."""
-        return self.head == "book" or (self.head is None and bool(_given_for_book_head(self)))
+        return self.head == "book" or (self.head is None and bool(_given_for(self, "book")))
+
+    def override(self, given: Mapping[str, Any]) -> "Options":
+        """The options with other values; settings for another head than these choose are left out.
+
+        Args:
+            given: values by name.
+
+        Raises:
+            InputError: a value is invalid, or two contradict each other.
+        """
+        fields = option_fields(Options)
+        heads = [given.get("head"), *(field.option.head for field in fields if field.name in given)]
+        head = next(filter(None, heads), "linear" if given.get("epochs") == 0 else None)
+        own = "book" if self.has_book_head else "linear"
+        left_out = {}
+        if head not in (None, own):
+            left_out = {field.name: None for field in fields if field.option.head == own}
+            left_out |= {"head": None, "lr": None, "lr_mult": None}
+        return replace(self, **{**left_out, **given})
 
     @staticmethod
     def load(path: str | Path) -> "Options":
@@ -419,15 +451,25 @@ class Options:
         return SavedOptions.load(path).training
 
 
-def _given_for_book_head(options: Options) -> list[str]:
-    """The options that were given and are for the head of the fastai book alone."""
+def _given_for(options: Options, head: str) -> list[str]:
+    """The options that were given and are for this head alone."""
     fields = option_fields(Options)
-    return [field.name for field in fields if field.option.book_head and getattr(options, field.name) is not None]
+    return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
 
 
 def _check_head(options: Options) -> None:
-    """Raises `InputError` where an option is for another head than that of ``options.head``."""
-    if options.head == "linear" and (given := _given_for_book_head(options)):
-        raise InputError(f"`{given[0]}` is for `head='book'`, and `head='linear'` was given: leave one of them out")
+    """Raises `InputError` where an option is for another head than the one that is trained."""
+    head = "book" if options.has_book_head else "linear"
+    other = "linear" if head == "book" else "book"
+    if wrong := _given_for(options, other):
+        given = (
+            f"`head='{head}'`" if options.head else f"`{_given_for(options, head)[0]}`, which is for `head='{head}'`,"
+        )
+        raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
     if options.head == "book" and not options.epochs:
         raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")
+    if options.wise_ft not in (None, 1) and not options.keep_statistics:
+        raise InputError(
+            f"`wise_ft={options.wise_ft:g}` averages weights, and an average of batch-norm statistics fits neither "
+            "model: leave it out, or keep the statistics"
+        )

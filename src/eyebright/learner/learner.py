@@ -427,7 +427,7 @@ class Learner:
             pct_start: fraction of steps in which the learning rate rises.
             div: the first learning rate is the peak divided by this.
             wise_ft: share of the fine-tuned weights in the final ones, in (0, 1]; the rest is that of the frozen model
-                (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for 0.5, or 1 where batch norms do not keep
+                (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for 0.7, or 1 where batch norms do not keep
                 their statistics. The scores after each epoch are those of the fine-tuned weights alone.
             C: as in `fit_head`.
             groups: as in `fit_head`.

@@ -72,6 +72,7 @@ class Entry:
 
 def main() -> None:
     arguments = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that the running program ends, too
     try:
         if arguments.render is None:
             race(arguments)

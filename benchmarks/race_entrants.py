@@ -159,6 +159,7 @@ ENTRANTS = [
     Entrant("timm", "timm train.py", LABELS, ("timm",), "timm", command=timm_command, prepares=True),
     Entrant("lightly", "LightlyTrain", LABELS, ("lightly_train", "timm"), "lightly-train timm", prepares=True),
     Entrant("autogluon", "AutoGluon", ("single",), ("autogluon.multimodal",), "autogluon.multimodal"),
+    Entrant("getitune", "getitune", LABELS, ("getitune", "timm"), "getitune", prepares=True),
     Entrant(
         "ultralytics",
         "Ultralytics",
@@ -199,7 +200,7 @@ def pretrained_weights(arch: str, folder: Path) -> Mapping[str, str]:
     revision.parent.mkdir()
     revision.write_text(commit)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, snapshot / "model.safetensors")
-    return {"HF_HOME": str(folder), "HF_HUB_OFFLINE": "1"}
+    return {"HF_HOME": str(folder), "HF_HUB_CACHE": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
 
 
 def environment(run: Run, weights: Mapping[str, str]) -> dict[str, str]:

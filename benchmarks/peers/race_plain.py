@@ -3,7 +3,7 @@
 In the way of torchvision's references/classification: its presets of transforms, its loader (two new workers in each
 epoch), AdamW, warm-up and a cosine schedule, an evaluation and a checkpoint after each epoch. Unlike there the schedule
 advances with each batch, because their warm-up by epochs would waste the first epoch of a short training. Points, which
-the references do not cover, are regressed from whole images.
+the references do not cover, are regressed from whole images, as the sigmoid of the outputs.
 """
 
 import math
@@ -80,7 +80,7 @@ def predict(run: Run) -> None:
         outputs = torch.cat([model(x.to(DEVICE)).cpu() for x, _ in batches])
     if run.kind == "points":
         sizes = torch.tensor([PIL.Image.open(path).size for path in run.held_out])
-        run.save_predictions(outputs.view(len(sizes), -1, 2) * sizes[:, None])
+        run.save_predictions(outputs.sigmoid().view(len(sizes), -1, 2) * sizes[:, None])
     else:
         run.save_predictions(outputs.softmax(1) if run.kind == "single" else outputs.sigmoid())
 
@@ -115,7 +115,11 @@ def transforms(run: Run) -> tuple[v2.Compose, v2.Compose]:
     )
 
 
-LOSSES = {"multi": nn.BCEWithLogitsLoss(), "single": nn.CrossEntropyLoss(), "points": nn.MSELoss()}
+LOSSES = {
+    "multi": nn.BCEWithLogitsLoss(),
+    "single": nn.CrossEntropyLoss(),
+    "points": lambda outputs, target: nn.functional.mse_loss(outputs.sigmoid(), target),
+}
 
 if __name__ == "__main__":
     run_step(train=train, predict=predict)

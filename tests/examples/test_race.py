@@ -2,9 +2,11 @@
 
 import importlib
 import json
+import os
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +135,7 @@ def test_timm_without_its_train_script_is_said(module: Any) -> None:
 
 def test_the_prepared_cache_gives_timm_the_tensors_of_the_package_in_its_own_order(module: Any, tmp_path: Path) -> None:
     variables = module("race_entrants").pretrained_weights(LITE, tmp_path / "cache")
-    assert variables == {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    assert variables["HF_HUB_OFFLINE"] == "1"
     [file] = (tmp_path / "cache").rglob("model.safetensors")
     model = timm.create_model(LITE).eval()
     model.load_state_dict(load_file(file))
@@ -213,6 +215,31 @@ def test_a_program_that_fails_is_written_down_with_its_reason(
     result = script.make_run(entrant, run, parts, {}, limit)
     assert reason in result["failed"]
     assert "score" not in result
+
+
+def test_a_race_that_is_ended_ends_the_program_that_runs(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(BENCHMARKS)!r})
+import race, race_data, race_entrants
+from peers.race_protocol import Run
+def run(arguments):
+    run = Run("single", [], [], [], [], "", (32, 32), 4, 1, 0, {str(tmp_path)!r})
+    program = "import os, pathlib, time; pathlib.Path('PID').write_text(str(os.getpid())); time.sleep(300)"
+    race.execute([sys.executable, "-c", program.replace('PID', {str(tmp_path / "pid")!r})], {{}}, run, 300)
+race.race = run
+sys.argv = ["race.py", "data", "--json", "results.jsonl"]
+race.main()
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.terminate()
+    assert "ended by a signal" in process.communicate(timeout=30)[1]
+    with pytest.raises(ProcessLookupError, match="No such process"):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_programs_alternate_within_a_length_and_eyebright_has_its_frozen_model_and_its_default(module: Any) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from memory import MemoryMonitor
 from peers.training_protocol import Item, Kind, Phase, Settings
 
-from eyebright._defaults import BATCH_SIZE
+from eyebright._defaults import BASE_LR, BATCH_SIZE
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.sources.source_split import split_source
@@ -53,7 +53,7 @@ def create_parser(description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--size", type=int, nargs="+", default=[Options.size], help="pixels: SIZE, or HEIGHT WIDTH")
     parser.add_argument("--bs", type=int, default=BATCH_SIZE, help="batch size")
-    parser.add_argument("--lr", type=float, default=Options.lr, help="(base) learning rate")
+    parser.add_argument("--lr", type=float, default=BASE_LR, help="(base) learning rate")
     add_json_argument(parser)
     return parser
 

@@ -15,13 +15,13 @@ import measure
 import numpy as np
 from quality import SCORES, format_interval, score_interval, seconds, targets
 
-from eyebright.workflow.options import Options
+from eyebright._defaults import FREEZE_EPOCHS
 
 
 def main() -> None:
     parser = comparison.create_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=3, help="epochs with all layers")
-    parser.add_argument("--freeze-epochs", type=int, default=Options.freeze_epochs, help="epochs before, head only")
+    parser.add_argument("--freeze-epochs", type=int, default=FREEZE_EPOCHS, help="epochs before, head only")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one run per variant and seed")
     arguments = parser.parse_args()
     measure.warn_if_busy()

@@ -18,8 +18,6 @@ LP_FT_LR: Final = 1e-4
 """The peak learning rate of a fitted head that is fine-tuned with all layers."""
 LP_FT_LR_MULT: Final = 1.0
 """How many times smaller the first layers' learning rate is than that of a fitted head."""
-WISE_FT: Final = 0.7
-"""The share of the fine-tuned weights in the average with those of the frozen model."""
 DROPOUT: Final = 0.5
 """Dropout of the head, as in fastai's ``vision_learner``."""
 VALID_PCT: Final = 0.2

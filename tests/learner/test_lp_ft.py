@@ -6,12 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import InputError
 from eyebright.evaluation.compare import metric_value
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.learner import Learner
+from eyebright.learner.wise_ft import use_best_share
 from eyebright.train.events import EpochStarted, Event
 from support.images import coloured_squares
 from support.learners import SQUARES, small_learner, squares_block
@@ -105,6 +107,30 @@ def test_the_final_weights_are_on_the_line_between_the_frozen_and_the_fine_tuned
     assert not same(ends[0.25], ends[1.0])
 
 
+def test_the_share_with_the_lowest_validation_loss_is_chosen(folder: Path, table: pd.DataFrame) -> None:
+    losses = {}
+    for share in (1 / 3, 2 / 3, 1.0):
+        learner = learner_of(folder, table)
+        assert learner.lp_ft(1, lr=1e-3, wise_ft=share, keep_better=False).share == share
+        losses[share] = learner.validate()[0]
+    assert len(set(losses.values())) == 3
+    chosen = learner_of(folder, table)
+    found = chosen.lp_ft(1, lr=1e-3, keep_better=False)
+    assert found.share == min(losses, key=losses.__getitem__)
+    assert chosen.validate()[0] == pytest.approx(min(losses.values()))
+
+
+def test_a_share_whose_loss_is_not_a_number_is_not_chosen() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 3.0)
+    losses = {3.0: float("nan"), 2.0: 5.0, 1.0: 5.0}
+    share = use_best_share(
+        model, {"weight": torch.zeros(1, 1)}, (1, 2 / 3, 1 / 3), lambda: losses[round(model.weight.item(), 3)]
+    )
+    assert share == 2 / 3  # the first of equal ones
+    assert model.weight.item() == pytest.approx(2)
+
+
 def test_shares_that_cannot_be_are_refused_before_anything_is_computed(folder: Path, table: pd.DataFrame) -> None:
     learner = learner_of(folder, table)
     before = weights(learner)
@@ -158,5 +184,6 @@ def test_the_comparison_as_json(folder: Path, table: pd.DataFrame) -> None:
         "frozen": compared.first,
         "fine_tuned": compared.second,
         "interval": [compared.interval.low, compared.interval.high],
+        "share": found.share,
         "kept": "frozen",
     }

@@ -103,7 +103,6 @@ HEAD_DEFAULTS = {
     ("lr_mult", _defaults.LP_FT_LR_MULT),
     ("freeze_epochs", _defaults.FREEZE_EPOCHS),
     ("dropout", _defaults.DROPOUT),
-    ("wise_ft", _defaults.WISE_FT),
 }
 """What options stand for that are None by default, since it depends on the head."""
 

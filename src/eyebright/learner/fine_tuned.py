@@ -17,6 +17,7 @@ class FineTuned:
         frozen_scores: the validation loss and the metrics of the frozen model, by name.
         comparison: the main metric of the frozen (first) and of the fine-tuned (second) model, on the validation
             images.
+        share: share of the fine-tuned weights in the model that was compared; the rest is that of the frozen model.
         keeps_frozen: whether the learner has the weights of the frozen model again, because fine-tuning was not better.
         seconds: the duration of fine-tuning, without the fit of the head.
     """
@@ -24,12 +25,17 @@ class FineTuned:
     head: LinearHead
     frozen_scores: Mapping[str, float]
     comparison: Comparison
+    share: float
     keeps_frozen: bool
     seconds: float
 
     def __str__(self) -> str:
-        outcome = "the frozen model is kept" if self.keeps_frozen else "the fine-tuned model is kept"
-        return f"fine-tuning changed {self.comparison.text}, in {self.seconds:.1f} s: {outcome}"
+        kept = "the fine-tuned model is kept"
+        if self.keeps_frozen:
+            kept = "the frozen model is kept"
+        elif self.share < 1:
+            kept = f"the average of both models is kept, with {self.share:.2f} of the fine-tuned weights"
+        return f"fine-tuning changed {self.comparison.text}, in {self.seconds:.1f} s; {kept}"
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON, for the manifest and the report of the saved model."""
@@ -38,6 +44,7 @@ class FineTuned:
             "metric": found.metric.name,
             "frozen": found.first,
             "fine_tuned": found.second,
+            "share": self.share,
             "interval": [found.interval.low, found.interval.high],
             "kept": "frozen" if self.keeps_frozen else "fine_tuned",
         }

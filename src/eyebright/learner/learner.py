@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from eyebright import _html as html
-from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT, LR_MULT, THRESHOLD_METRIC, WISE_FT
+from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT, LR_MULT, THRESHOLD_METRIC
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
@@ -30,12 +30,12 @@ from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
+from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_share
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
-from eyebright.train.ema import interpolate_weights
 from eyebright.train.evaluate import build_evaluation
 from eyebright.train.events import HeadFitted
 from eyebright.train.history import history_rows
@@ -427,8 +427,9 @@ class Learner:
             pct_start: fraction of steps in which the learning rate rises.
             div: the first learning rate is the peak divided by this.
             wise_ft: share of the fine-tuned weights in the final ones, in (0, 1]; the rest is that of the frozen model
-                (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for 0.7, or 1 where batch norms do not keep
-                their statistics. The scores after each epoch are those of the fine-tuned weights alone.
+                (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for the one of 1/3, 2/3 and 1 with the lowest
+                loss on the validation images, or for 1 where batch norms do not keep their statistics. The scores after
+                each epoch are those of the fine-tuned weights alone.
             C: as in `fit_head`.
             groups: as in `fit_head`.
             keep_better: whether the learner gets the weights of the frozen model back where the main metric of the
@@ -441,7 +442,7 @@ class Learner:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, or the main metric cannot be computed from the
                 validation images.
         """
-        share = self._wise_ft_share(wise_ft)
+        shares = possible_shares(wise_ft, keeps_statistics=self.trainer.keep_statistics)
         head = self.fit_head(C, groups=groups)
         metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
         if keep_better and math.isnan(metric_value(frozen, metric)):
@@ -450,14 +451,14 @@ class Learner:
                 "computed from their targets: give `keep_better=False`"
             )
         was_trained = self.model.backbone_was_trained
-        weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+        weights = copied_weights(self.model)
         started = time.perf_counter()
         self.unfreeze()
         rates = slice(lr / lr_mult, lr)
         self.fit_one_cycle(
             epochs, rates, div, pct_start=pct_start, wd=wd, cbs=cbs, checkpoint=checkpoint, resume=resume
         )
-        interpolate_weights(self.model, weights, share)
+        share = use_best_share(self.model, weights, shares, lambda: self._exact_scores(())["valid_loss"])
         comparison = compare(frozen, self.evaluate(), metric)
         seconds = time.perf_counter() - started
         keeps_frozen = keep_better and not comparison.second_is_better
@@ -465,8 +466,8 @@ class Learner:
             self.model.load_state_dict(weights)
             self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
         elif share < 1:  # the scores of the last epoch are of other weights
-            self._loaded_scores = self.trainer.validate(self.dls.valid, self.metrics, self.decision, exact=True)
-        return FineTuned(head, scores, comparison, keeps_frozen, seconds)
+            self._loaded_scores = self._exact_scores(self.metrics)
+        return FineTuned(head, scores, comparison, share, keeps_frozen, seconds)
 
     @checked_keywords
     def out_of_fold(
@@ -853,18 +854,8 @@ class Learner:
         self.trainer.use_precision(precision)
         return self
 
-    def _wise_ft_share(self, given: float | None) -> float:
-        keeps_statistics = self.trainer.keep_statistics
-        if given is None:
-            return WISE_FT if keeps_statistics else 1.0
-        if not 0 < given <= 1:
-            raise InputError(f"`wise_ft`, the share of the fine-tuned weights, must be above 0, at most 1, got {given}")
-        if given < 1 and not keeps_statistics:
-            raise InputError(
-                f"`wise_ft={given:g}` averages weights, and an average of batch-norm statistics fits neither model: "
-                "give `keep_statistics=True`, or `wise_ft=1`"
-            )
-        return given
+    def _exact_scores(self, metrics: Sequence[Metric]) -> dict[str, float]:
+        return self.trainer.validate(self.dls.valid, metrics, self.decision, exact=True)
 
     def _loader(self, ds_idx: int | Loader, dl: Loader | None) -> Loader:
         loader = ds_idx if isinstance(ds_idx, Loader) else dl or self.dls.evaluation_loader(ds_idx)

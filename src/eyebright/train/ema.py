@@ -72,19 +72,3 @@ class AveragedWeights:
         self._model_has_average = False
         for name, live in self._live.items():
             live.copy_(own[name])
-
-
-def interpolate_weights(model: nn.Module, start: Mapping[str, Tensor], share: float) -> None:
-    """Moves the weights and buffers of a model back on the line to others: ``start + share * (weights - start)``.
-
-    Args:
-        model: changed in place; integers, such as numbers of batches, stay as they are.
-        start: the other weights and buffers by name, as in its ``state_dict``, on any device.
-        share: 1 changes nothing; 0 gives ``start``.
-    """
-    if share == 1:
-        return
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                tensor.copy_(torch.lerp(start[name].to(tensor.device), tensor, share))

@@ -20,7 +20,7 @@ class FineTuning(NamedTuple):
         lr_mult: learning rate of the head divided by that of the first layers.
         freeze_epochs: epochs with a frozen backbone; None for a linear head, which is fitted.
         dropout: dropout of the head; None for a linear head.
-        wise_ft: share of the fine-tuned weights in the final ones; None for the head of the book.
+        wise_ft: share of the fine-tuned weights in the final ones; None to choose it, and for the head of the book.
     """
 
     head: str
@@ -38,7 +38,7 @@ def fine_tuning_of(options: Options) -> FineTuning:
             "linear",
             _or(options.lr, _defaults.LP_FT_LR),
             _or(options.lr_mult, _defaults.LP_FT_LR_MULT),
-            wise_ft=_or(options.wise_ft, _defaults.WISE_FT if options.keep_statistics else 1.0),
+            wise_ft=options.wise_ft,
         )
     return FineTuning(
         "book",

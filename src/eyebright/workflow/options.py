@@ -247,7 +247,7 @@ class Options:
             TRAINING,
             above=0,
             at_most=1,
-            unset=f"{_defaults.WISE_FT:g}, or 1 without `keep_statistics`",
+            unset="1/3, 2/3 or 1, by the validation loss; 1 without `keep_statistics`",
             needs_epochs=True,
             head="linear",
         ),

@@ -219,10 +219,10 @@ def test_a_cache_does_not_change_the_weights_and_reports_its_hits(
         assert train(squares, "--cache", kind) == 0
         with_cache = load_predictor(squares / "model").model.state_dict()
         assert all(torch.equal(plain[name], tensor) for name, tensor in with_cache.items())
-    memory, folder, again = re.findall(r"cache: (\d+) of (\d+) lookups of images were hits in", capsys.readouterr().out)
+    memory, folder, again = re.findall(r"cache: (\d+) of (\d+) lookups of images", capsys.readouterr().out)
     assert memory == folder
     assert 0 < int(folder[0]) < int(folder[1])
-    assert again == (folder[1], folder[1])  # a second run finds all of them
+    assert again[0] == again[1] != "0"  # a second run finds all of them
 
 
 def test_as_many_views_as_frozen_epochs_do_not_change_the_weights(squares: Path) -> None:

@@ -25,7 +25,9 @@ from support.learners import SQUARES, small_learner, squares_block
 
 
 def loaders(folder: Path, table: pd.DataFrame, cache: Any = None, **changes: Any) -> DataLoaders:
-    options = {"num_workers": 0, "bs": 8} | {key: changes.pop(key) for key in ("bs", "skip_bad") if key in changes}
+    options: dict[str, Any] = {"num_workers": 0, "bs": 8} | {
+        key: changes.pop(key) for key in ("bs", "skip_bad") if key in changes
+    }
     return squares_block(folder, **{"item_tfms": Resize(32), "batch_tfms": [], **changes}).dataloaders(
         table, cache=cache, **options
     )
@@ -127,7 +129,7 @@ def test_only_changed_and_new_images_are_computed(tmp_path: Path) -> None:
     table = coloured_squares(tmp_path, 24)
     cache = ImageCache.in_memory()
     fit(loaders(tmp_path, table.iloc[:22], cache))
-    changed = table["fname"][table["is_valid"]].iloc[0]
+    changed = next(str(name) for name, is_valid in zip(table["fname"], table["is_valid"], strict=True) if is_valid)
     PIL.Image.fromarray(np.full((48, 64, 3), 99, dtype=np.uint8)).save(tmp_path / changed)
     expected, _ = fit(loaders(tmp_path, table))
     before = cache.feature_hits

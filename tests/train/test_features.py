@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.image.cache import ImageCache
 from eyebright.image.cache_store import SUBFOLDER
+from eyebright.inference.runtimes import features as runtimes
 from eyebright.learner.learner import Learner
 from eyebright.train import features
 from eyebright.train.events import Event, FeaturesComputed, FeaturesStarted
@@ -213,3 +214,24 @@ def test_an_approximation_of_the_pixels_finds_no_features(folder: Path, table: p
     dls.valid.pipeline = replace(dls.valid.pipeline, fast_decode=True)
     assert fit(dls)[1]
     assert cache.feature_lookups == before
+
+
+def test_features_from_onnx_runtime_give_the_model_that_torch_gives(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, _ = fit(loaders(folder, table))
+    used: list[str] = []
+    for name, value in (("_MANY_IMAGES", 0), ("_WORTHWHILE", 0.0), ("_CLEARLY", 0)):
+        monkeypatch.setattr(runtimes, name, value)
+    times = iter([1.0, 0.5, 0.5])
+    monkeypatch.setattr(runtimes, "_timed", lambda compute, x: (compute(x), next(times)))
+    choose = runtimes.FasterExtractor._choose
+
+    def spy(extractor: runtimes.FasterExtractor, x: Tensor) -> None:
+        choose(extractor, x)
+        used.append(extractor.why)
+
+    monkeypatch.setattr(runtimes.FasterExtractor, "_choose", spy)
+    outputs, _ = fit(loaders(folder, table))
+    assert [why.startswith("ONNX Runtime") for why in used] == [True]  # once for both sets
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-5)

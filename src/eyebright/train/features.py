@@ -16,7 +16,7 @@ from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from eyebright.data.batch import Batch, Shard
 from eyebright.data.loader import Loader
@@ -37,12 +37,12 @@ _LIBRARIES = ("torch", "torchvision", "timm", "numpy")
 
 
 def compute_features(
-    extractor: FeatureExtractor, loader: Loader, device: Device, observe: Observer, *, backbone: str | None = None
+    extractor: nn.Module, loader: Loader, device: Device, observe: Observer, *, backbone: str | None = None
 ) -> Outputs:
     """The pooled features of all images of a loader, in its order and from all processes; in float32.
 
     Args:
-        extractor: normalisation, backbone and pooling, in evaluation mode and on the device.
+        extractor: normalisation, backbone and pooling, on the device.
         loader: a loader that does not augment.
         device: the device.
         observe: called with an event before the first batch that is computed, and after each of them.

@@ -15,6 +15,7 @@ from torch import Tensor
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.errors import InputError
+from eyebright.inference.runtimes.features import FasterExtractor
 from eyebright.models.build import ImageModel
 from eyebright.models.groups import modes_restored
 from eyebright.models.linear_head import pooled_features, use_linear_head
@@ -75,8 +76,9 @@ class FrozenModel:
         extractor = pooled_features(self._fused.for_evaluation(), head_pool_size(dls))
         device = self._run.device
         backbone = None if dls.cache is None else backbone_hash(self.model, extractor, device)
+        faster = FasterExtractor(extractor, len(dls.train_ds) + len(dls.valid_ds))
         train, valid = (
-            compute_features(extractor, loader, device, observe, backbone=backbone)
+            compute_features(faster, loader, device, observe, backbone=backbone)
             for loader in (dls.evaluation_loader(0), dls.valid)
         )
         features = Features(train, valid)

@@ -78,16 +78,9 @@ def load_onnx_runtime(
         MissingExtraError: onnxruntime is not installed.
         ArtifactError: the graph is damaged or was not exported by Eyebright.
     """
-    ort: Any = import_optional("onnxruntime", extra="onnx", purpose="predicting with ONNX Runtime")
-    options = ort.SessionOptions()
-    # With its default, ONNX Runtime pins its threads to cores, which other processes may be using; an explicit number
-    # is not pinned.
-    options.intra_op_num_threads = threads or torch.get_num_threads()
-    # Threads that wait in a loop would take the CPUs from the threads that read images.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors only
+    import_optional("onnxruntime", extra="onnx", purpose="predicting with ONNX Runtime")
     try:
-        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = create_session(graph, threads)
         metadata = GraphMetadata.from_json(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     except Exception as error:  # onnxruntime has no common base class for its exceptions
         raise ArtifactError(f"{name} cannot be used: {str(error).splitlines()[0]}") from None
@@ -98,3 +91,24 @@ def load_onnx_runtime(
         return torch.from_numpy(session.run(None, {image_input: images})[0])
 
     return Runtime("onnx", "float32", why, run), metadata
+
+
+def create_session(graph: bytes, threads: int | None = None) -> Any:
+    """An ``onnxruntime.InferenceSession`` of a graph on the CPU; any exception of ONNX Runtime is passed on.
+
+    Args:
+        graph: an ONNX graph.
+        threads: number of CPU threads that compute a batch (intra-op threads); None for `torch.get_num_threads`.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+    """
+    ort: Any = import_optional("onnxruntime", extra="onnx", purpose="computing with ONNX Runtime")
+    options = ort.SessionOptions()
+    # With its default, ONNX Runtime pins its threads to cores, which other processes may be using; an explicit number
+    # is not pinned.
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    # Threads that wait in a loop would take the CPUs from the threads that read images.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

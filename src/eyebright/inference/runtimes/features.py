@@ -1,0 +1,133 @@
+"""`FasterExtractor`: features of many images by torch or by ONNX Runtime, whichever is faster on this machine.
+
+It is measured on the images themselves. The graph is traced by torch's TorchScript exporter: it takes about a second
+(`eyebright.inference.runtimes.onnx_export`, whose graphs are kept and used elsewhere, takes ten), and this graph is
+used once, after its features have been compared with torch's.
+"""
+
+import io
+import time
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from eyebright.inference.runtimes.onnx_runtime import IMAGES, OUTPUTS, create_session
+
+TOLERANCE = 3e-5  # relative to the largest feature; float32 sums in another order differ by less
+_WORTHWHILE = 10.0  # seconds that torch would need; an export takes one or two
+_MANY_IMAGES = 200  # of fewer images even the measurement would take a noticeable share
+_MEASURED = 4  # images with which both are measured
+_CLEARLY = 3  # times as fast: then torch is not timed again without its first, slower call
+_OPSET = 18
+
+
+@final
+class FasterExtractor(nn.Module):
+    """The same features as an extractor, up to rounding; on a CPU by ONNX Runtime, if there are many and it is faster.
+
+    Torch is timed with a few images of the first batch. If all images would take it more than ten seconds, the
+    extractor is exported and timed with the same images; it is used if it was faster and its features are the same.
+
+    Args:
+        extractor: computes features of shape (b, d), in evaluation mode.
+        n_images: number of images whose features will be computed.
+    """
+
+    def __init__(self, extractor: nn.Module, n_images: int) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self.why = "torch: there are few images"
+        self._n_images = n_images
+        self._is_chosen = n_images < _MANY_IMAGES
+        self._session: Any = None
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
+        """The features, computed without gradients."""
+        if not self._is_chosen:
+            self._choose(x[:_MEASURED])
+            self._is_chosen = True
+        return self.extractor(x) if self._session is None else _run(self._session, x)
+
+    def _choose(self, x: Float[Tensor, "b c h w"]) -> None:
+        """Uses ONNX Runtime from now on, if it gives the same features of some images in less time."""
+        if x.device.type != "cpu":
+            self.why = "torch: the images are not on the CPU"
+            return
+        if find_spec("onnxruntime") is None:
+            self.why = "torch: onnxruntime is not installed"
+            return
+        expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
+        if torch_seconds / len(x) * self._n_images < _WORTHWHILE:
+            return
+        try:
+            session = create_session(feature_graph(self.extractor, x))
+            features, _ = _timed(lambda images: _run(session, images), x)
+            _, onnx_seconds = _timed(lambda images: _run(session, images), x)
+        except Exception as error:  # neither the exporter nor the runtime has a base class for its exceptions
+            self.why = f"torch: {str(error).strip().splitlines()[0]}"
+            return
+        if torch_seconds < _CLEARLY * onnx_seconds:
+            _, torch_seconds = _timed(self.extractor, x)
+        times = f"{1000 * onnx_seconds / len(x):.3g} ms an image, torch {1000 * torch_seconds / len(x):.3g} ms"
+        difference = (features - expected).abs().max().item()
+        if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):
+            self.why = f"torch: the features of ONNX Runtime differ by up to {difference:.2g}"
+        elif onnx_seconds >= torch_seconds:
+            self.why = f"torch: ONNX Runtime is not faster ({times})"
+        else:
+            self._session, self.why = session, f"ONNX Runtime: {times}"
+
+
+def _run(session: Any, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:
+    images = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy())  # a view: batches are channels_last
+    return torch.from_numpy(session.run(None, {IMAGES: images})[0])
+
+
+def _timed(compute: Callable[[Tensor], Tensor], x: Float[Tensor, "b c h w"]) -> tuple[Tensor, float]:
+    """The features, and the seconds that they take."""
+    started = time.perf_counter()
+    features = compute(x)
+    return features, time.perf_counter() - started
+
+
+class _FromPixels(nn.Module):
+    """An extractor for images of shape (batch, height, width, channels)."""
+
+    def __init__(self, extractor: nn.Module) -> None:
+        super().__init__()
+        self.extractor = extractor
+
+    def forward(self, images: Float[Tensor, "b h w c"]) -> Float[Tensor, "b *features"]:
+        """The features."""
+        return self.extractor(images.permute(0, 3, 1, 2).contiguous())
+
+
+def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
+    """An extractor as an ONNX graph, from images of shape (batch, height, width, channels) to features.
+
+    Args:
+        extractor: in evaluation mode, on the CPU.
+        x: a batch; the graph is for images of this size, and for batches of any length.
+    """
+    # Of another length than the batch: a graph that is for one length alone then fails when it is compared.
+    example = torch.zeros(2 if len(x) != 2 else 3, *x.permute(0, 2, 3, 1).shape[1:])
+    file: Any = io.BytesIO()  # torch takes it, although its annotation says otherwise
+    with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
+        warnings.simplefilter("ignore")  # of torch about its own code, and that this exporter is the older one
+        torch.onnx.export(
+            _FromPixels(extractor).eval(),
+            (example,),
+            file,
+            dynamo=False,
+            input_names=[IMAGES],
+            output_names=[OUTPUTS],
+            dynamic_axes={IMAGES: {0: "batch"}, OUTPUTS: {0: "batch"}},
+            opset_version=_OPSET,
+        )
+    return file.getvalue()

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from eyebright.data.dataloaders import DataLoaders
-from eyebright.errors import InputError
+from eyebright.errors import EyebrightError, InputError, TrainingError
 from eyebright.evaluation.compare import metric_value
 from eyebright.inference.predictor import load_predictor
+from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulation, MixUp
 from eyebright.learner.learner import Learner
 from eyebright.learner.wise_ft import use_best_share
 from eyebright.train.events import EpochStarted, Event
@@ -162,6 +163,7 @@ def test_a_resumed_training_ends_with_the_same_weights_and_the_same_comparison(
     assert same(weights(resumed), weights(whole))
     assert found.comparison == expected.comparison
     assert len(resumed.run.history) == 2
+    assert found.seconds == sum(row["seconds"] for row in resumed.run.history)  # with the epoch before
 
 
 def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_training(
@@ -187,3 +189,60 @@ def test_the_comparison_as_json(folder: Path, table: pd.DataFrame) -> None:
         "share": found.share,
         "kept": "frozen",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": 0}, "`epochs` must be a whole number, at least 1 epoch, got 0"),
+        ({"lr": -1.0}, "a learning rate must be a positive number, got -1.0"),
+        ({"lr": slice(1e-4, 1e-3)}, "a learning rate must be a positive number, got slice"),
+        ({"lr_mult": 0}, "`lr_mult` must be a positive number, got 0"),
+        ({"lr_mult": 1e300}, "`lr_mult=1e.300` leaves the first layers a learning rate of 0 in float32"),
+        ({"div": 0}, "`div` divides the peak learning rate: it must be a positive number, got 0"),
+        ({"pct_start": 2.0}, "pct_start is a share of the batches between 0 and 1, got 2.0"),
+        ({"cbs": [3]}, "`cbs` takes functions of an event, and callbacks such as MixUp"),
+        ({"cbs": EarlyStoppingCallback(monitor="f2")}, "there is no score 'f2' to monitor"),
+        ({"cbs": GradientAccumulation(1000)}, "`accumulate=125` is more than the . batches of an epoch"),
+        ({"resume": True}, "`resume` needs `checkpoint`, the file from which training continues"),
+        ({"resume": True, "checkpoint": "missing.safetensors"}, "there is no checkpoint 'missing.safetensors'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_before_the_head_is_replaced(
+    given: dict[str, Any], message: str, folder: Path, table: pd.DataFrame
+) -> None:
+    learner = learner_of(folder, table)
+    before = weights(learner)
+    learner.freeze()
+    with pytest.raises(EyebrightError, match=message):
+        learner.lp_ft(**{"epochs": 1, **given})
+    assert same(weights(learner), before)
+    assert learner.trainer.frozen_to == 2
+
+
+def test_a_checkpoint_of_another_training_is_refused_before_the_head_is_replaced(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    learner_of(folder, table).lp_ft(1, checkpoint=tmp_path / "c.safetensors")
+    for given, difference in (
+        ({"lr": 1e-2}, "lr was .0.0001, .* and is .0.01,"),
+        ({"epochs": 2}, "epochs was 1 and is 2"),
+        ({"cbs": MixUp(0.4)}, "mixup was 0.0 and is 0.4"),
+    ):
+        learner = learner_of(folder, table)
+        before = weights(learner)
+        with pytest.raises(TrainingError, match=f"the checkpoint does not fit what is to be trained: {difference}"):
+            learner.lp_ft(**{"epochs": 1, **given}, checkpoint=tmp_path / "c.safetensors", resume=True)
+        assert same(weights(learner), before)
+
+
+def test_a_last_batch_of_one_image_is_refused_for_batch_norms_of_the_old_head_only(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    some = table.drop(table.index[~table["is_valid"]][: (~table["is_valid"]).sum() % 8 + 7])
+    assert (~some["is_valid"]).sum() % 8 == 1
+    dls = squares_block(folder).dataloaders(some, bs=8, num_workers=0, drop_last=False)
+    learner = small_learner(dls, train_bn=False, keep_statistics=True)
+    with pytest.raises(InputError, match="one alone in a batch, which the head's batch norms cannot learn from"):
+        learner.fit(1)
+    learner.lp_ft(1)

@@ -144,3 +144,13 @@ def test_a_schedule_survives_a_round_trip_through_json(schedule: Any) -> None:
 def test_an_unknown_schedule_is_an_error() -> None:
     with pytest.raises(TrainingError, match="unknown schedule 'Polynomial'; the known: 'OneCycle'"):
         schedule_from_json({"name": "Polynomial"})
+
+
+@pytest.mark.parametrize("value", [0, -5.0, float("nan"), float("inf")])
+def test_a_divisor_of_the_learning_rate_that_is_no_positive_number_is_an_error(value: float) -> None:
+    for make in (lambda: OneCycle(div=value), lambda: fine_tune_plans(3, 1, div=value)):
+        with pytest.raises(InputError, match=f"`div` divides .*: it must be a positive number, got {value}"):
+            make()
+    for kind in (OneCycle, FlatCosine):
+        with pytest.raises(InputError, match=f"`div_final` divides .*: it must be a positive number, got {value}"):
+            kind(div_final=value)

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,6 +17,8 @@ from eyebright.train import device
 from eyebright.train.observers import progress
 from eyebright.workflow import options as module
 from eyebright.workflow.command_options import PredictOptions, ReportOptions, TrainCommand
+from eyebright.workflow.effect import epochs_note
+from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.option import OptionField, option_fields
 from eyebright.workflow.options import (
     Options,
@@ -147,3 +149,17 @@ def test_the_search_for_defaults_finds_one(tmp_path: Path) -> None:
         "def f(a, lr_mult: float = 100.0, *, bs: int = 32): ...\nclass A:\n    size: int = 224\n"
     )
     assert sorted(name for name, _, _ in literals(tmp_path / "a.py")) == ["bs", "lr_mult", "size"]
+
+
+def saved(options: Options) -> Options:
+    """The options as `Options.load` gives them, with the values that were chosen by default."""
+    chosen = {name: value for name, value in fine_tuning_of(options)._asdict().items() if value is not None}
+    return replace(options, precision="float32", **chosen)
+
+
+@pytest.mark.parametrize("options", [saved(Options()), saved(Options(head="book")), Options(epochs=0, freeze_epochs=1)])
+def test_without_epochs_saved_settings_of_epochs_are_left_out(options: Options) -> None:
+    fitted = options.override({"epochs": 0, "size": 64})
+    assert fitted == Options(epochs=0, size=64)
+    assert not epochs_note(fitted)
+    assert epochs_note(options.override({"epochs": 0, "lr": 0.1})).startswith("`lr` has no effect")

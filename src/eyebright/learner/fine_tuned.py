@@ -19,7 +19,7 @@ class FineTuned:
             images.
         share: share of the fine-tuned weights in the model that was compared; the rest is that of the frozen model.
         keeps_frozen: whether the learner has the weights of the frozen model again, because fine-tuning was not better.
-        seconds: the duration of fine-tuning, without the fit of the head.
+        seconds: the duration of the epochs, with those before a resume.
     """
 
     head: LinearHead

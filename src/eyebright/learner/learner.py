@@ -37,14 +37,14 @@ from eyebright.models.build import ImageModel
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
-from eyebright.train.events import HeadFitted
+from eyebright.train.events import HeadFitted, Observer
 from eyebright.train.history import history_rows
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
 from eyebright.train.observers.progress import show_progress
 from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
-from eyebright.train.plan import Plan, fine_tune_plans
+from eyebright.train.plan import Plan, all_layers_plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
@@ -350,9 +350,7 @@ class Learner:
             div=div,
             moms=self.moms,
         )
-        decay = self.wd if wd is None else wd
-        shared = {"weight_decay": decay, "train_bn": self.trainer.train_bn, "options": self.options}
-        plans = [replace(plan, **shared) for plan in plans]
+        plans = [self._with_settings(plan, wd) for plan in plans]
         if augment_views is not None:
             if not freeze_epochs:
                 raise InputError(
@@ -440,9 +438,16 @@ class Learner:
 
         Raises:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, or the main metric cannot be computed from the
-                validation images.
+                validation images. Arguments that do not fit are refused before the head is replaced.
         """
         shares = possible_shares(wise_ft, keeps_statistics=self.trainer.keep_statistics)
+        callbacks = [*self.observers, *as_callbacks(cbs)]
+        plan = all_layers_plan(
+            len(self.run.groups), epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
+        )
+        plan = self._with_options(self._with_settings(plan, wd), callbacks)
+        observers = self._observers(callbacks)
+        self.trainer.check_fit_from_linear_head(plan, checkpoint=checkpoint, resume=resume)
         head = self.fit_head(C, groups=groups)
         metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
         if keep_better and math.isnan(metric_value(frozen, metric)):
@@ -452,15 +457,10 @@ class Learner:
             )
         was_trained = self.model.backbone_was_trained
         weights = copied_weights(self.model)
-        started = time.perf_counter()
-        self.unfreeze()
-        rates = slice(lr / lr_mult, lr)
-        self.fit_one_cycle(
-            epochs, rates, div, pct_start=pct_start, wd=wd, cbs=cbs, checkpoint=checkpoint, resume=resume
-        )
+        self._train([plan], observers, checkpoint, resume=resume)
         share = use_best_share(self.model, weights, shares, lambda: self._exact_scores(())["valid_loss"])
         comparison = compare(frozen, self.evaluate(), metric)
-        seconds = time.perf_counter() - started
+        seconds = math.fsum(row["seconds"] for row in self.run.history)
         keeps_frozen = keep_better and not comparison.second_is_better
         if keeps_frozen:
             self.model.load_state_dict(weights)
@@ -834,17 +834,29 @@ class Learner:
 
     def _fit(self, plans: Sequence[Plan], cbs: Callbacks, checkpoint: str | Path | None, *, resume: bool) -> None:
         callbacks = [*self.observers, *as_callbacks(cbs)]
-        fit = Fit(self.run, self.dls, self.metrics, self.save, self.load)
-        observers = observers_of(callbacks, fit)
+        plans = [self._with_options(plan, callbacks) for plan in plans]
+        self._train(plans, self._observers(callbacks), checkpoint, resume=resume)
+
+    def _train(
+        self, plans: Sequence[Plan], observers: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
+    ) -> None:
         self._loaded_scores = None
         self.trainer.fit(
-            [self._with_options(plan, callbacks) for plan in plans],
+            plans,
             observers,
             lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
             checkpoint=checkpoint,
             resume=resume,
             progress=self.progress,
         )
+
+    def _observers(self, callbacks: Sequence[AnyCallback]) -> list[Observer]:
+        return observers_of(callbacks, Fit(self.run, self.dls, self.metrics, self.save, self.load))
+
+    def _with_settings(self, plan: Plan, wd: float | None) -> Plan:
+        """The plan with the settings of the learner."""
+        decay = self.wd if wd is None else wd
+        return replace(plan, weight_decay=decay, train_bn=self.trainer.train_bn, options=self.options)
 
     def _with_options(self, plan: Plan, callbacks: Sequence[AnyCallback]) -> Plan:
         """The plan with the options that the callbacks stand for."""

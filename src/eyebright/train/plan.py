@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LR_MULT
@@ -121,19 +122,49 @@ def fine_tune_plans(  # fastai's own signature
     Raises:
         InputError: the learning rate or the factor is not a positive number.
     """
-    if not (base_lr > 0 and math.isfinite(base_lr)):
-        raise InputError(f"a learning rate must be a positive number, got {base_lr}")
-    if not (lr_mult > 0 and math.isfinite(lr_mult)):
-        raise InputError(f"`lr_mult` must be a positive number, got {lr_mult}")
-    check_not_tiny("base_lr", base_lr / 2)
-    last = base_lr / 2
-    if last / lr_mult < SMALLEST_FLOAT32:
-        raise InputError(
-            f"`lr_mult={lr_mult:g}` leaves the first layers a learning rate of 0 in float32; give a smaller one"
-        )
-    rates = lr_groups(slice(last / lr_mult, last), n_groups)
-    everything = Plan(epochs, rates, OneCycle(div=div, pct_start=pct_start, moms=moms))
+    _check_rate("base_lr", base_lr, share=0.5)
+    everything = all_layers_plan(
+        n_groups, epochs, base_lr / 2, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=moms
+    )
     if freeze_epochs == 0:
         return (everything,)
     schedule = OneCycle(pct_start=0.99, moms=moms)
     return Plan(freeze_epochs, lr_groups(slice(base_lr), n_groups), schedule, frozen_to=n_groups - 1), everything
+
+
+def all_layers_plan(
+    n_groups: int, epochs: int, lr: float, *, lr_mult: float, pct_start: float, div: float, moms: Momenta
+) -> Plan:
+    """The plan of epochs with all layers, whose learning rates rise from the first group to the head.
+
+    Args:
+        n_groups: number of parameter groups.
+        epochs: number of epochs.
+        lr: peak learning rate of the head.
+        lr_mult: the peak learning rate of the first group is that of the head divided by this.
+        pct_start: fraction of the steps in which the learning rate rises.
+        div: the first learning rate is the peak divided by this.
+        moms: momentum at the start, at the peak and at the end.
+
+    Raises:
+        InputError: the learning rate or the factor is not a positive number.
+    """
+    _check_rate("lr", lr)
+    if not (lr_mult > 0 and math.isfinite(lr_mult)):
+        raise InputError(f"`lr_mult` must be a positive number, got {lr_mult}")
+    if lr / lr_mult < SMALLEST_FLOAT32:
+        raise InputError(
+            f"`lr_mult={lr_mult:g}` leaves the first layers a learning rate of 0 in float32; give a smaller one"
+        )
+    return Plan(
+        epochs,
+        lr_groups(slice(lr / lr_mult, lr), n_groups),
+        OneCycle(div=div, pct_start=pct_start, moms=moms),
+    )
+
+
+def _check_rate(name: str, lr: float, *, share: float = 1.0) -> None:
+    """Raises `InputError` unless a learning rate is a positive number, and a share of it is not 0 in float32."""
+    if not (isinstance(lr, Real) and lr > 0 and math.isfinite(lr)):
+        raise InputError(f"a learning rate must be a positive number, got {lr}")
+    check_not_tiny(name, share * lr)

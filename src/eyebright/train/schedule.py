@@ -53,6 +53,8 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         _check_share("pct_start", self.pct_start)
+        _check_divisor("div", self.div)
+        _check_divisor("div_final", self.div_final)
 
     def factor(self, position: float) -> float:
         """The factor of the peak learning rates."""
@@ -79,6 +81,7 @@ class FlatCosine(Schedule):
 
     def __post_init__(self) -> None:
         _check_share("pct_start", self.pct_start)
+        _check_divisor("div_final", self.div_final)
 
     def factor(self, position: float) -> float:
         """The factor of the peak learning rates."""
@@ -216,3 +219,8 @@ def _slice_rates(lr: slice, n: int) -> list[float]:
 def _check_share(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise InputError(f"{name} is a share of the batches between 0 and 1, got {value}")
+
+
+def _check_divisor(name: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise InputError(f"`{name}` divides the peak learning rate: it must be a positive number, got {value}")

@@ -79,6 +79,23 @@ def load_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan] | None 
     restore(run, tensors, description, plans=plans)
 
 
+def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], unless: str) -> None:
+    """Raises an error for a checkpoint that `load_checkpoint` would refuse; nothing is loaded.
+
+    Args:
+        run: the run, before one of its conditions of resuming becomes what it was at the checkpoint.
+        path: path of the checkpoint.
+        plans: the plans to train.
+        unless: the name of that condition, which is not compared.
+
+    Raises:
+        TrainingError: there is no such file, it is damaged, or it does not fit this run.
+    """
+    _, description = read_checkpoint(path)
+    about = {name: value for name, value in run.resume_conditions.items() if name != unless}
+    _check_same(run.seed, about, description, plans)
+
+
 def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
     """The tensors and the JSON of a checkpoint.
 
@@ -128,8 +145,7 @@ def restore(
     Raises:
         TrainingError: the state does not fit this run; the run is unchanged.
     """
-    saved_plans = tuple(Plan.from_json(plan) for plan in description["plans"])
-    _check_same(run, description, saved_plans, plans)
+    saved_plans = _check_same(run.seed, run.resume_conditions, description, plans)
     _check_tensors(run, tensors)
     run.device.set_precision(description["precision"], "as in the checkpoint")
     _fill(run.model.state_dict(), tensors, "model/")
@@ -180,18 +196,21 @@ def _what_is_wrong(tensors: Tensors, description: Description) -> str:
 
 
 def _check_same(
-    run: Run, description: Mapping[str, Any], saved: Sequence[Plan], requested: Sequence[Plan] | None
-) -> None:
-    differences = _differences("", description["about"], json.loads(json.dumps(run.resume_conditions)))
-    if description["seed"] != run.seed:
-        differences.append(f"the seed was {description['seed']} and is {run.seed}")
-    if requested is not None and tuple(requested) != tuple(saved):
+    seed: int, about: Mapping[str, Any], description: Mapping[str, Any], requested: Sequence[Plan] | None
+) -> tuple[Plan, ...]:
+    """The plans of a checkpoint, if it fits."""
+    saved = tuple(Plan.from_json(plan) for plan in description["plans"])
+    differences = _differences("", description["about"], json.loads(json.dumps(dict(about))))
+    if description["seed"] != seed:
+        differences.append(f"the seed was {description['seed']} and is {seed}")
+    if requested is not None and tuple(requested) != saved:
         differences.append(_plan_difference(saved, requested))
     if differences:
         raise TrainingError(
             f"the checkpoint does not fit what is to be trained: {'; '.join(differences)};"
             " resume with what it was made with, or start again without it"
         )
+    return saved
 
 
 def _differences(name: str, was: Any, now: Any) -> list[str]:

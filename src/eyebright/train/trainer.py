@@ -50,7 +50,7 @@ from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan
 from eyebright.train.precision import choose_precision
 from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
-from eyebright.train.state import load_checkpoint
+from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
 
@@ -163,20 +163,29 @@ class Trainer:
                 without a checkpoint.
             TrainingError: a loss is not finite, there is no batch, or the checkpoint cannot be written or does not fit.
         """
-        self._check(plans)
+        self._check(plans, self.model.head)
         watching = list(observers)
         if checkpoint is not None:
             watching.append(save_after_epochs(self.run, checkpoint))
         if resume:
-            if checkpoint is None:
-                raise InputError("`resume` needs `checkpoint`, the file from which training continues")
-            load_checkpoint(self.run, checkpoint, plans=plans)
+            load_checkpoint(self.run, _given(checkpoint), plans=plans)
         else:
             self._choose_precision(plans[-1].frozen_to)
             self.run.begin(*plans)
 
         with retain_freed_memory(self.run.device.torch_device), self._show_progress(progress) as shown:
             watch(self._events(validate), [shown, *watching])
+
+    def check_fit_from_linear_head(self, plan: Plan, *, checkpoint: str | Path | None, resume: bool) -> None:
+        """Raises what `fit` would raise after a linear head was fitted, before the head is replaced.
+
+        Raises:
+            InputError: as in `fit`.
+            TrainingError: the checkpoint does not fit.
+        """
+        self._check([plan], nn.Identity())  # a linear head has no batch norms either
+        if resume:
+            check_checkpoint(self.run, _given(checkpoint), plans=[plan], unless="model")
 
     def fit_head(
         self,
@@ -224,7 +233,7 @@ class Trainer:
         self, start_lr: float, end_lr: float, num_it: int, *, stop_div: bool, plan: Plan, progress: str
     ) -> LRFind:
         """The losses at increasing learning rates; model and run are restored at the end."""
-        self._check([plan])
+        self._check([plan], self.model.head)
         self._choose_precision(self.frozen_to)
         self._set_training_loss(plan.options)
         with self._show_progress(progress) as shown, modes_restored(self.model):
@@ -328,8 +337,8 @@ class Trainer:
             self._set_training_loss(plan.options)
             yield from train(self.run, self._phase_setup(plan, validate), step=self._step(plan.options))
 
-    def _check(self, plans: Sequence[Plan]) -> None:
-        check_batch_size(self.dls.train, self.model.head, self.run.device)
+    def _check(self, plans: Sequence[Plan], head: nn.Module) -> None:
+        check_batch_size(self.dls.train, head, self.run.device)
         for plan in plans:
             check_options(plan.options, self.dls.target, n_batches=len(self.dls.train), custom_loss=self._custom_loss)
 
@@ -443,6 +452,12 @@ def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: 
         "keep_statistics": keep_statistics,
         "sample_weights": dls.train.sample_weights_fingerprint,
     }
+
+
+def _given(checkpoint: str | Path | None) -> str | Path:
+    if checkpoint is None:
+        raise InputError("`resume` needs `checkpoint`, the file from which training continues")
+    return checkpoint
 
 
 def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> TrainBatches:

@@ -418,7 +418,10 @@ class Options:
         return self.head == "book" or (self.head is None and bool(_given_for(self, "book")))
 
     def override(self, given: Mapping[str, Any]) -> "Options":
-        """The options with other values; settings for another head than these choose are left out.
+        """The options with other values; settings that these make useless are left out.
+
+        Those are settings for another head, and those of epochs where no epoch is trained: options that were saved have
+        the values that were chosen by default, too.
 
         Args:
             given: values by name.
@@ -434,6 +437,8 @@ class Options:
         if head not in (None, own):
             left_out = {field.name: None for field in fields if field.option.head == own}
             left_out |= {"head": None, "lr": None, "lr_mult": None}
+        if not given.get("epochs", self.epochs):
+            left_out |= {field.name: field.default for field in fields if field.option.needs_epochs}
         return replace(self, **{**left_out, **given})
 
     @staticmethod

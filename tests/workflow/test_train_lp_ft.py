@@ -43,7 +43,8 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
     assert re.fullmatch(r"fine-tuning changed mAP from .* in [\d.]+ s; the frozen model is kept", outcome)
     page = (tmp_path / "model" / "report.html").read_text()
     assert outcome[1:] in page
-    assert "mAP of the frozen model" in page
+    assert "mAP, frozen" in page
+    assert "The rows of the epochs have the scores of the fine-tuned weights alone." in page
     make_report(tmp_path / "model")
     assert (tmp_path / "model" / "report.html").read_text() == page
     scores = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["frozen_scores"]
@@ -51,6 +52,15 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
     assert scores == json.loads((tmp_path / "head" / "manifest.json").read_text())["scores"]
     tuned, head = (load_evaluation(tmp_path / name) for name in ("model", "head"))
     assert torch.equal(tuned.outputs, head.outputs)
+
+
+def test_the_report_has_the_settings_that_were_used_in_place_of_none(table: Path, tmp_path: Path) -> None:
+    train(table, tmp_path / "model")
+    settings = dict(json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["settings"])
+    assert (settings["head"], settings["lr"], settings["lr_mult"]) == ("linear", "0.0001", "1.0")
+    train(table, tmp_path / "head", replace(OPTIONS, epochs=0))
+    unused = dict(json.loads((tmp_path / "head" / "manifest.json").read_text())["report"]["settings"])
+    assert unused["lr"] == "None"
 
 
 @pytest.mark.parametrize("given", [{}, {"freeze_epochs": 0}, {"dropout": 0.1}, {"head": "linear", "lr": 1e-3}])

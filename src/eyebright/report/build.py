@@ -10,6 +10,8 @@ from eyebright.report.kinds import task_report
 from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
+_ROWS_OF_FINE_TUNING = "The rows of the epochs have the scores of the fine-tuned weights alone."  # not of an average
+
 
 def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     """The content of the report; images that are not those that were evaluated have no thumbnail, and a notice says so.
@@ -37,7 +39,10 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
 
 def _training(report: TaskReport) -> list[Section]:
     facts = report.facts
-    note = " ".join(filter(None, [_sentence(facts.fine_tuning), report.history_note]))
+    notes = [report.history_note]
+    if facts.fine_tuning:
+        notes = [_sentence(facts.fine_tuning), _ROWS_OF_FINE_TUNING, *notes]
+    note = " ".join(filter(None, notes))
     return history_section(facts.history, note, frozen=facts.frozen_scores)
 
 

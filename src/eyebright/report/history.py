@@ -59,7 +59,7 @@ def _chart(
     series += [Series(ends, [value, value], "guide", "line") for value in guides]
     legend: list[tuple[Style, str]] = list(zip(_STYLES, names, strict=False))
     if guides:
-        legend.append(("guide", f"{next(name for name in columns if name in frozen)} of the frozen model"))
+        legend.append(("guide", f"{next(name for name in columns if name in frozen)}, frozen"))
     return draw_chart(
         Caption(
             title,

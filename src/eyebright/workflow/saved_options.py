@@ -38,7 +38,8 @@ class SavedOptions:
         out: the model folder.
         reading: how the source is read.
         training: how the model is trained.
-        resolved: the values that were used: batch size, device, precision, workers and the origin of the weights.
+        resolved: the values that were used: batch size, device, precision, workers, the origin of the weights, and the
+            settings of fine-tuning.
     """
 
     source: Path | None

@@ -277,9 +277,7 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
     resolved = _resolved(learner, options)
-    if options.epochs:
-        resolved |= {name: value for name, value in fine_tuning_of(options)._asdict().items() if value is not None}
-    else:
+    if not options.epochs:
         del resolved["precision"]  # a repeated run does not choose one
     return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
 
@@ -287,12 +285,14 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
 def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
     """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
+    settings = fine_tuning_of(options)._asdict() if options.epochs else {}
     return {
         "bs": dls.bs,
         "device": str(device.torch_device),
         "precision": device.precision if options.epochs else "float32",
         "workers": dls.train.workers,
         "weights": learner.model.origin,
+        **{name: value for name, value in settings.items() if value is not None},
     }
 
 

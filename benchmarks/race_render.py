@@ -18,6 +18,7 @@ from race_data import LOWER_IS_BETTER
 from race_entrants import BY_NAME
 from scipy.stats import t as student
 
+MEASURED = ("score", "seconds", "processor_seconds", "load")
 MARKS = (60, 120, 300, 600)  # seconds
 FROZEN, DEFAULT = "Eyebright, frozen", "Eyebright, default"
 EYEBRIGHT = "Eyebright, best of all"
@@ -34,6 +35,7 @@ class Point:
         scores: of the held-out images, one of each run.
         seconds: to the finished model.
         processor_seconds: of all processors.
+        loads: of the machine, the average number of waiting programs.
     """
 
     program: str
@@ -42,6 +44,7 @@ class Point:
     scores: tuple[float, ...]
     seconds: tuple[float, ...]
     processor_seconds: tuple[float, ...]
+    loads: tuple[float, ...]
 
     @property
     def score(self) -> float:
@@ -128,7 +131,7 @@ def read_race(rows: Sequence[Mapping[str, Any]]) -> Race | None:
         if len(found) < complete:
             failed[f"{program}, {epochs}"] = f"{program}, epochs {epochs}: {len(found)} of {complete} runs, left out"
             continue
-        columns = [tuple(row[name] for row in found.values()) for name in ("score", "seconds", "processor_seconds")]
+        columns = [tuple(row[name] for row in found.values()) for name in MEASURED]
         points.setdefault(program, []).append(Point(program, epochs, tuple(found), *columns))
     key, row = rows[0]["key"], next(iter(next(iter(runs.values())).values()))
     size = " x ".join(map(str, key["size"] if key["size"][0] != key["size"][1] else key["size"][:1]))
@@ -169,7 +172,7 @@ def with_eyebright_alone(race: Race) -> dict[str, Sequence[Point]]:
 
 def points_table(race: Race) -> str:
     """Every point: seconds and score with their range over the runs."""
-    columns = ["program", "epochs", f"{race.metric}, mean [min-max]", "seconds, mean [min-max]", "processor seconds"]
+    measured = [f"{race.metric}, mean [min-max]", "seconds, mean [min-max]", "processor seconds", "load"]
     rows = [
         [
             point.program,
@@ -177,11 +180,12 @@ def points_table(race: Race) -> str:
             f"{point.score:.3f} [{min(point.scores):.3f}-{max(point.scores):.3f}]",
             f"{point.time:.0f} [{min(point.seconds):.0f}-{max(point.seconds):.0f}]",
             f"{mean(point.processor_seconds):.0f}",
+            f"{mean(point.loads):.1f}",
         ]
         for points in race.points.values()
         for point in points
     ]
-    return measure.table(columns, rows)
+    return measure.table(["program", "epochs", *measured], rows)
 
 
 def to_best_peer(race: Race) -> str:
@@ -196,9 +200,10 @@ def to_best_peer(race: Race) -> str:
     if reached is None:
         return f"{goal}; Eyebright does not reach it"
     how = {None: "default", 0: "frozen"}.get(reached.epochs, f"{reached.epochs} epochs")
+    processor = mean(reached.processor_seconds) / mean(best.processor_seconds)
     return (
         f"{goal}; Eyebright ({how}) has {reached.score:.3f} after {reached.time:.0f} s, "
-        f"{reached.time / best.time:.2f} of that time"
+        f"{reached.time / best.time:.2f} of that time and {processor:.2f} of its processor seconds"
     )
 
 

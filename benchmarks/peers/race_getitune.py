@@ -4,10 +4,10 @@ Its recipe for efficientnet_b0 (SGD, its learning rate and augmentation) with th
 own Datumaro format holds the labels. Runs under an interpreter with getitune.
 """
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import getitune
 import PIL.Image
 import timm
 import torch
@@ -48,7 +48,7 @@ def make_sample(run: Run, sample: Any, image: Any, subset: Subset) -> Any:
 
 def write_recipe(run: Run) -> None:
     """Writes the recipe of efficientnet_b0 with the race's model, image size, mean and std."""
-    recipes = Path(getitune.__file__).parent / "recipe"
+    recipes = Path(str(files("getitune"))) / "recipe"
     task, module = ("label", "multilabel") if run.kind == "multi" else ("class", "multiclass")
     recipe = yaml.safe_load((recipes / f"classification/multi_{task}_cls/efficientnet_b0.yaml").read_text())
     models = f"getitune.backend.lightning.models.classification.{module}_models.timm_model"

@@ -296,7 +296,7 @@ def test_the_time_to_the_best_score_of_the_others_is_said(module: Any) -> None:
     [found] = render.read_races(ROWS)
     assert render.to_best_peer(found) == (
         "best of the others: plain PyTorch loop with 3 epochs, 0.850 after 100 s; "
-        "Eyebright (default) has 0.900 after 70 s, 0.70 of that time"
+        "Eyebright (default) has 0.900 after 70 s, 0.70 of that time and 0.70 of its processor seconds"
     )
     [worse] = render.read_races([ROWS[0], row("plain", 1, 30, 0.81)])
     assert render.to_best_peer(worse).endswith("0.810 after 30 s; Eyebright does not reach it")

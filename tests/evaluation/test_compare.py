@@ -10,8 +10,9 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from eyebright.errors import InputError
-from eyebright.evaluation.compare import compare, metric_value
+from eyebright.evaluation.compare import compare
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.metric_value import metric_value
 from eyebright.metrics.labels import f1_macro, mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.tasks.base import TargetBlock

@@ -10,7 +10,7 @@ from torch import nn
 
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError, InputError, TrainingError
-from eyebright.evaluation.compare import metric_value
+from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.predictor import load_predictor
 from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulation, MixUp
 from eyebright.learner.learner import Learner

@@ -15,11 +15,10 @@ from eyebright.errors import InputError
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.intervals import Interval, bootstrap, percentile_intervals
 from eyebright.evaluation.label_intervals import resampled_average_precisions
+from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
 from eyebright.metrics.labels import mean_ap
 from eyebright.metrics.meter import Metric
 from eyebright.web.text import number_text
-
-_MAX_NUMBERS = 200_000_000  # of all resamples together, outputs of two models each
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +80,10 @@ def compare(first: Evaluation, second: Evaluation, metric: Metric, *, n_resample
     if first.not_finite or second.not_finite:
         unknown = Interval(math.nan, math.nan)
         return Comparison(metric, metric_value(first, metric), metric_value(second, metric), unknown)
-    both = _inputs(first, metric), _inputs(second, metric)
+    both = metric_input(first, metric), metric_input(second, metric)
     values = metric(both[0], targets), metric(both[1], targets)
-    n_resamples = min(max(_MAX_NUMBERS // max(2 * both[0].numel(), 1), 100), n_resamples)
+    n_resamples = min(affordable_resamples(2 * both[0].numel()), n_resamples)
     return Comparison(metric, *values, _interval(metric, *both, targets, n_resamples))
-
-
-def metric_value(evaluation: Evaluation, metric: Metric) -> float:
-    """The value of a metric; NaN if an output is NaN or infinite.
-
-    Raises:
-        InputError: the metric takes the logits of points.
-    """
-    return math.nan if evaluation.not_finite else metric(_inputs(evaluation, metric), evaluation.targets)
-
-
-def _inputs(evaluation: Evaluation, metric: Metric) -> Shaped[Tensor, "n ..."]:
-    """What the metric takes, for each image."""
-    if metric.takes == "logits":
-        if evaluation.decision.target.is_geometric:
-            raise InputError(f"the metric '{metric.name}' takes logits; an evaluation has points in the user's units")
-        return evaluation.outputs
-    activated = evaluation.activated
-    return evaluation.decision.decide(activated) if metric.takes == "decisions" else activated
 
 
 def _interval(

@@ -16,9 +16,10 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
 from eyebright.errors import InputError, checked_keywords, not_copied
-from eyebright.evaluation.compare import compare, metric_value
+from eyebright.evaluation.compare import compare
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.manifest import Manifest
 from eyebright.inference.model_folder import fingerprint, save_model
 from eyebright.inference.predictor import Predictor

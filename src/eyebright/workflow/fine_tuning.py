@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
+from eyebright.learner.stop_at import StopAt
+from eyebright.metrics.meter import Metric
 from eyebright.train.events import Event, Observer, PhaseStarted
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.summary import profile_lines
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
+from eyebright.workflow.goal import parse_goal
 from eyebright.workflow.options import Options
 
 Say = Callable[[str], None]
@@ -84,7 +88,7 @@ def _lp_ft(
         options.epochs,
         settings.lr,
         settings.lr_mult,
-        cbs=[_say_resumed(learner, say)] if resume else [],
+        cbs=_observers(learner, options, resume=resume, say=say),
         wise_ft=settings.wise_ft,
         groups=groups,
         checkpoint=checkpoint,
@@ -102,7 +106,7 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
         settings.lr,
         frozen,
         settings.lr_mult,
-        cbs=[_say_resumed(learner, say)] if resume else [],
+        cbs=_observers(learner, options, resume=resume, say=say),
         augment_views=views,
         checkpoint=checkpoint,
         resume=resume,
@@ -112,6 +116,37 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
 def _say_notes(head: LinearHead, say: Say) -> None:
     for note in head.notes:
         say(note)
+
+
+def check_goal(options: Options, metrics: Sequence[Metric]) -> Metric | None:
+    """The metric of ``options.until``; None without a goal.
+
+    Raises:
+        InputError: there is no such metric, or it is better the other way round.
+    """
+    if options.until is None:
+        return None
+    goal = parse_goal(options.until)
+    names = {name.casefold(): metric for metric in metrics for name in (metric.name, metric.display_name)}
+    metric = names.get(goal.metric.casefold())
+    if metric is None:
+        known = [metric.display_name for metric in metrics]
+        raise InputError(
+            f"`until`: there is no metric '{goal.metric}'.{did_you_mean(goal.metric, known)} Known: {listing(known)}"
+        )
+    sign = ">=" if metric.higher_is_better else "<="
+    if goal.sign != sign:
+        better = "higher" if metric.higher_is_better else "lower"
+        raise InputError(f"`until`: {metric.display_name} is better when it is {better}: write {sign}")
+    return metric
+
+
+def _observers(learner: Learner, options: Options, *, resume: bool, say: Say) -> list[Observer]:
+    observers: list[Observer] = [_say_resumed(learner, say)] if resume else []
+    metric = check_goal(options, learner.dls.target.metrics())
+    if options.until is not None and metric is not None:
+        observers.append(StopAt(learner, metric, parse_goal(options.until).value))
+    return observers
 
 
 def _say_resumed(learner: Learner, say: Say) -> Observer:

@@ -12,6 +12,7 @@ from eyebright import _defaults
 from eyebright._choices import Balance, OptimizerName
 from eyebright.errors import InputError
 from eyebright.train.options import TrainingOptions
+from eyebright.workflow.goal import checked_goal
 from eyebright.workflow.option import Option, check_options, option_fields, with_options_in_docstring
 
 DATA = "Data"
@@ -255,6 +256,19 @@ class Options:
     bs: Annotated[
         int | None,
         Option("Images in a batch.", TRAINING, at_least=1, unset=f"{_defaults.BATCH_SIZE}, or fewer for small sets"),
+    ] = None
+    until: Annotated[
+        str | None,
+        Option(
+            "Stop as soon as the confidence interval of a metric of the validation images reaches a value, such as "
+            "'mAP >= 0.8'; the interval is corrected for the number of looks, one before the first epoch and one after "
+            "each.",
+            TRAINING,
+            convert=checked_goal,
+            metavar="METRIC>=VALUE",
+            unset="all epochs",
+            needs_epochs=True,
+        ),
     ] = None
     folds: Annotated[
         int | None,

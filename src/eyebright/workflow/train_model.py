@@ -28,7 +28,7 @@ from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
-from eyebright.workflow.fine_tuning import Say, fit
+from eyebright.workflow.fine_tuning import Say, check_goal, fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.loaders import (
     augmentation_message,
@@ -167,6 +167,7 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     source = split_source(source, options.valid_pct, seed=options.seed)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
+    check_goal(options, dls.target.metrics())
     check_normalize_by(dls.target, options.normalize_by)  # otherwise the report would fail after training
     for sentence in source.messages[n_printed:]:
         say(sentence)

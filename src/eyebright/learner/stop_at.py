@@ -1,0 +1,50 @@
+"""`StopAt`: ends training when a metric has surely reached a value."""
+
+from contextlib import nullcontext
+
+from eyebright.errors import InputError
+from eyebright.evaluation.metric_value import metric_interval
+from eyebright.learner.learner import Learner
+from eyebright.metrics.meter import Metric
+from eyebright.train.events import EpochDone, Event, PhaseStarted
+
+_ERROR = 0.05  # probability that a look says that the value is reached while it is not, of all looks together
+
+
+class StopAt:
+    """An observer that ends training when the confidence interval of a metric has reached a value.
+
+    It looks before the first epoch and after each. Each look could be wrong, so the interval is corrected for their
+    number (Bonferroni): with n looks its level is 1 - 0.05 / n, which makes it wider. It covers the choice of the
+    validation images; that thresholds, a share of weights and the like are chosen by them is not covered.
+
+    Args:
+        learner: the learner that is trained; the metric is computed from `Learner.evaluate`.
+        metric: the metric.
+        value: the value that the lower end of the interval must reach; for an error, the upper end.
+
+    Raises:
+        InputError: the metric takes the logits of points.
+    """
+
+    def __init__(self, learner: Learner, metric: Metric, value: float) -> None:
+        if metric.takes == "logits" and learner.dls.target.is_geometric:
+            raise InputError(f"the metric '{metric.name}' takes logits, and points are compared in pixels")
+        self.learner, self.metric, self.value = learner, metric, value
+
+    def __call__(self, event: Event) -> None:
+        """Looks before the first epoch and after each, and stops the run where the value is reached."""
+        run = self.learner.run
+        begins = isinstance(event, PhaseStarted) and not run.history
+        if not (begins or isinstance(event, EpochDone)):
+            return
+        looks = 1 + sum(plan.epochs for plan in run.plans)
+        with nullcontext() if run.ema is None else run.ema.in_model(keep=False):
+            interval = metric_interval(self.learner.evaluate(), self.metric, level=1 - _ERROR / looks)
+        higher = self.metric.higher_is_better
+        if interval.low >= self.value if higher else interval.high <= self.value:
+            sign = ">=" if higher else "<="
+            run.stop(
+                f"{self.metric.display_name} {sign} {self.value:g}: its interval is {interval}"
+                f" (95 % corrected for {looks} looks)"
+            )

@@ -138,3 +138,17 @@ def test_images_on_another_device_are_computed_there(extractor: nn.Module) -> No
     faster = FasterExtractor(nn.Flatten(), 10**6)
     assert faster(images(8).to("meta")).device.type == "meta"
     assert faster.why == "torch: the images are not on the CPU"
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("pooling", [nn.AdaptiveAvgPool2d(4), nn.AdaptiveMaxPool2d((4, None))])
+def test_a_pooling_that_cannot_be_exported_prints_nothing_and_leaves_torch(
+    pooling: nn.Module, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    measure_as(monkeypatch, 1.0, 0.1)
+    uneven = nn.Sequential(nn.Conv2d(3, 4, 3, stride=5), pooling, nn.Flatten()).eval()  # 6x6 places
+    faster = FasterExtractor(uneven, 1000)
+    assert torch.equal(faster(images(8)), uneven(images(8)))
+    assert faster.why.startswith("torch: ONNX has no pooling of 6x6 places into 4x")
+    assert capfd.readouterr().out == ""  # torch prints the whole graph where its exporter fails
+    assert not pooling._forward_pre_hooks

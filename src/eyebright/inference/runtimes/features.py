@@ -9,6 +9,7 @@ import io
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any, final
 
@@ -114,11 +115,18 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
     Args:
         extractor: in evaluation mode, on the CPU.
         x: a batch; the graph is for images of this size, and for batches of any length.
+
+    Raises:
+        NotImplementedError: the exporter has no pooling of that many places into that many.
     """
     # Of another length than the batch: a graph that is for one length alone then fails when it is compared.
     example = torch.zeros(2 if len(x) != 2 else 3, *x.permute(0, 2, 3, 1).shape[1:])
     file: Any = io.BytesIO()  # torch takes it, although its annotation says otherwise
-    with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
+    pooled = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    hooks = [one.register_forward_pre_hook(_check_pooling) for one in extractor.modules() if isinstance(one, pooled)]
+    with ExitStack() as stack, warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
+        for hook in hooks:
+            stack.callback(hook.remove)
         warnings.simplefilter("ignore")  # of torch about its own code, and that this exporter is the older one
         torch.onnx.export(
             _FromPixels(extractor).eval(),
@@ -131,3 +139,12 @@ def feature_graph(extractor: nn.Module, x: Float[Tensor, "b c h w"]) -> bytes:
             opset_version=_OPSET,
         )
     return file.getvalue()
+
+
+def _check_pooling(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Raises where the exporter would fail, which first prints the whole graph on standard output."""
+    wanted: Any = module.output_size
+    places = [int(side) for side in inputs[0].shape[-2:]]
+    into = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    if any(side is not None and have % side for have, side in zip(places, into, strict=True)):
+        raise NotImplementedError(f"ONNX has no pooling of {places[0]}x{places[1]} places into {into[0]}x{into[1]}")

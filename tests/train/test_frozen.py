@@ -118,7 +118,12 @@ def test_the_head_becomes_pooling_and_one_layer_and_the_backbone_stays(folder: P
     assert all(torch.equal(tensor, backbone[name]) for name, tensor in learner.model.body.state_dict().items())
     assert learner.model.description.lin_ftrs == ()
     assert head.C_choices
-    assert learner.manifest().scores["mAP"] == pytest.approx(learner.validate()[1])
+    manifest = learner.manifest()
+    assert manifest.scores["mAP"] == pytest.approx(learner.validate()[1])
+    assert manifest.training["backbone_was_trained"] is False
+    assert [choice["C"] for choice in manifest.training["linear_head"]] == [choice.C for choice in head.C_choices]
+    named = [name for choice in manifest.training["linear_head"] for name in choice["outputs"]]
+    assert sorted(named) == list(learner.dls.vocab)
 
 
 def test_a_model_with_a_fitted_head_can_be_trained_further_and_saved(

@@ -1,9 +1,12 @@
 """The manifest of the model that a learner has trained."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from eyebright.inference.manifest import Manifest
+from eyebright.tasks.base import TargetBlock
 from eyebright.tasks.decision import Decision
+from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.trainer import Trainer
 
 
@@ -27,6 +30,8 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
             "precision": run.device.precision,
             "plans": [plan.to_json() for plan in run.plans],
             "weights": model.origin,
+            "backbone_was_trained": model.backbone_was_trained,
+            "linear_head": None if trainer.fitted_head is None else _C_of_outputs(trainer.fitted_head, dls.target),
         },
         data={
             "train": len(dls.train_ds),
@@ -35,3 +40,9 @@ def manifest_of(trainer: Trainer, decision: Decision, scores: Mapping[str, float
             "skipped": len(dls.skipped),
         },
     )
+
+
+def _C_of_outputs(head: LinearHead, block: TargetBlock) -> list[dict[str, Any]]:  # noqa: N802 - as in scikit-learn
+    """As JSON: each C with which a head was fitted, and the names of its outputs."""
+    names = block.output_names
+    return [{"C": choice.C, "outputs": [names[output] for output in choice.outputs]} for choice in head.C_choices]

@@ -103,6 +103,7 @@ class Trainer:
             resume_conditions=_resume_conditions(model, dls, keep_statistics=keep_statistics),
         )
         self.frozen = FrozenModel(model, self.run, self._fused)
+        self.fitted_head: LinearHead | None = None  # the last one; training may have changed it since
 
     @property
     def loss(self) -> Loss:
@@ -208,6 +209,7 @@ class Trainer:
             decision: converts outputs to predictions.
         """
         fitted, evaluated = self.frozen.fit_head(self.dls, self._features(progress), C=C, groups=groups)
+        self.fitted_head = fitted
         self.run.use_groups(parameter_groups(self.model))
         conditions = _resume_conditions(self.model, self.dls, keep_statistics=self.keep_statistics)
         self.run.resume_conditions |= conditions

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from eyebright.errors import listing
 from eyebright.train.linear_head.basis import Basis
 from eyebright.train.linear_head.held_out import N_FOLDS, HeldOut, hold_out
 from eyebright.train.linear_head.newton import solve
@@ -23,6 +24,7 @@ DEFAULT_C = 0.01
 """C where nothing can be held out."""
 
 _FREQUENCIES = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+_NAMED = 5  # outputs that a sentence names
 _MOST_NUMBERS = 20  # with more of them all share one C
 _GRID = tuple(10 ** (e / 2) for e in range(-10, 9))  # 1e-5 to 1e4
 _BELOW = tuple(10 ** (e / 2) for e in range(-11, -19, -1))  # down to 1e-9
@@ -54,6 +56,7 @@ def choose_c(
     basis: Basis,
     problem: Problem,
     *,
+    names: Sequence[str],
     candidates: Sequence[float] | None,
     groups: Int[Tensor, " n"] | None,
     seed: int,
@@ -66,6 +69,7 @@ def choose_c(
     Args:
         basis: all images.
         problem: the outputs to fit.
+        names: of all outputs, for the sentences.
         candidates: the values of C to try; None tries powers of the square root of 10, upwards from 1e-5 until the
             held-out loss has risen, and downwards if it was lowest there.
         groups: the group of each image, which folds keep whole.
@@ -83,7 +87,7 @@ def choose_c(
     choices = [
         _choice(tuple(problem.to_fit[of].tolist()), tried[g], _nearest(tried, g)) for g, of in enumerate(members)
     ]
-    notes = _edge_notes(choices, given=candidates is not None)
+    notes = _edge_notes(choices, names, given=candidates is not None)
     if held_out.n_folds < N_FOLDS:
         kind = "images" if groups is None else "groups of images"
         notes.append(f"C is chosen by {held_out.n_folds} folds, because there are only so many {kind}")
@@ -191,15 +195,15 @@ def _nearest(tried: Sequence[_Tried], group: int) -> _Tried:
     return tried[min((g for g, of in enumerate(tried) if of), key=lambda g: (abs(g - group), -g))]
 
 
-def _edge_notes(choices: Sequence[CChoice], *, given: bool) -> list[str]:
+def _edge_notes(choices: Sequence[CChoice], names: Sequence[str], *, given: bool) -> list[str]:
     """A sentence for each choice that is the smallest or largest C that was tried."""
     notes: list[str] = []
     for choice in choices:
         if len(choice.candidates) < 2 or choice.C not in (choice.candidates[0], choice.candidates[-1]):
             continue
         end = "smallest" if choice.candidates[0] == choice.C else "largest"
-        count = f"{len(choice.outputs):,} output{'s' if len(choice.outputs) > 1 else ''}"
         hardly = "; the features hardly help there" if end == "smallest" else ""
         remedy = "; give candidates beyond it" if given else hardly
-        notes.append(f"C of {count} is the {end} that was tried, {choice.C:g}{remedy}")
+        which = listing([names[output] for output in choice.outputs], limit=_NAMED)
+        notes.append(f"C of {which} is the {end} that was tried, {choice.C:g}{remedy}")
     return notes

@@ -97,7 +97,7 @@ def fit_linear_head(
     if candidates is not None and len(candidates) == 1:
         choices = [CChoice(tuple(problem.to_fit.tolist()), candidates[0], (), ())]
     else:
-        choices, more = choose_c(basis, problem, candidates=candidates, groups=groups, seed=seed)
+        choices, more = choose_c(basis, problem, names=names, candidates=candidates, groups=groups, seed=seed)
         notes += more
     weight, bias = _fitted(features, basis, problem, choices)
     return LinearHead(weight, bias, tuple(choices), tuple(notes))

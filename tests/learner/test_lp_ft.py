@@ -1,5 +1,6 @@
 """`Learner.lp_ft`: a fitted head, then all layers from there; the better of both models stays."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import EyebrightError, InputError, TrainingError
 from eyebright.evaluation.metric_value import metric_value
 from eyebright.inference.predictor import load_predictor
+from eyebright.learner import learner as module
 from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulation, MixUp
 from eyebright.learner.learner import Learner
+from eyebright.learner.vision_learner import vision_learner
 from eyebright.learner.wise_ft import use_best_share
-from eyebright.train.events import EpochStarted, Event
+from eyebright.train.events import EpochStarted, Event, StepDone
 from support.images import coloured_squares
-from support.learners import SQUARES, small_learner, squares_block
+from support.learners import SQUARES, TINY_ARCH, small_learner, squares_block
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +249,39 @@ def test_a_last_batch_of_one_image_is_refused_for_batch_norms_of_the_old_head_on
     with pytest.raises(InputError, match="one alone in a batch, which the head's batch norms cannot learn from"):
         learner.fit(1)
     learner.lp_ft(1)
+
+
+def test_after_a_failed_training_no_scores_are_those_of_the_weights(folder: Path, table: pd.DataFrame) -> None:
+    learner = learner_of(folder, table)
+    with pytest.raises(TrainingError, match="the loss became"):
+        learner.lp_ft(2, lr=1e30)
+    assert not learner.manifest().scores
+    assert "none of these weights for these data yet" in repr(learner)
+
+
+def test_after_an_interruption_within_an_epoch_no_scores_are_those_of_the_weights(
+    folder: Path, table: pd.DataFrame
+) -> None:
+    learner = learner_of(folder, table)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StepDone) and learner.run.history:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(2, cbs=stop)
+    assert len(learner.run.history) == 1
+    assert not learner.manifest().scores  # a step of the second epoch was made
+
+
+def test_without_batch_norms_there_are_no_statistics_that_forbid_an_average(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dls = data(folder, table, "multicategory")
+    options = {"pretrained": False, "precision": "float32", "progress": "quiet", "keep_statistics": False}
+    asked: list[Sequence[float]] = []
+    monkeypatch.setattr(module, "use_best_share", lambda model, start, shares, loss: asked.append(shares) or 1.0)
+    for arch, wise_ft in (("test_vit", None), ("test_vit", 0.5), (TINY_ARCH, None)):
+        vision_learner(dls, arch, **options).lp_ft(1, wise_ft=wise_ft)
+    assert [len(shares) for shares in asked] == [3, 1, 1]
+    assert asked[1:] == [(0.5,), (1.0,)]

@@ -1,16 +1,19 @@
 """`train_model` by default: a fitted head, then all layers from there; the options of the book's head choose that."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from eyebright.errors import InputError
 from eyebright.inference.model_folder import load_evaluation
+from eyebright.report.data import ReportFacts
 from eyebright.sources.read import read_source
 from eyebright.workflow.fine_tuning_options import FineTuning, fine_tuning_of
 from eyebright.workflow.options import Options
@@ -95,3 +98,17 @@ def test_options_that_contradict_the_head_are_refused() -> None:
         Options(wise_ft=0.5, keep_statistics=False)
     with pytest.raises(InputError, match="`epochs=0` fits a linear head, and `head='book'` needs an epoch"):
         Options(head="book", epochs=0)
+
+
+def test_a_score_of_the_frozen_model_that_is_not_a_number_stays_one(table: Path, tmp_path: Path) -> None:
+    rows = pd.read_csv(table)
+    rows["stars"], rows["is_valid"] = rows.index % 3, rows.index == 4  # no kappa of one image
+    rows[["fname", "stars", "is_valid"]].to_csv(tmp_path / "stars.csv", index=False)
+    source = read_source(tmp_path / "stars.csv", images=tmp_path / "photos", labels=["stars"], kind="ratings")
+    train_model(source, tmp_path / "model", options=OPTIONS)
+    assert (tmp_path / "model" / "report.html").exists()
+    scores = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["frozen_scores"]
+    assert scores["quadratic_kappa"] is None
+    read = ReportFacts.from_json({"frozen_scores": scores}).frozen_scores
+    assert math.isnan(read["quadratic_kappa"])
+    assert read["mae"] == scores["mae"]

@@ -35,6 +35,7 @@ from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
 from eyebright.models.build import ImageModel
+from eyebright.models.groups import has_batch_norms
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
@@ -441,7 +442,8 @@ class Learner:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, or the main metric cannot be computed from the
                 validation images. Arguments that do not fit are refused before the head is replaced.
         """
-        shares = possible_shares(wise_ft, keeps_statistics=self.trainer.keep_statistics)
+        keeps_statistics = self.trainer.keep_statistics or not has_batch_norms(self.model.body)
+        shares = possible_shares(wise_ft, keeps_statistics=keeps_statistics)
         callbacks = [*self.observers, *as_callbacks(cbs)]
         plan = all_layers_plan(
             len(self.run.groups), epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
@@ -811,7 +813,8 @@ class Learner:
         return {**self.trainer.facts(), "metrics": metrics, "scores": last or self._no_scores()}
 
     def _no_scores(self) -> str:
-        return "none of these weights for these data yet" if self.run.history else "nothing has been trained yet"
+        is_new = self._loaded_scores is None and not self.run.history
+        return "nothing has been trained yet" if is_new else "none of these weights for these data yet"
 
     def _last_scores(self) -> dict[str, float]:
         """The scores of the weights: of the last epoch, or of the weights that were loaded since."""
@@ -842,14 +845,18 @@ class Learner:
         self, plans: Sequence[Plan], observers: Sequence[Observer], checkpoint: str | Path | None, *, resume: bool
     ) -> None:
         self._loaded_scores = None
-        self.trainer.fit(
-            plans,
-            observers,
-            lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=self.progress,
-        )
+        try:
+            self.trainer.fit(
+                plans,
+                observers,
+                lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
+                checkpoint=checkpoint,
+                resume=resume,
+                progress=self.progress,
+            )
+        except BaseException:
+            self._loaded_scores = {}  # the weights are those of the middle of an epoch, or were before any epoch
+            raise
 
     def _observers(self, callbacks: Sequence[AnyCallback]) -> list[Observer]:
         return observers_of(callbacks, Fit(self.run, self.dls, self.metrics, self.save, self.load))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from eyebright.errors import InputError
 from eyebright.models.architectures import TORCHVISION
@@ -30,6 +31,11 @@ def parameter_groups(model: ImageModel) -> list[list[nn.Parameter]]:
         model: stays unchanged.
     """
     return [*_split_backbone(model), list(model.head.parameters())]
+
+
+def has_batch_norms(module: nn.Module) -> bool:
+    """Whether a layer is a batch norm, which has statistics of the images that it was trained with."""
+    return any(isinstance(layer, _BatchNorm) for layer in module.modules())
 
 
 def freeze_to(model: ImageModel, n: int, *, train_bn: bool = True) -> None:

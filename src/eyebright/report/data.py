@@ -82,7 +82,10 @@ class ReportFacts:
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),
                 fine_tuning=str(data.get("fine_tuning", "")),
-                frozen_scores={str(name): float(value) for name, value in _items(data.get("frozen_scores"))},
+                frozen_scores={
+                    str(name): math.nan if value is None else float(value)  # JSON has no NaN
+                    for name, value in _items(data.get("frozen_scores"))
+                },
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"the saved facts of the report have the wrong form: {error}") from None

@@ -1,9 +1,9 @@
 """Finds options of a training that would have no effect with its data."""
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from eyebright.errors import InputError
+from eyebright.models.groups import has_batch_norms
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetBlock
 from eyebright.workflow.option import TARGETS_WITH, option_fields
@@ -64,6 +64,6 @@ def statistics_note(options: Options, body: nn.Module) -> str:
         options: how the model is trained.
         body: the backbone.
     """
-    if options.keep_statistics or any(isinstance(layer, _BatchNorm) for layer in body.modules()):
+    if options.keep_statistics or has_batch_norms(body):
         return ""
     return "`keep_statistics=False` has no effect, since the backbone has no batch norms"

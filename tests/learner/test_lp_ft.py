@@ -207,6 +207,7 @@ def test_the_comparison_as_json(folder: Path, table: pd.DataFrame) -> None:
         ({"cbs": [3]}, "`cbs` takes functions of an event, and callbacks such as MixUp"),
         ({"cbs": EarlyStoppingCallback(monitor="f2")}, "there is no score 'f2' to monitor"),
         ({"cbs": GradientAccumulation(1000)}, "`accumulate=125` is more than the . batches of an epoch"),
+        ({"C": -1}, "`C` must be positive and finite, got -1"),
         ({"resume": True}, "`resume` needs `checkpoint`, the file from which training continues"),
         ({"resume": True, "checkpoint": "missing.safetensors"}, "there is no checkpoint 'missing.safetensors'"),
     ],
@@ -231,6 +232,8 @@ def test_a_checkpoint_of_another_training_is_refused_before_the_head_is_replaced
         ({"lr": 1e-2}, "lr was .0.0001, .* and is .0.01,"),
         ({"epochs": 2}, "epochs was 1 and is 2"),
         ({"cbs": MixUp(0.4)}, "mixup was 0.0 and is 0.4"),
+        ({"C": 0.1}, "C was None and is .0.1."),  # the frozen model would be another one
+        ({"groups": [i // 2 for i in range(len(table))]}, "groups was None and is"),
     ):
         learner = learner_of(folder, table)
         before = weights(learner)

@@ -450,7 +450,7 @@ class Learner:
         )
         plan = self._with_options(self._with_settings(plan, wd), callbacks)
         observers = self._observers(callbacks)
-        self.trainer.check_fit_from_linear_head(plan, checkpoint=checkpoint, resume=resume)
+        self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
         head = self.fit_head(C, groups=groups)
         metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
         if keep_better and math.isnan(metric_value(frozen, metric)):

@@ -3,6 +3,7 @@
 The loop knows nothing of datasets, and `eyebright.learner` has the names of fastai; the trainer connects the two.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from itertools import islice
@@ -40,6 +41,7 @@ from eyebright.train.feature_cache import FeatureCache, TrainBatches
 from eyebright.train.frozen import Features, FrozenModel
 from eyebright.train.fused_models import FusedModels
 from eyebright.train.linear_head.fit import LinearHead
+from eyebright.train.linear_head.input_checks import checked_c
 from eyebright.train.loop import Events, train, watch
 from eyebright.train.lr_find import LRFind, lr_find
 from eyebright.train.mix import mixing_step
@@ -177,14 +179,32 @@ class Trainer:
         with retain_freed_memory(self.run.device.torch_device), self._show_progress(progress) as shown:
             watch(self._events(validate), [shown, *watching])
 
-    def check_fit_from_linear_head(self, plan: Plan, *, checkpoint: str | Path | None, resume: bool) -> None:
+    def check_fit_from_linear_head(
+        self,
+        plan: Plan,
+        *,
+        C: float | Sequence[float] | None,
+        groups: Sequence[Any] | None,
+        checkpoint: str | Path | None,
+        resume: bool,
+    ) -> None:
         """Raises what `fit` would raise after a linear head was fitted, before the head is replaced.
 
+        A checkpoint is resumed only with the same head, so ``C`` and ``groups`` become conditions of it.
+
+        Args:
+            plan: of the fit.
+            C: as in `fit_head`.
+            groups: as in `fit_head`.
+            checkpoint: as in `fit`.
+            resume: as in `fit`.
+
         Raises:
-            InputError: as in `fit`.
+            InputError: as in `fit`, or ``C`` is not positive.
             TrainingError: the checkpoint does not fit.
         """
         self._check([plan], nn.Identity())  # a linear head has no batch norms either
+        self.run.resume_conditions |= {"C": checked_c(C), "groups": _hash_of_groups(groups)}
         if resume:
             check_checkpoint(self.run, _given(checkpoint), plans=[plan], unless="model")
 
@@ -454,6 +474,10 @@ def _resume_conditions(model: ImageModel, dls: DataLoaders, *, keep_statistics: 
         "keep_statistics": keep_statistics,
         "sample_weights": dls.train.sample_weights_fingerprint,
     }
+
+
+def _hash_of_groups(groups: Sequence[Any] | None) -> str | None:
+    return None if groups is None else hashlib.blake2b(repr(list(groups)).encode(), digest_size=8).hexdigest()
 
 
 def _given(checkpoint: str | Path | None) -> str | Path:

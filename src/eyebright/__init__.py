@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     )
     from eyebright.data.image_dataloaders import ImageDataLoaders as ImageDataLoaders
     from eyebright.errors import EyebrightError as EyebrightError
+    from eyebright.evaluation.compare import Comparison as Comparison, compare as compare
     from eyebright.evaluation.decide import fit_decision as fit_decision
     from eyebright.evaluation.evaluation import Evaluation as Evaluation
     from eyebright.image.image import Image as Image, Picture as Picture
@@ -31,8 +32,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     )
     from eyebright.io.download import URLs as URLs, untar_data as untar_data
     from eyebright.io.files import get_image_files as get_image_files
+    from eyebright.learner.fine_tuned import FineTuned as FineTuned
     from eyebright.learner.learner import Learner as Learner
     from eyebright.learner.saved_learner import load_learner as load_learner
+    from eyebright.learner.stop_at import StopAt as StopAt
     from eyebright.learner.vision_learner import vision_learner as vision_learner
     from eyebright.metrics.labels import (
         accuracy as accuracy,
@@ -72,6 +75,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.data.getters": ("ColReader", "RegexLabeller", "parent_label", "using_attr"),
     "eyebright.data.image_dataloaders": ("ImageDataLoaders",),
     "eyebright.errors": ("EyebrightError",),
+    "eyebright.evaluation.compare": ("Comparison", "compare"),
     "eyebright.evaluation.decide": ("fit_decision",),
     "eyebright.evaluation.evaluation": ("Evaluation",),
     "eyebright.image.image": ("Image", "Picture"),
@@ -79,8 +83,10 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "eyebright.inference.predictor": ("Predictor", "load_predictor", "save_onnx"),
     "eyebright.io.download": ("URLs", "untar_data"),
     "eyebright.io.files": ("get_image_files",),
+    "eyebright.learner.fine_tuned": ("FineTuned",),
     "eyebright.learner.learner": ("Learner",),
     "eyebright.learner.saved_learner": ("load_learner",),
+    "eyebright.learner.stop_at": ("StopAt",),
     "eyebright.learner.vision_learner": ("vision_learner",),
     "eyebright.metrics.labels": ("accuracy", "accuracy_multi", "error_rate"),
     "eyebright.metrics.meter": ("Metric",),

@@ -36,6 +36,7 @@ from eyebright.data.datasets import Dataset, Datasets
 from eyebright.data.getters import ColReader, RegexLabeller, parent_label, using_attr
 from eyebright.data.image_dataloaders import ImageDataLoaders
 from eyebright.errors import EyebrightError
+from eyebright.evaluation.compare import Comparison, compare
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
 from eyebright.evaluation.thresholds import threshold_curve, tune_thresholds
@@ -56,10 +57,12 @@ from eyebright.learner.callbacks import (
     MixUp,
     SaveModelCallback,
 )
+from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.interpretation import ClassificationInterpretation
 from eyebright.learner.learner import Learner
 from eyebright.learner.not_taken import NOT_TAKEN, NotTaken
 from eyebright.learner.saved_learner import load_learner
+from eyebright.learner.stop_at import StopAt
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, LabelSmoothingCrossEntropy, MSELossFlat
 from eyebright.metrics.book import (
@@ -196,7 +199,7 @@ def get_c(dls: DataLoaders) -> int:
 
 globals().update({name: NotTaken(name, instead) for name, instead in NOT_TAKEN.items()})
 
-__all__ = [  # sorted as Python sorts
+__all__ = [
     "NOT_TAKEN",
     "APScoreMulti",
     "BCEWithLogitsLossFlat",
@@ -205,6 +208,7 @@ __all__ = [  # sorted as Python sorts
     "ClassificationInterpretation",
     "ColReader",
     "ColSplitter",
+    "Comparison",
     "CrossEntropyLossFlat",
     "CutMix",
     "DataBlock",
@@ -220,6 +224,7 @@ __all__ = [  # sorted as Python sorts
     "F",
     "F1ScoreMulti",
     "FileSplitter",
+    "FineTuned",
     "Flip",
     "FuncSplitter",
     "GradientAccumulation",
@@ -267,6 +272,7 @@ __all__ = [  # sorted as Python sorts
     "SaveModelCallback",
     "SimpleNamespace",
     "Size",
+    "StopAt",
     "Thresholds",
     "TrainTestSplitter",
     "TrainingOptions",
@@ -276,6 +282,7 @@ __all__ = [  # sorted as Python sorts
     "accuracy_multi",
     "aug_transforms",
     "cnn_learner",
+    "compare",
     "download_images",
     "error_rate",
     "f1_macro",

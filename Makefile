@@ -16,7 +16,7 @@ SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN     := $(VENV)/$(SCRIPTS)
 DEMO    ?= demo/out
 # What suits small, bright drawings; photographs want the defaults.
-DEMO_OPTIONS ?= --size 112x144 --whole --epochs 5 --lr 3e-3 --lr-mult 20 --dropout 0.25
+DEMO_OPTIONS ?= --size 112x144 --whole --epochs 3 --lr 1e-3
 # What everything else is built of.
 CORE := tests/laws tests/tasks tests/transforms tests/sources tests/metrics tests/evaluation
 

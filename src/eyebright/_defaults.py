@@ -14,7 +14,7 @@ LR_MULT: Final = 100.0
 """How many times smaller the first layers' learning rate is than the head's, as in fastai's ``fine_tune``."""
 FREEZE_EPOCHS: Final = 1
 """Epochs with a frozen backbone, as in fastai's ``fine_tune``."""
-LP_FT_LR: Final = 1e-4
+LP_FT_LR: Final = 3e-4
 """The peak learning rate of a fitted head that is fine-tuned with all layers."""
 LP_FT_LR_MULT: Final = 1.0
 """How many times smaller the first layers' learning rate is than that of a fitted head."""

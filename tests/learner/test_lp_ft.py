@@ -229,7 +229,7 @@ def test_a_checkpoint_of_another_training_is_refused_before_the_head_is_replaced
 ) -> None:
     learner_of(folder, table).lp_ft(1, checkpoint=tmp_path / "c.safetensors")
     for given, difference in (
-        ({"lr": 1e-2}, "lr was .0.0001, .* and is .0.01,"),
+        ({"lr": 1e-2}, "lr was .[^]]*. and is .0.01,"),
         ({"epochs": 2}, "epochs was 1 and is 2"),
         ({"cbs": MixUp(0.4)}, "mixup was 0.0 and is 0.4"),
         ({"C": 0.1}, "C was None and is .0.1."),  # the frozen model would be another one

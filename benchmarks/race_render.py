@@ -136,9 +136,9 @@ def read_race(rows: Sequence[Mapping[str, Any]]) -> Race | None:
     key, row = rows[0]["key"], next(iter(next(iter(runs.values())).values()))
     size = " x ".join(map(str, key["size"] if key["size"][0] != key["size"][1] else key["size"][:1]))
     train, valid, held_out = row["images"]
-    splits = len({split for split, _ in max(runs.values(), key=len)})
+    splits = plural(len({split for split, _ in max(runs.values(), key=len)}), "split")
     kind = f"{train} training, {valid} validation and {held_out} held-out images, {key['arch']}, {size} px"
-    runs_text = f"{complete} runs ({splits} split{'s' if splits > 1 else ''})"
+    runs_text = f"{plural(complete, 'run')} ({splits})"
     by_time = {program: sorted(found, key=lambda point: point.time) for program, found in points.items()}
     return Race(f"{key['set']}: {kind}, {runs_text}", row["metric"], by_time, list(failed.values()))
 
@@ -195,16 +195,22 @@ def to_best_peer(race: Race) -> str:
     best = race.best(theirs)
     if best is None or not ours:
         return ""
-    goal = f"best of the others: {best.program} with {best.epochs} epochs, {best.score:.3f} after {best.time:.0f} s"
+    epochs = plural(best.epochs or 0, "epoch")
+    goal = f"best of the others: {best.program} with {epochs}, {best.score:.3f} after {best.time:.0f} s"
     reached = next((point for point in ours if race.better(point, best)), None)
     if reached is None:
         return f"{goal}; Eyebright does not reach it"
-    how = {None: "default", 0: "frozen"}.get(reached.epochs, f"{reached.epochs} epochs")
+    how = {None: "default", 0: "frozen"}.get(reached.epochs, plural(reached.epochs or 0, "epoch"))
     processor = mean(reached.processor_seconds) / mean(best.processor_seconds)
     return (
         f"{goal}; Eyebright ({how}) has {reached.score:.3f} after {reached.time:.0f} s, "
         f"{reached.time / best.time:.2f} of that time and {processor:.2f} of its processor seconds"
     )
+
+
+def plural(count: int, word: str) -> str:
+    """The count with the word, as in "1 epoch" and "2 epochs"."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def differences(race: Race) -> list[float]:
@@ -245,8 +251,9 @@ def conditions(lines: Sequence[Mapping[str, Any]]) -> str:
     runs = [line for line in lines if "key" in line]
     loads = [run["load"] for run in runs]
     days = sorted({run["when"][:10] for run in runs})
+    processors = plural(machine.get("processors", 1), "processor")
     return (
-        f"{machine.get('processor', 'unknown processor')}, {machine.get('processors', '?')} processors, accelerator "
+        f"{machine.get('processor', 'unknown processor')}, {processors}, accelerator "
         f"{machine.get('accelerator') or 'none'}, {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}; load during "
         f"the runs {min(loads):.1f} to {max(loads):.1f}."
     )
@@ -263,7 +270,7 @@ STYLES = {  # colours of Okabe and Ito that can be told apart on white and on bl
     "ultralytics": ("#A0522D", "*"),
 }
 COLUMNS = 3  # panels beside each other
-TICKS = (5, 10, 20, 60, 120, 300, 600, 1800)  # seconds
+TICKS = (5, 10, 30, 60, 120, 300, 600, 1800)  # seconds
 GREY = "#808080"  # axes and words, legible on white and on black
 
 
@@ -325,7 +332,7 @@ def draw_race(axis: Any, race: Race) -> None:
     axis.set_xlabel("from the start of the command to the model")
     axis.set_ylabel(race.metric)
     axis.set_title(race.title.split(":")[0])
-    axis.margins(0.08, 0.12)
+    axis.margins(0.1, 0.2)
     axis.grid(color=GREY, alpha=0.25)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

@@ -181,19 +181,6 @@ def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_trai
     assert not found.keeps_frozen
 
 
-def test_the_comparison_as_json(folder: Path, table: pd.DataFrame) -> None:
-    found = learner_of(folder, table).lp_ft(1, lr=1.0, lr_mult=1)
-    compared = found.comparison
-    assert found.to_json() == {
-        "metric": "mAP",
-        "frozen": compared.first,
-        "fine_tuned": compared.second,
-        "interval": [compared.interval.low, compared.interval.high],
-        "share": found.share,
-        "kept": "frozen",
-    }
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [

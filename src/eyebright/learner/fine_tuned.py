@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from eyebright.evaluation.compare import Comparison
 from eyebright.train.linear_head.fit import LinearHead
@@ -36,15 +35,3 @@ class FineTuned:
         elif self.share < 1:
             kept = f"the average of both models is kept, with {self.share:.2f} of the fine-tuned weights"
         return f"fine-tuning changed {self.comparison.text}, in {self.seconds:.1f} s; {kept}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The comparison as JSON, for the manifest and the report of the saved model."""
-        found = self.comparison
-        return {
-            "metric": found.metric.name,
-            "frozen": found.first,
-            "fine_tuned": found.second,
-            "share": self.share,
-            "interval": [found.interval.low, found.interval.high],
-            "kept": "frozen" if self.keeps_frozen else "fine_tuned",
-        }

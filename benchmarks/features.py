@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import measure
 import numpy as np
 import torch
 
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--arch", default="tf_efficientnet_lite0")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="file for the seconds of each round")
     args = parser.parse_args()
     dls = loaders(args.images, args.n, args.size)
     learner = vision_learner(dls, args.arch, progress="quiet")
@@ -60,6 +62,8 @@ def main() -> None:
         rows.append((*times, (times[0] + times[1]) / times[3], times[2] / times[3]))
         print_row(str(i + 1), rows[-1])
     print_row("median", tuple(map(median, zip(*rows, strict=True))))
+    columns = ("decode", "runtime", "both", "ours", "bound/ours", "both/ours")
+    measure.save(args.json, {"rounds": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
 def measured_tasks(learner: Learner) -> list[Callable[[], object]]:

@@ -146,5 +146,13 @@ def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type,
         values["flip"] = None
     if values.get("augment_views") is not None:
         values |= {"freeze_epochs": 9, "keep_statistics": True}  # it needs them
+    if any(values.get(name) is not None for name in ("freeze_epochs", "augment_views", "dropout")):
+        values |= {"head": "book", "wise_ft": None}  # they are for the head of the book
+    if values.get("head") == "book":
+        values |= {"wise_ft": None, "epochs": values.get("epochs") or 1}
+    if values.get("wise_ft") is not None:
+        values["keep_statistics"] = True  # it needs them
+    if cls is not Options:
+        values = {name: value for name, value in values.items() if name in {f.name for f in option_fields(cls)}}
     options = cls(**values)
     assert options_from_json(cls, through_text(options_to_json(options)), file="options.json") == options

@@ -60,7 +60,7 @@ def test_the_outcome_is_said_and_stands_in_the_report_and_in_the_manifest(table:
 def test_the_report_has_the_settings_that_were_used_in_place_of_none(table: Path, tmp_path: Path) -> None:
     train(table, tmp_path / "model")
     settings = dict(json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]["settings"])
-    assert (settings["head"], settings["lr"], settings["lr_mult"]) == ("linear", "0.0001", "1.0")
+    assert (settings["head"], settings["lr"], settings["lr_mult"]) == ("linear", "0.0003", "1.0")
     train(table, tmp_path / "head", replace(OPTIONS, epochs=0))
     unused = dict(json.loads((tmp_path / "head" / "manifest.json").read_text())["report"]["settings"])
     assert unused["lr"] == "None"

@@ -235,3 +235,22 @@ def test_features_from_onnx_runtime_give_the_model_that_torch_gives(
     outputs, _ = fit(loaders(folder, table))
     assert [why.startswith("ONNX Runtime") for why in used] == [True]  # once for both sets
     torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-5)
+
+
+def test_a_repeated_training_takes_the_runtime_of_the_first_one_whatever_is_faster_then(
+    folder: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EYEBRIGHT_HOME", str(tmp_path))
+    for name, value in (("_MANY_IMAGES", 0), ("_WORTHWHILE", 0.0), ("_CLEARLY", 0)):
+        monkeypatch.setattr(runtimes, name, value)
+    seconds = {True: 1.0, False: 0.5}  # of torch, and of ONNX Runtime
+    monkeypatch.setattr(
+        runtimes, "_timed", lambda compute, x: (compute(x), seconds[isinstance(compute, torch.nn.Module)])
+    )
+    first, _ = fit(loaders(folder, table))
+    seconds |= {True: 0.5, False: 1.0}
+    again, _ = fit(loaders(folder, table))
+    assert torch.equal(again, first)
+    (tmp_path / "measured.json").unlink()
+    measured_anew, _ = fit(loaders(folder, table))
+    assert not torch.equal(measured_anew, first)  # torch now, with other last bits

@@ -21,6 +21,7 @@ from eyebright.models.groups import modes_restored
 from eyebright.models.linear_head import pooled_features, use_linear_head
 from eyebright.models.split_model import split_at_head
 from eyebright.tasks.base import TargetBlock, is_missing
+from eyebright.train.autotune_cache import measurement_key, read_measurement, store_measurement
 from eyebright.train.evaluate import Outputs
 from eyebright.train.events import Observer
 from eyebright.train.features import backbone_hash, compute_features
@@ -76,11 +77,16 @@ class FrozenModel:
         extractor = pooled_features(self._fused.for_evaluation(), head_pool_size(dls))
         device = self._run.device
         backbone = None if dls.cache is None else backbone_hash(self.model, extractor, device)
-        faster = FasterExtractor(extractor, len(dls.train_ds) + len(dls.valid_ds))
+        n_images = len(dls.train_ds) + len(dls.valid_ds)
+        key = measurement_key("features", extractor, (n_images, *self.model.description.input.size))
+        known = read_measurement(key)
+        faster = FasterExtractor(extractor, n_images, known=known if isinstance(known, bool) else None)
         train, valid = (
             compute_features(faster, loader, device, observe, backbone=backbone)
             for loader in (dls.evaluation_loader(0), dls.valid)
         )
+        if faster.measured is not None and device.is_main:
+            store_measurement(key, faster.measured)
         features = Features(train, valid)
         self._last = (*data, version), features
         return features

@@ -79,6 +79,25 @@ def test_few_images_and_a_slower_runtime_leave_the_features_of_torch(
     assert measured == timed  # it is chosen once
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize(("known", "times"), [(True, (0.1, 1.0)), (False, (100.0, 0.1))])
+def test_what_was_measured_before_is_not_decided_again(
+    known: bool, times: tuple[float, float], extractor: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure_as(monkeypatch, *times)  # the opposite of what is known
+    faster = FasterExtractor(extractor, 1000, known=known)
+    faster(images(8))
+    assert faster.why.startswith(
+        "ONNX Runtime: " if known else "torch: ONNX Runtime was not faster, as measured before"
+    )
+    assert faster.measured is None
+    for seconds, expected in ((times, times[1] < times[0]), ((0.01, 1.0), False)):
+        measure_as(monkeypatch, *seconds)
+        again = FasterExtractor(extractor, 1000)
+        again(images(8))
+        assert again.measured is expected
+
+
 class BranchesOnValues(nn.Module):
     """Tracing takes one of its branches alone."""
 

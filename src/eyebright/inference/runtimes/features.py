@@ -38,13 +38,17 @@ class FasterExtractor(nn.Module):
     Args:
         extractor: computes features of shape (b, d), in evaluation mode.
         n_images: number of images whose features will be computed.
+        known: whether ONNX Runtime was faster when it was measured; None: it is measured. A run that is repeated or
+            resumed then has the same features, whatever else the machine is doing.
     """
 
-    def __init__(self, extractor: nn.Module, n_images: int) -> None:
+    def __init__(self, extractor: nn.Module, n_images: int, *, known: bool | None = None) -> None:
         super().__init__()
         self.extractor = extractor
         self.why = "torch: there are few images"
+        self.measured: bool | None = None  # whether ONNX Runtime is faster; None if nothing was measured
         self._n_images = n_images
+        self._known = known
         self._is_chosen = n_images < _MANY_IMAGES
         self._session: Any = None
 
@@ -63,9 +67,14 @@ class FasterExtractor(nn.Module):
         if find_spec("onnxruntime") is None:
             self.why = "torch: onnxruntime is not installed"
             return
-        expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
-        if torch_seconds / len(x) * self._n_images < _WORTHWHILE:
+        if self._known is False:
+            self.why = "torch: ONNX Runtime was not faster, as measured before"
             return
+        expected, torch_seconds = _timed(self.extractor, x)  # with the time in which it chooses its kernels
+        if self._known is None:
+            self.measured = False
+            if torch_seconds / len(x) * self._n_images < _WORTHWHILE:
+                return
         try:
             session = create_session(feature_graph(self.extractor, x))
             features, _ = _timed(lambda images: _run(session, images), x)
@@ -79,10 +88,11 @@ class FasterExtractor(nn.Module):
         difference = (features - expected).abs().max().item()
         if not difference <= TOLERANCE * max(1.0, expected.abs().max().item()):
             self.why = f"torch: the features of ONNX Runtime differ by up to {difference:.2g}"
-        elif onnx_seconds >= torch_seconds:
+        elif self._known is None and onnx_seconds >= torch_seconds:
             self.why = f"torch: ONNX Runtime is not faster ({times})"
         else:
             self._session, self.why = session, f"ONNX Runtime: {times}"
+            self.measured = None if self._known else True
 
 
 def _run(session: Any, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b *features"]:

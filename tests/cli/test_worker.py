@@ -11,8 +11,9 @@ from eyebright.workflow.options import Options, ReadOptions
 
 def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ReadOptions(
-        images=Path("photos"), files="f", labels=("x", "y"), delimiter=";", kind="points", mirror="a:b", unit="percent"
-    )
+        images=Path("photos"), files="f", labels=("x", "y"), delimiter=";", kind="points", mirror="a:b", unit="percent",
+        format="coco",
+    )  # fmt: skip
     assert all(getattr(asked, field.name) not in (None, ()) for field in fields(ReadOptions))
     given: dict[str, object] = {}
 
@@ -20,7 +21,7 @@ def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch
         given.update(options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eyebright.sources.read.read_source", stop)
+    monkeypatch.setattr("eyebright.workflow.reading.read_source", stop)
     with pytest.raises(KeyboardInterrupt):
         run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, Options(), resume=False))
     assert given == {field.name: getattr(asked, field.name) for field in fields(ReadOptions)}

@@ -93,7 +93,9 @@ def test_folders_that_can_be_read_in_several_ways_are_an_error(
 def test_the_error_for_folders_that_are_no_classes_names_the_label_files(tmp_path: Path) -> None:
     images(tmp_path, "train/data/1.png", "validation/data/2.png")
     (tmp_path / "train" / "labels.json").write_text("{}")
-    with pytest.raises(InputError, match=r"label files \(1 .json, such as 'labels.json'\), which are not read with"):
+    with pytest.raises(
+        InputError, match=r"label files \(1 .json, such as 'labels.json'\), none of which is of a format"
+    ):
         folder_source(tmp_path)
 
 

@@ -39,7 +39,8 @@ def test_a_folder_of_images_with_files_of_points_is_a_source_of_points(tmp_path:
     assert source.kind == "points"
     assert [row.path.name for row in source] == ["a.jpg", "b.png"]
     assert np.allclose(source.targets, np.array([POINTS, POINTS]) - 0.5)
-    assert source.messages[:3] == (
+    assert source.messages[:4] == (
+        f"'{root}' is read as images with .pts files",
         "points of 2 images are in the .pts file beside each",
         "these files give the centre of the first pixel as (1, 1): 0.5 is subtracted from each coordinate",
         "images without a .pts file, which are ignored: 1",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import predict, report, train
+from eyebright.cli import check, predict, report, train
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": (train.train, train.option_classes),
+    "check": (check.check, check.option_classes),
     "report": (report.report, report.option_classes),
     "predict": (predict.predict, predict.option_classes),
 }
@@ -30,7 +31,7 @@ _SETTINGS = {"max_content_width": 120}
 
 app = typer.Typer(
     name="eyebright",
-    help="Train image models from labelled images, predict with them, and write their reports.",
+    help="Check labelled images, train image models from them, predict, and write reports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,7 +51,7 @@ def root_command(
         bool, typer.Option("--debug", help="Show the traceback of an error; also after a command.")
     ] = False,
 ) -> None:
-    """Train image models from labelled images, predict with them, and write their reports."""
+    """Check labelled images, train image models from them, predict, and write reports."""
     if version:
         from importlib import metadata
 

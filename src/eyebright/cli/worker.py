@@ -54,22 +54,13 @@ def run_training(job: TrainingJob) -> None:
     Raises:
         EyebrightError: as in `eyebright.workflow.train_model.train_model`.
     """
-    from eyebright.sources.read import read_source
     from eyebright.train.device import is_main_process
+    from eyebright.workflow.reading import read
     from eyebright.workflow.train_model import train_model
 
     fields = [field for cls in (TrainCommand, ReadOptions, Options) for field in option_fields(cls)]
-    reading, out = job.reading, job.out
-    source = read_source(
-        job.source,
-        images=reading.images,
-        files=reading.files,
-        labels=reading.labels,
-        delimiter=reading.delimiter,
-        kind=reading.kind,
-        mirror=reading.mirror,
-        unit=reading.unit,
-    )
+    out = job.out
+    source = read(job.source, job.reading)
     train_model(
         source,
         out,

@@ -93,6 +93,19 @@ def folder_content(path: str | Path, *, recurse: bool = True, folders: Sequence[
     Raises:
         InputError: the folder does not exist, cannot be read, or contains no image.
     """
+    content = folder_listing(path, recurse=recurse, folders=folders)
+    if not content.images:
+        where = f"'{path}'" if recurse else f"'{path}' itself (its subfolders were not searched)"
+        raise InputError(f"there is no image in {where}; {_describe_content(content.others)}")
+    return content
+
+
+def folder_listing(path: str | Path, *, recurse: bool = True, folders: Sequence[str] | None = None) -> FolderContent:
+    """The images, if there are any, and the other files in a folder, each sorted; the arguments of `get_image_files`.
+
+    Raises:
+        InputError: the folder does not exist, or cannot be read.
+    """
     root = Path(path)
     _check(root, folders)
     images: list[Path] = []
@@ -104,13 +117,9 @@ def folder_content(path: str | Path, *, recurse: bool = True, folders: Sequence[
         (images if extension in IMAGE_EXTENSIONS else others).append(file)
         if leads_out and extension in IMAGE_EXTENSIONS:
             outside.append(file)
-    content = FolderContent(images, others, outside)
-    if not content.images:
-        where = f"'{root}'" if recurse else f"'{root}' itself (its subfolders were not searched)"
-        raise InputError(f"there is no image in {where}; {_describe_content(content.others)}")
     for files in (images, others, outside):
         files.sort(key=lambda file: file.parts)  # comparing Paths would ignore case on Windows
-    return content
+    return FolderContent(images, others, outside)
 
 
 def get_image_files(

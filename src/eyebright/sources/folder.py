@@ -56,7 +56,7 @@ _UNLABELED = frozenset(["unlabeled", "unlabelled", "unannotated", "nolabel", "no
 _LABEL_FILES = (".json", ".txt", ".xml", ".csv", ".tsv", ".yaml", ".yml")
 
 
-def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
+def folder_source(path: str | Path, kind: Kind | None = None, *, content: FolderContent | None = None) -> Source:
     """The images of a folder; ``train/``, ``valid/`` and ``test/`` directly inside it are the split.
 
     The class of an image is the name of the folder directly below the root, or below the folder of the split; folders
@@ -66,6 +66,7 @@ def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
         path: the folder.
         kind: what the targets are and the target block for them; None: points if an image has a ``.pts`` file beside
             it, else classes.
+        content: the images and other files of the folder, if they are listed already.
 
     Raises:
         InputError: there is no image, an image is in no class folder, the folders can be read in several ways, or the
@@ -73,7 +74,7 @@ def folder_source(path: str | Path, kind: Kind | None = None) -> Source:
         TableError: a ``.pts`` file is invalid.
     """
     root = Path(path)
-    content = folder_content(root)
+    content = content or folder_content(root)
     with_points = images_with_pts(content.images)
     form: TargetForm = "points" if with_points else "class"
     if kind is not None and kind.form != form:
@@ -194,7 +195,11 @@ def _no_classes(problem: str, content: FolderContent) -> InputError:
     counts = Counter(file.suffix.lower() for file in content.others if file.suffix.lower() in _LABEL_FILES)
     files = [file.name for file in content.others if file.suffix.lower() in _LABEL_FILES][:1]
     kinds = ", ".join(f"{count} {extension}" for extension, count in counts.most_common())
-    hint = f"; there are label files ({kinds}, such as '{files[0]}'), which are not read with a folder" if files else ""
+    hint = (
+        f"; there are label files ({kinds}, such as '{files[0]}'), none of which is of a format that is known"
+        if files
+        else ""
+    )
     return InputError(f"{problem}; put every image into a folder named after its class, or give a table{hint}")
 
 

@@ -1,7 +1,7 @@
 """The parts of a dataset (train, valid, promise, test) and the names that folders and table columns use for them."""
 
 import re
-from typing import get_args
+from typing import Any, get_args
 
 from eyebright.sources.categorical import Categorical
 from eyebright.types import HeldOutPart, Part
@@ -53,15 +53,16 @@ HELD_OUT: tuple[Part, ...] = get_args(HeldOutPart)
 """Parts that are used neither for training nor for validation."""
 
 
-def part_messages(part: Categorical[Part], *, column: str | None = None) -> list[str]:
+def part_messages(part: Categorical[Any], *, column: str | None = None, origin: str = "the folders give") -> list[str]:
     """How many images each part has, sentences for the user.
 
     Args:
         part: the name of the part of each image.
-        column: the name of the column of the table that gives the split; None: the folders give it.
+        column: the name of the column of the table that gives the split; None: ``origin`` gives it.
+        origin: what gives the split, with its verb.
     """
     counts = {name: int(part.isin([name]).sum()) for name in PART_WORDS}
-    origin = "the folders give" if column is None else f"column '{column}' gives"
+    origin = origin if column is None else f"column '{column}' gives"
     messages = [f"{origin} the split: " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)]
     if held_out := sum(counts[name] for name in HELD_OUT):
         messages.append(f"held-out images, used neither for training nor for validation: {held_out}")

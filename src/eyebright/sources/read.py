@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from eyebright.errors import InputError, checked_keywords
-from eyebright.sources.folder import folder_source
+from eyebright.errors import InputError, checked_keywords, listing
+from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
 from eyebright.sources.headers import points_in_pixels
+from eyebright.sources.recognise import Recognised, recognise
+from eyebright.sources.registry import format_named
+from eyebright.sources.several import read_several
 from eyebright.sources.source import Source
-from eyebright.sources.table import table_source
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
 
@@ -28,20 +30,22 @@ def read_source(
     kind: str | None = None,
     mirror: str | Iterable[tuple[str, str]] | None = None,
     unit: str | None = None,
+    format: str | None = None,  # noqa: A002 - the name of the option
 ) -> Source:
-    """The labelled images of a table or of a folder.
+    """The labelled images of a label file or of a folder.
 
     A table (CSV or TSV) names an image in each row, with labels, a class, points or numbers. A folder has a folder for
-    each class, or a ``.pts`` file with points beside each image.
+    each class, a ``.pts`` file with points beside each image, or label files. The formats are listed in
+    `eyebright.sources.registry`; which one it is, is found by looking inside, and said.
 
     Images outside of the folder are read, too, and counted in a message: those whose names in a table lead out of it
     (``../`` or absolute), and those that symbolic links in a folder lead to.
 
     Args:
-        path: the table, or the folder.
-        images: the folder that a table's file names are relative to; None: the folder of the table.
-        files: the table's column with the image files; None: detected from the table.
-        labels: the table's columns with the targets; None: detected from the table.
+        path: the label file, or the folder.
+        images: the folder that its names of images are relative to; None: the folder of the label file.
+        files: the column or key with the image files; None: detected.
+        labels: the columns or keys with the targets; None: detected.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
             ``"numbers"``; None: detected from the table or folder, but never ratings.
@@ -49,9 +53,10 @@ def read_source(
             separated by commas; ``"none"``: no points do; None: detected by left and right in the names.
         unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels;
             an `InputError` if the points look like fractions or percentages.
+        format: the name of the format, such as ``"coco"``; None: detected.
 
     Raises:
-        InputError: there is no such file or folder, or its content is invalid or ambiguous.
+        InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
     """
     path = Path(path)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
@@ -60,21 +65,44 @@ def read_source(
         raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
     columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
-    table_options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
-    parsed = None if kind is None else parse_kind(kind)
-    if path.is_dir():
-        _check_no_table_options(path, table_options)
-        source = folder_source(path, parsed)
+    options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
+    found = recognise(path, None if format is None else format_named(format))
+    _check_options(path, found.format, options)
+    request = ReadRequest(
+        path=path,
+        folder=path if path.is_dir() else path.parent,
+        images=None if images is None else Path(images),
+        files=files,
+        labels=columns,
+        delimiter=delimiter,
+        kind=None if kind is None else parse_kind(kind),
+    )
+    source = _with_points_prepared(_read(found, request), pairs, unit)
+    asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
+    return replace(source, read_options=asked)
+
+
+def _read(found: Recognised, request: ReadRequest) -> Source:
+    """The source, with a message about its format if that is none of those that everybody expects."""
+    if len(found.files) > 1:
+        source = read_several(found.files, request, found.format)
     else:
-        source = table_source(path, images=images, files=files, labels=columns, delimiter=delimiter, kind=parsed)
-    source = _with_points_prepared(source, pairs, unit)
-    return replace(source, read_options={"path": path, **table_options, "kind": kind, "mirror": pairs, "unit": unit})
+        source = found.format.read(request.of(found.files[0]) if found.files else request)
+    if found.format.is_general and len(found.files) < 2:
+        return source
+    what = listing([file.name for file in found.files[:3]]) if found.files else f"'{request.path}'"
+    return replace(source, messages=(f"{what} is read as {found.format.title}", *source.messages))
 
 
-def _check_no_table_options(path: Path, table_options: dict[str, Any]) -> None:
-    for name, value in table_options.items():
-        if value not in (None, ()):
+def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:
+    """Raises `InputError` for an option that the format does not take."""
+    takes = (*each.options, "images") if each.recognises_file is not None or "images" in each.options else each.options
+    for name, value in options.items():
+        if value in (None, ()) or name in takes:
+            continue
+        if path.is_dir():
             raise InputError(f"'{path}' is a folder; `{name}` is only for a table. Give a table, or leave `{name}` out")
+        raise InputError(f"'{path}' is {each.title}, which has no use for `{name}`; leave it out")
 
 
 def _with_points_prepared(source: Source, mirror: str | None, unit: str | None) -> Source:

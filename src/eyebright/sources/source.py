@@ -93,6 +93,9 @@ class Source:
             read.
         messages: how the data were read, sentences for the user, which are made printable and bounded.
         skipped: images that were skipped because they cannot be read, path to reason.
+        left_out: images that the label file names and that are not in the source, by their path relative to ``root``
+            with the reason, such as ``"not labelled yet"``.
+        unused: the labels that the label file declares and that no image has.
         read_options: the arguments of `read_source`; empty where the source was not read from a file.
 
     Raises:
@@ -114,6 +117,8 @@ class Source:
     sizes: Sizes | None = None
     messages: tuple[str, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict[str, str])
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+    unused: tuple[str, ...] = ()
     read_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ class TrainCommand:
 
     source: Annotated[
         Path | None,
-        Option("A table of labels (CSV, TSV), or a folder with one folder per class.", positional=True),
+        Option("A file with labels (CSV, COCO, ...), or a folder of images.", positional=True),
     ] = None
     out: Annotated[Path | None, Option("The model folder to write.")] = None
     options: Annotated[Path | None, Option("Repeat the run of this options.json; other options override it.")] = None
@@ -82,6 +82,18 @@ class PredictOptions:
         ),
     ] = False
     verbose: Annotated[bool, Option("Print which runtime computed the predictions and why.", MACHINE)] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class CheckOptions:
+    """The options of ``eyebright check`` beside those of reading."""
+
+    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    json: Annotated[Path | None, Option("JSON file to write what was understood to.", unset="none")] = None
 
     def __post_init__(self) -> None:
         check_options(self)

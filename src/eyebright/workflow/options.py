@@ -74,13 +74,14 @@ class ReadOptions:
     """How a table of labels, or a folder, is read."""
 
     images: Annotated[
-        Path | None, Option("Folder that the table's file names start from.", DATA, unset="the table's folder")
+        Path | None,
+        Option("Folder that the file names of the images start from.", DATA, unset="the folder of the labels"),
     ] = None
-    files: Annotated[str | None, Option("Column with the file names of the images.", DATA, unset="detected")] = None
+    files: Annotated[str | None, Option("Column or key with the names of the images.", DATA, unset="detected")] = None
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column with the labels or the class, or columns with 0/1 labels, points or numbers.",
+            "Column or key with the labels or the class, or columns with 0/1 labels, points or numbers.",
             DATA,
             unset="detected",
         ),
@@ -105,6 +106,10 @@ class ReadOptions:
     unit: Annotated[
         str | None,
         Option("Unit of points.", DATA, choices=("pixels", "fraction", "percent"), unset="pixels"),
+    ] = None
+    format: Annotated[
+        str | None,
+        Option("Format of the labels: table, folders, coco, ...; an unknown one lists all.", DATA, unset="detected"),
     ] = None
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""What a labelled set of images holds, before anything is trained with it."""

@@ -1,0 +1,106 @@
+"""`reading`: what was understood of a label file or a folder, as data for JSON."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import PART_WORDS
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetForm
+from eyebright.types import LabelSet
+
+KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": "points", "numbers": "numbers"}
+"""What the targets are, in one word, by their form."""
+
+_ALWAYS = ("train", "valid", "test")
+"""Parts that are counted also where they have no image."""
+
+
+def reading(source: Source) -> dict[str, Any]:
+    """What was understood of the data.
+
+    - ``kind``: multi, single, points or numbers; ``block``: the name of the target block.
+    - ``classes``: the labels that images have, sorted; ``unused``: those that are declared and that no image has.
+    - ``count``: how many images; ``split``: how many in each part, None where the data do not say.
+    - ``unknown``: how many labels, points or numbers of images are unknown; ``unknown_cells``: the labels by image.
+    - ``rows``: by image its labels, points ([x, y] or None) or numbers, in the order of the data. An image is called by
+      its path: the folder as it was given, and the path below it.
+    - ``split_of``, ``groups``: the part and the group of each image that has one.
+    - ``left_out``: images that are named and not used, with the reason.
+    - ``points``, ``pairs``, ``numbers``: the names of points and numbers; points that swap in a mirrored image.
+    - ``messages``: how the data were read, sentences.
+
+    Args:
+        source: the labelled images.
+    """
+    form = source.block().form
+    paths = [_path(source, str(file)) for file in source.files]
+    result: dict[str, Any] = {
+        "kind": KINDS[form],
+        "block": source.kind,
+        "classes": _classes(source),
+        "count": len(source),
+        "split": _split(source),
+        "unknown": 0,
+        "rows": dict(zip(paths, _targets(source), strict=True)),
+        "left_out": {_path(source, file): reason for file, reason in source.left_out.items()},
+        "unused": list(source.unused),
+        "messages": list(source.messages),
+    }
+    if isinstance(source.targets, np.ndarray):
+        cells = np.isnan(source.targets)
+        result["unknown"] = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
+        result["numbers" if form == "numbers" else "points"] = list(source.names) or None
+    else:
+        cells = {path: sorted(_unknown(one)) for path, one in zip(paths, source.targets, strict=True) if _unknown(one)}
+        result |= {"unknown_cells": cells, "unknown": sum(map(len, cells.values()))}
+    if form == "points":
+        pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]
+        result["pairs"] = pairs or None
+    if source.part is not None:
+        result["split_of"] = {path: part for path, part in zip(paths, source.part, strict=True) if part is not None}
+    if source.group is not None:  # an image that is on its own has a group without a name
+        named = zip(paths, source.group, strict=True)
+        result["groups"] = {path: group for path, group in named if not group.startswith("\0")}
+    return result
+
+
+def _path(source: Source, file: str) -> str:
+    return os.path.normpath(source.root / file).replace(os.sep, "/")
+
+
+def _classes(source: Source) -> list[str]:
+    if not isinstance(source.targets, Categorical):
+        return []
+    used = source.targets.remove_unused_categories().categories
+    return sorted({label for one in used for label in ([one] if isinstance(one, str) else one)})
+
+
+def _split(source: Source) -> dict[str, int] | None:
+    if source.part is None:
+        return None
+    counts = Counter(part or "train" for part in source.part)
+    return {part: counts[part] for part in PART_WORDS if counts[part] or part in _ALWAYS}
+
+
+def _targets(source: Source) -> Iterator[Any]:
+    """Labels, points or numbers of each image; equal sets of labels are one list."""
+    if isinstance(source.targets, Categorical):
+        each = [[one] if isinstance(one, str) else sorted(one) for one in source.targets.categories]
+        return (each[code] for code in source.targets.codes)
+    if source.targets.ndim == 3:
+        return ([None if math.isnan(x + y) else [x, y] for x, y in points] for points in map(_list, source.targets))
+    return ([None if math.isnan(number) else number for number in numbers] for numbers in map(_list, source.targets))
+
+
+def _list(row: "np.ndarray[Any, np.dtype[np.float64]]") -> list[Any]:
+    return row.tolist()
+
+
+def _unknown(target: LabelSet | str) -> frozenset[str]:
+    return target.unknown if isinstance(target, LabelSet) else frozenset()

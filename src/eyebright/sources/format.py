@@ -1,0 +1,83 @@
+"""`Format`: one way in which tools write labels: how it is recognised, and the function that reads it.
+
+A new format is one file in `eyebright.sources.formats` with a `Format`, and one line in `eyebright.sources.registry`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eyebright.errors import InputError
+from eyebright.io.files import FolderContent
+from eyebright.sources.forms import Kind
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.source import Source
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What is to be read, and the options of the user.
+
+    Args:
+        path: the label file or the folder.
+        folder: the folder that the user gave, or in which the label file lies: images are searched in it.
+        images: the folder of the images; None: it is ``folder``.
+        files: the column or key with the names of the images; None: detected.
+        labels: the columns or keys with the targets; empty: detected.
+        delimiter: between two labels in a cell; None: detected.
+        kind: what the targets are; None: detected.
+    """
+
+    path: Path
+    folder: Path
+    images: Path | None = None
+    files: str | None = None
+    labels: Sequence[str] = ()
+    delimiter: str | None = None
+    kind: Kind | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder that the files of the source are relative to.
+
+        Raises:
+            InputError: there is no such folder.
+        """
+        root = self.folder if self.images is None else self.images
+        if not root.is_dir():
+            raise InputError(f"there is no folder of images '{root}'; name it with `images`")
+        return root
+
+    def of(self, path: Path) -> "ReadRequest":
+        """The request for another label file."""
+        return replace(self, path=path)
+
+
+Read = Callable[[ReadRequest], Source]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way in which tools write labels.
+
+    Args:
+        name: for the option ``format``.
+        title: what it is called, for messages: ``"COCO"``.
+        looks_like: how a file or a folder of this format looks, for messages.
+        read: the function that reads a file or a folder.
+        recognises_file: True for a file of this format; None: it is a format of folders.
+        recognises_folder: True for a folder of this format; None: a folder is searched for files of the format.
+        options: the names of the options beside ``images`` and ``kind`` that it takes.
+        is_general: it gives way to any other format, which says more.
+        read_several: the function that reads several files together; None: each is read, and then joined.
+    """
+
+    name: str
+    title: str
+    looks_like: str
+    read: Read
+    recognises_file: Callable[[LabelFile], bool] | None = None
+    recognises_folder: Callable[[Path, FolderContent], bool] | None = None
+    options: tuple[str, ...] = ()
+    is_general: bool = False
+    read_several: Callable[[Sequence[Path], ReadRequest], Source] | None = None

@@ -1,0 +1,183 @@
+"""COCO: a JSON file with the lists ``images``, ``categories`` and ``annotations``.
+
+The labels of an image are the categories of its annotations, found by their id; a crowd is one too. Where annotations
+have ``keypoints`` and no image has two instances, the points are read; a point whose flag is 0 is unknown.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyebright.errors import InputError, TableError, listing, short_repr
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.image_names import ImageNames
+from eyebright.sources.json_stream import Piece, read_json
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.source import Source
+
+_NO_CATEGORIES: frozenset[Any] = frozenset()
+
+
+@dataclass
+class _Content:
+    """What a file holds; the ids are as they are written, numbers or texts."""
+
+    path: Path
+    images: dict[Any, tuple[str, int]] = field(default_factory=dict[Any, tuple[str, int]])
+    categories: dict[Any, str] = field(default_factory=dict[Any, str])
+    point_names: list[str] = field(default_factory=list[str])
+    found: dict[Any, frozenset[Any]] = field(default_factory=dict[Any, frozenset[Any]])
+    first: dict[tuple[Any, Any], int] = field(default_factory=dict[tuple[Any, Any], int])
+    points: dict[Any, list[float]] = field(default_factory=dict[Any, list[float]])
+    several: Any = None
+    sets: dict[frozenset[Any], frozenset[Any]] = field(default_factory=dict[frozenset[Any], frozenset[Any]])
+
+    def error(self, line: int, problem: str) -> TableError:
+        return TableError(f"'{self.path}' line {line}: {problem}")
+
+
+def recognises(file: LabelFile) -> bool:
+    """True for a JSON object with images that have a ``file_name``, or with annotations of an image and a category."""
+    if file.json is None or file.json.form != "object":
+        return False
+    images, annotations = file.json.record("images"), file.json.record("annotations")
+    return ("file_name" in images and "id" in images) or {"image_id", "category_id"} <= set(annotations)
+
+
+def read(request: ReadRequest) -> Source:
+    """The images with the categories of their annotations as labels, or with their points.
+
+    Raises:
+        TableError: the file is broken: an id that does not exist, or occurs twice, or an entry without its key.
+        InputError: there is no image, or an image has the points of several instances.
+    """
+    content = _content(request.path)
+    asked = None if request.kind is None else request.kind.form
+    if content.points and asked in (None, "points"):
+        return _points(content, request)
+    names = ImageNames(request.root, request.path)
+    rows = LabelRows(request.path)
+    for key, (file, line) in content.images.items():
+        found = content.found.get(key, _NO_CATEGORIES)
+        rows.add(names.find(file, line=line), (content.categories[category] for category in found))
+    return rows.source(request, messages=names.messages(), declared=content.categories.values())
+
+
+def _content(path: Path) -> _Content:
+    content = _Content(path)
+    read_section = {"images": _add_image, "categories": _add_category, "annotations": _add_annotation}
+    keys: set[str] = set()
+    for piece in read_json(path):
+        keys.add(piece.key)
+        if piece.key in read_section:
+            read_section[piece.key](content, piece)
+    for key in ("images", "categories"):
+        if key not in keys:
+            raise TableError(f"'{path}' has no list '{key}', or it is empty; a COCO file needs it: export it again")
+    _check_ids(content)
+    return content
+
+
+def _add_image(content: _Content, piece: Piece) -> None:
+    image = _object(content, piece, "images", ("id", "file_name"))
+    if image["id"] in content.images:
+        raise content.error(piece.line, f"the id {image['id']!r} of an image occurs twice; give each image its own")
+    if not isinstance(image["file_name"], str):
+        raise content.error(piece.line, f"'file_name' is a text, got {short_repr(image['file_name'])}")
+    content.images[image["id"]] = image["file_name"], piece.line
+
+
+def _add_category(content: _Content, piece: Piece) -> None:
+    category = _object(content, piece, "categories", ("id", "name"))
+    if category["id"] in content.categories:
+        raise content.error(
+            piece.line, f"the id {category['id']!r} of a category occurs twice; give each category its own"
+        )
+    content.categories[category["id"]] = str(category["name"]).strip()
+    names = category.get("keypoints")
+    if isinstance(names, list) and not content.point_names:
+        content.point_names = [str(name) for name in names]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _add_annotation(content: _Content, piece: Piece) -> None:
+    annotation = _object(content, piece, "annotations", ("image_id", "category_id"))
+    image, category = annotation["image_id"], annotation["category_id"]
+    content.first.setdefault(("image", image) if image not in content.images else ("", ""), piece.line)
+    content.first.setdefault(("category", category), piece.line)
+    both = content.found.get(image, _NO_CATEGORIES) | {category}
+    content.found[image] = content.sets.setdefault(both, both)
+    points = annotation.get("keypoints")
+    if points and not annotation.get("iscrowd") and any(points[2::3]):
+        if image in content.points:
+            content.several = image
+        content.points[image] = _flat(content, piece, points)
+
+
+def _flat(content: _Content, piece: Piece, points: Any) -> list[float]:
+    """X and y of each point, NaN where its flag is 0."""
+    numbers = isinstance(points, list) and all(isinstance(value, (int, float)) for value in points)  # pyright: ignore[reportUnknownVariableType]
+    if not numbers or len(points) % 3:
+        raise content.error(piece.line, "'keypoints' are three numbers for each point: x, y and a flag")
+    triples = np.array(points, dtype=np.float64).reshape(-1, 3)
+    triples[triples[:, 2] == 0, :2] = np.nan
+    return triples[:, :2].reshape(-1).tolist()
+
+
+def _check_ids(content: _Content) -> None:
+    for (what, key), line in content.first.items():
+        known: Mapping[Any, Any] = content.images if what == "image" else content.categories
+        if what and key not in known:
+            section = "images" if what == "image" else "categories"
+            raise content.error(
+                line, f"an annotation names the {what} {key!r}, which '{section}' does not have; is the file complete?"
+            )
+
+
+def _object(content: _Content, piece: Piece, section: str, keys: Iterable[str]) -> dict[str, Any]:
+    if not isinstance(piece.value, dict):
+        raise content.error(piece.line, f"'{section}' holds objects, got {short_repr(piece.value)}")
+    missing = [key for key in keys if key not in piece.value]
+    if missing:
+        raise content.error(piece.line, f"an entry of '{section}' has no {listing(missing)}; export the file again")
+    if any(isinstance(piece.value[key], (dict, list)) for key in keys):
+        raise content.error(piece.line, f"an entry of '{section}' has an id that is neither a number nor a text")
+    return piece.value
+
+
+def _points(content: _Content, request: ReadRequest) -> Source:
+    if content.several is not None:
+        file, _ = content.images[content.several]
+        raise InputError(
+            f"'{content.path}' has keypoints of several instances in an image, such as '{file}', and a model has one"
+            " set of points for each image: cut the instances out, or read their categories with `kind='labels'`"
+        )
+    names = ImageNames(request.root, request.path)
+    count = max(map(len, content.points.values()))
+    files: list[str] = []
+    rows: list[list[float]] = []
+    left_out: dict[str, str] = {}
+    for key, (name, line) in content.images.items():
+        file = names.find(name, line=line)
+        if key not in content.points:
+            left_out[file] = "without keypoints"
+            continue
+        if len(content.points[key]) != count:
+            raise content.error(line, f"'{name}' has another number of keypoints than other images")
+        files.append(file)
+        rows.append(content.points[key])
+    point_names = content.point_names if len(content.point_names) * 2 == count else []
+    points = np.array(rows, dtype=np.float64).reshape(len(rows), -1, 2)
+    return point_source(request, files, points, names=point_names, messages=names.messages(), left_out=left_out)
+
+
+FORMAT = Format(
+    name="coco",
+    title="COCO",
+    looks_like="JSON with 'images', 'categories' and 'annotations'",
+    read=read,
+    recognises_file=recognises,
+)

@@ -1,0 +1,48 @@
+"""Folders of images: a folder for each class, or a ``.pts`` file with points beside each image."""
+
+from pathlib import Path
+
+from eyebright.errors import InputError
+from eyebright.io.files import FolderContent
+from eyebright.sources.folder import folder_source
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.pts_files import images_with_pts
+from eyebright.sources.source import Source
+
+
+def has_pts(folder: Path, content: FolderContent) -> bool:
+    """True for a folder in which an image has a ``.pts`` file beside it."""
+    return any(file.suffix.lower() == ".pts" for file in content.others) and bool(images_with_pts(content.images))
+
+
+def has_classes(folder: Path, content: FolderContent) -> bool:
+    """True for a folder that can be read as class folders without an error."""
+    if not content.images or has_pts(folder, content):
+        return False
+    try:
+        folder_source(folder, content=content)
+    except InputError:
+        return False
+    return True
+
+
+def read(request: ReadRequest) -> Source:
+    """The images of the folder; see `eyebright.sources.folder`."""
+    return folder_source(request.path, request.kind)
+
+
+CLASSES = Format(
+    name="folders",
+    title="class folders",
+    looks_like="a folder with a folder for each class",
+    read=read,
+    recognises_folder=has_classes,
+    is_general=True,
+)
+PTS = Format(
+    name="pts",
+    title="images with .pts files",
+    looks_like="a folder with a .pts file beside each image",
+    read=read,
+    recognises_folder=has_pts,
+)

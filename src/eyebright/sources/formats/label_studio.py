@@ -1,0 +1,260 @@
+"""Label Studio: JSON, JSON-MIN and CSV exports, of choices, of boxes and other regions with labels, and of keypoints.
+
+A task without annotations is not labelled yet and is left out; so is one that was skipped. An annotation without a
+result was looked at: the image has no label. Where annotations of one task differ, the labels that not all of them have
+are unknown. Predictions of a model are no labels.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from eyebright.errors import InputError, TableError, listing
+from eyebright.sources.csv_file import looks_like_image, read_csv
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.image_names import ImageNames
+from eyebright.sources.json_stream import read_json
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.source import Source
+
+_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of an uploaded file
+_MIN_KEYS = frozenset({"annotation_id", "annotator", "lead_time", "created_at", "updated_at"})  # of JSON-MIN and CSV
+_KEYPOINTS = "keypointlabels"
+_NOT_LABELLED, _SKIPPED = "not labelled yet", "skipped"
+
+Answer = Mapping[str, list[Any]]
+"""What one annotation of an image says: by the name of the control its labels, or its points."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """An image with its annotations.
+
+    Args:
+        image: its name in the file.
+        answers: the annotations that count.
+        line: of the file.
+        reason: why it is left out; empty: it counts.
+        names: other names that the image may have.
+    """
+
+    image: str
+    answers: Sequence[Answer]
+    line: int
+    reason: str = ""
+    names: Sequence[str] = ()
+
+
+def recognises(file: LabelFile) -> bool:
+    """True for a JSON list of tasks with ``data``, and for JSON-MIN and CSV with the columns of annotations."""
+    if file.json is not None:
+        first = file.json.record() if file.json.form == "list" else {}
+        is_full = isinstance(first.get("data"), dict) and bool({"annotations", "completions"} & set(first))
+        return is_full or len(_MIN_KEYS & set(first)) >= 3
+    return len(_MIN_KEYS & set(file.header)) >= 3
+
+
+def read(request: ReadRequest) -> Source:
+    """The images with their labels or points.
+
+    Raises:
+        TableError: the file is broken.
+        InputError: several controls could hold the labels, or there is no image.
+    """
+    tasks = list(_tasks(request))
+    controls = sorted({name for task in tasks for answer in task.answers for name in answer})
+    chosen = _chosen(request, controls)
+    names = ImageNames(request.root, request.path)
+    points = [task for task in tasks if any(_is_points(answer, chosen) for answer in task.answers)]
+    if points:
+        return _points(request, tasks, chosen, names)
+    rows = LabelRows(request.path)
+    differ = 0
+    for task in tasks:
+        file = names.find(task.image, *task.names, line=task.line)
+        if task.reason:
+            rows.leave_out(file, task.reason)
+            continue
+        sets = [frozenset(label for name in chosen for label in answer.get(name, ())) for answer in task.answers]
+        common, any_of = frozenset.intersection(*sets), frozenset.union(*sets)
+        differ += common != any_of
+        rows.add(file, common, unknown=any_of - common)
+    messages = names.messages()
+    if differ:
+        messages.append(f"images whose annotations differ; the labels that not all of them have are unknown: {differ}")
+    return rows.source(request, messages=messages, may_be_single=True)
+
+
+def _tasks(request: ReadRequest) -> Iterator[_Task]:
+    outline = LabelFile(request.path).json
+    if outline is None:
+        table = read_csv(request.path)
+        columns = {name: list(column) for name, column in table.columns.items()}
+        for row in range(len(table)):
+            record = {name: _cell(cells[row]) for name, cells in columns.items() if cells[row]}
+            yield _small_task(request, record, int(table.lines[row]))
+        return
+    is_full = "data" in outline.record()
+    for piece in read_json(request.path):
+        if not isinstance(piece.value, dict):
+            raise TableError(f"'{request.path}' line {piece.line}: a list of tasks was expected, each an object")
+        yield (_full_task if is_full else _small_task)(request, piece.value, piece.line)
+
+
+def _full_task(request: ReadRequest, task: Mapping[str, Any], line: int) -> _Task:
+    data, annotations = task.get("data"), task.get("annotations", task.get("completions"))
+    if not isinstance(data, dict) or not isinstance(annotations, list):
+        raise TableError(f"'{request.path}' line {line}: a task has no 'data' or no 'annotations'; export it again")
+    image = _image(request, cast("dict[str, Any]", data), line)
+    given = cast("list[dict[str, Any]]", annotations)
+    kept = [one for one in given if not one.get("was_cancelled")]
+    reason = "" if kept else _SKIPPED if given else _NOT_LABELLED
+    answers = [_answer(request, one.get("result") or (), line) for one in kept]
+    return _Task(image, answers, line, reason, _other_names(image, task.get("file_upload")))
+
+
+def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int) -> Answer:
+    answer: dict[str, list[Any]] = {}
+    for region in result:
+        kind, value = region.get("type"), region.get("value")
+        if not isinstance(value, dict) or not isinstance(kind, str) or kind not in value:
+            continue  # a region's relation or number, or the box of a region whose labels are another entry
+        labels: Any = value[kind]
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in cast("list[Any]", labels)):
+            continue
+        labels = cast("list[str]", labels)
+        name = str(region.get("from_name"))
+        if kind == _KEYPOINTS:
+            answer.setdefault(name, []).append((labels[0], *_pixels(request, region, value, line)))
+        else:
+            answer.setdefault(name, []).extend(labels)
+    return answer
+
+
+def _pixels(
+    request: ReadRequest, region: Mapping[str, Any], value: Mapping[str, Any], line: int
+) -> tuple[float, float]:
+    try:
+        x, y = float(value["x"]), float(value["y"])
+        return x / 100 * float(region["original_width"]), y / 100 * float(region["original_height"])
+    except (KeyError, TypeError, ValueError):
+        raise TableError(
+            f"'{request.path}' line {line}: a keypoint needs 'x' and 'y' in percent, and 'original_width' and "
+            "'original_height' of its image"
+        ) from None
+
+
+def _small_task(request: ReadRequest, record: Mapping[str, Any], line: int) -> _Task:
+    """A task of JSON-MIN or CSV, where a control is a key with a label, a list, or ``{"choices": [...]}``."""
+    image = _image(request, record, line)
+    answer: dict[str, list[Any]] = {}
+    for name, value in record.items():
+        if name in _MIN_KEYS or name == "id" or value == image:
+            continue
+        labels = value.get("choices", value.get("labels")) if isinstance(value, dict) else value
+        labels = [labels] if isinstance(labels, str) else labels
+        if isinstance(labels, list):
+            answer[name] = [label for one in labels for label in _region_labels(one)]
+    reason = "" if record.get("annotation_id") or answer else _NOT_LABELLED
+    return _Task(image, [answer], line, reason, _other_names(image, None))
+
+
+def _region_labels(one: Any) -> list[str]:
+    """The label, or the labels of a box or another region."""
+    if isinstance(one, str):
+        return [one]
+    region = cast("dict[str, Any]", one) if isinstance(one, dict) else {}
+    return [
+        label for key, value in region.items() if key.endswith("labels") and isinstance(value, list) for label in value
+    ]
+
+
+def _cell(cell: str) -> Any:
+    """The value of a cell: JSON where it is an object or a list, else text."""
+    if cell[0] not in "{[":
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _image(request: ReadRequest, data: Mapping[str, Any], line: int) -> str:
+    """The name of the image: under the key that was asked for, or under the only one that holds one."""
+    keys = [key for key, value in data.items() if isinstance(value, str) and looks_like_image(value.split("?", 1)[0])]
+    if request.files is not None:
+        keys = [request.files] if isinstance(data.get(request.files), str) else []
+    if len(keys) == 1:
+        return str(data[keys[0]])
+    problem = f"{listing(keys)} name images" if keys else f"no name of an image is among the keys {listing(data)}"
+    raise TableError(f"'{request.path}' line {line}: {problem}; `files` says which key does")
+
+
+def _other_names(image: str, upload: Any) -> list[str]:
+    """The names that the image may have on disk: without the eight digits that Label Studio puts before it."""
+    path = re.sub(r"^.*[?&]d=", "", image)  # local files: /data/local-files/?d=folder/1.jpg
+    last = re.split(r"[/\\]", path)[-1]
+    names = [path, last, _PREFIX.sub("", last)]
+    if isinstance(upload, str):
+        names += [upload, _PREFIX.sub("", upload)]
+    return [name for name in dict.fromkeys(names) if name != image]
+
+
+def _chosen(request: ReadRequest, controls: Sequence[str]) -> Sequence[str]:
+    """The controls with the labels: those that were asked for, or the only one."""
+    if request.labels:
+        if unknown := [name for name in request.labels if name not in controls]:
+            raise InputError(f"'{request.path}' has no control {listing(unknown)}; there are {listing(controls)}")
+        return request.labels
+    if len(controls) > 1:
+        raise InputError(
+            f"'{request.path}' has labels of the controls {listing(controls)}; name those that hold them with `labels`"
+        )
+    return controls
+
+
+def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:
+    return any(isinstance(one, tuple) for name in chosen for one in answer.get(name, ()))
+
+
+def _points(request: ReadRequest, tasks: Sequence[_Task], chosen: Sequence[str], names: ImageNames) -> Source:
+    each: dict[str, dict[str, tuple[float, float]]] = {}
+    left_out: dict[str, str] = {}
+    for task in tasks:
+        file = names.find(task.image, *task.names, line=task.line)
+        found = [one for answer in task.answers[:1] for name in chosen for one in answer.get(name, ())]
+        labels = [label for label, _, _ in found]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise TableError(
+                f"'{request.path}' line {task.line}: '{file}' has {listing(twice)} twice; a point has one place in each"
+                " image"
+            )
+        if len(task.answers) > 1:
+            raise TableError(
+                f"'{request.path}' line {task.line}: '{file}' has the points of {len(task.answers)} annotations;"
+                " keep one"
+            )
+        if found:
+            each[file] = {label: (x, y) for label, x, y in found}
+        else:
+            left_out[file] = task.reason or "without keypoints"
+    order = list(dict.fromkeys(label for points in each.values() for label in points))
+    missing = (math.nan, math.nan)
+    points = np.array([[found.get(name, missing) for name in order] for found in each.values()], dtype=np.float64)
+    return point_source(request, list(each), points, names=order, messages=names.messages(), left_out=left_out)
+
+
+FORMAT = Format(
+    name="label-studio",
+    title="Label Studio",
+    looks_like="JSON with a list of tasks that have 'data' and 'annotations', or its JSON-MIN or CSV",
+    read=read,
+    recognises_file=recognises,
+    options=("files", "labels"),
+)

@@ -1,0 +1,167 @@
+"""`ImageNames`: finds the files of the names and addresses that label files have for images.
+
+Exports name an image as its server did: by an address (``gs://bucket/a/1.jpg``), by a path on another machine, with
+characters escaped, without its folder or its extension. On the user's disk is the end of that.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from eyebright.errors import TableError
+from eyebright.io.files import IMAGE_EXTENSIONS, folder_listing
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*/?")
+_DRIVE = re.compile(r"[A-Za-z]:/")
+
+
+class ImageNames:
+    """Finds the image files that a label file names.
+
+    Args:
+        folder: the folder of the images; what is found is relative to it.
+        label_file: the label file, whose folder is tried first if it lies in ``folder``.
+    """
+
+    def __init__(self, folder: Path, label_file: Path) -> None:
+        self._folder, self._label_file = folder, label_file
+        parent = label_file.parent
+        inner = parent.relative_to(folder).as_posix() if parent.is_relative_to(folder) else "."
+        self._beside = "" if inner == "." else f"{inner}/"
+        self._index: dict[str, list[str]] | None = None
+        self._elsewhere: tuple[int, str, str] = (0, "", "")
+        self._outside: tuple[int, str] = (0, "")
+        self._missing: tuple[int, str] = (0, "")
+
+    def find(self, *names: str, line: int | None = None) -> str:
+        """The path of the image, relative to the folder, with forward slashes.
+
+        A name that no file has is returned as it is, without the address; reading the images reports it.
+
+        Args:
+            names: the name in the label file, and other names that the image may have, the likelier first.
+            line: of the label file, for an error.
+
+        Raises:
+            TableError: the name is empty, or several images may be meant.
+        """
+        plain = [_plain(name) for name in names]
+        if not plain[0]:
+            raise self._error("an image has no name", line)
+        if path := self._as_written(plain):
+            return path
+        if path := self._by_an_end(plain) or self._in_any_folder(plain, line):
+            count, first, first_path = self._elsewhere
+            self._elsewhere = (count + 1, first or plain[0], first_path or path)
+            return path
+        outside = posixpath.normpath(plain[0] if _is_absolute(plain[0]) else self._beside + plain[0])
+        if not _is_inside(outside) and self._exists(outside):
+            self._outside = (self._outside[0] + 1, self._outside[1] or outside)
+            return outside
+        self._missing = (self._missing[0] + 1, self._missing[1] or names[0])
+        return _ends(plain[0])[0]
+
+    def messages(self) -> list[str]:
+        """How the images were found, sentences for the user."""
+        count, name, path = self._elsewhere
+        messages = (
+            [f"names that lead to an image by their end or in another folder: {count} ('{name}' is '{path}')"]
+            if count
+            else []
+        )
+        outside, first = self._outside
+        if outside:
+            messages.append(
+                f"images outside of the folder '{self._folder}', which are read as well: {outside} ('{first}')"
+            )
+        missing, first = self._missing
+        if missing:
+            messages.append(
+                f"names to which there is no image in '{self._folder}': {missing} (such as '{first}'); `images` names"
+                " the folder of the images"
+            )
+        return messages
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return os.path.isfile(self._folder / path)  # noqa: PTH113 - Path.is_file raises for some names
+        except ValueError:
+            return False
+
+    def _as_written(self, names: Sequence[str]) -> str:
+        for name in names:
+            for path in dict.fromkeys((posixpath.normpath(name), posixpath.normpath(self._beside + name))):
+                if _is_inside(path) and self._exists(path):
+                    return path
+        return ""
+
+    def _by_an_end(self, names: Sequence[str]) -> str:
+        for name in names:
+            for end in _ends(name):
+                for path in dict.fromkeys((f"{self._beside}{end}", end)):
+                    if self._exists(path):
+                        return path
+        return ""
+
+    def _in_any_folder(self, names: Sequence[str], line: int | None) -> str:
+        for name in names:
+            if files := self._indexed(name):
+                if len(files) > 1:
+                    raise self._error(
+                        f"'{names[0]}' may be '{files[0]}' or '{files[1]}' in '{self._folder}'; name the folder of the"
+                        " images with `images`",
+                        line,
+                    )
+                return files[0]
+        return ""
+
+    def _indexed(self, name: str) -> list[str]:
+        """The images in any folder that have the last part of the name, with or without an extension."""
+        if self._index is None:
+            self._index = {}
+            for file in folder_listing(self._folder).images:
+                path = file.relative_to(self._folder).as_posix()
+                self._index.setdefault(file.name, []).append(path)
+                self._index.setdefault(f"{file.stem}/", []).append(path)  # a name has no slash
+        last = PurePosixPath(name).name
+        if last.lower().endswith(IMAGE_EXTENSIONS):
+            return self._index.get(last, [])
+        return self._index.get(last, []) or self._index.get(f"{last}/", [])
+
+    def _error(self, problem: str, line: int | None) -> TableError:
+        place = "" if line is None else f" line {line}"
+        return TableError(f"'{self._label_file}'{place}: {problem}")
+
+
+def _plain(name: str) -> str:
+    """The name with forward slashes, without server and query of an address, and without ``./`` before it."""
+    name = name.strip().replace("\\", "/")
+    if found := _ADDRESS.match(name):
+        name = re.split(r"[?#]", name[found.end() :], maxsplit=1)[0]
+    return name.removeprefix("./")
+
+
+def _is_absolute(name: str) -> bool:
+    return name.startswith("/") or _DRIVE.match(name) is not None
+
+
+def _is_inside(path: str) -> bool:
+    """True for a normal path that does not lead out of the folder that it is relative to."""
+    return not _is_absolute(path) and path != ".." and not path.startswith("../")
+
+
+def _ends(name: str) -> list[str]:
+    """The name without its first folders, from the longest to the file alone, and the same with escapes resolved.
+
+    None of them leads out of a folder.
+    """
+    ends: list[str] = []
+    for text in dict.fromkeys((name, unquote(name))):
+        parts = [part for part in _DRIVE.sub("", text).split("/") if part not in ("", ".")]
+        while ".." in parts:
+            parts = parts[parts.index("..") + 1 :]
+        ends += ["/".join(parts[i:]) for i in range(len(parts))]
+    return ends or [PurePosixPath(name).name or name]

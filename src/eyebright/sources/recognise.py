@@ -1,0 +1,147 @@
+"""`recognise`: which format a file or a folder has, found by looking inside.
+
+A file has the format whose recogniser says so. A folder has a format of folders, or holds files of one. A format that
+says more (COCO) is taken before one that says less (class folders); two that say as much are an error.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from eyebright.errors import EyebrightError, InputError, listing
+from eyebright.io.files import FolderContent, folder_listing
+from eyebright.sources.format import Format
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
+
+LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
+"""Extensions of files that may hold the labels of several images."""
+
+_MOST = 20  # files of one extension in a folder; more are a file for each image
+_MOST_LOOKED_AT = 200
+
+
+class Recognised(NamedTuple):
+    """A format with what has it.
+
+    Args:
+        format: the format.
+        files: the label files; empty for a folder that has the format as a whole.
+    """
+
+    format: Format
+    files: tuple[Path, ...] = ()
+
+    def says(self, path: Path) -> str:
+        """What was recognised, in words."""
+        if not self.files:
+            return f"{self.format.title} (`format='{self.format.name}'`)"
+        names = listing([_relative(file, path) for file in self.files[:3]])
+        return f"{names} as {self.format.title} (`format='{self.format.name}'`)"
+
+
+def recognise(path: Path, asked: Format | None = None) -> Recognised:
+    """The format of a file or a folder.
+
+    Args:
+        path: the file or the folder.
+        asked: the format that the user names; None: it is found.
+
+    Raises:
+        InputError: two formats are equally likely, or the folder has no file of the format that was asked for.
+    """
+    if not path.is_dir():
+        return Recognised(asked or _format_of_file(path), (path,))
+    content = folder_listing(path)
+    if asked is None:
+        return _format_of_folder(path, content)
+    if asked.recognises_file is None:
+        return Recognised(asked)
+    files = [file.path for file in _label_files(content) if _is(asked, file)]
+    if asked.recognises_folder is not None and (not files or asked.recognises_folder(path, content)):
+        return Recognised(asked)
+    if not files:
+        raise InputError(f"'{path}' has no file of `format='{asked.name}'`: {asked.looks_like}; give the file itself")
+    return Recognised(asked, tuple(files))
+
+
+def unknown_format(path: Path) -> InputError:
+    """The error for a file whose format is not known: what it looks like, and what is known."""
+    known = "; ".join(f"{each.name} ({each.looks_like})" for each in FORMATS)
+    return InputError(f"'{path}' looks like {LabelFile(path).looks_like}, which is no format that is known: {known}")
+
+
+def _format_of_file(path: Path) -> Format:
+    file = LabelFile(path)
+    found = [each for each in FORMATS if _is(each, file)]
+    specific = [each for each in found if not each.is_general]
+    if len(specific) > 1:
+        raise _equally_likely(path, [Recognised(each, (path,)) for each in specific])
+    if specific or found:
+        return (specific or found)[0]
+    if file.json is not None or file.xml_root:
+        raise unknown_format(path)
+    return TABLE
+
+
+def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
+    files = _label_files(content)
+    found = [Recognised(each) for each in FORMATS if not each.is_general and _is_folder(each, path, content)]
+    for each in FORMATS:
+        if not each.is_general and (of_it := tuple(file.path for file in files if _is(each, file))):
+            found = [one for one in found if one.format is not each] if each.recognises_folder is None else found
+            if all(one.format is not each for one in found):
+                found.append(Recognised(each, of_it))
+    if not found:
+        found = _general(path, content, files)
+    if len(found) > 1:
+        raise _equally_likely(path, found)
+    return found[0] if found else Recognised(CLASS_FOLDERS)
+
+
+def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> list[Recognised]:
+    """Tables, and class folders if there are such too."""
+    tables = tuple(file.path for file in files if _is(TABLE, file))
+    if not tables:
+        return []
+    found = [Recognised(TABLE, tables)]
+    return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
+
+
+def _is(each: Format, file: LabelFile) -> bool:
+    return each.recognises_file is not None and each.recognises_file(file)
+
+
+def _is_folder(each: Format, path: Path, content: FolderContent) -> bool:
+    return each.recognises_folder is not None and each.recognises_folder(path, content)
+
+
+def _label_files(content: FolderContent) -> list[LabelFile]:
+    """The files that may hold the labels of several images; not those of which each image has one."""
+    groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for file in content.others:
+        if file.suffix.lower() in LABEL_EXTENSIONS:
+            groups[file.parent, file.suffix.lower()].append(file)
+    stems = Counter(file.with_suffix("") for file in content.images) if groups else Counter[Path]()
+    few = [
+        file for files in groups.values() if len(files) <= _MOST for file in files if not stems[file.with_suffix("")]
+    ]
+    readable: list[LabelFile] = []
+    for file in sorted(few)[:_MOST_LOOKED_AT]:
+        label_file = LabelFile(file)
+        try:
+            _ = label_file.head
+        except EyebrightError:  # it may be anything; the images may still be readable without it
+            continue
+        readable.append(label_file)
+    return readable
+
+
+def _equally_likely(path: Path, found: Sequence[Recognised]) -> InputError:
+    readings = "; or ".join(one.says(path) for one in found)
+    return InputError(f"'{path}' can be read in {len(found)} ways: {readings}; name the one that is meant")
+
+
+def _relative(file: Path, path: Path) -> str:
+    return file.relative_to(path).as_posix() if file.is_relative_to(path) and file != path else file.name

@@ -1,0 +1,33 @@
+"""`FORMATS`: every format of labels that can be read.
+
+A new one is a file in `eyebright.sources.formats` and a line here.
+
+Formats that say more stand before those that say less; the order has no other meaning.
+"""
+
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.sources.format import Format
+from eyebright.sources.formats import coco, folders, label_studio, table
+
+FORMATS: tuple[Format, ...] = (
+    coco.FORMAT,
+    label_studio.FORMAT,
+    folders.PTS,
+    table.FORMAT,
+    folders.CLASSES,
+)
+
+TABLE, CLASS_FOLDERS = table.FORMAT, folders.CLASSES
+"""What is assumed of a file and of a folder that no format recognises: their readers say what is missing."""
+
+
+def format_named(name: str) -> Format:
+    """The format with this name.
+
+    Raises:
+        InputError: there is none; the message names the nearest one.
+    """
+    names = {each.name: each for each in FORMATS}
+    if name not in names:
+        raise InputError(f"there is no `format='{name}'`.{did_you_mean(name, names)} Known: {listing(names, limit=40)}")
+    return names[name]

@@ -1,0 +1,262 @@
+"""`LabelRows` and `point_source`: the images that a reader finds one by one, as a `Source`."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from eyebright.errors import InputError, TableError, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.duplicates import first_row_of_each_image
+from eyebright.sources.format import ReadRequest
+from eyebright.sources.forms import Kind, block_name
+from eyebright.sources.parts import part_messages
+from eyebright.sources.source import Source
+from eyebright.sources.spelling import one_spelling
+from eyebright.sources.targets import Floats, Targets
+from eyebright.sources.text_table import Strings, strings
+from eyebright.types import LONGEST_LABEL, LabelSet, Part, long_label
+
+
+class LabelRows:
+    """The images of a label file with their labels, added one by one; `source` makes the `Source` of them.
+
+    A row takes its file name and a few numbers: equal sets of labels are stored once.
+
+    Args:
+        path: the label file or folder, for messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files: list[str] = []
+        self._codes: list[int] = []
+        self._sets: dict[LabelSet, int] = {}
+        self._parts: list[Part | None] = []
+        self._groups: list[str | None] = []
+        self.left_out: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(
+        self,
+        file: str,
+        labels: Iterable[str],
+        *,
+        unknown: Iterable[str] = (),
+        part: Part | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Adds an image.
+
+        Args:
+            file: its path, relative to the root of the source.
+            labels: those that it has.
+            unknown: those that it may or may not have.
+            part: what it is for; None: the file does not say.
+            group: images of one group belong together; None: it is independent.
+
+        Raises:
+            TableError: a label is too long.
+        """
+        found = LabelSet(labels, unknown=unknown)
+        if found not in self._sets:
+            for label in found:
+                if len(label) > LONGEST_LABEL:
+                    raise TableError(f"'{self._path}': {long_label(label)}")
+        self._files.append(file)
+        self._codes.append(self._sets.setdefault(found, len(self._sets)))
+        self._parts.append(part)
+        self._groups.append(group)
+
+    def leave_out(self, file: str, reason: str) -> None:
+        """Notes an image that the label file names and that is not used."""
+        self.left_out[file] = reason
+
+    def source(
+        self,
+        request: ReadRequest,
+        *,
+        messages: Iterable[str] = (),
+        declared: Collection[str] = (),
+        is_single: bool = False,
+        may_be_single: bool = False,
+    ) -> Source:
+        """The images as a source.
+
+        Args:
+            request: what was asked for.
+            messages: of the reader, sentences for the user.
+            declared: the labels that the format declares; those that no image has are said.
+            is_single: the format says that an image has one class.
+            may_be_single: where each image has exactly one label, it is a class; otherwise the kind is that of any
+                number of labels.
+
+        Raises:
+            InputError: there is no image, or the targets are of another kind than was asked for.
+            TableError: rows of one image differ.
+        """
+        if not self._files:
+            raise InputError(f"'{self._path}' has no image with labels{_reasons(self.left_out)}")
+        sets = Categorical(tuple(self._sets), np.array(self._codes, dtype=np.int32))
+        kind, targets, said = self._targets(sets, request.kind, is_single=is_single, may_be_single=may_be_single)
+        part = Categorical.of(self._parts) if any(self._parts) else None
+        found = Counter(label for labels in self._sets for label in labels)
+        unused = tuple(sorted(set(declared) - set(found)))
+        source = Source(
+            kind=kind,
+            root=request.root,
+            files=file_strings(self._path, self._files),
+            targets=targets,
+            name="" if self._path.is_dir() else self._path.name,
+            part=part,
+            group=_groups(self._groups),
+            left_out=self.left_out,
+            unused=unused,
+            messages=(
+                *said,
+                *messages,
+                *([f"labels that no image has, which cannot be learnt: {listing(unused)}"] if unused else []),
+                *([] if part is None else part_messages(part, origin=f"'{self._path.name}' gives")),
+                *left_out_messages(self.left_out),
+            ),
+        )
+        return without_duplicates(one_spelling(source))
+
+    def _targets(
+        self, sets: Categorical[LabelSet], kind: Kind | None, *, is_single: bool, may_be_single: bool
+    ) -> tuple[str, Targets, list[str]]:
+        """(block, targets, messages)."""
+        form = kind.form if kind is not None else None
+        if form not in (None, "labels", "class"):
+            raise InputError(f"'{self._path}' holds labels of images, which are no `kind='{form}'`; leave `kind` out")
+        others = np.array([len(one) != 1 or bool(one.unknown) for one in sets.categories], dtype=np.bool_)[sets.codes]
+        is_one = not bool(others.any())
+        if (form == "class" or (is_single and form is None)) and not is_one:
+            row = int(others.argmax())
+            raise TableError(
+                f"'{self._path}': one class for each image needs exactly one label, and '{self._files[row]}' has "
+                f"{listing(sorted(sets[row])) or 'none'}; `kind='labels'` takes any number"
+            )
+        if form == "class" or (form is None and is_one and (is_single or may_be_single)):
+            classes = sets.map(lambda one: next(iter(one)))
+            said = [f"one class for each image: {listing(sorted(set(classes.categories)))}"]
+            if form is None and not is_single:
+                said = [
+                    f"each image has exactly one label, which is its class; `kind='labels'` makes them independent: "
+                    f"{listing(sorted(set(classes.categories)))}"
+                ]
+            return block_name("class") if kind is None else kind.block, classes, said
+        return block_name("labels") if kind is None else kind.block, sets, label_messages(sets)
+
+
+def point_source(
+    request: ReadRequest,
+    files: Sequence[str],
+    points: Floats,
+    *,
+    names: Sequence[str] = (),
+    messages: Iterable[str] = (),
+    left_out: dict[str, str] | None = None,
+) -> Source:
+    """The images with their points as a source.
+
+    Args:
+        request: what was asked for.
+        files: the paths of the images, relative to the root of the source.
+        points: shape (n, p, 2), (x, y) in continuous pixels; NaN is unknown.
+        names: of the points; empty where they have none.
+        messages: of the reader, sentences for the user.
+        left_out: images that are not used, path to reason.
+
+    Raises:
+        InputError: there is no image, or another kind was asked for.
+    """
+    path, kind = request.path, request.kind
+    if kind is not None and kind.form != "points":
+        raise InputError(f"'{path}' holds points, which are no `kind='{kind.form}'`; leave `kind` out")
+    left_out = left_out or {}
+    if not files:
+        raise InputError(f"'{path}' has no image with points{_reasons(left_out)}")
+    unknown = int(np.isnan(points).any(axis=2).sum())
+    said = [f"{points.shape[1]} points for each of {len(files)} images" + (f": {listing(names)}" if names else "")]
+    if unknown:
+        said.append(f"points that are unknown: {unknown} of {points.shape[0] * points.shape[1]}")
+    source = Source(
+        kind=block_name("points") if kind is None else kind.block,
+        root=request.root,
+        files=file_strings(path, files),
+        targets=points,
+        name="" if path.is_dir() else path.name,
+        names=tuple(names),
+        left_out=left_out,
+        messages=(*said, *messages, *left_out_messages(left_out)),
+    )
+    return without_duplicates(source)
+
+
+def label_messages(sets: Categorical[LabelSet]) -> list[str]:
+    """How many labels and images there are, and what is unknown, sentences for the user."""
+    names = sorted({label for one in sets.categories for label in one})
+    messages = [
+        f"any number of labels for each image, {len(names)} different ones on {len(sets)} images: {listing(names)}"
+    ]
+    if empty := int(sets.isin([LabelSet()]).sum()):
+        messages.append(f"images without a label: {empty} of {len(sets)}")
+    each = np.array([len(one.unknown) for one in sets.categories], dtype=np.int64)
+    if unknown := int(each[sets.codes].sum()):
+        messages.append(
+            f"labels that are unknown, neither yes nor no, and masked: {unknown} cells of {len(sets)} images"
+        )
+    return messages
+
+
+def left_out_messages(left_out: dict[str, str]) -> list[str]:
+    """How many images are left out for each reason, sentences for the user."""
+    first = {reason: file for file, reason in reversed(left_out.items())}
+    counts = Counter(left_out.values())
+    return [
+        f"images that are left out, {reason}: {count} (such as '{first[reason]}')" for reason, count in counts.items()
+    ]
+
+
+def without_duplicates(source: Source) -> Source:
+    """The source with each image once.
+
+    Raises:
+        InputError: rows of one image have different targets or parts.
+    """
+    first = first_row_of_each_image(source)
+    if len(first) == len(source):
+        return source
+    return source.take(first).with_messages(f"entries of an image that is there already: {len(source) - len(first)}")
+
+
+def file_strings(path: Path, files: Sequence[str]) -> Strings:
+    """The names of the files as an array of strings.
+
+    Raises:
+        TableError: a name holds characters that are no Unicode.
+    """
+    try:
+        return strings(files)
+    except UnicodeEncodeError as error:
+        raise TableError(f"'{path}': the name of an image holds half a character: {error.object!a}") from None
+
+
+def _groups(groups: Sequence[str | None]) -> Categorical[str] | None:
+    if not any(groups):
+        return None
+    return Categorical.of(f"\0{row}" if group is None else group for row, group in enumerate(groups))
+
+
+def _reasons(left_out: dict[str, str]) -> str:
+    return "".join(f"; {message}" for message in left_out_messages(left_out))
+
+
+def with_part(source: Source, part: Part) -> Source:
+    """The source with one part for all of its images."""
+    return replace(source, part=Categorical[Part]((part,), np.zeros(len(source), dtype=np.int32)))

@@ -1,0 +1,147 @@
+"""`read_several`: several label files of one format in a folder, such as one for each part, as one `Source`."""
+
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.categorical import Categorical, Codes
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.parts import part_messages, part_of
+from eyebright.sources.rows import file_strings, with_part, without_duplicates
+from eyebright.sources.source import Source
+from eyebright.sources.targets import Targets
+from eyebright.types import Part
+
+T = TypeVar("T", bound=Hashable)
+
+
+def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> Source:
+    """The images of all files as one source; the names of the files or their folders say the parts.
+
+    Raises:
+        InputError: the files say different things about the same images, or only some of them name a part.
+    """
+    parts = parts_of_files(files, request.path)
+    if each.read_several is not None:
+        return each.read_several(files, request)
+    sources: list[Source] = []
+    for file, part in zip(files, parts, strict=True):
+        source = each.read(request.of(file))
+        sources.append(source if part is None or source.part is not None else with_part(source, part))
+    return joined(sources, request, [file.relative_to(request.path).as_posix() for file in files])
+
+
+def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
+    """The part of each file by its name, or else by its folders; None for all files where they name none.
+
+    Raises:
+        InputError: the files have different names but for the parts, or only some of them name a part.
+    """
+    named = [_part_and_rest(file.relative_to(folder)) for file in files]
+    families = sorted({rest for _, rest in named})
+    names = [file.relative_to(folder).as_posix() for file in files]
+    if len(families) > 1:
+        raise InputError(f"'{folder}' has several label files, {listing(names)}; give the one that is meant")
+    parts: list[Part | None] = [part for part, _ in named]
+    if None in parts and any(parts):
+        raise InputError(
+            f"'{folder}' has label files of which only some are named after a part (train, valid, test): "
+            f"{listing(names)}; give the one that is meant"
+        )
+    return parts
+
+
+def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]) -> Source:
+    """Several sources of one kind and root as one.
+
+    Raises:
+        InputError: they are of different kinds.
+    """
+    first = sources[0]
+    for source, name in zip(sources, names, strict=True):
+        if (source.kind, source.names) != (first.kind, first.names):
+            raise InputError(
+                f"'{request.path}': '{names[0]}' holds {first.kind} and '{name}' {source.kind}; name one with `kind`,"
+                " or give one file"
+            )
+    part = _joined_parts(sources)
+    origin = "the names of files or folders give"
+    used = {label for source in sources for label in _used(source)}
+    result = Source(
+        kind=first.kind,
+        root=first.root,
+        files=file_strings(request.path, [str(file) for source in sources for file in source.files]),
+        targets=_joined_targets([source.targets for source in sources]),
+        names=first.names,
+        part=part,
+        group=_joined_groups(sources),
+        columns=pd.concat([source.columns for source in sources], ignore_index=True),
+        left_out={file: reason for source in sources for file, reason in source.left_out.items()},
+        unused=tuple(sorted({label for source in sources for label in source.unused} - used)),
+        messages=(
+            *(f"{name}: {message}" for source, name in zip(sources, names, strict=True) for message in source.messages),
+            *([] if part is None else part_messages(part, origin=origin)),
+        ),
+    )
+    return without_duplicates(result)
+
+
+def _part_and_rest(file: Path) -> tuple[Part | None, str]:
+    """The part that a file's name, or else one of its folders names, and the name without it and without numbers."""
+    words = [word for word in re.split(r"[^A-Za-z]+", file.stem) if word]
+    found: set[Part] = {part for word in words if (part := part_of(word)) is not None}
+    rest = " ".join(word for word in words if part_of(word) is None and word != "of").lower() + file.suffix.lower()
+    if len(found) == 1:
+        return found.pop(), rest
+    folders: set[Part] = {
+        part for folder in file.parts[:-1] if (part := part_of(re.sub(r"\d+$", "", folder))) is not None
+    }
+    return (folders.pop() if len(folders) == 1 else None), rest
+
+
+def _joined_targets(targets: Sequence[Targets]) -> Targets:
+    arrays = [target for target in targets if isinstance(target, np.ndarray)]
+    if len(arrays) == len(targets):
+        return np.concatenate(arrays)
+    return concatenated([target for target in targets if not isinstance(target, np.ndarray)])  # pyright: ignore
+
+
+def _joined_parts(sources: Sequence[Source]) -> Categorical[Any] | None:
+    if all(source.part is None for source in sources):
+        return None
+    nothing = [Categorical[Any]((None,), np.zeros(len(source), dtype=np.int32)) for source in sources]
+    return concatenated([source.part or none for source, none in zip(sources, nothing, strict=True)])
+
+
+def _joined_groups(sources: Sequence[Source]) -> Categorical[str] | None:
+    """The groups; an image that is on its own in its file stays so: the names of such groups begin with NUL."""
+    if all(source.group is None for source in sources):
+        return None
+    columns = [
+        Categorical[str].of(f"\0{i} {row}" for row in range(len(source)))
+        if source.group is None
+        else source.group.map(lambda name, i=i: f"\0{i} {name}" if name.startswith("\0") else name)
+        for i, source in enumerate(sources)
+    ]
+    return concatenated(columns)
+
+
+def concatenated(columns: Sequence[Categorical[T]]) -> Categorical[T]:
+    """One column with the rows of all, one after the other."""
+    codes: dict[T, int] = {}
+    arrays: list[Codes] = []
+    for column in columns:
+        new = np.array([codes.setdefault(value, len(codes)) for value in column.categories], dtype=np.int32)
+        arrays.append(new[column.codes])
+    return Categorical(tuple(codes), np.concatenate(arrays))
+
+
+def _used(source: Source) -> set[str]:
+    if not isinstance(source.targets, Categorical):
+        return set()
+    return {label for one in source.targets.categories for label in ([one] if isinstance(one, str) else one)}

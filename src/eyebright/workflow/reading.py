@@ -1,0 +1,30 @@
+"""`read`: the labelled images that the options of a command name."""
+
+from pathlib import Path
+
+from eyebright.sources.read import read_source
+from eyebright.sources.source import Source
+from eyebright.workflow.options import ReadOptions
+
+
+def read(path: Path, options: ReadOptions) -> Source:
+    """The labelled images of a label file or a folder.
+
+    Args:
+        path: the label file or the folder.
+        options: how it is read.
+
+    Raises:
+        InputError: as in `eyebright.sources.read.read_source`.
+    """
+    return read_source(
+        path,
+        images=options.images,
+        files=options.files,
+        labels=options.labels,
+        delimiter=options.delimiter,
+        kind=options.kind,
+        mirror=options.mirror,
+        unit=options.unit,
+        format=options.format,
+    )

@@ -1,0 +1,154 @@
+"""Label Studio: choices, regions and keypoints in its JSON, JSON-MIN and CSV, and broken files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eyebright.errors import InputError, TableError
+from eyebright.sources.read import read_source
+from support.label_files import images, labels, write_json, write_text
+
+
+def choice(*names: str, control: str = "tags", kind: str = "choices") -> dict[str, Any]:
+    return {"type": kind, "from_name": control, "to_name": "image", "value": {kind: list(names)}}
+
+
+def task(name: str, *results: list[dict[str, Any]], cancelled: bool = False) -> dict[str, Any]:
+    annotations = [{"result": result, "was_cancelled": cancelled} for result in results]
+    predictions = [{"result": [choice("guess")]}]
+    return {"id": 1, "data": {"image": name}, "annotations": annotations, "predictions": predictions}
+
+
+def read(folder: Path, tasks: Any, **options: Any) -> Any:
+    images(folder, "a.jpg", "b.jpg", "c-d.jpg")
+    return read_source(write_json(folder / "x.json", tasks), **options)
+
+
+def test_the_choices_are_the_labels_and_what_was_not_labelled_is_left_out(tmp_path: Path) -> None:
+    tasks = [
+        task("/data/upload/1/01234567-a.jpg", [choice("x", "y")]),
+        task("/data/upload/1/89abcdef-c-d.jpg", []),
+        task("s3://bucket/b.jpg"),
+    ]
+    source = read(tmp_path, tasks)
+    assert labels(source) == {"a.jpg": ["x", "y"], "c-d.jpg": []}
+    assert dict(source.left_out) == {"b.jpg": "not labelled yet"}
+    assert dict(read(tmp_path, [tasks[0], task("b.jpg", [choice("x")], cancelled=True)]).left_out) == {
+        "b.jpg": "skipped"
+    }
+
+
+def test_labels_that_not_all_annotations_of_a_task_have_are_unknown(tmp_path: Path) -> None:
+    source = read(tmp_path, [task("a.jpg", [choice("x", "y")], [choice("y", "z")]), task("b.jpg", [choice("z")])])
+    assert labels(source) == {"a.jpg": ["x?", "y", "z?"], "b.jpg": ["z"]}
+    assert "images whose annotations differ; the labels that not all of them have are unknown: 1" in source.messages
+
+
+def test_one_choice_for_each_image_is_its_class_unless_labels_are_asked_for(tmp_path: Path) -> None:
+    tasks = [task("a.jpg", [choice("x")]), task("b.jpg", [choice("y")])]
+    assert labels(read(tmp_path, tasks)) == {"a.jpg": "x", "b.jpg": "y"}
+    assert labels(read(tmp_path, tasks, kind="labels")) == {"a.jpg": ["x"], "b.jpg": ["y"]}
+
+
+def test_the_labels_of_boxes_are_the_labels_of_their_image(tmp_path: Path) -> None:
+    boxes = [
+        choice("cat", kind="rectanglelabels"),
+        choice("cat", kind="rectanglelabels"),
+        choice("dog", kind="rectanglelabels"),
+    ]
+    assert labels(read(tmp_path, [task("a.jpg", boxes)])) == {"a.jpg": ["cat", "dog"]}
+
+
+def test_labels_of_several_controls_are_an_error_until_one_is_named(tmp_path: Path) -> None:
+    tasks = [task("a.jpg", [choice("x"), choice("bright", "warm", control="light")])]
+    with pytest.raises(InputError, match="labels of the controls 'light', 'tags'; name those that hold them with `lab"):
+        read(tmp_path, tasks)
+    assert labels(read(tmp_path, tasks, labels="light")) == {"a.jpg": ["bright", "warm"]}
+    with pytest.raises(InputError, match="has no control 'colour'; there are 'light', 'tags'"):
+        read(tmp_path, tasks, labels="colour")
+
+
+def test_two_images_in_a_task_are_an_error_until_one_is_named(tmp_path: Path) -> None:
+    one = task("a.jpg", [choice("x", "y")])
+    one["data"]["other"] = "b.jpg"
+    with pytest.raises(TableError, match="line 2: 'image', 'other' name images; `files` says which key does"):
+        read(tmp_path, [one])
+    assert labels(read(tmp_path, [one], files="other")) == {"b.jpg": ["x", "y"]}
+    with pytest.raises(TableError, match="no name of an image is among the keys 'text'"):
+        read(tmp_path, [{"data": {"text": "hello"}, "annotations": []}])
+
+
+def point(name: str, x: float, y: float, **changes: Any) -> dict[str, Any]:
+    region = choice(name, kind="keypointlabels") | {"original_width": 200, "original_height": 50}
+    region["value"] |= {"x": x, "y": y, "width": 0.5}
+    return region | changes
+
+
+def test_keypoints_in_percent_are_points_in_pixels_and_missing_ones_are_unknown(tmp_path: Path) -> None:
+    tasks = [
+        task("a.jpg", [point("nose", 50, 10), point("tail", 0, 100)]),
+        task("b.jpg", [point("tail", 25, 50)]),
+        task("c-d.jpg", []),
+    ]
+    source = read(tmp_path, tasks, unit="pixels")
+    assert source.names == ("nose", "tail")
+    assert np.array_equal(source.targets, [[[100, 5], [0, 50]], [[np.nan, np.nan], [50, 25]]], equal_nan=True)
+    assert dict(source.left_out) == {"c-d.jpg": "without keypoints"}
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([[point("nose", 1, 2), point("nose", 3, 4)]], "line 2: 'a.jpg' has 'nose' twice; a point has one place"),
+        ([[point("nose", 1, 2)], [point("nose", 3, 4)]], "'a.jpg' has the points of 2 annotations; keep one"),
+        ([[point("nose", 1, 2, original_width=None)]], "a keypoint needs 'x' and 'y' in percent, and 'original_width'"),
+    ],
+)
+def test_keypoints_that_do_not_say_one_place_are_an_error(results: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=said):
+        read(tmp_path, [task("a.jpg", *results)])
+
+
+MIN = {"annotation_id": 1, "annotator": 1, "created_at": "2026", "updated_at": "2026", "lead_time": 1.5, "id": 7}
+
+
+def test_json_min_has_a_key_for_each_control(tmp_path: Path) -> None:
+    tasks = [
+        MIN | {"image": "/data/upload/1/01234567-a.jpg", "tags": {"choices": ["x", "y"]}},
+        MIN | {"image": "b.jpg", "tags": "y"},
+        MIN | {"image": "c-d.jpg"},
+    ]
+    assert labels(read(tmp_path, tasks)) == {"a.jpg": ["x", "y"], "b.jpg": ["y"], "c-d.jpg": []}
+    boxes = [
+        MIN | {"image": "a.jpg", "box": [{"x": 1, "rectanglelabels": ["cat"]}, {"x": 2, "rectanglelabels": ["dog"]}]}
+    ]
+    assert labels(read(tmp_path, boxes)) == {"a.jpg": ["cat", "dog"]}
+
+
+def test_csv_has_a_column_for_each_control(tmp_path: Path) -> None:
+    images(tmp_path, "a.jpg", "b.jpg")
+    text = (
+        "annotation_id,annotator,choice,created_at,id,image,lead_time,updated_at\n"
+        '1,1,"{""choices"": [""x"", ""y""]}",2026,1,/data/upload/1/01234567-a.jpg,1,2026\n'
+        "2,1,y,2026,2,b.jpg,1,2026\n"
+    )
+    assert labels(read_source(write_text(tmp_path / "x.csv", text))) == {"a.jpg": ["x", "y"], "b.jpg": ["y"]}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ([task("a.jpg", [choice("x", "y")]), 5], "line .*: a list of tasks was expected, each an object"),
+        ([task("a.jpg", [choice("x", "y")]), {"data": {"image": "b.jpg"}}], "a task has no 'data' or no 'annotations'"),
+    ],
+)
+def test_a_broken_task_is_an_error_with_its_line(tasks: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=said):
+        read(tmp_path, tasks)
+
+
+def test_a_file_in_which_nothing_is_labelled_is_an_error_that_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no image with labels; images that are left out, not labelled yet: 1"):
+        read(tmp_path, [task("a.jpg")])

@@ -1,0 +1,141 @@
+"""Which format a file or a folder has: found by looking inside, said, and an error where two are equally likely."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eyebright.errors import InputError
+from eyebright.sources.read import read_source
+from eyebright.sources.recognise import recognise
+from eyebright.sources.registry import FORMATS, format_named
+from support.label_files import images, labels, parts, write_json, write_text
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [{"image_id": 1, "category_id": 7}],
+    "categories": [{"id": 7, "name": "cat"}],
+}
+
+
+def coco(*files: str) -> dict[str, Any]:
+    return COCO | {
+        "images": [{"id": i, "file_name": file} for i, file in enumerate(files)],
+        "annotations": [{"image_id": i, "category_id": 7} for i in range(len(files))],
+    }
+
+
+def test_each_format_has_a_name_of_its_own_and_recognises_something() -> None:
+    assert len({each.name for each in FORMATS}) == len(FORMATS)
+    assert all(each.recognises_file or each.recognises_folder for each in FORMATS)
+
+
+def test_the_format_of_a_file_is_found_whatever_its_extension(tmp_path: Path) -> None:
+    images(tmp_path, "a.jpg", "b.jpg")
+    assert recognise(write_json(tmp_path / "x.txt", COCO)).format.name == "coco"
+    assert recognise(write_text(tmp_path / "x.dat", "file,label\na.jpg,cat\n")).format.name == "table"
+
+
+def test_a_folder_holds_the_files_of_one_format_beside_its_images(tmp_path: Path) -> None:
+    root = images(tmp_path, "images/a.jpg", "images/b.jpg")
+    write_json(root / "annotations" / "instances.json", COCO)
+    write_text(root / "README.txt", "a, b\nc\n")
+    source = read_source(root)
+    assert labels(source) == {"images/a.jpg": ["cat"]}
+    assert source.messages[0] == "'instances.json' is read as COCO"
+
+
+def test_files_named_after_parts_are_the_split(tmp_path: Path) -> None:
+    root = images(tmp_path, *(f"photos/{name}.jpg" for name in "abc"))
+    for name, file in (("train2017", "a"), ("val2017", "b"), ("test", "c")):
+        write_json(root / "annotations" / f"instances_{name}.json", coco(f"{file}.jpg"))
+    source = read_source(root)
+    assert parts(source) == {"photos/a.jpg": "train", "photos/b.jpg": "valid", "photos/c.jpg": "test"}
+    assert "the names of files or folders give the split: train 1, valid 1, test 1" in source.messages
+
+
+def test_folders_named_after_parts_are_the_split_and_equal_names_in_them_are_different_images(tmp_path: Path) -> None:
+    root = images(tmp_path, "train/a.jpg", "valid/a.jpg")
+    for part in ("train", "valid"):
+        write_json(root / part / "_annotations.coco.json", coco("a.jpg"))
+    assert parts(read_source(root)) == {"train/a.jpg": "train", "valid/a.jpg": "valid"}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("instances.json", "keypoints.json"), "several label files, 'instances.json', 'keypoints.json'; give the one"),
+        (("x.json", "x_train.json"), r"only some are named after a part \(train, valid, test\)"),
+    ],
+)
+def test_label_files_that_do_not_belong_together_are_an_error(
+    names: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    root = images(tmp_path, "a.jpg")
+    for name in names:
+        write_json(root / name, COCO)
+    with pytest.raises(InputError, match=said):
+        read_source(root)
+
+
+def test_two_readings_that_are_equally_good_are_an_error_that_shows_both(tmp_path: Path) -> None:
+    root = images(tmp_path, "cat/a.jpg", "dog/b.jpg")
+    write_text(root / "labels.csv", "file,label\ncat/a.jpg,old\ndog/b.jpg,new\n")
+    with pytest.raises(InputError, match=r"in 2 ways: 'labels.csv' as a table \(`format='table'`\); or class folders"):
+        read_source(root)
+    assert labels(read_source(root, format="table")) == {"cat/a.jpg": "old", "dog/b.jpg": "new"}
+    assert labels(read_source(root, format="folders")) == {"cat/a.jpg": "cat", "dog/b.jpg": "dog"}
+
+
+def test_a_format_that_says_more_is_taken_before_class_folders_and_tables(tmp_path: Path) -> None:
+    root = images(tmp_path, "left/a.jpg", "right/b.jpg")
+    write_text(root / "sizes.csv", "file,width\na.jpg,8\n")
+    write_json(root / "x.json", coco("a.jpg", "b.jpg"))
+    assert labels(read_source(root)) == {"left/a.jpg": ["cat"], "right/b.jpg": ["cat"]}
+    assert set(labels(read_source(root, format="folders")).values()) == {"left", "right"}
+
+
+def test_a_format_that_is_not_known_says_what_the_file_looks_like_and_what_is_known(tmp_path: Path) -> None:
+    for value, looks_like in (
+        ({"a": 1, "b": []}, "a JSON object with the keys 'a', 'b'"),
+        ([{"c": 1}], "a JSON list of objects with the keys 'c'"),
+        ([], "a JSON list"),
+    ):
+        path = write_json(tmp_path / "x.json", value)
+        with pytest.raises(
+            InputError, match=rf"x.json' looks like {looks_like}, which is no format .* coco \(JSON with"
+        ):
+            read_source(path)
+    with pytest.raises(InputError, match="looks like XML of 'svg', which is no format that is known"):
+        read_source(write_text(tmp_path / "x.xml", '<?xml version="1.0"?><!-- a --><svg></svg>'))
+
+
+def test_the_format_that_is_asked_for_is_read_or_an_error(tmp_path: Path) -> None:
+    root = images(tmp_path, "a.jpg")
+    with pytest.raises(InputError, match="there is no `format='cocoa'`. Did you mean 'coco'"):
+        read_source(root, format="cocoa")
+    with pytest.raises(
+        InputError, match="has no file of `format='coco'`: JSON with 'images', .*; give the file itself"
+    ):
+        read_source(root, format="coco")
+    assert format_named("coco").title == "COCO"
+
+
+def test_an_option_that_the_format_does_not_take_is_an_error(tmp_path: Path) -> None:
+    path = write_json(images(tmp_path, "a.jpg") / "x.json", COCO)
+    with pytest.raises(InputError, match="is COCO, which has no use for `delimiter`; leave it out"):
+        read_source(path, delimiter=";")
+
+
+def test_a_file_for_each_image_is_not_looked_at_as_a_label_file(tmp_path: Path) -> None:
+    root = images(tmp_path, "cat/a.jpg", "dog/b.jpg")
+    write_text(root / "cat" / "a.json", "{")
+    for i in range(30):
+        write_json(root / "dog" / f"{i}.json", COCO)
+    assert recognise(root).format.name == "folders"
+
+
+def test_how_a_source_was_read_reads_it_again(tmp_path: Path) -> None:
+    path = write_json(images(tmp_path, "a.jpg") / "x.json", COCO)
+    source = read_source(path, format="coco")
+    assert read_source(**source.read_options).messages == source.messages

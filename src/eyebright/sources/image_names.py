@@ -28,15 +28,13 @@ class ImageNames:
 
     def __init__(self, folder: Path, label_file: Path) -> None:
         self._folder, self._label_file = folder, label_file
-        parent = label_file.parent
-        inner = parent.relative_to(folder).as_posix() if parent.is_relative_to(folder) else "."
-        self._beside = "" if inner == "." else f"{inner}/"
+        self._beside = self._inner(label_file)
         self._index: dict[str, list[str]] | None = None
         self._elsewhere: tuple[int, str, str] = (0, "", "")
         self._outside: tuple[int, str] = (0, "")
         self._missing: tuple[int, str] = (0, "")
 
-    def find(self, *names: str, line: int | None = None) -> str:
+    def find(self, *names: str, line: int | None = None, beside: Path | None = None) -> str:
         """The path of the image, relative to the folder, with forward slashes.
 
         A name that no file has is returned as it is, without the address; reading the images reports it.
@@ -44,10 +42,13 @@ class ImageNames:
         Args:
             names: the name in the label file, and other names that the image may have, the likelier first.
             line: of the label file, for an error.
+            beside: the label file of this image, where each image has its own.
 
         Raises:
             TableError: the name is empty, or several images may be meant.
         """
+        if beside is not None:
+            self._label_file, self._beside = beside, self._inner(beside)
         plain = [_plain(name) for name in names]
         if not plain[0]:
             raise self._error("an image has no name", line)
@@ -85,6 +86,12 @@ class ImageNames:
             )
         return messages
 
+    def _inner(self, label_file: Path) -> str:
+        """The folder of a label file relative to that of the images, with a slash; empty where it is not in it."""
+        parent = label_file.parent
+        inner = parent.relative_to(self._folder).as_posix() if parent.is_relative_to(self._folder) else "."
+        return "" if inner == "." else f"{inner}/"
+
     def _exists(self, path: str) -> bool:
         try:
             return os.path.isfile(self._folder / path)  # noqa: PTH113 - Path.is_file raises for some names
@@ -109,6 +116,9 @@ class ImageNames:
     def _in_any_folder(self, names: Sequence[str], line: int | None) -> str:
         for name in names:
             if files := self._indexed(name):
+                own = self._label_file.parent.name  # Annotations/train/1.xml is of images/train/1.jpg
+                near = [file for file in files if PurePosixPath(file).parent.name == own] if len(files) > 1 else []
+                files = near if len(near) == 1 else files
                 if len(files) > 1:
                     raise self._error(
                         f"'{names[0]}' may be '{files[0]}' or '{files[1]}' in '{self._folder}'; name the folder of the"

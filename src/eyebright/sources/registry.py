@@ -7,11 +7,14 @@ Formats that say more stand before those that say less; the order has no other m
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.format import Format
-from eyebright.sources.formats import coco, folders, label_studio, table
+from eyebright.sources.formats import coco, folders, label_studio, labelme, table, voc, yolo
 
 FORMATS: tuple[Format, ...] = (
     coco.FORMAT,
+    voc.FORMAT,
+    yolo.FORMAT,
     label_studio.FORMAT,
+    labelme.FORMAT,
     folders.PTS,
     table.FORMAT,
     folders.CLASSES,

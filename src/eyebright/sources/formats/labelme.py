@@ -1,0 +1,135 @@
+"""LabelMe: a JSON file for each image, with shapes that have labels, or with flags of the image.
+
+A flag that is false says that the image does not have the label. Shapes that are single points, each label once in an
+image, are read as points.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from eyebright.errors import InputError, TableError, os_reason
+from eyebright.io.files import FolderContent, folder_listing
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.image_names import ImageNames
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.source import Source
+
+_IGNORE = "__ignore__"  # the first of the flags in LabelMe's own example
+
+
+class _Annotation(NamedTuple):
+    """What a file says: the path of its image, the flags, and (label, kind, first point) of each shape."""
+
+    file: str
+    flags: dict[str, bool]
+    shapes: list[tuple[str, str, tuple[float, float]]]
+
+
+def recognises(folder: Path, content: FolderContent) -> bool:
+    """True for a folder in which a JSON file has ``shapes`` and an ``imagePath``."""
+    return any(_is_labelme(file) for file in _json_files(content)[:3])
+
+
+def read(request: ReadRequest) -> Source:
+    """The images with their flags, or the labels of their shapes, as labels; or with their points.
+
+    Raises:
+        TableError: a file is broken.
+        InputError: there are flags and shapes, or no image.
+    """
+    names = ImageNames(request.root, request.path)
+    files = [file for file in _json_files(folder_listing(request.path)) if _is_labelme(file)]
+    found = [_annotation(file, names) for file in files]
+    asked = None if request.kind is None else request.kind.form
+    use_flags = _uses_flags(request, found)
+    if not use_flags and asked in (None, "points") and _are_points(found):
+        return _points(request, found, names.messages())
+    rows = LabelRows(request.path)
+    for file, flags, shapes in found:
+        if flags.get(_IGNORE):
+            rows.leave_out(file, f"marked {_IGNORE}")
+            continue
+        rows.add(file, [name for name, on in flags.items() if on] if use_flags else [label for label, _, _ in shapes])
+    declared = {name for _, flags, _ in found for name in flags} if use_flags else set[str]()
+    return rows.source(request, messages=names.messages(), declared=declared, may_be_single=use_flags)
+
+
+def _json_files(content: FolderContent) -> list[Path]:
+    return [file for file in content.others if file.suffix.lower() == ".json"]
+
+
+def _is_labelme(path: Path) -> bool:
+    outline = LabelFile(path).json
+    return outline is not None and {"shapes", "imagePath"} <= set(outline.keys)
+
+
+def _annotation(path: Path, names: ImageNames) -> _Annotation:
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        reason = f"line {error.lineno} ({error.msg})" if isinstance(error, json.JSONDecodeError) else "its content"
+        raise TableError(f"'{path}' is no valid JSON at {reason}; is the file cut off? save it again") from None
+    except OSError as error:
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+    image, flags = content.get("imagePath"), content.get("flags") or {}
+    if not isinstance(image, str) or not isinstance(flags, dict):
+        raise TableError(f"'{path}': 'imagePath' is a text and 'flags' an object; save it again with LabelMe")
+    shapes: list[tuple[str, str, tuple[float, float]]] = []
+    for shape in content.get("shapes") or ():
+        try:
+            x, y = (shape.get("points") or [[math.nan, math.nan]])[0]
+            shapes.append((str(shape["label"]).strip(), str(shape.get("shape_type")), (float(x), float(y))))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise TableError(f"'{path}': a shape has no label, or points that are no numbers; correct it") from None
+    file = names.find(image, path.stem, beside=path)
+    return _Annotation(file, cast("dict[str, bool]", flags), shapes)
+
+
+def _uses_flags(request: ReadRequest, found: Sequence[_Annotation]) -> bool:
+    """True if the flags are the labels, False if the shapes are: what was asked for, or what there is."""
+    choice = {"flags": True, "shapes": False}
+    if request.labels:
+        if len(request.labels) > 1 or request.labels[0] not in choice:
+            raise InputError("`labels` of LabelMe is 'flags' or 'shapes'")
+        return choice[request.labels[0]]
+    has_flags = any(on for one in found for name, on in one.flags.items() if name != _IGNORE)
+    has_shapes = any(one.shapes for one in found)
+    if has_flags and has_shapes:
+        raise InputError(
+            f"'{request.path}' has flags of images and shapes with labels: `labels='flags'` reads the flags, "
+            "`labels='shapes'` the shapes"
+        )
+    return has_flags or not has_shapes
+
+
+def _are_points(found: Sequence[_Annotation]) -> bool:
+    """True if every shape is a point, and no image has a label twice."""
+    each = [[label for label, _, _ in one.shapes] for one in found if one.shapes]
+    is_point = all(kind == "point" for one in found for _, kind, _ in one.shapes)
+    return bool(each) and is_point and all(len(set(labels)) == len(labels) for labels in each)
+
+
+def _points(request: ReadRequest, found: Sequence[_Annotation], messages: list[str]) -> Source:
+    order = list(dict.fromkeys(label for one in found for label, _, _ in one.shapes))
+    missing = (math.nan, math.nan)
+    places = [{label: xy for label, _, xy in one.shapes} for one in found if one.shapes]
+    points = np.array([[place.get(name, missing) for name in order] for place in places], dtype=np.float64)
+    left_out = {one.file: "without points" for one in found if not one.shapes}
+    files = [one.file for one in found if one.shapes]
+    return point_source(request, files, points, names=order, messages=messages, left_out=left_out)
+
+
+FORMAT = Format(
+    name="labelme",
+    title="LabelMe",
+    looks_like="a folder with a JSON file for each image that has 'shapes' and 'imagePath'",
+    read=read,
+    recognises_folder=recognises,
+    options=("images", "labels"),
+)

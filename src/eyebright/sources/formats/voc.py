@@ -1,0 +1,91 @@
+"""Pascal VOC: an XML file ``annotation`` for each image, and the parts in ``ImageSets/Main``.
+
+The labels of an image are the names of its objects; those of their parts (head, hand) are none. A label whose objects
+are all ``difficult`` is unknown, as in the challenge's own lists, where it is neither 1 nor -1.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eyebright.errors import InputError, TableError, os_reason
+from eyebright.io.files import FolderContent, folder_listing
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.image_names import ImageNames
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.rows import LabelRows
+from eyebright.sources.source import Source
+from eyebright.sources.xml_file import text_of, xml_elements
+from eyebright.types import Part
+
+_LISTS: dict[str, Part] = {"trainval": "train", "train": "train", "val": "valid", "test": "test"}
+"""The lists in ImageSets/Main with their parts; a later one overrides an earlier one."""
+
+
+def recognises(folder: Path, content: FolderContent) -> bool:
+    """True for a folder in which an XML file holds an ``annotation``."""
+    return any(LabelFile(file).xml_root == "annotation" for file in _xml_files(content)[:3])
+
+
+def read(request: ReadRequest) -> Source:
+    """The images with the names of their objects as labels.
+
+    Raises:
+        TableError: a file is broken, or holds no annotation.
+        InputError: there is no image.
+    """
+    content = folder_listing(request.path)
+    parts = _parts(content.others)
+    names = ImageNames(request.root, request.path)
+    rows = LabelRows(request.path)
+    seen: set[str] = set()
+    for path in _xml_files(content):
+        name, sure, difficult = _annotation(path)
+        file = names.find(name or path.stem, path.stem, beside=path)
+        seen.add(Path(file).stem)
+        part = parts.get(path.stem) or parts.get(Path(file).stem)
+        rows.add(file, sure, unknown=difficult - sure, part=part)
+    for image in folder_listing(request.root).images:
+        if image.stem not in seen:
+            rows.leave_out(image.relative_to(request.root).as_posix(), "without an XML file")
+    return rows.source(request, messages=names.messages())
+
+
+def _xml_files(content: FolderContent) -> list[Path]:
+    return [file for file in content.others if file.suffix.lower() == ".xml"]
+
+
+def _annotation(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
+    """(name of the image, labels, labels of difficult objects)."""
+    for element in xml_elements(path, ("annotation",)):
+        objects = element.findall("object")
+        labels = [(text_of(one, "name"), text_of(one, "difficult") == "1") for one in objects]
+        if any(not label for label, _ in labels):
+            raise TableError(f"'{path}': an object has no name; give it one, or remove it")
+        sure = frozenset(label for label, is_difficult in labels if not is_difficult)
+        difficult = frozenset(label for label, is_difficult in labels if is_difficult)
+        return text_of(element, "filename"), sure, difficult
+    raise InputError(f"'{path}' holds no 'annotation' of Pascal VOC; take it out of the folder")
+
+
+def _parts(files: Sequence[Path]) -> dict[str, Part]:
+    """The part of each image by its name without extension."""
+    lists = {file.stem: file for file in files if file.suffix == ".txt" and file.parts[-3:-1] == ("ImageSets", "Main")}
+    parts: dict[str, Part] = {}
+    for name, part in _LISTS.items():
+        if name in lists:
+            try:
+                text = lists[name].read_text(encoding="utf-8")
+            except (OSError, ValueError) as error:
+                raise TableError(f"cannot read '{lists[name]}': {os_reason(error)}") from None
+            parts |= {line.split()[0]: part for line in text.splitlines() if line.strip()}
+    return parts
+
+
+FORMAT = Format(
+    name="voc",
+    title="Pascal VOC",
+    looks_like="a folder with an XML file 'annotation' for each image",
+    read=read,
+    recognises_folder=recognises,
+    options=("images",),
+)

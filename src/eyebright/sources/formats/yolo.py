@@ -1,0 +1,181 @@
+"""YOLO: a text file for each image, with a row for each object that begins with the number of its class.
+
+``data.yaml`` names the classes and the folders of the parts. The text file of ``images/train/1.jpg`` is
+``labels/train/1.txt``, or lies beside the image; an image without one has no object.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from eyebright.errors import InputError, TableError, listing, os_reason
+from eyebright.io.files import FolderContent, folder_listing
+from eyebright.sources.cells import is_number
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.parts import part_of
+from eyebright.sources.rows import LabelRows
+from eyebright.sources.simple_yaml import read_simple_yaml
+from eyebright.sources.source import Source
+from eyebright.types import Part
+
+_PARTS: dict[str, Part] = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
+_YAML = (".yaml", ".yml")
+_NAMES = ("classes.txt", "obj.names", "data.names")
+"""Files with the name of a class on each line, where there is no ``data.yaml``."""
+
+
+def recognises_file(file: LabelFile) -> bool:
+    """True for YAML with ``names`` and the folders of parts."""
+    keys = {line.split(b":")[0].strip() for line in file.head.splitlines() if b":" in line}
+    return file.suffix in _YAML and b"names" in keys and bool({b"train", b"val"} & keys)
+
+
+def recognises_folder(folder: Path, content: FolderContent) -> bool:
+    """True for a folder with such a YAML file, or whose images have text files with rows of five numbers and more."""
+    if any(recognises_file(LabelFile(file)) for file in content.others if file.suffix.lower() in _YAML):
+        return True
+    return any(_is_label_file(_label_path(image)) for image in content.images[:20])
+
+
+def read(request: ReadRequest) -> Source:
+    """The images with the classes of their objects as labels.
+
+    Raises:
+        TableError: a file is broken, or a row has a class that has no name.
+        InputError: there is no image, or several YAML files.
+    """
+    yaml = _yaml_file(request.path)
+    settings = {} if yaml is None else read_simple_yaml(yaml)
+    root = request.path if request.path.is_dir() else request.folder
+    classes = _classes(settings.get("names"), yaml) or _listed_classes(root)
+    found = _by_settings(root, settings, yaml) if yaml is not None else _by_folders(root)
+    rows = LabelRows(request.path)
+    without = 0
+    for image, part in found:
+        path = _label_path(image)
+        without += not path.is_file()
+        rows.add(image.relative_to(root).as_posix(), _labels(path, classes), part=part)
+    messages = [f"images without a text file, which have no object: {without}"] if without else []
+    if not classes:
+        messages.append("no file names the classes, so that they are called by their numbers")
+    return rows.source(request, messages=messages, declared=classes.values())
+
+
+def _yaml_file(path: Path) -> Path | None:
+    if not path.is_dir():
+        return path
+    files = [file for file in folder_listing(path).others if recognises_file(LabelFile(file))]
+    if len(files) > 1:
+        names = listing(file.relative_to(path).as_posix() for file in files)
+        raise InputError(f"'{path}' has several YAML files, {names}; give the one that is meant")
+    return files[0] if files else None
+
+
+def _classes(names: Any, yaml: Path | None) -> dict[str, str]:
+    """The name of each class by its number; empty where there are none."""
+    if isinstance(names, Mapping):
+        return {str(key): str(value) for key, value in names.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(names, list):
+        return {str(i): str(name) for i, name in enumerate(names)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if yaml is not None:
+        raise TableError(f"'{yaml}': 'names' is a list of the classes, or their names by number")
+    return {}
+
+
+def _listed_classes(root: Path) -> dict[str, str]:
+    for name in _NAMES:
+        for file in (root / name, root / "labels" / name):
+            if file.is_file():
+                lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+                return {str(i): line for i, line in enumerate(lines) if line}
+    return {}
+
+
+def _by_settings(root: Path, settings: Mapping[str, Any], yaml: Path) -> list[tuple[Path, Part | None]]:
+    """(image, part) of all images in the folders or lists that the YAML file names."""
+    found: dict[Path, Part | None] = {}
+    for key, part in _PARTS.items():
+        value = settings.get(key) or ()
+        for place in (value,) if isinstance(value, str) else value:
+            for image in _images(root, str(settings.get("path", "")), str(place), key, yaml):
+                if found.setdefault(image, part) != part:
+                    raise TableError(f"'{yaml}': image '{image}' is in '{key}' and in another part; keep one of them")
+    return sorted(found.items())
+
+
+def _images(root: Path, base: str, place: str, key: str, yaml: Path) -> Sequence[Path]:
+    """The images of a folder, or of a text file with their names; never of a folder outside of the root."""
+    for path in (os.path.join(base, place), place):  # noqa: PTH118 - normpath below
+        inner = PurePosixPath(os.path.normpath(path).replace(os.sep, "/"))
+        parts = [part for part in inner.parts if part not in ("..", "/")]
+        for i in range(len(parts)):  # the folder of the data may have another name here
+            there = root.joinpath(*parts[i:])
+            if there.is_dir():
+                return folder_listing(there).images
+            if there.is_file() and there.suffix == ".txt":
+                names = there.read_text(encoding="utf-8").split("\n")
+                return [root / os.path.normpath(name.strip()) for name in names if name.strip()]
+    raise TableError(f"'{yaml}': '{key}' is '{place}', and there is no such folder in '{root}'; correct it")
+
+
+def _by_folders(root: Path) -> list[tuple[Path, Part | None]]:
+    """(image, part) of all images; the first folder that is called like a part says it."""
+    images = folder_listing(root).images
+    parts: list[Part | None] = [
+        next((part for name in image.relative_to(root).parts[:-1] if (part := part_of(name))), None) for image in images
+    ]
+    return list(zip(images, parts, strict=True))
+
+
+def _label_path(image: Path) -> Path:
+    """The text file of an image: in ``labels`` instead of the last ``images`` of its path, or beside it."""
+    beside = image.with_suffix(".txt")
+    folders = [i for i, part in enumerate(image.parts[:-1]) if part == "images"]
+    if not folders:
+        return beside
+    inner = Path(*image.parts[: folders[-1]], "labels", *image.parts[folders[-1] + 1 :]).with_suffix(".txt")
+    return inner if inner.is_file() or not beside.is_file() else beside
+
+
+def _is_label_file(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            rows = [line.split() for line in file.read(2000).split(b"\n")[:3] if line.strip()]
+    except OSError:
+        return False
+    return bool(rows) and all(len(row) >= 5 and row[0].isdigit() and is_number(row[1].decode("latin1")) for row in rows)
+
+
+def _labels(path: Path, classes: Mapping[str, str]) -> set[str]:
+    """The classes of the objects in a text file; none where there is no file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+    labels: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        if not (cells := line.split()):
+            continue
+        if not cells[0].isdecimal() or not all(map(is_number, cells[1:])):
+            raise TableError(
+                f"'{path}' line {number}: the number of a class and numbers were expected, got '{line[:60]}'"
+            )
+        key = str(int(cells[0]))
+        if classes and key not in classes:
+            raise TableError(f"'{path}' line {number}: class {key} has no name; there are {len(classes)} names")
+        labels.add(classes.get(key, key))
+    return labels
+
+
+FORMAT = Format(
+    name="yolo",
+    title="YOLO",
+    looks_like="data.yaml with 'names', or a text file for each image with rows of numbers",
+    read=read,
+    recognises_file=recognises_file,
+    recognises_folder=recognises_folder,
+)

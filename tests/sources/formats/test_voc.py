@@ -1,0 +1,73 @@
+"""Pascal VOC: difficult objects are unknown, parts of objects are no labels, ImageSets are the split."""
+
+from pathlib import Path
+
+import pytest
+
+from eyebright.errors import InputError, TableError
+from eyebright.sources.read import read_source
+from support.label_files import images, labels, parts, write_text
+
+
+def annotation(filename: str, *objects: str) -> str:
+    inner = "".join(
+        f"<object><name>{name.rstrip('?')}</name><difficult>{int(name.endswith('?'))}</difficult>"
+        "<part><name>head</name></part></object>"
+        for name in objects
+    )
+    return f"<annotation>\n<filename>{filename}</filename>\n{inner}\n</annotation>\n"
+
+
+def voc(root: Path) -> Path:
+    images(root, *(f"JPEGImages/{name}.jpg" for name in "abcd"))
+    for name, objects in {"a": ("cat", "dog?"), "b": ("dog", "dog?"), "c": ()}.items():
+        write_text(root / "Annotations" / f"{name}.xml", annotation(f"{name}.jpg", *objects))
+    return root
+
+
+def test_difficult_objects_alone_are_unknown_and_parts_of_objects_are_no_labels(tmp_path: Path) -> None:
+    source = read_source(voc(tmp_path))
+    assert labels(source) == {"JPEGImages/a.jpg": ["cat", "dog?"], "JPEGImages/b.jpg": ["dog"], "JPEGImages/c.jpg": []}
+    assert dict(source.left_out) == {"JPEGImages/d.jpg": "without an XML file"}
+    assert source.part is None
+    assert "labels that are unknown, neither yes nor no, and masked: 1 cells of 3 images" in source.messages
+
+
+def test_the_lists_of_image_sets_are_the_split_and_those_of_classes_are_not(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    for name, text in {"trainval": "a\nb\n", "val": "b\n", "test": "c\n", "cat_test": "a 1\n"}.items():
+        write_text(root / "ImageSets" / "Main" / f"{name}.txt", text)
+    assert list(parts(read_source(root)).values()) == ["train", "valid", "test"]
+
+
+def test_the_folder_of_the_annotations_is_read_with_the_folder_of_the_images(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    assert set(labels(read_source(root / "Annotations", images=root / "JPEGImages"))) == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+def test_xml_files_beside_images_are_read_whatever_name_they_give(tmp_path: Path) -> None:
+    root = images(tmp_path, "train/a.jpg", "valid/a.jpg")
+    write_text(root / "train" / "a.xml", annotation("renamed.png", "cat"))
+    write_text(root / "valid" / "a.xml", annotation("a.jpg", "dog"))
+    assert labels(read_source(root)) == {"train/a.jpg": ["cat"], "valid/a.jpg": ["dog"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<annotation>\n<object>", r"b.xml' line 2 is no valid XML: .*; is the file cut off"),
+        (annotation("b.jpg", ""), r"b.xml': an object has no name"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotation></annotation>', "declares XML entities, which are not read"),
+    ],
+)
+def test_a_broken_file_is_an_error_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    write_text(root / "Annotations" / "b.xml", text)
+    with pytest.raises(TableError, match=said):
+        read_source(root)
+
+
+def test_xml_of_another_kind_among_the_annotations_is_an_error(tmp_path: Path) -> None:
+    write_text(voc(tmp_path) / "Annotations" / "d.xml", "<svg></svg>")
+    with pytest.raises(InputError, match=r"d.xml' holds no 'annotation' of Pascal VOC; take it out"):
+        read_source(tmp_path)

@@ -7,7 +7,22 @@ Formats that say more stand before those that say less; the order has no other m
 
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.format import Format
-from eyebright.sources.formats import coco, folders, label_studio, labelme, table, voc, yolo
+from eyebright.sources.formats import (
+    automl,
+    azure_ml,
+    coco,
+    create_ml,
+    custom_vision,
+    cvat,
+    folders,
+    label_studio,
+    labelme,
+    table,
+    vertex,
+    via,
+    voc,
+    yolo,
+)
 
 FORMATS: tuple[Format, ...] = (
     coco.FORMAT,
@@ -15,6 +30,13 @@ FORMATS: tuple[Format, ...] = (
     yolo.FORMAT,
     label_studio.FORMAT,
     labelme.FORMAT,
+    via.FORMAT,
+    cvat.FORMAT,
+    create_ml.FORMAT,
+    custom_vision.FORMAT,
+    azure_ml.FORMAT,
+    automl.FORMAT,
+    vertex.FORMAT,
     folders.PTS,
     table.FORMAT,
     folders.CLASSES,

@@ -93,7 +93,9 @@ def test_unreadable_images_are_an_error_with_their_number_or_skipped(tmp_path: P
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_if_all_images_of_a_table_are_missing_the_error_suggests_images(tmp_path: Path, skip_bad: bool) -> None:
     images(tmp_path / "photos", "1.png", "2.png")
-    (tmp_path / "labels.csv").write_text("fname,labels\n1.png,a\n2.png,b\n")
+    table = tmp_path / "tables" / "labels.csv"
+    table.parent.mkdir()
+    table.write_text("fname,labels\n1.png,a\n2.png,b\n")
     with pytest.raises(InputError, match=r"none of the 2 .* line 2\): there is no such file; `images` is the folder"):
-        readable(table_source(tmp_path / "labels.csv"), skip_bad=skip_bad)
-    assert len(readable(table_source(tmp_path / "labels.csv", images=tmp_path / "photos"), skip_bad=skip_bad)) == 2
+        readable(table_source(table), skip_bad=skip_bad)
+    assert len(readable(table_source(table, images=tmp_path / "photos"), skip_bad=skip_bad)) == 2

@@ -28,6 +28,7 @@ def reading(source: Source) -> dict[str, Any]:
     - ``classes``: the labels that images have, sorted; ``unused``: those that are declared and that no image has.
     - ``count``: how many images; ``split``: how many in each part, None where the data do not say.
     - ``unknown``: how many labels, points or numbers of images are unknown; ``unknown_cells``: the labels by image.
+      Labels that no image has are in neither.
     - ``rows``: by image its labels, points ([x, y] or None) or numbers, in the order of the data. An image is called by
       its path: the folder as it was given, and the path below it.
     - ``split_of``, ``groups``: the part and the group of each image that has one.
@@ -57,7 +58,9 @@ def reading(source: Source) -> dict[str, Any]:
         result["unknown"] = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
         result["numbers" if form == "numbers" else "points"] = list(source.names) or None
     else:
-        cells = {path: sorted(_unknown(one)) for path, one in zip(paths, source.targets, strict=True) if _unknown(one)}
+        used = set(result["classes"])
+        named = zip(paths, source.targets, strict=True)
+        cells = {path: sorted(found) for path, one in named if (found := _unknown(one) & used)}
         result |= {"unknown_cells": cells, "unknown": sum(map(len, cells.values()))}
     if form == "points":
         pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]

@@ -5,8 +5,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from eyebright.errors import TableError
 from eyebright.io.files import IMAGE_EXTENSIONS
+from eyebright.sources.image_names import ImageNames
 from eyebright.sources.text_table import Strings, TextTable
+
+_LOOKED_UP = 1000  # names of a table whose files are looked for; if these are there, so are the others
 
 
 def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
@@ -46,6 +50,32 @@ def with_extensions(table: TextTable, folder: Path, names: Strings) -> Strings:
     return found
 
 
+def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[Strings, list[str]]:
+    """(names, messages): where some images are not where their names say, they are searched in the folders inside.
+
+    Args:
+        table: the label file, for messages.
+        folder: that the names are relative to.
+        names: the names of the images, with forward slashes.
+
+    Raises:
+        TableError: several images may be meant; the message names the line.
+    """
+    step = max(len(names) // _LOOKED_UP, 1)
+    sample = [row for row in range(0, len(names), step) if not _is_file(folder, names[row])]
+    finder = ImageNames(folder, folder / "labels")
+    if not any(_is_file(folder, _found(table, finder, names[row], row)) for row in sample):
+        return names, []  # all are there, or none: reading the images reports those that are missing
+    found = names.copy()
+    for row, name in enumerate(names.tolist()):
+        if not _is_file(folder, name) and _is_file(folder, path := _found(table, finder, name, row)):
+            found[row] = path
+    moved = np.flatnonzero(found != names)
+    first = int(moved[0])
+    example = f"'{names[first]}' is '{found[first]}'"
+    return found, [f"images found in another folder than the table says: {len(moved)} ({example})"]
+
+
 def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]:
     """A sentence about names that lead out of the folder of images, by ``..`` or as absolute paths; none without any.
 
@@ -66,8 +96,24 @@ def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]
     ]
     if not rows:
         return []
-    example = f"'{names[rows[0]]}' in line {table.lines[rows[0]]}"
+    line = int(table.lines[rows[0]])
+    where = table.place(line) if table.files else f"line {line}"
+    example = f"'{names[rows[0]]}' in {where}"
     return [f"images outside of the folder '{folder}', which are read as well: {len(rows)} of {len(names)} ({example})"]
+
+
+def _found(table: TextTable, finder: ImageNames, name: str, row: int) -> str:
+    try:
+        return finder.find(name)
+    except TableError as error:
+        raise table.error(str(error).split(": ", 1)[1], line=int(table.lines[row])) from None
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    try:
+        return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for some names
+    except ValueError:
+        return False
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from eyebright.io.files import FolderContent
 from eyebright.sources.forms import Kind
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
+from eyebright.sources.targets import CellOptions
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ReadRequest:
         images: the folder of the images; None: it is ``folder``.
         files: the column or key with the names of the images; None: detected.
         labels: the columns or keys with the targets; empty: detected.
-        delimiter: between two labels in a cell; None: detected.
+        cells: how the cells of a table are read: the delimiter between labels, blanks and -1.
         kind: what the targets are; None: detected.
     """
 
@@ -33,7 +34,7 @@ class ReadRequest:
     images: Path | None = None
     files: str | None = None
     labels: Sequence[str] = ()
-    delimiter: str | None = None
+    cells: CellOptions = CellOptions()  # noqa: RUF009 - it is immutable
     kind: Kind | None = None
 
     @property

@@ -17,13 +17,13 @@ from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_
 from eyebright.sources.number_columns import looks_like_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
 from eyebright.sources.stratify import LabelMatrix, regression_strata
-from eyebright.sources.targets import TargetColumns, Targets
+from eyebright.sources.targets import CellOptions, TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetBlock, TargetForm
 from eyebright.tasks.registry import TARGET_BLOCKS
 
-Reader = Callable[[TextTable, Sequence[str], str | None], TargetColumns]
-"""From a table, columns and the delimiter between labels (None: detected) to the targets in these columns."""
+Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
+"""From a table, columns and how their cells are read to the targets in these columns."""
 
 _MAX_STRATA = 1000  # of numbers; more strata only slow down the split of millions of images
 
@@ -47,7 +47,7 @@ class FormFunctions:
     Args:
         description: for a message.
         find: from a table and the columns without another role to the columns with targets of this form; may be empty.
-        read: the targets in these columns; the last argument is the delimiter between labels, or None.
+        read: the targets in these columns; the last argument says how cells are read.
         strata: from a block, targets of this form and the validation share to the labels that a split stratifies by.
         split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
@@ -114,20 +114,21 @@ def _the_only(candidates: Sequence[str]) -> list[str]:
     return list(candidates) if len(candidates) == 1 else []
 
 
-def _read_labels(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+def _read_labels(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
+    delimiter = cells.delimiter
     if len(columns) > 1 or (delimiter is None and looks_like_indicator(table, columns[0])):
         _check_no_delimiter(table, delimiter, "0 and 1")
-        return read_indicators(table, columns)
+        return read_indicators(table, columns, cells)
     return read_labels(table, columns[0], delimiter)
 
 
-def _read_class(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
-    if delimiter:
+def _read_class(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
+    if delimiter := cells.delimiter:
         raise table.error(
             f"the delimiter '{delimiter}' would split cells into labels, and each image has one class; leave "
             "`delimiter` out, or ask for `kind='labels'`"
         )
-    return read_one_hot(table, columns) if len(columns) > 1 else read_class(table, columns[0])
+    return read_one_hot(table, columns, cells) if len(columns) > 1 else read_class(table, columns[0])
 
 
 def _check_no_delimiter(table: TextTable, delimiter: str | None, content: str) -> None:
@@ -138,8 +139,8 @@ def _check_no_delimiter(table: TextTable, delimiter: str | None, content: str) -
         )
 
 
-def _read_points(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
-    _check_no_delimiter(table, delimiter, "points")
+def _read_points(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
+    _check_no_delimiter(table, cells.delimiter, "points")
     points = find_points(columns)
     left_over = set(columns).difference(*(point.columns for point in points))
     if left_over:
@@ -150,8 +151,8 @@ def _read_points(table: TextTable, columns: Sequence[str], delimiter: str | None
     return read_points(table, points)
 
 
-def _read_numbers(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
-    _check_no_delimiter(table, delimiter, "numbers")
+def _read_numbers(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
+    _check_no_delimiter(table, cells.delimiter, "numbers")
     return read_numbers(table, columns)
 
 

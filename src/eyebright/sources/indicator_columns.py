@@ -1,22 +1,66 @@
 """Reads 0/1 columns, one for each label, as the labels or the class of each image."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from eyebright.errors import listing
+from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.cells import UNKNOWN, is_flag, is_on, is_unknown
-from eyebright.sources.targets import TargetColumns
+from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.text_table import TextTable
 from eyebright.types import LabelSet
 
 States = np.ndarray[Any, np.dtype[np.int8]]
 
 _NO, _YES, _UNKNOWN = 0, 1, 2
-_MINUS_ONE = ("-1", "-1.0")  # some datasets write -1 for unknown, others for no
+_MINUS_ONE = frozenset({"-1", "-1.0"})
+_BLANK, _UNCERTAIN = ("unknown", "no"), ("unknown", "yes", "no")
+_STATE_OF = {"no": _NO, "yes": _YES, "unknown": _UNKNOWN}
+_DETECTED = CellOptions()
+
+
+class _Meaning(NamedTuple):
+    """What blank cells and -1 mean in the 0/1 columns of a table.
+
+    Where the table writes 0 too, -1 is uncertain, and unknown; where it writes 1 and -1 only, it is no. A blank is
+    unknown where the table writes another cell for no, and otherwise no.
+    """
+
+    blank: str
+    minus_one: str
+
+    @staticmethod
+    def of(table: TextTable, columns: Sequence[str], asked: CellOptions) -> "_Meaning":
+        """What the whole table says, or the user."""
+        for name, value, known in (("blank", asked.blank, _BLANK), ("uncertain", asked.uncertain, _UNCERTAIN)):
+            if value is not None and value not in known:
+                raise InputError(f"`{name}` is {' or '.join(known)}, got '{value}'")
+        cells = {cell for name in columns for cell in table.columns[name].unique()}
+        has_off = any(is_flag(cell) and not is_on(cell) for cell in cells)
+        has_minus = bool(cells & _MINUS_ONE)
+        minus_one = asked.uncertain or ("unknown" if has_off else "no")
+        has_no = has_off or (has_minus and minus_one == "no")
+        return _Meaning(asked.blank or ("unknown" if has_no else "no"), minus_one)
+
+    def messages(self, table: TextTable, columns: Sequence[str]) -> list[str]:
+        """How such cells were taken, sentences for the user; none where there are none."""
+        counts = [table.columns[name].value_counts() for name in columns]
+        blank = sum(each.get("", 0) for each in counts)
+        minus_one = sum(each.get(cell, 0) for each in counts for cell in _MINUS_ONE)
+        messages: list[str] = []
+        if blank:
+            other = _BLANK[1 - _BLANK.index(self.blank)]
+            messages.append(
+                f"blank cells of these columns, which mean {self.blank}: {blank}; `blank='{other}'` changes it"
+            )
+        if minus_one:
+            messages.append(
+                f"cells of these columns that are -1, which mean {self.minus_one}: {minus_one}; `uncertain` changes it"
+            )
+        return messages
 
 
 def looks_like_indicator(table: TextTable, name: str) -> bool:
@@ -26,40 +70,43 @@ def looks_like_indicator(table: TextTable, name: str) -> bool:
     return any(map(is_flag, known)) and right >= 0.9 * sum(known.values())
 
 
-def read_indicators(table: TextTable, columns: Sequence[str]) -> TargetColumns:
+def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
     """Any number of labels for each image: the names of the columns in which it has a 1.
 
-    A blank cell is a 0; ``?`` is unknown.
+    ``?`` is unknown. What -1 and blank cells mean, the whole table says, see `_Meaning`.
 
     Raises:
         TableError: a cell is none of these; the message names the line.
     """
-    states = [_states(table, name) for name in columns]
+    meaning = _Meaning.of(table, columns, cells)
+    states = [_states(table, name, meaning) for name in columns]
     combinations, rows = _combinations(states)
+    unused = _nowhere(columns, states)
     sets = [
         LabelSet(
-            (name for name, state in zip(columns, cells, strict=True) if state == _YES),
-            unknown=(name for name, state in zip(columns, cells, strict=True) if state == _UNKNOWN),
+            (name for name, state in zip(columns, combination, strict=True) if state == _YES),
+            unknown=(name for name, state in zip(columns, combination, strict=True) if state == _UNKNOWN),
         )
-        for cells in combinations
+        for combination in combinations
     ]
     head = (
         f"labels are the 0/1 columns {listing(columns)}" if len(columns) > 1 else f"the label is '{columns[0]}' (0/1)"
     )
     values = Categorical(tuple(sets), rows)
-    messages = [head, *_notes(table, columns, states)]
+    messages = [head, *meaning.messages(table, columns), *_notes(table, columns), *_nowhere_messages(unused)]
     if empty := int(values.isin([LabelSet()]).sum()):
         messages.append(f"images without a label: {empty} of {len(values)}")
-    return TargetColumns("labels", tuple(columns), values, tuple(messages))
+    return TargetColumns("labels", tuple(columns), values, tuple(messages), unused=unused)
 
 
-def read_one_hot(table: TextTable, columns: Sequence[str]) -> TargetColumns:
+def read_one_hot(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
     """One class for each image: the name of the only column in which it has a 1.
 
     Raises:
         TableError: a cell is neither 0 nor 1, or an image has no 1 or several; the message names the line.
     """
-    states = np.stack([_states(table, name) for name in columns], axis=1)
+    meaning = _Meaning.of(table, columns, cells)
+    states = np.stack([_states(table, name, meaning) for name in columns], axis=1)
     wrong = np.flatnonzero((states == _YES).sum(axis=1) != 1)
     if len(wrong):
         count = int((states[wrong[0]] == _YES).sum())
@@ -72,33 +119,40 @@ def read_one_hot(table: TextTable, columns: Sequence[str]) -> TargetColumns:
         "`kind='labels'` makes them independent labels"
     )
     codes = (states == _YES).argmax(axis=1).astype(np.int32)
-    messages = (message, *_nowhere([name for i, name in enumerate(columns) if not bool((codes == i).any())]))
-    return TargetColumns("class", tuple(columns), Categorical(tuple(columns), codes), messages)
+    unused = tuple(name for i, name in enumerate(columns) if not bool((codes == i).any()))
+    messages = (message, *_nowhere_messages(unused))
+    return TargetColumns("class", tuple(columns), Categorical(tuple(columns), codes), messages, unused=unused)
 
 
-def read_indicators_or_one_hot(table: TextTable, columns: Sequence[str]) -> TargetColumns:
+def read_indicators_or_one_hot(
+    table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED
+) -> TargetColumns:
     """One class per image if every image has exactly one 1 and no cell is unknown, else any number of labels.
 
     Raises:
         TableError: a cell is not 0, 1, blank or unknown; the message names the line.
     """
     if len(columns) > 1:
-        states = np.stack([_states(table, name) for name in columns], axis=1)
+        meaning = _Meaning.of(table, columns, cells)
+        states = np.stack([_states(table, name, meaning) for name in columns], axis=1)
         if bool(((states == _YES).sum(axis=1) == 1).all()) and not bool((states == _UNKNOWN).any()):
-            return read_one_hot(table, columns)
-    return read_indicators(table, columns)
+            return read_one_hot(table, columns, cells)
+    return read_indicators(table, columns, cells)
 
 
-def _states(table: TextTable, name: str) -> States:
+def _states(table: TextTable, name: str, meaning: _Meaning) -> States:
     """Shape (n,): `_NO`, `_YES` or `_UNKNOWN` for each row."""
     cells = table.columns[name].categorical
     for cell in cells.categories:
-        if cell and not is_flag(cell) and not is_unknown(cell):
+        if cell and not is_flag(cell) and not is_unknown(cell) and cell not in _MINUS_ONE:
             raise table.error(
                 f"'{cell}' in column '{name}'; 0 or 1 was expected, or ? where it is unknown",
                 line=table.line_of(name, cell),
             )
-    each = [_YES if is_on(cell) else _UNKNOWN if is_unknown(cell) else _NO for cell in cells.categories]
+    special = {"": _STATE_OF[meaning.blank], **dict.fromkeys(_MINUS_ONE, _STATE_OF[meaning.minus_one])}
+    each = [
+        special.get(cell, _YES if is_on(cell) else _UNKNOWN if is_unknown(cell) else _NO) for cell in cells.categories
+    ]
     return np.array(each, dtype=np.int8)[cells.codes]
 
 
@@ -111,18 +165,19 @@ def _combinations(states: Sequence[States]) -> tuple[list[list[int]], Codes]:
     return [[int(column[row]) for column in states] for row in first], codes.astype(np.int32)
 
 
-def _notes(table: TextTable, columns: Sequence[str], states: Sequence[States]) -> list[str]:
-    notes: list[str] = []
-    blank = sum(table.columns[name].value_counts().get("", 0) for name in columns)
-    if blank:
-        notes.append(f"blank cells of these columns, which mean no: {blank}")
-    unknown = sum(int((column == _UNKNOWN).sum()) for column in states)
-    if unknown:
-        cells = {cell for name in columns for cell in table.columns[name].unique() if cell.lower() in UNKNOWN}
-        notes.append(f"cells of these columns that are unknown ({listing(sorted(cells))}): {unknown}")
-    notes += _nowhere([name for name, column in zip(columns, states, strict=True) if not bool((column == _YES).any())])
-    return notes
+def _notes(table: TextTable, columns: Sequence[str]) -> list[str]:
+    counts = [table.columns[name].value_counts() for name in columns]
+    unknown = sum(count for each in counts for cell, count in each.items() if cell.lower() in UNKNOWN)
+    if not unknown:
+        return []
+    cells = {cell for each in counts for cell in each if cell.lower() in UNKNOWN}
+    return [f"cells of these columns that are unknown ({listing(sorted(cells))}): {unknown}"]
 
 
-def _nowhere(names: Sequence[str]) -> list[str]:
+def _nowhere(columns: Sequence[str], states: Sequence[States]) -> tuple[str, ...]:
+    """The labels that no image has."""
+    return tuple(name for name, column in zip(columns, states, strict=True) if not bool((column == _YES).any()))
+
+
+def _nowhere_messages(names: Sequence[str]) -> list[str]:
     return [f"labels that no image has, which cannot be learnt: {listing(names)}"] if names else []

@@ -53,16 +53,14 @@ HELD_OUT: tuple[Part, ...] = get_args(HeldOutPart)
 """Parts that are used neither for training nor for validation."""
 
 
-def part_messages(part: Categorical[Any], *, column: str | None = None, origin: str = "the folders give") -> list[str]:
+def part_messages(part: Categorical[Any], *, origin: str = "the folders give") -> list[str]:
     """How many images each part has, sentences for the user.
 
     Args:
         part: the name of the part of each image.
-        column: the name of the column of the table that gives the split; None: ``origin`` gives it.
         origin: what gives the split, with its verb.
     """
     counts = {name: int(part.isin([name]).sum()) for name in PART_WORDS}
-    origin = origin if column is None else f"column '{column}' gives"
     messages = [f"{origin} the split: " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)]
     if held_out := sum(counts[name] for name in HELD_OUT):
         messages.append(f"held-out images, used neither for training nor for validation: {held_out}")

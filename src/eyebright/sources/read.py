@@ -16,6 +16,7 @@ from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import format_named
 from eyebright.sources.several import read_several
 from eyebright.sources.source import Source
+from eyebright.sources.targets import CellOptions
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
 
@@ -31,6 +32,8 @@ def read_source(
     mirror: str | Iterable[tuple[str, str]] | None = None,
     unit: str | None = None,
     format: str | None = None,  # noqa: A002 - the name of the option
+    blank: str | None = None,
+    uncertain: str | None = None,
 ) -> Source:
     """The labelled images of a label file or of a folder.
 
@@ -54,6 +57,10 @@ def read_source(
         unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels;
             an `InputError` if the points look like fractions or percentages.
         format: the name of the format, such as ``"coco"``; None: detected.
+        blank: what a blank cell of a 0/1 column means, ``"unknown"`` or ``"no"``; None: unknown where other cells say
+            no, else no.
+        uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
+            0 and 1 too, else no.
 
     Raises:
         InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
@@ -66,6 +73,7 @@ def read_source(
     columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
+    options |= {"blank": blank, "uncertain": uncertain}
     found = recognise(path, None if format is None else format_named(format))
     _check_options(path, found.format, options)
     request = ReadRequest(
@@ -74,7 +82,7 @@ def read_source(
         images=None if images is None else Path(images),
         files=files,
         labels=columns,
-        delimiter=delimiter,
+        cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
     )
     source = _with_points_prepared(_read(found, request), pairs, unit)

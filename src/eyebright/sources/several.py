@@ -1,6 +1,5 @@
 """`read_several`: several label files of one format in a folder, such as one for each part, as one `Source`."""
 
-import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,14 +7,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from eyebright.errors import InputError, listing
+from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.parts import part_messages, part_of
+from eyebright.sources.part_names import parts_of_files
+from eyebright.sources.parts import part_messages
 from eyebright.sources.rows import file_strings, with_part, without_duplicates
 from eyebright.sources.source import Source
 from eyebright.sources.targets import Targets
-from eyebright.types import Part
 
 T = TypeVar("T", bound=Hashable)
 
@@ -26,34 +25,14 @@ def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> S
     Raises:
         InputError: the files say different things about the same images, or only some of them name a part.
     """
-    parts = parts_of_files(files, request.path)
     if each.read_several is not None:
         return each.read_several(files, request)
+    parts = parts_of_files(files, request.path)
     sources: list[Source] = []
     for file, part in zip(files, parts, strict=True):
         source = each.read(request.of(file))
         sources.append(source if part is None or source.part is not None else with_part(source, part))
     return joined(sources, request, [file.relative_to(request.path).as_posix() for file in files])
-
-
-def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
-    """The part of each file by its name, or else by its folders; None for all files where they name none.
-
-    Raises:
-        InputError: the files have different names but for the parts, or only some of them name a part.
-    """
-    named = [_part_and_rest(file.relative_to(folder)) for file in files]
-    families = sorted({rest for _, rest in named})
-    names = [file.relative_to(folder).as_posix() for file in files]
-    if len(families) > 1:
-        raise InputError(f"'{folder}' has several label files, {listing(names)}; give the one that is meant")
-    parts: list[Part | None] = [part for part, _ in named]
-    if None in parts and any(parts):
-        raise InputError(
-            f"'{folder}' has label files of which only some are named after a part (train, valid, test): "
-            f"{listing(names)}; give the one that is meant"
-        )
-    return parts
 
 
 def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]) -> Source:
@@ -89,19 +68,6 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         ),
     )
     return without_duplicates(result)
-
-
-def _part_and_rest(file: Path) -> tuple[Part | None, str]:
-    """The part that a file's name, or else one of its folders names, and the name without it and without numbers."""
-    words = [word for word in re.split(r"[^A-Za-z]+", file.stem) if word]
-    found: set[Part] = {part for word in words if (part := part_of(word)) is not None}
-    rest = " ".join(word for word in words if part_of(word) is None and word != "of").lower() + file.suffix.lower()
-    if len(found) == 1:
-        return found.pop(), rest
-    folders: set[Part] = {
-        part for folder in file.parts[:-1] if (part := part_of(re.sub(r"\d+$", "", folder))) is not None
-    }
-    return (folders.pop() if len(folders) == 1 else None), rest
 
 
 def _joined_targets(targets: Sequence[Targets]) -> Targets:

@@ -1,6 +1,7 @@
 """Finds and reads the column of a label file that says which images are for training, for validation or held out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
@@ -60,13 +61,26 @@ def read_part(
     """
     if column is None:
         return table, None, _fold_messages(table)
-    part = _parts(table, column)
+    return without_unlabeled_test(table, _parts(table, column), target_columns, origin=f"column '{column}' gives")
+
+
+def without_unlabeled_test(
+    table: TextTable, part: Categorical[Any], target_columns: Sequence[str], *, origin: str
+) -> tuple[TextTable, Categorical[Any], list[str]]:
+    """(table, part of each row, messages); if no test row has a target, the table is without test rows.
+
+    Args:
+        table: the label file.
+        part: of each row.
+        target_columns: the columns with the targets.
+        origin: what gives the split, with its verb, for messages.
+    """
     messages: list[str] = []
     tests = part.isin(["test"])
     if tests.any() and not any(any(table.columns[name][tests].unique()) for name in target_columns):
         table, part = table.take(~tests), part[~tests]
         messages.append(f"images for testing without any label, which are ignored: {int(tests.sum())}")
-    return table, part, [*part_messages(part, column=column), *messages]
+    return table, part, [*part_messages(part, origin=origin), *messages]
 
 
 def _says_parts(table: TextTable, column: str) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,17 +18,44 @@ from eyebright.sources.cells import is_unknown
 from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
-from eyebright.sources.file_names import outside_message, with_extensions
+from eyebright.sources.file_names import outside_message, with_extensions, with_folders
+from eyebright.sources.format import ReadRequest
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
-from eyebright.sources.split_column import find_split_column, read_part
+from eyebright.sources.split_column import find_split_column, read_part, without_unlabeled_test
 from eyebright.sources.target_columns import find_targets
+from eyebright.sources.targets import CellOptions
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
 from eyebright.tasks.registry import TARGET_BLOCKS
 
+_BY_FILES = "the names of files or folders give"
 _LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
+
+
+class TableColumns(NamedTuple):
+    """The columns of a table that the user names, and what they hold.
+
+    Args:
+        files: the column with the image files; None: detected.
+        labels: the columns with the targets; empty: detected.
+        cells: how the cells of the targets are read.
+        kind: what the columns hold and the target block for it; None: detected.
+    """
+
+    files: str | None = None
+    labels: tuple[str, ...] = ()
+    cells: CellOptions = CellOptions()
+    kind: Kind | None = None
+
+    @staticmethod
+    def of(request: ReadRequest) -> "TableColumns":
+        """The columns that a request names."""
+        return TableColumns(request.files, tuple(request.labels), request.cells, request.kind)
+
+
+_DETECTED = TableColumns()
 
 
 def table_source(
@@ -55,30 +83,56 @@ def table_source(
         TableError: the table is invalid or ambiguous; the message names the file and, if possible, the line.
     """
     path = Path(path)
-    folder = path.parent if images is None else Path(images)
+    columns = TableColumns(files, tuple(labels), CellOptions(delimiter), kind)
+    return source_of_table(read_csv(path), path.parent if images is None else Path(images), columns)
+
+
+def source_of_table(
+    table: TextTable, folder: Path, asked: TableColumns = _DETECTED, *, part: Categorical[Any] | None = None
+) -> Source:
+    """The images of a table that is read already, with their targets.
+
+    Args:
+        table: a row for each image.
+        folder: that its file names are relative to.
+        asked: its columns, and what they hold, where the user says so.
+        part: the part of each row, where the names of files give it; None: a column may.
+
+    Raises:
+        InputError: there is no such folder.
+        TableError: the table is invalid or ambiguous; the message names the file and, if possible, the line.
+    """
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
-    table = read_csv(path)
+    files, labels, cells, kind = asked
     file_column, split_column = find_file_column(table, files), find_split_column(table, labels)
+    if part is not None and split_column is not None:
+        raise table.error(f"column '{split_column}' and the names of the files both give the split; take one out")
     taken = [name for name in (file_column, split_column) if name]
     found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.form)
-    table, part, messages = read_part(table, split_column, found.columns)
-    targets = found.read(table, found.columns, delimiter)
+    if part is None:
+        table, part, messages = read_part(table, split_column, found.columns)
+    else:
+        table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_BY_FILES)
+    targets = found.read(table, found.columns, cells)
     group_column = find_group_column(table, [*taken, *targets.columns])
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     written_names = _written_names(table, file_column)
     file_names = with_extensions(table, folder, written_names)
+    extension_message = _extension_message(written_names, file_names)
+    file_names, folder_message = with_folders(table, folder, file_names)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,
         files=file_names,
         targets=targets.values,
-        name=path.name,
+        name="" if table.files else Path(table.path).name,
         names=targets.names,
         part=part,
         group=None if group_column is None else _groups(table.columns[group_column]),
         columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
-        lines=table.lines,
+        lines=None if table.files else table.lines,
+        unused=targets.unused,
     )
     if targets.known is not None:
         source = source.take(targets.known)
@@ -92,7 +146,8 @@ def table_source(
         *source.messages,
         *found.messages,
         *messages,
-        *_extension_message(written_names, file_names),
+        *extension_message,
+        *folder_message,
         *outside_message(folder, file_names, table),
         *_row_messages(table, group_column, used, n_duplicates=len(source) - len(kept)),
     ]

@@ -15,7 +15,7 @@ from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicato
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
 from eyebright.sources.label_column import read_labels_or_class
 from eyebright.sources.number_columns import looks_like_fractions, looks_like_numbers, read_numbers
-from eyebright.sources.targets import TargetColumns
+from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetForm
 
@@ -25,7 +25,7 @@ class FoundColumns(NamedTuple):
 
     Args:
         columns: their names.
-        read: the function from the table, these columns and the delimiter between labels to the targets.
+        read: the function from the table, these columns and how their cells are read to the targets.
         messages: which other columns might hold targets, sentences for the user.
     """
 
@@ -88,23 +88,24 @@ def _reader(form: TargetForm | None) -> Reader:
     return _read_by_content if form is None else FORMS[form].read
 
 
-def _read_indicators(table: TextTable, columns: Sequence[str], _: str | None) -> TargetColumns:
-    return read_indicators_or_one_hot(table, columns)
+def _read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
+    return read_indicators_or_one_hot(table, columns, cells)
 
 
-def _read_by_content(table: TextTable, columns: Sequence[str], delimiter: str | None) -> TargetColumns:
+def _read_by_content(table: TextTable, columns: Sequence[str], cells: CellOptions) -> TargetColumns:
     """Reads target columns in the form detected from their cells."""
+    delimiter = cells.delimiter
     if len(columns) == 1:
         if delimiter is None and looks_like_fractions(table, columns[0]):
             return read_numbers(table, columns)
         return read_labels_or_class(table, columns[0], delimiter)
     if set(columns_with_points(table, columns)) == set(columns):
-        return FORMS["points"].read(table, columns, delimiter)
+        return FORMS["points"].read(table, columns, cells)
     numeric = all(looks_like_numbers(table, name) for name in columns)
     fractions = any(looks_like_fractions(table, name) for name in columns)
     if numeric and (fractions or not any(looks_like_indicator(table, name) for name in columns)):
         return read_numbers(table, columns)
-    return read_indicators_or_one_hot(table, columns)
+    return read_indicators_or_one_hot(table, columns, cells)
 
 
 def _no_columns(table: TextTable, candidates: Sequence[str], problem: str) -> TableError:

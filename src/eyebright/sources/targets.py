@@ -1,7 +1,7 @@
 """`TargetColumns`: targets read from columns of a label file, of any form."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,20 @@ from eyebright.types import LabelSet
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Targets = Categorical[LabelSet] | Categorical[str] | Floats
 """Label sets, classes, points of shape (n, p, 2) or numbers of shape (n, k); NaN is unknown."""
+
+
+class CellOptions(NamedTuple):
+    """How cells are read, where the user says so; None: the whole table decides.
+
+    Args:
+        delimiter: between two labels in a cell; ``""`` if a cell is one class.
+        blank: what a blank cell of a 0/1 column means: ``"unknown"`` or ``"no"``.
+        uncertain: what -1 means in a 0/1 column: ``"unknown"``, ``"yes"`` or ``"no"``.
+    """
+
+    delimiter: str | None = None
+    blank: str | None = None
+    uncertain: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +39,7 @@ class TargetColumns:
         messages: how the columns were read, sentences for the user.
         names: the names of the points or numbers; empty if they have none.
         known: shape (n,), False for rows whose target is unknown and which cannot be used; None: all rows can be used.
+        unused: the labels that the columns declare and that no image has.
     """
 
     form: TargetForm
@@ -33,3 +48,4 @@ class TargetColumns:
     messages: tuple[str, ...]
     names: tuple[str, ...] = ()
     known: Mask | None = None
+    unused: tuple[str, ...] = ()

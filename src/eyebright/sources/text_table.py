@@ -5,7 +5,7 @@ repeat; otherwise 16 bytes per row, and the characters of cells longer than 15.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -16,6 +16,9 @@ from eyebright.sources.categorical import Categorical, Rows
 
 Strings = np.ndarray[Any, Any]  # of numpy's StringDType, which its stubs cannot name exactly
 Lines = np.ndarray[Any, np.dtype[np.int64]]
+
+FILE_LINES = 1 << 40
+"""In a table of several files, this times the index of the file is added to its lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,7 @@ class TextTable:
         lines: shape (n,), the line of the file on which each row begins; the first line is 1.
         separator: between two cells.
         nameless: how many columns without a name were ignored that hold more than row numbers.
+        files: the paths of the files, where the rows are of several; their lines are counted on, see `FILE_LINES`.
     """
 
     path: str
@@ -86,6 +90,7 @@ class TextTable:
     lines: Lines
     separator: str = ","
     nameless: int = 0
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -93,7 +98,7 @@ class TextTable:
     def take(self, rows: Rows) -> "TextTable":
         """The table with these rows only."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        return TextTable(self.path, columns, self.lines[rows], self.separator, self.nameless)
+        return replace(self, columns=columns, lines=self.lines[rows])
 
     def line_of(self, column: str, cell: str) -> int:
         """The first line with this cell in a column."""
@@ -102,8 +107,14 @@ class TextTable:
 
     def error(self, message: str, *, line: int | None = None) -> TableError:
         """An error whose message begins with the file's name and, where it is known, the line number."""
-        place = f"'{self.path}'" if line is None else f"'{self.path}' line {line}"
-        return TableError(f"{place}: {message}")
+        return TableError(f"'{self.path}': {message}" if line is None else f"{self.place(line)}: {message}")
+
+    def place(self, line: int) -> str:
+        """The file and the line, for messages."""
+        if not self.files:
+            return f"'{self.path}' line {line}"
+        file, line = divmod(line, FILE_LINES)
+        return f"'{self.files[file]}' line {line}"
 
 
 def strings(texts: Sequence[str]) -> Strings:

@@ -111,6 +111,24 @@ class ReadOptions:
         str | None,
         Option("Format of the labels: table, folders, coco, ...; an unknown one lists all.", DATA, unset="detected"),
     ] = None
+    blank: Annotated[
+        str | None,
+        Option(
+            "What a blank cell of a 0/1 column means.",
+            DATA,
+            choices=("unknown", "no"),
+            unset="unknown where other cells say no, else no",
+        ),
+    ] = None
+    uncertain: Annotated[
+        str | None,
+        Option(
+            "What -1 in a 0/1 column means.",
+            DATA,
+            choices=("unknown", "yes", "no"),
+            unset="unknown where there are 0 and 1 too, else no",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -27,4 +27,6 @@ def read(path: Path, options: ReadOptions) -> Source:
         mirror=options.mirror,
         unit=options.unit,
         format=options.format,
+        blank=options.blank,
+        uncertain=options.uncertain,
     )

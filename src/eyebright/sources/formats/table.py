@@ -1,10 +1,14 @@
-"""Tables: CSV and TSV with a header and a row for each image."""
+"""Tables: CSV and TSV with a header and a row for each image; several of them are read as one."""
 
-from eyebright.sources.csv_file import looks_like_image
+from collections.abc import Sequence
+from pathlib import Path
+
+from eyebright.sources.csv_file import looks_like_image, read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
-from eyebright.sources.table import table_source
+from eyebright.sources.table import TableColumns, source_of_table
+from eyebright.sources.tables import source_of_tables
 
 
 def recognises(file: LabelFile) -> bool:
@@ -18,14 +22,13 @@ def recognises(file: LabelFile) -> bool:
 
 def read(request: ReadRequest) -> Source:
     """The images of the table; see `eyebright.sources.table`."""
-    return table_source(
-        request.path,
-        images=request.images if request.images is not None else request.path.parent,
-        files=request.files,
-        labels=request.labels,
-        delimiter=request.delimiter,
-        kind=request.kind,
-    )
+    folder = request.path.parent if request.images is None else request.images
+    return source_of_table(read_csv(request.path), folder, TableColumns.of(request))
+
+
+def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
+    """The images of several tables; see `eyebright.sources.tables`."""
+    return source_of_tables([read_csv(file) for file in files], request)
 
 
 FORMAT = Format(
@@ -34,6 +37,7 @@ FORMAT = Format(
     looks_like="CSV or TSV with a header and a row for each image",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "delimiter"),
+    options=("files", "labels", "delimiter", "blank", "uncertain"),
     is_general=True,
+    read_several=read_several,
 )

@@ -1,0 +1,42 @@
+"""The parts that the names of several label files, or of their folders, say."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.parts import part_of
+from eyebright.types import Part
+
+
+def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
+    """The part of each file by its name, or else by its folders; None for all files where they name none.
+
+    Raises:
+        InputError: the files have different names but for the parts, or only some of them name a part.
+    """
+    named = [_part_and_rest(file.relative_to(folder)) for file in files]
+    families = sorted({rest for _, rest in named})
+    names = [file.relative_to(folder).as_posix() for file in files]
+    if len(families) > 1:
+        raise InputError(f"'{folder}' has several label files, {listing(names)}; give the one that is meant")
+    parts: list[Part | None] = [part for part, _ in named]
+    if None in parts and any(parts):
+        raise InputError(
+            f"'{folder}' has label files of which only some are named after a part (train, valid, test): "
+            f"{listing(names)}; give the one that is meant"
+        )
+    return parts
+
+
+def _part_and_rest(file: Path) -> tuple[Part | None, str]:
+    """The part that a file's name, or else one of its folders names, and the name without it and without numbers."""
+    words = [word for word in re.split(r"[^A-Za-z]+", file.stem) if word]
+    found: set[Part] = {part for word in words if (part := part_of(word)) is not None}
+    rest = " ".join(word for word in words if part_of(word) is None and word != "of").lower() + file.suffix.lower()
+    if len(found) == 1:
+        return found.pop(), rest
+    folders: set[Part] = {
+        part for folder in file.parts[:-1] if (part := part_of(re.sub(r"\d+$", "", folder))) is not None
+    }
+    return (folders.pop() if len(folders) == 1 else None), rest

@@ -101,11 +101,12 @@ def _format_of_folder(path: Path, content: FolderContent) -> Recognised:
 
 
 def _general(path: Path, content: FolderContent, files: Sequence[LabelFile]) -> list[Recognised]:
-    """Tables, and class folders if there are such too."""
-    tables = tuple(file.path for file in files if _is(TABLE, file))
-    if not tables:
+    """Tables and the like, and class folders if there are such too."""
+    general = [each for each in FORMATS if each.is_general and each.recognises_file is not None]
+    tables = {each: tuple(file.path for file in files if _is(each, file)) for each in general}
+    found = [Recognised(each, of_it) for each, of_it in tables.items() if of_it]
+    if not found:
         return []
-    found = [Recognised(TABLE, tables)]
     return [*found, Recognised(CLASS_FOLDERS)] if _is_folder(CLASS_FOLDERS, path, content) else found
 
 

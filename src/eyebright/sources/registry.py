@@ -10,11 +10,14 @@ from eyebright.sources.format import Format
 from eyebright.sources.formats import (
     automl,
     azure_ml,
+    celeba,
+    chexpert,
     coco,
     create_ml,
     custom_vision,
     cvat,
     folders,
+    json_table,
     label_studio,
     labelme,
     open_images,
@@ -38,9 +41,12 @@ FORMATS: tuple[Format, ...] = (
     azure_ml.FORMAT,
     automl.FORMAT,
     vertex.FORMAT,
+    celeba.FORMAT,
+    chexpert.FORMAT,
     open_images.FORMAT,
     folders.PTS,
     table.FORMAT,
+    json_table.FORMAT,
     folders.CLASSES,
 )
 

@@ -23,6 +23,7 @@ from PIL import features
 from eyebright.errors import InputError
 from eyebright.image.cache_store import FolderStore, MemoryStore, Store, format_megabytes
 from eyebright.image.decode import PathOrBytes, Pixels, read_bytes
+from eyebright.io.containers import container_of
 
 CacheOption = Union[str, Path, "ImageCache", None]
 """``"memory"``, a folder, an existing cache, or None for no cache."""
@@ -199,9 +200,10 @@ class ImageCache:
 
 
 def file_signature(path: str) -> tuple[int, ...] | None:
-    """Size and times of a file, which change when it is written; None if it does not exist."""
+    """Size and times of a file, or of its container, which change when it is written; None if it does not exist."""
+    container, _ = container_of(path) or (path, "")
     try:
-        status = os.stat(path)  # noqa: PTH116 - faster than Path
+        status = os.stat(container)  # noqa: PTH116 - faster than Path
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -39,12 +39,13 @@ from jaxtyping import Num, Shaped, UInt8
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from eyebright.errors import ImageError
+from eyebright.errors import ImageError, InputError
 from eyebright.image.decode_memory import decode_memory
 from eyebright.image.exif import DAMAGED_EXIF, read_orientation
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.image.value_range import ValueRange, range_notes
+from eyebright.io.containers import container_of, read_member
 from eyebright.types import Size
 
 MAX_PIXELS = 200_000_000
@@ -374,6 +375,8 @@ def array_to_rgb(array: Shaped[np.ndarray, "..."], name: str) -> Pixels:
 
 @contextmanager
 def _open(source: PathOrBytes) -> Generator[_File]:
+    if isinstance(source, str) and (found := container_of(source)) is not None:
+        source = read_member(*found)
     if isinstance(source, str) and stat.S_ISFIFO(os.stat(source).st_mode):  # noqa: PTH116 - faster than Path
         raise ImageError(source, "it is a pipe, not a file")  # open() would block
     with open(source, "rb") if isinstance(source, str) else io.BytesIO(source) as file:  # noqa: PTH123
@@ -388,6 +391,8 @@ def _image_errors(source: PathOrBytes) -> Generator[None]:
             yield
     except ImageError:
         raise
+    except InputError as error:  # of a container
+        raise ImageError(source_name(source), str(error)) from error
     except Exception as error:  # for damaged files Pillow can raise almost any exception
         raise ImageError(source_name(source), _reason(source, error)) from error
 

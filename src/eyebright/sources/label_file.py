@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from eyebright.errors import EyebrightError, InputError, os_reason
+from eyebright.io.containers import CONTAINER_EXTENSIONS
 from eyebright.sources.json_stream import as_bytes, pieces
 
-_HEAD = 1 << 20  # bytes
+_HEAD, _HEAD_OF_CONTAINER = 1 << 20, 1 << 10  # bytes; there may be thousands of containers
 _ROWS = 20
 _XML_ROOT = re.compile(rb"<\s*([A-Za-z_][\w.:-]*)")
 
@@ -52,14 +53,14 @@ class LabelFile:
 
     @cached_property
     def head(self) -> bytes:
-        """The first MB.
+        """The first MB; of a tar or Parquet file the first KB.
 
         Raises:
             InputError: the file cannot be read.
         """
         try:
             with self.path.open("rb") as file:
-                return file.read(_HEAD)
+                return file.read(_HEAD_OF_CONTAINER if self.suffix in CONTAINER_EXTENSIONS else _HEAD)
         except OSError as error:
             raise InputError(f"cannot read '{self.path}': {os_reason(error)}") from error
 

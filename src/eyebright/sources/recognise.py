@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eyebright.errors import EyebrightError, InputError, listing
+from eyebright.io.containers import CONTAINER_EXTENSIONS
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.format import Format
 from eyebright.sources.label_file import LabelFile
@@ -18,7 +19,7 @@ from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
 LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
 """Extensions of files that may hold the labels of several images."""
 
-_MOST = 20  # files of one extension in a folder; more are a file for each image
+_MOST = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
 _MOST_LOOKED_AT = 200
 
 
@@ -125,11 +126,16 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
         if file.suffix.lower() in LABEL_EXTENSIONS:
             groups[file.parent, file.suffix.lower()].append(file)
     stems = Counter(file.with_suffix("") for file in content.images) if groups else Counter[Path]()
+    containers = [file for (_, suffix), files in groups.items() if suffix in CONTAINER_EXTENSIONS for file in files]
     few = [
-        file for files in groups.values() if len(files) <= _MOST for file in files if not stems[file.with_suffix("")]
+        file
+        for (_, suffix), files in groups.items()
+        if len(files) <= _MOST and suffix not in CONTAINER_EXTENSIONS
+        for file in files
+        if not stems[file.with_suffix("")]
     ]
     readable: list[LabelFile] = []
-    for file in sorted(few)[:_MOST_LOOKED_AT]:
+    for file in sorted([*sorted(few)[:_MOST_LOOKED_AT], *containers]):
         label_file = LabelFile(file)
         try:
             _ = label_file.head

@@ -25,6 +25,7 @@ from eyebright.sources.formats import (
     vertex,
     via,
     voc,
+    webdataset,
     yolo,
 )
 
@@ -44,6 +45,7 @@ FORMATS: tuple[Format, ...] = (
     celeba.FORMAT,
     chexpert.FORMAT,
     open_images.FORMAT,
+    webdataset.FORMAT,
     folders.PTS,
     table.FORMAT,
     json_table.FORMAT,

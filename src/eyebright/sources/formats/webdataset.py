@@ -1,0 +1,173 @@
+"""WebDataset: tar files ("shards") in which the members of one sample have one name and different extensions.
+
+All after the first dot is the extension: ``000017.jpg`` is an image, ``000017.cls`` has the number of its class, and
+``000017.json`` an object, in which a key holds the labels.
+"""
+
+import json
+import posixpath
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from eyebright.errors import InputError, TableError, did_you_mean, listing, short_repr
+from eyebright.io.containers import SEPARATOR, Signature, read_member, tar_members
+from eyebright.io.files import IMAGE_EXTENSIONS
+from eyebright.sources.column_roles import named
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.label_column import PLURALS, SINGULARS
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.part_names import parts_of_files
+from eyebright.sources.rows import LabelRows
+from eyebright.sources.source import Source
+
+_LOOKED_AT = 20  # members from which the format is recognised
+_LONGEST = 10_000_000  # bytes of labels of one sample
+
+
+class _Sample(NamedTuple):
+    """The members of one sample by their extension, in lower case."""
+
+    key: str
+    members: Mapping[str, str]
+
+    def images(self) -> list[str]:
+        """The members that are images."""
+        return [name for extension, name in self.members.items() if f".{extension}" in IMAGE_EXTENSIONS]
+
+
+def recognises(file: LabelFile) -> bool:
+    """True for a tar file whose first members are an image and labels of the same name."""
+    if file.suffix != ".tar":
+        return False
+    try:
+        with tarfile.open(file.path, "r:") as tar:
+            names = [member.name for member in islice(tar, _LOOKED_AT) if member.isreg()]
+    except (tarfile.TarError, OSError, EOFError, ValueError):
+        return False
+    return any(one.images() and {"cls", "json"} & set(one.members) for one in _samples(names))
+
+
+def read(request: ReadRequest) -> Source:
+    """The images of a shard with their labels, named ``SHARD::MEMBER``; the errors of `read_several`."""
+    return read_several([request.path], request)
+
+
+def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
+    """The images of several shards; the names of these may give the split.
+
+    Raises:
+        TableError: labels are broken or of several sorts, or a sample has no image.
+        InputError: a shard is broken, or ``images`` is given.
+    """
+    if request.images is not None:
+        raise InputError(f"the images of '{request.path}' are in it; leave `images` out")
+    parts = parts_of_files(files, request.path) if len(files) > 1 else [None]
+    rows = LabelRows(request.path)
+    keys = dict[str, None]()
+    is_single = True
+    for path, part in zip(files, parts, strict=True):
+        shard = path.relative_to(request.root).as_posix()
+        for sample in _samples(tar_members(Signature.of(path))):
+            file = f"{shard}{SEPARATOR}{_image(path, sample)}"
+            labels = _labels(path, request.labels, sample, keys)
+            if labels is None:
+                rows.leave_out(file, "without labels")
+                continue
+            is_single = is_single and isinstance(labels, str)
+            rows.add(file, [labels] if isinstance(labels, str) else labels, part=part)
+    said = [f"labels are in the key {listing(keys)} of the .json members"] if keys else []
+    return rows.source(request, messages=said, may_be_single=is_single)
+
+
+def _image(path: Path, sample: _Sample) -> str:
+    found = sample.images()
+    if len(found) != 1:
+        problem = f"several images, {listing(found)}" if found else "no image"
+        raise TableError(f"'{path}': the sample '{sample.key}' has {problem}; one was expected")
+    return found[0]
+
+
+def _samples(names: Iterable[str]) -> list[_Sample]:
+    samples: dict[str, dict[str, str]] = {}
+    for name in names:
+        folder, base = posixpath.split(posixpath.normpath(name))
+        stem, _, extension = base.partition(".")
+        samples.setdefault(posixpath.join(folder, stem), {})[extension.lower()] = posixpath.normpath(name)
+    return [_Sample(key, members) for key, members in samples.items()]
+
+
+def _labels(path: Path, asked: Sequence[str], sample: _Sample, keys: dict[str, None]) -> str | list[str] | None:
+    """The class, or the labels of a sample; None where it has none. Adds the key of JSON that has them to ``keys``."""
+    if "cls" in sample.members and not asked:
+        text = _content(path, sample.members["cls"]).strip()
+        if not text or len(text.split()) > 1:
+            raise TableError(f"'{path}': '{sample.members['cls']}' holds '{text[:60]}'; one class was expected")
+        return text
+    if "json" not in sample.members:
+        return None
+    name = sample.members["json"]
+    try:
+        values: Any = json.loads(_content(path, name))
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"'{path}': '{name}' is no JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise TableError(f"'{path}': '{name}' holds {short_repr(values)}; an object with the labels was expected")
+    key = _key(path, asked, name, cast("dict[str, Any]", values))
+    keys.setdefault(key)
+    return _as_labels(path, name, key, cast("dict[str, Any]", values).get(key))
+
+
+def _key(path: Path, asked: Sequence[str], name: str, values: Mapping[str, Any]) -> str:
+    """The key with the labels: the one that the user names, or else one that is called labels, class, or the like."""
+    if len(asked) > 1:
+        raise InputError(f"'{path}' has the labels of an image in one key; name one with `labels`")
+    if asked and asked[0] not in values:
+        raise TableError(f"'{path}': '{name}' has no key '{asked[0]}'.{did_you_mean(asked[0], values)}")
+    if asked:
+        return asked[0]
+    known = named(values, [*PLURALS, *SINGULARS])
+    lists = [key for key, value in values.items() if isinstance(value, list)]
+    if known or len(lists) == 1:
+        return (known or lists)[0]
+    raise TableError(
+        f"'{path}': no key of '{name}' is called 'labels' or 'class'; there are {listing(values)}; name the one "
+        "that holds the labels with `labels`"
+    )
+
+
+def _as_labels(path: Path, name: str, key: str, value: Any) -> str | list[str] | None:
+    if isinstance(value, list):
+        found = cast("list[Any]", value)
+        if all(isinstance(one, (str, int)) for one in found):
+            return [str(one) for one in found]
+    elif value is None or isinstance(value, str):
+        return value or None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise TableError(
+        f"'{path}': '{key}' of '{name}' is {short_repr(value)}; a label, a number of a class or a list was expected"
+    )
+
+
+def _content(path: Path, name: str) -> str:
+    size = tar_members(Signature.of(path))[name][1]
+    if size > _LONGEST:
+        raise TableError(f"'{path}': '{name}' has {size:,} bytes, which are no labels of one image")
+    try:
+        return read_member(str(path), name).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise TableError(f"'{path}': '{name}' is no UTF-8 text") from None
+
+
+FORMAT = Format(
+    name="webdataset",
+    title="WebDataset",
+    looks_like="tar files with members such as 000017.jpg and 000017.cls or 000017.json",
+    read=read,
+    recognises_file=recognises,
+    options=("labels",),
+    read_several=read_several,
+)

@@ -156,7 +156,7 @@ def test_a_file_without_read_permission_is_an_error(tmp_path, monkeypatch):
         (gzip.compress(b"file,label\n", mtime=0), r"is compressed \(gzip\); decompress it, for example with: gunzip"),
         (bz2.compress(b"file,label\n"), r"is compressed \(bzip2\)"),
         (lzma.compress(b"file,label\n"), r"is compressed \(xz\)"),
-        (b"PAR1....", "is a Parquet file; write it as CSV"),
+        (b"PAR1....", "is a Parquet file, which `format='parquet'` reads"),
         (b"\xd0\xcf\x11\xe0....", r"is an old Excel workbook \(.xls\)"),
         (b"%PDF-1.4", "is a PDF document"),
         (b"\n <!DOCTYPE html><html>", r"is a web page \(HTML\), not a table"),

@@ -68,7 +68,7 @@ def _are_row_numbers(column: TextColumn) -> bool:
 
 
 @dataclass
-class _ColumnBuilder:
+class ColumnBuilder:
     """The cells of a column so far: codes while many cells are equal, otherwise chunks of strings."""
 
     codes: "array[int]" = field(default_factory=lambda: array("i"))
@@ -76,6 +76,7 @@ class _ColumnBuilder:
     chunks: list[Strings] = field(default_factory=list[Strings])
 
     def extend(self, cells: Sequence[str]) -> None:
+        """Adds the cells of the next rows."""
         if self.chunks:
             self.chunks.append(strings(cells))
             return
@@ -86,6 +87,7 @@ class _ColumnBuilder:
             self.codes, self.unique = array("i"), {}
 
     def column(self) -> TextColumn:
+        """The cells that were added."""
         if self.chunks:
             return TextColumn(np.concatenate(self.chunks))
         return TextColumn(Categorical(tuple(self.unique), np.array(self.codes, dtype=np.int32)))
@@ -94,7 +96,7 @@ class _ColumnBuilder:
 def _columns(
     table: TextTable, names: Sequence[str], rows: Iterator[tuple[list[str], int]]
 ) -> tuple[dict[str, TextColumn], Lines]:
-    builders = [_ColumnBuilder() for _ in names]
+    builders = [ColumnBuilder() for _ in names]
     lines = array("q")
     chunk: list[list[str]] = []
 
@@ -156,7 +158,7 @@ _OTHER_FORMATS = {
     b"BZh": "is compressed (bzip2); decompress it, for example with: bunzip2",
     b"\xfd7zXZ": "is compressed (xz); decompress it, for example with: unxz",
     b"\x28\xb5\x2f\xfd": "is compressed (zstd); decompress it, for example with: unzstd",
-    b"PAR1": "is a Parquet file; write it as CSV, for example with pandas.read_parquet(...).to_csv(...)",
+    b"PAR1": "is a Parquet file, which `format='parquet'` reads if a column names images or holds their bytes",
     b"SQLite format 3": "is an SQLite database; export the table as CSV",
     b"%PDF": "is a PDF document; a CSV or TSV file was expected",
 }

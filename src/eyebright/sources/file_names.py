@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from eyebright.errors import TableError
+from eyebright.io.containers import SEPARATOR, container_of
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.text_table import Strings, TextTable
@@ -110,6 +111,8 @@ def _found(table: TextTable, finder: ImageNames, name: str, row: int) -> str:
 
 
 def _is_file(folder: Path, name: str) -> bool:
+    if SEPARATOR in name and container_of(f"{folder}/{name}") is not None:
+        return True  # what is missing in a container, reading says
     try:
         return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for some names
     except ValueError:

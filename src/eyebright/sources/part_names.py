@@ -8,6 +8,8 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.parts import part_of
 from eyebright.types import Part
 
+_HASH = re.compile(r"(-of-\d+)-[0-9a-f]{16}$")  # of a Parquet file of the package `datasets`
+
 
 def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
     """The part of each file by its name, or else by its folders; None for all files where they name none.
@@ -31,7 +33,8 @@ def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
 
 def _part_and_rest(file: Path) -> tuple[Part | None, str]:
     """The part that a file's name, or else one of its folders names, and the name without it and without numbers."""
-    words = [word for word in re.split(r"[^A-Za-z]+", file.stem) if word]
+    stem = _HASH.sub(r"\1", file.stem)
+    words = [word for word in re.split(r"[^A-Za-z]+", stem) if word]
     found: set[Part] = {part for word in words if (part := part_of(word)) is not None}
     rest = " ".join(word for word in words if part_of(word) is None and word != "of").lower() + file.suffix.lower()
     if len(found) == 1:

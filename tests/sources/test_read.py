@@ -178,6 +178,11 @@ def test_the_source_keeps_the_options_it_was_read_with(tmp_path: Path) -> None:
     assert read_source(**source.read_options).messages == source.messages
 
 
+def test_a_number_that_no_float32_holds_stays_text_in_a_column_that_is_no_target(tmp_path: Path) -> None:
+    source = read_source(table(tmp_path, "label,size", "cat,1", "dog,1e400"))
+    assert source.columns["size"].tolist() == ["1", "1e400"]
+
+
 def test_with_mirror_none_points_keep_their_names(tmp_path: Path) -> None:
     path = table(tmp_path, "left_x,left_y,right_x,right_y", "1,2,3,4")
     assert read_source(path).mirror == (1, 0)

@@ -50,6 +50,13 @@ def test_a_table_for_testing_without_labels_is_not_read_and_said(tmp_path: Path)
     assert "'test.csv' has no 'size' and is not read" in source.messages
 
 
+def test_a_name_that_is_too_long_for_a_file_is_a_missing_image(tmp_path: Path) -> None:
+    root = images(tmp_path, "train/a.jpg", "valid/b.jpg")
+    write_text(root / "train" / "t.csv", f"image,cat,dog\n{'a' * 300}.jpg,0,1\na.jpg,1,1\n")
+    write_text(root / "valid" / "t.csv", "image,cat,dog\nb.jpg,1,1\n")
+    assert list(labels(read_source(root))) == [f"train/{'a' * 300}.jpg", "train/a.jpg", "valid/b.jpg"]
+
+
 def test_an_error_names_the_table_and_its_line(tmp_path: Path) -> None:
     root = images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     write_text(root / "train.csv", "image,cat,dog\na.jpg,1,0\n")

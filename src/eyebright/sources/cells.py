@@ -11,7 +11,9 @@ UNKNOWN = frozenset({"?", "unknown", "nan", "<na>", "na", "n/a", "null", "none"}
 
 _ON = frozenset({"1", "1.0", "true"})
 _OFF = frozenset({"0", "0.0", "false"})
-_LARGEST = 3.4e38  # of float32
+LARGEST = 3.4e38
+"""The largest number that is read, that of float32."""
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
 _MINUS = "[-+\u2212\u2013]"  # the Unicode minus and the en dash too
 _CURRENCY = "[$\u20ac\u00a3\u00a5\u20b9%]"  # dollar, euro, pound, yen, rupee, and per cent
@@ -100,6 +102,6 @@ def to_number(cell: str) -> float:
     if not is_number(cell):
         raise ValueError("a number was expected, or a blank cell where it is unknown")
     number = float(cell)
-    if abs(number) > _LARGEST:
-        raise ValueError(f"a number of at most {_LARGEST:.1e} was expected, or a blank cell where it is unknown")
+    if abs(number) > LARGEST:
+        raise ValueError(f"a number of at most {LARGEST:.1e} was expected, or a blank cell where it is unknown")
     return number

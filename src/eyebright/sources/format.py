@@ -3,6 +3,7 @@
 A new format is one file in `eyebright.sources.formats` with a `Format`, and one line in `eyebright.sources.registry`.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +46,7 @@ class ReadRequest:
             InputError: there is no such folder.
         """
         root = self.folder if self.images is None else self.images
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             raise InputError(f"there is no folder of images '{root}'; name it with `images`")
         return root
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from eyebright.sources.cells import is_number, is_unknown, to_number
+from eyebright.sources.cells import LARGEST, is_number, is_unknown, to_number
 from eyebright.sources.text_table import TextColumn
 
 
@@ -14,7 +14,7 @@ def to_series(column: TextColumn) -> pd.Series:
     """
     cells = column.categorical
     known = [cell for cell in cells.categories if cell and not is_unknown(cell)]
-    if known and all(is_number(cell) and not _has_leading_zero(cell) for cell in known):
+    if known and all(_is_plain_number(cell) for cell in known):
         numbers = np.array([to_number(cell) for cell in cells.categories])
         whole = len(known) == len(cells.categories) and all(
             number.is_integer() and abs(number) < 2**53 for number in numbers
@@ -24,6 +24,10 @@ def to_series(column: TextColumn) -> pd.Series:
     code_of = {cell: code for code, cell in enumerate(categories)}
     codes = np.array([code_of.get(cell, -1) for cell in cells.categories], dtype=np.int64)
     return pd.Series(pd.Categorical.from_codes(codes[cells.codes].tolist(), categories=list(categories)))
+
+
+def _is_plain_number(cell: str) -> bool:
+    return is_number(cell) and not _has_leading_zero(cell) and abs(float(cell)) <= LARGEST
 
 
 def _has_leading_zero(cell: str) -> bool:

@@ -65,8 +65,7 @@ class LabelRows:
         found = LabelSet(labels, unknown=unknown)
         if found not in self._sets:
             for label in found:
-                if len(label) > LONGEST_LABEL:
-                    raise TableError(f"'{self._path}': {long_label(label)}")
+                _check_label(self._path, label)
         self._files.append(file)
         self._codes.append(self._sets.setdefault(found, len(self._sets)))
         self._parts.append(part)
@@ -101,6 +100,10 @@ class LabelRows:
         """
         if not self._files:
             raise InputError(f"'{self._path}' has no image with labels{_reasons(self.left_out)}")
+        if not any(self._sets):
+            raise InputError(
+                f"'{self._path}' has no label on any of its {len(self._files)} images{_reasons(self.left_out)}"
+            )
         sets = Categorical(tuple(self._sets), np.array(self._codes, dtype=np.int32))
         kind, targets, said = self._targets(sets, request.kind, is_single=is_single, may_be_single=may_be_single)
         part = Categorical.of(self._parts) if any(self._parts) else None
@@ -245,6 +248,17 @@ def file_strings(path: Path, files: Sequence[str]) -> Strings:
         return strings(files)
     except UnicodeEncodeError as error:
         raise TableError(f"'{path}': the name of an image holds half a character: {error.object!a}") from None
+
+
+def _check_label(path: Path, label: str) -> None:
+    if len(label) > LONGEST_LABEL:
+        raise TableError(f"'{path}': {long_label(label)}")
+    if not label:
+        raise TableError(f"'{path}': a label has no name; give it one, or remove it")
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        raise TableError(f"'{path}': the label {label!a} holds half a character; write it again as UTF-8") from None
 
 
 def _groups(groups: Sequence[str | None]) -> Categorical[str] | None:

@@ -1,5 +1,6 @@
 """`source_of_tables`: several tables with the same columns, such as one for each part, as one `Source`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def _beside(table: TextTable, root: Path, request: ReadRequest) -> TextTable:
         return table
     column = find_file_column(table, request.files)
     names = table.columns[column]
-    if not any((folder / names[i]).is_file() for i in range(min(_LOOKED_UP, len(names)))):
+    first = (folder / names[i] for i in range(min(_LOOKED_UP, len(names))))
+    if not any(map(os.path.isfile, first)):  # Path.is_file raises for a name that is too long
         return table
     prefix = folder.relative_to(root).as_posix()
     moved = TextColumn.of(f"{prefix}/{name}" if name else name for name in names)

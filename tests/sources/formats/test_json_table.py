@@ -56,6 +56,12 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
         read_source(write_text(path, path.read_text()[:-5]))
 
 
+def test_half_a_character_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "x.jsonl", [{"file_name": "1.jpg", "labels": "a"}, {"file_name": "\ud800.jpg"}])
+    with pytest.raises(TableError, match="line 2: the text of 'file_name' holds half a character"):
+        read_source(path)
+
+
 def test_objects_with_objects_inside_are_of_no_format_that_is_known(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "x.jsonl", [{"file_name": "1.jpg", "objects": {"bbox": []}}] * 2)
     with pytest.raises(InputError, match="looks like JSON Lines of objects with the keys 'file_name', 'objects',"):

@@ -61,6 +61,21 @@ def test_the_labels_of_boxes_are_the_labels_of_their_image(tmp_path: Path) -> No
     assert labels(read(tmp_path, [task("a.jpg", boxes)])) == {"a.jpg": ["cat", "dog"]}
 
 
+def test_results_that_are_no_labels_are_ignored_and_said(tmp_path: Path) -> None:
+    text = {"type": "textarea", "from_name": "note", "value": {"text": ["hello"]}}
+    stars = {"type": "rating", "from_name": "stars", "value": {"rating": 3}}
+    source = read(tmp_path, [task("a.jpg", [choice("x", "y"), text, stars]), task("b.jpg", [stars])])
+    assert labels(source) == {"a.jpg": ["x", "y"], "b.jpg": []}
+    assert "results that are no labels, which are ignored: 3 ('textarea', 'rating')" in source.messages
+    with pytest.raises(InputError, match="has no label on any of its 1 images"):
+        read(tmp_path, [task("a.jpg", [stars])])
+
+
+def test_a_path_of_a_taxonomy_is_a_label(tmp_path: Path) -> None:
+    taxonomy = {"type": "taxonomy", "from_name": "tree", "value": {"taxonomy": [["animal", "cat"], ["plant"]]}}
+    assert labels(read(tmp_path, [task("a.jpg", [taxonomy])])) == {"a.jpg": ["animal/cat", "plant"]}
+
+
 def test_labels_of_several_controls_are_an_error_until_one_is_named(tmp_path: Path) -> None:
     tasks = [task("a.jpg", [choice("x"), choice("bright", "warm", control="light")])]
     with pytest.raises(InputError, match="labels of the controls 'light', 'tags'; name those that hold them with `lab"):
@@ -142,6 +157,10 @@ def test_csv_has_a_column_for_each_control(tmp_path: Path) -> None:
     [
         ([task("a.jpg", [choice("x", "y")]), 5], "line .*: a list of tasks was expected, each an object"),
         ([task("a.jpg", [choice("x", "y")]), {"data": {"image": "b.jpg"}}], "a task has no 'data' or no 'annotations'"),
+        ([task("a.jpg", [choice("x", "y")]), task("b.jpg", "x")], "the 'result' of an annotation is a list of obj"),
+        ([task("a.jpg", [choice("x", "")])], "a label has no name; give it one, or remove it"),
+        ([task("a.jpg", [choice("x", "\ud800")])], "holds half a character; write it again as UTF-8"),
+        ([{"data": {"image": "b.jpg"}, "annotations": [3]}], "'annotations' is a list of objects"),
     ],
 )
 def test_a_broken_task_is_an_error_with_its_line(tasks: Any, said: str, tmp_path: Path) -> None:

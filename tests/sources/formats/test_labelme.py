@@ -78,6 +78,7 @@ def test_files_in_a_folder_of_their_own_name_their_image_relative_to_themselves(
             "a shape has no label, or points that are no numb",
         ),
         ('{"shapes": [{"label": "x", "points": [["a", 2]]}], "imagePath": "a.jpg"}', "a shape has no label, or points"),
+        ('{"shapes": 1.5, "imagePath": "a.jpg"}', "'shapes' is a list; save it again"),
         ('{"shapes": [], "imagePath": 5}', "'imagePath' is a text and 'flags' an object"),
     ],
 )

@@ -60,8 +60,12 @@ def test_text_files_beside_images_are_read_with_names_or_by_number(tmp_path: Pat
 
 def test_a_part_may_be_a_list_of_images(tmp_path: Path) -> None:
     root = yolo(tmp_path, LIST.replace("train: images/train", "train: train.txt"))
-    write_text(root / "train.txt", "./images/train/b.png\n")
-    assert list(labels(read_source(root))) == ["images/train/b.png", "images/val/a.jpg"]
+    write_text(root / "train.txt", "./images/train/b.png\n../shop/images/train/a.jpg\n")
+    assert list(labels(read_source(root))) == ["images/train/a.jpg", "images/train/b.png", "images/val/a.jpg"]
+    images(tmp_path.parent, "secret.jpg")
+    write_text(root / "train.txt", "../secret.jpg\n")
+    with pytest.raises(TableError, match="'../secret.jpg' leads out of the folder of the data; copy the image into it"):
+        read_source(root)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,7 @@ def test_a_broken_row_is_an_error_with_its_place(row: str, said: str, tmp_path: 
 @pytest.mark.parametrize(
     ("yaml", "said"),
     [
+        (f"train: {'9' * 300}\nnames: [cat]\n", "'train' is '999.*', and there is no such folder in"),
         ("train: images/gone\nnames: [cat]\n", "'train' is 'images/gone', and there is no such folder in"),
         ("train: images/train\nval: images/val\nnames: cat\n", "'names' is a list of the classes, or their names"),
         ("train: images/train\nnames: [cat\n", r"line 2: '\[' is not closed"),

@@ -58,7 +58,10 @@ def text_table(path: Path) -> TextTable:
                 if len(columns) == _MOST_KEYS:
                     raise record.error(f"there are more than {_MOST_KEYS:,} different keys")
                 columns[key] = [""] * len(lines)
-            columns[key].append(_cell(value))
+            try:
+                columns[key].append(_cell(value).encode().decode())
+            except UnicodeEncodeError:
+                raise record.error(f"the text of '{key}' holds half a character; write it again as UTF-8") from None
         lines.append(record.line)
         for cells in columns.values():
             if len(cells) < len(lines):

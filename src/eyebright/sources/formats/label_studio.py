@@ -8,6 +8,7 @@ are unknown. Predictions of a model are no labels.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -67,7 +68,8 @@ def read(request: ReadRequest) -> Source:
         TableError: the file is broken.
         InputError: several controls could hold the labels, or there is no image.
     """
-    tasks = list(_tasks(request))
+    ignored: Counter[str] = Counter()
+    tasks = list(_tasks(request, ignored))
     controls = sorted({name for task in tasks for answer in task.answers for name in answer})
     chosen = _chosen(request, controls)
     names = ImageNames(request.root, request.path)
@@ -86,12 +88,14 @@ def read(request: ReadRequest) -> Source:
         differ += common != any_of
         rows.add(file, common, unknown=any_of - common)
     messages = names.messages()
+    if ignored:
+        messages.append(f"results that are no labels, which are ignored: {ignored.total()} ({listing(ignored)})")
     if differ:
         messages.append(f"images whose annotations differ; the labels that not all of them have are unknown: {differ}")
     return rows.source(request, messages=messages, may_be_single=True)
 
 
-def _tasks(request: ReadRequest) -> Iterator[_Task]:
+def _tasks(request: ReadRequest, ignored: "Counter[str]") -> Iterator[_Task]:
     outline = LabelFile(request.path).json
     if outline is None:
         table = read_csv(request.path)
@@ -104,37 +108,59 @@ def _tasks(request: ReadRequest) -> Iterator[_Task]:
     for piece in read_json(request.path):
         if not isinstance(piece.value, dict):
             raise TableError(f"'{request.path}' line {piece.line}: a list of tasks was expected, each an object")
-        yield (_full_task if is_full else _small_task)(request, piece.value, piece.line)
+        task = cast("dict[str, Any]", piece.value)
+        yield _full_task(request, task, piece.line, ignored) if is_full else _small_task(request, task, piece.line)
 
 
-def _full_task(request: ReadRequest, task: Mapping[str, Any], line: int) -> _Task:
+def _full_task(request: ReadRequest, task: Mapping[str, Any], line: int, ignored: "Counter[str]") -> _Task:
     data, annotations = task.get("data"), task.get("annotations", task.get("completions"))
     if not isinstance(data, dict) or not isinstance(annotations, list):
         raise TableError(f"'{request.path}' line {line}: a task has no 'data' or no 'annotations'; export it again")
     image = _image(request, cast("dict[str, Any]", data), line)
+    if not all(isinstance(one, dict) for one in cast("list[Any]", annotations)):
+        raise TableError(f"'{request.path}' line {line}: 'annotations' is a list of objects; export it again")
     given = cast("list[dict[str, Any]]", annotations)
     kept = [one for one in given if not one.get("was_cancelled")]
     reason = "" if kept else _SKIPPED if given else _NOT_LABELLED
-    answers = [_answer(request, one.get("result") or (), line) for one in kept]
+    answers = [_answer(request, one.get("result") or (), line, ignored) for one in kept]
     return _Task(image, answers, line, reason, _other_names(image, task.get("file_upload")))
 
 
-def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int) -> Answer:
+def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int, ignored: "Counter[str]") -> Answer:
+    """The labels or points by control; ``ignored`` counts the kinds of results that hold neither."""
     answer: dict[str, list[Any]] = {}
+    if not isinstance(result, (list, tuple)) or not all(isinstance(region, dict) for region in result):
+        raise TableError(f"'{request.path}' line {line}: the 'result' of an annotation is a list of objects")
     for region in result:
         kind, value = region.get("type"), region.get("value")
-        if not isinstance(value, dict) or not isinstance(kind, str) or kind not in value:
-            continue  # a region's relation or number, or the box of a region whose labels are another entry
-        labels: Any = value[kind]
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in cast("list[Any]", labels)):
+        labels = _labels(cast("dict[str, Any]", value).get(str(kind))) if isinstance(value, dict) else None
+        if (
+            not isinstance(value, dict)
+            or labels is None
+            or not (kind == "choices" or kind == "taxonomy" or str(kind).endswith("labels"))
+        ):
+            ignored[str(kind)] += 1  # a rating, a text, a relation, or a box whose labels are another entry
             continue
-        labels = cast("list[str]", labels)
         name = str(region.get("from_name"))
         if kind == _KEYPOINTS:
-            answer.setdefault(name, []).append((labels[0], *_pixels(request, region, value, line)))
+            answer.setdefault(name, []).append(
+                (labels[0], *_pixels(request, region, cast("dict[str, Any]", value), line))
+            )
         else:
             answer.setdefault(name, []).extend(labels)
     return answer
+
+
+def _labels(value: Any) -> list[str] | None:
+    """The labels in a list of texts, or of paths in a taxonomy, which are joined by slashes; None for another value."""
+    if not isinstance(value, list):
+        return None
+    paths = [[one] if isinstance(one, str) else one for one in cast("list[Any]", value)]
+    if not all(
+        isinstance(path, list) and all(isinstance(one, str) for one in cast("list[Any]", path)) for path in paths
+    ):
+        return None
+    return ["/".join(path) for path in cast("list[list[str]]", paths)]
 
 
 def _pixels(

@@ -77,11 +77,17 @@ def _annotation(path: Path, names: ImageNames) -> _Annotation:
         raise TableError(f"'{path}' is no valid JSON at {reason}; is the file cut off? save it again") from None
     except OSError as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+    if not isinstance(content, dict):
+        raise TableError(f"'{path}' holds no object of LabelMe; save it again")
+    content = cast("dict[str, Any]", content)
     image, flags = content.get("imagePath"), content.get("flags") or {}
     if not isinstance(image, str) or not isinstance(flags, dict):
         raise TableError(f"'{path}': 'imagePath' is a text and 'flags' an object; save it again with LabelMe")
     shapes: list[tuple[str, str, tuple[float, float]]] = []
-    for shape in content.get("shapes") or ():
+    given = content.get("shapes") or []
+    if not isinstance(given, list):
+        raise TableError(f"'{path}': 'shapes' is a list; save it again with LabelMe")
+    for shape in cast("list[Any]", given):
         try:
             x, y = (shape.get("points") or [[math.nan, math.nan]])[0]
             shapes.append((str(shape["label"]).strip(), str(shape.get("shape_type")), (float(x), float(y))))

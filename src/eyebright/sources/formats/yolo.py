@@ -13,6 +13,7 @@ from eyebright.errors import InputError, TableError, listing, os_reason
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.cells import is_number
 from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.parts import part_of
 from eyebright.sources.rows import LabelRows
@@ -88,8 +89,7 @@ def _listed_classes(root: Path) -> dict[str, str]:
     for name in _NAMES:
         for file in (root / name, root / "labels" / name):
             if file.is_file():
-                lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-                return {str(i): line for i, line in enumerate(lines) if line}
+                return {str(i): line for i, line in enumerate(_lines(file)) if line}
     return {}
 
 
@@ -112,12 +112,21 @@ def _images(root: Path, base: str, place: str, key: str, yaml: Path) -> Sequence
         parts = [part for part in inner.parts if part not in ("..", "/")]
         for i in range(len(parts)):  # the folder of the data may have another name here
             there = root.joinpath(*parts[i:])
-            if there.is_dir():
+            if os.path.isdir(there):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
                 return folder_listing(there).images
-            if there.is_file() and there.suffix == ".txt":
-                names = there.read_text(encoding="utf-8").split("\n")
-                return [root / os.path.normpath(name.strip()) for name in names if name.strip()]
+            if os.path.isfile(there) and there.suffix == ".txt":  # noqa: PTH113
+                return _listed_images(root, there)
     raise TableError(f"'{yaml}': '{key}' is '{place}', and there is no such folder in '{root}'; correct it")
+
+
+def _listed_images(root: Path, path: Path) -> list[Path]:
+    """The images that a text file names, one on each line."""
+    names = ImageNames(root, path)
+    found = [names.find(name) for name in _lines(path) if name]
+    for name in found:
+        if name.startswith(("/", "../")):
+            raise TableError(f"'{path}': '{name}' leads out of the folder of the data; copy the image into it")
+    return [root / name for name in found]
 
 
 def _by_folders(root: Path) -> list[tuple[Path, Part | None]]:
@@ -137,6 +146,14 @@ def _label_path(image: Path) -> Path:
         return beside
     inner = Path(*image.parts[: folders[-1]], "labels", *image.parts[folders[-1] + 1 :]).with_suffix(".txt")
     return inner if inner.is_file() or not beside.is_file() else beside
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file, without spaces around them."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
 
 
 def _is_label_file(path: Path) -> bool:

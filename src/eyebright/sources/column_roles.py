@@ -32,7 +32,10 @@ FILE_NAMES = (
 )
 """Names of columns with the files of the images; the earlier ones are preferred."""
 
-GROUP_NAMES = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "lesion_id")
+GROUP_NAMES = (
+    *("group", "group_id", "patient", "patient_id", "patientid", "subject", "subject_id", "subjectid"),
+    *("lesion", "lesion_id", "lesionid", "video_id", "video_name", "session_id", "source_image", "source_image_id"),
+)
 """Names of columns with a group for each image; a split keeps the images of a group together."""
 
 PROPERTY_NAMES = (
@@ -66,8 +69,21 @@ def find_file_column(table: TextTable, requested: str | None) -> str:
     return candidates[0]
 
 
-def find_group_column(table: TextTable, taken: Sequence[str]) -> str | None:
-    """The column with the groups; None: there is none, all images are one group, or each image is a group."""
+def find_group_column(table: TextTable, taken: Sequence[str], *, asked: str | None = None) -> str | None:
+    """The column with the groups; None: there is none, all images are one group, or each image is a group.
+
+    Args:
+        table: the label file.
+        taken: the columns with another role.
+        asked: the column that the user names, which may not be there: then something else has to say the groups.
+
+    Raises:
+        TableError: the column that the user names has another role.
+    """
+    if asked is not None:
+        if asked in taken:
+            raise table.error(f"column '{asked}' has another role, and cannot hold the groups as well")
+        return asked if asked in table.columns else None
     for name in named(table.columns, GROUP_NAMES):
         known = {cell: n for cell, n in table.columns[name].value_counts().items() if cell and not is_unknown(cell)}
         if name not in taken and len(known) >= 2 and max(known.values()) > 1:

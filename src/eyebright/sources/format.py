@@ -28,6 +28,8 @@ class ReadRequest:
         labels: the columns or keys with the targets; empty: detected.
         cells: how the cells of a table are read: the delimiter between labels, blanks and -1.
         kind: what the targets are; None: detected.
+        group: the column with the groups, or ``"none"``; None: detected.
+        split: the column with the parts, or ``"none"``; None: detected.
     """
 
     path: Path
@@ -37,6 +39,8 @@ class ReadRequest:
     labels: Sequence[str] = ()
     cells: CellOptions = CellOptions()  # noqa: RUF009 - it is immutable
     kind: Kind | None = None
+    group: str | None = None
+    split: str | None = None
 
     @property
     def root(self) -> Path:

@@ -11,11 +11,13 @@ import numpy as np
 from eyebright.errors import InputError, checked_keywords, listing
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
+from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import format_named
 from eyebright.sources.several import read_several
 from eyebright.sources.source import Source
+from eyebright.sources.split_column import NO_SPLIT
 from eyebright.sources.targets import CellOptions
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
@@ -34,6 +36,8 @@ def read_source(
     format: str | None = None,  # noqa: A002 - the name of the option
     blank: str | None = None,
     uncertain: str | None = None,
+    group: str | None = None,
+    split: str | None = None,
 ) -> Source:
     """The labelled images of a label file or of a folder.
 
@@ -61,6 +65,9 @@ def read_source(
             no, else no.
         uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
             0 and 1 too, else no.
+        group: what says which images belong together, on one side of a split: a column, a word in their paths such as
+            ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
+        split: the column with the parts; ``"none"``: what the data say of parts is not used; None: detected.
 
     Raises:
         InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
@@ -74,8 +81,9 @@ def read_source(
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
     options |= {"blank": blank, "uncertain": uncertain}
+    column = None if split == NO_SPLIT else split
     found = recognise(path, None if format is None else format_named(format))
-    _check_options(path, found.format, options)
+    _check_options(path, found.format, {**options, "split": column})
     request = ReadRequest(
         path=path,
         folder=path if path.is_dir() else path.parent,
@@ -84,10 +92,14 @@ def read_source(
         labels=columns,
         cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
+        group=group,
+        split=split,
     )
     source = _with_points_prepared(_read(found, request), pairs, unit)
+    is_grouped = "group" in found.format.options and source.group is not None
+    source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
-    return replace(source, read_options=asked)
+    return replace(_without_parts(source, split), read_options={**asked, "group": group, "split": split})
 
 
 def _read(found: Recognised, request: ReadRequest) -> Source:
@@ -100,6 +112,13 @@ def _read(found: Recognised, request: ReadRequest) -> Source:
         return source
     what = listing([file.name for file in found.files[:3]]) if found.files else f"'{request.path}'"
     return replace(source, messages=(f"{what} is read as {found.format.title}", *source.messages))
+
+
+def _without_parts(source: Source, split: str | None) -> Source:
+    """The source without its parts, if the user says so; one whose parts the user names in a column as it is."""
+    if split != NO_SPLIT or source.part is None:
+        return source
+    return replace(source, part=None).with_messages("the parts that the data name are not used")
 
 
 def _check_options(path: Path, each: Format, options: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.column_roles import named, plain_name
+from eyebright.sources.column_roles import existing, named, plain_name
 from eyebright.sources.number_columns import looks_like_numbers
 from eyebright.sources.parts import (
     FLAG_COLUMNS,
@@ -19,11 +19,14 @@ from eyebright.sources.parts import (
 from eyebright.sources.text_table import TextTable
 from eyebright.types import Part
 
+NO_SPLIT = "none"
+"""What the option ``split`` says for images whose parts shall not be taken from the data."""
+
 _TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "n", "f"})
 
 
-def find_split_column(table: TextTable, targets: Sequence[str] = ()) -> str | None:
+def find_split_column(table: TextTable, targets: Sequence[str] = (), *, asked: str | None = None) -> str | None:
     """The column with the split; None: there is none.
 
     A column called ``split`` or ``is_valid`` is one whatever it holds. Another of the names in
@@ -33,10 +36,13 @@ def find_split_column(table: TextTable, targets: Sequence[str] = ()) -> str | No
     Args:
         table: the label file.
         targets: the columns that the user named as targets, which are none.
+        asked: the column that the user names, or ``"none"``; None: detected.
 
     Raises:
         TableError: there are two, or a column says that more images are for validation than for training.
     """
+    if asked is not None:
+        return None if asked == NO_SPLIT else existing(table, asked)
     required = named(table.columns, REQUIRED_COLUMNS)
     others = [name for name in named(table.columns, (*FLAG_COLUMNS, *PART_COLUMNS)) if name not in required]
     candidates = [*required, *(name for name in others if name not in targets and _says_parts(table, name))]

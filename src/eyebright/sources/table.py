@@ -42,17 +42,23 @@ class TableColumns(NamedTuple):
         labels: the columns with the targets; empty: detected.
         cells: how the cells of the targets are read.
         kind: what the columns hold and the target block for it; None: detected.
+        group: the column with the groups, or ``"none"``; None: detected.
+        split: the column with the parts, or ``"none"``; None: detected.
     """
 
     files: str | None = None
     labels: tuple[str, ...] = ()
     cells: CellOptions = CellOptions()
     kind: Kind | None = None
+    group: str | None = None
+    split: str | None = None
 
     @staticmethod
     def of(request: ReadRequest) -> "TableColumns":
         """The columns that a request names."""
-        return TableColumns(request.files, tuple(request.labels), request.cells, request.kind)
+        return TableColumns(
+            request.files, tuple(request.labels), request.cells, request.kind, request.group, request.split
+        )
 
 
 _DETECTED = TableColumns()
@@ -104,8 +110,10 @@ def source_of_table(
     """
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
-    files, labels, cells, kind = asked
-    file_column, split_column = find_file_column(table, files), find_split_column(table, labels)
+    labels, kind = asked.labels, asked.kind
+    file_column = find_file_column(table, asked.files)
+    split_column = find_split_column(table, labels, asked=asked.split)
+    part = None if asked.split is not None else part
     if part is not None and split_column is not None:
         raise table.error(f"column '{split_column}' and the names of the files both give the split; take one out")
     taken = [name for name in (file_column, split_column) if name]
@@ -114,8 +122,8 @@ def source_of_table(
         table, part, messages = read_part(table, split_column, found.columns)
     else:
         table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_BY_FILES)
-    targets = found.read(table, found.columns, cells)
-    group_column = find_group_column(table, [*taken, *targets.columns])
+    targets = found.read(table, found.columns, asked.cells)
+    group_column = find_group_column(table, [*taken, *targets.columns], asked=asked.group)
     used = [*taken, *targets.columns, *([group_column] if group_column else [])]
     written_names = _written_names(table, file_column)
     file_names = with_extensions(table, folder, written_names)

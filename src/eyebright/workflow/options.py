@@ -129,6 +129,23 @@ class ReadOptions:
             unset="unknown where there are 0 and 1 too, else no",
         ),
     ] = None
+    group: Annotated[
+        str | None,
+        Option(
+            "What says which images stay on one side of a split: a column, a word before a number in their paths "
+            "(patient), or none.",
+            DATA,
+            unset="detected by names such as patient, lesion and session",
+        ),
+    ] = None
+    split: Annotated[
+        str | None,
+        Option(
+            "Column with the parts (train, valid, test); none: the parts that the data name are not used.",
+            DATA,
+            unset="detected",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

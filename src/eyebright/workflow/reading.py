@@ -29,4 +29,6 @@ def read(path: Path, options: ReadOptions) -> Source:
         format=options.format,
         blank=options.blank,
         uncertain=options.uncertain,
+        group=options.group,
+        split=options.split,
     )

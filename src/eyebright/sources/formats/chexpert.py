@@ -1,12 +1,9 @@
 """CheXpert: CSV with a row for each X-ray image, its properties, and 14 findings that are 1, 0, -1 or blank.
 
--1 (uncertain) and a blank (not mentioned) are unknown. Images of one patient are a group: a folder of the path says it.
+-1 (uncertain) and a blank (not mentioned) are unknown. Images of one patient are a group, which a folder
+of the path says.
 """
 
-import re
-from dataclasses import replace
-
-from eyebright.sources.categorical import Categorical
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
@@ -15,7 +12,6 @@ from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
 
 _PATH, _FIRST, _PROPERTIES = "Path", "No Finding", {"Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"}
-_PATIENT = re.compile(r"(?:^|/)(patient\d+)/")
 
 
 def recognises(file: LabelFile) -> bool:
@@ -35,14 +31,7 @@ def read(request: ReadRequest) -> Source:
     columns = asked._replace(
         files=asked.files or _PATH, labels=asked.labels or findings, kind=asked.kind or parse_kind("labels")
     )
-    source = source_of_table(table, request.root, columns)
-    found = [_PATIENT.search(str(file)) for file in source.files]
-    if source.group is not None or not all(found):
-        return source
-    patients = Categorical[str].of(one[1] for one in found if one is not None)
-    return replace(source, group=patients).with_messages(
-        f"images in the folder of one patient are one group: {len(patients.categories)} patients"
-    )
+    return source_of_table(table, request.root, columns)
 
 
 FORMAT = Format(
@@ -51,5 +40,5 @@ FORMAT = Format(
     looks_like="CSV with Path, Sex, Age, Frontal/Lateral, AP/PA and findings",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "blank", "uncertain"),
+    options=("files", "labels", "blank", "uncertain", "group", "split"),
 )

@@ -94,7 +94,7 @@ FORMAT = Format(
     looks_like="JSON Lines with an object for each image that has 'file_name' and labels",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "delimiter", "blank", "uncertain"),
+    options=("files", "labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
     read_several=read_several,
 )

@@ -251,7 +251,7 @@ FORMAT = Format(
     looks_like="Parquet with a row for each image: its file or its bytes, and labels",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "delimiter", "blank", "uncertain"),
+    options=("files", "labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
     read_several=read_several,
 )

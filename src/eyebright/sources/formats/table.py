@@ -37,7 +37,7 @@ FORMAT = Format(
     looks_like="CSV or TSV with a header and a row for each image",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "delimiter", "blank", "uncertain"),
+    options=("files", "labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
     read_several=read_several,
 )

@@ -19,7 +19,9 @@ def saved(folder: Path) -> SavedOptions:
     return SavedOptions(
         folder / "labels.csv",
         folder / "model",
-        ReadOptions(images=folder / "photos", delimiter=";"),
+        ReadOptions(
+            images=folder / "photos", delimiter=";", valid=folder / "valid.csv", test=folder / "more" / "test.csv"
+        ),
         Options(size=(64, 96), epochs=3, skip_bad=True),
         {"bs": 8, "device": "cpu", "precision": "float32", "workers": 2, "weights": None},
     )

@@ -4,8 +4,8 @@ A new format is one file in `eyebright.sources.formats` with a `Format`, and one
 """
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eyebright.errors import InputError
@@ -14,6 +14,7 @@ from eyebright.sources.forms import Kind
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
 from eyebright.sources.targets import CellOptions
+from eyebright.types import Part
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ReadRequest:
         kind: what the targets are; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.
         split: the column with the parts, or ``"none"``; None: detected.
+        parts: of each file, where the user names a file for each part; empty: the names of the files may say them.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class ReadRequest:
     kind: Kind | None = None
     group: str | None = None
     split: str | None = None
+    parts: Mapping[Path, Part] = field(default_factory=dict[Path, Part])
 
     @property
     def root(self) -> Path:
@@ -75,6 +78,7 @@ class Format:
         recognises_folder: True for a folder of this format; None: a folder is searched for files of the format.
         options: the names of the options beside ``images`` and ``kind`` that it takes.
         is_general: it gives way to any other format, which says more.
+        has_columns: it is a table, in text, whose columns are found by their names.
         read_several: the function that reads several files together; None: each is read, and then joined.
     """
 
@@ -86,4 +90,5 @@ class Format:
     recognises_folder: Callable[[Path, FolderContent], bool] | None = None
     options: tuple[str, ...] = ()
     is_general: bool = False
+    has_columns: bool = False
     read_several: Callable[[Sequence[Path], ReadRequest], Source] | None = None

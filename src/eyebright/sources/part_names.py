@@ -1,25 +1,30 @@
 """The parts that the names of several label files, or of their folders, say."""
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from eyebright.errors import InputError, listing
+from eyebright.sources.format import ReadRequest
 from eyebright.sources.parts import part_of
 from eyebright.types import Part
 
 _HASH = re.compile(r"(-of-\d+)-[0-9a-f]{16}$")  # of a Parquet file of the package `datasets`
 
 
-def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
-    """The part of each file by its name, or else by its folders; None for all files where they name none.
+def parts_of_files(files: Sequence[Path], request: ReadRequest) -> list[Part | None]:
+    """The part of each file by the user, its name, or else by its folders; None for all files where they name none.
 
     Raises:
         InputError: the files have different names but for the parts, or only some of them name a part.
     """
+    if request.parts:
+        return [request.parts[file] for file in files]
+    folder = request.path
     named = [_part_and_rest(file.relative_to(folder)) for file in files]
     families = sorted({rest for _, rest in named})
-    names = [file.relative_to(folder).as_posix() for file in files]
+    names = [name_of_file(file, folder) for file in files]
     if len(families) > 1:
         raise InputError(f"'{folder}' has several label files, {listing(names)}; give the one that is meant")
     parts: list[Part | None] = [part for part, _ in named]
@@ -29,6 +34,27 @@ def parts_of_files(files: Sequence[Path], folder: Path) -> list[Part | None]:
             f"{listing(names)}; give the one that is meant"
         )
     return parts
+
+
+def name_of_file(file: Path, folder: Path) -> str:
+    """The path of a file below a folder, for messages; the whole of it if it is elsewhere."""
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
+
+
+def neighbours(file: Path) -> dict[Path, Part]:
+    """Files beside a file whose name says a part, which have the same name but for another part, with their parts.
+
+    The file itself is one of them; empty if its name says no part, or there is no other file.
+    """
+    part, rest = _part_and_rest(Path(file.name))
+    if part is None:
+        return {}
+    found: dict[Path, Part] = {file: part}
+    for other in sorted(file.parent.glob(f"*{glob.escape(file.suffix)}")):
+        other_part, other_rest = _part_and_rest(Path(other.name))
+        if other_rest == rest and other_part is not None and other_part not in found.values():
+            found[other] = other_part
+    return found if len(found) > 1 else {}
 
 
 def _part_and_rest(file: Path) -> tuple[Part | None, str]:

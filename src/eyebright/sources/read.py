@@ -13,6 +13,7 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
 from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
+from eyebright.sources.part_files import with_part_files
 from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import format_named
 from eyebright.sources.several import read_several
@@ -38,6 +39,8 @@ def read_source(
     uncertain: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    valid: str | Path | None = None,
+    test: str | Path | None = None,
 ) -> Source:
     """The labelled images of a label file or of a folder.
 
@@ -68,6 +71,9 @@ def read_source(
         group: what says which images belong together, on one side of a split: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts; ``"none"``: what the data say of parts is not used; None: detected.
+        valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``
+            and ``test.csv`` beside it, if these have the same columns.
+        test: the same for testing.
 
     Raises:
         InputError: there is no such file or folder, its format is not known, or its content is invalid or ambiguous.
@@ -95,11 +101,13 @@ def read_source(
         group=group,
         split=split,
     )
-    source = _with_points_prepared(_read(found, request), pairs, unit)
+    found, request, messages = with_part_files(found, request, valid=valid, test=test)
+    source = _with_points_prepared(_read(found, request), pairs, unit).with_messages(*messages)
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
-    return replace(_without_parts(source, split), read_options={**asked, "group": group, "split": split})
+    asked |= {"group": group, "split": split, "valid": valid, "test": test}
+    return replace(_without_parts(source, split), read_options=asked)
 
 
 def _read(found: Recognised, request: ReadRequest) -> Source:

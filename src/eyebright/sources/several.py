@@ -10,7 +10,7 @@ import pandas as pd
 from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.format import Format, ReadRequest
-from eyebright.sources.part_names import parts_of_files
+from eyebright.sources.part_names import name_of_file, parts_of_files
 from eyebright.sources.parts import part_messages
 from eyebright.sources.rows import file_strings, with_part, without_duplicates
 from eyebright.sources.source import Source
@@ -27,12 +27,12 @@ def read_several(files: Sequence[Path], request: ReadRequest, each: Format) -> S
     """
     if each.read_several is not None:
         return each.read_several(files, request)
-    parts = parts_of_files(files, request.path)
+    parts = parts_of_files(files, request)
     sources: list[Source] = []
     for file, part in zip(files, parts, strict=True):
         source = each.read(request.of(file))
         sources.append(source if part is None or source.part is not None else with_part(source, part))
-    return joined(sources, request, [file.relative_to(request.path).as_posix() for file in files])
+    return joined(sources, request, [name_of_file(file, request.path) for file in files])
 
 
 def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]) -> Source:

@@ -33,7 +33,7 @@ def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Sourc
     """
     root = request.root
     files = [Path(table.path) for table in tables]
-    parts = parts_of_files(files, request.path)
+    parts = parts_of_files(files, request)
     kept, messages = _with_columns(tables, parts)
     prepared = [_beside(tables[i], root, request) for i in kept]
     names = list(prepared[0].columns)

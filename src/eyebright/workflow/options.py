@@ -146,6 +146,15 @@ class ReadOptions:
             unset="detected",
         ),
     ] = None
+    valid: Annotated[
+        Path | None,
+        Option(
+            "File with the labels of the validation images, if the source has those of the training images.",
+            DATA,
+            unset="valid.csv beside train.csv",
+        ),
+    ] = None
+    test: Annotated[Path | None, Option("The same for testing.", DATA, unset="test.csv beside train.csv")] = None
 
     def __post_init__(self) -> None:
         check_options(self)

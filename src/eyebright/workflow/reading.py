@@ -31,4 +31,6 @@ def read(path: Path, options: ReadOptions) -> Source:
         uncertain=options.uncertain,
         group=options.group,
         split=options.split,
+        valid=options.valid,
+        test=options.test,
     )

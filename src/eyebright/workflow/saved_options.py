@@ -26,7 +26,7 @@ _REPEATED = (
     "precision",
     *FineTuning._fields,
 )  # they change the weights, so a repeated training uses the values that were chosen
-_PATHS = ("images",)  # the reading options that are paths
+_PATHS = ("images", "valid", "test")  # the reading options that are paths
 
 
 @dataclass(frozen=True)

@@ -96,5 +96,6 @@ FORMAT = Format(
     recognises_file=recognises,
     options=("files", "labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
+    has_columns=True,
     read_several=read_several,
 )

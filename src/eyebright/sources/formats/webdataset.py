@@ -64,7 +64,7 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
     """
     if request.images is not None:
         raise InputError(f"the images of '{request.path}' are in it; leave `images` out")
-    parts = parts_of_files(files, request.path) if len(files) > 1 else [None]
+    parts = parts_of_files(files, request) if len(files) > 1 else [None]
     rows = LabelRows(request.path)
     keys = dict[str, None]()
     is_single = True

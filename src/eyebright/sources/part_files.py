@@ -1,0 +1,102 @@
+"""`with_part_files`: the label files of the other parts, named by the user or beside the one that is given."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.column_roles import plain_name
+from eyebright.sources.format import ReadRequest
+from eyebright.sources.label_file import LabelFile
+from eyebright.sources.part_names import neighbours
+from eyebright.sources.parts import REQUIRED_COLUMNS
+from eyebright.sources.recognise import Recognised, recognise
+from eyebright.types import Part
+
+
+class PartFiles(NamedTuple):
+    """The files to read, and what is asked of them.
+
+    Args:
+        found: the format and the files.
+        request: what was asked for, with the part of each file.
+        messages: which files were found, sentences for the user.
+    """
+
+    found: Recognised
+    request: ReadRequest
+    messages: tuple[str, ...] = ()
+
+
+def with_part_files(
+    found: Recognised, request: ReadRequest, *, valid: str | Path | None, test: str | Path | None
+) -> PartFiles:
+    """The files of all parts.
+
+    A table whose name says a part (``train.csv``) is read with those beside it that have the same name but for the
+    part, and the same columns.
+
+    Args:
+        found: the format of what the user gave.
+        request: what was asked for.
+        valid: the label file of the validation images; None: it may lie beside.
+        test: the same for testing.
+
+    Raises:
+        InputError: a folder was given together with a file for a part, or the files are missing or of other formats.
+    """
+    if valid is None and test is None:
+        return _with_neighbours(found, request)
+    path = request.path
+    if path.is_dir():
+        raise InputError(
+            f"'{path}' is a folder; `valid` and `test` name the files beside a file with the labels of the training "
+            "images: give that"
+        )
+    parts: dict[Path, Part] = {path: "train"}
+    given: Mapping[Part, str | Path | None] = {"valid": valid, "test": test}
+    for part, name in given.items():
+        if name is None:
+            continue
+        file = Path(name)
+        if not file.is_file():
+            raise InputError(f"there is no file '{file}', which `{part}` names")
+        if file in parts:
+            raise InputError(f"'{file}' is named for two parts; leave one out")
+        other = recognise(file, found.format if found.format.is_general else None).format
+        if other is not found.format:
+            raise InputError(
+                f"'{path}' is {found.format.title} and '{file}' is {other.title}; give files of one format"
+            )
+        parts[file] = part
+    return PartFiles(Recognised(found.format, tuple(parts)), replace(request, path=path.parent, parts=parts))
+
+
+def _with_neighbours(found: Recognised, request: ReadRequest) -> PartFiles:
+    path, alone = request.path, PartFiles(found, request)
+    if not found.format.has_columns or request.split is not None or not path.is_file():
+        return alone
+    own = _columns(path)
+    if not own or any(plain_name(name) in REQUIRED_COLUMNS for name in own):
+        return alone
+    parts = neighbours(path)
+    others = {file: _columns(file) == own for file in parts if file != path}
+    kept = {file: part for file, part in parts.items() if others.get(file, True)}
+    messages = [
+        f"'{file.name}' beside '{path.name}' has other columns, and is not read"
+        for file, is_same in others.items()
+        if not is_same
+    ]
+    if len(kept) < 2:
+        return alone._replace(messages=tuple(messages))
+    names = listing([file.name for file in kept if file != path])
+    messages.append(f"{names} beside '{path.name}' gives other parts; `split='none'` reads '{path.name}' alone")
+    request = replace(request, path=path.parent, parts=kept)
+    return PartFiles(Recognised(found.format, tuple(kept)), request, tuple(messages))
+
+
+def _columns(path: Path) -> frozenset[str]:
+    """The names of the columns of a table, or the keys of the first object of JSON Lines."""
+    file = LabelFile(path)
+    return frozenset(file.header if file.json is None else file.json.record())

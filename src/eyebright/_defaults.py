@@ -12,6 +12,10 @@ BASE_LR: Final = 2e-3
 """The peak learning rate of the head while the backbone is frozen, as in fastai's ``fine_tune``."""
 LR_MULT: Final = 100.0
 """How many times smaller the first layers' learning rate is than the head's, as in fastai's ``fine_tune``."""
+EPOCHS: Final = 5
+"""Epochs in which all layers train, of the command line."""
+IMAGE_SIZE: Final = 224
+"""Height and width of what the model sees in pixels, of the command line."""
 FREEZE_EPOCHS: Final = 1
 """Epochs with a frozen backbone, as in fastai's ``fine_tune``."""
 LP_FT_LR: Final = 3e-4

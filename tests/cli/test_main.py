@@ -410,7 +410,7 @@ def test_options_for_tables_are_refused_for_folders(
 @pytest.mark.parametrize("options", [Options(), Options(size=(192, 256), cache="a folder", workers=0, device="cpu")])
 def test_a_training_job_is_unchanged_by_a_json_round_trip(options: Options) -> None:
     reading = ReadOptions(images=Path("schöne bilder"), delimiter="")
-    job = TrainingJob(Path("labels.csv"), Path("model"), reading, options, resume=True)
+    job = TrainingJob(Path("labels.csv"), Path("model"), reading, options, resume=True, started=12.5)
     assert TrainingJob.from_json(job.to_json()) == job
 
 
@@ -642,3 +642,34 @@ def test_too_little_memory_is_no_internal_error(
     monkeypatch.setattr("eyebright.cli.main._run_command", fail)
     assert run(["predict", "m", "a.jpg"]) == 2
     assert capsys.readouterr().err == f"error: there is not enough memory: {error}\n"
+
+
+def test_a_training_in_minutes_is_planned_and_repeated_from_its_options(
+    squares: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyebright.workflow.time_budget.SIZES", (40, 32))
+    monkeypatch.setattr("eyebright.workflow.train_model.SIZES", (40, 32))
+    flags = ["--images", str(squares / "photos"), "--arch", TINY_ARCH, "--bs", "8", "--precision", "float32"]
+    out = squares / "minutes"
+    assert run(["train", str(squares / "labels.csv"), *flags, "--minutes", "0.15", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"\d+ s are left for training: images of 40 pixels; the frozen model takes about", printed)
+    assert re.search(r"planned: \d+ epochs? of", printed)
+    assert "twice the time" in printed
+    training = json.loads((out / "options.json").read_text())["training"]
+    assert (training["minutes"], training["size"]) == (None, 40)
+    if "stopped early" not in printed:  # this machine did not slow down
+        assert training["epochs"] == len((out / "history.csv").read_text().splitlines()) - 1  # a header
+        again = squares / "again"
+        assert run(["train", "--options", str(out / "options.json"), "--out", str(again)]) == 0
+        first, second = (load_predictor(folder).model.state_dict() for folder in (out, again))
+        assert all(torch.equal(first[name], tensor) for name, tensor in second.items())
+
+
+def test_too_few_minutes_are_refused_and_say_how_many_are_enough(
+    squares: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--images", str(squares / "photos"), "--arch", TINY_ARCH, "--minutes", "0.001"]
+    assert run(["train", str(squares / "labels.csv"), *flags, "--out", str(squares / "m")]) == 2
+    assert "--minutes 0.001 is too short: after the start, 0 s are left" in capsys.readouterr().err
+    assert not (squares / "m").exists()

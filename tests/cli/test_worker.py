@@ -24,5 +24,5 @@ def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("eyebright.workflow.reading.read_source", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, Options(), resume=False))
+        run_training(TrainingJob(Path("labels.csv"), Path("model"), asked, Options(), resume=False, started=0.0))
     assert given == {field.name: getattr(asked, field.name) for field in fields(ReadOptions)}

@@ -44,6 +44,7 @@ TRAINING_OPTIONS = st.builds(
     cutmix=st.floats(0, 10).filter(is_held),
     label_smoothing=st.floats(0, 0.99).filter(is_held),
     balance=st.sampled_from(["none", "pos_weight", "effective_number"]),
+    steps_per_epoch=st.none() | st.integers(1, 1000),
 )
 PLANS = st.builds(
     Plan,
@@ -147,9 +148,11 @@ def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type,
     if values.get("augment_views") is not None:
         values |= {"freeze_epochs": 9, "keep_statistics": True}  # it needs them
     if any(values.get(name) is not None for name in ("freeze_epochs", "augment_views", "dropout")):
-        values |= {"head": "book", "wise_ft": None}  # they are for the head of the book
+        values |= {"head": "book", "wise_ft": None, "minutes": None}  # they are for the head of the book
     if values.get("head") == "book":
-        values |= {"wise_ft": None, "epochs": values.get("epochs") or 1}
+        values |= {"wise_ft": None, "minutes": None, "epochs": values.get("epochs") or 1}
+    if values.get("minutes") is not None:  # it plans them
+        values |= {"epochs": None, "steps_per_epoch": None}
     if values.get("wise_ft") is not None:
         values["keep_statistics"] = True  # it needs them
     if cls is not Options:

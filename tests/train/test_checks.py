@@ -55,6 +55,15 @@ def test_batches_of_one_image_are_an_error(folder: Path, table: pd.DataFrame) ->
             small_learner(squares_block(folder).dataloaders(table, **options)).fit(1)
 
 
+def test_more_steps_than_the_images_make_batches_are_an_error(folder: Path, table: pd.DataFrame) -> None:
+    dls = squares_block(folder).dataloaders(table, bs=8)
+    n_batches = len(dls.train)
+    with pytest.raises(InputError, match=f"`steps_per_epoch={n_batches + 1}` is more than the {n_batches} batches"):
+        small_learner(dls, options=TrainingOptions(steps_per_epoch=n_batches + 1)).fit(1)
+    with pytest.raises(InputError, match="`accumulate=2` is more than the 1 batches of an epoch"):
+        small_learner(dls, options=TrainingOptions(steps_per_epoch=1, accumulate=2)).fit(1)
+
+
 def test_more_batches_to_accumulate_than_an_epoch_has_are_an_error(folder: Path, table: pd.DataFrame) -> None:
     dls = squares_block(folder).dataloaders(table, bs=8)
     n_batches = len(dls.train)

@@ -34,6 +34,7 @@ def test_importing_the_options_does_not_load_torch() -> None:
     [
         ({"accumulate": 0}, "`accumulate` must be a whole number of batches, at least 1, got 0"),
         ({"accumulate": 1.5}, "`accumulate` must be a whole number of batches, at least 1, got 1.5"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch` must be a whole number of batches, at least 1, got 0"),
         ({"clip": 0.0}, "a positive number or None, got 0.0"),
         ({"clip": float("nan")}, "a positive number or None, got nan"),
         ({"ema": 1.0}, "between 0 and 1 or None, got 1.0"),

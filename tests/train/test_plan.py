@@ -52,6 +52,17 @@ def test_cached_features_with_mixed_images_are_an_error() -> None:
         Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(mixup=0.2))
 
 
+def test_cached_features_with_shorter_epochs_are_an_error() -> None:
+    with pytest.raises(InputError, match="`steps_per_epoch=3` ends an epoch before it has seen all: leave one out"):
+        Plan(4, (1e-3,) * 3, train_bn=False, frozen_to=2, augment_views=2, options=TrainingOptions(steps_per_epoch=3))
+
+
+def test_a_plan_from_before_epochs_could_be_shorter_is_read() -> None:
+    plan = Plan(2, (1e-3,), options=TrainingOptions(clip=1.0))
+    old = {name: value for name, value in plan.to_json().items() if name != "steps_per_epoch"}
+    assert Plan.from_json(old) == plan
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_an_invalid_learning_rate_of_fine_tuning_is_an_error(rate: float) -> None:
     with pytest.raises(InputError, match=f"a learning rate must be a positive number, got {rate}$"):

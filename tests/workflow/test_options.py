@@ -63,7 +63,7 @@ def test_a_size_is_one_number_or_height_and_width(given: object, size: object) -
     assert Options(size=given).size == size  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("given", ["", "x", "31", "²²", "1x2x3", "64x", 0, True, 64.0, (64,) * 3, (), None, (64, "64")])
+@pytest.mark.parametrize("given", ["", "x", "31", "²²", "1x2x3", "64x", 0, True, 64.0, (64,) * 3, (), (64, "64")])
 def test_another_size_is_refused(given: object) -> None:
     with pytest.raises(
         InputError, match="`size` must be 224 or HEIGHTxWIDTH such as 192x256, at least 32 pixels each way"
@@ -99,6 +99,8 @@ SAME = {"base_lr": "lr", "ps": "dropout", "metric": "threshold_metric"}
 """Names that the book, or a function with one subject, has for an option."""
 
 HEAD_DEFAULTS = {
+    ("epochs", _defaults.EPOCHS),
+    ("size", _defaults.IMAGE_SIZE),
     ("lr", _defaults.BASE_LR),
     ("lr", _defaults.LP_FT_LR),
     ("lr_mult", _defaults.LR_MULT),
@@ -106,7 +108,7 @@ HEAD_DEFAULTS = {
     ("freeze_epochs", _defaults.FREEZE_EPOCHS),
     ("dropout", _defaults.DROPOUT),
 }
-"""What options stand for that are None by default, since it depends on the head."""
+"""What options stand for that are None by default, since it depends on the head or on the time."""
 
 
 def literals(file: Path) -> Iterator[tuple[str, object, int]]:
@@ -131,7 +133,7 @@ def literals(file: Path) -> Iterator[tuple[str, object, int]]:
 def test_no_default_of_an_option_is_written_a_second_time() -> None:
     defaults = {(field.name, field.default) for cls in CLASSES for field in option_fields(cls)}
     defaults = {(name, value) for name, value in defaults if value not in OFF and isinstance(value, int | float | str)}
-    assert ("epochs", Options.epochs) in defaults
+    assert ("seed", Options.seed) in {(field.name, field.default) for field in option_fields(Options)}
     defaults |= HEAD_DEFAULTS
     written: dict[tuple[str, object], list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
@@ -163,3 +165,24 @@ def test_without_epochs_saved_settings_of_epochs_are_left_out(options: Options) 
     assert fitted == Options(epochs=0, size=64)
     assert not epochs_note(fitted)
     assert epochs_note(options.override({"epochs": 0, "lr": 0.1})).startswith("`lr` has no effect")
+
+
+def test_the_time_plans_the_epochs_so_both_are_refused() -> None:
+    for name in ("epochs", "steps_per_epoch"):
+        with pytest.raises(InputError, match=f"`minutes` plans `{name}` itself: leave one of them out"):
+            Options(minutes=2, **{name: 3})
+    with pytest.raises(InputError, match="`minutes` is for `head='linear'`, and `head='book'` was given"):
+        Options(minutes=2, head="book")
+
+
+def test_of_saved_options_the_epochs_or_the_time_hold_whichever_was_given_last() -> None:
+    saved = Options(epochs=7, steps_per_epoch=3, size=288)
+    assert saved.override({"minutes": 2.0}) == Options(minutes=2.0, size=288)
+    assert Options(minutes=2.0).override({"epochs": 3}) == Options(epochs=3)
+    assert Options(minutes=2.0).override({"epochs": 0}) == Options(epochs=0)
+
+
+def test_with_the_time_given_the_epochs_stay_open() -> None:
+    assert Options().with_defaults() == Options(epochs=_defaults.EPOCHS, size=_defaults.IMAGE_SIZE)
+    assert Options(minutes=2).with_defaults().epochs is None
+    assert Options(size=64, epochs=0).with_defaults() == Options(size=64, epochs=0)

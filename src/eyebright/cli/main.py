@@ -4,11 +4,13 @@ Exit codes: 0 success, 1 internal error, 2 an expected error (bad input, a damag
 interrupted. torch, numpy and pandas are imported only when a command runs, so ``--help`` is quick.
 """
 
+import atexit
 import io
+import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -57,6 +59,22 @@ def root_command(
 
         typer.echo(metadata.version("eyebright"))
         raise typer.Exit
+
+
+def start() -> NoReturn:
+    """The entry point of the process: runs `main`, and ends without taking torch down, which would take a second."""
+    code: object = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - there is no public one
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # whoever read the output has gone; Python itself says so
+        sys.exit(code)  # type: ignore[arg-type]
+    os._exit(code if isinstance(code, int) else 0)
 
 
 def main() -> None:

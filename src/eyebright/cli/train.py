@@ -32,15 +32,16 @@ def train(arguments: "CommandArguments") -> None:
     from eyebright.cli.worker import run_training
     from eyebright.workflow.command_options import TrainCommand
 
+    started = time.time()
     command = arguments.parse(TrainCommand)
-    job = _training_job(arguments, command)
+    job = _training_job(arguments, command, started)
     if command.devices == 1:
         run_training(job)
     else:
         _train_distributed(job, command.devices)
 
 
-def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "TrainingJob":
+def _training_job(arguments: "CommandArguments", command: "TrainCommand", started: float) -> "TrainingJob":
     """The training job: the options file if there is one, overridden by options on the command line.
 
     Raises:
@@ -60,7 +61,7 @@ def _training_job(arguments: "CommandArguments", command: "TrainCommand") -> "Tr
     options = saved.training.override(arguments.given(Options)) if saved else arguments.parse(Options)
     if command.quiet:
         options = replace(options, progress="quiet")
-    return TrainingJob(source, out, reading, options, command.resume)
+    return TrainingJob(source, out, reading, options, command.resume, started)
 
 
 def _train_distributed(job: "TrainingJob", n_processes: int) -> None:

@@ -22,6 +22,7 @@ class TrainingJob:
         reading: how the source is read.
         options: how the model is trained.
         resume: True to continue from the checkpoint in ``out``.
+        started: when the command began, as ``time.time()``.
     """
 
     source: Path
@@ -29,22 +30,24 @@ class TrainingJob:
     reading: ReadOptions
     options: Options
     resume: bool
+    started: float
 
     def to_json(self) -> str:
         """The job as a JSON text."""
         options = [options_to_json(self.reading), options_to_json(self.options)]
-        return json.dumps([str(self.source), str(self.out), *options, self.resume])
+        return json.dumps([str(self.source), str(self.out), *options, self.resume, self.started])
 
     @staticmethod
     def from_json(text: str) -> "TrainingJob":
         """The job from the text that `to_json` returned."""
-        source, out, reading, options, resume = json.loads(text)
+        source, out, reading, options, resume, started = json.loads(text)
         return TrainingJob(
             Path(source),
             Path(out),
             options_from_json(ReadOptions, reading, file="the first process"),
             options_from_json(Options, options, file="the first process"),
             resume,
+            started,
         )
 
 
@@ -66,6 +69,7 @@ def run_training(job: TrainingJob) -> None:
         out,
         options=job.options,
         resume=job.resume,
+        started=job.started,
         say=lambda sentence: say(with_option_strings(sentence, fields)),
     )
     if is_main_process():

@@ -31,6 +31,7 @@ from eyebright.learner.manifest import manifest_of
 from eyebright.learner.predictions import Pairs, predict_dataset
 from eyebright.learner.saved_learner import PredictionTuple, predict_one
 from eyebright.learner.saved_weights import check_no_pickle, load_weights, save_weights, weights_path
+from eyebright.learner.time_budget import check_open_epochs, checked_length, planned_epochs, resumed_plan
 from eyebright.learner.wise_ft import copied_weights, possible_shares, use_best_share
 from eyebright.losses import image_losses
 from eyebright.metrics.meter import Metric, as_metric
@@ -40,6 +41,7 @@ from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
 from eyebright.train.events import HeadFitted, Observer
+from eyebright.train.feature_cache import FeatureCache
 from eyebright.train.history import history_rows
 from eyebright.train.linear_head.fit import LinearHead
 from eyebright.train.lr_find import LRFind, SuggestFunction, suggestion_names
@@ -48,15 +50,18 @@ from eyebright.train.optimizer import GroupedOptimizer
 from eyebright.train.options import TrainingOptions
 from eyebright.train.plan import Plan, all_layers_plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
-from eyebright.train.run import Run
+from eyebright.train.run import Run, Scores
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
 from eyebright.train.summary import TrainingSummary
+from eyebright.train.time_plan import StopAfter
 from eyebright.train.trainer import Loss, Trainer
 from eyebright.transforms.pipeline import Pipeline
 from eyebright.types import EvaluatedPart, Thresholds
 
 AnyMetric = Metric | Callable[[Tensor, Tensor], Any]
 Rate = float | slice
+
+_LATE = 0.03  # share of the time by which planned epochs may be late before they are stopped
 
 
 class Learner:
@@ -398,7 +403,7 @@ class Learner:
     @checked_keywords
     def lp_ft(
         self,
-        epochs: int,
+        epochs: int | None = None,
         lr: float = LP_FT_LR,
         lr_mult: float = LP_FT_LR_MULT,
         pct_start: float = 0.3,
@@ -406,6 +411,7 @@ class Learner:
         wd: float | None = None,
         cbs: Callbacks = (),
         *,
+        minutes: float | None = None,
         wise_ft: float | None = None,
         C: float | Sequence[float] | None = None,
         groups: Sequence[Any] | None = None,
@@ -421,11 +427,14 @@ class Learner:
         of batch norms change the features that the head was fitted to.
 
         Args:
-            epochs: number of epochs with all layers.
+            epochs: number of epochs with all layers; None with ``minutes``.
             lr: peak learning rate of the head.
             lr_mult: the peak of the first group is that of the head divided by this.
             pct_start: fraction of steps in which the learning rate rises.
             div: the first learning rate is the peak divided by this.
+            minutes: how long everything may take, with the frozen model: a few steps are measured, and as many epochs
+                are planned as fit, shorter ones (``steps_per_epoch``) where whole ones would leave time. If there is no
+                time for a step, the frozen model is the result. A resumed training keeps the epochs of its checkpoint.
             wise_ft: share of the fine-tuned weights in the final ones, in (0, 1]; the rest is that of the frozen model
                 (WiSE-FT; Wortsman et al., 2022, arXiv:2109.01903). None for the one of 1/3, 2/3 and 1 with the lowest
                 loss on the validation images, or for 1 where batch norms do not keep their statistics. The scores after
@@ -439,16 +448,22 @@ class Learner:
             The head, and both models compared on the validation images.
 
         Raises:
-            InputError: as in `fit_head`, ``wise_ft`` is out of range, or the main metric cannot be computed from the
-                validation images. Arguments that do not fit are refused before the head is replaced.
+            InputError: as in `fit_head`, ``wise_ft`` is out of range, not exactly one of ``epochs`` and ``minutes`` is
+                given, or the main metric cannot be computed from the validation images. Arguments that do not fit are
+                refused before the head is replaced.
         """
+        started, n_epochs = time.perf_counter(), checked_length(epochs, minutes)
         keeps_statistics = self.trainer.keep_statistics or not has_batch_norms(self.model.body)
         shares = possible_shares(wise_ft, keeps_statistics=keeps_statistics)
         callbacks = [*self.observers, *as_callbacks(cbs)]
         plan = all_layers_plan(
-            len(self.run.groups), epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
+            len(self.run.groups), n_epochs, lr, lr_mult=lr_mult, pct_start=pct_start, div=div, moms=self.moms
         )
         plan = self._with_options(self._with_settings(plan, wd), callbacks)
+        if minutes is not None:
+            check_open_epochs(plan)
+            if resume and checkpoint is not None:
+                plan, minutes = resumed_plan(plan, checkpoint), None
         observers = self._observers(callbacks)
         self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
         head = self.fit_head(C, groups=groups)
@@ -458,6 +473,12 @@ class Learner:
                 f"`keep_better=True` compares the {metric.display_name} of the validation images, which cannot be "
                 "computed from their targets: give `keep_better=False`"
             )
+        frozen_seconds = time.perf_counter() - started
+        if minutes is not None:
+            end = started + 60 * minutes
+            plan = self._planned(plan, observers, end, len(shares) + 1, checkpoint=checkpoint is not None)
+            if plan is None:
+                return FineTuned(head, scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
         was_trained = self.model.backbone_was_trained
         weights = copied_weights(self.model)
         self._train([plan], observers, checkpoint, resume=resume)
@@ -470,7 +491,8 @@ class Learner:
             self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
         elif share < 1:  # the scores of the last epoch are of other weights
             self._loaded_scores = self._exact_scores(self.metrics)
-        return FineTuned(head, scores, comparison, share, keeps_frozen, seconds)
+        doublings = None if minutes is None else math.log2((time.perf_counter() - started) / frozen_seconds)
+        return FineTuned(head, scores, comparison, share, keeps_frozen, seconds, plan, doublings)
 
     @checked_keywords
     def out_of_fold(
@@ -849,7 +871,7 @@ class Learner:
             self.trainer.fit(
                 plans,
                 observers,
-                lambda cache: self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache),
+                self._validate,
                 checkpoint=checkpoint,
                 resume=resume,
                 progress=self.progress,
@@ -857,6 +879,22 @@ class Learner:
         except BaseException:
             self._loaded_scores = {}  # the weights are those of the middle of an epoch, or were before any epoch
             raise
+
+    def _planned(
+        self, plan: Plan, observers: list[Observer], end: float, n_validations: int, *, checkpoint: bool
+    ) -> Plan | None:
+        """The plan with the epochs that fit, which it shows and observes; None if no step fits."""
+        planned, event = planned_epochs(
+            self.trainer, plan, self._validate, end=end, n_validations=n_validations, checkpoint=checkpoint
+        )
+        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
+            shown(event)
+        if planned is not None:
+            observers.append(StopAfter(self.run, event.seconds + _LATE * (end - time.perf_counter())))
+        return planned
+
+    def _validate(self, cache: FeatureCache | None) -> Scores:
+        return self.trainer.validate(self.dls.valid, self.metrics, self.decision, cache=cache)
 
     def _observers(self, callbacks: Sequence[AnyCallback]) -> list[Observer]:
         return observers_of(callbacks, Fit(self.run, self.dls, self.metrics, self.save, self.load))

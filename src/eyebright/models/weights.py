@@ -72,6 +72,23 @@ def find_weights(arch: str, *, required: bool = True) -> Weights | None:
     raise WeightsError(_not_found_message(arch, searched))
 
 
+def declared_licence(arch: str) -> str:
+    """The licence of the pretrained weights that timm declares, such as ``"apache-2.0"``; empty if none is declared.
+
+    torchvision declares none for its weights. Weights of another source than the published one, as a file in the folder
+    of ``EYEBRIGHT_WEIGHTS``, have their own.
+
+    Args:
+        arch: a name from ``architecture_name``.
+    """
+    if arch in TORCHVISION:
+        return ""
+    import timm
+
+    config: Any = timm.get_pretrained_cfg(arch)
+    return (config and config.license) or ""
+
+
 def mismatch(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> str:
     """The differences in keys and shapes between two state dicts, as text; empty if there are none.
 

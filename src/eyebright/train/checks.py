@@ -42,17 +42,24 @@ def check_options(options: TrainingOptions, block: TargetBlock, *, n_batches: in
     Args:
         options: the options of a phase.
         block: the target block.
-        n_batches: number of batches in an epoch.
+        n_batches: number of batches that the training images make.
         custom_loss: whether the loss is not that of the target block.
 
     Raises:
-        InputError: an epoch has fewer batches than are accumulated; mixing, label smoothing or balancing is not
-            possible for this target or loss.
+        InputError: an epoch has fewer batches than are asked for or accumulated; mixing, label smoothing or balancing
+            is not possible for this target or loss.
     """
-    if options.accumulate > max(n_batches, 1):
+    steps = options.steps_per_epoch
+    if steps is not None and steps > n_batches:
         raise InputError(
-            f"`accumulate={options.accumulate}` is more than the {n_batches} batches of an epoch, at whose end the"
-            f" weights are updated anyway: give at most {n_batches}, or a smaller `bs`"
+            f"`steps_per_epoch={steps}` is more than the {n_batches} batches that the training images make: give at"
+            f" most {n_batches}, or leave it out"
+        )
+    n_steps = n_batches if steps is None else steps
+    if options.accumulate > max(n_steps, 1):
+        raise InputError(
+            f"`accumulate={options.accumulate}` is more than the {n_steps} batches of an epoch, at whose end the"
+            f" weights are updated anyway: give at most {n_steps}, or a smaller `bs`"
         )
     if options.mixes and not block.can_mix:
         raise InputError(

@@ -180,6 +180,10 @@ class Device:
         if own:
             yield tuple(map(self.gather, own))
 
+    def from_main(self, value: T) -> T:
+        """The value of the main process, in all processes."""
+        return self._all_gather(value)[0]
+
     def merge_dict(self, values: dict[str, str]) -> None:
         """Adds the items of all other processes to ``values``."""
         for others in self._all_gather(values):

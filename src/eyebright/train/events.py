@@ -64,6 +64,34 @@ class HeadFitted:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochsPlanned:
+    """The epochs that fit into the time that is left were planned, from measured steps.
+
+    Args:
+        epochs: their number; 0 if there is no time for a step.
+        steps: batches of an epoch.
+        batches: batches that all training images make.
+        seconds: the expected duration of the epochs.
+    """
+
+    epochs: int
+    steps: int
+    batches: int
+    seconds: float
+
+    @property
+    def message(self) -> str:
+        """A sentence about the plan."""
+        if not self.epochs:
+            return "the time that is left is not enough for a step of fine-tuning"
+        share = "" if self.steps == self.batches else f" of the {self.batches}"
+        return (
+            f"planned: {self.epochs} epoch{'s' * (self.epochs > 1)} of {self.steps}{share} batches, about"
+            f" {self.seconds:.0f} s with validation"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class EpochStarted:
     """An epoch begins. ``epoch`` counts from 0 within its phase, ``steps`` are the batches of an epoch."""
 
@@ -125,6 +153,7 @@ Event = (
     | FeaturesStarted
     | FeaturesComputed
     | HeadFitted
+    | EpochsPlanned
     | EpochStarted
     | StepDone
     | ValidationStarted

@@ -4,29 +4,24 @@ However it ends - after the last step, with a diverging loss, an error or Ctrl-C
 mode, counters and generators are restored.
 """
 
-import copy
 import dataclasses
-import itertools
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eyebright import _html as html
-from eyebright._system.timer import Timer
 from eyebright.errors import InputError, TrainingError, did_you_mean, listing
-from eyebright.models.groups import modes_restored
 from eyebright.plot.curves import plot_lr_find
 from eyebright.train.events import Observer, SearchStarted, StepDone
 from eyebright.train.history import SmoothLoss
 from eyebright.train.plan import Plan
-from eyebright.train.run import Accumulation, Batches, PhaseSetup, Run, TrainBatch
+from eyebright.train.run import PhaseSetup, Run
 from eyebright.train.schedule import sched_exp
 from eyebright.train.step import LossNotFiniteError, Step, step
+from eyebright.train.trial import endless_batches, trial_run
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -146,14 +141,14 @@ def lr_find(
     plan = plan or Plan(epochs=1, lr=(end_lr,) * len(run.groups))
     observe(SearchStarted(num_it))
     options = dataclasses.replace(plan.options, accumulate=1, ema=None)
-    with _scratch(run, setup, dataclasses.replace(plan, options=options)) as scratch:
+    with trial_run(run, setup, dataclasses.replace(plan, options=options)) as trial:
         model = run.device.data_parallel(setup.model)
-        for index, batch in zip(range(num_it), _endless(setup.batches, run.epoch), strict=False):
+        for index, batch in zip(range(num_it), endless_batches(setup.batches, run.epoch), strict=False):
             lr = sched_exp(start_lr, end_lr, index / num_it)
-            scratch.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
+            trial.current_optimizer.set([lr] * len(run.groups), MOMENTUM)
             try:
-                with scratch.device.fork_rng(run.seed, index):
-                    loss = step(scratch, model, batch).loss
+                with trial.device.fork_rng(run.seed, index):
+                    loss = step(trial, model, batch).loss
             except LossNotFiniteError:
                 break
             lrs.append(lr)
@@ -264,39 +259,3 @@ _SUGGEST_FUNCTIONS: dict[str, SuggestFunction] = {
 def _single(values: Sequence[float]) -> Curve:
     """The values in single precision, as in fastai: where the curve is flat, ties decide."""
     return np.asarray(values, dtype=np.float32)
-
-
-@contextmanager
-def _scratch(run: Run, setup: PhaseSetup, plan: Plan) -> Generator[Run, None, None]:
-    """A run with its own optimizer on the same model, in training mode; the model is restored at the end."""
-    parameters = list(run.model.parameters())
-    tensors = [*parameters, *run.model.buffers()]
-    weights = [tensor.detach().clone() for tensor in tensors]
-    gradients = [parameter.grad for parameter in parameters]
-    scaler = copy.deepcopy(run.device.scaler.state_dict()) if run.device.scaler else None
-    scratch = dataclasses.replace(run, accumulation=Accumulation(), epoch_results=[], timer=Timer())
-    try:
-        with modes_restored(setup.model):
-            setup.set_training_mode()
-            scratch.begin(plan)
-            scratch.start_phase()
-            scratch.discard_gradients()
-            yield scratch
-    finally:
-        with torch.no_grad():
-            for tensor, weight in zip(tensors, weights, strict=True):
-                tensor.copy_(weight)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        if run.device.scaler and scaler:
-            run.device.scaler.load_state_dict(scaler)
-
-
-def _endless(batches: Batches, epoch: int) -> Iterator[TrainBatch]:
-    for number in itertools.count(epoch):
-        empty = True
-        for batch in batches(number):
-            empty = False
-            yield batch
-        if empty:
-            raise TrainingError("no batch to learn from: are there fewer training images than the batch size?")

@@ -30,6 +30,8 @@ class TrainingOptions:
         balance: how rare classes are weighted in the training loss: ``"none"``; ``"pos_weight"``, by their frequency;
             ``"effective_number"``, by the effective number of their images (`eyebright.losses.class_weights`,
             `eyebright.losses.pos_weights`); labels and classes only.
+        steps_per_epoch: the number of batches after which an epoch ends, with its validation and its checkpoint; the
+            next one draws a new order of all images. None for all batches.
 
     Raises:
         InputError: the value of an option is invalid.
@@ -43,14 +45,14 @@ class TrainingOptions:
     cutmix: float = 0.0
     label_smoothing: float = 0.0
     balance: Balance = "none"
+    steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", get_args(OptimizerName)), ("balance", get_args(Balance))):
             value = getattr(self, name)
             if value not in known:
                 raise InputError(f"unknown `{name}` '{value}'.{did_you_mean(value, known)} Known: {listing(known)}")
-        if self.accumulate < 1 or self.accumulate % 1:
-            raise InputError(f"`accumulate` must be a whole number of batches, at least 1, got {self.accumulate}")
+        self._check_batches()
         if self.clip is not None and not self.clip > 0:
             raise InputError(
                 f"`clip`, the largest norm of the gradient, must be a positive number or None, got {self.clip}"
@@ -65,6 +67,12 @@ class TrainingOptions:
             raise InputError(f"`label_smoothing` must be a share in [0, 1), got {self.label_smoothing}")
         for name in ("clip", "ema", "mixup", "cutmix", "label_smoothing"):
             check_not_tiny(name, getattr(self, name) or 0.0)
+
+    def _check_batches(self) -> None:
+        for name in ("accumulate", "steps_per_epoch"):
+            n = getattr(self, name)
+            if n is not None and (n < 1 or n % 1):
+                raise InputError(f"`{name}` must be a whole number of batches, at least 1, got {n}")
 
     @property
     def mixes(self) -> bool:

@@ -73,6 +73,11 @@ class Plan:
                 f"`augment_views={views}` caches features of single images, and `mixup` and `cutmix` mix images anew in"
                 " each step: leave one of them out"
             )
+        if self.options.steps_per_epoch is not None:
+            raise InputError(
+                f"`augment_views={views}` caches the features of all images in the first epochs, and"
+                f" `steps_per_epoch={self.options.steps_per_epoch}` ends an epoch before it has seen all: leave one out"
+            )
         if self.is_fully_frozen:
             return
         all_before = 0 < self.frozen_to == len(self.lr) - 1
@@ -91,7 +96,9 @@ class Plan:
     def from_json(value: Mapping[str, Any]) -> "Plan":
         """The plan from the JSON of `to_json`."""
         fields = dict(value)
-        options = {each.name: fields.pop(each.name) for each in dataclasses.fields(TrainingOptions)}
+        options = {
+            each.name: fields.pop(each.name) for each in dataclasses.fields(TrainingOptions) if each.name in fields
+        }
         lr, schedule = tuple(fields.pop("lr")), schedule_from_json(fields.pop("schedule"))
         return Plan(lr=lr, schedule=schedule, options=TrainingOptions(**options), **fields)
 

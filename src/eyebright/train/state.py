@@ -96,6 +96,16 @@ def check_checkpoint(run: Run, path: str | Path, *, plans: Sequence[Plan], unles
     _check_same(run.seed, about, description, plans)
 
 
+def saved_plans(path: str | Path) -> tuple[Plan, ...]:
+    """The plans of a checkpoint, which a training that is resumed goes on with.
+
+    Raises:
+        TrainingError: there is no such file, or it is not a whole checkpoint.
+    """
+    _, description = read_checkpoint(path)
+    return tuple(Plan.from_json(plan) for plan in description["plans"])
+
+
 def read_checkpoint(path: str | Path) -> tuple[Tensors, Description]:
     """The tensors and the JSON of a checkpoint.
 

@@ -4,6 +4,7 @@ The loop knows nothing of datasets, and `eyebright.learner` has the names of fas
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from itertools import islice
@@ -55,6 +56,7 @@ from eyebright.train.run import Batches, PhaseSetup, Run, Scores, TrainBatch
 from eyebright.train.state import check_checkpoint, load_checkpoint
 from eyebright.train.step import Step, step
 from eyebright.train.summary import TrainingSummary
+from eyebright.train.time_plan import Speed, step_seconds
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Validate = Callable[[FeatureCache | None], Scores]
@@ -261,7 +263,7 @@ class Trainer:
         with self._show_progress(progress) as shown, modes_restored(self.model):
             return lr_find(
                 self.run,
-                self._setup(self._model_for_training(), self._batches),
+                self._setup(self._model_for_training(), self._batches, len(self.dls.train)),
                 start_lr=start_lr,
                 end_lr=end_lr,
                 num_it=num_it,
@@ -270,6 +272,29 @@ class Trainer:
                 step=self._step(plan.options),
                 observe=shown,
             )
+
+    def measure_speed(self, plan: Plan, validate: Validate, *, seconds: float) -> Speed:
+        """The seconds of a step and of a validation; model and run are restored.
+
+        Args:
+            plan: the plan to measure for.
+            validate: as in `fit`.
+            seconds: how long to measure steps.
+        """
+        self._check([plan], self.model.head)
+        self._choose_precision(plan.frozen_to)
+        self._set_training_loss(plan.options)
+        freeze_to(self.model, plan.frozen_to, train_bn=plan.train_bn)
+        try:
+            setup = self._setup(self._model_for_training(), self._batches, len(self.dls.train))
+            with modes_restored(self.model):
+                each = step_seconds(self.run, setup, plan=plan, step=self._step(plan.options), seconds=seconds)
+        finally:
+            freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
+        validated = self._validation_seconds(validate)
+        if validated < seconds / 2:  # the first time images are read, which are kept
+            validated = self._validation_seconds(validate)
+        return self.run.device.from_main(Speed(each, validated))
 
     def validate(
         self,
@@ -345,6 +370,13 @@ class Trainer:
             "precision": self.run.device.precision_reason,
         }
 
+    def _validation_seconds(self, validate: Validate) -> float:
+        last, self._last_outputs = self._last_outputs, None  # otherwise no image is validated
+        started = time.perf_counter()
+        validate(None)
+        self._last_outputs = last
+        return self.run.device.from_main(time.perf_counter() - started)
+
     def _features(self, progress: str) -> Features:
         with self._show_progress(progress) as shown:
             return self.frozen.features(self.dls, shown)
@@ -384,21 +416,28 @@ class Trainer:
             self.frozen.forget_features()
         model = self._model_for_training()
         train_cache, valid_cache = self._train_cache(plan, model), self._valid_cache(plan)
-        batches = self._batches if train_cache is None else train_cache.batches
+        every_batch = self._batches if train_cache is None else train_cache.batches
+        steps = plan.options.steps_per_epoch or len(self.dls.train)
+
+        def batches(epoch: int) -> TrainBatches:
+            return every_batch(epoch) if steps == len(self.dls.train) else _first(every_batch(epoch), steps)
+
         stepped = model if train_cache is None else train_cache.model.head
         # Norm layers of the model itself are those of the form that trains, as far as they have statistics of batches.
         learns = self.model if train_cache is None else train_cache.model.head
 
         def validate_now() -> Scores:
-            self._recompute_statistics(learns, batches)
+            self._recompute_statistics(learns, batches, steps)
             return validate(valid_cache)
 
-        return self._setup(stepped, batches, validate_now)
+        return self._setup(stepped, batches, steps, validate_now)
 
-    def _setup(self, model: nn.Module, batches: Batches, validate: Callable[[], Scores] | None = None) -> PhaseSetup:
+    def _setup(
+        self, model: nn.Module, batches: Batches, steps: int, validate: Callable[[], Scores] | None = None
+    ) -> PhaseSetup:
         """The setup for a model whose modules are in the modes of training."""
         eval_modules = [module for module in model.modules() if not module.training]
-        return PhaseSetup(model, batches, len(self.dls.train), validate, eval_modules)
+        return PhaseSetup(model, batches, steps, validate, eval_modules)
 
     def _model_for_training(self) -> ImageModel:
         return self._fused.for_training(train_bn=self.train_bn, keep_statistics=self.keep_statistics)
@@ -409,7 +448,8 @@ class Trainer:
         Without random transforms an image has one view only, so the cache does not change the result.
         """
         required = plan.augment_views is not None
-        same_each_epoch = self._can_cache(plan) and self.dls.train.is_deterministic and not plan.options.mixes
+        can_cache = self._can_cache(plan) and plan.options.steps_per_epoch is None and not plan.options.mixes
+        same_each_epoch = can_cache and self.dls.train.is_deterministic
         views = plan.augment_views or (1 if same_each_epoch else None)
         if views is None:
             return None
@@ -433,12 +473,12 @@ class Trainer:
     def _can_cache(self, plan: Plan) -> bool:
         return plan.epochs > 1 and plan.is_fully_frozen and not self.train_bn
 
-    def _recompute_statistics(self, model: nn.Module, batches: Callable[[int], TrainBatches]) -> None:
+    def _recompute_statistics(self, model: nn.Module, batches: Callable[[int], TrainBatches], steps: int) -> None:
         """After a short epoch, recomputes the statistics of batch norms for the current weights."""
-        if self.keep_statistics or len(self.dls.train) >= SHORT_EPOCH:
+        if self.keep_statistics or steps >= SHORT_EPOCH:
             return
-        with closing(batches(self.run.epoch)) as epoch:
-            recompute_statistics(model, islice(epoch, N_BATCHES), self.run.device)
+        with closing(_first(batches(self.run.epoch), N_BATCHES)) as epoch:
+            recompute_statistics(model, epoch, self.run.device)
 
     def _choose_precision(self, frozen_to: int) -> None:
         """Measures which precision is faster, on the model as it will be trained."""
@@ -490,6 +530,11 @@ def _pairs(loader: Loader, epoch: int = 0, *, shard: Shard = WHOLE) -> TrainBatc
     with closing(loader.batches(epoch, shard)) as batches:
         for batch in batches:
             yield _pair(batch)
+
+
+def _first(batches: TrainBatches, n: int) -> TrainBatches:
+    with closing(batches):
+        yield from islice(batches, n)
 
 
 def _pair(batch: Batch) -> TrainBatch:

@@ -42,7 +42,7 @@ def share_note(options: Options, source: Source) -> str:
 
 def epochs_note(options: Options) -> str:
     """A sentence for the user if options of epochs were changed and no epoch is trained; empty otherwise."""
-    if options.epochs:
+    if options.trains_epochs:
         return ""
     changed = [
         field.name

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from eyebright._defaults import EPOCHS
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
@@ -15,6 +16,7 @@ from eyebright.train.summary import profile_lines
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.goal import parse_goal
 from eyebright.workflow.options import Options
+from eyebright.workflow.time_budget import TimeBudget
 
 Say = Callable[[str], None]
 """Called with one sentence for the user, usually to print it."""
@@ -24,6 +26,7 @@ def fit(
     learner: Learner,
     options: Options,
     *,
+    budget: TimeBudget | None,
     groups: Sequence[int] | None,
     checkpoint: Path,
     resume: bool,
@@ -34,25 +37,28 @@ def fit(
     Args:
         learner: its model is trained.
         options: how the model is trained.
+        budget: the time that is left, for ``minutes``; None without.
         groups: the group of each image, which inner folds do not divide; None without groups.
         checkpoint: the file to which the state is written after each epoch.
         resume: True to continue from it.
         say: called with each sentence.
     """
     found = None
-    if not options.epochs:
+    if not options.trains_epochs:
         _fit_head(learner, groups, say)
     elif options.has_book_head:
         _fine_tune(learner, options, checkpoint=checkpoint, resume=resume, say=say)
     else:
-        found = _lp_ft(learner, options, groups=groups, checkpoint=checkpoint, resume=resume, say=say)
-    if options.epochs:
+        found = _lp_ft(learner, options, budget=budget, groups=groups, checkpoint=checkpoint, resume=resume, say=say)
+    trained = bool(learner.run.history)
+    if trained:
         say(f"trained in {learner.run.device.precision_reason}")
     if found is not None:
         _say_notes(found.head, say)
-        say(str(found))
+        for sentence in filter(None, (str(found), found.twice_the_time)):
+            say(sentence)
     say_cache(learner, say)
-    if options.epochs and options.profile:
+    if trained and options.profile:
         for line in profile_lines(learner.run, learner.dls.train.timer, learner.dls.train.workers):
             say(line)
     return found
@@ -78,6 +84,7 @@ def _lp_ft(
     learner: Learner,
     options: Options,
     *,
+    budget: TimeBudget | None,
     groups: Sequence[int] | None,
     checkpoint: Path,
     resume: bool,
@@ -88,6 +95,7 @@ def _lp_ft(
         options.epochs,
         settings.lr,
         settings.lr_mult,
+        minutes=None if budget is None else budget.left_for_training / 60,
         cbs=_observers(learner, options, resume=resume, say=say),
         wise_ft=settings.wise_ft,
         groups=groups,
@@ -102,7 +110,7 @@ def _fine_tune(learner: Learner, options: Options, *, checkpoint: Path, resume: 
     if views is not None and views >= frozen:
         say(f"{views} augmented views save nothing in a frozen phase of {frozen}; give more `freeze_epochs` than views")
     learner.fine_tune(
-        options.epochs,
+        EPOCHS if options.epochs is None else options.epochs,
         settings.lr,
         frozen,
         settings.lr_mult,

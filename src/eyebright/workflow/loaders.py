@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from eyebright._defaults import BATCH_SIZE
+from eyebright._defaults import BATCH_SIZE, IMAGE_SIZE
 from eyebright.data.block import DataBlock
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import InputError
@@ -85,10 +85,10 @@ def flips_images(block: TargetBlock, options: Options) -> bool:
 
 def augmentation_message(block: TargetBlock, options: Options) -> str:
     """A sentence for the user about resizing and augmentation."""
-    size = Size.of(options.size)
+    size = _size(options)
     whole = shows_whole_images(block, options)
     seen = f"the model sees {f'whole images, padded to {size}' if whole else f'crops of {size}'} pixels"
-    if not options.epochs:
+    if not options.trains_epochs:
         return seen
     if not options.augment:
         return f"{seen}; training images vary in position only"
@@ -103,13 +103,13 @@ def _transforms(block: TargetBlock, options: Options) -> tuple[Transform, list[T
     """(item transform, batch transforms): the resize of each image, and the random augmentation of training batches."""
     whole, flip = shows_whole_images(block, options), flips_images(block, options)
     if whole:
-        padded = Resize(options.size, method="pad", pad_mode="zeros")
+        padded = Resize(_size(options), method="pad", pad_mode="zeros")
         return padded, aug_transforms(do_flip=flip) if options.augment else []
     if not options.augment:
-        return Resize(options.size), []
+        return Resize(_size(options)), []
     larger, smaller = _PRESIZE
-    presized = tuple(side * larger // smaller for side in Size.of(options.size))
-    return Resize(presized), aug_transforms(do_flip=flip, size=options.size, min_scale=_CROP_AREA)
+    presized = tuple(side * larger // smaller for side in _size(options))
+    return Resize(presized), aug_transforms(do_flip=flip, size=_size(options), min_scale=_CROP_AREA)
 
 
 def sample_weights(source: Source, options: Options) -> Weights | None:
@@ -141,3 +141,7 @@ def sample_weights(source: Source, options: Options) -> Weights | None:
         counts.update(dict.fromkeys(names, images))
     weights = np.array([max(1 / max(counts[name], 1) for name in names) for names in labels])[targets.codes]
     return weights if source.weight is None else weights * source.weight
+
+
+def _size(options: Options) -> Size:
+    return Size.of(options.size or IMAGE_SIZE)

@@ -181,14 +181,15 @@ class Options:
     ] = "uniform"
 
     size: Annotated[
-        int | tuple[int, int],
+        int | tuple[int, int] | None,
         Option(
             "Size in pixels of what the model sees: 224, or HEIGHTxWIDTH such as 192x256.",
             IMAGES,
             convert=image_size,
             metavar="SIZE",
+            unset=f"{_defaults.IMAGE_SIZE}; with `minutes` the largest of 128 to 288 that fits",
         ),
-    ] = 224
+    ] = None
     whole: Annotated[
         bool | None,
         Option(
@@ -214,13 +215,36 @@ class Options:
         "tf_efficientnet_lite0"
     )
     epochs: Annotated[
-        int,
+        int | None,
         Option(
             "Epochs in which all layers train; 0 trains none and fits a linear head to the frozen backbone.",
             TRAINING,
             at_least=0,
+            unset=f"{_defaults.EPOCHS}; with `minutes` as many as fit",
         ),
-    ] = 5
+    ] = None
+    minutes: Annotated[
+        float | None,
+        Option(
+            "Time that everything may take, with the start and the report: a few steps are measured, then the image "
+            "size and the epochs are planned.",
+            TRAINING,
+            above=0,
+            unset="as long as the epochs take",
+            needs_epochs=True,
+            head="linear",
+        ),
+    ] = None
+    steps_per_epoch: Annotated[
+        int | None,
+        Option(
+            "Batches of an epoch, after which the model is validated and a checkpoint written; each epoch draws anew.",
+            TRAINING,
+            at_least=1,
+            unset="all",
+            needs_epochs=True,
+        ),
+    ] = TrainingOptions.steps_per_epoch
     head: Annotated[
         str | None,
         Option(
@@ -465,6 +489,7 @@ class Options:
     def __post_init__(self) -> None:
         check_options(self)
         _check_head(self)
+        _check_minutes(self)
         if self.augment_views is not None and not (self.freeze_epochs != 0 and self.keep_statistics):
             raise InputError(
                 "`augment_views` caches the features of a frozen backbone: it needs `freeze_epochs` greater than the "
@@ -474,6 +499,16 @@ class Options:
             raise InputError(
                 "`flip=True` mirrors images at random, and `augment=False` leaves them as they are: leave one out"
             )
+
+    @property
+    def trains_epochs(self) -> bool:
+        """Whether epochs are trained, and not a head alone."""
+        return self.epochs != 0
+
+    def with_defaults(self) -> "Options":
+        """The options with the default size and epochs where they are None; with ``minutes`` epochs stay None."""
+        epochs = _defaults.EPOCHS if self.epochs is None and self.minutes is None else self.epochs
+        return replace(self, epochs=epochs, size=self.size or _defaults.IMAGE_SIZE)
 
     @property
     def has_book_head(self) -> bool:
@@ -500,7 +535,11 @@ class Options:
         if head not in (None, own):
             left_out = {field.name: None for field in fields if field.option.head == own}
             left_out |= {"head": None, "lr": None, "lr_mult": None}
-        if not given.get("epochs", self.epochs):
+        if given.get("minutes") is not None:
+            left_out |= {"epochs": None, "steps_per_epoch": None}
+        elif given.get("epochs") is not None:
+            left_out |= {"minutes": None}
+        if given.get("epochs", self.epochs) == 0:
             left_out |= {field.name: field.default for field in fields if field.option.needs_epochs}
         return replace(self, **{**left_out, **given})
 
@@ -525,6 +564,15 @@ def _given_for(options: Options, head: str) -> list[str]:
     return [field.name for field in fields if field.option.head == head and getattr(options, field.name) is not None]
 
 
+def _check_minutes(options: Options) -> None:
+    """Raises `InputError` where the time is given and what is planned from it as well."""
+    if options.minutes is None:
+        return
+    for name in ("epochs", "steps_per_epoch"):
+        if getattr(options, name) is not None:
+            raise InputError(f"`minutes` plans `{name}` itself: leave one of them out")
+
+
 def _check_head(options: Options) -> None:
     """Raises `InputError` where an option is for another head than the one that is trained."""
     head = "book" if options.has_book_head else "linear"
@@ -534,7 +582,7 @@ def _check_head(options: Options) -> None:
             f"`head='{head}'`" if options.head else f"`{_given_for(options, head)[0]}`, which is for `head='{head}'`,"
         )
         raise InputError(f"`{wrong[0]}` is for `head='{other}'`, and {given} was given: leave one of them out")
-    if options.head == "book" and not options.epochs:
+    if options.head == "book" and not options.trains_epochs:
         raise InputError("`epochs=0` fits a linear head, and `head='book'` needs an epoch: leave one of them out")
     if options.wise_ft not in (None, 1) and not options.keep_statistics:
         raise InputError(

@@ -5,12 +5,14 @@ The functions are in the order of the steps: check, split, batches, train, evalu
 
 import os
 import tempfile
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eyebright._defaults import IMAGE_SIZE
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
 from eyebright.evaluation.decide import fit_decision
@@ -19,6 +21,8 @@ from eyebright.io.atomic import exclusive_folder
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
+from eyebright.models.architectures import architecture_name
+from eyebright.models.weights import declared_licence
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import check_normalize_by, task_report
 from eyebright.sources.headers import readable
@@ -27,6 +31,7 @@ from eyebright.sources.source_split import split_source
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
+from eyebright.types import Size
 from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
 from eyebright.workflow.fine_tuning import Say, check_goal, fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
@@ -41,13 +46,29 @@ from eyebright.workflow.option import options_to_json
 from eyebright.workflow.options import Options, ReadOptions
 from eyebright.workflow.report import HISTORY, make_report
 from eyebright.workflow.saved_options import SavedOptions
+from eyebright.workflow.time_budget import (
+    SIZES,
+    TimeBudget,
+    check_enough,
+    has_fixed_size,
+    largest_size,
+    measured_estimate,
+    resumed_options,
+    used_options,
+)
 
 CHECKPOINT = "checkpoint.safetensors"
 _NOT_LEARNED = ("profile", "progress")  # options that do not change the model
 
 
 def train_model(
-    source: Source, out: str | Path, *, options: Options | None = None, resume: bool = False, say: Say = lambda _: None
+    source: Source,
+    out: str | Path,
+    *,
+    options: Options | None = None,
+    resume: bool = False,
+    started: float | None = None,
+    say: Say = lambda _: None,
 ) -> Learner:
     """Trains a model, and writes it, its evaluation, report, history and options to ``out``; returns the learner.
 
@@ -59,24 +80,41 @@ def train_model(
         out: the model folder; it is created if it does not exist.
         options: how the model is trained; None for the defaults.
         resume: True to continue from the checkpoint in ``out``.
+        started: when the time of ``options.minutes`` began, as ``time.time()``; None: now.
         say: called with each sentence about the data and the progress, for example ``print``.
 
     Raises:
         EyebrightError: the source, an image, an option or the folder cannot be used, or training failed.
     """
-    out, options = Path(out), options or Options()
+    started, out, options = time.time() if started is None else started, Path(out), options or Options()
     say = say if is_main_process() else _say_nothing
     with _model_folder(out):
         _check_no_checkpoint(out / CHECKPOINT, resume=resume)
-        if resume and not options.epochs:
+        if resume and not options.trains_epochs:
             raise InputError("`epochs=0` writes no checkpoint, so there is nothing to resume: leave `resume` out")
+        if resume and options.minutes is not None:
+            options = resumed_options(options, out / CHECKPOINT)
+        size_is_open, options = options.size is None, options.with_defaults()
         source, dls = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
+        budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
+        if budget is not None:
+            options = _fit_size(learner, source, options, budget, size_is_open=size_is_open, say=say)
+        say(augmentation_message(learner.dls.target, options))
         groups = None if source.group is None else source.group.codes.tolist()
         with _said_if_it_fails(learner, say):
             out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
-            fine_tuned = fit(learner, options, groups=groups, checkpoint=out / CHECKPOINT, resume=resume, say=say)
-        return finish(learner, source, out, options=options, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say)
+            fine_tuned = fit(
+                learner,
+                options,
+                budget=budget,
+                groups=groups,
+                checkpoint=out / CHECKPOINT,
+                resume=resume,
+                say=say,
+            )
+        used = used_options(options, fine_tuned)
+        return finish(learner, source, out, options=used, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say)
 
 
 def finish(
@@ -176,11 +214,36 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    say(augmentation_message(dls.target, options))
     return source, dls
 
 
+def _fit_size(
+    learner: Learner, source: Source, options: Options, budget: TimeBudget, *, size_is_open: bool, say: Say
+) -> Options:
+    """The options with the image size that the time allows; the learner gets the images in it.
+
+    Raises:
+        InputError: the time is too short for the frozen model.
+    """
+    seconds, estimate = budget.left_for_training, measured_estimate(learner)
+    size = max(Size.of(options.size or IMAGE_SIZE))
+    if size_is_open and not has_fixed_size(learner):
+        size = learner.run.device.from_main(largest_size(estimate, seconds)) or min(SIZES)
+        if size != IMAGE_SIZE:
+            options = replace(options, size=size)
+            learner.dls = source_dataloaders(source, options, batch=learner.dls.bs)
+            _set_resume_conditions(learner, options)
+    check_enough(estimate, size, seconds, budget)
+    say(
+        f"{seconds:.0f} s are left for training: images of {size} pixels; the frozen model takes about"
+        f" {estimate.frozen(size):.0f} s with them, an epoch at most about {estimate.epoch(size):.0f} s"
+    )
+    return options
+
+
 def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
+    licence = declared_licence(architecture_name(options.arch)) or "not declared"
+    say(f"licence of the pretrained weights of {options.arch}: {licence}")
     learner = vision_learner(
         dls,
         options.arch,
@@ -194,15 +257,22 @@ def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
         options=TrainingOptions.of(options),
         progress=options.progress,
     )
-    # A checkpoint is only resumed with the same preprocessing, augmentation and precision.
-    learner.run.resume_conditions["whole"] = shows_whole_images(dls.target, options)
-    learner.run.resume_conditions["flip"] = flips_images(dls.target, options)
-    learner.run.resume_conditions["augment"] = options.augment
-    learner.run.resume_conditions["precision"] = options.precision
+    _set_resume_conditions(learner, options)
     say(f"{options.arch} with the weights from {learner.model.origin}")
     if note := statistics_note(options, learner.model.body):
         say(note)
     return learner
+
+
+def _set_resume_conditions(learner: Learner, options: Options) -> None:
+    """A checkpoint is only resumed with the same preprocessing, augmentation and precision."""
+    target = learner.dls.target
+    learner.run.resume_conditions |= {
+        "whole": shows_whole_images(target, options),
+        "flip": flips_images(target, options),
+        "augment": options.augment,
+        "precision": options.precision,
+    }
 
 
 @contextmanager
@@ -278,7 +348,7 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
     read_options = dict(source.read_options)
     path = read_options.pop("path", None)
     resolved = _resolved(learner, options)
-    if not options.epochs:
+    if not options.trains_epochs:
         del resolved["precision"]  # a repeated run does not choose one
     return SavedOptions(path, out, ReadOptions(**read_options), options, resolved)
 
@@ -286,11 +356,11 @@ def _saved_options(source: Source, out: Path, options: Options, learner: Learner
 def _resolved(learner: Learner, options: Options) -> dict[str, Any]:
     """The values that were used, by option, including those that were chosen automatically."""
     dls, device = learner.dls, learner.run.device
-    settings = fine_tuning_of(options)._asdict() if options.epochs else {}
+    settings = fine_tuning_of(options)._asdict() if options.trains_epochs else {}
     return {
         "bs": dls.bs,
         "device": str(device.torch_device),
-        "precision": device.precision if options.epochs else "float32",
+        "precision": device.precision if options.trains_epochs else "float32",
         "workers": dls.train.workers,
         "weights": learner.model.origin,
         **{name: value for name, value in settings.items() if value is not None},

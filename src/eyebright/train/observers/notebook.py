@@ -11,7 +11,7 @@ from collections.abc import Callable
 from eyebright._html import block, paragraph, progress_bar, table
 from eyebright._optional import import_optional
 from eyebright.errors import InputError
-from eyebright.train.events import EpochDone, Event, Finished, HeadFitted, PhaseStarted
+from eyebright.train.events import EpochDone, EpochsPlanned, Event, Finished, HeadFitted, PhaseStarted
 from eyebright.train.history import EpochRow, epoch_cells, epoch_columns, text_table
 from eyebright.train.observers.epoch_progress import EpochProgress
 
@@ -68,6 +68,10 @@ class NotebookTable:
             case Finished():
                 self._end = event.message
                 self.close()
+                return
+            case EpochsPlanned():
+                self._begin(event.message)
+                self._draw("")
                 return
             case EpochDone(epoch=epoch, scores=scores, seconds=seconds):
                 self._rows.append(EpochRow(epoch, scores, seconds))

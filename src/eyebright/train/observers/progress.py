@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from eyebright.errors import InputError, did_you_mean, listing, printable
 from eyebright.train.events import (
     EpochDone,
+    EpochsPlanned,
     EpochStarted,
     Event,
     FeaturesComputed,
@@ -92,7 +93,7 @@ class _Table:
                 self._row(EpochRow(epoch, scores, seconds))
             case HeadFitted(scores=scores, seconds=seconds):
                 self._row(EpochRow(None, scores, seconds))
-            case Finished():
+            case Finished() | EpochsPlanned():
                 self._print_if_any(event.message)
             case _:
                 pass

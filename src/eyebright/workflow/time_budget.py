@@ -1,0 +1,163 @@
+"""The time of a training run with ``minutes``: what is left of it, and the image size that it allows."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eyebright._defaults import EPOCHS, IMAGE_SIZE
+from eyebright.errors import InputError
+from eyebright.learner.fine_tuned import FineTuned
+from eyebright.learner.learner import Learner
+from eyebright.models.timm_backbone import TimmBackbone
+from eyebright.train.state import read_checkpoint, saved_plans
+from eyebright.workflow.options import Options
+
+# 288 is 1.29 times the 224 pixels of pretraining; a network does best with test images that are larger than its
+# training images by about as much (Touvron et al., 2019, arXiv:1906.06423).
+SIZES = (288, 224, 192, 160, 128)
+_STEP = 2.5  # a training step in forward passes
+_RUNTIME = 2.5  # how many times faster another runtime may compute features
+_FINISH = 0.5  # seconds for scores, files and the exit, in seconds of the start: both are work of one processor
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """The time that a training run may take.
+
+    Args:
+        minutes: its length.
+        end_of_training: when the epochs must be over, as ``time.time()``: what follows takes time, too.
+    """
+
+    minutes: float
+    end_of_training: float
+
+    @staticmethod
+    def after_start(minutes: float, started: float) -> "TimeBudget":
+        """The budget of a run whose model has just been built.
+
+        Args:
+            minutes: its length.
+            started: when it began, as ``time.time()``.
+        """
+        return TimeBudget(minutes, started + 60 * minutes - _FINISH * (time.time() - started))
+
+    @property
+    def left_for_training(self) -> float:
+        """The seconds that are left for the frozen model and the epochs."""
+        return self.end_of_training - time.time()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training takes, from a few images that were measured.
+
+    Args:
+        n_train: number of training images.
+        n_valid: number of validation images.
+        decode: seconds to read an image.
+        forward: seconds of the network for an image, of the pixels of ``IMAGE_SIZE``.
+    """
+
+    n_train: int
+    n_valid: int
+    decode: float
+    forward: float
+
+    def frozen(self, size: int) -> float:
+        """The seconds of the frozen model with square images of this size."""
+        return (self.n_train + self.n_valid) * (self.decode + self._forward(size))
+
+    def epoch(self, size: int) -> float:
+        """The seconds of an epoch with square images of this size, with its validation."""
+        forward = self._forward(size)
+        return self.n_train * (self.decode + _STEP * forward) + self.n_valid * forward
+
+    def _forward(self, size: int) -> float:
+        return self.forward * (size / IMAGE_SIZE) ** 2
+
+
+def largest_size(estimate: Estimate, seconds: float) -> int | None:
+    """The largest of `SIZES` with which the frozen model and an epoch fit into the time.
+
+    More than `IMAGE_SIZE` needs time for the default's number of epochs. The smallest size is also taken for the frozen
+    model alone; None if not even that fits.
+
+    Args:
+        estimate: what a training takes.
+        seconds: the time.
+    """
+    for size in SIZES:
+        epochs = 1 if size <= IMAGE_SIZE else EPOCHS
+        if estimate.frozen(size) + epochs * estimate.epoch(size) <= seconds:
+            return size
+    return SIZES[-1] if estimate.frozen(SIZES[-1]) / _RUNTIME <= seconds else None
+
+
+def measured_estimate(learner: Learner) -> Estimate:
+    """The estimate from a batch of validation images; they must be of `IMAGE_SIZE`."""
+    dls = learner.dls
+    started = time.perf_counter()
+    with closing(dls.valid.batches()) as batches:
+        batch = next(batches)
+    decode = time.perf_counter() - started
+    learner.trainer.outputs_of([batch])  # the first pass allocates memory
+    started = time.perf_counter()
+    learner.trainer.outputs_of([batch])
+    forward, n = time.perf_counter() - started, len(batch.item_indices)
+    return Estimate(len(dls.train_ds), len(dls.valid_ds), decode / n, forward / n)
+
+
+def check_enough(estimate: Estimate, size: int, seconds: float, budget: TimeBudget) -> None:
+    """Raises `InputError` if the frozen model does not fit into the time.
+
+    Args:
+        estimate: what a training takes.
+        size: height and width of the images.
+        seconds: the time for the frozen model and the epochs.
+        budget: the whole time.
+
+    Raises:
+        InputError: it does not fit, even if another runtime computes the features.
+    """
+    needed = estimate.frozen(size) / _RUNTIME
+    if needed > seconds:
+        enough = budget.minutes + (1.2 * estimate.frozen(size) - seconds) / 60
+        raise InputError(
+            f"`minutes={budget.minutes:g}` is too short: after the start, {max(seconds, 0):.0f} s are left, and the"
+            f" frozen model alone takes about {needed:.0f} s with images of {size} pixels; give about {enough:.1f}"
+        )
+
+
+def has_fixed_size(learner: Learner) -> bool:
+    """Whether the backbone takes images of one size only."""
+    body = learner.model.body
+    return isinstance(body, TimmBackbone) and body.fixed_size is not None
+
+
+def resumed_options(options: Options, checkpoint: Path) -> Options:
+    """The options with the epochs and the size that were planned before the training was interrupted.
+
+    Args:
+        options: how the model is trained, with ``minutes``.
+        checkpoint: the checkpoint to resume.
+
+    Raises:
+        TrainingError: there is no such file, or it is not a whole checkpoint.
+    """
+    plan = saved_plans(checkpoint)[-1]
+    _, description = read_checkpoint(checkpoint)
+    size = options.size or tuple(description["about"]["model"]["input"]["size"])
+    steps = plan.options.steps_per_epoch
+    return replace(options, minutes=None, epochs=plan.epochs, steps_per_epoch=steps, size=size)
+
+
+def used_options(options: Options, fine_tuned: FineTuned | None) -> Options:
+    """The options that repeat a training: with the epochs that were planned, and without ``minutes``."""
+    if options.minutes is None or fine_tuned is None:
+        return options
+    plan = fine_tuned.plan
+    if plan is None:
+        return options.override({"epochs": 0})
+    return replace(options, minutes=None, epochs=plan.epochs, steps_per_epoch=plan.options.steps_per_epoch)

@@ -115,13 +115,17 @@ class _Text:
         begin = file.read(_CHUNK)
         utf16 = begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         self._decoder = codecs.getincrementaldecoder("utf-16" if utf16 else "utf-8-sig")()
-        self._buffer, self._position, self._lines, self._ended = "", 0, 1, False
+        self._buffer, self._position, self._ended = "", 0, False
+        self._lines, self._counted = 1, 0  # the line of the position up to which line ends are counted
         self._buffer = self._decoded(begin)
 
     @property
     def line(self) -> int:
         """The line of the current position."""
-        return self._lines + self._buffer.count("\n", 0, self._position)
+        if self._position > self._counted:  # counting from the begin for each piece would take the square of the time
+            self._lines += self._buffer.count("\n", self._counted, self._position)
+            self._counted = self._position
+        return self._lines
 
     def next(self) -> str:
         """The next character that is no space, without going past it; empty at the end of the file."""
@@ -177,11 +181,11 @@ class _Text:
         """True if there was more; twice as much as is still needed, so that a long piece is not read in vain often."""
         if self._ended:
             return False
-        self._lines += self._buffer.count("\n", 0, self._position)
+        _ = self.line
         rest = self._buffer[self._position :]
         if len(rest) > _LARGEST:
             raise self.error(f"one value has more than {_LARGEST:,} characters")
-        self._buffer, self._position = rest, 0
+        self._buffer, self._position, self._counted = rest, 0, 0
         self._buffer = rest + self._decoded(self._file.read(max(_CHUNK, len(rest))))
         return True
 

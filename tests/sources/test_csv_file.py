@@ -81,9 +81,69 @@ def test_a_file_with_only_a_header_is_an_error(read):
         read("file,labels\n")
 
 
-def test_a_missing_header_is_an_error(read):
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a.jpg,cat\nb.jpg,dog\n", {"file": ["a.jpg", "b.jpg"], "column 2": ["cat", "dog"]}),
+        ("cat\ta.jpg\ndog\tb.jpg\n", {"column 1": ["cat", "dog"], "file": ["a.jpg", "b.jpg"]}),
+        ('"a, b.jpg",x\nc.jpg,y\n', {"file": ["a, b.jpg", "c.jpg"], "column 2": ["x", "y"]}),
+        (
+            "train,a.jpg,cat\nval,b.jpg,dog\n",
+            {"split": ["train", "val"], "file": ["a.jpg", "b.jpg"], "column 3": ["cat", "dog"]},
+        ),
+        ("x/a.JPEG 65\nx/b.JPEG 970\n", {"file": ["x/a.JPEG", "x/b.JPEG"], "class": ["65", "970"]}),
+        ("a.jpg  0\nb.jpg\t1\n", {"file": ["a.jpg", "b.jpg"], "class": ["0", "1"]}),
+    ],
+)
+def test_a_list_of_images_and_labels_needs_no_header(text, columns, read):
+    table = read(text)
+    assert cells(table) == columns
+    assert table.lines.tolist() == [1, 2]
+    assert table.notes[0].startswith("there is no header; the columns are taken as ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.jpg,cat,3\nb.jpg,dog,4\n", "a.jpg,b.jpg\nc.jpg,d.jpg\n", "a.jpg 1 2\nb.jpg 3 4\n", "a.jpg,train\nb.jpg,test\n"],
+)
+def test_other_rows_without_a_header_are_an_error(text, read):
     with pytest.raises(TableError, match="line 1: the header is missing; the first line names the columns"):
-        read("a.jpg,cat\nb.jpg,dog\n")
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("image label\na.jpg  cat\nb.jpg dog \n", {"image": ["a.jpg", "b.jpg"], "label": ["cat", "dog"]}),
+        ("2\nx y \na.jpg  1 -1\nb.jpg -1  1\n", {"file": ["a.jpg", "b.jpg"], "x": ["1", "-1"], "y": ["-1", "1"]}),
+        ("x_x x_y\na.jpg 69 109\n", {"file": ["a.jpg"], "x_x": ["69"], "x_y": ["109"]}),
+    ],
+)
+def test_a_table_with_spaces_between_its_cells_is_read(text, columns, read):
+    assert cells(read(text)) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("3\nx y\na.jpg 1 1\nb.jpg 1 1\n", "line 1 announces 3 rows, and there are 2; is the file cut off?"),
+        (
+            "x y\n" + "a.jpg 1 1\n" * 30 + "b.jpg 1\n",
+            "line 32: values in the row: 2, columns in the header: 3$",
+        ),
+    ],
+)
+def test_a_table_with_spaces_that_is_cut_off_is_an_error(text, message, read):
+    with pytest.raises(TableError, match=message):
+        read(text)
+
+
+def test_commas_in_a_table_with_spaces_between_its_cells_belong_to_the_cells(read):
+    assert cells(read("file labels\na.jpg cat,dog\n")) == {"file": ["a.jpg"], "labels": ["cat,dog"]}
+
+
+def test_words_that_are_no_table_stay_one_column(read):
+    assert cells(read("our images\ntwo words\n")) == {"our images": ["two words"]}
 
 
 def test_a_column_that_is_named_twice_is_refused(read):

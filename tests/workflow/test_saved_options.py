@@ -35,6 +35,10 @@ def test_what_was_saved_is_loaded_with_the_batch_size_and_the_precision_that_wer
     for there, path in ((loaded.source, "labels.csv"), (loaded.out, "model"), (loaded.reading.images, "photos")):
         assert there is not None
         assert there.resolve() == (tmp_path / path).resolve()
+    assert loaded.reading.valid is not None
+    assert loaded.reading.test is not None
+    assert loaded.reading.valid.resolve() == (tmp_path / "valid.csv").resolve()
+    assert loaded.reading.test.resolve() == (tmp_path / "more" / "test.csv").resolve()
     assert eyebright.Options.load(tmp_path / "model") == loaded.training
 
 

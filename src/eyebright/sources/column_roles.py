@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from eyebright.errors import did_you_mean, listing
 from eyebright.sources.cells import is_unknown
-from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.parts import REQUIRED_COLUMNS
 from eyebright.sources.text_table import TextTable
 

@@ -7,22 +7,22 @@ number, and a row with one cell too many is an error, not a shifted table. A mil
 import csv
 import io
 import json
-import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from eyebright.errors import TableError, listing, os_reason
-from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.dialect import SPACES, Dialect, looks_like_image
+from eyebright.sources.parts import part_of
 from eyebright.sources.text_table import Lines, Strings, TextColumn, TextTable, strings
 
-_SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
 _MAX_COLUMNS = 10_000
 _LONGEST_COLUMN = 1000  # characters of its name
 _CHUNK = 50_000  # rows added to the columns at a time
@@ -32,33 +32,56 @@ _MAX_UNIQUE = 100_000  # with more unique cells, in more than half of the rows, 
 def read_csv(path: str | Path) -> TextTable:
     """The columns of a CSV or TSV file: UTF-8, with or without a byte order mark, quotes, any line ends.
 
-    Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header. Blank rows are
-    ignored.
+    Columns are separated by tab, comma, semicolon or pipe: the first of them that occurs in the header; without any,
+    and with as many words in each row, by spaces. Blank rows are ignored. If the first row names an image, it is no
+    header: the other column then holds the labels, beside one with the parts.
 
     Raises:
         TableError: the file cannot be read, is empty, has no header, is not UTF-8 or has rows of different lengths.
     """
     data = _data(Path(path))
-    header = next((line for line in _text(data, newline="\n") if line.strip()), "")
-    separator = _separator(header)
-    rows = _rows(str(path), data, separator)
+    dialect = Dialect.of(_text(data, newline=None))
+    separator = dialect.separator
+    rows = _rows_with_spaces(data) if separator == SPACES else _rows(str(path), data, separator)
+    count = next(rows)[0][0] if dialect.has_count else ""
     names, line = next(rows, ([], 0))
     if not line:
         raise TableError(f"'{path}' is empty; a header such as 'file,labels' and a row for each image were expected")
     if len(names) > _MAX_COLUMNS:
         raise TableError(f"'{path}' has {len(names):,} columns, and at most {_MAX_COLUMNS:,} can be read")
     empty = TextTable(str(path), {}, np.empty(0, dtype=np.int64), separator)  # for its error messages
+    if not dialect.has_header:
+        rows = chain([(names, line)], rows)
+    names = list(dialect.names) or names
     _check_header(empty, names, line)
     columns, lines = _columns(empty, names, rows)
+    if count and int(count) != len(lines):
+        raise empty.error(f"line 1 announces {int(count):,} rows, and there are {len(lines):,}; is the file cut off?")
     if not len(lines):
         raise empty.error("there is a header but no row; a row for each image was expected")
     nameless = sum(not name for name in names) if "" in columns and not _are_row_numbers(columns[""]) else 0
-    return TextTable(str(path), {name: column for name, column in columns.items() if name}, lines, separator, nameless)
+    named = {name: column for name, column in columns.items() if name}
+    table = TextTable(str(path), named, lines, separator, nameless)
+    return table if dialect.has_header else _without_header(table)
 
 
-def looks_like_image(name: str) -> bool:
-    """True for a text that ends in the extension of an image file."""
-    return name.lower().endswith(IMAGE_EXTENSIONS)
+def _without_header(table: TextTable) -> TextTable:
+    """The table with names for its columns, of which one holds names of images, and one labels.
+
+    Raises:
+        TableError: there are other columns; only a header can say what they are.
+    """
+    cells = {name: column.unique() for name, column in table.columns.items()}
+    parts = [name for name, each in cells.items() if all(part_of(cell) is not None for cell in each)]
+    others = [name for name, each in cells.items() if name not in parts and not all(map(looks_like_image, each))]
+    if len(others) != 1 or len(parts) > 1 or len(table.columns) != len(parts) + 2:
+        raise table.error(
+            "the header is missing; the first line names the columns, such as 'file,labels'", line=int(table.lines[0])
+        )
+    labels = "class" if all(cell.isdecimal() for cell in cells[others[0]]) else others[0]
+    names = {name: "split" if name in parts else labels if name in others else "file" for name in table.columns}
+    columns = {names[name]: column for name, column in table.columns.items()}
+    return replace(table, columns=columns, notes=(f"there is no header; the columns are taken as {listing(columns)}",))
 
 
 def _are_row_numbers(column: TextColumn) -> bool:
@@ -107,7 +130,8 @@ def _columns(
 
     for cells, line in rows:
         if len(cells) != len(names):
-            hint = f"; write values that contain '{table.separator}' in quotes" if len(cells) > len(names) else ""
+            is_quotable = len(cells) > len(names) and table.separator != SPACES
+            hint = f"; write values that contain '{table.separator}' in quotes" if is_quotable else ""
             counts = f"values in the row: {len(cells)}, columns in the header: {len(names)}"
             raise table.error(f"{counts}{hint}", line=line)
         chunk.append(cells)
@@ -118,7 +142,7 @@ def _columns(
     return dict(zip(names, (builder.column() for builder in builders), strict=True)), np.array(lines, dtype=np.int64)
 
 
-def _text(data: bytes, *, newline: str) -> io.TextIOWrapper:
+def _text(data: bytes, *, newline: str | None) -> io.TextIOWrapper:
     """The file's text, decoded while it is read."""
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=newline)
 
@@ -199,11 +223,6 @@ def _json_kind(data: bytes) -> str:
     return "JSON"
 
 
-def _separator(header: str) -> str:
-    bare = re.sub(r'"[^"]*"', "", header)
-    return next((separator for separator in _SEPARATORS if separator in bare), ",")
-
-
 def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], int]]:
     """(cells, line on which the row begins) of each row that is not blank."""
     reader = csv.reader(_text(data, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
@@ -221,9 +240,14 @@ def _rows(path: str, data: bytes, separator: str) -> Iterator[tuple[list[str], i
         raise TableError(f"'{path}' line {line}: a quotation mark is misplaced or not closed ({error})") from None
 
 
+def _rows_with_spaces(data: bytes) -> Iterator[tuple[list[str], int]]:
+    """(words, line) of each line that is not blank."""
+    for number, line in enumerate(_text(data, newline=None), start=1):
+        if words := line.split():
+            yield words, number
+
+
 def _check_header(table: TextTable, names: Sequence[str], line: int) -> None:
-    if any(map(looks_like_image, names)):
-        raise table.error("the header is missing; the first line names the columns, such as 'file,labels'", line=line)
     long = next((name for name in names if len(name) > _LONGEST_COLUMN), None)
     if long is not None:
         said = f"a column's name has {len(long):,} characters, and at most {_LONGEST_COLUMN:,} can be read"

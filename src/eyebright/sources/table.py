@@ -149,6 +149,7 @@ def source_of_table(
         source = source.with_messages(*_order_messages(source, words))
     kept = source.take(first_row_of_each_image(source))
     messages = [
+        *table.notes,
         f"images are named in column '{file_column}'",
         *targets.messages,
         *source.messages,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def source_of_tables(tables: Sequence[TextTable], request: ReadRequest) -> Sourc
         separator=prepared[0].separator,
         nameless=sum(table.nameless for table in prepared),
         files=tuple(table.path for table in prepared),
+        notes=tuple(dict.fromkeys(note for table in prepared for note in table.notes)),
     )
     part = None
     if parts[kept[0]] is not None:
@@ -83,9 +85,7 @@ def _beside(table: TextTable, root: Path, request: ReadRequest) -> TextTable:
         return table
     prefix = folder.relative_to(root).as_posix()
     moved = TextColumn.of(f"{prefix}/{name}" if name else name for name in names)
-    return TextTable(
-        table.path, {**table.columns, column: moved}, table.lines, table.separator, table.nameless, table.files
-    )
+    return replace(table, columns={**table.columns, column: moved})
 
 
 def _joined(columns: Sequence[TextColumn]) -> TextColumn:

@@ -83,6 +83,7 @@ class TextTable:
         separator: between two cells.
         nameless: how many columns without a name were ignored that hold more than row numbers.
         files: the paths of the files, where the rows are of several; their lines are counted on, see `FILE_LINES`.
+        notes: how the file was read, sentences for the user.
     """
 
     path: str
@@ -91,6 +92,7 @@ class TextTable:
     separator: str = ","
     nameless: int = 0
     files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from eyebright.errors import TableError, os_reason
 from eyebright.sources.cells import is_number
-from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eyebright.errors import TableError, listing, os_reason
-from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.label_file import LabelFile

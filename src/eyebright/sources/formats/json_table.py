@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eyebright.errors import TableError
-from eyebright.sources.csv_file import looks_like_image
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.json_records import read_records
 from eyebright.sources.label_file import LabelFile

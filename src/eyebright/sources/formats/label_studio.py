@@ -16,7 +16,8 @@ from typing import Any, cast
 import numpy as np
 
 from eyebright.errors import InputError, TableError, listing
-from eyebright.sources.csv_file import looks_like_image, read_csv
+from eyebright.sources.csv_file import read_csv
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.json_stream import read_json

@@ -14,7 +14,8 @@ import numpy as np
 from eyebright.errors import EyebrightError, InputError, TableError, listing
 from eyebright.io.containers import SEPARATOR, ImageColumn, Signature, image_column, parquet_file, parquet_members
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.csv_file import ColumnBuilder, looks_like_image
+from eyebright.sources.csv_file import ColumnBuilder
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import label_names
 from eyebright.sources.label_file import LabelFile

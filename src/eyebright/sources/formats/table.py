@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from eyebright.sources.csv_file import looks_like_image, read_csv
+from eyebright.sources.csv_file import read_csv
+from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source

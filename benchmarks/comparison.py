@@ -17,7 +17,7 @@ import numpy as np
 from memory import MemoryMonitor
 from peers.training_protocol import Item, Kind, Phase, Settings
 
-from eyebright._defaults import BASE_LR, BATCH_SIZE
+from eyebright._defaults import BASE_LR, BATCH_SIZE, IMAGE_SIZE
 from eyebright.io.files import get_image_files
 from eyebright.sources.read import read_source
 from eyebright.sources.source_split import split_source
@@ -51,7 +51,7 @@ def create_parser(description: str | None) -> argparse.ArgumentParser:
         default=Options.arch,
         help="tf_efficientnet_lite0/1/2 (pretrained), or resnet18/34/50 (random weights)",
     )
-    parser.add_argument("--size", type=int, nargs="+", default=[Options.size], help="pixels: SIZE, or HEIGHT WIDTH")
+    parser.add_argument("--size", type=int, nargs="+", default=[IMAGE_SIZE], help="pixels: SIZE, or HEIGHT WIDTH")
     parser.add_argument("--bs", type=int, default=BATCH_SIZE, help="batch size")
     parser.add_argument("--lr", type=float, default=BASE_LR, help="(base) learning rate")
     add_json_argument(parser)

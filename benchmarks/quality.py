@@ -22,7 +22,7 @@ import torch
 from peers.training_protocol import Kind, Settings, TrainingResult
 from sklearn.metrics import accuracy_score, average_precision_score
 
-from eyebright._defaults import FREEZE_EPOCHS
+from eyebright._defaults import EPOCHS, FREEZE_EPOCHS
 from eyebright.evaluation.intervals import Interval, bootstrap
 from eyebright.workflow.options import Options
 
@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
     comparison.add_fastai_arguments(parser)
     parser.add_argument("--points", action="store_true", help="DATA is a folder in the format of the BIWI dataset")
     parser.add_argument("--person", default="13", help="with --points: the person in the validation set")
-    parser.add_argument("--epochs", type=int, default=Options.epochs, help="epochs with all layers")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs with all layers")
     parser.add_argument("--freeze-epochs", type=int, default=FREEZE_EPOCHS, help="epochs before, head only")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one run per library and seed")
     parser.add_argument("--predictions", type=Path, help="file (.npz) for the predictions and the targets")

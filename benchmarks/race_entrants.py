@@ -13,6 +13,7 @@ import torch
 from peers.race_protocol import Kind, Run
 from safetensors.torch import save_file
 
+from eyebright._defaults import EPOCHS
 from eyebright.workflow.options import Options
 
 BENCHMARKS = Path(__file__).resolve().parent
@@ -52,7 +53,7 @@ class Entrant:
         """The numbers of epochs that it runs with; None: its own default."""
         if not self.frozen:
             return list(epochs)
-        return [0, None, *(number for number in epochs if number != Options.epochs)]  # the default is one of them
+        return [0, None, *(number for number in epochs if number != EPOCHS)]  # the default is one of them
 
     def step(self, step: str, run: Run) -> list[str]:
         """The command of a step, to be run in the folder of the benchmarks."""

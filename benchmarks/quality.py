@@ -24,7 +24,6 @@ from sklearn.metrics import accuracy_score, average_precision_score
 
 from eyebright._defaults import EPOCHS, FREEZE_EPOCHS
 from eyebright.evaluation.intervals import Interval, bootstrap
-from eyebright.workflow.options import Options
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]

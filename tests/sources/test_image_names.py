@@ -35,7 +35,7 @@ def test_a_name_leads_to_the_file_that_is_its_end(name: str, file: str, tmp_path
 
 
 def test_a_name_is_first_relative_to_the_label_file(tmp_path: Path) -> None:
-    root = images(tmp_path, "train/a.jpg", "valid/a.jpg", "pictures/c.jpg")
+    root = images(tmp_path, "train/a.jpg", "valid/a.jpg", "pictures/c.jpg", "a.jpg")
     assert ImageNames(root, root / "train" / "x.json").find("a.jpg") == "train/a.jpg"
     assert ImageNames(root, root / "valid" / "x.json").find("b/a.jpg") == "valid/a.jpg"
     assert ImageNames(root, root / "labels" / "x.json").find("../pictures/c.jpg") == "pictures/c.jpg"

@@ -28,6 +28,7 @@ class ImageNames:
 
     def __init__(self, folder: Path, label_file: Path) -> None:
         self._folder, self._label_file = folder, label_file
+        self._prefix = f"{folder}/"
         self._beside = self._inner(label_file)
         self._index: dict[str, list[str]] | None = None
         self._elsewhere: tuple[int, str, str] = (0, "", "")
@@ -93,16 +94,15 @@ class ImageNames:
         return "" if inner == "." else f"{inner}/"
 
     def _exists(self, path: str) -> bool:
-        try:
-            return os.path.isfile(self._folder / path)  # noqa: PTH113 - Path.is_file raises for some names
-        except ValueError:
-            return False
+        # Path.is_file raises for some names, and joining Paths takes longer than looking for the file
+        return os.path.isfile(path if path[:1] == "/" else self._prefix + path)  # noqa: PTH113
 
     def _as_written(self, names: Sequence[str]) -> str:
         for name in names:
-            for path in dict.fromkeys((posixpath.normpath(name), posixpath.normpath(self._beside + name))):
-                if _is_inside(path) and self._exists(path):
-                    return path
+            for path in (self._beside + name, name) if self._beside else (name,):
+                normal = posixpath.normpath(path) if "./" in path or "//" in path else path
+                if _is_inside(normal) and self._exists(normal):
+                    return normal
         return ""
 
     def _by_an_end(self, names: Sequence[str]) -> str:

@@ -106,8 +106,10 @@ def _add_category(content: _Content, piece: Piece) -> None:
 def _add_annotation(content: _Content, piece: Piece) -> None:
     annotation = _object(content, piece, "annotations", ("image_id", "category_id"))
     image, category = annotation["image_id"], annotation["category_id"]
-    content.first.setdefault(("image", image) if image not in content.images else ("", ""), piece.line)
-    content.first.setdefault(("category", category), piece.line)
+    if image not in content.images:
+        content.first.setdefault(("image", image), piece.line)
+    if category not in content.categories:
+        content.first.setdefault(("category", category), piece.line)
     both = content.found.get(image, _NO_CATEGORIES) | {category}
     content.found[image] = content.sets.setdefault(both, both)
     points = annotation.get("keypoints")
@@ -130,7 +132,7 @@ def _flat(content: _Content, piece: Piece, points: Any) -> list[float]:
 def _check_ids(content: _Content) -> None:
     for (what, key), line in content.first.items():
         known: Mapping[Any, Any] = content.images if what == "image" else content.categories
-        if what and key not in known:
+        if key not in known:
             section = "images" if what == "image" else "categories"
             raise content.error(
                 line, f"an annotation names the {what} {key!r}, which '{section}' does not have; is the file complete?"

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from eyebright import _html as html
+from eyebright._all_but import AllBut
 from eyebright.errors import InputError, LabelError, did_you_mean, listing
 
 HeldOutPart = Literal["promise", "test"]
@@ -136,6 +137,9 @@ def _coordinates(value: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise InputError(f"points must be pairs of numbers (x, y), got {str(value)[:200]}") from None
 
 
+_FEW_UNKNOWN = 64  # labels; more of them are not gone through for a hash
+
+
 @final
 class LabelSet(AbstractSet[str]):
     """The labels of one image, and the labels that it may have, which are unknown; immutable and hashable.
@@ -150,7 +154,8 @@ class LabelSet(AbstractSet[str]):
 
     Args:
         labels: those that the image has.
-        unknown: labels that the image may or may not have; they are masked in losses and metrics.
+        unknown: labels that the image may or may not have; they are masked in losses and metrics. A large `AllBut`
+            is kept as it is.
 
     Raises:
         LabelError: a label is in both, or the labels are one text.
@@ -163,12 +168,13 @@ class LabelSet(AbstractSet[str]):
             if isinstance(one, (bytes, Mapping)) or (isinstance(one, str) and len(one) > 1):
                 raise LabelError(f"a LabelSet takes a list of labels, got {one!r}; put a single label in a list")
         self._labels = frozenset(labels)
-        self._unknown = frozenset(unknown)
+        is_large = isinstance(unknown, AllBut) and len(unknown) > _FEW_UNKNOWN
+        self._unknown: AbstractSet[str] = unknown if is_large else frozenset(unknown)  # pyright: ignore[reportAttributeAccessIssue]
         if both := self._labels & self._unknown:
             raise LabelError(f"{listing(sorted(both))} cannot be both a label of the image and unknown")
 
     @property
-    def unknown(self) -> frozenset[str]:
+    def unknown(self) -> AbstractSet[str]:
         """The labels that the image may or may not have."""
         return self._unknown
 
@@ -187,7 +193,9 @@ class LabelSet(AbstractSet[str]):
         return isinstance(other, AbstractSet) and not self._unknown and self._labels == other
 
     def __hash__(self) -> int:
-        return hash((self._labels, self._unknown)) if self._unknown else hash(self._labels)
+        if not self._unknown:
+            return hash(self._labels)
+        return hash((self._labels, len(self._unknown) if len(self._unknown) > _FEW_UNKNOWN else self._unknown))
 
     def __str__(self) -> str:
         """The labels as a list, sorted."""

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from eyebright._all_but import AllBut
 from eyebright.errors import DataError, InputError, LabelError
 from eyebright.losses import BCEWithLogitsLossFlat
 from eyebright.sources.label_column import read_labels_or_class
@@ -109,3 +110,19 @@ def test_labels_in_a_table_are_a_list_of_json_where_a_class_has_a_semicolon() ->
     read = read_labels_or_class(text_table({"labels": texts}), "labels").values
     assert [set(labels) for labels in read] == [{"a;b", "b"}, {"\u00e9"}, set()]
     assert MultiCategoryBlock(vocab=["a", "b"]).table_row(LabelSet(["a", "b"]), probabilities)[0] == "a;b"
+
+
+def test_a_set_of_all_labels_but_some_is_trained_and_scored_as_the_plain_set_of_unknown_labels() -> None:
+    names = frozenset(f"l{i}" for i in range(100))
+    known = [["l1", "l2"], ["l2"], ["l1", "l3"], []]
+    sets = [LabelSet(one[:1], unknown=AllBut(names, one)) for one in known]
+    plain = [LabelSet(one[:1], unknown=names - set(one)) for one in known]
+    block = MultiCategoryBlock(vocab=sorted(names))
+    assert all(torch.equal(block.encode(a).isnan(), block.encode(b).isnan()) for a, b in zip(sets, plain, strict=True))
+    assert block.training_summary(sets) == block.training_summary(plain)
+    assert block.check_learnable(sets, sets) == block.check_learnable(plain, plain)
+    losses = [block.training_loss(each, balance="pos_weight") for each in (sets, plain)]
+    assert all(isinstance(loss, BCEWithLogitsLossFlat) for loss in losses)
+    weights = [dict(loss.named_buffers()) for loss in losses]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

@@ -3,11 +3,12 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from eyebright._all_but import AllBut
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
@@ -17,6 +18,7 @@ from eyebright.types import LabelSet
 KINDS: dict[TargetForm, str] = {"labels": "multi", "class": "single", "points": "points", "numbers": "numbers"}
 """What the targets are, in one word, by their form."""
 
+_MOST_CELLS = 1_000_000  # unknown labels of images that are listed
 _ALWAYS = ("train", "valid", "test")
 """Parts that are counted also where they have no image."""
 
@@ -28,7 +30,7 @@ def reading(source: Source) -> dict[str, Any]:
     - ``classes``: the labels that images have, sorted; ``unused``: those that are declared and that no image has.
     - ``count``: how many images; ``split``: how many in each part, None where the data do not say.
     - ``unknown``: how many labels, points or numbers of images are unknown; ``unknown_cells``: the labels by image.
-      Labels that no image has are in neither.
+      Labels that no image has are in neither. Where there are more than a million, they are counted only.
     - ``rows``: by image its labels, points ([x, y] or None) or numbers, in the order of the data. An image is called by
       its path: the folder as it was given, and the path below it.
     - ``split_of``, ``groups``: the part and the group of each image that has one.
@@ -58,10 +60,7 @@ def reading(source: Source) -> dict[str, Any]:
         result["unknown"] = int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
         result["numbers" if form == "numbers" else "points"] = list(source.names) or None
     else:
-        used = set(result["classes"])
-        named = zip(paths, source.targets, strict=True)
-        cells = {path: sorted(found) for path, one in named if (found := _unknown(one) & used)}
-        result |= {"unknown_cells": cells, "unknown": sum(map(len, cells.values()))}
+        result |= _unknown_labels(source.targets, paths, frozenset(result["classes"]))
     if form == "points":
         pairs = [[i, j] for i, j in enumerate(source.mirror or ()) if i < j]
         result["pairs"] = pairs or None
@@ -105,5 +104,26 @@ def _list(row: "np.ndarray[Any, np.dtype[np.float64]]") -> list[Any]:
     return row.tolist()
 
 
-def _unknown(target: LabelSet | str) -> frozenset[str]:
-    return target.unknown if isinstance(target, LabelSet) else frozenset()
+def _count(target: LabelSet | str, used: frozenset[str]) -> int:
+    """How many of the used labels are unknown."""
+    if isinstance(target, str) or not target.unknown:
+        return 0
+    if isinstance(target.unknown, AllBut):
+        return len(used & target.unknown.vocabulary) - len(used & target.unknown.known)
+    return len(target.unknown & used)
+
+
+def _unknown_labels(
+    targets: Categorical[LabelSet] | Categorical[str], paths: Sequence[str], used: frozenset[str]
+) -> dict[str, Any]:
+    """How many labels are unknown, and which of each image: None if they are too many."""
+    counts = np.array([_count(one, used) for one in targets.categories], dtype=np.int64)
+    total = int(counts[targets.codes].sum())
+    if total > _MOST_CELLS:
+        return {"unknown": total, "unknown_cells": None}
+    lists = [
+        sorted(one.unknown & used) if count and isinstance(one, LabelSet) else None
+        for one, count in zip(targets.categories, counts.tolist(), strict=True)
+    ]
+    coded = zip(paths, targets.codes.tolist(), strict=True)
+    return {"unknown": total, "unknown_cells": {path: found for path, code in coded if (found := lists[code])}}

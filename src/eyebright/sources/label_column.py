@@ -21,6 +21,7 @@ import re
 from collections.abc import Mapping, Sequence
 from string import punctuation
 
+from eyebright._all_but import AllBut
 from eyebright.errors import listing
 from eyebright.sources.cells import amount_unit, has_decimal_comma, is_flag, is_number, means_no_label
 from eyebright.sources.column_roles import plain_name
@@ -130,9 +131,11 @@ def _label_sets(table: TextTable, name: str, meaning: Mapping[str, tuple[str, ..
     if not labels:
         raise table.error(f"column '{name}' holds no label at all")
 
+    vocabulary = frozenset(labels)
+
     def to_set(cell: str) -> LabelSet:
         found = set(meaning.get(cell, ()))
-        return LabelSet(found - {_UNKNOWN}, unknown=labels - found) if _UNKNOWN in found else LabelSet(found)
+        return LabelSet(found - {_UNKNOWN}, unknown=AllBut(vocabulary, found)) if _UNKNOWN in found else LabelSet(found)
 
     values = cells.map(to_set)
     messages = [f"labels in column '{name}' {how}: {len(labels)} different labels"]

@@ -8,6 +8,7 @@ spaces. As different labels they would be trained and scored against each other.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from eyebright._all_but import AllBut
 from eyebright.errors import listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_number
@@ -24,7 +25,7 @@ def one_spelling(source: Source) -> Source:
     targets = source.targets
     if not isinstance(targets, Categorical):
         return source
-    labels = sorted({label for target in targets.categories for label in _labels(target)})
+    labels = sorted(_labels(targets.categories))
     spellings = _spellings(labels)
     kept = [spellings.get(label, label) for label in labels]
     messages = [
@@ -60,8 +61,19 @@ def _grouped(labels: Iterable[str], keys: Iterable[str]) -> list[tuple[str, list
     return [(key, group) for key, group in groups.items() if len(group) > 1]
 
 
-def _labels(target: LabelSet | str) -> Iterable[str]:
-    return [target] if isinstance(target, str) else [*target, *target.unknown]
+def _labels(targets: Iterable[LabelSet | str]) -> set[str]:
+    labels: set[str] = set()
+    vocabularies: dict[int, frozenset[str]] = {}
+    for target in targets:
+        if isinstance(target, str):
+            labels.add(target)
+            continue
+        labels.update(target)
+        if isinstance(target.unknown, AllBut):
+            vocabularies[id(target.unknown.vocabulary)] = target.unknown.vocabulary
+        else:
+            labels.update(target.unknown)
+    return labels.union(*vocabularies.values())
 
 
 def _respelled(target: LabelSet | str, spellings: dict[str, str]) -> LabelSet | str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from eyebright._all_but import count_labels
 from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
@@ -132,11 +133,7 @@ class MultiCategoryBlock(TargetBlock):
         """Binary cross-entropy with smoothed targets and weighted positives (`eyebright.losses.pos_weights`)."""
         if balance == "none":
             return BCEWithLogitsLossFlat(label_smoothing=label_smoothing)
-        images, positive, unknown = 0, Counter[str](), Counter[str]()
-        for value in values:
-            images += 1
-            positive.update(value)
-            unknown.update(value.unknown)
+        images, positive, unknown = _counts(values)
         positives = torch.tensor([float(positive[name]) for name in self.classes])
         negatives = images - positives - torch.tensor([float(unknown[name]) for name in self.classes])
         weights = pos_weights(positives, negatives, balance)
@@ -169,17 +166,12 @@ class MultiCategoryBlock(TargetBlock):
         return constant
 
     def _constant_labels(self, train: Iterable[LabelSet]) -> tuple[str, ...]:
-        images, positive, unknown = 0, Counter[str](), Counter[str]()
-        for value in train:
-            images += 1
-            positive.update(value)
-            unknown.update(value.unknown)
+        images, positive, unknown = _counts(train)
         return tuple(name for name in self.classes if positive[name] in (0, images - unknown[name]))
 
     def training_summary(self, values: Sequence[LabelSet]) -> dict[str, Any]:
         """Images with each label; baselines: the label frequencies, and the best constant label set for decisions."""
-        counts = Counter(label for value in values for label in value)
-        unknown = Counter(label for value in values for label in value.unknown)
+        _, counts, unknown = _counts(values)
         each = [counts[name] for name in self.classes]
         known = [max(len(values) - unknown[name], 1) for name in self.classes]
         step = len(values) // _BASELINE_IMAGES + 1
@@ -256,6 +248,16 @@ class MultiCategoryBlock(TargetBlock):
                 f"an encoded row is {self.n_out} times 0, 1 or NaN (unknown), one for each class; got {row.tolist()}"
             )
         return LabelSet(self.classes[row == 1], unknown=self.classes[np.isnan(row)])
+
+
+def _counts(values: Iterable[LabelSet]) -> tuple[int, Counter[str], Counter[str]]:
+    """(images, images with each label, images of which each label is unknown)."""
+    positive: Counter[str] = Counter()
+    unknown: list[AbstractSet[str]] = []
+    for value in values:
+        positive.update(value)
+        unknown.append(value.unknown)
+    return len(unknown), positive, count_labels(unknown)
 
 
 def _best_constant(metric: Metric, targets: Float[Tensor, "n k"]) -> list[float]:

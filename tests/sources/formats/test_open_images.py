@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from eyebright._all_but import AllBut
 from eyebright.errors import InputError, TableError
-from eyebright.sources.formats import open_images
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from support.label_files import images, labels, parts, write_text
@@ -82,10 +82,14 @@ def test_a_file_without_a_confirmed_label_is_an_error(tmp_path: Path) -> None:
         read(tmp_path, "a,verification,/m/cat,0", "b,machine,/m/cat,1")
 
 
-def test_more_unknown_cells_than_fit_into_memory_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_images, "_MOST_CELLS", 1)
-    with pytest.raises(InputError, match="has 2 images and 1 labels.* take the rows of fewer labels or images"):
-        read(tmp_path, "a,verification,/m/cat,1", "b,verification,/m/cat,0")
+def test_hundreds_of_unknown_labels_of_an_image_take_no_memory_of_their_own(tmp_path: Path) -> None:
+    rows = [f"{image},verification,/m/{label},1" for image, label in zip("ab" * 200, range(400), strict=True)]
+    source = read(tmp_path, *rows)
+    unknown = [target.unknown for target in source.targets]
+    assert [len(one) for one in unknown] == [200, 200]
+    assert isinstance(unknown[0], AllBut)
+    assert isinstance(unknown[1], AllBut)
+    assert unknown[0].vocabulary is unknown[1].vocabulary
 
 
 def test_broken_descriptions_are_an_error_with_their_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eyebright._all_but import AllBut
 from eyebright.errors import InputError, TableError, os_reason
 from eyebright.sources.cells import is_flag, is_on
 from eyebright.sources.csv_file import read_csv
@@ -25,7 +26,6 @@ _COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
 _DESCRIPTIONS = "class-descriptions"
 _HUMAN = ("verification", "crowdsource-verification")
 _NOT_VERIFIED = "without a label that a person has verified"
-_MOST_CELLS = 200_000_000  # unknown labels of all images; each takes 8 bytes or more
 
 
 def recognises(file: LabelFile) -> bool:
@@ -46,11 +46,7 @@ def read(request: ReadRequest) -> Source:
     used = sorted({label for found in states.values() for label, is_there in found.items() if is_there})
     if not used:
         raise InputError(f"'{request.path}' has no label that a person has verified to be there")
-    if len(used) * len(states) > _MOST_CELLS:
-        raise InputError(
-            f"'{request.path}' has {len(states):,} images and {len(used):,} labels, most of which are unknown for each "
-            "image; that is more than fits into memory: take the rows of fewer labels or images"
-        )
+    vocabulary = frozenset(names.get(label, label) for label in used)
     finder = ImageNames(request.root, request.path)
     rows = LabelRows(request.path)
     for image, found in states.items():
@@ -61,7 +57,9 @@ def read(request: ReadRequest) -> Source:
         rows.add(
             file,
             [names.get(label, label) for label, is_there in found.items() if is_there],
-            unknown=[names.get(label, label) for label in used if found.get(label) is None],
+            unknown=AllBut(
+                vocabulary, (names.get(label, label) for label, state in found.items() if state is not None)
+            ),
         )
     said = [*finder.messages(), "a label that nobody has verified on an image is unknown there"]
     said += [f"rows of labels that no person has verified, which are ignored: {machine}"] if machine else []

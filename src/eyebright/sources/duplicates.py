@@ -15,6 +15,9 @@ from eyebright.errors import InputError, TableError
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Row, Source
+from eyebright.types import LabelSet
+
+_MERGES = "; `kind='labels'` merges the labels of all rows of an image in one column"
 
 
 def first_row_of_each_image(source: Source) -> IndexArray:
@@ -44,9 +47,10 @@ def _check_same_target_and_part(row: Row, before: Row) -> None:
         text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
         if row.line is None:
             raise InputError(f"'{row.source.root}': {image} is {text} here and {text_before} there; remove one of them")
+        merges = _MERGES if isinstance(row.target, (str, LabelSet)) else ""
         raise TableError(
             f"'{row.source.name}' line {row.line}: {image} has {text}, but on line {before.line} it has {text_before}; "
-            "give each image one row with all of its target"
+            f"give each image one row with all of its target{merges}"
         )
     if row.part != before.part:
         purposes = " and for ".join(words for part, words in PART_WORDS.items() if part in (row.part, before.part))

@@ -21,6 +21,7 @@ from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.file_names import outside_message, with_extensions, with_folders
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.forms import Kind, block_name
+from eyebright.sources.merged_rows import with_rows_merged
 from eyebright.sources.other_columns import to_series
 from eyebright.sources.source import Source
 from eyebright.sources.spelling import one_spelling
@@ -129,6 +130,7 @@ def source_of_table(
     file_names = with_extensions(table, folder, written_names)
     extension_message = _extension_message(written_names, file_names)
     file_names, folder_message = with_folders(table, folder, file_names)
+    targets = with_rows_merged(targets, file_names, None if kind is None else kind.form)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,

@@ -1,0 +1,69 @@
+"""`with_rows_merged`: tables with a row for each image and label, as exports of annotations are."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from eyebright.errors import listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.targets import TargetColumns
+from eyebright.sources.text_table import Strings
+from eyebright.tasks.base import TargetForm
+from eyebright.types import LabelSet
+
+_UNKNOWN = "?"
+_SHARE, _FEWEST = 0.1, 5  # images that have rows with different labels; fewer may be contradictions
+
+
+def with_rows_merged(targets: TargetColumns, files: Strings, asked: TargetForm | None) -> TargetColumns:
+    """The targets, where each row of an image has the labels of all of its rows; otherwise the targets as they are.
+
+    Rows are merged if they hold labels or a class, and a tenth of the images, and at least five, have rows that differ;
+    or if the user asks for labels.
+
+    Args:
+        targets: of each row.
+        files: the image of each row.
+        asked: the form of targets that the user asks for; None: detected.
+    """
+    values = targets.values
+    if isinstance(values, np.ndarray) or len(targets.columns) != 1 or asked not in (None, "labels"):
+        return targets
+    images = Categorical[str].of(files.tolist()).codes.astype(np.int64)
+    count = int(images.max(initial=-1)) + 1
+    if count == len(files):
+        return targets
+    pairs = np.unique(images * len(values.categories) + values.codes)
+    image, code = pairs // len(values.categories), pairs % len(values.categories)
+    several = int((np.bincount(image, minlength=count) > 1).sum())
+    if not several or (asked is None and several < max(_SHARE * count, _FEWEST)):
+        return targets
+    sets = _as_sets(values.categories)
+    begin = np.searchsorted(image, np.arange(count + 1))
+    merged = [_union([sets[i] for i in code[begin[k] : begin[k + 1]].tolist()]) for k in range(count)]
+    labels = sorted({label for one in sets for label in one})
+    messages = [
+        f"labels in column '{targets.columns[0]}', of which an image may have several rows, are merged: "
+        f"{len(labels)} different labels, {listing(labels)}",
+        f"images with rows of different labels: {several} of {count}",
+    ]
+    by_image = Categorical[LabelSet].of(merged)
+    result = Categorical(by_image.categories, by_image.codes[images])
+    return replace(targets, form="labels", values=result, messages=tuple(messages), known=None)
+
+
+def _as_sets(categories: Sequence[str | LabelSet]) -> list[LabelSet]:
+    """Each value as a set of labels; of an unknown class every label is unknown."""
+    classes = [one for one in categories if isinstance(one, str) and one != _UNKNOWN]
+    return [
+        one if isinstance(one, LabelSet) else LabelSet(unknown=classes) if one == _UNKNOWN else LabelSet([one])
+        for one in categories
+    ]
+
+
+def _union(sets: Sequence[LabelSet]) -> LabelSet:
+    if len(sets) == 1:
+        return sets[0]
+    labels = frozenset[str]().union(*sets)
+    return LabelSet(labels, unknown=frozenset[str]().union(*(one.unknown for one in sets)) - labels)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eyebright.errors import TableError
+from eyebright.errors import InputError, TableError
 from eyebright.sources.read import read_source
+from support.label_files import images, labels, write_text
 from support.tables import ReadTable
 
 
@@ -386,3 +387,36 @@ def test_the_order_of_ratings_and_the_images_of_each_are_said(tmp_path: Path) ->
     expected = "'0 (3 images)', '1 (4 images)', '2 (4 images)', '33 (1 images)'"
     assert f"ratings from the lowest to the highest: {expected}" in messages
     assert not [one for one in read_source(tmp_path / "t.csv", kind="class").messages if "lowest" in one]
+
+
+def test_a_column_of_another_name_whose_cells_lead_to_images_names_them(tmp_path):
+    images(tmp_path, "train/x1.png", "train/x2.png")
+    write_text(tmp_path / "labels.csv", "id_code,diagnosis\nx1,0\nx2,3\n")
+    assert labels(read_source(tmp_path / "labels.csv")) == {"train/x1.png": "0", "train/x2.png": "3"}
+    write_text(tmp_path / "labels.csv", "id_code,diagnosis\nx1,0\nx3,3\n")
+    with pytest.raises(TableError, match="no column holds names of images; there are 'id_code', 'diagnosis'"):
+        read_source(tmp_path / "labels.csv")
+
+
+def test_a_table_of_names_without_extension_beside_folders_of_images_is_not_passed_over(tmp_path):
+    images(tmp_path, "images_part_1/x1.png", "images_part_2/x2.png")
+    write_text(tmp_path / "metadata.csv", "image_id,dx\nx1,mel\nx2,nv\n")
+    with pytest.raises(InputError, match="can be read in 2 ways: 'metadata.csv' as a table .* or class folders"):
+        read_source(tmp_path)
+    assert labels(read_source(tmp_path, format="table")) == {
+        "images_part_1/x1.png": "mel",
+        "images_part_2/x2.png": "nv",
+    }
+
+
+def test_counts_of_images_beside_class_folders_are_no_table_of_labels(tmp_path):
+    images(tmp_path, "cat/1.png", "dog/1.png")
+    write_text(tmp_path / "summary.csv", "class,images\ncat,1\ndog,1\n")
+    assert read_source(tmp_path).kind == "category"
+
+
+def test_columns_without_an_answer_between_0_1_columns_are_labels_that_no_image_has(tmp_path):
+    text = "file,site,cat,dog,cow,pig,note\na.jpg,x,1,,,0,\nb.jpg,y,0,,-1,1,\n"
+    source = read_source(write_text(tmp_path / "labels.csv", text))
+    assert source.unused == ("dog", "cow")
+    assert labels(source) == {"a.jpg": ["cat", "cow?", "dog?"], "b.jpg": ["cow?", "dog?", "pig"]}

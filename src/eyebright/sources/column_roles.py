@@ -1,7 +1,7 @@
 """Detects the roles of the columns of a label file: image files, split, groups; the others may hold targets."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from eyebright.errors import did_you_mean, listing
 from eyebright.sources.cells import is_unknown
@@ -46,11 +46,17 @@ PROPERTY_NAMES = (
 """Names of columns with a property of the image that is no label; they are targets if no other column may be."""
 
 _FILE_NAMES_AT_LAST = ("name", "id")  # used only if no other column can hold file names
+_LOOKED_UP = 20  # cells of a column whose images are looked for
 _ROW_NUMBERS = ("unnamed:_0", "index", "id")  # such columns number the rows; pandas writes the first
 
 
-def find_file_column(table: TextTable, requested: str | None) -> str:
+def find_file_column(table: TextTable, requested: str | None, is_image: Callable[[str], bool] | None = None) -> str:
     """The column with the files of the images.
+
+    Args:
+        table: the label file.
+        requested: the column that the user names; None: detected by its name, or by its cells.
+        is_image: True for a name that leads to an image; it is asked if no column is called or filled as usual.
 
     Raises:
         TableError: there is none, or no column ``requested``; the message lists the columns of the table.
@@ -61,6 +67,8 @@ def find_file_column(table: TextTable, requested: str | None) -> str:
     images = [name for name, column in table.columns.items() if _are_images(column[:1000])]
     both = [name for name in known if name in images]
     candidates = [*both, *known, *images, *named(table.columns, _FILE_NAMES_AT_LAST)]
+    if not candidates and is_image is not None:
+        candidates = [name for name, column in table.columns.items() if _lead_to_images(column, is_image)]
     if not candidates:
         raise table.error(
             f"no column holds names of images; there are {listing(table.columns)}; call one 'file' or name it with "
@@ -136,6 +144,11 @@ def named(columns: Iterable[str], wanted: Sequence[str]) -> list[str]:
 def plain_name(column: str) -> str:
     """The name of a column in lower case with underscores, for comparison with known names."""
     return re.sub(r"[\s\-]+", "_", column.strip().lower())
+
+
+def _lead_to_images(column: Sequence[str], is_image: Callable[[str], bool]) -> bool:
+    cells = [cell for cell in column[:_LOOKED_UP] if cell]
+    return bool(cells) and all(map(is_image, cells))
 
 
 def _are_images(cells: Iterable[str]) -> bool:

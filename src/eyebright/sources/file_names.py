@@ -1,6 +1,7 @@
 """Finds the files of images that a label file names without extension, or outside of the folder of images."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -75,6 +76,20 @@ def with_folders(table: TextTable, folder: Path, names: Strings) -> tuple[String
     first = int(moved[0])
     example = f"'{names[first]}' is '{found[first]}'"
     return found, [f"images found in another folder than the table says: {len(moved)} ({example})"]
+
+
+def leads_to_image(folder: Path) -> Callable[[str], bool]:
+    """The function that is True for a name, with or without an extension, of an image in the folder or below it."""
+    finder = ImageNames(folder, folder / "labels")
+
+    def is_image(name: str) -> bool:
+        try:
+            path = finder.find(name)
+        except TableError:  # there are several, and reading says so
+            return True
+        return path.lower().endswith(IMAGE_EXTENSIONS) and _is_file(folder, path)
+
+    return is_image
 
 
 def outside_message(folder: Path, names: Strings, table: TextTable) -> list[str]:

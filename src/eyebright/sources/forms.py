@@ -12,7 +12,7 @@ import numpy as np
 from eyebright.errors import InputError, did_you_mean, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import named
-from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators, read_one_hot
+from eyebright.sources.indicator_columns import is_without_answer, looks_like_indicator, read_indicators, read_one_hot
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
 from eyebright.sources.number_columns import looks_like_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
@@ -92,8 +92,13 @@ def columns_with_points(table: TextTable, candidates: Sequence[str]) -> list[str
 
 
 def indicator_columns(table: TextTable, candidates: Sequence[str]) -> list[str]:
-    """The columns that hold 0 and 1."""
-    return [name for name in candidates if looks_like_indicator(table, name)]
+    """The columns that hold 0 and 1, and those between them that hold only blanks, unknown cells or -1."""
+    found = [name for name in candidates if looks_like_indicator(table, name)]
+    if len(found) < 2:
+        return found
+    order = list(table.columns)
+    between = set(order[order.index(found[0]) : order.index(found[-1])])
+    return [name for name in candidates if name in found or (name in between and is_without_answer(table, name))]
 
 
 def label_names(candidates: Sequence[str]) -> list[str]:

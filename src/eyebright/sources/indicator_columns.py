@@ -70,6 +70,11 @@ def looks_like_indicator(table: TextTable, name: str) -> bool:
     return any(map(is_flag, known)) and right >= 0.9 * sum(known.values())
 
 
+def is_without_answer(table: TextTable, name: str) -> bool:
+    """True if all cells are blank, unknown or -1."""
+    return all(not cell or cell in _MINUS_ONE or is_unknown(cell) for cell in table.columns[name].unique())
+
+
 def read_indicators(table: TextTable, columns: Sequence[str], cells: CellOptions = _DETECTED) -> TargetColumns:
     """Any number of labels for each image: the names of the columns in which it has a 1.
 

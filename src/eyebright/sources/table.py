@@ -18,7 +18,7 @@ from eyebright.sources.cells import is_unknown
 from eyebright.sources.column_roles import find_file_column, find_group_column
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
-from eyebright.sources.file_names import outside_message, with_extensions, with_folders
+from eyebright.sources.file_names import leads_to_image, outside_message, with_extensions, with_folders
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.forms import Kind, block_name
 from eyebright.sources.merged_rows import with_rows_merged
@@ -112,7 +112,7 @@ def source_of_table(
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
     labels, kind = asked.labels, asked.kind
-    file_column = find_file_column(table, asked.files)
+    file_column = find_file_column(table, asked.files, leads_to_image(folder))
     split_column = find_split_column(table, labels, asked=asked.split)
     part = None if asked.split is not None else part
     if part is not None and split_column is not None:

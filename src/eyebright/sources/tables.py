@@ -10,6 +10,7 @@ import numpy as np
 from eyebright.errors import TableError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import find_file_column
+from eyebright.sources.file_names import leads_to_image
 from eyebright.sources.format import ReadRequest
 from eyebright.sources.part_names import parts_of_files
 from eyebright.sources.source import Source
@@ -78,7 +79,7 @@ def _beside(table: TextTable, root: Path, request: ReadRequest) -> TextTable:
     folder = Path(table.path).parent
     if not folder.is_relative_to(root) or folder == root:
         return table
-    column = find_file_column(table, request.files)
+    column = find_file_column(table, request.files, leads_to_image(root))
     names = table.columns[column]
     first = (folder / names[i] for i in range(min(_LOOKED_UP, len(names))))
     if not any(map(os.path.isfile, first)):  # Path.is_file raises for a name that is too long

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from eyebright.sources.column_roles import FILE_NAMES, named
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
@@ -13,12 +14,17 @@ from eyebright.sources.tables import source_of_tables
 
 
 def recognises(file: LabelFile) -> bool:
-    """True for a file with a header in which some column names images, and another column."""
+    """True for a file with a header and another column beside one that names images, perhaps without extension."""
     if file.suffix not in (".csv", ".tsv") or file.json is not None or file.xml_root or b"\0" in file.head[:1000]:
         return False
     header, rows = file.header, file.rows[1:]
     columns = list(zip(*(row for row in rows if len(row) == len(header)), strict=True))
-    return any(sum(map(looks_like_image, column)) > len(column) / 2 for column in columns) and len(header) > 1
+    if len(header) < 2:
+        return False
+    if any(sum(map(looks_like_image, column)) > len(column) / 2 for column in columns):
+        return True
+    known = dict(zip(header, columns, strict=False))
+    return any(not any(map(str.isdecimal, known.get(name, ("0",)))) for name in named(header, FILE_NAMES))
 
 
 def read(request: ReadRequest) -> Source:

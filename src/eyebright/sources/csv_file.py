@@ -74,12 +74,14 @@ def _without_header(table: TextTable) -> TextTable:
     cells = {name: column.unique() for name, column in table.columns.items()}
     parts = [name for name, each in cells.items() if all(part_of(cell) is not None for cell in each)]
     others = [name for name, each in cells.items() if name not in parts and not all(map(looks_like_image, each))]
-    if len(others) != 1 or len(parts) > 1 or len(table.columns) != len(parts) + 2:
+    is_list = len(table.columns) == len(parts) + len(others) + 1 == 2 or len(parts) == len(others) == 1
+    if not is_list or len(table.columns) > 3:
         raise table.error(
             "the header is missing; the first line names the columns, such as 'file,labels'", line=int(table.lines[0])
         )
-    labels = "class" if all(cell.isdecimal() for cell in cells[others[0]]) else others[0]
-    names = {name: "split" if name in parts else labels if name in others else "file" for name in table.columns}
+    numbered = {name: "class" for name in others if all(cell.isdecimal() for cell in cells[name])}
+    roles = {**dict.fromkeys(parts, "split"), **dict.fromkeys(others, ""), **numbered}
+    names = {name: roles.get(name, "file") or name for name in table.columns}
     columns = {names[name]: column for name, column in table.columns.items()}
     return replace(table, columns=columns, notes=(f"there is no header; the columns are taken as {listing(columns)}",))
 

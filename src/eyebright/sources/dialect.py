@@ -14,6 +14,7 @@ from eyebright.io.files import IMAGE_EXTENSIONS
 
 _SEPARATORS = ("\t", ",", ";", "|")  # the first of them that occurs in the header
 _LOOKED_AT = 20  # lines
+_MOST_COLUMNS = 1000  # of a table without a header
 _FILE = "file"
 
 SPACES = " "
@@ -46,7 +47,7 @@ class Dialect(NamedTuple):
             return found
         separator = separator or ","
         cells = _cells(header, separator)
-        if len(cells) > 1 and any(looks_like_image(cell.strip()) for cell in cells):
+        if 1 < len(cells) < _MOST_COLUMNS and any(looks_like_image(cell.strip()) for cell in cells):
             return Dialect(separator, names=_made_names(len(cells)), has_header=False)
         return Dialect(separator)
 

@@ -19,6 +19,7 @@ from eyebright.sources.registry import format_named
 from eyebright.sources.several import read_several
 from eyebright.sources.source import Source
 from eyebright.sources.split_column import NO_SPLIT
+from eyebright.sources.split_file import with_parts_of
 from eyebright.sources.targets import CellOptions
 from eyebright.tasks.mirror import find_mirror, mirror_message, parse_mirror
 
@@ -70,7 +71,8 @@ def read_source(
             0 and 1 too, else no.
         group: what says which images belong together, on one side of a split: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
-        split: the column with the parts; ``"none"``: what the data say of parts is not used; None: detected.
+        split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
+            what the data say of parts is not used; None: detected.
         valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``
             and ``test.csv`` beside it, if these have the same columns.
         test: the same for testing.
@@ -87,9 +89,10 @@ def read_source(
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
     options |= {"blank": blank, "uncertain": uncertain}
-    column = None if split == NO_SPLIT else split
+    split_file = None if split is None or not Path(split).is_file() else Path(split)
+    column = NO_SPLIT if split_file is not None else split
     found = recognise(path, None if format is None else format_named(format))
-    _check_options(path, found.format, {**options, "split": column})
+    _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
     request = ReadRequest(
         path=path,
         folder=path if path.is_dir() else path.parent,
@@ -99,15 +102,17 @@ def read_source(
         cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
         group=group,
-        split=split,
+        split=column,
     )
     found, request, messages = with_part_files(found, request, valid=valid, test=test)
     source = _with_points_prepared(_read(found, request), pairs, unit).with_messages(*messages)
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
+    source = _without_parts(source, split) if split_file is None else with_parts_of(source, split_file)
+    split = split if split_file is None else str(split_file.resolve())
     asked |= {"group": group, "split": split, "valid": valid, "test": test}
-    return replace(_without_parts(source, split), read_options=asked)
+    return replace(source, read_options=asked)
 
 
 def _read(found: Recognised, request: ReadRequest) -> Source:

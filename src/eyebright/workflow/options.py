@@ -141,7 +141,8 @@ class ReadOptions:
     split: Annotated[
         str | None,
         Option(
-            "Column with the parts (train, valid, test); none: the parts that the data name are not used.",
+            "Column with the parts (train, valid, test), or a table with a row for each image and its part; none: the "
+            "parts that the data name are not used.",
             DATA,
             unset="detected",
         ),

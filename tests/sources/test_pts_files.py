@@ -79,3 +79,11 @@ def test_pts_files_with_different_numbers_of_points_are_an_error_with_both_paths
     (tmp_path / "b.pts").write_text(pts(POINTS[:2]))
     with pytest.raises(TableError, match="b.pts' has 2 points and '.*a.pts' has 3; every image needs as many"):
         read_source(tmp_path)
+
+
+def test_a_file_with_the_points_alone_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text("1 1\r\n64.5 64\r\n\r\n")
+    assert read_pts(tmp_path / "a.pts").tolist() == [[0.5, 0.5], [64, 63.5]]
+    (tmp_path / "a.pts").write_text("1 1\n2 x\n")
+    with pytest.raises(TableError, match="has the line '2 x'; a point is two numbers"):
+        read_pts(tmp_path / "a.pts")

@@ -110,6 +110,13 @@ def test_a_format_that_is_not_known_says_what_the_file_looks_like_and_what_is_kn
         read_source(write_text(tmp_path / "x.xml", '<?xml version="1.0"?><!-- a --><svg></svg>'))
 
 
+def test_the_file_of_one_image_leads_to_its_folder(tmp_path: Path) -> None:
+    content = {"shapes": [{"label": "cup", "points": [[1, 2]]}], "flags": {}, "imagePath": "a.jpg"}
+    path = write_json(images(tmp_path, "a.jpg") / "a.json", content)
+    with pytest.raises(InputError, match=f"a.json' belongs to one image of LabelMe; give its folder, '{tmp_path}'"):
+        read_source(path)
+
+
 def test_the_format_that_is_asked_for_is_read_or_an_error(tmp_path: Path) -> None:
     root = images(tmp_path, "a.jpg")
     with pytest.raises(InputError, match="there is no `format='cocoa'`. Did you mean 'coco'"):

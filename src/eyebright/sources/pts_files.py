@@ -9,7 +9,7 @@
 
 Such files were made with Matlab, where the centre of the first pixel is (1, 1). Here it is (0.5, 0.5), so 0.5 is
 subtracted from each coordinate. (Tools for which the centre of the first pixel is (0, 0) subtract 1; that is the same
-point of the image.)
+point of the image.) Some copies of the files hold the points alone, without the lines around them.
 """
 
 import re
@@ -74,20 +74,29 @@ def read_pts(path: Path) -> Floats:
     try:
         if not path.is_file():  # reading a pipe waits for ever
             raise TableError(f"cannot read '{path}': it is not a regular file")
-        content = _CONTENT.fullmatch(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except TableError:
         raise
     except (OSError, ValueError) as error:
         raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+    content = _CONTENT.fullmatch(text)
     count = None if content is None else _COUNT.search(content["header"])
-    if content is None or count is None:
+    if content is not None and count is not None:
+        text = content["points"]
+    elif any(map(_is_point, text.splitlines()[:1])):  # some copies hold the points alone
+        count = None
+    else:
         raise TableError(
             f"'{path}' is no file of points; 'n_points: 68' and a point on each line in {{}} were expected"
         )
-    lines = [line.split() for line in content["points"].splitlines() if line.strip()]
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     wrong = next((line for line in lines if len(line) != 2 or not all(map(is_number, line))), None)
     if wrong is not None:
         raise TableError(f"'{path}' has the line '{' '.join(wrong)}'; a point is two numbers, x and y")
-    if len(lines) != int(count[1]):
+    if count is not None and len(lines) != int(count[1]):
         raise TableError(f"'{path}' announces {count[1]} points and has {len(lines)}")
     return np.array(lines, dtype=np.float64) - _FIRST_PIXEL
+
+
+def _is_point(line: str) -> bool:
+    return len(line.split()) == 2 and all(map(is_number, line.split()))

@@ -69,6 +69,10 @@ def recognise(path: Path, asked: Format | None = None) -> Recognised:
 
 def unknown_format(path: Path) -> InputError:
     """The error for a file whose format is not known: what it looks like, and what is known."""
+    folder = folder_listing(path.parent, recurse=False)
+    for each in FORMATS:
+        if each.recognises_file is None and _is_folder(each, path.parent, folder) and not each.is_general:
+            return InputError(f"'{path}' belongs to one image of {each.title}; give its folder, '{path.parent}'")
     known = "; ".join(f"{each.name} ({each.looks_like})" for each in FORMATS)
     return InputError(f"'{path}' looks like {LabelFile(path).looks_like}, which is no format that is known: {known}")
 

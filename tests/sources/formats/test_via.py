@@ -7,7 +7,7 @@ import pytest
 
 from eyebright.errors import InputError, TableError
 from eyebright.sources.read import read_source
-from support.label_files import images, labels, write_json
+from support.label_files import images, labels, write_json, write_text
 
 
 def entry(name: str, of_file: dict[str, Any], *regions: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +59,19 @@ def test_several_attributes_are_an_error_until_one_is_named(tmp_path: Path) -> N
         read(tmp_path, one, labels="colour")
     with pytest.raises(InputError, match="no attribute holds labels"):
         read(tmp_path, entry("a.jpg", {}))
+
+
+@pytest.mark.parametrize("first", ["filename", "#filename"])
+def test_csv_has_a_row_for_each_region(first: str, tmp_path: Path) -> None:
+    root = images(tmp_path, "a.jpg", "b.jpg")
+    rows = ['a.jpg,12,"{}",2,{i},"{""name"":""rect""}","{""defect"":""{label}""}"'] * 2
+    text = f"{first},file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+    for i, label in enumerate(("rust", "hole")):
+        text += rows[i].replace("{i}", str(i)).replace("{label}", label) + "\n"
+    source = read_source(write_text(root / "x.csv", text + 'b.jpg,12,"{}",0,0,"{}","{}"\n'))
+    assert labels(source) == {"a.jpg": ["hole", "rust"], "b.jpg": []}
+    with pytest.raises(TableError, match="line 4: the attributes are no valid JSON: '{x'; export the file again"):
+        read_source(write_text(root / "x.csv", text + 'b.jpg,12,"{}",0,0,"{}",{x\n'))
 
 
 def test_a_broken_entry_is_an_error_with_its_line(tmp_path: Path) -> None:

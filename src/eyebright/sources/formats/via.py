@@ -1,13 +1,15 @@
-"""VGG Image Annotator (VIA): JSON with an entry for each image, alone or in a saved project.
+"""VGG Image Annotator (VIA): JSON with an entry for each image, alone or in a saved project, or CSV.
 
 An attribute of the image or of its regions holds the labels: the ticked options of a checkbox, or the chosen one of a
 dropdown. VIA's own attributes (caption, public_domain, image_url) hold none.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from eyebright.errors import InputError, listing
+from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.json_records import Record, as_record
@@ -15,8 +17,10 @@ from eyebright.sources.json_stream import read_json
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.rows import LabelRows
 from eyebright.sources.source import Source
+from eyebright.sources.text_table import TextTable
 
 _IMAGES, _ATTRIBUTES = "_via_img_metadata", "_via_attributes"
+_COLUMNS = ("file_attributes", "region_count", "region_attributes")
 _OWN = ("caption", "public_domain", "image_url")
 
 Values = dict[str, list[str]]
@@ -31,7 +35,9 @@ class _Image(NamedTuple):
 
 
 def recognises(file: LabelFile) -> bool:
-    """True for a saved project, or a JSON object of entries with ``filename``, ``regions`` and ``file_attributes``."""
+    """True for a saved project, a JSON object of entries with ``filename`` and ``regions``, or the CSV of them."""
+    if set(_COLUMNS) <= set(file.header) and file.header[0].lstrip("# ") == "filename":
+        return True
     if file.json is None or file.json.form != "object":
         return False
     first = next(iter(file.json.keys.values()), None)
@@ -66,7 +72,10 @@ def read(request: ReadRequest) -> Source:
 def _images(request: ReadRequest, declared: dict[str, list[str]]) -> Iterator[_Image]:
     """The images; the options of attributes are added to ``declared``."""
     outline = LabelFile(request.path).json
-    is_project = outline is not None and _IMAGES in outline.keys
+    if outline is None:
+        yield from _images_of_csv(request)
+        return
+    is_project = _IMAGES in outline.keys
     for piece in read_json(request.path, opened=(_IMAGES,)):
         if piece.key == _ATTRIBUTES and isinstance(piece.value, dict):
             _add_options(cast("dict[str, Any]", piece.value), declared)
@@ -81,6 +90,28 @@ def _images(request: ReadRequest, declared: dict[str, list[str]]) -> Iterator[_I
                     of_regions.setdefault(key, []).extend(labels)
             of_file = _values(record.values.get("file_attributes"))
             yield _Image(record.text("filename"), record.line, of_file, of_regions)
+
+
+def _images_of_csv(request: ReadRequest) -> Iterator[_Image]:
+    """The images of a CSV file, which has a row for each region, and for each image without regions."""
+    table = read_csv(request.path)
+    name_column = next(name for name in table.columns if name.lstrip("# ") == "filename")
+    found: dict[str, _Image] = {}
+    columns = (table.columns[name] for name in (name_column, "file_attributes", "region_attributes"))
+    for line, name, of_file, of_region in zip(table.lines.tolist(), *columns, strict=True):
+        image = found.setdefault(name, _Image(name, line, _values(_parsed(table, line, of_file)), {}))
+        for key, labels in _values(_parsed(table, line, of_region)).items():
+            image.of_regions.setdefault(key, []).extend(labels)
+    yield from found.values()
+
+
+def _parsed(table: TextTable, line: int, cell: str) -> Any:
+    try:
+        return json.loads(cell or "{}")
+    except (ValueError, RecursionError):
+        raise table.error(
+            f"the attributes are no valid JSON: '{cell[:60]}'; export the file again", line=line
+        ) from None
 
 
 def _values(attributes: Any) -> Values:
@@ -120,7 +151,7 @@ def _chosen(request: ReadRequest, images: Sequence[_Image], declared: Mapping[st
 FORMAT = Format(
     name="via",
     title="VGG Image Annotator",
-    looks_like="a JSON object of entries with 'filename', 'regions' and 'file_attributes', or a project with them",
+    looks_like="a JSON object of entries with 'filename', 'regions' and 'file_attributes', a project with them, or CSV",
     read=read,
     recognises_file=recognises,
     options=("labels",),

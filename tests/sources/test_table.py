@@ -420,3 +420,18 @@ def test_columns_without_an_answer_between_0_1_columns_are_labels_that_no_image_
     source = read_source(write_text(tmp_path / "labels.csv", text))
     assert source.unused == ("dog", "cow")
     assert labels(source) == {"a.jpg": ["cat", "cow?", "dog?"], "b.jpg": ["cow?", "dog?", "pig"]}
+
+
+def test_a_column_whose_name_ends_with_labels_comes_before_other_columns_of_0_and_1(read):
+    rows = "00_000.png,Edema,0,1\n00_001.png,Edema|Mass,1,1\n01_000.png,No Finding,0,2\n"
+    table = read(f"Image Index,Finding Labels,Follow-up #,Patient ID\n{rows}")
+    assert table.labels == [{"Edema"}, {"Edema", "Mass"}, {"No Finding"}]
+
+
+def test_a_column_of_numbers_whose_name_ends_with_labels_is_none(read):
+    assert read("file,n_labels,cat,dog\na.jpg,2,1,1\nb.jpg,0,0,0\n", labels=["cat", "dog"]).labels == [
+        {"cat", "dog"},
+        set(),
+    ]
+    with pytest.raises(TableError, match="more than one column|no column is called"):
+        read("file,n_labels,size\na.jpg,2,17\nb.jpg,3,18\n")

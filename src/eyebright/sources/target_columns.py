@@ -1,23 +1,34 @@
 """Detects which columns of a label file hold the targets, and in which form.
 
-They are searched in this order: a column that is called ``labels``, ``class`` or the like; columns of points (``nose_x,
+They are searched in this order: a column that is called ``labels``, ``class`` or the like; the only column of text
+whose name ends so, such as ``Finding Labels``; columns of points (``nose_x,
 nose_y``); 0/1 columns; the only column without another role; columns of numbers with decimals, if all are. A single
 column of numbers with decimals holds numbers to predict; whole numbers are classes.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from eyebright.errors import TableError, listing
 from eyebright.sources.cells import amount_unit, has_decimal_comma
-from eyebright.sources.column_roles import GROUP_NAMES, PROPERTY_NAMES, named, requested_columns, target_candidates
+from eyebright.sources.column_roles import (
+    GROUP_NAMES,
+    PROPERTY_NAMES,
+    named,
+    plain_name,
+    requested_columns,
+    target_candidates,
+)
 from eyebright.sources.forms import FORMS, Reader, columns_with_points, indicator_columns, label_names
 from eyebright.sources.indicator_columns import looks_like_indicator, read_indicators_or_one_hot
-from eyebright.sources.label_column import read_labels_or_class
+from eyebright.sources.label_column import PLURALS, SINGULARS, read_labels_or_class
 from eyebright.sources.number_columns import looks_like_fractions, looks_like_numbers, read_numbers
 from eyebright.sources.targets import CellOptions, TargetColumns
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetForm
+
+_ENDING = re.compile(rf"_({'|'.join((*PLURALS, *SINGULARS))})$")  # finding_labels
 
 
 class FoundColumns(NamedTuple):
@@ -73,6 +84,9 @@ def find_targets(
 def _find(table: TextTable, candidates: Sequence[str], listed: Sequence[str]) -> FoundColumns:
     if known := label_names(candidates):
         return FoundColumns(known[:1], _read_by_content)
+    called = [name for name in candidates if _ENDING.search(plain_name(name)) and _content(table, name) == "text"]
+    if len(called) == 1:
+        return FoundColumns(called, _read_by_content)
     if points := columns_with_points(table, candidates):
         return FoundColumns(points, FORMS["points"].read)
     if indicators := indicator_columns(table, candidates):

@@ -49,3 +49,18 @@ def test_images_are_found_although_the_paths_begin_with_the_folder_of_the_table(
 def test_a_finding_of_another_number_is_an_error_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="line 4: '3' in column 'Edema'; 0 or 1 was expected"):
         read_source(chexpert(tmp_path, ROWS.replace("PA,,1.0", "PA,,3")), images=tmp_path)
+
+
+def test_minus_1_and_blanks_are_unknown_also_in_a_file_without_0_and_several_files_are_read_together(
+    tmp_path: Path,
+) -> None:
+    header = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema\n"
+    images(tmp_path, "C/train/patient1/a.jpg", "C/valid/patient2/a.jpg")
+    write_text(tmp_path / "C/train.csv", f"{header}C/train/patient1/a.jpg,F,1,Frontal,AP,,-1.0\n")
+    write_text(tmp_path / "C/valid.csv", f"{header}C/valid/patient2/a.jpg,F,1,Frontal,AP,1.0,1.0\n")
+    for source in (read_source(tmp_path / "C"), read_source(tmp_path / "C/train.csv")):
+        assert labels(source) == {
+            "train/patient1/a.jpg": ["Edema?", "No Finding?"],
+            "valid/patient2/a.jpg": ["Edema", "No Finding"],
+        }
+        assert [row.part for row in source] == ["train", "valid"]

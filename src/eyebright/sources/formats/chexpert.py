@@ -4,12 +4,18 @@
 of the path says.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
 from eyebright.sources.label_file import LabelFile
 from eyebright.sources.source import Source
 from eyebright.sources.table import TableColumns, source_of_table
+from eyebright.sources.tables import source_of_tables
+from eyebright.sources.text_table import TextTable
 
 _PATH, _FIRST, _PROPERTIES = "Path", "No Finding", {"Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"}
 
@@ -26,12 +32,28 @@ def read(request: ReadRequest) -> Source:
         TableError: the file is broken.
     """
     table = read_csv(request.path)
-    asked = TableColumns.of(request)
+    return source_of_table(table, request.root, TableColumns.of(_asked(request, table)))
+
+
+def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
+    """The images of several files, such as ``train.csv`` and ``valid.csv``; see `eyebright.sources.tables`."""
+    tables = [read_csv(file) for file in files]
+    return source_of_tables(tables, _asked(request, tables[0]))
+
+
+def _asked(request: ReadRequest, table: TextTable) -> ReadRequest:
+    """The request with what is known of these columns and cells, also if a file has no 0."""
     findings = tuple(name for name in table.columns if name not in _PROPERTIES)
-    columns = asked._replace(
-        files=asked.files or _PATH, labels=asked.labels or findings, kind=asked.kind or parse_kind("labels")
+    cells = request.cells._replace(
+        blank=request.cells.blank or "unknown", uncertain=request.cells.uncertain or "unknown"
     )
-    return source_of_table(table, request.root, columns)
+    return replace(
+        request,
+        files=request.files or _PATH,
+        labels=request.labels or findings,
+        kind=request.kind or parse_kind("labels"),
+        cells=cells,
+    )
 
 
 FORMAT = Format(
@@ -41,4 +63,6 @@ FORMAT = Format(
     read=read,
     recognises_file=recognises,
     options=("files", "labels", "blank", "uncertain", "group", "split"),
+    has_columns=True,
+    read_several=read_several,
 )

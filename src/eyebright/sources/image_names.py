@@ -116,9 +116,7 @@ class ImageNames:
     def _in_any_folder(self, names: Sequence[str], line: int | None) -> str:
         for name in names:
             if files := self._indexed(name):
-                own = self._label_file.parent.name  # Annotations/train/1.xml is of images/train/1.jpg
-                near = [file for file in files if PurePosixPath(file).parent.name == own] if len(files) > 1 else []
-                files = near if len(near) == 1 else files
+                files = self._nearest(files)
                 if len(files) > 1:
                     raise self._error(
                         f"'{names[0]}' may be '{files[0]}' or '{files[1]}' in '{self._folder}'; name the folder of the"
@@ -127,6 +125,15 @@ class ImageNames:
                     )
                 return files[0]
         return ""
+
+    def _nearest(self, files: list[str]) -> list[str]:
+        """The only one below the folder of the label file, or in a folder of its name; else all of them."""
+        if len(files) < 2:
+            return files
+        below = [file for file in files if self._beside and file.startswith(self._beside)]
+        own = self._label_file.parent.name  # Annotations/train/1.xml is of images/train/1.jpg
+        alike = [file for file in files if PurePosixPath(file).parent.name == own]
+        return below if len(below) == 1 else alike if len(alike) == 1 else files
 
     def _indexed(self, name: str) -> list[str]:
         """The images in any folder that have the last part of the name, with or without an extension."""

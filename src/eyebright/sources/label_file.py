@@ -15,6 +15,7 @@ from eyebright.sources.json_stream import as_bytes, pieces
 
 _HEAD, _HEAD_OF_CONTAINER = 1 << 20, 1 << 10  # bytes; there may be thousands of containers
 _ROWS = 20
+_OPENED = ("labels", "_via_img_metadata")  # objects that may be longer than the first part
 _XML_ROOT = re.compile(rb"<\s*([A-Za-z_][\w.:-]*)")
 
 _NO_RECORD: Mapping[str, Any] = {}
@@ -26,7 +27,7 @@ class JsonOutline:
 
     Args:
         form: an object, a list, or JSON Lines.
-        keys: of an object at the top: each with its value, or with its first element if that is a list (None: empty).
+        keys: of an object at the top: each with its value, or or its first element if that is a list.
         first: the first element of a list, or the object in the first line.
     """
 
@@ -79,7 +80,7 @@ class LabelFile:
         form: Literal["object", "list"] = "list" if self.begin.lstrip(b"\xff\xfe")[:1] == b"[" else "object"
         keys: dict[str, Any] = {}
         try:
-            for piece in pieces(as_bytes(self.head), self.path.name):
+            for piece in pieces(as_bytes(self.head), self.path.name, opened=_OPENED):
                 if piece.is_begin:
                     keys.setdefault(piece.key, None)
                 elif keys.get(piece.key) is None:

@@ -18,7 +18,7 @@ from eyebright.learner.callbacks import EarlyStoppingCallback, GradientAccumulat
 from eyebright.learner.learner import Learner
 from eyebright.learner.vision_learner import vision_learner
 from eyebright.learner.wise_ft import use_best_share
-from eyebright.train.events import EpochStarted, Event, StepDone
+from eyebright.train.events import EpochStarted, Event, HeadFitted, StepDone
 from support.images import coloured_squares
 from support.learners import SQUARES, TINY_ARCH, small_learner, squares_block
 
@@ -242,12 +242,26 @@ def test_a_last_batch_of_one_image_is_refused_for_batch_norms_of_the_old_head_on
     learner.lp_ft(1)
 
 
-def test_after_a_failed_training_no_scores_are_those_of_the_weights(folder: Path, table: pd.DataFrame) -> None:
-    learner = learner_of(folder, table)
+def test_after_a_failed_training_the_learner_has_the_frozen_model(folder: Path, table: pd.DataFrame) -> None:
+    head, learner = learner_of(folder, table), learner_of(folder, table)
+    head.fit_head()
     with pytest.raises(TrainingError, match="the loss became"):
         learner.lp_ft(2, lr=1e30)
-    assert not learner.manifest().scores
-    assert "none of these weights for these data yet" in repr(learner)
+    assert same(weights(learner), weights(head))
+    assert learner.manifest().scores == pytest.approx(head.manifest().scores)
+    torch.testing.assert_close(learner.evaluate().outputs, head.evaluate().outputs)
+    learner.out_of_fold(3)  # the backbone is the pretrained one
+
+
+def test_observers_see_the_head_that_was_fitted(folder: Path, table: pd.DataFrame) -> None:
+    seen: list[Event] = []
+    learner = learner_of(folder, table)
+    learner.observers = [seen.append]
+    learner.fit_head()
+    learner.lp_ft(1, cbs=seen.append)
+    fitted = [event for event in seen if isinstance(event, HeadFitted)]
+    assert len(fitted) == 3  # the second fit has two observers
+    assert dict(fitted[0].scores) == pytest.approx(dict(fitted[2].scores), abs=1e-5)
 
 
 def test_after_an_interruption_within_an_epoch_no_scores_are_those_of_the_weights(

@@ -15,7 +15,7 @@ from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT,
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
-from eyebright.errors import InputError, checked_keywords, not_copied
+from eyebright.errors import InputError, TrainingError, checked_keywords, not_copied
 from eyebright.evaluation.compare import compare
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
@@ -40,7 +40,7 @@ from eyebright.models.groups import has_batch_norms
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.registry import block_to_json
 from eyebright.train.evaluate import build_evaluation
-from eyebright.train.events import HeadFitted, Observer
+from eyebright.train.events import Event, HeadFitted, Observer
 from eyebright.train.feature_cache import FeatureCache
 from eyebright.train.history import history_rows
 from eyebright.train.linear_head.fit import LinearHead
@@ -392,13 +392,7 @@ class Learner:
         Raises:
             InputError: an image has no target, no target is known, or ``C`` or ``groups`` does not fit.
         """
-        started = time.perf_counter()
-        fitted, self._loaded_scores = self.trainer.fit_head(
-            C=C, groups=groups, progress=self.progress, metrics=self.metrics, decision=self.decision
-        )
-        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
-            shown(HeadFitted(self._loaded_scores, time.perf_counter() - started))
-        return fitted
+        return self._fit_head(C, groups, self._observers(as_callbacks(self.observers)))
 
     @checked_keywords
     def lp_ft(
@@ -451,6 +445,7 @@ class Learner:
             InputError: as in `fit_head`, ``wise_ft`` is out of range, not exactly one of ``epochs`` and ``minutes`` is
                 given, or the main metric cannot be computed from the validation images. Arguments that do not fit are
                 refused before the head is replaced.
+            TrainingError: as in the other fits. Where the loss is not finite, the learner has the frozen model then.
         """
         started, n_epochs = time.perf_counter(), checked_length(epochs, minutes)
         keeps_statistics = self.trainer.keep_statistics or not has_batch_norms(self.model.body)
@@ -466,7 +461,7 @@ class Learner:
                 plan, minutes = resumed_plan(plan, checkpoint), None
         observers = self._observers(callbacks)
         self.trainer.check_fit_from_linear_head(plan, C=C, groups=groups, checkpoint=checkpoint, resume=resume)
-        head = self.fit_head(C, groups=groups)
+        head = self._fit_head(C, groups, observers)
         metric, frozen, scores = self.dls.target.metrics()[0], self.evaluate(), self._last_scores()
         if keep_better and math.isnan(metric_value(frozen, metric)):
             raise InputError(
@@ -481,7 +476,12 @@ class Learner:
                 return FineTuned(head, scores, None, 0.0, keeps_frozen=True, seconds=0.0, plan=None)
         was_trained = self.model.backbone_was_trained
         weights = copied_weights(self.model)
-        self._train([plan], observers, checkpoint, resume=resume)
+        try:
+            self._train([plan], observers, checkpoint, resume=resume)
+        except TrainingError:  # the loss became infinite: the frozen model is not lost with it
+            self.model.load_state_dict(weights)
+            self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
+            raise
         share = use_best_share(self.model, weights, shares, lambda: self._exact_scores(())["valid_loss"])
         comparison = compare(frozen, self.evaluate(), metric)
         seconds = math.fsum(row["seconds"] for row in self.run.history)
@@ -880,6 +880,22 @@ class Learner:
             self._loaded_scores = {}  # the weights are those of the middle of an epoch, or were before any epoch
             raise
 
+    def _fit_head(
+        self, C: float | Sequence[float] | None, groups: Sequence[Any] | None, observers: Sequence[Observer]
+    ) -> LinearHead:
+        started = time.perf_counter()
+        fitted, self._loaded_scores = self.trainer.fit_head(
+            C=C, groups=groups, progress=self.progress, metrics=self.metrics, decision=self.decision
+        )
+        self._show(HeadFitted(self._loaded_scores, time.perf_counter() - started), observers)
+        return fitted
+
+    def _show(self, event: Event, observers: Sequence[Observer]) -> None:
+        """Shows an event that is not of the training loop, and gives it to the observers."""
+        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
+            for observer in (shown, *observers):
+                observer(event)
+
     def _planned(
         self, plan: Plan, observers: list[Observer], end: float, n_validations: int, *, checkpoint: bool
     ) -> Plan | None:
@@ -887,8 +903,7 @@ class Learner:
         planned, event = planned_epochs(
             self.trainer, plan, self._validate, end=end, n_validations=n_validations, checkpoint=checkpoint
         )
-        with show_progress(self.progress if self.run.device.is_main else "quiet") as shown:
-            shown(event)
+        self._show(event, observers)
         if planned is not None:
             observers.append(StopAfter(self.run, event.seconds + _LATE * (end - time.perf_counter())))
         return planned

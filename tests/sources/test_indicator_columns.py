@@ -38,7 +38,8 @@ def test_every_1_is_a_label_and_a_blank_cell_is_a_0_where_the_table_writes_no_0(
         (["1", "-1", "0"], CellOptions(uncertain="yes"), {"-1": "yes"}),
         (["1", "-1", "0"], CellOptions(uncertain="no"), {"-1": "no"}),
         (["1", "-1"], CellOptions(uncertain="unknown"), {"-1": "?"}),
-        (["1", "-1", ""], CellOptions(), {"-1": "no", "": "?"}),
+        (["1", "-1", ""], CellOptions(), {"-1": "no", "": "no"}),
+        (["1", "-1", ""], CellOptions(blank="unknown"), {"-1": "no", "": "?"}),
         (["1", "-1", "", "0"], CellOptions(), {"-1": "?", "": "?"}),
     ],
 )

@@ -26,7 +26,7 @@ class _Meaning(NamedTuple):
     """What blank cells and -1 mean in the 0/1 columns of a table.
 
     Where the table writes 0 too, -1 is uncertain, and unknown; where it writes 1 and -1 only, it is no. A blank is
-    unknown where the table writes another cell for no, and otherwise no.
+    unknown where the table writes 0 too, and otherwise no.
     """
 
     blank: str
@@ -40,10 +40,8 @@ class _Meaning(NamedTuple):
                 raise InputError(f"`{name}` is {' or '.join(known)}, got '{value}'")
         cells = {cell for name in columns for cell in table.columns[name].unique()}
         has_off = any(is_flag(cell) and not is_on(cell) for cell in cells)
-        has_minus = bool(cells & _MINUS_ONE)
-        minus_one = asked.uncertain or ("unknown" if has_off else "no")
-        has_no = has_off or (has_minus and minus_one == "no")
-        return _Meaning(asked.blank or ("unknown" if has_no else "no"), minus_one)
+        found = "unknown" if has_off else "no"
+        return _Meaning(asked.blank or found, asked.uncertain or found)
 
     def messages(self, table: TextTable, columns: Sequence[str]) -> list[str]:
         """How such cells were taken, sentences for the user; none where there are none."""

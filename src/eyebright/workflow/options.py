@@ -117,7 +117,7 @@ class ReadOptions:
             "What a blank cell of a 0/1 column means.",
             DATA,
             choices=("unknown", "no"),
-            unset="unknown where other cells say no, else no",
+            unset="unknown where there are 0 too, else no",
         ),
     ] = None
     uncertain: Annotated[

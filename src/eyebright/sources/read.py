@@ -65,8 +65,8 @@ def read_source(
         unit: of points: ``"pixels"``, or ``"fraction"`` or ``"percent"`` of the image's width and height; None: pixels;
             an `InputError` if the points look like fractions or percentages.
         format: the name of the format, such as ``"coco"``; None: detected.
-        blank: what a blank cell of a 0/1 column means, ``"unknown"`` or ``"no"``; None: unknown where other cells say
-            no, else no.
+        blank: what a blank cell of a 0/1 column means, ``"unknown"`` or ``"no"``; None: unknown where the table writes
+            0 too, else no.
         uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
             0 and 1 too, else no.
         group: what says which images belong together, on one side of a split: a column, a word in their paths such as

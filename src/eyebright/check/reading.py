@@ -122,7 +122,7 @@ def _unknown_labels(
     if total > _MOST_CELLS:
         return {"unknown": total, "unknown_cells": None}
     lists = [
-        sorted(one.unknown & used) if count and isinstance(one, LabelSet) else None
+        sorted(one.unknown & used) if count and not isinstance(one, str) else None
         for one, count in zip(targets.categories, counts.tolist(), strict=True)
     ]
     coded = zip(paths, targets.codes.tolist(), strict=True)

@@ -15,7 +15,6 @@ from eyebright.errors import InputError, TableError
 from eyebright.sources.indices import IndexArray
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Row, Source
-from eyebright.types import LabelSet
 
 _MERGES = "; `kind='labels'` merges the labels of all rows of an image in one column"
 
@@ -47,7 +46,7 @@ def _check_same_target_and_part(row: Row, before: Row) -> None:
         text, text_before = (block.text(block.read(target)) or "no label" for target in (row.target, before.target))
         if row.line is None:
             raise InputError(f"'{row.source.root}': {image} is {text} here and {text_before} there; remove one of them")
-        merges = _MERGES if isinstance(row.target, (str, LabelSet)) else ""
+        merges = _MERGES if block.form in ("labels", "class") else ""
         raise TableError(
             f"'{row.source.name}' line {row.line}: {image} has {text}, but on line {before.line} it has {text_before}; "
             f"give each image one row with all of its target{merges}"

@@ -57,7 +57,7 @@ def _as_sets(categories: Sequence[str | LabelSet]) -> list[LabelSet]:
     """Each value as a set of labels; of an unknown class every label is unknown."""
     classes = [one for one in categories if isinstance(one, str) and one != _UNKNOWN]
     return [
-        one if isinstance(one, LabelSet) else LabelSet(unknown=classes) if one == _UNKNOWN else LabelSet([one])
+        one if not isinstance(one, str) else LabelSet(unknown=classes) if one == _UNKNOWN else LabelSet([one])
         for one in categories
     ]
 

@@ -220,8 +220,8 @@ def _asked(request: ReadRequest, file: _File) -> ReadRequest:
         request = replace(request, files=file.image)
     if not request.labels and not label_names(list(file.table.columns)) and len(file.classes) == 1:
         request = replace(request, labels=tuple(file.classes))
-    classes = file.classes.get(_label_column(request, file))
-    if classes is not None and not classes.is_list and request.cells.delimiter is None:
+    declared = file.classes.get(_label_column(request, file))
+    if declared is not None and not declared.is_list and request.cells.delimiter is None:
         request = replace(request, cells=request.cells._replace(delimiter=""))  # names of classes may hold commas
     return request
 
@@ -233,12 +233,12 @@ def _label_column(request: ReadRequest, file: _File) -> str:
 
 def _with_unused(source: Source, request: ReadRequest, file: _File) -> Source:
     """The source with the classes that the file declares and no image has."""
-    classes = file.classes.get(_label_column(request, file))
-    if classes is None or not isinstance(source.targets, Categorical):
+    declared = file.classes.get(_label_column(request, file))
+    if declared is None or not isinstance(source.targets, Categorical):
         return source
     used = source.targets.remove_unused_categories().categories
     found = {label for one in used for label in ([one] if isinstance(one, str) else one)}
-    unused = tuple(sorted(set(classes.names) - found))
+    unused = tuple(sorted(set(declared.names) - found))
     if not unused:
         return source
     return replace(source, unused=unused).with_messages(

@@ -66,8 +66,8 @@ def step_seconds(run: Run, setup: PhaseSetup, *, plan: Plan, step: Step, seconds
 def epochs_within(seconds: float, speed: Speed, n_batches: int) -> tuple[int, int] | None:
     """(epochs, steps of an epoch) that take the given time, or a bit less; None if not a single step fits.
 
-    Whole epochs, unless these would leave more than 4 % of the time: then each epoch is shorter by the same number of
-    steps.
+    Whole epochs, unless these leave more than 4 % of the time, and one more epoch would leave less, with each of them
+    shorter by the same number of steps.
 
     >>> epochs_within(100, Speed(step=1, epoch_end=2), n_batches=8)
     (10, 8)
@@ -91,11 +91,11 @@ def epochs_within(seconds: float, speed: Speed, n_batches: int) -> tuple[int, in
     whole = math.floor(seconds / speed.seconds(1, n_batches))
     if whole and speed.seconds(whole, n_batches) >= (1 - _TOLERANCE) * seconds:
         return whole, n_batches
-    epochs = whole + 1
-    steps = math.floor((seconds / epochs - speed.epoch_end) / speed.step)
-    if steps < 1:  # the ends of the epochs take the time
-        return max(whole, 1), n_batches if whole else 1
-    return epochs, min(steps, n_batches)
+    choices = [(whole, n_batches)] if whole else []
+    steps = math.floor((seconds / (whole + 1) - speed.epoch_end) / speed.step)
+    if steps >= 1:
+        choices.append((whole + 1, min(steps, n_batches)))
+    return max(choices, key=lambda choice: speed.seconds(*choice)) if choices else (1, 1)
 
 
 class StopAfter:

@@ -281,6 +281,11 @@ class Trainer:
             validate: as in `fit`.
             seconds: how long to measure steps.
         """
+        # As in `fit`: without it a step takes half as long again on a CPU.
+        with retain_freed_memory(self.run.device.torch_device):
+            return self._measured_speed(plan, validate, seconds)
+
+    def _measured_speed(self, plan: Plan, validate: Validate, seconds: float) -> Speed:
         self._check([plan], self.model.head)
         self._choose_precision(plan.frozen_to)
         self._set_training_loss(plan.options)

@@ -253,6 +253,19 @@ def test_after_a_failed_training_the_learner_has_the_frozen_model(folder: Path, 
     learner.out_of_fold(3)  # the backbone is the pretrained one
 
 
+def test_a_checkpoint_that_cannot_be_written_leaves_the_trained_weights(
+    folder: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    head, learner = learner_of(folder, table), learner_of(folder, table)
+    head.fit_head()
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    with pytest.raises(TrainingError, match="cannot write the checkpoint"):
+        learner.lp_ft(1, lr=1e-2, checkpoint=blocked / "c.safetensors")
+    assert not same(weights(learner), weights(head))
+    assert not learner.manifest().scores
+
+
 def test_observers_see_the_head_that_was_fitted(folder: Path, table: pd.DataFrame) -> None:
     seen: list[Event] = []
     learner = learner_of(folder, table)

@@ -15,7 +15,7 @@ from eyebright._defaults import BASE_LR, FREEZE_EPOCHS, LP_FT_LR, LP_FT_LR_MULT,
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.data.loader import Loader
 from eyebright.data.show import show_predictions
-from eyebright.errors import InputError, TrainingError, checked_keywords, not_copied
+from eyebright.errors import InputError, checked_keywords, not_copied
 from eyebright.evaluation.compare import compare
 from eyebright.evaluation.decide import check_has_thresholds, fit_decision
 from eyebright.evaluation.evaluation import Evaluation
@@ -52,6 +52,7 @@ from eyebright.train.plan import Plan, all_layers_plan, fine_tune_plans
 from eyebright.train.recorder import Recorder
 from eyebright.train.run import Run, Scores
 from eyebright.train.schedule import BOOK_MOMENTA, Constant, FlatCosine, Momenta, OneCycle, Schedule, lr_groups
+from eyebright.train.step import LossNotFiniteError
 from eyebright.train.summary import TrainingSummary
 from eyebright.train.time_plan import StopAfter
 from eyebright.train.trainer import Loss, Trainer
@@ -478,7 +479,7 @@ class Learner:
         weights = copied_weights(self.model)
         try:
             self._train([plan], observers, checkpoint, resume=resume)
-        except TrainingError:  # the loss became infinite: the frozen model is not lost with it
+        except LossNotFiniteError:  # the frozen model is not lost with it
             self.model.load_state_dict(weights)
             self.model.backbone_was_trained, self._loaded_scores = was_trained, scores
             raise

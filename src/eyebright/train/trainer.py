@@ -297,7 +297,7 @@ class Trainer:
         finally:
             freeze_to(self.model, self.frozen_to, train_bn=self.train_bn)
         validated = self._validation_seconds(validate)
-        if validated < seconds / 2:  # the first time images are read, which are kept
+        if self.run.device.from_main(validated < seconds / 2):  # the first time images are read, which are kept
             validated = self._validation_seconds(validate)
         return self.run.device.from_main(Speed(each, validated))
 

@@ -96,7 +96,7 @@ def largest_size(estimate: Estimate, seconds: float) -> int | None:
 
 
 def measured_estimate(learner: Learner) -> Estimate:
-    """The estimate from a batch of validation images; they must be of `IMAGE_SIZE`."""
+    """The estimate from a batch of validation images."""
     dls = learner.dls
     started = time.perf_counter()
     with closing(dls.valid.batches()) as batches:
@@ -106,7 +106,9 @@ def measured_estimate(learner: Learner) -> Estimate:
     started = time.perf_counter()
     learner.trainer.outputs_of([batch])
     forward, n = time.perf_counter() - started, len(batch.item_indices)
-    return Estimate(len(dls.train_ds), len(dls.valid_ds), decode / n, forward / n)
+    height, width = batch.x.shape[-2:]
+    of_default = IMAGE_SIZE**2 / (height * width)
+    return Estimate(len(dls.train_ds), len(dls.valid_ds), decode / n, of_default * forward / n)
 
 
 def check_enough(estimate: Estimate, size: int, seconds: float, budget: TimeBudget) -> None:

@@ -3,6 +3,7 @@
 The functions are in the order of the steps: check, split, batches, train, evaluate, tune thresholds, save, report.
 """
 
+import math
 import os
 import tempfile
 import time
@@ -225,10 +226,11 @@ def _fit_size(
     Raises:
         InputError: the time is too short for the frozen model.
     """
-    seconds, estimate = budget.left_for_training, measured_estimate(learner)
-    size = max(Size.of(options.size or IMAGE_SIZE))
+    device, estimate = learner.run.device, measured_estimate(learner)
+    seconds, estimate = device.from_main((budget.left_for_training, estimate))  # so that all choose alike
+    size = round(math.sqrt(math.prod(Size.of(options.size or IMAGE_SIZE))))  # of a square with as many pixels
     if size_is_open and not has_fixed_size(learner):
-        size = learner.run.device.from_main(largest_size(estimate, seconds)) or min(SIZES)
+        size = largest_size(estimate, seconds) or min(SIZES)
         if size != IMAGE_SIZE:
             options = replace(options, size=size)
             learner.dls = source_dataloaders(source, options, batch=learner.dls.bs)
@@ -243,7 +245,7 @@ def _fit_size(
 
 def _make_learner(dls: DataLoaders, options: Options, say: Say) -> Learner:
     licence = declared_licence(architecture_name(options.arch)) or "not declared"
-    say(f"licence of the pretrained weights of {options.arch}: {licence}")
+    say(f"licence of the published weights of {options.arch}, as timm declares it: {licence}")
     learner = vision_learner(
         dls,
         options.arch,

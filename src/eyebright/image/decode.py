@@ -41,7 +41,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from eyebright.errors import ImageError, InputError
 from eyebright.image.decode_memory import decode_memory
-from eyebright.image.exif import DAMAGED_EXIF, read_orientation
+from eyebright.image.exif import DAMAGED_EXIF, read_exif
 from eyebright.image.jpeg_check import jpeg_damage, lacks_only_end_marker
 from eyebright.image.pillow_warnings import without_pillow_warnings
 from eyebright.image.value_range import ValueRange, range_notes
@@ -75,6 +75,9 @@ class Header(NamedTuple):
         notes: what a user should know of how the image is read, such as `eyebright.image.exif.DAMAGED_EXIF`.
         plain_jpeg: True for a greyscale or RGB JPEG, False for a CMYK JPEG and other formats.
         has_16_bits: True for 16-bit grey or colour.
+        format: Pillow's name of the format, such as ``"JPEG"``.
+        mode: Pillow's mode of the pixels, such as ``"RGB"``, ``"L"`` (grey) and ``"P"`` (a palette).
+        camera: maker and model by the EXIF data; empty where they are not known.
     """
 
     stored_size: Size
@@ -82,6 +85,9 @@ class Header(NamedTuple):
     notes: tuple[str, ...]
     plain_jpeg: bool
     has_16_bits: bool = False
+    format: str = ""
+    mode: str = ""
+    camera: str = ""
 
 
 def read_header(source: PathOrBytes) -> Header:
@@ -95,10 +101,13 @@ def read_header(source: PathOrBytes) -> Header:
         plain_jpeg = image.format in _JPEG_FORMATS and image.mode in ("RGB", "L")
         size = Size(image.height, image.width)
         frames = image.format not in _JPEG_FORMATS and bool(getattr(image, "is_animated", False))
-        orientation = read_orientation(image, file)
-        noted = {DAMAGED_EXIF: orientation.damaged, OWN_SCALE: _has_own_scale(image), FIRST_FRAME: frames}
+        exif = read_exif(image, file)
+        noted = {DAMAGED_EXIF: exif.damaged, OWN_SCALE: _has_own_scale(image), FIRST_FRAME: frames}
         notes = tuple(note for note, applies in noted.items() if applies)
-        return Header(size, orientation.value, notes, plain_jpeg, _is_16_bit(image) or _is_16_bit_colour(image))
+        has_16_bits = _is_16_bit(image) or _is_16_bit_colour(image)
+        return Header(
+            size, exif.orientation, notes, plain_jpeg, has_16_bits, image.format or "", image.mode, exif.camera
+        )
 
 
 def decode(source: PathOrBytes, *, reduce: int = 1, plain_jpeg: bool = False) -> Pixels:

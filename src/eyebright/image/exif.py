@@ -1,4 +1,4 @@
-"""The EXIF orientation of an image file, and whether it cannot be read because the EXIF data are damaged."""
+"""What EXIF data say of an image: how it is rotated, its camera, and whether they are damaged."""
 
 import os
 import re
@@ -15,40 +15,49 @@ DAMAGED_EXIF = "its EXIF data are damaged, so it is taken as upright"
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-class Orientation(NamedTuple):
-    """How the stored pixels are to be rotated and flipped.
+class Exif(NamedTuple):
+    """How the stored pixels are to be rotated and flipped, and which camera took them.
 
     Args:
-        value: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one; 1 for a TIFF too, since
-            Pillow rotates and flips its pixels itself.
-        damaged: True if the EXIF data are damaged, so that they may have contained another value.
+        orientation: 1 (upright) to 8, as EXIF numbers them; 1 if there is none, or an invalid one; 1 for a TIFF too,
+            since Pillow rotates and flips its pixels itself.
+        damaged: True if the EXIF data are damaged, so that they may have contained another orientation.
+        camera: maker and model; empty where they are not known.
     """
 
-    value: int
+    orientation: int
     damaged: bool
+    camera: str = ""
 
 
-def read_orientation(image: ImageFile, file: IO[bytes]) -> Orientation:
-    """The orientation of an image whose header has been read.
+def read_exif(image: ImageFile, file: IO[bytes]) -> Exif:
+    """What the EXIF data say of an image whose header has been read.
 
     Args:
         image: the image; its pixels are not decoded.
         file: the file that it is read from; its position changes.
     """
-    if image.format == "TIFF":
-        return Orientation(1, damaged=False)  # Pillow applies the orientation of a TIFF to its pixels and its size
     data: bytes | None = image.info.get("exif")
     try:
         # PngImageFile.getexif would decode the whole image to look for an EXIF chunk after the pixels.
         exif = PIL.Image.Image.getexif(image)
         if image.format == "PNG" and data is None and (data := _exif_chunk(file)):
             exif.load(data)
-        value = exif.get(ExifTags.Base.Orientation)
+        value, camera = exif.get(ExifTags.Base.Orientation), _camera(exif)
     except Exception:  # damaged EXIF can raise almost any exception; the pixels may still be readable
-        return Orientation(1, damaged=True)
+        return Exif(1, damaged=image.format != "TIFF")
+    if image.format == "TIFF":  # Pillow applies the orientation of a TIFF to its pixels and its size
+        return Exif(1, damaged=False, camera=camera)
     if value is None:
-        return Orientation(1, damaged=data is not None and _is_damaged(data))
-    return Orientation(value if value in range(1, 9) else 1, damaged=False)
+        return Exif(1, damaged=data is not None and _is_damaged(data), camera=camera)
+    return Exif(value if value in range(1, 9) else 1, damaged=False, camera=camera)
+
+
+def _camera(exif: PIL.Image.Exif) -> str:
+    """Maker and model; the model alone where it begins with the maker."""
+    names = (exif.get(tag) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    maker, model = (re.sub(r"[\s\0]+", " ", name).strip() if isinstance(name, str) else "" for name in names)
+    return model if model.startswith(maker) else f"{maker} {model}".strip()
 
 
 def _is_damaged(exif: bytes) -> bool:

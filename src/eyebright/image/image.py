@@ -109,6 +109,11 @@ class Image:
         return self.shape.width, self.shape.height
 
     @property
+    def header(self) -> Header | None:
+        """The header of its file; None for pixels in memory."""
+        return self._header
+
+    @property
     def mode(self) -> str:
         """The mode of the pixels as in Pillow: always ``"RGB"``."""
         return "RGB"

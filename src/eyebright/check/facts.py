@@ -1,0 +1,146 @@
+"""`FactTable`: the facts of the images of a dataset, in columns; `read_facts` reads them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int, UInt8, UInt64
+
+from eyebright._system.cpus import cpus_per_process
+from eyebright.errors import ImageError
+from eyebright.image.facts import ImageFacts, image_facts
+from eyebright.image.perceptual_hash import BOXES
+from eyebright.sources.categorical import Categorical
+from eyebright.types import Size
+
+Text = Categorical[str]
+
+_CHUNK = 4096  # images whose facts are kept as they are read, before they become rows of a table
+
+
+@dataclass(frozen=True, eq=False)
+class FactTable:
+    """The facts of n images, see `eyebright.image.facts.ImageFacts`; those of an unreadable image are 0 or empty.
+
+    About 200 bytes an image.
+
+    Args:
+        errors: by the index of each image that cannot be read, the reason.
+        sizes: shape (n, 2), height and width in pixels.
+        size_bytes: shape (n,), of the files.
+        digests: shape (n, 16), equal where two files have the same content.
+        formats: Pillow's name of the format of each image.
+        modes: Pillow's mode of each image.
+        cameras: maker and model of each image; empty where they are not known.
+        brightness: shape (n,), mean luma, in [0, 1].
+        contrast: shape (n,), standard deviation of the luma, in [0, 0.5].
+        saturation: shape (n,), mean difference between the largest and the smallest of red, green and blue, in [0, 1].
+        sharpness: shape (n,), variance of the Laplacian of the luma in 128 x 128 pixels.
+        border: shape (n, 3), mean red, green and blue of the border, in [0, 1].
+        border_spread: shape (n,), standard deviation of the luma in the border, in [0, 0.5].
+        hashes: shape (n, k), perceptual hashes of k parts of each image.
+    """
+
+    errors: Mapping[int, str]
+    sizes: Int[np.ndarray, "n 2"]
+    size_bytes: Int[np.ndarray, "n"]
+    digests: UInt8[np.ndarray, "n 16"]
+    formats: Text
+    modes: Text
+    cameras: Text
+    brightness: Float[np.ndarray, "n"]
+    contrast: Float[np.ndarray, "n"]
+    saturation: Float[np.ndarray, "n"]
+    sharpness: Float[np.ndarray, "n"]
+    border: Float[np.ndarray, "n 3"]
+    border_spread: Float[np.ndarray, "n"]
+    hashes: UInt64[np.ndarray, "n k"]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def is_readable(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Shape (n,): whether each image can be read."""
+        readable = np.ones(len(self), dtype=np.bool_)
+        readable[list(self.errors)] = False
+        return readable
+
+    @staticmethod
+    def of(facts: Sequence[ImageFacts | ImageError]) -> "FactTable":
+        """The table of facts, or of the reason why an image cannot be read."""
+        errors = {row: one.reason for row, one in enumerate(facts) if isinstance(one, ImageError)}
+        rows = [_NOTHING if isinstance(one, ImageError) else one for one in facts]
+        return FactTable(
+            errors=errors,
+            sizes=np.array([row.size for row in rows], dtype=np.int32).reshape(-1, 2),
+            size_bytes=np.array([row.size_bytes for row in rows], dtype=np.int64),
+            digests=np.frombuffer(b"".join(row.digest for row in rows), dtype=np.uint8).reshape(-1, 16),
+            formats=Text.of(row.format for row in rows),
+            modes=Text.of(row.mode for row in rows),
+            cameras=Text.of(row.camera for row in rows),
+            brightness=np.array([row.brightness for row in rows], dtype=np.float32),
+            contrast=np.array([row.contrast for row in rows], dtype=np.float32),
+            saturation=np.array([row.saturation for row in rows], dtype=np.float32),
+            sharpness=np.array([row.sharpness for row in rows], dtype=np.float32),
+            border=np.array([row.border for row in rows], dtype=np.float32).reshape(-1, 3),
+            border_spread=np.array([row.border_spread for row in rows], dtype=np.float32),
+            hashes=np.array([row.hashes for row in rows], dtype=np.uint64).reshape(-1, len(BOXES)),
+        )
+
+    @staticmethod
+    def joined(tables: "Sequence[FactTable]") -> "FactTable":
+        """One table with the rows of several, one after the other."""
+        if not tables:
+            return FactTable.of([])
+        starts = np.cumsum([0, *map(len, tables)]).tolist()
+        errors = {
+            start + row: why for start, one in zip(starts, tables, strict=False) for row, why in one.errors.items()
+        }
+        columns: dict[str, Any] = {}
+        for name in (each.name for each in fields(FactTable) if each.name != "errors"):
+            parts = [getattr(table, name) for table in tables]
+            is_text = name in ("formats", "modes", "cameras")
+            columns[name] = Text.of(chain.from_iterable(parts)) if is_text else np.concatenate(parts)
+        return FactTable(errors=errors, **columns)
+
+
+def read_facts(
+    paths: Sequence[str | Path], *, threads: int | None = None, advance: Callable[[int], None] = lambda _: None
+) -> FactTable:
+    """The facts of images, each read once.
+
+    Args:
+        paths: of the images.
+        threads: number of images that are read in parallel; None: the number of CPUs.
+        advance: called with the number of images that have been read since its last call.
+    """
+    tables: list[FactTable] = []
+    pool = ThreadPoolExecutor(threads or cpus_per_process(), initializer=cv2.setNumThreads, initargs=(1,))
+    try:
+        for first in range(0, len(paths), _CHUNK):
+            facts: list[ImageFacts | ImageError] = []
+            for one in pool.map(_facts, map(str, paths[first : first + _CHUNK])):
+                facts.append(one)
+                advance(1)
+            tables.append(FactTable.of(facts))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the remaining images
+    return FactTable.joined(tables)
+
+
+_NOTHING = ImageFacts(
+    Size(0, 0), 0, bytes(16), "", "", "", 0.0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, np.zeros(len(BOXES), np.uint64)
+)
+
+
+def _facts(path: str) -> ImageFacts | ImageError:
+    try:
+        return image_facts(path)
+    except ImageError as error:
+        return error

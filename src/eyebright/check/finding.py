@@ -1,0 +1,54 @@
+"""`Finding`: one thing that a check found in labelled images, with what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+"""How much a finding matters.
+
+- ``error``: training fails, or its scores are wrong: unreadable images, the same image for training and validation.
+- ``warning``: the model gets worse or learns the wrong thing: duplicates with different labels, a shortcut.
+- ``note``: worth knowing, and often as it should be: rare labels, unusual sizes.
+"""
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""From the worst on."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Args:
+        kind: what it is, one of the names in the guide "Check the data", such as ``"near_duplicates"``.
+        severity: see `Severity`.
+        sentence: what was found, for a person.
+        remedy: what to do, for a person.
+        figure: how much of it there is: a number of images, or a score whose name ``figure_name`` is.
+        figure_name: the unit of the figure, such as ``"images"`` and ``"AUC"``.
+        files: the images that it concerns, paths as in `eyebright.sources.source.Source.files`.
+        groups: for duplicates: the files of each group of images that are the same.
+        labels: the labels that it concerns.
+        details: further facts by name, values that JSON can hold.
+    """
+
+    kind: str
+    severity: Severity
+    sentence: str
+    remedy: str
+    figure: float
+    figure_name: str = "images"
+    files: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    labels: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as JSON values."""
+        return asdict(self)
+
+
+def ranked(findings: "list[Finding]") -> list[Finding]:
+    """The findings from the worst on; those of one severity stay in their order."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -5,7 +5,9 @@ accent (macOS writes names of folders so), zero-width characters, byte order mar
 spaces. As different labels they would be trained and scored against each other.
 """
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from eyebright._all_but import AllBut
@@ -14,6 +16,8 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_number
 from eyebright.sources.source import Source
 from eyebright.types import LabelSet, plain_spelling
+
+_SEPARATORS = r"[\s_\-\u2010-\u2015]+"  # spaces, underscores and hyphens
 
 
 def one_spelling(source: Source) -> Source:
@@ -44,6 +48,41 @@ def one_spelling(source: Source) -> Source:
     if spellings:
         source = replace(source, targets=targets.map(lambda target: _respelled(target, spellings)))
     return source.with_messages(*messages) if messages else source
+
+
+def alike(labels: Iterable[str]) -> list[list[str]]:
+    """Groups of labels that may be one label in several spellings, each sorted.
+
+    They differ in case, Unicode form (NFKC), spaces, hyphens and underscores, in the form of a number (1 and 1.0), or
+    one is the English plural of the other.
+
+    >>> alike(["Ice cream", "ice_cream", "puppy", "puppies", "cat"])
+    [['Ice cream', 'ice_cream'], ['puppies', 'puppy']]
+    """
+    by_key: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        by_key.setdefault(_key(label), []).append(label)
+    merged = {key: list(group) for key, group in by_key.items()}
+    for key in by_key:
+        for plural in _plurals(key):
+            if plural in merged and key in merged and plural != key:
+                merged[key] += merged.pop(plural)
+    return sorted(sorted(group) for group in merged.values() if len(group) > 1)
+
+
+def _key(label: str) -> str:
+    """Equal for labels that differ only in case, Unicode form, separators or the form of a number."""
+    plain = plain_spelling(unicodedata.normalize("NFKC", label)).casefold()
+    if is_number(plain):
+        return str(float(plain))
+    return re.sub(_SEPARATORS, "", re.sub(rf"(?<=\d){_SEPARATORS}(?=\d)", ",", plain)) or plain
+
+
+def _plurals(word: str) -> Sequence[str]:
+    """The English plurals of a word of at least three letters."""
+    if len(word) < 3 or not word[-1].isalpha():
+        return ()
+    return (f"{word}s", f"{word}es", *((f"{word[:-1]}ies",) if word.endswith("y") else ()))
 
 
 def _spellings(labels: Iterable[str]) -> dict[str, str]:

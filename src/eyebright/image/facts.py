@@ -5,16 +5,18 @@ pixels.
 """
 
 import hashlib
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Num, UInt8, UInt64
+from jaxtyping import Num, UInt8
 
 from eyebright.errors import ImageError
+from eyebright.image.cache import ImageCache
 from eyebright.image.decode import Pixels, read_bytes
 from eyebright.image.image import Image
-from eyebright.image.perceptual_hash import SIDE, hashes
+from eyebright.image.perceptual_hash import SIDE, Hashes, hashes
 from eyebright.types import Size
 
 _SHORTER_SIDE = 96  # pixels that are decoded at least, where the image has them
@@ -32,13 +34,14 @@ class ImageFacts(NamedTuple):
         format: Pillow's name of the format, such as ``"JPEG"``.
         mode: Pillow's mode of the stored pixels, such as ``"RGB"``, ``"L"`` (grey) and ``"P"`` (a palette).
         camera: maker and model by the EXIF data; empty where they are not known.
+        colour: mean red, green and blue, in [0, 1].
         brightness: mean of the luma, in [0, 1].
         contrast: standard deviation of the luma, in [0, 0.5].
         saturation: mean difference between the largest and the smallest of red, green and blue, in [0, 1].
         sharpness: variance of the Laplacian of the luma in 128 x 128 pixels, the luma in [0, 1].
         border: mean red, green and blue, in [0, 1], of the outermost 3 % of the image's height and width.
         border_spread: standard deviation of the luma in that border, in [0, 0.5]; 0 for a frame of one colour.
-        hashes: perceptual hashes of `eyebright.image.perceptual_hash.BOXES`.
+        hashes: perceptual hashes of parts of the image.
     """
 
     size: Size
@@ -47,13 +50,14 @@ class ImageFacts(NamedTuple):
     format: str
     mode: str
     camera: str
+    colour: tuple[float, float, float]
     brightness: float
     contrast: float
     saturation: float
     sharpness: float
     border: tuple[float, float, float]
     border_spread: float
-    hashes: UInt64[np.ndarray, "k"]
+    hashes: Hashes
 
 
 def image_facts(path: str) -> ImageFacts:
@@ -74,7 +78,6 @@ def image_facts(path: str) -> ImageFacts:
     small = cv2.resize(shrunk, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     mean, spread = _mean_and_spread(grey)
-    red, green, blue, _ = cv2.mean(small, _BORDER)
     return ImageFacts(
         size=image.shape,
         size_bytes=len(data),
@@ -82,14 +85,49 @@ def image_facts(path: str) -> ImageFacts:
         format=header.format,
         mode=header.mode,
         camera=header.camera,
+        colour=_mean_colour(small),
         brightness=mean,
         contrast=spread,
         saturation=_saturation(small),
         sharpness=_mean_and_spread(cv2.Laplacian(cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[1] ** 2,
-        border=(red / 255, green / 255, blue / 255),
+        border=_mean_colour(small, _BORDER),
         border_spread=_mean_and_spread(grey, _BORDER)[1],
         hashes=hashes(grey),
     )
+
+
+def cached_facts(path: str, cache: ImageCache) -> ImageFacts:
+    """The facts of an image file, from a cache if it has them.
+
+    Raises:
+        ImageError: as in `image_facts`; what cannot be read is not kept.
+    """
+    key = f"{cache.digest(path)}-facts-{_VERSION}"
+    known = cache.features(key)
+    if known is not None:
+        return _from_bytes(known.tobytes())
+    facts = image_facts(path)
+    cache.put_features(key, np.frombuffer(_to_bytes(facts), np.float32))
+    return facts
+
+
+_VERSION = 1  # increase it when a fact is computed in another way
+
+
+def _to_bytes(facts: ImageFacts) -> bytes:
+    """The facts as JSON, with a length that four divides."""
+    values = facts._asdict()
+    values |= {"digest": facts.digest.hex(), "hashes": [column.tolist() for column in facts.hashes]}
+    text = json.dumps(values).encode()
+    return text.ljust(-(-len(text) // 4) * 4)
+
+
+def _from_bytes(data: bytes) -> ImageFacts:
+    values: dict[str, Any] = json.loads(data)
+    signs, magnitudes = (np.array(column, np.uint64) for column in values["hashes"])
+    values |= {"hashes": Hashes(signs, magnitudes), "digest": bytes.fromhex(values["digest"])}
+    values |= {"size": Size(*values["size"]), "colour": tuple(values["colour"]), "border": tuple(values["border"])}
+    return ImageFacts(**values)
 
 
 def _reduction(size: Size) -> int:
@@ -106,6 +144,11 @@ def _shrunk(pixels: Pixels) -> Pixels:
 def _mean_and_spread(grey: Num[np.ndarray, "h w"], mask: UInt8[np.ndarray, "h w"] | None = None) -> tuple[float, float]:
     mean, spread = cv2.meanStdDev(grey, mask=mask)
     return float(mean[0, 0]) / 255, float(spread[0, 0]) / 255
+
+
+def _mean_colour(pixels: Pixels, mask: UInt8[np.ndarray, "h w"] | None = None) -> tuple[float, float, float]:
+    red, green, blue, _ = cv2.mean(pixels, mask)
+    return red / 255, green / 255, blue / 255
 
 
 def _saturation(pixels: Pixels) -> float:

@@ -1,18 +1,20 @@
 """Perceptual hashes: equal bits mean similar images, also after an image was cropped a little, rotated or mirrored.
 
-The hash is the pHash of Zauner (2010, "Implementation and benchmarking of perceptual image hash functions"): the signs
-of the lowest 8 x 8 coefficients of the discrete cosine transform (DCT) of the grey image, without the mean. Three
-properties make it cheap to find an image that was changed:
+Both hashes are of the lowest 8 x 8 coefficients of the discrete cosine transform (DCT) of the grey image, without the
+mean: their signs, the pHash of Zauner (2010, "Implementation and benchmarking of perceptual image hash functions"); and
+which of them are large, that is above the median of their magnitudes. Images of few shapes on an even ground, or two
+drawings in one layout, often agree in the signs and differ in the magnitudes. Three properties make it cheap to find an
+image that was changed:
 
 - The DCT of a crop is a product of the same pixels with other cosines, so that the hashes of many crops are two matrix
   products.
 - Mirroring an image changes the signs of its odd coefficients, and transposing it transposes them. So the hashes of all
-  eight orientations are operations on the bits, see `orientations`.
+  eight orientations are operations on the bits, see `orientations` and `transposed`.
 - Images whose hashes differ in few bits are found without comparing each with each, see `eyebright.check.hash_search`.
 """
 
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt64
@@ -39,8 +41,20 @@ BOXES: tuple[Box, ...] = _boxes()
 the whole image."""
 
 
-def hashes(grey: UInt8[np.ndarray, "64 64"]) -> UInt64[np.ndarray, "k"]:
-    """The hash of each of `BOXES`, 63 bits each: bit 8 u + v is set where the coefficient of row u, column v is > 0.
+class Hashes(NamedTuple):
+    """The hashes of each of `BOXES`, 63 bits each; bit 8 u + v is of the coefficient of row u and column v.
+
+    Args:
+        signs: a bit is set where the coefficient is above 0.
+        magnitudes: a bit is set where the magnitude of the coefficient is above the median of the 63.
+    """
+
+    signs: UInt64[np.ndarray, "k"]
+    magnitudes: UInt64[np.ndarray, "k"]
+
+
+def hashes(grey: UInt8[np.ndarray, "64 64"]) -> Hashes:
+    """The hashes of an image.
 
     Args:
         grey: the whole image, shrunk to 64 x 64 pixels.
@@ -48,13 +62,19 @@ def hashes(grey: UInt8[np.ndarray, "64 64"]) -> UInt64[np.ndarray, "k"]:
     centred = grey.astype(np.float32) - np.float32(grey.mean())
     coefficients = (_BASIS @ centred @ _BASIS.T).reshape(len(_CUTS), _COEFFICIENTS, len(_CUTS), _COEFFICIENTS)
     blocks = coefficients[_ROWS, :, _COLUMNS, :].reshape(len(BOXES), -1)
-    bits = blocks > 0
-    bits[:, 0] = False  # the mean
+    sizes = np.abs(blocks)
+    sizes[:, 0] = -1  # the mean: the 64 values have the median of the other 63 at position 32
+    medians = np.partition(sizes, _COEFFICIENTS**2 // 2, axis=1)[:, _COEFFICIENTS**2 // 2, None]
+    blocks[:, 0] = 0
+    return Hashes(_packed(blocks > 0), _packed(sizes > medians))
+
+
+def _packed(bits: "np.ndarray[Any, np.dtype[np.bool_]]") -> UInt64[np.ndarray, "k"]:
     return np.packbits(bits, axis=1, bitorder="little").view(np.uint64)[:, 0]
 
 
 def orientations(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "... 8"]:
-    """The hashes of the images in their eight orientations; the first is the given one.
+    """The hashes of signs of the images in their eight orientations; the first is the given one.
 
     Orientation ``4 t + 2 y + x`` is: transposed if t is 1, then mirrored top to bottom if y is 1, then left to right if
     x is 1.
@@ -65,9 +85,10 @@ def orientations(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "... 8
 
 
 def transposed(values: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
-    """The hashes of the transposed images.
+    """The hashes, of signs or of magnitudes, of the transposed images.
 
-    The bits are a matrix of 8 x 8, transposed by three exchanges (Warren, "Hacker's Delight", 2nd edition, 7-3).
+    Magnitudes do not change when an image is mirrored. The bits are a matrix of 8 x 8, transposed by three exchanges
+    (Warren, "Hacker's Delight", 2nd edition, 7-3).
     """
     for shift, mask in ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0)):
         step = np.uint64(shift)

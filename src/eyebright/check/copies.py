@@ -1,0 +1,227 @@
+"""`copy_findings`: duplicates in labelled images, and what is wrong with them: other labels, or another part."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from eyebright.check.duplicates import DuplicatePair, Duplicates
+from eyebright.check.finding import Finding
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import HELD_OUT
+from eyebright.sources.source import Source
+
+_ORIENTATIONS = (
+    "as it is", "mirrored", "upside down and mirrored", "rotated by 180°",
+    "transposed", "rotated by 90°", "rotated by 270°", "transposed and rotated by 180°",
+)  # fmt: skip
+
+Group = tuple[int, ...]
+
+
+def copy_findings(source: Source, duplicates: Duplicates) -> list[Finding]:
+    """What is found about images that are the same image.
+
+    Kinds: ``exact_duplicates``, ``near_duplicates``, ``large_duplicate_groups``, ``duplicates_with_different_labels``
+    and ``duplicates_across_parts``.
+
+    Args:
+        source: the labelled images.
+        duplicates: of the same images.
+    """
+    groups = duplicates.groups()
+    large = set(duplicates.large_groups())
+    exact = _exact_groups(duplicates.pairs)
+    near = [group for group in groups if group not in large and group not in set(exact)]
+    return [
+        *_across_parts(source, groups),
+        *_with_other_labels(source, groups),
+        *_exact(source, exact),
+        *_near(source, near, duplicates.pairs),
+        *_large(source, sorted(large)),
+    ]
+
+
+def _exact_groups(pairs: Sequence[DuplicatePair]) -> list[Group]:
+    rows: dict[int, list[int]] = {}
+    for pair in pairs:
+        if pair.is_exact:
+            rows.setdefault(pair.first, [pair.first]).append(pair.second)
+    return [tuple(sorted(group)) for _, group in sorted(rows.items())]
+
+
+def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
+    if not groups:
+        return []
+    count = sum(len(group) - 1 for group in groups)
+    return [
+        Finding(
+            "exact_duplicates",
+            "warning",
+            f"{_images(count)} {_are(count)} the same file as another, byte for byte ({len(groups):,} groups)",
+            "keep one of each group; the default split keeps a group on one side",
+            count,
+            groups=_files(source, groups),
+        )
+    ]
+
+
+def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair]) -> list[Finding]:
+    if not groups:
+        return []
+    count = sum(len(group) - 1 for group in groups)
+    rows = {row for group in groups for row in group}
+    links = [pair for pair in pairs if pair.first in rows and not pair.is_exact]
+    least = min(pair.similarity for pair in links)
+    return [
+        Finding(
+            "near_duplicates",
+            "warning",
+            f"{_images(count)} {_are(count)} a copy of another: cropped a little, resized, compressed again, mirrored "
+            f"or rotated ({len(groups):,} groups; pixels agree to {100 * least:.1f} % and more)",
+            "keep the best of each group; the default split keeps a group on one side",
+            count,
+            groups=_files(source, groups),
+            details={"pairs": [_pair(source, pair) for pair in links]},
+        )
+    ]
+
+
+def _pair(source: Source, pair: DuplicatePair) -> dict[str, Any]:
+    return {
+        "files": [str(source.files[pair.first]), str(source.files[pair.second])],
+        "similarity": round(pair.similarity, 4),
+        "orientation": _ORIENTATIONS[pair.orientation],
+    }
+
+
+def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
+    if not groups:
+        return []
+    count = sum(map(len, groups))
+    return [
+        Finding(
+            "large_duplicate_groups",
+            "warning",
+            f"{count:,} images are in {len(groups):,} groups of nearly equal images that are too large for copies, "
+            f"such as frames of one film; the largest has {max(map(len, groups)):,}",
+            "say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
+            "side by itself, since it would be most of a part",
+            count,
+            groups=_files(source, groups),
+        )
+    ]
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def leaking_images(source: Source, groups: Iterable[Group]) -> dict[str, list[int]]:
+    """For each part but train, the images whose copy is in a part that is used before it; by the name of the part.
+
+    Training images come before those for validation, and these before the images of promise and test.
+    """
+    if source.part is None:
+        return {}
+    order: dict[Any, int] = {None: 0, "train": 0, "valid": 1, **dict.fromkeys(HELD_OUT, 2)}
+    leaking: dict[str, list[int]] = {}
+    for group in groups:
+        parts = [source.part[row] for row in group]
+        first = min(order[part] for part in parts)
+        for row, part in zip(group, parts, strict=True):
+            if order[part] > first:
+                leaking.setdefault(str(part), []).append(row)
+    return {part: sorted(rows) for part, rows in leaking.items()}
+
+
+def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
+    if source.split is None and (source.part is None or not source.part.isin(HELD_OUT).any()):
+        return []
+    leaking = leaking_images(source, groups)
+    if not leaking:
+        return []
+    assert source.part is not None
+    named = [
+        f"{len(rows):,} of the {int(source.part.isin([part]).sum()):,} for {part}" for part, rows in leaking.items()
+    ]
+    rows = sorted(row for several in leaking.values() for row in several)
+    chosen = set(rows)
+    return [
+        Finding(
+            "duplicates_across_parts",
+            "error",
+            f"images have a copy in another part of the split, so that scores on them are too good: {', '.join(named)}",
+            "split again with `split='none'`, which keeps copies on one side; or remove the copies",
+            len(rows),
+            files=_names(source, rows),
+            groups=_files(source, [group for group in groups if chosen.intersection(group)]),
+            details={part: list(_names(source, rows)) for part, rows in leaking.items()},
+        )
+    ]
+
+
+# ---------------------------------------------------------------------- labels
+
+
+def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]:
+    found = [(group, labels) for group in groups if (labels := _conflicts(source, group)) is not None]
+    if not found:
+        return []
+    count = sum(len(group) for group, _ in found)
+    labels = sorted({label for _, several in found for label in several})
+    what = "labels" if isinstance(source.targets, Categorical) else "numbers"
+    return [
+        Finding(
+            "duplicates_with_different_labels",
+            "warning",
+            f"{len(found):,} groups of copies, {count:,} images, have different {what}",
+            f"at most one of a group is right: correct the {what}, or remove the wrong copies",
+            count,
+            groups=_files(source, [group for group, _ in found]),
+            labels=tuple(labels),
+        )
+    ]
+
+
+def _conflicts(source: Source, group: Group) -> set[str] | None:
+    """The labels that one image of the group has and another, by its labels, does not; None if there are none.
+
+    The points of a copy that was cropped or mirrored are elsewhere, so points are not compared.
+    """
+    if not isinstance(source.targets, Categorical):
+        values = source.targets[list(group)]
+        if values.ndim > 2:
+            return None
+        differ = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(values, axis=0, initial=np.inf)
+        return {name for name, one in zip(source.names, differ.tolist(), strict=False) if one} if differ.any() else None
+    targets = {source.targets[row] for row in group}
+    if len(targets) == 1:
+        return None
+    has = [{one} if isinstance(one, str) else set(one) for one in targets]
+    unknown = [frozenset[str]() if isinstance(one, str) else one.unknown for one in targets]
+    every = set[str]().union(*has)
+    labels = {
+        label
+        for label in every
+        if any(label not in yes and label not in open_ for yes, open_ in zip(has, unknown, strict=True))
+    }
+    return labels or None
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _names(source: Source, rows: Iterable[int]) -> tuple[str, ...]:
+    return tuple(str(source.files[row]) for row in rows)
+
+
+def _files(source: Source, groups: Iterable[Group]) -> tuple[tuple[str, ...], ...]:
+    return tuple(_names(source, group) for group in groups)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,152 @@
+"""`near_hashes`: pairs of images whose perceptual hashes differ in few bits, without comparing each with each.
+
+Locality-sensitive hashing by sampled bits (Indyk and Motwani, 1998, "Approximate nearest neighbors: towards removing
+the curse of dimensionality"): each of a number of tables sorts the images by the values of b bits, and only images
+with the same values in a table are compared. Two hashes that differ in d of 63 bits agree in all b of them with a
+probability of about (1 - d / 63)^b. With b near log2(n) the work grows about linearly with the number n of images.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt64
+
+from eyebright.image.perceptual_hash import orientations, transposed
+
+SIGN_BITS = 8
+"""Bits of the hash of signs in which the images of a pair differ at most. Of 400 planted copies (cropped by up to 5 %
+on each side, resized, compressed to quality 30), none differed in more than 7."""
+
+ALL_BITS = 18
+"""Bits of both hashes, together; of the copies none differed in more than 14."""
+
+COLOUR = 0.08
+"""Difference of mean red, green or blue, and of the contrast, in [0, 1]; of the copies at most 0.053."""
+
+_TABLES = 24
+_FEWEST_BITS, _MOST_BITS = 8, 22  # that a table compares
+_MOST_PER_BUCKET = 256
+_MOST_PER_IMAGE = 16
+_AT_ONCE = 1 << 20  # hashes
+_BITS = 63
+
+Keys = np.ndarray[Any, np.dtype[np.int64]]
+Rows = np.ndarray[Any, np.dtype[np.int32]]
+
+
+class HashPairs(NamedTuple):
+    """Pairs of images whose hashes differ in few bits, each once, the nearest first.
+
+    Args:
+        first: shape (m,), index of an image; a part of it, in one of eight orientations, is like ``second`` as a whole.
+        second: shape (m,), index of another image.
+        box: shape (m,), which part: an index in `eyebright.image.perceptual_hash.BOXES`.
+        orientation: shape (m,), see `eyebright.image.perceptual_hash.orientations`.
+        distance: shape (m,), the number of bits that differ in both hashes.
+    """
+
+    first: Int[np.ndarray, "m"]
+    second: Int[np.ndarray, "m"]
+    box: Int[np.ndarray, "m"]
+    orientation: Int[np.ndarray, "m"]
+    distance: Int[np.ndarray, "m"]
+
+
+def near_hashes(
+    signs: UInt64[np.ndarray, "n k"], magnitudes: UInt64[np.ndarray, "n k"], colours: Float[np.ndarray, "n c"]
+) -> HashPairs:
+    """The pairs of images of which a part of one, in any orientation, is like the other, see `SIGN_BITS`.
+
+    A pair is missed with a small probability, which grows with the distance, see the module's docstring. Each image is
+    in at most 16 pairs as the first, those with the nearest hashes; so of n images that are all alike, every one is in
+    some pair, and not all n² / 2 pairs are listed.
+
+    Args:
+        signs: of each image; the first of each row is that of the whole image.
+        magnitudes: of the same parts.
+        colours: of each image, values that a copy has nearly the same, in [0, 1], see `COLOUR`.
+    """
+    n = len(signs)
+    variants = orientations(signs).reshape(n, -1)  # (n, k * 8)
+    # Mirroring changes no magnitude.
+    sizes = np.repeat(np.stack([magnitudes, transposed(magnitudes)], axis=-1), 4, axis=-1).reshape(n, -1)
+    bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _FEWEST_BITS, _MOST_BITS))
+    rng = np.random.default_rng(0)  # the same tables each time
+    found: list[Rows] = []
+    for _ in range(_TABLES if n > 1 else 0):
+        chosen = rng.choice(_BITS, bits, replace=False) + 1
+        table = _Table(signs[:, 0], magnitudes[:, 0], colours, sum(1 << int(bit) for bit in chosen), bits)
+        step = max(_AT_ONCE // variants.shape[1], 1)
+        rows = [table.near(variants, sizes, range(begin, min(begin + step, n))) for begin in range(0, n, step)]
+        found = [_nearest(np.concatenate([*found, *rows]))]
+    rows = found[0] if found else np.zeros((0, 4), np.int32)
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    return HashPairs(rows[:, 1], rows[:, 2], rows[:, 3] // 8, rows[:, 3] % 8, rows[:, 0])
+
+
+class _Table:
+    """Whole images by the values of some bits of their hashes.
+
+    Args:
+        signs: shape (n,).
+        magnitudes: shape (n,).
+        colours: shape (n, c).
+        mask: the bits of the signs that are compared.
+        bits: their number.
+    """
+
+    def __init__(
+        self,
+        signs: UInt64[np.ndarray, "n"],
+        magnitudes: UInt64[np.ndarray, "n"],
+        colours: Float[np.ndarray, "n c"],
+        mask: int,
+        bits: int,
+    ) -> None:
+        self._signs, self._magnitudes, self._colours = signs, magnitudes, colours
+        self._mask = np.uint64(mask)
+        self._shift = np.uint64(64 - bits)
+        keys = self._keys(signs)
+        self._order = np.argsort(keys, kind="stable")
+        self._counts = np.bincount(keys, minlength=1 << bits)
+        self._starts = np.cumsum(self._counts) - self._counts
+
+    def near(self, variants: UInt64[np.ndarray, "n v"], sizes: UInt64[np.ndarray, "n v"], images: range) -> Rows:
+        """Rows (distance, first, second, variant) of some images with the others."""
+        flat = variants[images.start : images.stop].reshape(-1)
+        keys = self._keys(flat)
+        usable = np.flatnonzero(self._counts[keys])
+        keys = keys[usable]
+        counts = np.minimum(self._counts[keys], _MOST_PER_BUCKET)
+        query = np.repeat(np.arange(len(keys)), counts)
+        place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+        # Of a bucket that is too large, each query takes other entries.
+        place += np.where(self._counts[keys] > _MOST_PER_BUCKET, usable * 7919, 0)[query]
+        second = self._order[self._starts[keys[query]] + place % self._counts[keys[query]]]
+        query = usable[query]
+        distance = np.bitwise_count(flat[query] ^ self._signs[second])
+        keep = np.flatnonzero(distance <= SIGN_BITS)
+        query, second, distance = query[keep], second[keep], distance[keep].astype(np.int32)
+        first, variant = np.divmod(query, variants.shape[1])
+        first += images.start
+        distance += np.bitwise_count(sizes[first, variant] ^ self._magnitudes[second])
+        keep = (distance <= ALL_BITS) & (first != second)
+        keep[keep] = (np.abs(self._colours[first[keep]] - self._colours[second[keep]]) <= COLOUR).all(axis=1)
+        columns = (distance[keep], first[keep], second[keep], variant[keep])
+        return np.stack([column.astype(np.int32) for column in columns], axis=1)
+
+    def _keys(self, values: UInt64[np.ndarray, "m"]) -> Keys:
+        """The compared bits, mixed to a number below 2^bits (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
+        return ((values & self._mask) * np.uint64(0x9E3779B97F4A7C15) >> self._shift).astype(np.int64)
+
+
+def _nearest(rows: Rows) -> Rows:
+    """Each pair once, with its least distance; of each first image the nearest pairs."""
+    rows = rows[np.lexsort((rows[:, 3], rows[:, 0]))]
+    low, high = np.minimum(rows[:, 1], rows[:, 2]), np.maximum(rows[:, 1], rows[:, 2])
+    _, once = np.unique(low.astype(np.int64) << 32 | high, return_index=True)
+    rows = rows[np.sort(once)]  # by distance
+    by_first = rows[np.argsort(rows[:, 1], kind="stable")]
+    starts = np.flatnonzero(np.diff(by_first[:, 1], prepend=-1))
+    rank = np.arange(len(by_first)) - np.repeat(starts, np.diff(starts, append=len(by_first)))
+    return by_first[rank < _MOST_PER_IMAGE]

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from eyebright._all_but import AllBut
 from eyebright.errors import DataError, InputError
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
-from eyebright.sources.split import LabelSplitter
 from eyebright.sources.text_table import strings
 from eyebright.types import LabelSet
 
@@ -30,14 +31,91 @@ def sides(split: Source) -> tuple[list[int], list[int]]:
 LABELS = [LabelSet(["a"]), LabelSet(["a", "b"]), LabelSet(), LabelSet(["c", "b"])] * 25
 
 
-def test_labels_are_split_as_the_label_splitter_splits_them() -> None:
+def test_labels_keep_their_shares_and_the_split_is_said() -> None:
     split = split_source(source("multicategory", Categorical.of(LABELS)), 0.3, seed=3)
-    train, valid = LabelSplitter(LABELS, 0.3, seed=3)(LABELS)
-    assert sides(split) == (sorted(train), sorted(valid))
+    _, valid = sides(split)
+    has = Counter(label for i in valid for label in LABELS[i])
+    assert has["b"] == 15
+    assert has["a"] == 15
+    assert has["c"] in (7, 8)
     assert split.messages == (
-        f"split at random with seed 3: {len(valid)} of 100 images for validation; "
+        "split at random with seed 3: 30 of 100 images for validation; "
         "every label keeps its share and has a training image",
     )
+
+
+@given(
+    st.lists(st.tuples(st.frozensets(st.sampled_from("abcd")), st.integers(0, 15)), min_size=2, max_size=40),
+    st.integers(0, 9),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["labels", "groups", "groups and near-duplicates", "numbers", "points"]),
+)
+def test_the_order_of_rows_changes_no_part(
+    rows: list[tuple[frozenset[str], int]], seed: int, random: Random, what: str
+) -> None:
+    """The same images in another order, also with other codes of labels and groups."""
+
+    def split(order: list[int]) -> dict[str, str | None]:
+        files = strings([f"{i:05}.jpg" for i in order])
+        group = Categorical.of([f"g{rows[i][1]}" for i in order]) if "group" in what else None
+        same = np.array([rows[i][1] // 5 + 100 * (i % 3) for i in order], dtype=np.int32) if "near" in what else None
+        numbers = np.array([[rows[i][1] % 4, len(rows[i][0])] for i in order], dtype=float)
+        numbers[numbers == 3] = np.nan
+        kind, targets = {
+            "numbers": ("regression", numbers),
+            "points": ("points", numbers[:, :, None].repeat(2, axis=2)),
+        }.get(what, ("multicategory", Categorical.of([LabelSet(rows[i][0]) for i in order])))
+        given = Source(kind, Path("photos"), files, targets, group=group)
+        try:
+            found = split_source(given, 0.3, seed=seed, same=same)
+        except DataError:
+            return {}
+        return {str(file): part for file, part in zip(found.files, found.part or (), strict=True)}
+
+    order = list(range(len(rows)))
+    straight = split(order)
+    random.shuffle(order)
+    assert split(order) == straight
+
+
+def test_another_seed_gives_another_split() -> None:
+    assert sides(split_source(source("multicategory", Categorical.of(LABELS)), seed=1)) != sides(
+        split_source(source("multicategory", Categorical.of(LABELS)), seed=2)
+    )
+
+
+def test_near_duplicates_are_on_one_side_also_over_groups() -> None:
+    """Images 0 and 1 are one group, and 1 and 2 near-duplicates: so all three stay together."""
+    same = np.arange(100, dtype=np.int32)
+    same[2::3] = same[1::3][: len(same[2::3])]
+    group = Categorical.of([f"g{i // 3 if i % 3 < 2 else i}" for i in range(100)])
+    split = split_source(source("multicategory", Categorical.of(LABELS), group=group), 0.3, same=same)
+    part = [row.part for row in split]
+    assert all(len(set(part[i : i + 3])) == 1 for i in range(0, 99, 3))
+    assert 20 <= part.count("valid") <= 40
+    assert split.messages[-1].endswith("; each of the 33 sets of near-duplicates is in one part as a whole")
+
+
+def test_unknown_labels_are_spread_too() -> None:
+    """One label in ten is unknown: a fifth of these images validate, as of all."""
+    sets = [LabelSet(["a"], unknown=["b"] if i % 10 == 0 else []) for i in range(200)]
+    _, valid = sides(split_source(source("multicategory", Categorical.of(sets))))
+    assert sum(bool(sets[i].unknown) for i in valid) == 4
+    numbers = np.stack([np.arange(200.0), np.where(np.arange(200) % 10, 1.0, np.nan)], axis=1)
+    _, valid = sides(split_source(source("regression", numbers)))
+    assert np.isnan(numbers[valid]).sum() == pytest.approx(4, abs=1)
+    points = np.zeros((200, 3, 2))
+    points[::10, 1] = np.nan
+    _, valid = sides(split_source(source("points", points)))
+    assert np.isnan(points[valid, 1, 0]).sum() == 4
+
+
+def test_of_images_of_which_most_labels_are_unknown_those_known_not_to_have_one_are_spread() -> None:
+    vocabulary = frozenset(f"l{i:03}" for i in range(500))
+    sets = [LabelSet(["l001"], unknown=AllBut(vocabulary, ["l001", f"l{i % 10:03}"])) for i in range(200)]
+    _, valid = sides(split_source(source("multicategory", Categorical.of(sets))))
+    known_no = Counter(i % 10 for i in valid)
+    assert all(3 <= known_no[label] <= 5 for label in range(10) if label != 1)
 
 
 @given(st.lists(st.sampled_from("abcde"), min_size=8, max_size=80), st.integers(0, 99))
@@ -130,8 +208,9 @@ def test_a_split_in_the_data_that_divides_groups_is_said() -> None:
     split = split_source(given)
     assert split.part is part
     assert split.messages == (
-        "2 of 4 groups have images in more than one part of the split in the data, so the scores are not those of new "
-        "groups; without that split, a random one divides no group",
+        "2 of 4 groups have images in more than one part of the split in the data: 1 of 2 validation images are of "
+        "groups that also train, 1 of 1 testing images are of groups that also train, so the scores are not those of "
+        "new groups; without that split, a random one divides no group",
     )
     whole = source("category", Categorical.of(["x", "y"] * 3), part=part, group=Categorical.of("abcdef"))
     assert split_source(whole).messages == ()

@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from eyebright.errors import InputError, did_you_mean, listing
-from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import named
 from eyebright.sources.indicator_columns import is_without_answer, looks_like_indicator, read_indicators, read_one_hot
 from eyebright.sources.label_column import PLURALS, SINGULARS, read_class, read_labels
 from eyebright.sources.number_columns import looks_like_numbers, read_numbers
 from eyebright.sources.point_columns import find_points, read_points
-from eyebright.sources.stratify import LabelMatrix, regression_strata
+from eyebright.sources.strata import strata_of_labels, strata_of_numbers, strata_of_points
+from eyebright.sources.stratify import LabelMatrix
 from eyebright.sources.targets import CellOptions, TargetColumns, Targets
 from eyebright.sources.text_table import TextTable
 from eyebright.tasks.base import TargetBlock, TargetForm
@@ -24,8 +22,6 @@ from eyebright.tasks.registry import TARGET_BLOCKS
 
 Reader = Callable[[TextTable, Sequence[str], CellOptions], TargetColumns]
 """From a table, columns and how their cells are read to the targets in these columns."""
-
-_MAX_STRATA = 1000  # of numbers; more strata only slow down the split of millions of images
 
 
 class Kind(NamedTuple):
@@ -48,7 +44,7 @@ class FormFunctions:
         description: for a message.
         find: from a table and the columns without another role to the columns with targets of this form; may be empty.
         read: the targets in these columns; the last argument says how cells are read.
-        strata: from a block, targets of this form and the validation share to the labels that a split stratifies by.
+        strata: from a block, targets of this form and the smallest share of a part to what a split stratifies by.
         split_note: what the split stratifies by, for a message; empty if it does not stratify.
     """
 
@@ -161,32 +157,15 @@ def _read_numbers(table: TextTable, columns: Sequence[str], cells: CellOptions) 
     return read_numbers(table, columns)
 
 
-def _labels_as_strata(block: TargetBlock, targets: Targets, _: float) -> LabelMatrix:
-    assert isinstance(targets, Categorical)
-    used = targets.remove_unused_categories()
-    return LabelMatrix.of_categorical([block.labels(block.read(value)) for value in used.categories], used.codes)
-
-
-def _no_strata(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix:
-    return LabelMatrix.of_categorical([()], np.zeros(len(targets), dtype=np.int32))
-
-
-def _neighbours_as_strata(_: TargetBlock, targets: Targets, valid_pct: float) -> LabelMatrix:
-    """Strata of images with similar numbers, large enough that each has a validation image."""
-    assert isinstance(targets, np.ndarray)
-    count = int(len(targets) * min(valid_pct, 1 - valid_pct))
-    return LabelMatrix.of_array(regression_strata(targets, min(max(count, 1), _MAX_STRATA))[:, None])
-
-
 _LABELS_NOTE = "every label keeps its share and has a training image"
 
 FORMS: dict[TargetForm, FormFunctions] = {
     "labels": FormFunctions(
-        "any number of labels for each image", _find_labels, _read_labels, _labels_as_strata, _LABELS_NOTE
+        "any number of labels for each image", _find_labels, _read_labels, strata_of_labels, _LABELS_NOTE
     ),
-    "class": FormFunctions("one class for each image", _find_labels, _read_class, _labels_as_strata, _LABELS_NOTE),
-    "points": FormFunctions("points", columns_with_points, _read_points, _no_strata),
+    "class": FormFunctions("one class for each image", _find_labels, _read_class, strata_of_labels, _LABELS_NOTE),
+    "points": FormFunctions("points", columns_with_points, _read_points, strata_of_points),
     "numbers": FormFunctions(
-        "numbers", _find_numbers, _read_numbers, _neighbours_as_strata, "low, medium and high numbers keep their shares"
+        "numbers", _find_numbers, _read_numbers, strata_of_numbers, "low, medium and high numbers keep their shares"
     ),
 }

@@ -21,7 +21,8 @@ from eyebright.errors import DataError, InputError, did_you_mean, listing, os_re
 from eyebright.sources.categorical import Mask
 from eyebright.sources.indices import IndexArray, Indices
 from eyebright.sources.items import describe_item, item_at, single_column
-from eyebright.sources.stratify import LabelMatrix, grouped, iterative_split
+from eyebright.sources.stratified_parts import assign_parts
+from eyebright.sources.stratify import LabelMatrix, grouped
 from eyebright.tasks.base import is_missing
 
 Split = tuple[Indices, Indices]
@@ -154,7 +155,7 @@ def LabelSplitter(labels: Sequence[Iterable[str]], valid_pct: float = VALID_PCT,
                 f"there are labels for {len(matrix.labels_per_item)} items, and there are {len(items)} items"
             )
         order = permutation(len(items), seed)
-        is_valid = iterative_split(matrix, order, valid_pct)[order]
+        is_valid = assign_parts(matrix, (1 - valid_pct, valid_pct), order=order).part[order] == 1
         return Indices(order[~is_valid]), Indices(order[is_valid])
 
     return splitter

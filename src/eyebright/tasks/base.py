@@ -29,6 +29,12 @@ from eyebright.types import Points, Size, Thresholds, Vocab
 NO_LABEL_CAPTION = "(no label)"
 """The text for an empty set of labels."""
 
+UNKNOWN = "\0unknown"
+"""What ends the name of the stratum of images of which a label, a point or a number is unknown."""
+
+KNOWN_NO = "\0no"
+"""The same of images that are known not to have a label, where most labels are unknown."""
+
 TargetForm = Literal["labels", "class", "points", "numbers"]
 """What a table's columns hold for each image: any number of labels, one class, coordinates, or numbers."""
 
@@ -268,8 +274,15 @@ class TargetBlock(Block):
         raise DataError("there is no vocabulary: the target is not a category")
 
     def labels(self, value: Any) -> tuple[str, ...]:
-        """The classes of a value, for counts and for stratified splits; none for kinds without classes."""
+        """The classes of a value, for counts; none for kinds without classes."""
         return ()
+
+    def strata(self, value: Any) -> tuple[str, ...]:
+        """What a split spreads evenly: the labels of a value, and those that are unknown, with `UNKNOWN` at their ends.
+
+        By default the labels.
+        """
+        return self.labels(value)
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from eyebright._all_but import count_labels
+from eyebright._all_but import AllBut, count_labels
 from eyebright._choices import Balance, HeadObjective
 from eyebright.errors import DataError, InputError, LabelError, listing
 from eyebright.image.warp import Warp
 from eyebright.losses import BCEWithLogitsLossFlat, pos_weights
 from eyebright.metrics.labels import f1_macro, f1_micro, f1_samples, hamming, mean_ap, subset
 from eyebright.metrics.meter import Metric
-from eyebright.tasks.base import SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
+from eyebright.tasks.base import KNOWN_NO, UNKNOWN, SectionName, TargetBlock, TargetForm, fitted_vocab, is_missing
 from eyebright.tasks.columns import distinct_columns
 from eyebright.tasks.label_text import check_spellings, labels_of, vocab_of
 from eyebright.types import LabelSet, Thresholds, Vocab
@@ -195,6 +195,13 @@ class MultiCategoryBlock(TargetBlock):
     def labels(self, value: LabelSet) -> tuple[str, ...]:
         """The labels, sorted."""
         return tuple(sorted(value))
+
+    def strata(self, value: LabelSet) -> tuple[str, ...]:
+        """The labels, and the unknown ones; of all but a few the known ones instead, which say the same."""
+        unknown = value.unknown
+        if isinstance(unknown, AllBut):
+            return (*sorted(value), *(f"{name}{KNOWN_NO}" for name in sorted(unknown.known - set(value))))
+        return (*sorted(value), *(f"{name}{UNKNOWN}" for name in sorted(unknown)))
 
     @property
     def label_names(self) -> tuple[str, ...]:

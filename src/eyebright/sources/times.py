@@ -1,0 +1,93 @@
+"""`read_times`: the times of images from a column of the label file, for a split that trains on the past."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eyebright.errors import InputError, TableError, did_you_mean, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.cells import is_number
+from eyebright.sources.source import Source
+from eyebright.sources.targets import Floats
+
+_DATE = re.compile(r"(\d{4})(?:[-/.:](\d{1,2})(?:[-/.:](\d{1,2})(?:[ T]+(\S.*))?)?)?")
+_EXAMPLES = "write dates as 2024-05-31 or 2024-05-31T12:30, or numbers"
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """The times of images.
+
+    Args:
+        name: of the column.
+        values: shape (n,), seconds since 1970 (UTC where no zone is given), or the numbers themselves.
+        texts: the cells, for messages.
+    """
+
+    name: str
+    values: Floats
+    texts: Categorical[str]
+
+
+def read_times(source: Source, column: str) -> Times:
+    """The time of each image: dates in ISO 8601, with other separators (``2024/05/31 12:30``) as well, or numbers.
+
+    Args:
+        source: the labelled images.
+        column: one of its columns.
+
+    Raises:
+        InputError: there is no such column.
+        TableError: a cell is neither a date nor a number, or some are dates and others numbers; it names the line.
+    """
+    if column not in source.columns:
+        names = [str(name) for name in source.columns]
+        there = (
+            f"Columns without another role: {listing(names)}" if names else "There is no column without another role"
+        )
+        raise InputError(f"`time`: there is no column '{column}'.{did_you_mean(column, names)} {there}")
+    texts = _cells(source.columns[column])
+    known = [_normal(cell) for cell in texts.categories]
+    dates = pd.to_datetime(pd.Series(known, dtype=object), format="ISO8601", utc=True, errors="coerce")
+    seconds = ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
+    numbers = np.array([float(cell) if is_number(cell) else np.nan for cell in texts.categories])
+    values = numbers if not np.isnan(numbers).all() else seconds
+    wrong = np.flatnonzero(np.isnan(values)[texts.codes])
+    if len(wrong):
+        raise _error(source, column, int(wrong[0]), texts, is_mixed=not np.isnan(seconds[texts.codes[wrong[0]]]))
+    return Times(column, values[texts.codes], texts)
+
+
+def _cells(series: "pd.Series[Any]") -> Categorical[str]:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    return Categorical.of("" if pd.isna(cell) else _text(cell) for cell in series.tolist())
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:.15g}" if isinstance(cell, float) else str(cell)
+
+
+def _normal(cell: str) -> str | None:
+    """The date with hyphens and a T, as ISO 8601 has it; None for what is no date."""
+    found = _DATE.fullmatch(cell.strip())
+    if found is None:
+        return None
+    year, month, day, rest = found.groups()
+    return f"{year}-{int(month or 1):02}-{int(day or 1):02}" + (f"T{rest}" if rest else "")
+
+
+def _error(source: Source, column: str, row: int, texts: Categorical[str], *, is_mixed: bool) -> TableError:
+    line = source[row].line
+    place = f"image '{source.files[row]}'" if line is None else f"'{source.name}' line {line}"
+    cell = texts[row]
+    if not cell:
+        problem = "there is no time"
+    elif is_mixed:
+        problem = f"'{cell}' is a date, and other cells are numbers"
+    else:
+        problem = f"'{cell}' is neither a date nor a number"
+    return TableError(f"{place}: {problem} in column '{column}', which `time` names; {_EXAMPLES}")

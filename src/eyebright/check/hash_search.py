@@ -25,8 +25,9 @@ COLOUR = 0.08
 
 _TABLES = 24
 _FEWEST_BITS, _MOST_BITS = 8, 22  # that a table compares
-_MOST_PER_BUCKET = 256
+_MOST_PER_BUCKET = 64
 _MOST_PER_IMAGE = 16
+_SURE = 4  # bits; an image with 16 pairs of at most this distance needs no more of them
 _AT_ONCE = 1 << 20  # hashes
 _BITS = 63
 
@@ -67,18 +68,22 @@ def near_hashes(
         colours: of each image, values that a copy has nearly the same, in [0, 1], see `COLOUR`.
     """
     n = len(signs)
-    variants = orientations(signs).reshape(n, -1)  # (n, k * 8)
+    count = signs.shape[1] * 8
+    variants = orientations(signs).reshape(n, count)
     # Mirroring changes no magnitude.
-    sizes = np.repeat(np.stack([magnitudes, transposed(magnitudes)], axis=-1), 4, axis=-1).reshape(n, -1)
+    sizes = np.repeat(np.stack([magnitudes, transposed(magnitudes)], axis=-1), 4, axis=-1).reshape(n, count)
     bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _FEWEST_BITS, _MOST_BITS))
     rng = np.random.default_rng(0)  # the same tables each time
     found: list[Rows] = []
+    searched = np.arange(n)
     for _ in range(_TABLES if n > 1 else 0):
         chosen = rng.choice(_BITS, bits, replace=False) + 1
         table = _Table(signs[:, 0], magnitudes[:, 0], colours, sum(1 << int(bit) for bit in chosen), bits)
-        step = max(_AT_ONCE // variants.shape[1], 1)
-        rows = [table.near(variants, sizes, range(begin, min(begin + step, n))) for begin in range(0, n, step)]
+        step = max(_AT_ONCE // count, 1)
+        rows = [table.near(variants, sizes, searched[begin : begin + step]) for begin in range(0, len(searched), step)]
         found = [_nearest(np.concatenate([*found, *rows]))]
+        sure = np.bincount(found[0][found[0][:, 0] <= _SURE, 1], minlength=n)
+        searched = np.flatnonzero(sure < _MOST_PER_IMAGE)
     rows = found[0] if found else np.zeros((0, 4), np.int32)
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     return HashPairs(rows[:, 1], rows[:, 2], rows[:, 3] // 8, rows[:, 3] % 8, rows[:, 0])
@@ -111,9 +116,9 @@ class _Table:
         self._counts = np.bincount(keys, minlength=1 << bits)
         self._starts = np.cumsum(self._counts) - self._counts
 
-    def near(self, variants: UInt64[np.ndarray, "n v"], sizes: UInt64[np.ndarray, "n v"], images: range) -> Rows:
+    def near(self, variants: UInt64[np.ndarray, "n v"], sizes: UInt64[np.ndarray, "n v"], images: Keys) -> Rows:
         """Rows (distance, first, second, variant) of some images with the others."""
-        flat = variants[images.start : images.stop].reshape(-1)
+        flat = variants[images].reshape(-1)
         keys = self._keys(flat)
         usable = np.flatnonzero(self._counts[keys])
         keys = keys[usable]
@@ -128,7 +133,7 @@ class _Table:
         keep = np.flatnonzero(distance <= SIGN_BITS)
         query, second, distance = query[keep], second[keep], distance[keep].astype(np.int32)
         first, variant = np.divmod(query, variants.shape[1])
-        first += images.start
+        first = images[first]
         distance += np.bitwise_count(sizes[first, variant] ^ self._magnitudes[second])
         keep = (distance <= ALL_BITS) & (first != second)
         keep[keep] = (np.abs(self._colours[first[keep]] - self._colours[second[keep]]) <= COLOUR).all(axis=1)

@@ -148,7 +148,7 @@ def _ssim(a: Plane, b: Plane, *, gain: float) -> tuple[Plane, Plane]:
     return index, np.sqrt(np.maximum(var_a, var_b))
 
 
-def _window(plane: Plane) -> Plane:
+def _window(plane: Float[np.ndarray, "96 96 ..."]) -> Float[np.ndarray, "96 96 ..."]:
     return cv2.GaussianBlur(plane, (0, 0), _WINDOW)
 
 

@@ -135,7 +135,7 @@ def _reduction(size: Size) -> int:
     return next((factor for factor in (8, 4, 2) if min(size) >= factor * _SHORTER_SIDE), 1)
 
 
-def _shrunk(pixels: Pixels) -> Pixels:
+def _shrunk(pixels: Pixels) -> UInt8[np.ndarray, "128 128 3"]:
     """128 x 128 pixels; up to a factor of two, bilinear interpolation leaves out no pixel and is eight times faster."""
     is_near = max(pixels.shape[:2]) <= 4 * SIDE
     return cv2.resize(pixels, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_LINEAR if is_near else cv2.INTER_AREA)

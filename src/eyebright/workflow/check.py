@@ -1,15 +1,25 @@
-"""`check_source` and `write_check`: what is found in labelled images, and its JSON file."""
+"""`check_source` and `write_check`: what is found in labelled images before a model is trained, and its JSON file."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eyebright.check.copies import copy_findings
+from eyebright.check.duplicates import Duplicates, find_duplicates
+from eyebright.check.facts import FactTable, read_facts
+from eyebright.check.finding import SEVERITIES, Finding, ranked
 from eyebright.check.reading import reading
 from eyebright.errors import InputError, os_reason
+from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.source import Source
+
+Advance = Callable[[str, int, int], None]
+"""Called with what is done (``"images"`` or ``"pairs"``), how much of it has been done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -17,29 +27,96 @@ class Check:
     """What is found in labelled images.
 
     Args:
-        reading: what was understood of the data, see `eyebright.check.reading.reading`.
+        source: the labelled images.
+        findings: the worst first.
+        facts: of each image; None where no image was read.
+        duplicates: the images that are the same; None where no image was read.
     """
 
-    reading: dict[str, Any]
+    source: Source
+    findings: tuple[Finding, ...]
+    facts: FactTable | None
+    duplicates: Duplicates | None
+
+    @cached_property
+    def reading(self) -> dict[str, Any]:
+        """What was understood of the data, see `eyebright.check.reading.reading`."""
+        return reading(self.source)
 
     @property
     def summary(self) -> str:
         """How many images, labels and unknown targets there are, in a sentence."""
-        facts = [f"{self.reading['count']:,} images"]
-        if self.reading["classes"]:
-            facts.append(f"{len(self.reading['classes']):,} labels")
-        if split := self.reading["split"]:
+        read = self.reading
+        facts = [f"{read['count']:,} images"]
+        if read["classes"]:
+            facts.append(f"{len(read['classes']):,} labels")
+        if split := read["split"]:
             facts.append(", ".join(f"{part} {count:,}" for part, count in split.items()))
-        if self.reading["unknown"]:
-            facts.append(f"{self.reading['unknown']:,} unknown targets, which are masked")
-        if self.reading["left_out"]:
-            facts.append(f"{len(self.reading['left_out']):,} images left out")
+        if read["unknown"]:
+            facts.append(f"{read['unknown']:,} unknown targets, which are masked")
+        if read["left_out"]:
+            facts.append(f"{len(read['left_out']):,} images left out")
         return "; ".join(facts)
 
+    @property
+    def counts(self) -> str:
+        """How many findings there are of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""
+        counts = {one: sum(found.severity == one for found in self.findings) for one in SEVERITIES}
+        return ", ".join(f"{n} {one}{'' if n == 1 else 's'}" for one, n in counts.items() if n) or "nothing found"
 
-def check_source(source: Source) -> Check:
-    """What is found in labelled images."""
-    return Check(reading(source))
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is no error and no warning."""
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """``reading``, what was understood of the data, and ``findings``."""
+        return {"reading": self.reading, "findings": [finding.to_json() for finding in self.findings]}
+
+
+def check_source(
+    source: Source,
+    *,
+    pixels: bool = True,
+    cache: ImageCache | None = None,
+    threads: int | None = None,
+    advance: Advance = lambda _what, _done, _total: None,
+) -> Check:
+    """What is found in labelled images.
+
+    Args:
+        source: the labelled images.
+        pixels: False to read no image, only the labels.
+        cache: keeps what is read of each image; None: nothing is kept.
+        threads: number of images that are read in parallel; None: the number of CPUs.
+        advance: called as the images are read and compared.
+    """
+    facts = duplicates = None
+    findings: list[Finding] = []
+    if pixels and len(source):
+        paths = [str(source.root / file) for file in source.files]
+        facts = _facts(paths, cache, threads, advance)
+        duplicates = find_duplicates(
+            paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
+        )
+        findings += copy_findings(source, duplicates)
+    return Check(source, tuple(ranked(findings)), facts, duplicates)
+
+
+def _facts(paths: list[str], cache: ImageCache | None, threads: int | None, advance: Advance) -> FactTable:
+    done = 0
+
+    def count(read: int) -> None:
+        nonlocal done
+        done += read
+        advance("images", done, len(paths))
+
+    return read_facts(paths, cache=cache, threads=threads, advance=count)
+
+
+def check_json_file(path: Path) -> None:
+    """Raises `InputError` where a file exists that is no JSON of a check, so that it must not be replaced."""
+    check_replaceable(path, ('{"reading"',), "result of a check")
 
 
 def write_check(check: Check, path: Path) -> None:
@@ -48,8 +125,8 @@ def write_check(check: Check, path: Path) -> None:
     Raises:
         InputError: the file cannot be written, or exists and is no JSON of this command.
     """
-    check_replaceable(path, ('{"reading"',), "result of a check")
-    text = json.dumps({"reading": check.reading}, ensure_ascii=False)
+    check_json_file(path)
+    text = json.dumps(check.to_json(), ensure_ascii=False)
     try:
         write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:

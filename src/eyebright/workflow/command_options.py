@@ -93,7 +93,12 @@ class CheckOptions:
     """The options of ``eyebright check`` beside those of reading."""
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
-    json: Annotated[Path | None, Option("JSON file to write what was understood to.", unset="none")] = None
+    json: Annotated[Path | None, Option("JSON file to write what was understood and found to.", unset="none")] = None
+    pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
+    cache: Annotated[
+        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+    ] = None
+    strict: Annotated[bool, Option("Exit code 1 if there is an error or a warning.")] = False
 
     def __post_init__(self) -> None:
         check_options(self)

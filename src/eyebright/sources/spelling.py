@@ -61,7 +61,7 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
     """
     by_key: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
-        by_key.setdefault(_key(label), []).append(label)
+        by_key.setdefault(spelling_key(label), []).append(label)
     merged = {key: list(group) for key, group in by_key.items()}
     for key in by_key:
         for plural in _plurals(key):
@@ -70,7 +70,7 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
     return sorted(sorted(group) for group in merged.values() if len(group) > 1)
 
 
-def _key(label: str) -> str:
+def spelling_key(label: str) -> str:
     """Equal for labels that differ only in case, Unicode form, separators or the form of a number."""
     plain = plain_spelling(unicodedata.normalize("NFKC", label)).casefold()
     if is_number(plain):

@@ -1,0 +1,169 @@
+"""`properties`: what is known of each image besides what it shows, and might predict its labels."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from eyebright.check.facts import FactTable
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import part_of
+from eyebright.sources.source import Source
+from eyebright.sources.spelling import spelling_key
+
+LIMIT = 0.75
+"""An AUC that a property has from which on it is a shortcut, see `eyebright.check.shortcuts`."""
+
+_LIMIT_OF_SHARPNESS = 0.8  # fur is softer than metal: in photographs of five classes the sharpness finds cats with 0.80
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """A property of n images.
+
+    Args:
+        name: what it is called, such as ``"brightness"``.
+        values: shape (n,), a number for each image, NaN where it has none; or categories.
+        more: how images with a larger value are, such as ``"brighter"``; empty for categories.
+        less: how those with a smaller value are.
+        remedy: what to do if it is a shortcut.
+        limit: the AUC from which on it is one.
+        is_of_pixels: whether a model can see it, or what it comes from, in the pixels.
+    """
+
+    name: str
+    values: "Float64[np.ndarray, 'n'] | Categorical[str]"
+    more: str = ""
+    less: str = ""
+    remedy: str = ""
+    limit: float = LIMIT
+    is_of_pixels: bool = True
+
+
+def properties(source: Source, facts: FactTable) -> list[Property]:
+    """The properties that differ between images.
+
+    Args:
+        source: the labelled images.
+        facts: of the same images.
+    """
+    found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source, facts)]
+    return [one for one in found if _varies(one.values)]
+
+
+def folders(source: Source) -> "Categorical[str]":
+    """The first folder of each image that is neither a part nor a label; empty where there is none."""
+    labels = _label_keys(source)
+
+    def first(folder: str) -> str:
+        names = (name for name in folder.split("/") if part_of(name) is None and spelling_key(name) not in labels)
+        return next(names, "")
+
+    return Categorical.of(str(file).rpartition("/")[0] for file in source.files).map(first)
+
+
+def name_prefixes(source: Source) -> "Categorical[str]":
+    """The letters with which the name of each file begins, in lower case."""
+    return Categorical.of(_BEGIN.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]
+
+
+def _of_pixels(facts: FactTable) -> Iterator[Property]:
+    readable = facts.is_readable
+
+    def numbers(column: Any) -> Float64[np.ndarray, "n"]:
+        return np.where(readable, column, np.nan).astype(np.float64)
+
+    light = "take images of all labels in the same light, or train with stronger changes of the lighting"
+    border = "crop the borders off, or give all images the same"
+    size = "take images of all labels with the same camera and cut, or crop them to one shape"
+    sharp = "take images of all labels with the same camera and focus, and scale them in the same way"
+    yield Property("brightness", numbers(facts.brightness), "brighter", "darker", light)
+    yield Property("contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light)
+    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", light)
+    yield Property("sharpness", numbers(facts.sharpness), "sharper", "less sharp", sharp, limit=_LIMIT_OF_SHARPNESS)
+    yield Property(
+        "brightness of the border",
+        numbers(facts.border @ _LUMA),
+        "brighter at the border",
+        "darker at the border",
+        border,
+    )
+    yield Property(
+        "colour of the border",
+        numbers(np.ptp(facts.border, axis=1)),
+        "more colourful at the border",
+        "less colourful at the border",
+        border,
+    )
+    yield Property(
+        "spread of the border",
+        numbers(facts.border_spread),
+        "less uniform at the border",
+        "more uniform at the border",
+        border,
+    )
+    height, width = numbers(facts.sizes[:, 0]), numbers(facts.sizes[:, 1])
+    yield Property("height", height, "higher in pixels", "lower in pixels", size)
+    yield Property("width", width, "wider in pixels", "narrower in pixels", size)
+    yield Property("aspect ratio", width / height, "wider for their height", "narrower for their height", size)
+
+
+def _of_files(facts: FactTable) -> Iterator[Property]:
+    readable = facts.is_readable
+    n_bytes = np.where(readable, facts.size_bytes, np.nan).astype(np.float64)
+    saved = "save all images in the same format and quality: what compression leaves behind is seen by a model"
+    yield Property("file size", n_bytes, "larger as files", "smaller as files", saved)
+    density = n_bytes / np.maximum(facts.sizes.astype(np.float64).prod(axis=1), 1)
+    yield Property("bytes per pixel", density, "less compressed", "more compressed", saved)
+    yield Property("file format", facts.formats, remedy=saved)
+    yield Property("colour mode", facts.modes, remedy="convert all images to one colour mode")
+    camera = "take images of all labels with the same cameras: a camera leaves its traces in every image"
+    yield Property("camera", facts.cameras, remedy=camera)
+
+
+def _of_names(source: Source, facts: FactTable) -> Iterator[Property]:
+    origin = "find out where the images of each label come from, and mix the origins, or give them as `group`"
+    yield Property("folder", folders(source), remedy=origin)
+    told = (
+        "a model sees no names, but images that were named together were often taken together: compare their light, "
+        "background and camera with those of the others"
+    )
+    yield Property("beginning of the file name", name_prefixes(source), remedy=told, is_of_pixels=False)
+    digits = np.array([_number(stem) for stem in _stems(source)], dtype=np.float64)
+    yield Property("number in the file name", digits, "later by number", "earlier by number", told, is_of_pixels=False)
+    lengths = np.array([len(stem) for stem in _stems(source)], dtype=np.float64)
+    yield Property("length of the file name", lengths, "longer by name", "shorter by name", told, is_of_pixels=False)
+
+
+_BEGIN = re.compile(r"\D*")
+_DIGITS = re.compile(r"(\d{1,15})\D*$")
+
+
+def _number(stem: str) -> float:
+    """The last number of a name; NaN if it has none."""
+    found = _DIGITS.search(stem)
+    return float(found[1]) if found else np.nan
+
+
+def _stems(source: Source) -> Iterator[str]:
+    """The names of the files without folders and extension."""
+    for file in source.files:
+        name = str(file).rpartition("/")[2]
+        yield name.rpartition(".")[0] or name
+
+
+def _label_keys(source: Source) -> set[str]:
+    if not isinstance(source.targets, Categorical):
+        return set()
+    each: Callable[[Any], Any] = lambda one: (one,) if isinstance(one, str) else one
+    return {spelling_key(label) for one in source.targets.categories for label in each(one)}
+
+
+def _varies(values: "Float64[np.ndarray, 'n'] | Categorical[str]") -> bool:
+    if isinstance(values, Categorical):
+        return len(np.unique(values.codes)) > 1
+    return bool(np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf))

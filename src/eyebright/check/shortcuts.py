@@ -1,0 +1,269 @@
+"""`shortcut_findings`: properties such as the brightness that alone predict a label.
+
+A model learns what tells the images apart. If all images with glasses are brighter, it learns the brightness, scores
+well on the validation images, which have the same fault, and fails on other images.
+
+A shortcut is reported if even the lower end of the interval of its AUC is above a limit (`LIMIT`). Real labels come
+with other light and other sharpness, too: in photographs of objects, pets and faces the AUCs of honest labels with
+enough images are below 0.7, and 0.80 for the sharpness, whose limit is higher.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from eyebright.check.facts import FactTable
+from eyebright.check.finding import Finding
+from eyebright.check.label_cells import LabelCells
+from eyebright.check.properties import LIMIT, Property, name_prefixes, properties
+from eyebright.check.separation import (
+    N_FOLDS,
+    Auc,
+    Ranking,
+    auc_of_categories,
+    auc_of_numbers,
+    effective_counts,
+    interval,
+    ranking,
+)
+from eyebright.check.wording import counted
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.source import Source
+from eyebright.sources.spelling import spelling_key
+
+__all__ = ["LIMIT", "shortcut_findings"]
+
+LEVEL = 0.05
+"""Probability that any interval of a check misses its AUC: a shortcut that is reported by chance is at most so likely
+(Bonferroni over all properties and labels)."""
+
+MIN_IMAGES = 10
+"""Independent images with a label, and without it, from which on a property is tried. No property of a label with fewer
+could be a shortcut by the interval."""
+
+N_EXAMPLES = 8
+"""Images of each side that are shown."""
+
+_MOST_SHORTCUTS = 50  # that are reported, the surest first
+_NAMED = 0.5  # share of the images with the label in the file's name, from which on the names are labels
+
+
+class Shortcut(NamedTuple):
+    """A property that predicts a label.
+
+    Args:
+        property: the property.
+        label: what it predicts.
+        auc: from 0.5 on; of the side that ``is_more`` says.
+        low: the lower end of its interval.
+        high: the upper end.
+        is_more: whether images with the label have the larger values; True for categories.
+        yes: shape (n,), the images with the label.
+        no: shape (n,), those known not to have it.
+    """
+
+    property: Property
+    label: str
+    auc: float
+    low: float
+    high: float
+    is_more: bool
+    yes: Bool[np.ndarray, "n"]
+    no: Bool[np.ndarray, "n"]
+
+
+class _Block(NamedTuple):
+    names: list[str]
+    yes: Bool[np.ndarray, "n k"]
+    no: Bool[np.ndarray, "n k"]
+
+
+def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
+    """The properties that predict a label alone, the surest first.
+
+    Args:
+        source: with labels, classes or numbers; points have no shortcuts.
+        facts: of the same images.
+    """
+    found, n_tests = find_shortcuts(source, facts)
+    found.sort(key=lambda one: (-one.low, -one.auc))
+    return [_finding(source, one, n_tests) for one in found[:_MOST_SHORTCUTS]]
+
+
+def find_shortcuts(source: Source, facts: FactTable) -> tuple[list[Shortcut], int]:
+    """The shortcuts, and the number of pairs of a property and a label that were tried.
+
+    Args:
+        source: with labels, classes or numbers.
+        facts: of the same images.
+    """
+    groups = None if source.group is None else source.group.codes
+    readable = facts.is_readable
+    tried = properties(source, facts)
+    ranks = [None if isinstance(one.values, Categorical) else ranking(one.values) for one in tried]
+    folds = _folds(source)
+    n_labels = sum(len(block.names) for block, _, _ in _enough(source, readable, groups))
+    n_tests = max(n_labels * len(tried), 1)
+    found: list[Shortcut] = []
+    for block, n_yes, n_no in _enough(source, readable, groups):
+        for one, rank in zip(tried, ranks, strict=True):
+            auc = _auc(one, rank, folds, block)
+            low, high = interval(auc, n_yes, n_no, level=LEVEL / n_tests)
+            found += _above_limit(one, block, auc, low, high)
+    return _without_names_of_labels(source, found), n_tests
+
+
+def _enough(
+    source: Source, readable: Bool[np.ndarray, "n"], groups: "Int[np.ndarray, 'n'] | None"
+) -> "Iterator[tuple[_Block, Any, Any]]":
+    """Some labels at a time that enough images have and have not, with the numbers of independent images."""
+    for block in _answers(source):
+        yes, no = block.yes & readable[:, None], block.no & readable[:, None]
+        n_yes, n_no = effective_counts(yes, groups), effective_counts(no, groups)
+        kept = np.flatnonzero((n_yes >= MIN_IMAGES) & (n_no >= MIN_IMAGES))
+        if len(kept):
+            names = [block.names[i] for i in kept.tolist()]
+            yield _Block(names, yes[:, kept], no[:, kept]), n_yes[kept], n_no[kept]
+
+
+def _answers(source: Source) -> Iterator[_Block]:
+    """Which images have a label: of two classes the first one only; a number is above its median or not."""
+    targets = source.targets
+    if isinstance(targets, Categorical):
+        cells = LabelCells.of(targets)
+        if source.block().form == "class" and len(cells.names) == 2:
+            cells = cells.select(np.array([0]))
+        for labels, yes, known in cells.blocks():
+            yield _Block([cells.names[i] for i in labels], yes, known & ~yes)
+    elif targets.ndim == 2 and len(targets):
+        known = ~np.isnan(targets)
+        middle = np.array(
+            [np.median(column[column == column]) if (column == column).any() else 0 for column in targets.T]
+        )
+        yes = known & (targets > middle)
+        numbers = source.names or tuple(f"number {i + 1}" for i in range(targets.shape[1]))
+        yield _Block([f"{name} above its median" for name in numbers], yes, known & ~yes)
+
+
+def _folds(source: Source) -> Int[np.ndarray, "n"]:
+    """The fold of each image, by its name or that of its group: the same whatever the order of the rows."""
+    if source.group is None:
+        return np.array([zlib.crc32(str(file).encode("utf-8", "surrogatepass")) % N_FOLDS for file in source.files])
+    of_group = [zlib.crc32(name.encode("utf-8", "surrogatepass")) % N_FOLDS for name in source.group.categories]
+    return np.array(of_group)[source.group.codes]
+
+
+def _auc(one: Property, rank: Ranking | None, folds: Int[np.ndarray, "n"], block: _Block) -> Auc:
+    if isinstance(one.values, Categorical):
+        return auc_of_categories(one.values.codes, folds, block.yes, block.no)
+    assert rank is not None
+    return auc_of_numbers(rank, block.yes, block.no)
+
+
+def _above_limit(one: Property, block: _Block, auc: Auc, low: Any, high: Any) -> list[Shortcut]:
+    """The labels that the property predicts surely enough."""
+    more = np.flatnonzero(low > one.limit).tolist()
+    # a category below 0.5 says nothing: the shares of other folds predict the opposite by chance only
+    less = [] if isinstance(one.values, Categorical) else np.flatnonzero(high < 1 - one.limit).tolist()
+    return [
+        Shortcut(one, block.names[i], *map(float, ends), is_more=is_more, yes=block.yes[:, i], no=block.no[:, i])
+        for is_more, i in [*((True, i) for i in more), *((False, i) for i in less)]
+        for ends in [(auc.value[i], low[i], high[i]) if is_more else (1 - auc.value[i], 1 - high[i], 1 - low[i])]
+    ]
+
+
+def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shortcut]:
+    """Without what is the label itself: folders and files that are called after it."""
+    if not any(_is_name(one) for one in found):
+        return found
+    named = _share_of_named(source) >= _NAMED
+    return [one for one in found if not (_is_name(one) and (named or _is_one_to_one(source, one.property)))]
+
+
+def _is_name(one: Shortcut) -> bool:
+    return one.property.name == "folder" or not one.property.is_of_pixels
+
+
+def _share_of_named(source: Source) -> float:
+    """The share of the images with a label whose file name begins with a word that has the label in it."""
+    if not isinstance(source.targets, Categorical):
+        return 0.0
+    prefixes = name_prefixes(source)
+    pairs, counts = np.unique(
+        prefixes.codes.astype(np.int64) * len(source.targets.categories) + source.targets.codes, return_counts=True
+    )
+    n_labelled = n_named = 0
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        prefix, target = divmod(pair, len(source.targets.categories))
+        several = source.targets.categories[target]
+        labels = [several] if isinstance(several, str) else list(several)
+        n_labelled += count if labels else 0
+        beginning = spelling_key(prefixes.categories[prefix])
+        n_named += count if any(spelling_key(label) in beginning for label in labels) else 0
+    return n_named / max(n_labelled, 1)
+
+
+def _is_one_to_one(source: Source, one: Property) -> bool:
+    """Whether each of three or more categories is one class, and each class one category: then they are its names."""
+    if not isinstance(one.values, Categorical) or not isinstance(source.targets, Categorical):
+        return False
+    values, targets = one.values.remove_unused_categories(), source.targets.remove_unused_categories()
+    n_pairs = len(np.unique(values.codes.astype(np.int64) * len(targets.categories) + targets.codes))
+    return n_pairs == len(values.categories) == len(targets.categories) > 2
+
+
+def _finding(source: Source, one: Shortcut, n_tests: int) -> Finding:
+    name, quoted = one.property.name, f"'{one.label}'"
+    n_yes, n_no = int(one.yes.sum()), int(one.no.sum())
+    with_label, without = _examples(source, one)
+    what = (
+        f"The {name} alone predicts {quoted}"
+        if not one.property.more
+        else f"Images with {quoted} are {one.property.more if one.is_more else one.property.less}: "
+        f"the {name} alone predicts the label"
+    )
+    return Finding(
+        kind="shortcut" if one.property.is_of_pixels else "names_predict_labels",
+        severity="warning" if one.property.is_of_pixels else "note",
+        sentence=f"{what}, AUC {one.auc:.3f} (corrected interval {one.low:.3f}-{one.high:.3f}; "
+        f"{counted(n_yes, 'image')} with it, {n_no:,} without).",
+        remedy=f"{one.property.remedy[:1].upper()}{one.property.remedy[1:]}.",
+        figure=one.auc,
+        figure_name="AUC",
+        files=(*with_label, *without),
+        labels=(one.label,),
+        details={
+            "property": name,
+            "auc": one.auc,
+            "interval": [one.low, one.high],
+            "limit": one.property.limit,
+            "tests": n_tests,
+            "images_with": n_yes,
+            "images_without": n_no,
+            "direction": "" if not one.property.more else one.property.more if one.is_more else one.property.less,
+            "with": with_label,
+            "without": without,
+        },
+    )
+
+
+def _examples(source: Source, one: Shortcut) -> tuple[list[str], list[str]]:
+    """Images with the label that show it most, and images without it that show the opposite most."""
+    values = one.property.values
+    if isinstance(values, Categorical):
+        yes = np.bincount(values.codes[one.yes], minlength=len(values.categories))
+        no = np.bincount(values.codes[one.no], minlength=len(values.categories))
+        score = ((yes + 1) / (yes + no + 2))[values.codes]
+    else:
+        score = np.nan_to_num(values if one.is_more else -values)
+    order = np.argsort(score, kind="stable")
+    with_label = [row for row in order[::-1].tolist() if one.yes[row]][:N_EXAMPLES]
+    without = [row for row in order.tolist() if one.no[row]][:N_EXAMPLES]
+    return _paths(source, with_label), _paths(source, without)
+
+
+def _paths(source: Source, rows: Sequence[int]) -> list[str]:
+    return [str(source.files[row]) for row in rows]

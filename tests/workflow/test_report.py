@@ -16,8 +16,8 @@ from eyebright.inference.model_folder import load_manifest
 from eyebright.learner.learner import Learner
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportFacts
-from eyebright.report.html import render_report
 from eyebright.train.observers.history import write_history
+from eyebright.web.page import render_page
 from eyebright.workflow.report import make_report
 from support.images import coloured_squares
 from support.learners import SQUARES, small_learner, squares_block
@@ -70,7 +70,7 @@ def saved(learner: Learner, folder: Path) -> str:
     facts = replace(
         FACTS, history=learner.run.history, versions=list(manifest.versions.items()), created=manifest.created
     )
-    return render_report(build_report(evaluation, facts)).encode("utf-8", "backslashreplace").decode()
+    return render_page(build_report(evaluation, facts)).encode("utf-8", "backslashreplace").decode()
 
 
 def without_images(page: str) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 
 from eyebright.check.duplicates import DuplicatePair, Duplicates
 from eyebright.check.finding import Finding
+from eyebright.check.wording import counted
 from eyebright.sources.categorical import Categorical
-from eyebright.sources.parts import HELD_OUT
+from eyebright.sources.parts import HELD_OUT, PART_WORDS
 from eyebright.sources.source import Source
 
 _ORIENTATIONS = (
@@ -58,7 +59,8 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "exact_duplicates",
             "warning",
-            f"{_images(count)} {_are(count)} the same file as another, byte for byte ({len(groups):,} groups)",
+            f"{counted(count, 'image')} {_are(count)} the same file as another, byte for byte "
+            f"({counted(len(groups), 'group')})",
             "keep one of each group; the default split keeps a group on one side",
             count,
             groups=_files(source, groups),
@@ -77,8 +79,8 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
         Finding(
             "near_duplicates",
             "warning",
-            f"{_images(count)} {_are(count)} a copy of another: cropped a little, resized, compressed again, mirrored "
-            f"or rotated ({len(groups):,} groups; pixels agree to {100 * least:.1f} % and more)",
+            f"{counted(count, 'image')} {_are(count)} a copy of another: cropped a little, resized, compressed again, "
+            f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more)",
             "keep the best of each group; the default split keeps a group on one side",
             count,
             groups=_files(source, groups),
@@ -103,7 +105,7 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "large_duplicate_groups",
             "warning",
-            f"{count:,} images are in {len(groups):,} groups of nearly equal images that are too large for copies, "
+            f"{count:,} images are in {counted(len(groups), 'group')} of nearly equal images too large for copies, "
             f"such as frames of one film; the largest has {max(map(len, groups)):,}",
             "say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
             "side by itself, since it would be most of a part",
@@ -141,16 +143,16 @@ def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
     if not leaking:
         return []
     assert source.part is not None
-    named = [
-        f"{len(rows):,} of the {int(source.part.isin([part]).sum()):,} for {part}" for part, rows in leaking.items()
-    ]
+    words: dict[str, str] = {**PART_WORDS}
+    counts = {part: int(source.part.isin([part]).sum()) for part in leaking}
+    named = [f"{len(rows):,} of the {counts[part]:,} for {words[part]}" for part, rows in leaking.items()]
     rows = sorted(row for several in leaking.values() for row in several)
     chosen = set(rows)
     return [
         Finding(
             "duplicates_across_parts",
             "error",
-            f"images have a copy in another part of the split, so that scores on them are too good: {', '.join(named)}",
+            f"of the images, {', '.join(named)} have a copy in another part, so that scores on them are too good",
             "split again with `split='none'`, which keeps copies on one side; or remove the copies",
             len(rows),
             files=_names(source, rows),
@@ -174,7 +176,7 @@ def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]
         Finding(
             "duplicates_with_different_labels",
             "warning",
-            f"{len(found):,} groups of copies, {count:,} images, have different {what}",
+            f"{counted(len(found), 'group')} of copies, {count:,} images, with different {what}",
             f"at most one of a group is right: correct the {what}, or remove the wrong copies",
             count,
             groups=_files(source, [group for group, _ in found]),
@@ -217,10 +219,6 @@ def _names(source: Source, rows: Iterable[int]) -> tuple[str, ...]:
 
 def _files(source: Source, groups: Iterable[Group]) -> tuple[tuple[str, ...], ...]:
     return tuple(_names(source, group) for group in groups)
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _are(count: int) -> str:

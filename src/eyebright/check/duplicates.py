@@ -24,8 +24,9 @@ from eyebright.image.perceptual_hash import BOXES, in_orientation, oriented
 from eyebright.sources.categorical import Codes
 
 LARGE_SHARE = 0.05
-"""A group of near duplicates with more than this share of the images, and at least `LARGE_COUNT`, is rather a film, or
-photographs by a fixed camera, than copies of one image."""
+"""A group of duplicates with more than this share of the images, and at least `LARGE_COUNT`, is rather a film, or
+photographs by a fixed camera, or a placeholder for images that are missing, than copies of one image. So is one with
+more than half of the images."""
 
 LARGE_COUNT = 10
 
@@ -81,16 +82,22 @@ class Duplicates:
         """Shape (n,): a number for each image, equal for those that belong together.
 
         Args:
-            whole: True if the images of a large group belong together, too; else only its files with equal content.
+            whole: True if the images of a large group belong together, too; else only those of its files with equal
+                content that are no large group themselves.
         """
         codes = _components(self.count, self.pairs)
         if whole:
             return codes
-        large = {row for group in _groups(codes) if self._is_large(group) for row in group}
-        return _components(self.count, [pair for pair in self.pairs if pair.is_exact or pair.first not in large])
+        large = self._rows_of_large(codes)
+        pairs = [pair for pair in self.pairs if pair.is_exact or pair.first not in large]
+        equal = self._rows_of_large(_components(self.count, [pair for pair in pairs if pair.first in large]))
+        return _components(self.count, [pair for pair in pairs if pair.first not in equal])
+
+    def _rows_of_large(self, codes: Codes) -> set[int]:
+        return {row for group in _groups(codes) if self._is_large(group) for row in group}
 
     def _is_large(self, group: tuple[int, ...]) -> bool:
-        return len(group) > max(LARGE_SHARE * self.count, LARGE_COUNT - 1)
+        return len(group) > min(max(LARGE_SHARE * self.count, LARGE_COUNT - 1), self.count / 2)
 
 
 def find_duplicates(

@@ -39,12 +39,16 @@ def check(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import ReadOptions
 
     options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
+    from eyebright.check.page import check_page
     from eyebright.image.cache import ImageCache
+    from eyebright.web.page import check_page_file, write_page
     from eyebright.workflow.check import check_json_file, check_source, write_check
     from eyebright.workflow.reading import read
 
     if options.json is not None:
         check_json_file(options.json)  # before the images are read
+    if options.page is not None:
+        check_page_file(options.page, "check")
     source = read(options.source, given)
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in source.messages:
@@ -61,6 +65,12 @@ def check(arguments: "CommandArguments") -> None:
     if options.json is not None:
         write_check(found, options.json)
         say(f"what was understood and found: {options.json}")
+    if options.page is not None:
+        page = check_page(
+            source, found.findings, found.summary, worded=lambda sentence: with_option_strings(sentence, fields)
+        )
+        write_page(page, options.page, "check")
+        say(f"page: {options.page}")
     if options.strict and not found.is_clean:
         raise typer.Exit(1)
 

@@ -264,6 +264,11 @@ class ReportData:
     notices: Sequence[str] = ()
     created: str = ""
 
+    @property
+    def footer(self) -> str:
+        """When the model was saved, and what made the page."""
+        return f"Model saved {self.created}. Report" if self.created else "Report"
+
 
 def n_resamples_for(numbers: int) -> int:
     """The number of bootstrap resamples: fewer for large sets, where resamples differ less and take longer.

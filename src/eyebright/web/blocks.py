@@ -174,6 +174,49 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingCard:
+    """One thing that a check found.
+
+    Args:
+        severity: ``"error"``, ``"warning"`` or ``"note"``.
+        title: the kind of finding.
+        sentence: what was found.
+        remedy: what to do.
+        groups: images that show it; those of one group belong together.
+        table: figures; None for none.
+        files: names of images, listed below.
+        files_title: the heading of the list.
+        labels: that it concerns; the page can be limited to those of one label.
+    """
+
+    severity: str
+    title: str
+    sentence: str
+    remedy: str
+    groups: Sequence[Sequence[Card]] = ()
+    table: Table | None = None
+    files: Sequence[str] = ()
+    files_title: str = ""
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings, which can be chosen by severity, label and text.
+
+    Args:
+        findings: in their order.
+        counts: (severity, number of findings) of those that there are.
+        labels: that some finding concerns.
+    """
+
+    kind: ClassVar = "findings"
+    findings: Sequence[FindingCard]
+    counts: Sequence[tuple[str, int]]
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
     """A list of names and values with an optional title."""
 
@@ -203,5 +246,5 @@ class Section:
 
     title: str
     anchor: str
-    blocks: Sequence["Table | Charts | Gallery | Pairs | Sentences"]
+    blocks: Sequence["Table | Charts | Gallery | Findings | Pairs | Sentences"]
     intro: str = ""

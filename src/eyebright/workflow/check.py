@@ -58,6 +58,14 @@ class Check:
             facts.append(f"{len(read['left_out']):,} images left out")
         return "; ".join(facts)
 
+    def messages(self) -> list[str]:
+        """The errors and warnings, a sentence each, but for what a split divides: `split_source` says that."""
+        return [
+            f"{found.severity}: {found.sentence}; {found.remedy}"
+            for found in self.findings
+            if found.severity != "note" and not found.kind.endswith("_across_parts")
+        ]
+
     @property
     def counts(self) -> str:
         """How many findings there are of each severity: ``"2 errors, 1 warning"``; ``"nothing found"``."""

@@ -94,6 +94,9 @@ class CheckOptions:
 
     source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
     json: Annotated[Path | None, Option("JSON file to write what was understood and found to.", unset="none")] = None
+    page: Annotated[
+        Path | None, Option("HTML page to write, one file with thumbnails of what was found.", unset="none")
+    ] = None
     pixels: Annotated[bool, Option("Read the images; without it, only the labels are checked.")] = True
     cache: Annotated[
         Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")

@@ -171,6 +171,13 @@ class Options:
         Option("Share of the images for validation, if the data contain no split.", DATA, at_least=0.01, at_most=0.9),
     ] = _defaults.VALID_PCT
     skip_bad: Annotated[bool, Option("Skip unreadable images and list them.", DATA)] = False
+    check: Annotated[
+        bool,
+        Option(
+            "Check images and labels first, as eyebright check does, and keep duplicates on one side of the split.",
+            DATA,
+        ),
+    ] = True
     sampling: Annotated[
         str,
         Option(

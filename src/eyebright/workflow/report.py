@@ -10,8 +10,8 @@ from eyebright.errors import InputError
 from eyebright.inference.model_folder import load_manifest_and_evaluation
 from eyebright.report.build import build_report
 from eyebright.report.data import ReportData, ReportFacts
-from eyebright.report.html import write_report
 from eyebright.train.observers.history import read_history
+from eyebright.web.page import write_page
 
 REPORT = "report.html"
 HISTORY = "history.csv"
@@ -50,5 +50,5 @@ def make_report(
     )
     facts = facts if normalize_by is None else replace(facts, normalize_by=normalize_by)
     data = build_report(evaluation, facts)
-    write_report(data, folder / REPORT if out is None else out)
+    write_page(data, folder / REPORT if out is None else out)
     return data

@@ -18,6 +18,7 @@ from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
 from eyebright.evaluation.decide import fit_decision
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import exclusive_folder
 from eyebright.learner.fine_tuned import FineTuned
 from eyebright.learner.learner import Learner
@@ -26,6 +27,7 @@ from eyebright.models.architectures import architecture_name
 from eyebright.models.weights import declared_licence
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import check_normalize_by, task_report
+from eyebright.sources.categorical import Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
@@ -33,6 +35,7 @@ from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
 from eyebright.types import Size
+from eyebright.workflow.check import check_source
 from eyebright.workflow.effect import check_effect, epochs_note, share_note, statistics_note
 from eyebright.workflow.fine_tuning import Say, check_goal, fit
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
@@ -203,7 +206,8 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     check_effect(options, source.block())
     notes = [share_note(options, source), epochs_note(options)]
     source = readable(source, skip_bad=options.skip_bad)
-    source = split_source(source, options.valid_pct, seed=options.seed)
+    source, same = _checked(source, options) if options.check else (source, None)
+    source = split_source(source, options.valid_pct, seed=options.seed, same=same)
     dls = source_dataloaders(source, options, batch=batch_size(source, options))
     constant = dls.target.check_learnable(dls.train_ds.targets, dls.valid_ds.targets)
     check_goal(options, dls.target.metrics())
@@ -216,6 +220,14 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
     return source, dls
+
+
+def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
+    """(source, same): the source with what was found as messages, and the same code for images that are duplicates."""
+    cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
+    found = check_source(source, cache=cache)
+    assert found.duplicates is not None
+    return source.with_messages(*found.messages()), found.duplicates.codes()
 
 
 def _fit_size(

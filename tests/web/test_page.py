@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from eyebright.errors import ArtifactError, DataError
-from eyebright.report.html import render_report, write_report
 from eyebright.tasks.decision import Decision
 from eyebright.tasks.multicategory import MultiCategoryBlock
+from eyebright.web.page import render_page, write_page
 from support.evaluations import logits, make_evaluation
 
 ALONE = {"meta", "img", "circle", "path", "link", "br"}  # elements that hold nothing
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def test_a_report_is_one_file_that_loads_no_other(page):
-    text = render_report(page())
+    text = render_page(page())
     parsed = Page(text)
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
     assert parsed.all("link") == []
@@ -68,7 +68,7 @@ def test_a_report_is_one_file_that_loads_no_other(page):
 
 
 def test_the_content_policy_allows_only_the_script_of_the_report(page):
-    text = render_report(page())
+    text = render_page(page())
     policy = next(m["content"] for m in Page(text).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     script = text.split("<script>")[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -87,7 +87,7 @@ def test_markup_in_names_of_labels_and_files_is_escaped(page, evaluation, tmp_pa
     )
     pairs = [(HOSTILE, HOSTILE)]
     changed = page(nasty, title=HOSTILE, messages=[HOSTILE], skipped=pairs, settings=pairs)
-    read = Page(render_report(changed))
+    read = Page(render_page(changed))
     assert len(read.all("script")) == 1
     assert read.all("img") == []  # no such images
     assert read.all("b") == []
@@ -97,7 +97,7 @@ def test_markup_in_names_of_labels_and_files_is_escaped(page, evaluation, tmp_pa
 
 
 def test_images_and_charts_have_alternative_texts(page):
-    parsed = Page(render_report(page()))
+    parsed = Page(render_page(page()))
     assert parsed.all("html")[0]["lang"] == "en"
     assert all(image["alt"] for image in parsed.all("img"))
     for drawing in parsed.all("svg"):
@@ -110,7 +110,7 @@ def test_images_and_charts_have_alternative_texts(page):
 
 
 def test_links_lead_to_sections_and_anchors_are_unique(page):
-    parsed = Page(render_report(page()))
+    parsed = Page(render_page(page()))
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     assert [link["href"] for link in parsed.all("a")] == [f"#{name}" for name in ids]
@@ -118,7 +118,7 @@ def test_links_lead_to_sections_and_anchors_are_unique(page):
 
 def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
     data = page()
-    text = Page(render_report(data)).text()
+    text = Page(render_page(data)).text()
     for row in data.metric_rows:
         assert f"{row.name} {row.text} 95 % CI {row.low:.3f}-{row.high:.3f}" in text
         assert f"baseline {row.baseline:.3f}" in text
@@ -135,9 +135,9 @@ def test_a_report_shows_scores_messages_split_skipped_images_and_settings(page):
 
 def test_empty_facts_have_no_section(page):
     bare = page(history=[], messages=[], split=[], skipped=[], settings=[], versions=[])
-    ids = [attributes["id"] for _, attributes in Page(render_report(bare)).elements if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in Page(render_page(bare)).elements if "id" in attributes]
     assert ids == ["scores", "labels", "worst", "precision-recall", "thresholds"]
-    no_scores = Page(render_report(replace(bare, metric_rows=())))
+    no_scores = Page(render_page(replace(bare, metric_rows=())))
     assert "scores" not in [attributes.get("id") for _, attributes in no_scores.elements]
 
 
@@ -145,18 +145,18 @@ def test_a_report_of_one_image_and_one_label_is_written(page, paths):
     task = MultiCategoryBlock(vocab=["cat"])
     for probability, target in ((0.9, 1.0), (0.9, 0.0), (0.0, 0.0), (0.2, 1.0)):
         outputs = logits(torch.tensor([[probability]]))
-        Page(render_report(page(make_evaluation(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
+        Page(render_page(page(make_evaluation(task, outputs, torch.tensor([[target]]), paths=paths[:1]))))
 
 
 def test_a_report_is_written_completely(page, tmp_path):
-    path = write_report(page(), tmp_path / "new" / "report.html")
+    path = write_page(page(), tmp_path / "new" / "report.html")
     assert path == tmp_path / "new" / "report.html"
     assert Page(path.read_text(encoding="utf-8")).text().startswith("Pantry")
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_file_names_that_are_not_valid_unicode_are_written(page, tmp_path):
-    path = write_report(page(skipped=[("caf\udce9.jpg", "zero bytes")]), tmp_path / "report.html")
+    path = write_page(page(skipped=[("caf\udce9.jpg", "zero bytes")]), tmp_path / "report.html")
     assert "caf\\udce9.jpg" in path.read_text(encoding="utf-8")
 
 
@@ -172,14 +172,14 @@ def test_a_full_disk_keeps_the_old_report_and_leaves_no_temporary_file(page, tmp
     with pytest.raises(
         ArtifactError, match=rf"cannot write the report '{re.escape(str(path))}': No space left on device"
     ):
-        write_report(page(), path)
+        write_page(page(), path)
     assert path.read_text() == "<!DOCTYPE html>old"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_writing_a_report_over_a_folder_is_an_error(page, tmp_path):
     with pytest.raises(ArtifactError, match="cannot write the report"):
-        write_report(page(), tmp_path)
+        write_page(page(), tmp_path)
 
 
 def test_a_report_without_images_is_an_error(page):
@@ -198,10 +198,10 @@ def test_missing_images_have_no_thumbnail_and_a_notice(page, paths):
         f"{shown} of {shown} images on this page could not be read, or have another size than the evaluated ones, "
         "and have no thumbnail;"
     )
-    assert gone.notices[0] in Page(render_report(gone)).text()
+    assert gone.notices[0] in Page(render_page(gone)).text()
     assert (gone.metric_rows, gone.summary) == (whole.metric_rows, whole.summary)
 
 
 def test_the_page_has_the_date_of_the_model(page):
-    assert "Model saved 2026-11-25 14:03:00 UTC." in Page(render_report(page())).text()
-    assert "Model saved" not in Page(render_report(page(created=""))).text()
+    assert "Model saved 2026-11-25 14:03:00 UTC." in Page(render_page(page())).text()
+    assert "Model saved" not in Page(render_page(page(created=""))).text()

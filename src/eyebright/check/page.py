@@ -1,0 +1,147 @@
+"""`check_page`: what was found in labelled images, as a page with thumbnails."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eyebright.check.finding import SEVERITIES, Finding
+from eyebright.check.wording import counted
+from eyebright.sources.parts import PART_WORDS
+from eyebright.sources.source import Source
+from eyebright.web.blocks import Card, Cell, FindingCard, Findings, Section, Sentences, Table, Tag
+from eyebright.web.thumbnails import thumbnail
+
+_GROUPS, _PER_GROUP = 12, 6  # of images that are the same, with thumbnails
+_IMAGES = 12  # with thumbnails, of other findings
+_MOST_THUMBNAILS = 240  # of a page, about 20 kB each
+_LISTED = 2000  # file names
+
+Worded = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class CheckPage:
+    """The content of the page, see `eyebright.web.page.Page`."""
+
+    title: str
+    summary: str
+    sections: Sequence[Section]
+    notices: Sequence[str] = ()
+    metric_rows: Sequence[Any] = ()
+    footer: str = "Check"
+
+
+def check_page(
+    source: Source,
+    findings: Sequence[Finding],
+    summary: str,
+    *,
+    overview: Sequence[Section] = (),
+    worded: Worded = lambda text: text,
+) -> CheckPage:
+    """The page about labelled images.
+
+    Args:
+        source: the labelled images.
+        findings: the worst first.
+        summary: one sentence on the data.
+        overview: further sections.
+        worded: words a message for the reader, such as with the options of the command line.
+    """
+    images = _Images(source)
+    cards = [_card(finding, images, worded) for finding in findings]
+    counts = [(one, sum(finding.severity == one for finding in findings)) for one in SEVERITIES]
+    labels = sorted({label for finding in findings for label in finding.labels})
+    found = Findings(cards, [(one, count) for one, count in counts if count], labels)
+    intro = "The worst first. An error makes scores wrong or training fail; a warning makes the model worse."
+    if not findings:
+        blocks: list[Any] = [Sentences(["nothing found"])]
+    else:
+        blocks = [found]
+    return CheckPage(
+        f"Check of {source.name or source.root.name or 'the images'}",
+        summary,
+        [
+            Section("Findings", "findings", blocks, intro if findings else ""),
+            *overview,
+            Section("How the data were read", "reading", [Sentences([worded(one) for one in source.messages])]),
+        ],
+        images.notices(),
+    )
+
+
+class _Images:
+    """The thumbnails of the images of a source, up to a number of them."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._rows = {str(file): row for row, file in enumerate(source.files)}
+        self._left = _MOST_THUMBNAILS
+        self._block = source.block()
+
+    def cards(self, files: Iterable[str], notes: Iterable[str] = ()) -> list[Card]:
+        """A card for each image, while there are thumbnails left."""
+        cards: list[Card] = []
+        notes = iter(notes)
+        for file in files:
+            row = self._rows.get(file)
+            if row is None or self._left <= 0:
+                continue
+            self._left -= 1
+            one = self._source[row]
+            tags = [Tag(tag) for tag in self._tags(one.target)]
+            part = "" if one.part is None else f"for {PART_WORDS[one.part]}"
+            note = "; ".join(filter(None, [part, next(notes, "")]))
+            cards.append(Card(file, str(one.path), thumbnail(str(one.path)), file, tags, note=note))
+        return cards
+
+    def notices(self) -> list[str]:
+        """A sentence if not all images are shown."""
+        return [] if self._left > 0 else [f"the page shows {_MOST_THUMBNAILS} images; the JSON file has all names"]
+
+    def _tags(self, target: Any) -> list[str]:
+        text = self._block.text(self._block.read(target))
+        return [text] if text else []
+
+
+def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
+    groups = [images.cards(group[:_PER_GROUP]) for group in finding.groups[:_GROUPS]]
+    shown = () if groups else _typical(finding)
+    if shown:
+        groups = [images.cards(shown)]
+    files = [" = ".join(group) for group in finding.groups] or list(finding.files)
+    title = counted(len(files), "group" if finding.groups else "image")
+    if len(files) > _LISTED:
+        title += f", of which {_LISTED:,} are listed; the JSON file has all"
+    return FindingCard(
+        finding.severity,
+        finding.kind.replace("_", " "),
+        worded(finding.sentence),
+        worded(finding.remedy),
+        [group for group in groups if group],
+        _table(finding),
+        files[:_LISTED],
+        title,
+        finding.labels,
+    )
+
+
+def _typical(finding: Finding) -> Sequence[str]:
+    return finding.files[:_IMAGES]
+
+
+def _table(finding: Finding) -> Table | None:
+    """The pairs of near-duplicates with their similarity."""
+    pairs: Sequence[Any] = finding.details.get("pairs", ())
+    if not pairs or "similarity" not in pairs[0]:
+        return None
+    rows = [
+        [
+            Cell(pair["files"][0]),
+            Cell(pair["files"][1]),
+            Cell(f"{100 * pair['similarity']:.1f} %", 100 * pair["similarity"]),
+            Cell(pair["orientation"]),
+        ]
+        for pair in pairs[:_LISTED]
+    ]
+    return Table("Pixels of each pair, laid over each other", ("image", "copy of", "alike", "orientation"), rows)

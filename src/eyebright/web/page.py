@@ -1,0 +1,113 @@
+"""A page written as one HTML file: it needs no network, no other file and no server.
+
+All markup is in ``page.html``, which escapes every value, because names of labels and files are not trusted. The
+content security policy of the page forbids loading anything and running any script but its own, given by its hash.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, Protocol
+
+from eyebright.errors import ArtifactError, os_reason
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
+from eyebright.web.blocks import Section
+
+
+class Page(Protocol):
+    """The content of a page."""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """A short description of the set."""
+        ...
+
+    @property
+    def metric_rows(self) -> Sequence[Any]:
+        """The metrics of the whole set; empty where there are none."""
+        ...
+
+    @property
+    def sections(self) -> Sequence[Section]:
+        """The sections, in their order."""
+        ...
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Sentences on what is missing from the page."""
+        ...
+
+    @property
+    def footer(self) -> str:
+        """What made the page; the version follows it."""
+        ...
+
+
+def write_page(page: Page, path: str | Path, what: str = "report") -> Path:
+    """Writes the page, completely or not at all; returns its path.
+
+    Args:
+        page: the content of the page.
+        path: path of the HTML file; its folder is created if missing.
+        what: what the page is, for messages.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+        InputError: the file exists and is no HTML page.
+    """
+    path = Path(path)
+    check_page_file(path, what)
+    text = render_page(page)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    except OSError as error:
+        raise ArtifactError(f"cannot write the {what} '{path}': {os_reason(error)}") from error
+    return path
+
+
+def check_page_file(path: Path, what: str = "report") -> None:
+    """Raises `InputError` where a file exists that is no HTML page, so that it must not be replaced."""
+    check_replaceable(path, ["<!doctype html"], what)
+
+
+def render_page(page: Page) -> str:
+    """The page as the text of one HTML file."""
+    script, style = _packaged("page.js"), _packaged("page.css")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            any_drawn=any(row.is_share for row in page.metric_rows),
+            any_baseline=any(row.baseline is not None for row in page.metric_rows),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style=style,
+            version=metadata.version("eyebright"),
+        )
+    )
+
+
+def _environment() -> Any:
+    import jinja2  # not before a page is written: it takes 30 ms
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_packaged),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _packaged(name: str) -> str:
+    return (resources.files("eyebright.web") / name).read_text(encoding="utf-8")

@@ -78,7 +78,7 @@ def test_a_film_is_a_large_group_and_keeps_only_equal_files_together(tmp_path: P
 
 def test_the_component_of_an_image_is_its_first_one() -> None:
     pairs = [DuplicatePair(*pair, 1.0, is_exact=False) for pair in ((4, 2), (3, 4), (0, 5), (1, 3))]
-    assert Duplicates(7, pairs).codes().tolist() == [0, 1, 1, 1, 1, 0, 6]
+    assert Duplicates(7, pairs).codes(whole=True).tolist() == [0, 1, 1, 1, 1, 0, 6]
 
 
 @pytest.mark.parametrize("kind", ["memory", "folder"])

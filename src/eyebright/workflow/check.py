@@ -11,7 +11,9 @@ from eyebright.check.copies import copy_findings
 from eyebright.check.duplicates import Duplicates, find_duplicates
 from eyebright.check.facts import FactTable, read_facts
 from eyebright.check.finding import SEVERITIES, Finding, ranked
+from eyebright.check.labels import label_findings
 from eyebright.check.reading import reading
+from eyebright.check.shortcuts import shortcut_findings
 from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
@@ -100,14 +102,14 @@ def check_source(
         advance: called as the images are read and compared.
     """
     facts = duplicates = None
-    findings: list[Finding] = []
+    findings = label_findings(source)
     if pixels and len(source):
         paths = [str(source.root / file) for file in source.files]
         facts = _facts(paths, cache, threads, advance)
         duplicates = find_duplicates(
             paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
         )
-        findings += copy_findings(source, duplicates)
+        findings += [*copy_findings(source, duplicates), *shortcut_findings(source, facts)]
     return Check(source, tuple(ranked(findings)), facts, duplicates)
 
 

@@ -78,12 +78,13 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         return np.where(readable, column, np.nan).astype(np.float64)
 
     light = "take images of all labels in the same light, or train with stronger changes of the lighting"
+    colour = "take images of all labels with the same light and camera, or convert all of them to grey"
     border = "crop the borders off, or give all images the same"
     size = "take images of all labels with the same camera and cut, or crop them to one shape"
     sharp = "take images of all labels with the same camera and focus, and scale them in the same way"
     yield Property("brightness", numbers(facts.brightness), "brighter", "darker", light)
     yield Property("contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light)
-    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", light)
+    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", colour)
     yield Property("sharpness", numbers(facts.sharpness), "sharper", "less sharp", sharp, limit=_LIMIT_OF_SHARPNESS)
     yield Property(
         "brightness of the border",

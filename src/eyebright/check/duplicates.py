@@ -124,7 +124,7 @@ def find_duplicates(
     usable[list(copies)] = False
     rows = np.flatnonzero(usable)
     colours = np.concatenate([facts.colour[rows], facts.contrast[rows, None]], axis=1)
-    found = near_hashes(facts.signs[rows], facts.magnitudes[rows], colours)
+    found = near_hashes(facts.signs[rows], facts.magnitudes[rows], colours, threads=threads)
     nominated = [
         _Nominated(int(rows[first]), int(rows[second]), box, orientation)
         for first, second, box, orientation in zip(*(column.tolist() for column in found[:4]), strict=True)

@@ -6,11 +6,13 @@ with the same values in a table are compared. Two hashes that differ in d of 63 
 probability of about (1 - d / 63)^b. With b near log2(n) the work grows about linearly with the number n of images.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
 
+from eyebright._system.cpus import cpus_per_process
 from eyebright.image.perceptual_hash import orientations, transposed
 
 SIGN_BITS = 8
@@ -27,9 +29,9 @@ border was cropped."""
 _TABLES = 24
 _FEWEST_BITS, _MOST_BITS = 8, 22  # that a table compares
 _MOST_PER_BUCKET = 64
-_MOST_PER_IMAGE = 16
-_SURE = 4  # bits; an image with 16 pairs of at most this distance needs no more of them
-_AT_ONCE = 1 << 20  # hashes
+_MOST_PER_IMAGE = 32
+_SURE = 4  # bits; an image with 32 pairs of at most this distance needs no more of them
+_AT_ONCE = 1 << 16  # hashes
 _BITS = 63
 
 Keys = np.ndarray[Any, np.dtype[np.int64]]
@@ -55,36 +57,39 @@ class HashPairs(NamedTuple):
 
 
 def near_hashes(
-    signs: UInt64[np.ndarray, "n k"], magnitudes: UInt64[np.ndarray, "n k"], colours: Float[np.ndarray, "n c"]
+    signs: UInt64[np.ndarray, "n k"],
+    magnitudes: UInt64[np.ndarray, "n k"],
+    colours: Float[np.ndarray, "n c"],
+    *,
+    threads: int | None = None,
 ) -> HashPairs:
     """The pairs of images of which a part of one, in any orientation, is like the other, see `SIGN_BITS`.
 
     A pair is missed with a small probability, which grows with the distance, see the module's docstring. Each image is
-    in at most 16 pairs as the first, those with the nearest hashes; so of n images that are all alike, every one is in
+    in at most 32 pairs as the first, those with the nearest hashes; so of n images that are all alike, every one is in
     some pair, and not all n² / 2 pairs are listed.
 
     Args:
         signs: of each image; the first of each row is that of the whole image.
         magnitudes: of the same parts.
         colours: of each image, values that a copy has nearly the same, in [0, 1], see `COLOUR`.
+        threads: number of threads; None: the number of CPUs.
     """
     n = len(signs)
-    count = signs.shape[1] * 8
-    variants = orientations(signs).reshape(n, count)
-    # Mirroring changes no magnitude.
-    sizes = np.repeat(np.stack([magnitudes, transposed(magnitudes)], axis=-1), 4, axis=-1).reshape(n, count)
     bits = int(np.clip(np.ceil(np.log2(max(n, 1))), _FEWEST_BITS, _MOST_BITS))
     rng = np.random.default_rng(0)  # the same tables each time
     found: list[Rows] = []
     searched = np.arange(n)
+    pool = ThreadPoolExecutor(threads or cpus_per_process())
     for _ in range(_TABLES if n > 1 else 0):
         chosen = rng.choice(_BITS, bits, replace=False) + 1
-        table = _Table(signs[:, 0], magnitudes[:, 0], colours, sum(1 << int(bit) for bit in chosen), bits)
-        step = max(_AT_ONCE // count, 1)
-        rows = [table.near(variants, sizes, searched[begin : begin + step]) for begin in range(0, len(searched), step)]
+        table = _Table(signs, magnitudes, colours, sum(1 << int(bit) for bit in chosen), bits)
+        step = max(_AT_ONCE // (8 * signs.shape[1]), 1)
+        rows = pool.map(table.near, (searched[begin : begin + step] for begin in range(0, len(searched), step)))
         found = [_nearest(np.concatenate([*found, *rows]))]
         sure = np.bincount(found[0][found[0][:, 0] <= _SURE, 1], minlength=n)
         searched = np.flatnonzero(sure < _MOST_PER_IMAGE)
+    pool.shutdown()
     rows = found[0] if found else np.zeros((0, 4), np.int32)
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     return HashPairs(rows[:, 1], rows[:, 2], rows[:, 3] // 8, rows[:, 3] % 8, rows[:, 0])
@@ -94,8 +99,8 @@ class _Table:
     """Whole images by the values of some bits of their hashes.
 
     Args:
-        signs: shape (n,).
-        magnitudes: shape (n,).
+        signs: shape (n, k), of k parts of each image; the first is the whole.
+        magnitudes: shape (n, k).
         colours: shape (n, c).
         mask: the bits of the signs that are compared.
         bits: their number.
@@ -103,8 +108,8 @@ class _Table:
 
     def __init__(
         self,
-        signs: UInt64[np.ndarray, "n"],
-        magnitudes: UInt64[np.ndarray, "n"],
+        signs: UInt64[np.ndarray, "n k"],
+        magnitudes: UInt64[np.ndarray, "n k"],
         colours: Float[np.ndarray, "n c"],
         mask: int,
         bits: int,
@@ -112,30 +117,38 @@ class _Table:
         self._signs, self._magnitudes, self._colours = signs, magnitudes, colours
         self._mask = np.uint64(mask)
         self._shift = np.uint64(64 - bits)
-        keys = self._keys(signs)
-        self._order = np.argsort(keys, kind="stable")
-        self._counts = np.bincount(keys, minlength=1 << bits)
-        self._starts = np.cumsum(self._counts) - self._counts
+        self._whole = np.ascontiguousarray(signs[:, 0])
+        keys = self._keys(self._whole)
+        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        self._counts = np.bincount(keys, minlength=1 << bits).astype(np.int32)
+        self._starts = (np.cumsum(self._counts) - self._counts).astype(np.int32)
 
-    def near(self, variants: UInt64[np.ndarray, "n v"], sizes: UInt64[np.ndarray, "n v"], images: Keys) -> Rows:
-        """Rows (distance, first, second, variant) of some images with the others."""
-        flat = variants[images].reshape(-1)
-        keys = self._keys(flat)
+    def near(self, images: Keys) -> Rows:
+        """Rows (distance, first, second, variant) of some images, in all parts and orientations, with the others."""
+        variants = orientations(self._signs[images]).reshape(-1)
+        keys = self._keys(variants)
         usable = np.flatnonzero(self._counts[keys])
         keys = keys[usable]
-        counts = np.minimum(self._counts[keys], _MOST_PER_BUCKET)
+        of_key = self._counts[keys]
+        counts = np.minimum(of_key, _MOST_PER_BUCKET)
         query = np.repeat(np.arange(len(keys)), counts)
         place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
         # Of a bucket that is too large, each query takes other entries.
-        place += np.where(self._counts[keys] > _MOST_PER_BUCKET, usable * 7919, 0)[query]
-        second = self._order[self._starts[keys[query]] + place % self._counts[keys[query]]]
+        place += np.where(of_key > _MOST_PER_BUCKET, usable * 7919, 0)[query]
+        second = self._order[self._starts[keys[query]] + place % of_key[query]]
         query = usable[query]
-        distance = np.bitwise_count(flat[query] ^ self._signs[second])
+        distance = np.bitwise_count(variants[query] ^ self._whole[second])
         keep = np.flatnonzero(distance <= SIGN_BITS)
-        query, second, distance = query[keep], second[keep], distance[keep].astype(np.int32)
-        first, variant = np.divmod(query, variants.shape[1])
+        return self._checked(images, query[keep], second[keep], distance[keep])
+
+    def _checked(self, images: Keys, query: Keys, second: Rows, signs: "np.ndarray[Any, Any]") -> Rows:
+        """The rows of those that also have near magnitudes and colours."""
+        first, variant = np.divmod(query, 8 * self._signs.shape[1])
+        box, orientation = np.divmod(variant, 8)
         first = images[first]
-        distance += np.bitwise_count(sizes[first, variant] ^ self._magnitudes[second])
+        sizes = self._magnitudes[first, box]
+        sizes = np.where(orientation >= 4, transposed(sizes), sizes)  # mirroring changes no magnitude
+        distance = signs.astype(np.int32) + np.bitwise_count(sizes ^ self._magnitudes[second, 0])
         keep = (distance <= ALL_BITS) & (first != second)
         keep[keep] = (np.abs(self._colours[first[keep]] - self._colours[second[keep]]) <= COLOUR).all(axis=1)
         columns = (distance[keep], first[keep], second[keep], variant[keep])

@@ -19,10 +19,11 @@ SIDE = 96
 """Height and width of the images that are compared, in pixels."""
 
 Rgb = UInt8[np.ndarray, "96 96 3"]
-Plane = Float[np.ndarray, "96 96"]
+Plane = Float[np.ndarray, "h w"]
 Matrix = Float[np.ndarray, "2 3"]
 
 _WHOLE = np.ones((SIDE, SIDE), np.uint8)  # the mask of what is compared
+_MARGIN = 3  # pixels
 _SMOOTHING = 1.5  # pixels, standard deviation: resampling and compression change finer details
 _WINDOW = 4.0  # pixels, standard deviation of the window in which images are compared
 _LEAST_OVERLAP = 0.7  # of the area
@@ -59,29 +60,39 @@ def pixel_similarity(first: Rgb, second: Rgb, box: Box) -> Similarity:
         box: left, top, right and bottom of the part, as shares of the width and height.
     """
     planes = _luma(first), _luma(second)
-    best, place = _best(planes, [_matrix(box)])
-    if best.mean < _SURE:
-        best, place = max((best, place), _best(planes, _likely(*planes)), key=lambda found: found[0])
+    guesses = _likely(*planes, _matrix(box))
+    if not guesses or _colour_difference(first, second, guesses[0]) > _FAR_IN_COLOUR:
+        return NOTHING
+    best, place = NOTHING, guesses[0]
+    for guess in guesses:
+        for matrix in (guess, *_aligned(*planes, guess)):
+            if (found := _compared(*planes, matrix)) > best:
+                best, place = found, matrix
+        if best.mean >= _SURE or best.mean < _HOPELESS:
+            break
     return best._replace(colour=_colour_difference(first, second, place))
 
 
-def _best(planes: tuple[Plane, Plane], guesses: list[Matrix]) -> tuple[Similarity, Matrix]:
-    """The greatest similarity, and where the second image lies then, from several guesses of that."""
-    places = [place for guess in guesses for place in (guess, *_aligned(*planes, guess))]
-    return max(((_compared(*planes, place), place) for place in places), key=lambda found: found[0])
+def _likely(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
+    """Where the second image may lie on the first: the guesses after which the blurred images are most correlated.
 
-
-def _likely(first: Plane, second: Plane) -> list[Matrix]:
-    """The guesses after which the blurred images are most alike, of all parts that are hashed, of either image."""
+    That is the given guess if it is good, else all parts that are hashed, of either image; none that is far from it.
+    """
     below, above = (cv2.GaussianBlur(plane, (0, 0), 2)[::2, ::2] for plane in (first, second))
-    above = above - above.mean()
-    scored: list[tuple[float, int]] = []
-    for number, guess in enumerate(_GUESSES):
-        half = guess * np.array([[1, 1, 0.5], [1, 1, 0.5]], np.float32)
-        moved = _warped(np.ascontiguousarray(below), half, SIDE // 2)
-        moved = moved - moved.mean()
-        scored.append((-float((moved * above).sum() / (np.linalg.norm(moved) + 1e-6)), number))
-    return [_GUESSES[number] for _, number in sorted(scored)[:_TRIED]]
+    below, above = np.ascontiguousarray(below), above - above.mean()
+    scored = [(_correlation(below, above, guess), 0)]
+    if scored[0][0] < _GOOD:
+        scored = [(_correlation(below, above, each), -number) for number, each in enumerate(_GUESSES)]
+        scored = [one for one in sorted(scored, reverse=True)[:_TRIED] if one[0] >= _LEAST_CORRELATION]
+        return [_GUESSES[-number] for _, number in scored]
+    return [guess]
+
+
+def _correlation(below: Plane, above: Plane, matrix: Matrix) -> float:
+    """The correlation of two images of half the size, the mean of the second being 0."""
+    moved = _warped(below, matrix * np.array([[1, 1, 0.5], [1, 1, 0.5]], np.float32), SIDE // 2)
+    moved = moved - moved.mean()
+    return float((moved * above).sum() / (np.linalg.norm(moved) * np.linalg.norm(above) + 1e-6))
 
 
 def _matrix(box: Box) -> Matrix:
@@ -96,7 +107,11 @@ def _inverse(matrix: Matrix) -> Matrix:
 
 _GUESSES = [_matrix(box) for box in BOXES] + [_inverse(_matrix(box)) for box in BOXES[1:]]
 _TRIED = 3
+_GOOD, _LEAST_CORRELATION = 0.97, 0.85
+"""Correlations of blurred images after a guess. Of 400 planted copies all but one had 0.95 and more after the best."""
 _SURE = 0.985  # a mean that other guesses need not improve
+_HOPELESS = 0.9  # a mean after which other guesses help no more
+_FAR_IN_COLOUR = 40.0  # grey levels, before the images are aligned
 
 
 def _aligned(first: Plane, second: Plane, guess: Matrix) -> list[Matrix]:
@@ -123,7 +138,9 @@ def _compared(first: Plane, second: Plane, matrix: Matrix) -> Similarity:
     inside = _inside(matrix)
     if inside.mean() < _LEAST_OVERLAP:
         return NOTHING
-    below = cv2.GaussianBlur(_warped(first, matrix), (0, 0), _SMOOTHING)
+    # Beside the part that both show, the images are taken as equal: one may have a border that the other lacks.
+    below = np.where(inside, _warped(first, matrix), second)
+    below = cv2.GaussianBlur(below, (0, 0), _SMOOTHING)
     second = cv2.GaussianBlur(second, (0, 0), _SMOOTHING)
     spread = float(max(below[inside].std(), second[inside].std(), 1e-3))
     index, contrast = _ssim(below, second, gain=min(max(_CONTRAST / spread, 1.0), _MOST_GAIN))
@@ -158,10 +175,12 @@ def _warped(plane: Any, matrix: Matrix, side: int = SIDE) -> Any:
 
 
 def _inside(matrix: Matrix) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Where the second image lies on the first, without a margin that its border changes."""
+    """Where the second image lies on the first, without a margin, in which a border may be cut off by half."""
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     ones = cv2.warpAffine(np.ones((SIDE, SIDE), np.uint8), matrix, (SIDE, SIDE), flags=flags)
-    return cv2.erode(ones, np.ones((5, 5), np.uint8)) > 0
+    ones[:_MARGIN] = ones[-_MARGIN:] = 0
+    ones[:, :_MARGIN] = ones[:, -_MARGIN:] = 0
+    return cv2.erode(ones, np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8)) > 0
 
 
 def _colour_difference(first: Rgb, second: Rgb, matrix: Matrix) -> float:

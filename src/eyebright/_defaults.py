@@ -26,6 +26,12 @@ DROPOUT: Final = 0.5
 """Dropout of the head, as in fastai's ``vision_learner``."""
 VALID_PCT: Final = 0.2
 """The share of the images that a random split puts into the validation set, as in fastai's splitters."""
+TEST_PCT: Final = 0.1
+"""The share of the images that ``eyebright split`` puts into the test set."""
+PROMISE_PCT: Final = 0.1
+"""The share of the images that ``eyebright split`` keeps for statistical guarantees, from `PROMISE_FROM` images up."""
+PROMISE_FROM: Final = 2000
+"""The number of images from which some are kept for statistical guarantees."""
 THRESHOLD_METRIC: Final = "f1_macro"
 """The metric that thresholds are tuned for."""
 PREDICTION_PRECISION: Final = "float32"

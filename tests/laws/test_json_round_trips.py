@@ -16,7 +16,7 @@ from eyebright.train.schedule import Constant, FlatCosine, OneCycle, Schedule
 from eyebright.transforms.serialize import preprocessing_from_json, preprocessing_to_json
 from eyebright.transforms.spatial import RandomResizedCrop, Resize
 from eyebright.types import InputDescription, Size
-from eyebright.workflow.command_options import PredictOptions, ReportOptions
+from eyebright.workflow.command_options import PredictOptions, ReportOptions, SplitOptions
 from eyebright.workflow.option import OptionField, option_fields, options_from_json, options_to_json
 from eyebright.workflow.options import Options, ReadOptions
 
@@ -134,7 +134,7 @@ def values_of(field: OptionField) -> st.SearchStrategy[Any]:
     return st.none() | single if field.optional else single
 
 
-@pytest.mark.parametrize("cls", [Options, ReadOptions, PredictOptions, ReportOptions])
+@pytest.mark.parametrize("cls", [Options, ReadOptions, PredictOptions, SplitOptions, ReportOptions])
 @given(data=st.data())
 def test_the_options_of_a_command_go_through_json_and_come_back_equal(cls: type, data: st.DataObject) -> None:
     required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from eyebright.errors import InputError, TableError
 from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
-from support.label_files import images, parts, write_json, write_text
+from support.label_files import images, parts, write_json, write_lines, write_text
 
 
 def read(root: Path, header: str, *rows: str, **options: Any) -> Source:
@@ -85,6 +86,47 @@ def test_a_column_comes_before_the_paths_and_the_option_before_both(tmp_path: Pa
     none = read(tmp_path, header, *rows, group="none")
     assert groups(none) is None
     assert list(none.columns) == ["lesion_id", "camera"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("patient_id", "PatientID", "Patient ID", "patient-id", "patient", "subject", "SubjectId", "participant_id"),
+        *("case_id", "lesion_id", "study_id", "StudyInstanceUID", "series_id", "slide_id", "exam_id", "session"),
+        *("session_id", "video_id", "clip_id", "sequence_id", "source_image", "SourceImage", "original_image"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_column_that_is_called_like_a_group_is_one_and_it_is_said_and_ended(
+    tmp_path: Path, form: str, name: str
+) -> None:
+    images(tmp_path, *(f"{i}.png" for i in range(4)))
+    rows = [{"file": f"{i}.png", "label": "ab"[i % 2], name: f"x{i // 2}"} for i in range(4)]
+    path = tmp_path / f"labels.{form}"
+    if form == "jsonl":
+        write_lines(path, rows)
+    elif form == "parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    else:
+        pd.DataFrame(rows).to_csv(path, sep="\t" if form == "tsv" else ",", index=False)
+    source = read_source(path)
+    assert groups(source) == ["x0", "x0", "x1", "x1"]
+    assert source.group_name == name
+    said = f"images with the same cell in column '{name}' are one group; `group='none'` ends it"
+    assert any(message.endswith(said) for message in source.messages)
+    ended = read_source(path, group="none")
+    assert groups(ended) is None
+    assert list(ended.columns) == [name]
+    asked = read_source(path, group=name)
+    assert groups(asked) == groups(source)
+    assert not any("ends it" in message for message in asked.messages)
+
+
+@pytest.mark.parametrize("name", ["case", "video", "person", "study"])
+def test_a_name_that_may_be_a_label_is_no_group(tmp_path: Path, name: str) -> None:
+    source = read(tmp_path, f"file,{name},dog", "a.png,1,0", "b.png,1,1", "c.png,0,1")
+    assert groups(source) is None
+    assert any(name in one for one in source.targets)
 
 
 def test_a_group_of_a_json_file_is_a_word_in_its_paths(tmp_path: Path) -> None:

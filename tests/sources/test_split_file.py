@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eyebright.errors import TableError
+from eyebright.errors import InputError, TableError
 from eyebright.sources.read import read_source
 from support.label_files import images, parts, write_text
 
@@ -66,3 +66,40 @@ def test_numbers_of_celeba_are_0_1_and_2_only(tmp_path: Path) -> None:
     split = write_text(tmp_path / "x" / "list_eval_partition.txt", "a.png 0\nb.png 3\n")
     with pytest.raises(TableError, match="line 2: '3' in column 'class'; 0, 1 or 2 was expected"):
         read_source(labels_csv(tmp_path), split=str(split))
+
+
+def test_a_fold_of_the_table_validates_and_parts_in_it_stay(tmp_path: Path) -> None:
+    split = write_text(tmp_path / "x" / "folds.csv", "file,fold\na.png,0\nb.png,1\nc.png,test\n")
+    source = read_source(labels_csv(tmp_path), split=str(split), valid_fold=1)
+    assert parts(source) == {"a.png": "train", "b.png": "valid", "c.png": "test"}
+
+
+def test_names_with_spaces_at_their_ends_are_found(tmp_path: Path) -> None:
+    images(tmp_path / "y", "cat/ a.png", "cat/b.png", "dog/c.png", "dog/ d.png")
+    text = "file,split\ncat/ a.png,train\ncat/b.png,valid\ndog/c.png,train\ndog/ d.png,valid\n"
+    source = read_source(tmp_path / "y", split=str(write_text(tmp_path / "split.csv", text)))
+    assert list(parts(source).values()) == ["train", "valid", "valid", "train"]
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        (
+            None,
+            "line 2: '0' in column 'fold'; train, valid or test was expected; if it is the number of a fold, `valid_f",
+        ),
+        (2, "there is no fold 2, which `valid_fold` names; column 'fold' has the folds '0', '1'"),
+    ],
+)
+def test_folds_need_the_one_that_validates(tmp_path: Path, fold: int | None, message: str) -> None:
+    split = write_text(tmp_path / "x" / "folds.csv", "file,fold\na.png,0\nb.png,1\nc.png,1\n")
+    with pytest.raises(TableError, match=message):
+        read_source(labels_csv(tmp_path), split=str(split), valid_fold=fold)
+
+
+def test_a_fold_of_a_table_without_folds_is_an_error(tmp_path: Path) -> None:
+    split = write_text(tmp_path / "x" / "split.csv", "file,split\na.png,train\nb.png,valid\nc.png,train\n")
+    with pytest.raises(TableError, match="there is no fold 0, .*; column 'split' numbers no folds"):
+        read_source(labels_csv(tmp_path), split=str(split), valid_fold=0)
+    with pytest.raises(InputError, match="`valid_fold` is a fold of the table that `split` names, and there is none"):
+        read_source(labels_csv(tmp_path), valid_fold=0)

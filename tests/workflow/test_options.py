@@ -16,7 +16,7 @@ from eyebright.inference.runtimes import base, select
 from eyebright.train import device
 from eyebright.train.observers import progress
 from eyebright.workflow import options as module
-from eyebright.workflow.command_options import PredictOptions, ReportOptions, TrainCommand
+from eyebright.workflow.command_options import PredictOptions, ReportOptions, SplitOptions, TrainCommand
 from eyebright.workflow.effect import epochs_note
 from eyebright.workflow.fine_tuning_options import fine_tuning_of
 from eyebright.workflow.option import OptionField, option_fields
@@ -27,7 +27,7 @@ from eyebright.workflow.options import (
     point_pair,
 )
 
-CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, ReportOptions)
+CLASSES = (ReadOptions, Options, TrainCommand, PredictOptions, SplitOptions, ReportOptions)
 SOURCE = Path(eyebright.__file__).parent
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, predict, report, train
+from eyebright.cli import check, predict, report, split, train
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": (train.train, train.option_classes),
     "check": (check.check, check.option_classes),
+    "split": (split.split, split.option_classes),
     "report": (report.report, report.option_classes),
     "predict": (predict.predict, predict.option_classes),
 }
@@ -33,7 +34,7 @@ _SETTINGS = {"max_content_width": 120}
 
 app = typer.Typer(
     name="eyebright",
-    help="Check labelled images, train image models from them, predict, and write reports.",
+    help="Check and split labelled images, train image models from them, predict, and write reports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +54,7 @@ def root_command(
         bool, typer.Option("--debug", help="Show the traceback of an error; also after a command.")
     ] = False,
 ) -> None:
-    """Check labelled images, train image models from them, predict, and write reports."""
+    """Check and split labelled images, train image models from them, predict, and write reports."""
     if version:
         from importlib import metadata
 

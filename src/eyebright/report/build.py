@@ -7,6 +7,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.data import ReportData, ReportFacts, TaskReport
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
+from eyebright.report.split import split_section
 from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
 
@@ -53,13 +54,14 @@ def _sentence(text: str) -> str:
 def _origin(facts: ReportFacts) -> list[Section]:
     """How the data was read, and how the model was trained."""
     read: list[Any] = [Sentences(facts.messages)] if facts.messages else []
-    read += [Pairs(facts.split)] if facts.split else []
+    read += [Pairs(facts.split)] if facts.split and facts.proof is None else []
     if facts.skipped:
         rows = [[Cell(path), Cell(reason)] for path, reason in facts.skipped]
         read.append(Table(f"Skipped: {count_text(len(rows), 'image')}", ("image", "reason"), rows))
     titled = (("Settings", facts.settings), ("Versions", facts.versions))
     trained = [Pairs(pairs, title=title) for title, pairs in titled if pairs]
-    sections = [Section("Data", "data", read), Section("Settings and versions", "settings", trained)]
+    sections = [Section("Data", "data", read), *([] if facts.proof is None else [split_section(facts.proof)])]
+    sections.append(Section("Settings and versions", "settings", trained))
     return [section for section in sections if section.blocks]
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from eyebright.errors import DataError, InputError
 from eyebright.evaluation.evaluation import Evaluation
+from eyebright.sources.split_proof import SplitProof
 from eyebright.web.blocks import Section, Thumbnail
 from eyebright.web.text import count_text, number_text, score_text, short_names
 from eyebright.web.thumbnails import thumbnail
@@ -28,7 +29,8 @@ class ReportFacts:
     Args:
         title: the heading of the page.
         messages: sentences on how the data was read.
-        split: (name, value) pairs that describe the split of the images.
+        split: (name, value) pairs that describe the split of the images, for a report without a proof.
+        proof: what can be counted about the split; None: models of older versions have none.
         skipped: (path, reason) of each skipped image.
         settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
@@ -42,6 +44,7 @@ class ReportFacts:
     title: str = "Report"
     messages: Sequence[str] = ()
     split: Sequence[Pair] = ()
+    proof: SplitProof | None = None
     skipped: Sequence[Pair] = ()
     settings: Sequence[Pair] = ()
     normalize_by: Pair | None = None
@@ -57,6 +60,7 @@ class ReportFacts:
             "title": _utf8(self.title),
             "messages": [_utf8(message) for message in self.messages],
             "split": [list(map(_utf8, pair)) for pair in self.split],
+            "split_proof": None if self.proof is None else self.proof.to_json(),
             "skipped": [list(map(_utf8, pair)) for pair in self.skipped],
             "settings": [list(map(_utf8, pair)) for pair in self.settings],
             # The key of saved folders, older than the name of the option.
@@ -72,12 +76,13 @@ class ReportFacts:
         Raises:
             DataError: a value has the wrong form.
         """
-        points = data.get("normalise_by")
+        points, proof = data.get("normalise_by"), data.get("split_proof")
         try:
             return ReportFacts(
                 title=str(data.get("title", "Report")),
                 messages=[str(message) for message in data.get("messages") or []],
                 split=_pairs(data.get("split")),
+                proof=None if proof is None else SplitProof.from_json(proof),
                 skipped=_pairs(data.get("skipped")),
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),

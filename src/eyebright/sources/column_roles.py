@@ -32,10 +32,14 @@ FILE_NAMES = (
 )
 """Names of columns with the files of the images; the earlier ones are preferred."""
 
-GROUP_NAMES = (
-    *("group", "group_id", "patient", "patient_id", "patientid", "subject", "subject_id", "subjectid"),
-    *("lesion", "lesion_id", "lesionid", "video_id", "video_name", "session_id", "source_image", "source_image_id"),
+_GROUPS = (
+    *("group", "group_id", "patient", "patient_id", "patient_name", "patient_number", "patient_no", "subject"),
+    *("subject_id", "participant", "participant_id", "person_id", "animal_id", "case_id", "lesion", "lesion_id"),
+    *("specimen_id", "slide_id", "study_id", "study_instance_uid", "series_id", "series_instance_uid", "exam_id"),
+    *("session", "session_id", "video_id", "video_name", "clip_id", "sequence_id", "seq_id", "burst_id"),
+    *("source_image", "source_image_id", "original_image", "original_image_id", "parent_image"),
 )
+GROUP_NAMES = tuple(dict.fromkeys(each for name in _GROUPS for each in (name, name.replace("_", ""))))
 """Names of columns with a group for each image; a split keeps the images of a group together."""
 
 PROPERTY_NAMES = (

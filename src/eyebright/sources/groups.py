@@ -36,7 +36,7 @@ def with_groups(source: Source, asked: str | None) -> Source:
         InputError: there is no such column, and the word with a number is not in each path.
     """
     if asked == NO_GROUPS:
-        return replace(source, group=None)
+        return replace(source, group=None, group_name="")
     if asked is None:
         return source if source.group is not None else _detected(source)
     if asked in source.columns:
@@ -75,7 +75,7 @@ def _with(source: Source, names: Sequence[str], word: str) -> Source:
 def _by_column(source: Source, name: str) -> Source:
     cells: Sequence[Any] = source.columns[name].tolist()
     group = Categorical[str].of(f"\0{row}" if pd.isna(cell) else str(cell) for row, cell in enumerate(cells))
-    return replace(source, group=group, columns=source.columns.drop(columns=name)).with_messages(
+    return replace(source, group=group, group_name=name, columns=source.columns.drop(columns=name)).with_messages(
         f"images with the same cell in column '{name}' are one group"
     )
 

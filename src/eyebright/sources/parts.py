@@ -14,6 +14,9 @@ _WORDS: dict[Part, tuple[str, ...]] = {
 }
 _PART_OF: dict[str, Part] = {word: part for part, words in _WORDS.items() for word in words}
 
+SPLIT_COLUMNS = ("file", "split", "group", "why")
+"""The columns of the table that ``eyebright split`` writes."""
+
 REQUIRED_COLUMNS = ("is_valid", "split")
 """Columns that say which images are for validation, whatever they hold: another cell than a part is an error."""
 

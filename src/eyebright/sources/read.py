@@ -40,6 +40,7 @@ def read_source(
     uncertain: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    valid_fold: int | None = None,
     valid: str | Path | None = None,
     test: str | Path | None = None,
 ) -> Source:
@@ -73,6 +74,8 @@ def read_source(
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
             what the data say of parts is not used; None: detected.
+        valid_fold: the fold for validation, where ``split`` is a table that numbers folds (``eyebright split`` writes
+            one); the others are for training.
         valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``
             and ``test.csv`` beside it, if these have the same columns.
         test: the same for testing.
@@ -90,6 +93,8 @@ def read_source(
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
     options |= {"blank": blank, "uncertain": uncertain}
     split_file = None if split is None or not Path(split).is_file() else Path(split)
+    if valid_fold is not None and split_file is None:
+        raise InputError("`valid_fold` is a fold of the table that `split` names, and there is none; give both or none")
     column = NO_SPLIT if split_file is not None else split
     found = recognise(path, None if format is None else format_named(format))
     _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
@@ -109,9 +114,12 @@ def read_source(
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
-    source = _without_parts(source, split) if split_file is None else with_parts_of(source, split_file)
+    if split_file is None:
+        source = _without_parts(source, split)
+    else:
+        source = with_parts_of(source, split_file, valid_fold=valid_fold)
     split = split if split_file is None else str(split_file.resolve())
-    asked |= {"group": group, "split": split, "valid": valid, "test": test}
+    asked |= {"group": group, "split": split, "valid_fold": valid_fold, "valid": valid, "test": test}
     return replace(source, read_options=asked)
 
 

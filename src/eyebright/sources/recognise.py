@@ -14,11 +14,13 @@ from eyebright.io.containers import CONTAINER_EXTENSIONS
 from eyebright.io.files import FolderContent, folder_listing
 from eyebright.sources.format import Format
 from eyebright.sources.label_file import LabelFile
+from eyebright.sources.parts import SPLIT_COLUMNS
 from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
 
 LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
 """Extensions of files that may hold the labels of several images."""
 
+_SPLIT = f"{','.join(SPLIT_COLUMNS)}\n".encode()
 _MOST = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
 _MOST_LOOKED_AT = 200
 
@@ -124,7 +126,7 @@ def _is_folder(each: Format, path: Path, content: FolderContent) -> bool:
 
 
 def _label_files(content: FolderContent) -> list[LabelFile]:
-    """The files that may hold the labels of several images; not those of which each image has one."""
+    """The files that may hold the labels of several images; not those of which each image has one, and no split."""
     groups: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for file in content.others:
         if file.suffix.lower() in LABEL_EXTENSIONS:
@@ -142,10 +144,11 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
     for file in sorted([*sorted(few)[:_MOST_LOOKED_AT], *containers]):
         label_file = LabelFile(file)
         try:
-            _ = label_file.head
+            is_split = label_file.head.startswith(_SPLIT)
         except EyebrightError:  # it may be anything; the images may still be readable without it
             continue
-        readable.append(label_file)
+        if not is_split:
+            readable.append(label_file)
     return readable
 
 

@@ -59,6 +59,7 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         names=first.names,
         part=part,
         group=_joined_groups(sources),
+        group_name=first.group_name,
         columns=pd.concat([source.columns for source in sources], ignore_index=True),
         left_out={file: reason for source in sources for file, reason in source.left_out.items()},
         unused=tuple(sorted({label for source in sources for label in source.unused} - used)),

@@ -86,6 +86,7 @@ class Source:
         mirror: for each point the index of the point whose name it takes in a mirrored image; None: no pairs are known.
         part: what each image is for, see `eyebright.types.Part`; None where the data do not say.
         group: images of one group belong together on one side of a split; None: each image is independent.
+        group_name: what the groups are: the column that says them; empty where it was not a column.
         weight: shape (n,), of each image in training; None: all the same.
         columns: every other column of the label file, a row for each image.
         lines: shape (n,), the line of the label file with each image; the first line is 1. None without such a file.
@@ -111,6 +112,7 @@ class Source:
     mirror: tuple[int, ...] | None = None
     part: Categorical[Any] | None = None
     group: Categorical[str] | None = None
+    group_name: str = ""
     weight: Floats | None = None
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     lines: Lines | None = None

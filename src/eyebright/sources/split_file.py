@@ -1,10 +1,12 @@
 """`with_parts_of`: the parts of images from a table of their own, such as CelebA's ``list_eval_partition.csv``."""
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from eyebright.errors import TableError, listing
+from eyebright.io.text import valid_unicode
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.column_roles import find_file_column
 from eyebright.sources.csv_file import read_csv
@@ -20,12 +22,13 @@ _CELEBA = "list_eval_partition"
 _NUMBERS: dict[str, Part] = {"0": "train", "1": "valid", "2": "test"}  # in CelebA's file
 
 
-def with_parts_of(source: Source, path: Path) -> Source:
+def with_parts_of(source: Source, path: Path, *, valid_fold: int | None = None) -> Source:
     """The source with the parts that a table gives, in the place of those that it has.
 
     Args:
         source: the labelled images.
-        path: a table with a row for each image: its file, and train, valid or test.
+        path: a table with a row for each image: its file, and train, valid, promise or test, or the number of its fold.
+        valid_fold: the fold for validation, where it numbers folds.
 
     Raises:
         TableError: the table is invalid, gives an image two parts, or lacks an image.
@@ -33,9 +36,10 @@ def with_parts_of(source: Source, path: Path) -> Source:
     table = read_csv(path)
     file_column = find_file_column(table, None, leads_to_image(source.root))
     column = _part_column(table, file_column)
-    parts = _parts(table, file_column, column, ImageNames(source.root, path))
-    found: list[Part | None] = [parts.get(posixpath.normpath(str(file))) for file in source.files]
-    missing = [str(file) for file, part in zip(source.files, found, strict=True) if part is None]
+    files = [posixpath.normpath(file) for file in source.files.tolist()]
+    parts = _parts(table, file_column, _meanings(table, column, valid_fold), _Names(files, source.root, path))
+    found = [parts.get(file) for file in files]
+    missing = [file for file, part in zip(files, found, strict=True) if part is None]
     if missing:
         raise table.error(f"there is no row for '{missing[0]}', one of {len(missing)} images without a part; add them")
     part = Categorical[Part | None].of(found)
@@ -52,23 +56,73 @@ def _part_column(table: TextTable, file_column: str) -> str:
     return others[0] if column is None else column
 
 
-def _parts(table: TextTable, file_column: str, column: str, names: ImageNames) -> dict[str, Part]:
-    """The part of each image by its path in the folder of the images."""
-    is_celeba = _CELEBA in Path(table.path).name
-    parts: dict[str, Part] = {}
-    for name, cell, line in zip(table.columns[file_column], table.columns[column], table.lines.tolist(), strict=True):
-        part = _NUMBERS.get(cell) if is_celeba else part_of(cell)
-        if part is None:
+def _meanings(table: TextTable, column: str, valid_fold: int | None) -> Categorical[Part]:
+    """The part of each row.
+
+    Raises:
+        TableError: a cell is no part, or there are folds and ``valid_fold`` is none of them.
+    """
+    cells = table.columns[column].categorical
+    folds = sorted(int(cell) for cell in cells.categories if cell.isdecimal())
+    is_celeba = _CELEBA in Path(table.path).name and valid_fold is None
+    if valid_fold is not None and valid_fold not in folds:
+        there = f"column '{column}' has the folds {listing(folds)}" if folds else f"column '{column}' numbers no folds"
+        raise table.error(f"there is no fold {valid_fold}, which `valid_fold` names; {there}")
+
+    def part(cell: str) -> Part:
+        if is_celeba and cell in _NUMBERS:
+            return _NUMBERS[cell]
+        if valid_fold is not None and cell.isdecimal():
+            return "valid" if int(cell) == valid_fold else "train"
+        found = None if is_celeba else part_of(cell)
+        if found is None:
             expected = "0, 1 or 2" if is_celeba else "train, valid or test"
-            raise table.error(f"'{cell}' in column '{column}'; {expected} was expected", line=line)
-        path = _found(table, names, name, line)
+            remedy = (
+                "; if it is the number of a fold, `valid_fold` names the one for validation"
+                if folds and not is_celeba
+                else ""
+            )
+            raise table.error(
+                f"'{cell}' in column '{column}'; {expected} was expected{remedy}", line=table.line_of(column, cell)
+            )
+        return found
+
+    return cells.map(part)
+
+
+def _parts(table: TextTable, file_column: str, meanings: Categorical[Part], names: "_Names") -> dict[str, Part]:
+    """The part of each image by its path in the folder of the images."""
+    parts: dict[str, Part] = {}
+    for name, part, line in zip(table.columns[file_column], meanings, table.lines.tolist(), strict=True):
+        path = names.find(table, name, line)
         if parts.setdefault(path, part) != part:
             raise table.error(f"image '{name}' is for {part}, and for {parts[path]} in another row", line=line)
     return parts
 
 
-def _found(table: TextTable, names: ImageNames, name: str, line: int) -> str:
-    try:
-        return posixpath.normpath(names.find(name, line=line))
-    except TableError as error:
-        raise table.error(str(error).split(": ", 1)[-1], line=line) from None
+class _Names:
+    """Finds the images that the rows name: those of the source as they are written there, others by their files.
+
+    Args:
+        files: the paths of the images of the source.
+        root: the folder that they are relative to.
+        path: the table.
+    """
+
+    def __init__(self, files: Sequence[str], root: Path, path: Path) -> None:
+        # Cells are stripped, and written with escapes for bytes that are not valid Unicode.
+        self._files = {valid_unicode(file).strip(): file for file in files} | {file: file for file in files}
+        self._names = ImageNames(root, path)
+
+    def find(self, table: TextTable, name: str, line: int) -> str:
+        """The path of an image.
+
+        Raises:
+            TableError: several may be meant.
+        """
+        if name in self._files:
+            return self._files[name]
+        try:
+            return posixpath.normpath(self._names.find(name, line=line))
+        except TableError as error:
+            raise table.error(str(error).split(": ", 1)[-1], line=line) from None

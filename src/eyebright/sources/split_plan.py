@@ -130,7 +130,8 @@ def content_order(files: Strings, seed: int) -> IndexArray:
     parts: list[bytes] = []
     for start in range(0, len(files), _HASHED_AT_ONCE):
         names: list[str] = files[start : start + _HASHED_AT_ONCE].tolist()
-        parts.append(b"".join([hashlib.blake2b(name.encode(), digest_size=8, key=key).digest() for name in names]))
+        encoded = [name.encode(errors="surrogatepass") for name in names]  # a file may have any bytes in its name
+        parts.append(b"".join([hashlib.blake2b(name, digest_size=8, key=key).digest() for name in encoded]))
     return np.argsort(np.frombuffer(b"".join(parts), "<u8"), kind="stable")
 
 
@@ -194,10 +195,11 @@ def _group_reason(source: Source, is_open: Mask) -> Reason:
     if source.group is None:
         return Reason(np.full(len(source), -1), str)
     names, codes = source.group.categories, source.group.codes
+    begin = f"group {source.group_name}=" if source.group_name else "group "
     counts = np.bincount(codes, minlength=len(names)).tolist()
     is_shared = np.array(counts)[codes] > 1
     return Reason(
-        np.where(is_open & is_shared, codes, -1), lambda code: f"group {names[code]} ({counts[code]:,} images)"
+        np.where(is_open & is_shared, codes, -1), lambda code: f"{begin}{names[code]} ({counts[code]:,} images)"
     )
 
 

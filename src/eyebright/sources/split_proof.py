@@ -1,12 +1,13 @@
 """`prove_split`: what a split keeps apart and what leaks, and how near labels are to their shares in each part."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eyebright.errors import DataError, listing
+from eyebright.io.text import valid_unicode
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.forms import FORMS
 from eyebright.sources.parts import PART_WORDS
@@ -91,7 +92,7 @@ class SplitProof:
 
     def facts(self) -> list[tuple[str, str]]:
         """(what, how much) pairs for a table."""
-        facts = [(_part_word(part), f"{count:,} images") for part, count in self.images.items()]
+        facts = [(part_word(part), f"{count:,} images") for part, count in self.images.items()]
         facts.append(("groups", _together_text(self.groups, "the data have none")))
         facts.append(("near-duplicates", _together_text(self.duplicates, "not looked for")))
         if self.shares:
@@ -99,12 +100,12 @@ class SplitProof:
             facts.append(
                 (
                     "shares of labels",
-                    f"worst deviation {worst.deviation:.2f} points ('{worst.label}' in {_part_word(worst.part)}), mean "
+                    f"worst deviation {worst.deviation:.2f} points ('{worst.label}' in {part_word(worst.part)}), mean "
                     f"{self.mean_deviation:.2f}, over {self.labels:,} labels",
                 )
             )
         for part, missing in (self.missing or {}).items():
-            facts.append((f"labels without an image in {_part_word(part)}", _missing_text(missing)))
+            facts.append((f"labels without an image in {part_word(part)}", _missing_text(missing)))
         return facts
 
     def leaks(self) -> list[str]:
@@ -117,7 +118,7 @@ class SplitProof:
             if one is None or not one.divided:
                 continue
             counts = [
-                f"{count:,} of {self.images[part]:,} {_part_word(part)} images {which}"
+                f"{count:,} of {self.images[part]:,} {part_word(part)} images {which}"
                 for part, count in one.also_train.items()
                 if count
             ]
@@ -133,14 +134,15 @@ class SplitProof:
         return sentences
 
     def to_json(self) -> dict[str, Any]:
-        """The proof as JSON."""
+        """The proof as JSON; bytes of labels that are not valid Unicode become escapes."""
         return {
             **asdict(self),
             "groups": None if self.groups is None else self.groups._asdict(),
             "duplicates": None if self.duplicates is None else self.duplicates._asdict(),
-            "shares": [share._asdict() for share in self.shares],
+            "shares": [share._replace(label=valid_unicode(share.label))._asdict() for share in self.shares],
             "missing": {
-                part: {"count": one.count, "labels": list(one.labels)} for part, one in (self.missing or {}).items()
+                part: {"count": one.count, "labels": list(map(valid_unicode, one.labels))}
+                for part, one in (self.missing or {}).items()
             },
         }
 
@@ -180,7 +182,7 @@ def prove_split(source: Source, part: Categorical[Any] | None = None, *, same: C
     if part is None:
         part = Categorical[Any](("train",), np.zeros(len(source), dtype=np.int32))
     part = part.map(lambda one: one or "train").remove_unused_categories()
-    names = _in_order(part.categories)
+    names = parts_in_order(part.categories)
     codes = np.array([names.index(name) for name in part.categories], dtype=np.int32)[part.codes]
     sizes = np.bincount(codes, minlength=len(names))
     counts, label_names = _label_counts(source, codes, len(names))
@@ -208,7 +210,15 @@ def prove_split(source: Source, part: Categorical[Any] | None = None, *, same: C
     )
 
 
-def _in_order(parts: "tuple[str, ...]") -> list[str]:
+def part_word(part: str) -> str:
+    """What the images of a part are for."""
+    for name, word in PART_WORDS.items():
+        if name == part:
+            return word
+    return f"fold {part}"
+
+
+def parts_in_order(parts: Iterable[str]) -> list[str]:
     """The parts in the order in which they are listed; folds by their numbers."""
     order = list(PART_WORDS)
     return sorted(parts, key=lambda part: (order.index(part), 0) if part in order else (-1, int(part)))
@@ -257,18 +267,10 @@ def _missing(counts: Floats, labels: list[str], names: list[str]) -> dict[str, M
     return missing
 
 
-def _part_word(part: str) -> str:
-    """What the images of a part are for."""
-    for name, word in PART_WORDS.items():
-        if name == part:
-            return word
-    return f"fold {part}"
-
-
 def _together_text(one: Together | None, absent: str) -> str:
     if one is None:
         return absent
-    leaking = [f"{count:,} {_part_word(part)} images with one" for part, count in one.also_train.items() if count]
+    leaking = [f"{count:,} {part_word(part)} images with one" for part, count in one.also_train.items() if count]
     text = f"{one.count:,}, of which {one.divided:,} are in more than one part"
     return f"{text} ({', '.join(leaking)} that also trains)" if leaking else text
 

@@ -321,7 +321,7 @@ def _signatures(
     names: Sequence[str], labels: Codes, counts: Codes, per_unit: IndexArray
 ) -> "np.ndarray[Any, np.dtype[np.uint64]]":
     """Shape (u,): a number for each unit that is the same for units with the same labels, whatever their codes are."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    digests = b"".join(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest() for name in names)
     sums = np.zeros(len(labels) + 1, dtype=np.uint64)  # they wrap around, and their differences stay exact
     np.cumsum(np.frombuffer(digests, "<u8")[labels] * counts.astype(np.uint64), out=sums[1:])
     ends = np.cumsum(per_unit)

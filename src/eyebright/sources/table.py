@@ -31,6 +31,9 @@ from eyebright.sources.targets import CellOptions
 from eyebright.sources.text_table import Strings, TextColumn, TextTable
 from eyebright.tasks.registry import TARGET_BLOCKS
 
+ENDED_BY = "; `group='none'` ends it"
+"""What ends groups that were detected, at the end of a message."""
+
 _BY_FILES = "the names of files or folders give"
 _LONGEST_PATH = 4096  # characters; the limit of Linux, and more than those of macOS and Windows in practice
 
@@ -140,6 +143,7 @@ def source_of_table(
         names=targets.names,
         part=part,
         group=None if group_column is None else _groups(table.columns[group_column]),
+        group_name=group_column or "",
         columns=pd.DataFrame({name: to_series(column) for name, column in table.columns.items() if name not in used}),
         lines=None if table.files else table.lines,
         unused=targets.unused,
@@ -160,7 +164,8 @@ def source_of_table(
         *extension_message,
         *folder_message,
         *outside_message(folder, file_names, table),
-        *_row_messages(table, group_column, used, n_duplicates=len(source) - len(kept)),
+        *_group_messages(table, group_column, is_asked=asked.group is not None),
+        *_row_messages(table, used, n_duplicates=len(source) - len(kept)),
     ]
     return replace(kept, messages=tuple(messages))
 
@@ -190,14 +195,17 @@ def _extension_message(written_names: Strings, files: Strings) -> list[str]:
     ]
 
 
-def _row_messages(
-    table: TextTable, group_column: str | None, used: Sequence[str], *, n_duplicates: int
-) -> Iterator[str]:
-    """What groups rows, and what is ignored."""
-    if group_column:
-        yield f"images with the same cell in column '{group_column}' are one group"
-        if blank := sum(not cell or is_unknown(cell) for cell in table.columns[group_column]):
-            yield f"images without a known '{group_column}', each of which is on its own: {blank}"
+def _group_messages(table: TextTable, column: str | None, *, is_asked: bool) -> Iterator[str]:
+    """What groups rows."""
+    if column is None:
+        return
+    yield f"images with the same cell in column '{column}' are one group{'' if is_asked else ENDED_BY}"
+    if blank := sum(not cell or is_unknown(cell) for cell in table.columns[column]):
+        yield f"images without a known '{column}', each of which is on its own: {blank}"
+
+
+def _row_messages(table: TextTable, used: Sequence[str], *, n_duplicates: int) -> Iterator[str]:
+    """What is ignored."""
     if n_duplicates:
         yield f"duplicate rows (same image and target), which are ignored: {n_duplicates}"
     if table.nameless:

@@ -54,10 +54,10 @@ def read_times(source: Source, column: str) -> Times:
     dates = pd.to_datetime(pd.Series(known, dtype=object), format="ISO8601", utc=True, errors="coerce")
     seconds = ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
     numbers = np.array([float(cell) if is_number(cell) else np.nan for cell in texts.categories])
-    values = numbers if not np.isnan(numbers).all() else seconds
+    values = seconds if np.isnan(numbers).any() and not np.isnan(seconds).all() else numbers
     wrong = np.flatnonzero(np.isnan(values)[texts.codes])
     if len(wrong):
-        raise _error(source, column, int(wrong[0]), texts, is_mixed=not np.isnan(seconds[texts.codes[wrong[0]]]))
+        raise _error(source, column, int(wrong[0]), texts)
     return Times(column, values[texts.codes], texts)
 
 
@@ -80,14 +80,11 @@ def _normal(cell: str) -> str | None:
     return f"{year}-{int(month or 1):02}-{int(day or 1):02}" + (f"T{rest}" if rest else "")
 
 
-def _error(source: Source, column: str, row: int, texts: Categorical[str], *, is_mixed: bool) -> TableError:
+def _error(source: Source, column: str, row: int, texts: Categorical[str]) -> TableError:
     line = source[row].line
     place = f"image '{source.files[row]}'" if line is None else f"'{source.name}' line {line}"
     cell = texts[row]
-    if not cell:
-        problem = "there is no time"
-    elif is_mixed:
-        problem = f"'{cell}' is a date, and other cells are numbers"
-    else:
-        problem = f"'{cell}' is neither a date nor a number"
+    problem = f"'{cell}' is neither a date nor a number" if cell else "there is no time"
+    if is_number(cell):
+        problem = f"'{cell}' is a number, and other cells are dates,"
     return TableError(f"{place}: {problem} in column '{column}', which `time` names; {_EXAMPLES}")

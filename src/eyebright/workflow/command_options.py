@@ -9,7 +9,7 @@ from typing import Annotated
 
 from eyebright import _defaults
 from eyebright.workflow.option import Option, check_options, with_options_in_docstring
-from eyebright.workflow.options import DEVICE, MACHINE, PRECISIONS, TRAINING, point_pair
+from eyebright.workflow.options import DEVICE, LARGEST_SEED, MACHINE, PRECISIONS, TRAINING, point_pair
 
 
 @with_options_in_docstring
@@ -102,6 +102,56 @@ class CheckOptions:
         Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
     ] = None
     strict: Annotated[bool, Option("Exit code 1 if there is an error or a warning.")] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
+class SplitOptions:
+    """The options of ``eyebright split`` beside those of reading."""
+
+    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    out: Annotated[
+        Path | None,
+        Option("CSV file to write: a row per image with its part, its group and why.", metavar="FILE", unset="none"),
+    ] = None
+    valid_pct: Annotated[
+        float | None,
+        Option(
+            "Share of the images for validation.", at_least=0, at_most=0.9, unset=f"{_defaults.VALID_PCT}; no folds"
+        ),
+    ] = None
+    test_pct: Annotated[
+        float | None,
+        Option(
+            "Share of the images for testing, which choose nothing.",
+            at_least=0,
+            at_most=0.9,
+            unset=f"{_defaults.TEST_PCT}; 0 with `folds`, or if the data have images for testing",
+        ),
+    ] = None
+    promise_pct: Annotated[
+        float | None,
+        Option(
+            "Share of the images for statistical guarantees.",
+            at_least=0,
+            at_most=0.9,
+            unset=f"{_defaults.PROMISE_PCT} from {_defaults.PROMISE_FROM:,} images up, else 0; 0 with `folds`",
+        ),
+    ] = None
+    folds: Annotated[
+        int | None, Option("Folds of equal size instead of training and validation.", at_least=2, unset="none")
+    ] = None
+    time: Annotated[
+        str | None,
+        Option(
+            "Column with dates or numbers: the oldest images train, the newest test; a group counts by its newest.",
+            unset="at random",
+        ),
+    ] = None
+    seed: Annotated[int, Option("Seed of the split.", at_least=0, at_most=LARGEST_SEED)] = 0
 
     def __post_init__(self) -> None:
         check_options(self)

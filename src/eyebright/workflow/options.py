@@ -24,7 +24,7 @@ GROUPS = (DATA, IMAGES, TRAINING, MACHINE)
 
 THRESHOLD_METRICS = ("f1_macro", "f1_micro", "f1_samples", "hamming_loss", "accuracy_multi", "subset_accuracy")
 PRECISIONS = ("float32", "bfloat16", "float16")
-_LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
+LARGEST_SEED = 2**63 - 1  # the maximum of numpy and torch
 _SMALLEST_SIDE = 32  # pixels; the backbones divide their input by 32
 
 DEVICE = Option(
@@ -145,6 +145,16 @@ class ReadOptions:
             "parts that the data name are not used.",
             DATA,
             unset="detected",
+        ),
+    ] = None
+    valid_fold: Annotated[
+        int | None,
+        Option(
+            "Fold of the table that `split` names whose images are for validation; those of other folds are for "
+            "training.",
+            DATA,
+            at_least=0,
+            unset="none",
         ),
     ] = None
     valid: Annotated[
@@ -449,7 +459,7 @@ class Options:
             needs="is_geometric",
         ),
     ] = None
-    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=_LARGEST_SEED)] = 0
+    seed: Annotated[int, Option("Seed of the split and of training.", TRAINING, at_least=0, at_most=LARGEST_SEED)] = 0
 
     precision: Annotated[
         str,

@@ -31,6 +31,7 @@ def read(path: Path, options: ReadOptions) -> Source:
         uncertain=options.uncertain,
         group=options.group,
         split=options.split,
+        valid_fold=options.valid_fold,
         valid=options.valid,
         test=options.test,
     )

@@ -31,6 +31,7 @@ from eyebright.sources.categorical import Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
+from eyebright.sources.split_proof import prove_split
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
@@ -343,6 +344,7 @@ def _facts(
         title=f"{options.arch} on {len(source)} images",
         messages=source.messages,
         split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
+        proof=prove_split(source),
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
         normalize_by=options.normalize_by,

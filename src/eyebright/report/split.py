@@ -1,0 +1,37 @@
+"""The section of the report on the split: what is in more than one part, and the shares of labels in each part."""
+
+from eyebright.sources.split_proof import SplitProof, part_word
+from eyebright.web.blocks import Cell, Pairs, Section, Sentences, Table
+from eyebright.web.text import count_text
+
+_INTRO = (
+    "Images that belong together (a group, near-duplicates) should be in one part: a model recognises what it has seen"
+    " in training, and its score is then not that of new images."
+)
+
+
+def split_section(proof: SplitProof) -> Section:
+    """What can be counted about the split: sizes, divided groups and near-duplicates, and the shares of labels."""
+    blocks: list[Sentences | Pairs | Table] = [Pairs(proof.facts())]
+    if leaks := proof.leaks():
+        blocks.insert(0, Sentences(leaks))
+    if proof.shares:
+        parts = list(proof.images)
+        rows = [
+            [
+                Cell(share.label),
+                Cell.of(share.images),
+                *(_percent(share.shares[part]) for part in parts),
+                Cell(f"{share.deviation:.2f}", share.deviation),
+            ]
+            for share in proof.shares
+        ]
+        shown = count_text(len(rows), "label")
+        caption = f"Shares of labels: {shown}, the greatest deviation from the whole set first"
+        columns = ("label", "images", *(f"{part_word(part)}, %" for part in parts), "deviation, points")
+        blocks.append(Table(caption, columns, rows))
+    return Section("Split", "split", blocks, _INTRO)
+
+
+def _percent(share: float) -> Cell:
+    return Cell(f"{100 * share:.2f}", share)

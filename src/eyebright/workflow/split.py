@@ -1,0 +1,184 @@
+"""`make_split` and `write_split`: a part for each image, its proof, and the file that ``--split`` reads."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eyebright._defaults import PROMISE_FROM, PROMISE_PCT, TEST_PCT, VALID_PCT
+from eyebright.errors import DataError, InputError, os_reason
+from eyebright.io.atomic import write_atomically
+from eyebright.io.files import check_replaceable
+from eyebright.sources.categorical import Categorical, Codes
+from eyebright.sources.forms import FORMS
+from eyebright.sources.parts import PART_WORDS, SPLIT_COLUMNS
+from eyebright.sources.source import Source
+from eyebright.sources.split_plan import SplitPlan, plan_split
+from eyebright.sources.split_proof import SplitProof, parts_in_order, prove_split
+from eyebright.sources.times import Times, read_times
+from eyebright.workflow.command_options import SplitOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A part for each image.
+
+    Args:
+        source: the labelled images.
+        plan: the part, or the fold, of each image, and why.
+        proof: what can be counted about it.
+        messages: how the images were split, sentences for the user.
+    """
+
+    source: Source
+    plan: SplitPlan
+    proof: SplitProof
+    messages: tuple[str, ...]
+
+
+def make_split(source: Source, options: SplitOptions, *, same: Codes | None = None) -> Split:
+    """A part for each image that the data leave open; images to which they give one keep it.
+
+    Args:
+        source: the labelled images.
+        options: the shares, the folds, the seed and the column with the time.
+        same: shape (n,), the same code for images that stay together besides groups, such as near-duplicates of one
+            another; None: not known.
+
+    Raises:
+        InputError: options contradict each other or the data.
+        TableError: a cell of the column with the time is no time.
+        DataError: all images belong together, or none is left to train on.
+    """
+    shares, messages = _shares(source, options)
+    times = None if options.time is None else read_times(source, options.time)
+    plan = plan_split(source, shares, seed=options.seed, same=same, times=times)
+    proof = prove_split(source, plan.part, same=same)
+    if options.folds is None and not proof.images.get("train"):
+        raise DataError(f"nothing is left to train on: the shares are too large for {len(source):,} images")
+    messages += [*_kept_messages(plan), *_drawn_messages(source, plan, options, times), *proof.leaks()]
+    return Split(source, plan, proof, tuple(messages))
+
+
+def check_out(path: Path | None) -> None:
+    """Raises `InputError` if the file exists and holds no split; before anything is computed.
+
+    Raises:
+        InputError: it does.
+    """
+    if path is not None:
+        check_replaceable(path, (",".join(SPLIT_COLUMNS),), "split")
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Writes a row for each image: its file, its part or fold, its group and why; an older file is kept until then.
+
+    Raises:
+        InputError: the file cannot be written, or exists and holds no split.
+    """
+    check_out(path)
+
+    def write(place: Path) -> None:
+        with place.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(SPLIT_COLUMNS)
+            writer.writerows(_rows(split))
+
+    try:
+        write_atomically(path, write)
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {os_reason(error)}") from error
+
+
+def _rows(split: Split) -> Iterator[tuple[str, str, str, str]]:
+    source, plan = split.source, split.plan
+    groups: Iterable[str] = ("" for _ in source.files) if source.group is None else source.group
+    for file, part, group, why in zip(source.files, plan.part, groups, plan.why, strict=True):
+        yield str(file), part, "" if group.startswith("\0") else group, why
+
+
+def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], list[str]]:
+    """(the share of each part or fold of the images that the data leave open, messages)."""
+    _check_options(source, options)
+    held_out = {name for name in ("test", "promise") if source.part is not None and source.part.isin([name]).any()}
+    has_folds = options.folds is not None
+    is_large = len(source) >= PROMISE_FROM and not has_folds and "promise" not in held_out
+    test = (0.0 if has_folds or "test" in held_out else TEST_PCT) if options.test_pct is None else options.test_pct
+    promise = (PROMISE_PCT if is_large else 0.0) if options.promise_pct is None else options.promise_pct
+    valid = VALID_PCT if options.valid_pct is None else options.valid_pct
+    messages: list[str] = []
+    if options.promise_pct is None and promise:
+        messages.append(
+            f"there are at least {PROMISE_FROM:,} images, so {promise:.0%} are kept for guarantees (promise); "
+            "`promise_pct=0` keeps none"
+        )
+    rest = 1 - test - promise
+    if options.folds is not None:
+        shares = {str(fold): rest / options.folds for fold in range(options.folds)}
+    else:
+        shares = {"train": rest - valid, "valid": valid}
+    if min(rest, shares.get("train", rest)) <= 0:
+        raise InputError(
+            "`valid_pct`, `test_pct` and `promise_pct` must add up to less than 1: they leave nothing to train on"
+        )
+    return {**shares, **{name: share for name, share in (("promise", promise), ("test", test)) if share}}, messages
+
+
+def _check_options(source: Source, options: SplitOptions) -> None:
+    """Raises `InputError` for options that contradict each other, or the parts of the data."""
+    remedy = "leave it out, or give `split='none'`, which ignores the parts of the data"
+    if options.folds is not None:
+        for name in ("valid_pct", "time"):
+            if getattr(options, name) is not None:
+                raise InputError(f"`{name}` and `folds` exclude each other; leave one of them out")
+    elif source.split is not None:
+        for name in ("valid_pct", "test_pct", "promise_pct", "time"):
+            if getattr(options, name) is not None:
+                raise InputError(f"the data say which images are for validation, so `{name}` has no use: {remedy}")
+    for name, part in (("test_pct", "test"), ("promise_pct", "promise")):
+        if getattr(options, name) and source.part is not None and source.part.isin([part]).any():
+            raise InputError(
+                f"the data have images of the part {part}, which keep it, so `{name}` has no use: {remedy}"
+            )
+
+
+def _kept_messages(plan: SplitPlan) -> list[str]:
+    kept = _counts(plan.part[~plan.is_drawn])
+    return (
+        [f"images that keep the part that the data give them: {kept}; `split='none'` ignores these parts"]
+        if kept
+        else []
+    )
+
+
+def _drawn_messages(source: Source, plan: SplitPlan, options: SplitOptions, times: Times | None) -> list[str]:
+    """How the other images were split."""
+    drawn = _counts(plan.part[plan.is_drawn])
+    if not drawn:
+        return []
+    if times is not None:
+        return [f"split by time, column '{times.name}': {drawn}", *_ranges(plan, times)]
+    note = "" if options.folds else FORMS[source.block().form].split_note
+    return [f"split at random with seed {options.seed}: {drawn}{'; ' if note else ''}{note}"]
+
+
+def _counts(part: Categorical[str]) -> str:
+    """How many images each part or fold has; empty for no image."""
+    used = part.remove_unused_categories()
+    counts = dict(zip(used.categories, np.bincount(used.codes).tolist(), strict=True))
+    return ", ".join(
+        f"{name if name in PART_WORDS else f'fold {name}'} {counts[name]:,}" for name in parts_in_order(counts)
+    )
+
+
+def _ranges(plan: SplitPlan, times: Times) -> list[str]:
+    """The oldest and the newest of each part."""
+    ranges: list[str] = []
+    for name in parts_in_order(plan.part.categories):
+        rows = np.flatnonzero(plan.part.isin([name]) & plan.is_drawn)
+        if len(rows):
+            ends = (int(rows[times.values[rows].argmin()]), int(rows[times.values[rows].argmax()]))
+            ranges.append(f"{name}: {times.name} from {times.texts[ends[0]]} to {times.texts[ends[1]]}")
+    return ranges

@@ -12,6 +12,7 @@ from eyebright.check.separation import (
     auc_of_numbers,
     effective_counts,
     interval,
+    rank_sum_aucs,
     ranking,
 )
 
@@ -32,6 +33,19 @@ def test_aucs_of_numbers_are_those_of_scikit_learn(seed: int, n: int, levels: in
         sides = np.unique(yes[rows, label])
         expected = metrics.roc_auc_score(yes[rows, label], values[rows]) if len(sides) == 2 else 0.5
         assert found.value[label] == pytest.approx(expected)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 40), st.sampled_from([2, 5, 1000]))
+def test_aucs_of_all_properties_at_once_are_those_of_each(seed: int, n: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, levels, (3, n)).astype(float)
+    values[1, rng.random(n) < 0.3] = np.nan
+    yes = rng.random((n, 4)) < [0.0, 0.1, 0.5, 1.0]
+    rankings = [ranking(one) for one in values]
+    found = rank_sum_aucs(rankings, yes)
+    for each, aucs in zip(rankings, found, strict=True):
+        assert aucs == pytest.approx(auc_of_numbers(each, yes, ~yes).value)
+    assert rank_sum_aucs([], yes).shape == (0, 4)
 
 
 def test_variances_are_those_of_delong() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from eyebright.check.facts import FactTable, read_facts
 from eyebright.check.finding import Finding
-from eyebright.check.shortcuts import find_shortcuts, shortcut_findings
+from eyebright.check.properties import properties
+from eyebright.check.shortcuts import Shortcut, find_shortcuts, shortcut_findings
 from eyebright.sources.source import Source
 from eyebright.types import LabelSet
 from support.facts import facts_of
@@ -31,6 +32,10 @@ def found(source: Source, facts: FactTable) -> dict[str, Finding]:
     findings = shortcut_findings(source, facts)
     assert len(json.loads(json.dumps([one.to_json() for one in findings]))) == len(findings)
     return {f"{one.details['property']}: {one.labels[0]}": one for one in findings}
+
+
+def shortcuts(source: Source, facts: FactTable) -> tuple[list[Shortcut], int]:
+    return find_shortcuts(source, properties(source, facts))
 
 
 def test_a_clean_set_has_no_shortcut() -> None:
@@ -175,7 +180,7 @@ def test_a_group_that_is_a_folder_does_not_predict_its_own_images() -> None:
     files = [f"{group[i]}/{i}.jpg" for i in range(N)]
     labels = [{"sick"} if one else set[str]() for one in sick]
     grouped = source_of_labels(labels, files, group=group)
-    assert [one.property.name for one in find_shortcuts(grouped, facts_of(N))[0]] == []
+    assert [one.property.name for one in shortcuts(grouped, facts_of(N))[0]] == []
 
 
 def test_random_labels_have_no_shortcuts() -> None:
@@ -187,13 +192,13 @@ def test_random_labels_have_no_shortcuts() -> None:
         files = [f"site{rng.integers(40)}/{'abcdef'[rng.integers(6)]}{rng.integers(999):03}.jpg" for _ in range(300)]
         facts = facts_of(300, seed=seed, cameras=[f"camera {i}" for i in rng.integers(0, 60, 300)])
         labels = source_of_labels([{f"label {j}" for j in np.flatnonzero(row)} for row in cells], files)
-        claimed += len(find_shortcuts(labels, facts)[0])
+        claimed += len(shortcuts(labels, facts)[0])
     assert claimed == 0
 
 
 def test_labels_with_few_images_are_not_tried() -> None:
     few = source_of_labels([{"glasses"} if i < 9 else set[str]() for i in range(N)])
-    assert find_shortcuts(few, facts_of(N, brightness=(np.arange(N) < 9) + 0.0)) == ([], 1)
+    assert shortcuts(few, facts_of(N, brightness=(np.arange(N) < 9) + 0.0)) == ([], 1)
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
@@ -206,7 +211,7 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
         for rows in (range(N), order)
     ]
     first, second = (
-        {one.property.name: one.auc for one in find_shortcuts(each, table)[0]}
+        {one.property.name: one.auc for one in shortcuts(each, table)[0]}
         for each, table in zip(sources, (facts, shuffled), strict=True)
     )
     assert first == pytest.approx(second)
@@ -241,6 +246,6 @@ def test_planted_shortcuts_are_found_in_files(tmp_path: Path, change: str, names
         photograph(tmp_path / name, rng, change if GLASSES[i] else "")
     labelled = source(files=files)
     facts = read_facts([tmp_path / name for name in files], threads=1)
-    claims = {one.property.name for one in find_shortcuts(labelled, facts)[0] if one.label == "glasses"}
+    claims = {one.property.name for one in shortcuts(labelled, facts)[0] if one.label == "glasses"}
     assert names <= claims
     assert bool(claims) == bool(change)

@@ -1,8 +1,8 @@
 """`properties`: what is known of each image besides what it shows, and might predict its labels."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ LIMIT = 0.75
 """An AUC that a property has from which on it is a shortcut, see `eyebright.check.shortcuts`."""
 
 _LIMIT_OF_SHARPNESS = 0.8  # fur is softer than metal: in photographs of five classes the sharpness finds cats with 0.80
+_FEW = 5  # images: a category with fewer is on its own in nearly every fold
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -51,8 +52,11 @@ def properties(source: Source, facts: FactTable) -> list[Property]:
         source: the labelled images.
         facts: of the same images.
     """
-    found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source, facts)]
-    return [one for one in found if _varies(one.values)]
+    found = [*_of_pixels(facts), *_of_files(facts), *_of_names(source)]
+    found = [
+        replace(one, values=_frequent(one.values)) if isinstance(one.values, Categorical) else one for one in found
+    ]
+    return [one for one in found if _varies(one.values, facts.is_readable)]
 
 
 def folders(source: Source) -> "Categorical[str]":
@@ -126,7 +130,7 @@ def _of_files(facts: FactTable) -> Iterator[Property]:
     yield Property("camera", facts.cameras, remedy=camera)
 
 
-def _of_names(source: Source, facts: FactTable) -> Iterator[Property]:
+def _of_names(source: Source) -> Iterator[Property]:
     origin = "find out where the images of each label come from, and mix the origins, or give them as `group`"
     yield Property("folder", folders(source), remedy=origin)
     told = (
@@ -160,11 +164,18 @@ def _stems(source: Source) -> Iterator[str]:
 def _label_keys(source: Source) -> set[str]:
     if not isinstance(source.targets, Categorical):
         return set()
-    each: Callable[[Any], Any] = lambda one: (one,) if isinstance(one, str) else one
-    return {spelling_key(label) for one in source.targets.categories for label in each(one)}
+    each = ((one,) if isinstance(one, str) else one for one in source.targets.categories)
+    return {spelling_key(label) for label in set[str]().union(*each)}
 
 
-def _varies(values: "Float64[np.ndarray, 'n'] | Categorical[str]") -> bool:
+def _frequent(values: "Categorical[str]") -> "Categorical[str]":
+    """The categories, with those of few images as one, which is called ``""``: each of them says nothing."""
+    counts = np.bincount(values.codes, minlength=len(values.categories)).tolist()
+    rare = {name for name, count in zip(values.categories, counts, strict=True) if count < _FEW}
+    return values.map(lambda name: "" if name in rare else name)
+
+
+def _varies(values: "Float64[np.ndarray, 'n'] | Categorical[str]", rows: Any) -> bool:
     if isinstance(values, Categorical):
-        return len(np.unique(values.codes)) > 1
+        return len(np.unique(values.codes[rows])) > 1
     return bool(np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf))

@@ -4,6 +4,7 @@ The AUC is the probability that an image with the label has a larger value than 
 (Mann-Whitney). Many labels are computed at once from one sorting of the property.
 """
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -22,10 +23,12 @@ class Ranking(NamedTuple):
     Args:
         order: shape (m,), their indices.
         starts: shape (u,), the positions in ``order`` at which another value begins.
+        ranks: shape (n,), the rank of each image from 1 on, of equal values their mean; 0 without a value.
     """
 
     order: "np.ndarray[Any, np.dtype[np.int64]]"
     starts: "np.ndarray[Any, np.dtype[np.int64]]"
+    ranks: "np.ndarray[Any, np.dtype[np.float64]]"
 
 
 class Auc(NamedTuple):
@@ -47,8 +50,28 @@ def ranking(values: Num[np.ndarray, "n"]) -> Ranking:
     order = np.argsort(values, kind="stable")
     order = order[: len(order) - int(np.isnan(values).sum())]
     ordered = values[order]
-    is_new = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(order)]
-    return Ranking(order, np.flatnonzero(is_new))
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(order)])
+    counts = np.diff(starts, append=len(order))
+    ranks = np.zeros(len(values))
+    ranks[order] = np.repeat(starts + (counts + 1) / 2, counts)
+    return Ranking(order, starts, ranks)
+
+
+def rank_sum_aucs(rankings: Sequence[Ranking], yes: Bool[np.ndarray, "n k"]) -> Float64[np.ndarray, "p k"]:
+    """The AUC of each property for each label, all at once, from the sums of ranks; 0.5 where one side is empty.
+
+    Args:
+        rankings: of the properties.
+        yes: which images have each label; it is known for all images.
+    """
+    ranks = np.array([one.ranks for one in rankings]).reshape(-1, len(yes))
+    cells = yes.astype(np.float64)
+    has_value = ranks > 0
+    n_yes = has_value.astype(np.float64) @ cells
+    n_no = has_value.sum(axis=1)[:, None] - n_yes
+    pairs = n_yes * n_no
+    wins = ranks @ cells - n_yes * (n_yes + 1) / 2
+    return np.where(pairs > 0, wins / np.maximum(pairs, 1), 0.5)
 
 
 def auc_of_numbers(ranks: Ranking, yes: Bool[np.ndarray, "n k"], no: Bool[np.ndarray, "n k"]) -> Auc:
@@ -81,11 +104,12 @@ def auc_of_categories(
         no: which images are known not to have it.
     """
     u = int(codes.max(initial=0)) + 1
-    counts = [[_per_category(codes, cells, folds == fold, u) for cells in (yes, no)] for fold in range(N_FOLDS)]
-    all_yes, all_no = (np.sum([fold[side] for fold in counts], axis=0) for side in (0, 1))
+    keys = folds.astype(np.int64) * u + codes
+    by_fold_yes, by_fold_no = (_per_key(keys, cells, N_FOLDS * u).reshape(N_FOLDS, u, -1) for cells in (yes, no))
+    all_yes, all_no = by_fold_yes.sum(axis=0), by_fold_no.sum(axis=0)
     prior = all_yes.sum(axis=0) / np.maximum((all_yes + all_no).sum(axis=0), 1)
     pieces: list[Any] = []
-    for fold_yes, fold_no in counts:
+    for fold_yes, fold_no in zip(by_fold_yes, by_fold_no, strict=True):
         rest = all_yes + all_no - fold_yes - fold_no
         share = np.where(rest > 0, (all_yes - fold_yes + prior) / (rest + 1), prior)
         order = np.argsort(share, axis=0, kind="stable")
@@ -182,12 +206,14 @@ def _per_value(ranks: Ranking, cells: Bool[np.ndarray, "n k"]) -> Float64[np.nda
     return np.add.reduceat(ordered, ranks.starts, axis=0)
 
 
-def _per_category(codes: Any, cells: Any, rows: Any, count: int) -> Float64[np.ndarray, "u k"]:
-    """The images of some rows in each category."""
-    images, labels = np.nonzero(cells & rows[:, None])
-    k = cells.shape[1]
-    sums = np.bincount(codes[images].astype(np.int64) * k + labels, minlength=count * k)
-    return sums.reshape(count, k).astype(np.float64)
+def _per_key(keys: Any, cells: Bool[np.ndarray, "n k"], count: int) -> Float64[np.ndarray, "count k"]:
+    """The images with each key that have each label."""
+    order = np.argsort(keys, kind="stable")
+    sums = np.zeros((count, cells.shape[1]))
+    if len(order):
+        starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        sums[keys[order][starts]] = np.add.reduceat(cells[order].astype(np.float64), starts, axis=0)
+    return sums
 
 
 def _middle(counts: Any, scores: Any) -> Any:

@@ -9,7 +9,8 @@ enough images are below 0.7, and 0.80 for the sharpness, whose limit is higher.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from eyebright.check.separation import (
     auc_of_numbers,
     effective_counts,
     interval,
+    rank_sum_aucs,
     ranking,
 )
 from eyebright.check.wording import counted
@@ -88,64 +90,90 @@ def shortcut_findings(source: Source, facts: FactTable) -> list[Finding]:
         source: with labels, classes or numbers; points have no shortcuts.
         facts: of the same images.
     """
-    found, n_tests = find_shortcuts(source, facts)
+    readable = facts.is_readable
+    tried = [replace(one, values=one.values[readable]) for one in properties(source, facts)]
+    source = source.take(readable)
+    found, n_tests = find_shortcuts(source, tried)
     found.sort(key=lambda one: (-one.low, -one.auc))
     return [_finding(source, one, n_tests) for one in found[:_MOST_SHORTCUTS]]
 
 
-def find_shortcuts(source: Source, facts: FactTable) -> tuple[list[Shortcut], int]:
+def find_shortcuts(source: Source, tried: Sequence[Property]) -> tuple[list[Shortcut], int]:
     """The shortcuts, and the number of pairs of a property and a label that were tried.
 
     Args:
         source: with labels, classes or numbers.
-        facts: of the same images.
+        tried: the properties of the images.
     """
     groups = None if source.group is None else source.group.codes
-    readable = facts.is_readable
-    tried = properties(source, facts)
-    ranks = [None if isinstance(one.values, Categorical) else ranking(one.values) for one in tried]
+    numbers = {i: ranking(one.values) for i, one in enumerate(tried) if not isinstance(one.values, Categorical)}
     folds = _folds(source)
-    n_labels = sum(len(block.names) for block, _, _ in _enough(source, readable, groups))
+    answers = _answers(source)
+    n_labels = sum(len(block.names) for block, _, _ in _enough(answers, groups))
     n_tests = max(n_labels * len(tried), 1)
     found: list[Shortcut] = []
-    for block, n_yes, n_no in _enough(source, readable, groups):
-        for one, rank in zip(tried, ranks, strict=True):
-            auc = _auc(one, rank, folds, block)
-            low, high = interval(auc, n_yes, n_no, level=LEVEL / n_tests)
-            found += _above_limit(one, block, auc, low, high)
+    for block, n_yes, n_no in _enough(answers, groups):
+        candidates = _candidates(tried, numbers, block)
+        for i, one in enumerate(tried):
+            if len(labels := candidates.get(i, _all_of(block))):
+                few = _Block([block.names[j] for j in labels.tolist()], block.yes[:, labels], block.no[:, labels])
+                auc = _auc(one, numbers.get(i), folds, few)
+                low, high = interval(auc, n_yes[labels], n_no[labels], level=LEVEL / n_tests)
+                found += _above_limit(one, few, auc, low, high)
     return _without_names_of_labels(source, found), n_tests
 
 
+def _candidates(
+    tried: Sequence[Property], numbers: dict[int, Ranking], block: _Block
+) -> "dict[int, np.ndarray[Any, np.dtype[np.int64]]]":
+    """For each number the labels whose AUC is above its limit, quickly: only there the interval can be.
+
+    Labels that are unknown for some images stay candidates.
+    """
+    aucs = rank_sum_aucs(list(numbers.values()), block.yes)
+    is_partly_unknown = ~(block.yes | block.no).all(axis=0)
+    return {
+        i: np.flatnonzero((np.abs(auc - 0.5) + 0.5 > tried[i].limit) | is_partly_unknown)
+        for i, auc in zip(numbers, aucs, strict=True)
+    }
+
+
+def _all_of(block: _Block) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    return np.arange(len(block.names))
+
+
 def _enough(
-    source: Source, readable: Bool[np.ndarray, "n"], groups: "Int[np.ndarray, 'n'] | None"
+    answers: Callable[[], Iterator[_Block]], groups: "Int[np.ndarray, 'n'] | None"
 ) -> "Iterator[tuple[_Block, Any, Any]]":
     """Some labels at a time that enough images have and have not, with the numbers of independent images."""
-    for block in _answers(source):
-        yes, no = block.yes & readable[:, None], block.no & readable[:, None]
-        n_yes, n_no = effective_counts(yes, groups), effective_counts(no, groups)
+    for block in answers():
+        n_yes, n_no = effective_counts(block.yes, groups), effective_counts(block.no, groups)
         kept = np.flatnonzero((n_yes >= MIN_IMAGES) & (n_no >= MIN_IMAGES))
         if len(kept):
             names = [block.names[i] for i in kept.tolist()]
-            yield _Block(names, yes[:, kept], no[:, kept]), n_yes[kept], n_no[kept]
+            yield _Block(names, block.yes[:, kept], block.no[:, kept]), n_yes[kept], n_no[kept]
 
 
-def _answers(source: Source) -> Iterator[_Block]:
-    """Which images have a label: of two classes the first one only; a number is above its median or not."""
+def _answers(source: Source) -> Callable[[], Iterator[_Block]]:
+    """A function that yields which images have a label, some labels at a time.
+
+    Of two classes it is the first one only; a number is above its median or not.
+    """
     targets = source.targets
     if isinstance(targets, Categorical):
         cells = LabelCells.of(targets)
         if source.block().form == "class" and len(cells.names) == 2:
             cells = cells.select(np.array([0]))
-        for labels, yes, known in cells.blocks():
-            yield _Block([cells.names[i] for i in labels], yes, known & ~yes)
-    elif targets.ndim == 2 and len(targets):
-        known = ~np.isnan(targets)
-        middle = np.array(
-            [np.median(column[column == column]) if (column == column).any() else 0 for column in targets.T]
+        return lambda: (
+            _Block([cells.names[i] for i in labels], yes, known & ~yes) for labels, yes, known in cells.blocks()
         )
-        yes = known & (targets > middle)
-        numbers = source.names or tuple(f"number {i + 1}" for i in range(targets.shape[1]))
-        yield _Block([f"{name} above its median" for name in numbers], yes, known & ~yes)
+    if targets.ndim != 2 or not len(targets):
+        return lambda: iter(())
+    known = ~np.isnan(targets)
+    middle = [np.median(column[~np.isnan(column)]) if (~np.isnan(column)).any() else 0.0 for column in targets.T]
+    yes = known & (targets > np.array(middle))
+    numbers = source.names or tuple(f"number {i + 1}" for i in range(targets.shape[1]))
+    return lambda: iter([_Block([f"{name} above its median" for name in numbers], yes, known & ~yes)])
 
 
 def _folds(source: Source) -> Int[np.ndarray, "n"]:

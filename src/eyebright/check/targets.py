@@ -66,7 +66,7 @@ def number_findings(source: Source) -> list[Finding]:
     numbers = source.targets
     if not isinstance(numbers, np.ndarray) or not len(numbers):
         return []
-    known = np.asarray(~np.isnan(numbers))
+    known = np.logical_not(np.isnan(numbers))
     names = source.names or tuple(f"number {i + 1}" for i in range(numbers.shape[1]))
     columns = [numbers[known[:, i], i] for i in range(len(names))]
     constant = np.array([len(column) > 1 and _is_constant(column[:, None]) for column in columns])
@@ -87,10 +87,9 @@ def _outside(
     source: Source, points: Float64[np.ndarray, "n p 2"], names: tuple[str, ...], sizes: Int[np.ndarray, "n 2"]
 ) -> list[Finding]:
     limits = sizes[:, None, ::-1].astype(np.float64)  # width and height
+    is_sized = (sizes > 0).all(axis=1)[:, None]
     with np.errstate(invalid="ignore"):
-        outside = ((points < -_TOLERANCE) | (points > limits + _TOLERANCE)).any(axis=2) & (sizes > 0).all(axis=1)[
-            :, None
-        ]
+        outside = ((points < -_TOLERANCE) | (points > limits + _TOLERANCE)).any(axis=2) & is_sized
     if not outside.any():
         return []
     rows = np.flatnonzero(np.any(outside, axis=1))

@@ -60,8 +60,8 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "exact_duplicates",
             "warning",
             f"{counted(count, 'image')} {_are(count)} the same file as another, byte for byte "
-            f"({counted(len(groups), 'group')})",
-            "keep one of each group; the default split keeps a group on one side",
+            f"({counted(len(groups), 'group')}).",
+            "Keep one of each group; the default split keeps a group on one side.",
             count,
             groups=_files(source, groups),
         )
@@ -80,8 +80,8 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
             "near_duplicates",
             "warning",
             f"{counted(count, 'image')} {_are(count)} a copy of another: cropped a little, resized, compressed again, "
-            f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more)",
-            "keep the best of each group; the default split keeps a group on one side",
+            f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more).",
+            "Keep the best of each group; the default split keeps a group on one side.",
             count,
             groups=_files(source, groups),
             details={"pairs": [_pair(source, pair) for pair in links]},
@@ -106,9 +106,9 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "large_duplicate_groups",
             "warning",
             f"{count:,} images are in {counted(len(groups), 'group')} of nearly equal images too large for copies, "
-            f"such as frames of one film; the largest has {max(map(len, groups)):,}",
-            "say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
-            "side by itself, since it would be most of a part",
+            f"such as frames of one film; the largest has {max(map(len, groups)):,}.",
+            "Say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
+            "side by itself, since it would be most of a part.",
             count,
             groups=_files(source, groups),
         )
@@ -152,8 +152,8 @@ def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "duplicates_across_parts",
             "error",
-            f"of the images, {', '.join(named)} have a copy in another part, so that scores on them are too good",
-            "split again with `split='none'`, which keeps copies on one side; or remove the copies",
+            f"Of the images, {', '.join(named)} have a copy in another part, so that scores on them are too good.",
+            "Split again with `split='none'`, which keeps copies on one side; or remove the copies.",
             len(rows),
             files=_names(source, rows),
             groups=_files(source, [group for group in groups if chosen.intersection(group)]),
@@ -176,8 +176,8 @@ def _with_other_labels(source: Source, groups: Sequence[Group]) -> list[Finding]
         Finding(
             "duplicates_with_different_labels",
             "warning",
-            f"{counted(len(found), 'group')} of copies, {count:,} images, with different {what}",
-            f"at most one of a group is right: correct the {what}, or remove the wrong copies",
+            f"{counted(len(found), 'group')} of copies, {count:,} images, with different {what}.",
+            f"At most one of a group is right: correct the {what}, or remove the wrong copies.",
             count,
             groups=_files(source, [group for group, _ in found]),
             labels=tuple(labels),

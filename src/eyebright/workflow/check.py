@@ -10,10 +10,13 @@ from typing import Any
 from eyebright.check.copies import copy_findings
 from eyebright.check.duplicates import Duplicates, find_duplicates
 from eyebright.check.facts import FactTable, read_facts
+from eyebright.check.files import file_findings
 from eyebright.check.finding import SEVERITIES, Finding, ranked
+from eyebright.check.images import image_findings
 from eyebright.check.labels import label_findings
 from eyebright.check.reading import reading
 from eyebright.check.shortcuts import shortcut_findings
+from eyebright.check.targets import target_findings
 from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
@@ -63,7 +66,7 @@ class Check:
     def messages(self) -> list[str]:
         """The errors and warnings, a sentence each, but for what a split divides: `split_source` says that."""
         return [
-            f"{found.severity}: {found.sentence}; {found.remedy}"
+            f"{found.severity}: {found.sentence} {found.remedy}"
             for found in self.findings
             if found.severity != "note" and not found.kind.endswith("_across_parts")
         ]
@@ -109,7 +112,15 @@ def check_source(
         duplicates = find_duplicates(
             paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
         )
-        findings += [*copy_findings(source, duplicates), *shortcut_findings(source, facts)]
+        findings += [
+            *copy_findings(source, duplicates),
+            *image_findings(source, facts),
+            *shortcut_findings(source, facts),
+        ]
+    findings += [
+        *target_findings(source, None if facts is None else facts.sizes),
+        *file_findings(source, facts),
+    ]
     return Check(source, tuple(ranked(findings)), facts, duplicates)
 
 

@@ -139,7 +139,7 @@ def _table(finding: Finding) -> Table | None:
         [
             Cell(pair["files"][0]),
             Cell(pair["files"][1]),
-            Cell(f"{100 * pair['similarity']:.1f} %", 100 * pair["similarity"]),
+            Cell(f"{100 * pair['similarity']:.2f} %", 100 * pair["similarity"]),
             Cell(pair["orientation"]),
         ]
         for pair in pairs[:_LISTED]

@@ -39,10 +39,9 @@ def check(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import ReadOptions
 
     options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
-    from eyebright.check.page import check_page
     from eyebright.image.cache import ImageCache
-    from eyebright.web.page import check_page_file, write_page
-    from eyebright.workflow.check import check_json_file, check_source, write_check
+    from eyebright.web.page import check_page_file
+    from eyebright.workflow.check import check_json_file, check_source, write_check, write_check_page
     from eyebright.workflow.reading import read
 
     if options.json is not None:
@@ -66,10 +65,7 @@ def check(arguments: "CommandArguments") -> None:
         write_check(found, options.json)
         say(f"what was understood and found: {options.json}")
     if options.page is not None:
-        page = check_page(
-            source, found.findings, found.summary, worded=lambda sentence: with_option_strings(sentence, fields)
-        )
-        write_page(page, options.page, "check")
+        write_check_page(found, options.page, worded=lambda sentence: with_option_strings(sentence, fields))
         say(f"page: {options.page}")
     if options.strict and not found.is_clean:
         raise typer.Exit(1)

@@ -14,6 +14,9 @@ from eyebright.check.files import file_findings
 from eyebright.check.finding import SEVERITIES, Finding, ranked
 from eyebright.check.images import image_findings
 from eyebright.check.labels import label_findings
+from eyebright.check.overview import overview
+from eyebright.check.overview_page import overview_sections
+from eyebright.check.page import check_page
 from eyebright.check.reading import reading
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
@@ -22,6 +25,7 @@ from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
 from eyebright.sources.source import Source
+from eyebright.web.page import write_page
 
 Advance = Callable[[str, int, int], None]
 """Called with what is done (``"images"`` or ``"pairs"``), how much of it has been done, and how much there is."""
@@ -122,6 +126,22 @@ def check_source(
         *file_findings(source, facts),
     ]
     return Check(source, tuple(ranked(findings)), facts, duplicates)
+
+
+def write_check_page(check: Check, path: Path, *, worded: Callable[[str], str] = lambda text: text) -> None:
+    """Writes what was found as an HTML page with thumbnails.
+
+    Args:
+        check: what was found.
+        path: the file.
+        worded: words a message for the reader, such as with the options of the command line.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+        InputError: the file exists and is no HTML page.
+    """
+    sections = overview_sections(overview(check.source, check.facts))
+    write_page(check_page(check.source, check.findings, check.summary, overview=sections, worded=worded), path, "check")
 
 
 def _facts(paths: list[str], cache: ImageCache | None, threads: int | None, advance: Advance) -> FactTable:

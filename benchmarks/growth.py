@@ -1,6 +1,6 @@
 """How time and memory grow with rows of a table, images, epochs, readers and classes.
 
-    python benchmarks/growth.py [rows] [epochs] [memory] [classes] [--rows 1e7] [--count 1e5] [--json out.json]
+    python benchmarks/growth.py [rows] [split] [epochs] [memory] [classes] [--rows 1e7] [--count 1e5] [--json out.json]
 
 All data are generated. "exponent" is the slope of a line fitted to log(seconds) over log(size): 1 is linear growth,
 less means that constant costs still matter. Each measurement runs in a process of its own (`growth_worker.py`). Needs
@@ -23,7 +23,7 @@ import numpy as np
 WORKERS = (1, 2, 4, 8)
 CLASSES = (10, 100, 1_000)
 WARM_UP = 5  # epochs after which memory should be constant
-PARTS = ("rows", "epochs", "memory", "classes")
+PARTS = ("rows", "split", "epochs", "memory", "classes")
 
 
 def main() -> None:
@@ -38,6 +38,8 @@ def main() -> None:
     for part in arguments.parts or PARTS:
         if part == "rows":
             results[part] = rows(sizes(1e4, arguments.rows))
+        if part == "split":
+            results[part] = split(sizes(1e5, arguments.rows))
         if part == "epochs":
             results[part] = epochs(sizes(1e2, arguments.count))
         if part == "memory":
@@ -66,6 +68,21 @@ def rows(numbers: Sequence[int]) -> dict[str, Any]:
         for name, result in results.items()
     ]
     print(measure.table(columns, lines) + "\n")
+    return results
+
+
+def split(numbers: Sequence[int]) -> dict[str, Any]:
+    """What ``eyebright split`` does with a table: read, check without pixels, split, prove, write; also printed."""
+    results = {str(number): run_worker("split", "", number) for number in numbers}
+    stages = [name for name in results[str(numbers[0])] if name not in ("MB before", "MB at most")]
+    totals = [sum(result[name] for name in stages) for result in results.values()]
+    columns = ["rows", *(f"{name}, s" for name in stages), "all, s", "MB before", "peak, MB"]
+    lines = [
+        [f"{number:,}", *(result[name] for name in stages), total, result["MB before"], result["MB at most"]]
+        for number, result, total in zip(numbers, results.values(), totals, strict=True)
+    ]
+    print(measure.table(columns, lines))
+    print(f"exponent: {exponent(numbers, totals):.3f}\n")
     return results
 
 

@@ -32,6 +32,9 @@ from eyebright.tasks.image import ImageBlock
 from eyebright.tasks.multicategory import MultiCategoryBlock
 from eyebright.transforms.presets import aug_transforms
 from eyebright.transforms.spatial import Resize
+from eyebright.workflow.check import check_source
+from eyebright.workflow.command_options import SplitOptions
+from eyebright.workflow.split import make_split, write_split
 
 FILES = 20  # image files; tables of any length repeat their names
 LABELS = 20
@@ -112,6 +115,47 @@ STAGES: dict[str, Prepare] = {
 }
 
 MAX_ROWS = {"table of the command line": 1_000_000}
+
+
+# ---------------------------------------------------------------------- read, check and split a table
+
+
+def split(_: str, number: int, folder: Path) -> dict[str, float]:
+    """Seconds of each step of ``eyebright split``, and the peak memory; no image is read, and none exists.
+
+    The table has 100 labels, of which an image has up to five, and three images of each patient.
+    """
+    write_patients(folder / "labels.csv", number)
+    before = reset_peak()
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, function: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = function()
+        seconds[name] = time.perf_counter() - start
+        return result
+
+    source = timed("read", lambda: read_source(folder / "labels.csv", labels="labels", delimiter=";"))
+    timed("check without pixels", lambda: check_source(source, pixels=False))
+    options = SplitOptions(folder / "labels.csv")
+    made = timed("split and prove", lambda: make_split(source, options))
+    timed("write", lambda: write_split(made, folder / "split.csv"))
+    return {**seconds, "MB before": before, "MB at most": status("VmHWM")}
+
+
+def write_patients(path: Path, number: int) -> None:
+    """A table of images with labels and patients, written in pieces."""
+    random = np.random.default_rng(0)
+    frequencies = 1 / np.arange(1, 101) ** 0.8
+    with path.open("w") as file:
+        file.write("file,labels,patient_id\n")
+        for start in range(0, number, 100_000):
+            several = min(100_000, number - start)
+            drawn = random.choice(100, (several, 5), p=frequencies / frequencies.sum())
+            kept = random.integers(0, 6, several)
+            for i in range(several):
+                labels = ";".join(f"label{label}" for label in sorted(set(drawn[i, : kept[i]].tolist())))
+                file.write(f"images/{(start + i) // 3:08}/{start + i:08}.jpg,{labels},P{(start + i) // 3:08}\n")
 
 
 # ---------------------------------------------------------------------- images of an epoch
@@ -237,6 +281,7 @@ def status(field: str) -> float:
 
 KINDS: dict[str, Callable[[str, int, Path], Any]] = {
     "rows": rows,
+    "split": split,
     "epochs": epochs,
     "loading": loading,
     "training": training,

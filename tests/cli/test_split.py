@@ -69,7 +69,7 @@ def test_training_uses_exactly_the_parts_of_the_file_and_the_report_has_the_proo
     assert "'split.csv' gives the split: train 42, valid 12, test 6" in capsys.readouterr().out
     proof = load_manifest(model).report["split_proof"]
     assert proof["images"] == {"train": 42, "valid": 12, "test": 6}
-    assert proof["groups"] == {"count": 20, "divided": 0, "also_train": {"valid": 0, "test": 0}}
+    assert proof["groups"] == {"total": 20, "divided": 0, "also_train": {"valid": 0, "test": 0}}
     page = (model / "report.html").read_text(encoding="utf-8")
     assert "20, of which 0 are in more than one part" in page
 

@@ -48,7 +48,7 @@ def test_everything_is_counted_as_by_hand(rows: list[tuple[str | None, frozenset
     ):
         members = {code: {i for i, own in enumerate(codes) if own == code} for code in codes}
         assert found is not None
-        assert found.count == sum(len(one) >= least for one in members.values())
+        assert found.total == sum(len(one) >= least for one in members.values())
         assert found.divided == sum(len({parts[i] for i in one}) > 1 for one in members.values())
         trains = {code for code, one in members.items() if any(parts[i] == "train" for i in one)}
         for part, count in found.also_train.items():

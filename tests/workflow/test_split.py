@@ -53,7 +53,7 @@ def test_near_duplicates_stay_together_and_are_in_the_proof() -> None:
     same = np.arange(100, dtype=np.int32) // 2
     split = make_split(source_of(100), options(), same=same)
     assert split.proof.duplicates is not None
-    assert (split.proof.duplicates.count, split.proof.duplicates.divided) == (50, 0)
+    assert (split.proof.duplicates.total, split.proof.duplicates.divided) == (50, 0)
     assert split.plan.why[0] == "near-duplicate of 1.jpg; label 'a' (50 images)"
 
 

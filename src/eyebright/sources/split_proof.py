@@ -22,12 +22,12 @@ class Together(NamedTuple):
     """Images that should be in one part: groups, or sets of near-duplicates.
 
     Args:
-        count: how many groups have an image, or sets of near-duplicates at least two.
+        total: how many groups have an image, or sets of near-duplicates at least two.
         divided: how many of them have images in more than one part.
         also_train: by part, the images of it that belong together with a training image; without folds only.
     """
 
-    count: int
+    total: int
     divided: int
     also_train: Mapping[str, int]
 
@@ -54,11 +54,11 @@ class Missing(NamedTuple):
     """Labels that no image of a part has.
 
     Args:
-        count: how many they are.
+        total: how many they are.
         labels: the first of them, sorted.
     """
 
-    count: int
+    total: int
     labels: tuple[str, ...]
 
 
@@ -128,7 +128,7 @@ class SplitProof:
                 else "so the scores are too good; a random split keeps them together"
             )
             sentences.append(
-                f"{one.divided:,} of {one.count:,} {what} have images in more than one part of the split in the data"
+                f"{one.divided:,} of {one.total:,} {what} have images in more than one part of the split in the data"
                 f"{': ' if counts else ''}{', '.join(counts)}, {end}"
             )
         return sentences
@@ -141,7 +141,7 @@ class SplitProof:
             "duplicates": None if self.duplicates is None else self.duplicates._asdict(),
             "shares": [share._replace(label=valid_unicode(share.label))._asdict() for share in self.shares],
             "missing": {
-                part: {"count": one.count, "labels": list(map(valid_unicode, one.labels))}
+                part: {"total": one.total, "labels": list(map(valid_unicode, one.labels))}
                 for part, one in (self.missing or {}).items()
             },
         }
@@ -164,7 +164,7 @@ class SplitProof:
                 labels=int(data["labels"]),
                 mean_deviation=float(data["mean_deviation"]),
                 shares=tuple(LabelShare(**share) for share in data["shares"]),
-                missing={part: Missing(one["count"], tuple(one["labels"])) for part, one in data["missing"].items()},
+                missing={part: Missing(one["total"], tuple(one["labels"])) for part, one in data["missing"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"the saved proof of a split has the wrong form: {error}") from None
@@ -271,9 +271,9 @@ def _together_text(one: Together | None, absent: str) -> str:
     if one is None:
         return absent
     leaking = [f"{count:,} {part_word(part)} images with one" for part, count in one.also_train.items() if count]
-    text = f"{one.count:,}, of which {one.divided:,} are in more than one part"
+    text = f"{one.total:,}, of which {one.divided:,} are in more than one part"
     return f"{text} ({', '.join(leaking)} that also trains)" if leaking else text
 
 
 def _missing_text(missing: Missing) -> str:
-    return f"{missing.count:,}: {listing(missing.labels, limit=6)}" if missing.count > 0 else "0"
+    return f"{missing.total:,}: {listing(missing.labels, limit=6)}" if missing.total > 0 else "0"

@@ -23,7 +23,7 @@ def strata_of_points(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix
     assert isinstance(targets, np.ndarray)
     unknown = np.isnan(targets).any(axis=2)
     names = [f"point {i + 1}{UNKNOWN}" for i in range(unknown.shape[1])]
-    return LabelMatrix(names, unknown.sum(axis=1).astype(np.int32), np.nonzero(unknown)[1].astype(np.int32))
+    return LabelMatrix(names, unknown.sum(axis=1).astype(np.int32), np.argwhere(unknown)[:, 1].astype(np.int32))
 
 
 def strata_of_numbers(block: TargetBlock, targets: Targets, smallest_share: float) -> LabelMatrix:
@@ -35,10 +35,11 @@ def strata_of_numbers(block: TargetBlock, targets: Targets, smallest_share: floa
         smallest_share: of a part; strata are so large that each part has an image of each.
     """
     assert isinstance(targets, np.ndarray)
-    count = min(max(int(len(targets) * smallest_share), 1), _MAX_STRATA)
+    n, k = targets.shape
+    count = min(max(int(n * smallest_share), 1), _MAX_STRATA)
     strata = regression_strata(targets, count)
     unknown = np.isnan(targets)
-    columns = np.flatnonzero(unknown.any(axis=0) & (targets.shape[1] > 1))  # one number alone is sorted, unknown first
+    columns = np.flatnonzero(unknown.any(axis=0) & (k > 1))  # one number alone is sorted, unknown first
     names = [f"{number:09}{_NUMBERS}" for number in range(count)]
     codes = np.column_stack([strata, *(np.where(unknown[:, j], count + i, -1) for i, j in enumerate(columns.tolist()))])
     has = codes >= 0

@@ -206,7 +206,7 @@ class _Parts:
         for label in np.flatnonzero(self._has[:, 0] == 0).tolist():
             units, _ = self._units.with_label(label)
             if len(units) and not self._has[label, 0]:
-                self._move(units[np.lexsort((self._units.rank[units], self._units.sizes[units]))[0]], 0)
+                self._move(int(units[np.lexsort((self._units.rank[units], self._units.sizes[units]))[0]]), 0)
 
     def refine(self, *, keeps_labels: bool) -> None:
         """Moves and exchanges some of the units, so that labels are nearer to their shares.
@@ -242,11 +242,11 @@ class _Parts:
             wanted = float(self._shares[part]) * self._total
             while wanted and self._sizes[part] > math.ceil(_MAX_RATIO * wanted):
                 to = int(np.argmax(self._shares * self._total - self._sizes))
-                if not self._move_one(part, to, self._sizes[part] - wanted, keeps_labels=keeps_labels):
+                if not self._move_one(part, to, int(self._sizes[part]) - wanted, keeps_labels=keeps_labels):
                     break
             while wanted and self._sizes[part] < max(math.floor(wanted / _MAX_RATIO), 1):
                 source = int(np.argmax(self._sizes - self._shares * self._total))
-                missing = wanted - self._sizes[part]
+                missing = wanted - int(self._sizes[part])
                 if not self._move_one(source, part, missing, keeps_labels=keeps_labels):
                     break
 

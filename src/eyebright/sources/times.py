@@ -1,6 +1,7 @@
 """`read_times`: the times of images from a column of the label file, for a split that trains on the past."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_number
 from eyebright.sources.source import Source
 from eyebright.sources.targets import Floats
+from eyebright.tasks.base import is_missing
 
 _DATE = re.compile(r"(\d{4})(?:[-/.:](\d{1,2})(?:[-/.:](\d{1,2})(?:[ T]+(\S.*))?)?)?")
 _EXAMPLES = "write dates as 2024-05-31 or 2024-05-31T12:30, or numbers"
@@ -49,7 +51,7 @@ def read_times(source: Source, column: str) -> Times:
             f"Columns without another role: {listing(names)}" if names else "There is no column without another role"
         )
         raise InputError(f"`time`: there is no column '{column}'.{did_you_mean(column, names)} {there}")
-    texts = _cells(source.columns[column])
+    texts = _cells(source.columns[column].tolist())
     known = [_normal(cell) for cell in texts.categories]
     dates = pd.to_datetime(pd.Series(known, dtype=object), format="ISO8601", utc=True, errors="coerce")
     seconds = ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
@@ -61,10 +63,8 @@ def read_times(source: Source, column: str) -> Times:
     return Times(column, values[texts.codes], texts)
 
 
-def _cells(series: "pd.Series[Any]") -> Categorical[str]:
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(object)
-    return Categorical.of("" if pd.isna(cell) else _text(cell) for cell in series.tolist())
+def _cells(cells: Sequence[Any]) -> Categorical[str]:
+    return Categorical[str].of("" if is_missing(cell) else _text(cell) for cell in cells)
 
 
 def _text(cell: Any) -> str:

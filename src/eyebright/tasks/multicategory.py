@@ -200,8 +200,8 @@ class MultiCategoryBlock(TargetBlock):
         """The labels, and the unknown ones; of all but a few the known ones instead, which say the same."""
         unknown = value.unknown
         if isinstance(unknown, AllBut):
-            return (*sorted(value), *(f"{name}{KNOWN_NO}" for name in sorted(unknown.known - set(value))))
-        return (*sorted(value), *(f"{name}{UNKNOWN}" for name in sorted(unknown)))
+            return (*value, *(f"{name}{KNOWN_NO}" for name in unknown.known if name not in value))
+        return (*value, *(f"{name}{UNKNOWN}" for name in unknown))
 
     @property
     def label_names(self) -> tuple[str, ...]:

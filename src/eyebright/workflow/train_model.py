@@ -31,7 +31,7 @@ from eyebright.sources.categorical import Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
-from eyebright.sources.split_proof import prove_split
+from eyebright.sources.split_proof import SplitProof, prove_split
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
@@ -100,7 +100,7 @@ def train_model(
         if resume and options.minutes is not None:
             options = resumed_options(options, out / CHECKPOINT)
         size_is_open, options = options.size is None, options.with_defaults()
-        source, dls = _prepare(source, options, say)
+        source, dls, proof = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
@@ -119,7 +119,9 @@ def train_model(
                 say=say,
             )
         used = used_options(options, fine_tuned)
-        return finish(learner, source, out, options=used, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say)
+        return finish(
+            learner, source, out, options=used, proof=proof, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say
+        )
 
 
 def finish(
@@ -128,6 +130,7 @@ def finish(
     out: Path,
     *,
     options: Options,
+    proof: SplitProof | None = None,
     out_of_fold: Evaluation | None = None,
     fine_tuned: FineTuned | None = None,
     say: Say,
@@ -146,7 +149,7 @@ def finish(
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
-    facts = _facts(learner, source, options, skipped, fine_tuned)
+    facts = replace(_facts(learner, source, options, skipped, fine_tuned), proof=proof)
     learner.save_model(out, evaluation=evaluation, out_of_fold=out_of_fold, report=facts.to_json())
     learner.run.device.on_main(write)
     if out_of_fold is not None:
@@ -199,8 +202,8 @@ def _check_writable(out: Path) -> None:
         raise ArtifactError(f"cannot write to '{out}': {os_reason(error)}") from None
 
 
-def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders]:
-    """(source, loaders): the source with a split and without unreadable images, and its data loaders."""
+def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders, SplitProof]:
+    """(source, loaders, proof): the source with a split and without unreadable images, its loaders, and the split's."""
     for sentence in source.messages:
         say(sentence)
     n_printed = len(source.messages)
@@ -220,7 +223,7 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    return source, dls
+    return source, dls, prove_split(source, same=same)
 
 
 def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
@@ -344,7 +347,6 @@ def _facts(
         title=f"{options.arch} on {len(source)} images",
         messages=source.messages,
         split=[("training", str(len(dls.train_ds))), ("validation", str(len(dls.valid_ds)))],
-        proof=prove_split(source),
         skipped=list(skipped.items()),
         settings=_settings(learner, options),
         normalize_by=options.normalize_by,

@@ -287,3 +287,19 @@ def test_paths_are_inside_the_root_folder() -> None:
     given = evaluation()
     assert given.paths[0] == given.root / given.files[0]
     assert repr(given) == f"Evaluation: 6 images (valid); {given.decision.target.describe()}"
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_some_images_of_an_evaluation_are_those_images(kind: str) -> None:
+    whole = evaluation(kind)
+    rows = [4, 1, 1]
+    some = whole.take(rows)
+    assert some.files == tuple(whole.files[row] for row in rows)
+    assert torch.equal(some.outputs, whole.outputs[rows])
+    assert torch.equal(some.targets.nan_to_num(-9), whole.targets[rows].nan_to_num(-9))
+    assert torch.equal(some.sizes, whole.sizes[rows])
+    assert some.columns.equals(whole.columns)
+    with_columns = replace(whole, columns=pd.DataFrame({"site": list("abcdef")})).take(rows)
+    assert with_columns.columns["site"].tolist() == ["e", "b", "b"]
+    with pytest.raises(DataError, match="an evaluation needs an image"):
+        whole.take([])

@@ -135,6 +135,26 @@ class Evaluation:
         """The path of each image."""
         return [self.root / file for file in self.files]
 
+    def take(self, rows: Sequence[int]) -> "Evaluation":
+        """The evaluation of some of the images.
+
+        Args:
+            rows: their indices, in the order that they should have.
+
+        Raises:
+            DataError: there are none.
+        """
+        return replace(
+            self,
+            outputs=self.outputs[list(rows)],
+            targets=self.targets[list(rows)],
+            files=tuple(self.files[row] for row in rows),
+            sizes=self.sizes[list(rows)],
+            indices=tuple(self.indices[row] for row in rows) if self.indices else (),
+            warps=tuple(self.warps[row] for row in rows) if self.warps else (),
+            columns=self.columns.iloc[list(rows)].reset_index(drop=True) if len(self.columns) else self.columns,
+        )
+
     def with_decision(self, decision: Decision) -> "Evaluation":
         """The same outputs with another decision."""
         return replace(self, decision=decision)

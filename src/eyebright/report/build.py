@@ -33,9 +33,23 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
         summary=report.summary(),
         metric_rows=report.metric_rows(),
         sections=sections,
-        notices=_missing_thumbnails(sections),
+        notices=[*_without_leaks(evaluation, facts), *_missing_thumbnails(sections)],
         created=facts.created.replace("T", " ").replace("+00:00", " UTC"),
     )
+
+
+def _without_leaks(evaluation: Evaluation, facts: ReportFacts) -> list[str]:
+    """The most important score again without images that belong together with training images; a sentence."""
+    leaking = set(facts.leaking)
+    kept = [row for row, file in enumerate(evaluation.files) if file not in leaking]
+    count = len(evaluation) - len(kept)
+    if not count:
+        return []
+    which = f"{count:,} of the {len(evaluation):,} evaluated images are copies of training images, or of their groups"
+    if not kept:
+        return [f"{which}: no score here is one of new images"]
+    row = task_report(evaluation.take(kept), facts).metric_rows()[0]
+    return [f"{which}; without them: {row.line}"]
 
 
 def _training(report: TaskReport) -> list[Section]:

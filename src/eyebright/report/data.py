@@ -34,6 +34,7 @@ class ReportFacts:
         skipped: (path, reason) of each skipped image.
         settings: (name, value) pairs of the training run.
         normalize_by: two points whose distance normalises the errors; None for the diagonal of the image.
+        leaking: evaluated images that belong together with a training image, as the evaluation names them.
         fine_tuning: what fine-tuning added to the frozen model, as a sentence; empty if nothing was compared.
         frozen_scores: the validation scores of the frozen model, by the names of the history; empty without one.
         history: one row per epoch: ``epoch``, ``train_loss``, ``valid_loss``, metrics, ``seconds``.
@@ -49,6 +50,7 @@ class ReportFacts:
     settings: Sequence[Pair] = ()
     normalize_by: Pair | None = None
     fine_tuning: str = ""
+    leaking: Sequence[str] = ()
     frozen_scores: Mapping[str, float] = field(default_factory=dict[str, float])
     history: Sequence[Mapping[str, float]] = ()
     versions: Sequence[Pair] = ()
@@ -66,6 +68,7 @@ class ReportFacts:
             # The key of saved folders, older than the name of the option.
             "normalise_by": None if self.normalize_by is None else list(self.normalize_by),
             "fine_tuning": _utf8(self.fine_tuning),
+            "leaking": list(map(_utf8, self.leaking)),
             "frozen_scores": dict(self.frozen_scores),
         }
 
@@ -87,6 +90,7 @@ class ReportFacts:
                 settings=_pairs(data.get("settings")),
                 normalize_by=None if points is None else _pair(points),
                 fine_tuning=str(data.get("fine_tuning", "")),
+                leaking=[str(file) for file in data.get("leaking") or ()],
                 frozen_scores={
                     str(name): math.nan if value is None else float(value)  # JSON has no NaN
                     for name, value in _items(data.get("frozen_scores"))

@@ -210,6 +210,23 @@ def prove_split(source: Source, part: Categorical[Any] | None = None, *, same: C
     )
 
 
+def leaking_rows(source: Source, *, same: Codes | None = None) -> list[int]:
+    """The images of other parts that belong together with a training image: of one group, or near-duplicates.
+
+    Args:
+        source: with parts; without parts there are none.
+        same: shape (n,), as in `prove_split`; None: near-duplicates are not known.
+    """
+    if source.part is None:
+        return []
+    trains = source.part.isin([None, "train"])
+    leaks = np.zeros(len(source), dtype=np.bool_)
+    for codes in (None if source.group is None else source.group.codes, same):
+        if codes is not None:
+            leaks |= ~trains & np.isin(codes, codes[trains])
+    return np.flatnonzero(leaks).tolist()
+
+
 def part_word(part: str) -> str:
     """What the images of a part are for."""
     for name, word in PART_WORDS.items():

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eyebright._defaults import IMAGE_SIZE
 from eyebright.data.dataloaders import DataLoaders
 from eyebright.errors import ArtifactError, EyebrightError, ImageError, InputError, listing, os_reason
@@ -31,7 +33,8 @@ from eyebright.sources.categorical import Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
-from eyebright.sources.split_proof import SplitProof, prove_split
+from eyebright.sources.split_proof import leaking_rows, prove_split
+from eyebright.sources.together import joined
 from eyebright.train.device import is_main_process
 from eyebright.train.observers.history import write_history
 from eyebright.train.options import TrainingOptions
@@ -100,13 +103,13 @@ def train_model(
         if resume and options.minutes is not None:
             options = resumed_options(options, out / CHECKPOINT)
         size_is_open, options = options.size is None, options.with_defaults()
-        source, dls, proof = _prepare(source, options, say)
+        source, dls, same = _prepare(source, options, say)
         learner = _make_learner(dls, options, say)
         budget = None if options.minutes is None else TimeBudget.after_start(options.minutes, started)
         if budget is not None:
             options = _fit_size(learner, source, options, budget, size_is_open=size_is_open, say=say)
         say(augmentation_message(learner.dls.target, options))
-        groups = None if source.group is None else source.group.codes.tolist()
+        groups = _groups(source, same)
         with _said_if_it_fails(learner, say):
             out_of_fold = None if options.folds is None else learner.out_of_fold(options.folds, groups=groups)
             fine_tuned = fit(
@@ -120,7 +123,7 @@ def train_model(
             )
         used = used_options(options, fine_tuned)
         return finish(
-            learner, source, out, options=used, proof=proof, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say
+            learner, source, out, options=used, same=same, out_of_fold=out_of_fold, fine_tuned=fine_tuned, say=say
         )
 
 
@@ -130,7 +133,7 @@ def finish(
     out: Path,
     *,
     options: Options,
-    proof: SplitProof | None = None,
+    same: Codes | None = None,
     out_of_fold: Evaluation | None = None,
     fine_tuned: FineTuned | None = None,
     say: Say,
@@ -149,7 +152,12 @@ def finish(
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
-    facts = replace(_facts(learner, source, options, skipped, fine_tuned), proof=proof)
+    leaking = {str(source[row].path) for row in leaking_rows(source, same=same)}
+    facts = replace(
+        _facts(learner, source, options, skipped, fine_tuned),
+        proof=prove_split(source, same=same),
+        leaking=[file for file, path in zip(evaluation.files, evaluation.paths, strict=True) if str(path) in leaking],
+    )
     learner.save_model(out, evaluation=evaluation, out_of_fold=out_of_fold, report=facts.to_json())
     learner.run.device.on_main(write)
     if out_of_fold is not None:
@@ -202,8 +210,11 @@ def _check_writable(out: Path) -> None:
         raise ArtifactError(f"cannot write to '{out}': {os_reason(error)}") from None
 
 
-def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders, SplitProof]:
-    """(source, loaders, proof): the source with a split and without unreadable images, its loaders, and the split's."""
+def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLoaders, Codes | None]:
+    """(source, loaders, same): the source with a split and without unreadable images, its data loaders, duplicates.
+
+    ``same`` has the same code for images that are duplicates; it is None without a check.
+    """
     for sentence in source.messages:
         say(sentence)
     n_printed = len(source.messages)
@@ -223,7 +234,7 @@ def _prepare(source: Source, options: Options, say: Say) -> tuple[Source, DataLo
     if constant:
         say(f"the same in every training image, so that it cannot be learnt: {listing(constant)}")
     say(f"{len(dls.train_ds)} images for training, {len(dls.valid_ds)} for validation, {dls.bs} in a batch")
-    return source, dls, prove_split(source, same=same)
+    return source, dls, same
 
 
 def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
@@ -232,6 +243,13 @@ def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
     found = check_source(source, cache=cache)
     assert found.duplicates is not None
     return source.with_messages(*found.messages()), found.duplicates.codes()
+
+
+def _groups(source: Source, same: Codes | None) -> list[int] | None:
+    """The group of each image: those of one group of the data, and duplicates, are together. None without any."""
+    copies = None if same is None or len(np.unique(same)) == len(same) else same
+    together = [codes for codes in (None if source.group is None else source.group.codes, copies) if codes is not None]
+    return joined(together, len(source)).tolist() if together else None
 
 
 def _fit_size(

@@ -11,6 +11,7 @@ from eyebright.sources.read import read_source
 from support.containers import png, write_tar
 from support.label_files import images, parts, write_text
 from support.learners import TINY_ARCH, use_random_weights
+from support.photographs import copy_of, photograph, saved
 
 FAST = ["--arch", TINY_ARCH, "--size", "32", "--epochs", "1", "--bs", "4", "--device", "cpu", "--quiet"]
 
@@ -33,7 +34,7 @@ def split(path: Path, *options: str) -> int:
 
 def test_a_row_for_each_image_says_its_part_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = patients(tmp_path), tmp_path / "split.csv"
-    assert split(path, "--out", str(out)) == 0
+    assert split(path, "--out", str(out), "--no-pixels") == 0
     assert out.read_text(encoding="utf-8").splitlines()[0] == "file,split,group,why"
     found = rows(out)
     assert [row["file"] for row in found] == [f"{i:02}.png" for i in range(60)]
@@ -172,3 +173,20 @@ def test_options_that_do_not_fit_are_an_error(
 ) -> None:
     assert split(patients(tmp_path), *options) == 2
     assert message in capsys.readouterr().err
+
+
+def test_copies_of_an_image_stay_in_one_part_and_train_uses_exactly_that_split(tmp_path: Path) -> None:
+    originals = {f"{i:02}.jpg": photograph(i, (96, 120)) for i in range(40)}
+    copies = {f"copy{i:02}.jpg": copy_of(originals[f"{i:02}.jpg"], i) for i in range(16)}
+    saved(tmp_path / "photos", originals | copies)
+    lines = [f"{name},{'even' if int(name[-6:-4]) % 2 == 0 else 'odd'}" for name in (*originals, *copies)]
+    path, out = write_text(tmp_path / "labels.csv", "\n".join(["file,labels", *lines]) + "\n"), tmp_path / "split.csv"
+    assert split(path, "--out", str(out)) == 0
+    part = {row["file"]: row["split"] for row in rows(out)}
+    why = {row["file"]: row["why"] for row in rows(out)}
+    together = [name for name in copies if f"near-duplicate of {name[4:]}" in why[name] or name in why[name[4:]]]
+    assert len(together) >= 15
+    assert all(part[name] == part[name[4:]] for name in together)
+    source = read_source(path, images=tmp_path / "photos", split=str(out))
+    assert source.part is not None
+    assert dict(zip(map(str, source.files), source.part, strict=True)) == part

@@ -1,17 +1,16 @@
 """``eyebright check``: says what is understood of labelled images and what is wrong with them, before any training."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 from eyebright.cli.output import say
+from eyebright.cli.progress import reading_progress
 
 if TYPE_CHECKING:
     from eyebright.check.finding import Finding
     from eyebright.cli.command import CommandArguments
-    from eyebright.workflow.check import Advance
 
 _SHOWN = 3  # files or groups of files that are printed of a finding
 
@@ -52,7 +51,7 @@ def check(arguments: "CommandArguments") -> None:
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in source.messages:
         say(with_option_strings(sentence, fields))
-    with _progress() as advance:
+    with reading_progress() as advance:
         found = check_source(
             source, pixels=options.pixels, cache=ImageCache.from_option(options.cache), advance=advance
         )
@@ -84,26 +83,3 @@ def finding_lines(finding: "Finding") -> list[str]:
 
 def _more(items: "Sequence[object]") -> str:
     return f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
-
-
-@contextmanager
-def _progress() -> "Generator[Advance, None, None]":
-    """A progress bar with the rate, on a terminal; removed at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    words = {"images": "reading images", "pairs": "comparing pairs"}
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn())
-    rate = TextColumn("{task.fields[rate]}")
-    with Progress(
-        *columns, rate, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        tasks = {what: bar.add_task(text, total=None, visible=False, rate="") for what, text in words.items()}
-
-        def advance(what: str, done: int, total: int) -> None:
-            task = tasks[what]
-            speed = next((each.speed for each in bar.tasks if each.id == task), None)
-            bar.update(task, completed=done, total=total, visible=True, rate=f"{speed or 0:,.0f}/s")
-
-        yield advance

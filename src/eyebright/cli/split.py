@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from eyebright.cli.output import say
+from eyebright.cli.progress import reading_progress
 
 if TYPE_CHECKING:
     from eyebright.cli.command import CommandArguments
@@ -17,7 +18,7 @@ def option_classes() -> tuple[type, ...]:
 
 
 def split(arguments: "CommandArguments") -> None:
-    """Split labelled images into training, validation and test sets so that no group is in two of them.
+    """Split labelled images into training, validation and test sets: no group and no copy of an image is in two.
 
     \b
     Examples:
@@ -31,12 +32,18 @@ def split(arguments: "CommandArguments") -> None:
     from eyebright.workflow.options import ReadOptions
 
     options, given = arguments.parse(SplitOptions), arguments.parse(ReadOptions)
+    from eyebright.image.cache import ImageCache
+    from eyebright.workflow.check import same_images
     from eyebright.workflow.reading import read
     from eyebright.workflow.split import check_out, make_split, write_split
 
     check_out(options.out)
     source = read(options.source, given)
-    found = make_split(source, options)
+    same = None
+    if options.pixels:
+        with reading_progress() as advance:
+            same = same_images(source, cache=ImageCache.from_option(options.cache), advance=advance)
+    found = make_split(source, options, same=same)
     fields = [field for cls in option_classes() for field in option_fields(cls)]
     for sentence in (*source.messages, *found.messages):
         say(with_option_strings(sentence, fields))

@@ -23,6 +23,7 @@ from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
 from eyebright.io.files import check_replaceable
+from eyebright.sources.categorical import Codes
 from eyebright.sources.source import Source
 from eyebright.web.page import write_page
 
@@ -110,11 +111,7 @@ def check_source(
     facts = duplicates = None
     findings: list[Finding] = []
     if pixels and len(source):
-        paths = [str(source.root / file) for file in source.files]
-        facts = _facts(paths, cache, threads, advance)
-        duplicates = find_duplicates(
-            paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
-        )
+        facts, duplicates = _facts_and_duplicates(source, cache, threads, advance)
         findings += [
             *copy_findings(source, duplicates),
             *image_findings(source, facts),
@@ -141,6 +138,35 @@ def write_check_page(check: Check, path: Path, *, worded: Callable[[str], str] =
     """
     sections = overview_sections(overview(check.source, check.facts))
     write_page(check_page(check.source, check.findings, check.summary, overview=sections, worded=worded), path, "check")
+
+
+def same_images(
+    source: Source,
+    *,
+    cache: ImageCache | None = None,
+    threads: int | None = None,
+    advance: Advance = lambda _what, _done, _total: None,
+) -> Codes:
+    """Shape (n,): a code for each image, equal for those that are the same image, see `Duplicates.codes`.
+
+    Args:
+        source: the labelled images.
+        cache: keeps what is read of each image; None: nothing is kept.
+        threads: number of images that are read in parallel; None: the number of CPUs.
+        advance: called as the images are read and compared.
+    """
+    _, duplicates = _facts_and_duplicates(source, cache, threads, advance)
+    return duplicates.codes()
+
+
+def _facts_and_duplicates(
+    source: Source, cache: ImageCache | None, threads: int | None, advance: Advance
+) -> tuple[FactTable, Duplicates]:
+    paths = [str(source.root / file) for file in source.files]
+    facts = _facts(paths, cache, threads, advance)
+    return facts, find_duplicates(
+        paths, facts, threads=threads, advance=lambda done, total: advance("pairs", done, total)
+    )
 
 
 def _facts(paths: list[str], cache: ImageCache | None, threads: int | None, advance: Advance) -> FactTable:

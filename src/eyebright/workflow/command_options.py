@@ -152,6 +152,12 @@ class SplitOptions:
         ),
     ] = None
     seed: Annotated[int, Option("Seed of the split.", at_least=0, at_most=LARGEST_SEED)] = 0
+    pixels: Annotated[
+        bool, Option("Read the images, to keep near-duplicates in one part; without it, only groups are kept whole.")
+    ] = True
+    cache: Annotated[
+        Path | None, Option("Folder that keeps what was read of each image; training can share it.", unset="none")
+    ] = None
 
     def __post_init__(self) -> None:
         check_options(self)

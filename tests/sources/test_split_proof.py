@@ -115,5 +115,5 @@ def test_folds_are_listed_by_their_numbers() -> None:
     numbers = Source("regression", Path(), strings([f"{i}" for i in range(24)]), np.zeros((24, 1)))
     proof = prove_split(numbers, Categorical.of([str(i % 12) for i in range(24)]))
     assert list(proof.images) == [str(i) for i in range(12)]
-    assert proof.facts()[:2] == [("fold 0", "2 images"), ("fold 1", "2 images")]
+    assert proof.sizes()[:2] == [("fold 0", "2 images"), ("fold 1", "2 images")]
     assert (proof.labels, proof.shares, proof.is_clean) == (0, (), True)

@@ -12,7 +12,7 @@ _INTRO = (
 
 def split_section(proof: SplitProof) -> Section:
     """What can be counted about the split: sizes, divided groups and near-duplicates, and the shares of labels."""
-    blocks: list[Sentences | Pairs | Table] = [Pairs(proof.facts())]
+    blocks: list[Sentences | Pairs | Table] = [Pairs([*proof.sizes(), *proof.facts()])]
     if leaks := proof.leaks():
         blocks.insert(0, Sentences(leaks))
     if proof.shares:

@@ -15,6 +15,7 @@ from eyebright.sources.source import Source
 from eyebright.sources.strata import is_label
 from eyebright.sources.targets import Floats
 
+_MOST_SHOWN = 6  # labels, in a fact
 _MOST_LABELS = 20  # that are listed, those with the greatest deviation
 
 
@@ -90,11 +91,16 @@ class SplitProof:
         """True if no group and no set of near-duplicates that is known is in more than one part."""
         return not any(one is not None and one.divided for one in (self.groups, self.duplicates))
 
+    def sizes(self) -> list[tuple[str, str]]:
+        """(part or fold, images) pairs for a table."""
+        return [(part_word(part), f"{count:,} images") for part, count in self.images.items()]
+
     def facts(self) -> list[tuple[str, str]]:
-        """(what, how much) pairs for a table."""
-        facts = [(part_word(part), f"{count:,} images") for part, count in self.images.items()]
-        facts.append(("groups", _together_text(self.groups, "the data have none")))
-        facts.append(("near-duplicates", _together_text(self.duplicates, "not looked for")))
+        """(what was counted, how much) pairs for a table."""
+        facts = [
+            ("groups", _together_text(self.groups, "the data have none")),
+            ("near-duplicates", _together_text(self.duplicates, "not looked for")),
+        ]
         if self.shares:
             worst = self.shares[0]
             facts.append(
@@ -293,4 +299,5 @@ def _together_text(one: Together | None, absent: str) -> str:
 
 
 def _missing_text(missing: Missing) -> str:
-    return f"{missing.total:,}: {listing(missing.labels, limit=6)}" if missing.total > 0 else "0"
+    shown = listing(missing.labels[:_MOST_SHOWN])
+    return shown if missing.total <= _MOST_SHOWN else f"{missing.total:,}, such as {shown}"

@@ -87,7 +87,7 @@ def _outside(
     source: Source, points: Float64[np.ndarray, "n p 2"], names: tuple[str, ...], sizes: Int[np.ndarray, "n 2"]
 ) -> list[Finding]:
     limits = sizes[:, None, ::-1].astype(np.float64)  # width and height
-    is_sized = (sizes > 0).all(axis=1)[:, None]
+    is_sized = np.all(sizes > 0, axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         outside = ((points < -_TOLERANCE) | (points > limits + _TOLERANCE)).any(axis=2) & is_sized
     if not outside.any():

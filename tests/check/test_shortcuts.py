@@ -106,6 +106,16 @@ def test_folders_and_files_that_are_called_after_their_class_are_no_shortcut() -
     assert found(source_of_classes(classes, other), facts_of(N)) == {}
 
 
+def test_a_folder_of_several_class_folders_is_no_shortcut_and_one_that_mixes_classes_is() -> None:
+    breeds = ["poodle", "persian", "siamese", "sphynx"]
+    classes = [breeds[i % 4] for i in range(N)]
+    above = [f"{'dogs' if name == 'poodle' else 'cats'}/{name}/{i}.jpg" for i, name in enumerate(classes)]
+    sick = [("sick", "sicker")[i // 4 % 2] if i % 4 < 2 else "well" for i in range(N)]
+    assert found(source_of_classes(classes, above), facts_of(N)) == {}
+    sites = [f"site{i % 4 // 2}/{i}.jpg" for i in range(N)]
+    assert list(found(source_of_classes(sick, sites), facts_of(N))) == ["folder: well"]
+
+
 def test_a_folder_inside_of_a_class_folder_is_a_shortcut() -> None:
     classes = ["cat" if one else "dog" for one in GLASSES]
     files = [

@@ -111,9 +111,10 @@ def _labels_of_all(cells: LabelCells, yes: Any, known: Any) -> list[Finding]:
 
 
 def _rare_labels(cells: LabelCells, yes: Any) -> list[Finding]:
-    labels = sorted(_names(cells, (yes > 0) & (yes < FEW_IMAGES)), key=lambda label: yes[cells.names.index(label)])
-    if not labels:
+    rare = np.flatnonzero((yes > 0) & (yes < FEW_IMAGES))
+    if not len(rare):
         return []
+    labels = [cells.names[i] for i in rare[np.argsort(yes[rare], kind="stable")].tolist()]
     counts = _by_name(cells, yes, labels)
     alone = sum(count == 1 for count in counts.values())
     single = f"; {counted(alone, 'label')} of them with a single image cannot be trained and scored" if alone else ""
@@ -249,7 +250,7 @@ def _by_name(cells: LabelCells, counts: Any, labels: list[str]) -> dict[str, int
 
 
 def _images_with(cells: LabelCells, labels: list[str]) -> Mask:
-    wanted = np.isin(cells.yes.labels, [cells.names.index(label) for label in labels])
+    wanted = np.isin(np.array(cells.names), labels)[cells.yes.labels]
     has = np.zeros(cells.n_sets, dtype=np.bool_)
     has[cells.yes.sets[wanted]] = True
     return has[cells.codes]

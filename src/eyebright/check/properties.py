@@ -70,6 +70,14 @@ def folders(source: Source) -> "Categorical[str]":
     return Categorical.of(str(file).rpartition("/")[0] for file in source.files).map(first)
 
 
+def in_class_folders(source: Source) -> bool:
+    """Whether most images lie in a folder that is called after a label."""
+    labels = _label_keys(source)
+    folder = Categorical.of(str(file).rpartition("/")[0] for file in source.files)
+    is_named = [any(spelling_key(name) in labels for name in path.split("/")) for path in folder.categories]
+    return 2 * int(np.array(is_named, dtype=np.bool_)[folder.codes].sum()) > len(source)
+
+
 def name_prefixes(source: Source) -> "Categorical[str]":
     """The letters with which the name of each file begins, in lower case."""
     return Categorical.of(_BEGIN.match(stem)[0].strip("_-. ").casefold() for stem in _stems(source))  # type: ignore[index]

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int
 from eyebright.check.facts import FactTable
 from eyebright.check.finding import Finding
 from eyebright.check.label_cells import LabelCells
-from eyebright.check.properties import LIMIT, Property, name_prefixes, properties
+from eyebright.check.properties import LIMIT, Property, in_class_folders, name_prefixes, properties
 from eyebright.check.separation import (
     N_FOLDS,
     Auc,
@@ -164,6 +164,9 @@ def _answers(source: Source) -> Callable[[], Iterator[_Block]]:
         cells = LabelCells.of(targets)
         if source.block().form == "class" and len(cells.names) == 2:
             cells = cells.select(np.array([0]))
+        yes, unknown = cells.counts()
+        no = len(source) - yes - unknown
+        cells = cells.select(np.flatnonzero((yes >= MIN_IMAGES) & (no >= MIN_IMAGES)))
         return lambda: (
             _Block([cells.names[i] for i in labels], yes, known & ~yes) for labels, yes, known in cells.blocks()
         )
@@ -204,11 +207,11 @@ def _above_limit(one: Property, block: _Block, auc: Auc, low: Any, high: Any) ->
 
 
 def _without_names_of_labels(source: Source, found: list[Shortcut]) -> list[Shortcut]:
-    """Without what is the label itself: folders and files that are called after it."""
+    """Without what is the label itself: folders and files that are called after it, and folders of several classes."""
     if not any(_is_name(one) for one in found):
         return found
     named = _share_of_named(source) >= _NAMED
-    return [one for one in found if not (_is_name(one) and (named or _is_one_to_one(source, one.property)))]
+    return [one for one in found if not (_is_name(one) and (named or _is_name_of_classes(source, one.property)))]
 
 
 def _is_name(one: Shortcut) -> bool:
@@ -234,13 +237,19 @@ def _share_of_named(source: Source) -> float:
     return n_named / max(n_labelled, 1)
 
 
-def _is_one_to_one(source: Source, one: Property) -> bool:
-    """Whether each of three or more categories is one class, and each class one category: then they are its names."""
+def _is_name_of_classes(source: Source, one: Property) -> bool:
+    """Whether a category is a name for a class, or for a group of classes whose folders lie in it.
+
+    It is where each of three or more categories is one class, and each class one category; and where each class has one
+    folder, which lies in one that is called something else, as in ``dogs/poodle/1.jpg``.
+    """
     if not isinstance(one.values, Categorical) or not isinstance(source.targets, Categorical):
         return False
     values, targets = one.values.remove_unused_categories(), source.targets.remove_unused_categories()
     n_pairs = len(np.unique(values.codes.astype(np.int64) * len(targets.categories) + targets.codes))
-    return n_pairs == len(values.categories) == len(targets.categories) > 2
+    if n_pairs != len(targets.categories) or n_pairs < 3:
+        return False
+    return n_pairs == len(values.categories) or (one.name == "folder" and in_class_folders(source))
 
 
 def _finding(source: Source, one: Shortcut, n_tests: int) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from eyebright._system.signals import EXIT_CODE_INTERRUPTED, interrupt_on_sigterm
-from eyebright.cli import check, predict, report, split, train
+from eyebright.cli import check, convert, predict, report, split, train
 from eyebright.cli.output import say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ COMMANDS = {
     "train": (train.train, train.option_classes),
     "check": (check.check, check.option_classes),
     "split": (split.split, split.option_classes),
+    "convert": (convert.convert, convert.option_classes),
     "report": (report.report, report.option_classes),
     "predict": (predict.predict, predict.option_classes),
 }

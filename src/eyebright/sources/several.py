@@ -1,13 +1,14 @@
 """`read_several`: several label files of one format in a folder, such as one for each part, as one `Source`."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from eyebright.errors import InputError
+from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.part_names import name_of_file, parts_of_files
@@ -41,6 +42,10 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
     Raises:
         InputError: they are of different kinds.
     """
+    order = tuple(dict.fromkeys(name for source in sources for name in source.names))
+    absent = [f"{name}: no {listing(set(order) - set(one.names))}, unknown there" for one, name in
+              zip(sources, names, strict=True) if one.names and set(order) - set(one.names)]  # fmt: skip
+    sources = [_in_order(source, order) for source in sources]
     first = sources[0]
     for source, name in zip(sources, names, strict=True):
         if (source.kind, source.names) != (first.kind, first.names):
@@ -65,10 +70,20 @@ def joined(sources: Sequence[Source], request: ReadRequest, names: Sequence[str]
         unused=tuple(sorted({label for source in sources for label in source.unused} - used)),
         messages=(
             *(f"{name}: {message}" for source, name in zip(sources, names, strict=True) for message in source.messages),
+            *absent,
             *([] if part is None else part_messages(part, origin=origin)),
         ),
     )
     return without_duplicates(result)
+
+
+def _in_order(source: Source, order: tuple[str, ...]) -> Source:
+    """The source with its points or numbers in this order; those that it does not have are unknown."""
+    if not source.names or source.names == order or not isinstance(source.targets, np.ndarray):
+        return source
+    targets = np.full((len(source), len(order), *source.targets.shape[2:]), np.nan)
+    targets[:, [order.index(name) for name in source.names]] = source.targets
+    return replace(source, targets=targets, names=order)
 
 
 def _joined_targets(targets: Sequence[Targets]) -> Targets:

@@ -165,6 +165,19 @@ class SplitOptions:
 
 @with_options_in_docstring
 @dataclass(frozen=True)
+class ConvertOptions:
+    """The options of ``eyebright convert`` beside those of reading."""
+
+    source: Annotated[Path, Option("A file with labels, or a folder of images.", positional=True)]
+    out: Annotated[Path, Option("File or folder to write; it must not exist.")]
+    to: Annotated[str, Option("Format to write.", choices=("csv", "parquet", "coco", "labelstudio", "folders"))] = "csv"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@with_options_in_docstring
+@dataclass(frozen=True)
 class ReportOptions:
     """The options of ``eyebright report``."""
 

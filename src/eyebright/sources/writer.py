@@ -1,0 +1,108 @@
+"""`Writer`: one format that labelled images are written in; `check_writable` says what it cannot hold.
+
+A new format is one file in `eyebright.sources.writers` with a `Writer`, and one entry in `WRITERS`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eyebright.errors import InputError, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.source import Source
+from eyebright.tasks.base import TargetForm
+
+ReadBack = Mapping[str, Any]
+"""The arguments of `read_source`, beside the path and ``images``, with which what was written is read."""
+
+_WORDS: dict[TargetForm, str] = {"labels": "labels", "class": "classes", "points": "points", "numbers": "numbers"}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One format that labelled images are written in.
+
+    Args:
+        name: for the option ``to``.
+        title: what it is called, for messages.
+        forms: of the targets that it can hold.
+        write: writes a source to a path, a new file or folder, and says how it is read.
+        holds_unknown: whether it can hold unknown labels and numbers.
+        holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
+        holds_columns: whether it can hold groups, weights and other columns.
+        suffix: of its file; empty for a folder.
+    """
+
+    name: str
+    title: str
+    forms: frozenset[TargetForm]
+    write: Callable[[Source, Path], ReadBack]
+    holds_unknown: bool = False
+    holds_parts: bool = False
+    holds_columns: bool = False
+    suffix: str = ""
+
+
+def check_writable(source: Source, writer: Writer) -> list[str]:
+    """What will not be in the file, sentences for the user.
+
+    Raises:
+        InputError: the format cannot hold these targets, or unknown ones, so that what is read back would be wrong.
+    """
+    form = source.block().form
+    if form not in writer.forms:
+        held = listing([_WORDS[one] for one in writer.forms])
+        raise InputError(
+            f"{writer.title} cannot hold {_WORDS[form]}, only {held}; `to='csv'` and `to='parquet'` hold all"
+        )
+    unknown = 0 if form == "points" else count_unknown(source)  # where there are points, they may be left out
+    if unknown and not writer.holds_unknown:
+        raise InputError(
+            f"{writer.title} cannot hold unknown {_WORDS[form]}, of which there are {unknown:,}: they would be read as "
+            "no; `to='csv'` and `to='parquet'` keep them"
+        )
+    lost: list[str] = []
+    if kind_option(source) != form:
+        lost.append(f"what kind of {_WORDS[form]} they are; `kind='{kind_option(source)}'` says it again")
+    if not writer.holds_columns:
+        if source.group is not None:
+            lost.append("the group of each image")
+        if source.weight is not None:
+            lost.append("the weight of each image")
+        if len(source.columns.columns):
+            lost.append(f"the columns {listing(map(str, source.columns.columns))}")
+    if source.left_out:
+        lost.append(f"{len(source.left_out):,} images that are left out of the data")
+    return [f"{writer.title} does not hold: {one}" for one in lost]
+
+
+def count_unknown(source: Source) -> int:
+    """How many labels of images, points or numbers are unknown."""
+    if not isinstance(source.targets, Categorical):
+        cells = np.isnan(source.targets)
+        return int(cells.any(axis=2).sum() if cells.ndim == 3 else cells.sum())
+    counts = [0 if isinstance(one, str) else len(one.unknown) for one in source.targets.categories]
+    return int(np.array(counts, dtype=np.int64)[source.targets.codes].sum()) if counts else 0
+
+
+def kind_option(source: Source) -> str:
+    """The value of the option ``kind`` with which these targets are read."""
+    block = source.block()
+    return block.also_called or block.form
+
+
+def labels_of(target: Any) -> list[str]:
+    """The labels of an image, sorted; its class as the only one."""
+    return [target] if isinstance(target, str) else sorted(target)
+
+
+def vocabulary(source: Source) -> list[str]:
+    """All labels or classes: those that images have, those that are unknown of some, and those that are declared."""
+    assert isinstance(source.targets, Categorical)
+    names = set(source.unused)
+    for one in source.targets.categories:
+        names |= {one} if isinstance(one, str) else set(one) | set(one.unknown)
+    return sorted(names)

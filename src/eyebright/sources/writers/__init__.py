@@ -1,0 +1,1 @@
+"""Label files that are written: one file for each format, each takes a `Source`."""

@@ -1,0 +1,164 @@
+"""What is written in another format is read back as it was, wherever the format can hold it."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from eyebright.errors import InputError
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.convert import WRITERS, convert_source
+from eyebright.sources.read import read_source
+from eyebright.sources.source import Source
+from eyebright.sources.writer import count_unknown
+from eyebright.types import LabelSet
+from support.sources import source_of_classes, source_of_labels, source_of_numbers, source_of_points
+
+FILES = ["a/1.png", "a/2.png", "b/1.png", "c d/ö.png", "5.png", "6.png"]
+PARTS = ["train", "train", "valid", None, "test", "train"]
+NAN = float("nan")
+WORDS = st.text("ab;|/, ö", min_size=1, max_size=4).map(lambda text: " ".join(f"x{text}".split()))
+
+LABELS = [["cat", "dog"], [], ["dog"], ["cat", "grey wolf"], ["dog"], ["cat"]]
+UNKNOWN = [LabelSet(["cat"], unknown=["dog"]), LabelSet(unknown=["cat", "dog"]), *map(LabelSet, LABELS[2:])]
+POINTS = [[[1.5, 2], [30.25, 11]], [[0, 0], [40, 30]], [[NAN, NAN], [3, 4]], *[[[5, 6], [7, 8.125]]] * 3]
+NUMBERS = [[1.5, -2e9], [0, NAN], [1e-9, 3], [4, 5], [6, 7], [8, 9]]
+
+SOURCES: Mapping[str, Source] = {
+    "labels": source_of_labels(LABELS, FILES),
+    "one label each": source_of_labels([["cat"], ["dog"]] * 3, FILES),
+    "unknown labels": source_of_labels(UNKNOWN, FILES),
+    "classes": source_of_classes(["cat", "dog", "cat", "wolf", "dog", "cat"], FILES),
+    "points": source_of_points(POINTS, FILES, names=("left eye", "right eye"), mirror=(1, 0)),
+    "points without names": source_of_points(POINTS, FILES),
+    "numbers": source_of_numbers(NUMBERS, FILES, names=("width", "height")),
+}
+REFUSED = {
+    ("labels", "folders"), ("one label each", "folders"), ("unknown labels", "folders"), ("unknown labels", "coco"),
+    ("points", "folders"), ("points without names", "folders"),
+    ("numbers", "folders"), ("numbers", "coco"), ("numbers", "labelstudio"),
+}  # fmt: skip
+
+
+def on_disk(source: Source, folder: Path, **changes: Any) -> Source:
+    """The source with images of 40 x 30 pixels, each another, in a folder."""
+    for number, file in enumerate(map(str, source.files)):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (40, 30), (number, 0, 0)).save(folder / file)
+    return replace(source, root=folder, **changes)
+
+
+def content(source: Source) -> dict[Any, tuple[Any, Any]]:
+    """The target and the part of each image, by its first pixel, which no format changes."""
+    result: dict[Any, tuple[Any, Any]] = {}
+    for row in source:
+        with PIL.Image.open(row.path) as image:
+            key = image.getpixel((0, 0))
+        target = row.target
+        if isinstance(target, np.ndarray):
+            target = np.round(target, 9).tolist()
+        elif not isinstance(target, str):
+            target = (sorted(target), sorted(target.unknown))
+        result[key] = (str(target), row.part or "train")
+    return result
+
+
+def without_parts(found: dict[Any, tuple[Any, Any]]) -> dict[Any, Any]:
+    return {key: target for key, (target, _) in found.items()}
+
+
+@pytest.mark.parametrize("has_parts", [False, True])
+@pytest.mark.parametrize("to", WRITERS)
+@pytest.mark.parametrize("kind", SOURCES)
+def test_every_format_gives_back_what_it_holds_or_refuses_it(
+    kind: str, to: str, has_parts: bool, tmp_path: Path
+) -> None:
+    source = on_disk(SOURCES[kind], tmp_path / "images", part=Categorical.of(PARTS) if has_parts else None)
+    out = tmp_path / f"out{WRITERS[to].suffix}"
+    if (kind, to) in REFUSED:
+        with pytest.raises(InputError, match=r"cannot hold .*`to='csv'` and `to='parquet'`"):
+            convert_source(source, to, out)
+        assert not out.exists()
+        return
+    converted = convert_source(source, to, out)
+    again = read_source(converted.path, **converted.read_options)
+    assert again.kind == source.kind
+    expected, found = content(source), content(again)
+    assert found == expected if has_parts else without_parts(found) == without_parts(expected)
+    assert (again.split is not None) == has_parts
+    if source.names and to != "folders":
+        assert again.names == source.names
+        assert again.mirror == source.mirror
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet"])
+def test_tables_keep_groups_and_other_columns_and_others_say_that_they_do_not(to: str, tmp_path: Path) -> None:
+    columns = pd.DataFrame({"site": ["x", "y"] * 3, "age": [1, 2, 3, 4, 5, 6]})
+    group = Categorical.of(["p1", "p1", "p2", "\0alone", "p2", "p3"])
+    source = on_disk(SOURCES["labels"], tmp_path / "images", columns=columns, group=group)
+    converted = convert_source(source, to, tmp_path / f"t.{to}")
+    again = read_source(converted.path, **converted.read_options)
+    assert converted.messages == ()
+    assert again.columns["site"].tolist() == columns["site"].tolist()
+    assert list(map(int, again.columns["age"])) == columns["age"].tolist()
+    assert again.group is not None
+    assert [name for name in again.group if not name.startswith("\0")] == ["p1", "p1", "p2", "p2", "p3"]
+    messages = convert_source(source, "coco", tmp_path / "c.json").messages
+    assert "COCO does not hold: the group of each image" in messages
+    assert "COCO does not hold: the columns 'site', 'age'" in messages
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sets(WORDS), min_size=2, max_size=6).filter(any))
+def test_labels_with_delimiters_in_them_come_back_from_csv(labels: list[set[str]]) -> None:
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = on_disk(source_of_labels(labels, FILES[: len(labels)]), Path(folder) / "images")
+        converted = convert_source(source, "csv", Path(folder) / "t.csv")
+        again = read_source(converted.path, **converted.read_options)
+        assert [set(target) for target in again.targets] == labels
+
+
+def test_a_path_that_exists_and_an_unknown_format_are_refused(tmp_path: Path) -> None:
+    source = on_disk(SOURCES["labels"], tmp_path / "images")
+    (tmp_path / "t.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"'.*t\.csv' exists; choose another `out`"):
+        convert_source(source, "csv", tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "mine"
+    with pytest.raises(InputError, match=r"there is no such format\. Did you mean 'coco'"):
+        convert_source(source, "cocoo", tmp_path / "x.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "t.csv"]
+
+
+def test_two_images_of_one_name_and_class_both_arrive(tmp_path: Path) -> None:
+    source = on_disk(
+        source_of_classes(["cat"] * 3 + ["dog"] * 3, ["a/1.png", "b/1.png", "c/1.png", *FILES[3:]]), tmp_path / "i"
+    )
+    converted = convert_source(source, "folders", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "cat").iterdir()) == ["1.png", "b_1.png", "c_1.png"]
+    assert without_parts(content(read_source(converted.path))) == without_parts(content(source))
+
+
+def test_a_class_that_is_no_folder_and_a_missing_image_leave_nothing_behind(tmp_path: Path) -> None:
+    source = on_disk(source_of_classes(["a/b", "dog"] * 3, FILES), tmp_path / "images")
+    with pytest.raises(InputError, match="class 'a/b' cannot be the name of a folder"):
+        convert_source(source, "folders", tmp_path / "out")
+    source = on_disk(SOURCES["classes"], tmp_path / "images")
+    (tmp_path / "images" / FILES[2]).unlink()
+    with pytest.raises(InputError, match=r"cannot copy '.*b/1\.png': No such file"):
+        convert_source(source, "folders", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_unknown_cells_are_counted_by_image_and_label() -> None:
+    assert count_unknown(SOURCES["unknown labels"]) == 3
+    assert count_unknown(SOURCES["points"]) == 1
+    assert count_unknown(SOURCES["numbers"]) == 1
+    assert count_unknown(SOURCES["classes"]) == 0

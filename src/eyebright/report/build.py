@@ -7,6 +7,7 @@ from eyebright.evaluation.evaluation import Evaluation
 from eyebright.report.data import ReportData, ReportFacts, TaskReport
 from eyebright.report.history import history_section
 from eyebright.report.kinds import task_report
+from eyebright.report.slices import slices_section
 from eyebright.report.split import split_section
 from eyebright.web.blocks import Cell, Gallery, Pairs, Section, Sentences, Table
 from eyebright.web.text import count_text
@@ -27,7 +28,7 @@ def build_report(evaluation: Evaluation, facts: ReportFacts) -> ReportData:
     """
     evaluation.check_finite()
     report = task_report(evaluation, facts)
-    sections = [*report.sections(), *_training(report), *_origin(facts)]
+    sections = [*report.sections(), *slices_section(evaluation), *_training(report), *_origin(facts)]
     return ReportData(
         title=facts.title,
         summary=report.summary(),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from eyebright._defaults import IMAGE_SIZE
 from eyebright.data.dataloaders import DataLoaders
@@ -29,7 +30,7 @@ from eyebright.models.architectures import architecture_name
 from eyebright.models.weights import declared_licence
 from eyebright.report.data import ReportFacts
 from eyebright.report.kinds import check_normalize_by, task_report
-from eyebright.sources.categorical import Codes
+from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.headers import readable
 from eyebright.sources.source import Source
 from eyebright.sources.source_split import split_source
@@ -66,6 +67,7 @@ from eyebright.workflow.time_budget import (
 )
 
 CHECKPOINT = "checkpoint.safetensors"
+_CAMERA = "camera"  # the column with maker and model, where EXIF data name several
 _NOT_LEARNED = ("profile", "progress")  # options that do not change the model
 
 
@@ -241,8 +243,18 @@ def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
     """(source, same): the source with what was found as messages, and the same code for images that are duplicates."""
     cache = None if options.cache == "memory" else ImageCache.from_option(options.cache)
     found = check_source(source, cache=cache)
+    assert found.facts is not None
     assert found.duplicates is not None
+    source = _with_cameras(source, found.facts.cameras)
     return source.with_messages(*found.messages()), found.duplicates.codes()
+
+
+def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:
+    """The source with a column of the cameras, for scores of each, if there are several."""
+    if _CAMERA in source.columns or len({name for name in cameras.categories if name}) < 2:
+        return source
+    columns = pd.DataFrame(index=range(len(source))) if source.columns.empty else source.columns
+    return replace(source, columns=columns.assign(**{_CAMERA: list(cameras)}))
 
 
 def _groups(source: Source, same: Codes | None) -> list[int] | None:

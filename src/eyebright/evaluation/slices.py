@@ -1,0 +1,169 @@
+"""`find_slices`: scores of parts of the evaluated images, such as those of one camera or one site.
+
+A slice is compared with all other images. The difference is judged by a z test with standard errors from the bootstrap
+(Efron & Tibshirani, 1993, An Introduction to the Bootstrap, chapter 6). With many slices some are worse by chance, so
+p-values are corrected for the number of slices (Holm, 1979, Scandinavian Journal of Statistics 6:65).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.intervals import Interval, percentile_intervals
+from eyebright.evaluation.label_intervals import resampled_average_precisions
+from eyebright.evaluation.metric_value import affordable_resamples, metric_input, metric_value
+from eyebright.metrics.labels import mean_ap
+from eyebright.metrics.meter import Metric
+
+MOST_VALUES = 20
+"""Different values of a column whose images are slices; more would be slices of few images."""
+
+LEAST_IMAGES = 10
+"""Images of a slice, and of all others."""
+
+MOST_SLICES = 100
+
+_RESAMPLES = 400
+_LEVEL = 0.95
+IMAGE_SIZE = "size of the image"
+FILE_TYPE = "type of the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some of the evaluated images, and how they are scored.
+
+    Args:
+        column: the column of the data, or a property of the images.
+        value: what these images have in it.
+        count: number of images.
+        score: of them.
+        interval: the 95 % bootstrap interval of the score.
+        others: the score of all other images.
+        p_value: of the difference, two-sided, corrected for the number of slices; NaN if it cannot be computed.
+        is_worse: whether the score is worse than that of the others.
+    """
+
+    column: str
+    value: str
+    count: int
+    score: float
+    interval: Interval
+    others: float
+    p_value: float
+    is_worse: bool
+
+
+def find_slices(evaluation: Evaluation, metric: Metric | None = None) -> list[Slice]:
+    """The slices of an evaluation by its columns with few values and by the sizes and types of the images.
+
+    Those that are worse than the others come first, the surest difference before.
+
+    Args:
+        evaluation: the outputs.
+        metric: the metric; None: the most important one of the kind.
+
+    Raises:
+        InputError: the metric takes the logits of points.
+    """
+    metric = metric or evaluation.decision.target.metrics()[0]
+    if evaluation.not_finite:
+        return []
+    found = [one for name, column in _columns(evaluation) for one in _members(name, column)][:MOST_SLICES]
+    if not found:
+        return []
+    whole_error = _standard_error(_resampled(evaluation, metric))
+    slices = [_slice(evaluation, metric, whole_error, *one) for one in found]
+    corrected = holm([one.p_value for one in slices])
+    slices = [replace(one, p_value=p) for one, p in zip(slices, corrected, strict=True)]
+    return sorted(slices, key=lambda one: (not one.is_worse, one.p_value if one.p_value == one.p_value else 1.0))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p-values; NaN stays NaN and counts for no test."""
+    values = np.array(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    factors = len(order) - np.arange(len(order))
+    values[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0) if len(order) else []
+    return values.tolist()
+
+
+def _columns(evaluation: Evaluation) -> list[tuple[str, Sequence[Any]]]:
+    """(name, value of each image) of what the images can be sliced by."""
+    columns = [
+        (str(evaluation.columns.columns[i]), evaluation.columns.iloc[:, i].tolist()) for i in _column_range(evaluation)
+    ]
+    areas = evaluation.sizes.double().prod(dim=1) / 1e6
+    low, high = torch.quantile(areas, torch.tensor([1 / 3, 2 / 3], dtype=torch.float64)).tolist()
+    if low < high:
+        words = (
+            f"up to {low:.2g} megapixels",
+            f"{low:.2g} to {high:.2g} megapixels",
+            f"more than {high:.2g} megapixels",
+        )
+        columns.append((IMAGE_SIZE, [words[int(area > low) + int(area > high)] for area in areas.tolist()]))
+    return [*columns, (FILE_TYPE, [PurePath(file).suffix.lower() for file in evaluation.files])]
+
+
+def _column_range(evaluation: Evaluation) -> range:
+    return range(evaluation.columns.shape[1] if len(evaluation.columns) else 0)
+
+
+def _members(name: str, column: Sequence[Any]) -> list[tuple[str, str, list[int]]]:
+    """(column, value, rows) of each slice."""
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(column):
+        if not pd.isna(value) and value != "":
+            rows.setdefault(str(value), []).append(row)
+            if len(rows) > MOST_VALUES:
+                return []
+    if len(rows) < 2:
+        return []
+    enough = [
+        (name, value, each) for value, each in rows.items() if LEAST_IMAGES <= len(each) <= len(column) - LEAST_IMAGES
+    ]
+    is_halved = len(rows) == 2 and sum(map(len, rows.values())) == len(column)
+    return enough[:1] if is_halved else enough  # the second of two is the others of the first
+
+
+def _slice(evaluation: Evaluation, metric: Metric, whole_error: float, name: str, value: str, rows: list[int]) -> Slice:
+    inside = evaluation.take(rows)
+    chosen = np.zeros(len(evaluation), dtype=np.bool_)
+    chosen[rows] = True
+    others = evaluation.take(np.flatnonzero(~chosen).tolist())
+    score, rest = metric_value(inside, metric), metric_value(others, metric)
+    values = _resampled(inside, metric)
+    error = _standard_error(values)
+    # The error of the others is nearly that of all images, which is computed once.
+    error_of_rest = whole_error * math.sqrt(len(evaluation) / len(others))
+    both = math.hypot(error, error_of_rest)
+    p_value = 2 * (1 - NormalDist().cdf(abs(score - rest) / both)) if both > 0 else math.nan
+    interval = percentile_intervals(values[:, None], _LEVEL, [score])[0]
+    is_worse = score < rest if metric.higher_is_better else score > rest
+    return Slice(name, value, len(rows), score, interval, rest, p_value, is_worse)
+
+
+def _resampled(evaluation: Evaluation, metric: Metric) -> Float[np.ndarray, "s"]:
+    """The metric on bootstrap resamples of the images."""
+    given, targets = metric_input(evaluation, metric), evaluation.targets
+    count = min(affordable_resamples(given.numel()), _RESAMPLES)
+    if metric is mean_ap:
+        return resampled_average_precisions(given, targets, n_resamples=count, seed=0).nanmean(dim=1).numpy()
+    generator = np.random.default_rng(0)
+    rows = [torch.from_numpy(generator.integers(len(given), size=len(given))) for _ in range(count)]
+    return np.array([float(metric(given[row], targets[row])) for row in rows])
+
+
+def _standard_error(values: Float[np.ndarray, "s"]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.std(ddof=1)) if len(known) > 1 else math.nan

@@ -1,0 +1,39 @@
+"""The section of the report on slices: scores by the columns of the data, and by sizes and types of the images."""
+
+from eyebright.evaluation.evaluation import Evaluation
+from eyebright.evaluation.slices import LEAST_IMAGES, MOST_VALUES, find_slices
+from eyebright.metrics.labels import mean_ap
+from eyebright.web.blocks import Cell, Section, Table
+from eyebright.web.text import number_text
+
+_SURE = 0.05
+
+
+def slices_section(evaluation: Evaluation) -> list[Section]:
+    """The section; none where no column has slices of enough images."""
+    metric = evaluation.decision.target.metrics()[0]
+    slices = find_slices(evaluation, metric)
+    if not slices:
+        return []
+    worse = sum(one.is_worse and one.p_value < _SURE for one in slices)
+    intro = (
+        f"{metric.display_name} of images that have one value in a column of the data, beside all other images; the"
+        f" worst first. Columns with 2 to {MOST_VALUES} values, slices of {LEAST_IMAGES} images and more. P-values are"
+        f" corrected for the {len(slices):,} slices (Holm): {worse or 'none'} of them"
+        f" {'are' if worse > 1 else 'is'} surely worse (p < {_SURE})."
+    )
+    if metric is mean_ap:
+        intro += " mAP is lower where fewer images have a label, whatever the model does."
+    rows = [
+        [
+            Cell(f"{one.column}: {one.value}"),
+            Cell.of(one.count),
+            Cell(number_text(one.score), one.score),
+            Cell(f"{number_text(one.interval.low)} to {number_text(one.interval.high)}"),
+            Cell(number_text(one.others), one.others),
+            Cell(number_text(one.p_value), one.p_value),
+        ]
+        for one in slices
+    ]
+    columns = ("slice", "images", metric.display_name, "95 % CI", "all others", "p, corrected")
+    return [Section("Slices", "slices", [Table("Scores of slices", columns, rows)], intro)]

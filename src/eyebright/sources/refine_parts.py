@@ -12,7 +12,7 @@ from eyebright.sources.indices import IndexArray
 from eyebright.sources.targets import Floats
 
 _MOST_STEPS = 2_000
-_COMPARED = 24  # units of each part of which each pair is compared
+_COMPARED = 96  # units of each part of which each pair is compared
 _TRIED = 50  # units, the best first, some of which may not leave their part
 _LEAST_GAIN = 1e-9
 _SIZE_WEIGHT = 2.0  # of the sizes of parts, where a label has 1

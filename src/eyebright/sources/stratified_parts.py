@@ -195,11 +195,11 @@ class _Parts:
         for count in np.unique(counts)[::-1].tolist():
             same = units[counts == count]
             if label == NO_LABEL:
-                wanted = self._shares * self._total - self._sizes
-            else:
-                lacks = self._shares * self._sizes.sum() - self._sizes  # of the items that are assigned
-                wanted = self._lacks[label] + np.clip(lacks, -count, count)
-            self._assign(same, _interleaved(_apportioned(wanted, self._shares, len(same))), label)
+                wanted, favoured = self._shares * self._total - self._sizes, np.zeros_like(self._shares)
+            else:  # of the items that are assigned, a part lacks some; they decide how this label is rounded
+                lacking = self._shares * self._sizes.sum() - self._sizes
+                wanted, favoured = self._lacks[label], np.clip(lacking / count, -1, 1)
+            self._assign(same, _interleaved(_apportioned(wanted, self._shares, favoured, len(same))), label)
 
     def keep_labels(self) -> None:
         """Each label without an item in the first part gets one: its smallest unit."""
@@ -335,14 +335,22 @@ def _ranges(starts: IndexArray, counts: IndexArray) -> IndexArray:
     return positions
 
 
-def _apportioned(wanted: Floats, shares: Floats, count: int) -> IndexArray:
-    """How many of ``count`` units each part gets, in proportion to what it wants, by largest remainders."""
+def _apportioned(wanted: Floats, shares: Floats, favoured: Floats, count: int) -> IndexArray:
+    """How many of ``count`` units each part gets: in proportion to what it wants, rounded down or up.
+
+    Args:
+        wanted: what each part lacks; no more if it is negative.
+        shares: what they want if none lacks anything.
+        favoured: is added to the remainders, of which the largest are rounded up.
+        count: the number of units.
+    """
     weights = np.maximum(wanted, 0.0)
     weights = weights if weights.sum() > 0 else shares
     exact = np.round(weights * (count / weights.sum()), 9)  # ties do not depend on rounding
     whole = np.floor(exact).astype(np.int64)
-    remainders = np.argsort(whole - exact, kind="stable")
-    whole[remainders[: count - int(whole.sum())]] += 1
+    remainders = exact - whole
+    order = np.argsort(np.where(remainders > 0, -np.round(remainders + favoured, 9), np.inf), kind="stable")
+    whole[order[: count - int(whole.sum())]] += 1
     return whole
 
 

@@ -30,8 +30,9 @@ def overview_sections(overview: Mapping[str, Any]) -> list[Section]:
     if overview.get("labels"):
         sections.append(Section("Labels", "labels", _labels(overview), _labels_intro(overview)))
     if targets := overview.get("targets"):
-        charts = [_chart(one["name"], one, "images") for one in targets if one.get("edges")]
-        table = Table("Targets", ("target", "known", "min", "median", "max"), [_target_row(one) for one in targets])
+        charts = [_chart(name, one, "images") for name, one in targets.items() if one.get("edges")]
+        columns = ("target", "known", "min", "median", "max")
+        table = Table("Values of each target", columns, [_target_row(name, one) for name, one in targets.items()])
         sections.append(Section("Targets", "targets", [table, Charts(charts[:12], small=True)]))
     if "pixels" in overview:
         sections.append(Section("Images", "images", _images(overview)))
@@ -62,7 +63,9 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
         for one in labels[:_MOST_LABELS]
     ]
     caption = (
-        "Labels" if len(labels) <= _MOST_LABELS else f"The {_MOST_LABELS:,} of {len(labels):,} labels with most images"
+        "Images of each label"
+        if len(labels) <= _MOST_LABELS
+        else f"The {_MOST_LABELS:,} of {len(labels):,} labels with most images"
     )
     blocks: list[Any] = [Table(caption, columns, rows)]
     if together := overview.get("together"):
@@ -75,10 +78,10 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
     return blocks
 
 
-def _target_row(one: Mapping[str, Any]) -> list[Cell]:
+def _target_row(target: str, one: Mapping[str, Any]) -> list[Cell]:
     known = int(one["known"])
     quantiles = [Cell.of(float(one[name]), decimals=2) if known else Cell("-") for name in ("min", "median", "max")]
-    return [Cell(one["name"]), Cell.of(known), *quantiles]
+    return [Cell(target), Cell.of(known), *quantiles]
 
 
 def _images(overview: Mapping[str, Any]) -> list[Any]:

@@ -100,6 +100,14 @@ def test_each_image_is_in_one_fold_and_folds_are_alike() -> None:
     }
 
 
+@given(st.lists(st.frozensets(st.sampled_from("abcd")), min_size=20, max_size=80), st.integers(0, 9))
+def test_each_part_has_about_its_share_of_the_images(labels: list[frozenset[str]], seed: int) -> None:
+    several = labels * 2  # no label is on one image only
+    counts = Counter(plan_split(source_of(several), SHARES, seed=seed).part)
+    for part, share in SHARES.items():
+        assert share * len(several) / 1.3 - 1 <= counts[part] <= share * len(several) * 1.3 + 1
+
+
 def test_more_folds_than_units_are_an_error() -> None:
     with pytest.raises(InputError, match="`folds` must be from 2 to the number of images, 3; got 4"):
         plan_split(source_of(["a"] * 3), dict.fromkeys("0123", 0.25))

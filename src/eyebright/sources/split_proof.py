@@ -293,6 +293,8 @@ def _missing(counts: Floats, labels: list[str], names: list[str]) -> dict[str, M
 def _together_text(one: Together | None, absent: str) -> str:
     if one is None:
         return absent
+    if not one.total:
+        return "none"
     leaking = [f"{count:,} {part_word(part)} images with one" for part, count in one.also_train.items() if count]
     text = f"{one.total:,}, of which {one.divided:,} are in more than one part"
     return f"{text} ({', '.join(leaking)} that also trains)" if leaking else text

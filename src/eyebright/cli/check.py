@@ -35,7 +35,7 @@ def check(arguments: "CommandArguments") -> None:
     from eyebright.cli.option_strings import with_option_strings
     from eyebright.workflow.command_options import CheckOptions
     from eyebright.workflow.option import option_fields
-    from eyebright.workflow.options import ReadOptions
+    from eyebright.workflow.options import Options, ReadOptions
 
     options, given = arguments.parse(CheckOptions), arguments.parse(ReadOptions)
     from eyebright.image.cache import ImageCache
@@ -48,7 +48,8 @@ def check(arguments: "CommandArguments") -> None:
     if options.page is not None:
         check_page_file(options.page, "check")
     source = read(options.source, given)
-    fields = [field for cls in option_classes() for field in option_fields(cls)]
+    # Remedies name options of training, too.
+    fields = [field for cls in (*option_classes(), Options) for field in option_fields(cls)]
     for sentence in source.messages:
         say(with_option_strings(sentence, fields))
     with reading_progress() as advance:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eyebright.check.copies import copy_findings, leaking_images
+from eyebright.check.copies import copy_findings, group_findings, leaking_images
 from eyebright.check.duplicates import DuplicatePair, Duplicates
 from eyebright.sources.source import Source
 from eyebright.types import LabelSet
@@ -82,3 +82,17 @@ def test_copies_in_one_part_leak_nothing_and_neither_do_those_of_a_set_without_p
     assert "duplicates_across_parts" not in kinds(labelled(parts="ttvvxx"), pairs((0, 1), (2, 3), (4, 5)))
     assert leaking_images(labelled(), [(0, 1)]) == {}
     assert "duplicates_across_parts" not in kinds(labelled(parts="tttttt"), pairs((0, 1)))
+
+
+def test_groups_that_the_split_of_the_data_divides_are_an_error() -> None:
+    part = ["train", "valid", "train", "test", "valid", "train"]
+    group = ["p1", "p1", "p2", "p3", "p4", "p2"]
+    divided = source_of_labels([["a"], ["b"]] * 3, part=part, group=group)
+    [finding] = group_findings(divided)
+    assert finding.severity == "error"
+    assert finding.files == ("1.jpg",)
+    assert finding.groups == (("0.jpg", "1.jpg"),)
+    assert "1 of 4 groups have images in several parts: 1 of the 2 for validation" in finding.sentence
+    assert group_findings(source_of_labels([["a"], ["b"]] * 3, part=part, group=list("abcdef"))) == []
+    assert group_findings(source_of_labels([["a"], ["b"]] * 3, group=group)) == []
+    assert group_findings(source_of_labels([["a"], ["b"]] * 3, part=part)) == []

@@ -1,6 +1,6 @@
 """`copy_findings`: duplicates in labelled images, and what is wrong with them: other labels, or another part."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,28 +136,62 @@ def leaking_images(source: Source, groups: Iterable[Group]) -> dict[str, list[in
     return {part: sorted(rows) for part, rows in leaking.items()}
 
 
+def _is_split(source: Source) -> bool:
+    return source.split is not None or (source.part is not None and bool(source.part.isin(HELD_OUT).any()))
+
+
+def _named(source: Source, leaking: Mapping[str, Sequence[int]]) -> str:
+    """How many images of each part leak: ``"5 of the 29 for validation"``."""
+    assert source.part is not None
+    words: dict[str, str] = {**PART_WORDS}
+    counts = {part: int(source.part.isin([part]).sum()) for part in leaking}
+    return ", ".join(f"{len(rows):,} of the {counts[part]:,} for {words[part]}" for part, rows in leaking.items())
+
+
 def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
-    if source.split is None and (source.part is None or not source.part.isin(HELD_OUT).any()):
+    if source.part is None or not _is_split(source):
         return []
     leaking = leaking_images(source, groups)
     if not leaking:
         return []
-    assert source.part is not None
-    words: dict[str, str] = {**PART_WORDS}
-    counts = {part: int(source.part.isin([part]).sum()) for part in leaking}
-    named = [f"{len(rows):,} of the {counts[part]:,} for {words[part]}" for part, rows in leaking.items()]
     rows = sorted(row for several in leaking.values() for row in several)
     chosen = set(rows)
     return [
         Finding(
             "duplicates_across_parts",
             "error",
-            f"Of the images, {', '.join(named)} have a copy in another part, so that scores on them are too good.",
+            f"Of the images, {_named(source, leaking)} have a copy in another part: scores on them are too good.",
             "Split again with `split='none'`, which keeps copies on one side; or remove the copies.",
             len(rows),
             files=_names(source, rows),
             groups=_files(source, [group for group in groups if chosen.intersection(group)]),
             details={part: list(_names(source, rows)) for part, rows in leaking.items()},
+        )
+    ]
+
+
+def group_findings(source: Source) -> list[Finding]:
+    """Images of one group, such as a patient, that the split of the data divides; kind ``groups_across_parts``."""
+    if source.group is None or source.part is None or not _is_split(source):
+        return []
+    rows: dict[int, list[int]] = {}
+    for row, code in enumerate(source.group.codes.tolist()):
+        rows.setdefault(code, []).append(row)
+    groups = [tuple(group) for group in rows.values() if len({source.part[row] or "train" for row in group}) > 1]
+    if not groups:
+        return []
+    leaking = leaking_images(source, groups)
+    count = sum(map(len, leaking.values()))
+    return [
+        Finding(
+            "groups_across_parts",
+            "error",
+            f"{len(groups):,} of {counted(len(rows), 'group')} have images in several parts: {_named(source, leaking)} "
+            "are of groups that also train, so that scores are not those of new groups.",
+            "Split again with `split='none'`, which keeps groups on one side; `group='none'` says that they are none.",
+            count,
+            files=_names(source, sorted(row for several in leaking.values() for row in several)),
+            groups=_files(source, groups),
         )
     ]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eyebright.check.copies import copy_findings
+from eyebright.check.copies import copy_findings, group_findings
 from eyebright.check.duplicates import Duplicates, find_duplicates
 from eyebright.check.facts import FactTable, read_facts
 from eyebright.check.files import file_findings
@@ -109,7 +109,7 @@ def check_source(
         advance: called as the images are read and compared.
     """
     facts = duplicates = None
-    findings: list[Finding] = []
+    findings = group_findings(source)
     if pixels and len(source):
         facts, duplicates = _facts_and_duplicates(source, cache, threads, advance)
         findings += [

@@ -172,9 +172,9 @@ def test_the_source_keeps_the_options_it_was_read_with(tmp_path: Path) -> None:
     source = read_source(table(tmp_path, "x1,y1,x2,y2", "1,2,3,4"), mirror=[("1", "2")], unit="pixels", kind="points")
     assert source.mirror == (1, 0)
     assert source.read_options == {
-        "path": tmp_path / "t.csv", "images": None, "files": None, "labels": (), "delimiter": None, "kind": "points",
-        "mirror": "1:2", "unit": "pixels", "format": None, "blank": None, "uncertain": None,
-        "group": None, "split": None, "valid_fold": None, "valid": None, "test": None,
+        "path": tmp_path / "t.csv", "images": None, "files": None, "labels": (), "not_labels": (),
+        "delimiter": None, "kind": "points", "mirror": "1:2", "unit": "pixels", "format": None, "blank": None,
+        "uncertain": None, "group": None, "split": None, "valid_fold": None, "valid": None, "test": None,
     }  # fmt: skip
     assert read_source(**source.read_options).messages == source.messages
 

@@ -1,7 +1,7 @@
 """Detects the roles of the columns of a label file: image files, split, groups; the others may hold targets."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from eyebright.errors import did_you_mean, listing
 from eyebright.sources.cells import is_unknown
@@ -124,6 +124,29 @@ def requested_columns(table: TextTable, requested: Sequence[str], taken: Sequenc
             raise table.error(f"column '{name}' {role}, and cannot hold the labels as well")
         existing(table, name)
     return list(requested)
+
+
+def split_at_commas(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The names, of which ``"a,b"`` is two unless it is a known one itself.
+
+    >>> split_at_commas(["cat, dog", "a,b"], ["a,b", "cat", "dog"])
+    ('cat', 'dog', 'a,b')
+    """
+    parts = [[name] if name in known else [part.strip() for part in name.split(",")] for name in names]
+    return tuple(part for several in parts for part in several)
+
+
+def checked_no_labels(table: TextTable, names: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """The columns that the user says hold no targets, checked.
+
+    Raises:
+        TableError: one does not exist, or is named as one with targets, too.
+    """
+    for name in names:
+        existing(table, name)
+        if name in labels:
+            raise table.error(f"column '{name}' is in `labels` and in `not_labels`; leave it out of one of them")
+    return list(names)
 
 
 def existing(table: TextTable, name: str) -> str:

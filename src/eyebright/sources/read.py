@@ -31,6 +31,7 @@ def read_source(
     images: str | Path | None = None,
     files: str | None = None,
     labels: str | Sequence[str] | None = None,
+    not_labels: str | Sequence[str] | None = None,
     delimiter: str | None = None,
     kind: str | None = None,
     mirror: str | Iterable[tuple[str, str]] | None = None,
@@ -57,7 +58,8 @@ def read_source(
         path: the label file, or the folder.
         images: the folder that its names of images are relative to; None: the folder of the label file.
         files: the column or key with the image files; None: detected.
-        labels: the columns or keys with the targets; None: detected.
+        labels: the columns or keys with the targets; None: detected. ``"a,b"`` is two, unless one is called so.
+        not_labels: the columns or keys that are no targets, although they may look so; they stay with the images.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
         kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
             ``"numbers"``; None: detected from the table or folder, but never ratings.
@@ -88,10 +90,10 @@ def read_source(
         raise InputError(f"there is no '{path}'; give a table of labels (CSV) or a folder with a folder for each class")
     if not path.is_dir() and not path.is_file():  # reading a pipe waits for ever, and /dev/zero has no end
         raise InputError(f"'{path}' is a pipe or a device; give a table of labels (CSV) as a regular file")
-    columns = (labels,) if isinstance(labels, str) else tuple(labels or ())
+    columns, excluded = _names(labels), _names(not_labels)
     pairs = mirror if mirror is None or isinstance(mirror, str) else ",".join(map(":".join, mirror))
-    options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "delimiter": delimiter}
-    options |= {"blank": blank, "uncertain": uncertain}
+    options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "not_labels": excluded}
+    options |= {"delimiter": delimiter, "blank": blank, "uncertain": uncertain}
     split_file = None if split is None or not Path(split).is_file() else Path(split)
     if valid_fold is not None and split_file is None:
         raise InputError("`valid_fold` is a fold of the table that `split` names, and there is none; give both or none")
@@ -104,6 +106,7 @@ def read_source(
         images=None if images is None else Path(images),
         files=files,
         labels=columns,
+        not_labels=excluded,
         cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
         group=group,
@@ -121,6 +124,10 @@ def read_source(
     split = split if split_file is None else str(split_file.resolve())
     asked |= {"group": group, "split": split, "valid_fold": valid_fold, "valid": valid, "test": test}
     return replace(source, read_options=asked)
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 def _read(found: Recognised, request: ReadRequest) -> Source:

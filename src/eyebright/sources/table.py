@@ -15,7 +15,7 @@ import pandas as pd
 from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.cells import is_unknown
-from eyebright.sources.column_roles import find_file_column, find_group_column
+from eyebright.sources.column_roles import find_file_column, find_group_column, split_at_commas
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.duplicates import first_row_of_each_image
 from eyebright.sources.file_names import leads_to_image, outside_message, with_extensions, with_folders
@@ -44,6 +44,7 @@ class TableColumns(NamedTuple):
     Args:
         files: the column with the image files; None: detected.
         labels: the columns with the targets; empty: detected.
+        not_labels: the columns that are no targets, although they may look so.
         cells: how the cells of the targets are read.
         kind: what the columns hold and the target block for it; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.
@@ -56,12 +57,19 @@ class TableColumns(NamedTuple):
     kind: Kind | None = None
     group: str | None = None
     split: str | None = None
+    not_labels: tuple[str, ...] = ()
 
     @staticmethod
     def of(request: ReadRequest) -> "TableColumns":
         """The columns that a request names."""
         return TableColumns(
-            request.files, tuple(request.labels), request.cells, request.kind, request.group, request.split
+            request.files,
+            tuple(request.labels),
+            request.cells,
+            request.kind,
+            request.group,
+            request.split,
+            tuple(request.not_labels),
         )
 
 
@@ -114,14 +122,16 @@ def source_of_table(
     """
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"there is no folder of images '{folder}'; name it with `images`")
-    labels, kind = asked.labels, asked.kind
+    labels, kind = split_at_commas(asked.labels, table.columns), asked.kind
+    not_labels = split_at_commas(asked.not_labels, table.columns)
     file_column = find_file_column(table, asked.files, leads_to_image(folder))
     split_column = find_split_column(table, labels, asked=asked.split)
     part = None if asked.split is not None else part
     if part is not None and split_column is not None:
         raise table.error(f"column '{split_column}' and the names of the files both give the split; take one out")
     taken = [name for name in (file_column, split_column) if name]
-    found = find_targets(table, taken, labels=labels, form=None if kind is None else kind.form)
+    form = None if kind is None else kind.form
+    found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
     if part is None:
         table, part, messages = read_part(table, split_column, found.columns)
     else:
@@ -133,7 +143,7 @@ def source_of_table(
     file_names = with_extensions(table, folder, written_names)
     extension_message = _extension_message(written_names, file_names)
     file_names, folder_message = with_folders(table, folder, file_names)
-    targets = with_rows_merged(targets, file_names, None if kind is None else kind.form)
+    targets = with_rows_merged(targets, file_names, form)
     source = Source(
         kind=block_name(targets.form) if kind is None else kind.block,
         root=folder,

@@ -15,6 +15,7 @@ from eyebright.sources.cells import amount_unit, has_decimal_comma
 from eyebright.sources.column_roles import (
     GROUP_NAMES,
     PROPERTY_NAMES,
+    checked_no_labels,
     named,
     plain_name,
     requested_columns,
@@ -50,6 +51,7 @@ def find_targets(
     taken: Sequence[str],
     *,
     labels: Sequence[str] = (),
+    not_labels: Sequence[str] = (),
     form: TargetForm | None = None,
 ) -> FoundColumns:
     """The columns with the targets.
@@ -58,14 +60,19 @@ def find_targets(
         table: the label file.
         taken: the columns with another role.
         labels: the columns that the user named; empty: detected from the table.
+        not_labels: the columns that are no targets, although they may look so.
         form: what they hold; None: detected from their cells when they are read.
 
     Raises:
         TableError: there are none, not those that were asked for, or several readings are possible.
     """
+    excluded = checked_no_labels(table, not_labels, labels)
     if labels:
         return FoundColumns(requested_columns(table, labels, taken), _reader(form))
+    taken = [*taken, *excluded]
     candidates = target_candidates(table, taken)
+    if excluded and not candidates:
+        raise table.error(f"no column holds labels: none is left beside {listing(taken)}; `not_labels` names too many")
     no_labels = named(candidates, (*GROUP_NAMES, *PROPERTY_NAMES))
     candidates = [name for name in candidates if name not in no_labels] or candidates
     if form is not None:

@@ -81,10 +81,14 @@ class ReadOptions:
     labels: Annotated[
         tuple[str, ...],
         Option(
-            "Column or key with the labels or the class, or columns with 0/1 labels, points or numbers.",
+            "Column or key with the labels or the class, or columns with 0/1 labels, points or numbers (a,b,c).",
             DATA,
             unset="detected",
         ),
+    ] = ()
+    not_labels: Annotated[
+        tuple[str, ...],
+        Option("Columns or keys that are no targets although they look so, such as sex,fold.", DATA, unset="detected"),
     ] = ()
     delimiter: Annotated[
         str | None, Option("Separator of labels; '' for one class per image.", DATA, unset="detected")

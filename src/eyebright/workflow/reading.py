@@ -22,6 +22,7 @@ def read(path: Path, options: ReadOptions) -> Source:
         images=options.images,
         files=options.files,
         labels=options.labels,
+        not_labels=options.not_labels,
         delimiter=options.delimiter,
         kind=options.kind,
         mirror=options.mirror,

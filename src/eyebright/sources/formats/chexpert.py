@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
@@ -43,7 +44,8 @@ def read_several(files: Sequence[Path], request: ReadRequest) -> Source:
 
 def _asked(request: ReadRequest, table: TextTable) -> ReadRequest:
     """The request with what is known of these columns and cells, also if a file has no 0."""
-    findings = tuple(name for name in table.columns if name not in _PROPERTIES)
+    excluded = {*_PROPERTIES, *split_at_commas(request.not_labels, table.columns)}
+    findings = tuple(name for name in table.columns if name not in excluded)
     cells = request.cells._replace(
         blank=request.cells.blank or "unknown", uncertain=request.cells.uncertain or "unknown"
     )
@@ -62,7 +64,7 @@ FORMAT = Format(
     looks_like="CSV with Path, Sex, Age, Frontal/Lateral, AP/PA and findings",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "blank", "uncertain", "group", "split"),
+    options=("files", "labels", "not_labels", "blank", "uncertain", "group", "split"),
     has_columns=True,
     read_several=read_several,
 )

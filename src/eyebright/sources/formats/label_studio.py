@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from eyebright.errors import InputError, TableError, listing
+from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
@@ -236,9 +237,10 @@ def _other_names(image: str, upload: Any) -> list[str]:
 def _chosen(request: ReadRequest, controls: Sequence[str]) -> Sequence[str]:
     """The controls with the labels: those that were asked for, or the only one."""
     if request.labels:
-        if unknown := [name for name in request.labels if name not in controls]:
+        chosen = split_at_commas(request.labels, controls)
+        if unknown := [name for name in chosen if name not in controls]:
             raise InputError(f"'{request.path}' has no control {listing(unknown)}; there are {listing(controls)}")
-        return request.labels
+        return chosen
     if len(controls) > 1:
         raise InputError(
             f"'{request.path}' has labels of the controls {listing(controls)}; name those that hold them with `labels`"

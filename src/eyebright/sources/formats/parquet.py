@@ -14,6 +14,7 @@ import numpy as np
 from eyebright.errors import EyebrightError, InputError, TableError, listing
 from eyebright.io.containers import SEPARATOR, ImageColumn, Signature, image_column, parquet_file, parquet_members
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import ColumnBuilder
 from eyebright.sources.dialect import looks_like_image
 from eyebright.sources.format import Format, ReadRequest
@@ -218,8 +219,11 @@ def _asked(request: ReadRequest, file: _File) -> ReadRequest:
     """The request with the columns that the file itself declares."""
     if file.image is not None and request.files is None:
         request = replace(request, files=file.image)
-    if not request.labels and not label_names(list(file.table.columns)) and len(file.classes) == 1:
-        request = replace(request, labels=tuple(file.classes))
+    request = replace(request, labels=split_at_commas(request.labels, file.table.columns))
+    columns = _may_hold_labels(request, file)
+    classes = [name for name in file.classes if name in columns]
+    if not request.labels and not label_names(columns) and len(classes) == 1:
+        request = replace(request, labels=tuple(classes))
     declared = file.classes.get(_label_column(request, file))
     if declared is not None and not declared.is_list and request.cells.delimiter is None:
         request = replace(request, cells=request.cells._replace(delimiter=""))  # names of classes may hold commas
@@ -227,8 +231,13 @@ def _asked(request: ReadRequest, file: _File) -> ReadRequest:
 
 
 def _label_column(request: ReadRequest, file: _File) -> str:
-    named = request.labels or label_names(list(file.table.columns))
+    named = request.labels or label_names(_may_hold_labels(request, file))
     return named[0] if named else ""
+
+
+def _may_hold_labels(request: ReadRequest, file: _File) -> list[str]:
+    excluded = split_at_commas(request.not_labels, file.table.columns)
+    return [name for name in file.table.columns if name not in excluded]
 
 
 def _with_unused(source: Source, request: ReadRequest, file: _File) -> Source:
@@ -252,7 +261,7 @@ FORMAT = Format(
     looks_like="Parquet with a row for each image: its file or its bytes, and labels",
     read=read,
     recognises_file=recognises,
-    options=("files", "labels", "delimiter", "blank", "uncertain", "group", "split"),
+    options=("files", "labels", "not_labels", "delimiter", "blank", "uncertain", "group", "split"),
     is_general=True,
     read_several=read_several,
 )

@@ -22,6 +22,7 @@ from eyebright.types import Size
 
 Text = Categorical[str]
 
+_TASK = 16  # images that a thread reads before it gives them back
 _CHUNK = 4096  # images whose facts are kept as they are read, before they become rows of a table
 
 
@@ -138,9 +139,11 @@ def read_facts(
     try:
         for first in range(0, len(paths), _CHUNK):
             facts: list[ImageFacts | ImageError] = []
-            for one in pool.map(partial(_facts, cache), map(str, paths[first : first + _CHUNK])):
-                facts.append(one)
-                advance(1)
+            last = min(first + _CHUNK, len(paths))
+            tasks = [paths[begin : min(begin + _TASK, last)] for begin in range(first, last, _TASK)]
+            for several in pool.map(partial(_facts, cache), tasks):
+                facts += several
+                advance(len(several))
             tables.append(FactTable.of(facts))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the remaining images
@@ -152,7 +155,11 @@ _BLACK = (0.0, 0.0, 0.0)
 _NOTHING = ImageFacts(Size(0, 0), 0, bytes(16), "", "", "", _BLACK, 0.0, 0.0, 0.0, 0.0, _BLACK, 0.0, _NO_HASHES)
 
 
-def _facts(cache: ImageCache | None, path: str) -> ImageFacts | ImageError:
+def _facts(cache: ImageCache | None, paths: Sequence[str | Path]) -> list[ImageFacts | ImageError]:
+    return [_facts_of(cache, str(path)) for path in paths]
+
+
+def _facts_of(cache: ImageCache | None, path: str) -> ImageFacts | ImageError:
     try:
         return image_facts(path) if cache is None else cached_facts(path, cache)
     except ImageError as error:

@@ -55,7 +55,7 @@ def test_a_clean_set_has_no_shortcut() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_property_that_is_another_with_the_label_is_found(column: str, name: str, sign: int) -> None:
     facts = facts_of(N)
-    values = getattr(facts, column) + GLASSES * sign * 3 * getattr(facts, column).std()
+    values = 1 + getattr(facts, column) + GLASSES * sign * 3 * getattr(facts, column).std()
     finding = found(source(), facts_of(N, **{column: values}))[f"{name}: glasses"]
     assert (finding.kind, finding.severity, finding.figure_name) == ("shortcut", "warning", "AUC")
     low, high = finding.details["interval"]
@@ -91,6 +91,17 @@ def test_sizes_formats_modes_cameras_and_sizes_of_files_are_found() -> None:
     )
     names = ["height", "width", "aspect ratio", "file format", "colour mode", "camera", "file size"]
     assert {f"{name}: glasses" for name in names} <= set(found(source(), several))
+
+
+def test_another_compression_is_found_where_the_bytes_vary_with_the_detail() -> None:
+    facts = facts_of(N)
+    rng = np.random.default_rng(5)
+    area = facts.sizes.prod(axis=1)
+    sharpness = rng.lognormal(-3, 1, N)
+    size_bytes = (area * sharpness**0.7 * np.where(GLASSES, 0.7, 1) * rng.lognormal(0, 0.1, N)).astype(np.int64)
+    several = found(source(), facts_of(N, sharpness=sharpness, size_bytes=size_bytes))
+    assert list(several) == ["compression: glasses"]
+    assert "images with 'glasses' are more compressed" in several["compression: glasses"].sentence.lower()
 
 
 def test_a_folder_that_predicts_a_label_is_a_shortcut() -> None:

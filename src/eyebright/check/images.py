@@ -22,8 +22,8 @@ from eyebright.sources.source import Source
 MIN_CONTRAST = 0.01
 """Standard deviation of the luma below which an image shows nothing; the lowest of the photographs is 0.037."""
 
-DARK = 0.2
-"""Brightness plus twice the contrast: nearly all pixels are darker. A night shot has 0.26."""
+DARK = 0.24
+"""Brightness plus twice the contrast: nearly all pixels are darker. The darkest night shot has 0.26."""
 
 LIGHT = 0.8
 """Brightness minus twice the contrast: nearly all pixels are lighter. The lightest of the photographs has 0.48."""

@@ -5,7 +5,7 @@ well on the validation images, which have the same fault, and fails on other ima
 
 A shortcut is reported if even the lower end of the interval of its AUC is above a limit (`LIMIT`). Real labels come
 with other light and other sharpness, too: in photographs of objects, pets and faces the AUCs of honest labels with
-enough images are below 0.7, and 0.80 for the sharpness, whose limit is higher.
+enough images are at most 0.71, and 0.80 for the sharpness, whose limit is higher.
 """
 
 import zlib

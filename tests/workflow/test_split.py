@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from eyebright.errors import InputError
+from eyebright.errors import DataError, InputError
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 from eyebright.sources.split_file import with_parts_of
 from eyebright.sources.text_table import strings
 from eyebright.types import LabelSet
 from eyebright.workflow.command_options import SplitOptions
 from eyebright.workflow.split import make_split, write_split
+from support.label_files import images
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\\\0\r\n"), min_size=1, max_size=8).filter(
     lambda name: name.strip() == name and name not in (".", "..")
@@ -84,3 +86,28 @@ def test_a_file_whose_name_is_no_unicode_is_read_as_it_was_written(tmp_path: Pat
     split = make_split(source, options())
     write_split(split, tmp_path / "split.csv")
     assert list(with_parts_of(source, tmp_path / "split.csv").part or ()) == list(split.plan.part)
+
+
+def test_a_part_that_no_image_is_left_for_is_said() -> None:
+    split = make_split(source_of(3), options())
+    assert Counter(split.plan.part) == {"train": 2, "valid": 1}
+    assert "no image is for testing: there are too few that can be divided" in split.messages
+    assert not any("no image is for" in line for line in make_split(source_of(3), options(test_pct=0.0)).messages)
+
+
+def test_data_that_hold_all_images_out_are_an_error() -> None:
+    with pytest.raises(DataError, match="of 4 images nothing is left to train on: the data hold all of them out"):
+        make_split(source_of(4, part=Categorical.of(["test"] * 4)), options())
+
+
+def test_shares_that_leave_nothing_but_a_rounding_are_an_error() -> None:
+    with pytest.raises(InputError, match="must add up to less than 1: they leave nothing to train on"):
+        make_split(source_of(100), options(valid_pct=0.7, test_pct=0.2, promise_pct=0.1))
+
+
+@pytest.mark.parametrize("begin", ["file,split,group,why\n", "\ufefffile,split,group,why\r\n"])
+def test_a_split_beside_class_folders_is_no_table_of_labels(tmp_path: Path, begin: str) -> None:
+    root = images(tmp_path, "cat/a.png", "dog/b.png")
+    (root / "split.csv").write_text(f"{begin}cat/a.png,train,,x\ndog/b.png,valid,,x\n", encoding="utf-8", newline="")
+    assert len(read_source(root)) == 2
+    assert list(read_source(root, split=str(root / "split.csv")).part or ()) == ["train", "valid"]

@@ -20,7 +20,6 @@ from eyebright.sources.registry import CLASS_FOLDERS, FORMATS, TABLE
 LABEL_EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".parquet", ".tar")
 """Extensions of files that may hold the labels of several images."""
 
-_SPLIT = f"{','.join(SPLIT_COLUMNS)}\n".encode()
 _MOST = 20  # files of one extension in a folder; more are a file for each image, but for tar and Parquet
 _MOST_LOOKED_AT = 200
 
@@ -144,12 +143,16 @@ def _label_files(content: FolderContent) -> list[LabelFile]:
     for file in sorted([*sorted(few)[:_MOST_LOOKED_AT], *containers]):
         label_file = LabelFile(file)
         try:
-            is_split = label_file.head.startswith(_SPLIT)
+            is_split = _first_line(label_file) == ",".join(SPLIT_COLUMNS)
         except EyebrightError:  # it may be anything; the images may still be readable without it
             continue
         if not is_split:
             readable.append(label_file)
     return readable
+
+
+def _first_line(file: LabelFile) -> str:
+    return file.head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
 
 
 def _equally_likely(path: Path, found: Sequence[Recognised]) -> InputError:

@@ -22,7 +22,7 @@ def strata_of_points(_: TargetBlock, targets: Targets, __: float) -> LabelMatrix
     """The unknown points of each image."""
     assert isinstance(targets, np.ndarray)
     unknown = np.isnan(targets).any(axis=2)
-    names = [f"point {i + 1}{UNKNOWN}" for i in range(unknown.shape[1])]
+    names = [f"point {i + 1}{UNKNOWN}" for i in range(targets.shape[1])]
     return LabelMatrix(names, unknown.sum(axis=1).astype(np.int32), np.argwhere(unknown)[:, 1].astype(np.int32))
 
 

@@ -16,9 +16,11 @@ from eyebright.sources.forms import FORMS
 from eyebright.sources.parts import PART_WORDS, SPLIT_COLUMNS
 from eyebright.sources.source import Source
 from eyebright.sources.split_plan import SplitPlan, plan_split
-from eyebright.sources.split_proof import SplitProof, parts_in_order, prove_split
+from eyebright.sources.split_proof import SplitProof, part_word, parts_in_order, prove_split
 from eyebright.sources.times import Times, read_times
 from eyebright.workflow.command_options import SplitOptions
+
+_LEAST_SHARE = 1e-9  # a smaller one is the rounding of shares that add up to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,16 @@ def make_split(source: Source, options: SplitOptions, *, same: Codes | None = No
     plan = plan_split(source, shares, seed=options.seed, same=same, times=times)
     proof = prove_split(source, plan.part, same=same)
     if options.folds is None and not proof.images.get("train"):
-        raise DataError(f"nothing is left to train on: the shares are too large for {len(source):,} images")
-    messages += [*_kept_messages(plan), *_drawn_messages(source, plan, options, times), *proof.leaks()]
+        reason = "the shares are too large" if plan.is_drawn.any() else "the data hold all of them out"
+        raise DataError(f"of {len(source):,} images nothing is left to train on: {reason}")
+    messages += [*_kept_messages(plan), *_drawn_messages(source, plan, options, times)]
+    if plan.is_drawn.any():
+        messages += [
+            f"no image is for {part_word(name)}: there are too few that can be divided"
+            for name, share in shares.items()
+            if share and not proof.images.get(name)
+        ]
+    messages += proof.leaks()
     return Split(source, plan, proof, tuple(messages))
 
 
@@ -119,7 +129,7 @@ def _shares(source: Source, options: SplitOptions) -> tuple[dict[str, float], li
         shares = {str(fold): rest / options.folds for fold in range(options.folds)}
     else:
         shares = {"train": rest - valid, "valid": valid}
-    if min(rest, shares.get("train", rest)) <= 0:
+    if min(rest, shares.get("train", rest)) < _LEAST_SHARE:
         raise InputError(
             "`valid_pct`, `test_pct` and `promise_pct` must add up to less than 1: they leave nothing to train on"
         )

@@ -164,7 +164,7 @@ def test_a_file_that_is_no_split_is_kept(tmp_path: Path, capsys: pytest.CaptureF
             "--folds must be from 2 to the number of groups of images that belong together, 20; got 21",
         ),
         (["--time", "file"], "--time: there is no column 'file'"),
-        (["--valid-fold", "1"], "--valid-fold is a fold of the table that --split names, and there is none"),
+        (["--valid-fold", "1"], "--valid-fold needs --split, the column or the table that numbers the folds"),
         (["--out", "no/such/folder/split.csv"], "cannot write 'no/such/folder/split.csv'"),
     ],
 )

@@ -1,6 +1,7 @@
 """The column with the split, in the spellings that tools write; what is no split is said."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from eyebright.sources.read import read_source
 from eyebright.sources.source import Source
 
 
-def read(folder: Path, column: str, cells: str, **options: str) -> Source:
+def read(folder: Path, column: str, cells: str, **options: Any) -> Source:
     rows = [f"{i}.jpg,{'cat' if i % 2 else 'dog'},{cell}\n" for i, cell in enumerate(cells.split("|"))]
     (folder / "t.csv").write_text(f"file,label,{column}\n" + "".join(rows))
     return read_source(folder / "t.csv", **options)
@@ -79,10 +80,25 @@ def test_a_column_with_the_numbers_of_folds_is_said_with_how_to_use_it(column: s
     source = read(tmp_path, column, cells)
     assert source.part is None
     assert any(
-        f"column '{column}' holds numbers ('0', '1') and is not used as a split; to take one of them for validation, "
-        "write a column 'is_valid'" in message
+        f"column '{column}' holds numbers ('0', '1') and is not used as a split; `split='{column}'` and `valid_fold` "
+        "take one of them for validation" in message
         for message in source.messages
     )
+    assert [row.part for row in read(tmp_path, column, cells, split=column, valid_fold=1)] == [
+        "valid" if cell == "1" else "train" for cell in cells.split("|")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        (None, "'0' in column 'fold'; train, valid or test was expected; if it is the number of a fold, `valid_fold`"),
+        (3, "there is no fold 3, which `valid_fold` names; column 'fold' has the folds '0', '1'"),
+    ],
+)
+def test_a_column_of_folds_needs_the_one_that_validates(fold: int | None, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=message):
+        read(tmp_path, "fold", "0|1|0", split="fold", valid_fold=fold)
 
 
 def test_a_column_that_the_user_names_as_the_target_is_no_split(tmp_path: Path) -> None:

@@ -101,5 +101,5 @@ def test_a_fold_of_a_table_without_folds_is_an_error(tmp_path: Path) -> None:
     split = write_text(tmp_path / "x" / "split.csv", "file,split\na.png,train\nb.png,valid\nc.png,train\n")
     with pytest.raises(TableError, match="there is no fold 0, .*; column 'split' numbers no folds"):
         read_source(labels_csv(tmp_path), split=str(split), valid_fold=0)
-    with pytest.raises(InputError, match="`valid_fold` is a fold of the table that `split` names, and there is none"):
+    with pytest.raises(InputError, match="`valid_fold` needs `split`, the column or the table that numbers the folds"):
         read_source(labels_csv(tmp_path), valid_fold=0)

@@ -32,6 +32,7 @@ class ReadRequest:
         kind: what the targets are; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.
         split: the column with the parts, or ``"none"``; None: detected.
+        valid_fold: the fold for validation, where that column numbers folds.
         parts: of each file, where the user names a file for each part; empty: the names of the files may say them.
     """
 
@@ -45,6 +46,7 @@ class ReadRequest:
     kind: Kind | None = None
     group: str | None = None
     split: str | None = None
+    valid_fold: int | None = None
     parts: Mapping[Path, Part] = field(default_factory=dict[Path, Part])
 
     @property

@@ -76,8 +76,8 @@ def read_source(
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
             what the data say of parts is not used; None: detected.
-        valid_fold: the fold for validation, where ``split`` is a table that numbers folds (``eyebright split`` writes
-            one); the others are for training.
+        valid_fold: the fold for validation, where ``split`` is a column or a table that numbers folds (``eyebright
+            split`` writes one); the others are for training.
         valid: the label file of the validation images; None: a table such as ``train.csv`` is read with ``valid.csv``
             and ``test.csv`` beside it, if these have the same columns.
         test: the same for testing.
@@ -95,8 +95,10 @@ def read_source(
     options: dict[str, Any] = {"images": images, "files": files, "labels": columns, "not_labels": excluded}
     options |= {"delimiter": delimiter, "blank": blank, "uncertain": uncertain}
     split_file = None if split is None or not Path(split).is_file() else Path(split)
-    if valid_fold is not None and split_file is None:
-        raise InputError("`valid_fold` is a fold of the table that `split` names, and there is none; give both or none")
+    if valid_fold is not None and split in (None, NO_SPLIT):
+        raise InputError(
+            "`valid_fold` needs `split`, the column or the table that numbers the folds; give both or none"
+        )
     column = NO_SPLIT if split_file is not None else split
     found = recognise(path, None if format is None else format_named(format))
     _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
@@ -111,6 +113,7 @@ def read_source(
         kind=None if kind is None else parse_kind(kind),
         group=group,
         split=column,
+        valid_fold=valid_fold if split_file is None else None,
     )
     found, request, messages = with_part_files(found, request, valid=valid, test=test)
     source = _with_points_prepared(_read(found, request), pairs, unit).with_messages(*messages)

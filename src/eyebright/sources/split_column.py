@@ -1,6 +1,6 @@
 """Finds and reads the column of a label file that says which images are for training, for validation or held out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eyebright.errors import listing
@@ -21,6 +21,9 @@ from eyebright.types import Part
 
 NO_SPLIT = "none"
 """What the option ``split`` says for images whose parts shall not be taken from the data."""
+
+FOLD_REMEDY = "; if it is the number of a fold, `valid_fold` names the one for validation"
+"""What to do about a number where a part was expected, at the end of a message."""
 
 _TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "n", "f"})
@@ -58,16 +61,48 @@ def find_split_column(table: TextTable, targets: Sequence[str] = (), *, asked: s
 
 
 def read_part(
-    table: TextTable, column: str | None, target_columns: Sequence[str]
+    table: TextTable, column: str | None, target_columns: Sequence[str], *, valid_fold: int | None = None
 ) -> tuple[TextTable, Categorical[Part] | None, list[str]]:
     """(table, part of each row, messages); if no test row has a target, the table is without test rows.
+
+    Args:
+        table: the label file.
+        column: that with the parts, or the numbers of folds; None: there is none.
+        target_columns: the columns with the targets.
+        valid_fold: the fold for validation.
 
     Raises:
         TableError: a cell names no part, or nothing is left for training or for validation; the message names the line.
     """
     if column is None:
         return table, None, _fold_messages(table)
-    return without_unlabeled_test(table, _parts(table, column), target_columns, origin=f"column '{column}' gives")
+    return without_unlabeled_test(
+        table, _parts(table, column, valid_fold), target_columns, origin=f"column '{column}' gives"
+    )
+
+
+def fold_parts(table: TextTable, column: str, valid_fold: int | None) -> Callable[[str], Part | None]:
+    """A function from a cell to its part: valid or train for the number of a fold, None for any other cell.
+
+    Args:
+        table: the table.
+        column: that with the numbers.
+        valid_fold: the fold for validation; None: no number is a fold.
+
+    Raises:
+        TableError: there is no such fold.
+    """
+    folds = sorted(int(cell) for cell in table.columns[column].unique() if cell.isdecimal())
+    if valid_fold is not None and valid_fold not in folds:
+        there = f"column '{column}' has the folds {listing(folds)}" if folds else f"column '{column}' numbers no folds"
+        raise table.error(f"there is no fold {valid_fold}, which `valid_fold` names; {there}")
+
+    def part(cell: str) -> Part | None:
+        if valid_fold is None or not cell.isdecimal():
+            return None
+        return "valid" if int(cell) == valid_fold else "train"
+
+    return part
 
 
 def without_unlabeled_test(
@@ -115,27 +150,28 @@ def _fold_messages(table: TextTable) -> list[str]:
     """How to take a fold for validation, where a column numbers folds or parts."""
     return [
         f"column '{name}' holds numbers ({listing(sorted(table.columns[name].unique())[:6])}) and is not used as a "
-        f"split; to take one of them for validation, write a column 'is_valid' that is true where '{name}' is "
-        "that number"
+        f"split; `split='{name}'` and `valid_fold` take one of them for validation"
         for name in named(table.columns, (*FOLD_COLUMNS, *PART_COLUMNS))
         if looks_like_numbers(table, name) and len(table.columns[name].unique()) < len(table)
     ]
 
 
-def _parts(table: TextTable, column: str) -> Categorical[Part]:
-    """The part of each row; its cell names it, or is true or false."""
+def _parts(table: TextTable, column: str, valid_fold: int | None = None) -> Categorical[Part]:
+    """The part of each row; its cell names it, or is true or false, or the number of a fold."""
     cells = table.columns[column].categorical
     flagged = FLAG_COLUMNS.get(plain_name(column))  # the part of images whose cell is true
-    by_flag = flagged is not None and not _names_parts(cells.categories)
+    by_flag = flagged is not None and not _names_parts(cells.categories) and valid_fold is None
+    of_fold = fold_parts(table, column, valid_fold)
     meaning: dict[str, Part | None] = {
-        cell: _flag_part(cell, flagged) if flagged is not None and by_flag else part_of(cell)
+        cell: _flag_part(cell, flagged) if flagged is not None and by_flag else of_fold(cell) or part_of(cell)
         for cell in cells.categories
     }
     for cell, part in meaning.items():
         if part is None:
             expected = "true or false" if by_flag else "train, valid or test"
+            remedy = FOLD_REMEDY if cell.isdecimal() and not by_flag else ""
             raise table.error(
-                f"'{cell}' in column '{column}'; {expected} was expected", line=table.line_of(column, cell)
+                f"'{cell}' in column '{column}'; {expected} was expected{remedy}", line=table.line_of(column, cell)
             )
     known: dict[str, Part] = {cell: part for cell, part in meaning.items() if part is not None}
     parts: Categorical[Part] = cells.map(lambda cell: known[cell])

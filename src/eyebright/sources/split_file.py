@@ -14,7 +14,7 @@ from eyebright.sources.file_names import leads_to_image
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.parts import part_messages, part_of
 from eyebright.sources.source import Source
-from eyebright.sources.split_column import find_split_column
+from eyebright.sources.split_column import FOLD_REMEDY, find_split_column, fold_parts
 from eyebright.sources.text_table import TextTable
 from eyebright.types import Part
 
@@ -63,25 +63,14 @@ def _meanings(table: TextTable, column: str, valid_fold: int | None) -> Categori
         TableError: a cell is no part, or there are folds and ``valid_fold`` is none of them.
     """
     cells = table.columns[column].categorical
-    folds = sorted(int(cell) for cell in cells.categories if cell.isdecimal())
     is_celeba = _CELEBA in Path(table.path).name and valid_fold is None
-    if valid_fold is not None and valid_fold not in folds:
-        there = f"column '{column}' has the folds {listing(folds)}" if folds else f"column '{column}' numbers no folds"
-        raise table.error(f"there is no fold {valid_fold}, which `valid_fold` names; {there}")
+    of_fold = fold_parts(table, column, valid_fold)
 
     def part(cell: str) -> Part:
-        if is_celeba and cell in _NUMBERS:
-            return _NUMBERS[cell]
-        if valid_fold is not None and cell.isdecimal():
-            return "valid" if int(cell) == valid_fold else "train"
-        found = None if is_celeba else part_of(cell)
+        found = _NUMBERS.get(cell) if is_celeba else of_fold(cell) or part_of(cell)
         if found is None:
             expected = "0, 1 or 2" if is_celeba else "train, valid or test"
-            remedy = (
-                "; if it is the number of a fold, `valid_fold` names the one for validation"
-                if folds and not is_celeba
-                else ""
-            )
+            remedy = FOLD_REMEDY if cell.isdecimal() and not is_celeba else ""
             raise table.error(
                 f"'{cell}' in column '{column}'; {expected} was expected{remedy}", line=table.line_of(column, cell)
             )

@@ -49,6 +49,7 @@ class TableColumns(NamedTuple):
         kind: what the columns hold and the target block for it; None: detected.
         group: the column with the groups, or ``"none"``; None: detected.
         split: the column with the parts, or ``"none"``; None: detected.
+        valid_fold: the fold for validation, where that column numbers folds.
     """
 
     files: str | None = None
@@ -58,6 +59,7 @@ class TableColumns(NamedTuple):
     group: str | None = None
     split: str | None = None
     not_labels: tuple[str, ...] = ()
+    valid_fold: int | None = None
 
     @staticmethod
     def of(request: ReadRequest) -> "TableColumns":
@@ -70,6 +72,7 @@ class TableColumns(NamedTuple):
             request.group,
             request.split,
             tuple(request.not_labels),
+            request.valid_fold,
         )
 
 
@@ -133,7 +136,7 @@ def source_of_table(
     form = None if kind is None else kind.form
     found = find_targets(table, taken, labels=labels, not_labels=not_labels, form=form)
     if part is None:
-        table, part, messages = read_part(table, split_column, found.columns)
+        table, part, messages = read_part(table, split_column, found.columns, valid_fold=asked.valid_fold)
     else:
         table, part, messages = without_unlabeled_test(table, part, found.columns, origin=_BY_FILES)
     targets = found.read(table, found.columns, asked.cells)

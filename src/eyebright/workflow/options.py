@@ -154,7 +154,7 @@ class ReadOptions:
     valid_fold: Annotated[
         int | None,
         Option(
-            "Fold of the table that `split` names whose images are for validation; those of other folds are for "
+            "Fold for validation, where `split` names a column or a table that numbers folds; the others are for "
             "training.",
             DATA,
             at_least=0,

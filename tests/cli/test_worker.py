@@ -12,7 +12,8 @@ from eyebright.workflow.options import Options, ReadOptions
 def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ReadOptions(
         images=Path("photos"), files="f", labels=("x", "y"), not_labels=("sex",), delimiter=";", kind="points",
-        mirror="a:b", unit="percent", format="coco", blank="no", uncertain="yes", group="patient", split="none",
+        mirror="a:b", unit="percent", format="coco", blank="no", uncertain="yes", none_label="No",
+        group="patient", split="none",
         valid_fold=1, valid=Path("v.csv"), test=Path("t.csv"),
     )  # fmt: skip
     assert all(getattr(asked, field.name) not in (None, ()) for field in fields(ReadOptions))

@@ -13,6 +13,7 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.forms import parse_kind
 from eyebright.sources.groups import NO_GROUPS, with_groups
 from eyebright.sources.headers import points_in_pixels
+from eyebright.sources.none_label import with_none_label
 from eyebright.sources.part_files import with_part_files
 from eyebright.sources.recognise import Recognised, recognise
 from eyebright.sources.registry import format_named
@@ -39,6 +40,7 @@ def read_source(
     format: str | None = None,  # noqa: A002 - the name of the option
     blank: str | None = None,
     uncertain: str | None = None,
+    none_label: str | None = None,
     group: str | None = None,
     split: str | None = None,
     valid_fold: int | None = None,
@@ -72,6 +74,8 @@ def read_source(
             0 too, else no.
         uncertain: what -1 means in a 0/1 column, ``"unknown"``, ``"yes"`` or ``"no"``; None: unknown where there are
             0 and 1 too, else no.
+        none_label: the label that means that an image has none, such as ``"No Finding"``, and is no label itself; None:
+            there is none.
         group: what says which images belong together, on one side of a split: a column, a word in their paths such as
             ``"patient"`` before a number, or ``"none"``; None: detected by names such as patient, lesion and session.
         split: the column with the parts, or the path of a table with a row for each image and its part; ``"none"``:
@@ -116,10 +120,13 @@ def read_source(
         valid_fold=valid_fold if split_file is None else None,
     )
     found, request, messages = with_part_files(found, request, valid=valid, test=test)
-    source = _with_points_prepared(_read(found, request), pairs, unit).with_messages(*messages)
+    is_class = request.kind is not None and request.kind.form == "class"
+    source = with_none_label(_read(found, request), none_label, is_class=is_class)
+    source = _with_points_prepared(source, pairs, unit).with_messages(*messages)
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
+    asked["none_label"] = none_label
     if split_file is None:
         source = _without_parts(source, split)
     else:

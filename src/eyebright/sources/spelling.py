@@ -29,7 +29,7 @@ def one_spelling(source: Source) -> Source:
     targets = source.targets
     if not isinstance(targets, Categorical):
         return source
-    labels = sorted(_labels(targets.categories))
+    labels = sorted(all_labels(targets.categories))
     spellings = _spellings(labels)
     kept = [spellings.get(label, label) for label in labels]
     messages = [
@@ -70,6 +70,22 @@ def alike(labels: Iterable[str]) -> list[list[str]]:
     return sorted(sorted(group) for group in merged.values() if len(group) > 1)
 
 
+def all_labels(targets: Iterable[LabelSet | str]) -> set[str]:
+    """The labels or classes that occur in targets, also those that are only unknown."""
+    labels: set[str] = set()
+    vocabularies: dict[int, frozenset[str]] = {}
+    for target in targets:
+        if isinstance(target, str):
+            labels.add(target)
+            continue
+        labels.update(target)
+        if isinstance(target.unknown, AllBut):
+            vocabularies[id(target.unknown.vocabulary)] = target.unknown.vocabulary
+        else:
+            labels.update(target.unknown)
+    return labels.union(*vocabularies.values())
+
+
 def spelling_key(label: str) -> str:
     """Equal for labels that differ only in case, Unicode form, separators or the form of a number."""
     plain = plain_spelling(unicodedata.normalize("NFKC", label)).casefold()
@@ -98,21 +114,6 @@ def _grouped(labels: Iterable[str], keys: Iterable[str]) -> list[tuple[str, list
     for label, key in zip(labels, keys, strict=True):
         groups.setdefault(key, []).append(label)
     return [(key, group) for key, group in groups.items() if len(group) > 1]
-
-
-def _labels(targets: Iterable[LabelSet | str]) -> set[str]:
-    labels: set[str] = set()
-    vocabularies: dict[int, frozenset[str]] = {}
-    for target in targets:
-        if isinstance(target, str):
-            labels.add(target)
-            continue
-        labels.update(target)
-        if isinstance(target.unknown, AllBut):
-            vocabularies[id(target.unknown.vocabulary)] = target.unknown.vocabulary
-        else:
-            labels.update(target.unknown)
-    return labels.union(*vocabularies.values())
 
 
 def _respelled(target: LabelSet | str, spellings: dict[str, str]) -> LabelSet | str:

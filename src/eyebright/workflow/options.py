@@ -133,6 +133,12 @@ class ReadOptions:
             unset="unknown where there are 0 and 1 too, else no",
         ),
     ] = None
+    none_label: Annotated[
+        str | None,
+        Option(
+            "Label that means that an image has none, such as 'No Finding', and is no label itself.", DATA, unset="none"
+        ),
+    ] = None
     group: Annotated[
         str | None,
         Option(

@@ -30,6 +30,7 @@ def read(path: Path, options: ReadOptions) -> Source:
         format=options.format,
         blank=options.blank,
         uncertain=options.uncertain,
+        none_label=options.none_label,
         group=options.group,
         split=options.split,
         valid_fold=options.valid_fold,

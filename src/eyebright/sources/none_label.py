@@ -1,0 +1,105 @@
+"""`with_none_label`: images whose only label says that they have none, such as ``No Finding``, have no labels.
+
+As a label of its own it would be learnt, scored and thresholded beside the others, and could be predicted with them.
+"""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from eyebright._all_but import AllBut
+from eyebright.errors import InputError, did_you_mean, listing
+from eyebright.sources.categorical import Categorical
+from eyebright.sources.forms import FORMS, block_name
+from eyebright.sources.source import Source
+from eyebright.sources.spelling import all_labels, spelling_key
+from eyebright.tasks.registry import TARGET_BLOCKS
+from eyebright.types import LabelSet
+
+_LIKE_NONE = frozenset({"nofinding", "nofindings", "none", "nolabel", "nolabels", "noneoftheabove", "noneofthese"})
+
+
+def with_none_label(source: Source, name: str | None, *, is_class: bool = False) -> Source:
+    """The source without the label that means none, or with a message where a label may be one.
+
+    An image with this label alone has no label, and those that were unknown are no. With it and another label, which
+    contradict each other, an image has the other one.
+
+    Args:
+        source: as a format has read it.
+        name: the label that means none; None: a label that is called so stays one, and a message says it.
+        is_class: the user asks for one class for each image.
+
+    Raises:
+        InputError: the targets are no labels, no image or column has this one, or no other label is left.
+    """
+    targets = source.targets
+    if name is None:
+        return _with_hint(source)
+    if is_class or not isinstance(targets, Categorical):
+        form = TARGET_BLOCKS[source.kind].form
+        raise InputError(
+            f"`none_label='{name}'` is for any number of labels for each image, and these have "
+            f"{FORMS[form].description}; leave it out"
+        )
+    labels = all_labels(targets.categories) | set(source.unused)
+    if name not in labels:
+        raise InputError(
+            f"`none_label='{name}'`: there is no such label.{did_you_mean(name, labels)} Labels: "
+            f"{listing(sorted(labels))}"
+        )
+    if labels == {name}:
+        raise InputError(f"`none_label='{name}'` is the only label; an image with another one is needed")
+    sets = cast("Categorical[Any]", targets).map(_as_set)
+    with_others = [name in one and len(one) > 1 for one in sets.categories]
+    alone = [name in one and len(one) == 1 for one in sets.categories]
+    masked = [is_alone and bool(one.unknown) for one, is_alone in zip(sets.categories, alone, strict=True)]
+    counts = [int(np.array(each, dtype=np.bool_)[sets.codes].sum()) for each in (alone, masked, with_others)]
+    kind = source.kind if TARGET_BLOCKS[source.kind].form == "labels" else block_name("labels")
+    result = replace(
+        source,
+        kind=kind,
+        targets=sets.map(lambda one: _without(one, name)),
+        unused=tuple(label for label in source.unused if label != name),
+    )
+    return result.with_messages(*_messages(name, *counts, was_class=kind != source.kind))
+
+
+def _as_set(target: LabelSet | str) -> LabelSet:
+    return LabelSet([target]) if isinstance(target, str) else target
+
+
+def _without(labels: LabelSet, name: str) -> LabelSet:
+    if name in labels:
+        return LabelSet(set(labels) - {name}, unknown=labels.unknown if len(labels) > 1 else ())
+    if name not in labels.unknown:
+        return labels
+    unknown = labels.unknown
+    rest = AllBut(unknown.vocabulary, [*unknown.known, name]) if isinstance(unknown, AllBut) else set(unknown) - {name}
+    return LabelSet(labels, unknown=rest)
+
+
+def _messages(name: str, alone: int, masked: int, with_others: int, *, was_class: bool) -> list[str]:
+    messages = [f"'{name}' means that an image has no label, and is none itself: {alone} images"]
+    if was_class:
+        messages.append("images have any number of labels, since some have none")
+    if masked:
+        messages.append(f"images with '{name}' whose other labels were unknown, and are no: {masked}")
+    if with_others:
+        messages.append(f"images with '{name}' and another label, which contradict; they have the other: {with_others}")
+    return messages
+
+
+def _with_hint(source: Source) -> Source:
+    """The source with a message about a label that may mean none; one class for each image needs such a class."""
+    targets = source.targets
+    if not isinstance(targets, Categorical) or TARGET_BLOCKS[source.kind].form != "labels":
+        return source
+    found = sorted(label for label in all_labels(targets.categories) if spelling_key(label) in _LIKE_NONE)
+    if not found:
+        return source
+    return source.with_messages(
+        f"'{found[0]}' is taken for a label like the others; if it means that an image has none, "
+        f"`none_label='{found[0]}'` says so"
+    )

@@ -12,7 +12,7 @@ from eyebright.workflow.options import Options, ReadOptions
 def test_every_reading_option_reaches_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ReadOptions(
         images=Path("photos"), files="f", labels=("x", "y"), not_labels=("sex",), delimiter=";", kind="points",
-        mirror="a:b", unit="percent", format="coco", blank="no", uncertain="yes", none_label="No",
+        mirror="a:b", unit="percent", format="coco", blank="no", uncertain="yes", none_label="No", pattern="(.+)_",
         group="patient", split="none",
         valid_fold=1, valid=Path("v.csv"), test=Path("t.csv"),
     )  # fmt: skip

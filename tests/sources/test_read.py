@@ -174,7 +174,7 @@ def test_the_source_keeps_the_options_it_was_read_with(tmp_path: Path) -> None:
     assert source.read_options == {
         "path": tmp_path / "t.csv", "images": None, "files": None, "labels": (), "not_labels": (),
         "delimiter": None, "kind": "points", "mirror": "1:2", "unit": "pixels", "format": None, "blank": None,
-        "uncertain": None, "none_label": None,
+        "uncertain": None, "none_label": None, "pattern": None,
         "group": None, "split": None, "valid_fold": None, "valid": None, "test": None,
     }  # fmt: skip
     assert read_source(**source.read_options).messages == source.messages

@@ -84,6 +84,20 @@ def folder_source(path: str | Path, kind: Kind | None = None, *, content: Folder
     return _with_points(root, name, content, with_points) if with_points else _with_classes(root, name, content)
 
 
+def storage_folder(root: Path, files: Sequence[Path]) -> Path:
+    """The folder that holds all images: the root, or the only folder in it if that is called ``images`` or the like.
+
+    Args:
+        root: the folder.
+        files: the images in it, at any depth.
+    """
+    inner = [file.relative_to(root).parts for file in files]
+    tops = {parts[0] for parts in inner}
+    if len(tops) > 1 or not all(len(parts) > 1 and _plain(parts[0]) in _STORAGE for parts in inner):
+        return root
+    return storage_folder(root / tops.pop(), files)
+
+
 def _with_points(root: Path, kind: str, content: FolderContent, files: Sequence[Path]) -> Source:
     found = parts_of_folders(root, files)
     others = [file for file in content.others if file.suffix.lower() != ".pts"]
@@ -200,7 +214,10 @@ def _no_classes(problem: str, content: FolderContent) -> InputError:
         if files
         else ""
     )
-    return InputError(f"{problem}; put every image into a folder named after its class, or give a table{hint}")
+    return InputError(
+        f"{problem}; put every image into a folder named after its class, or give a table; where the names of the "
+        f"images carry their class, as in 'pug_12.jpg', `pattern` finds it{hint}"
+    )
 
 
 def _relative(root: Path, files: Sequence[Path]) -> np.ndarray:  # of strings

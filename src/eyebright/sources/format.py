@@ -33,6 +33,7 @@ class ReadRequest:
         group: the column with the groups, or ``"none"``; None: detected.
         split: the column with the parts, or ``"none"``; None: detected.
         valid_fold: the fold for validation, where that column numbers folds.
+        pattern: the regular expression that finds the class in the names of the images; None: it is not in them.
         parts: of each file, where the user names a file for each part; empty: the names of the files may say them.
     """
 
@@ -47,6 +48,7 @@ class ReadRequest:
     group: str | None = None
     split: str | None = None
     valid_fold: int | None = None
+    pattern: str | None = None
     parts: Mapping[Path, Part] = field(default_factory=dict[Path, Part])
 
     @property

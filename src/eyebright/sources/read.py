@@ -16,7 +16,7 @@ from eyebright.sources.headers import points_in_pixels
 from eyebright.sources.none_label import with_none_label
 from eyebright.sources.part_files import with_part_files
 from eyebright.sources.recognise import Recognised, recognise
-from eyebright.sources.registry import format_named
+from eyebright.sources.registry import NAMES, format_named
 from eyebright.sources.several import read_several
 from eyebright.sources.source import Source
 from eyebright.sources.split_column import NO_SPLIT
@@ -34,6 +34,7 @@ def read_source(
     labels: str | Sequence[str] | None = None,
     not_labels: str | Sequence[str] | None = None,
     delimiter: str | None = None,
+    pattern: str | None = None,
     kind: str | None = None,
     mirror: str | Iterable[tuple[str, str]] | None = None,
     unit: str | None = None,
@@ -47,7 +48,7 @@ def read_source(
     valid: str | Path | None = None,
     test: str | Path | None = None,
 ) -> Source:
-    """The labelled images of a label file or of a folder.
+    r"""The labelled images of a label file or of a folder.
 
     A table (CSV or TSV) names an image in each row, with labels, a class, points or numbers. A folder has a folder for
     each class, a ``.pts`` file with points beside each image, or label files. The formats are listed in
@@ -63,6 +64,9 @@ def read_source(
         labels: the columns or keys with the targets; None: detected. ``"a,b"`` is two, unless one is called so.
         not_labels: the columns or keys that are no targets, although they may look so; they stay with the images.
         delimiter: between two labels in a cell; ``""`` if a cell is one class; None: detected from the table.
+        pattern: the regular expression that finds the class in the names of the images, in a folder or a list, such as
+            ``r"(.+)_\d+.jpg$"``: in its first group, or that called ``label``; groups called ``split`` and ``group``
+            give the part and the group. None: the class is not in the names.
         kind: ``"labels"`` (any number for each image), ``"class"``, ``"ratings"`` (ordered classes), ``"points"`` or
             ``"numbers"``; None: detected from the table or folder, but never ratings.
         mirror: pairs of points that exchange their names in a mirrored image, such as ``"left_eye:right_eye"``, several
@@ -104,7 +108,7 @@ def read_source(
             "`valid_fold` needs `split`, the column or the table that numbers the folds; give both or none"
         )
     column = NO_SPLIT if split_file is not None else split
-    found = recognise(path, None if format is None else format_named(format))
+    found = recognise(path, _format_asked(format, pattern))
     _check_options(path, found.format, {**options, "split": None if column == NO_SPLIT else column})
     request = ReadRequest(
         path=path,
@@ -115,6 +119,7 @@ def read_source(
         not_labels=excluded,
         cells=CellOptions(delimiter, blank, uncertain),
         kind=None if kind is None else parse_kind(kind),
+        pattern=pattern,
         group=group,
         split=column,
         valid_fold=valid_fold if split_file is None else None,
@@ -126,7 +131,7 @@ def read_source(
     is_grouped = "group" in found.format.options and source.group is not None
     source = source if is_grouped and group != NO_GROUPS else with_groups(source, group)
     asked = {"path": path, **options, "kind": kind, "mirror": pairs, "unit": unit, "format": format}
-    asked["none_label"] = none_label
+    asked |= {"none_label": none_label, "pattern": pattern}
     if split_file is None:
         source = _without_parts(source, split)
     else:
@@ -134,6 +139,13 @@ def read_source(
     split = split if split_file is None else str(split_file.resolve())
     asked |= {"group": group, "split": split, "valid_fold": valid_fold, "valid": valid, "test": test}
     return replace(source, read_options=asked)
+
+
+def _format_asked(name: str | None, pattern: str | None) -> Format | None:
+    """The format that the user names, or whose option is given; None: it is to be found."""
+    if pattern is not None and name not in (None, NAMES.name):
+        raise InputError(f"`pattern` finds the class in the names of images, not in `format='{name}'`; leave one out")
+    return NAMES if pattern is not None else None if name is None else format_named(name)
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:

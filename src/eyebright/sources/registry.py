@@ -21,6 +21,7 @@ from eyebright.sources.formats import (
     json_table,
     label_studio,
     labelme,
+    names,
     open_images,
     parquet,
     table,
@@ -53,11 +54,12 @@ FORMATS: tuple[Format, ...] = (
     parquet.FORMAT,
     table.FORMAT,
     json_table.FORMAT,
+    names.FORMAT,
     folders.CLASSES,
 )
 
-TABLE, CLASS_FOLDERS = table.FORMAT, folders.CLASSES
-"""What is assumed of a file and of a folder that no format recognises: their readers say what is missing."""
+TABLE, CLASS_FOLDERS, NAMES = table.FORMAT, folders.CLASSES, names.FORMAT
+"""What is assumed of a file and of a folder that no format recognises, and where the user gives a pattern."""
 
 
 def format_named(name: str) -> Format:
@@ -66,7 +68,7 @@ def format_named(name: str) -> Format:
     Raises:
         InputError: there is none; the message names the nearest one.
     """
-    names = {each.name: each for each in FORMATS}
-    if name not in names:
-        raise InputError(f"there is no `format='{name}'`.{did_you_mean(name, names)} Known: {listing(names, limit=40)}")
-    return names[name]
+    known = {each.name: each for each in FORMATS}
+    if name not in known:
+        raise InputError(f"there is no `format='{name}'`.{did_you_mean(name, known)} Known: {listing(known, limit=40)}")
+    return known[name]

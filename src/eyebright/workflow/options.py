@@ -93,6 +93,15 @@ class ReadOptions:
     delimiter: Annotated[
         str | None, Option("Separator of labels; '' for one class per image.", DATA, unset="detected")
     ] = None
+    pattern: Annotated[
+        str | None,
+        Option(
+            r"Regular expression that finds the class in the names of images, such as '(.+)_\d+.jpg$': in its first "
+            "group, or that called label; groups called split and group give the part and what belongs together.",
+            DATA,
+            unset="none",
+        ),
+    ] = None
     kind: Annotated[
         str | None,
         Option(

@@ -24,6 +24,7 @@ def read(path: Path, options: ReadOptions) -> Source:
         labels=options.labels,
         not_labels=options.not_labels,
         delimiter=options.delimiter,
+        pattern=options.pattern,
         kind=options.kind,
         mirror=options.mirror,
         unit=options.unit,

@@ -1,0 +1,184 @@
+r"""Names of images that carry their class, such as ``great_pyrenees_173.jpg``, in a folder or in a list.
+
+The user's regular expression finds it, for example ``(.+)_\d+.jpg$``. Groups of it that are called ``split`` and
+``group`` give the part of an image, and what it belongs to.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from eyebright.errors import InputError, TableError, listing, os_reason
+from eyebright.io.files import folder_content
+from eyebright.sources.dialect import looks_like_image
+from eyebright.sources.folder import storage_folder
+from eyebright.sources.folder_parts import parts_of_folders
+from eyebright.sources.format import Format, ReadRequest
+from eyebright.sources.groups import NO_GROUPS
+from eyebright.sources.image_names import ImageNames
+from eyebright.sources.parts import part_messages, part_of
+from eyebright.sources.rows import LabelRows
+from eyebright.sources.source import Source
+from eyebright.types import Part
+
+_LABEL, _SPLIT, _GROUP = "label", "split", "group"
+_LONGEST = 1000  # characters of a name; the time of a search can grow with the square of the length, or faster
+_EXAMPLE = r"`pattern` is a regular expression whose first group is the class, such as '(.+)_\d+.jpg$'"
+
+
+class _Image(NamedTuple):
+    """An image of a folder or of a list.
+
+    Args:
+        file: its path, relative to the root of the source.
+        name: what the regular expression is searched in.
+        part: what the folders say; None: they do not.
+    """
+
+    file: str
+    name: str
+    part: Part | None = None
+
+
+class _Found(NamedTuple):
+    """What a name says: the class, the part and the group of its image."""
+
+    label: str
+    part: Part | None
+    group: str | None
+
+
+def read(request: ReadRequest) -> Source:
+    """The images of a folder, or of a text file with a name on each line; their class is in their names.
+
+    The path below the folder is searched; where all images are in ``images/`` or in the folders of a split, the path
+    below those.
+
+    Raises:
+        InputError: the regular expression is missing, invalid, has no group, or does not match every name.
+        TableError: a line of the list is no name of an image.
+    """
+    if request.pattern is None:
+        raise InputError(f"`format='names'` needs `pattern`: {_EXAMPLE}")
+    find = _finder(request, request.pattern)
+    images, messages = (_of_folder if request.path.is_dir() else _of_list)(request)
+    found = [find(image.name) for image in images]
+    _check_all_match(request, request.pattern, images, found)
+    rows = LabelRows(request.path)
+    for image, one in zip(images, found, strict=True):
+        assert one is not None
+        rows.add(image.file, [one.label], part=one.part or image.part, group=one.group)
+    first = found[0]
+    assert first is not None
+    said = [f"`pattern` finds the class in the names: '{first.label}' in '{images[0].name}'"]
+    if groups := {one.group for one in found if one is not None and one.group is not None}:
+        said.append(f"images with the same '{_GROUP}' of `pattern` are one group: {len(groups)} groups")
+    return rows.source(request, messages=[*said, *messages], is_single=True)
+
+
+def _finder(request: ReadRequest, text: str) -> Callable[[str], _Found | None]:
+    """The function from a name to what it says; None where the expression does not match."""
+    try:
+        pattern = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InputError(f"`pattern` '{text}' is no valid regular expression: {error}") from None
+    names = pattern.groupindex
+    others = {names[name] for name in (_SPLIT, _GROUP) if name in names}
+    label = names.get(_LABEL) or next((i for i in range(1, pattern.groups + 1) if i not in others), None)
+    if label is None:
+        raise InputError(f"`pattern` '{text}' has no group in parentheses for the class; {_EXAMPLE}")
+    if _GROUP in names and request.group not in (None, NO_GROUPS):
+        raise InputError(f"`group='{request.group}'` and a group '{_GROUP}' of `pattern` both say the groups; take one")
+
+    def find(name: str) -> _Found | None:
+        if len(name) > _LONGEST:
+            raise InputError(
+                f"`pattern` is searched in names of at most {_LONGEST:,} characters, and '{name[:60]}...' has "
+                f"{len(name):,}"
+            )
+        match = pattern.search(name)
+        if match is None or not (match[label] or "").strip():
+            return None
+        part = None
+        if _SPLIT in names and (part := part_of(match[_SPLIT] or "")) is None:
+            raise InputError(
+                f"the group '{_SPLIT}' of `pattern` finds '{match[_SPLIT] or ''}' in '{name}', which is not called as a "
+                "part of the data are: train, valid, test"
+            )
+        return _Found(match[label].strip(), part, (match[_GROUP] or None) if _GROUP in names else None)
+
+    return find
+
+
+def _check_all_match(
+    request: ReadRequest, pattern: str, images: Sequence[_Image], found: Sequence[_Found | None]
+) -> None:
+    missing = [image.name for image, one in zip(images, found, strict=True) if one is None]
+    if missing:
+        raise InputError(
+            f"`pattern` '{pattern}' finds no class in {len(missing)} of the {len(images)} names of '{request.path}': "
+            f"{listing(missing[:5])}; change it so that it matches each, or take these images out"
+        )
+
+
+def _of_folder(request: ReadRequest) -> tuple[list[_Image], list[str]]:
+    """(images, messages) of a folder."""
+    root = request.path
+    if request.images is not None:
+        raise InputError(f"the images of '{root}' are in it; leave `images` out")
+    content = folder_content(root)
+    said = [sentence for sentence in (content.ignored_message, content.symlink_message) if sentence]
+    base = storage_folder(root, content.images)
+    inner = [file.relative_to(base) for file in content.images]
+    tops = {part_of(path.parts[0]) for path in inner if len(path.parts) > 1}
+    if "train" in tops and tops & {"valid", "promise", "test"}:
+        found = parts_of_folders(base, content.images)
+        assert found.part is not None
+        said += found.messages[len(part_messages(found.part)) :]
+        each = zip(found.files, found.inner, found.part, strict=True)
+        return [_Image(file.relative_to(root).as_posix(), "/".join(path), part) for file, path, part in each], said
+    files = zip(content.images, inner, strict=True)
+    return [_Image(file.relative_to(root).as_posix(), path.as_posix()) for file, path in files], said
+
+
+def _of_list(request: ReadRequest) -> tuple[list[_Image], list[str]]:
+    """(images, messages) of a text file with a name on each line, perhaps below a header."""
+    path = request.path
+    names = ImageNames(request.root, path)
+    images: list[_Image] = []
+    said: list[str] = []
+    for line, text in _lines(path):
+        if looks_like_image(text):
+            images.append(_Image(names.find(text, line=line), text.replace("\\", "/")))
+        elif not images and not said:
+            said.append(f"line {line} of '{path.name}', '{text}', is taken for a header")
+        else:
+            raise TableError(
+                f"'{path}' line {line}: '{text}' is no name of an image; `pattern` takes a folder of images, or a text "
+                "file with a name on each line"
+            )
+    if not images:
+        raise TableError(f"'{path}' holds no name of an image; `pattern` takes one on each line, or a folder of images")
+    return images, [*said, *names.messages()]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of each line that is not blank."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if text := line.strip().strip('"'):
+                    yield number, text
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read '{path}': {os_reason(error)}") from None
+
+
+FORMAT = Format(
+    name="names",
+    title="images whose names carry the class",
+    looks_like="with `pattern`: a folder of images, or a text file with the name of an image on each line",
+    read=read,
+    options=("images", "pattern"),
+    is_general=True,
+)

@@ -673,3 +673,17 @@ def test_too_few_minutes_are_refused_and_say_how_many_are_enough(
     assert run(["train", str(squares / "labels.csv"), *flags, "--out", str(squares / "m")]) == 2
     assert "--minutes 0.001 is too short: after the start, 0 s are left" in capsys.readouterr().err
     assert not (squares / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("--single", "--kind class"), ("--multi", "--kind labels"), ("--multi-label", "--kind labels")]
+)
+def test_an_option_for_the_kind_that_other_tools_have_is_an_error_that_names_ours(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "labels.csv", typed]) == 2
+    shown = capsys.readouterr().err
+    assert f"No such option: {typed}" in shown
+    assert meant in shown
+    assert run(["predict", "model", "a.jpg", typed]) == 2  # which has no such option
+    assert meant not in capsys.readouterr().err

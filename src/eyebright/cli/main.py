@@ -31,6 +31,12 @@ COMMANDS = {
 }
 """By the command's name: its function, and a function that returns the dataclasses of its options."""
 
+_MEANT = {
+    **dict.fromkeys(("--single", "--single-label", "--multiclass"), "--kind class"),
+    **dict.fromkeys(("--multi", "--multi-label", "--multilabel"), "--kind labels"),
+}
+"""Options that other tools have, by what is typed here."""
+
 _SETTINGS = {"max_content_width": 120}
 
 app = typer.Typer(
@@ -159,6 +165,7 @@ def _print_error(error: Exception, arguments: list[str]) -> int:
     from eyebright.errors import EyebrightError
 
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option, with typer's message
+        _name_ours(error, arguments)
         return _print_usage_error(error)
     if isinstance(error, EyebrightError):
         say(f"error: {with_option_strings(str(error), options_of(arguments[0]))}", err=True)
@@ -175,6 +182,13 @@ def _print_error(error: Exception, arguments: list[str]) -> int:
         err=True,
     )
     return 1
+
+
+def _name_ours(error: Any, arguments: list[str]) -> None:
+    """Adds what is typed here for an option that other tools have to typer's error for an unknown option."""
+    meant = _MEANT.get(getattr(error, "option_name", ""))
+    if meant is not None and meant.split()[0] in {f"--{field.name}" for field in options_of(arguments[0])}:
+        error.possibilities = [meant]
 
 
 def _print_usage_error(error: Any) -> int:

@@ -81,7 +81,8 @@ class Format:
         looks_like: how a file or a folder of this format looks, for messages.
         read: the function that reads a file or a folder.
         recognises_file: True for a file of this format; None: it is a format of folders.
-        recognises_folder: True for a folder of this format; None: a folder is searched for files of the format.
+        recognises_folder: True for a folder of this format; None: a folder is searched for files of the format. Where
+            both are None, it is read only if the user asks for it.
         options: the names of the options beside ``images`` and ``kind`` that it takes.
         is_general: it gives way to any other format, which says more.
         has_columns: it is a table, in text, whose columns are found by their names.

@@ -10,6 +10,7 @@ from support.pages import ROOT, blocks, command_lines, pages, parse_command, run
 WITH_PYTHON = [page for page in pages() if any(block.language == "python" for block in blocks(page))]
 WITH_COMMANDS = [page for page in pages() if any(command_lines(page))]
 LANGUAGES = {"python", "console", "text", "csv", ""}
+OF_FORMATS = {"json", "xml", "yaml"}
 
 
 def name_of(page: Path) -> str:
@@ -38,7 +39,10 @@ def test_pages_with_python_and_commands_are_found() -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_a_block_has_a_language_that_is_checked(page: Path) -> None:
-    assert {block.language for block in blocks(page)} <= LANGUAGES
+    found = blocks(page)
+    assert {block.language for block in found} <= LANGUAGES | OF_FORMATS
+    # what is not checked here is an example of a page of a format, which is read under its title
+    assert [block.line for block in found if block.language in OF_FORMATS and not block.title] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

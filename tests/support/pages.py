@@ -21,7 +21,8 @@ from support.learners import TINY_ARCH
 ROOT = Path(__file__).resolve().parents[2]
 
 _FENCE = re.compile(
-    r"^(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL
+    r"^(?P<fence>```+)(?P<language>\w*)(?:[ \t]+title=\"(?P<title>[^\"\n]+)\")?[^\n]*\n(?P<text>.*?)^(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -34,19 +35,23 @@ class Block:
         line: the number of its first line.
         language: the word after the fence; may be empty.
         text: what is between the fences.
+        title: what stands after ``title=``; may be empty.
     """
 
     page: Path
     line: int
     language: str
     text: str
+    title: str = ""
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, match.start("text")) + 1, match["language"], match["text"])
+        Block(
+            page, text.count("\n", 0, match.start("text")) + 1, match["language"], match["text"], match["title"] or ""
+        )
         for match in _FENCE.finditer(text)
     ]
 

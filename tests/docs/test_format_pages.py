@@ -56,7 +56,7 @@ def test_a_page_trains_with_the_arguments_with_which_it_checks(name: str) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_names_every_option_that_its_format_takes(name: str) -> None:
     text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"--([a-z-]+)", text))
+    named = {option.replace("-", "_") for option in re.findall(r"--([a-z-]+)", text)}
     assert named >= {*format_named(name).options, "format"}
     assert f"`--format {name}`" in text
 

@@ -17,7 +17,7 @@ from eyebright.cli.main import run
 from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.read import read_source
 from eyebright.sources.recognise import recognise
-from eyebright.sources.registry import FORMATS, format_named
+from eyebright.sources.registry import FORMATS, NAMES as NAMES_OF_IMAGES, format_named
 from support.pages import ROOT, Block, blocks, command_lines, run_python
 
 FOLDER = ROOT / "docs" / "formats"
@@ -36,7 +36,8 @@ def test_the_example_of_a_page_is_read_as_the_page_says(
     page = FOLDER / f"{name}.md"
     monkeypatch.chdir(tmp_path)
     make_files(page)
-    assert recognise(Path(command(page, "check")[0])).format.name == name
+    if format_named(name) is not NAMES_OF_IMAGES:  # which only an option says
+        assert recognise(Path(command(page, "check")[0])).format.name == name
     shown = shown_lines(page)
     assert len(shown) >= 1
     assert run(["check", *command(page, "check")]) == 0

@@ -18,7 +18,7 @@ from eyebright.io.files import IMAGE_EXTENSIONS
 from eyebright.sources.read import read_source
 from eyebright.sources.recognise import recognise
 from eyebright.sources.registry import FORMATS, NAMES as NAMES_OF_IMAGES, format_named
-from support.pages import ROOT, Block, blocks, command_lines, run_python
+from support.pages import ROOT, Block, blocks, command_lines, parse_command, run_python
 
 FOLDER = ROOT / "docs" / "formats"
 GUIDE = ROOT / "docs" / "guides" / "leave-a-hosted-service.md"
@@ -67,6 +67,12 @@ def test_every_page_belongs_to_a_format_and_the_index_links_to_each() -> None:
     listed = re.findall(r"(?m)^\| \[[^\]]+\]\(([a-z-]+)\.md\) \| `([a-z-]+)` \|", INDEX.read_text(encoding="utf-8"))
     assert all(link == name for link, name in listed)
     assert sorted(link for link, _ in listed) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("page", [*PAGES, GUIDE], ids=lambda page: page.stem)
+def test_the_command_lines_in_the_text_of_a_page_parse(page: Path) -> None:
+    for line in re.findall(r"`eyebright ([a-z]+ [^`]+)`", page.read_text(encoding="utf-8")):
+        parse_command(shlex.split(line))
 
 
 def test_a_page_is_at_most_a_screen_or_two() -> None:

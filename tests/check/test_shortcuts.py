@@ -59,7 +59,7 @@ def test_a_property_that_is_another_with_the_label_is_found(column: str, name: s
     finding = found(source(), facts_of(N, **{column: values}))[f"{name}: glasses"]
     assert (finding.kind, finding.severity, finding.figure_name) == ("shortcut", "warning", "AUC")
     low, high = finding.details["interval"]
-    assert 0.75 < low < finding.figure < high <= 1
+    assert finding.details["limit"] < low < finding.figure < high <= 1
     assert (finding.details["images_with"], finding.details["images_without"]) == (40, 80)
 
 

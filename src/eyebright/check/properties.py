@@ -17,6 +17,7 @@ from eyebright.sources.spelling import spelling_key
 LIMIT = 0.75
 """An AUC that a property has from which on it is a shortcut, see `eyebright.check.shortcuts`."""
 
+_LIMIT_OF_LIGHT = 0.7  # in photographs of objects and pets no label has more than 0.65 by them
 _LIMIT_OF_SHARPNESS = 0.8  # fur is softer than metal: in photographs of five classes the sharpness finds cats with 0.80
 _FEW = 5  # images: a category with fewer is on its own in nearly every fold
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -94,9 +95,11 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
     border = "crop the borders off, or give all images the same"
     size = "take images of all labels with the same camera and cut, or crop them to one shape"
     sharp = "take images of all labels with the same camera and focus, and scale them in the same way"
-    yield Property("brightness", numbers(facts.brightness), "brighter", "darker", light)
-    yield Property("contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light)
-    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", colour)
+    yield Property("brightness", numbers(facts.brightness), "brighter", "darker", light, _LIMIT_OF_LIGHT)
+    yield Property(
+        "contrast", numbers(facts.contrast), "richer in contrast", "poorer in contrast", light, _LIMIT_OF_LIGHT
+    )
+    yield Property("saturation", numbers(facts.saturation), "more colourful", "less colourful", colour, _LIMIT_OF_LIGHT)
     yield Property("sharpness", numbers(facts.sharpness), "sharper", "less sharp", sharp, limit=_LIMIT_OF_SHARPNESS)
     yield Property(
         "brightness of the border",
@@ -104,6 +107,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         "brighter at the border",
         "darker at the border",
         border,
+        _LIMIT_OF_LIGHT,
     )
     yield Property(
         "colour of the border",
@@ -111,6 +115,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         "more colourful at the border",
         "less colourful at the border",
         border,
+        _LIMIT_OF_LIGHT,
     )
     yield Property(
         "spread of the border",
@@ -118,6 +123,7 @@ def _of_pixels(facts: FactTable) -> Iterator[Property]:
         "less uniform at the border",
         "more uniform at the border",
         border,
+        _LIMIT_OF_LIGHT,
     )
     height, width = numbers(facts.sizes[:, 0]), numbers(facts.sizes[:, 1])
     yield Property("height", height, "higher in pixels", "lower in pixels", size)

@@ -182,7 +182,8 @@ def _answers(source: Source) -> Callable[[], Iterator[_Block]]:
 def _folds(source: Source) -> Int[np.ndarray, "n"]:
     """The fold of each image, by its name or that of its group: the same whatever the order of the rows."""
     if source.group is None:
-        return np.array([zlib.crc32(str(file).encode("utf-8", "surrogatepass")) % N_FOLDS for file in source.files])
+        names = (str(file).encode("utf-8", "surrogatepass") for file in source.files)
+        return np.fromiter((zlib.crc32(name) % N_FOLDS for name in names), dtype=np.int64, count=len(source))
     of_group = [zlib.crc32(name.encode("utf-8", "surrogatepass")) % N_FOLDS for name in source.group.categories]
     return np.array(of_group)[source.group.codes]
 

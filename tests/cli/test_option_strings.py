@@ -22,6 +22,8 @@ SOURCE = Path(eyebright.__file__).parent
         ("`bs` is 1, give `bs=2` or `device='cpu'`", "--bs is 1, give --bs 2 or --device cpu"),
         ("`source` is missing", "SOURCE is missing"),
         ("`num_workers=0` reads without processes", "--workers 0 reads without processes"),
+        ("`none_label='No Finding'` says so", "--none-label 'No Finding' says so"),
+        ("`delimiter=''` takes a cell as a class", "--delimiter '' takes a cell as a class"),
         ("a file `bs.txt` and `other` stay", "a file `bs.txt` and `other` stay"),
         ("skip_bad without backticks stays", "skip_bad without backticks stays"),
     ],

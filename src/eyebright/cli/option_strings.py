@@ -7,6 +7,7 @@ whether it is called from Python or from the command line.
 """
 
 import re
+import shlex
 from collections.abc import Iterable
 
 from eyebright.workflow.option import OptionField
@@ -41,6 +42,6 @@ def with_option_strings(message: str, options: Iterable[OptionField]) -> str:
             return match[0]
         if value in (None, "True", "False"):
             return option_string(field, off=value == "False")
-        return f"{option_string(field)} {value.strip(_QUOTES)}"
+        return f"{option_string(field)} {shlex.quote(value.strip(_QUOTES))}"
 
     return _OPTION.sub(replace, message)

@@ -90,6 +90,12 @@ def test_the_error_for_a_folder_without_images_lists_the_other_files(tmp_path: P
         get_image_files(tmp_path)
 
 
+def test_the_error_for_a_folder_of_archives_says_what_to_do(tmp_path: Path) -> None:
+    create_files(tmp_path, "a.tar.gz", "b.txt")
+    with pytest.raises(InputError, match=r"no image in .*; decompress 'a.tar.gz', if the images are in it"):
+        get_image_files(tmp_path)
+
+
 def test_the_error_for_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no image in .*; it is empty"):
         get_image_files(tmp_path)

@@ -238,9 +238,12 @@ def _describe_content(others: Sequence[Path]) -> str:
         return "it is empty"
     counts = Counter(map(_kind_of_file, others))
     kinds = ", ".join(f"{extension} ({count})" for extension, count in counts.most_common(8))
-    return f"it contains {kinds}; image extensions are {' '.join(IMAGE_EXTENSIONS)}"
+    archive = next((file.name for file in others if file.suffix.lower() in _COMPRESSED), None)
+    hint = f"; decompress '{archive}', if the images are in it" if archive else ""
+    return f"it contains {kinds}; image extensions are {' '.join(IMAGE_EXTENSIONS)}{hint}"
 
 
+_COMPRESSED = frozenset({".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 _IMAGE_WITHOUT_EXTENSION = "without extension that are images by their first bytes"
 
 

@@ -1,4 +1,4 @@
-"""`LabelRows` and `point_source`: the images that a reader finds one by one, as a `Source`."""
+"""`LabelRows`, `point_source`, `number_source`: the images that a reader finds one by one, as a `Source`."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -193,6 +193,48 @@ def point_source(
         root=request.root,
         files=file_strings(path, files),
         targets=points,
+        name="" if path.is_dir() else path.name,
+        names=tuple(names),
+        left_out=left_out,
+        messages=(*said, *messages, *left_out_messages(left_out)),
+    )
+    return without_duplicates(source)
+
+
+def number_source(
+    request: ReadRequest,
+    files: Sequence[str],
+    numbers: Floats,
+    *,
+    names: Sequence[str],
+    messages: Iterable[str] = (),
+    left_out: dict[str, str] | None = None,
+) -> Source:
+    """The images with their numbers as a source.
+
+    Args:
+        request: what was asked for; its kind is numbers or None.
+        files: the paths of the images, relative to the root of the source.
+        numbers: shape (n, k); NaN is unknown.
+        names: of the numbers.
+        messages: of the reader, sentences for the user.
+        left_out: images that are not used, path to reason.
+
+    Raises:
+        InputError: there is no image.
+        TableError: the entries of an image differ.
+    """
+    path, kind, left_out = request.path, request.kind, left_out or {}
+    if not files:
+        raise InputError(f"'{path}' has no image with numbers{_reasons(left_out)}")
+    said = [f"numbers of each of {len(files)} images: {listing(names)}"]
+    if unknown := int(np.isnan(numbers).sum()):
+        said.append(f"numbers that are unknown: {unknown} of {numbers.size}")
+    source = Source(
+        kind=block_name("numbers") if kind is None else kind.block,
+        root=request.root,
+        files=file_strings(path, files),
+        targets=numbers,
         name="" if path.is_dir() else path.name,
         names=tuple(names),
         left_out=left_out,

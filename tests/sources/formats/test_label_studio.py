@@ -68,7 +68,60 @@ def test_results_that_are_no_labels_are_ignored_and_said(tmp_path: Path) -> None
     assert labels(source) == {"a.jpg": ["x", "y"], "b.jpg": []}
     assert "results that are no labels, which are ignored: 3 ('textarea', 'rating')" in source.messages
     with pytest.raises(InputError, match="has no label on any of its 1 images"):
-        read(tmp_path, [task("a.jpg", [stars])])
+        read(tmp_path, [task("a.jpg", [text])])
+
+
+def number(value: Any, control: str = "age", kind: str = "number") -> dict[str, Any]:
+    return {"type": kind, "from_name": control, "to_name": "image", "value": {kind: value}}
+
+
+def test_numbers_and_ratings_are_numbers_where_nothing_else_was_labelled(tmp_path: Path) -> None:
+    text = {"type": "textarea", "from_name": "note", "value": {"text": ["hello"]}}
+    both = [number(2.5), number(4, "stars", "rating"), text]
+    source = read(tmp_path, [task("a.jpg", both), task("b.jpg", [number(-1)]), task("c-d.jpg", [])])
+    assert (source.kind, source.names) == ("regression", ("age", "stars"))
+    np.testing.assert_array_equal(source.targets, [[2.5, 4], [-1, np.nan]])
+    assert dict(source.left_out) == {"c-d.jpg": "without a number"}
+    assert source.messages[1:3] == ("numbers of each of 2 images: 'age', 'stars'", "numbers that are unknown: 1 of 4")
+    assert source.messages[-1] == "results that are no numbers, which are ignored: 1 ('textarea')"
+
+
+def test_numbers_beside_labels_are_read_if_they_are_asked_for(tmp_path: Path) -> None:
+    tasks = [task("a.jpg", [choice("x"), number(3)]), task("b.jpg", [choice("y"), number(4)])]
+    assert read(tmp_path, tasks).kind == "category"
+    for options in ({"labels": "age"}, {"kind": "numbers"}):
+        np.testing.assert_array_equal(read(tmp_path, tasks, **options).targets, [[3], [4]])
+    with pytest.raises(InputError, match="has labels and numbers in 'tags', 'age'; name either some of 'tags' or some"):
+        read(tmp_path, tasks, labels="tags,age")
+
+
+def test_ratings_are_ordered_classes_if_they_are_asked_for(tmp_path: Path) -> None:
+    tasks = [task(name, [number(stars, "stars", "rating")]) for name, stars in (("a.jpg", 3), ("b.jpg", 5))]
+    source = read(tmp_path, tasks, kind="ratings")
+    assert (source.kind, labels(source)) == ("ordinal", {"a.jpg": "3", "b.jpg": "5"})
+    assert not any("ignored" in message for message in source.messages)
+
+
+def test_a_number_on_which_annotations_differ_is_unknown(tmp_path: Path) -> None:
+    tasks = [task("a.jpg", [number(3), number(1, "b")], [number(4), number(1, "b")]), task("b.jpg", [number(4)])]
+    source = read(tmp_path, tasks)
+    np.testing.assert_array_equal(source.targets, [[np.nan, 1], [4, np.nan]])
+    assert "numbers on which annotations differ, which are unknown: 1" in source.messages
+
+
+@pytest.mark.parametrize("value", ["3", True, None, [3], 1e300])
+def test_an_image_with_what_is_no_number_is_left_out(value: Any, tmp_path: Path) -> None:
+    source = read(tmp_path, [task("a.jpg", [number(3)]), task("b.jpg", [number(value)])])
+    assert source.left_out == {"b.jpg": "without a number"}
+    np.testing.assert_array_equal(source.targets, [[3]])
+
+
+def test_a_number_of_json_min_is_read_if_it_is_named(tmp_path: Path) -> None:
+    tasks = [
+        {"image": f"{name}.jpg", "stars": stars, "id": 1, "annotator": 1, "annotation_id": 1, "lead_time": 3.5}
+        for name, stars in (("a", 2), ("b", 5))
+    ]
+    np.testing.assert_array_equal(read(tmp_path, tasks, labels="stars").targets, [[2], [5]])
 
 
 def test_a_path_of_a_taxonomy_is_a_label(tmp_path: Path) -> None:

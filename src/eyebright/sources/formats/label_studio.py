@@ -1,8 +1,8 @@
-"""Label Studio: JSON, JSON-MIN and CSV exports, of choices, of boxes and other regions with labels, and of keypoints.
+"""Label Studio: JSON, JSON-MIN and CSV exports, of choices, of regions with labels, of keypoints, numbers and ratings.
 
 A task without annotations is not labelled yet and is left out; so is one that was skipped. An annotation without a
 result was looked at: the image has no label. Where annotations of one task differ, the labels that not all of them have
-are unknown. Predictions of a model are no labels.
+are unknown, and so are numbers. Predictions of a model are no labels.
 """
 
 import json
@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
 from eyebright.errors import InputError, TableError, listing
+from eyebright.sources.cells import LARGEST
 from eyebright.sources.column_roles import split_at_commas
 from eyebright.sources.csv_file import read_csv
 from eyebright.sources.dialect import looks_like_image
@@ -23,16 +24,17 @@ from eyebright.sources.format import Format, ReadRequest
 from eyebright.sources.image_names import ImageNames
 from eyebright.sources.json_stream import read_json
 from eyebright.sources.label_file import LabelFile
-from eyebright.sources.rows import LabelRows, point_source
+from eyebright.sources.rows import LabelRows, number_source, point_source
 from eyebright.sources.source import Source
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of an uploaded file
 _MIN_KEYS = frozenset({"annotation_id", "annotator", "lead_time", "created_at", "updated_at"})  # of JSON-MIN and CSV
 _KEYPOINTS = "keypointlabels"
+_NUMBERS = ("number", "rating")
 _NOT_LABELLED, _SKIPPED = "not labelled yet", "skipped"
 
 Answer = Mapping[str, list[Any]]
-"""What one annotation of an image says: by the name of the control its labels, or its points."""
+"""What one annotation of an image says: by the name of the control its labels, its points or its numbers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def recognises(file: LabelFile) -> bool:
 
 
 def read(request: ReadRequest) -> Source:
-    """The images with their labels or points.
+    """The images with their labels, points or numbers.
+
+    Numbers and ratings are read where nothing else was labelled, or if they are asked for.
 
     Raises:
         TableError: the file is broken.
@@ -72,9 +76,12 @@ def read(request: ReadRequest) -> Source:
     """
     ignored: Counter[str] = Counter()
     tasks = list(_tasks(request, ignored))
-    controls = sorted({name for task in tasks for answer in task.answers for name in answer})
-    chosen = _chosen(request, controls)
+    chosen, are_numbers = _chosen(request, tasks)
     names = ImageNames(request.root, request.path)
+    if are_numbers:
+        ignored = Counter({kind: count for kind, count in ignored.items() if kind not in _NUMBERS})
+    if are_numbers and (request.kind is None or request.kind.form == "numbers"):
+        return _numbers(request, tasks, chosen, names).with_messages(*_ignored_messages(ignored, "numbers"))
     points = [task for task in tasks if any(_is_points(answer, chosen) for answer in task.answers)]
     if points:
         return _points(request, tasks, chosen, names)
@@ -85,16 +92,18 @@ def read(request: ReadRequest) -> Source:
         if task.reason:
             rows.leave_out(file, task.reason)
             continue
-        sets = [frozenset(label for name in chosen for label in answer.get(name, ())) for answer in task.answers]
+        sets = [frozenset(_text(label) for name in chosen for label in answer.get(name, ())) for answer in task.answers]
         common, any_of = frozenset.intersection(*sets), frozenset.union(*sets)
         differ += common != any_of
         rows.add(file, common, unknown=any_of - common)
-    messages = names.messages()
-    if ignored:
-        messages.append(f"results that are no labels, which are ignored: {ignored.total()} ({listing(ignored)})")
+    messages = [*names.messages(), *_ignored_messages(ignored, "labels")]
     if differ:
         messages.append(f"images whose annotations differ; the labels that not all of them have are unknown: {differ}")
     return rows.source(request, messages=messages, may_be_single=True)
+
+
+def _ignored_messages(ignored: "Counter[str]", what: str) -> list[str]:
+    return [f"results that are no {what}, which are ignored: {ignored.total()} ({listing(ignored)})"] if ignored else []
 
 
 def _tasks(request: ReadRequest, ignored: "Counter[str]") -> Iterator[_Task]:
@@ -135,6 +144,10 @@ def _answer(request: ReadRequest, result: Sequence[Mapping[str, Any]], line: int
         raise TableError(f"'{request.path}' line {line}: the 'result' of an annotation is a list of objects")
     for region in result:
         kind, value = region.get("type"), region.get("value")
+        if kind in _NUMBERS and isinstance(value, dict):
+            number = cast("dict[str, Any]", value).get(kind)
+            if _is_number(number):
+                answer.setdefault(str(region.get("from_name")), []).append(float(number))
         labels = _labels(cast("dict[str, Any]", value).get(str(kind))) if isinstance(value, dict) else None
         if (
             not isinstance(value, dict)
@@ -187,7 +200,9 @@ def _small_task(request: ReadRequest, record: Mapping[str, Any], line: int) -> _
             continue
         labels = value.get("choices", value.get("labels")) if isinstance(value, dict) else value
         labels = [labels] if isinstance(labels, str) else labels
-        if isinstance(labels, list):
+        if name in request.labels and _is_number(value):
+            answer[name] = [float(value)]
+        elif isinstance(labels, list):
             answer[name] = [label for one in labels for label in _region_labels(one)]
     reason = "" if record.get("annotation_id") or answer else _NOT_LABELLED
     return _Task(image, [answer], line, reason, _other_names(image, None))
@@ -234,18 +249,60 @@ def _other_names(image: str, upload: Any) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != image]
 
 
-def _chosen(request: ReadRequest, controls: Sequence[str]) -> Sequence[str]:
-    """The controls with the labels: those that were asked for, or the only one."""
+def _chosen(request: ReadRequest, tasks: Sequence[_Task]) -> tuple[Sequence[str], bool]:
+    """(controls, whether they hold numbers): those that were asked for, or the only one; numbers if nothing else."""
+    holds: dict[str, bool] = {}
+    for task in tasks:
+        for answer in task.answers:
+            for name, values in answer.items():
+                holds[name] = holds.get(name, False) or any(isinstance(one, float) for one in values)
+    numeric = sorted(name for name, are_numbers in holds.items() if are_numbers)
+    controls = sorted(name for name, are_numbers in holds.items() if not are_numbers)
     if request.labels:
-        chosen = split_at_commas(request.labels, controls)
-        if unknown := [name for name in chosen if name not in controls]:
-            raise InputError(f"'{request.path}' has no control {listing(unknown)}; there are {listing(controls)}")
-        return chosen
+        chosen = split_at_commas(request.labels, holds)
+        if unknown := [name for name in chosen if name not in holds]:
+            raise InputError(f"'{request.path}' has no control {listing(unknown)}; there are {listing(sorted(holds))}")
+        if len({holds[name] for name in chosen}) > 1:
+            raise InputError(
+                f"'{request.path}' has labels and numbers in {listing(chosen)}; name either some of "
+                f"{listing(controls)} or some of {listing(numeric)} with `labels`"
+            )
+        return chosen, holds[chosen[0]]
+    if numeric and (not controls or (request.kind is not None and request.kind.form == "numbers")):
+        return numeric, True
     if len(controls) > 1:
         raise InputError(
             f"'{request.path}' has labels of the controls {listing(controls)}; name those that hold them with `labels`"
         )
-    return controls
+    return controls, False
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """True for a finite number of JSON."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def _text(label: Any) -> str:
+    return f"{label:.15g}" if isinstance(label, float) else label
+
+
+def _numbers(request: ReadRequest, tasks: Sequence[_Task], chosen: Sequence[str], names: ImageNames) -> Source:
+    """The images with the numbers of these controls; one that annotations do not agree on is unknown."""
+    each: dict[str, list[float]] = {}
+    left_out: dict[str, str] = {}
+    differ = 0
+    for task in tasks:
+        file = names.find(task.image, *task.names, line=task.line)
+        found = [{one for answer in task.answers for one in answer.get(name, ())} for name in chosen]
+        differ += sum(len(one) > 1 for one in found)
+        if any(found) and not task.reason:
+            each[file] = [next(iter(one)) if len(one) == 1 else math.nan for one in found]
+        else:
+            left_out[file] = task.reason or "without a number"
+    numbers = np.array(list(each.values()), dtype=np.float64).reshape(len(each), len(chosen))
+    said = [f"numbers on which annotations differ, which are unknown: {differ}"] if differ else []
+    said += names.messages()
+    return number_source(request, list(each), numbers, names=chosen, messages=said, left_out=left_out)
 
 
 def _is_points(answer: Answer, chosen: Sequence[str]) -> bool:

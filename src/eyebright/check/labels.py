@@ -42,6 +42,7 @@ def label_findings(source: Source) -> list[Finding]:
         *_unused(source, cells, yes),
         *(_imbalance(cells, yes) if is_one_label else []),
     ]
+    unknown = np.where(yes > 0, unknown, 0)  # a label that no image has is not trained, so nothing of it is masked
     if total := int(unknown.sum()):
         findings.append(_unknown(cells, unknown, total))
     return findings

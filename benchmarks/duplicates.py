@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import measure
 import numpy as np
@@ -38,11 +39,13 @@ from eyebright.image.image import Image
 from eyebright.image.perceptual_hash import BOXES
 from eyebright.io.files import get_image_files
 
+Row = dict[str, Any]
 CHANGES = ("none", "compressed", "resized", "cropped", "all")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="file for the numbers; before the command")
     commands = parser.add_subparsers(dest="command", required=True)
     planted = commands.add_parser("planted")
     planted.add_argument("folders", type=Path, nargs="+")
@@ -55,22 +58,22 @@ def main() -> None:
     search.add_argument("--counts", type=int, nargs="+", default=[10**3, 10**4, 10**5, 10**6])
     args = parser.parse_args()
     if args.command == "planted":
-        for folder in args.folders:
-            for seed in range(args.seeds):
-                find_planted(folder, args.copies, seed)
+        runs = [(folder, seed) for folder in args.folders for seed in range(args.seeds)]
+        rows = [find_planted(folder, args.copies, seed) for folder, seed in runs]
     elif args.command == "reading":
         measure.warn_if_busy()
-        time_reading(args.folder, args.rounds)
+        rows = time_reading(args.folder, args.rounds)
     else:
         measure.warn_if_busy()
-        time_search(args.counts)
+        rows = time_search(args.counts)
+    measure.save(args.json, {args.command: rows})
 
 
 # ---------------------------------------------------------------------- planted copies
 
 
-def find_planted(folder: Path, copies: int, seed: int) -> None:
-    """Prints how many planted copies are found, and the other pairs."""
+def find_planted(folder: Path, copies: int, seed: int) -> Row:
+    """How many planted copies are found, and the other pairs; printed, too."""
     files = [Path(file) for file in get_image_files(folder)]
     chosen = random.Random(seed).sample(range(len(files)), min(copies, len(files) // 2))
     with tempfile.TemporaryDirectory() as target:
@@ -87,6 +90,7 @@ def find_planted(folder: Path, copies: int, seed: int) -> None:
     print(f"{len(found.pairs)} pairs, {len(others)} of other images")
     for pair in others:
         print(f"    {pair.similarity:.3f} {paths[pair.first].name} {paths[pair.second].name}")
+    return {"set": folder.name, "seed": seed, "copies": len(chosen), "found": together, "others": len(others)}
 
 
 def write_copy(file: Path, folder: Path, number: int, seed: int) -> Path:
@@ -122,11 +126,11 @@ def cropped(image: PIL.Image.Image, rng: random.Random) -> PIL.Image.Image:
 # ---------------------------------------------------------------------- time
 
 
-def time_reading(folder: Path, rounds: int) -> None:
-    """Prints seconds of the facts beside reading and decoding each image once, and of the comparison."""
+def time_reading(folder: Path, rounds: int) -> list[Row]:
+    """Seconds of the facts beside reading and decoding each image once, and of the comparison; printed, too."""
     paths = get_image_files(folder)
     threads = cpus_per_process()
-    ratios: list[float] = []
+    rows: list[Row] = []
     for _ in range(rounds):
         started = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
@@ -136,12 +140,14 @@ def time_reading(folder: Path, rounds: int) -> None:
         started = time.perf_counter()
         facts = read_facts(paths)
         took = time.perf_counter() - started
-        ratios.append(took / once)
+        rows.append({"images": len(paths), "decoded once": once, "facts": took})
         print(f"{len(paths)} images: decoded once {once:.2f} s, facts {took:.2f} s, ratio {took / once:.2f}")
     started = time.perf_counter()
     found = find_duplicates(paths, facts)
-    print(f"ratio, median: {median(ratios):.2f}; comparison {time.perf_counter() - started:.2f} s, ", end="")
+    ratio = median(row["facts"] / row["decoded once"] for row in rows)
+    print(f"ratio, median: {ratio:.2f}; comparison {time.perf_counter() - started:.2f} s, ", end="")
     print(f"{len(found.pairs)} pairs")
+    return rows
 
 
 def decode_each(paths: Sequence[str | Path]) -> None:
@@ -150,8 +156,9 @@ def decode_each(paths: Sequence[str | Path]) -> None:
         Image.create(path).pixels()
 
 
-def time_search(counts: list[int]) -> None:
-    """Prints seconds and memory of the search among so many random hashes."""
+def time_search(counts: list[int]) -> list[Row]:
+    """Seconds and memory of the search among so many random hashes; printed, too."""
+    rows: list[Row] = []
     for count in counts:
         rng = np.random.default_rng(0)
         signs, magnitudes = (rng.integers(0, 2**63, (count, len(BOXES)), dtype=np.uint64) * 2 for _ in range(2))
@@ -165,6 +172,8 @@ def time_search(counts: list[int]) -> None:
             end="",
         )
         print(f"{len(found.first)} pairs", flush=True)
+        rows.append({"hashes": count, "seconds": seconds, "gigabytes": memory})
+    return rows
 
 
 if __name__ == "__main__":

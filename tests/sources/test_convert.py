@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eyebright._all_but import AllBut
 from eyebright.errors import InputError
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.convert import WRITERS, convert_source
@@ -162,3 +163,20 @@ def test_unknown_cells_are_counted_by_image_and_label() -> None:
     assert count_unknown(SOURCES["points"]) == 1
     assert count_unknown(SOURCES["numbers"]) == 1
     assert count_unknown(SOURCES["classes"]) == 0
+
+
+def test_what_nobody_has_looked_at_is_not_written_as_no(tmp_path: Path) -> None:
+    looked_at = frozenset({"cat", "dog"})
+    sets = [
+        LabelSet(["cat"], unknown=AllBut(looked_at, ["cat"])),
+        LabelSet(["dog"], unknown=AllBut(looked_at, ["dog"])),
+    ]
+    source = on_disk(replace(source_of_labels(sets * 3, FILES), unused=("unicorn",)), tmp_path / "images")
+    converted = convert_source(source, "csv", tmp_path / "t.csv")
+    assert "CSV does not hold: labels that are declared and that no image has: 'unicorn'" in converted.messages
+    again = read_source(converted.path, **converted.read_options)
+    assert "unicorn" not in {label for target in again.targets for label in {*target, *target.unknown}}
+    assert content(again) == content(source)
+    declared = read_source(convert_source(replace(source, targets=Categorical.of([LabelSet(["cat"])] * 6)), "coco",
+                                          tmp_path / "c.json").path, images=source.root, kind="labels")  # fmt: skip
+    assert declared.unused == ("unicorn",)

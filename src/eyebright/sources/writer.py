@@ -33,6 +33,7 @@ class Writer:
         holds_unknown: whether it can hold unknown labels and numbers.
         holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
         holds_columns: whether it can hold groups, weights and other columns.
+        holds_unused: whether it can hold labels that are declared and that no image has.
         suffix: of its file; empty for a folder.
     """
 
@@ -43,6 +44,7 @@ class Writer:
     holds_unknown: bool = False
     holds_parts: bool = False
     holds_columns: bool = False
+    holds_unused: bool = False
     suffix: str = ""
 
 
@@ -74,6 +76,8 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
             lost.append("the weight of each image")
         if len(source.columns.columns):
             lost.append(f"the columns {listing(map(str, source.columns.columns))}")
+    if source.unused and not writer.holds_unused:
+        lost.append(f"labels that are declared and that no image has: {listing(source.unused)}")
     if source.left_out:
         lost.append(f"{len(source.left_out):,} images that are left out of the data")
     return [f"{writer.title} does not hold: {one}" for one in lost]
@@ -100,9 +104,9 @@ def labels_of(target: Any) -> list[str]:
 
 
 def vocabulary(source: Source) -> list[str]:
-    """All labels or classes: those that images have, those that are unknown of some, and those that are declared."""
+    """The labels or classes that images have, or that are unknown of some images, sorted."""
     assert isinstance(source.targets, Categorical)
-    names = set(source.unused)
+    names = set[str]()
     for one in source.targets.categories:
         names |= {one} if isinstance(one, str) else set(one) | set(one.unknown)
     return sorted(names)

@@ -23,7 +23,7 @@ def write_coco(source: Source, path: Path) -> ReadBack:
         ImageError: the size of an image cannot be read.
     """
     is_points = not isinstance(source.targets, Categorical)
-    names = ["image"] if is_points else vocabulary(source)
+    names = ["image"] if is_points else sorted({*vocabulary(source), *source.unused})
     categories: list[dict[str, Any]] = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     if is_points:
         categories[0] |= {"keypoints": _point_names(source), "skeleton": []}
@@ -58,4 +58,4 @@ def _keypoints(points: Any) -> dict[str, Any]:
     return {"category_id": 1, "keypoints": flat, "num_keypoints": known, "iscrowd": 0}
 
 
-COCO = Writer("coco", "COCO", frozenset({"labels", "class", "points"}), write_coco, suffix=".json")
+COCO = Writer("coco", "COCO", frozenset({"labels", "class", "points"}), write_coco, holds_unused=True, suffix=".json")

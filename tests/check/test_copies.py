@@ -75,7 +75,9 @@ def test_an_image_leaks_if_its_copy_is_in_a_part_that_is_used_before_it() -> Non
     [finding] = [one for one in copy_findings(split, duplicates) if one.kind == "duplicates_across_parts"]
     assert (finding.severity, finding.figure) == ("error", 3)
     assert finding.details == {"valid": ["1.jpg"], "promise": ["4.jpg"], "test": ["2.jpg"]}
-    assert "1 of the 2 for validation, 1 of the 1 for testing, 1 of the 1 for guarantees have" in finding.sentence
+    assert (
+        "1 of the 2 validation images, 1 of the 1 testing images, 1 of the 1 guarantees images have" in finding.sentence
+    )
 
 
 def test_copies_in_one_part_leak_nothing_and_neither_do_those_of_a_set_without_parts() -> None:
@@ -92,7 +94,7 @@ def test_groups_that_the_split_of_the_data_divides_are_an_error() -> None:
     assert finding.severity == "error"
     assert finding.files == ("1.jpg",)
     assert finding.groups == (("0.jpg", "1.jpg"),)
-    assert "1 of 4 groups have images in several parts: 1 of the 2 for validation" in finding.sentence
+    assert "1 of 4 groups have images in several parts: 1 of the 2 validation images" in finding.sentence
     assert group_findings(source_of_labels([["a"], ["b"]] * 3, part=part, group=list("abcdef"))) == []
     assert group_findings(source_of_labels([["a"], ["b"]] * 3, group=group)) == []
     assert group_findings(source_of_labels([["a"], ["b"]] * 3, part=part)) == []

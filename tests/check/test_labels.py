@@ -120,7 +120,7 @@ def test_images_without_a_label_are_counted_and_listed() -> None:
 
 
 def test_images_whose_labels_are_all_unknown_are_told_from_those_without_a_label() -> None:
-    sets = [*CLEAN, LabelSet((), unknown={"cat", "dog"}), LabelSet((), unknown={"cat"})]
+    sets = [*CLEAN, LabelSet((), unknown={"cat", "dog"}), LabelSet(()), LabelSet((), unknown={"cat"})]
     findings = label_findings(source_of_labels(sets))
     assert only(findings, "images_with_unknown_labels_only").files == ("60.jpg",)
     assert only(findings, "images_without_label").files == ("61.jpg",)

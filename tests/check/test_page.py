@@ -31,7 +31,7 @@ def test_the_page_shows_what_leaks_with_its_images(tmp_path: Path, capsys: pytes
     arguments = ["check", str(table), "--images", str(tmp_path / "images")]
     assert run([*arguments, "--page", str(tmp_path / "c.html"), "--json", str(tmp_path / "c.json"), "--strict"]) == 1
     printed = capsys.readouterr().out
-    assert "error: Of the images, 1 of the 1 for validation have a copy in another part" in printed
+    assert "error [duplicates_across_parts]: 1 of the 1 validation images have a copy in another part" in printed
     assert "Split again with --split none" in printed
     assert "0.jpg = copy.jpg" in printed
     text = (tmp_path / "c.html").read_text()

@@ -149,7 +149,7 @@ def test_two_images_of_one_name_and_class_both_arrive(tmp_path: Path) -> None:
 
 def test_a_class_that_is_no_folder_and_a_missing_image_leave_nothing_behind(tmp_path: Path) -> None:
     source = on_disk(source_of_classes(["a/b", "dog"] * 3, FILES), tmp_path / "images")
-    with pytest.raises(InputError, match="class 'a/b' cannot be the name of a folder"):
+    with pytest.raises(InputError, match="class 'a/b' cannot be the name of a folder of a class"):
         convert_source(source, "folders", tmp_path / "out")
     source = on_disk(SOURCES["classes"], tmp_path / "images")
     (tmp_path / "images" / FILES[2]).unlink()
@@ -180,3 +180,24 @@ def test_what_nobody_has_looked_at_is_not_written_as_no(tmp_path: Path) -> None:
     declared = read_source(convert_source(replace(source, targets=Categorical.of([LabelSet(["cat"])] * 6)), "coco",
                                           tmp_path / "c.json").path, images=source.root, kind="labels")  # fmt: skip
     assert declared.unused == ("unicorn",)
+
+
+def test_pairs_of_points_that_names_do_not_show_come_back(tmp_path: Path) -> None:
+    source = source_of_points(POINTS, FILES, names=("a", "b"), mirror=(1, 0))
+    for mirror in ((1, 0), None):
+        given = on_disk(replace(source, mirror=mirror), tmp_path / "images")
+        for to in ("csv", "coco", "labelstudio"):
+            converted = convert_source(given, to, tmp_path / f"{to}{mirror}{WRITERS[to].suffix}")
+            assert read_source(converted.path, **converted.read_options).mirror == mirror
+
+
+def test_names_that_a_format_cannot_hold_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    for name in (".net", "train", "Test set"):
+        source = on_disk(source_of_classes([name, "dog"] * 3, FILES), tmp_path / "images")
+        with pytest.raises(InputError, match="cannot be the name of a folder of a class"):
+            convert_source(source, "folders", tmp_path / "out")
+    broken = replace(SOURCES["labels"], files=np.array(["a\udce9.png", *FILES[1:]], dtype=object))
+    for to in ("csv", "parquet", "coco", "labelstudio"):
+        with pytest.raises(InputError, match="is UTF-8, which the name of .* is not; rename the file"):
+            convert_source(replace(broken, root=tmp_path), to, tmp_path / f"x{WRITERS[to].suffix}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]

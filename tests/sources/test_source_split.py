@@ -39,8 +39,7 @@ def test_labels_keep_their_shares_and_the_split_is_said() -> None:
     assert has["a"] == 15
     assert has["c"] in (7, 8)
     assert split.messages == (
-        "split at random with seed 3: 30 of 100 images for validation; "
-        "every label keeps its share and has a training image",
+        "split at random with seed 3: 30 of 100 images for validation; labels keep their shares as nearly as possible",
     )
 
 

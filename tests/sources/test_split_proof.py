@@ -107,7 +107,8 @@ def test_what_leaks_is_said_with_numbers() -> None:
     )
     assert proof.leaks() == [
         "1 of 1 sets of near-duplicates have images in more than one part of the split in the data: 1 of 1 testing "
-        "images are near-duplicates of training images, so the scores are too good; a random split keeps them together"
+        "images are near-duplicates of training images, so the scores are not those of new images; a random split "
+        "keeps them together"
     ]
 
 

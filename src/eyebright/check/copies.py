@@ -32,8 +32,10 @@ def copy_findings(source: Source, duplicates: Duplicates) -> list[Finding]:
     """
     groups = duplicates.groups()
     large = set(duplicates.large_groups())
-    exact = _exact_groups(duplicates.pairs)
-    near = [group for group in groups if group not in large and group not in set(exact)]
+    in_large = {row for group in large for row in group}
+    exact = [group for group in _exact_groups(duplicates.pairs) if group[0] not in in_large]
+    equal = set(exact)
+    near = [group for group in groups if group not in large and group not in equal]
     return [
         *_across_parts(source, groups),
         *_with_other_labels(source, groups),
@@ -61,7 +63,7 @@ def _exact(source: Source, groups: Sequence[Group]) -> list[Finding]:
             "warning",
             f"{counted(count, 'image')} {_are(count)} the same file as another, byte for byte "
             f"({counted(len(groups), 'group')}).",
-            "Keep one of each group; the default split keeps a group on one side.",
+            "Keep one of each group. A random split, the default, keeps a group on one side.",
             count,
             groups=_files(source, groups),
         )
@@ -81,7 +83,7 @@ def _near(source: Source, groups: Sequence[Group], pairs: Sequence[DuplicatePair
             "warning",
             f"{counted(count, 'image')} {_are(count)} a copy of another: cropped a little, resized, compressed again, "
             f"mirrored or rotated ({counted(len(groups), 'group')}; pixels agree to {100 * least:.1f} % and more).",
-            "Keep the best of each group; the default split keeps a group on one side.",
+            "Keep the best of each group. A random split, the default, keeps a group on one side.",
             count,
             groups=_files(source, groups),
             details={"pairs": [_pair(source, pair) for pair in links]},
@@ -105,8 +107,8 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "large_duplicate_groups",
             "warning",
-            f"{count:,} images are in {counted(len(groups), 'group')} of nearly equal images too large for copies, "
-            f"such as frames of one film; the largest has {max(map(len, groups)):,}.",
+            f"{count:,} images are in {counted(len(groups), 'group')} of equal or nearly equal images, too many "
+            f"for copies of one, such as frames of a film; the largest has {max(map(len, groups)):,}.",
             "Say what belongs together with `group`, a column or a word in the paths; such a group is not kept on one "
             "side by itself, since it would be most of a part.",
             count,
@@ -121,11 +123,11 @@ def _large(source: Source, groups: Sequence[Group]) -> list[Finding]:
 def leaking_images(source: Source, groups: Iterable[Group]) -> dict[str, list[int]]:
     """For each part but train, the images whose copy is in a part that is used before it; by the name of the part.
 
-    Training images come before those for validation, and these before the images of promise and test.
+    Training images come before those for validation, these before the images of promise, and these before test.
     """
     if source.part is None:
         return {}
-    order: dict[Any, int] = {None: 0, "train": 0, "valid": 1, **dict.fromkeys(HELD_OUT, 2)}
+    order: dict[Any, int] = {None: 0, "train": 0, "valid": 1, "promise": 2, "test": 3}
     leaking: dict[str, list[int]] = {}
     for group in groups:
         parts = [source.part[row] for row in group]
@@ -141,11 +143,11 @@ def _is_split(source: Source) -> bool:
 
 
 def _named(source: Source, leaking: Mapping[str, Sequence[int]]) -> str:
-    """How many images of each part leak: ``"5 of the 29 for validation"``."""
+    """How many images of each part leak: ``"5 of the 29 validation images"``."""
     assert source.part is not None
     words: dict[str, str] = {**PART_WORDS}
     counts = {part: int(source.part.isin([part]).sum()) for part in leaking}
-    return ", ".join(f"{len(rows):,} of the {counts[part]:,} for {words[part]}" for part, rows in leaking.items())
+    return ", ".join(f"{len(rows):,} of the {counts[part]:,} {words[part]} images" for part, rows in leaking.items())
 
 
 def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
@@ -160,7 +162,7 @@ def _across_parts(source: Source, groups: Sequence[Group]) -> list[Finding]:
         Finding(
             "duplicates_across_parts",
             "error",
-            f"Of the images, {_named(source, leaking)} have a copy in another part: scores on them are too good.",
+            f"{_named(source, leaking)} have a copy in another part, so the scores are not those of new images.",
             "Split again with `split='none'`, which keeps copies on one side; or remove the copies.",
             len(rows),
             files=_names(source, rows),
@@ -187,7 +189,7 @@ def group_findings(source: Source) -> list[Finding]:
             "groups_across_parts",
             "error",
             f"{len(groups):,} of {counted(len(rows), 'group')} have images in several parts: {_named(source, leaking)} "
-            "are of groups that also train, so that scores are not those of new groups.",
+            "are of a group of an earlier part, so the scores are not those of new groups.",
             "Split again with `split='none'`, which keeps groups on one side; `group='none'` says that they are none.",
             count,
             files=_names(source, sorted(row for several in leaking.values() for row in several)),

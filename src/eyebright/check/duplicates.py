@@ -131,7 +131,7 @@ def find_duplicates(
     ]
     pool = ThreadPoolExecutor(threads or cpus_per_process(), initializer=cv2.setNumThreads, initargs=(1,))
     try:
-        near = _verified(nominated, _Pixels(paths), pool, len(facts), advance)
+        near = _verified(nominated, _Pixels(paths), pool, advance)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the remaining pairs
     return Duplicates(len(facts), [*exact, *near])
@@ -178,18 +178,18 @@ def _verified(
     nominated: Sequence[_Nominated],
     pixels: _Pixels,
     pool: ThreadPoolExecutor,
-    count: int,
     advance: Callable[[int, int], None],
 ) -> list[DuplicatePair]:
     """The pairs that the pixels confirm; none of two images that are connected already."""
     pairs: list[DuplicatePair] = []
-    codes = np.arange(count, dtype=np.int32)
+    sets = _Sets()
     for begin in range(0, len(nominated), _BATCH):
-        batch = [pair for pair in nominated[begin : begin + _BATCH] if codes[pair.first] != codes[pair.second]]
+        several = nominated[begin : begin + _BATCH]
+        batch = [pair for pair in several if sets.root(pair.first) != sets.root(pair.second)]
         for pair, similarity in zip(batch, pool.map(pixels.similarity, batch), strict=True):
             if is_same(similarity):
                 pairs.append(DuplicatePair(*pair[:2], similarity.mean, is_exact=False, orientation=pair.orientation))
-        codes = _components(count, pairs)
+                sets.join(pair.first, pair.second)
         advance(min(begin + _BATCH, len(nominated)), len(nominated))
     return pairs
 
@@ -209,20 +209,35 @@ def _exact_pairs(facts: FactTable) -> list[DuplicatePair]:
 
 def _components(count: int, pairs: Sequence[DuplicatePair]) -> Codes:
     """Shape (count,): the connected component of each image, the least index in it."""
-    parents: dict[int, int] = {}
+    sets = _Sets()
+    for pair in pairs:
+        sets.join(pair.first, pair.second)
+    codes = np.arange(count, dtype=np.int32)
+    for row in sets.parents:
+        codes[row] = sets.root(row)
+    return codes
 
-    def root(row: int) -> int:
-        while (parent := parents.get(row, row)) != row:
-            parents[row] = row = parents.get(parent, parent)
+
+class _Sets:
+    """Disjoint sets of images (union-find with path halving; Tarjan and van Leeuwen, 1984).
+
+    Attributes:
+        parents: of each image that is not the least of its set.
+    """
+
+    def __init__(self) -> None:
+        self.parents: dict[int, int] = {}
+
+    def root(self, row: int) -> int:
+        """The least image of the set."""
+        while (parent := self.parents.get(row, row)) != row:
+            self.parents[row] = row = self.parents.get(parent, parent)
         return row
 
-    for pair in pairs:
-        low, high = sorted((root(pair.first), root(pair.second)))
-        parents[high] = low
-    codes = np.arange(count, dtype=np.int32)
-    for row in parents:
-        codes[row] = root(row)
-    return codes
+    def join(self, first: int, second: int) -> None:
+        """Makes one set of two."""
+        low, high = sorted((self.root(first), self.root(second)))
+        self.parents[high] = low
 
 
 def _groups(codes: Codes) -> list[tuple[int, ...]]:

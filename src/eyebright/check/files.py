@@ -52,7 +52,9 @@ def _missing(source: Source, facts: FactTable | None) -> list[Finding]:
 
 
 def _unnamed(source: Source) -> list[Finding]:
-    known = {posixpath.normpath(str(file)) for file in (*source.files, *source.left_out, *source.skipped)}
+    root = str(source.root.absolute())
+    named = (str(file) for file in (*source.files, *source.left_out, *source.skipped))
+    known = {posixpath.normpath(os.path.relpath(file, root) if file.startswith(os.sep) else file) for file in named}
     count = n_entries = 0
     files: list[str] = []
     folders: Counter[str] = Counter()

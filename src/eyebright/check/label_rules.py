@@ -128,7 +128,7 @@ def _frequent(cells: LabelCells, *, at_least: int) -> LabelCells:
 
 def _log_poisson_at_most(count: int, mean: float) -> float:
     """The logarithm of the probability that a Poisson variable with this mean is at most ``count``; 0 if mean is 0."""
-    if mean <= 0:
+    if mean <= 0 or count > mean + 10 * math.sqrt(mean) + 100:  # 1 to all digits
         return 0.0
     logs = [i * math.log(mean) - mean - math.lgamma(i + 1) for i in range(count + 1)]
     largest = max(logs)

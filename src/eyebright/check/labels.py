@@ -177,7 +177,7 @@ def _spellings(cells: LabelCells, yes: Any) -> list[Finding]:
 def _images_without_labels(source: Source, cells: LabelCells) -> list[Finding]:
     n_yes, n_unknown = cells.labels_per_image()
     is_unknown = (n_yes == 0) & (n_unknown == len(cells.names)) & (n_unknown > 0)
-    is_empty = (n_yes == 0) & ~is_unknown
+    is_empty = (n_yes == 0) & (n_unknown == 0)
     findings: list[Finding] = []
     if n := int(is_unknown.sum()):
         findings.append(

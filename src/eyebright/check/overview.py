@@ -1,6 +1,7 @@
 """`overview`: the counts and distributions of labelled images that a person looks at first, as data for JSON."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -115,9 +116,10 @@ def _distribution(column: "np.ndarray[Any, Any]") -> dict[str, Any]:
     names, shares = ("min", "5%", "median", "95%", "max"), (0, 0.05, 0.5, 0.95, 1)
     quantiles = dict(zip(names, np.quantile(values, shares).tolist(), strict=True))
     bins = np.unique(values)
-    counts, edges = (
-        np.histogram(values, bins=min(N_BINS, len(bins))) if len(bins) > 1 else ([len(values)], [*bins, *bins])
-    )
+    counts, edges = [len(values)], [bins[0], bins[-1]]
+    if len(bins) > 1:
+        with suppress(ValueError):  # huge numbers that are nearly equal: floats have no edges between them
+            counts, edges = np.histogram(values, bins=min(N_BINS, len(bins)))
     return {"known": len(values), **quantiles, "edges": list(map(float, edges)), "counts": list(map(int, counts))}
 
 

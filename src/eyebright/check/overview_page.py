@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eyebright.sources.parts import PART_WORDS
 from eyebright.web.blocks import Cell, Charts, Pairs, Section, Table
 from eyebright.web.charts import Axis, Caption, Chart, Series, draw_chart
 
@@ -51,7 +52,7 @@ def _labels(overview: Mapping[str, Any]) -> list[Any]:
     labels: Sequence[Mapping[str, Any]] = overview["labels"]
     total = max(overview["images"], 1)
     parts = [part for part, count in overview["parts"].items() if count]
-    columns = ["label", "images", "share", *(f"for {part}" for part in parts), "unknown"]
+    columns = ["label", "images", "share", *(f"for {PART_WORDS[part]}" for part in parts), "unknown"]
     rows = [
         [
             Cell(one["label"]),

@@ -53,7 +53,10 @@ def check_page(
     counts = [(one, sum(finding.severity == one for finding in findings)) for one in SEVERITIES]
     labels = sorted({label for finding in findings for label in finding.labels})
     found = Findings(cards, [(one, count) for one, count in counts if count], labels)
-    intro = "The worst first. An error makes scores wrong or training fail; a warning makes the model worse."
+    intro = (
+        "The worst first. An error makes scores wrong or training fail; a warning makes the model worse; a note is"
+        " often as it should be."
+    )
     if not findings:
         blocks: list[Any] = [Sentences(["nothing found"])]
     else:
@@ -97,7 +100,9 @@ class _Images:
 
     def notices(self) -> list[str]:
         """A sentence if not all images are shown."""
-        return [] if self._left > 0 else [f"the page shows {_MOST_THUMBNAILS} images; the JSON file has all names"]
+        return (
+            [] if self._left > 0 else [f"the page shows {_MOST_THUMBNAILS} images, and lists the names of the others"]
+        )
 
     def _tags(self, target: Any) -> list[str]:
         text = self._block.text(self._block.read(target))
@@ -110,9 +115,10 @@ def _card(finding: Finding, images: _Images, worded: Worded) -> FindingCard:
     if shown:
         groups = [images.cards(shown)]
     files = [" = ".join(group) for group in finding.groups] or list(finding.files)
-    title = counted(len(files), "group" if finding.groups else "image")
+    is_counted = finding.figure_name == "images" and not finding.groups
+    title = counted(int(finding.figure) if is_counted else len(files), "group" if finding.groups else "image")
     if len(files) > _LISTED:
-        title += f", of which {_LISTED:,} are listed; the JSON file has all"
+        title += f", of which {_LISTED:,} are listed"
     return FindingCard(
         finding.severity,
         finding.kind.replace("_", " "),
@@ -144,4 +150,4 @@ def _table(finding: Finding) -> Table | None:
         ]
         for pair in pairs[:_LISTED]
     ]
-    return Table("Pixels of each pair, laid over each other", ("image", "copy of", "alike", "orientation"), rows)
+    return Table("Pixels of each pair, laid over each other", ("image A", "image B", "alike", "orientation of A"), rows)

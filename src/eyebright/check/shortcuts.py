@@ -298,9 +298,9 @@ def _examples(source: Source, one: Shortcut) -> tuple[list[str], list[str]]:
     else:
         score = np.nan_to_num(values if one.is_more else -values)
     order = np.argsort(score, kind="stable")
-    with_label = [row for row in order[::-1].tolist() if one.yes[row]][:N_EXAMPLES]
-    without = [row for row in order.tolist() if one.no[row]][:N_EXAMPLES]
-    return _paths(source, with_label), _paths(source, without)
+    with_label = order[one.yes[order]][: -N_EXAMPLES - 1 : -1]
+    without = order[one.no[order]][:N_EXAMPLES]
+    return _paths(source, with_label.tolist()), _paths(source, without.tolist())
 
 
 def _paths(source: Source, rows: Sequence[int]) -> list[str]:

@@ -73,8 +73,9 @@ def check(arguments: "CommandArguments") -> None:
 
 def finding_lines(finding: "Finding") -> list[str]:
     """A finding as lines for the console: what was found, what to do, and some of the files."""
-    lines = [f"{finding.severity}: {finding.sentence}", f"    {finding.remedy}"]
-    groups = [" = ".join(group[:_SHOWN]) + _more(group) for group in finding.groups[:_SHOWN]]
+    lines = [f"{finding.severity} [{finding.kind}]: {finding.sentence}", f"    {finding.remedy}"]
+    between = " = " if "duplicate" in finding.kind else ", "
+    groups = [between.join(group[:_SHOWN]) + _more(group) for group in finding.groups[:_SHOWN]]
     if groups:
         lines.append(f"    {'; '.join(groups)}{_more(finding.groups)}")
     elif finding.files:

@@ -66,7 +66,10 @@ def image_facts(path: str) -> ImageFacts:
     Raises:
         ImageError: the file does not exist, cannot be read, is truncated or damaged.
     """
-    data = read_bytes(path)
+    return _facts(path, read_bytes(path))
+
+
+def _facts(path: str, data: bytes) -> ImageFacts:
     try:
         image = Image.create(data)
         pixels = image.pixels(_reduction(image.shape))
@@ -102,11 +105,12 @@ def cached_facts(path: str, cache: ImageCache) -> ImageFacts:
     Raises:
         ImageError: as in `image_facts`; what cannot be read is not kept.
     """
-    key = f"{cache.digest(path)}-facts-{_VERSION}"
+    data = read_bytes(path)  # what is hashed is also decoded, although the file may change in between
+    key = f"{cache.digest(data)}-facts-{_VERSION}"
     known = cache.features(key)
     if known is not None:
         return _from_bytes(known.tobytes())
-    facts = image_facts(path)
+    facts = _facts(path, data)
     cache.put_features(key, np.frombuffer(_to_bytes(facts), np.float32))
     return facts
 

@@ -12,7 +12,7 @@ from eyebright.errors import InputError, did_you_mean, listing, os_reason
 from eyebright.io.atomic import temporary_folder, write_atomically
 from eyebright.sources.parts import PART_WORDS
 from eyebright.sources.source import Source
-from eyebright.sources.writer import Writer, check_writable
+from eyebright.sources.writer import Writer, check_writable, mirror_option
 from eyebright.sources.writers.coco import COCO
 from eyebright.sources.writers.folders import FOLDERS
 from eyebright.sources.writers.label_studio import LABEL_STUDIO
@@ -74,7 +74,7 @@ def convert_source(source: Source, to: str, path: str | Path) -> Converted:
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error
     needs_images = {} if writer is FOLDERS else {"images": str(source.root)}
-    return Converted(path, {**needs_images, **options}, tuple(messages))
+    return Converted(path, {**needs_images, **options, **mirror_option(source)}, tuple(messages))
 
 
 @contextmanager

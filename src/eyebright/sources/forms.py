@@ -157,7 +157,7 @@ def _read_numbers(table: TextTable, columns: Sequence[str], cells: CellOptions) 
     return read_numbers(table, columns)
 
 
-_LABELS_NOTE = "every label keeps its share and has a training image"
+_LABELS_NOTE = "labels keep their shares as nearly as possible"
 
 FORMS: dict[TargetForm, FormFunctions] = {
     "labels": FormFunctions(

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
-
 from eyebright._defaults import VALID_PCT
 from eyebright.sources.categorical import Categorical, Codes
 from eyebright.sources.forms import FORMS
@@ -42,10 +40,9 @@ def split_source(source: Source, valid_pct: float = VALID_PCT, *, seed: int = 0,
         f"split at random with seed {seed}: {int(is_valid.sum())} of {int(plan.is_drawn.sum())} images for validation"
     )
     notes = [note] if (note := FORMS[source.block().form].split_note) else []
-    if source.group is not None:
-        groups = len(np.unique(source.group.codes[plan.is_drawn]))
-        notes.append(f"each of the {groups} groups is in one part as a whole")
-    if same is not None and (copies := int((np.bincount(np.unique(same, return_inverse=True)[1]) > 1).sum())):
-        notes.append(f"each of the {copies} sets of near-duplicates is in one part as a whole")
     source = replace(source, part=cast("Categorical[Any]", plan.part))
-    return source.with_messages("; ".join([message, *notes]))
+    proof = prove_split(source, same=same)  # images that the data keep for testing may be of the same groups
+    for found, what in ((proof.groups, "groups"), (proof.duplicates, "sets of near-duplicates")):
+        if found is not None and found.total and not found.divided:
+            notes.append(f"each of the {found.total} {what} is in one part as a whole")
+    return source.with_messages("; ".join([message, *notes]), *proof.leaks())

@@ -131,7 +131,7 @@ class SplitProof:
             end = (
                 "so the scores are not those of new groups; without that split, a random one divides no group"
                 if what == "groups"
-                else "so the scores are too good; a random split keeps them together"
+                else "so the scores are not those of new images; a random split keeps them together"
             )
             sentences.append(
                 f"{one.divided:,} of {one.total:,} {what} have images in more than one part of the split in the data"

@@ -14,6 +14,7 @@ from eyebright.errors import InputError, listing
 from eyebright.sources.categorical import Categorical
 from eyebright.sources.source import Source
 from eyebright.tasks.base import TargetForm
+from eyebright.tasks.mirror import find_mirror
 
 ReadBack = Mapping[str, Any]
 """The arguments of `read_source`, beside the path and ``images``, with which what was written is read."""
@@ -32,7 +33,7 @@ class Writer:
         write: writes a source to a path, a new file or folder, and says how it is read.
         holds_unknown: whether it can hold unknown labels and numbers.
         holds_parts: whether it can hold the part of each image in one file; else there is a file for each part.
-        holds_columns: whether it can hold groups, weights and other columns.
+        holds_columns: whether it can hold groups and other columns.
         holds_unused: whether it can hold labels that are declared and that no image has.
         suffix: of its file; empty for a folder.
     """
@@ -66,14 +67,13 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
             f"{writer.title} cannot hold unknown {_WORDS[form]}, of which there are {unknown:,}: they would be read as "
             "no; `to='csv'` and `to='parquet'` keep them"
         )
-    lost: list[str] = []
+    _check_names(source, writer)
+    lost = ["the weight of each image"] if source.weight is not None else list[str]()
     if kind_option(source) != form:
         lost.append(f"what kind of {_WORDS[form]} they are; `kind='{kind_option(source)}'` says it again")
     if not writer.holds_columns:
         if source.group is not None:
             lost.append("the group of each image")
-        if source.weight is not None:
-            lost.append("the weight of each image")
         if len(source.columns.columns):
             lost.append(f"the columns {listing(map(str, source.columns.columns))}")
     if source.unused and not writer.holds_unused:
@@ -81,6 +81,26 @@ def check_writable(source: Source, writer: Writer) -> list[str]:
     if source.left_out:
         lost.append(f"{len(source.left_out):,} images that are left out of the data")
     return [f"{writer.title} does not hold: {one}" for one in lost]
+
+
+def _check_names(source: Source, writer: Writer) -> None:
+    """Raises `InputError` for a file name that the format, which is UTF-8, cannot hold."""
+    if not writer.suffix:
+        return
+    for file in source.files:
+        if not str(file).isascii() and any("\ud800" <= character <= "\udfff" for character in str(file)):
+            raise InputError(f"{writer.title} is UTF-8, which the name of '{file}' is not; rename the file")
+
+
+def mirror_option(source: Source) -> dict[str, str]:
+    """The option ``mirror`` with which the pairs of points are read; none where their names show them."""
+    if not isinstance(source.targets, np.ndarray) or source.targets.ndim < 3:
+        return {}
+    names = source.names or tuple(str(i + 1) for i in range(source.targets.shape[1]))
+    if find_mirror(names) == source.mirror:
+        return {}
+    pairs = [f"{names[i]}:{names[j]}" for i, j in enumerate(source.mirror or ()) if i < j]
+    return {"mirror": ",".join(pairs) or "none"}
 
 
 def count_unknown(source: Source) -> int:

@@ -1,7 +1,7 @@
 """`check_source` and `write_check`: what is found in labelled images before a model is trained, and its JSON file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from eyebright.check.page import check_page
 from eyebright.check.reading import reading
 from eyebright.check.shortcuts import shortcut_findings
 from eyebright.check.targets import target_findings
+from eyebright.check.wording import counted
 from eyebright.errors import InputError, os_reason
 from eyebright.image.cache import ImageCache
 from eyebright.io.atomic import write_atomically
@@ -56,23 +57,28 @@ class Check:
     def summary(self) -> str:
         """How many images, labels and unknown targets there are, in a sentence."""
         read = self.reading
-        facts = [f"{read['count']:,} images"]
+        facts = [counted(read["count"], "image")]
         if read["classes"]:
-            facts.append(f"{len(read['classes']):,} labels")
+            facts.append(counted(len(read["classes"]), "label"))
         if split := read["split"]:
             facts.append(", ".join(f"{part} {count:,}" for part, count in split.items()))
         if read["unknown"]:
-            facts.append(f"{read['unknown']:,} unknown targets, which are masked")
+            masked = "which is masked" if read["unknown"] == 1 else "which are masked"
+            facts.append(f"{counted(read['unknown'], 'unknown target')}, {masked}")
         if read["left_out"]:
-            facts.append(f"{len(read['left_out']):,} images left out")
+            facts.append(f"{counted(len(read['left_out']), 'image')} left out")
         return "; ".join(facts)
 
-    def messages(self) -> list[str]:
-        """The errors and warnings, a sentence each, but for what a split divides: `split_source` says that."""
+    def messages(self, *, without: Collection[str] = ()) -> list[str]:
+        """The errors and warnings, a sentence each, but for what a split divides: `split_source` says that.
+
+        Args:
+            without: kinds of findings that are left out.
+        """
         return [
             f"{found.severity}: {found.sentence} {found.remedy}"
             for found in self.findings
-            if found.severity != "note" and not found.kind.endswith("_across_parts")
+            if found.severity != "note" and not found.kind.endswith("_across_parts") and found.kind not in without
         ]
 
     @property
@@ -194,6 +200,7 @@ def write_check(check: Check, path: Path) -> None:
     check_json_file(path)
     text = json.dumps(check.to_json(), ensure_ascii=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write_text(text, encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error

@@ -97,6 +97,7 @@ def write_split(split: Split, path: Path) -> None:
             writer.writerows(_rows(split))
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, write)
     except OSError as error:
         raise InputError(f"cannot write '{path}': {os_reason(error)}") from error

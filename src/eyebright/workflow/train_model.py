@@ -150,7 +150,7 @@ def finish(
         write_history(learner.run.history, out / HISTORY)
         report = make_report(out)
         (out / CHECKPOINT).unlink(missing_ok=True)
-        for sentence in (*(row.line for row in report.metric_rows), *report.notices):
+        for sentence in (*report.notices, *(row.line for row in report.metric_rows)):
             say(sentence)
 
     # The model is written first: it is the largest, so if the disk is full the old report and history are kept too.
@@ -246,7 +246,10 @@ def _checked(source: Source, options: Options) -> tuple[Source, Codes]:
     assert found.facts is not None
     assert found.duplicates is not None
     source = _with_cameras(source, found.facts.cameras)
-    return source.with_messages(*found.messages()), found.duplicates.codes()
+    skipped = ("unreadable", "missing_files") if options.skip_bad else ()  # they are listed as skipped
+    # A random split does not keep large groups whole; what a given split divides is a leak, however large.
+    same = found.duplicates.codes(whole=source.split is not None)
+    return source.with_messages(*found.messages(without=skipped)), same
 
 
 def _with_cameras(source: Source, cameras: Categorical[str]) -> Source:

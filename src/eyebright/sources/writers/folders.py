@@ -9,6 +9,7 @@ from eyebright.errors import InputError
 from eyebright.image.decode import read_bytes
 from eyebright.io.containers import container_of
 from eyebright.sources.categorical import Categorical
+from eyebright.sources.parts import part_of
 from eyebright.sources.source import Source
 from eyebright.sources.writer import ReadBack, Writer
 
@@ -21,8 +22,11 @@ def write_folders(source: Source, path: Path) -> ReadBack:
     """
     assert isinstance(source.targets, Categorical)
     for name in map(str, source.targets.categories):
-        if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-            raise InputError(f"class '{name}' cannot be the name of a folder; rename it, or give `to='csv'`")
+        if name.startswith(".") or not name or part_of(name) or any(character in name for character in "/\\\0"):
+            raise InputError(
+                f"class '{name}' cannot be the name of a folder of a class, which is no part such as train, and not"
+                " hidden; rename it, or give `to='csv'`"
+            )
     used: set[str] = set()
     for row in range(len(source)):
         one = source[row]
